@@ -1,7 +1,7 @@
-"""Consents of tenants over time: their terms, and who agreed to them, for whole columns of tenants.
+"""Consents of tenants: their terms, and their evaluation for whole columns of tenants.
 
-terms.py       what a consent covers, and the states of a consent
-evaluation.py  which acts decide, and whether a consent holds for a recipient's function as its file is now; for a run, row by row
+terms.py       terms of a consent, and its states
+evaluation.py  the acts that decide, and whether a consent covers a recipient's function; for a run, row by row
 """
 
 from __future__ import annotations

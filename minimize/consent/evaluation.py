@@ -37,7 +37,10 @@ NO_ACT: Final = -1
 
 @dataclass(frozen=True)
 class ConsentHistory:
-    """Acts as columns, in the order of recording; times in microseconds since 1970 (UTC), `tenants` as places in `known`."""
+    """Acts as columns, in recording order; times in microseconds since 1970 (UTC).
+
+    `tenants` holds indices into `tenant_names`.
+    """
 
     acts: tuple[ConsentAct, ...]
     tenant_names: tuple[str, ...]
@@ -50,7 +53,7 @@ class ConsentHistory:
 
     @classmethod
     def from_acts(cls, acts: Sequence[ConsentAct], *, fold: bool = False) -> ConsentHistory:
-        """The history that these acts make. With `fold`, tenants that differ in case alone are one tenant."""
+        """Builds the history from these acts. With `fold`, tenants that differ only in case are one tenant."""
         tenants = [canonical_text(act.tenant_id, fold=fold) for act in acts]
         known = {tenant: place for place, tenant in enumerate(dict.fromkeys(tenants))}
         return cls(
@@ -67,13 +70,13 @@ class ConsentHistory:
         )
 
     def deciding(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
-        """Of each known tenant the act that decides at a time, as it was known at the run's; `NO_ACT` where none does.
+        """The act that decides for each known tenant at a time, as known at the time of the run; `NO_ACT` if none decides.
 
-        Takes one time, or one for each known tenant in microseconds since 1970.
+        Takes one time, or one time per known tenant in microseconds since 1970.
 
-        The latest that is valid by then decides, among equals the one that was recorded last. But whatever refuses, withdraws
-        or ends also ends all that was recorded before it, even what was to be valid from a later time. What was recorded before
-        is told by the ledger's order and by no clock.
+        The latest act that is valid at the time decides. Among acts of the same time, the last recorded one decides. A refusal,
+        withdrawal or expiry also ends every act recorded before it, even one that is valid from a later time. The order of
+        recording is the order in the ledger, not a clock.
         """
         began = self._recorded_by(run) & (self.valid_from <= self._own(when))
         latest = self._last(began & ~self.are_requests, self.valid_from)
@@ -81,18 +84,18 @@ class ConsentHistory:
         return np.maximum(latest, ending)
 
     def requested(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
-        """Of each known tenant the latest request."""
+        """The latest request for each known tenant."""
         return self._last(
             self._recorded_by(run) & self.are_requests & (self.valid_from <= self._own(when)), self.valid_from
         )
 
     def upcoming(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
-        """Of each known tenant a consent that is known of, and valid from a later time only."""
+        """For each known tenant, a recorded consent that becomes valid only later."""
         later = self._recorded_by(run) & ~self.are_requests & ~self.ends & (self.valid_from > self._own(when))
         return self._last(later, self.valid_from)
 
     def changes(self, run: datetime) -> Microseconds:
-        """Of each known tenant the instants at which what decides may change, ascending, a row each; `NEVER` fills the rest."""
+        """The instants at which each known tenant's decision may change, ascending, a row per tenant; padded with `NEVER`."""
         seen = self._recorded_by(run) & ~self.are_requests
         tenants = np.concatenate([self.tenants[seen], self.tenants[seen]])
         instants = np.concatenate([self.valid_from[seen], self.expires_at[seen]])
@@ -103,32 +106,32 @@ class ConsentHistory:
         return found
 
     def _own(self, when: datetime | Microseconds) -> Microseconds | int:
-        """The time of each act's tenant."""
+        """The time that applies to each act's tenant."""
         return epoch_microseconds(when) if isinstance(when, datetime) else when[self.tenants]
 
     def _recorded_by(self, run: datetime) -> npt.NDArray[np.bool_]:
         return self.recorded_at <= epoch_microseconds(run)
 
     def _last(self, candidates: npt.NDArray[np.bool_], times: Microseconds | None = None) -> npt.NDArray[np.int64]:
-        """Of each known tenant the last of some acts: by these times, among equals (or without) as they were recorded."""
+        """The last of the candidate acts for each known tenant: by these times, then by recording order."""
         order = np.flatnonzero(candidates)
         order = order if times is None else order[np.argsort(times[order], kind="stable")]
         last = np.full(len(self.tenant_names), NO_ACT, np.int64)
-        last[self.tenants[order]] = order  # of several, the last one stays
+        last[self.tenants[order]] = order  # of several acts, the last one remains
         return last
 
 
 ConsentDecision = tuple[str | None, str | None]
-"""Of one tenant: the id of the consent, or why there is none."""
+"""For one tenant: the id of the consent, or the reason why there is none."""
 NOT_ASKED: ConsentDecision = (None, "none")
 
 
 @dataclass(frozen=True)
 class ConsentAnswer:
-    """Whether each row's tenant agreed: decided once a tenant, spread over the rows.
+    """Whether each row's tenant consented. The decision is made once per tenant and applied to the rows.
 
-    tenant_names      the tenants that were decided about, with a last decision for all others (null, too)
-    places     of each row the place of its tenant's decision
+    tenant_names  tenants with a decision; the last decision is for all other tenants and for null
+    places        per row, the index of its tenant's decision
     """
 
     tenant_names: tuple[str, ...]
@@ -137,28 +140,28 @@ class ConsentAnswer:
 
     @cached_property
     def valid(self) -> pa.BooleanArray:
-        """Of each row whether its tenant agreed; never null."""
+        """Whether each row's tenant consented; never null."""
         return pa.array([reason is None for _, reason in self.decisions], pa.bool_()).take(self.places)
 
     @cached_property
     def ids(self) -> pa.StringArray:
-        """Of each row the consent that permits it; null where none does."""
+        """The id of the consent that permits each row; null if none does."""
         return pa.array([consent for consent, _ in self.decisions], pa.string()).take(self.places)
 
     @cached_property
     def reasons(self) -> pa.StringArray:
-        """Of each row why there is no consent, by stable word; null where there is one."""
+        """The stable reason why a row has no consent; null if it has one."""
         return pa.array([reason for _, reason in self.decisions], pa.string()).take(self.places)
 
     @property
     def consents(self) -> tuple[str, ...]:
-        """The consents that permit some row, sorted."""
+        """The ids of all consents that permit a row, sorted."""
         seen = np.flatnonzero(self._rows)
         return tuple(sorted(consent for place in seen if (consent := self.decisions[place][0]) is not None))
 
     @property
     def tenants(self) -> Mapping[str | None, int]:
-        """How many tenants among the rows have a consent (None), or lack one for this reason."""
+        """The number of distinct tenants per outcome: consent (None), or the reason for its absence."""
         counts: dict[str | None, int] = {}
         for place in np.flatnonzero(self._rows[:-1]):
             reason = self.decisions[place][1]
@@ -167,20 +170,20 @@ class ConsentAnswer:
 
     @cached_property
     def _rows(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """How many rows each decision stands for."""
+        """The number of rows for each decision."""
         return np.bincount(self.places.to_numpy(zero_copy_only=False), minlength=len(self.decisions))
 
 
 def spread_decisions(
     tenant_names: Sequence[str], decisions: Sequence[ConsentDecision], others: ConsentDecision, tenants: pa.Array
 ) -> ConsentAnswer:
-    """The answer for a column of tenants, from the decisions about those that are known."""
-    asked = canonical_column(tenants.combine_chunks() if isinstance(tenants, pa.ChunkedArray) else tenants)
-    if pa.types.is_dictionary(asked.type):
-        words = _tenant_positions(tenant_names, asked.dictionary)
-        places = pc.fill_null(words.take(asked.indices), len(tenant_names))
+    """The answer for a column of tenants, from the decisions about known tenants."""
+    canonical = canonical_column(tenants.combine_chunks() if isinstance(tenants, pa.ChunkedArray) else tenants)
+    if pa.types.is_dictionary(canonical.type):
+        words = _tenant_positions(tenant_names, canonical.dictionary)
+        places = pc.fill_null(words.take(canonical.indices), len(tenant_names))
     else:
-        places = _tenant_positions(tenant_names, asked)
+        places = _tenant_positions(tenant_names, canonical)
     return ConsentAnswer(tuple(tenant_names), (*decisions, others), places)
 
 
@@ -191,19 +194,19 @@ def _tenant_positions(tenant_names: Sequence[str], tenants: pa.Array) -> pa.Arra
 
 @dataclass(frozen=True)
 class Consents:
-    """All that was recorded about consents, in the order of recording."""
+    """All recorded consent acts, in recording order."""
 
     acts: tuple[ConsentAct, ...]
 
     def effective_at(self, run: datetime, event: datetime | None = None) -> EffectiveConsents:
-        """The consents as they are known at the time of the run (of sharing).
+        """The consents as known at the time of the run or of the sharing.
 
-        With the time of an event a consent must hold at both, each time by what is known at the run's.
+        With an event time, a consent must hold at both times. Both are evaluated with the acts known at the time of the run.
         """
         return EffectiveConsents(self, run, event)
 
     def history(self, recipient: str, function: str, *, fold: bool = False) -> ConsentHistory:
-        """The acts about one function. With `fold`, tenants that differ in case alone are one tenant."""
+        """The acts about one function. With `fold`, tenants that differ only in case are one tenant."""
         if fold:
             acts = (act for act in self.acts if (act.recipient, act.function) == (recipient, function))
             return ConsentHistory.from_acts(tuple(acts), fold=True)
@@ -228,10 +231,11 @@ class EffectiveConsents:
     def evaluate(
         self, recipient: Recipient, function: str, tenants: pa.Array, fields: Sequence[str] | None = None
     ) -> ConsentAnswer:
-        """Of each row whether its tenant agreed to the function as the recipient's file has it now.
+        """Whether each row's tenant consented to the function as the recipient's file defines it now.
 
-        Takes the tenants (text, dictionary-encoded or in chunks, too), and which of the function's fields are to leave, else
-        all that can. Nulls: a null tenant agreed to nothing. What is not known, not covered or not there is no consent.
+        Takes the tenants (text, also dictionary-encoded or chunked) and the function's fields to be sent; by default all that
+        can be sent. Nulls: a null tenant has no consent. An unknown tenant or function, or a field that no consent covers, has no
+        consent.
         """
         if recipient.function(function) is None:
             return spread_decisions((), (), (None, "no_function"), tenants)
@@ -248,17 +252,17 @@ class EffectiveConsents:
 
     @property
     def times(self) -> tuple[datetime, ...]:
-        """The times at which a consent must hold: the run's first."""
+        """The times at which a consent must hold; the run's time comes first."""
         return (self.run,) if self.event is None else (self.run, self.event)
 
 
 def load_consents(ledger: Ledger, *, recipient: str | None = None) -> Consents:
-    """The consents of an open ledger, of one recipient where it is named. Raises LedgerError."""
+    """Loads the consents of an open ledger, optionally of one recipient. Raises LedgerError."""
     return Consents(tuple(api.sharing.read_consent_acts(ledger, recipient=recipient)))
 
 
 class TermsCoverage:
-    """Which deciding acts cover the terms that are wanted, for some fields or for all."""
+    """Compares deciding acts with the required terms, for some fields or for all."""
 
     def __init__(self, history: ConsentHistory, terms: ConsentTerms, fields: Sequence[str] | None = None) -> None:
         self._history, self._wanted = history, terms
@@ -266,17 +270,17 @@ class TermsCoverage:
         self._lacks: dict[str, str | None] = {}
 
     def decisions_at(self, when: datetime | Microseconds, run: datetime) -> list[ConsentDecision]:
-        """Of each known tenant the consent, or why there is none; at one time, or at one for each tenant."""
+        """For each known tenant the consent, or the reason for its absence; at one time, or at one time per tenant."""
         history = self._history
         found = history.deciding(when, run)
-        ahead, asked = history.upcoming(when, run), history.requested(when, run)
+        ahead, requested = history.upcoming(when, run), history.requested(when, run)
         each = np.full(len(found), epoch_microseconds(when), np.int64) if isinstance(when, datetime) else when
-        return [self._decision(places, time) for *places, time in _zip_columns(found, ahead, asked, each)]
+        return [self._decision(places, time) for *places, time in _zip_columns(found, ahead, requested, each)]
 
     def _decision(self, places: Sequence[int], when: int) -> ConsentDecision:
-        place, ahead, asked = places
+        place, ahead, requested = places
         if place == NO_ACT:
-            return None, "not_yet" if ahead != NO_ACT else "requested" if asked != NO_ACT else "none"
+            return None, "not_yet" if ahead != NO_ACT else "requested" if requested != NO_ACT else "none"
         act = self._history.acts[place]
         if act.state not in VALID_STATES:
             return None, act.state
@@ -286,7 +290,7 @@ class TermsCoverage:
         return (act.id, None) if lacks is None else (None, lacks)
 
     def _lack(self, terms: str) -> str | None:
-        """The same terms were agreed to by many tenants: each is compared once."""
+        """Compares each distinct terms text once, because many tenants consent to the same terms."""
         if terms not in self._lacks:
             self._lacks[terms] = parse_terms(terms).coverage_gap(self._wanted, self._fields)
         return self._lacks[terms]
@@ -297,7 +301,7 @@ def _zip_columns(*columns: npt.NDArray[np.int64]) -> Iterator[tuple[int, ...]]:
 
 
 def _first_without_consent(decisions: Sequence[ConsentDecision]) -> ConsentDecision:
-    """The first that lacks a consent decides; where none does, the consent of the run's time."""
+    """The first decision without a consent wins; if all have one, the consent at the run's time."""
     return next((decision for decision in decisions if decision[1] is not None), decisions[0])
 
 
@@ -306,15 +310,15 @@ _NO_PERIODS: Final = np.empty((0, 1), np.int64)
 
 @dataclass(frozen=True)
 class ConsentPeriods:
-    """When each tenant's consent covers a function, as it is known at the time of a run.
+    """The periods in which each tenant's consent covers a function, as known at the time of a run.
 
-    Holds nothing but tenants and times, so that other processes can be given it.
+    Holds only tenants and times, so that it can be sent to other processes.
 
-    tenants  those whose consent covers the function at the time of the run, in their canonical form
-    starts   of each of them the first instant of every period, in microseconds since 1970; a row for each tenant
-    ends     the first instant that is no longer in the period
-    fold     whether tenants that differ in case alone are one tenant
-    digest   `sha256:` over the terms that are wanted, and the acts that were known
+    tenants  tenants whose consent covers the function at the time of the run, in canonical form
+    starts   per tenant (row), the first instant of each period, in microseconds since 1970
+    ends     per tenant (row), the first instant after each period
+    fold     whether tenants that differ only in case are one tenant
+    digest   `sha256:` digest of the required terms and the known acts
     """
 
     tenants: tuple[str, ...] = field(default=(), repr=False)
@@ -334,10 +338,10 @@ class ConsentPeriods:
         also: Collection[datetime] = (),
         fold: bool = False,
     ) -> Self:
-        """The periods in which consents cover a recipient's function, as its file has it now.
+        """The periods in which consents cover a recipient's function, as its file defines it now.
 
-        A consent must hold at the time of the run, and at other times that are named (`also`). A function that the file does not
-        have is covered by no consent.
+        A consent must hold at the time of the run, and at each other time in `also`. No consent covers a function that the file
+        does not have.
         """
         wanted = None if recipient.function(function) is None else current_terms(recipient, function)
         digest = _periods_digest(consents, recipient.recipient, function, wanted, run)
@@ -348,21 +352,21 @@ class ConsentPeriods:
         now: Bools = np.logical_and.reduce([_holding_mask(covering.decisions_at(when, run)) for when in (run, *also)])
         covered = np.array([_holding_mask(covering.decisions_at(column, run)) for column in starts.T], np.bool_)
         ends = np.concatenate([starts[:, 1:], np.full((len(starts), 1), NEVER, np.int64)], axis=1)
-        for column in reversed(range(len(covered) - 1)):  # what follows without a gap belongs to the same period
+        for column in reversed(range(len(covered) - 1)):  # periods without a gap between them are one period
             ends[:, column] = np.where(covered[column + 1], ends[:, column + 1], ends[:, column])
         ends = np.where(covered.T, ends, starts)
         tenants = tuple(name for name, holds in zip(history.tenant_names, now.tolist(), strict=True) if holds)
         return cls(tenants, starts[now], ends[now], fold, digest)
 
     def intersect(self, other: Self) -> Self:
-        """What is covered by these periods and by others, of tenants that both have."""
+        """The intersection of these periods with others, for tenants that both have."""
         places = [(own, other._tenant_places.get(name, -1)) for own, name in enumerate(self.tenants)]
         shared = [(own, place) for own, place in places if place >= 0]
         ours, theirs = np.array(shared, np.int64).reshape(-1, 2).T
         shape = (
             len(ours),
             self.starts.shape[1] * other.starts.shape[1],
-        )  # every period with every other, most of them empty
+        )  # every period with every other; most intersections are empty
         starts = np.maximum(self.starts[ours][:, :, None], other.starts[theirs][:, None, :]).reshape(shape)
         ends = np.minimum(self.ends[ours][:, :, None], other.ends[theirs][:, None, :]).reshape(shape)
         tenants = tuple(self.tenants[own] for own in ours.tolist())
@@ -371,31 +375,31 @@ class ConsentPeriods:
         )
 
     def consent_mask(self, tenants: pa.Array, times: pa.Array | None) -> pa.BooleanArray:
-        """Per record whether the tenant's consent held at the event time, and holds at the run's; never null.
+        """Per record, whether the tenant's consent held at the event time and holds at the run's time; never null.
 
-        Takes tenants (encoded or not) and event times, equally long; without times only the run's time decides.
+        Takes tenants (also dictionary-encoded) and event times of equal length. Without times only the run's time decides.
         Nulls: a record without a tenant or a time has no consent.
         """
         places = self._places(tenants)
         if times is None:
             return pa.array(places >= 0)
-        when, there = column_microseconds(times), valid_mask(times)
+        when, valid = column_microseconds(times), valid_mask(times)
         found = self._period_mask(places, when, when)
-        return pa.array(found if there is None else found & there)
+        return pa.array(found if valid is None else found & valid)
 
     def agreed_throughout(self, tenants: pa.Array, first: Microseconds, last: Microseconds) -> Bools:
-        """Per record whether the consent held from one instant to another, without a gap, and holds at the run's time."""
+        """Per record, whether the consent held without a gap from one instant to another and holds at the run's time."""
         return self._period_mask(self._places(tenants), first, last)
 
     def _period_mask(self, places: Microseconds, first: Microseconds, last: Microseconds) -> Bools:
         found = np.zeros(len(places), np.bool_)
         if len(self.tenants):
-            for starts, ends in zip(self.starts.T, self.ends.T, strict=True):  # a few periods a tenant
+            for starts, ends in zip(self.starts.T, self.ends.T, strict=True):  # a tenant has few periods
                 found |= (starts[places] <= first) & (last < ends[places])
         return found & (places >= 0)
 
     def _places(self, tenants: pa.Array) -> Microseconds:
-        """Where each record's tenant is among those that agreed; -1 for nowhere. Looks each distinct tenant up once."""
+        """Each record's index into the tenants with a consent; -1 if absent. Looks up each distinct tenant once."""
         own = encode_column(tenants)
         forms: Sequence[str] = canonical_texts(own.dictionary)
         each = [self._tenant_places.get(canonical_text(form, fold=True) if self.fold else form, -1) for form in forms]
@@ -411,7 +415,7 @@ def _holding_mask(decisions: Sequence[ConsentDecision]) -> Bools:
 
 
 def _combine_digests(*digests: str) -> str:
-    """One digest for two; that of equal ones is their own."""
+    """Combines two digests into one; equal digests stay unchanged."""
     each = sorted(set(digests))
     return each[0] if len(each) == 1 else f"sha256:{hashlib.sha256(' '.join(each).encode()).hexdigest()}"
 
@@ -425,5 +429,5 @@ def _periods_digest(
         if (act.recipient, act.function) == (recipient, function)
         and epoch_microseconds(act.recorded_at) <= epoch_microseconds(run)
     ]
-    said = {"terms": None if terms is None else terms.digest, "acts": seen}
-    return f"sha256:{hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()}"
+    content = {"terms": None if terms is None else terms.digest, "acts": seen}
+    return f"sha256:{hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}"

@@ -1,6 +1,6 @@
-"""Terms of a consent: text, purpose, the recipient's standing, and the fields in the form in which they leave; its states.
+"""Terms of a consent: text, purpose, recipient's role, and the form of each field. States of a consent.
 
-States are named as in the Data Privacy Vocabulary (dpv:).
+The states are mapped to terms of the Data Privacy Vocabulary (dpv:).
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ DPV_STATES: Final[Mapping[str, str]] = MappingProxyType(
         "expired": "ConsentExpired",
     }
 )
-"""Our word for each, and the vocabulary's (dpv:)."""
+"""Maps each state to its term in the Data Privacy Vocabulary (dpv:)."""
 VALID_STATES: Final = frozenset({"given", "renewed"})
-"""In these, and in no other, there is a consent."""
+"""The states with a valid consent."""
 ENDING_STATES: Final = frozenset({"refused", "withdrawn", "expired"})
-"""These end what was recorded before them. A request ends nothing: it is ours, and the consent is the tenant's."""
+"""The states that end every act recorded before them. A request ends nothing, because the tenant has not decided yet."""
 
 NO_CONSENT_REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "none": "nobody asked, or was asked",
-        "requested": "asked for, and not answered",
-        "not_yet": "given for a later time",
+        "none": "no consent was requested or given",
+        "requested": "requested, but not answered",
+        "not_yet": "given, but not valid yet",
         "refused": "refused",
         "withdrawn": "withdrawn",
         "expired": "expired",
-        "other_text": "given to another version of the text",
+        "other_text": "given for another version of the text",
         "other_purpose": "given for another purpose or direction",
-        "other_standing": "given to a recipient of another standing",
-        "other_fields": "given for other fields, or for another form of them",
+        "other_standing": "given to a recipient in another role",
+        "other_fields": "given for other fields or for another form of them",
         "no_function": "the recipient has no such function",
     }
 )
-"""Why there is no valid consent, by stable word."""
+"""Why there is no valid consent, by stable reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentTerms:
-    """What a function's file said when somebody was asked.
+    """The content of a function's file at the time of a request or consent.
 
-    forms  by field what becomes of it, as JSON; fields of which nothing leaves are not among them
+    forms  treatment of each field, as JSON; fields that are not sent are absent
     """
 
     direction: str
@@ -67,16 +67,16 @@ class ConsentTerms:
 
     @property
     def text(self) -> str:
-        """The terms as JSON, one text for the same terms: what the ledger keeps."""
+        """The terms as JSON, as stored in the ledger. Equal terms give equal text."""
         return _canonical_json({**asdict(self), "forms": dict(self.forms)})
 
     @property
     def digest(self) -> str:
-        """What is the same for the same terms."""
+        """A value that is equal for equal terms."""
         return f"sha256:{hashlib.sha256(self.text.encode()).hexdigest()}"
 
     def coverage_gap(self, terms: ConsentTerms, fields: Collection[str]) -> str | None:
-        """Why an agreement to these terms does not cover others, for some of their fields; None where it does.
+        """Why a consent to these terms does not cover other terms, for some of their fields; None if it does.
 
         >>> agreed = ConsentTerms("outbound", "agent", "operations", 1, {"model": "keep"})
         >>> agreed.coverage_gap(ConsentTerms("outbound", "agent", "operations", 2, {"model": "keep"}), ["model"])
@@ -93,18 +93,18 @@ class ConsentTerms:
 
 
 def current_terms(recipient: Recipient, function: str) -> ConsentTerms:
-    """The terms of a recipient's function as its file has them now. Raises PolicyError for a function that it does not have."""
+    """The current terms of a recipient's function, from its file. Raises PolicyError if the recipient has no such function."""
     found = recipient.function(function)
     if found is None:
-        hint = did_you_mean(function, recipient.functions) or "it has none: nothing is shared with it"
+        hint = did_you_mean(function, recipient.functions) or "Add the function to the recipient's file."
         raise PolicyError(f"{recipient.recipient} has no function `{function}`", hint=hint)
     return _build_terms(recipient, found)
 
 
 def parse_terms(text: str) -> ConsentTerms:
-    """The terms that the ledger kept."""
-    said: dict[str, Any] = json.loads(text)
-    return ConsentTerms(**said)
+    """Parses the terms stored in the ledger."""
+    content: dict[str, Any] = json.loads(text)
+    return ConsentTerms(**content)
 
 
 def _build_terms(recipient: Recipient, function: Function) -> ConsentTerms:
@@ -120,7 +120,7 @@ def _field_form(field: SharedField) -> str:
 
 
 def _step_form(step: TechniqueStep) -> dict[str, Any]:
-    """A step with its parameters; a hierarchy is the file that it was read from, not only its name."""
+    """A step with its parameters. A hierarchy is identified by the digest of its file, not only by its name."""
     parameters = step.model_dump(mode="json", by_alias=True)
     return {step.name: {**parameters, "digest": step.digest} if isinstance(step, Generalize) else parameters}
 

@@ -1,19 +1,19 @@
 """Governance of published data: consent, access, sharing, retention, key rotation, data subjects, incidents.
 
-    incidents/            what was exposed, which tenants it affects, and their notices
+    incidents/            exposed data, affected tenants, and their notices
     subjects/             requests of data subjects: view, export, delete, correct
     key_rotation.py       new versions of master keys, files encrypted under them, destruction of versions
     ledger_adoption.py    continuation of an output with another ledger
-    retention/            what is removed from outputs: by age, by lifecycle event, by today's policy
+    retention/            removal from outputs by age, by lifecycle event and by today's policy
     sharing/              disclosures to third parties and data received from them
     consent.py            consents: request, give, refuse, withdraw, show
-    locate.py             location of a lost device, for a day at most
+    locate.py             location of a lost device, for at most a day
     access/               roles, grants, and the decision on one request
     settings.py           collection settings in the ledger
     workspace.py          ledger, output, pipeline and keyring of a command
-    rewrite.py            the one way to change published files: a verdict per batch, new files, a receipt
-    published_outputs.py  the outputs that are known, the run that wrote a file, and its policy
-    event_times.py        the bounds of the event times of a file
+    rewrite.py            the only way to change published files: a verdict per batch, new files, a receipt
+    published_outputs.py  known outputs, the run that wrote a file, and its policy
+    event_times.py        bounds of the event times of a file
 
 A module imports only modules below it in this list.
 """

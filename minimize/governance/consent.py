@@ -1,4 +1,4 @@
-"""Administration of consents: recorded by acts, marked as expired, listed, and explained with the acts that decide."""
+"""Administration of consents: record acts, mark expired consents, list consents, and explain a decision."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ ConsentVerb = Literal["request", "give", "refuse", "withdraw"]
 _CONSENT_ACTIVITY: Final = AuditActivity("consent", component="consent", category="consent")
 _STATE_AFTER: Final = {"request": "requested", "give": "given", "refuse": "refused", "withdraw": "withdrawn"}
 _NEEDS_RECIPIENT_FILE: Final = ("request", "give")
-"""What is asked or given is what the recipient's file says now. To refuse or withdraw needs no file: it is always possible."""
+"""A request or consent refers to the terms in the recipient's current file. A refusal or withdrawal needs no file."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewConsent:
-    """A consent that is meant: whose, to which function of which recipient.
+    """A consent act to record: tenant, recipient and function.
 
-    text_version  the text that was read; only the one that counts now can be agreed to
-    valid_from    now where nothing is said
-    expires_at    the first time at which a given consent holds no longer
+    text_version  version of the text that was read; only consent to the current version is possible
+    valid_from    default: now
+    expires_at    first time at which a given consent no longer holds
     """
 
     tenant: str
@@ -66,12 +66,14 @@ def record_consent(
     allowed: AuthorizeChange | None = None,
     also: RecallPlanner | None = None,
 ) -> ConsentAct:
-    """Records an act, by whoever acts here (`MINIMIZE_ACTOR`), and tells the audit log of it.
+    """Records a consent act of the current actor (`MINIMIZE_ACTOR`), with its audit event.
 
-    Takes the folder of recipients where it is not the house's, who decides whether somebody may, and what is written with it.
-    Gives the act; a consent that is given once more is `renewed`.
-    Raises PolicyError for a recipient, function or text that is not there or times that cannot be, LedgerError, KeyringError,
-    and what `allowed` raises.
+    recipients  the folder of recipients; default: the configured one
+    allowed     checks the actor's permission
+    also        plans the recalls to record in the same transaction
+
+    Returns the act; a repeated consent is `renewed`. Raises PolicyError for an unknown recipient, function or text or for
+    impossible times, LedgerError, KeyringError, and any error of `allowed`.
     """
     consent = replace(consent, tenant=canonical_text(consent.tenant))
     _check_consent(verb, consent, now)
@@ -94,9 +96,9 @@ def record_consent(
 def mark_expired_consents(
     workspace: Workspace, now: datetime, *, also: RecallPlanner | None = None
 ) -> list[ConsentAct]:
-    """Marks as expired what has run out by now and was not followed by anything; it held no longer anyway.
+    """Records the expiry of consents that have run out and have no later act. They no longer hold in either case.
 
-    Takes what is written with it. Gives the acts. Raises LedgerError, KeyringError.
+    Takes a planner of the recalls to record in the same transaction. Returns the acts. Raises LedgerError, KeyringError.
     """
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger() as ledger:
@@ -113,23 +115,23 @@ def _load_terms(consent: NewConsent, workspace: Workspace, folder: PathText | No
     known = load_configured_recipients(folder, workspace.folder)
     terms = current_terms(known.load(consent.recipient), consent.function)
     if consent.text_version not in (None, terms.text_version):
-        hint = "show the tenant the text as it is now"
-        message = f"text {consent.text_version} of {consent.function} is not the one that counts: that is {terms.text_version}"
+        hint = "Show the tenant the current text."
+        message = f"text {consent.text_version} of {consent.function} is not the current version: that is {terms.text_version}"
         raise PolicyError(message, hint=hint)
     return terms
 
 
 def _check_consent(verb: ConsentVerb, consent: NewConsent, now: datetime) -> None:
     if not all((consent.tenant, consent.recipient, consent.function)):
-        raise PolicyError("a consent is of a tenant, to a function of a recipient", hint="name all three")
+        raise PolicyError("a consent needs a tenant, a recipient and a function", hint="Pass all three.")
     if consent.expires_at is not None and verb != "give":
-        raise PolicyError("only what is given can expire", hint="leave the expiry out")
+        raise PolicyError("only a given consent can have an expiry", hint="Remove the expiry.")
     if consent.expires_at is not None and consent.expires_at <= (consent.valid_from or now):
-        raise PolicyError("it would expire before it begins", hint="name a later time")
+        raise PolicyError("the consent would expire before it starts", hint="Pass a later expiry.")
 
 
 def find_overruling_act(act: ConsentAct, workspace: Workspace) -> ConsentAct | None:
-    """The refusal, withdrawal or expiry that is valid from a later time than a consent that was just given; None for none."""
+    """The refusal, withdrawal or expiry that becomes valid after the start of a new consent; None if there is none."""
     if act.state not in VALID_STATES:
         return None
     with workspace.open_ledger() as ledger:
@@ -160,9 +162,9 @@ def _new_act(
 ) -> ConsentAct:
     again = verb == "give" and any(each.state in VALID_STATES for each in before)
     state = "renewed" if again else _STATE_AFTER[verb]
-    whose = (consent.tenant, consent.recipient, consent.function)
+    parties = (consent.tenant, consent.recipient, consent.function)
     return api.sharing.ConsentAct(
-        *whose, state, terms.text, actor.user or "", consent.valid_from or now, consent.expires_at, now
+        *parties, state, terms.text, actor.user or "", consent.valid_from or now, consent.expires_at, now
     )
 
 
@@ -196,7 +198,7 @@ def _consent_resource(new: ConsentAct, before: Sequence[ConsentAct]) -> Resource
 
 @dataclass(frozen=True, slots=True)
 class ConsentStatus:
-    """One act, and what it comes to: of the act that decides whether the consent holds, else nothing."""
+    """One act. The act that decides also has the reason why the consent holds or not."""
 
     act: ConsentAct
     holds: bool | None = None
@@ -204,15 +206,15 @@ class ConsentStatus:
 
     def as_json(self) -> dict[str, Any]:
         """The act as `consent show --json` prints it."""
-        said = consent_act_json(self.act)
-        return said if self.holds is None else {**said, "valid": self.holds, "why": self.reason}
+        content = consent_act_json(self.act)
+        return content if self.holds is None else {**content, "valid": self.holds, "why": self.reason}
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentExplanation:
-    """Whether a tenant's consent permits sharing, by stable word where not, and the acts that decide at each time.
+    """Whether a tenant's consent permits sharing, the stable reason if not, and the acts that decide at each time.
 
-    recorded_later  acts that were recorded after the time of sharing, and decide at these times for any later run
+    recorded_later  acts recorded after the time of sharing that decide at these times for later runs
     """
 
     tenant: str
@@ -224,13 +226,13 @@ class ConsentExplanation:
 
     @property
     def valid(self) -> bool:
-        """Whether it does."""
+        """Whether the consent permits sharing."""
         return self.reason is None
 
     @property
     def reason_text(self) -> str:
         """The reason in words."""
-        return "there is a consent" if self.reason is None else NO_CONSENT_REASONS[self.reason]
+        return "a consent is valid" if self.reason is None else NO_CONSENT_REASONS[self.reason]
 
     def as_json(self) -> dict[str, Any]:
         """The answer as `consent why --json` prints it."""
@@ -238,11 +240,11 @@ class ConsentExplanation:
             {"time": time_text(when), "act": None if act is None else consent_act_json(act)}
             for when, act in self.deciding
         ]
-        whose = {"tenant": self.tenant, "recipient": self.recipient, "function": self.function}
+        parties = {"tenant": self.tenant, "recipient": self.recipient, "function": self.function}
         later = (
             {"recorded_later": [consent_act_json(act) for act in self.recorded_later]} if self.recorded_later else {}
         )
-        return {**whose, "valid": self.valid, "why": self.reason, "moments": moments, **later}
+        return {**parties, "valid": self.valid, "why": self.reason, "moments": moments, **later}
 
 
 def list_consents(
@@ -257,7 +259,7 @@ def list_consents(
 ) -> list[ConsentStatus]:
     """The act that decides for each tenant and function, and whether a consent holds now; with `history` every act.
 
-    Of one tenant, recipient or function, where it is named. A recipient whose file is gone or has faults has no consent.
+    Optionally only for one tenant, recipient or function. A recipient with a missing or faulty file has no consent.
     """
     consents = _load_consents(workspace, tenant, recipient, function)
     if history:
@@ -278,9 +280,9 @@ def explain_consent(
     event: datetime | None = None,
     recipients: PathText | None = None,
 ) -> ConsentExplanation:
-    """Why sharing by this function is permitted to a tenant's rows, or not, at a time (and at that of an event).
+    """Explains whether sharing by this function is permitted for a tenant's rows at a time, and at an event time if given.
 
-    Raises PolicyError for a recipient that is not there; a function that it does not have is no error, but no consent.
+    Raises PolicyError for an unknown recipient. An unknown function is not an error: it has no consent.
     """
     found = load_configured_recipients(recipients, workspace.folder).load(recipient)
     seen = _load_consents(workspace, tenant, recipient, function).effective_at(run, event)
@@ -296,7 +298,7 @@ def explain_consent(
 
 
 def consent_act_json(act: ConsentAct) -> dict[str, Any]:
-    """An act as JSON, with the vocabulary's word for its state."""
+    """An act as JSON, with the dpv: term for its state."""
     terms = parse_terms(act.terms)
     return {
         "id": act.id,
@@ -337,7 +339,7 @@ def _load_recipient(folder: os.PathLike[str], name: str) -> Recipient | None:
 def _consent_statuses(
     consents: EffectiveConsents, recipient: Recipient | None, name: str, function: str
 ) -> list[ConsentStatus]:
-    """What decides for each tenant; a request where there is nothing else."""
+    """The deciding act for each tenant, or the request if there is no other act."""
     history = consents.consents.history(name, function)
     tenants = pa.array(history.tenant_names, pa.string())
     reasons = (
@@ -346,12 +348,12 @@ def _consent_statuses(
         else consents.evaluate(recipient, function, tenants).reasons.to_pylist()
     )
     found = history.deciding(consents.run, consents.run).tolist()
-    asked, ahead = (
+    requested, ahead = (
         history.requested(consents.run, consents.run).tolist(),
         history.upcoming(consents.run, consents.run).tolist(),
     )
     places = [
-        next((place for place in each if place != NO_ACT), NO_ACT) for each in zip(found, ahead, asked, strict=True)
+        next((place for place in each if place != NO_ACT), NO_ACT) for each in zip(found, ahead, requested, strict=True)
     ]
     return [
         ConsentStatus(history.acts[place], reason is None, reason)
@@ -365,7 +367,7 @@ def _deciding_act_at(consents: EffectiveConsents, recipient: str, function: str,
 
 
 def _acts_recorded_later(consents: EffectiveConsents, recipient: str, function: str) -> Iterator[ConsentAct]:
-    """The acts that decide by all that is recorded today, and were recorded after the time of the run."""
+    """The acts recorded after the time of the run that decide with today's knowledge."""
     history = consents.consents.history(recipient, function)
     today = max((act.recorded_at for act in history.acts), default=consents.run)
     acts = [_deciding_act(history, when, today) for when in consents.times]

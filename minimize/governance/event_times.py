@@ -1,7 +1,7 @@
 """Event times of a published file: bounds of when an event happened, age limits, start of a batch date.
 
-A released event time stands for the oldest instant of its unit, less the longest shift. Retention counts from there, so no
-record is kept too long; a value may be removed earlier by as much as its time was coarsened.
+A released event time is read as the oldest instant of its unit, minus the longest shift. Retention counts from that instant.
+No record is kept too long; a value may be removed too early by up to the lost precision of its time.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from minimize.times import day_start, epoch_microseconds
 
 Moments = npt.NDArray[np.int64]
 UNKNOWN_TIME: Final = np.iinfo(np.int64).min
-"""What stands for a time that is not there: as old as can be."""
+"""The value for a missing time: older than every other time."""
 HOUR_MICROSECONDS: Final = 3_600_000_000
 _LONGEST_UNITS: Final = {
     "minute": HOUR_MICROSECONDS // 60,
@@ -41,15 +41,15 @@ _LONGEST_UNITS: Final = {
     "quarter": 93 * 24 * HOUR_MICROSECONDS,
     "year": 367 * 24 * HOUR_MICROSECONDS,
 }
-"""Microseconds within which a unit ends, at most; summer time included."""
+"""The longest duration of each unit in microseconds, including daylight saving changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventTimeBounds:
-    """How a file tells event times.
+    """How precisely a file shows event times.
 
-    slack  by how much an event may be older than what stands there, in microseconds
-    width  by how much it may be younger
+    slack  microseconds by which an event may be older than the released time
+    width  microseconds by which it may be younger
     """
 
     pointer: Pointer
@@ -58,13 +58,13 @@ class EventTimeBounds:
 
     @classmethod
     def for_policy(cls, policy: Policy, schema: pa.Schema) -> EventTimeBounds | None:
-        """The clock of a file that was written under a policy; None where it does not tell event times."""
+        """The bounds for a file written under a policy; None if the file does not show event times."""
         field = None if policy.time is None else policy.fields.get(policy.time)
         return None if field is None else cls.for_field(field, schema)
 
     @classmethod
     def for_field(cls, field: Field, schema: pa.Schema) -> EventTimeBounds | None:
-        """The clock of the times of a field; None where the file does not tell them."""
+        """The bounds for the times of a field; None if the file does not show them."""
         if field.pointer.stars or not _is_time_field(schema, field.pointer):
             return None
         chains = [way for way in treatments_of(field) if not isinstance(way, str)]
@@ -76,24 +76,27 @@ class EventTimeBounds:
 
     @classmethod
     def for_groups(cls, policy: Policy, units: Mapping[str, str | None]) -> EventTimeBounds | None:
-        """The clock of an aggregate whose groups have these columns of event times, by their units; the finest counts."""
+        """The bounds for an aggregate with these group columns of event times, by their units; the finest unit decides."""
         found = group_time_key(policy, units)
         return None if found is None else cls(Pointer((found[0],)), found[1] // timedelta(microseconds=1), 0)
 
     def oldest(self, batch: pa.RecordBatch) -> Moments:
-        """Per row the oldest instant, in microseconds since 1970; `UNKNOWN_TIME` where no time stands."""
+        """Per row the oldest possible instant, in microseconds since 1970; `UNKNOWN_TIME` if the time is null."""
         times = leaf(batch, self.pointer).values
-        there = valid_mask(times)
+        valid = valid_mask(times)
         found = column_microseconds(times) - self.slack
-        return found if there is None else np.where(there, found, UNKNOWN_TIME)
+        return found if valid is None else np.where(valid, found, UNKNOWN_TIME)
 
     def newest(self, batch: pa.RecordBatch) -> Moments:
-        """Per row an instant that the event was not after; `UNKNOWN_TIME` where no time stands."""
+        """Per row the latest possible instant of the event; `UNKNOWN_TIME` if the time is null."""
         found = self.oldest(batch)
         return np.where(found == UNKNOWN_TIME, UNKNOWN_TIME, found + self.slack + self.width)
 
     def extent(self, stored: StoredFile) -> tuple[int, int] | None:
-        """Instants between which all events of a file lie, read from it where statistics do not tell; None without any."""
+        """The first and last possible instant of all events of a file; None if it has none.
+
+        Reads the file if statistics are missing.
+        """
         known = self.bounds(stored) or self._read(stored)
         return None if known is None else (known[0], known[1] + self.slack + self.width)
 
@@ -104,9 +107,9 @@ class EventTimeBounds:
         return (min(int(each.min()) for each in some), max(int(each.max()) for each in some)) if some else None
 
     def bounds(self, stored: StoredFile) -> tuple[int, int] | None:
-        """The oldest instants of a file, from the first to the last, by its statistics; None where they do not tell.
+        """The smallest and largest oldest instant of a file, from its statistics; None if they are missing.
 
-        They do not where a row has no time, either.
+        Also None if a row has no time.
         """
         name = ".".join(str(part) for part in self.pointer.parts)
         metadata = stored.file.metadata
@@ -122,15 +125,15 @@ class EventTimeBounds:
 
 
 def age_limit(at: datetime, retention: timedelta) -> int:
-    """The last instant that is as old as this, in microseconds since 1970."""
+    """The last instant that has this age at `at`, in microseconds since 1970."""
     return epoch_microseconds(at - retention)
 
 
 def _chunk_extent(chunk: Any) -> tuple[int, int] | None:
-    told = chunk.statistics if chunk.is_stats_set else None
-    if told is None or not told.has_min_max or not told.has_null_count or told.null_count:
+    statistics = chunk.statistics if chunk.is_stats_set else None
+    if statistics is None or not statistics.has_min_max or not statistics.has_null_count or statistics.null_count:
         return None
-    low, high = column_microseconds(pa.array([told.min, told.max]))
+    low, high = column_microseconds(pa.array([statistics.min, statistics.max]))
     return int(low), int(high)
 
 
@@ -143,7 +146,7 @@ def _is_time_field(schema: pa.Schema, pointer: Pointer) -> bool:
 
 
 def _chain_width(chain: Iterable[TechniqueStep]) -> int | None:
-    """How far after what stands there the event may have been; None for a step that says nothing of it."""
+    """How long after the released time the event may have happened, in microseconds; None if a step leaves this open."""
     width = 0
     for step in chain:
         if not isinstance(step, Keep | ShiftDates | TruncateTime):

@@ -1,7 +1,7 @@
 """Key rotation (`keys rotate`) and crypto-shredding (`keys shred`).
 
-Audit events, files encrypted under the newest versions, new versions of master keys, destruction of versions with a list of
-the files that become unreadable.
+Audit events, re-encryption of files under the newest versions, new versions of master keys, destruction of versions with a
+list of the files that become unreadable.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from minimize.text import count_noun
 def record_key_event(
     workspace: Workspace, operation: str, masters: Iterable[MasterKey], now: datetime, *changes: PropertyChange
 ) -> None:
-    """Tells the log what is done with versions of master keys. Raises LedgerError, KeyringError."""
+    """Records an operation on versions of master keys in the audit log. Raises LedgerError, KeyringError."""
     resources = [Resource(each.id, "master key", f"keys/{each.id}", changes) for each in masters]
     event, keys = KEY_ACTIVITY.event(operation, current_actor(), now, *resources), workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
@@ -61,7 +61,7 @@ log = logging.getLogger("minimize")
 
 @dataclass(frozen=True, slots=True)
 class KeyRotationRewrite:
-    """An output whose files are encrypted anew. What each run wrote gets a receipt of its own, under its policy and time."""
+    """Re-encryption of an output's files. Each original run gets its own receipt, with the policy and time of that run."""
 
     output: Location
     pipeline: Pipeline
@@ -71,7 +71,7 @@ class KeyRotationRewrite:
     fence: Location | None = None
 
     def execute(self) -> tuple[Receipt, ...]:
-        """The receipts. Raises KeyringError before anything is written where a key is not to be had."""
+        """Re-encrypts the files and returns the receipts. Raises KeyringError before any write if a key is unavailable."""
         kms = find_kms(self.keys, local_path(self.output))
         groups: dict[str, list[ReceiptFile]] = {}
         chain = load_receipts(self.output)
@@ -81,30 +81,33 @@ class KeyRotationRewrite:
         return tuple(self._group(by[files[0].path], files, kms) for files in groups.values())
 
     def _group(self, wrote: Receipt, files: Sequence[ReceiptFile], kms: Kms) -> Receipt:
-        how = RunContext("rotate", "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
+        context = RunContext("rotate", "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
         everything = WritingRun(self.output, wrote).all_attachments
-        with run_session(self, how) as booking, open_output(self.output, create=False, lease=booking.head) as folder:
-            record_missed_receipts(booking, folder.receipts())
+        with (
+            run_session(self, context) as session,
+            open_output(self.output, create=False, lease=session.head) as folder,
+        ):
+            record_missed_receipts(session, folder.receipts())
             paths = [file.path for file in files]
-            going = RemovalInventory.for_files(self.output, folder.receipts(), paths, self.keys)
+            inventory = RemovalInventory.for_files(self.output, folder.receipts(), paths, self.keys)
 
             def receipt(done: RewriteResult) -> Receipt:
-                everything.update(going.attachments())
-                unsigned = _rotation_receipt(folder.receipts(), wrote, done, how, everything)
-                return replace(unsigned, run_id=booking.run_id, audit=booking.head()).with_signature(self.keys)
+                everything.update(inventory.attachments())
+                unsigned = _rotation_receipt(folder.receipts(), wrote, done, context, everything)
+                return replace(unsigned, run_id=session.run_id, audit=session.head()).with_signature(self.keys)
 
             signed = rewrite_files(
-                folder, booking.run_id, paths, _unchanged, receipt, everything, keys=self.keys, kms=kms, shown=going
+                folder, session.run_id, paths, _unchanged, receipt, everything, keys=self.keys, kms=kms, shown=inventory
             )
-            record_published(booking, signed)
-        log.info("%d files encrypted anew", len(files), extra={"code": "I004", "run_id": signed.run_id})
+            record_published(session, signed)
+        log.info("%d files re-encrypted", len(files), extra={"code": "I004", "run_id": signed.run_id})
         return signed
 
 
 def files_under_old_keys(output: Location, chain: Sequence[Receipt], kms: Kms) -> Iterator[ReceiptFile]:
-    """The files in force that are encrypted under another than the newest version of one of their master keys.
+    """The files in force that are not encrypted under the newest version of each of their master keys.
 
-    Those whose keys were destroyed are not among them: nobody can read them any more. Raises KeyringError.
+    Excludes files with destroyed keys, because they can no longer be read. Raises KeyringError.
     """
     newest = cache(partial(_newest_key_id, kms))
     for file in chained.from_iterable(files_in_force(chain).values()):
@@ -114,7 +117,7 @@ def files_under_old_keys(output: Location, chain: Sequence[Receipt], kms: Kms) -
 
 
 def _newest_key_id(kms: Kms, name: str) -> str | None:
-    """The id of the newest version; None where that was destroyed, so that nothing new can be written under it."""
+    """The id of the newest version; None if it was destroyed, so that no new file can be encrypted under it."""
     try:
         return kms.newest(name).id
     except KeyringError as error:
@@ -140,7 +143,7 @@ def _unchanged(batch: Batch) -> Batch:
 def _rotation_receipt(
     chain: Sequence[Receipt], wrote: Receipt, done: RewriteResult, context: RunContext, attachments: Mapping[str, bytes]
 ) -> Receipt:
-    """What is told: as of the time of the run that wrote the rows, for nothing else was decided about them since."""
+    """The unsigned receipt, with the time of the run that wrote the rows, because no later decision changed them."""
     written = [each for files in done.written.values() for each in files]
     outputs = {name: _rotated_output(wrote, name, done) for name in done.written}
     rows = outputs[RECORDS].rows if RECORDS in outputs else sum(each.rows for each in written)
@@ -163,7 +166,10 @@ def _rotation_receipt(
         keys=(*techniques, *sorted(master_keys_of(written))),
         versions=receipt_builder.software_versions(),
         rows=RowCounts(read=rows, written=rows),
-        fields={key: FieldReceipt(said.did, None if said.values is None else 0) for key, said in wrote.fields.items()},
+        fields={
+            key: FieldReceipt(receipt_field.did, None if receipt_field.values is None else 0)
+            for key, receipt_field in wrote.fields.items()
+        },
         outputs=outputs,
         replaces=done.replaces,
         removes=done.removes,
@@ -187,7 +193,7 @@ def _rotated_output(wrote: Receipt, name: str, done: RewriteResult) -> WrittenOu
 
 @dataclass(frozen=True, slots=True)
 class KeyRotation:
-    """The versions that were made, and the receipts of outputs that were encrypted anew."""
+    """The new versions, and the receipts of the re-encrypted outputs."""
 
     versions: tuple[MasterKey, ...]
     receipts: tuple[Receipt, ...] = ()
@@ -205,11 +211,10 @@ def rotate_keys(
     outputs: Iterable[LocationLike] = (),
     new: bool = True,
 ) -> KeyRotation:
-    """Makes a new version of master keys, and encrypts what stands in some outputs anew.
+    """Creates a new version of master keys, and re-encrypts the files of some outputs.
 
-    Takes the house (keyring, ledger); the time; the names of master keys, all that there are where none is given; outputs whose
-    files are rewritten under the newest versions; `new=False` rewrites alone. Raises KeyringError, LedgerError, OutputError (2),
-    AccessDenied (3).
+    Takes the workspace (keyring, ledger); the time; the names of master keys (default: all); outputs to rewrite under the newest
+    versions. With `new=False` only the files are rewritten. Raises KeyringError, LedgerError, OutputError (2), AccessDenied (3).
     """
     require_permission("keys/rotate", workspace, now)
     keyring = workspace.keyring()
@@ -225,11 +230,13 @@ def rotate_keys(
 
 
 def _chosen_names(custody: KeyLifecycle, names: Sequence[str]) -> tuple[str, ...]:
-    """The names that were given; else all, but those whose newest version was destroyed."""
+    """The given names; by default all names except those whose newest version was destroyed."""
     lines = custody.versions()
     missing = sorted({*names} - {line.name for line in lines})
     if missing:
-        raise KeyringError(f"there is no master key {', '.join(missing)}", hint="`minimize keys list` shows them")
+        raise KeyringError(
+            f"unknown master key {', '.join(missing)}", hint="Run `minimize keys list` to see the master keys."
+        )
     return tuple(sorted(names or {line.name for line in lines if key_state(line, lines) == "current"}))
 
 
@@ -256,7 +263,7 @@ ENCRYPTED_CATEGORIES: Final = ("identified", "pseudonymized")
 
 @dataclass(frozen=True, slots=True)
 class UnreadablePartition:
-    """What becomes unreadable of one output on one date: how many files and rows, and whose, where folders tell."""
+    """Files of one output and date that become unreadable: counts of files and rows, and the tenants' folders if any."""
 
     output: str
     name: str
@@ -266,21 +273,19 @@ class UnreadablePartition:
     folders: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """As `keys shred --json` prints it."""
+        """The partition as `keys shred --json` prints it."""
         counted = {"files": self.files, "rows": self.rows, "of": list(self.folders)}
         return {"output": self.output, "name": self.name, "date": self.date, **counted}
 
     def __str__(self) -> str:
-        whose = f" of {', '.join(self.folders)}" if self.folders else ""
+        owners = f" of {', '.join(self.folders)}" if self.folders else ""
         when = "" if self.date is None else f" of {self.date}"
-        return (
-            f"{self.output}: {self.name}{when}: {count_noun(self.files, 'file')}, {count_noun(self.rows, 'row')}{whose}"
-        )
+        return f"{self.output}: {self.name}{when}: {count_noun(self.files, 'file')}, {count_noun(self.rows, 'row')}{owners}"
 
 
 @dataclass(frozen=True, slots=True)
 class ShreddingResult:
-    """The versions, what becomes unreadable, which outputs could not be looked at, and whether it was done."""
+    """The versions, the partitions that become unreadable, the outputs that could not be checked, and whether it was done."""
 
     masters: tuple[MasterKey, ...]
     unreadable: tuple[UnreadablePartition, ...]
@@ -289,7 +294,7 @@ class ShreddingResult:
     done: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """As `keys shred --json` prints it."""
+        """The result as `keys shred --json` prints it."""
         return {
             "keys": [each.id for each in self.masters],
             "unreadable": [each.as_json() for each in self.unreadable],
@@ -300,11 +305,11 @@ class ShreddingResult:
 
     def __str__(self) -> str:
         ids = ", ".join(each.id for each in self.masters)
-        missed = [f"{folder}: could not be looked at" for folder in self.outputs_unreachable]
-        known = f"in {self.outputs_checked} outputs that are known here"
-        found = f"unreadable {known}:" if self.unreadable else f"no file {known} uses it"
+        missed = [f"{folder}: could not be checked" for folder in self.outputs_unreachable]
+        known = f"in {count_noun(self.outputs_checked, 'known output')}"
+        found = f"unreadable files {known}:" if self.unreadable else f"no file {known} uses this key"
         verb = "destroyed" if self.done else "would be destroyed"
-        end = [] if self.done else ["nothing was changed: --yes does it; it cannot be undone"]
+        end = [] if self.done else ["nothing was changed: pass --yes to destroy the keys; this cannot be undone"]
         return "\n".join([f"{ids} {verb}; {found}", *map(str, self.unreadable), *missed, *end])
 
 
@@ -317,11 +322,11 @@ def shred_keys(
     outputs: Iterable[LocationLike] = (),
     yes: bool = False,
 ) -> ShreddingResult:
-    """Destroys a version of a master key, or all of a tenant's own; without `yes` it only says what would become unreadable.
+    """Destroys a version of a master key, or all keys of a tenant; without `yes` only reports which files become unreadable.
 
-    Takes the house (keyring, ledger); the time; a key (`encrypt.pseudonymized/1`) or a tenant; outputs to look at beside those
-    that the ledger knows. The log is told before it is done. Raises KeyringError, LedgerError (2), AccessDenied (3), and
-    RefusedError (3) for the `subject` key.
+    Takes the workspace (keyring, ledger); the time; a key (`encrypt.pseudonymized/1`) or a tenant; outputs to check in addition
+    to those that the ledger knows. The audit event is recorded before the destruction. Raises KeyringError, LedgerError (2),
+    AccessDenied (3), and RefusedError (3) for the `subject` key.
     """
     require_permission("keys/shred", workspace, now, tenant=tenant)
     custody = key_lifecycle(workspace.keyring(), workspace.folder, now=now)
@@ -329,12 +334,12 @@ def shred_keys(
     known = _known_outputs(workspace, outputs)
     found = [*_unreadable_partitions({each.id for each in masters}, *known)]
     missed = tuple(each for each in found if isinstance(each, str))
-    lost = tuple(each for each in found if isinstance(each, UnreadablePartition))
+    unreadable = tuple(each for each in found if isinstance(each, UnreadablePartition))
     looked = len(known) - len(missed)
     if not yes:
-        return ShreddingResult(masters, lost, looked, missed)
+        return ShreddingResult(masters, unreadable, looked, missed)
     for each in masters:
-        files = sum(one.files for one in lost)
+        files = sum(one.files for one in unreadable)
         record_key_event(
             workspace,
             "shred",
@@ -345,33 +350,37 @@ def shred_keys(
         )
     for each in masters if not custody.destroys_older else {one.name: one for one in masters}.values():
         custody.destroy(each)
-    return ShreddingResult(masters, lost, looked, missed, done=True)
+    return ShreddingResult(masters, unreadable, looked, missed, done=True)
 
 
 def _chosen_versions(custody: KeyLifecycle, key: str | None, tenant: str | None) -> tuple[MasterKey, ...]:
-    """The versions that are meant, and stand."""
-    standing = [MasterKey(line.name, line.version) for line in custody.versions() if line.destroyed is None]
+    """The existing versions that the key or tenant selects."""
+    existing = [MasterKey(line.name, line.version) for line in custody.versions() if line.destroyed is None]
     if (key is None) == (tenant is None):
-        raise ConfigurationError("shred wants a key or a tenant", hint="encrypt.pseudonymized/1, or --tenant NAME")
+        raise ConfigurationError(
+            "keys shred needs a key or a tenant", hint="Pass a key such as encrypt.pseudonymized/1, or --tenant NAME."
+        )
     if key is not None and key.partition("/")[0] == SUBJECT_KEY:
-        message = f"versions of the key `{SUBJECT_KEY}` are not destroyed: erased subjects would not be recognized, and return"
-        hint = "`minimize subject delete` erases one subject; only keys named `encrypt.…` are destroyed"
+        message = (
+            f"versions of the key `{SUBJECT_KEY}` cannot be destroyed: a run could no longer recognize erased subjects"
+        )
+        hint = "Use `minimize subject delete` to erase one subject. Only keys named `encrypt.…` can be destroyed."
         raise RefusedError(message, hint=hint)
     if tenant is not None:
         names = {master_key_name(category, quote(tenant, safe="")) for category in ENCRYPTED_CATEGORIES}
-        found = [each for each in standing if each.name in names]
+        found = [each for each in existing if each.name in names]
     else:
-        found = [each for each in standing if each == MasterKey.parse(str(key))]
+        found = [each for each in existing if each == MasterKey.parse(str(key))]
     if custody.destroys_older:
-        found = [each for each in standing if any(each.name == one.name and each <= one for one in found)]
+        found = [each for each in existing if any(each.name == one.name and each <= one for one in found)]
     if not found:
-        what = "the tenant has no keys of its own" if key is None else f"{key} does not stand"
-        raise KeyringError(f"{what}: there is nothing to destroy", hint="`minimize keys list` shows what stands")
+        what = "the tenant has no keys of its own" if key is None else f"{key} does not exist"
+        raise KeyringError(f"{what}: there is nothing to destroy", hint="Run `minimize keys list` to see the keys.")
     return tuple(found)
 
 
 def _known_outputs(workspace: Workspace, outputs: Iterable[LocationLike]) -> list[LocationLike]:
-    """The outputs that the ledger has seen from this machine, and those that are named."""
+    """The outputs that the ledger knows on this machine, and the given ones."""
     with workspace.open_ledger(create=True) as ledger:
         seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_reachable]
     every = {str(parse_output_location(each)): each for each in (*seen, *outputs)}
@@ -386,14 +395,14 @@ def _unreadable_partitions(ids: set[str], *outputs: LocationLike) -> Iterator[Un
             yield str(output)
             continue
         for name, files in force.items():
-            lost = [file for file in files if ids & {*(file.keys or ())}]
-            for on in sorted({batch_date_of(file.path) for file in lost}, key=str):
-                these = [file for file in lost if batch_date_of(file.path) == on]
+            unreadable = [file for file in files if ids & {*(file.keys or ())}]
+            for on in sorted({batch_date_of(file.path) for file in unreadable}, key=str):
+                these = [file for file in unreadable if batch_date_of(file.path) == on]
                 rows, of = sum(file.rows for file in these), _folders_below_dates([file.path for file in these])
                 yield UnreadablePartition(str(output), name, on, len(these), rows, of)
 
 
 def _folders_below_dates(paths: Sequence[str]) -> tuple[str, ...]:
-    """The folders below dates, as they are named: whose files these are."""
+    """The names of the folders below the date, which name the tenants of the files."""
     parts = {part for path in paths for part in PurePosixPath(path).parts[1:-1] if "=" in part}
     return tuple(sorted(unquote(part) for part in parts if not part.startswith("date=")))

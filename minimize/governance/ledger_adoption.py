@@ -38,29 +38,29 @@ def adopt_ledger(
     ledger: PathText | None = None,
     allow_lost_erasures: bool = False,
 ) -> Receipt | None:
-    """Records, in a signed receipt of kind `adopt`, that an output is continued with the ledger that is found for it now.
+    """Records, in a signed receipt of kind `adopt`, that an output continues with the ledger that is found for it now.
 
-    Takes the output folder and the reason; the pipeline, keyring and ledger in place of those that are found. A ledger is made if
-    there is none. Gives None if the receipts of the output name this ledger already, it has their audit head, and the list of
-    erasures is the one that they name, or a later one.
+    Takes the output folder and the reason, and optionally a pipeline, keyring and ledger instead of those that are found. Creates
+    a ledger if there is none. Returns None if nothing has to be adopted: the receipts of the output already name this ledger, the
+    ledger contains their audit head, and the erasure list is the named one or a later one.
 
     Raises OutputError, KeyringError, LedgerError (2), AccessDenied (3). Raises RefusedError (3) if subjects were erased from the
-    output and the list of erasures that was stored with it is gone or older, unless that is allowed.
+    output and the erasure list stored with it is missing or older, unless `allow_lost_erasures` is set.
     """
     if not reason.strip():
-        raise ConfigurationError("a ledger is adopted for a reason", hint="--reason TEXT")
+        raise ConfigurationError("a ledger adoption needs a reason", hint="Pass --reason TEXT.")
     folder = parse_output_location(output)
     chain = load_receipts(folder)
     if not chain:
-        raise OutputError("nothing was published here yet", hint="`minimize run` does")
+        raise OutputError("nothing has been published to this output", hint="Run `minimize run` first.")
     job = find_pipeline(folder, chain[-1], pipeline)
-    keyring = require_keyring(keys, job.folder, "no keyring, and every change signs its receipt")
+    keyring = require_keyring(keys, job.folder, "no keyring found; one is needed to sign the receipt")
     lost = is_erasure_list_lost(chain, folder, keyring)
     if not allow_lost_erasures and (lost or (_has_deletions(chain) and not stored_erasures(folder, keyring))):
         message = (
-            "subjects were erased from this output, and the list of erasures that was stored with it is gone, or older"
+            "subjects were erased from this output, but the erasure list that is stored with it is missing or outdated"
         )
-        hint = "restore `erasures/` or the ledger; --allow-lost-erasures goes on without, and a run may bring their records back"
+        hint = "Restore `erasures/` or the ledger. With --allow-lost-erasures a run may publish their records again."
         raise RefusedError(message, hint=hint)
     require_permission(
         "output/adopt", Workspace(ledger, str(folder), job, keyring), datetime.now(UTC), dataset=job.pipeline
@@ -70,14 +70,14 @@ def adopt_ledger(
 
 
 def _has_deletions(chain: tuple[Receipt, ...]) -> bool:
-    """Whether a receipt tells of a deletion. Those that name no ledger are older than the lists."""
+    """Whether a receipt records a deletion. Receipts that name no ledger are older than erasure lists."""
     return any(each.kind == "delete" and each.audit is not None and each.audit.ledger is not None for each in chain)
 
 
 def _adoption_decision(
     ledger: Ledger, output: OpenOutput, chain: Sequence[Receipt], reason: str, *, lost: bool
 ) -> OutputDecision | None:
-    """That the ledger is adopted, or that the list of erasures is lost; the receipt names the list that is there now."""
+    """The decision that the ledger is adopted or the erasure list is lost. The receipt names the current list."""
     before = last_receipt_with_ledger(chain)
     if before is not None and not ledger_disagreement(ledger, chain) and not lost:
         return None

@@ -1,4 +1,4 @@
-"""Locate actions: the feature `location` turned on for one lost device, with its end recorded at once."""
+"""Locate actions: turn on the feature `location` for one lost device, with an end that is recorded at the same time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LONGEST_ACTION: Final = OWN_ON_LIMIT
 
 @dataclass(frozen=True, slots=True)
 class LocateAction:
-    """One device that is located: its tenant, its token, since when and until when (None: no end is recorded)."""
+    """A located device: its tenant, its token, the start, and the end (None if no end is recorded)."""
 
     tenant: str
     device: str
@@ -54,16 +54,23 @@ class LocateAction:
 def start_locate(
     device: str, tenant: str, workspace: Workspace, now: datetime, *, span: timedelta = LONGEST_ACTION
 ) -> LocateAction:
-    """Turns `location` on for a device of a tenant from now on, and off when the span is over; both are recorded at once.
+    """Turns `location` on for a device of a tenant from now on, and off after the time span. Records both at once.
 
-    An action of the device that is in force already gets the new end. Takes a span of at most 24 hours, and the house with the
-    pipeline whose policy counts. Raises RefusedError if the action would have no effect: the policy does not decide the feature
-    for each subject, releases no field of it for the pipeline's purpose, or does not let an administrator turn it on; the
-    tenant's own setting is not on, or another holder has turned it off.
+    An active action for the device gets the new end. Takes a span of at most 24 hours, and the workspace with the pipeline whose
+    policy applies.
+
+    Raises RefusedError if the action would have no effect:
+
+    - the policy does not decide the feature per subject
+    - the policy releases no field of the feature for the pipeline's purpose
+    - the policy does not let an administrator turn it on
+    - the tenant's own setting is not on
+    - another holder has turned it off
+
     Raises PolicyError for blank names, LedgerError, KeyringError.
     """
     if not timedelta() < span <= LONGEST_ACTION:
-        raise RefusedError("a device is located for 24 hours at most", hint="choose a shorter time")
+        raise RefusedError("a device can be located for at most 24 hours", hint="Pass a shorter time.")
     job, switch = _check_pipeline(workspace.loaded_pipeline)
     tenant, device = _canonical_names(tenant, device)
     keys, end = workspace.keyring(), now + span
@@ -81,9 +88,9 @@ def start_locate(
 
 
 def end_locate(device: str, tenant: str, workspace: Workspace, now: datetime) -> bool:
-    """Turns `location` off for a device from now on. Gives whether it was located, or was to be located later.
+    """Turns `location` off for a device from now on. Returns whether it was located, or was to be located later.
 
-    Without a pipeline ids that differ in case alone are taken for one device. Raises PolicyError for blank names, LedgerError,
+    Without a pipeline, ids that differ only in case count as one device. Raises PolicyError for blank names, LedgerError,
     KeyringError.
     """
     tenant, device = _canonical_names(tenant, device)
@@ -104,7 +111,7 @@ def end_locate(device: str, tenant: str, workspace: Workspace, now: datetime) ->
 
 
 def list_locate_actions(workspace: Workspace, now: datetime, *, tenant: str | None = None) -> list[LocateAction]:
-    """The devices that are located now, of all tenants or of one. Devices are tokens."""
+    """The devices located now, of all tenants or of one. Devices are tokens."""
     tenant = canonical_id(tenant)
     with workspace.open_ledger() as ledger:
         rows = api.settings.read_settings(ledger)
@@ -114,7 +121,7 @@ def list_locate_actions(workspace: Workspace, now: datetime, *, tenant: str | No
 
 
 def position_conditions(workspace: Workspace) -> dict[str, str]:
-    """The policy's conditions, in words, of each field that the pipeline releases of a device that is located."""
+    """The policy's conditions, in words, for each field that the pipeline releases about a located device."""
     job = workspace.loaded_pipeline
     if job is None:
         return {}
@@ -132,14 +139,18 @@ def _field_conditions(job: Pipeline, field: Field) -> str:
 def _check_pipeline(job: Pipeline | None) -> tuple[Pipeline, FeatureSwitch]:
     """The pipeline, and how settings decide its feature. Raises RefusedError if no action can have an effect."""
     if job is None:
-        raise RefusedError("no pipeline was named whose policy locates devices", hint="--pipeline PIPELINE")
+        raise RefusedError(
+            "a pipeline whose policy has a location feature is required", hint="Pass --pipeline PIPELINE."
+        )
     switch = job.policy.switch(FEATURE)
     if switch is None or not switch.per_subject:
-        message = f"the policy {job.policy.policy} has no feature `{FEATURE}` that is decided for each device"
-        raise RefusedError(message, hint=f"features: {{{FEATURE}: {{per_subject: true, retention: 24h}}}}")
+        message = f"the policy {job.policy.policy} has no feature `{FEATURE}` with `per_subject: true`"
+        raise RefusedError(
+            message, hint=f"Add `features: {{{FEATURE}: {{per_subject: true, retention: 24h}}}}` to the policy."
+        )
     if switch.holders and HOLDER not in switch.holders:
         message = f"the policy {job.policy.policy} does not let an administrator turn `{FEATURE}` on"
-        raise RefusedError(message, hint=f"add {HOLDER} to the feature's `holders`")
+        raise RefusedError(message, hint=f"Add {HOLDER} to the feature's `holders`.")
     _check_purpose(job)
     return job, switch
 
@@ -151,12 +162,14 @@ def _check_purpose(job: Pipeline) -> None:
         return
     purposes = [name for name in job.policy.purposes if any(can_leave(field, name) for field in fields)]
     message = f"the policy {job.policy.policy} releases no field of `{FEATURE}` for the purpose {job.purpose}"
-    released = f"it releases one for {', '.join(purposes)}: name a pipeline with such a purpose"
-    raise RefusedError(message, hint=released if purposes else "it releases none for any purpose")
+    released = f"Pass a pipeline with one of these purposes: {', '.join(purposes)}."
+    raise RefusedError(
+        message, hint=released if purposes else "Release a field of the feature for this purpose in the policy."
+    )
 
 
 def _location_fields(policy: Policy) -> list[Field]:
-    """The fields that the feature decides about."""
+    """The fields that depend on the feature."""
     return [field for field in policy.fields.values() if _depends_on_location(policy, field)]
 
 
@@ -165,7 +178,7 @@ def _source_fields(policy: Policy, field: Field) -> list[Field]:
 
 
 def _depends_on_location(policy: Policy, field: Field) -> bool:
-    """Whether the feature decides about a field: by the gate of the records, of the field, or of a field it is made from."""
+    """Whether a field depends on the feature: by the gate of the records, of the field, or of a source field."""
     records = policy.records
     sources = [field, *_source_fields(policy, field)]
     conditions = [records.collect_if, *(each.collect_if for each in sources), *(case.when for case in field.cases)]
@@ -197,18 +210,20 @@ def _check_effect(
     tenants, devices = pa.array([tenant]), pa.array([device])
     if not seen.feature_on(switch.of_tenants, tenants, None, None)[0].as_py():
         _refuse_opt_out(seen, "the tenant", tenant, None, now)
-        hint = f"minimize settings set TENANT {FEATURE} on --pipeline PIPELINE"
+        hint = f"Run `minimize settings set TENANT {FEATURE} on --pipeline PIPELINE`."
         raise RefusedError(f"the tenant's own setting `{FEATURE}` is not on in the ledger", hint=hint)
     if not seen.feature_on(switch, tenants, devices, None)[0].as_py():
         _refuse_opt_out(seen, "this device", tenant, device, now)
-        hint = f"minimize settings why TENANT {FEATURE} TIME --subject DEVICE --settings ledger --pipeline PIPELINE"
+        hint = (
+            f"Run `minimize settings why TENANT {FEATURE} TIME --subject DEVICE --settings ledger --pipeline PIPELINE`."
+        )
         raise RefusedError(f"the settings of this device do not turn `{FEATURE}` on", hint=hint)
 
 
 def _refuse_opt_out(
     effective: ExplainableSettings, subject_name: str, tenant: str, device: str | None, now: datetime
 ) -> None:
-    """Raises RefusedError if another holder than the one of locate actions has turned the feature off; names the holder."""
+    """Raises RefusedError if a holder other than that of locate actions has turned the feature off; names the holder."""
     rows = effective.deciding_rows(tenant, FEATURE, now, device)
     holders = sorted({row.holder for row in rows if row.value != "on"} - {HOLDER})
     if holders:
@@ -217,14 +232,15 @@ def _refuse_opt_out(
             f"the holder `{'`, `'.join(holders)}` has turned `{FEATURE}` off for {subject_name}, and any opt-out wins"
         )
         raise RefusedError(
-            message, hint=f"minimize settings why TENANT {FEATURE} TIME{subject} --settings ledger --pipeline PIPELINE"
+            message,
+            hint=f"Run `minimize settings why TENANT {FEATURE} TIME{subject} --settings ledger --pipeline PIPELINE`.",
         )
 
 
 def _device_tokens(
     rows: Sequence[RecordedSetting], keys: Keyring, tenant: str, device: str, folding: CaseFolding = NO_FOLDING
 ) -> Iterator[tuple[str, str]]:
-    """The tokens under which a device has settings, each with its tenant as it was recorded."""
+    """The tokens under which a device has settings, each with its tenant as recorded."""
     known: dict[str, set[str]] = {}
     for row in rows:
         if row.subject:
@@ -236,16 +252,16 @@ def _device_tokens(
 def _action_rows(
     rows: Sequence[RecordedSetting], tenant: str, token: str, now: datetime, end: datetime
 ) -> Iterator[RecordedSetting]:
-    """The rows of an action: on from now on, whatever was to change before its end, and off at its end."""
+    """The rows of an action: on from now on, overriding changes before its end, and off at its end."""
     within = (moment for moment in _holder_values(rows, tenant, token) if now < moment < end)
     yield from (_setting_row(tenant, token, "on", moment, now) for moment in (now, *within))
     yield _setting_row(tenant, token, "off", end, now)
 
 
 def _ending_rows(rows: Sequence[RecordedSetting], tenant: str, token: str, now: datetime) -> Iterator[RecordedSetting]:
-    """The rows that end an action: off from now on, and whenever it was to be on later; none if it is not and will not be.
+    """The rows that end an action: off from now on and at each later start; none if the device is not located and will not be.
 
-    The administrator's `off` ends what another holder turned on, too: any opt-out wins.
+    The administrator's `off` also ends the `on` of another holder: any opt-out wins.
     """
     values = _holder_values(rows, tenant, token)
     holders = _by_holder(rows, tenant, token)
@@ -277,7 +293,7 @@ def _current_action(rows: Sequence[RecordedSetting], tenant: str, token: str, no
 
 
 def _effective_values(rows: Sequence[RecordedSetting], tenant: str, token: str) -> Mapping[datetime, str]:
-    """What the settings of all holders come to for a device from each moment on: any opt-out wins, an `on` runs out."""
+    """The effective value of all holders' settings for a device from each moment on. Any opt-out wins; an `on` can run out."""
     holders = _by_holder(rows, tenant, token)
     starts = {moment for values in holders for moment in values}
     ends = {moment + LONGEST_ACTION for values in holders for moment, value in values.items() if value == "on"}
@@ -288,13 +304,13 @@ def _effective_values(rows: Sequence[RecordedSetting], tenant: str, token: str) 
 
 
 def _by_holder(rows: Sequence[RecordedSetting], tenant: str, token: str) -> list[Mapping[datetime, str]]:
-    """What the settings of each holder for a device are from each moment on."""
-    mine = [row for row in rows if (row.tenant_id, row.subject, row.setting) == (tenant, token, FEATURE)]
-    return [_holder_values(mine, tenant, token, holder) for holder in dict.fromkeys(row.holder for row in mine)]
+    """The value of each holder's setting for a device from each moment on."""
+    own_rows = [row for row in rows if (row.tenant_id, row.subject, row.setting) == (tenant, token, FEATURE)]
+    return [_holder_values(own_rows, tenant, token, holder) for holder in dict.fromkeys(row.holder for row in own_rows)]
 
 
 def _value_in_effect(values: Mapping[datetime, str], when: datetime) -> str | None:
-    """The value of one holder that counts at a time; None if there is none, or an `on` that has run out."""
+    """The value of one holder at a time; None if there is none, or if an `on` has run out."""
     since = max((moment for moment in values if moment <= when), default=None)
     if since is None or (values[since] == "on" and when - since >= LONGEST_ACTION):
         return None
@@ -308,9 +324,9 @@ def _combine_values(values: Sequence[str | None]) -> str:
 def _holder_values(
     rows: Sequence[RecordedSetting], tenant: str, token: str, holder: str = HOLDER
 ) -> Mapping[datetime, str]:
-    """What a holder's setting for a device is from each moment on, in the order of the moments."""
-    mine = (tenant, token, FEATURE, holder)
-    own = [row for row in rows if (row.tenant_id, row.subject, row.setting, row.holder) == mine]
+    """The value of a holder's setting for a device from each moment on, in time order."""
+    setting_key = (tenant, token, FEATURE, holder)
+    own = [row for row in rows if (row.tenant_id, row.subject, row.setting, row.holder) == setting_key]
     ordered = sorted(own, key=lambda row: (row.valid_from, row.recorded_at, row.value != "on"))
     return {row.valid_from: row.value for row in ordered}
 
@@ -326,7 +342,7 @@ def _setting_row(tenant: str, token: str, value: str, valid_from: datetime, now:
 def _locate_event(
     operation: str, now: datetime, tokens: Sequence[tuple[str, str]], *changes: PropertyChange
 ) -> AuditEvent:
-    """The entry of the audit log, with a resource for each token of the device."""
+    """The audit event, with one resource for each token of the device."""
     value = "on" if changes else "off"
     resources = tuple(
         Resource(

@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
 
 RETENTION_POLICY_FILE: Final = "retention.yaml"
-"""The policy of today, beside a receipt that applied its retention to files that keep the policy of then."""
+"""Today's policy, stored with a receipt that applied its retention to files that keep their original policy."""
 RETENTION_PIPELINE_FILE: Final = "retention_pipeline.yaml"
-"""The pipeline of today, next to the same receipt, if aggregates have retentions of their own, now or then."""
+"""Today's pipeline, stored with the same receipt, if aggregates have or had their own retention."""
 _RUN_ATTACHMENTS: Final = (RETENTION_POLICY_FILE, RETENTION_PIPELINE_FILE, "backfill.yaml", INVENTORY_FILE)
-"""What stands beside a receipt about the change that it tells of, not about the files."""
+"""Attachments about the change that the receipt records, not about the files."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyCache:
-    """Policies as they are read, each once. `purposes` are those that the house adds."""
+    """Loaded policies, each parsed once. `purposes` are the additional purposes of the configuration."""
 
     purposes: tuple[str, ...] = ()
     policies: dict[tuple[object, ...], Policy] = field(default_factory=dict, repr=False)
@@ -64,19 +64,19 @@ class WritingRun:
 
     @property
     def rewrite_group(self) -> tuple[object, ...]:
-        """What receipts have in common whose files may be rewritten together: policy, pipeline, purpose."""
+        """The policy, pipeline and purpose that receipts must share for their files to be rewritten together."""
         files = {name: digest for name, digest in self.receipt.files.items() if name not in _RUN_ATTACHMENTS}
         return (self.receipt.purpose, self.receipt.policy.digest, *sorted(files.items()))
 
     @cached_property
     def policy(self) -> Policy:
-        """The policy that its files were written under. Raises PolicyError, OutputError."""
+        """The policy under which its files were written. Raises PolicyError, OutputError."""
         self._content(POLICY_FILE, self.receipt.policy.digest)
         return self.policies.policy(self.rewrite_group, self._folder / POLICY_FILE, self.receipt.purpose)
 
     @cached_property
     def pipeline(self) -> Mapping[str, Any]:
-        """What its pipeline's file says."""
+        """The content of its pipeline file."""
         root = (
             parse_yaml(self.attachments[PIPELINE_FILE].decode("utf-8-sig"), FaultList())
             if PIPELINE_FILE in self.attachments
@@ -86,15 +86,15 @@ class WritingRun:
 
     @cached_property
     def attachments(self) -> dict[str, bytes]:
-        """The bytes that stand beside the receipt, by name. Raises OutputError where they are not those that it tells."""
-        said = {**self.receipt.files, POLICY_FILE: self.receipt.policy.digest}
-        return {name: self._content(name, digest) for name, digest in said.items() if name not in _RUN_ATTACHMENTS}
+        """The attachments of the receipt, by name. Raises OutputError if they do not match its digests."""
+        digests = {**self.receipt.files, POLICY_FILE: self.receipt.policy.digest}
+        return {name: self._content(name, digest) for name, digest in digests.items() if name not in _RUN_ATTACHMENTS}
 
     @property
     def all_attachments(self) -> dict[str, bytes]:
-        """The same with what stands there about the change that the receipt tells of, but for what left. Raises OutputError."""
-        said = {**self.receipt.files, POLICY_FILE: self.receipt.policy.digest}
-        return {name: self._content(name, digest) for name, digest in said.items() if name != INVENTORY_FILE}
+        """The same with attachments about the recorded change, except removal inventories. Raises OutputError."""
+        digests = {**self.receipt.files, POLICY_FILE: self.receipt.policy.digest}
+        return {name: self._content(name, digest) for name, digest in digests.items() if name != INVENTORY_FILE}
 
     @property
     def _folder(self) -> Location:
@@ -105,16 +105,16 @@ class WritingRun:
         content = path.read_bytes() if path.is_file() else b""
         if sha256_text(content) != digest:
             raise OutputError(
-                f"{RUNS}/{self.receipt.run_id}/{name} is not what its receipt tells",
-                hint="`minimize verify` checks all files",
+                f"{RUNS}/{self.receipt.run_id}/{name} does not match its receipt",
+                hint="Run `minimize verify` to check all files.",
             )
         return content
 
 
 def source_read_times(receipts: Iterable[Receipt]) -> dict[str | None, datetime]:
-    """Per batch date (None for an output without dates) when the records that stand were read from their source.
+    """Per batch date (None for an output without dates), when its current records were read from their source.
 
-    What rewrites files afterwards reads no source. The earlier of the two times that a receipt has counts.
+    A later rewrite reads no source. The earlier of the two times in a receipt counts.
     """
     found: dict[str | None, datetime] = {}
     for receipt in sorted(receipts, key=lambda receipt: receipt.sequence):
@@ -124,12 +124,12 @@ def source_read_times(receipts: Iterable[Receipt]) -> dict[str | None, datetime]
 
 
 def receipts_by_path(receipts: Iterable[Receipt]) -> dict[str, Receipt]:
-    """Per path of a file the receipt that wrote it."""
+    """The receipt that wrote each file, by path."""
     return {file.path: receipt for receipt in receipts for output in receipt.outputs.values() for file in output.files}
 
 
 def writing_runs(output: Location, chain: Iterable[Receipt], policies: PolicyCache) -> dict[str, WritingRun]:
-    """Per path of a file the run that wrote it; the files of a run have one in common."""
+    """The run that wrote each file, by path; files of one run share one object."""
     by = receipts_by_path(chain)
     runs = {each.run_id: WritingRun(output, each, policies) for each in by.values()}
     return {path: runs[receipt.run_id] for path, receipt in by.items()}
@@ -141,22 +141,22 @@ def resolve_output(
     keys: Keyring | PathText | None,
     ledger: PathText | None,
 ) -> tuple[tuple[Receipt, ...], Pipeline, Keyring]:
-    """What a change of an output needs, found and checked: its receipts, its pipeline of today, and the keyring that signs.
+    """The receipts, today's pipeline and the signing keyring of an output, found and checked for a change.
 
     Raises OutputError, PolicyError, RefusedError, KeyringError.
     """
     chain = load_receipts(folder)
     if not chain:
-        raise OutputError("nothing was published here yet", hint="`minimize run` does")
+        raise OutputError("nothing has been published to this output", hint="Run `minimize run` first.")
     job = find_pipeline(folder, chain[-1], pipeline)
     check_output_ledger(folder, job.folder, ledger)
-    keyring = require_keyring(keys, job.folder, "no keyring, and every change signs its receipt")
+    keyring = require_keyring(keys, job.folder, "no keyring found; one is needed to sign the receipt")
     return chain, job, keyring
 
 
 @dataclass(frozen=True, slots=True)
 class SearchableOutput:
-    """One output folder, and its chain of receipts; its pipeline, where it is found; policies that were read of it."""
+    """An output folder, its receipt chain, its pipeline if found, and its loaded policies."""
 
     folder: Location
     chain: tuple[Receipt, ...] = field(repr=False)
@@ -166,15 +166,15 @@ class SearchableOutput:
 
     @property
     def pipeline(self) -> str:
-        """The pipeline whose output it is."""
+        """The name of the pipeline that writes the output."""
         return self.chain[-1].pipeline
 
     def pipeline_of_today(self) -> Pipeline:
-        """Its pipeline. Raises what looking for it raises."""
+        """The loaded pipeline. Raises the errors of the search for it."""
         return self.job or find_pipeline(self.folder, self.chain[-1], None)
 
     def files(self) -> Iterator[tuple[WritingRun, ReceiptFile]]:
-        """The files of records in force, each with who wrote it. Aggregates are about nobody alone."""
+        """The files of records in force, each with its run. Aggregates are excluded, because they are not about one person."""
         written_by = writing_runs(self.folder, self.chain, self.policies)
         yield from ((written_by[file.path], file) for file in files_in_force(self.chain).get(RECORDS, ()))
 
@@ -184,7 +184,7 @@ ON_ANOTHER_MACHINE: Final = "it is on another machine"
 
 @dataclass(frozen=True, slots=True)
 class UnreachableOutput:
-    """An output that cannot be looked at from here, and why: its code alone says it."""
+    """An output that cannot be checked from here, and the code of the reason."""
 
     folder: str
     pipeline: str
@@ -194,7 +194,7 @@ class UnreachableOutput:
 def find_outputs(
     ledger: Ledger | None, named: Sequence[LocationLike] = ()
 ) -> tuple[tuple[SearchableOutput, ...], tuple[UnreachableOutput, ...]]:
-    """The outputs that can be looked at, each once, and those that cannot."""
+    """The reachable outputs, each once, and the unreachable ones."""
     found: dict[str, SearchableOutput] = {}
     missed: list[UnreachableOutput] = []
     for folder, pipeline, here in (*_named_outputs(named), *_ledger_outputs(ledger)):
@@ -218,13 +218,13 @@ def _ledger_outputs(ledger: Ledger | None) -> Iterator[tuple[Location, str, bool
 def _open_output(folder: Location) -> SearchableOutput | str:
     try:
         chain = load_receipts(folder)
-        return _output_with_pipeline(folder, chain) if chain else "nothing was published there"
+        return _output_with_pipeline(folder, chain) if chain else "nothing has been published to it"
     except MinimizeError as error:
         return error.code
 
 
 def _output_with_pipeline(folder: Location, chain: tuple[Receipt, ...]) -> SearchableOutput:
-    """The output with its pipeline of today; where that is not found any more, with what the last receipt was for."""
+    """The output with today's pipeline; if that cannot be found, with the pipeline name in the last receipt."""
     try:
         job = find_pipeline(folder, chain[-1], None)
     except MinimizeError:

@@ -49,12 +49,12 @@ from minimize.stores.durable_files import file_digest, file_exists
 
 @dataclass(frozen=True, slots=True)
 class BatchVerdict:
-    """What must go of a batch.
+    """Rows and values of one batch that a rewrite removes or replaces.
 
-    removed_records     per reason the records that go, each counted once
-    removed_values   per key of a field the values that go, in records that stay or not
-    replacements  per key the values in the form that they must have
-    emptied_records   per key whose values can all go the records in which they do
+    removed_records  per reason, the records to remove, each counted once
+    removed_values   per field key, the values to remove, in remaining and removed records
+    replacements     per field key, the values in the required form
+    emptied_records  per field key of which every value can be removed, the records in which that happens
     """
 
     removed_records: Mapping[str, Bools] = field(default_factory=dict, repr=False)
@@ -63,16 +63,16 @@ class BatchVerdict:
     emptied_records: Mapping[str, Bools] = field(default_factory=dict, repr=False)
 
     def remaining_rows(self, rows: int) -> Bools:
-        """The records that stay."""
+        """The remaining records."""
         return np.asarray(~np.logical_or.reduce([np.zeros(rows, np.bool_), *self.removed_records.values()]), np.bool_)
 
 
 class BatchJudge(Protocol):
-    """Says of each batch of a file what must go; knows where the file's fields stand."""
+    """Decides on each batch of a file. Also has the pointers of the file's fields."""
 
     @property
     def pointers(self) -> Mapping[str, Pointer]:
-        """Where the fields of the file stand, by key."""
+        """The pointers of the file's fields, by key."""
         ...
 
     def __call__(self, batch: pa.RecordBatch) -> BatchVerdict:
@@ -82,16 +82,16 @@ class BatchJudge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ApplyVerdict:
-    """Takes a batch of a file's columns; gives it without what its orders take away.
+    """Applies verdicts: takes a batch of a file's columns and returns it without the removed rows and values.
 
-    Counts whole records by reason and, per field, values that stood in records that stay: those that went as `gated`, those
-    that came into another form as `changed`.
+    Counts whole records by reason. Per field, counts values of remaining records: removed ones as `gated`, replaced ones
+    as `changed`.
     """
 
     judge: BatchJudge
 
     def __call__(self, batch: Batch) -> Batch:
-        """The batch that may stand."""
+        """The remaining batch."""
         verdict = self.judge(batch.raw)
         stays = verdict.remaining_rows(batch.raw.num_rows)
         counts = verdict_counts(batch.raw, verdict, stays, self.judge.pointers)
@@ -102,11 +102,11 @@ class ApplyVerdict:
 def verdict_counts(
     raw: pa.RecordBatch, verdict: BatchVerdict, stays: Bools, pointers: Mapping[str, Pointer]
 ) -> BatchCounts:
-    """What a verdict takes away of a batch: records by reason, and values by field."""
+    """The counts of what a verdict removes from a batch: records by reason, and values by field."""
     gated = {reason: int(mask.sum()) for reason, mask in verdict.removed_records.items() if mask.any()}
-    there = {key: place for key, place in pointers.items() if place.top in raw.schema.names}
+    present = {key: place for key, place in pointers.items() if place.top in raw.schema.names}
     left = int(stays.sum())
-    fields = {key: _field_counts(raw, verdict, stays, left, key, place) for key, place in there.items()}
+    fields = {key: _field_counts(raw, verdict, stays, left, key, place) for key, place in present.items()}
     return BatchCounts(gated=gated, fields=fields)
 
 
@@ -119,10 +119,10 @@ def _field_counts(
             return FieldCounts(len(found.values) - found.values.null_count)
         if not found.parents and not found.values.null_count:
             return FieldCounts(left)
-    standing = found.values.is_valid().to_numpy(zero_copy_only=False)
+    present = found.values.is_valid().to_numpy(zero_copy_only=False)
     if left < raw.num_rows:
-        standing = standing & stays[row_indices(found, raw.num_rows)]
-    closed = verdict.removed_values.get(key, np.zeros(len(standing), np.bool_))
+        present = present & stays[row_indices(found, raw.num_rows)]
+    closed = verdict.removed_values.get(key, np.zeros(len(present), np.bool_))
     changed = 0
     if key in verdict.replacements:
         same = (
@@ -130,13 +130,13 @@ def _field_counts(
             .fill_null(False)
             .to_numpy(zero_copy_only=False)
         )
-        changed = int((standing & ~closed & ~same).sum())
-    return FieldCounts(int(standing.sum()), changed, int((standing & closed).sum()))
+        changed = int((present & ~closed & ~same).sum())
+    return FieldCounts(int(present.sum()), changed, int((present & closed).sum()))
 
 
 @dataclass(frozen=True)
 class _RemainingBatch:
-    """What is left of a batch; only columns of which something goes are made anew."""
+    """The rest of a batch. Only columns with removed or replaced values are rebuilt."""
 
     whole: pa.RecordBatch = field(repr=False)
     verdict: BatchVerdict = field(repr=False)
@@ -145,11 +145,11 @@ class _RemainingBatch:
 
     @property
     def raw(self) -> pa.RecordBatch:
-        """The records that stay, as they were."""
+        """The remaining records, with unchanged values."""
         return self._filter_batch(self.whole)
 
     def columns(self) -> Iterator[tuple[str, pa.Array]]:
-        """The columns of which something goes, by name."""
+        """The columns with removed or replaced values, by name."""
         touched = {self.pointers[key].top for key in (*self.verdict.removed_values, *self.verdict.replacements)}
         schema = pa.schema([each for each in self.whole.schema if each.name in touched])
         if not len(schema):
@@ -170,7 +170,7 @@ class _RemainingBatch:
         return values if closed is None else mask_values(values, pa.array(closed))
 
     def _emptied_lists(self, keys: Mapping[str, Pointer]) -> Iterator[tuple[Pointer, pa.BooleanArray]]:
-        """Lists of which every leaf can go: where it does, even an empty one must not show."""
+        """The lists of which every leaf can be removed. If all are removed, even an empty list must not remain visible."""
         for star in dict.fromkeys(star for place in keys.values() for star in place.stars):
             below = [self.verdict.emptied_records.get(key) for key, place in keys.items() if place.within(star)]
             masks = [mask for mask in below if mask is not None]
@@ -184,36 +184,36 @@ class _RemainingBatch:
 
 @dataclass(frozen=True, slots=True)
 class StagePerFile:
-    """A stage of its own for each file, by what the receipts say of it."""
+    """A separate stage for each file, chosen by its entry in the receipts."""
 
     stage_for: Callable[[ReceiptFile], Stage]
 
 
 class BatchObserver(Protocol):
-    """What the batches of one file are shown to, as they stand there."""
+    """Receives the original batches of one file."""
 
     def __call__(self, batch: pa.RecordBatch) -> object:
-        """Takes a batch in."""
+        """Receives a batch."""
         ...
 
     def close(self) -> object:
-        """Knows that it was the last one."""
+        """Called after the last batch."""
         ...
 
 
 ObserverFactory = Callable[[StoredFile], BatchObserver | None]
-"""Who wants to see the batches of a file, if anybody does."""
+"""Returns the observer of a file's batches; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class RewriteResult:
-    """What a rewrite did, for its receipt.
+    """Result of a rewrite, for its receipt.
 
-    written   the new files, by output name (`quarantine` among them where its files were given)
-    replaces  the files that they stand in for
-    removes   the files of which nothing was left
-    read      rows of the files given
-    counts    what the stage counted
+    written   the new files, by output name (including `quarantine` if its files were given)
+    replaces  the files that they replace
+    removes   the files of which no row remains
+    read      rows of the given files
+    counts    the counts of the stage
     """
 
     written: Mapping[str, tuple[WrittenFile, ...]] = field(default_factory=dict)
@@ -247,24 +247,28 @@ def rewrite_files(
     also: Callable[[Staging], RewriteResult] | None = None,
     shown: ObserverFactory = lambda stored: None,
 ) -> Receipt:
-    """Puts files in force through a stage and publishes what comes out in their place.
+    """Passes files in force through a stage and publishes the result in their place.
 
-    Takes paths relative to the output folder; a stage whose batches have the released columns as `raw`, those that are
-    folders included; what makes the signed receipt. What leaves the stage is `raw`, with the columns that `released` has,
-    by name, in their place; schema and field metadata stay. Files that are to be removed are not read. With `keys` what stands
-    in for a file that has an index gets one, without them none. What was encrypted is encrypted again, by the newest versions of
-    its master keys, which `kms` keeps. `also` stages what else changes with them. `shown` sees what is read, which nobody need
-    read again; what making the receipt adds to the attachments is published, too. Raises OutputError for a file that is not in
-    force or whose bytes are not those that its receipt tells, before anything is written; KeyringError without a key.
+    Takes paths relative to the output folder, a stage, and a function that makes the signed receipt. The stage receives the
+    released columns as `raw`, including folder columns. The new file has the columns of `raw`, replaced by those of `released`
+    with the same name. Schema and field metadata stay. Files in `removes` are not read.
+
+    With `keys`, the replacement of an indexed file gets an index; without them it gets none. Encrypted files are encrypted
+    again under the newest versions of their master keys, which `kms` holds. `also` stages further changes in the same
+    publication. `shown` receives the batches that are read, so that no second read is needed. Attachments that `receipt` adds are
+    published, too.
+
+    Raises OutputError before any write if a file is not in force or its bytes do not match its receipt; KeyringError without
+    a key.
     """
     force = _files_in_force(output)
     chosen = [_check_digest(output, path, force) for path in sorted(set(files))]
-    gone = [_require_in_force(path, force) for path in sorted(set(removes))]
-    if not chosen and not gone:
-        raise OutputError("there is nothing to rewrite", hint="name files that are in force")
+    removed = [_require_in_force(path, force) for path in sorted(set(removes))]
+    if not chosen and not removed:
+        raise OutputError("there is nothing to rewrite", hint="Pass files that are in force.")
     with output.begin(run_id) as staging:
-        _keep_others(staging, force, {file.path for file in (*chosen, *gone)})
-        done = RewriteResult(removes=tuple(FileRef(file.path, file.digest) for file in gone))
+        _keep_others(staging, force, {file.path for file in (*chosen, *removed)})
+        done = RewriteResult(removes=tuple(FileRef(file.path, file.digest) for file in removed))
         for number, file in enumerate(chosen):
             watch = None if file.index is None or keys is None else _indexer_like(output, file, keys)
             each = stage.stage_for(file) if isinstance(stage, StagePerFile) else stage
@@ -276,23 +280,23 @@ def rewrite_files(
 
 
 def _files_in_force(output: OpenOutput) -> dict[str, ReceiptFile]:
-    said = output.receipts()
-    found = [file for each in files_in_force(said).values() for file in each] + quarantine_files_in_force(said)
-    found += [ReceiptFile(each.path, 0, each.digest) for each in retained_sketches(said)]
+    receipts = output.receipts()
+    found = [file for each in files_in_force(receipts).values() for file in each] + quarantine_files_in_force(receipts)
+    found += [ReceiptFile(each.path, 0, each.digest) for each in retained_sketches(receipts)]
     return {file.path: file for file in found}
 
 
 def _check_digest(output: OpenOutput, path: str, force: Mapping[str, ReceiptFile]) -> ReceiptFile:
-    """A file that was changed behind our back must not come under a new signature."""
+    """Refuses a file that was modified outside `minimize`, so that it does not get a new signature."""
     file, full = _require_in_force(path, force), output.folder / path
     if not full.is_file() or file_digest(full) != file.digest:
-        raise OutputError(f"{path} is not what its receipt tells", hint="`minimize verify` checks all files")
+        raise OutputError(f"{path} does not match its receipt", hint="Run `minimize verify` to check all files.")
     return file
 
 
 def _require_in_force(path: str, force: Mapping[str, ReceiptFile]) -> ReceiptFile:
     if path not in force:
-        raise OutputError("a file that is to be rewritten is not in force", hint="`minimize verify` lists what is")
+        raise OutputError("a file to rewrite is not in force", hint="Run `minimize verify` to list the files in force.")
     return force[path]
 
 
@@ -306,7 +310,7 @@ def _keep_others(staging: Staging, force: Mapping[str, ReceiptFile], chosen: set
 
 
 def _indexer_like(output: OpenOutput, file: ReceiptFile, keys: Subkeys) -> SubjectIndexer:
-    """Who indexes what stands in for a file, by the column that the file's own index is about."""
+    """The indexer for the replacement of a file, for the same subject column as the existing index."""
     with open_index_file(output.folder, file) as handle:
         subject = read_index(handle, file, lambda version: IndexKey.from_keys(keys, version)).contents.subject
     return SubjectIndexer.from_keys(keys, Pointer.parse(subject))
@@ -314,7 +318,7 @@ def _indexer_like(output: OpenOutput, file: ReceiptFile, keys: Subkeys) -> Subje
 
 @dataclass(frozen=True, slots=True)
 class _FileRewrite:
-    """One file on its way. Texts of few values, and subjects, come as dictionaries and are written so."""
+    """Rewrite of one file. Low-cardinality text and subjects are read and written as dictionaries."""
 
     staging: Staging
     file: ReceiptFile
@@ -324,7 +328,7 @@ class _FileRewrite:
     shown: ObserverFactory
 
     def apply_stage(self, stage: Stage) -> RewriteResult:
-        """What the stage leaves of it, staged."""
+        """Passes the file through the stage and stages the result."""
         stored, counts, read = self._open_stored(), BatchCounts(), 0
         sink, showing = self._sink(stored.schema), self.shown(stored)
         for batch in stored.batches():
@@ -333,7 +337,7 @@ class _FileRewrite:
             result = stage(Batch(raw=batch))
             sink.write(scrub(_rewritten_columns(result, stored.schema), stored.schema))
             counts, read = counts + result.counts, read + batch.num_rows
-            del batch, result  # or they would stay in memory while the next ones are read
+            del batch, result  # free the memory before the next batch is read
         if showing is not None:
             showing.close()
         return self._complete_result(tuple(sink.close()), RewriteResult(read=read, counts=counts))
@@ -348,13 +352,13 @@ class _FileRewrite:
         return self.staging.sink_in(folder, self.number, schema, empty=False, encryption=encryption, watch=self.watch)
 
     def _complete_result(self, written: tuple[WrittenFile, ...], done: RewriteResult) -> RewriteResult:
-        gone = (FileRef(self.file.path, self.file.digest),)
+        original = (FileRef(self.file.path, self.file.digest),)
         if not written:
-            return replace(done, removes=gone)
+            return replace(done, removes=original)
         sketches = None if self.file.sketches is None else self.staging.output.folder / self.file.sketches.path
-        if sketches is not None and file_exists(sketches):  # rows that were removed stay in them: they were published
+        if sketches is not None and file_exists(sketches):  # sketches keep removed rows, because they were published
             written = tuple(self.staging.attach_sketches(each, sketches.read_bytes()) for each in written)
-        return replace(done, written={output_and_date(self.file.path)[0]: written}, replaces=gone)
+        return replace(done, written={output_and_date(self.file.path)[0]: written}, replaces=original)
 
 
 def _same_encryption(place: Location, kms: Kms | None) -> OutputEncryption | None:
@@ -363,6 +367,6 @@ def _same_encryption(place: Location, kms: Kms | None) -> OutputEncryption | Non
 
 
 def _rewritten_columns(result: Batch, schema: pa.Schema) -> pa.RecordBatch:
-    """The columns of the file, as the stage leaves them; those that are folders stay what they are."""
+    """The columns of the file after the stage; folder columns stay unchanged."""
     arrays = [result.released.get(name, result.raw[name]) for name in schema.names]
     return pa.RecordBatch.from_arrays(arrays, names=schema.names)

@@ -51,9 +51,9 @@ SETTINGS_ACTIVITY: Final = AuditActivity("settings", component="settings", categ
 
 
 def check_setting(tenant: str, setting: str, value: str, holder: str, job: Pipeline | None) -> None:
-    """Raises PolicyError for words that nobody knows, where there is a pipeline those that its policy does not know."""
+    """Raises PolicyError for unknown words; with a pipeline, for words that its policy does not declare."""
     if holder not in HOLDERS:
-        raise unknown_name_error(f"there is no holder `{holder}`", f"one of {', '.join(HOLDERS)}")
+        raise unknown_name_error(f"unknown holder `{holder}`", f"Use one of {', '.join(HOLDERS)}.")
     if not canonical_text(tenant) or not setting.strip():
         raise missing_name_error()
     if setting == LEVEL_SETTING:
@@ -63,19 +63,21 @@ def check_setting(tenant: str, setting: str, value: str, holder: str, job: Pipel
     if job is not None and setting not in job.policy.features:
         raise not_in_policy_error(job, f"the policy has no feature `{setting}`", job.policy.features)
     if value not in ("on", "off"):
-        raise unknown_name_error(f"the value of {setting} is neither on nor off", "`on` or `off`")
+        raise unknown_name_error(f"the value of {setting} is neither on nor off", "Use `on` or `off`.")
 
 
 def check_subject(subject: str | None) -> None:
-    """Raises PolicyError for a subject without a name: it would stand for the whole tenant."""
+    """Raises PolicyError for a blank subject, because it would mean the whole tenant."""
     if subject is not None and not canonical_text(subject):
-        raise missing_name_error("a subject has a name", "leave the subject out where the whole tenant is meant")
+        raise missing_name_error("the subject is blank", "Leave the subject out to mean the whole tenant.")
 
 
 def not_in_policy_error(job: Pipeline, message: str, *declared: Any) -> PolicyError:
-    """The error of a word that the pipeline's policy does not know; the hint says which it has."""
+    """The error for a word that the pipeline's policy does not declare. The hint lists the declared ones."""
     names = ", ".join(name for group in declared for name in group)
-    return unknown_name_error(message, f"it has {names}" if names else "it has none", str(job.policy.path))
+    return unknown_name_error(
+        message, f"Use one of {names}." if names else "Declare it in the policy.", str(job.policy.path)
+    )
 
 
 log = logging.getLogger("minimize")
@@ -83,12 +85,12 @@ log = logging.getLogger("minimize")
 LOCATION_FEATURE: Final = "location"
 """The feature that `locate start` turns on for one device."""
 AuthorizeChange = Callable[[Actor, Resource], None]
-"""Whether somebody may change a setting: raises RefusedError where not."""
+"""Checks whether an actor may change a setting. Raises RefusedError if not."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewSetting:
-    """A setting that somebody wants: whose, which, what, by which holder, since when (now where nothing is said)."""
+    """A setting to record: tenant, setting, value, holder, subject, and start time (default: now)."""
 
     tenant: str
     setting: str
@@ -101,11 +103,11 @@ class NewSetting:
 def set_setting(
     setting: NewSetting, workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
 ) -> str:
-    """Records a setting, and tells the audit log of it.
+    """Records a setting with its audit event.
 
-    Gives what was in force by the same holder before, `nothing` where that said nothing. Raises PolicyError for words that the
-    pipeline's policy does not know, LedgerError, KeyringError, and what `allowed` raises. Raises RefusedError for a subject's
-    own `on` of a feature that the pipeline's policy decides `per_subject`: `locate start` has a permission of its own.
+    Returns the previous value of the same holder, or `nothing` if there was none. Raises PolicyError for words that the
+    pipeline's policy does not declare, LedgerError, KeyringError, and any error of `allowed`. Raises RefusedError for a subject's
+    own `on` of a feature that the pipeline's policy decides `per_subject`: `locate start` has its own permission.
     """
     check_setting(setting.tenant, setting.setting, setting.value, setting.holder, workspace.loaded_pipeline)
     check_subject(setting.subject)
@@ -131,39 +133,43 @@ def set_setting(
 
 
 def warn_if_not_read(job: Pipeline) -> None:
-    """Warns if runs of the pipeline do not follow what was recorded, because it does not read its settings from the ledger."""
+    """Warns if runs of the pipeline ignore the recorded change because they do not read settings from the ledger."""
     if job.settings != LEDGER_SETTINGS:
-        message = "the pipeline %s does not read its settings from the ledger: a run follows this change with --settings ledger%s"
-        file = ", and then ignores its settings file: import that first (minimize settings import FILE)"
+        message = (
+            "the pipeline %s does not read its settings from the ledger: pass --settings ledger to apply this change%s"
+        )
+        file = "; its settings file then no longer counts: import it first (minimize settings import FILE)"
         log.warning(message, job.pipeline, file if job.settings else "", extra={"code": "W036"})
 
 
 def list_settings(
     workspace: Workspace, now: datetime, *, tenant: str | None = None, setting: str | None = None, history: bool = False
 ) -> list[SettingRow]:
-    """The settings in force (of the rows of each tenant, subject, setting and holder the one that counts now), or all rows.
+    """The settings in force (the current row of each tenant, subject, setting and holder), or all rows with `history`.
 
-    Those of one tenant, or one setting, where they are named. Subjects are tokens.
+    Optionally only those of one tenant or one setting. Subjects are tokens.
     """
     tenant = canonical_id(tenant)
     with workspace.open_ledger() as ledger:
         rows = api.settings.read_settings(ledger)
-    mine = [row for row in rows if tenant in (None, row.tenant_id) and setting in (None, row.setting)]
-    chosen = sorted(mine if history else _rows_in_force(mine, now), key=lambda row: (_setting_key(row), row.valid_from))
+    selected = [row for row in rows if tenant in (None, row.tenant_id) and setting in (None, row.setting)]
+    chosen = sorted(
+        selected if history else _rows_in_force(selected, now), key=lambda row: (_setting_key(row), row.valid_from)
+    )
     return [SettingRow(**asdict(row), line=None) for row in chosen]
 
 
 def _check_own_on(setting: NewSetting, job: Pipeline | None) -> None:
-    """Raises RefusedError for a subject's own `on` of a feature that is `per_subject`."""
+    """Raises RefusedError for a subject's own `on` of a `per_subject` feature."""
     switch = None if job is None else job.policy.switch(setting.setting)
     if switch is not None and switch.per_subject and setting.subject is not None and setting.value == "on":
-        message = f"`{setting.setting}` is `per_subject`: `settings set` does not turn it on for one subject"
+        message = f"`{setting.setting}` is `per_subject`: `settings set` cannot turn it on for one subject"
         is_location = setting.setting == LOCATION_FEATURE
-        raise RefusedError(message, hint="minimize locate start" if is_location else "minimize settings import FILE")
+        raise RefusedError(message, hint=f"Use `minimize {'locate start' if is_location else 'settings import FILE'}`.")
 
 
 def _previous_value(rows: Sequence[RecordedSetting], new: RecordedSetting) -> str | None:
-    """The value of the same holder that counted until now."""
+    """The previous value of the same holder."""
     same = [row for row in rows if _setting_key(row) == _setting_key(new)]
     return next((row.value for row in _rows_in_force(same, new.recorded_at)), None)
 
@@ -182,14 +188,15 @@ def _setting_key(row: RecordedSetting) -> tuple[str, ...]:
 
 def _setting_resource(row: RecordedSetting, before: str | None) -> Resource:
     place = f"settings/{row.tenant_id}/{row.setting}" + (f"/{row.subject}" if row.subject else "")
-    said = PropertyChange("valid_from", None, time_text(row.valid_from))
-    return Resource(row.setting, "setting", place, (PropertyChange(row.holder, before, row.value), said))
+    start = PropertyChange("valid_from", None, time_text(row.valid_from))
+    return Resource(row.setting, "setting", place, (PropertyChange(row.holder, before, row.value), start))
 
 
 def import_settings(file: PathText, workspace: Workspace, now: datetime) -> int:
-    """Brings the rows of a settings file (CSV, Parquet) into the ledger; those that are there already are passed over.
+    """Imports the rows of a settings file (CSV, Parquet) into the ledger; existing rows are skipped.
 
-    Gives how many were new. Subjects become tokens. Raises PolicyError with every faulty row, those recorded in the future too.
+    Returns the number of new rows. Subjects become tokens. Raises PolicyError with every faulty row, including rows recorded in
+    the future.
     """
     given = read_file(Path(file), tokens=True)
     keys = workspace.keyring()
@@ -203,9 +210,9 @@ def import_settings(file: PathText, workspace: Workspace, now: datetime) -> int:
 
 
 def export_settings(file: PathText, workspace: Workspace) -> int:
-    """Writes every row of the ledger to a new CSV file that only its owner can read; subjects stay tokens. Gives how many.
+    """Writes every row of the ledger to a new CSV file that only its owner can read. Subjects stay tokens.
 
-    Raises OutputError where the file is there.
+    Returns the number of rows. Raises OutputError if the file exists.
     """
     with workspace.open_ledger() as ledger:
         rows = api.settings.read_settings(ledger)
@@ -220,7 +227,7 @@ def export_settings(file: PathText, workspace: Workspace) -> int:
 
 
 def _known_tokens(unresolved: SettingsRows, rows: Sequence[RecordedSetting]) -> dict[str, set[str]]:
-    """Per tenant the tokens that stand in the ledger, or are brought."""
+    """The tokens in the ledger and in the imported rows, per tenant."""
     pairs = unresolved.table.select(["tenant_id", "subject"]).to_pylist()
     brought = [
         (pair["tenant_id"], pair["subject"]) for pair in pairs if token_version(pair["subject"] or "") is not None
@@ -265,7 +272,7 @@ def _csv_row(row: RecordedSetting) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class SettingDecision:
-    """What settings come to at one time, and the rows that decide it."""
+    """The effective value of a setting at one time, and the rows that decide it."""
 
     time: datetime
     holds: bool
@@ -273,7 +280,7 @@ class SettingDecision:
     switch: FeatureSwitch
 
     def as_json(self) -> dict[str, Any]:
-        """The moment as JSON; whose a subject's own row is, the question says."""
+        """The decision as JSON. The subject's own rows do not repeat its id, which is in the question."""
         rows = [
             {**asdict(row), "subject": None if row.subject is None else "the subject"}
             | ({"ran_out": True} if self.ran_out(row) else {})
@@ -290,7 +297,7 @@ class SettingDecision:
 
 @dataclass(frozen=True, slots=True)
 class SettingExplanation:
-    """Whether a value is collected: the setting has to hold when the event happened, and when the run happens."""
+    """Whether a value is collected: the setting must hold at the event time and at the time of the run."""
 
     tenant: str
     setting: str
@@ -298,13 +305,13 @@ class SettingExplanation:
     run: SettingDecision
     file: str | None
     unknown_tenant: UnknownTenant | None = None
-    """The tenant, where no row names it at all."""
+    """Set if no row names the tenant."""
     per_subject: bool = False
     """Whether the tenant's setting and the subject's own must both be on."""
 
     @property
     def is_collected(self) -> bool:
-        """Whether it is."""
+        """Whether the value is collected."""
         return self.event.holds and self.run.holds
 
     def as_json(self) -> dict[str, Any]:
@@ -324,11 +331,11 @@ def explain_setting(
     subject: str | None = None,
     settings: Any = None,
 ) -> SettingExplanation:
-    """Why a value of that time is collected or not.
+    """Explains why a value of this event time is collected or not.
 
-    Takes a feature or a level; the event's time and the run's; the settings to look at (a path, a table, `ledger`), else the
-    pipeline's, else the ledger's. Levels, and who may turn a feature on, are the policy's: they need the pipeline.
-    Raises PolicyError for a name that the policy does not know.
+    Takes a feature or a level, the event time and the time of the run. `settings` is a path, a table or `ledger`; by default the
+    pipeline's settings are used, else the ledger's. Levels and the holders of a feature are defined in the policy, so they need
+    the pipeline. Raises PolicyError for a name that the policy does not declare.
     """
     rows = _load_rows(workspace, settings)
     job = workspace.loaded_pipeline
@@ -343,8 +350,8 @@ def explain_setting(
         )
         for when in (event, run)
     )
-    whose = find_unknown_tenant(tenant, rows, workspace.folder)
-    return SettingExplanation(tenant, setting, then, now, rows.file, whose, question.switch.per_subject)
+    unknown = find_unknown_tenant(tenant, rows, workspace.folder)
+    return SettingExplanation(tenant, setting, then, now, rows.file, unknown, question.switch.per_subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,11 +389,11 @@ class _SettingQuestion:
 
 
 def _load_rows(workspace: Workspace, settings: Any) -> SettingsRows:
-    """The settings that are asked about."""
+    """The settings to explain."""
     job, folder = workspace.loaded_pipeline, workspace.folder
-    said = settings if settings is not None else None if job is None else job.settings
-    if workspace.ledger is None and said is not None and said != LEDGER_SETTINGS:
-        found = load_settings(said) if settings is not None else load_pipeline_settings(None, job) if job else None
+    source = settings if settings is not None else None if job is None else job.settings
+    if workspace.ledger is None and source is not None and source != LEDGER_SETTINGS:
+        found = load_settings(source) if settings is not None else load_pipeline_settings(None, job) if job else None
         rows = load_settings(None) if found is None else found
     else:
         with workspace.open_ledger() as ledger:

@@ -1,6 +1,6 @@
 """Workspace of an administrative command.
 
-The ledger, an output, a pipeline and the keyring, each found when it is needed; a ledger that may be absent.
+The ledger, an output, a pipeline and the keyring, each searched for when it is needed. The ledger may be absent.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Where things are: the ledger, an output folder that may hold it, a pipeline whose policy names settings, the keyring."""
+    """Inputs of a command: ledger, output folder (may contain the ledger), pipeline whose policy declares settings, keyring."""
 
     ledger: PathText | None = None
     output: PathText | None = None
@@ -38,17 +38,17 @@ class Workspace:
 
     @property
     def folder(self) -> Path:
-        """Where the search for `minimize.yaml` starts: the pipeline's folder, else the output's, else the current one."""
+        """The start of the search for `minimize.yaml`: the pipeline's folder, else the output's, else the current one."""
         job = self.loaded_pipeline
         return (local_path(self.output) or Path.cwd()) if job is None else job.folder
 
     def keyring(self) -> Keyring:
-        """The keyring: changes are signed with it, and subjects are told by it. Raises KeyringError."""
-        return require_keyring(self.keys, self.folder, "no keyring, and every change is signed")
+        """The keyring, which signs changes and makes subject tokens. Raises KeyringError."""
+        return require_keyring(self.keys, self.folder, "no keyring found; one is needed to sign the change")
 
     @property
     def address(self) -> Address:
-        """Where the ledger is, or would be. Raises LedgerError where nothing says so."""
+        """The address of the ledger, which may not exist yet. Raises LedgerError if no address is configured."""
         job = self.loaded_pipeline
         output = self.output if self.output is not None or job is None else job.target()
         return find_ledger(self.ledger, start=self.folder, output=output)
@@ -60,7 +60,7 @@ class Workspace:
 
 @contextmanager
 def optional_ledger(workspace: Workspace, *, needed: bool) -> Iterator[Ledger | None]:
-    """The ledger, open; None where there is none and none is needed. Raises LedgerError."""
+    """The open ledger; None if there is none and none is needed. Raises LedgerError."""
     found: Ledger | None = None
     with suppress(*(() if needed or workspace.ledger is not None else (LedgerError,))):
         found = workspace.open_ledger()

@@ -204,7 +204,7 @@ def beside(project: Project) -> Iterator[Path]:
         (("replay", "nowhere"), 2, "this is not an output folder"),
         (("audit", "verify", "--receipts", "nowhere"), 2, "nowhere does not exist"),
         (("settings", "set", "north", "loation", "on", "--pipeline", "."), 2, "no feature `loation`"),
-        (("settings", "set", "north", "location", "on", "--subject", ""), 2, "a subject has a name"),
+        (("settings", "set", "north", "location", "on", "--subject", ""), 2, "the subject is blank"),
         (("settings", "import", "nowhere.csv"), 2, "the settings file does not exist"),
         (("runs", "--ledger", "mysql://bob:hunter2@host/db"), 2, "no ledger can be had"),
         (("audit", "log", "--ledger", "postgresql://bob:hun@ter2@host:port/db"), 2, "cannot be read"),

@@ -59,7 +59,7 @@ def test_an_event_is_taken_back_by_the_beginning_of_its_name(ran: Project, comma
 def test_what_is_no_event_is_refused(ran: Project, command: Command) -> None:
     assert command("events", "add", "north", "moved", *places(ran)).code == 2
     refused = command("events", "add", "north", "reset", *places(ran))
-    assert (refused.code, "none is named" in refused.err) == (2, True)
+    assert (refused.code, "needs a subject" in refused.err) == (2, True)
     assert command("events", "withdraw", "12345678", *places(ran)).code == 2
 
 
@@ -108,7 +108,7 @@ def test_nothing_due_is_nothing_to_do(project: Project, command: Command) -> Non
     project.run()
     assert (
         command("expire", project.out, "--at", AT, "--keys", project.keys, "--yes").out
-        == "nothing to do: nothing is due\n"
+        == "nothing to do: no data is due for removal\n"
     )
 
 

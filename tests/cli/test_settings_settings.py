@@ -47,7 +47,7 @@ def test_a_pipeline_that_does_not_follow_the_setting_is_warned_of(
     project.pipeline(aggregates=None, settings=settings)
     done = said(command, project, "set", "north", "location", "on")
     assert done.code == 0
-    assert "a run follows this change with --settings ledger" in done.err
+    assert "pass --settings ledger to apply this change" in done.err
     assert ("minimize settings import FILE" in done.err) is imports
 
 
@@ -68,7 +68,7 @@ def test_why_tells_the_rows_that_decide(project: Project, command: Command) -> N
 def test_a_word_that_the_policy_does_not_know_exits_2(project: Project, command: Command) -> None:
     wrong = said(command, project, "set", "north", "locatoin", "on")
     assert wrong.code == 2
-    assert "it has location" in wrong.err
+    assert "Use one of location" in wrong.err
 
 
 def test_a_run_follows_the_ledger(project: Project, command: Command) -> None:

@@ -111,7 +111,7 @@ def test_of_whom_nothing_is_held_a_deletion_says_so(project: Project, command: C
     done = command("subject", "delete", "d99", "--tenant", "north", *places, "--yes")
     assert (done.code, "nothing is held" in done.out, "0 records of 1 subject went" in done.out) == (0, True, True)
     wrong = command("subject", "delete", "d3", "--tenant", "nroth", *places)
-    assert (wrong.code, "is it spelled so?" in wrong.err) == (2, True)
+    assert (wrong.code, "Check the spelling" in wrong.err) == (2, True)
     whole = command("subject", "delete", "--tenant", "north", *places)
     assert "of 1 tenant would go" in whole.out
 

@@ -47,7 +47,7 @@ def test_a_hierarchy_is_its_file_and_not_its_name(tmp_path: Path) -> None:
 def test_a_function_that_is_not_there_gets_a_hint() -> None:
     with pytest.raises(PolicyError, match="Did you mean `sync`"):
         current_terms(vendor(), "snyc")
-    with pytest.raises(PolicyError, match="nothing is shared"):
+    with pytest.raises(PolicyError, match="Add the function"):
         current_terms(vendor(functions={}), "sync")
 
 

@@ -2,13 +2,13 @@
 
 lifecycle_events.py       events of tenants and subjects: model, event files, events of the ledger
 event_admin.py            recording, withdrawing and listing events in the ledger
-identifier_forms.py       the forms that an identifier takes in a column
-affected_subjects.py      whose records an event concerns in a file
-retention_rules.py        what today's policy requires of a file of an older policy
-removal_decision.py       what is removed or replaced in one file, batch by batch
+identifier_forms.py       the forms of an identifier in a column
+affected_subjects.py      tenants and subjects that an event concerns in a file
+retention_rules.py        requirements of today's policy for a file of an older policy
+removal_decision.py       removals and replacements in one file, batch by batch
 removal_plan.py           due files, the plan, open deadlines
 rerunnable_dates.py       dates that can be run again from their source
-recompute_aggregates.py   aggregates after records were removed
+recompute_aggregates.py   aggregates after a removal of records
 execute.py                execution of a plan, and its receipt
 expire.py                 `expire`
 effective_settings.py     today's settings and consents for the records of a file

@@ -1,7 +1,7 @@
 """Affected subjects: the rows of a file that an event concerns, and subjects of the ledger recognized by their tokens.
 
 A pseudonym cannot be made from a token. An event in the ledger therefore also has tokens of the forms that its subject takes in
-outputs: HMAC under the keyring's `subject` key, with a purpose of their own.
+outputs: HMAC under the keyring's `subject` key, with a separate purpose.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NO_MATCH = -1
 
 
 EventReach = Callable[[RetentionEvent], int]
-"""Up to which event time an event reaches in a file, in microseconds since 1970."""
+"""The last event time that an event reaches in a file, in microseconds since 1970."""
 
 
 def until_event_time(event: RetentionEvent) -> int:
@@ -50,7 +50,7 @@ def until_event_time(event: RetentionEvent) -> int:
 class RecognizedForms:
     """The forms in which a subject of the ledger was recognized in a file.
 
-    is_complete   whether it would have been in whatever form it stands there
+    is_complete  whether every form that the subject may have in the file is known
     """
 
     forms: frozenset[str] = field(default=frozenset(), repr=False)
@@ -62,13 +62,13 @@ NOT_RECOGNIZED: Final = RecognizedForms()
 
 @dataclass(frozen=True, slots=True)
 class AffectedSubjects:
-    """Events as a file shows those whom they are about.
+    """The tenants and subjects of events, in the forms that a file has of them.
 
-    tenant_forms    the forms of tenants with an event of their own, and until when
-    subject_forms     per form of a subject the tenants' forms that it may stand under (None: any), and until when
-    unfindable    events of which nobody can be found in this file
-    uncertain  events of the ledger whose subject may stand in this file in a form that it does not know
-    findable   events about somebody who may stand in this file
+    tenant_forms   per form of a tenant with its own event, the last event time reached
+    subject_forms  per form of a subject and form of its tenant (None: any tenant), the last event time reached
+    unfindable     events whose tenant or subject cannot be found in this file
+    uncertain      events of the ledger whose subject may have an unknown form in this file
+    findable       events whose tenant or subject may be in this file
     """
 
     tenant: Pointer | None = None
@@ -88,8 +88,10 @@ class AffectedSubjects:
         recognized: Mapping[RetentionEvent, RecognizedForms] = MappingProxyType({}),
         until: EventReach = until_event_time,
     ) -> AffectedSubjects:
-        """The events of one kind of effect, for one file. Takes what was recognized there of those that the ledger tells of, and
-        up to which event time each reaches."""
+        """Finds the tenants and subjects of events in one file. All events have the same kind of effect.
+
+        Takes the recognized forms of the ledger's subjects, and the last event time that each event reaches.
+        """
         wide: dict[str, int] = {}
         own: dict[tuple[str, str | None], int] = {}
         forms = _EventForms.for_events(events, tenant, subject)
@@ -102,22 +104,24 @@ class AffectedSubjects:
                 else:
                     wide[form] = max(at, wide.get(form, UNKNOWN_TIME))
         places = [None if each is None else each.pointer for each in (tenant, subject)]
-        lost = tuple(event for event, found in pairs.items() if found is None)
-        unsure = tuple(event for event, each in recognized.items() if event in pairs and not each.is_complete)
-        return cls(places[0], places[1], wide, own, lost, unsure, tuple(each for each in events if pairs[each]))
+        unfindable = tuple(event for event, found in pairs.items() if found is None)
+        uncertain = tuple(event for event, each in recognized.items() if event in pairs and not each.is_complete)
+        return cls(
+            places[0], places[1], wide, own, unfindable, uncertain, tuple(each for each in events if pairs[each])
+        )
 
     @property
     def subject_values(self) -> list[str]:
-        """The subjects' forms, as an index is asked for them."""
+        """The subjects' forms, sorted, for a lookup in the index."""
         return sorted({form for form, _ in self.subject_forms})
 
     @property
     def tenant_values(self) -> list[str]:
-        """The tenants' forms that matter; the last place stands for all others."""
+        """The relevant forms of tenants, sorted."""
         return sorted({*self.tenant_forms, *(of for _, of in self.subject_forms if of is not None)})
 
     def affects(self, batch: pa.RecordBatch, oldest: Moments) -> Bools:
-        """The rows that an event is about: those that may have happened before it."""
+        """The rows that an event concerns: those that may have happened before it."""
         found = np.zeros(batch.num_rows, np.bool_)
         if self.tenant_forms:
             names = sorted(self.tenant_forms)
@@ -130,12 +134,12 @@ class AffectedSubjects:
         return found
 
     def _own_until(self, batch: pa.RecordBatch) -> tuple[Codes, Moments]:
-        """The rows of those who are named, and until when an event reaches. The loop runs over their distinct pairs."""
+        """The rows of named subjects, and the last event time reached for each. The loop runs over distinct pairs only."""
         values, names = self.subject_values, self.tenant_values
         subjects = self._codes(batch, self.subject, values)
         rows = np.flatnonzero(subjects != NO_MATCH)
-        beside = batch.select([] if self.tenant is None else [self.tenant.top]).take(pa.array(rows))
-        tenants = self._codes(beside, self.tenant, names)
+        tenant_batch = batch.select([] if self.tenant is None else [self.tenant.top]).take(pa.array(rows))
+        tenants = self._codes(tenant_batch, self.tenant, names)
         pairs, places = np.unique(np.stack([subjects[rows], tenants]), axis=1, return_inverse=True)
         found = [self._last_time(values[subject], names, tenant) for subject, tenant in pairs.T.tolist()]
         return rows, np.array(found, np.int64)[places.reshape(-1)]
@@ -161,10 +165,10 @@ FormsInTenants = list[tuple[str, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class _EventForms:
-    """The forms of everybody whom events are about, each worked out once.
+    """The forms of all tenants and subjects of events, each computed once.
 
-    under  per tenant the forms in which it stands; None where the file does not show it
-    own    per subject and tenant the forms in which it stands; None where a file cannot show them
+    under  per tenant its forms; None if the file does not show it
+    own    per subject and tenant the subject's forms; None if the file cannot show them
     """
 
     under: Mapping[str, frozenset[str] | None] = field(repr=False)
@@ -175,7 +179,7 @@ class _EventForms:
     def for_events(
         cls, events: Sequence[RetentionEvent], tenant: LookupColumn | None, subject: LookupColumn | None
     ) -> _EventForms:
-        """Those of events in one file."""
+        """The forms for the events in one file."""
         names = dict.fromkeys(event.tenant for event in events)
         several = None if tenant is None else tenant.column.forms_of_all([(name, name) for name in names])
         under = dict.fromkeys(names) if several is None else dict(zip(names, several, strict=True))
@@ -186,7 +190,7 @@ class _EventForms:
     def locate(
         self, event: RetentionEvent, recognized: Mapping[RetentionEvent, RecognizedForms]
     ) -> FormsInTenants | None:
-        """The forms of whom an event is about, subjects with those of their tenant; None where a file cannot show them."""
+        """The forms of an event's tenant or subject, subjects with their tenants' forms; None if the file cannot show them."""
         if not event.is_of_subject:
             forms = self.under[event.tenant]
             return None if forms is None else [(form, None) for form in sorted(forms)]
@@ -197,7 +201,7 @@ class _EventForms:
         return None if self.own is None else list(self._pairs(self.own[event.subject, event.tenant], event.tenant))
 
     def _pairs(self, forms: frozenset[str], tenant: str) -> Iterator[tuple[str, str | None]]:
-        """A subject's forms with those of its tenant; where the file does not show tenants, those of any."""
+        """A subject's forms, each with the forms of its tenant; with None for any tenant if the file shows no tenants."""
         under = self.under[tenant]
         for form in sorted(forms):
             if under is None:
@@ -208,11 +212,11 @@ class _EventForms:
 
 FORMS_PURPOSE: Final = "ledger/forms"
 BatchReader = Callable[[Collection[str]], Iterable[pa.RecordBatch]]
-"""The batches of a file, of these columns alone."""
+"""Reads the batches of a file with only these columns."""
 
 
 def form_tokens(keys: Keyring, tenant: str, forms: Iterable[str]) -> tuple[str, ...]:
-    """The tokens of forms in which a subject of a tenant stands, under the newest `subject` key. Raises KeyringError."""
+    """The tokens of a subject's forms in a tenant, under the newest `subject` key. Raises KeyringError."""
     version = keys.version_of(SUBJECT_KEY)
     secret = keys.subkey(SUBJECT_KEY, FORMS_PURPOSE, version)
     return tuple(sorted(make_token(secret, version, tenant, form) for form in forms))
@@ -227,16 +231,16 @@ def recognize_tokens(
     *,
     folds: bool = False,
 ) -> dict[RetentionEvent, RecognizedForms]:
-    """In which forms the subjects of the ledger's events stand in a file, and whether all are known in which they may.
+    """The forms in which the subjects of the ledger's events are in a file, and whether all possible forms are known.
 
-    Takes by which columns tenants and subjects are found, and whether ids that differ in case alone are one subject. Raises
-    KeyringError where tokens are of a version that is not there.
+    Takes the columns that identify tenants and subjects, and whether ids that differ only in case are one subject. Raises
+    KeyringError if the key version of a token is missing.
     """
-    told = [event for event in events if event.token is not None]
-    if subject is None or not told:
+    tokenized = [event for event in events if event.token is not None]
+    if subject is None or not tokenized:
         return {}
     names = subject.column.chain_names
-    wanted = {event: _event_tokens(event, names or ()) for event in told}
+    wanted = {event: _event_tokens(event, names or ()) for event in tokenized}
     tenants = [event.tenant for event, tokens in wanted.items() if tokens]
     known = _FormIndex(keys, _forms_in_file(tenant, subject, tenants, batches), folds)
     return {
@@ -247,7 +251,7 @@ def recognize_tokens(
 
 @dataclass(frozen=True, slots=True)
 class _FormIndex:
-    """The forms of subjects that stand in a file, by tenant; and their tokens, once they are asked for."""
+    """The forms of subjects in a file, by tenant. Their tokens are computed on first use."""
 
     keys: Keyring = field(repr=False)
     in_file: Mapping[str, Collection[str]] = field(repr=False)
@@ -255,7 +259,7 @@ class _FormIndex:
     _by_token: dict[tuple[str, int], dict[str, list[str]]] = field(default_factory=dict, repr=False)
 
     def forms(self, tenant: str, tokens: frozenset[str]) -> frozenset[str]:
-        """The forms of a tenant's subjects whose token is among these."""
+        """The forms of a tenant's subjects whose token is in this set."""
         made = (self._tokens(tenant, version) for version in token_versions(tokens))
         wanted = {*tokens, *(map(folded_part, tokens) if self.folds else ())}
         return frozenset(form for by_token in made for token in wanted for form in by_token.get(token, ()))
@@ -279,22 +283,22 @@ def _event_tokens(event: RetentionEvent, names: Collection[str]) -> frozenset[st
 def _forms_in_file(
     tenant: LookupColumn | None, subject: LookupColumn, tenants: Iterable[str], batches: BatchReader
 ) -> dict[str, frozenset[str]]:
-    """Per tenant the forms of subjects that stand in a file beside it; where the file does not show tenants, all."""
+    """Per tenant the forms of its subjects in a file; the forms of all subjects if the file does not show tenants."""
     under = {name: None if tenant is None else tenant.column.forms(name, name) for name in dict.fromkeys(tenants)}
     found: dict[str, set[str]] = {name: set() for name in under}
     columns = [each.pointer.top for each in (tenant, subject) if each is not None]
     for batch in batches(columns) if under else ():
-        beside = _SubjectsByTenant.for_batch(batch, None if tenant is None else tenant.pointer, subject.pointer)
+        subjects = _SubjectsByTenant.for_batch(batch, None if tenant is None else tenant.pointer, subject.pointer)
         for name, forms in under.items():
-            found[name].update(beside.texts(forms))
+            found[name].update(subjects.texts(forms))
     return {name: frozenset(forms) for name, forms in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class _SubjectsByTenant:
-    """The distinct pairs of a tenant and a subject of a batch, by tenant: worked out once for all of them.
+    """The distinct pairs of tenant and subject in a batch, grouped by tenant once for all events.
 
-    places  by form of a tenant its number; its subjects are those from `starts` at that number to the next
+    places  by form of a tenant, its number; its subjects are those from `starts` at that number to the next
     """
 
     entries: pa.Array = field(repr=False)
@@ -304,20 +308,20 @@ class _SubjectsByTenant:
 
     @classmethod
     def for_batch(cls, batch: pa.RecordBatch, tenant: Pointer | None, subject: Pointer) -> Self:
-        """Those of a batch; without a column of tenants all subjects are of nobody."""
-        there = leaf(batch, subject)
-        who, entries = _encoded(there.values)
-        whose, names = (
+        """The pairs of a batch; without a tenant column all subjects have no tenant."""
+        subject_leaf = leaf(batch, subject)
+        who, entries = _encoded(subject_leaf.values)
+        tenant_codes, names = (
             (np.zeros(len(who), np.int64), pa.array([])) if tenant is None else _encoded(leaf(batch, tenant).values)
         )
-        whose = whose[row_indices(there, batch.num_rows)]
-        pairs = np.unique(((whose + 1) * len(entries) + who)[who >= 0])
+        tenant_codes = tenant_codes[row_indices(subject_leaf, batch.num_rows)]
+        pairs = np.unique(((tenant_codes + 1) * len(entries) + who)[who >= 0])
         tenants, subjects = np.divmod(pairs, max(len(entries), 1))
         starts = np.searchsorted(tenants, np.arange(len(names) + 2))
         return cls(entries, subjects, starts, {each: place + 1 for place, each in enumerate(_texts(names))})
 
     def texts(self, forms: Collection[str] | None) -> Iterator[str]:
-        """The subjects beside a tenant that stands in one of these forms; where nobody knows those, all."""
+        """The subjects of a tenant with one of these forms; all subjects if the forms are unknown."""
         if forms is None:
             yield from _texts(self.entries.take(pa.array(np.unique(self.subjects))))
             return
@@ -326,7 +330,7 @@ class _SubjectsByTenant:
 
 
 def _encoded(values: pa.Array) -> tuple[Codes, pa.Array]:
-    """Per value the number of its entry, -1 for none, and the entries, each once."""
+    """Per value the index of its entry (-1 for none), and the distinct entries."""
     plain = decode_dictionary(values) if has_null_entry(values) else values
     made = merge_equal_entries(plain) if pa.types.is_dictionary(plain.type) else plain.dictionary_encode()
     return np.asarray(pc.fill_null(made.indices.cast(pa.int64()), -1).to_numpy(), np.int64), made.dictionary

@@ -1,6 +1,6 @@
 """Effective settings and consents for a published file.
 
-What holds today for the time of each record, with tenants and subjects in the forms that the file has of them.
+Today's settings and consents at the time of each record, with tenants and subjects in the forms that the file has of them.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ SettingLookup = Callable[[pa.Array], pa.BooleanArray]
 
 @dataclass(frozen=True, slots=True)
 class FileSettings:
-    """The settings that count for one file.
+    """The settings that apply to one file.
 
-    effective     as they are seen today, tenants and subjects in the forms that the file has of them
-    changes  when anything changes, in microseconds, ascending
+    effective  today's settings, with tenants and subjects in the forms that the file has of them
+    changes    instants at which any setting changes, in microseconds, ascending
     """
 
     policy: Policy
@@ -53,10 +53,10 @@ class FileSettings:
         subject: LookupColumn | None,
         clock: EventTimeBounds | None,
     ) -> FileSettings:
-        """The settings as a file shows tenants and subjects.
+        """The settings with tenants and subjects in the forms of a file.
 
-        If the file does not show a subject, its opt-outs count against its tenant, and what it turned on does not count. What
-        a subject turned on does not count either if other subjects may have its form.
+        If the file does not show a subject, its opt-outs count against its tenant, and its own `on` does not count. A subject's
+        `on` does not count either if other subjects may have its form.
         """
         if rows is None or tenant is None:
             return cls(policy, None, np.empty(0, np.int64), tenant, subject, clock)
@@ -72,7 +72,7 @@ class FileSettings:
         )
 
     def is_on(self, atom: FeatureOn | LevelAtLeast, batch: pa.RecordBatch) -> Bools:
-        """Per record whether it was on in every instant that the event may have happened at, and is on now."""
+        """Per record, whether the setting was on at every possible instant of the event, and is on now."""
         if isinstance(atom, LevelAtLeast) and atom.name in self.policy.levels[:1]:
             return np.ones(batch.num_rows, np.bool_)
         if self.effective is None or self.tenant is None or self.clock is None:
@@ -81,7 +81,7 @@ class FileSettings:
         last = self.clock.newest(batch)
         found = self._look_up(ask, first) & self._look_up(ask, last)
         within = self.changes[(self.changes >= first.min(initial=0)) & (self.changes <= last.max(initial=0))]
-        for moment in within.tolist():  # settings change seldom: a few moments a batch
+        for moment in within.tolist():  # settings change rarely: few moments per batch
             inside = (first <= moment) & (moment <= last)
             found &= ~inside | self._look_up(ask, np.where(inside, moment, first))
         return found
@@ -124,18 +124,18 @@ def _subject_rows(row: dict[str, Any], tenant: str, subject: LookupColumn | None
         return
     elif forms is not None:
         yield from ({**row, "subject": form} for form in sorted(forms))
-    elif row["value"] != "on":  # whoever that is: an objection counts for the whole tenant
+    elif row["value"] != "on":  # the subject is unknown: its objection counts for the whole tenant
         yield {**row, "subject": None, "holder": f"{row['holder']} {own}"}
 
 
 def _is_token(subject: str) -> bool:
-    """Whether a subject stands in the settings as the ledger has them: nobody can say how it stands in a file."""
+    """Whether a subject is a token of the ledger. The forms of such a subject in a file cannot be computed."""
     return subject.startswith("subject/")
 
 
 @dataclass(frozen=True, slots=True)
 class FileConsents:
-    """The consents that count for one file, tenants in the forms that the file has of them. When in doubt there is none."""
+    """The consents that apply to one file, with tenants in the forms that the file has of them. In doubt there is no consent."""
 
     periods: ConsentPeriods = field(repr=False)
     tenant: LookupColumn | None
@@ -143,7 +143,7 @@ class FileConsents:
 
     @classmethod
     def for_file(cls, periods: ConsentPeriods, tenant: LookupColumn | None, clock: EventTimeBounds | None) -> Self:
-        """The consents as a file shows tenants."""
+        """The consents with tenants in the forms of a file."""
         forms = [] if tenant is None else list(_tenant_forms(periods, tenant))
         places = np.array([place for place, _ in forms], np.int64)
         own = replace(
@@ -156,7 +156,7 @@ class FileConsents:
         return cls(own, tenant, clock)
 
     def __call__(self, batch: pa.RecordBatch) -> Bools:
-        """Per record whether the consent surely held when it happened, and holds now."""
+        """Per record, whether the consent certainly held at the event time, and holds now."""
         if self.tenant is None or self.clock is None:
             return np.zeros(batch.num_rows, np.bool_)
         oldest, newest = self.clock.oldest(batch), self.clock.newest(batch)

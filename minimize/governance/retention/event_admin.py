@@ -60,12 +60,12 @@ if TYPE_CHECKING:
     from minimize.ledger.subjects import LifecycleEvent
 
 UNLIMITED_LOOKBACK: Final = timedelta(days=400)
-"""How far back periods are told of where a policy keeps records forever."""
+"""The period covered by forms if a policy keeps records forever."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectForms:
-    """Tokens of a subject's forms by the name of the way that leads there, and the outputs that could not be looked at."""
+    """Tokens of a subject's forms by chain name, and the outputs that could not be checked."""
 
     forms: dict[str, tuple[str, ...]] = field(repr=False)
     unreachable: tuple[str, ...] = ()
@@ -74,10 +74,10 @@ class SubjectForms:
 def tokenized_forms(
     pairs: Sequence[ValueInTenant], outputs: Iterable[Location], at: datetime, keys: Keyring, by: str | None = None
 ) -> list[SubjectForms]:
-    """How subjects stand in outputs, as tokens; and how they may in files that are written yet, about times up to this one.
+    """Tokens of the subjects' forms in outputs, and in files still to be written about event times up to `at`.
 
-    Takes each subject with its tenant, and the field that has such ids (None: each policy's subject); gives what is told of
-    each, in their order.
+    Takes each subject with its tenant, and the field of these ids (None: each policy's subject). Returns the forms in the order
+    of the subjects.
     """
     forms = [{AS_RECEIVED: form_tokens(keys, tenant, [subject])} for subject, tenant in pairs]
     missed: list[str] = []
@@ -88,9 +88,9 @@ def tokenized_forms(
         for name, column, way in _named_chains(found or ()):
             if name in forms[0]:
                 continue
-            for told, (_, tenant), form in zip(forms, pairs, column.forms_by_chain(way, pairs), strict=True):
-                told[name] = form_tokens(keys, tenant, [] if form is None else [form])
-    return [SubjectForms(told, tuple(missed)) for told in forms]
+            for tokens_by_chain, (_, tenant), form in zip(forms, pairs, column.forms_by_chain(way, pairs), strict=True):
+                tokens_by_chain[name] = form_tokens(keys, tenant, [] if form is None else [form])
+    return [SubjectForms(tokens_by_chain, tuple(missed)) for tokens_by_chain in forms]
 
 
 def _named_chains(columns: Iterable[IdentifierColumn]) -> Iterator[tuple[str, IdentifierColumn, AppliedChain]]:
@@ -98,7 +98,7 @@ def _named_chains(columns: Iterable[IdentifierColumn]) -> Iterator[tuple[str, Id
 
 
 def _subject_columns(output: Location, at: datetime, keys: Keyring, by: str | None) -> list[IdentifierColumn] | None:
-    """The columns by which subjects are found in an output; None where it cannot be looked at."""
+    """The columns that identify subjects in an output; None if the output cannot be checked."""
     try:
         chain = load_receipts(output) if has_runs(output) else ()
         job = None if not chain else find_pipeline(output, chain[-1], None)
@@ -126,7 +126,7 @@ def _columns_in_force(
 
 
 def _columns_of_today(policy: Policy, at: datetime, keys: Keyring, by: str | None) -> Iterator[IdentifierColumn]:
-    """The subject's column as today's policy writes it, with the keys of today."""
+    """The subject's column as today's policy and keys write it."""
     key = policy.subject if by is None else by
     if key is None or key not in policy.fields or is_dropped(policy.fields[key]):
         return
@@ -141,15 +141,15 @@ def _columns_of_today(policy: Policy, at: datetime, keys: Keyring, by: str | Non
 log = logging.getLogger("minimize")
 _EVENT_ACTIVITY: Final = AuditActivity("events", component="retention", category="deletion")
 EVENT_ID_LENGTH: Final = 8
-"""Letters of an event's name that are enough to say which is meant."""
-PERSONAL_NEEDS_SUBJECT: Final = "a device becomes personal, and it is named by the policy's subject"
+"""The number of letters that identify an event's id."""
+PERSONAL_NEEDS_SUBJECT: Final = "became_personal applies to a device that the policy's subject names"
 
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event that somebody tells of: whose, what, when it happened (now where nothing is said).
+    """A new event: tenant, kind, subject, and time (default: now).
 
-    named_by  the field that has such ids; None for the policy's subject
+    named_by  the field of these ids; None for the policy's subject
     """
 
     tenant: str
@@ -161,7 +161,7 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class EventEntry:
-    """An event of the ledger, and whether that was news; `missed` are outputs in whose forms its subject is not known."""
+    """An event of the ledger, and whether it is new. `missed` lists outputs in which the subject's forms are unknown."""
 
     row: LifecycleEvent
     is_new: bool = True
@@ -170,53 +170,63 @@ class EventEntry:
     def as_json(self) -> dict[str, Any]:
         """The event as `events --json` prints it."""
         row = self.row
-        whose = {"tenant_id": row.tenant_id, "subject": row.subject, **({"field": row.field} if row.field else {})}
+        subject_fields = {
+            "tenant_id": row.tenant_id,
+            "subject": row.subject,
+            **({"field": row.field} if row.field else {}),
+        }
         times = {
             "at": time_text(row.at),
             "by": time_text(row.at + _removal_deadline(row)),
             "recorded_at": time_text(row.recorded_at),
         }
-        return {"event": row.id, **whose, "what": row.kind, **times, "state": row.state, "actor": row.actor}
+        return {"event": row.id, **subject_fields, "what": row.kind, **times, "state": row.state, "actor": row.actor}
 
     def __str__(self) -> str:
         row = self.row
-        whose = "" if row.subject is None else "a subject of "
+        subject = "" if row.subject is None else "a subject of "
         by = "" if row.state == "withdrawn" else f", by {time_text(row.at + _removal_deadline(row))}"
-        return (
-            f"{row.id[:EVENT_ID_LENGTH]}  {row.kind} of {whose}{row.tenant_id} at {time_text(row.at)}: {row.state}{by}"
-        )
+        return f"{row.id[:EVENT_ID_LENGTH]}  {row.kind} of {subject}{row.tenant_id} at {time_text(row.at)}: {row.state}{by}"
 
 
 def add_event(
     event: NewEvent, workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
 ) -> EventEntry:
-    """Records an event, and tells the audit log of it; one that is there already is recorded again where more is known now.
+    """Records an event, with its audit event. A known event is recorded again if more forms are known now.
 
-    Its subject stands there as a token, beside tokens of the forms in which it stands in the outputs that the ledger knows (and
-    that of the house's pipeline). Raises PolicyError, LedgerError, KeyringError, and what `allowed` raises.
+    Its subject is stored as a token, with tokens of its forms in the outputs that the ledger knows and in the output of the
+    configured pipeline. Raises PolicyError, LedgerError, KeyringError, and any error of `allowed`.
     """
     return add_events([event], workspace, now, allowed=allowed)[0]
 
 
 def add_events(
-    wishes: Sequence[NewEvent], workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
+    new_events: Sequence[NewEvent], workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
 ) -> tuple[EventEntry, ...]:
-    """The same of several events, all or none: outputs are looked at once for all of them."""
-    wishes = [replace(wish, tenant=canonical_text(wish.tenant), subject=canonical_id(wish.subject)) for wish in wishes]
-    for wish in wishes:
-        _check_event(wish)
+    """Records several events, all or none. Each output is checked only once."""
+    new_events = [
+        replace(new_event, tenant=canonical_text(new_event.tenant), subject=canonical_id(new_event.subject))
+        for new_event in new_events
+    ]
+    for new_event in new_events:
+        _check_event(new_event)
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger(create=True) as ledger:
         before = api.subjects.read_lifecycle_events(ledger)
-        told = _subject_forms(wishes, now, reachable_outputs(ledger, workspace), keys)
-        rows = [_event_row(wish, each, before, keys, now, actor) for wish, each in zip(wishes, told, strict=True)]
+        subject_forms = _subject_forms(new_events, now, reachable_outputs(ledger, workspace), keys)
+        rows = [
+            _event_row(new_event, each, before, keys, now, actor)
+            for new_event, each in zip(new_events, subject_forms, strict=True)
+        ]
         new = _record_rows(ledger, rows, before, keys, actor, allowed)
         _store_erasure_lists(ledger, reachable_outputs(ledger, workspace)(), keys)
-    return tuple(EventEntry(row, fresh, each.unreachable) for row, fresh, each in zip(rows, new, told, strict=True))
+    return tuple(
+        EventEntry(row, fresh, each.unreachable) for row, fresh, each in zip(rows, new, subject_forms, strict=True)
+    )
 
 
 def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location], keys: Keyring) -> None:
-    """Stores the erasures of the ledger with every output that is known here. The next run of one that cannot be written does."""
+    """Stores the ledger's erasure list with every output known here. If an output cannot be written, its next run does it."""
     rows = api.subjects.read_lifecycle_events(ledger)
     for output in outputs:
         try:
@@ -224,7 +234,7 @@ def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location], keys: Keyr
                 store_erasures(output, rows, keys)
         except (MinimizeError, OSError) as error:
             code = error.code if isinstance(error, MinimizeError) else SYSTEM_ERROR
-            message = "the list of erasures could not be stored with %s (%s); its next run stores it"
+            message = "the erasure list could not be stored with %s (%s); its next run will store it"
             log.warning(message, location_text(output), code, extra={"code": "W030"})
 
 
@@ -232,13 +242,11 @@ def _check_event(event: NewEvent) -> None:
     faults = [message for _, message in event_faults(event.tenant or None, event.subject, event.kind)]
     if event.named_by is not None and (event.subject is None or event.kind == "became_personal"):
         faults.append(
-            "a field says who is meant, and this event is about no one"
-            if event.subject is None
-            else PERSONAL_NEEDS_SUBJECT
+            "a field is given, but the event has no subject" if event.subject is None else PERSONAL_NEEDS_SUBJECT
         )
     if faults:
-        hint = "of one subject: --subject S; of a whole tenant: without it"
-        raise PolicyError(f"no event: {'; '.join(faults)}", hint=hint)
+        hint = "Pass --subject S for one subject; leave it out for a whole tenant."
+        raise PolicyError(f"invalid event: {'; '.join(faults)}", hint=hint)
 
 
 def _event_row(
@@ -257,10 +265,10 @@ def _event_row(
 def withdraw_event(
     name: str, workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
 ) -> EventEntry:
-    """Takes an event back, named by the beginning of its id: it was recorded wrongly, or is no longer so.
+    """Withdraws an event that was recorded by mistake or no longer applies. The event is given by the start of its id.
 
-    What it took from outputs is gone. Raises ConfigurationError where no event, or more than one, has that name, and what
-    `add_event` raises.
+    Data that it removed from outputs stays removed. Raises ConfigurationError if no event or more than one matches, and the
+    errors of `add_event`.
     """
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger() as ledger:
@@ -271,9 +279,11 @@ def withdraw_event(
             if len(name) >= EVENT_ID_LENGTH and row.id.startswith(name)
         ]
         if len(named) != 1:
-            message = "no event has that name" if not named else "more than one event has that name"
+            message = (
+                "no event id starts with this text" if not named else "more than one event id starts with this text"
+            )
             raise ConfigurationError(
-                message, hint=f"`minimize events list` shows them; {EVENT_ID_LENGTH} letters or more"
+                message, hint=f"Run `minimize events list` to see the ids. Pass at least {EVENT_ID_LENGTH} letters."
             )
         row = replace(named[0], state="withdrawn", forms="{}", recorded_at=now, actor=actor.user or "")
         kept = EventEntry(row, _record_rows(ledger, [row], rows, keys, actor, allowed)[0])
@@ -282,7 +292,7 @@ def withdraw_event(
 
 
 def list_events(workspace: Workspace, *, tenant: str | None = None, history: bool = False) -> list[EventEntry]:
-    """The events of the ledger that count, or every row; of one tenant where it is named. Raises LedgerError."""
+    """The events in effect in the ledger, or every row with `history`; optionally of one tenant. Raises LedgerError."""
     tenant = canonical_id(tenant)
     with workspace.open_ledger() as ledger:
         rows = api.subjects.read_lifecycle_events(ledger)
@@ -292,23 +302,23 @@ def list_events(workspace: Workspace, *, tenant: str | None = None, history: boo
 
 
 def _subject_forms(
-    wishes: Sequence[NewEvent], now: datetime, outputs: Callable[[], Iterable[Location]], keys: Keyring
+    new_events: Sequence[NewEvent], now: datetime, outputs: Callable[[], Iterable[Location]], keys: Keyring
 ) -> list[SubjectForms]:
-    at = max((wish.occurred_at or now for wish in wishes), default=now)
-    told: dict[int, SubjectForms] = {}
-    for by in dict.fromkeys(wish.named_by for wish in wishes if wish.subject is not None):
+    at = max((new_event.occurred_at or now for new_event in new_events), default=now)
+    subject_forms: dict[int, SubjectForms] = {}
+    for by in dict.fromkeys(new_event.named_by for new_event in new_events if new_event.subject is not None):
         mine = [
-            (place, (wish.subject, wish.tenant))
-            for place, wish in enumerate(wishes)
-            if wish.subject is not None and wish.named_by == by
+            (place, (new_event.subject, new_event.tenant))
+            for place, new_event in enumerate(new_events)
+            if new_event.subject is not None and new_event.named_by == by
         ]
         found = tokenized_forms([pair for _, pair in mine], outputs(), at, keys, by)
-        told.update(zip((place for place, _ in mine), found, strict=True))
-    return [told.get(place, SubjectForms({})) for place in range(len(wishes))]
+        subject_forms.update(zip((place for place, _ in mine), found, strict=True))
+    return [subject_forms.get(place, SubjectForms({})) for place in range(len(new_events))]
 
 
 def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iterable[Location]]:
-    """The outputs that the ledger has seen from this machine, and that of the pipeline."""
+    """The outputs that the ledger knows on this machine, and the pipeline's output."""
 
     def find_outputs() -> Iterable[Location]:
         seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_reachable]
@@ -328,7 +338,7 @@ def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iter
 
 
 def _earlier_forms(rows: Iterable[LifecycleEvent], event: str) -> FormTokens:
-    """What was told of an event's forms before."""
+    """The recorded forms of an event."""
     return {name: tokens for row in rows if row.id == event for name, tokens in recorded_forms(row).items()}
 
 
@@ -353,9 +363,9 @@ def _record_rows(
 
 
 def _event_resource(row: LifecycleEvent, before: str | None) -> Resource:
-    whose = f"{row.tenant_id}/{row.subject}" if row.subject else row.tenant_id
+    resource_path = f"{row.tenant_id}/{row.subject}" if row.subject else row.tenant_id
     changes = (PropertyChange("state", before, row.state), PropertyChange("at", None, time_text(row.at)))
-    return Resource(row.kind, "event", f"events/{whose}/{row.kind}", changes)
+    return Resource(row.kind, "event", f"events/{resource_path}/{row.kind}", changes)
 
 
 def _removal_deadline(row: LifecycleEvent) -> Any:
@@ -363,10 +373,11 @@ def _removal_deadline(row: LifecycleEvent) -> Any:
 
 
 def suggest_tenants(tenant: str, workspace: Workspace) -> tuple[str, ...] | None:
-    """Names that are close to a tenant that nobody knows; None where somebody does, or nobody can tell.
+    """Names similar to an unknown tenant; None if the tenant is known or cannot be checked.
 
-    Asks the ledger, then of each output its folders' names, its pipeline's settings, and the records of its newest date. Where
-    an output does not show tenants as they came in, or there is no ledger yet, nobody can tell. Raises KeyringError.
+    Checks the ledger, then for each output its folder names, its pipeline's settings, and the records of its newest date. A
+    tenant
+    cannot be checked if an output shows no original tenants, or if there is no ledger yet. Raises KeyringError.
     """
     keys = workspace.keyring()
     known, places = set[str](), list[Location]()
@@ -385,7 +396,7 @@ def suggest_tenants(tenant: str, workspace: Workspace) -> tuple[str, ...] | None
 
 @dataclass(frozen=True)
 class _TenantSearch:
-    """One output, and what tells tenants there; None in place of names: it does not show them."""
+    """An output, and the tenant names that it shows; None if it does not show them."""
 
     place: Location
     keys: Keyring

@@ -1,7 +1,7 @@
 """Execution of a removal plan: attachments and receipt, then the publication of rewritten and removed files.
 
-There is one publication and one receipt for each policy and pipeline that files were written under. The receipt has counts, no
-values.
+There is one publication and one receipt for each policy and pipeline under which files were written. The receipt has counts
+and no values.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consen
 
 
 def retention_attachments(today: Pipeline, written: WritingRun) -> dict[str, bytes]:
-    """The bytes of today's policy, and of today's pipeline if aggregates have retentions of their own, now or then.
+    """The bytes of today's policy, and of today's pipeline if aggregates have or had their own retention.
 
-    Raises ConfigurationError if the files are not those that were loaded.
+    Raises ConfigurationError if the files changed since they were loaded.
     """
     files = {RETENTION_POLICY_FILE: loaded_bytes(today.policy)}
     then = (written.pipeline.get("aggregates") or {}).values()
@@ -66,16 +66,16 @@ def retention_attachments(today: Pipeline, written: WritingRun) -> dict[str, byt
 
 
 def loaded_bytes(of: Policy | Pipeline) -> bytes:
-    """The bytes of a policy's or pipeline's file. Raises ConfigurationError if they are not those that were loaded."""
+    """The bytes of a policy or pipeline file. Raises ConfigurationError if the file changed since it was loaded."""
     if of.path is None or file_digest(of.path) != of.digest:
         name = POLICY_FILE if isinstance(of, Policy) else PIPELINE_FILE
-        raise ConfigurationError(f"{name} was changed while it was in use", hint="run again")
+        raise ConfigurationError(f"{name} was changed while this command was running", hint="Run the command again.")
     return of.path.read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
 class RemovalReceiptBuilder:
-    """What the receipt of some files says, which one policy was written for all of them."""
+    """Builds the receipt for files that were written under one policy."""
 
     chain: Sequence[Receipt]
     run_id: str
@@ -88,7 +88,7 @@ class RemovalReceiptBuilder:
     recomputed: tuple[RecomputedAggregate, ...] = ()
 
     def build(self, done: RewriteResult, attachments: Mapping[str, bytes]) -> Receipt:
-        """The receipt, not signed yet."""
+        """The receipt without a signature."""
         last, first = self.chain[-1], self.group[0].written_by.receipt
         rows = self._rows()
         return Receipt(
@@ -122,13 +122,13 @@ class RemovalReceiptBuilder:
         )
 
     def _keys(self, done: RewriteResult) -> tuple[str, ...]:
-        """The keys of what stands in the files, then those that the new files are encrypted under."""
+        """The keys of the values in the files, then the encryption keys of the new files."""
         before = {key for each in self.group for key in each.written_by.receipt.keys if not is_master_key(key)}
         return (*sorted(before), *sorted(master_keys_of(each for files in done.written.values() for each in files)))
 
     @property
     def _followed(self) -> list[DueFile]:
-        """The files whose rows the receipt follows: records, and where there are none the first aggregate's."""
+        """The files that the receipt's row counts describe: records, or else those of the first aggregate."""
         records = [each for each in self.group if each.name == RECORDS]
         return records or [each for each in self.group if each.name == self.group[0].name]
 
@@ -145,7 +145,7 @@ class RemovalReceiptBuilder:
         return {**found, **{name: self._recomputed_output(name, done) for name in names}}
 
     def _recomputed_output(self, name: str, done: RewriteResult) -> WrittenOutput:
-        """An aggregate that was made anew."""
+        """The entry for a recomputed aggregate."""
         files = output_files(done.written.get(name, ()))
         results = [each.guarded.result for each in self.recomputed if each.name == name]
         return WrittenOutput(
@@ -163,9 +163,9 @@ class RemovalReceiptBuilder:
         )
 
     def _days(self, name: str, dates: set[str]) -> Mapping[str, Mapping[str, int]] | None:
-        """What was told of event days that waited for late rows, and whose files are written anew."""
-        told = (each.outputs[name].days or {} for each in self.chain if name in each.outputs)
-        return {on: rows for days in told for on, rows in days.items() if on in dates} or None
+        """The late event days of the rewritten files, from the earlier receipts."""
+        days_by_run = (each.outputs[name].days or {} for each in self.chain if name in each.outputs)
+        return {on: rows for days in days_by_run for on, rows in days.items() if on in dates} or None
 
     def _output(self, name: str, done: RewriteResult) -> WrittenOutput:
         written = done.written.get(name, ())
@@ -183,19 +183,19 @@ class RemovalReceiptBuilder:
         )
 
     def _fields(self, counts: BatchCounts) -> dict[str, FieldReceipt]:
-        """What went of each field of the records that were rewritten and stay."""
-        said = self.group[0].written_by.receipt.fields
-        return {key: _field_receipt(each, counts.fields.get(key)) for key, each in said.items()}
+        """Per field, the counts of all, changed and removed values in rewritten records that remain."""
+        receipt_fields = self.group[0].written_by.receipt.fields
+        return {key: _field_receipt(each, counts.fields.get(key)) for key, each in receipt_fields.items()}
 
     def _stays(self) -> dict[str, tuple[str, ...]]:
         dates = {each.date or "" for each in self.group if each.name == RECORDS}
         dates_made = {(each.name, each.date or "") for each in self.recomputed if not each.guarded.result.deferred}
         behind = self.plan.late_days
         found = {
-            name: tuple(on for on in said if behind.get((name, on), {on}) & dates and (name, on) not in dates_made)
-            for name, said in self.plan.aggregates_left.items()
+            name: tuple(on for on in left if behind.get((name, on), {on}) & dates and (name, on) not in dates_made)
+            for name, left in self.plan.aggregates_left.items()
         }
-        return {name: said for name, said in found.items() if said}
+        return {name: left for name, left in found.items() if left}
 
 
 def _field_receipt(receipt: FieldReceipt, counts: FieldCounts | None) -> FieldReceipt:
@@ -206,12 +206,11 @@ def _field_receipt(receipt: FieldReceipt, counts: FieldCounts | None) -> FieldRe
 
 
 log = logging.getLogger("minimize")
-"""Lineage and metrics are about runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanExecution:
-    """An expiry that is carried out."""
+    """Execution of an expiry or retraction."""
 
     request: RewriteRequest
     pipeline: Pipeline
@@ -220,7 +219,7 @@ class PlanExecution:
     fence: Location | None = None
     kind: ReceiptKind = "expire"
     allow_shrink: bool = True
-    """Whether a time that is implausible is believed."""
+    """Whether an implausible time is accepted."""
 
     @property
     def output(self) -> Location:
@@ -233,7 +232,7 @@ class PlanExecution:
         return self.request.keys
 
     def execute(self, plan: RemovalPlan) -> tuple[Receipt, ...]:
-        """The receipts, one for each policy and pipeline that files were written under."""
+        """Executes the plan and returns one receipt for each policy and pipeline under which files were written."""
         groups: dict[tuple[object, ...], list[DueFile]] = {}
         for each in plan.due:
             groups.setdefault(each.written_by.rewrite_group, []).append(each)
@@ -246,47 +245,48 @@ class PlanExecution:
         return AggregateRecomputation(self.request, self.pipeline, chain, plan, reading, self.ledger).recompute(group)
 
     def _group(self, plan: RemovalPlan, group: Sequence[DueFile]) -> Receipt:
-        how = RunContext(self.kind, "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
+        # lineage and metrics describe runs only
+        context = RunContext(self.kind, "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
         with (
-            run_session(self, how) as booking,
-            open_output(self.output, create=False, lease=booking.head) as folder,
+            run_session(self, context) as session,
+            open_output(self.output, create=False, lease=session.head) as folder,
         ):
-            record_missed_receipts(booking, folder.receipts())
+            record_missed_receipts(session, folder.receipts())
             if not self.allow_shrink:
                 check_expiry_time(
-                    self.request.as_of, folder.receipts(), reference_clock(booking.ledger, self.output, how.started)
+                    self.request.as_of, folder.receipts(), reference_clock(session.ledger, self.output, context.started)
                 )
             _check_as_of(self.request.as_of, folder, {each.date for each in group})
             attachments = {
                 **group[0].written_by.attachments,
                 **retention_attachments(self.pipeline, group[0].written_by),
             }
-            going = RemovalInventory.for_files(
+            inventory = RemovalInventory.for_files(
                 self.output, folder.receipts(), [each.file.path for each in group], self.keys
             )
             made = tuple(self._recomputed(folder.receipts(), plan, group)) if self.kind in ("expire", "delete") else ()
-            telling = RemovalReceiptBuilder(
+            builder = RemovalReceiptBuilder(
                 folder.receipts(),
-                booking.run_id,
+                session.run_id,
                 tuple(group),
                 plan,
                 self.pipeline.policy,
                 self.at_given,
-                how.started,
+                context.started,
                 self.kind,
                 made,
             )
 
             def receipt(done: RewriteResult) -> Receipt:
-                attachments.update(going.attachments())
-                made = telling.build(done, attachments)
+                attachments.update(inventory.attachments())
+                made = builder.build(done, attachments)
                 erasures = erasure_list_digest(self.output)
-                return replace(made, audit=booking.head(), erasures=erasures).with_signature(self.keys)
+                return replace(made, audit=session.head(), erasures=erasures).with_signature(self.keys)
 
-            signed = _rewrite_group(folder, booking.run_id, group, receipt, attachments, self.request, made, going)
-            record_published(booking, signed)
+            signed = _rewrite_group(folder, session.run_id, group, receipt, attachments, self.request, made, inventory)
+            record_published(session, signed)
         _check_removed(self.output, signed)
-        log.info("%d rows went", signed.rows.gated, extra={"code": "I003", "run_id": signed.run_id})
+        log.info("%d rows removed", signed.rows.gated, extra={"code": "I003", "run_id": signed.run_id})
         return signed
 
 
@@ -317,12 +317,12 @@ def _rewrite_group(
 
 
 def _stage_recomputed(staging: Staging, recomputed: Sequence[RecomputedAggregate]) -> RewriteResult:
-    """Aggregates that were made anew, in place of those that stand."""
+    """Recomputed aggregates, with the files that they replace."""
     known = {path: file.digest for path, file in files_in_force(staging.output.receipts()).items()}
     done = RewriteResult()
     for each in recomputed:
-        gone, written = each.stage(staging)
-        done += RewriteResult({each.name: tuple(written)}, tuple(FileRef(path, known[path]) for path in gone))
+        replaced, written = each.stage(staging)
+        done += RewriteResult({each.name: tuple(written)}, tuple(FileRef(path, known[path]) for path in replaced))
     return done
 
 
@@ -332,17 +332,17 @@ def files_in_force(chain: Sequence[Receipt]) -> dict[str, ReceiptFile]:
 
 
 def _check_as_of(at: datetime, folder: OpenOutput, dates: set[str | None]) -> None:
-    """What was decided as of a later time is not decided again as of an earlier one."""
+    """Refuses an earlier time than that of a receipt for the same dates."""
     for receipt in effective_receipts(folder.receipts()):
         if receipt.at > at and (not receipt.dates or None in dates or dates & set(receipt.dates)):
-            message = f"a receipt of these dates is as of a later time ({receipt.run_id})"
-            raise RefusedError(message, hint="give a later --at")
+            message = f"a later run ({receipt.run_id}) already covers these dates"
+            raise RefusedError(message, hint="Pass a later --at.")
 
 
 def _check_removed(output: Location, receipt: Receipt) -> None:
-    """Raises OutputError where a file that was replaced or removed is still there."""
+    """Raises OutputError if a replaced or removed file still exists."""
     left = [file.path for file in (*receipt.replaces, *receipt.removes) if (output / file.path).exists()]
     if left:
         raise OutputError(
-            f"{len(left)} files are still there after they were removed", hint="`minimize verify` names them"
+            f"{len(left)} files still exist after their removal", hint="Run `minimize verify` to list them."
         )

@@ -1,7 +1,7 @@
 """Expiry (`expire`): removes data past its retention and data that events concern.
 
 First in this file: subjects that the ledger knows only under an older key version. Their ids are found through the source of the
-file, if it is unchanged, for a new pseudonym cannot be made from a token.
+file, if it is unchanged, because a new pseudonym cannot be made from a token.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ def identify_through_sources(
     chain: Sequence[Receipt],
     ledger: PathText | None,
 ) -> RewriteRequest:
-    """What an expiry was asked, with the ids of those subjects that are found in the source of a file.
+    """The request with the ids of the subjects that are found in the source of a file.
 
-    Takes the events whose subject may stand in a file in a form that the ledger does not know, and the files of records.
+    Takes the events whose subject may have a form in a file that the ledger does not know, and the files of records.
     """
     found: dict[RetentionEvent, str] = {}
-    for on, mine in _events_by_date(request, list(events), files).items():
-        left = [event for event in mine if event not in found]
+    for on, date_events in _events_by_date(request, list(events), files).items():
+        left = [event for event in date_events if event not in found]
         source = find_source(job, request.output, chain, on, request.as_of, request.keys, ledger) if left else None
         if source is not None:
             found |= dict(_subjects_in_source(job.policy, source[1].sources[parse_batch_date(on)], left, request.keys))
@@ -83,7 +83,7 @@ def identify_through_sources(
 def _events_by_date(
     request: RewriteRequest, events: Sequence[RetentionEvent], files: WrittenFiles
 ) -> dict[str | None, list[RetentionEvent]]:
-    """Per batch date the events whose subject the ledger knows in its files under older key versions alone."""
+    """Per batch date, the events whose subject the ledger knows in these files only under older key versions."""
     found: dict[str | None, list[RetentionEvent]] = {}
     for written, file in files:
         stored = unless_shredded(partial(open_stored_file, request.output, file.path, request.kms))
@@ -96,13 +96,13 @@ def _events_by_date(
                 and isinstance(named.column, IdentifierColumn)
                 and _is_known_under_older_keys(named.column, event)
             ):
-                mine = found.setdefault(batch_date_of(file.path), [])
-                mine += [event] if event not in mine else []
+                date_events = found.setdefault(batch_date_of(file.path), [])
+                date_events += [event] if event not in date_events else []
     return found
 
 
 def _is_known_under_older_keys(column: IdentifierColumn, event: RetentionEvent) -> bool:
-    """Whether the ledger knows the subject of an event in a column as it would be under older versions of its keys alone."""
+    """Whether the ledger knows an event's subject in a column only as written under older key versions."""
     if column.chain_names is None or column.chain_names <= event.forms.keys():
         return False
     names = sorted({name for way in column.chains or () for step in way.steps for name in step.key_names})
@@ -118,18 +118,18 @@ def _with_key_versions(column: IdentifierColumn, versions: Mapping[str, int]) ->
 def _subjects_in_source(
     policy: Policy, source: Source, events: Sequence[RetentionEvent], keys: Keyring
 ) -> Iterator[tuple[RetentionEvent, str]]:
-    """The ids of the subjects of events, as they came in."""
+    """The original ids of the subjects of events."""
     for by in sorted({event.named_by for event in events}, key=str):
         key = policy.subject if by is None else by
         field = policy.fields.get(key or "")
         if policy.tenant is None or field is None or field.pointer.top not in source.schema.names:
             continue
-        mine = [event for event in events if event.named_by == by]
-        for tenant, subject in _affected_pairs(source, Pointer.parse(policy.tenant), field.pointer, mine, keys):
+        field_events = [event for event in events if event.named_by == by]
+        for tenant, subject in _affected_pairs(source, Pointer.parse(policy.tenant), field.pointer, field_events, keys):
             one = (pa.array([tenant]), pa.array([subject]))
             yield from (
                 (event, subject)
-                for event in mine
+                for event in field_events
                 if _erased_subjects([event], keys).erased_mask(*one, None) is not None
             )
 
@@ -137,22 +137,22 @@ def _subjects_in_source(
 def _affected_pairs(
     source: Source, tenant: Pointer, subject: Pointer, events: Sequence[RetentionEvent], keys: Keyring
 ) -> Iterator[tuple[str, str]]:
-    """The distinct tenants and subjects of a source that these events are about."""
+    """The distinct pairs of tenant and subject in a source that these events concern."""
     erased, seen = _erased_subjects(events, keys), set[tuple[str, str]]()
     for part in source.parts:
         for chunk in part.read():
             found = leaf(chunk.records, subject)
             rows = pa.array(row_indices(found, chunk.records.num_rows))
             tenants = leaf(chunk.records, tenant).values.take(rows)
-            gone = erased.erased_mask(tenants, found.values, None)
-            if gone is not None:
-                pairs = (each.filter(gone).to_pylist() for each in (tenants, found.values))
+            affected = erased.erased_mask(tenants, found.values, None)
+            if affected is not None:
+                pairs = (each.filter(affected).to_pylist() for each in (tenants, found.values))
                 seen |= {(str(one), str(other)) for one, other in zip(*pairs, strict=True)}
     yield from sorted(seen)
 
 
 def _erased_subjects(events: Sequence[RetentionEvent], keys: Keyring) -> Erasures:
-    """The subjects of events, of one field, as records are asked for them."""
+    """The subjects of events of one field, as an erasure list."""
     made = Erasures.from_tombstones([Tombstone(event.tenant, END_OF_TIME, event.token) for event in events])
     assert made is not None
     return replace(made, named_by=events[0].named_by).with_keys(keys)
@@ -160,19 +160,19 @@ def _erased_subjects(events: Sequence[RetentionEvent], keys: Keyring) -> Erasure
 
 @dataclass(frozen=True, slots=True)
 class ExpiryResult:
-    """What was found due, and a receipt for each policy whose files were changed; none where nothing was."""
+    """The plan, and one receipt for each policy whose files were changed; no receipt if nothing was changed."""
 
     plan: RemovalPlan
     receipts: tuple[Receipt, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """The plan, and the receipts."""
+        """The plan and the receipts as JSON."""
         return {**self.plan.as_json(), "receipts": [receipt.as_json() for receipt in self.receipts]}
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedExpiry:
-    """An expiry that was resolved: an output, its receipts, the pipeline of today, and what is asked."""
+    """A resolved expiry: the request, today's pipeline, and the receipts of the output."""
 
     request: RewriteRequest
     pipeline: Pipeline
@@ -180,8 +180,10 @@ class ResolvedExpiry:
     policies: PolicyCache | None = field(default=None, repr=False)
 
     def with_plan(self, ledger: PathText | None) -> tuple[ResolvedExpiry, RemovalPlan]:
-        """The expiry and its plan. Subjects that a file may have in a form that the ledger does not know are named by their ids,
-        as far as the sources of files tell them."""
+        """The expiry and its plan.
+
+        Subjects that may have an unknown form in a file are named by their ids, if the sources of the files show them.
+        """
         plan = self.plan()
         if not plan.uncertain:
             return self, plan
@@ -193,7 +195,7 @@ class ResolvedExpiry:
         return made, made.plan()
 
     def plan(self) -> RemovalPlan:
-        """What is due."""
+        """The plan of the data that is due."""
         looked = list(self._examined(self.request))
         closed = tuple(file.path for file, due in looked if due is None)
         return replace(
@@ -201,7 +203,7 @@ class ResolvedExpiry:
         )
 
     def open_deadlines(self, plan: RemovalPlan) -> list[OpenDeadline]:
-        """What is open by a plan, and by when."""
+        """The open deadlines of a plan."""
         return open_deadlines(
             plan,
             self.request.events,
@@ -209,7 +211,7 @@ class ResolvedExpiry:
         )
 
     def _examined(self, request: RewriteRequest) -> Iterator[tuple[ReceiptFile, DueFile | None]]:
-        """Each file with what is due of it; None where its keys were destroyed, and its batch date is not past its retention."""
+        """Each file and its due data; None if its keys were destroyed and its batch date is not past its retention."""
         for written, file in self.files_in_force():
             due = unless_shredded(partial(find_due, request, written, file))
             yield file, find_due_unreadable(request, written, file) if due is None else due
@@ -221,7 +223,7 @@ class ResolvedExpiry:
                 yield file, due
 
     def files_in_force(self, name: str | None = None) -> Iterator[tuple[WritingRun, ReceiptFile]]:
-        """The files in force (of one output where it is named), each with who wrote it."""
+        """The files in force, optionally of one output, each with the run that wrote it."""
         written_by = self._writers()
         for output, files in files_in_force(self.chain).items():
             if name in (None, output):
@@ -232,7 +234,7 @@ class ResolvedExpiry:
         return writing_runs(self.request.output, self.chain, reading)
 
     def _files_concerned(self, event: RetentionEvent, due: tuple[DueFile, ...]) -> int:
-        """How many files hold something that goes because of one event."""
+        """The number of files with data to remove because of one event."""
         alone = replace(self.request, events=(event,))
         looked = (find_due(alone, each.written_by, each.file) for each in due if each.may_concern(event))
         return sum(bool(each.gated.get("erased") or each.is_reclassified) for each in looked)
@@ -249,15 +251,19 @@ def expire(
     yes: bool = False,
     allow_shrink: bool = False,
 ) -> ExpiryResult:
-    """Takes out of an output what is past its retention, and what must go after events; without `yes` only the plan is made.
+    """Removes data past its retention and data that events concern from an output; without `yes` only makes the plan.
 
-    Takes the output folder; the time as of which it counts (aware; now); what stands in for the pipeline that its receipts
-    name; a file of events, beside those that the ledger keeps; the keyring; the ledger; whether a time is believed that is far
-    from the last receipt's. Retention is that of today's policy and counts from the oldest instant that a released event time
-    may stand for.
+    output        the output folder
+    at            the reference time, timezone-aware; default: now
+    pipeline      a pipeline instead of the one that the receipts name
+    events        a file of events, in addition to those of the ledger
+    keys, ledger  the keyring and the ledger
+    allow_shrink  accepts a time that is far from that of the last receipt
 
-    Raises PolicyError, KeyringError, OutputError, LedgerError (2), RefusedError (3), also if the time is implausible and
-    something would be removed; then what is left is not done.
+    Today's policy sets the retention. It counts from the oldest instant that a released event time may mean.
+
+    Raises PolicyError, KeyringError, OutputError, LedgerError (2), RefusedError (3). An implausible time is refused if data would
+    be removed; the rest of the plan is then not executed.
     """
     found = resolve_expiry(output, at=at, pipeline=pipeline, events=events, keys=keys, ledger=ledger)
     made, plan = call_redacted(lambda: found.with_plan(ledger))
@@ -265,12 +271,12 @@ def expire(
         return ExpiryResult(plan)
     house = Workspace(ledger, str(made.request.output), made.pipeline, made.request.keys)
     require_permission("output/expire", house, datetime.now(UTC), dataset=made.pipeline.pipeline)
-    carrying = PlanExecution(made.request, made.pipeline, at is not None, ledger, allow_shrink=allow_shrink)
-    return ExpiryResult(plan, call_redacted(lambda: carrying.execute(plan)))
+    execution = PlanExecution(made.request, made.pipeline, at is not None, ledger, allow_shrink=allow_shrink)
+    return ExpiryResult(plan, call_redacted(lambda: execution.execute(plan)))
 
 
 def open_items(output: LocationLike, **options: Any) -> list[OpenDeadline]:
-    """What is due in an output or will be after events, and by when. Takes and raises what `expire` does."""
+    """The open deadlines of an output: data due now or after events. Takes the arguments and raises the errors of `expire`."""
     made, plan = call_redacted(lambda: resolve_expiry(output, **options).with_plan(options.get("ledger")))
     return call_redacted(lambda: made.open_deadlines(plan))
 
@@ -284,12 +290,12 @@ def resolve_expiry(
     keys: Keyring | PathText | None = None,
     ledger: PathText | None = None,
 ) -> ResolvedExpiry:
-    """What an expiry needs, found and checked; nothing is changed."""
+    """Finds and checks the inputs of an expiry. Changes nothing."""
     folder = parse_output_location(output)
     chain, job, keyring = resolve_output(folder, pipeline, keys, ledger)
     now = parse_time(at, "at") or datetime.now(UTC)
     given = () if events is None else load_events(Path(events))
     kept = ledger_events(find_ledger(ledger, start=job.folder, output=folder), keyring, given)
     read, spans = source_read_times(chain), job.own_retentions
-    asked = RewriteRequest(folder, job.policy, now, keyring, (*given, *kept), read_times=read, retentions=spans)
-    return ResolvedExpiry(asked, job, chain)
+    request = RewriteRequest(folder, job.policy, now, keyring, (*given, *kept), read_times=read, retentions=spans)
+    return ResolvedExpiry(request, job, chain)

@@ -1,7 +1,7 @@
 """Identifier forms.
 
-How an identifier is stored in a column (as received, as a pseudonym or as a token), and the columns by which the tenants and
-subjects of a file are found. Pseudonyms and tokens are made with the key version that the file names.
+The form of an identifier in a column (as received, as a pseudonym or as a token), and the columns that identify the tenants and
+subjects of a file. Pseudonyms and tokens are made with the key version that the file names.
 """
 
 from __future__ import annotations
@@ -36,30 +36,30 @@ ValueInTenant = tuple[str, str]
 
 
 class IdentifierForms(Protocol):
-    """How somebody stands in a column."""
+    """The forms of identifiers in a column."""
 
     @property
     def chain_names(self) -> frozenset[str] | None:
-        """The names of the ways in which values come to stand there; None where that depends on what is not known."""
+        """The names of all chains that may have produced a value; None if they depend on unknown values."""
         ...
 
     @property
     def is_injective(self) -> bool:
-        """Whether two values of a tenant never have the same form there."""
+        """Whether two values of a tenant never have the same form in the column."""
         ...
 
     def forms(self, value: str, tenant: str) -> frozenset[str] | None:
-        """Every form in which a value may stand there; None where that depends on what is not known."""
+        """Every form that a value may have in the column; None if it depends on unknown values."""
         ...
 
     def forms_of_all(self, pairs: Sequence[ValueInTenant]) -> list[frozenset[str]] | None:
-        """The same of several values with their tenants, at once."""
+        """The forms of several values with their tenants, in one call."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LookupColumn:
-    """A column by which somebody is found: where it stands, and how."""
+    """A column that identifies tenants or subjects: its pointer, and the forms of identifiers in it."""
 
     pointer: Pointer
     column: IdentifierForms
@@ -67,10 +67,10 @@ class LookupColumn:
 
 KEY_METADATA: Final = "minimize:key"
 AS_RECEIVED: Final = "as it came"
-"""The name of the way on which nothing is done to a value."""
+"""The name of a chain that leaves the value unchanged. It is stored in the ledger."""
 _TIMESTAMP: Final = pa.timestamp("us", "UTC")
 _ANY_TIME: Final = EPOCH
-"""An instant where none matters."""
+"""An instant for chains that do not depend on time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class PinnedKeyring:
     versions: Mapping[str, int]
 
     def bytes_of(self, name: str, version: int | None = None) -> bytes:
-        """The key's bytes, of the file's version where none is given."""
+        """The key's bytes, by default of the file's version."""
         return self.keys.bytes_of(name, version or self.versions.get(name))
 
     def version_of(self, name: str) -> int:
@@ -91,7 +91,7 @@ class PinnedKeyring:
 
 @dataclass(frozen=True, slots=True)
 class AppliedChain:
-    """A chain of techniques that a value may have gone through, and an instant of the period in which it did."""
+    """A chain of techniques that may have produced a value, and an instant of the period in which it was applied."""
 
     steps: tuple[Technique, ...]
     time: datetime
@@ -99,9 +99,9 @@ class AppliedChain:
 
 @dataclass(frozen=True)
 class IdentifierColumn:
-    """A field of a file: how it was treated, and with which keys.
+    """A field of a file: its treatments, and the keys that they used.
 
-    times  one instant of each period that the file's events may lie in
+    times  one instant of each period in which an event of the file may have happened
     """
 
     policy: Policy
@@ -111,19 +111,19 @@ class IdentifierColumn:
 
     @property
     def is_injective(self) -> bool:
-        """Whether two values of a tenant never have the same form there."""
+        """Whether two values of a tenant never have the same form in the column."""
         steps = [step for way in self.chains or () for step in way.steps]
         return self.chains is not None and all(step.leaves in DISTINCT_LEAVES for step in steps)
 
     def forms(self, value: str, tenant: str) -> frozenset[str] | None:
-        """Every form in which a value may stand there; None where that depends on what is not known."""
+        """Every form that a value may have in the column; None if it depends on unknown values."""
         if self.chains is None:
             return None
         found = (self.forms_by_chain(way, [(value, tenant)])[0] for way in self.chains)
         return frozenset(form for form in found if form is not None)
 
     def forms_of_all(self, pairs: Sequence[tuple[str, str]]) -> list[frozenset[str]] | None:
-        """The same of several values, each with its tenant, a technique at a time over all of them."""
+        """The forms of several values, each with its tenant. Each technique runs once over all values."""
         if not self.chains:
             return None if self.chains is None else [frozenset() for _ in pairs]
         each = [self.forms_by_chain(way, pairs) for way in self.chains]
@@ -131,22 +131,22 @@ class IdentifierColumn:
 
     @cached_property
     def chains(self) -> tuple[AppliedChain, ...] | None:
-        """Every way in which a value may have come to stand there; None where that depends on what is not known."""
+        """Every chain that may have produced a value; None if it depends on unknown values."""
         chains = [way for way in treatments_of(self.policy.fields[self.key]) if not isinstance(way, str)]
         if not all(self._is_known(chain) for chain in chains):
             return None
-        once = [chain for place, chain in enumerate(chains) if chain not in chains[:place]]  # some cannot be hashed
+        once = [chain for place, chain in enumerate(chains) if chain not in chains[:place]]  # some are not hashable
         return tuple(way for chain in once for way in self._applied_chains(chain))
 
     @cached_property
     def chain_names(self) -> frozenset[str] | None:
-        """The names of its ways; see `name_of`."""
+        """The names of the chains; see `chain_name`."""
         return None if self.chains is None else frozenset(map(self.chain_name, self.chains))
 
     def chain_name(self, chain: AppliedChain) -> str:
-        """What ways have in common that give the same value the same form; it tells nothing of keys or values.
+        """A name that chains share if they give the same value the same form. It reveals neither keys nor values.
 
-        Steps and their parameters, the field they are particular to, key versions, and the periods that the time lies in.
+        Made of the steps and their parameters, the field that separates their tokens, key versions, and the periods of the time.
         """
         if all(isinstance(step, Keep) for step in chain.steps):
             return AS_RECEIVED
@@ -157,11 +157,11 @@ class IdentifierColumn:
             [unit, str(period_starts(pa.array([chain.time], _TIMESTAMP), unit, "UTC")[0].as_py())] for unit in units
         ]
         types = [self._type_of(self.key), self._type_of(self.policy.tenant)]
-        said = json.dumps([self.key, types, self.policy.tenant, steps, keys, periods], sort_keys=True)
-        return hashlib.sha256(said.encode()).hexdigest()[:32]
+        content = json.dumps([self.key, types, self.policy.tenant, steps, keys, periods], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:32]
 
     def forms_by_chain(self, chain: AppliedChain, pairs: Sequence[tuple[str, str]]) -> list[str | None]:
-        """The form that each value takes on one way; None where it cannot go it."""
+        """The form of each value after one chain; None if the chain cannot process the value."""
         values = self._typed(self.key, [value for value, _ in pairs])
         tenant = self.policy.tenant
         columns = {} if tenant is None else {tenant: self._typed(tenant, [name for _, name in pairs])}
@@ -187,7 +187,7 @@ class IdentifierColumn:
         return None if field_ is None else field_.type
 
     def _typed(self, key: str, texts: Sequence[str]) -> pa.Array:
-        """Ids in canonical form as values of a field; what is no whole number is nobody's id in a field of whole numbers."""
+        """Ids in canonical form as values of a field. In an integer field, an id that is not a whole number becomes null."""
         texts = [canonical_text(text, fold=self.policy.folds_case(key)) for text in texts]
         if self._type_of(key) != "integer":
             return pa.array(texts, pa.string())
@@ -197,14 +197,14 @@ class IdentifierColumn:
 def pinned_keyring(keys: Keyring, schema: pa.Schema, pointer: Pointer) -> PinnedKeyring:
     """The keyring with the versions that a column's metadata names."""
     name = KEY_METADATA if pointer.is_flat else f"{KEY_METADATA}{pointer}"
-    said: dict[bytes, bytes] = schema.field(pointer.top).metadata or {}
-    text = said.get(name.encode(), b"").decode()
+    metadata: dict[bytes, bytes] = schema.field(pointer.top).metadata or {}
+    text = metadata.get(name.encode(), b"").decode()
     pairs = (each.partition("/") for each in text.split(",") if "/" in each)
     return PinnedKeyring(keys, {key: int(version) for key, _, version in pairs if version.isdigit()})
 
 
 def rotation_units(policy: Policy, key: str) -> frozenset[str]:
-    """The periods by which a field's pseudonyms rotate."""
+    """The rotation periods of a field's pseudonyms."""
     ways = [way for way in treatments_of(policy.fields[key]) if not isinstance(way, str)]
     steps = [step for way in ways for step in way if isinstance(step, Pseudonymize)]
     return frozenset(step.rotate for step in steps if step.rotate is not None)
@@ -218,7 +218,7 @@ def _is_whole_number(value: Any) -> bool:
 
 
 _PERIOD_DAYS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
-"""Days from one instant of a period to one that is in the next, or still in the same."""
+"""Days to add to an instant of a period so that no period is skipped."""
 
 
 def lookup_columns(
@@ -229,11 +229,14 @@ def lookup_columns(
     keys: Keyring,
     by: str | None = None,
 ) -> tuple[LookupColumn | None, LookupColumn | None]:
-    """By which columns of a file tenants and subjects (or who is named `by` a field) are found; None where it has none."""
+    """The columns that identify tenants and subjects of a file; None if it has none.
+
+    With `by`, subjects are identified by that field.
+    """
 
     def column_of(key: str | None) -> LookupColumn | None:
-        there = key is not None and key in pointers
-        return lookup_column(policy, str(key), pointers[str(key)], clock, stored, keys) if there else None
+        exists = key is not None and key in pointers
+        return lookup_column(policy, str(key), pointers[str(key)], clock, stored, keys) if exists else None
 
     return column_of(policy.tenant), column_of(policy.subject if by is None else by)
 
@@ -241,7 +244,7 @@ def lookup_columns(
 def file_lookup_columns(
     policy: Policy, stored: StoredFile, keys: Keyring, by: str | None = None
 ) -> tuple[LookupColumn | None, LookupColumn | None]:
-    """As `lookup_columns`, for a file of which only its policy is known."""
+    """Same as `lookup_columns`, for a file of which only the policy is known."""
     pointers, clock = field_pointers(policy, stored.whole), EventTimeBounds.for_policy(policy, stored.whole)
     return lookup_columns(policy, pointers, clock, stored, keys, by)
 
@@ -249,14 +252,14 @@ def file_lookup_columns(
 def lookup_column(
     policy: Policy, key: str, pointer: Pointer, clock: EventTimeBounds | None, stored: StoredFile, keys: Keyring
 ) -> LookupColumn:
-    """The column of a field, and how somebody stands in it: by the key versions and the rotation periods of the file."""
+    """The column of a field, and the forms of identifiers in it for the key versions and rotation periods of the file."""
     units = rotation_units(policy, key)
     times = tuple(_file_instants(clock, stored, units)) if units else ()
     return LookupColumn(pointer, IdentifierColumn(policy, key, pinned_keyring(keys, stored.whole, pointer), times))
 
 
 def _file_instants(clock: EventTimeBounds | None, stored: StoredFile, units: frozenset[str]) -> Iterator[datetime]:
-    """Instants of every period that an event of the file may lie in."""
+    """Instants that cover every period in which an event of the file may have happened."""
     extent = None if clock is None else clock.extent(stored)
     if extent is not None:
         first, last = map(from_epoch_microseconds, extent)
@@ -264,7 +267,7 @@ def _file_instants(clock: EventTimeBounds | None, stored: StoredFile, units: fro
 
 
 def period_instants(first: datetime, last: datetime, units: frozenset[str]) -> Iterator[datetime]:
-    """Instants of every period of these units from the first instant to the last."""
+    """Instants that cover every period of these units from the first instant to the last."""
     step = timedelta(days=min(_PERIOD_DAYS[unit] for unit in units))
     while first < last + step:
         yield min(first, last)

@@ -39,20 +39,20 @@ REMOVAL_DEADLINES: Final[Mapping[EventKind, timedelta]] = MappingProxyType(
         "erasure": timedelta(days=30),
     }
 )
-"""How long after the event its data must be gone, at most."""
+"""The longest time from the event to the removal of its data."""
 ALL_EVENT_TIMES: Final = 2**63 - 1
-"""Up to which event time an event reaches that takes records whatever their event time, in microseconds since 1970."""
+"""The reach of an event that removes records of any event time, in microseconds since 1970."""
 _SUBJECT_KINDS: Final = ("subject_left", "reset")
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionEvent:
-    """One event: whom it is about, what, and when.
+    """One event: its tenant and subject, kind and time.
 
-    subject  the id of the subject as it comes in; None for a whole tenant
-    token    the subject's keyed token instead, where the event comes from the ledger; then
-    forms    are tokens of the forms in which it stands in outputs, by the name of the way that leads there
-    named_by the field that has such ids; None for the policy's subject
+    subject   the id of the subject as received; None for a whole tenant
+    token     the subject's keyed token instead of the id, for an event of the ledger
+    forms     for an event of the ledger, tokens of the subject's forms in outputs, by chain name
+    named_by  the field of these ids; None for the policy's subject
     """
 
     tenant: str
@@ -65,22 +65,22 @@ class RetentionEvent:
 
     @property
     def deadline(self) -> datetime:
-        """By when its data must be gone."""
+        """The time by which its data must be removed."""
         return self.occurred_at + REMOVAL_DEADLINES[self.kind]
 
     @property
     def is_of_subject(self) -> bool:
-        """Whether it is about one subject, not a whole tenant."""
+        """Whether it concerns one subject and not a whole tenant."""
         return self.subject is not None or self.token is not None
 
 
 def parse_events(rows: Iterable[tuple[int, Mapping[str, Any]]], file: str) -> tuple[RetentionEvent, ...]:
-    """The events of rows, each with its line. Raises PolicyError with every fault, by line and never by value."""
+    """Parses rows into events, each with its line. Raises PolicyError with every fault, by line and without values."""
     read = [_parse_event(line, row, file) for line, row in rows]
     faults = [each for each in read if isinstance(each, Finding)]
     if faults:
-        count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise PolicyError(f"{count} in the events {file}", findings=faults)
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise PolicyError(f"{count} in the event file {file}", findings=faults)
     return tuple(dict.fromkeys(each for each in read if isinstance(each, RetentionEvent)))
 
 
@@ -90,25 +90,25 @@ def _parse_event(line: int, row: Mapping[str, Any], file: str) -> RetentionEvent
     fault = next(event_faults(tenant, subject, kind), None)
     at = _event_time(row.get("at"))
     if fault is None and at is None:
-        fault = ("G003", "`at` is no ISO 8601 time with an offset from UTC")
+        fault = ("G003", "`at` is not an ISO 8601 time with a UTC offset")
     if fault is not None or tenant is None or kind not in EVENT_KINDS or at is None:
-        code, message = fault or ("G001", "no event")
+        code, message = fault or ("G001", "the row is not an event")
         return Finding(code, message, file=file, line=line)
     return RetentionEvent(tenant, kind, at, subject)
 
 
 def event_faults(tenant: str | None, subject: str | None, kind: str | None) -> Iterator[tuple[str, str]]:
-    """What is wrong with an event: codes and messages, which name no value."""
+    """The faults of an event as codes and messages without values."""
     if tenant is None:
-        yield "G002", "an event without a tenant"
+        yield "G002", "the event has no tenant"
     if kind not in EVENT_KINDS:
-        yield "G004", f"`event` is one of {', '.join(EVENT_KINDS)}"
+        yield "G004", f"`event` must be one of {', '.join(EVENT_KINDS)}"
     if kind in _SUBJECT_KINDS and subject is None:
-        yield "G005", "this event is about a subject, and none is named"
+        yield "G005", "this event needs a subject"
     if subject == "":
-        yield "G005", "the subject is blank: a subject has a name"
+        yield "G005", "the subject is blank"
     if kind == "tenant_closed" and subject is not None:
-        yield "G006", "a whole tenant closes, and a subject is named"
+        yield "G006", "tenant_closed applies to a whole tenant, but a subject is given"
 
 
 def _text_or_none(value: Any) -> str | None:
@@ -117,7 +117,7 @@ def _text_or_none(value: Any) -> str | None:
 
 def _event_time(value: Any) -> datetime | None:
     if isinstance(value, str) and len(value) <= len("2026-11-25"):
-        return None  # a day is no time: which of its instants?
+        return None  # a date without a time is ambiguous
     with suppress(ConfigurationError, OverflowError):
         return parse_time(value) if isinstance(value, str | datetime) else None
     return None
@@ -127,20 +127,22 @@ NumberedRows = list[tuple[int, Mapping[str, Any]]]
 
 
 def load_events(path: Path | str) -> tuple[RetentionEvent, ...]:
-    """The events of a file, each once, by its suffix: `.parquet`, `.ndjson` or `.jsonl`, else CSV.
+    """The distinct events of a file. The suffix sets the format: `.parquet`, `.ndjson` or `.jsonl`, else CSV.
 
     Raises PolicyError with every fault, by line.
     """
     file = Path(path)
     rows = read_rows(file, {"tenant_id", "event", "at"})
     if rows is None:
-        finding = Finding("G001", "events that cannot be read", file=str(file), hint="CSV, NDJSON or Parquet, in UTF-8")
-        raise PolicyError(f"cannot read the events {file}", findings=[finding])
+        finding = Finding(
+            "G001", "the event file cannot be read", file=str(file), hint="Use CSV, NDJSON or Parquet in UTF-8."
+        )
+        raise PolicyError(f"cannot read the event file {file}", findings=[finding])
     return parse_events(rows, str(file))
 
 
 def read_rows(file: Path, names: Set[str]) -> NumberedRows | None:
-    """The rows of a file, each with its line; None where it cannot be read, or its header lacks one of the names."""
+    """The rows of a file, each with its line; None if it cannot be read or its header lacks a required name."""
     read = {".parquet": _parquet_rows, ".ndjson": _ndjson_rows, ".jsonl": _ndjson_rows}.get(
         file.suffix.lower(), _csv_rows
     )
@@ -181,9 +183,9 @@ FormTokens = dict[str, tuple[str, ...]]
 def ledger_events(
     address: Address, keys: Keyring, retention_events: Sequence[RetentionEvent] = ()
 ) -> tuple[RetentionEvent, ...]:
-    """The events of a ledger that count, without those that are given as well; none where there is no ledger.
+    """The events in effect in a ledger, except events that are also given; none if there is no ledger.
 
-    Raises LedgerError, and KeyringError where a token is of a version of the key that is not there.
+    Raises LedgerError, and KeyringError if the key version of a token is missing.
     """
     if not address.exists:
         return ()
@@ -200,17 +202,17 @@ def ledger_events(
 def _ledger_keys(
     event: RetentionEvent, secrets: Mapping[int, bytes]
 ) -> Iterator[tuple[str, EventKind, datetime, str | None]]:
-    """The names that an event which is given would have in the ledger; tokens of another field are others."""
-    said, subject = (event.tenant, event.kind, event.occurred_at), event.subject
+    """The ids that a given event would have in the ledger. Tokens of another field are different."""
+    identity, subject = (event.tenant, event.kind, event.occurred_at), event.subject
     if subject is None:
-        yield (*said, None)
+        yield (*identity, None)
     else:
         for number, secret in secrets.items():
-            yield from ((*said, token) for token in token_forms(secret, number, event.tenant, subject))
+            yield from ((*identity, token) for token in token_forms(secret, number, event.tenant, subject))
 
 
 def effective_events(rows: Iterable[LifecycleEvent]) -> Iterator[RetentionEvent]:
-    """The events that were recorded and not taken back; all forms of a subject that were ever told count."""
+    """The recorded events that were not withdrawn, with all forms ever recorded for their subject."""
     forms: dict[str, FormTokens] = {}
     last: dict[str, LifecycleEvent] = {}
     for row in rows:
@@ -223,5 +225,5 @@ def effective_events(rows: Iterable[LifecycleEvent]) -> Iterator[RetentionEvent]
 
 
 def recorded_forms(row: LifecycleEvent) -> FormTokens:
-    """The tokens of a subject's forms, by the name of the way that leads there."""
+    """The tokens of a subject's forms, by chain name."""
     return {str(name): tuple(map(str, tokens)) for name, tokens in json.loads(row.forms).items()}

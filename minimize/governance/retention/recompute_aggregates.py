@@ -1,4 +1,4 @@
-"""Aggregates recomputed after records were removed: of one date, of a late event day, and which ones."""
+"""Recomputation of aggregates after a removal of records: of one batch date, or of a late event day."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ RecordFilter = Callable[[pa.RecordBatch], Bools]
 
 
 class EventReachByDate(Protocol):
-    """Up to which event time an event reaches in the records of a batch date, in microseconds since 1970."""
+    """The last event time that an event reaches in the records of a batch date, in microseconds since 1970."""
 
     def __call__(self, event: RetentionEvent, on: str | None) -> int:
         """The last instant."""
@@ -60,7 +60,7 @@ class EventReachByDate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RecomputedAggregate:
-    """One aggregate of one date, made anew, as the disclosure guard leaves it."""
+    """One recomputed aggregate of one date, after the disclosure guard."""
 
     name: str
     date: str | None
@@ -69,19 +69,19 @@ class RecomputedAggregate:
     releases: PublishedReleases = field(repr=False)
 
     def stage(self, staging: Staging) -> tuple[list[str], list[WrittenFile]]:
-        """Stages it in place of what is in force: the paths that it replaces, and the new files."""
+        """Stages it in place of the files in force. Returns the paths that it replaces, and the new files."""
         place = f"{staging.reserve_partition(self.name, self.date)}/"
-        gone = [path for path in staging.current_files() if path.startswith(place)]
-        return gone, list(self.guarded.write(staging, self.releases, self.name, self.date, self.schema))
+        replaced = [path for path in staging.current_files() if path.startswith(place)]
+        return replaced, list(self.guarded.write(staging, self.releases, self.name, self.date, self.schema))
 
 
 @dataclass(frozen=True, slots=True)
 class RemovalContext:
-    """What is known of a date before an expiry.
+    """Inputs of a recomputation before an expiry.
 
-    events  all that happened
-    event_reach   up to which event time an event reaches in the records of a batch date
-    records_left    how many records of a batch date are left after the expiry
+    events        all past events
+    event_reach   the last event time that an event reaches in the records of a batch date
+    records_left  the number of records of a batch date that remain after the expiry
     """
 
     events: Sequence[RetentionEvent]
@@ -98,10 +98,10 @@ def recompute_date(
     releases: PublishedReleases,
     request: RewriteRequest,
 ) -> Iterator[RecomputedAggregate]:
-    """Those of these aggregates that can be made anew without the records that events took.
+    """The aggregates that can be recomputed without the records that events remove.
 
-    Takes the receipt that wrote the date, and a run that finds its source. Nothing if pipeline or keys are others now, if no row
-    changes, or if other records are left than in the output: then there were events that are not known here.
+    Takes the receipt that wrote the date, and a run that finds its source. Returns nothing if the pipeline or keys are
+    different now, if no row changes, or if the remaining records differ from the output, because then an event is unknown here.
     """
     then = original_job(written, resolved, on)
     if then is None:
@@ -124,19 +124,19 @@ def recompute_date(
 
 
 def definition_of_today(plan: Plan, name: str, request: RewriteRequest) -> AggregateDefinition:
-    """The definition of an aggregate, with its retention of today."""
+    """The definition of an aggregate, with its current retention."""
     found = plan.aggregates[name].definition
     retention = None if found.retention is None else found.retention.with_span(request.retention_of(name))
     return replace(found, retention=retention)
 
 
 def accepted_records(outcome: BatchOutcome) -> int:
-    """How many records came through the gates."""
+    """The number of records that passed the gates."""
     return outcome.read - outcome.rejects.total() - sum(outcome.counts.gated.values()) - outcome.counts.deduplicated
 
 
 def original_job(written: WritingRun, resolved: ResolvedRun, on: str | None) -> tuple[Job, Source] | None:
-    """The job that a receipt tells of, over the source of a date; None where pipeline or keys are others now."""
+    """The run that a receipt records, over the source of a date; None if the pipeline or keys are different now."""
     if written.receipt.files.get(PIPELINE_FILE) != resolved.pipeline.digest:
         return None
     job, source = _rebuild_job(written, resolved, on)
@@ -145,7 +145,7 @@ def original_job(written: WritingRun, resolved: ResolvedRun, on: str | None) -> 
 
 
 def _rebuild_job(written: WritingRun, resolved: ResolvedRun, on: str | None) -> tuple[Job, Source]:
-    """The job that a receipt tells of, over the same source: policy and settings of then."""
+    """The original run over the same source, with its policy and settings."""
     day, receipt = parse_batch_date(on), written.receipt
     then = resolved.pipeline.model_copy(update={"policy": written.policy})
     found = replace(resolved.found, files={day: resolved.found.files[day]})
@@ -157,53 +157,55 @@ def _rebuild_job(written: WritingRun, resolved: ResolvedRun, on: str | None) -> 
 
 
 def only_aggregates(job: Job, names: Collection[str]) -> Plan:
-    """The plan with nothing but some aggregates."""
+    """The plan reduced to these aggregates."""
     aggregates = {name: job.plan.aggregates[name] for name in names}
     return replace(job.plan, aggregates=aggregates, outputs={name: job.plan.outputs[name] for name in names})
 
 
 @dataclass(frozen=True, slots=True)
 class SourceColumn:
-    """A column of a source: ids are in it as they came in.
+    """A column of a source, with ids as received.
 
-    folded  the ids of the column by their folded form, where the policy compares them so
+    folded  the ids of the column by their case-folded form, if the policy folds case
     """
 
     folded: Mapping[str, frozenset[str]] | None = field(default=None, repr=False)
 
     @property
     def chain_names(self) -> frozenset[str]:
-        """Nothing was done to its values."""
+        """No technique was applied to its values."""
         return frozenset({AS_RECEIVED})
 
     @property
     def is_injective(self) -> bool:
-        """Different values are different forms."""
+        """Different values have different forms."""
         return True
 
     def forms(self, value: str, tenant: str) -> frozenset[str]:
-        """The value itself, and those that are the same without regard to case."""
+        """The value itself; if the policy folds case, all values that differ from it only in case."""
         if self.folded is None:
             return frozenset({value})
         return self.folded.get(canonical_text(value, fold=True), frozenset({value}))
 
     def forms_of_all(self, pairs: Sequence[tuple[str, str]]) -> list[frozenset[str]]:
-        """The same of several values."""
+        """The forms of several values."""
         return [self.forms(*pair) for pair in pairs]
 
 
 def remaining_filter(
     policy: Policy, events: Sequence[RetentionEvent], source: Source, keys: Keyring, until: EventReach
 ) -> RecordFilter:
-    """Which records of a source are left after events, each of which reaches up to some event time."""
+    """A filter for the records of a source that remain after events, each with its last event time reached."""
     erasing = [event for event in events if event.kind != "became_personal"]
     names = {event.named_by for event in erasing} & {None, *policy.fields}
     by = {name: [each for each in erasing if each.named_by == name] for name in names}
-    going = [_affected_in_source(policy, name, mine, source, keys, until) for name, mine in by.items()]
+    removed = [
+        _affected_in_source(policy, name, field_events, source, keys, until) for name, field_events in by.items()
+    ]
 
     def remaining_records(batch: pa.RecordBatch) -> Bools:
         oldest = _released_starts(policy, batch)
-        concerned = [np.zeros(batch.num_rows, np.bool_), *(whose.affects(batch, oldest) for whose in going)]
+        concerned = [np.zeros(batch.num_rows, np.bool_), *(affected.affects(batch, oldest) for affected in removed)]
         return np.asarray(~np.logical_or.reduce(concerned), np.bool_)
 
     return remaining_records
@@ -212,7 +214,7 @@ def remaining_filter(
 def _affected_in_source(
     policy: Policy, by: str | None, events: Sequence[RetentionEvent], source: Source, keys: Keyring, until: EventReach
 ) -> AffectedSubjects:
-    """Whose records of a source go, of those who are named by one field; None for the subject."""
+    """The tenants and subjects of a source that events concern, identified by one field; None for the subject."""
     key = by or policy.subject
     tenant, subject = (
         None
@@ -227,7 +229,7 @@ def _affected_in_source(
 
 
 def _ids_by_folded_form(policy: Policy, key: str, source: Source) -> Mapping[str, frozenset[str]] | None:
-    """The ids of a field by their folded form; None where case counts."""
+    """The ids of a field by their case-folded form; None if case matters."""
     if not policy.folds_case(key):
         return None
     found: dict[str, set[str]] = {}
@@ -243,7 +245,7 @@ def _source_batches(source: Source) -> Iterator[pa.RecordBatch]:
 
 
 def _released_starts(policy: Policy, batch: pa.RecordBatch) -> Moments:
-    """The instants by which the records of the output are told to be before an event: the starts of the released units."""
+    """The start of each record's released time unit, which decides whether it happened before an event."""
     key = str(policy.time)
     times = leaf(batch, Pointer.parse(key)).values
     for way in treatments_of(policy.fields[key]):
@@ -254,16 +256,16 @@ def _released_starts(policy: Policy, batch: pa.RecordBatch) -> Moments:
 
 @dataclass(frozen=True, slots=True)
 class FilteredPart(WrappingPart):
-    """A part without the records that went."""
+    """A part of a source without the removed records."""
 
     keeps: RecordFilter = field(repr=False)
 
     def pieces(self) -> Sequence[SourcePart]:
-        """The part's pieces, without them."""
+        """The part's pieces, filtered."""
         return [FilteredPart(piece, self.keeps) for piece in self.part.pieces()]
 
     def read(self) -> Iterator[Chunk]:
-        """The part's chunks, without them."""
+        """The part's chunks, filtered."""
         for chunk in self.part.read():
             records = chunk.records.filter(pa.array(self.keeps(chunk.records)))
             yield replace(chunk, records=records, read=chunk.read - chunk.records.num_rows + records.num_rows)
@@ -271,23 +273,23 @@ class FilteredPart(WrappingPart):
 
 @dataclass(frozen=True, slots=True)
 class FilteredSource:
-    """A source without the records that went."""
+    """A source without the removed records."""
 
     source: Source = field(repr=False)
     keeps: RecordFilter = field(repr=False)
 
     @property
     def schema(self) -> pa.Schema:
-        """As the source has it."""
+        """The schema of the source."""
         return self.source.schema
 
     @property
     def parts(self) -> tuple[FilteredPart, ...]:
-        """The source's parts, without them."""
+        """The source's parts, filtered."""
         return tuple(FilteredPart(part, self.keeps) for part in self.source.parts)
 
     def only(self, keys: Collection[str]) -> FilteredSource:
-        """All fields: whose a record is, is asked of every one."""
+        """All fields, because every field may decide whom a record is about."""
         return self
 
 
@@ -296,7 +298,7 @@ SourcesByBatch = Mapping[date, Source]
 
 @dataclass(frozen=True, slots=True)
 class LateEventDay:
-    """One event day of an aggregate: the job that published it, and the batches that it was counted from."""
+    """One event day of an aggregate: the run that published it, and the batches from which it was counted."""
 
     name: str
     day: date
@@ -306,7 +308,7 @@ class LateEventDay:
     def sources_without(
         self, events: Sequence[RetentionEvent], policy: Policy, keys: Keyring, until: EventReachByDate
     ) -> SourcesByBatch:
-        """Its batches without the records that events take."""
+        """Its batches without the records that events remove."""
         return {
             when: FilteredSource(
                 each, remaining_filter(policy, events, each, keys, partial(until, on=when.isoformat()))
@@ -315,7 +317,7 @@ class LateEventDay:
         }
 
     def recompute(self, sources: SourcesByBatch, left: Callable[[str | None], int]) -> AggregateResult | None:
-        """The day over these batches; None if a batch has other records than are left in the output."""
+        """The day over these batches; None if the records of a batch differ from those that remain in the output."""
         outcomes = dict(self._outcomes(replace(self.job, plan=only_aggregates(self.job, [self.name])), sources))
         if any(accepted_records(outcome) != left(when.isoformat()) for when, outcome in outcomes.items()):
             return None
@@ -335,7 +337,7 @@ class LateEventDay:
 def recompute_late_day(
     written: WritingRun, batches: Mapping[date, ResolvedRun], name: str, on: date, removal: RemovalContext
 ) -> tuple[Job, AggregateResult] | None:
-    """An event day made anew without the records that events took, and the job that published it; None where that cannot be.
+    """A late event day recomputed without the records that events remove, and the run that published it; None if impossible.
 
     Takes the receipt that published the day, and runs that find the sources of its batches.
     """
@@ -353,7 +355,7 @@ def recompute_late_day(
 
 @dataclass(frozen=True)
 class AggregateRecomputation:
-    """What is asked, of which pipeline, after which receipts, by which plan."""
+    """Inputs: the request, the pipeline, the receipts, and the plan."""
 
     request: RewriteRequest
     pipeline: Pipeline
@@ -363,15 +365,15 @@ class AggregateRecomputation:
     ledger: PathText | None = None
 
     def recompute(self, group: Sequence[DueFile]) -> Iterator[RecomputedAggregate]:
-        """Aggregates of the dates of some files, of which records went after events alone, as far as they can be made anew."""
-        handed = {each.date for each in self.plan.due if each.is_reclassified}
-        dates = {each.date for each in group if each.name == RECORDS} - handed
+        """The aggregates that can be recomputed for the dates of some files that lost records to events alone."""
+        reclassified_dates = {each.date for each in self.plan.due if each.is_reclassified}
+        dates = {each.date for each in group if each.name == RECORDS} - reclassified_dates
         for on in sorted(dates, key=str):
             yield from self._of_date(on)
         behind = [
             (place, batches)
             for place, batches in self.plan.late_days.items()
-            if batches & dates and not batches & handed and not self._is_due(*place)
+            if batches & dates and not batches & reclassified_dates and not self._is_due(*place)
         ]
         for day in sorted({day for (_, day), _ in behind}):
             yield from self._of_day(day, {name: batches for (name, on), batches in behind if on == day})
@@ -391,7 +393,7 @@ class AggregateRecomputation:
             )
 
     def _of_day(self, day: str, behind: Mapping[str, frozenset[str]]) -> Iterator[RecomputedAggregate]:
-        """The aggregates of one event day, each with the batches that it was counted from."""
+        """The aggregates of each late event day, with the batches from which they were counted."""
         made = {name: found for name, batches in behind.items() if (found := self._recompute_day(name, day, batches))}
         definitions = {name: definition_of_today(job.plan, name, self.request) for name, (job, _) in made.items()}
         results = {name: result for name, (_, result) in made.items()}
@@ -402,11 +404,11 @@ class AggregateRecomputation:
     def _recompute_day(self, name: str, day: str, batches: frozenset[str]) -> tuple[Job, AggregateResult] | None:
         files = self._files(name, day)
         found = {when: self._source(when) for when in sorted(batches)}
-        there = {date.fromisoformat(when): each[1] for when, each in found.items() if each is not None}
-        if not files or len(there) < len(batches):
+        sources = {date.fromisoformat(when): each[1] for when, each in found.items() if each is not None}
+        if not files or len(sources) < len(batches):
             return None
         written = self._writing_run(receipts_by_path(self.chain)[files[0].path])
-        return recompute_late_day(written, there, name, date.fromisoformat(day), self._removal_context())
+        return recompute_late_day(written, sources, name, date.fromisoformat(day), self._removal_context())
 
     def _is_due(self, name: str, on: str | None) -> bool:
         return any((each.name, each.date) == (name, on) for each in self.plan.due)
@@ -417,8 +419,8 @@ class AggregateRecomputation:
         )
 
     def _records_left(self, on: str | None) -> int:
-        gone = sum(each.rows for each in self.plan.due if each.name == RECORDS and each.date == on)
-        return sum(file.rows for file in self._files(RECORDS, on)) - gone
+        removed = sum(each.rows for each in self.plan.due if each.name == RECORDS and each.date == on)
+        return sum(file.rows for file in self._files(RECORDS, on)) - removed
 
     @cached_property
     def _releases(self) -> PublishedReleases:
@@ -428,8 +430,8 @@ class AggregateRecomputation:
         return [file for file in files_in_force(self.chain).get(name, ()) if batch_date_of(file.path) == on]
 
     def _source(self, on: str | None) -> tuple[Receipt, ResolvedRun] | None:
-        asked = self.request
-        return find_source(self.pipeline, asked.output, self.chain, on, asked.as_of, asked.keys, self.ledger)
+        request = self.request
+        return find_source(self.pipeline, request.output, self.chain, on, request.as_of, request.keys, self.ledger)
 
     def _writing_run(self, receipt: Receipt) -> WritingRun:
         return WritingRun(self.request.output, receipt, self.policies)

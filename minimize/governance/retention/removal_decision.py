@@ -1,7 +1,7 @@
 """Removal decision for a file.
 
-Today's retention and the events as they apply to a file of an older policy, and the verdict on one batch of it: records past
-their retention, erased subjects, values of features and of devices that became personal.
+Applies today's retention and the events to a file of an older policy, and gives the verdict on each batch of it. Concerned are
+records past their retention, erased subjects, and values of features and of devices that became personal.
 """
 
 from __future__ import annotations
@@ -60,13 +60,14 @@ WHOLE_RECORD = Pointer(())
 
 @dataclass(frozen=True, slots=True)
 class FileInstructions:
-    """Everything that counts for one file.
+    """The rules, events and times that apply to one file.
 
-    policy   the one that it was written under
-    clock    how it tells event times; without one `born` stands for all of them (microseconds; None: nothing is known)
-    erased   whose records go, and `others` by other fields than the subject
-    reclassified   whose device became personal, and `reduced` what that does to fields
-    owner    the field that says who owns a device, where the file shows it
+    policy           the policy under which it was written
+    clock            bounds of its event times; without one, `partition_start` is the time of all events
+    partition_start  start of the batch date in microseconds since 1970; None if unknown
+    erased           subjects whose records are removed; `erased_by_other_fields` those named by other fields
+    reclassified     devices that became personal; `treatments` the effect on each field
+    owner            the field that names the owner of a device, if the file has it
     """
 
     policy: Policy
@@ -82,27 +83,27 @@ class FileInstructions:
 
     @property
     def all_erased(self) -> tuple[AffectedSubjects, ...]:
-        """Whose records go, by whatever field they are named."""
+        """The affected subjects whose records are removed, for every naming field."""
         return (self.erased, *self.erased_by_other_fields)
 
     @property
     def all_affected(self) -> tuple[AffectedSubjects, ...]:
-        """Everybody whom an event is about."""
+        """The affected subjects of all events."""
         return (*self.all_erased, self.reclassified)
 
     @property
     def pointers(self) -> Mapping[str, Pointer]:
-        """Where the fields of the file stand, by key."""
+        """The pointers of the file's fields, by key."""
         return self.rules.pointers
 
     @property
     def knows_times(self) -> bool:
-        """Whether ages can be told."""
+        """Whether the age of records is known."""
         return self.clock is not None or self.partition_start is not None
 
     def may_concern(self, event: RetentionEvent) -> bool:
-        """Whether an event is about somebody who may stand in the file."""
-        return any(event in whose.findable for whose in self.all_affected)
+        """Whether an event may concern a record of the file."""
+        return any(event in affected.findable for affected in self.all_affected)
 
     def __call__(self, batch: pa.RecordBatch) -> BatchVerdict:
         """The verdict on one batch."""
@@ -116,22 +117,22 @@ class FileInstructions:
 
 @dataclass(frozen=True)
 class _BatchJudgment:
-    """One batch under its orders; `oldest` is per record the oldest instant that its event may have happened at."""
+    """One batch with the instructions for its file; `oldest` is the oldest possible event instant per record."""
 
     instructions: FileInstructions
     batch: pa.RecordBatch = field(repr=False)
     oldest: Moments = field(repr=False)
 
     def verdict(self) -> BatchVerdict:
-        """What must go."""
-        gone = self._removed_records()
-        handed = self._reclassified()
+        """The removals and replacements."""
+        removed = self._removed_records()
+        reclassified = self._reclassified()
         closed: dict[str, Bools] = {}
-        hollow: dict[str, Bools] = {}
-        for key, mask, rows in (*self._outlived(), *self._reclassified_values(handed)):
+        emptied: dict[str, Bools] = {}
+        for key, mask, rows in (*self._outlived(), *self._reclassified_values(reclassified)):
             closed[key] = closed.get(key, False) | mask
-            hollow[key] = hollow.get(key, False) | rows
-        return BatchVerdict(gone, closed, dict(self._replacements(handed)), hollow)
+            emptied[key] = emptied.get(key, False) | rows
+        return BatchVerdict(removed, closed, dict(self._replacements(reclassified)), emptied)
 
     def _removed_records(self) -> dict[str, Bools]:
         past = self._past_records()
@@ -148,7 +149,7 @@ class _BatchJudgment:
         return past
 
     def _outlived(self) -> Iterator[tuple[str, Bools, Bools]]:
-        """Per field the values that go because a feature is not kept that long."""
+        """Per field, the values to remove because their feature has a shorter retention."""
         for rule in self.instructions.rules.fields:
             rows = np.logical_or.reduce([self._outlived_by(each) for each in rule.conditions])
             if rows.any():
@@ -156,8 +157,8 @@ class _BatchJudgment:
 
     def _outlived_values(self, rule: FieldRule, rows: Bools) -> Bools:
         sure = self._certainty(rule.pointer, self._features)
-        going = [sure.spread(self._outlived_by(each)) & ~sure.holds(each) for each in rule.conditions]
-        return np.asarray(np.logical_or.reduce(going), np.bool_)
+        expired = [sure.spread(self._outlived_by(each)) & ~sure.holds(each) for each in rule.conditions]
+        return np.asarray(np.logical_or.reduce(expired), np.bool_)
 
     def _features(self, atom: Atom) -> Bools | None:
         if isinstance(atom, FeatureOn) and atom.name in self.instructions.rules.features:
@@ -175,7 +176,7 @@ class _BatchJudgment:
         return np.asarray(self.oldest <= than, np.bool_) if self.instructions.knows_times else self._nowhere()
 
     def _reclassified(self) -> Bools:
-        """The records of devices that became personal since, and do not say so."""
+        """The records of devices that became personal later and are not marked as personal."""
         rows = self.instructions.reclassified.affects(self.batch, self.oldest)
         owner = self._owner()
         if owner is None:
@@ -229,12 +230,12 @@ class _BatchJudgment:
 
 @dataclass(frozen=True, slots=True)
 class RewriteRequest:
-    """What an expiry was asked: of which output, by which policy, as of when, after which events.
+    """The request of an expiry: output, today's policy, reference time, and events.
 
-    by_age     whether what is past its retention goes, too; a deletion looks at events alone
-    earlier_events  events that were carried out before: aggregates were counted without their subjects
-    read_times     per batch date when its records were read from their source
-    retentions    the retention of aggregates that have one of their own, by name
+    by_age          whether to remove data past its retention; False for a deletion, which follows events only
+    earlier_events  events applied earlier: aggregates were counted without their subjects
+    read_times      per batch date, when its records were read from their source
+    retentions      retention of each aggregate with its own, by name
     """
 
     output: Location
@@ -248,16 +249,16 @@ class RewriteRequest:
     retentions: Mapping[str, timedelta] = field(default_factory=dict)
 
     def retention_of(self, name: str) -> timedelta | None:
-        """How long an output is kept today."""
+        """Today's retention of an output."""
         return self.retentions.get(name, self.today.retention)
 
     @property
     def kms(self) -> Kms:
-        """Who keeps the master keys of files that are encrypted."""
+        """The service with the master keys of encrypted files."""
         return find_kms(self.keys, local_path(self.output))
 
     def instructions(self, written: WritingRun, stored: StoredFile, name: str) -> FileInstructions:
-        """The orders for one file of an output."""
+        """The instructions for one file of an output."""
         born = partition_start(batch_date_of(stored.path))
         if name != "records":
             return _aggregate_instructions(self, written, name, born)
@@ -270,10 +271,11 @@ class RewriteRequest:
         return _with_events(orders, stored, events, self) if events else orders
 
     def event_reach(self, event: RetentionEvent, on: str | None) -> int:
-        """Up to which event time an event reaches in the records of a batch date, in microseconds since 1970.
+        """The last event time that an event reaches in the records of a batch date, in microseconds since 1970.
 
-        An erasure takes everything that was read before it, and of what was read later what happened up to its time plus the
-        policy's `future`. Other events reach up to the time at which they happened.
+        An erasure removes every record that was read before it. From records read later it removes those that happened up to its
+        time
+        plus the policy's `future`. Other events reach up to the time at which they happened.
         """
         if event.kind != ERASURE:
             return until_event_time(event)
@@ -282,11 +284,11 @@ class RewriteRequest:
         return epoch_microseconds(event.occurred_at + self.today.future)
 
     def batch_reader(self, stored: StoredFile) -> BatchReader:
-        """The batches of a file, of some columns alone; texts come as dictionaries."""
+        """Reads some columns of a file in batches, with text as dictionaries."""
         return lambda columns: with_dictionaries(stored, self.output, self.kms, columns).batches(columns=columns)
 
     def instructions_unread(self, written: WritingRun, path: str) -> FileInstructions:
-        """The orders for a file that cannot be read: its batch date tells how old it is."""
+        """The instructions for a file that cannot be read. Its batch date gives its age."""
         rules = RetentionRules(age=self.retention_of(output_and_date(path)[0]) if self.by_age else None)
         return FileInstructions(written.policy, rules, self.as_of, partition_start=partition_start(batch_date_of(path)))
 
@@ -299,14 +301,14 @@ class RewriteRequest:
 
     @property
     def past_events(self) -> tuple[RetentionEvent, ...]:
-        """The events that are not yet to come."""
+        """The events that are not in the future."""
         return tuple(event for event in self.events if event.occurred_at <= self.as_of)
 
 
 def _aggregate_instructions(
     request: RewriteRequest, written: WritingRun, name: str, born: int | None
 ) -> FileInstructions:
-    """An aggregate's rows are as old as the oldest instant of their time's unit, else of their partition."""
+    """The bounds of an aggregate's rows: the oldest instant of their time unit, or else of their partition."""
     rules = RetentionRules(age=request.retention_of(name) if request.by_age else None)
     clock = EventTimeBounds.for_groups(written.policy, dict(_time_columns(written, name)))
     return FileInstructions(written.policy, rules, request.as_of, clock, born)
@@ -324,7 +326,7 @@ def _time_columns(written: WritingRun, name: str) -> Iterator[tuple[str, str | N
 def _reaching_events(
     events: Sequence[RetentionEvent], clock: EventTimeBounds | None, stored: StoredFile, until: EventReach
 ) -> list[RetentionEvent]:
-    """The events that reach something in a file."""
+    """The events that concern records of a file."""
     bounds = None if clock is None else clock.bounds(stored)
     return [event for event in events if bounds is None or bounds[0] <= until(event)]
 
@@ -354,14 +356,14 @@ def _with_events(
 def _erased_by_other_fields(
     instructions: FileInstructions, stored: StoredFile, events: Sequence[RetentionEvent], request: RewriteRequest
 ) -> Iterator[AffectedSubjects]:
-    """Those who are named by another field than the subject, field by field; nobody where a policy has no such field."""
+    """The affected subjects named by other fields than the subject, one per field; empty if the policy has no such field."""
     policy, keys = instructions.policy, request.keys
     for name in sorted({event.named_by for event in events if event.named_by is not None} & policy.fields.keys()):
         tenant, own = lookup_columns(policy, instructions.rules.pointers, instructions.clock, stored, keys, name)
-        mine = [event for event in events if event.named_by == name]
-        found = recognize_tokens(mine, tenant, own, request.batch_reader(stored), keys)
+        field_events = [event for event in events if event.named_by == name]
+        found = recognize_tokens(field_events, tenant, own, request.batch_reader(stored), keys)
         yield AffectedSubjects.for_file(
-            mine, tenant, own, found, partial(request.event_reach, on=batch_date_of(stored.path))
+            field_events, tenant, own, found, partial(request.event_reach, on=batch_date_of(stored.path))
         )
 
 

@@ -1,4 +1,4 @@
-"""Removal plan: counts by statistics, due files, what is removed per output and date, open deadlines.
+"""Removal plan: counts by statistics, due files, removals per output and date, open deadlines.
 
 A file is read only if its statistics and its subject index do not decide, and then only the deciding columns.
 """
@@ -36,10 +36,10 @@ TimeBounds = tuple[int, int]
 def count_by_statistics(
     instructions: FileInstructions, stored: StoredFile, bounds: TimeBounds | None
 ) -> dict[str, int] | None:
-    """How many values go, by field; None where the file must be read.
+    """The number of values to remove, by field; None if the file must be read.
 
-    Takes the oldest instants of the file, from the first to the last. They settle it where no event concerns the file, no record
-    is due, and of each feature that is kept for less long all values are due or none.
+    Takes the first and last oldest instant of the file. These suffice if no event concerns the file, no record
+    is due, and for each feature with a shorter retention either all values or none are due.
     """
     rules = instructions.rules
     if bounds is None or rules.records or _has_affected(instructions):
@@ -70,27 +70,27 @@ def _due_values(
 
 
 def _requires_all(condition: Condition) -> bool:
-    """Whether a condition fails as soon as one of its facts does."""
+    """Whether a condition is false as soon as one of its facts is false."""
     if isinstance(condition, AllOf):
         return all(map(_requires_all, condition.parts))
     return not isinstance(condition, AnyOf)
 
 
 def _has_affected(instructions: FileInstructions) -> bool:
-    return any(whose.tenant_forms or whose.subject_forms for whose in instructions.all_affected)
+    return any(affected.tenant_forms or affected.subject_forms for affected in instructions.all_affected)
 
 
 DAY_MICROSECONDS: Final = 86_400_000_000
-"""In microseconds."""
+"""One day in microseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class DueFile:
-    """One file that was looked at, and what of it is due.
+    """A checked file, and its due data.
 
-    is_whole   nothing of it may stay: it goes unread
-    gated   rows that go, by reason
-    values  values that go or change in rows that stay, by field
+    is_whole  whether the whole file is removed without being read
+    gated     rows to remove, by reason
+    values    values to remove or replace in remaining rows, by field
     """
 
     file: ReceiptFile
@@ -102,26 +102,26 @@ class DueFile:
 
     @property
     def name(self) -> str:
-        """The output that it belongs to."""
+        """The output to which it belongs."""
         return output_and_date(self.file.path)[0]
 
     @property
     def date(self) -> str | None:
-        """Its partition."""
+        """The batch date of its partition."""
         return batch_date_of(self.file.path)
 
     @property
     def is_due(self) -> bool:
-        """Whether anything is."""
+        """Whether any data is due."""
         return bool(self.gated or self.values)
 
     @property
     def is_reclassified(self) -> bool:
-        """Whether values go because a device became personal."""
+        """Whether values are removed because a device became personal."""
         return bool(self.values.keys() & self._owner_fields)
 
     def may_concern(self, event: RetentionEvent) -> bool:
-        """Whether something goes that may go because of this event."""
+        """Whether data is removed that this event may concern."""
         orders = self.judge
         return (
             (self.gated.get("erased", 0) > 0 or self.is_reclassified)
@@ -131,12 +131,12 @@ class DueFile:
 
     @property
     def is_aged(self) -> bool:
-        """Whether anything goes because of its age."""
+        """Whether data is removed because of its age."""
         return bool(self.gated.get("retention") or self.values.keys() - self._owner_fields)
 
     @property
     def is_changed(self) -> bool:
-        """Whether anything goes for another reason than its age."""
+        """Whether data is removed for another reason than its age."""
         others = any(count for reason, count in self.gated.items() if reason != "retention")
         return others or self.is_reclassified or (bool(self.values) and not isinstance(self.judge, FileInstructions))
 
@@ -146,12 +146,12 @@ class DueFile:
 
     @property
     def rows(self) -> int:
-        """How many rows go."""
+        """The number of rows to remove."""
         return sum(self.gated.values())
 
 
 def find_due(request: RewriteRequest, written: WritingRun, file: ReceiptFile) -> DueFile:
-    """What of a file is due. Raises OutputError where it is damaged."""
+    """The due data of a file. Raises OutputError if it is damaged."""
     if file.sketches is not None and not file.rows and (due := find_due_unreadable(request, written, file)) is not None:
         return due  # an empty table has no times, but its sketches have a date
     stored = open_stored_file(request.output, file.path, request.kms)
@@ -171,7 +171,10 @@ def find_due(request: RewriteRequest, written: WritingRun, file: ReceiptFile) ->
 
 
 def find_due_unreadable(request: RewriteRequest, written: WritingRun, file: ReceiptFile) -> DueFile | None:
-    """A file that cannot be read, its keys destroyed, or sketches: due once their batch date is past its retention; else None."""
+    """An unreadable file or a sketch file, which is due once its batch date is past its retention; else None.
+
+    A file is unreadable if its keys were destroyed.
+    """
     orders = request.instructions_unread(written, file.path)
     age, born = orders.rules.age, orders.partition_start
     if age is None or born is None or born + DAY_MICROSECONDS > age_limit(orders.as_of, age):
@@ -206,9 +209,11 @@ def _event_bounds(instructions: FileInstructions, stored: StoredFile) -> tuple[i
 
 
 def _may_hold_affected(request: RewriteRequest, instructions: FileInstructions, file: ReceiptFile) -> bool:
-    if any(whose.subject_forms for whose in instructions.erased_by_other_fields):
-        return True  # an index knows subjects alone
-    return any(_index_may_hold(request, whose, file) for whose in (instructions.erased, instructions.reclassified))
+    if any(affected.subject_forms for affected in instructions.erased_by_other_fields):
+        return True  # an index has only subjects
+    return any(
+        _index_may_hold(request, affected, file) for affected in (instructions.erased, instructions.reclassified)
+    )
 
 
 def _index_may_hold(request: RewriteRequest, affected: AffectedSubjects, file: ReceiptFile) -> bool:
@@ -218,7 +223,7 @@ def _index_may_hold(request: RewriteRequest, affected: AffectedSubjects, file: R
 
 
 def count_due(judging: BatchJudge, stored: StoredFile, columns: Collection[str] | None) -> BatchCounts:
-    """What goes of a file, by reading these columns alone; all where none are named."""
+    """Counts the data to remove from a file by reading only these columns; None for all columns."""
     total = BatchCounts()
     for batch in stored.batches(columns=columns):
         verdict = judging(batch)
@@ -227,18 +232,18 @@ def count_due(judging: BatchJudge, stored: StoredFile, columns: Collection[str] 
 
 
 def deciding_columns(instructions: FileInstructions, schema: pa.Schema) -> list[str]:
-    """The columns that decide what is due, and those that can be."""
+    """The columns that decide on removals, and the columns with values to remove."""
     pointers = instructions.rules.pointers
     keys = {rule.key for rule in instructions.rules.fields} | set(_condition_fields(instructions))
     found = {pointers[key].top for key in keys if key in pointers}
     found |= set() if instructions.clock is None else {instructions.clock.pointer.top}
-    for whose in instructions.all_affected:
-        found |= {place.top for place in (whose.tenant, whose.subject) if place is not None}
+    for affected in instructions.all_affected:
+        found |= {place.top for place in (affected.tenant, affected.subject) if place is not None}
     return [name for name in schema.names if name in found]
 
 
 def _condition_fields(instructions: FileInstructions) -> Iterator[str]:
-    """Fields that conditions ask for, and those that change with the owner."""
+    """The fields that conditions read, and those that depend on the owner."""
     conditions: Sequence[Condition] = [
         *instructions.rules.records,
         *(each for rule in instructions.rules.fields for each in rule.conditions),
@@ -252,7 +257,7 @@ def _condition_fields(instructions: FileInstructions) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class PlannedPartition:
-    """One output on one date: how many files go or are rewritten, how many rows go and why, how many values of which field."""
+    """Planned changes of one output and date: files to remove or rewrite, rows by reason, values by field."""
 
     name: str
     date: str | None
@@ -278,30 +283,30 @@ class PlannedPartition:
         why = ", ".join(f"{count:,} {_REASON_TEXTS[reason]}" for reason, count in self.gated.items() if count)
         values = ", ".join(f"{count:,} of {name}" for name, count in self.values.items())
         parts = [f"rows: {why}" if why else "", f"values: {values}" if values else ""]
-        told = "; ".join(part for part in parts if part) or "no rows, sketches of earlier ones"
-        return f"{self.name} {self.date or 'all'}: {told} ({self.removed} files go, {self.rewritten} are rewritten)"
+        summary = "; ".join(part for part in parts if part) or "no rows, only sketches of removed rows"
+        return f"{self.name} {self.date or 'all'}: {summary} ({self.removed} files removed, {self.rewritten} rewritten)"
 
 
 _REASON_TEXTS: Mapping[str, str] = {
     "retention": "past their retention",
-    "erased": "of tenants or subjects that are gone",
-    "setting": "switched off",
+    "erased": "of tenants or subjects with a lifecycle event",
+    "setting": "switched off by a setting",
     "condition": "whose condition does not hold",
-    "consent": "that no consent of their tenant covers",
+    "consent": "not covered by a consent of their tenant",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class RemovalPlan:
-    """What an expiry would do.
+    """The plan of an expiry.
 
-    due     the files that hold something that is due
-    aggregates_left   aggregates that stand as they are though records behind them go: per name the dates
-    undated  partitions of which nobody can say how old their rows are
-    unfindable    per file events of which nobody can be found there
-    late_days  per aggregate and event day that waited for late rows the dates whose records it was counted from
-    uncertain  per event of the ledger the files in which its subject may stand in a form that the ledger does not know
-    unreadable  files whose keys were destroyed; they are removed with their batch date, or when it is run again
+    due              the files with due data
+    aggregates_left  unchanged aggregates although some of their records are removed: dates by name
+    undated          partitions whose rows have an unknown age
+    unfindable       number of pairs of file and event whose tenant or subject cannot be found in the file
+    late_days        per aggregate and late event day, the batch dates from which it was counted
+    uncertain        per event of the ledger, the number of files in which its subject may have an unknown form
+    unreadable       files with destroyed keys; they are removed by the retention of their batch date, or when it is run again
     """
 
     as_of: datetime
@@ -315,7 +320,7 @@ class RemovalPlan:
 
     @property
     def partitions(self) -> tuple[PlannedPartition, ...]:
-        """What goes, by output and date."""
+        """The planned changes, by output and date."""
         places = sorted({(each.name, each.date) for each in self.due}, key=lambda place: (place[0], place[1] or ""))
         return tuple(_planned_partition(place, self.due) for place in places)
 
@@ -333,34 +338,38 @@ class RemovalPlan:
 
     def __str__(self) -> str:
         kept = [
-            f"{name} keeps its figures for {', '.join(dates) or 'all'} unless it can be counted anew: records behind it go"
+            f"{name}: figures for {', '.join(dates) or 'all'} stay unless recomputed; some of their records are removed"
             for name, dates in self.aggregates_left.items()
         ]
         return self._text(kept)
 
     def outcome_text(self) -> str:
-        """The plan after it was carried out: what became of aggregates is in the receipts."""
+        """The plan after its execution. The receipts describe the aggregates."""
         return self._text([])
 
     def _text(self, names: Sequence[str]) -> str:
-        return "\n".join([*map(str, self.partitions), *names, *self._notes()]) or "nothing to do: nothing is due"
+        return (
+            "\n".join([*map(str, self.partitions), *names, *self._notes()])
+            or "nothing to do: no data is due for removal"
+        )
 
     def _notes(self) -> Iterator[str]:
         if self.unreadable:
-            yield f"{len(self.unreadable)} files stay, which nobody can read any more: their keys were destroyed"
+            yield f"{len(self.unreadable)} files stay and cannot be read: their keys were destroyed"
         if self.undated:
-            yield f"how old rows are cannot be told: {', '.join(self.undated)}"
+            yield f"the age of the rows is unknown: {', '.join(self.undated)}"
         if self.unfindable:
-            yield f"{self.unfindable} events name somebody who cannot be found in some files"
+            yield f"{self.unfindable} events name subjects that cannot be found in some files"
         if self.uncertain:
-            yield f"{len(self.uncertain)} events may be about somebody in a form that the ledger does not know: add them again"
+            yield f"{len(self.uncertain)} events may match subjects in a form that the ledger does not know: add them again"
 
 
 @dataclass(frozen=True, slots=True)
 class OpenDeadline:
-    """One event, or what its age alone makes due, that is not carried out: by when it must be.
+    """An open removal after an event or by age, and its deadline.
 
-    files   that hold something of it; `unsure` those of which nobody can say, for a subject of the ledger in another form
+    files      files with data to remove
+    uncertain  files in which the subject may have a form that the ledger does not know
     """
 
     kind: str
@@ -372,33 +381,48 @@ class OpenDeadline:
 
     def as_json(self) -> dict[str, Any]:
         """The line as `expire --due --json` prints it."""
-        said = {"what": self.kind, "by": time_text(self.deadline), "files": self.files, "overdue": self.overdue}
-        said |= {"unsure": self.uncertain} if self.uncertain else {}
-        return said if self.tenant is None else {**said, "tenant_id": self.tenant}
+        line = {"what": self.kind, "by": time_text(self.deadline), "files": self.files, "overdue": self.overdue}
+        line |= {"unsure": self.uncertain} if self.uncertain else {}
+        return line if self.tenant is None else {**line, "tenant_id": self.tenant}
 
     def __str__(self) -> str:
-        whose = "" if self.tenant is None else f" of {self.tenant}"
+        tenant = "" if self.tenant is None else f" of {self.tenant}"
         late = " OVERDUE" if self.overdue else ""
-        unsure = f" (and {self.uncertain} of which that cannot be told)" if self.uncertain else ""
-        return f"{self.kind}{whose}: by {time_text(self.deadline)}, {count_noun(self.files, 'file')}{unsure}{late}"
+        uncertain = f" (and {self.uncertain} that may be concerned)" if self.uncertain else ""
+        return f"{self.kind}{tenant}: by {time_text(self.deadline)}, {count_noun(self.files, 'file')}{uncertain}{late}"
 
 
 def plan_removal(at: datetime, due_files: Sequence[DueFile]) -> RemovalPlan:
-    """The plan, by all files that were looked at."""
+    """Combines the checked files into a plan."""
     due = tuple(each for each in due_files if each.is_due)
-    asked = [(each, each.judge) for each in due_files if isinstance(each.judge, FileInstructions)]
-    untold = {
-        _partition_name(each) for each, said in asked if not said.knows_times and said.rules.shortest_age is not None
+    instructed = [(each, each.judge) for each in due_files if isinstance(each.judge, FileInstructions)]
+    undated = {
+        _partition_name(each)
+        for each, instructions in instructed
+        if not instructions.knows_times and instructions.rules.shortest_age is not None
     }
-    lost = sum(len(whose.unfindable) for _, said in asked for whose in said.all_affected)
-    unsure = Counter(event for _, said in asked for whose in said.all_affected for event in whose.uncertain)
+    unfindable = sum(
+        len(affected.unfindable) for _, instructions in instructed for affected in instructions.all_affected
+    )
+    uncertain = Counter(
+        event
+        for _, instructions in instructed
+        for affected in instructions.all_affected
+        for event in affected.uncertain
+    )
     return RemovalPlan(
-        at, due, _aggregates_left(due_files), tuple(sorted(untold)), lost, dict(unsure), dict(_late_days(due_files))
+        at,
+        due,
+        _aggregates_left(due_files),
+        tuple(sorted(undated)),
+        unfindable,
+        dict(uncertain),
+        dict(_late_days(due_files)),
     )
 
 
 def _aggregates_left(due_files: Sequence[DueFile]) -> dict[str, tuple[str, ...]]:
-    """The aggregates of dates of which records go for another reason than their age, as far as they stay themselves."""
+    """The aggregates of dates that lose records for another reason than age, unless they are removed themselves."""
     touched = {each.date for each in due_files if each.name == RECORDS and each.is_changed}
     found: dict[str, set[str]] = {}
     for each in due_files:
@@ -415,7 +439,7 @@ def _late_days(due_files: Sequence[DueFile]) -> Iterator[tuple[tuple[str, str], 
 
 
 def source_dates(written: WritingRun, file: ReceiptFile) -> set[str | None]:
-    """The dates whose records an aggregate's file was counted from: its own, or those that a day waited for."""
+    """The batch dates from which an aggregate's file was counted: its own, or those of a late event day."""
     name, on = output_and_date(file.path)
     days = written.receipt.outputs[name].days or {}
     return {*days[on]} if on is not None and on in days else {on}
@@ -428,23 +452,23 @@ def _partition_name(each: DueFile) -> str:
 def open_deadlines(
     plan: RemovalPlan, events: Sequence[RetentionEvent], concerned: Mapping[RetentionEvent, int]
 ) -> list[OpenDeadline]:
-    """What is open and by when, the most urgent first."""
+    """The open removals, earliest deadline first."""
     aged, at = sum(each.is_aged for each in plan.due), plan.as_of
     found = [OpenDeadline("retention", at, aged, overdue=True)] if aged else []
     for event in events:
-        files, unsure = concerned.get(event, 0), plan.uncertain.get(event, 0)
-        if files or unsure or event.occurred_at > at:
+        files, uncertain = concerned.get(event, 0), plan.uncertain.get(event, 0)
+        if files or uncertain or event.occurred_at > at:
             late = event.deadline < at and event.occurred_at <= at
-            found.append(OpenDeadline(event.kind, event.deadline, files, event.tenant, late, unsure))
+            found.append(OpenDeadline(event.kind, event.deadline, files, event.tenant, late, uncertain))
     return sorted(found, key=lambda each: each.deadline)
 
 
 def _planned_partition(place: tuple[str, str | None], due: Sequence[DueFile]) -> PlannedPartition:
-    mine = [each for each in due if (each.name, each.date) == place]
+    partition_files = [each for each in due if (each.name, each.date) == place]
     gated: Counter[str] = Counter()
     values: Counter[str] = Counter()
-    for each in mine:
+    for each in partition_files:
         gated.update(each.gated)
         values.update(each.values)
-    whole = sum(each.is_whole for each in mine)
-    return PlannedPartition(*place, whole, len(mine) - whole, dict(gated), dict(sorted(values.items())))
+    whole = sum(each.is_whole for each in partition_files)
+    return PlannedPartition(*place, whole, len(partition_files) - whole, dict(gated), dict(sorted(values.items())))

@@ -44,7 +44,7 @@ REMOVING_KINDS: Final = ("expire", "retract", "correct", "delete")
 
 @dataclass(frozen=True, slots=True)
 class RerunnableDate:
-    """One date that can be run anew; `is_pending` where that may give something else than it gave before."""
+    """A date that can be run again. `is_pending` if the result may differ from the published one."""
 
     date: str | None
     run: ResolvedRun = field(repr=False)
@@ -63,9 +63,9 @@ def rerunnable_dates(
     *,
     without: Collection[str | None] = (),
 ) -> dict[str | None, RerunnableDate]:
-    """By date, those that can be run anew.
+    """The dates that can be run again, by date.
 
-    Dates `without` which it is to be done are not looked at. Raises what `run` raises about policy, settings and keys.
+    Dates in `without` are not checked. Raises the errors of `run` about policy, settings and keys.
     """
     found: dict[str | None, RerunnableDate] = {}
     dates = receipts_by_date(chain)
@@ -96,9 +96,9 @@ def find_source(
     keys: Keyring,
     ledger: PathText | None,
 ) -> tuple[Receipt, ResolvedRun] | None:
-    """The receipt that read a date, and a run that finds its source as that had it; None where that does not stand.
+    """The receipt that read a date, and a run that finds its source unchanged; None if the source changed.
 
-    Records that were taken after events since do not matter: whoever asks knows the events.
+    Records removed after events since then do not count as a change, because the caller knows the events.
     """
     last, origin = last_reading_receipt(receipts_by_date(chain).get(on, ())), (chain[-1].origin or RunOrigin())
     source = origin_place(folder, origin.input)
@@ -119,9 +119,10 @@ def find_source(
 
 
 class UnchangedSources:
-    """The dates whose files have the digests of their last receipt, and of which nothing was taken since, but after events.
+    """The dates whose source files have the digests of their last receipt, and of which no records were removed since.
 
-    The source is listed once. The files of a date are read when it is asked for.
+    With `after_events`, records removed after events do not count. The source is listed once. The files of a date are read on
+    demand.
     """
 
     def __init__(
@@ -139,7 +140,7 @@ class UnchangedSources:
         self._known: dict[str | None, bool] = {}
 
     def dates(self, without: Collection[str | None] = ()) -> Iterator[str | None]:
-        """Those dates, but for the ones that are left out."""
+        """These dates, except those in `without`."""
         yield from (on for on in self._inputs if on not in without and self.is_unchanged(on))
 
     def is_unchanged(self, on: str | None) -> bool:
@@ -161,7 +162,7 @@ class UnchangedSources:
 
     @cached_property
     def _listed(self) -> SourceFiles | None:
-        """The files of all dates; None if the source is to be asked date by date."""
+        """The files of all dates; None if the source can only be listed date by date."""
         try:
             return find_input_files(self._job, self._source, None)
         except ConfigurationError:
@@ -169,7 +170,7 @@ class UnchangedSources:
 
 
 def receipts_by_date(chain: Sequence[Receipt]) -> dict[str | None, list[Receipt]]:
-    """The receipts of each date, by sequence; None is the one batch of a source without dates."""
+    """The receipts of each date, by sequence; None is the single batch of a source without dates."""
     found: dict[str | None, list[Receipt]] = {}
     for receipt in chain:
         for on in receipt.dates or (None,):
@@ -178,7 +179,7 @@ def receipts_by_date(chain: Sequence[Receipt]) -> dict[str | None, list[Receipt]
 
 
 def _would_restore(receipts: Sequence[Receipt], *, but_events: bool) -> bool:
-    """Whether a run of this date would bring back what was taken for another reason than its age (and after events)."""
+    """Whether a run of this date would restore records removed for another reason than age (with `but_events`: or events)."""
     return any(
         any(field.changed for field in each.fields.values())
         or (_removed_records(each) and not (but_events and each.kind in ("expire", "delete")))
@@ -197,13 +198,13 @@ def _removed_records(receipt: Receipt) -> bool:
 
 
 def last_reading_receipt(receipts: Sequence[Receipt]) -> Receipt | None:
-    """Of the receipts of a date the last one that read it from its source."""
+    """The last receipt of a date that read it from its source."""
     reading = [each for each in receipts if each.kind in READING_KINDS or each.from_ == "source"]
     return reading[-1] if reading else None
 
 
 def _may_differ(resolved: ResolvedRun, last: Receipt) -> bool:
-    """Whether policy, settings or consents are others, or a setting or a consent changed with time alone."""
+    """Whether policy, settings or consents differ, or a setting or consent came into force since."""
     if resolved.plan.digest != last.plan.digest or policy_or_settings_changed(
         resolved.plan.policy, resolved.settings, last, resolved.at
     ):
@@ -212,7 +213,7 @@ def _may_differ(resolved: ResolvedRun, last: Receipt) -> bool:
 
 
 def policy_or_settings_changed(policy: Policy, settings: SettingsRows | None, last: Receipt, at: datetime) -> bool:
-    """Whether policy or settings are others than a receipt says, or a setting changed with time alone."""
+    """Whether policy or settings differ from those of a receipt, or a setting came into force since."""
     before = None if last.settings is None else last.settings.digest
     if (policy.digest, None if settings is None else settings.digest) != (last.policy.digest, before):
         return True
@@ -220,7 +221,7 @@ def policy_or_settings_changed(policy: Policy, settings: SettingsRows | None, la
 
 
 def _settings_changed_between(rows: SettingsRows, first: datetime, last: datetime) -> bool:
-    """Whether a row came into force in between."""
+    """Whether a row came into force between the two times."""
     table = rows.table
     for name in ("valid_from", "recorded_at"):
         after = pc.and_(pc.greater(table[name], first), pc.less_equal(table[name], last))
@@ -231,10 +232,11 @@ def _settings_changed_between(rows: SettingsRows, first: datetime, last: datetim
 
 @dataclass(frozen=True)
 class UnaffectedDates:
-    """What decides it: today's pipeline and settings, the time, and the receipts.
+    """The published dates that today's policy, settings and consents cannot change.
 
-    settings  the rows of today; `given` is what they were loaded from, where the pipeline's own do not count
-    consents  what is recorded about consents; None for records of our own
+    settings_source  source of the settings, if not the pipeline's own
+    settings         today's rows
+    consents         recorded consents; None for the organization's own records
     """
 
     job: Pipeline
@@ -249,7 +251,7 @@ class UnaffectedDates:
     ledger: PathText | None
 
     def dates(self) -> frozenset[str | None]:
-        """The dates. Raises what `run` raises about policy, settings and keys."""
+        """These dates. Raises the errors of `run` about policy, settings and keys."""
         unchanged = UnchangedSources(self.job, self.chain, self.source, self.keys)
         plain = self._plain() if self._is_plain() else frozenset()
         groups: dict[tuple[object, ...], list[str | None]] = {}
@@ -260,13 +262,13 @@ class UnaffectedDates:
         return frozenset(on for group in groups.values() for on in self._of_group(group, unchanged, plain))
 
     def _inputs_changed(self, last: Receipt) -> bool:
-        asked = policy_or_settings_changed(self.job.policy, self.settings, last, self.as_of)
-        return asked or consents_changed(self.job, self.consents, last, self.as_of)
+        changed = policy_or_settings_changed(self.job.policy, self.settings, last, self.as_of)
+        return changed or consents_changed(self.job, self.consents, last, self.as_of)
 
     def _of_group(
         self, group: Sequence[str | None], unchanged: UnchangedSources, plain: frozenset[str | None]
     ) -> Iterator[str | None]:
-        """Those of some dates that were planned from the same policy, pipeline and version of the package, to the same plan."""
+        """The unaffected dates of a group planned with the same policy, pipeline, package version and plan."""
         for on in group:
             if unchanged.is_unchanged(on):
                 if self._plan_changed(on):
@@ -275,7 +277,7 @@ class UnaffectedDates:
         yield from (on for on in group if on in plain or unchanged.is_unchanged(on))
 
     def _plan_changed(self, on: str | None) -> bool:
-        """Whether today's plan for a date is another than its receipt's."""
+        """Whether today's plan for a date differs from that of its receipt."""
         last = last_reading_receipt(self._receipts[on])
         given = resolve_run(
             self.job,
@@ -291,11 +293,11 @@ class UnaffectedDates:
         return last is None or given.is_empty or given.plan.digest != last.plan.digest
 
     def _planned_from(self, last: Receipt) -> tuple[object, ...]:
-        """All that made the plan of a receipt: equal for two dates, today's plan is that of both or of neither."""
+        """The inputs of a receipt's plan. If they are equal for two dates, today's plan matches both dates or neither."""
         return (last.plan.digest, tuple(sorted(last.versions.items())), *WritingRun(self.folder, last).rewrite_group)
 
     def _is_plain(self) -> bool:
-        """Whether under today's policy everything that was collected once stays: it has no condition, and no hierarchy file."""
+        """Whether today's policy keeps everything that was collected: it has no condition and no hierarchy file."""
         policy, records = self.job.policy, self.job.records
         gates = (policy.records.feature, policy.records.level, policy.records.collect_if)
         if any(gates) or (records is not None and records.collect_if is not None) or any(hierarchy_files(policy)):
@@ -304,7 +306,7 @@ class UnaffectedDates:
         return not any(True for key in shown for _ in current_conditions(key, policy))
 
     def _plain(self) -> frozenset[str | None]:
-        """The dates of whose records all files were written under today's policy."""
+        """The dates whose files of records were all written under today's policy."""
         by, today = receipts_by_path(self.chain), self.job.policy.digest
         under = {
             (batch_date_of(file.path), by[file.path].policy.digest)

@@ -41,7 +41,7 @@ from minimize.techniques.mask import Mask
 
 @dataclass(frozen=True, slots=True)
 class FieldRule:
-    """A field of the file, and what must hold for a value of it that depends on features that are kept for less long."""
+    """A field of the file, and the conditions on its values that depend on features with a shorter retention."""
 
     key: str
     pointer: Pointer
@@ -50,9 +50,9 @@ class FieldRule:
 
 @dataclass(frozen=True, slots=True)
 class RetentionRules:
-    """How old a record may be, what must hold for it, what for values, and how long features are kept.
+    """The rules for one file: maximum age of records, conditions on records and on values, retention of features.
 
-    pointers  where the fields of the file stand, by key
+    pointers  pointers of the file's fields, by key
     """
 
     age: timedelta | None = None
@@ -63,9 +63,9 @@ class RetentionRules:
 
     @classmethod
     def for_file(cls, then: Policy, today: Policy, schema: pa.Schema) -> RetentionRules:
-        """The rules of today's policy for a file of the policy that it was written under.
+        """The rules of today's policy for a file of an older policy.
 
-        What today's policy does not declare any more is judged by the one of then, features by their retention of today.
+        A field that today's policy no longer declares follows the older policy, with today's retention of its features.
         """
         features = dict(_feature_retentions(then, today))
         pointers = field_pointers(then, schema)
@@ -87,7 +87,7 @@ class RetentionRules:
 
     @property
     def shortest_age(self) -> timedelta | None:
-        """The least age at which anything of the file can be due."""
+        """The lowest age at which data of the file can be due."""
         kept = {name for rule in self.fields for each in rule.conditions for name in features_in(each)}
         kept |= {name for each in self.records for name in features_in(each)}
         ages = [self.features[name] for name in kept & self.features.keys()]
@@ -95,18 +95,18 @@ class RetentionRules:
 
 
 def field_pointers(policy: Policy, schema: pa.Schema) -> dict[str, Pointer]:
-    """Where the fields of a policy stand in a file: those that it holds."""
+    """The pointers of the policy's fields that a file contains, by key."""
     found = {key: each.pointer for key, each in policy.fields.items() if not is_dropped(each)}
     return {key: pointer for key, pointer in found.items() if has_leaf(schema, pointer)}
 
 
 def features_in(condition: Condition) -> Iterator[str]:
-    """The features that a condition asks for."""
+    """The features in a condition."""
     yield from (atom.name for atom in atoms(condition) if isinstance(atom, FeatureOn))
 
 
 def written_conditions(field: Field) -> Iterator[Condition]:
-    """What a value of a field depended on when it was written: its gate, and the cases that let something through."""
+    """The conditions of a value when it was written: its gate, and the cases that release a value."""
     gate = field_gate(field)
     if gate.parts:
         yield gate
@@ -114,9 +114,9 @@ def written_conditions(field: Field) -> Iterator[Condition]:
 
 
 def current_conditions(key: str, policy: Policy) -> Iterator[Condition]:
-    """What must hold today for a value to be collected: the gates of all that it is made from, and cases that ask settings.
+    """The conditions for collecting a value today: gates of all its source fields, and cases that depend on settings.
 
-    Which case decided is not known: all of those must hold.
+    The case that decided is unknown, so all of them must hold.
     """
     field = policy.fields[key]
     gate = field_gate(field)
@@ -157,12 +157,12 @@ def _feature_retentions(then: Policy, today: Policy) -> Iterator[tuple[str, time
 
 
 ChangedFacts = Callable[[Atom], Bools | None]
-"""Per record whether a fact holds now, where it changed; None for one that is as it was."""
+"""Per record whether a fact holds now, if it changed; None for an unchanged fact."""
 
 
 @dataclass(frozen=True)
 class ConditionCertainty:
-    """What one batch of a file shows of conditions at one place (a leaf).
+    """Evaluates conditions at one place (a leaf) with the data in one batch of a file.
 
     pointers  the fields of the file, by key
     changed   the facts that changed
@@ -175,7 +175,7 @@ class ConditionCertainty:
     changed: ChangedFacts
 
     def holds(self, condition: Condition, held_when_written: bool = True) -> Bools:
-        """One truth per value at the place. `held_when_written` says that the condition did hold when the value was written."""
+        """One truth value per leaf value. `held_when_written` assumes that the condition held when the value was written."""
         if held_when_written and not any(self.changed(atom) is not None for atom in atoms(condition)):
             return self._everywhere(True)
         match condition:
@@ -195,7 +195,7 @@ class ConditionCertainty:
                 return self._atom(atom)
 
     def spread(self, rows: Bools) -> Bools:
-        """What is true of records, for each value at the place."""
+        """Repeats a truth value of each record for its leaf values."""
         if not self.place.stars:
             return rows
         spread_: Bools = rows[row_indices(leaf(self.batch, self.place), self.batch.num_rows)]
@@ -214,12 +214,12 @@ class ConditionCertainty:
         found = match_values(own.values, atom.values)
         if self.place.parts:
             found = repeat_for_leaf(found, own, leaf(self.batch, self.place))
-        elif own.parents:  # a whole record, and a field of its elements
+        elif own.parents:  # a whole record, and a field of its list elements
             return self._everywhere(False)
         return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
 
     def _certainly_within(self, atom: TimeWithin) -> Bools:
-        """Per record whether even the oldest time that may be meant is within the age of even the newest other one."""
+        """Per record, whether the largest possible age between the two times is within the limit."""
         keys = (atom.field, atom.reference)
         fields = [self.policy.fields[key] for key in keys if key in self.pointers and key in self.policy.fields]
         clocks = [
@@ -238,7 +238,7 @@ class ConditionCertainty:
 
 
 def shows_original(field: Field) -> bool:
-    """Whether every value of a field stands in the file as it came in."""
+    """Whether the file has every value of a field as received."""
     ways = list(treatments_of(field))
     return len(ways) == 1 and not isinstance(ways[0], str) and all(isinstance(step, Keep) for step in ways[0])
 
@@ -249,11 +249,11 @@ PERSONAL: Final = "personal"
 
 @dataclass(frozen=True, slots=True)
 class PersonalTreatment:
-    """What becomes of a field's values on a device that became personal.
+    """Treatment of a field's values on a device that became personal.
 
-    gates  conditions that must hold again
-    chain   the chain that values go through; none where they stay as they are, None where they go
-    is_repeatable  whether they may go through it twice
+    gates          conditions to evaluate again
+    chain          chain to apply to the values; empty if they stay unchanged, None if they are removed
+    is_repeatable  whether the chain may be applied twice
     """
 
     gates: tuple[Condition, ...] = ()
@@ -262,13 +262,13 @@ class PersonalTreatment:
 
 
 def owner_field(policy: Policy) -> str | None:
-    """The key of the field that says who owns a device."""
+    """The key of the field that names the owner of a device."""
     keys = (key for key, field in policy.fields.items() if field.pointer.parts[-1] in OWNER_FIELDS)
     return next(keys, None)
 
 
 def personal_treatment(policy: Policy, key: str, owner: str) -> PersonalTreatment | None:
-    """What becomes of a field; None where nobody asks who owns the device."""
+    """The treatment of a field; None if it does not depend on the owner of the device."""
     field = policy.fields[key]
     gates = tuple(each for each in _gates_of(policy, key) if _depends_on_owner(each, owner))
     if not any(_depends_on_owner(case.when, owner) for case in field.cases):
@@ -298,7 +298,7 @@ def _depends_on_owner(condition: Condition, owner: str) -> bool:
 
 
 def _personal_chain(field: Field, owner: str) -> tuple[TechniqueStep, ...] | None:
-    """The chain of the case that decides for a personal device; None where it drops the value, or that is not known."""
+    """The chain of the case that applies to a personal device; None if it drops the value or is unknown."""
     for case in field.cases:
         outcome = _outcome_if_personal(case.when, owner)
         if outcome is not False:
@@ -307,7 +307,7 @@ def _personal_chain(field: Field, owner: str) -> tuple[TechniqueStep, ...] | Non
 
 
 def _outcome_if_personal(condition: Condition, owner: str) -> bool | None:
-    """Whether a condition holds for a personal device, whatever else is so; None where that depends."""
+    """Whether a condition holds for every personal device; None if it depends on other facts."""
     match condition:
         case AllOf(of):
             found = {_outcome_if_personal(part, owner) for part in of}
@@ -330,7 +330,7 @@ def _is_keep_chain(chain: Sequence[TechniqueStep]) -> bool:
 
 
 def _needs_only_value(chain: Sequence[TechniqueStep]) -> bool:
-    """Whether a chain needs nothing but the value."""
+    """Whether a chain needs only the value itself."""
     return all(
         isinstance(step, Technique) and not step.reads() | step.key_names and not step.needs_time for step in chain
     )

@@ -1,6 +1,6 @@
 """Retraction (`retract`).
 
-How today's policy changes the form of each field, its verdict on one batch, then the plan for an output and its execution.
+How today's policy changes the form of each field, the verdict on one batch, then the plan for an output and its execution.
 """
 
 from __future__ import annotations
@@ -61,16 +61,16 @@ FormVerdict = Literal["same", "coarser", "finer", "gone"]
 
 @dataclass(frozen=True, slots=True)
 class FormChange:
-    """What today's policy makes of a field as it stands: its values go through `steps` where it became coarser."""
+    """Effect of today's policy on a released field. If it became coarser, `steps` converts its values."""
 
     verdict: FormVerdict
     steps: tuple[Technique, ...] = ()
 
 
 def compare_forms(then: Field, today: Field | None, purpose: str, type_: pa.DataType) -> FormChange:
-    """How the form of then compares with the one of today.
+    """Compares a field's released form with today's form.
 
-    `gone`: today's policy drops it, or has it in a form that cannot be made of the one that stands.
+    `gone`: today's policy drops it, or its form cannot be made from the released one.
     """
     if today is None or is_dropped(today) or (today.purposes and purpose not in today.purposes):
         return FormChange("gone")
@@ -109,7 +109,7 @@ def _is_keep(steps: Sequence[TechniqueStep]) -> bool:
 
 
 def _can_follow(steps: Sequence[TechniqueStep], type_: pa.DataType) -> bool:
-    """Whether a chain needs nothing but the value, and gives values of the type that stands."""
+    """Whether a chain needs only the value, and returns values of the same type."""
     given = type_
     try:
         for step in steps:
@@ -123,12 +123,13 @@ def _can_follow(steps: Sequence[TechniqueStep], type_: pa.DataType) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PolicyReevaluation:
-    """Everything that counts for one file.
+    """Reevaluation of one file under today's policy.
 
-    then      the policy that it was written under; `today` the one of today
-    forms     per field of the file what today's policy makes of it
-    records   conditions of today on whole records
-    consents    today's consents, where a third party sent the records
+    then      the policy under which the file was written
+    today     today's policy
+    forms     effect of today's policy on each field of the file
+    records   today's conditions on whole records
+    consents  today's consents, if a third party sent the records
     """
 
     then: Policy
@@ -150,16 +151,16 @@ class PolicyReevaluation:
         )
 
     def _removed_records(self, batch: pa.RecordBatch) -> dict[str, Bools]:
-        stays, gone = np.ones(batch.num_rows, np.bool_), dict[str, Bools]()
+        stays, removed = np.ones(batch.num_rows, np.bool_), dict[str, Bools]()
         if self.consents is not None:
             stays = self.consents(batch)
-            gone["consent"] = ~stays
+            removed["consent"] = ~stays
         for condition in self.records:
             holds = self._certainty(batch, WHOLE_RECORD).holds(condition, held_when_written=False)
             reason = "setting" if isinstance(condition, FeatureOn | LevelAtLeast) else "condition"
-            gone[reason] = gone.get(reason, np.zeros(batch.num_rows, np.bool_)) | (stays & ~holds)
+            removed[reason] = removed.get(reason, np.zeros(batch.num_rows, np.bool_)) | (stays & ~holds)
             stays &= holds
-        return gone
+        return removed
 
     def _removed_values(self, batch: pa.RecordBatch) -> Iterator[tuple[str, Bools]]:
         for key, form in self.forms.items():
@@ -197,7 +198,7 @@ class PolicyReevaluation:
 
 @dataclass(frozen=True, slots=True)
 class Retraction:
-    """What a retraction would do, and did: dates that are run anew from their source, and what goes of the others."""
+    """Plan and result of a retraction: dates to run again from their source, and removals from the other dates."""
 
     plan: RemovalPlan
     rerun_dates: tuple[str, ...] = ()
@@ -209,46 +210,48 @@ class Retraction:
         return not self.plan.due and not self.rerun_dates
 
     def as_json(self) -> dict[str, Any]:
-        """The plan, and the receipts."""
-        said = [receipt.as_json() for receipt in self.receipts]
-        return {**self.plan.as_json(), "from_source": list(self.rerun_dates), "receipts": said}
+        """The plan and the receipts as JSON."""
+        receipts = [receipt.as_json() for receipt in self.receipts]
+        return {**self.plan.as_json(), "from_source": list(self.rerun_dates), "receipts": receipts}
 
     def __str__(self) -> str:
         if self.is_empty:
-            return "nothing to do: everything stands as it would be collected today"
-        anew = (
-            [f"from their source anew: {', '.join(each or 'all' for each in self.rerun_dates)}"]
+            return "nothing to do: the output matches today's policy, settings and consents"
+        rerun = (
+            [f"run again from source: {', '.join(each or 'all' for each in self.rerun_dates)}"]
             if self.rerun_dates
             else []
         )
         plan = self.plan.outcome_text() if self.receipts else str(self.plan)
-        return "\n".join([*anew, *([plan] if self.plan.due else [])])
+        return "\n".join([*rerun, *([plan] if self.plan.due else [])])
 
 
 @dataclass(frozen=True)
 class ResolvedRetraction:
-    """A retraction that was resolved."""
+    """A resolved retraction."""
 
     request: RewriteRequest
     pipeline: Pipeline
     settings: SettingsRows | None
     consents: ConsentPeriods | None = field(repr=False)
-    """When tenants agreed, as it is known today; None for records of our own."""
+    """The tenants' consent periods as known today; None for the organization's own records."""
     chain: tuple[Receipt, ...] = field(repr=False)
     rerunnable: Mapping[str | None, RerunnableDate] = field(repr=False)
     at_given: bool = False
     ledger: PathText | None = None
     unaffected: Collection[str | None] = frozenset()
-    """The dates that today's policy and settings cannot concern: their files are not opened."""
+    """Dates that today's policy and settings cannot change. Their files are not opened."""
 
     def plan(self) -> Retraction:
-        """What is to be done. Raises RefusedError where today's policy shows more than an output that must be worked on."""
+        """The plan. Raises RefusedError if today's policy shows more than an output that would have to be rewritten."""
         left = {*self.rerunnable, *self.unaffected}
         files = [(written, file) for written, file in self._files() if batch_date_of(file.path) not in left]
         wrong = [finding for written, file in files for finding in self._finer(written, file)]
         if wrong:
-            message = "the policy became finer, and what was made coarser cannot be made finer again"
-            raise RefusedError(message, findings=list(dict.fromkeys(wrong)), hint="run dates anew whose source stands")
+            message = "today's policy is finer than the output, and coarser values cannot be made finer"
+            raise RefusedError(
+                message, findings=list(dict.fromkeys(wrong)), hint="Run the dates again that still have a source."
+            )
         due = [each for each in (self._due_file(written, file) for written, file in files) if each.is_due]
         touched = {each.date for each in due}
         due += [
@@ -256,20 +259,20 @@ class ResolvedRetraction:
             for written, file in self._aggregates()
             if touched & source_dates(written, file)
         ]
-        anew = sorted(on or "" for on, each in self.rerunnable.items() if each.is_pending)
-        return Retraction(plan_removal(self.request.as_of, due), tuple(anew))
+        rerun = sorted(on or "" for on, each in self.rerunnable.items() if each.is_pending)
+        return Retraction(plan_removal(self.request.as_of, due), tuple(rerun))
 
     def execute(self, found: Retraction) -> Retraction:
-        """It is done: first the dates that are run anew, then what goes of the others."""
+        """Executes the plan: first runs dates again, then removes data from the others."""
         made = [self._rerun(self.rerunnable[on or None]) for on in found.rerun_dates]
-        carrying = PlanExecution(self.request, self.pipeline, self.at_given, self.ledger, kind="retract")
+        execution = PlanExecution(self.request, self.pipeline, self.at_given, self.ledger, kind="retract")
         return Retraction(
-            found.plan, found.rerun_dates, (*made, *(carrying.execute(found.plan) if found.plan.due else ()))
+            found.plan, found.rerun_dates, (*made, *(execution.execute(found.plan) if found.plan.due else ()))
         )
 
     def _rerun(self, each: RerunnableDate) -> Receipt:
-        how = RunContext("retract", "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
-        return run_resolved(each.run, how)
+        context = RunContext("retract", "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
+        return run_resolved(each.run, context)
 
     def _files(self) -> Iterator[tuple[WritingRun, ReceiptFile]]:
         return self._writing_runs(files_in_force(self.chain).get(RECORDS, ()))
@@ -320,13 +323,13 @@ class ResolvedRetraction:
             shown = not is_dropped(each) and (not each.purposes or purpose in each.purposes)
             new = shown and is_newly_shown(written.policy.fields.get(key), each)
             if new or (key in again.forms and again.forms[key].verdict == "finer"):
-                message = "today's policy shows more of it than the output has"
-                yield Finding("R021", message, field=key, hint="bring the source back, or keep the coarser form")
+                message = "today's policy releases more of this field than the output has"
+                yield Finding("R021", message, field=key, hint="Restore the source, or keep the coarser form.")
 
 
 @dataclass(frozen=True, slots=True)
 class RetractionOptions:
-    """What a retraction was given in place of what the receipts say: pipeline, source, settings; the time, keyring, ledger."""
+    """Overrides of the values in the receipts: pipeline, source and settings. Also the time, keyring and ledger."""
 
     pipeline: PathText | None = None
     at: datetime | str | None = None
@@ -337,13 +340,13 @@ class RetractionOptions:
 
 
 def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retraction:
-    """Applies today's policy, settings and consents to what stands in an output; without `yes` only the plan is made.
+    """Applies today's policy, settings and consents to a published output; without `yes` only makes the plan.
 
-    Takes the output folder; what stands in for what its receipts name, the time as of which it counts (aware; now), keyring and
-    ledger (see `RetractionOptions`).
+    Takes the output folder, overrides of the values in its receipts, the reference time (timezone-aware, default: now), keyring
+    and ledger (see `RetractionOptions`).
 
-    Raises what `run` raises, and RefusedError (3) if the policy became finer and the source of a date is no longer there; then
-    nothing is changed.
+    Raises the errors of `run`, and RefusedError (3) if the policy became finer and the source of a date no longer exists. Nothing
+    is changed then.
     """
     made = call_redacted(lambda: _resolve_retraction(parse_output_location(output), RetractionOptions(**options)))
     found = call_redacted(made.plan)
@@ -360,19 +363,23 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
     chain, job, keyring = resolve_output(folder, options.pipeline, options.keys, options.ledger)
     check_same_sender(job, chain)
     now, origin = parse_time(options.at) or datetime.now(UTC), chain[-1].origin or RunOrigin()
-    said = options.settings if options.settings is not None else origin_settings(folder, origin)
-    rows = load_pipeline_settings(said, job, keyring, folder, options.ledger)
+    settings = options.settings if options.settings is not None else origin_settings(folder, origin)
+    rows = load_pipeline_settings(settings, job, keyring, folder, options.ledger)
     source = options.input or origin_place(folder, origin.input)
     consents = load_subject_acts(job, keyring, folder, options.ledger).consents
-    unaffected = UnaffectedDates(job, folder, chain, now, source, said, rows, consents, keyring, options.ledger).dates()
-    standing = rerunnable_dates(job, folder, chain, now, source, said, keyring, options.ledger, without=unaffected)
+    unaffected = UnaffectedDates(
+        job, folder, chain, now, source, settings, rows, consents, keyring, options.ledger
+    ).dates()
+    rerunnable = rerunnable_dates(
+        job, folder, chain, now, source, settings, keyring, options.ledger, without=unaffected
+    )
     return ResolvedRetraction(
         RewriteRequest(folder, job.policy, now, keyring),
         job,
         rows,
         consent_periods(job, consents, now),
         chain,
-        standing,
+        rerunnable,
         options.at is not None,
         options.ledger,
         unaffected,

@@ -1,15 +1,15 @@
-"""Data subjects: requests to view, export, delete and correct what is held of a person, a device or a tenant.
+"""Data subjects: requests to view, export, delete and correct data about a person, a device or a tenant.
 
-    requests.py      whom a request is about; requests as records: states, deadlines, confirmations of recipients
+    requests.py      subjects of a request; requests as records: states, deadlines, confirmations of recipients
     search.py        the records of a subject in the known outputs
-    disclosures.py   what was shared of a subject, and with whom
+    disclosures.py   disclosures about a subject, and their recipients
     view.py          `subject view`
     coverage.py      `subject coverage`
     export.py        `subject export`
     delete.py        `subject delete` and `subject restrict`
     correct.py       `subject correct`
 
-Records are found from policies and receipts; there is no register of subjects.
+Records are found with policies and receipts; there is no register of subjects.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Subject correction (`subject correct`): corrected values in the form that a file has, and the correction itself.
 
-The corrected value goes through the policy that the file was written under. If its form cannot be told from the file alone
+The corrected value goes through the policy under which the file was written. If its form cannot be computed from the file alone
 (cases, values that depend on others, `top`), the old value is removed until the date is run again. Later runs use the corrected
 value, and recipients are notified.
 """
@@ -59,9 +59,9 @@ from minimize.techniques import Context, Technique
 
 @dataclass(frozen=True, slots=True)
 class ReplacementValue:
-    """What stands for a field: the value in its released form, or nothing where that cannot be told from the file alone.
+    """The new value of a field in its released form, or None if it cannot be computed from the file alone.
 
-    fills  whether it stands also where nothing stood: not where a gate may have been closed
+    fills  whether it also replaces a null; False if a gate may have closed the field
     """
 
     value: pa.Scalar | None = field(repr=False)
@@ -70,7 +70,7 @@ class ReplacementValue:
 
 @dataclass(frozen=True, slots=True)
 class CorrectionJudge:
-    """Says of each batch of a file what stands in place of a subject's values."""
+    """Decides which values of a subject are replaced or removed in each batch of a file."""
 
     pointers: Mapping[str, Pointer]
     affected: AffectedSubjects
@@ -87,36 +87,36 @@ class CorrectionJudge:
         now: datetime,
         keys: Keyring,
     ) -> Iterator[CorrectionJudge]:
-        """The judging of a file; none where it holds none of the fields, or nobody can be looked for in it."""
+        """The judge for a file; none if it has none of the fields, or if it cannot be searched for the subject."""
         policy = written.policy
         look = FileSearch(written.output, policy, str(policy.subject), stored, keys)
         if policy.subject is None or look.obstacle(knows_tenants=True):
             return
         shown = [name for name in values if name in look.pointers]
-        whose = look.affected(subject, [str(subject.tenant)])
-        if shown and whose.subject_forms:
+        affected = look.affected(subject, [str(subject.tenant)])
+        if shown and affected.subject_forms:
             made = {name: _corrected_value(policy, name, values[name], subject, stored, now, keys) for name in shown}
-            yield cls(look.pointers, whose, look.clock, made)
+            yield cls(look.pointers, affected, look.clock, made)
 
     @property
     def columns(self) -> list[str]:
-        """The columns that are looked at."""
+        """The columns to read."""
         places = (self.pointers[name].top for name in self.corrected)
         deciding = (each.top for each in (self.affected.tenant, self.affected.subject) if each is not None)
         return sorted({*places, *deciding})
 
     def __call__(self, batch: pa.RecordBatch) -> BatchVerdict:
-        """What stands instead, and what goes where that cannot be told."""
-        mine = self.affected.affects(batch, np.zeros(batch.num_rows, np.int64))
+        """The replacements, and the removals of values whose form cannot be computed."""
+        affected = self.affected.affects(batch, np.zeros(batch.num_rows, np.int64))
         instead: dict[str, pa.Array] = {}
         closed: dict[str, Bools] = {}
-        for name, made in self.corrected.items() if mine.any() else ():
+        for name, made in self.corrected.items() if affected.any() else ():
             values = decode_dictionary(leaf(batch, self.pointers[name]).values)
-            there = np.asarray(values.is_valid())
+            present = np.asarray(values.is_valid())
             if made.value is None:
-                closed[name] = mine & there
+                closed[name] = affected & present
             else:
-                mask = pa.array(mine if made.fills else mine & there)
+                mask = pa.array(affected if made.fills else affected & present)
                 instead[name] = pc.if_else(mask, made.value.cast(values.type), values)
         return BatchVerdict(removed_values=closed, replacements=instead)
 
@@ -138,7 +138,7 @@ def _corrected_value(
 
 
 def _single_chain(field_: Field, policy: Policy) -> Sequence[Technique] | None:
-    """The one chain of a field that asks for nothing but its tenant; None where there is none."""
+    """The only chain of a field, if it reads nothing but the value and the tenant; else None."""
     ways = list(treatments_of(field_))
     chain = ways[0] if len(ways) == 1 else "drop"
     if isinstance(chain, str):
@@ -150,12 +150,12 @@ def _single_chain(field_: Field, policy: Policy) -> Sequence[Technique] | None:
 
 CORRECTION_KIND: Final = "correct"
 ValuesByField = Mapping[str, str | None]
-"""By field the right value as it would come in; None for none at all."""
+"""The correct value by field, as received from the source; None to remove it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What is corrected, or was: per output what changes, the recipients to be told, the receipts and the request."""
+    """Plan and result of a correction: changes per output, recipients to notify, receipts, and the request."""
 
     plans: Mapping[str, RemovalPlan]
     notices: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -164,7 +164,7 @@ class Correction:
 
     @property
     def values(self) -> int:
-        """How many values."""
+        """The number of values."""
         return sum(sum(each.values.values()) for plan in self.plans.values() for each in plan.due)
 
     def as_json(self) -> dict[str, Any]:
@@ -187,14 +187,16 @@ def correct_subject(
     named: Sequence[LocationLike] = (),
     yes: bool = False,
 ) -> Correction:
-    """Puts values of a subject right in every output, and in whatever is run later; without `yes` only the plan is made.
+    """Corrects values of a subject in every output and in later runs; without `yes` only makes the plan.
 
-    Takes the subject with its tenant, and the values by field. They hold for what happened up to now: later records come from
-    where it was corrected, too. Raises ConfigurationError for a tenant that is not named, a field that no policy lets anybody
-    correct, or a value that is none of its type (never naming it); and what a rewrite raises.
+    Takes the subject with its tenant, and the values by field. They apply to events up to now; later records come from the
+    corrected source. Raises ConfigurationError for a missing tenant, a field that no policy permits to correct,
+    or a value of the wrong type (without the value); and the errors of a rewrite.
     """
     if subject.id is None or subject.tenant is None or subject.field is not None:
-        raise ConfigurationError("a correction is about one subject of one tenant", hint="give one ID and --tenant T")
+        raise ConfigurationError(
+            "a correction applies to one subject of one tenant", hint="Pass one ID and --tenant T."
+        )
     with workspace.open_ledger(create=yes) as ledger:
         made = _CorrectionRun(
             ledger, workspace, workspace.keyring(), subject, values, now, find_outputs(ledger, named)[0]
@@ -215,31 +217,34 @@ class _CorrectionRun:
     outputs: tuple[SearchableOutput, ...] = ()
 
     def check(self) -> None:
-        """Raises ConfigurationError for a field that cannot be corrected, or a value that is none of its type."""
+        """Raises ConfigurationError for a field that cannot be corrected, or a value of the wrong type."""
         policies = [self._job(output).policy for output in self.outputs]
         for name, value in self.values.items():
             types = {policy.fields[name].type for policy in policies if name in set(correctable_fields(policy))}
             if not types:
                 raise ConfigurationError(
-                    f"no policy has a column {name} that can be corrected", hint="is it spelled so?"
+                    f"no policy has a column {name} that can be corrected", hint="Check the spelling of the column."
                 )
             if value is not None and any(type_ != "string" and parse_text(value, type_) is None for type_ in types):
-                raise ConfigurationError(f"the value is no {' or '.join(sorted(types))}", hint=f"{name} is one")
+                raise ConfigurationError(
+                    f"the value is not of type {' or '.join(sorted(types))}",
+                    hint=f"Pass a value of this type for {name}.",
+                )
 
     def plans(self) -> dict[str, RemovalPlan]:
-        """Per output what changes."""
+        """The changes per output."""
         found = {str(output.folder): plan_removal(self.now, list(self._due_files(output))) for output in self.outputs}
         return {name: plan for name, plan in found.items() if plan.due}
 
     def notices(self) -> dict[str, list[str]]:
-        """The recipients that got records of the subject, with the disclosures: as he came in, or in a form that outputs have."""
-        told = load_disclosures(self.ledger)
-        held = SubjectSearch(self.subject, self.keys).find(self.outputs) if told else ()
+        """The recipients of the subject's records, with the disclosures: by its original id, or by a form in an output."""
+        disclosures = load_disclosures(self.ledger)
+        held = SubjectSearch(self.subject, self.keys).find(self.outputs) if disclosures else ()
         forms = {form for each in held if isinstance(each, SubjectRecords) for form in each.subjects}
-        return disclosures_by_recipient(disclosures_of(told, self.subject, (), self.keys, forms))
+        return disclosures_by_recipient(disclosures_of(disclosures, self.subject, (), self.keys, forms))
 
     def execute(self, found: Correction) -> Correction:
-        """The correction, carried out; recorded before anything is changed."""
+        """Executes the correction. It is recorded before any change."""
         request = self._recorded()
         made = tuple(receipt for output in self.outputs for receipt in self._carried_out(output))
         step = next_step(request, "done", self.now, receipts=[each.run_id for each in made], recalls=found.notices)
@@ -276,10 +281,10 @@ class _CorrectionRun:
 
     def _carried_out(self, output: SearchableOutput) -> tuple[Receipt, ...]:
         job = self._job(output)
-        asked = RewriteRequest(output.folder, job.policy, self.now, self.keys)
+        request = RewriteRequest(output.folder, job.policy, self.now, self.keys)
         plan = plan_removal(self.now, call_redacted(lambda: list(self._due_files(output))))
-        carrying = PlanExecution(asked, job, at_given=False, ledger=self.workspace.ledger, kind=CORRECTION_KIND)
-        return call_redacted(lambda: carrying.execute(plan)) if plan.due else ()
+        execution = PlanExecution(request, job, at_given=False, ledger=self.workspace.ledger, kind=CORRECTION_KIND)
+        return call_redacted(lambda: execution.execute(plan)) if plan.due else ()
 
     def _job(self, output: SearchableOutput) -> Pipeline:
         return output.pipeline_of_today()

@@ -1,7 +1,7 @@
 """Coverage (`subject coverage`): columns that name a person or device, and the rule by which a request finds them.
 
-Records are found by their subject. Aggregates, quarantine and disclosures are not searched by name, so a key in them is out of
-reach of every request.
+Records are found by their subject. Aggregates, quarantine and disclosures are not searched by name, so no request reaches an
+identifier in them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from minimize.stores import LocationLike
 
 @dataclass(frozen=True, slots=True)
 class CoverageTarget:
-    """A column that names somebody.
+    """A column that identifies a person.
 
-    location   the output folder, or the disclosure
-    name    of the output; the recipient
-    rule    by what his rows are found there; None where nothing does
-    reason     where nothing does
+    location  the output folder, or the disclosure
+    name      name of the output; the recipient
+    rule      the rule by which the person's rows are found; None if there is none
+    reason    the reason if there is none
     """
 
     location: str
@@ -44,55 +44,56 @@ class CoverageTarget:
 
     def as_json(self) -> dict[str, Any]:
         """The target as `subject coverage --json` prints it."""
-        said = {"where": self.location, "name": self.name, "column": self.column, "rule": self.rule}
-        return said if self.rule else {**said, "why": self.reason}
+        content = {"where": self.location, "name": self.name, "column": self.column, "rule": self.rule}
+        return content if self.rule else {**content, "why": self.reason}
 
     @property
     def finding(self) -> Finding:
-        """What is wrong with one that no rule covers."""
+        """The finding for a target without a rule."""
         message = f"{self.name} holds {self.column}, {self.reason}"
-        hint = (
-            "say `subject:`, or drop the field, and run the dates anew: whoever asks to be deleted could not be found"
-        )
+        hint = "Set `subject:` or drop the field, and run the dates again; until then a deletion request cannot find its records."
         return Finding("Q003", message, hint=hint, file=self.location, field=self.column)
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Every target, and the outputs that cannot be looked at from here."""
+    """All targets, and the outputs that cannot be checked from here."""
 
     targets: tuple[CoverageTarget, ...] = ()
     unreached: tuple[UnreachableOutput, ...] = ()
 
     @property
     def uncovered(self) -> tuple[CoverageTarget, ...]:
-        """Those that no rule covers."""
+        """The targets without a rule."""
         return tuple(each for each in self.targets if each.rule is None)
 
 
 def subject_coverage(
     workspace: Workspace, *, named: Iterable[LocationLike] = (), pipeline: str | None = None
 ) -> Coverage:
-    """Where people stand in the outputs that the ledger knows and in those that are named, and in what was handed over.
+    """The columns that identify persons in the outputs that the ledger knows, in the given outputs, and in disclosures.
 
-    Takes one pipeline's name, to look at nothing else. A ledger need not be there where outputs are named. Raises LedgerError,
+    Optionally checks only one pipeline. The ledger is optional if outputs are given. Raises LedgerError,
     OutputError, PolicyError.
     """
     places = tuple(named)
     with optional_ledger(workspace, needed=not places) as ledger:
         found, missed = find_outputs(ledger, places)
-        mine = [each for each in found if pipeline in (None, each.pipeline)]
-        told = () if ledger is None else load_disclosures(ledger)
-    targets = [*(each for output in mine for each in _output_targets(output)), *_disclosure_targets(told, mine)]
+        selected = [each for each in found if pipeline in (None, each.pipeline)]
+        disclosures = () if ledger is None else load_disclosures(ledger)
+    targets = [
+        *(each for output in selected for each in _output_targets(output)),
+        *_disclosure_targets(disclosures, selected),
+    ]
     unreached = (each for each in missed if pipeline in (None, each.pipeline) and each.pipeline)
     return Coverage(tuple(dict.fromkeys(targets)), tuple(unreached))
 
 
 def _output_targets(output: SearchableOutput) -> Iterator[CoverageTarget]:
-    """The targets of the files in force, by the policies that they were written under."""
-    standing = files_in_force(output.chain)
+    """The targets in the files in force, by the policies under which they were written."""
+    in_force = files_in_force(output.chain)
     written_by = writing_runs(output.folder, output.chain, output.policies)
-    for name, files in standing.items():
+    for name, files in in_force.items():
         runs = {written_by[file.path].receipt.run_id: written_by[file.path] for file in files}
         for written in runs.values():
             yield from _record_targets(written) if name == RECORDS else _aggregate_targets(written, name)
@@ -106,8 +107,8 @@ def _record_targets(written: WritingRun) -> Iterator[CoverageTarget]:
             rule = "subject" if key == policy.subject else f"rows of {policy.subject}; --as {key}"
             yield CoverageTarget(where, RECORDS, key, rule)
         else:
-            lacks = "and no subject" if policy.subject is None else f"and not {policy.subject}"
-            yield CoverageTarget(where, RECORDS, key, reason=f"{lacks} by which its records are found")
+            lacks = "but no subject" if policy.subject is None else f"but not {policy.subject}"
+            yield CoverageTarget(where, RECORDS, key, reason=f"{lacks} by which its records can be found")
 
 
 def _aggregate_targets(written: WritingRun, name: str) -> Iterator[CoverageTarget]:
@@ -117,18 +118,21 @@ def _aggregate_targets(written: WritingRun, name: str) -> Iterator[CoverageTarge
         field = str(next(iter(each))) if isinstance(each, dict) else str(each)
         if field in keys:
             yield CoverageTarget(
-                str(written.output), name, str(column), reason="which names somebody, and nobody looks there"
+                str(written.output),
+                name,
+                str(column),
+                reason="which identifies a person, but requests do not search it",
             )
 
 
 def _is_released(written: WritingRun, key: str) -> bool:
     """Whether a run for that purpose released the field."""
-    said = written.receipt.fields.get(key)
-    return said is None or said.did != "drop"
+    receipt_field = written.receipt.fields.get(key)
+    return receipt_field is None or receipt_field.did != "drop"
 
 
 def _disclosure_targets(shares: DisclosedShares, found: Iterable[SearchableOutput]) -> Iterator[CoverageTarget]:
-    """What was handed over of the policies of these outputs: found by the tokens that stand beside the act."""
+    """The disclosures under the policies of these outputs. They are found by the tokens stored with each disclosure."""
     policies = {each.job.policy.policy: each.job.policy for each in found if each.job is not None}
     for act, share in shares:
         policy = policies.get(act.body["policy"]["name"])
@@ -136,7 +140,7 @@ def _disclosure_targets(shares: DisclosedShares, found: Iterable[SearchableOutpu
         covered = share.key_version is not None
         for name in act.body["fields"]:
             if name in keys:
-                why = "and nothing tells whose records they were, so that no recall names them"
+                why = "but no subjects, so that a recall cannot name them"
                 yield CoverageTarget(
                     act.disclosure, act.recipient, name, "recall" if covered else None, "" if covered else why
                 )

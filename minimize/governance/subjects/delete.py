@@ -1,7 +1,7 @@
 """Subject deletion (`subject delete`, `subject restrict`): leftovers in dictionaries, the deletion, its execution.
 
 The request and its events are recorded first. If a deletion stops, the same command continues it: a run that starts later gates
-what happened before, and an output in which nothing is due is skipped. `restrict` exports first; what could not be exported is
+the earlier records, and an output without due data is skipped. `restrict` exports first; data that could not be exported is
 not deleted.
 """
 
@@ -75,7 +75,7 @@ from minimize.stores import LocationLike, local_path
 def files_with_leftovers(
     outputs: Iterable[SearchableOutput], paths: Iterable[str], keys: Keyring, fields: Collection[str] = ()
 ) -> Iterator[str]:
-    """Of files that were written anew those whose dictionaries hold a subject (or an id of a field) that no record has."""
+    """The rewritten files whose dictionaries contain a subject (or an id of one of the fields) that no record uses."""
     wanted = frozenset(paths)
     for output in outputs:
         for written, file in output.files():
@@ -85,7 +85,7 @@ def files_with_leftovers(
 
 
 def _has_leftover(output: SearchableOutput, path: str, subject: Pointer, keys: Keyring) -> bool:
-    """Whether a row group has an entry in the dictionary of its subjects that no record uses."""
+    """Whether a row group has an entry in its subject dictionary that no record uses."""
     kms = find_kms(keys, local_path(output.folder))
     stored = open_stored_file(output.folder, path, kms)
     if subject.top not in stored.schema.names:
@@ -98,7 +98,7 @@ def _has_leftover(output: SearchableOutput, path: str, subject: Pointer, keys: K
 
 
 def _has_unused_entry(batches: Iterable[pa.RecordBatch], subject: Pointer) -> bool:
-    """Whether a dictionary that is handed on, and may grow, from batch to batch has an entry that none of them uses."""
+    """Whether a dictionary, which may grow from batch to batch, has an entry that no batch uses."""
     known: pa.Array = pa.array([])
     used = np.zeros(0, np.bool_)
     for values in (leaf(batch, subject).values for batch in batches):
@@ -114,22 +114,22 @@ def _has_unused_entry(batches: Iterable[pa.RecordBatch], subject: Pointer) -> bo
 
 
 FILES_PER_PORTION: Final = 32
-"""Files that are published together: stopped in between, no more of them is done again."""
+"""Files published together. After an interruption, at most this number is processed again."""
 RecallsByRecipient = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """What is deleted, or was.
+    """Plan and result of a deletion.
 
-    subjects      each subject with its tenant, once for each tenant in which it stands
-    plans      per output what goes
-    receipts   of what was done
-    recalls    per subject and recipient the disclosures that it has to delete
-    unsearchable      files in which nobody can be looked for
-    unreachable  outputs that cannot be reached from here
-    requests   the names of the requests
-    resumed    how many of the subjects have a request that an earlier command began and did not finish
+    subjects      each subject with its tenant, once for each tenant in which it is found
+    plans         the removal plan for each output
+    receipts      receipts of the removals
+    recalls       per subject and recipient, the disclosures to delete
+    unsearchable  files that cannot be searched for a subject
+    unreachable   outputs that cannot be reached from here
+    requests      ids of the requests
+    resumed       number of subjects with an unfinished request of an earlier command
     """
 
     subjects: tuple[DataSubject, ...] = field(repr=False)
@@ -143,12 +143,12 @@ class Deletion:
 
     @property
     def rows(self) -> int:
-        """How many records."""
+        """The number of records."""
         return sum(sum(each.gated.values()) for plan in self.plans.values() for each in plan.due)
 
     @property
     def stays(self) -> dict[str, dict[str, list[str]]]:
-        """Per output the aggregates, by date, that keep figures: they could not be counted anew, or rows of them are deferred."""
+        """Per output, the aggregates whose figures stay, by date: they could not be recomputed, or rows of them are deferred."""
         found: dict[str, dict[str, list[str]]] = {}
         for receipt in self.receipts:
             for name, dates in (receipt.stays or {}).items():
@@ -171,9 +171,9 @@ class Deletion:
 
 
 def split_plan(plan: RemovalPlan, files: int = FILES_PER_PORTION) -> Iterator[RemovalPlan]:
-    """A plan in parts that are published one after the other: whole dates, of so many files or one more date each.
+    """Splits a plan into parts that are published one after the other. A part has whole dates with at least `files` files.
 
-    What an aggregate was counted from that waited for late rows must go at once, so that such a plan stays whole.
+    All sources of a late event day must be removed at once, so a plan with late days is not split.
     """
     part: list[DueFile] = []
     for _, of_date in groupby(sorted(plan.due, key=lambda due: due.date or ""), key=lambda due: due.date):
@@ -186,14 +186,14 @@ def split_plan(plan: RemovalPlan, files: int = FILES_PER_PORTION) -> Iterator[Re
 
 
 def request_outcome(step: SubjectRequestStep, receipts: Sequence[str], recalls: RecallsByRecipient) -> dict[str, Any]:
-    """What a request came to, with what it came to before it was gone on with."""
+    """The outcome of a request, together with the outcome before it was resumed."""
     before = json.loads(step.body)
-    told = merge_recalls([before.get("recalls", {}), recalls])
-    return {"receipts": [*before.get("receipts", []), *receipts], "recalls": told}
+    merged = merge_recalls([before.get("recalls", {}), recalls])
+    return {"receipts": [*before.get("receipts", []), *receipts], "recalls": merged}
 
 
 def merge_recalls(recalls: Iterable[RecallsByRecipient]) -> dict[str, list[str]]:
-    """The disclosures of several subjects, by recipient, each once."""
+    """The disclosures of several subjects, by recipient, without duplicates."""
     found: dict[str, set[str]] = {}
     for each in recalls:
         for recipient, disclosures in each.items():
@@ -211,13 +211,13 @@ def delete_subjects(
     unseen: bool = False,
     allow_unreached: bool = False,
 ) -> Deletion:
-    """Deletes what is held of these subjects in every output; without `yes` only the plan is made.
+    """Deletes all data about these subjects in every output; without `yes` only makes the plan.
 
-    A subject without a tenant is sought in every tenant that is known; one that is named by another field than the policy's
-    subject takes with him the records that hold his identifier. Raises ConfigurationError for a field that no policy has, a
-    form that only outputs have, or a tenant that nothing names, unless it is `unseen`; CheckFailed if records are left
-    afterwards, or if an output of this machine cannot be reached, unless that is allowed because it is gone for good; and what
-    `expire` raises: then the request stays open, and the same command goes on with it.
+    A subject without a tenant is searched for in every known tenant. For a subject named by another field than the policy's
+    subject, all records with this identifier are deleted. Raises ConfigurationError for a field that no policy has, a
+    form without a known id, or an unknown tenant, unless `unseen` is set. Raises CheckFailed if records remain
+    afterwards, or if an output of this machine cannot be reached, unless `allow_unreached` is set for a lost output. Raises the
+    errors of `expire`: then the request stays open, and the same command continues it.
     """
     with workspace.open_ledger(create=yes) as ledger:
         found = find_outputs(ledger, named)
@@ -242,7 +242,7 @@ class _DeletionRun:
     open_requests: Mapping[DataSubject, SubjectRequestStep] = field(default_factory=dict, repr=False)
 
     def in_each_tenant(self, subject: DataSubject) -> Iterator[DataSubject]:
-        """The subject in each tenant in which it stands."""
+        """The subject in each tenant in which it is found."""
         if subject.is_form:
             yield from self._identify_form(subject)
             return
@@ -250,16 +250,16 @@ class _DeletionRun:
             yield subject
             return
         known = tenants_named(self.ledger) | self._tenants_in_files(subject)
-        there = [one for one in (replace(subject, tenant=name) for name in sorted(known)) if self._holds(one)]
-        if not there:
+        tenants = [one for one in (replace(subject, tenant=name) for name in sorted(known)) if self._holds(one)]
+        if not tenants:
             raise ConfigurationError(
-                "somebody who is named stands in no output, and no tenant is given",
-                hint="--tenant T; then what arrives late of him is kept out, too",
+                "a named subject was found in no output, and no tenant was given",
+                hint="Pass --tenant T; then later records of the subject are excluded, too.",
             )
-        yield from there
+        yield from tenants
 
     def plan(self, subjects: Sequence[DataSubject]) -> Deletion:
-        """What goes, who has to be told, and where nobody can be looked for."""
+        """The removals, the recipients to notify, and the files that cannot be searched."""
         events = tuple(map(self._event, subjects))
         plans = {str(output.folder): self._expiry(output, events)[0].plan() for output in self.outputs}
         due = {name: plan for name, plan in plans.items() if plan.due}
@@ -267,7 +267,7 @@ class _DeletionRun:
         return Deletion(tuple(subjects), due, self._recalls(subjects), blind, self.unreachable, resumed=resumed)
 
     def execute(self, plan: Deletion, *, allow_unreached: bool = False) -> Deletion:
-        """The deletion, carried out: recorded first, then output by output, then looked for once more.
+        """Executes the deletion: records the request, removes data output by output, then searches again.
 
         Raises RefusedError before anything is recorded if the ledger is not the one that the receipts of an output name.
         """
@@ -301,17 +301,17 @@ class _DeletionRun:
         return replace(plan, receipts=tuple(made), requests=tuple(each.id[:REQUEST_ID_LENGTH] for each in steps))
 
     def _carried_out(self, output: SearchableOutput, deletion: Deletion) -> Iterator[Receipt]:
-        """What was planned, portion by portion; planned anew where something was published meanwhile."""
+        """Executes the plan part by part. Makes a new plan if something was published in the meantime."""
         chain = load_receipts(output.folder)
         expiry, job = self._expiry(replace(output, chain=chain), [self._event(each) for each in deletion.subjects])
         same = len(chain) == len(output.chain)
         plan = deletion.plans.get(str(output.folder), RemovalPlan(self.now)) if same else call_redacted(expiry.plan)
-        carrying = PlanExecution(expiry.request, job, at_given=False, ledger=self.workspace.ledger, kind="delete")
+        execution = PlanExecution(expiry.request, job, at_given=False, ledger=self.workspace.ledger, kind="delete")
         for each in split_plan(plan):
-            yield from call_redacted(partial(carrying.execute, each))
+            yield from call_redacted(partial(execution.execute, each))
 
     def _check(self, subjects: Sequence[DataSubject], receipts: Sequence[Receipt]) -> None:
-        """Raises CheckFailed where a record is left, or a dictionary of what was written anew knows somebody who has none."""
+        """Raises CheckFailed if a record remains, or if a dictionary of a new file has a subject without records."""
         now, events = (
             tuple(replace(each, chain=load_receipts(each.folder)) for each in self.outputs),
             [*map(self._event, subjects)],
@@ -328,38 +328,38 @@ class _DeletionRun:
             if self._is_part_of_request(held, each)
         }
         if left:
-            hint = "a run may have published meanwhile: the same command goes on"
-            raise CheckFailed(f"{len(left)} files still hold records of somebody who was deleted", hint=hint)
+            hint = "A run may have published at the same time. Run the same command again to continue."
+            raise CheckFailed(f"{len(left)} files still hold records of a deleted subject", hint=hint)
 
     def _check_reached(self) -> None:
-        """Raises CheckFailed if an output of this machine could not be reached: it may still hold records."""
+        """Raises CheckFailed if an output of this machine could not be reached, because it may still contain records."""
         missed = [each.folder for each in self.unreachable if each.reason != ON_ANOTHER_MACHINE]
         if missed:
-            hint = "bring it back, and run the same command; if it is gone for good: --allow-unreached (allow_unreached=True)"
+            hint = "Make it reachable and run the command again, or pass --allow-unreached (allow_unreached=True) if it is lost."
             raise CheckFailed(
-                f"{len(missed)} outputs that the ledger knows were not reached: {', '.join(missed)}", hint=hint
+                f"{len(missed)} outputs that the ledger knows could not be reached: {', '.join(missed)}", hint=hint
             )
 
     def _is_part_of_request(self, outcome: SearchOutcome, subject: DataSubject) -> bool:
-        """Whether records that a search found are part of the request; what was collected of the subject since is not."""
+        """Whether found records are part of the request. Later records of the subject are not."""
         if not isinstance(outcome, SubjectRecords):
             return False
-        asked = self._expiry(outcome.output, ())[0].request
-        return outcome.since is None or outcome.since <= asked.event_reach(self._event(subject), outcome.date)
+        request = self._expiry(outcome.output, ())[0].request
+        return outcome.since is None or outcome.since <= request.event_reach(self._event(subject), outcome.date)
 
     def _record_events(self, subjects: Sequence[DataSubject]) -> None:
-        """Puts down that they are gone, so that no run brings them back."""
-        wishes = [NewEvent(str(each.tenant), ERASURE, each.id, self._reach(each), each.field) for each in subjects]
-        add_events(wishes, replace(self.workspace, keys=self.keys), self.now)
+        """Records the erasures in the ledger, so that no run publishes the subjects again."""
+        events = [NewEvent(str(each.tenant), ERASURE, each.id, self._reach(each), each.field) for each in subjects]
+        add_events(events, replace(self.workspace, keys=self.keys), self.now)
 
     def _store_lists(self) -> None:
-        """Stores the erasures with every output. Raises OutputError: a request is not done before."""
+        """Stores the erasure list with every output. Raises OutputError; the request is not done without it."""
         rows = read_lifecycle_events(self.ledger)
         for output in self.outputs:
             store_erasures(output.folder, rows, self.keys)
 
     def _request(self, subject: DataSubject, recalls: RecallsByRecipient) -> SubjectRequestStep:
-        """The request of a subject that is to be gone on with, else a new one."""
+        """The open request of a subject, or a new one."""
         if subject in self.open_requests:
             return self.open_requests[subject]
         tenant, id_ = str(subject.tenant), subject.id
@@ -369,14 +369,14 @@ class _DeletionRun:
         return SubjectRequestStep("delete", tenant, token, self.now, due, "open", body, self.now, who)
 
     def _reach(self, subject: DataSubject) -> datetime:
-        """Up to when his records go: what happened after he asked is not part of it."""
+        """The last event time to remove: events after the request are not part of it."""
         return self.open_requests[subject].asked_at if subject in self.open_requests else self.now
 
     def _expiry(self, output: SearchableOutput, events: Sequence[RetentionEvent]) -> tuple[ResolvedExpiry, Pipeline]:
         job = output.pipeline_of_today()
         known = tuple(each for each in ledger_events(self.ledger.address, self.keys, events) if each.kind == ERASURE)
         read = source_read_times(output.chain)
-        asked = RewriteRequest(
+        request = RewriteRequest(
             output.folder,
             job.policy,
             self.now,
@@ -387,17 +387,17 @@ class _DeletionRun:
             read_times=read,
             retentions=job.own_retentions,
         )
-        return ResolvedExpiry(asked, job, output.chain, output.policies), job
+        return ResolvedExpiry(request, job, output.chain, output.policies), job
 
     def _event(self, subject: DataSubject) -> RetentionEvent:
         return RetentionEvent(str(subject.tenant), ERASURE, self._reach(subject), subject.id, named_by=subject.field)
 
     def _recalls(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, RecallsByRecipient]:
-        """Per subject and recipient the disclosures that name it, in the form that came in, or one that an output has."""
-        told = load_disclosures(self.ledger)
-        forms = self._forms(subjects) if told else {}
+        """Per subject and recipient, the disclosures that name the subject by its original id or by a form in an output."""
+        disclosures = load_disclosures(self.ledger)
+        forms = self._forms(subjects) if disclosures else {}
         return {
-            each: disclosures_by_recipient(disclosures_of(told, each, (), self.keys, forms.get(each, ())))
+            each: disclosures_by_recipient(disclosures_of(disclosures, each, (), self.keys, forms.get(each, ())))
             for each in subjects
         }
 
@@ -409,25 +409,25 @@ class _DeletionRun:
         }
 
     def _unsearchable(self, subjects: Sequence[DataSubject]) -> Iterator[UnsearchableFile]:
-        """The files in which none of them can be looked for."""
+        """The files that cannot be searched for any of the subjects."""
         firsts = {(each.is_tenant, each.field): each for each in reversed(subjects)}
         blind = (one for each in firsts.values() for one in self._search(each).unsearchable(self.outputs))
         yield from {(one.output.folder, one.file.path, one.reason): one for one in blind}.values()
 
     def _identify_form(self, subject: DataSubject) -> Iterator[DataSubject]:
-        """Whoever stands behind a form, in each tenant; a pseudonym opens for nobody."""
+        """The original subjects of a form, in each tenant. A pseudonym cannot be reversed."""
         found = [each for each in self._search(subject).find(self.outputs) if isinstance(each, SubjectRecords)]
-        there = dict.fromkeys(one for each in found for one in identify_form(each, self.keys))
-        if not there:
-            hint = "`subject view --form` shows what is held; delete by the id, so that what arrives late is kept out"
-            raise ConfigurationError("nobody can tell who stands behind a pseudonym", hint=hint)
-        yield from there
+        originals = dict.fromkeys(one for each in found for one in identify_form(each, self.keys))
+        if not originals:
+            hint = "Run `subject view --form` to see the records. Delete by the original id; this excludes later records, too."
+            raise ConfigurationError("the subject of a pseudonym cannot be determined", hint=hint)
+        yield from originals
 
     def _holds(self, subject: DataSubject) -> bool:
         return any(isinstance(each, SubjectRecords) for each in self._search(subject).find(self.outputs))
 
     def _tenants_in_files(self, subject: DataSubject) -> frozenset[str]:
-        """The tenants that files show beside the subject."""
+        """The tenants of the subject's records, as shown by the files."""
         held = (each for each in self._search(subject).find(self.outputs) if isinstance(each, SubjectRecords))
         return frozenset(name for each in held for name in each.tenants)
 
@@ -446,9 +446,9 @@ def restrict_subjects(
     redact: Collection[str] = (),
     unseen: bool = False,
 ) -> tuple[tuple[SubjectExport, ...], Deletion]:
-    """Exports what is held of these subjects into a new folder, then deletes it.
+    """Exports all data about these subjects into a new folder, then deletes it.
 
-    Takes and raises what `export_subjects` and `delete_subjects` do; nothing is deleted where the export failed.
+    Takes the arguments and raises the errors of `export_subjects` and `delete_subjects`. Deletes nothing if the export fails.
     """
     found = view_subjects(subjects, workspace, now, named=named)
     exported = export_subjects(found, folder, workspace, formats=formats, redact=redact)

@@ -1,4 +1,4 @@
-"""Disclosures of a subject: the acts of sharing whose tokens name the subject, and their recipients."""
+"""Disclosures about a subject: those whose tokens name the subject, and their recipients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from minimize.times import time_text, time_text_or_none
 
 @dataclass(frozen=True, slots=True)
 class SubjectDisclosure:
-    """One act of sharing that a subject's records were part of."""
+    """One disclosure that contained a subject's records."""
 
     disclosure: str
     tenant: str
@@ -30,7 +30,7 @@ class SubjectDisclosure:
     until: datetime | None
 
     def as_json(self) -> dict[str, Any]:
-        """The act as a view gives it."""
+        """The disclosure as a view shows it."""
         until = time_text_or_none(self.until)
         return {
             "disclosure": self.disclosure,
@@ -45,21 +45,21 @@ class SubjectDisclosure:
 
 
 DisclosedShares = Sequence[tuple[Disclosure, TenantShare]]
-"""Every act of sharing with what was sent of each tenant, oldest first."""
+"""All disclosures with the data sent about each tenant, oldest first."""
 
 
 def load_disclosures(ledger: Ledger) -> DisclosedShares:
-    """Every act of the ledger."""
+    """All disclosures in the ledger."""
     return [(act, share) for act in read_disclosures(ledger) for share in read_tenant_shares(ledger, act.disclosure)]
 
 
 def disclosures_of(
     shares: DisclosedShares, subject: DataSubject, tenants: Iterable[str], keys: Keyring, forms: Collection[str] = ()
 ) -> Iterator[SubjectDisclosure]:
-    """The acts of sharing that name the subject, oldest first; of a whole tenant all of its own.
+    """The disclosures that name the subject, oldest first; for a whole tenant all of its disclosures.
 
-    Takes the tenants that are known, and the forms in which outputs have him: what was shared from an output was told by those.
-    Disclosures name the policy's subjects: who is named by another field is told by the forms of those beside him.
+    Takes the known tenants, and the subject's forms in outputs, because a disclosure from an output is recorded with these forms.
+    Disclosures name the policy's subjects. A subject named by another field is found by the forms of the subjects in its records.
     """
     names = frozenset(tenants) if subject.tenant is None else frozenset({subject.tenant})
     itself = exact_and_folded(subject.id) if subject.id is not None and subject.field is None else ()
@@ -71,11 +71,11 @@ def disclosures_of(
 
 
 def disclosures_by_recipient(sent: Iterable[SubjectDisclosure]) -> dict[str, list[str]]:
-    """The recipients of these acts, each with the disclosures."""
-    told: dict[str, list[str]] = {}
+    """The recipients of these disclosures, each with the disclosures."""
+    by_recipient: dict[str, list[str]] = {}
     for act in sent:
-        told.setdefault(act.recipient, []).append(act.disclosure)
-    return told
+        by_recipient.setdefault(act.recipient, []).append(act.disclosure)
+    return by_recipient
 
 
 def _names_subject(share: TenantShare, id_: str, keys: Keyring) -> bool:

@@ -1,4 +1,4 @@
-"""Subject export (`subject export`): everything that is held of a subject, as files in a new private folder."""
+"""Subject export (`subject export`): all data about a subject, as files in a new private folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SUFFIXES: Final[Mapping[str, str]] = {"json": "ndjson", "csv": "csv", "parquet":
 
 @dataclass(frozen=True, slots=True)
 class SubjectExport:
-    """One subject's export: the folder, and its files with their digests and rows."""
+    """The export of one subject: the folder, and its files with their digests and rows."""
 
     folder: Path
     files: Mapping[str, str] = field(default_factory=dict)
@@ -52,16 +52,16 @@ def export_subjects(
     formats: Collection[str] = EXPORT_FORMATS,
     redact: Collection[str] = (),
 ) -> tuple[SubjectExport, ...]:
-    """Writes what was found of each subject into a new folder: of one into the folder itself, of several each into its own.
+    """Writes the data found about each subject into a new folder. Several subjects get one subfolder each.
 
-    Takes the formats of records, and the fields that the organization leaves out. Files are their owner's alone. With a ledger
-    the audit entries in which the subject is the actor are among them. Raises ConfigurationError, OutputError, LedgerError.
+    Takes the formats of records, and the fields to leave out. Only the owner can read the files. With a ledger, the export
+    includes the audit entries in which the subject is the actor. Raises ConfigurationError, OutputError, LedgerError.
     """
     unknown = sorted(set(formats) - set(EXPORT_FORMATS))
     if unknown:
-        raise ConfigurationError(f"there is no format {unknown[0]}", hint=f"choose {', '.join(EXPORT_FORMATS)}")
+        raise ConfigurationError(f"unknown format {unknown[0]}", hint=f"Use one of {', '.join(EXPORT_FORMATS)}.")
     if folder.exists() or folder.is_symlink():
-        raise OutputError(f"{folder} is there already", hint="an export goes into a new folder")
+        raise OutputError(f"{folder} already exists", hint="Pass a new folder.")
     names = [""] if len(found) == 1 else [str(number) for number in range(1, len(found) + 1)]
     try:
         with write_new_folder(folder, "export") as work:
@@ -72,7 +72,7 @@ def export_subjects(
         return tuple(replace(each, folder=folder / name) for each, name in zip(done, names, strict=True))
     except OSError as error:
         what, hint = describe_os_error(error)
-    raise OutputError(f"{folder} was not made: {what}", hint=hint)
+    raise OutputError(f"{folder} was not created: {what}", hint=hint)
 
 
 def _export_in_folder(
@@ -97,7 +97,7 @@ def _write_export(
 
 
 def _redacted_view(view: SubjectView, redact: frozenset[str]) -> dict[str, Any]:
-    """The view without what is left out, which it names."""
+    """The view without the fields left out, and with their names."""
     body = view.as_json()
     for each in body["held"]:
         each["fields"] = {name: form for name, form in each["fields"].items() if top_field(name) not in redact}
@@ -105,7 +105,7 @@ def _redacted_view(view: SubjectView, redact: frozenset[str]) -> dict[str, Any]:
 
 
 def _write_records(view: SubjectView, folder: Path, formats: Collection[str], redact: frozenset[str]) -> Iterator[str]:
-    """The files of records: one for each pipeline, and another wherever columns have other types."""
+    """The files of records: one for each pipeline, and another one if column types differ."""
     for number, (pipeline, batch) in enumerate(_tables_by_pipeline(view.records), start=1):
         left = batch.select([name for name in batch.schema.names if name not in redact])
         for format_ in [each for each in EXPORT_FORMATS if each in formats]:
@@ -133,7 +133,7 @@ def _tables_by_pipeline(records: Sequence[SubjectRecords]) -> Iterator[tuple[str
 
 
 def _nested_as_json(table: pa.Table) -> pa.Table:
-    """Nested columns as JSON text, which CSV has a place for."""
+    """Nested columns as JSON text, for CSV."""
     for index, each in enumerate(table.schema):
         if pa.types.is_nested(each.type):
             texts = [
@@ -145,7 +145,7 @@ def _nested_as_json(table: pa.Table) -> pa.Table:
 
 
 def _write_audit_entries(view: SubjectView, folder: Path, workspace: Workspace) -> int | None:
-    """The entries of the audit log in which the subject is the actor; None without a ledger."""
+    """The audit log entries in which the subject is the actor; None without a ledger."""
     with optional_ledger(workspace, needed=False) as ledger:
         if ledger is None or view.subject.id is None:
             return None

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, order=True)
 class DataSubject:
-    """Somebody, as he comes in.
+    """A data subject, by its original identifier.
 
-    id      the identifier, as records have it before they are minimized; None for a whole tenant
-    tenant  the tenant; None where it is not known, and every tenant that is known is tried
-    field   the policy's field that holds such identifiers; None for the policy's `subject`
-    is_form  whether the id is a form in which outputs have him: a pseudonym, or a token
+    id       the identifier in the records before minimization; None for a whole tenant
+    tenant   the tenant; None if unknown, then every known tenant is tried
+    field    the policy's field of this identifier; None for the policy's `subject`
+    is_form  whether the id is a form from an output: a pseudonym or a token
     """
 
     id: str | None = field(default=None, repr=False)
@@ -53,54 +53,56 @@ def collect_subjects(
     *,
     forms: bool = False,
 ) -> tuple[DataSubject, ...]:
-    """The subjects that are named and those of a file, each once; a tenant without ids is a whole tenant.
+    """The given subjects and those of a file, without duplicates. A tenant without ids means the whole tenant.
 
-    `forms` says that the ids are forms in which outputs have them.
+    With `forms`, the ids are forms from outputs.
 
-    Raises ConfigurationError where nobody is named, PolicyError with every fault of the file, by line and never by value.
+    Raises ConfigurationError without a subject, PolicyError with every fault of the file, by line and without values.
     """
     tenant, ids = canonical_id(tenant), [each if forms else canonical_text(each) for each in ids]
     if tenant == "" or "" in ids:
-        raise ConfigurationError("an id or a tenant is blank", hint="name it as records have it")
+        raise ConfigurationError("an id or a tenant is blank", hint="Pass it as the records have it.")
     named = [DataSubject(each, tenant, field) for each in ids]
     found = [*named, *([] if file is None else load_subjects(Path(file), tenant, field))]
     found = [replace(each, is_form=forms and not each.is_tenant) for each in found]
     if not found and tenant is not None:
         found = [DataSubject(None, tenant)]
     if not found:
-        raise ConfigurationError("nobody is named", hint="give an ID, --file FILE, or --tenant T for a whole tenant")
+        raise ConfigurationError(
+            "no subject was given", hint="Pass an ID, --file FILE, or --tenant T for a whole tenant."
+        )
     return tuple(dict.fromkeys(found))
 
 
 def load_subjects(path: Path, tenant: str | None = None, field: str | None = None) -> tuple[DataSubject, ...]:
     """The subjects of a file: CSV with a header, NDJSON (`.ndjson`, `.jsonl`) or Parquet: `subject`, `tenant_id`, `field`.
 
-    What a row does not say is what was given. Raises PolicyError with every fault, by line.
+    A missing value in a row is taken from the arguments. Raises PolicyError with every fault, by line.
     """
     found = (read_rows(path, {name}) for name in ("subject", "tenant_id"))
     rows = next((each for each in found if each is not None), None)
     if rows is None:
         finding = Finding(
-            "Q001", "subjects that cannot be read", file=str(path), hint="CSV, NDJSON or Parquet, in UTF-8"
+            "Q001", "the subject file cannot be read", file=str(path), hint="Use CSV, NDJSON or Parquet in UTF-8."
         )
-        raise PolicyError(f"cannot read the subjects {path}", findings=[finding])
+        raise PolicyError(f"cannot read the subject file {path}", findings=[finding])
     made = [_parse_subject(line, row, tenant, field, str(path)) for line, row in rows]
     faults = [each for each in made if isinstance(each, Finding)]
     if faults:
-        raise PolicyError(f"the subjects {path} have {len(faults)} faults", findings=faults)
+        raise PolicyError(f"the subject file {path} has {len(faults)} faults", findings=faults)
     return tuple(each for each in made if isinstance(each, DataSubject))
 
 
 def _parse_subject(
     line: int, row: Mapping[str, Any], tenant: str | None, field: str | None, file: str
 ) -> DataSubject | Finding:
-    said = {name: _text_or_none(row.get(name)) for name in ("subject", "tenant_id", "field")}
-    id_, of = canonical_id(said["subject"]), canonical_id(said["tenant_id"])
+    values = {name: _text_or_none(row.get(name)) for name in ("subject", "tenant_id", "field")}
+    id_, of = canonical_id(values["subject"]), canonical_id(values["tenant_id"])
     if "" in (id_, of):
-        return Finding("Q002", "a row whose subject or tenant is blank", file=file, line=line)
-    found = DataSubject(id_, of or tenant, said["field"] or field)
+        return Finding("Q002", "the subject or tenant of the row is blank", file=file, line=line)
+    found = DataSubject(id_, of or tenant, values["field"] or field)
     if found.id is None and found.tenant is None:
-        return Finding("Q002", "a row that names neither a subject nor a tenant", file=file, line=line)
+        return Finding("Q002", "the row has neither a subject nor a tenant", file=file, line=line)
     return found
 
 
@@ -110,18 +112,18 @@ def _text_or_none(value: Any) -> str | None:
 
 SUBJECT_ACTIVITY: Final = AuditActivity("subject", component="subjects", category="subjects")
 REQUEST_DEADLINE: Final = timedelta(days=30)
-"""By when what a person asks must be done."""
+"""The time limit for a request of a person."""
 TENANT_DEADLINE: Final = timedelta(days=180)
-"""By when the data of a tenant that closed must be gone."""
+"""The time limit for the removal of a closed tenant's data."""
 REQUEST_ID_LENGTH: Final = 12
-"""Letters of a request's name that are shown."""
+"""The number of letters of a request's id that are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestStatus:
-    """A request as it stands.
+    """The state of a request.
 
-    recipients       per recipient that got records of the subject, the disclosures, and whether it confirmed that they are gone
+    recipients  per recipient of the subject's records, the disclosures, and whether the recipient confirmed the deletion
     """
 
     last: SubjectRequestStep
@@ -129,11 +131,11 @@ class RequestStatus:
 
     @property
     def is_open(self) -> bool:
-        """Whether something is left to do here, or somebody has not confirmed yet."""
+        """Whether work is left to do here, or a confirmation is missing."""
         return self.last.state in ("open", "failed") or any(not each["confirmed"] for each in self.recipients.values())
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether it should have been done by now."""
+        """Whether the deadline has passed."""
         return self.is_open and self.last.due < now
 
     def as_json(self, now: datetime) -> dict[str, Any]:
@@ -153,34 +155,34 @@ class RequestStatus:
 
 
 def request_deadline(tenant_wide: bool, asked_at: datetime) -> datetime:
-    """By when a request must be done."""
+    """The deadline of a request."""
     return asked_at + (TENANT_DEADLINE if tenant_wide else REQUEST_DEADLINE)
 
 
 def request_statuses(ledger: Ledger, *, tenant: str | None = None) -> list[RequestStatus]:
-    """Every request, in the order in which they came; of one tenant where it is named."""
+    """All requests in the order of their arrival; optionally of one tenant."""
     last: dict[str, SubjectRequestStep] = {}
-    told: dict[str, dict[str, dict[str, Any]]] = {}
+    notified: dict[str, dict[str, dict[str, Any]]] = {}
     for step in api.subjects.read_request_steps(ledger):
         body = json.loads(step.body)
-        mine = told.setdefault(step.id, {})
+        own_steps = notified.setdefault(step.id, {})
         if step.state == "confirmed":
-            mine.setdefault(body["recipient"], {"disclosures": [], "confirmed": None})["confirmed"] = time_text(
+            own_steps.setdefault(body["recipient"], {"disclosures": [], "confirmed": None})["confirmed"] = time_text(
                 step.recorded_at
             )
         else:
             last[step.id] = step
             for recipient, disclosures in body.get("recalls", {}).items():
-                known = mine.setdefault(recipient, {"disclosures": [], "confirmed": None})
+                known = own_steps.setdefault(recipient, {"disclosures": [], "confirmed": None})
                 known["disclosures"] = disclosures
-    found, wanted = [RequestStatus(step, told[name]) for name, step in last.items()], canonical_id(tenant)
+    found, wanted = [RequestStatus(step, notified[name]) for name, step in last.items()], canonical_id(tenant)
     return [each for each in found if wanted in (None, each.last.tenant_id)]
 
 
 def open_requests(
     ledger: Ledger, keys: Keyring, kind: str, subjects: Iterable[DataSubject]
 ) -> dict[DataSubject, SubjectRequestStep]:
-    """The requests of these subjects that are open or failed, so that they are gone on with."""
+    """The open or failed requests of these subjects, to be resumed."""
     open_ = [
         each.last
         for each in request_statuses(ledger)
@@ -192,7 +194,7 @@ def open_requests(
 
 
 def _recorded_token(subject: DataSubject, keys: Keyring, steps: Iterable[SubjectRequestStep]) -> str | None:
-    """The token that one of these requests has of a subject."""
+    """The token of a subject in one of these requests."""
     tenant = str(subject.tenant)
     tokens = {each.subject for each in steps if each.tenant_id == tenant and each.subject is not None}
     if subject.id is None:
@@ -210,7 +212,7 @@ def next_step(step: SubjectRequestStep, state: RequestState, now: datetime, **bo
 
 
 def record_steps(ledger: Ledger, workspace: Workspace, steps: Sequence[SubjectRequestStep], now: datetime) -> None:
-    """Records steps of requests, all of one kind, and tells the audit log of them."""
+    """Records steps of requests of one kind, with an audit event."""
     if not steps:
         return
     state = steps[0].state
@@ -229,7 +231,7 @@ def record_steps(ledger: Ledger, workspace: Workspace, steps: Sequence[SubjectRe
 
 
 def confirm_deletion(name: str, recipient: str, workspace: Workspace, now: datetime) -> RequestStatus:
-    """Takes down that a recipient has deleted what a request was about. Raises ConfigurationError where it was not told."""
+    """Records a recipient's confirmation of a deletion. Raises ConfigurationError if the recipient was not notified."""
     with workspace.open_ledger() as ledger:
         named = [
             each
@@ -237,8 +239,13 @@ def confirm_deletion(name: str, recipient: str, workspace: Workspace, now: datet
             if len(name) >= REQUEST_ID_LENGTH and each.last.id.startswith(name)
         ]
         if len(named) != 1:
-            raise ConfigurationError("no request has that name", hint="`minimize subject status` shows them")
+            raise ConfigurationError(
+                "no request id starts with this text", hint="Run `minimize subject status` to see the requests."
+            )
         if recipient not in named[0].recipients:
-            raise ConfigurationError(f"{recipient} was told nothing by this request", hint="minimize subject status")
+            raise ConfigurationError(
+                f"{recipient} was not notified by this request",
+                hint="Run `minimize subject status` to see its recipients.",
+            )
         record_steps(ledger, workspace, [next_step(named[0].last, "confirmed", now, recipient=recipient)], now)
         return next(each for each in request_statuses(ledger) if each.last.id == named[0].last.id)

@@ -1,10 +1,11 @@
 """Search for a subject: in one file, in all outputs, by linked devices; checks of the names in a request.
 
-The form of a subject in a file is made by the policy's techniques with the key version that the file names, for each rotation
-period of its events and each tenant the subject may belong to. The subject index says which row groups are read.
+The form of a subject in a file is made by the policy's techniques with the key version that the file names. It is computed for
+each rotation period of the file's events and each tenant to which the subject may belong. The subject index gives the row groups
+to read.
 
-A pseudonym of one field is the same in every output that makes it with the same key. Linked records are found by it in files
-that do not name the person; of a device that several people use, all records are found.
+A pseudonym of one field is the same in every output that makes it with the same key. It finds linked records in files
+that do not name the person. For a device that several people use, all records are found.
 """
 
 from __future__ import annotations
@@ -46,12 +47,10 @@ from minimize.techniques.tokenize import Tokenize
 from minimize.text import similar_words
 from minimize.times import END_OF_TIME, EPOCH, epoch_microseconds
 
-"""What a form must leave of an identifier, for it to name one subject and not several."""
-
 
 @dataclass(frozen=True)
 class FileSearch:
-    """One file, and the field by which somebody is looked for in it."""
+    """One file, and the field that identifies the subject in it."""
 
     folder: Location
     policy: Policy
@@ -65,16 +64,16 @@ class FileSearch:
 
     @cached_property
     def pointers(self) -> dict[str, Pointer]:
-        """Where the fields of the file stand."""
+        """The pointers of the file's fields."""
         return field_pointers(self.policy, self.stored.whole)
 
     @cached_property
     def clock(self) -> EventTimeBounds | None:
-        """How the file tells event times."""
+        """The bounds of the file's event times."""
         return EventTimeBounds.for_policy(self.policy, self.stored.whole)
 
     def obstacle(self, knows_tenants: bool) -> str:
-        """Why nobody can be looked for; nothing where he can."""
+        """The reason why the file cannot be searched; empty if it can."""
         if self.key not in self.pointers:
             return f"{self.key} was dropped"
         steps = [
@@ -82,17 +81,17 @@ class FileSearch:
         ]
         vague = [step.name for step in steps if step.leaves not in DISTINCT_LEAVES]
         if vague:
-            return f"{self.key} went through {vague[0]}, which gives several subjects one form"
+            return f"{self.key} went through {vague[0]}, which gives several subjects the same form"
         if not knows_tenants and any(self.policy.tenant in step.reads() for step in steps):
-            return f"{self.key} has another form for each tenant, and no tenant is known"
+            return f"{self.key} has a different form for each tenant, and the tenant is unknown"
         return ""
 
     def possible_tenants(self, subject: DataSubject, tenants: Collection[str]) -> list[str]:
-        """The tenants that he may be of: his own, those that the file shows, else those that are known."""
+        """The tenants to which the subject may belong: its own, or else those in the file, or else the known ones."""
         return [subject.tenant] if subject.tenant is not None else sorted(self._tenants_in_file(tenants))
 
     def affected(self, subject: DataSubject, tenants: Sequence[str]) -> AffectedSubjects:
-        """The forms of the subject, with those of the tenants that he may be of."""
+        """The forms of the subject and of its possible tenants."""
         if subject.is_form:
             return self._affected_by_form(str(subject.id), subject.tenant)
         events = [RetentionEvent(tenant, "subject_left", END_OF_TIME, subject.id) for tenant in tenants or [""]]
@@ -101,20 +100,22 @@ class FileSearch:
         )
 
     def row_groups(self, affected: AffectedSubjects, file: ReceiptFile) -> Sequence[int] | None:
-        """The row groups that may hold any of his records, as an index tells; None for all of them."""
+        """The row groups that may have records of the subject, by an index; None for all row groups."""
         if self.key != self.policy.subject or not affected.subject_forms:
             return None
         places = find_candidate_files(self.folder, [file], affected.subject_values, self.keys)
         return places[0].groups if places else ()
 
     def rows(self, affected: AffectedSubjects, groups: Sequence[int] | None) -> pa.Table:
-        """The records that are about him, of these row groups; None for all."""
-        there = self.groups_with_records(affected) if groups is None else groups
-        batches = (self._only(batch, affected) for batch in self.stored.batches(there)) if there else ()
+        """The records about the subject in these row groups; None for all row groups."""
+        present_groups = self.groups_with_records(affected) if groups is None else groups
+        batches = (
+            (self._only(batch, affected) for batch in self.stored.batches(present_groups)) if present_groups else ()
+        )
         return pa.Table.from_batches(batches, self.stored.whole)
 
     def groups_with_records(self, affected: AffectedSubjects) -> list[int]:
-        """The row groups that hold any of his records, by the columns alone that tell whose they are."""
+        """The row groups with records of the subject. Reads only the identifying columns."""
         columns = sorted({place.top for place in (affected.tenant, affected.subject) if place is not None})
         groups = (
             range(self.stored.file.metadata.num_row_groups) if affected.tenant_forms or affected.subject_forms else ()
@@ -126,27 +127,27 @@ class FileSearch:
         ]
 
     def absent_tenants(self, tenants: Sequence[str]) -> list[str]:
-        """Those of some tenants of which no record is there, by the column of tenants alone."""
+        """The tenants without records in the file. Reads only the tenant column."""
         events = [RetentionEvent(tenant, "tenant_closed", END_OF_TIME) for tenant in tenants]
         forms = {
             each.tenant: set(AffectedSubjects.for_file([each], self._lookup(self.key), None).tenant_forms)
             for each in events
         }
-        there: set[str] = set()
+        present: set[str] = set()
         columns = [self.pointers[self.key].top]
         for batch in with_dictionaries(self.stored, self.folder, self._kms, columns).batches(columns=columns):
-            there.update(map(canonical_text, distinct_texts(pa.Table.from_batches([batch]), self.pointers[self.key])))
-        return [tenant for tenant in tenants if not forms[tenant] & there]
+            present.update(map(canonical_text, distinct_texts(pa.Table.from_batches([batch]), self.pointers[self.key])))
+        return [tenant for tenant in tenants if not forms[tenant] & present]
 
     def span(self, rows: pa.Table) -> tuple[int | None, int | None]:
-        """The instants between which these records happened, in microseconds; nothing where no times are told."""
+        """The first and last possible instant of these records, in microseconds; None if the file shows no times."""
         if self.clock is None or not rows.num_rows:
             return None, None
         batch = rows.combine_chunks().to_batches()[0]
         return int(self.clock.oldest(batch).min()), int(self.clock.newest(batch).max())
 
     def _affected_by_form(self, form: str, tenant: str | None) -> AffectedSubjects:
-        """Whoever stands in this form, of one tenant where it is named."""
+        """The subject with this form, optionally of one tenant."""
         named, by = self._lookup(self.policy.tenant), self._lookup(self.key)
         of = None if tenant is None or named is None else named.column.forms(tenant, tenant)
         own = dict.fromkeys(
@@ -176,7 +177,7 @@ class FileSearch:
 
 
 def keeps_original(field: Field) -> bool:
-    """Whether every value stands as it came in."""
+    """Whether the values are kept as received."""
     return all(isinstance(step, Keep) for way in treatments_of(field) if not isinstance(way, str) for step in way)
 
 
@@ -191,9 +192,9 @@ def distinct_texts(rows: pa.Table, pointer: Pointer) -> frozenset[str]:
 class SubjectRecords:
     """Records of one subject in one file.
 
-    key    the field by which he was found
-    rows   his records, as they stand there
-    since  the oldest instant that one of them may stand for, in microseconds since 1970; None where no times are told
+    key    the field by which the subject was found
+    rows   the records as stored
+    since  the oldest possible instant of a record, in microseconds since 1970; None if the file shows no times
     """
 
     output: SearchableOutput
@@ -206,29 +207,29 @@ class SubjectRecords:
 
     @property
     def date(self) -> str | None:
-        """The partition."""
+        """The batch date of the partition."""
         return batch_date_of(self.file.path)
 
     @property
     def forms(self) -> frozenset[str]:
-        """The forms in which he stands there."""
+        """The subject's forms in these records."""
         return distinct_texts(self.rows, Pointer.parse(self.key))
 
     @property
     def subjects(self) -> frozenset[str]:
-        """The forms of the policy's subjects that his records are about: his own, or those of his devices."""
+        """The forms of the policy's subjects in these records: the subject's own, or those of its devices."""
         return self._forms_of(self.written_by.policy.subject)
 
     @property
     def other_identifiers(self) -> dict[str, frozenset[str]]:
-        """Other identifiers that stand in his records, by field: in the forms in which they stand there."""
+        """Other identifiers in these records, by field, as stored."""
         policy = self.written_by.policy
         names = [name for name, each in policy.fields.items() if each.role == "identifier" and name != self.key]
         return {name: forms for name in names if (forms := self._forms_of(name))}
 
     @property
     def tenants(self) -> frozenset[str]:
-        """The tenants beside him, where the file has them as they came in."""
+        """The tenants of these records, if the file has them as received."""
         tenant = self.written_by.policy.tenant
         shows = tenant is not None and keeps_original(self.written_by.policy.fields[tenant])
         return self._forms_of(tenant) if shows else frozenset()
@@ -240,7 +241,7 @@ class SubjectRecords:
 
 @dataclass(frozen=True, slots=True)
 class UnsearchableFile:
-    """A file in which nobody can be looked for by this identifier, and why."""
+    """A file that cannot be searched by this identifier, and the reason."""
 
     output: SearchableOutput
     file: ReceiptFile
@@ -252,7 +253,7 @@ SearchOutcome = SubjectRecords | UnsearchableFile
 
 @dataclass(frozen=True, slots=True)
 class SearchedFile:
-    """A file that was looked at: what was found, and how many of its row groups were read for it."""
+    """A searched file, the result, and the number of row groups read."""
 
     found: SearchOutcome | None
     groups: int = 0
@@ -268,11 +269,11 @@ class SubjectSearch:
     tenants: frozenset[str] = field(default=frozenset(), repr=False)
 
     def find(self, outputs: Iterable[SearchableOutput]) -> Iterator[SearchOutcome]:
-        """What stands of the subject in these outputs, file by file."""
+        """The results for a subject in these outputs, file by file."""
         yield from (each.found for each in self.search_files(outputs) if each.found is not None)
 
     def search_files(self, outputs: Iterable[SearchableOutput]) -> Iterator[SearchedFile]:
-        """The same, with every file that was looked at."""
+        """The results together with every searched file."""
         for output in outputs:
             for written, file in output.files():
                 yield self._search_file(output, written, file)
@@ -289,7 +290,7 @@ class SubjectSearch:
         return replace(held, read=min(held.groups, sum(each.read for each in looked)))
 
     def _is_of_other_tenant(self, written: WritingRun, file: ReceiptFile) -> bool:
-        """Whether the file lies in the folder of another tenant, so that nobody need open it."""
+        """Whether the file is in the folder of another tenant, so that it need not be opened."""
         name, tenant = written.policy.tenant, self.subject.tenant
         if name is None or tenant is None or not keeps_original(written.policy.fields[name]):
             return False
@@ -297,7 +298,7 @@ class SubjectSearch:
         return canonical_text(folders.get(name) or tenant) != canonical_text(tenant)
 
     def _fields(self, written: WritingRun) -> list[str]:
-        """The fields by which he is looked for: a form that is given may stand in any that identifies."""
+        """The fields to search. A given form may be in any field that identifies."""
         policy = written.policy
         key = policy.tenant if self.subject.is_tenant else self.subject.field or policy.subject
         keys = [] if key is None or key not in policy.fields else [key]
@@ -306,7 +307,7 @@ class SubjectSearch:
         return keys
 
     def unsearchable(self, outputs: Iterable[SearchableOutput]) -> Iterator[UnsearchableFile]:
-        """The files in which he cannot be looked for; no record is read."""
+        """The files that cannot be searched for the subject. Reads no records."""
         for output in outputs:
             for written, file in output.files():
                 for key in self._fields(written):
@@ -320,28 +321,28 @@ class SubjectSearch:
         opened = self._open_search(key, output, written, file)
         if isinstance(opened, UnsearchableFile):
             return SearchedFile(opened)
-        look, whose = opened
+        look, affected = opened
         groups = look.stored.file.metadata.num_row_groups
-        there = look.row_groups(whose, file)
-        rows = look.rows(whose, there)
+        present_groups = look.row_groups(affected, file)
+        rows = look.rows(affected, present_groups)
         held = None if not rows.num_rows else SubjectRecords(output, written, file, key, rows, *look.span(rows))
-        return SearchedFile(held, groups, groups if there is None else len(there))
+        return SearchedFile(held, groups, groups if present_groups is None else len(present_groups))
 
     def _open_search(
         self, key: str, output: SearchableOutput, written: WritingRun, file: ReceiptFile
     ) -> tuple[FileSearch, AffectedSubjects] | UnsearchableFile:
         stored = unless_shredded(lambda: open_stored_file(output.folder, file.path, self._kms(output)))
         if stored is None:
-            return UnsearchableFile(output, file, "its keys were destroyed, so that nobody can read it any more")
+            return UnsearchableFile(output, file, "its keys were destroyed; it can no longer be read")
         look = FileSearch(output.folder, written.policy, key, stored, self.keys)
         tenants = [] if self.subject.is_form else look.possible_tenants(self.subject, self.tenants)
         blind = look.obstacle(self.subject.is_form or bool(tenants))
         if blind:
             return UnsearchableFile(output, file, blind)
-        whose = look.affected(self.subject, tenants)
-        if whose.unfindable:
-            return UnsearchableFile(output, file, f"how {key} stands there depends on what is not known")
-        return look, whose
+        affected = look.affected(self.subject, tenants)
+        if affected.unfindable:
+            return UnsearchableFile(output, file, f"the form of {key} in this file depends on unknown values")
+        return look, affected
 
     def _kms(self, output: SearchableOutput) -> Kms:
         return find_kms(self.keys, local_path(output.folder))
@@ -350,7 +351,7 @@ class SubjectSearch:
 def linked_records(
     records: Sequence[SubjectRecords], outputs: Iterable[SearchableOutput], keys: Keyring
 ) -> list[SubjectRecords]:
-    """What stands about the subjects beside somebody, in files in which he himself was not found."""
+    """The records of linked subjects in files in which the person was not found."""
     known = {(str(each.output.folder), each.file.path) for each in records}
     pairs = {
         (form, tenant)
@@ -358,11 +359,11 @@ def linked_records(
         if each.key != each.written_by.policy.subject
         for form, tenant in _linked_subjects(each)
     }
-    there = [*outputs]
+    found_files = [*outputs]
     found = (
         each
         for form, tenant in sorted(pairs, key=lambda pair: (pair[0], pair[1] or ""))
-        for each in SubjectSearch(DataSubject(form, tenant, is_form=True), keys).find(there)
+        for each in SubjectSearch(DataSubject(form, tenant, is_form=True), keys).find(found_files)
     )
     return [
         each
@@ -374,36 +375,36 @@ def linked_records(
 
 
 def _linked_subjects(records: SubjectRecords) -> set[tuple[str, str | None]]:
-    """The forms of the subjects beside him, each under the tenants that the file shows."""
+    """The forms of linked subjects, each with the tenants that the file shows."""
     return {(form, tenant) for form in records.subjects for tenant in records.tenants or {None}}
 
 
 def check_fields(subjects: Iterable[DataSubject], outputs: Iterable[SearchableOutput]) -> None:
-    """Raises ConfigurationError for a field by which somebody is named, and which the policy of no output has."""
+    """Raises ConfigurationError if a subject's field is in no output's policy."""
     wanted = {each.field for each in subjects if each.field is not None}
     policies = [written.policy for output in outputs for written, _ in output.files()] if wanted else []
     known = {name for policy in policies for name in policy.fields}
     for name in sorted(wanted - known):
         close = similar_words(name, known)
-        hint = f"did you mean {close[0]}?" if close else "`minimize plan` shows the fields of a pipeline"
-        raise ConfigurationError(f"the policy of no output has a field {name}", hint=hint)
+        hint = f"did you mean {close[0]}?" if close else "Run `minimize plan` to see the fields of a pipeline."
+        raise ConfigurationError(f"no output has a policy with a field {name}", hint=hint)
 
 
 def check_tenants(
     subjects: Iterable[DataSubject], outputs: Sequence[SearchableOutput], keys: Keyring, tenants: Collection[str]
 ) -> None:
-    """Raises ConfigurationError for tenants that nothing names: neither the ledger nor an output that shows tenants."""
+    """Raises ConfigurationError for tenants that neither the ledger nor an output names."""
     wanted = dict.fromkeys(each.tenant for each in subjects if each.tenant is not None and each.tenant not in tenants)
     unknown = absent_tenants(wanted, outputs, keys)
     if unknown:
         raise ConfigurationError(
-            f"no output and nothing in the ledger names {_shorten_names(unknown)}",
-            hint="is it spelled so? --unseen goes on, so that what arrives late is kept out",
+            f"neither an output nor the ledger names {_shorten_names(unknown)}",
+            hint="Check the spelling. Pass --unseen to continue; then later records are excluded, too.",
         )
 
 
 def absent_tenants(tenants: Iterable[str], outputs: Iterable[SearchableOutput], keys: Keyring) -> list[str]:
-    """The tenants of which no output has records; none where one does not show tenants, so that nobody can say."""
+    """The tenants without records in any output; none if an output does not show tenants."""
     left = list(tenants)
     for output in outputs if left else ():
         kms = find_kms(keys, local_path(output.folder))
@@ -418,7 +419,7 @@ def absent_tenants(tenants: Iterable[str], outputs: Iterable[SearchableOutput], 
 
 
 def identify_form(records: SubjectRecords, keys: Keyring) -> Iterator[DataSubject]:
-    """Whoever stands behind a form that was found: what came in, where it was kept, or where the keyring opens a token of it."""
+    """The original subjects of a found form: the id as received, or the id of a token that the keyring decrypts."""
     policy = records.written_by.policy
     values = _original_values(records, policy, keys)
     pointer = field_pointers(policy, records.rows.schema).get(policy.tenant or "")
@@ -432,7 +433,7 @@ def identify_form(records: SubjectRecords, keys: Keyring) -> Iterator[DataSubjec
 
 
 def _original_values(records: SubjectRecords, policy: Policy, keys: Keyring) -> pa.Array | None:
-    """Per record what came in; None where nobody can tell."""
+    """The original id of each record; None if it cannot be recovered."""
     pointer, field_ = field_pointers(policy, records.rows.schema)[records.key], policy.fields[records.key]
     if not pointer.is_flat:
         return None

@@ -1,6 +1,6 @@
-"""Subject view (`subject view`): what is held of a subject, as data and as an HTML page.
+"""Subject view (`subject view`): all data held about a subject, as JSON and as an HTML page.
 
-The page has no scripts and fetches nothing. It fits screens, dark mode and paper.
+The page has no scripts and loads no resources. It fits screens, dark mode and paper.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SubjectView:
-    """What is held of one subject.
+    """All data held about one subject.
 
-    unsearchable      files in which nobody can be looked for by this identifier, and why
-    unreachable  outputs that cannot be looked at from here
-    groups     row groups of the files that were looked at; `read` those that had to be
-    is_unseen  whether neither the ledger nor an output names the tenant
-    erasures   requests to delete the subject that are open or failed: the records that are held are still to go
+    unsearchable  files that cannot be searched by this identifier, with the reason
+    unreachable   outputs that cannot be checked from here
+    groups        number of row groups in the searched files; `read` is the number of those that were read
+    is_unseen     whether neither the ledger nor an output names the tenant
+    erasures      open or failed deletion requests: the held records are still to be deleted
     """
 
     subject: DataSubject
@@ -61,11 +61,11 @@ class SubjectView:
 
     @property
     def rows(self) -> int:
-        """How many records."""
+        """The number of records."""
         return sum(each.rows.num_rows for each in self.records)
 
     def as_json(self, rows: int = 0) -> dict[str, Any]:
-        """The view; with so many records of each file, the last ones, as they stand."""
+        """The view as JSON, with the last records of each file (at most `rows`) as stored."""
         subject, of = self.subject, [records_summary(each, rows) for each in self.records]
         return {
             "subject": {
@@ -110,10 +110,10 @@ def view_subjects(
     named: Sequence[LocationLike] = (),
     linked: bool = False,
 ) -> tuple[SubjectView, ...]:
-    """What is held of these subjects, in every output that the ledger knows and in those that are named.
+    """All data held about these subjects, in every output that the ledger knows and in the given ones.
 
-    Takes where the ledger and the keyring are (a ledger need not be there where outputs are named) and the time; `linked` adds
-    records of their devices in files that do not tell whose they are. Raises KeyringError, LedgerError, OutputError, and
+    Takes the workspace of ledger and keyring (the ledger is optional if outputs are given) and the time. `linked` adds
+    records of their devices in files that do not name the person. Raises KeyringError, LedgerError, OutputError, and
     ConfigurationError for a field that no policy has.
     """
     keys = workspace.keyring()
@@ -125,9 +125,12 @@ def view_subjects(
 
 
 def records_summary(each: SubjectRecords, rows: int = 0) -> dict[str, Any]:
-    """What a file holds of a subject: where, since when, until when, each field with its form, and its last records."""
+    """A file's data about a subject: location, times, retention, the form of each field, and its last records."""
     policy, receipt = each.written_by.policy, each.written_by.receipt
-    forms = {name: said.did if isinstance(said.did, str) else list(said.did) for name, said in receipt.fields.items()}
+    forms = {
+        name: receipt_field.did if isinstance(receipt_field.did, str) else list(receipt_field.did)
+        for name, receipt_field in receipt.fields.items()
+    }
     return {
         "pipeline": receipt.pipeline,
         "output": str(each.output.folder),
@@ -159,20 +162,20 @@ class _ViewBuilder:
     linked: bool = False
 
     def view(self, subject: DataSubject) -> SubjectView:
-        """What is held of one subject."""
+        """The data held about one subject."""
         search = SubjectSearch(subject, self.keys, self.tenants)
         looks = list(search.search_files(self.outputs))
         held = [each.found for each in looks if isinstance(each.found, SubjectRecords)]
         held += linked_records(held, self.outputs, self.keys) if self.linked else []
         forms = frozenset(form for one in held for form in one.subjects)
-        told = () if self.ledger is None else load_disclosures(self.ledger)
+        disclosures = () if self.ledger is None else load_disclosures(self.ledger)
         return SubjectView(
             subject,
             self.as_of,
             tuple(held),
             tuple(each.found for each in looks if isinstance(each.found, UnsearchableFile)),
             tuple(self.unreachable),
-            tuple(disclosures_of(told, subject, self._tenants(subject, held), self.keys, forms)),
+            tuple(disclosures_of(disclosures, subject, self._tenants(subject, held), self.keys, forms)),
             sum(each.groups for each in looks),
             sum(each.read for each in looks),
             not held and self._is_unseen(subject),
@@ -180,15 +183,15 @@ class _ViewBuilder:
         )
 
     def _erasures(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> tuple[SubjectRequestStep, ...]:
-        """The requests to delete him that are not done."""
+        """The unfinished deletion requests of the subject."""
         if self.ledger is None or subject.is_form:
             return ()
         tenants = [subject.tenant] if subject.tenant is not None else sorted(self._tenants(subject, records))
-        whose = [replace(subject, tenant=tenant) for tenant in tenants]
-        return tuple(open_requests(self.ledger, self.keys, "delete", whose).values())
+        subjects = [replace(subject, tenant=tenant) for tenant in tenants]
+        return tuple(open_requests(self.ledger, self.keys, "delete", subjects).values())
 
     def _tenants(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> frozenset[str]:
-        """The tenants whose disclosures may name him."""
+        """The tenants whose disclosures may name the subject."""
         return self.tenants.union(*(each.tenants for each in records)) if subject.tenant is None else frozenset()
 
     def _is_unseen(self, subject: DataSubject) -> bool:
@@ -205,7 +208,7 @@ def _instant_text(microseconds: int | None) -> str | None:
 
 
 def _retained_until(newest: int | None, retention: timedelta | None) -> str | None:
-    """Until when the youngest of these records may be kept."""
+    """The time until which the youngest of these records may be kept."""
     if newest is None or retention is None:
         return None
     return time_text(from_epoch_microseconds(newest) + retention)
@@ -226,37 +229,39 @@ _PAGE_STYLE: Final = """
 
 
 def view_page(found: Sequence[SubjectView], rows: int = 3, redacted: Iterable[str] = ()) -> str:
-    """The views as a page, with so many records of each file; without the columns that are left out. All is escaped."""
+    """The views as an HTML page, with at most `rows` records of each file and without redacted columns. All text is escaped."""
     without = frozenset(redacted)
     body = [line for each in found for line in _view_lines(each.as_json(rows), each.subject, without)]
-    return html_page("What is held", f"{LIST_STYLE}{_PAGE_STYLE}", body, kind="page")
+    return html_page("Data held about a data subject", f"{LIST_STYLE}{_PAGE_STYLE}", body, kind="page")
 
 
 def _view_lines(view: Mapping[str, Any], subject: DataSubject, without: frozenset[str]) -> Iterator[str]:
-    yield f"<h1>What is held of {escape(_subject_name(subject))}</h1>"
+    yield f"<h1>Data held about {escape(_subject_name(subject))}</h1>"
     yield f"<p>{count_noun(view['rows'], 'record')} in {count_noun(len(view['held']), 'file')}, as of {escape(view['at'])}.</p>"
     if view["tenant_is_unseen"]:
-        yield "<p>No output and nothing in the ledger names that tenant: is it spelled so?</p>"
+        yield "<p>Neither an output nor the ledger names this tenant. Check the spelling.</p>"
     for each in view["held"]:
         yield from _records_lines(each, without)
     yield from _section(
-        "Shared with", ("Recipient", "Function", "Purpose", "Fields", "When", "There until"), _disclosure_rows(view)
+        "Disclosed to third parties",
+        ("Recipient", "Function", "Purpose", "Fields", "Time", "Kept by the recipient until"),
+        _disclosure_rows(view),
     )
-    yield from _section("Not searched", ("Where", "Why"), _unsearched_rows(view))
+    yield from _section("Files and outputs that could not be searched", ("Location", "Reason"), _unsearched_rows(view))
 
 
 def _records_lines(each: Mapping[str, Any], without: frozenset[str]) -> Iterator[str]:
     date = f", {each['date']}" if each["date"] else ""
     yield f"<h2>{escape(each['pipeline'] + date)}</h2>"
-    kept = f", kept until {each['until']}" if each["until"] else ""
-    yield f"<p>{count_noun(each['rows'], 'record')}, {escape(each['category'])}, for {escape(each['purpose'])}.</p>"
-    yield f"<p>From {escape(each['since'] or '?')} to {escape(each['to'] or '?')}{escape(kept)}.</p>"
-    yield f'<p class="where">{escape(each["output"])}/{escape(each["file"])}, found by {escape(each["found_by"])}</p>'
+    kept = f"; kept until {each['until']}" if each["until"] else ""
+    yield f"<p>{count_noun(each['rows'], 'record')}, {escape(each['category'])}. Purpose: {escape(each['purpose'])}.</p>"
+    yield f"<p>Events from {escape(each['since'] or 'unknown')} to {escape(each['to'] or 'unknown')}{escape(kept)}.</p>"
+    yield f'<p class="where">{escape(each["output"])}/{escape(each["file"])}; found by the field {escape(each["found_by"])}</p>'
     left = {name: form for name, form in each["fields"].items() if top_field(name) not in without}
     yield from _table(("Field", "Form"), [(name, form_text(form)) for name, form in left.items()])
     records = [{name: value for name, value in row.items() if name not in without} for row in each["records"]]
     if records:
-        yield f"<p>The last {count_noun(len(records), 'record')}, as they stand:</p>"
+        yield f"<p>The last {count_noun(len(records), 'record')}, as stored:</p>"
         rows = [(name, *(_cell_text(row[name]) for row in records)) for name in records[0]]
         yield from _table(("Field", *map(str, range(1, len(records) + 1))), rows, kind="records")
 
@@ -300,7 +305,7 @@ def _cell_text(value: Any) -> str:
 
 
 def _row(names: Sequence[str], row: Sequence[str]) -> str:
-    """One row; on a narrow screen each cell says what it is."""
+    """One table row. On a narrow screen each cell shows its column name."""
     cells = (f'<td data-name="{escape(name)}">{escape(cell)}</td>' for name, cell in zip(names, row, strict=True))
     return f"<tr>{''.join(cells)}</tr>"
 
@@ -312,10 +317,10 @@ def _subject_name(subject: DataSubject) -> str:
 
 
 def form_text(form: Any) -> str:
-    """The form of a field, or its forms from the first to the last."""
+    """The form of a field, or the sequence of its forms."""
     return form if isinstance(form, str) else " → ".join(form)
 
 
 def top_field(name: str) -> str:
-    """The column that holds a field: of a nested one, the first step of its pointer."""
+    """The column of a field; for a nested field, the first step of its pointer."""
     return name.split("/")[1] if name.startswith("/") else name

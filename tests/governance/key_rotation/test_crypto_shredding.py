@@ -136,7 +136,7 @@ def test_an_expiry_goes_on_without_files_that_nobody_can_read_any_more(ran: Proj
     found = expire(ran.out, keys=ran.keys, at=NOW)
     assert len(found.plan.unreadable) == 2
     assert found.plan.as_json()["closed"] == list(found.plan.unreadable)
-    assert str(found.plan) == "2 files stay, which nobody can read any more: their keys were destroyed"
+    assert str(found.plan) == "2 files stay and cannot be read: their keys were destroyed"
 
 
 def test_what_nobody_can_read_any_more_goes_with_its_batch_date(ran: Project) -> None:
@@ -152,7 +152,7 @@ def test_what_nobody_uses_is_told_in_one_line(ran: Project) -> None:
     rotate_keys(where(ran), NOW)
     told = str(shred_keys(where(ran), NOW, key="encrypt.pseudonymized/2"))
     assert told.splitlines()[0] == (
-        "encrypt.pseudonymized/2 would be destroyed; no file in 1 outputs that are known here uses it"
+        "encrypt.pseudonymized/2 would be destroyed; no file in 1 known output uses this key"
     )
 
 
@@ -161,6 +161,6 @@ def test_versions_of_the_key_of_subjects_are_not_destroyed(ran: Project, key: st
     """Tokens of erased subjects could not be made again, and their records would come back."""
     before = ran.keys.read_bytes()
     done = command("keys", "shred", ran.keys, key, "--yes")
-    assert (done.code, "versions of the key `subject` are not destroyed" in done.err) == (3, True)
+    assert (done.code, "versions of the key `subject` cannot be destroyed" in done.err) == (3, True)
     assert "subject delete" in done.err
     assert ran.keys.read_bytes() == before

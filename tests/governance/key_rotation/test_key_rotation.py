@@ -1,4 +1,4 @@
-"""New versions of master keys, and files encrypted anew."""
+"""New versions of master keys, and re-encrypted files."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_one_key_is_rotated_alone(ran: Project) -> None:
 
 
 def test_a_key_that_is_not_there_is_refused(ran: Project) -> None:
-    with pytest.raises(KeyringError, match="there is no master key device"):
+    with pytest.raises(KeyringError, match="unknown master key device"):
         rotate_keys(where(ran), NOW, names=["device"])
 
 

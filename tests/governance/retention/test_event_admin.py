@@ -278,11 +278,11 @@ def test_every_row_is_listed_with_its_history_and_tenants_apart(ran: Daily) -> N
 @pytest.mark.parametrize(
     ("wish", "said"),
     [
-        (NewEvent("", "tenant_closed"), "without a tenant"),
-        (NewEvent("north", "moved"), "is one of"),
-        (NewEvent("north", "subject_left"), "none is named"),
-        (NewEvent("north", "tenant_closed", "d1"), "a subject is named"),
-        (NewEvent("north", "reset", " "), "has a name"),
+        (NewEvent("", "tenant_closed"), "has no tenant"),
+        (NewEvent("north", "moved"), "must be one of"),
+        (NewEvent("north", "subject_left"), "needs a subject"),
+        (NewEvent("north", "tenant_closed", "d1"), "a subject is given"),
+        (NewEvent("north", "reset", " "), "subject is blank"),
     ],
 )
 def test_what_is_no_event_is_refused_and_nobody_is_named(ran: Daily, wish: NewEvent, said: str) -> None:
@@ -294,7 +294,7 @@ def test_what_is_no_event_is_refused_and_nobody_is_named(ran: Daily, wish: NewEv
 @pytest.mark.parametrize("name", ["nothing-of-that-name", "ab", ""])
 def test_an_event_that_nobody_recorded_cannot_be_taken_back(ran: Daily, name: str) -> None:
     happens(ran, "south", "tenant_closed")
-    with pytest.raises(ConfigurationError, match="no event has that name"):
+    with pytest.raises(ConfigurationError, match="no event id starts with this text"):
         withdraw_event(name, where(ran), NOW)
 
 

@@ -45,7 +45,7 @@ def test_it_is_not_decided_again_as_of_an_earlier_time(day: Daily) -> None:
     work, plan = carrying(day, 2)
     work.execute(plan)
     earlier, _ = carrying(day, 1)
-    with pytest.raises(RefusedError, match="as of a later time"):
+    with pytest.raises(RefusedError, match="already covers these dates"):
         earlier.execute(plan)
     assert len(load_receipts(day.out)) == 2
 
@@ -62,5 +62,5 @@ def test_a_file_that_is_still_there_after_it_was_replaced_is_told(day: Daily, mo
         (day.out / old).write_bytes(content)
 
     monkeypatch.setattr(execute, "record_published", left)
-    with pytest.raises(OutputError, match="1 files are still there"):
+    with pytest.raises(OutputError, match="1 files still exist"):
         work.execute(plan)

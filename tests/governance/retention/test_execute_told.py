@@ -57,5 +57,5 @@ def test_the_policy_is_told_as_it_was_loaded_and_not_as_it_was_changed_since(day
     policy = load_policy(path)
     assert sha256_text(loaded_bytes(policy)) == policy.digest
     path.write_text(path.read_text() + "\n")
-    with pytest.raises(ConfigurationError, match="changed while it was in use"):
+    with pytest.raises(ConfigurationError, match="changed while this command was running"):
         loaded_bytes(policy)

@@ -57,7 +57,7 @@ def test_without_yes_the_plan_is_shown_and_nothing_is_changed(ran: Daily) -> Non
 def test_where_nothing_is_due_there_is_nothing_to_do(ran: Daily) -> None:
     before = snapshot(ran.out)
     done = ran.expire(RAN)
-    assert (str(done.plan), done.receipts) == ("nothing to do: nothing is due", ())
+    assert (str(done.plan), done.receipts) == ("nothing to do: no data is due for removal", ())
     assert snapshot(ran.out) == before
 
 

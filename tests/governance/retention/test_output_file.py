@@ -46,7 +46,7 @@ def test_what_an_expiry_put_beside_its_receipt_is_not_about_the_files(day: Daily
 def test_a_file_beside_a_receipt_that_was_changed_is_refused(day: Daily, name: str) -> None:
     path = day.out / "runs" / written(day).receipt.run_id / name
     path.write_bytes(path.read_bytes() + b"\n")
-    with pytest.raises(OutputError, match=f"{name} is not what its receipt tells"):
+    with pytest.raises(OutputError, match=f"{name} does not match its receipt"):
         assert written(day).attachments
 
 

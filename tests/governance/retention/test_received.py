@@ -54,7 +54,7 @@ def test_rows_of_a_tenant_that_withdrew_go_from_the_source(ran: Inbound, verb: A
 def test_rows_of_a_tenant_that_withdrew_go_from_the_output(alone: Inbound) -> None:
     alone.consent("withdraw", "north", AT + timedelta(minutes=1))
     plan = again(alone, yes=False)
-    assert "5 that no consent of their tenant covers" in str(plan)
+    assert "5 not covered by a consent of their tenant" in str(plan)
     (receipt,) = again(alone).receipts
     assert (receipt.from_, receipt.gated_by.consent, alone.tenants()) == ("output", 5, ["south"] * 5)
     minimize.verify(alone.out, keys=alone.keys)

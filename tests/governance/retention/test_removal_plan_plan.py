@@ -27,7 +27,7 @@ def test_it_tells_per_output_and_date_how_many_files_and_rows_go_and_why(day: Da
         {"erased": 2},
     )
     assert str(found) == (
-        "records 2026-01-01: rows: 2 of tenants or subjects that are gone (0 files go, 1 are rewritten)"
+        "records 2026-01-01: rows: 2 of tenants or subjects with a lifecycle event (0 files removed, 1 rewritten)"
     )
     assert found.as_json()["rows"] == 2
 
@@ -38,14 +38,14 @@ def test_aggregates_behind_which_records_go_are_said_to_stay_and_not_for_age(day
 
 
 def test_what_may_become_of_an_aggregate_is_said_until_the_plan_is_carried_out(day: Daily) -> None:
-    line = "daily keeps its figures for 2026-01-01 unless it can be counted anew: records behind it go"
+    line = "daily: figures for 2026-01-01 stay unless recomputed; some of their records are removed"
     assert line in str(plan(day, 0, LEFT)).splitlines()
     assert "daily" not in plan(day, 0, LEFT).outcome_text()
 
 
 def test_nothing_due_is_said_in_words(day: Daily) -> None:
-    assert str(plan(day, 0)) == "nothing to do: nothing is due"
-    assert str(plan_removal(RAN, [])) == "nothing to do: nothing is due"
+    assert str(plan(day, 0)) == "nothing to do: no data is due for removal"
+    assert str(plan_removal(RAN, [])) == "nothing to do: no data is due for removal"
 
 
 def test_events_about_nobody_who_can_be_found_are_counted(project: Daily) -> None:
@@ -54,7 +54,7 @@ def test_events_about_nobody_who_can_be_found_are_counted(project: Daily) -> Non
     project.run(START.date(), RAN)
     found = plan(project, 0, LEFT)
     assert (found.unfindable, found.as_json()["lost"]) == (1, 1)
-    assert "1 events name somebody who cannot be found" in str(found)
+    assert "1 events name subjects that cannot be found" in str(found)
 
 
 def test_what_is_open_is_sorted_by_its_time_limit(day: Daily) -> None:
@@ -81,7 +81,7 @@ def test_what_cannot_be_told_is_open_and_says_so(day: Daily) -> None:
     told = RemovalPlan(RAN + 40 * DAY, uncertain={LEFT: 3})
     (found,) = open_deadlines(told, (LEFT,), {})
     assert (found.files, found.uncertain, found.overdue) == (0, 3, True)
-    assert str(found).endswith("0 files (and 3 of which that cannot be told) OVERDUE")
+    assert str(found).endswith("0 files (and 3 that may be concerned) OVERDUE")
 
 
 def test_an_event_that_was_carried_out_is_not_open(day: Daily) -> None:

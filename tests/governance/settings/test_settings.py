@@ -140,7 +140,7 @@ def test_words_that_the_policy_does_not_know_are_faults(book: Workspace, wish: N
 def test_without_a_keyring_nothing_is_changed(home: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(KeyringError, match="every change is signed"):
+    with pytest.raises(KeyringError, match="needed to sign the change"):
         set_setting(NewSetting("north", "location", "on"), Workspace(ledger=home.folder / "ledger.db"), NOW)
 
 

@@ -48,7 +48,7 @@ def test_a_key_in_records_that_dropped_their_subject_is_out_of_reach(project: Pr
     ran(project, device_id={"type": "string", "role": "identifier", "do": "drop"})
     (target,) = found(project).uncovered
     assert (target.name, target.column) == ("records", "user")
-    assert "and not device_id" in target.reason
+    assert "but not device_id" in target.reason
     assert (target.finding.code, target.finding.severity, target.finding.field) == ("Q003", "error", "user")
 
 

@@ -54,9 +54,7 @@ def test_where_keys_were_destroyed_nobody_is_found_and_the_files_are_named(fille
     shred_keys(places(filled), datetime.now(UTC), key="encrypt.pseudonymized/1", yes=True)
     [seen] = view_subjects([DEVICE], places(filled), datetime.now(UTC))
     assert seen.rows == 0
-    assert [each.reason for each in seen.unsearchable] == [
-        "its keys were destroyed, so that nobody can read it any more"
-    ]
+    assert [each.reason for each in seen.unsearchable] == ["its keys were destroyed; it can no longer be read"]
 
 
 def test_a_deletion_is_carried_out_where_other_files_cannot_be_read_any_more(filled: Project) -> None:

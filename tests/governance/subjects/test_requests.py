@@ -41,7 +41,7 @@ def test_a_tenant_alone_is_the_whole_tenant() -> None:
 
 def test_a_file_in_which_nobody_stands_names_nobody(tmp_path: Path) -> None:
     (tmp_path / "none.csv").write_text("subject,tenant_id\n")
-    with pytest.raises(ConfigurationError, match="nobody is named"):
+    with pytest.raises(ConfigurationError, match="no subject was given"):
         collect_subjects([], file=tmp_path / "none.csv")
 
 
@@ -154,7 +154,7 @@ def test_it_is_open_until_every_recipient_confirmed(project: Project, ledger: Pa
 def test_nobody_confirms_what_he_was_not_told(project: Project, ledger: Path) -> None:
     put_down(project, ledger, ASKED)
     places = Places(ledger, keys=project.keys)
-    with pytest.raises(ConfigurationError, match="was told nothing"):
+    with pytest.raises(ConfigurationError, match="was not notified"):
         confirm_deletion(ASKED.id[:12], "vendor", places, NOW)
     with pytest.raises(ConfigurationError, match="no request"):
         confirm_deletion("0" * 12, "vendor", places, NOW)

@@ -145,7 +145,7 @@ def test_where_tenants_are_not_told_a_pseudonym_of_one_cannot_be_made(project: P
     project.run()
     (blind,) = found(project, DataSubject("d3"))
     assert isinstance(blind, UnsearchableFile)
-    assert "no tenant is known" in blind.reason
+    assert "the tenant is unknown" in blind.reason
     assert rows(found(project, DataSubject("d3"), ["north", "south"])) == count(RECORDS, device_id="d3")
 
 

@@ -44,7 +44,7 @@ def page(project: Project, subject: DataSubject, *without: str) -> str:
 def test_a_page_says_where_in_which_form_and_until_when(project: Project) -> None:
     project.policy(retention="30d")
     text = page(project, DataSubject("d3", "south"))
-    assert "What is held of d3 of south" in text
+    assert "Data held about d3 of south" in text
     assert "pseudonymize" in text
     assert "kept until" in text
     tags = Tags()
