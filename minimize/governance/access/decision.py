@@ -37,7 +37,7 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "nobody": ("U100", "no role of this account allows it"),
         "denied": ("U101", "a role denies it, regardless of other roles"),
-        "out_of_scope": ("U102", "it is out of scope of the roles that allow it"),
+        "out_of_scope": ("U102", "it is outside the scope of the roles that allow it"),
         "category": ("U103", "the category of these columns exceeds the permission"),
         "purpose": ("U104", "no purpose was named that both the data and the role permit"),
         "other_purpose": ("U105", "these columns are not for this purpose"),
@@ -47,7 +47,7 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "revoked": ("U109", "the grant was revoked"),
         "not_eligible": (
             "U110",
-            "the holder of the grant may no longer request it, or approved it themselves",
+            "the holder may no longer request this grant, or its approver is not a separate person",
         ),
         "outside_grant": ("U111", "the grant does not cover these columns"),
         "no_common_tenant": ("U112", "no tenant in scope permits all of these columns"),
@@ -55,8 +55,8 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "not_by_tenant": ("U114", "the output has no tenant column, but the scope is limited to tenants"),
         "no_incident": ("U115", "this requires a grant, and no incident was named"),
         "conflict": ("U116", "the person has roles that conflict"),
-        "not_separate": ("U117", "it requires a different person, in different groups, than the requester"),
-        "does_not_follow": ("U118", "it does not apply to the current state of the request"),
+        "not_separate": ("U117", "only another person, in other groups than the requester, may do this"),
+        "does_not_follow": ("U118", "the current state of the request does not permit this"),
         "too_long": ("U119", "the requested duration exceeds the maximum"),
         "unreviewed": ("U120", "earlier break-glass access was not reviewed in time"),
         "role": ("U200", "a role allows it"),
@@ -212,16 +212,16 @@ def decide_permission(
     Without a tenant, the operation concerns all tenants and requires a scope of all tenants.
     """
     holding = EffectiveAccess(access, account, at)
-    clashing = find_account_conflict(access, account)
+    conflict = find_account_conflict(access, account)
     allowing = list(holding.allowing_assignments(permission, dataset))
     opened = union_of_tenants(each.scope.tenants for each, _, _ in allowing)
-    tenants = NO_TENANTS if clashing else opened - holding.denied_tenants(permission, dataset)
+    tenants = NO_TENANTS if conflict else opened - holding.denied_tenants(permission, dataset)
     allowed = tenants.is_all if tenant is None else tenant in tenants
-    held = any(role.has(permission) for _, role in holding.assignments)
-    inside = opened.is_all if tenant is None else tenant in opened
-    rule = "conflict" if clashing else "nobody" if not held else "denied" if inside else "out_of_scope"
+    has_role = any(role.has(permission) for _, role in holding.assignments)
+    in_scope = opened.is_all if tenant is None else tenant in opened
+    rule = "conflict" if conflict else "nobody" if not has_role else "denied" if in_scope else "out_of_scope"
     roles = tuple(dict.fromkeys(role.name for _, role, _ in allowing))
-    reasons = (reason("role", about=", ".join(roles)),) if allowed else (reason(rule, about=_role_pair_text(clashing)),)
+    reasons = (reason("role", about=", ".join(roles)),) if allowed else (reason(rule, about=_role_pair_text(conflict)),)
     return AccessDecision(
         allowed, account, permission, at, reasons, dataset, tenants=tenants, roles=roles, digest=access.digest
     )
@@ -255,9 +255,9 @@ class _AccessEvaluation:
     def reason_against_all(self) -> RefusalReason | None:
         """The reason that denies the whole request, regardless of columns."""
         holding, wanted = self.holding, self.request
-        clashing = find_account_conflict(holding.access, holding.account)
-        if clashing is not None:
-            return reason("conflict", about=_role_pair_text(clashing))
+        conflict = find_account_conflict(holding.access, holding.account)
+        if conflict is not None:
+            return reason("conflict", about=_role_pair_text(conflict))
         if (
             not wanted.purpose
             or is_refused_purpose(wanted.purpose)
@@ -289,10 +289,13 @@ class _AccessEvaluation:
 
     def is_grant_for_request(self, grant: Grant) -> bool:
         """Whether a grant matches the request and existed at that time. A grant to reverse tokens includes reading them."""
-        asked, wanted = grant.request, self.request
-        fits = asked.operation == wanted.operation or (asked.operation, wanted.operation) == ("reidentify", "read")
+        requested, wanted = grant.request, self.request
+        fits = requested.operation == wanted.operation or (requested.operation, wanted.operation) == (
+            "reidentify",
+            "read",
+        )
         known = grant.state(self.holding.time) is not None
-        return fits and known and same_dataset(asked.dataset, wanted.dataset)
+        return fits and known and same_dataset(requested.dataset, wanted.dataset)
 
     def entitlements(self, used: Sequence[Grant]) -> list[Entitlement]:
         """The entitlements of the account: its roles. For an incident: its grants, and roles for their tenants."""
@@ -300,13 +303,13 @@ class _AccessEvaluation:
         granted = [holding.grant_entitlement(each, wanted.purpose) for each in used]
         if wanted.operation == "reidentify":
             return granted
-        standing = holding.role_entitlements(wanted.dataset, wanted.purpose)
+        from_roles = holding.role_entitlements(wanted.dataset, wanted.purpose)
         if wanted.incident is None:
-            return standing
-        mine = union_of_tenants(each.tenants for each in granted)
+            return from_roles
+        granted_tenants = union_of_tenants(each.tenants for each in granted)
         return [
             *granted,
-            *(Entitlement(each.tenants & mine, each.limits, role=each.role) for each in standing),
+            *(Entitlement(each.tenants & granted_tenants, each.limits, role=each.role) for each in from_roles),
         ]
 
     def tenants_of_column(self, column: DatasetColumn, openings: Iterable[Entitlement]) -> TenantSet:
@@ -342,8 +345,8 @@ class _AccessEvaluation:
     def rule_without_entitlement(self) -> str:
         """The rule that explains why no role applies."""
         holding = self.holding
-        held = any(role.has(READ) for _, role in holding.assignments)
-        return "out_of_scope" if held else "nobody"
+        has_role = any(role.has(READ) for _, role in holding.assignments)
+        return "out_of_scope" if has_role else "nobody"
 
     def view_of_column(self, column: str, tenants: TenantSet) -> RoleView | None:
         """The view of a column: the coarsest of the views of all roles of the person that apply to these tenants."""

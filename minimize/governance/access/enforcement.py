@@ -39,7 +39,7 @@ def decision_event(
     who = actor or Actor("user", decision.roles, application="minimize", user=_shorten(decision.account.user))
     name = _shorten(about or decision.dataset or decision.permission)
     kind = "dataset" if decision.dataset else decision.permission.partition("/")[0]
-    said: dict[str, PlainValue] = {
+    properties: dict[str, PlainValue] = {
         "reasons": _comma_list(dict.fromkeys(decision.codes)),
         "access": decision.digest or None,
         "purpose": decision.purpose,
@@ -54,7 +54,7 @@ def decision_event(
         decision.permission,
         who,
         decision.decided_at,
-        Resource(name, kind, f"{kind}/{name}", _property_changes(said)),
+        Resource(name, kind, f"{kind}/{name}", _property_changes(properties)),
         result="success" if decision.allowed else "refused",
         correlation_id=decision.grant or _shorten(decision.incident or "") or None,
     )
@@ -69,9 +69,9 @@ def grant_event(
     reasons: Sequence[RefusalReason] = (),
 ) -> AuditEvent:
     """The audit event of an operation on a grant, refused if reasons are given. Only the grant stores the justification."""
-    said: dict[str, PlainValue] = {"reasons": _comma_list(each.code for each in reasons)}
+    properties: dict[str, PlainValue] = {"reasons": _comma_list(each.code for each in reasons)}
     if request is not None:
-        said |= {
+        properties |= {
             "incident": request.incident,
             "dataset": request.dataset,
             "operation": request.operation,
@@ -81,7 +81,7 @@ def grant_event(
             "duration_s": int(request.duration.total_seconds()),
             "role": request.role or None,
         }
-    resource = Resource(grant, "grant", f"grants/{grant}", _property_changes(said))
+    resource = Resource(grant, "grant", f"grants/{grant}", _property_changes(properties))
     result: EventResult = "refused" if reasons else "success"
     return _GRANT_ACTIVITY.event(verb, actor, at, resource, result=result, correlation_id=grant)
 

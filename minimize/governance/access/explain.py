@@ -332,7 +332,7 @@ def unknown_columns(dataset: str, columns: Sequence[str], workspace: Workspace) 
 
 
 def _pipelines_named(name: str, workspace: Workspace) -> Iterator[Pipeline]:
-    """Yields the pipelines with a name that can be found."""
+    """Yields the known pipelines with this name."""
     job = workspace.loaded_pipeline
     if job is not None and job.pipeline == name:
         yield job

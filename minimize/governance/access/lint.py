@@ -55,15 +55,15 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "U107": "the request for a grant was not answered yet, or was denied",
         "U108": "the grant has expired, or the request was not answered in time",
         "U109": "the grant was revoked",
-        "U110": "the holder may no longer request this grant, or approved it themselves",
+        "U110": "the holder may no longer request this grant, or its approver is not a separate person",
         "U111": "the grant does not cover a column",
         "U112": "no tenant in scope permits all of these columns",
         "U113": "none of the views of a column is the coarsest",
         "U114": "the output has no tenant column, but the scope is limited to tenants",
         "U115": "no incident was named",
         "U116": "the person has conflicting roles, so none of them applies",
-        "U117": "the operation requires a different person, in different groups, than the requester",
-        "U118": "the operation does not apply to the current state of the request",
+        "U117": "only another person, in other groups than the requester, may perform this operation",
+        "U118": "the current state of the request does not permit the operation",
         "U119": "the requested duration exceeds the maximum",
         "U120": "break-glass access was refused, because an earlier one was not reviewed in time",
         "U200": "allowed by a role",
@@ -89,10 +89,10 @@ def lint_access(file: PathText | None, workspace: Workspace) -> list[Finding]:
     access, faults = examine_access(place)
     if access is None:
         return faults
-    judged = _AccessLint(access)
-    found = [*judged.unanswered_duties(), *judged.identified_access()]
+    lint = _AccessLint(access)
+    found = [*lint.unanswered_duties(), *lint.identified_access()]
     if workspace.loaded_pipeline is not None:
-        found += judged.misfits_of_plan(workspace.loaded_pipeline.pipeline, plan_for(workspace.loaded_pipeline))
+        found += lint.misfits_of_plan(workspace.loaded_pipeline.pipeline, plan_for(workspace.loaded_pipeline))
     return sorted((*faults, *found), key=lambda one: (one.severity, one.line or 0, one.code))
 
 
@@ -121,8 +121,8 @@ class _AccessLint:
 
     def unanswered_duties(self) -> Iterator[Finding]:
         """Finds duties without a role: approval, review, assignment of roles."""
-        held = {each.role for each in self.access.assignments}
-        can = {each.name for name in held for each in self.access.roles[name].allow}
+        assigned = {each.role for each in self.access.assignments}
+        can = {each.name for name in assigned for each in self.access.roles[name].allow}
         for asks, answers in ((REQUEST, APPROVE), (BREAK_GLASS, "grant/review")):
             if asks in can and answers not in can:
                 yield self.finding("U025", f"assigned roles have `{asks}`, but none has `{answers}`")
@@ -142,14 +142,12 @@ class _AccessLint:
             for name in each.scope.datasets or ():
                 if self.is_unknown(name, pipeline, plan):
                     yield self.finding(
-                        "U020", f"there is no dataset `{name}`", line=each.line, hint=_dataset_hint(name, plan)
+                        "U020", f"unknown dataset `{name}`", line=each.line, hint=_dataset_hint(name, plan)
                     )
         for role in self.access.roles.values():
             for dataset, columns in role.views.items():
                 if self.is_unknown(dataset, pipeline, plan):
-                    yield self.finding(
-                        "U020", f"there is no dataset `{dataset}`", role, hint=_dataset_hint(dataset, plan)
-                    )
+                    yield self.finding("U020", f"unknown dataset `{dataset}`", role, hint=_dataset_hint(dataset, plan))
                 elif dataset.partition("/")[0] == pipeline:
                     for column, view in columns.items():
                         yield from self.misfits_of_view(role, dataset, column, view, plan)
@@ -164,12 +162,14 @@ class _AccessLint:
     ) -> Iterator[Finding]:
         """Finds views that do not match the released column."""
         output = dataset.partition("/")[2]
-        having = [name for name in ((output,) if output else plan.outputs) if column in plan.outputs[name].schema.names]
-        if not having:
+        outputs = [
+            name for name in ((output,) if output else plan.outputs) if column in plan.outputs[name].schema.names
+        ]
+        if not outputs:
             known = {name for each in plan.outputs.values() for name in each.schema.names}
             message = f"`{dataset}` has no column `{column}`"
             yield self.finding("U021", message, role, hint=did_you_mean(column, known))
-        for name in having:
+        for name in outputs:
             if not _view_takes_type(view, plan.outputs[name].schema.field(column).type):
                 yield self.finding("U021", f"the view on `{column}` does not accept the type of the column", role)
             elif name == RECORDS and column in plan.fields and not shows_less(view, plan.fields[column].steps):

@@ -59,8 +59,8 @@ def users_named(access: AccessRules) -> Iterator[str]:
     """Yields every account in the file, without duplicates."""
     named = [user for each in access.assignments for user in each.users]
     grouped = [user for users in access.groups.values() for user in users or ()]
-    owned = [user for users in access.people.values() for user in users]
-    yield from dict.fromkeys((*named, *grouped, *owned))
+    listed = [user for users in access.people.values() for user in users]
+    yield from dict.fromkeys((*named, *grouped, *listed))
 
 
 def _check_people(access: AccessRules, root: YamlNode, faults: FaultList) -> None:
@@ -86,24 +86,24 @@ def _check_groups(access: AccessRules, faults: FaultList) -> None:
 def _check_conflicts(access: AccessRules, faults: FaultList) -> None:
     reported: set[str] = set()
     for user in users_named(access):
-        held = list(access.assignments_of_person(UserAccount(user)))
-        clashing = find_conflict((role for _, role in held), access.conflicts)
+        assignments = list(access.assignments_of_person(UserAccount(user)))
+        conflict = find_conflict((role for _, role in assignments), access.conflicts)
         person = access.person(user)
-        if clashing is not None and person not in reported:
+        if conflict is not None and person not in reported:
             reported.add(person)
-            names = " and ".join(dict.fromkeys(clashing))
-            line = max((each.line or 0 for each, role in held if role.name in clashing), default=0) or None
-            faults.add("U007", f"`{person}` has conflicting roles: {names}", line=line, key=clashing[0])
+            names = " and ".join(dict.fromkeys(conflict))
+            line = max((each.line or 0 for each, role in assignments if role.name in conflict), default=0) or None
+            faults.add("U007", f"`{person}` has conflicting roles: {names}", line=line, key=conflict[0])
 
 
 def _check_durations(access: AccessRules, root: YamlNode, faults: FaultList) -> None:
     rules, line = access.grants, root.descend(("grants",)).line
-    wrong = {
+    faults_by_message = {
         "`default` is longer than `maximum`": rules.default > rules.maximum,
         "`unanswered` is longer than 4 days": rules.unanswered > timedelta(days=4),
         "`maximum` of break-glass access is longer than `maximum` of grants": rules.break_glass.maximum > rules.maximum,
     }
-    for message, is_so in wrong.items():
+    for message, is_so in faults_by_message.items():
         if is_so:
             faults.add("U010", message, line=line)
 
@@ -147,7 +147,12 @@ class RoleReader:
         if copied is not None and isinstance(copied.value, str) and copied.value in BUILTIN_ROLES:
             return BUILTIN_ROLES[copied.value]
         hint = did_you_mean("" if copied is None else str(copied.value), BUILTIN_ROLES)
-        self.fault("U004", f"the role `{self.name}` must copy a built-in role", copied or node, f"copy: {hint}")
+        self.fault(
+            "U004",
+            f"the role `{self.name}` must copy a built-in role",
+            copied or node,
+            f"Set `copy:` to a built-in role: {hint}",
+        )
         return None
 
     def merge_with_base(self, role: AccessRole, base: AccessRole, node: YamlNode) -> AccessRole:
@@ -156,8 +161,8 @@ class RoleReader:
             self.check_extra(extra, base, node)
         allow = tuple(dict.fromkeys((*base.allow, *role.allow)))
         whole = role.model_copy(update={"allow": allow, "deny": tuple(dict.fromkeys((*base.deny, *role.deny)))})
-        clashing = find_conflict([whole])
-        if clashing is not None:
+        conflict = find_conflict([whole])
+        if conflict is not None:
             self.fault("U006", f"the role `{self.name}` combines permissions that one person must not have", node)
         return whole
 
@@ -191,7 +196,12 @@ class RoleReader:
             ]
             self.fault("U001", f"unknown permission `{text}`", node, did_you_mean(text, known))
         elif found == Permission(READ):
-            self.fault("U002", "`dataset/read` requires a category", node, "Write dataset/read:aggregated, ….")
+            self.fault(
+                "U002",
+                "`dataset/read` requires a category",
+                node,
+                "Write dataset/read:CATEGORY, such as dataset/read:aggregated.",
+            )
         return found
 
     def views(self, node: YamlNode) -> dict[str, dict[str, tuple[Technique, ...]]] | None:
@@ -284,7 +294,9 @@ class AccessReader:
     def assignments(self, node: YamlNode, roles: Mapping[str, AccessRole]) -> tuple[RoleAssignment, ...] | None:
         """Reads the assignments."""
         if not node.is_list:
-            self.fault("P006", "`assignments` must be a list", node, "Write - {role: …, members: {…}, scope: {…}}.")
+            self.fault(
+                "P006", "`assignments` must be a list", node, "Write a list of {role: …, members: {…}, scope: {…}}."
+            )
             return None
         found = [self.assignment(item, roles) for item in node.items]
         return tuple(each for each in found if each is not None)

@@ -309,11 +309,11 @@ class EffectiveAccess:
 
     def grant_entitlement(self, grant: Grant, purpose: str | None) -> Entitlement:
         """The entitlement of a grant, limited to what its holder may request and its approver could approve."""
-        asked, name = grant.request, permission_of_request(grant).name
-        reach = self.highest_category(name, asked.dataset, grant.tenants, purpose=purpose, by=asked.role)
-        bounds = (reach, asked.category, grant.category_limit(self.time))
+        request, name = grant.request, permission_of_request(grant).name
+        reach = self.highest_category(name, request.dataset, grant.tenants, purpose=purpose, by=request.role)
+        bounds = (reach, request.category, grant.category_limit(self.time))
         limits = tuple(Permission(READ, each) for each in bounds if each is not None)
-        named = None if asked.columns is None else frozenset(asked.columns)
+        named = None if request.columns is None else frozenset(request.columns)
         return Entitlement(grant.tenants, limits, frozenset() if reach is None else named, grant=grant)
 
     def rule_against_grant(self, grant: Grant, purpose: str | None) -> str | None:
@@ -321,13 +321,15 @@ class EffectiveAccess:
         state = grant.state(self.time)
         if state != "active":
             return {"expired": "expired", "revoked": "revoked"}.get(state or "", "not_granted")
-        approver, asked = grant.approver(self.time), grant.request
+        approver, request = grant.approver(self.time), grant.request
         alone = approver is not None and not self.access.are_separate(approver, grant.requester)
         unapproved = approver is None and not grant.is_break_glass
         name = permission_of_request(grant).name
         still = grant.tenants <= self.allowed_tenants(
-            name, asked.dataset, asked.category, purpose=purpose, by=asked.role
+            name, request.dataset, request.category, purpose=purpose, by=request.role
         )
-        reversing = asked.operation != "reidentify" or grant.tenants <= self.allowed_tenants(REIDENTIFY, asked.dataset)
-        groups = frozenset(asked.groups) <= self.access.groups_of(self.account)
+        reversing = request.operation != "reidentify" or grant.tenants <= self.allowed_tenants(
+            REIDENTIFY, request.dataset
+        )
+        groups = frozenset(request.groups) <= self.access.groups_of(self.account)
         return None if still and reversing and groups and not alone and not unapproved else "not_eligible"

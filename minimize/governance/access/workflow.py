@@ -73,7 +73,7 @@ class NewGrant:
 
 def check_new_grant(grant: NewGrant) -> None:
     """Raises PolicyError for a request that is incomplete or too broad."""
-    wrong = {
+    faults = {
         "the incident": not grant.incident.strip(),
         "a justification": not grant.justification.strip(),
         "the dataset": not grant.dataset.strip("/ "),
@@ -84,7 +84,7 @@ def check_new_grant(grant: NewGrant) -> None:
         "a duration in whole seconds": grant.duration is not None
         and (grant.duration < _SECOND or grant.duration % _SECOND != timedelta(0)),
     }
-    missing = [what for what, is_so in wrong.items() if is_so]
+    missing = [what for what, is_so in faults.items() if is_so]
     if missing:
         raise PolicyError(
             "the request must state " + "; ".join(missing), hint="Request only access that the incident needs."
@@ -103,8 +103,8 @@ def resolve_grant_request(holding: EffectiveAccess, grant: NewGrant, *, break_gl
     name = BREAK_GLASS if break_glass else REQUEST
     found = next(_eligible_assignments(holding, grant, name), None)
     if found is None:
-        held = any(role.has(name) for _, role in holding.access.assignments_of(holding.account))
-        raise _request_denied("out_of_scope" if held else "nobody")
+        has_role = any(role.has(name) for _, role in holding.access.assignments_of(holding.account))
+        raise _request_denied("out_of_scope" if has_role else "nobody")
     assignment, role = found
     groups = set() if holding.account.user in assignment.users else holding.access.groups_of(holding.account)
     return grant_request_from(grant, duration, role.name, tuple(sorted(groups & set(assignment.groups))))
@@ -141,11 +141,11 @@ def _eligible_assignments(
     holding: EffectiveAccess, grant: NewGrant, name: str
 ) -> Iterator[tuple[RoleAssignment, AccessRole]]:
     """The assignments that permit the whole request."""
-    whose = TenantSet.from_names(*grant.tenants)
+    tenants = TenantSet.from_names(*grant.tenants)
     refused = holding.denied_tenants(name, grant.dataset, None, grant.category)
-    reversing = grant.operation == "read" or whose <= holding.allowed_tenants(REIDENTIFY, grant.dataset)
+    reversing = grant.operation == "read" or tenants <= holding.allowed_tenants(REIDENTIFY, grant.dataset)
     for assignment, role, _ in holding.allowing_assignments(name, grant.dataset, None, grant.category):
-        if reversing and whose <= assignment.scope.tenants - refused:
+        if reversing and tenants <= assignment.scope.tenants - refused:
             yield assignment, role
 
 
@@ -165,19 +165,21 @@ def request_grant(grant: NewGrant, workspace: Workspace, at: datetime, *, break_
     """
     access, actor = required_access(workspace), current_actor()
     check_new_grant(grant)
-    name, mine = str(uuid4()), access.accounts(actor.user or "")
+    name, accounts = str(uuid4()), access.accounts(actor.user or "")
 
     def build_act(grants: Grants) -> tuple[GrantAct, GrantRequest]:
-        if break_glass and any(each.review(at) == "overdue" for each in grants.all_grants if each.requester in mine):
+        if break_glass and any(
+            each.review(at) == "overdue" for each in grants.all_grants if each.requester in accounts
+        ):
             hint = "Ask a reviewer to run `minimize access review`."
             raise AccessDenied("the request is refused", reasons=[reason("unreviewed", hint=hint)])
-        asked = resolve_grant_request(
+        request = resolve_grant_request(
             EffectiveAccess(access, account_of_actor(actor), at), grant, break_glass=break_glass
         )
         state = "broke_glass" if break_glass else "requested"
         return _grant_act(
-            name, state, actor, at, {"asked": asked.as_json(), **_grant_deadlines(access, asked, at, break_glass)}
-        ), asked
+            name, state, actor, at, {"asked": request.as_json(), **_grant_deadlines(access, request, at, break_glass)}
+        ), request
 
     verb = "break_glass" if break_glass else "request"
     return _record_act(verb, name, build_act, workspace, actor, at, grant_request_from(grant, access.grants.default))
@@ -201,17 +203,17 @@ def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime
         against = _reason_against_act(verb, found, holding)
         if against is not None:
             raise _GrantActRefused(found, against)
-        said: dict[str, str | None] = {"note": redact_text(note)} if note else {}
+        body: dict[str, str | None] = {"note": redact_text(note)} if note else {}
         if verb == "deny":
-            said |= {"role": _approving_role(found, holding)}
+            body |= {"role": _approving_role(found, holding)}
         if verb == "approve":
             ends = at + found.request.duration
-            said |= {
+            body |= {
                 "ends_at": utc_text(ends),
                 "up_to": holding.highest_category(APPROVE, found.request.dataset, found.tenants),
                 "access": access.digest,
             }
-        return _grant_act(found.id, _STATE_BY_VERB[verb], actor, at, said), found.request
+        return _grant_act(found.id, _STATE_BY_VERB[verb], actor, at, body), found.request
 
     return _record_act(verb, grant, build_act, workspace, actor, at)
 
@@ -362,14 +364,14 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
     content = file.read_bytes()
     new = parse_access(content, file)
     with workspace.open_ledger(create=True) as ledger:
-        counting, known = access_in_force(new, ledger, keys), api.access.last_adoption(ledger, keys)
-        change = _access_change(None if known is None else counting, new, None if known is None else known.digest)
+        in_force, known = access_in_force(new, ledger, keys), api.access.last_adoption(ledger, keys)
+        change = _access_change(None if known is None else in_force, new, None if known is None else known.digest)
         if not yes or not change.is_needed:
             return change
-        decision = decide_permission(counting, account_of_actor(actor), ASSIGN, at)
+        decision = decide_permission(in_force, account_of_actor(actor), ASSIGN, at)
         event = decision_event(decision, actor=actor, about=new.digest)
         against = _reasons_against_adoption(
-            decision.reasons if not decision.allowed else (), counting, new, account_of_actor(actor)
+            decision.reasons if not decision.allowed else (), in_force, new, account_of_actor(actor)
         )
         if not against:
             adoption = api.access.AccessAdoption(content.decode(), actor.user or "", at)
@@ -380,7 +382,7 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
             return change
         api.audit_log.record_audit_event(ledger, replace(event, result="refused"), keys)
     raise AccessDenied(
-        f"{actor.user} may not adopt this file", reasons=against, hint=f"Ask an account with `{ASSIGN}`."
+        f"{actor.user} may not adopt this file", reasons=against, hint=f"Ask a person with the permission `{ASSIGN}`."
     )
 
 

@@ -75,14 +75,16 @@ def exposed_reads(ledger: Ledger, exposure: Exposure, window: tuple[datetime, da
     Views and exports of persons are included if they named a tenant; the log does not name the person. Raises
     ConfigurationError if the beginning of a grant's name is ambiguous.
     """
-    wanted = [*exposure.items_of("grant"), *exposure.items_of("actor")]
-    if not wanted:
+    items = [*exposure.items_of("grant"), *exposure.items_of("actor")]
+    if not items:
         return []
     every = list(_read_events(ledger))
-    _check_grant_names(wanted, {grant for told in every for grant in _event_grants(told)})
-    found = [(told, by) for told in every if (by := _exposing_item(told, wanted, window)) is not None]
+    _check_grant_names(items, {grant for event in every for grant in _event_grants(event)})
+    found = [(event, by) for event in every if (by := _exposing_item(event, items, window)) is not None]
     return [
-        _parse_read(told, by) for told, by in found if told["component"] == _SERVER or _named_tenant(told) is not None
+        _parse_read(event, by)
+        for event, by in found
+        if event["component"] == _SERVER or _named_tenant(event) is not None
     ]
 
 
@@ -90,23 +92,23 @@ def reads_without_tenant(
     ledger: Ledger, exposure: Exposure, window: tuple[datetime, datetime]
 ) -> list[Mapping[str, Any]]:
     """Views and exports of persons by exposed actors that named no tenant. The log does not show which persons they covered."""
-    wanted = [*exposure.items_of("actor")]
-    told = _read_events(ledger) if wanted else ()
+    items = [*exposure.items_of("actor")]
+    events = _read_events(ledger) if items else ()
     return [
         {"actor": each["actor"]["user"], "operation": each["operation"], "at": each["time"], "via": str(by)}
-        for each in told
+        for each in events
         if each["component"] != _SERVER
         and _named_tenant(each) is None
-        and (by := _exposing_item(each, wanted, window)) is not None
+        and (by := _exposing_item(each, items, window)) is not None
     ]
 
 
 def exposed_disclosures(ledger: Ledger, exposure: Exposure, window: tuple[datetime, datetime]) -> Mapping[str, str]:
     """The disclosures by exposed actors within their window, each with the item that exposed it."""
-    wanted = [*exposure.items_of("actor")]
-    events = map(entry_event, find_entries(ledger, EntryFilter(operation=_DISCLOSE))) if wanted else ()
+    items = [*exposure.items_of("actor")]
+    events = map(entry_event, find_entries(ledger, EntryFilter(operation=_DISCLOSE))) if items else ()
     sent = (event for event in events if event["result"] != "refused" and event["resources"])
-    found = ((event, _exposing_item(event, wanted, window)) for event in sent)
+    found = ((event, _exposing_item(event, items, window)) for event in sent)
     return {event["resources"][0]["id"]: str(by) for event, by in found if by is not None}
 
 
@@ -149,8 +151,8 @@ def _event_grants(event: Mapping[str, Any]) -> set[str]:
 
 def _check_grant_names(items: list[ExposedItem], grants: set[str]) -> None:
     for each in items:
-        meant = {grant for grant in grants if each.kind == "grant" and grant.startswith(each.name)}
-        if len(meant) > 1 and each.name not in meant:
+        matches = {grant for grant in grants if each.kind == "grant" and grant.startswith(each.name)}
+        if len(matches) > 1 and each.name not in matches:
             raise ConfigurationError("more than one grant has a name that begins like this", hint="Pass the full name.")
 
 
@@ -261,10 +263,10 @@ def find_exposed_files(
 ) -> Iterator[ExposedFile]:
     """Every file that an incident exposed, once for each way in which it was exposed."""
     for output in outputs:
-        standing = FileHistory(output)
-        yield from _files_by_item(exposure, standing, window)
+        history = FileHistory(output)
+        yield from _files_by_item(exposure, history, window)
         for read in reads:
-            yield from _files_of_read(read, standing)
+            yield from _files_of_read(read, history)
 
 
 def _files_by_item(exposure: Exposure, history: FileHistory, window: TimeWindow) -> Iterator[ExposedFile]:

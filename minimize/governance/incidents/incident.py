@@ -291,13 +291,13 @@ def open_incident(case: NewIncident, workspace: Workspace, now: datetime) -> Inc
 
     Raises ConfigurationError if the description is incomplete or the name is taken; LedgerError, KeyringError.
     """
-    said = case.as_json()
+    opening = case.as_json()
     _check_not_future(case, now)
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
         if found is not None:
             raise ConfigurationError("an incident of this name exists already", hint="Run `minimize incident list`.")
-        return said
+        return opening
 
     return record_step(case.id, "opened", body_of, workspace, now, create=True)
 
@@ -353,17 +353,17 @@ def approve_exemption(name: str, tenant: str, workspace: Workspace, now: datetim
 
     Raises RefusedError (K021) for the account that requested it, ConfigurationError if there is no request.
     """
-    mine = acting_accounts(workspace)
+    accounts = acting_accounts(workspace)
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
-        asked = require_open(found).exemption_request(tenant)
-        if asked is None:
+        request = require_open(found).exemption_request(tenant)
+        if request is None:
             raise ConfigurationError(
                 "no exemption was requested for this tenant", hint="Run `minimize incident exempt` with --reason."
             )
-        if asked.by in mine:
+        if request.by in accounts:
             raise step_refusal("same_person", "the exemption is refused")
-        return {"tenant_id": tenant, "reason": step_body(asked)["reason"], "asked_by": asked.by}
+        return {"tenant_id": tenant, "reason": step_body(request)["reason"], "asked_by": request.by}
 
     return record_step(name, "exempted", body_of, workspace, now)
 
@@ -374,7 +374,7 @@ def close_incident(name: str, as_: IncidentClass, reason: str, workspace: Worksp
     Raises RefusedError if a tenant was not notified yet (K022), or if the account that declared the incident closes it as a
     false positive (K021). Raises ConfigurationError without a reason, or if a reportable incident has no scope.
     """
-    mine = acting_accounts(workspace)
+    accounts = acting_accounts(workspace)
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
         this = require_open(found)
@@ -385,7 +385,7 @@ def close_incident(name: str, as_: IncidentClass, reason: str, workspace: Worksp
                 "a reportable incident must be scoped and declared first",
                 hint=f"Run `minimize incident scope {name}` and `minimize incident declare {name}`.",
             )
-        _check_closing(this, as_, mine)
+        _check_closing(this, as_, accounts)
         return {"class": as_, "reason": reason}
 
     return record_step(name, "closed", body_of, workspace, now)

@@ -114,14 +114,14 @@ class FileCounter:
 
     def count(self, reach: ExposedFile) -> ExposedInventory | UnreadableFile:
         """Counts the exposed content of a file."""
-        lost = ""
+        reason = ""
         try:
             return self._count_file(reach)
         except (OutputError, KeyringError, PolicyError) as error:
-            lost = error.code
+            reason = error.code
         except OSError:
-            lost = "the file does not exist"
-        return UnreadableFile(reach, lost)
+            reason = "the file does not exist"
+        return UnreadableFile(reach, reason)
 
     def _count_file(self, reach: ExposedFile) -> ExposedInventory:
         stored = open_stored_file(
@@ -148,29 +148,29 @@ class OpenedFile:
             if self.exposed.name == "records"
             else PersonIdentifiers()
         )
-        wanted = self._exposed_columns()
+        exposed = self._exposed_columns()
         names = (
             None
             if self.exposed.columns is None and not self.exposed.keyed
-            else self._columns_to_read(pointers, [*wanted])
+            else self._columns_to_read(pointers, [*exposed])
         )
-        parts, there = [PERSON_COUNTS.empty_table()], dict[str | None, set[ExposedColumn]]()
-        for batch in map(partial(self._only, [*wanted]), self.stored.batches(columns=names)):
+        parts, filled = [PERSON_COUNTS.empty_table()], dict[str | None, set[ExposedColumn]]()
+        for batch in map(partial(self._only, [*exposed]), self.stored.batches(columns=names)):
             tenants = self._tenants(batch, pointers)
             parts.append(_group_counts(self._rows(batch, tenants, persons)))
-            for tenant, column in _filled_columns(batch, tenants, wanted):
-                there.setdefault(tenant, set()).add(column)
+            for tenant, column in _filled_columns(batch, tenants, exposed):
+                filled.setdefault(tenant, set()).add(column)
         found = merge_counts(parts)
         columns = {
-            name: frozenset(each) for name, each in there.items() if name is None or name in self.exposed.tenants
+            name: frozenset(each) for name, each in filled.items() if name is None or name in self.exposed.tenants
         }
         found = found.filter(pc.is_in(found["tenant"], pa.array([*columns], pa.string())))
         return ExposedInventory(self.exposed, found, persons.space, columns)
 
     def _columns_to_read(self, pointers: dict[str, Pointer], columns: list[str]) -> frozenset[str]:
         """The columns to read: the exposed ones, and those with the tenant, the person and the event time."""
-        telling = (self.policy.tenant, self.policy.subject, self.policy.time)
-        return frozenset([*columns, *(pointers[key].top for key in telling if key is not None and key in pointers)])
+        describing = (self.policy.tenant, self.policy.subject, self.policy.time)
+        return frozenset([*columns, *(pointers[key].top for key in describing if key is not None and key in pointers)])
 
     def _only(self, names: list[str], batch: pa.RecordBatch) -> pa.RecordBatch:
         """Keeps the records with a value in one of these columns, unless all columns were exposed."""
@@ -188,8 +188,8 @@ class OpenedFile:
 
     def _exposed_columns(self) -> dict[str, ExposedColumn]:
         """The exposed columns, by name."""
-        inside = frozenset(self.stored.schema.names)
-        return columns_of_file(self.exposed, self.stored.whole, inside, self.counter.known_keys)
+        stored = frozenset(self.stored.schema.names)
+        return columns_of_file(self.exposed, self.stored.whole, stored, self.counter.known_keys)
 
     def _rows(self, batch: pa.RecordBatch, tenants: pa.Array, persons: PersonIdentifiers) -> pa.Table:
         clock = EventTimeBounds.for_policy(self.policy, self.stored.whole) if self.exposed.name == "records" else None
@@ -247,9 +247,9 @@ def columns_of_file(
     reach: ExposedFile, whole: pa.Schema, inside: frozenset[str], key_names: frozenset[str]
 ) -> dict[str, ExposedColumn]:
     """The exposed columns of a file. `inside` are those stored in the file and not in its folder names."""
-    masters, telling = reach.file.keys or (), CompromisedKeys(key_names, is_decrypted=reach.read is not None)
+    masters, compromised = reach.file.keys or (), CompromisedKeys(key_names, is_decrypted=reach.read is not None)
     return {
-        each.name: telling.column(each, masters, folder=each.name not in inside)
+        each.name: compromised.column(each, masters, folder=each.name not in inside)
         for each in whole
         if (reach.columns is None or each.name in reach.columns)
         and (not reach.keyed or uses_keys(each, masters, key_names))
@@ -262,8 +262,13 @@ def merge_counts(parts: Sequence[pa.Table]) -> pa.Table:
 
 
 def _group_counts(rows: pa.Table) -> pa.Table:
-    how = [("rows", "sum"), ("since", "min"), ("until", "max")]
-    return rows.group_by(["tenant", "person"]).aggregate(how).rename_columns(PERSON_COUNTS.names).cast(PERSON_COUNTS)
+    aggregations = [("rows", "sum"), ("since", "min"), ("until", "max")]
+    return (
+        rows.group_by(["tenant", "person"])
+        .aggregate(aggregations)
+        .rename_columns(PERSON_COUNTS.names)
+        .cast(PERSON_COUNTS)
+    )
 
 
 def _filled_columns(
@@ -306,14 +311,14 @@ class RecordedInventory:
         """The file with the source of its tenants, and its inventory. It assumes all columns; person counts are upper bounds."""
         reach = lost.exposed
         with suppress(MinimizeError, OSError):
-            taken = self._recorded(reach)
-            if taken is not None:
+            removed = self._recorded(reach)
+            if removed is not None:
                 return replace(lost, tenants_by="record"), self._count_contents(
-                    reach, taken.schema, _with_time_bounds(reach, taken)
+                    reach, removed.schema, _with_time_bounds(reach, removed)
                 )
-            held = tuple(_tenant_of_folder(reach))
-            if held:
-                return replace(lost, tenants_by="folder"), self._count_contents(reach, _file_schema(reach), held)
+            contents = tuple(_tenant_of_folder(reach))
+            if contents:
+                return replace(lost, tenants_by="folder"), self._count_contents(reach, _file_schema(reach), contents)
         return lost, None
 
     def _recorded(self, reach: ExposedFile) -> RemovedFileInventory | None:
@@ -335,9 +340,9 @@ class RecordedInventory:
         persons = pa.Table.from_pylist(
             [dict(zip(PERSON_COUNTS.names, line, strict=True)) for line in lines], PERSON_COUNTS
         )
-        there = {each.tenant: frozenset(columns.values()) for each in some}
-        most = {each.tenant: each.persons for each in some if each.tenant is not None and each.persons is not None}
-        return ExposedInventory(reach, persons, None, there, most, is_recorded=True)
+        filled = {each.tenant: frozenset(columns.values()) for each in some}
+        limits = {each.tenant: each.persons for each in some if each.tenant is not None and each.persons is not None}
+        return ExposedInventory(reach, persons, None, filled, limits, is_recorded=True)
 
 
 def _removes(receipt: Receipt, path: str) -> bool:

@@ -25,7 +25,7 @@ NATURE: Final[Mapping[str, str]] = MappingProxyType(
         "date": "Stored records of specific days were exposed to unauthorized access.",
         "column": "Specific data fields of stored records were exposed to unauthorized access.",
         "recipient": "Records that a third party had received were exposed to unauthorized access.",
-        "key": "An encryption or pseudonymization key became known outside the service.",
+        "key": "A cryptographic key became known outside the service.",
         "grant": "Access that was granted for a limited time was used for a purpose for which it was not granted.",
         "actor": "A person or account with access to the service read records without authorization.",
     }
@@ -34,7 +34,7 @@ CONSEQUENCES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "identified": "Anyone holding the data can identify the individuals and could contact or impersonate them.",
         "pseudonymized": (
-            "The data does not name individuals directly. Anyone holding it who has additional information "
+            "The data does not name individuals directly. Anyone holding it together with additional information "
             "could identify some of them."
         ),
         "aggregated": "The data consists of figures about groups and names no individuals.",
@@ -91,11 +91,11 @@ class Notice:
     @property
     def subjects(self) -> str:
         """Number of affected persons and of their records."""
-        many = self.tenant["subjects"]
-        if many is None:
+        persons = self.tenant["subjects"]
+        if persons is None:
             return "No individuals: the data consists of figures about groups."
         rows = f"{'' if self.tenant.get('rows_exact', True) else 'at most '}{self.tenant['rows']:,} records"
-        return f"{'' if many['exact'] else 'At most '}{many['count']:,} persons or devices, in {rows}."
+        return f"{'' if persons['exact'] else 'At most '}{persons['count']:,} persons or devices, in {rows}."
 
     @property
     def consequences(self) -> tuple[str, ...]:
@@ -140,12 +140,12 @@ class Notice:
 
     def _period(self) -> Iterator[str]:
         since, until = self.tenant["period"]["from"], self.tenant["period"]["to"]
-        began = f"from {minute_text(since)} " if since else ""
+        start = f"from {minute_text(since)} to" if since else "up to"
         if until:
-            yield f"The records describe events {began}to {minute_text(until)}."
-        there = sorted({each["recipient"] for each in self.tenant["recipients"]})
-        if there:
-            yield f"Third parties that hold copies: {', '.join(there)}."
+            yield f"The records describe events {start} {minute_text(until)}."
+        recipients = sorted({each["recipient"] for each in self.tenant["recipients"]})
+        if recipients:
+            yield f"Third parties that hold copies: {', '.join(recipients)}."
         if any(each["form"] == "encrypted" for each in self.tenant["kinds"]):
             yield "The keys of the data listed as encrypted were not exposed. That data is unintelligible to anyone holding it."
 
@@ -195,7 +195,7 @@ def notice_page(notice: Notice) -> str:
 
 def article33(notice: Notice) -> dict[str, Any]:
     """The content that GDPR Art. 33(3) requires, letter by letter. `phase` refers to Art. 33(4)."""
-    tenant, many = notice.tenant, notice.tenant["subjects"]
+    tenant, persons = notice.tenant, notice.tenant["subjects"]
     return {
         "incident": notice.incident.id,
         "tenant_id": tenant["tenant_id"],
@@ -205,8 +205,8 @@ def article33(notice: Notice) -> dict[str, Any]:
             "happened": {"from": notice.incident.opening["happened"][0], "to": notice.incident.opening["happened"][1]},
             "known_at": notice.incident.opening["known_at"],
             "categories_of_data_subjects": ["persons and devices of the tenant"],
-            "approximate_number_of_data_subjects": None if many is None else many["count"],
-            "number_is_exact": many is not None and many["exact"],
+            "approximate_number_of_data_subjects": None if persons is None else persons["count"],
+            "number_is_exact": persons is not None and persons["exact"],
             "categories_of_records": list(tenant["kinds"]),
             "approximate_number_of_records": tenant["rows"],
             "number_of_records_is_exact": tenant.get("rows_exact", True),

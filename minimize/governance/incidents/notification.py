@@ -78,10 +78,10 @@ class Contacts:
 
 def load_contacts(path: Path) -> Contacts:
     """Reads a contacts file: CSV with a header, or YAML with a list `contacts`. Raises PolicyError with every fault, by line."""
-    made, findings = _read_contacts(path)
+    contacts, findings = _read_contacts(path)
     if findings:
         raise PolicyError(f"the contacts file {path} has {len(findings)} faults", findings=findings)
-    return Contacts(tuple(made))
+    return Contacts(tuple(contacts))
 
 
 def find_contacts(path: str | Path | None, start: Path) -> Contacts:
@@ -97,9 +97,9 @@ def find_contacts(path: str | Path | None, start: Path) -> Contacts:
 
 def lint_contacts(path: Path) -> tuple[Finding, ...]:
     """Checks a contacts file for faults and for tenants without a privacy contact."""
-    made, findings = _read_contacts(path)
-    named = {each.tenant_id for each in made if each.role == "privacy"}
-    lacking = len({each.tenant_id for each in made} - named)
+    contacts, findings = _read_contacts(path)
+    named = {each.tenant_id for each in contacts if each.role == "privacy"}
+    lacking = len({each.tenant_id for each in contacts} - named)
     if lacking:
         message = f"{lacking:,} tenants have no contact with the role privacy; other contacts are notified"
         findings.append(Finding("K006", message, "warning", file=str(path), hint="Add a contact with `role: privacy`."))
@@ -111,12 +111,12 @@ def _read_contacts(path: Path) -> tuple[list[Contact], list[Finding]]:
     if rows is None:
         hint = "Use CSV with the columns tenant_id,role,name,address, or YAML with a list `contacts`."
         return [], [Finding("K001", "the contacts file cannot be read", file=str(path), hint=hint)]
-    made = [_parse_contact(line, row, str(path)) for line, row in rows]
-    findings = [fault for each in made if not isinstance(each, Contact) for fault in each]
-    found = [each for each in made if isinstance(each, Contact)]
-    twice = [each for each, count in Counter(found).items() if count > 1]
-    if twice:
-        findings.append(Finding("K005", f"contacts are listed more than once: {len(twice)}", file=str(path)))
+    parsed = [_parse_contact(line, row, str(path)) for line, row in rows]
+    findings = [fault for each in parsed if not isinstance(each, Contact) for fault in each]
+    found = [each for each in parsed if isinstance(each, Contact)]
+    duplicates = [each for each, count in Counter(found).items() if count > 1]
+    if duplicates:
+        findings.append(Finding("K005", f"contacts are listed more than once: {len(duplicates)}", file=str(path)))
     return found, findings
 
 

@@ -341,9 +341,9 @@ class ItemMatcher:
     def _is_key(self, key: str) -> bool:
         """Whether the key exists, or was ever used to make or encrypt data."""
         ground = self.evidence
-        there = {f"{each.name}/{each.version}" for each in ground.keys.listing()}
+        existing = {f"{each.name}/{each.version}" for each in ground.keys.listing()}
         used = {each for output in ground.outputs for receipt in output.chain for each in receipt.keys}
-        return key in there | used or any(copy.columns(frozenset({key}), keyed=True) for copy in ground.copies)
+        return key in existing | used or any(copy.columns(frozenset({key}), keyed=True) for copy in ground.copies)
 
 
 @dataclass(frozen=True)
@@ -419,20 +419,20 @@ def exposure_scope(
 ) -> IncidentScope:
     """Determines the scope of an exposure within a window. Raises LedgerError, KeyringError, OutputError."""
     ground = ExposureEvidence.gather(exposure, window, workspace, named)
-    counting = FileCounter(ground.keys, exposure.keys, ground.tenants)
-    files = [counting.count(each) for each in ground.files]
-    remembering = RecordedInventory(ground.keys, exposure.keys)
-    lost = [remembering.look_up(each) for each in files if isinstance(each, UnreadableFile)]
+    counter = FileCounter(ground.keys, exposure.keys, ground.tenants)
+    files = [counter.count(each) for each in ground.files]
+    recorded = RecordedInventory(ground.keys, exposure.keys)
+    unreadable = [recorded.look_up(each) for each in files if isinstance(each, UnreadableFile)]
     counted = [each for each in files if isinstance(each, ExposedInventory)]
-    counted += [each for _, each in lost if each is not None]
-    taken = [
+    counted += [each for _, each in unreadable if each is not None]
+    exposed_copies = [
         (each, via) for each in ground.copies if (via := _exposing_item(each, exposure, ground.disclosures)) is not None
     ]
     filled = frozenset(column.name for one in counted for some in one.columns.values() for column in some)
     return IncidentScope(
         now,
-        tuple(_affected_tenants(counted, taken, ground.copies, exposure)),
-        tuple(each for each, _ in lost),
+        tuple(_affected_tenants(counted, exposed_copies, ground.copies, exposure)),
+        tuple(each for each, _ in unreadable),
         ground.unreachable,
         sum(_records_without_tenant(each) for each in counted),
         tuple(ground.reads),
@@ -448,40 +448,40 @@ def _affected_tenants(
     exposure: Exposure,
 ) -> Iterator[AffectedTenant]:
     found: dict[str, list[TenantFinding]] = {}
-    heads = PersonCounter()
+    counter = PersonCounter()
     for each in counted:
-        heads.add_file(each)
+        counter.add_file(each)
         for tenant, one in _findings_of_file(each):
             found.setdefault(tenant, []).append(one)
     for copy, via in taken:
-        heads.add_copy(copy)
+        counter.add_copy(copy)
         found.setdefault(copy.tenant, []).append(_finding_of_copy(copy, via, exposure))
-    subjects = heads.counts()
+    subjects = counter.counts()
     policies = {each.exposed.written_by.receipt.policy.name for each in counted} | {each.policy for each, _ in taken}
     for tenant in sorted(found):
-        having = tuple(each.as_json() for each in out if each.tenant == tenant and each.policy in policies)
-        yield AffectedTenant(tenant, subjects.get(tenant), tuple(found[tenant]), having)
+        held_copies = tuple(each.as_json() for each in out if each.tenant == tenant and each.policy in policies)
+        yield AffectedTenant(tenant, subjects.get(tenant), tuple(found[tenant]), held_copies)
 
 
 def _findings_of_file(each: ExposedInventory) -> Iterator[tuple[str, TenantFinding]]:
     """Yields one finding per tenant of a file. The loop runs over tenants."""
-    how = [("rows", "sum"), ("since", "min"), ("until", "max")]
-    by = each.persons.group_by("tenant").aggregate(how)
+    aggregations = [("rows", "sum"), ("since", "min"), ("until", "max")]
+    by = each.persons.group_by("tenant").aggregate(aggregations)
     place = f"{each.exposed.output.folder}/{each.exposed.file.path}"
     for line in by.to_pylist():
         tenant = line["tenant"]
         if tenant is not None:
             columns = each.columns.get(tenant, frozenset())
             times = (line["since_min"], line["until_max"])
-            sure = not each.is_recorded and each.exposed.read is None
-            yield tenant, TenantFinding(each.exposed.via, place, columns, line["rows_sum"], *times, is_certain=sure)
+            certain = not each.is_recorded and each.exposed.read is None
+            yield tenant, TenantFinding(each.exposed.via, place, columns, line["rows_sum"], *times, is_certain=certain)
 
 
 def _exposing_item(copy: DisclosedCopy, exposure: Exposure, sent: Mapping[str, str]) -> str | None:
     """The item that exposed a copy: its recipient, its sender, or the keys of its fields. None if it was not exposed."""
     if exposure.only_keys:
-        made = copy.columns(exposure.keys, keyed=True)
-        return ", ".join(map(str, exposure.items)) if made else None
+        keyed_columns = copy.columns(exposure.keys, keyed=True)
+        return ", ".join(map(str, exposure.items)) if keyed_columns else None
     if copy.recipient in exposure.names("recipient"):
         return f"recipient:{copy.recipient}"
     return sent.get(copy.act.disclosure)

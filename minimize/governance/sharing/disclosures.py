@@ -107,11 +107,11 @@ def summarize_payload(
     share: ResolvedShare, planned: SharePlan, stats: PayloadStats, tenants: TenantFilter
 ) -> ShareSummary:
     """The summary of a payload. If no rows are left, the rules that withheld them forbid the share."""
-    held = (*reasons_of_tenants(share, tenants), *_reasons_of_records(stats, tenants, fold=_folds_tenants(planned)))
-    if stats.rows or not held:
-        return summarize_share(share, planned, stats, reasons=held)
+    withheld = (*reasons_of_tenants(share, tenants), *_reasons_of_records(stats, tenants, fold=_folds_tenants(planned)))
+    if stats.rows or not withheld:
+        return summarize_share(share, planned, stats, reasons=withheld)
     return summarize_share(
-        share, planned, stats, against=(*held, rule_reason("nothing_left", "nothing is left to send"))
+        share, planned, stats, against=(*withheld, rule_reason("nothing_left", "nothing is left to send"))
     )
 
 
@@ -151,12 +151,12 @@ def _reasons_of_records(stats: PayloadStats, tenants: TenantFilter, *, fold: boo
     """The reasons to withhold records, other than the consent of their tenants."""
     closed = stats.gated.total() + stats.emptied_rows
     if closed:
-        message = "collection settings, conditions, retention or an erasure exclude them"
+        message = "collection settings, conditions, retention or an erasure exclude these rows"
         yield rule_reason(
             "collection_off", message, tenants=_affected_tenants(stats, tenants, closed, fold=fold), rows=closed
         )
     if stats.rejected:
-        message = "they lack a required field, or contain a forbidden path"
+        message = "these rows lack a required field, or contain a forbidden path"
         yield rule_reason("incomplete", message, rows=stats.rejected.total())
 
 
@@ -202,8 +202,8 @@ def build_disclosure(
 ) -> Disclosure:
     """Builds the disclosure to sign. `keys` are the names of the keys of its pseudonyms."""
     contract = resolved.recipient.contract
-    kept = None if contract is None else contract.retention
-    due = None if kept is None else now + kept
+    retention = None if contract is None else contract.retention
+    due = None if retention is None else now + retention
     body = {
         "disclosure": str(uuid4()),
         "at": time_text(resolved.share_time),

@@ -62,10 +62,10 @@ def receive_dates(
     Raises ConfigurationError for a pipeline with another source, and AccessDenied (3) for a caller without permission.
     """
     check_source(job, recipient, function)
-    house = Workspace(
+    workspace = Workspace(
         overrides.ledger, None if overrides.output is None else str(overrides.output), job, overrides.keys
     )
-    require_permission("share/receive", house, datetime.now(UTC), about=recipient)
+    require_permission("share/receive", workspace, datetime.now(UTC), about=recipient)
     return run_dates(job, dates, overrides, **options)
 
 
@@ -118,30 +118,30 @@ def receive(
     job = None if pipeline is None else pipeline_from(pipeline)
     now = datetime.now(UTC)
     when = parse_time(at, "at") or now
-    asked = _resolve_request(sender, function, recipients, job, policy, tenant, keys, ledger, when, now)
-    house = Workspace(ledger=ledger, pipeline=job, keys=asked.keys)
-    require_permission("share/receive", house, now, about=asked.sender_name)
+    inbound_request = _resolve_request(sender, function, recipients, job, policy, tenant, keys, ledger, when, now)
+    workspace = Workspace(ledger=ledger, pipeline=job, keys=inbound_request.keys)
+    require_permission("share/receive", workspace, now, about=inbound_request.sender_name)
     met = {*existing, *(() if job is None else job.source.having)}
-    against = list(asked.reasons_against(met, purpose))
-    if against or asked.party.manifest is None:
-        raise asked.refuse(against, now)
-    if asked.keys is None:
+    against = list(inbound_request.reasons_against(met, purpose))
+    if against or inbound_request.party.manifest is None:
+        raise inbound_request.refuse(against, now)
+    if inbound_request.keys is None:
         raise KeyringError(
             "no keyring found; one is needed to sign the audit event", hint="Pass --keys FILE or set MINIMIZE_KEYS."
         )
-    found = asked.party.manifest
+    found = inbound_request.party.manifest
     whole = as_rereadable(data) if connector is not None and found.pass_through_fields else data
-    bound, source = asked.bind(whole, settings, ledger, now)
-    given = bound.run_source(source, whole, when, asked.periods)
+    bound, source = inbound_request.bind(whole, settings, ledger, now)
+    given = bound.run_source(source, whole, when, inbound_request.periods)
     account = bound.last
-    if account is not None and asked.lacks_consent(account, whole, when, now):
-        raise asked.refuse(asked.consent_reasons(whole, when, now, account.read), now)
+    if account is not None and inbound_request.lacks_consent(account, whole, when, now):
+        raise inbound_request.refuse(inbound_request.consent_reasons(whole, when, now, account.read), now)
     counts = (
         {} if account is None or not account.complete else {"rows": account.returned} | _consent_counts(account.gated)
     )
-    record_event(asked.ledger, asked.keys, asked.event(counts, now))
+    record_event(inbound_request.ledger, inbound_request.keys, inbound_request.event(counts, now))
     if connector is not None and found.pass_through_fields:
-        call_connector(connector, asked.secrets(whole, settings, ledger, when))
+        call_connector(connector, inbound_request.secrets(whole, settings, ledger, when))
     return given
 
 
@@ -228,8 +228,8 @@ class _InboundRequest:
     def secrets(self, data: Any, settings: Any, ledger: PathText | None, when: datetime) -> pa.Table:
         """A table of the pass-through secrets of the kept records, without other columns."""
         passing = () if self.party.manifest is None else self.party.manifest.pass_through_fields
-        there = read_memory(data, passing).schema.names
-        names = [name for name in passing if name in there]
+        available = read_memory(data, passing).schema.names
+        names = [name for name in passing if name in available]
         secret = {
             name: _manifest_field(self.party.manifest, name).model_copy(update={"do": (Keep(),)}) for name in names
         }
@@ -283,10 +283,10 @@ def _resolve_request(
         check_source(job, side.recipient.recipient, function)
     found = side.manifest
     own = given or inbound_policy(side.recipient, found, tenant)
-    wrong = [] if found is None or given is None else inbound.check_policy(given, found, job)
-    if wrong:
+    faults = [] if found is None or given is None else inbound.check_policy(given, found, job)
+    if faults:
         message = f"the policy keeps more than {side.recipient.recipient} may send for {function}"
-        raise PolicyError(message, findings=wrong)
+        raise PolicyError(message, findings=faults)
     place = start or (None if side.recipient.path is None else side.recipient.path.parent)
     address = find_named_ledger(ledger, place) or Address(Path("no ledger"), named_by="nothing")
     consents = _load_sender_consents(address, side)

@@ -103,8 +103,8 @@ class ShareOperation:
             return summarize_share(self.share, self.plan, reasons=self._reasons_of_consents())
         with self._ledger() as ledger:
             tenants = self._tenants(load_consents(ledger))
-            made = make_payload(self._payload_context(ledger, plan, tenants), DiscardedPayload())
-            return summarize_payload(self.share, self.plan, made, tenants)
+            stats = make_payload(self._payload_context(ledger, plan, tenants), DiscardedPayload())
+            return summarize_payload(self.share, self.plan, stats, tenants)
 
     def execute(self, original: Any, to: Path | None) -> ShareOutcome:
         """Makes, records and delivers the payload. Raises NotPermitted with every reason at once."""
@@ -113,24 +113,24 @@ class ShareOperation:
             raise self._refusal(summarize_share(self.share, self.plan, reasons=self._reasons_of_consents()))
         with self._ledger() as ledger:
             tenants = self._tenants(load_consents(ledger))
-            way = self._payload_context(ledger, plan, tenants)
+            context = self._payload_context(ledger, plan, tenants)
             if to is None:
-                kept = InMemoryPayload()
-                done = self._make_and_record(ledger, tenants, way, kept)
-                return replace(done, payload=native_converter(original)(way.schema, kept.all_batches()))
-            file = StagedExport(to, way.schema)
+                memory_sink = InMemoryPayload()
+                outcome = self._make_and_record(ledger, tenants, context, memory_sink)
+                return replace(outcome, payload=native_converter(original)(context.schema, memory_sink.all_batches()))
+            file = StagedExport(to, context.schema)
             try:
-                done = self._make_and_record(ledger, tenants, way, file)
-                return replace(done, payload=file.publish())
+                outcome = self._make_and_record(ledger, tenants, context, file)
+                return replace(outcome, payload=file.publish())
             finally:
                 file.discard()
 
     def _payload_context(self, ledger: Ledger, plan: Plan, tenants: TenantFilter) -> PayloadContext:
-        gone, agreed = (
+        erasures, consents = (
             RecordedErasures.from_ledger(ledger, self.share.keys),
             receiving_consents(self.share, self.senders, ledger),
         )
-        return payload_context(self.share, self.plan, plan, tenants, gone, agreed)
+        return payload_context(self.share, self.plan, plan, tenants, erasures, consents)
 
     def _executable_plan(self) -> Plan | None:
         """The plan. None if a rule forbids the whole share."""
@@ -139,14 +139,14 @@ class ShareOperation:
     def _make_and_record(
         self, ledger: Ledger, tenants: TenantFilter, context: PayloadContext, taker: PayloadSink
     ) -> ShareOutcome:
-        made = make_payload(context, taker)
-        log_left_out(made.rejected)
-        found = summarize_payload(self.share, self.plan, made, tenants)
+        stats = make_payload(context, taker)
+        log_left_out(stats.rejected)
+        found = summarize_payload(self.share, self.plan, stats, tenants)
         if not found.permitted:
             raise self._refusal(found)
-        file = _finish_file(taker, made) if isinstance(taker, StagedExport) else None
-        _check_tenants(made, tenants)
-        record = commit_disclosure(ledger, self.share, self.plan, made, tenants, found, file, self.clock)
+        file = _finish_file(taker, stats) if isinstance(taker, StagedExport) else None
+        _check_tenants(stats, tenants)
+        record = commit_disclosure(ledger, self.share, self.plan, stats, tenants, found, file, self.clock)
         if context.secrets is not None and self.share.connector is not None:
             call_connector(self.share.connector, context.secrets.pop_table())
         return ShareOutcome(None, found, record)
@@ -218,15 +218,15 @@ def share(
 ) -> Any:
     """Shares data with a recipient for a function, as far as manifest, contract, consent, settings and policy permit it.
 
-    data       data in memory (as for `apply`), a file of records, or the output folder of a pipeline (its records in force)
-    policy     the policy of the data; pass either a policy or a pipeline
-    fields     fields to send, if fewer than all permitted ones
-    existing   prerequisites of functions that are met
-    ledger     the ledger with the consents
-    recipients the folder of recipients
-    to         path of a new Parquet, NDJSON or CSV file
-    connector  called once with a table of the payload and of the pass-through secrets (`pass_through` in the manifest);
-               no result, file, digest, count or record contains these secrets
+    data        data in memory (as for `apply`), a file of records, or the output folder of a pipeline (its records in force)
+    policy      the policy of the data; pass either a policy or a pipeline
+    fields      fields to send, if fewer than all permitted ones
+    existing    prerequisites of functions that are met
+    ledger      the ledger with the consents
+    recipients  the folder of recipients
+    to          path of a new Parquet, NDJSON or CSV file
+    connector   called once with a table of the payload and of the pass-through secrets (`pass_through` in the manifest);
+                no result, file, digest, count or record contains these secrets
 
     Returns the same type as `data` (a Table for files), or the path of the file. With `dry_run`, returns a summary of the
     data that would be sent and the reasons for the rest, and records nothing. Rows of tenants without consent are left out.
@@ -271,9 +271,9 @@ def prepare_share(
     when = parse_time(at, "at")
     if not dry:
         _check_not_past(when)
-        house = Workspace(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys)
-        require_permission("share/send", house, datetime.now(UTC), about=_recipient_name(recipient))
-    asked = resolve_share(
+        workspace = Workspace(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys)
+        require_permission("share/send", workspace, datetime.now(UTC), about=_recipient_name(recipient))
+    resolved = resolve_share(
         recipient,
         function,
         places,
@@ -284,7 +284,7 @@ def prepare_share(
         must_be=must_be,
         connector=connector,
     )
-    return plan_operation(asked, data, lambda: datetime.now(UTC))
+    return plan_operation(resolved, data, lambda: datetime.now(UTC))
 
 
 def _check_not_past(at: datetime | None) -> None:
@@ -374,5 +374,5 @@ def _unknown_tenant(tenant: str, workspace: Workspace, named: frozenset[str]) ->
         rows = None if job is None or job.settings == LEDGER_SETTINGS else load_pipeline_settings(None, job)
     of_file, places = frozenset() if rows is None else settings_tenants(rows), ["the ledger"]
     places += [] if rows is None else [f"the settings {rows.file or ''}".rstrip()]
-    told = of_file if load_config(workspace.folder).has_access_file else of_file | named
-    return unknown_among(tenant, of_file | named, " or ".join(places), told)
+    visible = of_file if load_config(workspace.folder).has_access_file else of_file | named
+    return unknown_among(tenant, of_file | named, " or ".join(places), visible)

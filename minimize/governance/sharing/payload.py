@@ -151,8 +151,8 @@ def _is_large(kind: pa.DataType) -> bool:
 
 
 def _null_positions(column: pa.Array) -> _NullPositions:
-    there = np.asarray(column.is_null()) if column.null_count else np.empty(0, np.bool_)
-    return _NullPositions(np.flatnonzero(there).astype(np.int64), len(column))
+    is_null = np.asarray(column.is_null()) if column.null_count else np.empty(0, np.bool_)
+    return _NullPositions(np.flatnonzero(is_null).astype(np.int64), len(column))
 
 
 def _list_lengths(lengths: pa.Array) -> Iterator[ByteArray]:
@@ -187,10 +187,10 @@ def _text_bytes(column: pa.Array) -> Iterator[ByteArray]:
     ends = text_offsets(column)
     lengths = np.diff(ends)
     if column.null_count:
-        there = np.asarray(column.is_valid())
-        if lengths[~there].any():
+        is_valid = np.asarray(column.is_valid())
+        if lengths[~is_valid].any():
             column = column.drop_null()
-            lengths[there], lengths[~there] = np.diff(text_offsets(column)), 0
+            lengths[is_valid], lengths[~is_valid] = np.diff(text_offsets(column)), 0
             ends = text_offsets(column)
     yield from _encode_lengths(lengths)
     yield text_bytes(column)[ends[0] : ends[-1]] if len(column) else np.empty(0, np.uint8)
@@ -371,21 +371,21 @@ class PayloadStats:
 
 def make_payload(context: PayloadContext, taker: PayloadSink) -> PayloadStats:
     """Makes the payload and writes it to `taker`. Raises NotPermitted if a batch does not have the declared form."""
-    made, plan = PayloadStats.empty(context.schema), context.job.plan
+    stats, plan = PayloadStats.empty(context.schema), context.job.plan
     for batch, columns in iterate_redacted(
-        release_batches(context.job, context.source, context.bound, RowTally(left_out=made.rejected))
+        release_batches(context.job, context.source, context.bound, RowTally(left_out=stats.rejected))
     ):
-        made.gated.update(batch.counts.gated)
+        stats.gated.update(batch.counts.gated)
         closed, unparsable = _null_counts(batch, context)
-        made.gated_values.update(closed)
-        made.unparsable.update(unparsable)
-        kept = _nonempty_rows(columns, plan)
-        made.emptied_rows += 0 if kept is None else int(len(kept) - kept.sum())
-        whole = columns if kept is None else columns.filter(pa.array(kept))
+        stats.gated_values.update(closed)
+        stats.unparsable.update(unparsable)
+        nonempty = _nonempty_rows(columns, plan)
+        stats.emptied_rows += 0 if nonempty is None else int(len(nonempty) - nonempty.sum())
+        whole = columns if nonempty is None else columns.filter(pa.array(nonempty))
         if not _has_planned_schema(whole, context.bound.schema):
             raise payload_differs_error("its columns are not those of the plan")
-        _count_rows(made, batch, plan, kept)
-        made.rows += whole.num_rows
+        _count_rows(stats, batch, plan, nonempty)
+        stats.rows += whole.num_rows
         left = whole
         if context.secrets is not None:
             context.secrets.take(whole)
@@ -393,9 +393,9 @@ def make_payload(context: PayloadContext, taker: PayloadSink) -> PayloadStats:
         misshapen = context.forms.misshapen(left, _encoded_columns(batch))
         if misshapen:
             raise payload_differs_error(f"{', '.join(misshapen)} does not have the declared form")
-        made.fingerprint.update(left)
+        stats.fingerprint.update(left)
         taker.take(left)
-    return made
+    return stats
 
 
 def _null_counts(batch: Batch, context: PayloadContext) -> tuple[dict[str, int], dict[str, int]]:
@@ -438,9 +438,9 @@ def _rows_with_new_subjects(batch: Batch, plan: Plan, dictionary: SeenDictionary
     policy = plan.policy
     released, steps = batch.released.get(policy.subject or ""), plan.fields[policy.subject or ""].branches[0].steps
     first = steps[0] if steps else None
-    tells = isinstance(first, Pseudonymize) and first.per == policy.tenant and not first.fold
-    tells = tells and all(isinstance(step, Pseudonymize) for step in steps or ())
-    if not tells or len(plan.fields[policy.subject or ""].branches) > 1 or released is None:
+    is_unique = isinstance(first, Pseudonymize) and first.per == policy.tenant and not first.fold
+    is_unique = is_unique and all(isinstance(step, Pseudonymize) for step in steps or ())
+    if not is_unique or len(plan.fields[policy.subject or ""].branches) > 1 or released is None:
         return None
     return pa.array(dictionary.new_rows(released)) if pa.types.is_dictionary(released.type) else None
 
@@ -451,9 +451,9 @@ def _filter_values(values: pa.Array, mask: Bools | None) -> pa.Array:
 
 def _nonempty_rows(columns: pa.RecordBatch, plan: Plan) -> Bools | None:
     """Mask of the rows with a value other than their tenant. None if all rows have one."""
-    told = [name for name in columns.schema.names if name != plan.policy.tenant] or columns.schema.names
+    names = [name for name in columns.schema.names if name != plan.policy.tenant] or columns.schema.names
     empty = np.ones(columns.num_rows, bool)
-    for name in told:
+    for name in names:
         column = columns.column(name)
         if not column.null_count:
             return None

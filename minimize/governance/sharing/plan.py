@@ -282,32 +282,36 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
     against = [*share.party.objections(share.existing), *against]
     if function is None:
         return SharePlan(data, start.policy, reasons_against=tuple(against))
-    made = compose_policy(
+    composed = compose_policy(
         start, function, share.recipient, share.requested_fields, connected=share.connector is not None
     )
-    wrong = [*purpose_reasons(share.purpose, function, share.policy.purposes)]
-    against += [*wrong, *_withheld_reasons(made, share)]
-    if wrong or not made.sent_fields:
-        return SharePlan(data, start.policy, function, made, reasons_against=tuple(against))
-    _check_technique_inputs(made, share)
-    job = share.records_pipeline(made, function, start.records_model(None if share.job is None else share.job.records))
-    source = open_source(data, request(made.connector_policy, function.purpose, job, share.erasure_fields()))
-    plan = bind(made.policy, source.schema, purpose=function.purpose, pipeline=job)
+    purpose_faults = [*purpose_reasons(share.purpose, function, share.policy.purposes)]
+    against += [*purpose_faults, *_withheld_reasons(composed, share)]
+    if purpose_faults or not composed.sent_fields:
+        return SharePlan(data, start.policy, function, composed, reasons_against=tuple(against))
+    _check_technique_inputs(composed, share)
+    job = share.records_pipeline(
+        composed, function, start.records_model(None if share.job is None else share.job.records)
+    )
+    source = open_source(data, request(composed.connector_policy, function.purpose, job, share.erasure_fields()))
+    plan = bind(composed.policy, source.schema, purpose=function.purpose, pipeline=job)
     joined = (
-        bind(made.connector_policy, source.schema, purpose=function.purpose, pipeline=job) if made.secrets else None
+        bind(composed.connector_policy, source.schema, purpose=function.purpose, pipeline=job)
+        if composed.secrets
+        else None
     )
     require_keys(plan, RecipientKeys(share.keys))
-    check_secrets(joined, made.secrets, source)
+    check_secrets(joined, composed.secrets, source)
     done = SharePlan(
         data=data,
         data_policy=start.policy,
         function=function,
-        recipient_policy=made,
+        recipient_policy=composed,
         source=source,
         plan=plan,
         connector_plan=joined,
         settings=settings_for_output(share.settings, share.policy, start, share.keys, share.share_time),
-        declared_forms=declare_forms(share.policy, function, share.recipient, made, start),
+        declared_forms=declare_forms(share.policy, function, share.recipient, composed, start),
         is_aggregate=start.aggregated,
     )
     return replace(done, reasons_against=(*against, *_category_reasons(done, plan, (share.must_be, function.must_be))))

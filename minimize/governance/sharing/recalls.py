@@ -131,11 +131,11 @@ def find_recalls(
 ) -> list[Recall]:
     """The recalls that are due or requested, oldest first. `all_` includes confirmed ones."""
     consents, steps = load_consents(ledger), _recorded_steps(ledger, recipient)
-    looking = _RecallSearch(ledger, recipients, consents, now, {each.id: each for each in consents.acts})
+    search = _RecallSearch(ledger, recipients, consents, now, {each.id: each for each in consents.acts})
     each = [
         one
         for act in api.sharing.read_disclosures(ledger, recipient=recipient)
-        for one in looking.recalls_of_disclosure(act, steps)
+        for one in search.recalls_of_disclosure(act, steps)
     ]
     return [one for one in each if all_ or one.state != "confirmed"]
 
@@ -163,11 +163,11 @@ class _RecallSearch:
         contract = self._contract(act.recipient)
         whole, ended = self._cause_for_all(act, contract), self._ended_consents(act)
         for share in api.sharing.read_tenant_shares(self.ledger, act.disclosure):
-            taken = steps.get((act.disclosure, share.tenant_id), [])
-            cause = taken[0].cause if taken else ended.get(share.tenant_id) or self._expiry_cause(share) or whole
+            recorded = steps.get((act.disclosure, share.tenant_id), [])
+            cause = recorded[0].cause if recorded else ended.get(share.tenant_id) or self._expiry_cause(share) or whole
             if cause is not None:
-                state = taken[-1].state if taken else "due"
-                requested = taken[0].recorded_at if taken else None
+                state = recorded[-1].state if recorded else "due"
+                requested = recorded[0].recorded_at if recorded else None
                 yield build_recall(act, share, cause, state, requested_at=requested, contract=contract, now=self.now)
 
     def _cause_for_all(self, act: Disclosure, contract: Contract | None) -> str | None:
@@ -239,15 +239,15 @@ def confirm_recalls(
     Raises ConfigurationError if there is no such request.
     """
     with workspace.open_ledger() as ledger:
-        asked = [
+        requested = [
             each
             for each in find_recalls(ledger, recipients, now, recipient)
             if each.state == "requested" and disclosure in (None, each.disclosure) and tenant in (None, each.tenant)
         ]
-        if not asked:
+        if not requested:
             raise ConfigurationError("no matching recall was requested", hint="Run `minimize share recall list`.")
-        _record_steps(ledger, workspace, asked, "confirmed", now)
-        return [replace(each, state="confirmed", overdue=False) for each in asked]
+        _record_steps(ledger, workspace, requested, "confirmed", now)
+        return [replace(each, state="confirmed", overdue=False) for each in requested]
 
 
 def recall_event(recipient: str, state: RecallState, entries: int, actor: Actor, now: datetime) -> AuditEvent:
@@ -294,15 +294,15 @@ def withdraw_and_recall(
     A withdrawal with a future effective time causes a recall at that time. Raises the exceptions of `record_consent`.
     """
     known = _find_recipient(consent.recipient, workspace, recipients)
-    calling = _RecallOnEnd(now, None if known is None else known.contract)
-    done = record_consent(verb, consent, workspace, now, recipients=recipients, allowed=allowed, also=calling)
-    return EndedConsents((done,), calling.recalls, "" if known is None else known.ending)
+    recall_on_end = _RecallOnEnd(now, None if known is None else known.contract)
+    done = record_consent(verb, consent, workspace, now, recipients=recipients, allowed=allowed, also=recall_on_end)
+    return EndedConsents((done,), recall_on_end.recalls, "" if known is None else known.ending)
 
 
 def expire_and_recall(workspace: Workspace, now: datetime) -> EndedConsents:
     """Marks consents as expired, and records the request to their recipients to delete the data received under them."""
-    calling = _RecallOnEnd(now, None)
-    return EndedConsents(mark_expired_consents(workspace, now, also=calling), calling.recalls)
+    recall_on_end = _RecallOnEnd(now, None)
+    return EndedConsents(mark_expired_consents(workspace, now, also=recall_on_end), recall_on_end.recalls)
 
 
 @dataclass(frozen=True, slots=True)

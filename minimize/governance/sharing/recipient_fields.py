@@ -123,11 +123,11 @@ def compose_policy(
     """
     policy, manifest = entry.policy, function.shared
     released = entry.columns is not None
-    asked = _FieldDecider(
+    decider = _FieldDecider(
         function, recipient.contract, columns, entry.undecidable, connected=connected, released=released
     )
     keys = dict.fromkeys([*policy.fields, *manifest, *function.pass_through_fields])
-    fates = {key: asked.decide(key, policy.fields.get(key)) for key in keys}
+    fates = {key: decider.decide(key, policy.fields.get(key)) for key in keys}
     fates |= {key: _outside_manifest(key, function) for key in columns or () if key not in fates}
     fields = {
         key: _shared_field(field, manifest[key], recipient.recipient, entry.linking_keys.get(key))
@@ -287,9 +287,11 @@ def eligible_functions(
 ) -> Iterator[EligibleFunction]:
     """The functions that a pipeline can feed on a day, by recipient.
 
-    Reads the files of the recipients unless loaded `recipients` are given. A function is eligible under these conditions:
-    the contract is in force; an agent is on the list of subprocessors; the policy lists the function's purpose; and the
-    policy releases every field that is not optional, or the field is a pass-through secret.
+    Reads the files of the recipients unless loaded `recipients` are given. A function is eligible if all of these hold:
+
+    - The contract is in force, and a recipient that is an agent is on the list of subprocessors.
+    - The policy lists the function's purpose.
+    - The policy releases every field that is not optional, or the field is a pass-through secret.
     """
     for recipient in map(all_recipients.load, all_recipients.names()) if recipients is None else recipients:
         for function in recipient.outbound:

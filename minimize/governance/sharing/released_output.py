@@ -143,13 +143,13 @@ class InputPolicy:
 
     def records_model(self, records: RecordsModel | None) -> RecordsModel:
         """The pipeline's rules on records. A run has removed duplicates already; the condition is evaluated again."""
-        said = (records or RecordsModel()).model_copy(update={"must_be": None, "partition_by": ()})
+        model = (records or RecordsModel()).model_copy(update={"must_be": None, "partition_by": ()})
         if self.columns is None:
-            return said
+            return model
         if self.aggregated:
             return RecordsModel()
-        return said.model_copy(
-            update={"deduplicate": None, "collect_if": _reduce_record_condition(said.collect_if, self.columns)}
+        return model.model_copy(
+            update={"deduplicate": None, "collect_if": _reduce_record_condition(model.collect_if, self.columns)}
         )
 
 
@@ -162,19 +162,28 @@ def input_policy_for(policy: Policy, schema: pa.Schema) -> InputPolicy:
     """
     if POLICY_METADATA not in (schema.metadata or {}):
         return InputPolicy(policy, {})
-    found = {key: told for key in policy.fields if (told := _leaf_metadata(schema, Pointer.parse(key))) is not None}
+    found = {
+        key: leaf_metadata
+        for key in policy.fields
+        if (leaf_metadata := _leaf_metadata(schema, Pointer.parse(key))) is not None
+    }
     if policy.tenant not in found:
         hint = "Release the tenant's field unchanged."
         raise ConfigurationError("the output does not contain the tenant, so consent cannot be checked", hint=hint)
-    columns = {key: told for key, (_, told) in found.items()}
+    columns = {key: leaf_metadata for key, (_, leaf_metadata) in found.items()}
     again = {key: reevaluate_field(policy.fields[key], _unchanged_fields(columns)) for key in found}
-    fields = {key: _released_field(again[key] or _drop_field(policy.fields[key]), *told) for key, told in found.items()}
+    fields = {
+        key: _released_field(again[key] or _drop_field(policy.fields[key]), *leaf_metadata)
+        for key, leaf_metadata in found.items()
+    }
     own = {word: value if (value := getattr(policy, word)) in found else None for word in ("subject", "time", "record")}
     whole = policy.records.model_copy(
         update={"collect_if": _reduce_record_condition(policy.records.collect_if, columns)}
     )
     linked = {
-        key: last_key_name(told) for key, told in columns.items() if set(_techniques(told)) & PSEUDONYM_TECHNIQUES
+        key: last_key_name(leaf_metadata)
+        for key, leaf_metadata in columns.items()
+        if set(_techniques(leaf_metadata)) & PSEUDONYM_TECHNIQUES
     }
     changed = policy.model_copy(update={"fields": fields, "records": whole, "never": (), **own})
     return InputPolicy(changed, linked, frozenset(key for key, each in again.items() if each is None), columns)
@@ -201,8 +210,8 @@ def _leaf_metadata(schema: pa.Schema, pointer: Pointer) -> tuple[pa.DataType, Ma
     kind: pa.DataType | None = None
     with suppress(KeyError, ValueError, TypeError, IndexError, AttributeError):
         kind = value_type(leaf_type(schema, pointer))
-    told = column_metadata(schema, pointer.top, "" if pointer.is_flat else str(pointer))
-    return None if kind is None or not told["technique"] else (kind, told)
+    metadata = column_metadata(schema, pointer.top, "" if pointer.is_flat else str(pointer))
+    return None if kind is None or not metadata["technique"] else (kind, metadata)
 
 
 def column_metadata(schema: pa.Schema, column: str, behind: str = "") -> ColumnMetadata:
@@ -255,11 +264,11 @@ def settings_for_output(
     wide = rows.table.filter(pc.is_null(rows.table["subject"]))
     if entry.aggregated:
         return SettingsRows(wide)
-    told = entry.columns.get(entry.policy.subject or "")
-    if told is not None and told["technique"] == "keep":
+    metadata = entry.columns.get(entry.policy.subject or "")
+    if metadata is not None and metadata["technique"] == "keep":
         return rows
     plain = type(rows) is SettingsRows
-    named = _subject_pseudonyms(rows.table, policy, told, keys, at) if told is not None and plain else None
+    named = _subject_pseudonyms(rows.table, policy, metadata, keys, at) if metadata is not None and plain else None
     own = _subject_rows(rows.table)
     if named is not None:
         place = own.schema.get_field_index("subject")
@@ -368,17 +377,17 @@ def aggregate_policy(policy: Policy, model: AggregateModel, schema: pa.Schema) -
     fields = {
         label: _aggregate_column(label, schema, field, is_group=label in shown) for label, field in columns.items()
     }
-    told = {label: column_metadata(schema, label) for label in shown if label in columns}
+    metadata = {label: column_metadata(schema, label) for label in shown if label in columns}
     changes: dict[str, Any] = dict.fromkeys(PERSONAL_ROLES) | {"tenant": tenant, "retention": None, "never": ()}
     features = {name: each.model_copy(update={"retention": None}) for name, each in policy.features.items()}
     records = RecordsGate(feature=policy.records.feature, level=policy.records.level)
     whole = policy.model_copy(update={**changes, "fields": fields, "features": features, "records": records})
     linked = {
         label: last_key_name(each)
-        for label, each in told.items()
+        for label, each in metadata.items()
         if set(each["technique"].split(",")) & PSEUDONYM_TECHNIQUES
     }
-    return InputPolicy(whole, linked, frozenset(_undecidable_columns(columns)), told, aggregated=True)
+    return InputPolicy(whole, linked, frozenset(_undecidable_columns(columns)), metadata, aggregated=True)
 
 
 def reasons_against_aggregate(data: Any, name: str, model: AggregateModel, keys: Keyring) -> Iterator[RefusalReason]:
@@ -402,12 +411,12 @@ def _aggregate_column(label: str, schema: pa.Schema, field: Field | None, *, is_
     kind = policy_type(schema.field(label).type)
     if field is None:
         return Field(key=label, type=kind, do=(Keep(),), optional=True)
-    there = is_released(field) or (not is_group and bool(field.in_aggregates)) or _is_distinct_count(schema, label)
+    is_shared = is_released(field) or (not is_group and bool(field.in_aggregates)) or _is_distinct_count(schema, label)
     return Field(
         key=label,
         type=kind,
         role="quasi" if is_group and field.role == "identifier" else "plain",
-        do=(Keep(),) if there else DROP,
+        do=(Keep(),) if is_shared else DROP,
         feature=field.feature,
         level=field.level,
         purposes=field.purposes,
