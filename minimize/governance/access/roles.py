@@ -310,11 +310,11 @@ class EffectiveAccess:
     def grant_entitlement(self, grant: Grant, purpose: str | None) -> Entitlement:
         """The entitlement of a grant, limited to what its holder may request and its approver could approve."""
         request, name = grant.request, permission_of_request(grant).name
-        reach = self.highest_category(name, request.dataset, grant.tenants, purpose=purpose, by=request.role)
-        bounds = (reach, request.category, grant.category_limit(self.time))
+        highest = self.highest_category(name, request.dataset, grant.tenants, purpose=purpose, by=request.role)
+        bounds = (highest, request.category, grant.category_limit(self.time))
         limits = tuple(Permission(READ, each) for each in bounds if each is not None)
         named = None if request.columns is None else frozenset(request.columns)
-        return Entitlement(grant.tenants, limits, frozenset() if reach is None else named, grant=grant)
+        return Entitlement(grant.tenants, limits, frozenset() if highest is None else named, grant=grant)
 
     def rule_against_grant(self, grant: Grant, purpose: str | None) -> str | None:
         """The rule by which a grant is not usable now. None if it is usable."""

@@ -146,7 +146,7 @@ class Incident:
         return tuple(each for each in self.tenants_to_notify if each not in self.exempt and not self.is_notified(each))
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether the deadline has passed for a tenant, or before a scope was determined."""
+        """Whether the deadline has passed although a tenant is not notified, or no scope was determined."""
         late = self.notice_deadline is not None and self.notice_deadline < now and self.closing_step is None
         return late and (self.scope is None or bool(self.pending))
 

@@ -112,22 +112,24 @@ class FileCounter:
     known_keys: frozenset[str]
     tenants: frozenset[str] = frozenset()
 
-    def count(self, reach: ExposedFile) -> ExposedInventory | UnreadableFile:
+    def count(self, exposed_file: ExposedFile) -> ExposedInventory | UnreadableFile:
         """Counts the exposed content of a file."""
         reason = ""
         try:
-            return self._count_file(reach)
+            return self._count_file(exposed_file)
         except (OutputError, KeyringError, PolicyError) as error:
             reason = error.code
         except OSError:
             reason = "the file does not exist"
-        return UnreadableFile(reach, reason)
+        return UnreadableFile(exposed_file, reason)
 
-    def _count_file(self, reach: ExposedFile) -> ExposedInventory:
+    def _count_file(self, exposed_file: ExposedFile) -> ExposedInventory:
         stored = open_stored_file(
-            reach.output.folder, reach.file.path, find_kms(self.keys, local_path(reach.output.folder))
+            exposed_file.output.folder,
+            exposed_file.file.path,
+            find_kms(self.keys, local_path(exposed_file.output.folder)),
         )
-        one = OpenedFile(reach, reach.written_by.policy, stored, self)
+        one = OpenedFile(exposed_file, exposed_file.written_by.policy, stored, self)
         return one.count()
 
 
@@ -235,24 +237,27 @@ class OpenedFile:
         return {form: name for name in self.counter.tenants for form in column.forms(name, name) or ()}
 
 
-def batch_date_bounds(reach: ExposedFile) -> tuple[int | None, int | None]:
+def batch_date_bounds(exposed_file: ExposedFile) -> tuple[int | None, int | None]:
     """First and last microsecond of a file's batch date, since 1970. None without a batch date."""
-    if reach.date is None:
+    if exposed_file.date is None:
         return None, None
-    first = day_start(reach.date)
+    first = day_start(exposed_file.date)
     return epoch_microseconds(first), epoch_microseconds(first + timedelta(days=1)) - 1
 
 
 def columns_of_file(
-    reach: ExposedFile, whole: pa.Schema, inside: frozenset[str], key_names: frozenset[str]
+    exposed_file: ExposedFile, whole: pa.Schema, inside: frozenset[str], key_names: frozenset[str]
 ) -> dict[str, ExposedColumn]:
     """The exposed columns of a file. `inside` are those stored in the file and not in its folder names."""
-    masters, compromised = reach.file.keys or (), CompromisedKeys(key_names, is_decrypted=reach.read is not None)
+    masters, compromised = (
+        exposed_file.file.keys or (),
+        CompromisedKeys(key_names, is_decrypted=exposed_file.read is not None),
+    )
     return {
         each.name: compromised.column(each, masters, folder=each.name not in inside)
         for each in whole
-        if (reach.columns is None or each.name in reach.columns)
-        and (not reach.keyed or uses_keys(each, masters, key_names))
+        if (exposed_file.columns is None or each.name in exposed_file.columns)
+        and (not exposed_file.keyed or uses_keys(each, masters, key_names))
     }
 
 
@@ -307,83 +312,91 @@ class RecordedInventory:
     known_keys: frozenset[str]
     by_receipt: dict[str, dict[str, RemovedFileInventory]] = field(default_factory=dict, repr=False)
 
-    def look_up(self, lost: UnreadableFile) -> tuple[UnreadableFile, ExposedInventory | None]:
+    def look_up(self, unreadable: UnreadableFile) -> tuple[UnreadableFile, ExposedInventory | None]:
         """The file with the source of its tenants, and its inventory. It assumes all columns; person counts are upper bounds."""
-        reach = lost.exposed
+        exposed_file = unreadable.exposed
         with suppress(MinimizeError, OSError):
-            removed = self._recorded(reach)
+            removed = self._recorded(exposed_file)
             if removed is not None:
-                return replace(lost, tenants_by="record"), self._count_contents(
-                    reach, removed.schema, _with_time_bounds(reach, removed)
+                return replace(unreadable, tenants_by="record"), self._count_contents(
+                    exposed_file, removed.schema, _with_time_bounds(exposed_file, removed)
                 )
-            contents = tuple(_tenant_of_folder(reach))
+            contents = tuple(_tenant_of_folder(exposed_file))
             if contents:
-                return replace(lost, tenants_by="folder"), self._count_contents(reach, _file_schema(reach), contents)
-        return lost, None
+                return replace(unreadable, tenants_by="folder"), self._count_contents(
+                    exposed_file, _file_schema(exposed_file), contents
+                )
+        return unreadable, None
 
-    def _recorded(self, reach: ExposedFile) -> RemovedFileInventory | None:
+    def _recorded(self, exposed_file: ExposedFile) -> RemovedFileInventory | None:
         """The inventory in the receipt that removed the file."""
-        removal = next((each for each in reach.output.chain if _removes(each, reach.file.path)), None)
+        removal = next((each for each in exposed_file.output.chain if _removes(each, exposed_file.file.path)), None)
         if removal is None:
             return None
         if removal.run_id not in self.by_receipt:
-            self.by_receipt[removal.run_id] = dict(read_inventory(reach.output.folder, removal, self.keys))
-        return self.by_receipt[removal.run_id].get(reach.file.path)
+            self.by_receipt[removal.run_id] = dict(read_inventory(exposed_file.output.folder, removal, self.keys))
+        return self.by_receipt[removal.run_id].get(exposed_file.file.path)
 
     def _count_contents(
-        self, reach: ExposedFile, schema: pa.Schema, contents: tuple[TenantContent, ...]
+        self, exposed_file: ExposedFile, schema: pa.Schema, contents: tuple[TenantContent, ...]
     ) -> ExposedInventory | None:
-        stored = frozenset(schema.names) - partition_values(reach.file.path).keys()
-        columns = columns_of_file(reach, schema, stored, self.known_keys)
-        some = [each for each in contents if each.tenant is None or each.tenant in reach.tenants] if columns else []
+        stored = frozenset(schema.names) - partition_values(exposed_file.file.path).keys()
+        columns = columns_of_file(exposed_file, schema, stored, self.known_keys)
+        some = (
+            [each for each in contents if each.tenant is None or each.tenant in exposed_file.tenants] if columns else []
+        )
         lines = [(each.tenant, None, each.rows, each.since, each.until) for each in some]
         persons = pa.Table.from_pylist(
             [dict(zip(PERSON_COUNTS.names, line, strict=True)) for line in lines], PERSON_COUNTS
         )
         filled = {each.tenant: frozenset(columns.values()) for each in some}
         limits = {each.tenant: each.persons for each in some if each.tenant is not None and each.persons is not None}
-        return ExposedInventory(reach, persons, None, filled, limits, is_recorded=True)
+        return ExposedInventory(exposed_file, persons, None, filled, limits, is_recorded=True)
 
 
 def _removes(receipt: Receipt, path: str) -> bool:
     return any(each.path == path for each in (*receipt.replaces, *receipt.removes))
 
 
-def _with_time_bounds(reach: ExposedFile, taken: RemovedFileInventory) -> tuple[TenantContent, ...]:
+def _with_time_bounds(exposed_file: ExposedFile, removed: RemovedFileInventory) -> tuple[TenantContent, ...]:
     """Adds the earliest and latest event time, from the precision of the recorded times or from the batch date."""
-    clock = EventTimeBounds.for_policy(reach.written_by.policy, taken.schema) if reach.name == "records" else None
-    return tuple(_with_bounds(reach, each, clock) for each in taken.contents)
+    clock = (
+        EventTimeBounds.for_policy(exposed_file.written_by.policy, removed.schema)
+        if exposed_file.name == "records"
+        else None
+    )
+    return tuple(_with_bounds(exposed_file, each, clock) for each in removed.contents)
 
 
-def _with_bounds(reach: ExposedFile, content: TenantContent, clock: EventTimeBounds | None) -> TenantContent:
+def _with_bounds(exposed_file: ExposedFile, content: TenantContent, clock: EventTimeBounds | None) -> TenantContent:
     if clock is None:
-        since, until = batch_date_bounds(reach)
+        since, until = batch_date_bounds(exposed_file)
         return replace(content, since=since, until=until)
     since = None if content.since is None else content.since - clock.slack
     return replace(content, since=since, until=None if content.until is None else content.until + clock.width)
 
 
-def _tenant_of_folder(reach: ExposedFile) -> Iterator[TenantContent]:
+def _tenant_of_folder(exposed_file: ExposedFile) -> Iterator[TenantContent]:
     """Yields the tenant in the file's folder name."""
-    tenant = partition_values(reach.file.path).get(reach.written_by.policy.tenant or "")
+    tenant = partition_values(exposed_file.file.path).get(exposed_file.written_by.policy.tenant or "")
     if tenant is not None:
-        yield TenantContent(tenant, reach.file.rows, None, *batch_date_bounds(reach))
+        yield TenantContent(tenant, exposed_file.file.rows, None, *batch_date_bounds(exposed_file))
 
 
-def _file_schema(reach: ExposedFile) -> pa.Schema:
+def _file_schema(exposed_file: ExposedFile) -> pa.Schema:
     """The file's columns from its footer, readable without a key. Without the file, from the techniques in its receipt."""
-    place = reach.output.folder / reach.file.path
+    place = exposed_file.output.folder / exposed_file.file.path
     with suppress(OSError, pa.ArrowException):
-        return as_stored_file(reach.file.path, open_parquet(place, None, columns=())).whole
-    return pa.schema(_receipt_fields(reach))
+        return as_stored_file(exposed_file.file.path, open_parquet(place, None, columns=())).whole
+    return pa.schema(_receipt_fields(exposed_file))
 
 
-def _receipt_fields(reach: ExposedFile) -> Iterator[pa.Field]:
-    wrote = reach.written_by.receipt
+def _receipt_fields(exposed_file: ExposedFile) -> Iterator[pa.Field]:
+    wrote = exposed_file.written_by.receipt
     for name, treatment in wrote.fields.items():
         did = [treatment.did] if isinstance(treatment.did, str) else [*treatment.did]
         about = {
-            "minimize:category": wrote.outputs[reach.name].category,
+            "minimize:category": wrote.outputs[exposed_file.name].category,
             "minimize:technique": ", ".join(did),
             "minimize:key": ",".join(wrote.keys) if set(did) & _KEYED_TECHNIQUES else "",
         }

@@ -26,8 +26,8 @@ NATURE: Final[Mapping[str, str]] = MappingProxyType(
         "column": "Specific data fields of stored records were exposed to unauthorized access.",
         "recipient": "Records that a third party had received were exposed to unauthorized access.",
         "key": "A cryptographic key became known outside the service.",
-        "grant": "Access that was granted for a limited time was used for a purpose for which it was not granted.",
-        "actor": "A person or account with access to the service read records without authorization.",
+        "grant": "Temporary access was used for a purpose other than the one for which it was granted.",
+        "actor": "A person or account with access to the service read records without a legitimate reason.",
     }
 )
 CONSEQUENCES: Final[Mapping[str, str]] = MappingProxyType(

@@ -104,7 +104,7 @@ class AffectedTenant:
 
     @property
     def needs_notice(self) -> bool:
-        """Whether the tenant must be notified: not if its data is encrypted under keys that were not exposed, or aggregated."""
+        """Whether the tenant must be notified. Data encrypted under unexposed keys needs no notice, and neither do aggregates."""
         return any(each.form in ("identified", "pseudonymized") for each in self._inside)
 
     @property
@@ -174,13 +174,16 @@ class PersonCounter:
 
     def add_file(self, each: ExposedInventory) -> None:
         """Adds the persons in a file. Aggregates contain no persons to count."""
-        reach = each.exposed
-        if reach.name == "records":
-            place = f"{reach.output.folder}/{reach.file.path}"
-            self._add(each.space, each.persons, place, certain=reach.read is None, most=each.person_limits)
+        exposed_file = each.exposed
+        if exposed_file.name == "records":
+            place = f"{exposed_file.output.folder}/{exposed_file.file.path}"
+            self._add(each.space, each.persons, place, certain=exposed_file.read is None, most=each.person_limits)
         for tenant in pc.unique(each.persons["tenant"]).to_pylist():
-            if tenant is not None and reach.name == "records":
-                self._cap(tenant, None if reach.read is None else (str(reach.read.started_at), reach.read.rows))
+            if tenant is not None and exposed_file.name == "records":
+                self._cap(
+                    tenant,
+                    None if exposed_file.read is None else (str(exposed_file.read.started_at), exposed_file.read.rows),
+                )
 
     def add_copy(self, copy: DisclosedCopy) -> None:
         """Adds the persons in a copy at a recipient."""
@@ -291,9 +294,9 @@ class ExposureEvidence:
         except (MinimizeError, OSError):
             return None
 
-    def _names(self, reach: ExposedFile) -> Iterator[str]:
-        folder = reach.output.folder
-        yield from open_stored_file(folder, reach.file.path, find_kms(self.keys, local_path(folder))).whole.names
+    def _names(self, exposed_file: ExposedFile) -> Iterator[str]:
+        folder = exposed_file.output.folder
+        yield from open_stored_file(folder, exposed_file.file.path, find_kms(self.keys, local_path(folder))).whole.names
 
 
 def _named_folders(exposure: Exposure) -> list[str]:
@@ -307,8 +310,8 @@ def unmatched_items(incident: Incident, workspace: Workspace) -> tuple[ExposedIt
     Returns nothing if the evidence cannot be read. `scope_incident` checks more thoroughly.
     """
     try:
-        ground = ExposureEvidence.gather(incident.exposure, incident.window, workspace)
-        return tuple(ItemMatcher(ground, ground.columns()).unmatched(incident.exposure))
+        evidence = ExposureEvidence.gather(incident.exposure, incident.window, workspace)
+        return tuple(ItemMatcher(evidence, evidence.columns()).unmatched(incident.exposure))
     except (MinimizeError, OSError):
         return ()
 
@@ -325,13 +328,16 @@ class ItemMatcher:
         yield from (each for each in exposure.items if not self._is_matched(each))
 
     def _is_matched(self, each: ExposedItem) -> bool:
-        files = [reach for reach in self.evidence.files if reach.read is None]
+        files = [exposed_file for exposed_file in self.evidence.files if exposed_file.read is None]
         if each.kind == "output":
-            return any(matches_output(each, reach.output) and each.detail in ("", reach.name) for reach in files)
+            return any(
+                matches_output(each, exposed_file.output) and each.detail in ("", exposed_file.name)
+                for exposed_file in files
+            )
         if each.kind == "run":
-            return any(reach.written_by.receipt.run_id == each.name for reach in files)
+            return any(exposed_file.written_by.receipt.run_id == each.name for exposed_file in files)
         if each.kind == "date":
-            return any(reach.date == each.name for reach in files)
+            return any(exposed_file.date == each.name for exposed_file in files)
         if each.kind == "column":
             return self.columns is None or each.name in self.columns
         if each.kind == "recipient":
@@ -340,10 +346,10 @@ class ItemMatcher:
 
     def _is_key(self, key: str) -> bool:
         """Whether the key exists, or was ever used to make or encrypt data."""
-        ground = self.evidence
-        existing = {f"{each.name}/{each.version}" for each in ground.keys.listing()}
-        used = {each for output in ground.outputs for receipt in output.chain for each in receipt.keys}
-        return key in existing | used or any(copy.columns(frozenset({key}), keyed=True) for copy in ground.copies)
+        evidence = self.evidence
+        existing = {f"{each.name}/{each.version}" for each in evidence.keys.listing()}
+        used = {each for output in evidence.outputs for receipt in output.chain for each in receipt.keys}
+        return key in existing | used or any(copy.columns(frozenset({key}), keyed=True) for copy in evidence.copies)
 
 
 @dataclass(frozen=True)
@@ -418,26 +424,28 @@ def exposure_scope(
     named: Sequence[LocationLike] = (),
 ) -> IncidentScope:
     """Determines the scope of an exposure within a window. Raises LedgerError, KeyringError, OutputError."""
-    ground = ExposureEvidence.gather(exposure, window, workspace, named)
-    counter = FileCounter(ground.keys, exposure.keys, ground.tenants)
-    files = [counter.count(each) for each in ground.files]
-    recorded = RecordedInventory(ground.keys, exposure.keys)
+    evidence = ExposureEvidence.gather(exposure, window, workspace, named)
+    counter = FileCounter(evidence.keys, exposure.keys, evidence.tenants)
+    files = [counter.count(each) for each in evidence.files]
+    recorded = RecordedInventory(evidence.keys, exposure.keys)
     unreadable = [recorded.look_up(each) for each in files if isinstance(each, UnreadableFile)]
     counted = [each for each in files if isinstance(each, ExposedInventory)]
     counted += [each for _, each in unreadable if each is not None]
     exposed_copies = [
-        (each, via) for each in ground.copies if (via := _exposing_item(each, exposure, ground.disclosures)) is not None
+        (each, via)
+        for each in evidence.copies
+        if (via := _exposing_item(each, exposure, evidence.disclosures)) is not None
     ]
     filled = frozenset(column.name for one in counted for some in one.columns.values() for column in some)
     return IncidentScope(
         now,
-        tuple(_affected_tenants(counted, exposed_copies, ground.copies, exposure)),
+        tuple(_affected_tenants(counted, exposed_copies, evidence.copies, exposure)),
         tuple(each for each, _ in unreadable),
-        ground.unreachable,
+        evidence.unreachable,
         sum(_records_without_tenant(each) for each in counted),
-        tuple(ground.reads),
-        tuple(ground.reads_without_tenant),
-        tuple(ItemMatcher(ground, filled).unmatched(exposure)),
+        tuple(evidence.reads),
+        tuple(evidence.reads_without_tenant),
+        tuple(ItemMatcher(evidence, filled).unmatched(exposure)),
     )
 
 

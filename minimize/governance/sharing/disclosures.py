@@ -79,7 +79,7 @@ class ShareSummary:
             "category": self.category,
             "rows": self.rows,
             "tenants": dict(self.tenants),
-            "fields": {key: fate.as_json() for key, fate in self.fields.items()},
+            "fields": {key: decision.as_json() for key, decision in self.fields.items()},
             "gated": dict(self.gated),
             "unparsable": dict(self.unparsable),
             "against": [each.as_json() for each in self.against],
@@ -95,7 +95,7 @@ class ShareSummary:
         lines = [f"{self.recipient}, {self.function}: {verdict}"]
         lines += [f"  refused: {each.code} {each}" for each in self.against]
         lines += [f"  rows withheld: {each.code} {each}" for each in self.held]
-        lines += [f"  {key}: {fate.form or 'not sent'} ({fate.why})" for key, fate in self.fields.items()]
+        lines += [f"  {key}: {decision.form or 'not sent'} ({decision.why})" for key, decision in self.fields.items()]
         lines += [f"  {key}: {count_noun(count, 'value')} replaced by null" for key, count in self.unparsable.items()]
         return "\n".join(lines)
 

@@ -137,14 +137,14 @@ class ShareOperation:
         return None if self.plan.reasons_against else self.plan.plan
 
     def _make_and_record(
-        self, ledger: Ledger, tenants: TenantFilter, context: PayloadContext, taker: PayloadSink
+        self, ledger: Ledger, tenants: TenantFilter, context: PayloadContext, sink: PayloadSink
     ) -> ShareOutcome:
-        stats = make_payload(context, taker)
+        stats = make_payload(context, sink)
         log_left_out(stats.rejected)
         found = summarize_payload(self.share, self.plan, stats, tenants)
         if not found.permitted:
             raise self._refusal(found)
-        file = _finish_file(taker, stats) if isinstance(taker, StagedExport) else None
+        file = _finish_file(sink, stats) if isinstance(sink, StagedExport) else None
         _check_tenants(stats, tenants)
         record = commit_disclosure(ledger, self.share, self.plan, stats, tenants, found, file, self.clock)
         if context.secrets is not None and self.share.connector is not None:

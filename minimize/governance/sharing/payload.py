@@ -369,8 +369,8 @@ class PayloadStats:
         return cls(schema, PayloadDigest(schema))
 
 
-def make_payload(context: PayloadContext, taker: PayloadSink) -> PayloadStats:
-    """Makes the payload and writes it to `taker`. Raises NotPermitted if a batch does not have the declared form."""
+def make_payload(context: PayloadContext, sink: PayloadSink) -> PayloadStats:
+    """Makes the payload and writes it to `sink`. Raises NotPermitted if a batch does not have the declared form."""
     stats, plan = PayloadStats.empty(context.schema), context.job.plan
     for batch, columns in iterate_redacted(
         release_batches(context.job, context.source, context.bound, RowTally(left_out=stats.rejected))
@@ -394,7 +394,7 @@ def make_payload(context: PayloadContext, taker: PayloadSink) -> PayloadStats:
         if misshapen:
             raise payload_differs_error(f"{', '.join(misshapen)} does not have the declared form")
         stats.fingerprint.update(left)
-        taker.take(left)
+        sink.take(left)
     return stats
 
 

@@ -102,11 +102,11 @@ class RecipientPolicy:
             else {key: self.decisions[key] for key in columns if key in self.decisions}
         )
         by_rule: dict[str, list[FieldDecision]] = {}
-        for fate in named.values():
-            if fate.rule is not None and fate.rule != "not_asked":
-                by_rule.setdefault(fate.rule, []).append(fate)
-        for rule, fates in by_rule.items():
-            yield rule_reason(rule, fates[0].why, fields=[fate.key for fate in fates])
+        for decision in named.values():
+            if decision.rule is not None and decision.rule != "not_asked":
+                by_rule.setdefault(decision.rule, []).append(decision)
+        for rule, decisions in by_rule.items():
+            yield rule_reason(rule, decisions[0].why, fields=[decision.key for decision in decisions])
 
 
 def compose_policy(
@@ -127,20 +127,20 @@ def compose_policy(
         function, recipient.contract, columns, entry.undecidable, connected=connected, released=released
     )
     keys = dict.fromkeys([*policy.fields, *manifest, *function.pass_through_fields])
-    fates = {key: decider.decide(key, policy.fields.get(key)) for key in keys}
-    fates |= {key: _outside_manifest(key, function) for key in columns or () if key not in fates}
+    decisions = {key: decider.decide(key, policy.fields.get(key)) for key in keys}
+    decisions |= {key: _outside_manifest(key, function) for key in columns or () if key not in decisions}
     fields = {
         key: _shared_field(field, manifest[key], recipient.recipient, entry.linking_keys.get(key))
-        if fates[key].form is not None and key in manifest
+        if decisions[key].form is not None and key in manifest
         else _unreleased_field(field)
         for key, field in policy.fields.items()
     }
     own = policy.model_copy(update={"fields": fields})
-    for key, fate in fates.items():
-        if fate.form is not None and key in manifest:
-            fates[key] = FieldDecision(key, "; ".join(_form_texts(own.fields[key])), fate.why)
+    for key, decision in decisions.items():
+        if decision.form is not None and key in manifest:
+            decisions[key] = FieldDecision(key, "; ".join(_form_texts(own.fields[key])), decision.why)
     return RecipientPolicy(
-        own, fates, tuple(key for key in function.pass_through_fields if fates[key].form is not None)
+        own, decisions, tuple(key for key in function.pass_through_fields if decisions[key].form is not None)
     )
 
 
