@@ -60,7 +60,7 @@ def test_what_was_exposed_and_matches_nothing_is_told_when_it_is_recorded(projec
 def test_what_is_not_known_yet_is_no_incident(project: Project, incident: Command) -> None:
     words = ("INC-1", "--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed", f"output:{project.out}")
     said = incident("open", *words, "--known", "2999-01-01T00:00Z")
-    assert (said.code, "--to and --known are not after now" in said.err) == (2, True)
+    assert (said.code, "Pass --to and --known times that are not in the future." in said.err) == (2, True)
     assert incident("list").out == "no incidents\n"
 
 

@@ -136,7 +136,7 @@ def test_another_folder_of_recipients_counts(inbound: Inbound, tmp_path: Path) -
 def test_it_is_the_pipelines_own_third_party_and_function(inbound: Inbound, recipient: str, function: str) -> None:
     done = receive(inbound, recipient=recipient, function=function)
     assert done.code == 2
-    assert f"takes hook of vendor, and not {function} of {recipient}" in done.err
+    assert f"reads hook of vendor, not {function} of {recipient}" in done.err
 
 
 def test_the_error_names_every_reason(inbound: Inbound) -> None:

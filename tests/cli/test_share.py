@@ -76,8 +76,8 @@ def test_before_the_first_run_send_names_the_output_and_the_command(
         *("--policy", shop.folder / "policy.yaml", "--data", output),
     )
     assert (said.code, said.error["code"]) == (2, OutputError.default_code)
-    assert said.error["message"] == f"nothing was published in {output} yet"
-    assert said.error["hint"] == "run the pipeline first: `minimize run PIPELINE`"
+    assert said.error["message"] == f"no run has published to {output} yet"
+    assert said.error["hint"] == "Run the pipeline first: `minimize run PIPELINE`."
 
 
 def test_why_tells_whether_a_tenant_s_records_may_go(shop: Sender, command: Command) -> None:

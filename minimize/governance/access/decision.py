@@ -36,10 +36,10 @@ from minimize.times import time_text, time_text_or_none
 _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "nobody": ("U100", "no role of this account allows it"),
-        "denied": ("U101", "a role denies it, whatever others allow"),
-        "out_of_scope": ("U102", "it is outside the scope of the roles that would allow it"),
-        "category": ("U103", "these columns are of a category above what is allowed"),
-        "purpose": ("U104", "a purpose that this data, or the role, is for must be named"),
+        "denied": ("U101", "a role denies it, regardless of other roles"),
+        "out_of_scope": ("U102", "it is outside the scope of the roles that allow it"),
+        "category": ("U103", "the category of these columns exceeds the permission"),
+        "purpose": ("U104", "no purpose was named that both the data and the role permit"),
         "other_purpose": ("U105", "these columns are not for this purpose"),
         "no_grant": ("U106", "there is no grant for this incident, dataset and operation"),
         "not_granted": ("U107", "the request was not approved"),
@@ -47,18 +47,18 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "revoked": ("U109", "the grant was revoked"),
         "not_eligible": (
             "U110",
-            "who holds the grant may not ask for it any more, or did not get it from somebody else",
+            "the holder may no longer request this grant, or its approver is not a separate person",
         ),
         "outside_grant": ("U111", "the grant does not cover these columns"),
-        "no_common_tenant": ("U112", "no tenant in scope has all of these columns open"),
-        "views": ("U113", "of several views on these columns none shows least"),
-        "not_by_tenant": ("U114", "the output does not tell tenants apart, and the scope does"),
-        "no_incident": ("U115", "this is done under a grant alone: an incident must be named"),
-        "conflict": ("U116", "roles conflict that one person cannot have together"),
-        "not_separate": ("U117", "it wants another person, in other groups, than the one who asked"),
-        "does_not_follow": ("U118", "it does not follow from where the request stands"),
-        "too_long": ("U119", "it is longer than access may last"),
-        "unreviewed": ("U120", "access that nobody approved waits for its review, and the time for that is over"),
+        "no_common_tenant": ("U112", "no tenant in scope permits all of these columns"),
+        "views": ("U113", "none of the views on these columns is the coarsest"),
+        "not_by_tenant": ("U114", "the output has no tenant column, but the scope is limited to tenants"),
+        "no_incident": ("U115", "this requires a grant, and no incident was named"),
+        "conflict": ("U116", "the person has roles that conflict"),
+        "not_separate": ("U117", "only another person, in other groups than the requester, may do this"),
+        "does_not_follow": ("U118", "the current state of the request does not permit this"),
+        "too_long": ("U119", "the requested duration exceeds the maximum"),
+        "unreviewed": ("U120", "earlier break-glass access was not reviewed in time"),
         "role": ("U200", "a role allows it"),
         "grant": ("U201", "a grant allows it"),
         "unconfigured": ("U202", "no access file is configured"),
@@ -69,7 +69,7 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 def reason(
     rule: str, fields: Collection[str] = (), *, about: str = "", hint: str = "", text: str = ""
 ) -> RefusalReason:
-    """The reason of a rule, for these columns; `about` is the role or grant, `text` what is known beyond the rule's words."""
+    """The reason of a rule, for these columns. `about` names the role or grant; `text` replaces the standard text of the rule."""
     code, words = _REASONS[rule]
     words = text or words
     return RefusalReason(rule, code, f"{words}: {about}" if about else words, fields=tuple(fields), hint=hint)
@@ -77,7 +77,7 @@ def reason(
 
 @dataclass(frozen=True, slots=True)
 class DatasetColumn:
-    """One column of an output: its category, and which purposes it is for (none: all that its policy lists)."""
+    """A column of an output: its category, and its purposes (none: all purposes of the policy)."""
 
     name: str
     category: Category
@@ -86,15 +86,15 @@ class DatasetColumn:
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """Data that somebody wants to see.
+    """Data that an account asks to see.
 
-    dataset    a pipeline's name, which stands for its records, or `pipeline/output`
-    columns    those that are wanted, in what is shown or in what rows are chosen by
-    whole      whether they are simply all that there are: then what is not open is left out, and nothing is refused for it
-    purpose    what it is for; it must be said
-    incident   reading under its grants, and in no other way
-    purposes   what the data is for (none: anything that its readers name)
-    by_tenant  whether a column says whose each row is
+    dataset    a pipeline's name for its records, or `pipeline/output`
+    columns    requested columns, including those in row filters
+    whole      whether all columns were requested; then columns without permission are left out instead of refused
+    purpose    purpose of the request; required
+    incident   incident whose grants are used; then no other access counts
+    purposes   purposes of the data (none: any purpose)
+    by_tenant  whether a column contains the tenant of each row
     """
 
     dataset: str
@@ -109,15 +109,15 @@ class AccessRequest:
 
 @dataclass(frozen=True, slots=True)
 class AccessDecision:
-    """What may be seen or done, and why.
+    """The decision on an access request, with the reasons.
 
-    reasons   every rule that decided, for and against
-    tenants   whose rows; every column below is open for each of them
-    columns   those that may be seen, in the order in which they were wanted
-    views     by column what its released values go through first; rows are chosen by what comes out of it
-    withheld  by column the rule that keeps it
-    grants    the grants that were used
-    until     the first time at which it holds no longer; None where it holds as long as the file and the grants stand
+    reasons   every rule that decided, for or against
+    tenants   tenants whose rows may be read, with all of `columns`
+    columns   columns that may be read, in the requested order
+    views     techniques applied to released values, by column; row filters see their result
+    withheld  the rule that withholds a column, by column
+    grants    grants that were used
+    until     time at which the decision expires; None if it is valid until the access file or a grant changes
     """
 
     allowed: bool
@@ -137,7 +137,7 @@ class AccessDecision:
     until: datetime | None = None
     break_glass: bool = False
     digest: str = ""
-    """Of the access file."""
+    """Digest of the access file."""
 
     @property
     def grant(self) -> str | None:
@@ -150,16 +150,16 @@ class AccessDecision:
         return tuple(each.code for each in self.reasons)
 
     def holds(self, at: datetime) -> bool:
-        """Whether it may still be gone by, as far as time goes. A grant may be revoked before: decide again."""
+        """Whether the decision has not expired. A grant can be revoked earlier, so callers must decide again regularly."""
         return self.allowed and (self.until is None or at < self.until)
 
     def has_same_effect(self, other: AccessDecision) -> bool:
-        """Whether another decision opens neither more nor less."""
+        """Whether another decision permits exactly the same access."""
         mine, theirs = ((each.allowed, each.tenants, each.columns, dict(each.views)) for each in (self, other))
         return mine == theirs
 
     def as_json(self) -> dict[str, Any]:
-        """The decision as `access why --json` prints it."""
+        """The output of `access why --json`."""
         return {
             "allowed": self.allowed,
             "user": self.account.user,
@@ -183,18 +183,17 @@ class AccessDecision:
 
 
 def column_names(columns: Collection[DatasetColumn]) -> tuple[str, ...]:
-    """Their names."""
+    """The names of the columns."""
     return tuple(column.name for column in columns)
 
 
 def decide_access(
     access: AccessRules, grants: Grants, account: UserAccount, request: AccessRequest, at: datetime
 ) -> AccessDecision:
-    """Whether an account may see data, and what of it.
+    """Decides whether an account may read data, and which part of it.
 
-    Takes the access file, what the ledger has of grants, the account, what it wants, and the time. Gives the decision; what is
-    not allowed is no error, but says why. Only the columns of the decision may be read, each through its view, and only rows of
-    its tenants; columns by which rows are chosen are wanted, too.
+    A denial is returned as a decision with its reasons, and not raised. Callers may read only the columns of the decision, each
+    through its view, and only rows of its tenants. The request must also list the columns in row filters.
     """
     return _AccessEvaluation(EffectiveAccess(access, account, at), grants, request).decision()
 
@@ -208,21 +207,21 @@ def decide_permission(
     tenant: str | None = None,
     dataset: str | None = None,
 ) -> AccessDecision:
-    """Whether an account may do something that shows no data, such as to change a setting.
+    """Decides whether an account may perform an operation that shows no data, such as changing a setting.
 
-    Takes the tenant that it is about; what is about no tenant concerns all of them, and wants a scope of all.
+    Without a tenant, the operation concerns all tenants and requires a scope of all tenants.
     """
     holding = EffectiveAccess(access, account, at)
-    clashing = find_account_conflict(access, account)
+    conflict = find_account_conflict(access, account)
     allowing = list(holding.allowing_assignments(permission, dataset))
     opened = union_of_tenants(each.scope.tenants for each, _, _ in allowing)
-    tenants = NO_TENANTS if clashing else opened - holding.denied_tenants(permission, dataset)
+    tenants = NO_TENANTS if conflict else opened - holding.denied_tenants(permission, dataset)
     allowed = tenants.is_all if tenant is None else tenant in tenants
-    held = any(role.has(permission) for _, role in holding.assignments)
-    inside = opened.is_all if tenant is None else tenant in opened
-    rule = "conflict" if clashing else "nobody" if not held else "denied" if inside else "out_of_scope"
+    has_role = any(role.has(permission) for _, role in holding.assignments)
+    in_scope = opened.is_all if tenant is None else tenant in opened
+    rule = "conflict" if conflict else "nobody" if not has_role else "denied" if in_scope else "out_of_scope"
     roles = tuple(dict.fromkeys(role.name for _, role, _ in allowing))
-    reasons = (reason("role", about=", ".join(roles)),) if allowed else (reason(rule, about=_role_pair_text(clashing)),)
+    reasons = (reason("role", about=", ".join(roles)),) if allowed else (reason(rule, about=_role_pair_text(conflict)),)
     return AccessDecision(
         allowed, account, permission, at, reasons, dataset, tenants=tenants, roles=roles, digest=access.digest
     )
@@ -230,7 +229,7 @@ def decide_permission(
 
 @dataclass(frozen=True)
 class _AccessEvaluation:
-    """One decision about data."""
+    """Evaluation of one access request."""
 
     holding: EffectiveAccess
     grants: Grants
@@ -254,23 +253,23 @@ class _AccessEvaluation:
         return self.combine(openings, opened, withheld)
 
     def reason_against_all(self) -> RefusalReason | None:
-        """What keeps everything shut, whichever columns are wanted."""
+        """The reason that denies the whole request, regardless of columns."""
         holding, wanted = self.holding, self.request
-        clashing = find_account_conflict(holding.access, holding.account)
-        if clashing is not None:
-            return reason("conflict", about=_role_pair_text(clashing))
+        conflict = find_account_conflict(holding.access, holding.account)
+        if conflict is not None:
+            return reason("conflict", about=_role_pair_text(conflict))
         if (
             not wanted.purpose
             or is_refused_purpose(wanted.purpose)
             or wanted.purpose not in (wanted.purposes or [wanted.purpose])
         ):
-            return reason("purpose", hint=", ".join(wanted.purposes))
+            return reason("purpose", hint=f"Name one of: {', '.join(wanted.purposes)}." if wanted.purposes else "")
         if wanted.operation == "reidentify" and wanted.incident is None:
-            return reason("no_incident", hint="name the incident of a grant")
+            return reason("no_incident", hint="Name the incident of a grant.")
         return None
 
     def usable_grants(self) -> tuple[list[Grant], list[RefusalReason]]:
-        """The grants for the incident that open something now, and why others do not."""
+        """The grants for the incident that are usable now, and the reasons why others are not."""
         holding, wanted = self.holding, self.request
         if wanted.incident is None:
             return [], []
@@ -286,37 +285,40 @@ class _AccessEvaluation:
             if (rule := troubles[each.id]) is not None
         ]
         good = [each for each in found if troubles[each.id] is None]
-        return good, [] if good else reasons or [reason("no_grant", hint="minimize access request")]
+        return good, [] if good else reasons or [reason("no_grant", hint="Run `minimize access request`.")]
 
     def is_grant_for_request(self, grant: Grant) -> bool:
-        """Whether a grant is for what is wanted, and was asked for by then. Who may reverse tokens may read them."""
-        asked, wanted = grant.request, self.request
-        fits = asked.operation == wanted.operation or (asked.operation, wanted.operation) == ("reidentify", "read")
+        """Whether a grant matches the request and existed at that time. A grant to reverse tokens includes reading them."""
+        requested, wanted = grant.request, self.request
+        fits = requested.operation == wanted.operation or (requested.operation, wanted.operation) == (
+            "reidentify",
+            "read",
+        )
         known = grant.state(self.holding.time) is not None
-        return fits and known and same_dataset(asked.dataset, wanted.dataset)
+        return fits and known and same_dataset(requested.dataset, wanted.dataset)
 
     def entitlements(self, used: Sequence[Grant]) -> list[Entitlement]:
-        """What opens columns: without an incident the roles; with one its grants, and roles for the tenants of those."""
+        """The entitlements of the account: its roles. For an incident: its grants, and roles for their tenants."""
         holding, wanted = self.holding, self.request
         granted = [holding.grant_entitlement(each, wanted.purpose) for each in used]
         if wanted.operation == "reidentify":
             return granted
-        standing = holding.role_entitlements(wanted.dataset, wanted.purpose)
+        from_roles = holding.role_entitlements(wanted.dataset, wanted.purpose)
         if wanted.incident is None:
-            return standing
-        mine = union_of_tenants(each.tenants for each in granted)
+            return from_roles
+        granted_tenants = union_of_tenants(each.tenants for each in granted)
         return [
             *granted,
-            *(Entitlement(each.tenants & mine, each.limits, role=each.role) for each in standing),
+            *(Entitlement(each.tenants & granted_tenants, each.limits, role=each.role) for each in from_roles),
         ]
 
     def tenants_of_column(self, column: DatasetColumn, openings: Iterable[Entitlement]) -> TenantSet:
-        """For whom a column is open."""
+        """The tenants for which a column may be read."""
         opened = union_of_tenants(each.tenants for each in openings if each.covers(column.name, column.category))
         return opened - self.denied_tenants(column)
 
     def denied_tenants(self, column: DatasetColumn) -> TenantSet:
-        """For whom a role denies it. Whoever may not read may not reverse, either."""
+        """The tenants for which a role denies a column. A denial to read also denies to reverse tokens."""
         holding, wanted = self.holding, self.request
         names = (READ,) if wanted.operation == "read" else (READ, REIDENTIFY)
         return union_of_tenants(
@@ -324,7 +326,7 @@ class _AccessEvaluation:
         )
 
     def withholding_rule(self, column: DatasetColumn, openings: Sequence[Entitlement]) -> str | None:
-        """The rule that keeps a column; None where it is open for somebody."""
+        """The rule that withholds a column. None if it may be read for a tenant."""
         if column.purposes and self.request.purpose not in column.purposes:
             return "other_purpose"
         found = [each for each in openings if each.covers(column.name, column.category)]
@@ -341,13 +343,13 @@ class _AccessEvaluation:
         return "category" if openings else self.rule_without_entitlement()
 
     def rule_without_entitlement(self) -> str:
-        """Why no role opens anything here."""
+        """The rule that explains why no role applies."""
         holding = self.holding
-        held = any(role.has(READ) for _, role in holding.assignments)
-        return "out_of_scope" if held else "nobody"
+        has_role = any(role.has(READ) for _, role in holding.assignments)
+        return "out_of_scope" if has_role else "nobody"
 
     def view_of_column(self, column: str, tenants: TenantSet) -> RoleView | None:
-        """The form in which a column is shown: of the views of all roles of the person that hold for these tenants."""
+        """The view of a column: the coarsest of the views of all roles of the person that apply to these tenants."""
         wanted = self.request
         return coarsest_view(
             view
@@ -363,7 +365,7 @@ class _AccessEvaluation:
         opened: Mapping[str, TenantSet],
         withheld: Mapping[str, str],
     ) -> AccessDecision:
-        """The columns and tenants of which every column is open for every tenant."""
+        """Combines columns and tenants, so that every column may be read for every tenant."""
         against = _withheld_reasons(withheld)
         if not opened or (withheld and not self.request.whole):
             return self.deny(against, withheld)
@@ -372,7 +374,7 @@ class _AccessEvaluation:
         columns = [name for name in opened if name not in elsewhere]
         if tenants.is_empty or not columns:
             names = tuple(opened)
-            hint = "name columns that are open for the same tenants"
+            hint = "Request columns that the same tenants permit."
             kept = {**withheld, **dict.fromkeys(names, "no_common_tenant")}
             return self.deny([*against, reason("no_common_tenant", names, hint=hint)], kept)
         against += _withheld_reasons(elsewhere)
@@ -388,7 +390,7 @@ class _AccessEvaluation:
         withheld: Mapping[str, str],
         against: Sequence[RefusalReason],
     ) -> AccessDecision:
-        """What may be seen, by the roles and grants that open some of it."""
+        """Builds the decision that allows access, with the roles and grants that permit it."""
         kinds = {column.name: column.category for column in self.request.columns}
         useful = [
             each
@@ -424,7 +426,7 @@ class _AccessEvaluation:
         )
 
     def deny(self, reasons: Sequence[RefusalReason], withheld: Mapping[str, str]) -> AccessDecision:
-        """Nothing may be seen."""
+        """Builds the decision that denies access."""
         wanted = self.request
         return AccessDecision(
             False,
@@ -441,7 +443,7 @@ class _AccessEvaluation:
 
 
 def _withheld_reasons(withheld: Mapping[str, str]) -> list[RefusalReason]:
-    """One reason a rule, with the columns that it keeps."""
+    """One reason per rule, with the columns that it withholds."""
     rules = dict.fromkeys(withheld.values())
     return [reason(rule, [name for name, kept in withheld.items() if kept == rule]) for rule in rules]
 

@@ -1,6 +1,6 @@
 """Access enforcement: audit events, the access file in force, and the permission check before a command.
 
-Audit events hold names, rules and counts, and no values.
+Audit events contain names, rules and counts, and no values.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 _DECISION_ACTIVITY: Final = AuditActivity("decision", component="access", category="access")
 _GRANT_ACTIVITY: Final = AuditActivity("grant", component="access", category="access")
 LONGEST_NAME: Final = 200
-"""So many characters of a name that somebody gave are told."""
+"""Maximum length of a caller's name in an audit event, in characters."""
 
 
 def decision_event(
     decision: AccessDecision, *, actor: Actor | None = None, about: str | None = None, rows: int | None = None
 ) -> AuditEvent:
-    """A decision, as the audit log is told of it.
+    """The audit event of a decision.
 
-    Takes who acted (else the account), what it was about where that is no dataset, and how many rows were seen.
+    Takes the actor (else the account), the resource if it is not a dataset, and the number of rows read.
     """
     who = actor or Actor("user", decision.roles, application="minimize", user=_shorten(decision.account.user))
     name = _shorten(about or decision.dataset or decision.permission)
     kind = "dataset" if decision.dataset else decision.permission.partition("/")[0]
-    said: dict[str, PlainValue] = {
+    properties: dict[str, PlainValue] = {
         "reasons": _comma_list(dict.fromkeys(decision.codes)),
         "access": decision.digest or None,
         "purpose": decision.purpose,
@@ -54,7 +54,7 @@ def decision_event(
         decision.permission,
         who,
         decision.decided_at,
-        Resource(name, kind, f"{kind}/{name}", _property_changes(said)),
+        Resource(name, kind, f"{kind}/{name}", _property_changes(properties)),
         result="success" if decision.allowed else "refused",
         correlation_id=decision.grant or _shorten(decision.incident or "") or None,
     )
@@ -68,10 +68,10 @@ def grant_event(
     request: GrantRequest | None,
     reasons: Sequence[RefusalReason] = (),
 ) -> AuditEvent:
-    """An act about a grant; refused where there are reasons against it. Its justification stays in the grant."""
-    said: dict[str, PlainValue] = {"reasons": _comma_list(each.code for each in reasons)}
+    """The audit event of an operation on a grant, refused if reasons are given. Only the grant stores the justification."""
+    properties: dict[str, PlainValue] = {"reasons": _comma_list(each.code for each in reasons)}
     if request is not None:
-        said |= {
+        properties |= {
             "incident": request.incident,
             "dataset": request.dataset,
             "operation": request.operation,
@@ -81,7 +81,7 @@ def grant_event(
             "duration_s": int(request.duration.total_seconds()),
             "role": request.role or None,
         }
-    resource = Resource(grant, "grant", f"grants/{grant}", _property_changes(said))
+    resource = Resource(grant, "grant", f"grants/{grant}", _property_changes(properties))
     result: EventResult = "refused" if reasons else "success"
     return _GRANT_ACTIVITY.event(verb, actor, at, resource, result=result, correlation_id=grant)
 
@@ -100,15 +100,15 @@ def _shorten(text: str) -> str:
 
 
 def configured_access(workspace: Workspace) -> AccessRules | None:
-    """What the access file of a house says; None where none is configured. Once one was adopted, the one that was adopted last.
+    """The configured access rules. None if no access file is configured. After an adoption, the latest adopted version.
 
-    Raises PolicyError for a file that is not there or has faults; where one was adopted, LedgerError and KeyringError.
+    Raises PolicyError for a missing or faulty file; LedgerError and KeyringError after an adoption.
     """
     return None if find_access_file(workspace.folder) is None else required_access(workspace)
 
 
 def required_access(workspace: Workspace) -> AccessRules:
-    """The same, where nothing can be done without one. Raises PolicyError."""
+    """The configured access rules. Raises PolicyError if no access file is configured."""
     access = load_access(required_access_file(workspace.folder))
     if not workspace.address.exists:
         return access
@@ -117,9 +117,9 @@ def required_access(workspace: Workspace) -> AccessRules:
 
 
 def access_in_force(access: AccessRules, ledger: Ledger, verifier: Verifier) -> AccessRules:
-    """What counts by an open ledger: the file as it is, while nothing was adopted; else what was adopted last.
+    """The access rules in force: the current file before the first adoption, then the latest adopted version.
 
-    Raises LedgerError for an adoption that is not signed by a key that the verifier knows.
+    Raises LedgerError for an adoption without a valid signature by a known key.
     """
     adopted = api.access.last_adoption(ledger, verifier)
     if adopted is None or adopted.digest == access.digest:
@@ -128,12 +128,12 @@ def access_in_force(access: AccessRules, ledger: Ledger, verifier: Verifier) -> 
 
 
 def account_of_actor(actor: Actor) -> UserAccount:
-    """The account of whoever acts here. Nobody vouches for its groups but the file."""
+    """The account of an actor. Its groups come from the access file only."""
     return UserAccount(actor.user or "")
 
 
 def load_grants(ledger: Ledger, verifier: Verifier) -> Grants:
-    """The grants of an open ledger. Raises LedgerError, also where an act is not signed by a key that the verifier knows."""
+    """Reads the grants of an open ledger. Raises LedgerError, also if an entry has no valid signature by a known key."""
     return Grants(tuple(api.access.read_grant_acts(ledger, verifier)))
 
 
@@ -146,11 +146,11 @@ def require_permission(
     dataset: str | None = None,
     about: str | None = None,
 ) -> AccessDecision | None:
-    """Lets whoever acts here (`MINIMIZE_ACTOR`) through, or raises; the audit log is told in either case.
+    """Checks that the current actor (`MINIMIZE_ACTOR`) has a permission, and records the decision in the audit log.
 
-    Takes the permission, where the house's things are, the time, and the tenant or dataset that it is about (neither: all of
-    them); `about` names it in the log. Gives the decision; None where no access file is configured, and nobody is asked.
-    Raises AccessDenied, PolicyError for an access file that is not there or has faults, LedgerError, KeyringError.
+    `tenant` and `dataset` limit the check; without them, it concerns all of them. `about` names the resource in the log.
+    Returns the decision, or None if no access file is configured, in which case everything is allowed.
+    Raises AccessDenied, PolicyError for a missing or faulty access file, LedgerError, KeyringError.
     """
     access = configured_access(workspace)
     if access is None:
@@ -161,6 +161,6 @@ def require_permission(
     with workspace.open_ledger(create=True) as ledger:
         api.audit_log.record_audit_event(ledger, event, keys)
     if not decision.allowed:
-        hint = f"minimize access why {actor.user} {permission}"
+        hint = f"Run `minimize access why {actor.user} {permission}`."
         raise AccessDenied(f"{actor.user} may not do this", reasons=decision.reasons, hint=hint)
     return decision

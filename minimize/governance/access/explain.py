@@ -41,17 +41,17 @@ from minimize.text import did_you_mean
 from minimize.times import seconds_text
 
 NO_COMMON_PURPOSE: Final = ""
-"""What stands for purposes that have nothing in common: nobody can name it."""
+"""Placeholder for purposes without a common element. No request can name it."""
 
 
 def dataset_columns(plan: Plan, output: str = RECORDS) -> tuple[DatasetColumn, ...]:
-    """The columns of an output, each with its category and the purposes that all within it are for.
+    """The columns of an output, each with its category and the purposes that all of its fields permit.
 
-    Raises PolicyError for an output that the plan does not have.
+    Raises PolicyError for an unknown output.
     """
     found = plan.outputs.get(output)
     if found is None:
-        raise PolicyError(f"there is no output `{output}`", hint=did_you_mean(output, plan.outputs))
+        raise PolicyError(f"unknown output `{output}`", hint=did_you_mean(output, plan.outputs))
     if output != RECORDS:
         return tuple(DatasetColumn(name, found.category) for name in found.schema.names)
     return tuple(
@@ -69,9 +69,9 @@ def plan_access_request(
     incident: str | None = None,
     operation: AccessOperation = "read",
 ) -> AccessRequest:
-    """What somebody wants who names a dataset and columns of it; all that are open where none are named.
+    """Builds an access request for columns of a dataset. Without columns, requests all permitted ones.
 
-    Raises PolicyError for an output or a column that is not there.
+    Raises PolicyError for an unknown output or column.
     """
     output = dataset.partition("/")[2] or RECORDS
     every = {column.name: column for column in dataset_columns(plan, output)}
@@ -87,7 +87,7 @@ def plan_access_request(
 
 
 def _dataset_column(name: str, fields: Sequence[FieldPlan]) -> DatasetColumn:
-    """Nested fields make one column: it is as telling as the most telling of them, and for what all of them are for."""
+    """Combines nested fields into one column, with the highest category and the common purposes of the fields."""
     category = highest_category(each.category or "identified" for each in fields) if fields else "identified"
     limited = [each.field.purposes for each in fields if each.field.purposes]
     common = tuple(word for word in limited[0] if all(word in each for each in limited)) if limited else ()
@@ -99,13 +99,13 @@ def _is_within_column(field: FieldPlan, column: str) -> bool:
 
 
 def _released_group_fields(plan: Plan, output: str) -> set[str]:
-    """The fields that an aggregate shows as they were released, under their own name."""
+    """The released fields that an aggregate shows unchanged, under their own name."""
     return {name for name, key in plan.aggregates[output].model.group_by.items() if name == key.field}
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionStep:
-    """One thing that was looked at on the way to a decision."""
+    """One step of an access decision."""
 
     what: str
     found: str
@@ -116,28 +116,28 @@ class DecisionStep:
 
 @dataclass(frozen=True, slots=True)
 class AccessExplanation:
-    """A decision, and the steps to it."""
+    """An access decision with the steps that led to it."""
 
     decision: AccessDecision
     steps: tuple[DecisionStep, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """What `access why --json` prints."""
+        """The output of `access why --json`."""
         return {**self.decision.as_json(), "steps": [{"what": each.what, "found": each.found} for each in self.steps]}
 
 
 def recorded_grants(workspace: Workspace) -> Grants:
-    """All grants of a house's ledger. Raises LedgerError, KeyringError."""
+    """Reads all grants of the configured ledger. Raises LedgerError, KeyringError."""
     keys = workspace.keyring()
     with workspace.open_ledger() as ledger:
         return load_grants(ledger, keys)
 
 
 def list_grants(workspace: Workspace, at: datetime, *, incident: str | None = None, over: bool = False) -> list[Grant]:
-    """The grants that whoever acts here may see, as they stood at a time: their own, and those of tenants in their scope.
+    """The grants that the current actor may see, as of a time: their own, and those of tenants in their scope.
 
-    Takes the incident, and whether those that are over are wanted, too; access that waits for its review is never over.
-    Raises PolicyError, LedgerError, KeyringError.
+    `over` includes grants that have ended. Break-glass access that awaits its review has not ended. Raises PolicyError,
+    LedgerError, KeyringError.
     """
     access, account = required_access(workspace), account_of_actor(current_actor())
     scope = decide_permission(access, account, "grant/read", at).tenants
@@ -162,14 +162,14 @@ def explain_access(
     incident: str | None = None,
     operation: AccessOperation = "read",
 ) -> AccessExplanation:
-    """Why an account may see columns of a dataset at a time, or not, by the plan of the house's pipeline.
+    """Explains whether an account may read columns of a dataset at a time, by the plan of the configured pipeline.
 
-    Raises PolicyError for a dataset or column that is not there, LedgerError, KeyringError.
+    Raises PolicyError for an unknown dataset or column, LedgerError, KeyringError.
     """
     access, job = required_access(workspace), workspace.loaded_pipeline
     pipeline = dataset.partition("/")[0]
     if job is None or job.pipeline != pipeline:
-        raise PolicyError(f"there is no pipeline `{pipeline}` here", hint="say --pipeline")
+        raise PolicyError(f"unknown pipeline `{pipeline}`", hint="Pass --pipeline.")
     names = {"purpose": purpose, "incident": incident}
     wanted = plan_access_request(plan_for(job), dataset, columns, **names, operation=operation)
     return explain_decision(access, Grants() if incident is None else recorded_grants(workspace), account, wanted, at)
@@ -178,7 +178,7 @@ def explain_access(
 def explain_permission(
     workspace: Workspace, account: UserAccount, permission: str, at: datetime, *, tenant: str | None = None
 ) -> AccessExplanation:
-    """Why an account may do something that shows no data, about a tenant or all of them, or not. Raises PolicyError."""
+    """Explains whether an account may perform an operation that shows no data, for one or all tenants. Raises PolicyError."""
     access = required_access(workspace)
     decision = decide_permission(access, account, permission, at, tenant=tenant)
     return AccessExplanation(decision, tuple(_decision_steps(access, Grants(), account, decision)))
@@ -187,23 +187,23 @@ def explain_permission(
 def explain_decision(
     access: AccessRules, grants: Grants, account: UserAccount, request: AccessRequest, at: datetime
 ) -> AccessExplanation:
-    """The decision, and the steps to it."""
+    """Decides a request and lists the steps of the decision."""
     decision = decide_access(access, grants, account, request, at)
     return AccessExplanation(decision, tuple(_decision_steps(access, grants, account, decision)))
 
 
 def permission_grid(access: AccessRules) -> list[tuple[str, list[str]]]:
-    """By permission, what each role has of it: `yes` or the category up to which, `no` where it denies."""
+    """A row per permission with a cell per role: `yes` or the highest category if allowed, `no` if denied."""
     return [(name, [_grid_cell(role, name) for role in access.roles.values()]) for name in PERMISSIONS]
 
 
 def role_lines(access: AccessRules) -> list[str]:
-    """The roles of the house, as people read them."""
+    """The custom roles as text."""
     return [_describe_role(role) for role in access.roles.values() if not role.is_builtin]
 
 
 def assignment_lines(access: AccessRules) -> list[str]:
-    """Who has which role where, as people read it."""
+    """The assignments as text."""
     return [f"{each.role}: {', '.join(member_names(each))} ({scope_text(each)})" for each in access.assignments]
 
 
@@ -229,7 +229,7 @@ def _grid_cell(role: AccessRole, name: str) -> str:
 
 
 def access_json(access: AccessRules) -> dict[str, Any]:
-    """Who may do what, as `access show --json` prints it."""
+    """The output of `access show --json`."""
     return {
         "file": None if access.path is None else str(access.path),
         "digest": access.digest,
@@ -268,13 +268,13 @@ def _assignment_json(each: RoleAssignment) -> dict[str, Any]:
 
 
 def member_names(each: RoleAssignment) -> Iterator[str]:
-    """Users, and groups marked as such."""
+    """Yields users, and groups with a leading `@`."""
     yield from each.users
     yield from (f"@{group}" for group in each.groups)
 
 
 def scope_text(each: RoleAssignment) -> str:
-    """The scope of an assignment, as people read it."""
+    """The scope of an assignment as text."""
     scope = each.scope
     parts = [f"tenants {scope.tenants}", f"datasets {', '.join(scope.datasets or ('all',))}"]
     return "; ".join([*parts, *([f"purposes {', '.join(scope.purposes)}"] if scope.purposes else [])])
@@ -287,7 +287,7 @@ def _decision_steps(
     yield DecisionStep("account", account.user + (f", of {person}" if person != account.user else ""))
     yield DecisionStep("groups", ", ".join(groups) or "none")
     for assignment, role in access.assignments_of(account):
-        inside = "in scope" if assignment.scope.has_dataset(decision.dataset) else "of other datasets"
+        inside = "in scope" if assignment.scope.has_dataset(decision.dataset) else "out of scope: other datasets"
         yield DecisionStep(f"role {role.name}", f"{scope_text(assignment)} ({inside})")
         if role.deny:
             yield DecisionStep(f"role {role.name} denies", ", ".join(map(str, role.deny)))
@@ -295,7 +295,7 @@ def _decision_steps(
         found = list(grants.for_incident(account.user, decision.incident))
         for each in found:
             yield DecisionStep(
-                f"grant {each.id}", f"{each.state(decision.decided_at) or 'not asked for yet'}, {each.request.dataset}"
+                f"grant {each.id}", f"{each.state(decision.decided_at) or 'not requested yet'}, {each.request.dataset}"
             )
         if not found:
             yield DecisionStep("grants", f"none for {decision.incident}")
@@ -317,10 +317,10 @@ def _decision_text(decision: AccessDecision) -> str:
 
 
 def unknown_columns(dataset: str, columns: Sequence[str], workspace: Workspace) -> dict[str, str]:
-    """The columns that a dataset does not have, by the plan of its pipeline, each with a hint.
+    """The columns that a dataset lacks, by the plan of its pipeline, each with a hint.
 
-    Nothing where the pipeline is not found: it is the house's, else those of the name behind outputs that the ledger has seen,
-    of which one must have it. Raises nothing.
+    Uses the configured pipeline, else pipelines of this name in outputs that the ledger knows; then a column counts as known if
+    one of them has it. Empty if no pipeline is found. Raises nothing.
     """
     name, _, output = dataset.partition("/")
     every: set[str] = set()
@@ -332,7 +332,7 @@ def unknown_columns(dataset: str, columns: Sequence[str], workspace: Workspace) 
 
 
 def _pipelines_named(name: str, workspace: Workspace) -> Iterator[Pipeline]:
-    """The pipelines of a name that are found."""
+    """Yields the known pipelines with this name."""
     job = workspace.loaded_pipeline
     if job is not None and job.pipeline == name:
         yield job

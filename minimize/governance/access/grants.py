@@ -1,4 +1,4 @@
-"""Just-in-time grants: what was requested, and the state of each grant at any time, from the acts in the ledger."""
+"""Just-in-time grants: requests, and the state of each grant at any time, from the entries in the ledger."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ ReviewState = Literal["due", "overdue", "reviewed"]
 
 @dataclass(frozen=True, slots=True)
 class GrantRequest:
-    """What somebody asks for: as little as the incident needs.
+    """A request for access for an incident.
 
-    columns   these; or, where None, all up to `category`
-    role      the role by which it is asked, and the groups by which the account has it (none where it has it itself)
+    columns   requested columns; None for all columns up to `category`
+    role      the role that permits the request
+    groups    the groups through which the account has the role; empty if it is assigned directly
     """
 
     incident: str
@@ -41,7 +42,7 @@ class GrantRequest:
     groups: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """What the ledger keeps of it."""
+        """The request as the ledger stores it."""
         return {
             "incident": self.incident,
             "justification": self.justification,
@@ -57,7 +58,7 @@ class GrantRequest:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> GrantRequest:
-        """What the ledger kept."""
+        """Reads a request from its stored form."""
         return cls(
             document["incident"],
             document["justification"],
@@ -74,58 +75,58 @@ class GrantRequest:
 
 @dataclass(frozen=True)
 class Grant:
-    """One request and all that followed, in the order of the ledger."""
+    """One request and all entries that followed, in the order of the ledger."""
 
     acts: tuple[GrantAct, ...]
 
     @property
     def id(self) -> str:
-        """What names it."""
+        """The id of the grant."""
         return self.acts[0].grant
 
     @property
     def requester(self) -> str:
-        """The account that asked."""
+        """The account that requested access."""
         return self.acts[0].by
 
     @property
     def requested_at(self) -> datetime:
-        """When it asked."""
+        """The time of the request."""
         return self.acts[0].recorded_at
 
     @cached_property
     def request(self) -> GrantRequest:
-        """What it asked for."""
+        """The requested access."""
         return GrantRequest.from_json(_act_body(self.acts[0])["asked"])
 
     @property
     def tenants(self) -> TenantSet:
-        """Whose rows it opens."""
+        """The tenants whose rows the grant permits to read."""
         return TenantSet.from_names(*self.request.tenants)
 
     @property
     def is_break_glass(self) -> bool:
-        """Whether nobody approved it."""
+        """Whether the grant is break-glass access, without approval."""
         return self.acts[0].state == "broke_glass"
 
     @property
     def answer_by(self) -> datetime | None:
-        """The first time at which an answer comes too late."""
+        """The deadline for an answer. An answer at this time is too late."""
         return _act_time(self.acts[0], "answer_by")
 
     @property
     def review_by(self) -> datetime | None:
-        """The first time at which a review is overdue; None where none is needed."""
+        """The time from which a review is overdue. None if no review is needed."""
         return _act_time(self.acts[0], "review_by")
 
     def answer(self, at: datetime) -> GrantAct | None:
-        """The first answer that was known then, where it came in time."""
+        """The first answer known at a time. None if there was none, or it came too late."""
         found = self._first(("approved", "denied"), at)
         late = found is not None and self.answer_by is not None and found.recorded_at >= self.answer_by
         return None if late else found
 
     def denial_text(self, at: datetime) -> str:
-        """That it was denied, by which role and when, as it was known then; nothing where it was not."""
+        """A message with the role and time of the denial. Empty if the request was not denied at that time."""
         act = self.answer(at)
         if act is None or act.state != "denied":
             return ""
@@ -134,30 +135,30 @@ class Grant:
         return f"the request was denied{by} at {time_text(act.recorded_at)}"
 
     def opening(self, at: datetime) -> GrantAct | None:
-        """The act that opened access, as it was known then."""
+        """The entry that opened access, as known at a time."""
         if self.is_break_glass:
             return self.acts[0] if self.requested_at <= at else None
         answer = self.answer(at)
         return answer if answer is not None and answer.state == "approved" else None
 
     def ends_at(self, at: datetime) -> datetime | None:
-        """The first time at which it opens nothing any more; None where it opened nothing yet."""
+        """The time from which the grant is no longer usable. None if it was never opened."""
         act = self.opening(at)
         return None if act is None else _act_time(act, "ends_at")
 
     def category_limit(self, at: datetime) -> Category | None:
-        """The highest category that its approver may open; None where there is no limit."""
+        """The highest category that the approver could approve. None without a limit."""
         act = self.opening(at)
         found: Category | None = None if act is None else _act_body(act).get("up_to")
         return found
 
     def approver(self, at: datetime) -> str | None:
-        """Who approved it."""
+        """The account that approved the grant."""
         act = self.opening(at)
         return None if act is None or self.is_break_glass else act.by
 
     def state(self, at: datetime) -> GrantState | None:
-        """What it is at a time, as it was known then; None before it was asked for. Each span has its start and not its end."""
+        """The state at a time, as known then. None before the request. Periods include their start and exclude their end."""
         if at < self.requested_at:
             return None
         ends, answer = self.ends_at(at), self.answer(at)
@@ -172,7 +173,7 @@ class Grant:
         return "requested" if ends is None else "active"
 
     def review(self, at: datetime) -> ReviewState | None:
-        """Whether it was looked at afterwards; None where that need not be."""
+        """The state of the review. None if no review is needed."""
         due = self.review_by
         if due is None:
             return None
@@ -181,7 +182,7 @@ class Grant:
         return "due" if at < due else "overdue"
 
     def as_json(self, at: datetime) -> dict[str, Any]:
-        """The grant as `access list --json` prints it."""
+        """The output of `access list --json` for the grant."""
         ends, answer_by, review_by = self.ends_at(at), self.answer_by, self.review_by
         return {
             "grant": self.id,
@@ -203,30 +204,30 @@ class Grant:
 
 @dataclass(frozen=True)
 class Grants:
-    """All requests of a ledger, in the order in which they were made."""
+    """All grants of a ledger, in the order of their requests."""
 
     acts: tuple[GrantAct, ...] = ()
 
     @cached_property
     def all_grants(self) -> tuple[Grant, ...]:
-        """Each of them."""
+        """All grants, in order."""
         found: dict[str, list[GrantAct]] = {}
         for act in self.acts:
             found.setdefault(act.grant, []).append(act)
         return tuple(Grant(tuple(acts)) for acts in found.values() if acts[0].state in ("requested", "broke_glass"))
 
     def find(self, grant: str) -> Grant | None:
-        """The one of this name, or of a name that begins so and as no other does."""
+        """The grant with this id, or with this unique beginning of an id."""
         found = [each for each in self.all_grants if each.id.startswith(grant)]
         return found[0] if len(found) == 1 and grant else None
 
     def for_incident(self, user: str, incident: str) -> Iterable[Grant]:
-        """Those of an account for an incident."""
+        """The grants of an account for an incident."""
         return (each for each in self.all_grants if each.requester == user and each.request.incident == incident)
 
 
 def permission_of_request(grant: Grant) -> Permission:
-    """The permission that its holder needs."""
+    """The permission that the holder of a grant needs."""
     return Permission("grant/break_glass" if grant.is_break_glass else "grant/request", grant.request.category)
 
 

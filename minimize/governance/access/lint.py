@@ -1,7 +1,6 @@
-"""Lint of the access file.
+"""Lint of the access file: faults, risky choices, and scopes or views that do not match the pipeline.
 
-Stable codes of its faults and of decisions (all begin with `U`), faults, risky choices, and scopes or views that do not fit
-the pipeline.
+Also the stable codes of faults and access decisions. All of them begin with `U`.
 """
 
 from __future__ import annotations
@@ -29,47 +28,47 @@ from minimize.text import did_you_mean
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "U001": "a permission that is not known",
-        "U002": "a permission of data that does not say up to which category",
-        "U003": "a role that is not there",
-        "U004": "a built-in role that a file would change, or a role that copies no built-in one",
-        "U005": "a group that is not declared",
-        "U006": "a permission that a copy of this role cannot have",
-        "U007": "conflicting roles in one person",
-        "U008": "an account of two people, or a group of no use",
-        "U009": "a view that is no coarser form: it needs more than the value that was released",
-        "U010": "lengths of time that do not fit each other",
-        "U011": "an assignment to nobody",
-        "U020": "a scope or a view that names a dataset which is not there",
-        "U021": "a view of a column that the output does not have, or not in a type that it takes",
-        "U022": "a view that shows no less than the output holds",
-        "U024": "data that names people, always open to a role",
-        "U025": "nobody who could approve, or review, what others may ask for",
-        "U026": "nobody who may assign roles",
-        "U100": "nobody: no role of this account allows it",
-        "U101": "denied by a role, whatever others allow",
-        "U102": "a dataset, tenant or purpose outside the scope of what is allowed",
-        "U103": "a column of a category above what is allowed",
-        "U104": "a purpose that was not named, or that the data is not for",
-        "U105": "a column that is not for this purpose",
+        "U001": "unknown permission",
+        "U002": "a permission for data lacks its category",
+        "U003": "unknown role",
+        "U004": "the file redefines a built-in role, or a role does not copy a built-in role",
+        "U005": "undeclared group",
+        "U006": "a copy of this role cannot have this permission",
+        "U007": "one person has conflicting roles",
+        "U008": "an account belongs to two people",
+        "U009": "a view needs more than the released value, so it is not a coarser form",
+        "U010": "durations contradict each other",
+        "U011": "an assignment has no members",
+        "U020": "a scope or view names an unknown dataset",
+        "U021": "a view names a column that the output lacks, or whose type it does not accept",
+        "U022": "a view shows as much as the output contains",
+        "U024": "a role can always read identified data",
+        "U025": "no role can approve requests, or review break-glass access",
+        "U026": "no assigned role can assign roles",
+        "U100": "no role of this account allows it",
+        "U101": "denied by a role, regardless of other roles",
+        "U102": "a dataset, tenant or purpose is out of scope",
+        "U103": "the category of a column exceeds the permission",
+        "U104": "no purpose was named, or the data is not for this purpose",
+        "U105": "a column is not for this purpose",
         "U106": "no grant for this incident, dataset and operation",
-        "U107": "a grant that nobody has answered yet, or that was denied",
-        "U108": "a grant that has expired, or a request that nobody answered in time",
-        "U109": "a grant that was revoked",
-        "U110": "a grant whose holder may not ask for it any more, or that was approved by the same person",
-        "U111": "a column that the grant does not cover",
-        "U112": "columns of which no tenant has all in scope",
-        "U113": "views of a column of which neither is the coarser",
-        "U114": "an output that does not tell tenants apart, and a scope that does",
-        "U115": "an incident that was not named",
-        "U116": "conflicting roles, so that none of them counts",
-        "U117": "an act that needs another account than the one which asked, of another person in other groups",
-        "U118": "an act that does not follow: what it answers is answered, or over",
-        "U119": "access for longer than it may last",
-        "U120": "break-glass access by somebody whose last one was not reviewed in time",
+        "U107": "the request for a grant was not answered yet, or was denied",
+        "U108": "the grant has expired, or the request was not answered in time",
+        "U109": "the grant was revoked",
+        "U110": "the holder may no longer request this grant, or its approver is not a separate person",
+        "U111": "the grant does not cover a column",
+        "U112": "no tenant in scope permits all of these columns",
+        "U113": "none of the views of a column is the coarsest",
+        "U114": "the output has no tenant column, but the scope is limited to tenants",
+        "U115": "no incident was named",
+        "U116": "the person has conflicting roles, so none of them applies",
+        "U117": "only another person, in other groups than the requester, may perform this operation",
+        "U118": "the current state of the request does not permit the operation",
+        "U119": "the requested duration exceeds the maximum",
+        "U120": "break-glass access was refused, because an earlier one was not reviewed in time",
         "U200": "allowed by a role",
         "U201": "allowed by a grant",
-        "U202": "allowed, since no access file is configured",
+        "U202": "allowed, because no access file is configured",
     }
 )
 
@@ -79,26 +78,26 @@ _WARNINGS: Final = frozenset({"U020", "U022", "U024", "U025", "U026"})
 
 
 def lint_access(file: PathText | None, workspace: Workspace) -> list[Finding]:
-    """All faults and risky choices of an access file, else of the one that counts; worst first.
+    """Finds faults and risky choices of an access file, or of the configured one; worst first.
 
-    With the house's pipeline its datasets, and the views on them, are held against its plan. Raises PolicyError where there is
-    no file, or the pipeline has faults.
+    With a configured pipeline, its datasets and the views on them are checked against its plan. Raises PolicyError without an
+    access file, or if the pipeline has faults.
     """
     place = Path(file) if file is not None else find_access_file(workspace.folder)
     if place is None:
-        raise PolicyError("no access file is configured", hint="name a file, or say `access:` in minimize.yaml")
+        raise PolicyError("no access file is configured", hint="Pass a file, or set `access:` in minimize.yaml.")
     access, faults = examine_access(place)
     if access is None:
         return faults
-    judged = _AccessLint(access)
-    found = [*judged.unanswered_duties(), *judged.identified_access()]
+    lint = _AccessLint(access)
+    found = [*lint.unanswered_duties(), *lint.identified_access()]
     if workspace.loaded_pipeline is not None:
-        found += judged.misfits_of_plan(workspace.loaded_pipeline.pipeline, plan_for(workspace.loaded_pipeline))
+        found += lint.misfits_of_plan(workspace.loaded_pipeline.pipeline, plan_for(workspace.loaded_pipeline))
     return sorted((*faults, *found), key=lambda one: (one.severity, one.line or 0, one.code))
 
 
 def is_access_file(path: PathText) -> bool:
-    """Whether this lint judges a path: a file that says `assignments:`."""
+    """Whether a path is an access file: a file with the key `assignments:`."""
     place = Path(path)
     if not place.is_file():
         return False
@@ -108,7 +107,7 @@ def is_access_file(path: PathText) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _AccessLint:
-    """A file under judgement."""
+    """Checks of one access file."""
 
     access: AccessRules
 
@@ -121,60 +120,60 @@ class _AccessLint:
         return Finding(code, message, severity, hint, file, line or (role.line if role else None), name)
 
     def unanswered_duties(self) -> Iterator[Finding]:
-        """Whether somebody is there for what others wait for."""
-        held = {each.role for each in self.access.assignments}
-        can = {each.name for name in held for each in self.access.roles[name].allow}
+        """Finds duties without a role: approval, review, assignment of roles."""
+        assigned = {each.role for each in self.access.assignments}
+        can = {each.name for name in assigned for each in self.access.roles[name].allow}
         for asks, answers in ((REQUEST, APPROVE), (BREAK_GLASS, "grant/review")):
             if asks in can and answers not in can:
-                yield self.finding("U025", f"some have `{asks}`, and nobody has `{answers}`")
+                yield self.finding("U025", f"assigned roles have `{asks}`, but none has `{answers}`")
         if self.access.assignments and ASSIGN not in can:
-            yield self.finding("U026", "nobody may assign roles", hint="somebody is `role_administrator`")
+            yield self.finding("U026", "no assigned role can assign roles", hint="Assign `role_administrator`.")
 
     def identified_access(self) -> Iterator[Finding]:
-        """Roles that show people's names with no grant."""
+        """Finds roles that can read identified data without a grant."""
         for role in self.access.roles.values():
             if any(each.allows(READ, "identified") for each in role.allow):
-                hint = "a grant opens it for an incident"
-                yield self.finding("U024", f"`{role.name}` always sees what names people", role, hint=hint)
+                hint = "Remove the permission, and request a grant for each incident."
+                yield self.finding("U024", f"the role `{role.name}` can always read identified data", role, hint=hint)
 
     def misfits_of_plan(self, pipeline: str, plan: Plan) -> Iterator[Finding]:
-        """Scopes and views on a pipeline's outputs, against its plan."""
+        """Finds scopes and views that do not match the outputs of a pipeline."""
         for each in self.access.assignments:
             for name in each.scope.datasets or ():
                 if self.is_unknown(name, pipeline, plan):
                     yield self.finding(
-                        "U020", f"there is no dataset `{name}`", line=each.line, hint=_dataset_hint(name, plan)
+                        "U020", f"unknown dataset `{name}`", line=each.line, hint=_dataset_hint(name, plan)
                     )
         for role in self.access.roles.values():
             for dataset, columns in role.views.items():
                 if self.is_unknown(dataset, pipeline, plan):
-                    yield self.finding(
-                        "U020", f"there is no dataset `{dataset}`", role, hint=_dataset_hint(dataset, plan)
-                    )
+                    yield self.finding("U020", f"unknown dataset `{dataset}`", role, hint=_dataset_hint(dataset, plan))
                 elif dataset.partition("/")[0] == pipeline:
                     for column, view in columns.items():
                         yield from self.misfits_of_view(role, dataset, column, view, plan)
 
     def is_unknown(self, name: str, pipeline: str, plan: Plan) -> bool:
-        """Whether a name is of this pipeline, and of no output that it has."""
+        """Whether a name belongs to this pipeline, but to none of its outputs."""
         of, _, output = name.partition("/")
         return of == pipeline and output not in ("", *plan.outputs)
 
     def misfits_of_view(
         self, role: AccessRole, dataset: str, column: str, view: RoleView, plan: Plan
     ) -> Iterator[Finding]:
-        """A view against the column as it is released."""
+        """Finds views that do not match the released column."""
         output = dataset.partition("/")[2]
-        having = [name for name in ((output,) if output else plan.outputs) if column in plan.outputs[name].schema.names]
-        if not having:
+        outputs = [
+            name for name in ((output,) if output else plan.outputs) if column in plan.outputs[name].schema.names
+        ]
+        if not outputs:
             known = {name for each in plan.outputs.values() for name in each.schema.names}
             message = f"`{dataset}` has no column `{column}`"
             yield self.finding("U021", message, role, hint=did_you_mean(column, known))
-        for name in having:
+        for name in outputs:
             if not _view_takes_type(view, plan.outputs[name].schema.field(column).type):
-                yield self.finding("U021", f"the view on `{column}` does not take its type", role)
+                yield self.finding("U021", f"the view on `{column}` does not accept the type of the column", role)
             elif name == RECORDS and column in plan.fields and not shows_less(view, plan.fields[column].steps):
-                yield self.finding("U022", f"the view on `{column}` shows no less than the output holds", role)
+                yield self.finding("U022", f"the view on `{column}` shows as much as the output contains", role)
 
 
 def _view_takes_type(view: RoleView, type_: pa.DataType) -> bool:

@@ -1,7 +1,7 @@
 """Read and validate the access file, from disk or from a mapping. Every fault is reported at once.
 
-Top to bottom: checks between the parts of the file, the reader of one role, the reader of the file, loading and
-finding it.
+From top to bottom: checks between parts of the file, the reader of a role, the reader of the file, and functions that load
+and find it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from minimize.text import did_you_mean
 
 
 def check_consistency(access: AccessRules, root: YamlNode, faults: FaultList) -> None:
-    """Takes down every fault between its parts."""
+    """Reports every contradiction between parts of the file."""
     _check_people(access, root, faults)
     _check_groups(access, faults)
     _check_conflicts(access, faults)
@@ -56,11 +56,11 @@ def check_consistency(access: AccessRules, root: YamlNode, faults: FaultList) ->
 
 
 def users_named(access: AccessRules) -> Iterator[str]:
-    """Every account that the file names, once."""
+    """Yields every account in the file, without duplicates."""
     named = [user for each in access.assignments for user in each.users]
     grouped = [user for users in access.groups.values() for user in users or ()]
-    owned = [user for users in access.people.values() for user in users]
-    yield from dict.fromkeys((*named, *grouped, *owned))
+    listed = [user for users in access.people.values() for user in users]
+    yield from dict.fromkeys((*named, *grouped, *listed))
 
 
 def _check_people(access: AccessRules, root: YamlNode, faults: FaultList) -> None:
@@ -69,39 +69,41 @@ def _check_people(access: AccessRules, root: YamlNode, faults: FaultList) -> Non
         for account in accounts:
             if owners.setdefault(account, person) != person:
                 line = root.descend(("people", person)).line
-                hint = f"it is of {owners[account]}"
-                faults.add("U008", f"the account `{account}` is of two people", line=line, key=person, hint=hint)
+                hint = f"Remove it here or from {owners[account]}."
+                faults.add(
+                    "U008", f"the account `{account}` is listed for two people", line=line, key=person, hint=hint
+                )
 
 
 def _check_groups(access: AccessRules, faults: FaultList) -> None:
     for each in access.assignments:
         for group in each.groups:
             if group not in access.groups:
-                hint = did_you_mean(group, access.groups) or "declare it under `groups:`, with its users or `external`"
+                hint = did_you_mean(group, access.groups) or "Declare it under `groups:`, with its users or `external`."
                 faults.add("U005", f"the group `{group}` is not declared", line=each.line, key=each.role, hint=hint)
 
 
 def _check_conflicts(access: AccessRules, faults: FaultList) -> None:
-    told: set[str] = set()
+    reported: set[str] = set()
     for user in users_named(access):
-        held = list(access.assignments_of_person(UserAccount(user)))
-        clashing = find_conflict((role for _, role in held), access.conflicts)
+        assignments = list(access.assignments_of_person(UserAccount(user)))
+        conflict = find_conflict((role for _, role in assignments), access.conflicts)
         person = access.person(user)
-        if clashing is not None and person not in told:
-            told.add(person)
-            names = " and ".join(dict.fromkeys(clashing))
-            line = max((each.line or 0 for each, role in held if role.name in clashing), default=0) or None
-            faults.add("U007", f"`{person}` has roles that conflict: {names}", line=line, key=clashing[0])
+        if conflict is not None and person not in reported:
+            reported.add(person)
+            names = " and ".join(dict.fromkeys(conflict))
+            line = max((each.line or 0 for each, role in assignments if role.name in conflict), default=0) or None
+            faults.add("U007", f"`{person}` has conflicting roles: {names}", line=line, key=conflict[0])
 
 
 def _check_durations(access: AccessRules, root: YamlNode, faults: FaultList) -> None:
     rules, line = access.grants, root.descend(("grants",)).line
-    wrong = {
+    faults_by_message = {
         "`default` is longer than `maximum`": rules.default > rules.maximum,
         "`unanswered` is longer than 4 days": rules.unanswered > timedelta(days=4),
-        "break-glass lasts longer than what is approved": rules.break_glass.maximum > rules.maximum,
+        "`maximum` of break-glass access is longer than `maximum` of grants": rules.break_glass.maximum > rules.maximum,
     }
-    for message, is_so in wrong.items():
+    for message, is_so in faults_by_message.items():
         if is_so:
             faults.add("U010", message, line=line)
 
@@ -111,17 +113,19 @@ _HIDDEN_ROLE_KEYS = frozenset({"name", "base", "line"})
 
 @dataclass(frozen=True, slots=True)
 class RoleReader:
-    """Reads one role."""
+    """Reader of one role."""
 
     scope: DeclaredNames
     name: str
 
     def __call__(self, node: YamlNode) -> AccessRole | None:
-        """The role: what its base has, and what is said here. None where no role could be made of it."""
+        """Reads the role, with the permissions of its base. None if it is faulty."""
         if self.name in BUILTIN_ROLES or not re.fullmatch(NAME_PATTERN, self.name):
-            hint = "give the copy a name of its own" if self.name in BUILTIN_ROLES else "letters, digits, _ and -"
+            hint = (
+                "Choose a name that is not built in." if self.name in BUILTIN_ROLES else "Use letters, digits, _ and -."
+            )
             code = "U004" if self.name in BUILTIN_ROLES else "P015"
-            self.fault(code, f"`{self.name}` cannot name a role of the house", node, hint)
+            self.fault(code, f"`{self.name}` is not a valid name of a custom role", node, hint)
             return None
         base = self.base(node)
         if base is None:
@@ -138,46 +142,51 @@ class RoleReader:
         return None if found is None else self.merge_with_base(found, base, node)
 
     def base(self, node: YamlNode) -> AccessRole | None:
-        """The built-in role that is copied."""
-        said = node.get("copy")
-        if said is not None and isinstance(said.value, str) and said.value in BUILTIN_ROLES:
-            return BUILTIN_ROLES[said.value]
-        hint = did_you_mean("" if said is None else str(said.value), BUILTIN_ROLES)
-        self.fault("U004", f"the role `{self.name}` wants to copy a built-in role", said or node, f"copy: {hint}")
+        """The built-in role that the role copies."""
+        copied = node.get("copy")
+        if copied is not None and isinstance(copied.value, str) and copied.value in BUILTIN_ROLES:
+            return BUILTIN_ROLES[copied.value]
+        hint = did_you_mean("" if copied is None else str(copied.value), BUILTIN_ROLES)
+        self.fault(
+            "U004",
+            f"the role `{self.name}` must copy a built-in role",
+            copied or node,
+            f"Set `copy:` to a built-in role: {hint}",
+        )
         return None
 
     def merge_with_base(self, role: AccessRole, base: AccessRole, node: YamlNode) -> AccessRole:
-        """The role with what its base has."""
+        """Adds the permissions of the base to the role."""
         for extra in role.allow:
             self.check_extra(extra, base, node)
         allow = tuple(dict.fromkeys((*base.allow, *role.allow)))
         whole = role.model_copy(update={"allow": allow, "deny": tuple(dict.fromkeys((*base.deny, *role.deny)))})
-        clashing = find_conflict([whole])
-        if clashing is not None:
-            self.fault("U006", f"the role `{self.name}` holds what one person cannot do both", node)
+        conflict = find_conflict([whole])
+        if conflict is not None:
+            self.fault("U006", f"the role `{self.name}` combines permissions that one person must not have", node)
         return whole
 
     def check_extra(self, extra: Permission, base: AccessRole, node: YamlNode) -> None:
-        """What a copy cannot have beyond its base: to assign, to see data standing, to write as an auditor."""
+        """Reports permissions that a copy must not add: assigning roles, standing access to data, writing as an auditor."""
         refused = {
-            "only a copy of role_administrator assigns": extra.name == ASSIGN and not base.has(ASSIGN),
+            "only a copy of role_administrator can assign roles": extra.name == ASSIGN and not base.has(ASSIGN),
             "a support engineer has no standing access": extra.name == READ and base.name == "support_engineer",
-            "an auditor changes nothing": base.name == "auditor" and extra.writes,
+            "an auditor must not change anything": base.name == "auditor" and extra.writes,
         }
         for why, is_so in refused.items():
             if is_so:
                 self.fault("U006", f"a copy of `{base.name}` cannot have `{extra}`: {why}", node)
 
     def permissions(self, node: YamlNode) -> tuple[Permission, ...] | None:
-        """Permissions."""
+        """Reads a list of permissions."""
         if not node.is_list:
-            self.fault("P006", "wants a list of permissions", node, "[dataset/read:aggregated, …]")
+            self.fault("P006", "a list of permissions is required", node, "Write [dataset/read:aggregated, …].")
             return None
         found = [self.permission(item) for item in node.items]
         return tuple(each for each in found if each is not None)
 
     def permission(self, node: YamlNode) -> Permission | None:
-        """One of them."""
+        """Reads one entry."""
         text = str(node.value) if node.is_scalar else ""
         found = parse_permission(text)
         if found is None:
@@ -185,16 +194,24 @@ class RoleReader:
                 *PERMISSIONS,
                 *(f"{name}:{word}" for name in CATEGORY_PERMISSIONS for word in CATEGORY_ORDER),
             ]
-            self.fault("U001", f"there is no permission `{text}`", node, did_you_mean(text, known))
+            self.fault("U001", f"unknown permission `{text}`", node, did_you_mean(text, known))
         elif found == Permission(READ):
-            self.fault("U002", "`dataset/read` says up to which category", node, "dataset/read:aggregated, …")
+            self.fault(
+                "U002",
+                "`dataset/read` requires a category",
+                node,
+                "Write dataset/read:CATEGORY, such as dataset/read:aggregated.",
+            )
         return found
 
     def views(self, node: YamlNode) -> dict[str, dict[str, tuple[Technique, ...]]] | None:
-        """By dataset and column the coarser form."""
+        """Reads the views by dataset and column."""
         if not node.is_mapping or not all(below.is_mapping for below in node.entries.values()):
             self.fault(
-                "P006", "`views` wants columns by dataset", node, "{DATASET: {COLUMN: {truncate_time: {to: day}}}}"
+                "P006",
+                "`views` must map datasets to columns",
+                node,
+                "Write {DATASET: {COLUMN: {truncate_time: {to: day}}}}.",
             )
             return None
         return {
@@ -203,16 +220,16 @@ class RoleReader:
         }
 
     def view(self, column: str, node: YamlNode) -> tuple[Technique, ...]:
-        """One chain of techniques that need nothing but the value."""
+        """Reads a chain of techniques that need only the value."""
         chain = TechniqueReader(self.scope, column).chain(node) or ()
         for step in chain:
             if not is_view_step(step):
-                hint = "a form that needs nothing but the value that was released"
+                hint = "Use a technique that needs only the released value."
                 self.fault("U009", f"`{step.name}` cannot be a view", node, hint)
         return tuple(step for step in chain if isinstance(step, Technique) and is_view_step(step))
 
     def fault(self, code: str, message: str, node: Any, hint: str = "") -> None:
-        """Takes down a fault of this role."""
+        """Records a fault of this role."""
         self.scope.faults.add(code, message, line=node.line, key=self.name, hint=hint)
 
 
@@ -221,13 +238,13 @@ ALL_NAMES: Final = "all"
 
 @dataclass(frozen=True, slots=True)
 class AccessReader:
-    """Reads one access file; `given` is what only the loader knows."""
+    """Reader of an access file. `given` contains values that only the loader knows."""
 
     scope: Names
     loader_fields: dict[str, Any]
 
     def __call__(self, root: YamlNode) -> AccessRules | None:
-        """What it says, with stand-ins where there are faults; None where there is nothing to stand on."""
+        """Reads the file, with placeholders for faulty parts. None if it cannot be read at all."""
         roles = self.roles(root.get("roles") or YamlNode({}))
         readers: NodeReaders = {
             "version": self.version,
@@ -247,25 +264,25 @@ class AccessReader:
         return found
 
     def version(self, node: YamlNode) -> int | None:
-        """The version of the file's form: 1."""
+        """The version of the file format: 1."""
         if node.value == 1 and not isinstance(node.value, bool):
             return 1
-        self.fault("P006", "`version` is 1", node)
+        self.fault("P006", "`version` must be 1", node)
         return None
 
     def people(self, node: YamlNode) -> dict[str, tuple[str, ...]] | None:
-        """By person, their accounts."""
+        """Reads the accounts by person."""
         return {name: self.names(below, "a person") for name, below in self.mapping_entries(node, "people").items()}
 
     def groups(self, node: YamlNode) -> dict[str, tuple[str, ...] | None] | None:
-        """By group, its users, or `external`."""
+        """Reads the users by group, or `external`."""
         found = self.mapping_entries(node, "groups")
         return {
             name: None if below.value == EXTERNAL else self.names(below, "a group") for name, below in found.items()
         }
 
     def roles(self, node: YamlNode) -> dict[str, AccessRole]:
-        """The built-in roles, and those of the house."""
+        """The built-in roles and the custom roles."""
         found = {
             name: RoleReader(self.scope, name)(below) for name, below in self.mapping_entries(node, "roles").items()
         }
@@ -275,22 +292,24 @@ class AccessReader:
         }
 
     def assignments(self, node: YamlNode, roles: Mapping[str, AccessRole]) -> tuple[RoleAssignment, ...] | None:
-        """Who has which role, where."""
+        """Reads the assignments."""
         if not node.is_list:
-            self.fault("P006", "`assignments` wants a list", node, "- {role: …, members: {…}, scope: {…}}")
+            self.fault(
+                "P006", "`assignments` must be a list", node, "Write a list of {role: …, members: {…}, scope: {…}}."
+            )
             return None
         found = [self.assignment(item, roles) for item in node.items]
         return tuple(each for each in found if each is not None)
 
     def assignment(self, node: YamlNode, roles: Mapping[str, AccessRole]) -> RoleAssignment | None:
-        """One of them."""
+        """Reads one entry."""
         members = node.get("members") or YamlNode({})
         for word, below in members.entries.items():
             if word not in ("users", "groups"):
-                self.fault("P004", f"`members` has no key `{word}`", below, did_you_mean(word, ("users", "groups")))
+                self.fault("P004", f"unknown key `{word}` in `members`", below, did_you_mean(word, ("users", "groups")))
         users, groups = (self.names(members.get(word) or YamlNode(()), word) for word in ("users", "groups"))
         if not users and not groups:
-            self.fault("U011", "an assignment names nobody", node, "members: {users: […], groups: […]}")
+            self.fault("U011", "the assignment has no members", node, "Write members: {users: […], groups: […]}.")
         rest = YamlNode({word: below for word, below in node.entries.items() if word != "members"}, node.line)
         readers: NodeReaders = {"role": lambda below: self.role(below, roles), "scope": self.read_scope}
         given = {"users": users, "groups": groups, "line": node.line}
@@ -300,14 +319,14 @@ class AccessReader:
         )
 
     def role(self, node: YamlNode, roles: Mapping[str, AccessRole]) -> str | None:
-        """A role that is there."""
+        """Reads the name of a known role."""
         if isinstance(node.value, str) and node.value in roles:
             return node.value
-        self.fault("U003", f"there is no role `{node.to_data()}`", node, did_you_mean(str(node.value), roles))
+        self.fault("U003", f"unknown role `{node.to_data()}`", node, did_you_mean(str(node.value), roles))
         return None
 
     def read_scope(self, node: YamlNode) -> AccessScope | None:
-        """Tenants and datasets, each a list or `all`; purposes, where they are held to some."""
+        """Reads a scope: tenants and datasets, each a list or `all`, and optionally purposes."""
         readers: NodeReaders = {
             "tenants": self.tenants,
             "datasets": lambda below: self.name_list(below, "datasets"),
@@ -315,7 +334,7 @@ class AccessReader:
         }
         for word in ("tenants", "datasets"):
             if node.is_mapping and word not in node.entries:
-                self.fault("P005", f"a scope wants `{word}`", node, f"{word}: all, or a list of names")
+                self.fault("P005", f"the scope lacks `{word}`", node, f"Write {word}: all, or a list of names.")
         kept = {word: below for word, below in node.entries.items() if word == "tenants" or below.value != ALL_NAMES}
         return read_mapping(
             AccessScope,
@@ -325,25 +344,25 @@ class AccessReader:
         )
 
     def tenants(self, node: YamlNode) -> TenantSet | None:
-        """Some tenants, or all."""
+        """Reads a list of tenants, or `all`."""
         if node.value == ALL_NAMES:
             return ALL_TENANTS
         names = self.name_list(node, "tenants")
         return None if names is None else TenantSet.from_names(*names)
 
     def conflicts(self, node: YamlNode, roles: Mapping[str, AccessRole]) -> tuple[tuple[str, str], ...] | None:
-        """Pairs of roles that one person cannot have."""
+        """Reads pairs of roles that one person must not have."""
         pairs = []
         for item in node.items:
             names = [self.role(each, roles) for each in item.items]
             if len(names) != 2:
-                self.fault("P006", "a conflict is of two roles", item, "[one, other]")
+                self.fault("P006", "a conflict must name two roles", item, "Write [ROLE, ROLE].")
             elif names[0] is not None and names[1] is not None:
                 pairs.append((names[0], names[1]))
         return tuple(pairs)
 
     def grants(self, node: YamlNode) -> GrantRules | None:
-        """How long grants last."""
+        """Reads the limits of grants."""
         readers = {word: self.duration_reader(word) for word in ("default", "maximum", "unanswered")}
         inner = {word: self.duration_reader(word) for word in ("maximum", "review_within")}
         shape = MappingShape("`break_glass`", inner)
@@ -351,41 +370,41 @@ class AccessReader:
         return read_mapping(GrantRules, node, self.scope.faults, MappingShape("`grants`", {**readers, **break_glass}))
 
     def duration_reader(self, word: str) -> Any:
-        """A reader for a length of time."""
+        """A reader of a duration."""
         return lambda node: read_duration(node, self.scope, word) and parse_duration(node.value)
 
     def name_list(self, node: YamlNode, word: str) -> tuple[str, ...] | None:
-        """A list of at least one name."""
+        """Reads a list of at least one name."""
         names = self.names(node, word)
         if not names and node.is_list:
-            self.fault("P006", f"`{word}` names nothing", node, f"{word}: all, or a list of names")
+            self.fault("P006", f"`{word}` is empty", node, f"Write {word}: all, or a list of names.")
         return names or None
 
     def names(self, node: YamlNode, word: str) -> tuple[str, ...]:
-        """A list of names."""
+        """Reads a list of names."""
         if node.is_list and all(isinstance(item.value, str) and item.value for item in node.items):
             return tuple(str(item.value) for item in node.items)
-        self.fault("P006", f"{word} wants a list of names", node)
+        self.fault("P006", f"{word} must be a list of names", node)
         return ()
 
     def mapping_entries(self, node: YamlNode, word: str) -> dict[str, YamlNode]:
-        """The entries of a mapping."""
+        """Reads the entries of a mapping."""
         if not node.is_mapping:
-            self.fault("P006", f"`{word}` wants a mapping of names", node)
+            self.fault("P006", f"`{word}` must be a mapping of names", node)
         return node.entries
 
     def fault(self, code: str, message: str, node: YamlNode, hint: str = "") -> None:
-        """Takes down a fault."""
+        """Records a fault."""
         self.scope.faults.add(code, message, line=node.line, hint=hint)
 
 
 def load_access(path: PathText) -> AccessRules:
-    """The access file. Raises PolicyError with every fault as a finding, or where it cannot be read."""
+    """Loads an access file. Raises PolicyError with every fault as a finding, or if the file cannot be read."""
     return require_sound(*examine_access(path), "access file")
 
 
 def access_from_mapping(mapping: Mapping[str, Any]) -> AccessRules:
-    """What a mapping says, as a file would. Raises PolicyError with every fault as a finding.
+    """Reads access rules from a mapping with the content of a file. Raises PolicyError with every fault as a finding.
 
     >>> access_from_mapping({"version": 1}).assignments
     ()
@@ -396,7 +415,7 @@ def access_from_mapping(mapping: Mapping[str, Any]) -> AccessRules:
 
 
 def examine_access(path: PathText) -> tuple[AccessRules | None, list[Finding]]:
-    """What the file says as far as it can be read, with every fault: for lint. Where there are faults, nobody may anything."""
+    """Reads an access file for lint, as far as possible, with every fault. A file with faults permits nothing."""
     file = Path(path)
     faults = FaultList(str(file))
     content = read_utf8(file, faults)
@@ -404,29 +423,31 @@ def examine_access(path: PathText) -> tuple[AccessRules | None, list[Finding]]:
 
 
 def parse_access(content: bytes, file: PathText) -> AccessRules:
-    """What the bytes of a file say, which may not be what stands in it by now. Raises PolicyError."""
+    """Parses the recorded bytes of an access file, which may differ from the current file. Raises PolicyError."""
     return require_sound(*_examine_content(content, Path(file), FaultList(str(file))), "access file")
 
 
 def find_access_file(start: PathText | None = None) -> Path | None:
-    """The access file that counts: that of the nearest `minimize.yaml` upwards from a folder; None where it names none.
+    """The configured access file, from the nearest `minimize.yaml` in a folder or above it. None if it names none.
 
-    Raises PolicyError where it cannot be read, or what it names is not there: then nobody may anything.
+    Raises PolicyError if the configuration cannot be read, or the access file does not exist. Then nothing is permitted.
     """
     config = load_config(start).checked("access", PolicyError)
     if config.access.file is None:
         return None
     file = config.folder / config.access.file
     if not file.is_file():
-        raise PolicyError(f"there is no access file {file}", hint=f"{config.path} names it")
+        raise PolicyError(
+            f"the access file {file} does not exist", hint=f"Create it, or correct `access:` in {config.path}."
+        )
     return file
 
 
 def required_access_file(start: PathText | None = None) -> Path:
-    """The same, where nothing can be done without one. Raises PolicyError."""
+    """The configured access file. Raises PolicyError if none is configured."""
     found = find_access_file(start)
     if found is None:
-        raise PolicyError("no access file is configured", hint="say `access: access.yaml` in minimize.yaml")
+        raise PolicyError("no access file is configured", hint="Set `access: access.yaml` in minimize.yaml.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Access model: permissions, sets of tenants, accounts, roles, scopes, assignments, and how long grants last."""
+"""Access model: permissions, sets of tenants, accounts, roles, scopes, assignments, and the limits of grants."""
 
 from __future__ import annotations
 
@@ -30,76 +30,76 @@ APPROVE_POLICY: Final = "policy/approve"
 
 PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        READ: "read a dataset, up to a category",
-        REIDENTIFY: "reverse tokens, under a grant that names an incident, and never without",
-        "subject/view": "see what is held of a subject",
-        "subject/export": "take out what is held of a subject",
-        "subject/correct": "correct what is held of a subject",
-        "subject/delete": "delete what is held of a subject",
-        "subject/restrict": "keep what is held of a subject from being used",
-        "settings/read": "see collection settings",
+        READ: "read a dataset up to a category",
+        REIDENTIFY: "reverse tokens under a grant for an incident",
+        "subject/view": "view all data held about a subject",
+        "subject/export": "export all data held about a subject",
+        "subject/correct": "correct data held about a subject",
+        "subject/delete": "delete all data held about a subject",
+        "subject/restrict": "restrict the use of a subject's data",
+        "settings/read": "view collection settings",
         "settings/set": "change collection settings",
-        "remote_tasks/locate": "locate a lost device, and end it",
-        "consent/read": "see consents",
+        "remote_tasks/locate": "start and end locating a lost device",
+        "consent/read": "view consents",
         "consent/request": "ask a tenant for a consent",
-        "consent/give": "record that a tenant agreed",
-        "consent/refuse": "record that a tenant refused",
-        "consent/withdraw": "record that a tenant withdrew",
-        "consent/expire": "mark consents that have run out",
-        "share/send": "send to a third party",
-        "share/receive": "receive from a third party",
-        "share/read": "see what was shared",
-        "share/recall": "tell third parties to delete, and take down that they did",
-        REQUEST: "ask for access for an incident, up to a category",
-        APPROVE: "approve or deny what others ask for, up to a category",
+        "consent/give": "record that a tenant gave consent",
+        "consent/refuse": "record that a tenant refused consent",
+        "consent/withdraw": "record that a tenant withdrew consent",
+        "consent/expire": "mark consents as expired",
+        "share/send": "send data to a third party",
+        "share/receive": "receive data from a third party",
+        "share/read": "view disclosures",
+        "share/recall": "request deletion from third parties and record their confirmations",
+        REQUEST: "request access for an incident up to a category",
+        APPROVE: "approve or deny requests of others up to a category",
         "grant/revoke": "end the access of others",
-        BREAK_GLASS: "take access that nobody approved, flagged and reviewed",
-        "grant/review": "review access that nobody approved",
-        "grant/read": "see requests and grants",
-        "audit/read": "see the audit log, and check it",
-        "audit/export": "take entries of the audit log out",
-        "audit/truncate": "let go of entries of the audit log that are past their year",
-        "incident/read": "see incidents",
+        BREAK_GLASS: "use break-glass access without approval, with later review",
+        "grant/review": "review break-glass access",
+        "grant/read": "view requests and grants",
+        "audit/read": "view and check the audit log",
+        "audit/export": "export entries of the audit log",
+        "audit/truncate": "remove entries of the audit log that are older than a year",
+        "incident/read": "view incidents",
         "incident/open": "open an incident",
-        "incident/assess": "say what an incident is, and how far it reaches",
-        "incident/declare": "declare an incident reportable",
-        "incident/notice": "give notice of an incident",
+        "incident/assess": "assess an incident and its scope",
+        "incident/declare": "declare an incident",
+        "incident/notice": "draft and record notices of an incident",
         "incident/close": "close an incident",
-        "event/record": "record what happened to tenants and subjects, or take it back",
-        "output/expire": "take out of an output what is past its time",
-        "output/retract": "take out of an output what would not be collected today",
-        "output/adopt": "continue an output with another ledger",
-        "keys/add": "add a key to a keyring, or a version of one",
-        "keys/rotate": "make a new version of a key for new files",
-        "keys/shred": "destroy a version of a key",
-        "roles/read": "see who may do what",
-        ASSIGN: "change who has which role",
-        APPROVE_POLICY: "approve a policy as it is",
-        "token/make": "make a token for the door",
-        "token/revoke": "end a token for the door",
+        "event/record": "record or revoke lifecycle events of tenants and subjects",
+        "output/expire": "remove data past its retention period from an output",
+        "output/retract": "apply the current policy to published output",
+        "output/adopt": "attach an output to another ledger",
+        "keys/add": "add a key or a key version to a keyring",
+        "keys/rotate": "rotate a key: add a version for new files",
+        "keys/shred": "destroy a key version",
+        "roles/read": "view roles and assignments",
+        ASSIGN: "assign roles",
+        APPROVE_POLICY: "approve the content of a policy",
+        "token/make": "issue an API token for the server",
+        "token/revoke": "revoke an API token for the server",
     }
 )
-"""By name, with what each is for."""
+"""All permissions, each with its description."""
 CATEGORY_PERMISSIONS: Final = frozenset({READ, REQUEST, APPROVE, BREAK_GLASS})
-"""These are up to a category."""
+"""Permissions that are limited to a category."""
 READ_ONLY_PERMISSIONS: Final = frozenset({READ, "subject/view", "subject/export", "audit/export"}) | frozenset(
     name for name in PERMISSIONS if name.endswith("/read")
 )
-"""These change nothing; all others write."""
+"""Operations that only read. All others write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """A permission, as a role has it: up to a category where it is one of data.
+    """A permission of a role, limited to a category if it concerns data.
 
-    A denial of a category denies it and all above it; without a category everything is meant.
+    A denial of a category also denies all categories above it. A denial without a category denies all of them.
     """
 
     name: str
     category: Category | None = None
 
     def allows(self, name: str, category: Category | None = None) -> bool:
-        """Whether it allows an operation, on data of this category.
+        """Whether the permission allows an operation on data of this category.
 
         >>> Permission(READ, "pseudonymized").allows(READ, "identified")
         False
@@ -109,7 +109,7 @@ class Permission:
         )
 
     def denies(self, name: str, category: Category | None = None) -> bool:
-        """Whether its denial denies an operation; one that is about no category is denied by a whole denial alone.
+        """Whether a denial of this permission denies an operation. Without `category`, only a denial of all categories does.
 
         >>> Permission(READ, "pseudonymized").denies(READ, "identified")
         True
@@ -120,7 +120,7 @@ class Permission:
 
     @property
     def writes(self) -> bool:
-        """Whether it changes anything."""
+        """Whether the operation changes anything."""
         return self.name not in READ_ONLY_PERMISSIONS
 
     def __str__(self) -> str:
@@ -128,7 +128,7 @@ class Permission:
 
 
 def parse_permission(text: str) -> Permission | None:
-    """The permission of a text; None for what is none.
+    """Parses a permission. None if it is unknown.
 
     >>> parse_permission("dataset/read:identified"), parse_permission("dataset/fly")
     (Permission(name='dataset/read', category='identified'), None)
@@ -141,15 +141,15 @@ def parse_permission(text: str) -> Permission | None:
 
 
 def parse_permissions(*texts: str) -> tuple[Permission, ...]:
-    """Several of them. Raises ValueError for what is none."""
+    """Parses several permissions. Raises ValueError for an unknown one."""
     found = [parse_permission(text) for text in texts]
     if None in found:
-        raise ValueError("that is no permission")
+        raise ValueError("unknown permission")
     return tuple(each for each in found if each is not None)
 
 
 def highest_or_none(categories: Iterable[Category]) -> Category | None:
-    """The highest category of some; None where there are none."""
+    """The highest of several categories. None if there are none."""
     return max(categories, key=_category_rank, default=None)
 
 
@@ -162,24 +162,24 @@ _TENANT_TYPE: Final = pa.string()
 
 @dataclass(frozen=True, slots=True)
 class TenantSet:
-    """Some tenants by name, or (`but`) all but these."""
+    """A set of tenants: the named ones, or (`complement`) all except the named ones."""
 
     names: frozenset[str] = frozenset()
     complement: bool = False
 
     @classmethod
     def from_names(cls, *names: str) -> Self:
-        """These tenants."""
+        """The set of these tenants."""
         return cls(frozenset(map(canonical_text, names)))
 
     @property
     def is_empty(self) -> bool:
-        """Whether it is nobody."""
+        """Whether the set is empty."""
         return not self.names and not self.complement
 
     @property
     def is_all(self) -> bool:
-        """Whether it is everybody."""
+        """Whether the set contains all tenants."""
         return self.complement and not self.names
 
     def __contains__(self, tenant: object) -> bool:
@@ -206,10 +206,10 @@ class TenantSet:
         return (self - other).is_empty
 
     def filter(self, column: str, type_: pa.DataType = _TENANT_TYPE) -> Any:
-        """The filter for a column that names the tenant, as Arrow's datasets take it; None where no row need be asked.
+        """An Arrow dataset filter for the tenant column. None if the set contains all tenants.
 
-        Takes the column's name, and its type where that is another kind of text.
-        Nulls: a row without a tenant is everybody's alone.
+        `type_` is the type of the column, if it is another string type.
+        Nulls: a row without a tenant belongs only to the set of all tenants.
         """
         if self.is_all:
             return None
@@ -227,7 +227,7 @@ NO_TENANTS: Final = TenantSet()
 
 
 def union_of_tenants(sets: Iterable[TenantSet]) -> TenantSet:
-    """Whoever is in one of them.
+    """The union of several sets.
 
     >>> str(union_of_tenants([TenantSet.from_names("a"), ~TenantSet.from_names("a", "b")]))
     'all but b'
@@ -236,7 +236,7 @@ def union_of_tenants(sets: Iterable[TenantSet]) -> TenantSet:
 
 
 def common_tenants(sets: Iterable[TenantSet]) -> TenantSet:
-    """Whoever is in all of them."""
+    """The intersection of several sets."""
     return reduce(TenantSet.__and__, sets, ALL_TENANTS)
 
 
@@ -245,18 +245,18 @@ EXTERNAL: Literal["external"] = "external"
 
 @dataclass(frozen=True, slots=True)
 class UserAccount:
-    """Who asks: the name of an account, and the groups that whoever authenticated it vouches for."""
+    """An account: its user name, and the groups that the authentication service confirmed."""
 
     user: str
     groups: frozenset[str] = field(default_factory=frozenset)
 
 
 class AccessRole(FrozenModel):
-    """What those who have it may do.
+    """A role: a named set of permissions.
 
     base     the built-in role that it is or copies
-    deny     what they may not do, whatever other roles they have
-    views    by dataset and column what the released values go through before they are shown
+    deny     permissions that are denied, regardless of other roles
+    views    techniques that are applied to released values before they are shown, by dataset and column
     """
 
     name: str
@@ -269,32 +269,32 @@ class AccessRole(FrozenModel):
 
     @property
     def is_builtin(self) -> bool:
-        """Whether it is one of ours, which no file changes."""
+        """Whether the role is built in. A file cannot change built-in roles."""
         return self.name == self.base
 
     def has(self, name: str) -> bool:
-        """Whether it allows an operation at all."""
+        """Whether the role allows an operation, for any category."""
         return any(each.name == name for each in self.allow)
 
 
 class AccessScope(FrozenModel):
-    """Where an assignment holds; None of datasets or purposes is every one of them."""
+    """The scope of an assignment. None for datasets or purposes means all of them."""
 
     tenants: TenantSet = ALL_TENANTS
     datasets: tuple[str, ...] | None = None
     purposes: tuple[str, ...] | None = None
 
     def has_dataset(self, dataset: str | None) -> bool:
-        """Whether a dataset is within; what is about no dataset is within every scope."""
+        """Whether a dataset is in scope. An operation without a dataset is in every scope."""
         return dataset is None or self.datasets is None or any(covers(each, dataset) for each in self.datasets)
 
     def has_purpose(self, purpose: str | None) -> bool:
-        """Whether a purpose is within."""
+        """Whether a purpose is in scope."""
         return purpose is None or self.purposes is None or purpose in self.purposes
 
 
 class RoleAssignment(FrozenModel):
-    """Members (users and groups) have a role, in a scope."""
+    """Assigns a role to members (users and groups) within a scope."""
 
     role: str
     users: tuple[str, ...] = ()
@@ -304,18 +304,18 @@ class RoleAssignment(FrozenModel):
 
 
 class BreakGlassRules(FrozenModel):
-    """Access that nobody approves: how long at most, and by when it must have been reviewed."""
+    """Limits of break-glass access: maximum duration, and the deadline of its review."""
 
     maximum: timedelta = timedelta(hours=1)
     review_within: timedelta = timedelta(hours=24)
 
 
 class GrantRules(FrozenModel):
-    """How long just-in-time access lasts.
+    """Limits of just-in-time access.
 
-    default     where a request says nothing
-    maximum     the longest that may be asked for
-    unanswered  a request that nobody answered is over after this
+    default     duration if a request does not state one
+    maximum     maximum duration of a request
+    unanswered  time after which an unanswered request expires
     """
 
     default: timedelta = timedelta(hours=8)
@@ -325,10 +325,10 @@ class GrantRules(FrozenModel):
 
 
 class AccessRules(FrozenModel):
-    """Who may do what.
+    """The content of an access file.
 
-    people   by person the accounts that are theirs; an account that stands nowhere is a person of its own
-    groups   by group its users; None where whoever authenticates vouches for them
+    people   accounts by person; an account that is not listed counts as a separate person
+    groups   users by group; None if the authentication service confirms the members
     """
 
     version: int
@@ -340,36 +340,36 @@ class AccessRules(FrozenModel):
     grants: GrantRules = GrantRules()
     path: Path | None = None
     digest: str = ""
-    """`sha256:` of the file's bytes; empty for one that was not loaded from a file."""
+    """`sha256:` and the digest of the file's bytes. Empty if not loaded from a file."""
 
     def person(self, user: str) -> str:
-        """Whose account it is."""
+        """The person who owns an account."""
         return next((name for name, accounts in self.people.items() if user in accounts), user)
 
     def accounts(self, user: str) -> frozenset[str]:
-        """The accounts of the same person."""
+        """All accounts of the person who owns this account."""
         return frozenset((user, *self.people.get(self.person(user), ())))
 
     def groups_of(self, account: UserAccount) -> frozenset[str]:
-        """The groups of an account: by this file, and where that leaves it to others, as they vouch."""
+        """The groups of an account: those listed in the file, and external groups that the authentication service confirmed."""
         listed = {name for name, users in self.groups.items() if users is not None and account.user in users}
         return frozenset(listed | {name for name in account.groups if self.groups.get(name, ()) is None})
 
     def assignments_of(self, account: UserAccount) -> Iterator[tuple[RoleAssignment, AccessRole]]:
-        """The assignments that an account has, each with its role."""
+        """The assignments of an account, each with its role."""
         groups = self.groups_of(account)
         for each in self.assignments:
             if account.user in each.users or groups.intersection(each.groups):
                 yield each, self.roles[each.role]
 
     def assignments_of_person(self, account: UserAccount) -> Iterator[tuple[RoleAssignment, AccessRole]]:
-        """The same of all accounts of the person: what holds one of them back holds back all."""
+        """The assignments of all accounts of the person. A restriction of one account applies to all of them."""
         yield from self.assignments_of(account)
         for user in sorted(self.accounts(account.user) - {account.user}):
             yield from self.assignments_of(UserAccount(user))
 
     def are_separate(self, one: str, other: str) -> bool:
-        """Whether two accounts are of two persons, who share no group that this file lists."""
+        """Whether two accounts belong to two persons who share no group listed in the file."""
         mine, theirs = (frozenset().union(*map(self._groups_of_user, self.accounts(user))) for user in (one, other))
         return other not in self.accounts(one) and not mine & theirs
 
@@ -378,7 +378,7 @@ class AccessRules(FrozenModel):
 
 
 def covers(name: str, dataset: str) -> bool:
-    """Whether a name in a scope stands for a dataset: a pipeline's name does for all of its outputs.
+    """Whether a name in a scope covers a dataset. The name of a pipeline covers all of its outputs.
 
     >>> covers("telemetry", "telemetry/by_version"), covers("telemetry/records", "telemetry"), covers("tele", "telemetry")
     (True, True, False)
@@ -389,7 +389,7 @@ def covers(name: str, dataset: str) -> bool:
 
 
 def same_dataset(one: str, other: str) -> bool:
-    """Whether two names are of one dataset; a pipeline's name alone is that of its records."""
+    """Whether two names denote the same dataset. The name of a pipeline denotes its records."""
     return _pipeline_and_output(one) == _pipeline_and_output(other)
 
 

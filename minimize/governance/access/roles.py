@@ -1,8 +1,4 @@
-"""Roles of the access file.
-
-The built-in roles, separation of duties, the views that show coarser columns to a role, and what the roles and grants of an
-account permit.
-"""
+"""Roles: the built-in roles, separation of duties, the coarser views of a role, and the entitlements of an account."""
 
 from __future__ import annotations
 
@@ -106,22 +102,22 @@ BUILTIN_ROLES: Final[Mapping[str, AccessRole]] = MappingProxyType(
     {
         role.name: role
         for role in (
-            _builtin_role("analyst", "reads what names nobody", _ANALYST),
-            _builtin_role("operator", "keeps pipelines running, and reads counts", _OPERATOR),
+            _builtin_role("analyst", "reads data that does not identify individuals", _ANALYST),
+            _builtin_role("operator", "runs pipelines and reads aggregates", _OPERATOR),
             _builtin_role(
                 "support_engineer",
-                "locates lost devices, and sees data only under a grant for an incident",
+                "locates lost devices and reads data only under a grant for an incident",
                 _SUPPORT,
             ),
             _builtin_role(
-                "privacy_officer", "decides about consents, subjects, incidents and the access of others", _OFFICER
+                "privacy_officer", "decides on consents, data subjects, incidents and access of others", _OFFICER
             ),
-            _builtin_role("auditor", "sees what was done, and changes nothing", _AUDITOR, _DENIED_TO_AUDITOR),
-            _builtin_role("role_administrator", "gives roles and tokens to others, and sees no data", _ADMINISTRATOR),
+            _builtin_role("auditor", "reads the audit log and changes nothing", _AUDITOR, _DENIED_TO_AUDITOR),
+            _builtin_role("role_administrator", "assigns roles and tokens and reads no data", _ADMINISTRATOR),
         )
     }
 )
-"""By name."""
+"""The built-in roles, by name."""
 
 
 SEPARATED_DUTIES: Final = (
@@ -132,15 +128,15 @@ SEPARATED_DUTIES: Final = (
     (ASSIGN, REQUEST),
     (ASSIGN, READ),
 )
-"""Who does the one does not do the other, by whichever roles."""
+"""Pairs of permissions that one person must not have, through any roles."""
 AUDITOR: Final = "auditor"
 RolePair = tuple[str, str]
 
 
 def find_conflict(roles: Iterable[AccessRole], conflicts: Sequence[RolePair] = ()) -> RolePair | None:
-    """Two roles that one person cannot have together; None where all get along. A role can be in its own way.
+    """Finds two roles that one person must not have. None without a conflict. A role can conflict with itself.
 
-    Takes the roles of one person, and pairs of names that the house adds.
+    Takes the roles of one person, and additional pairs of role names from the access file.
     """
     every = list({role.name: role for role in roles}.values())
     pairs = (*((role, role) for role in every), *combinations(every, 2))
@@ -148,7 +144,7 @@ def find_conflict(roles: Iterable[AccessRole], conflicts: Sequence[RolePair] = (
 
 
 def find_account_conflict(access: AccessRules, account: UserAccount) -> RolePair | None:
-    """Two such roles of the person whose account it is."""
+    """Finds two conflicting roles of the person who owns an account."""
     return find_conflict((role for _, role in access.assignments_of_person(account)), access.conflicts)
 
 
@@ -175,9 +171,9 @@ RoleView = tuple[Technique, ...]
 
 
 def is_view_step(step: TechniqueStep) -> bool:
-    """Whether a step makes a coarser form of what was released: it needs nothing but the value.
+    """Whether a step can be part of a view: it needs only the released value.
 
-    What is worked out from the released value alone tells no more than that value; a key or another column could.
+    A result computed from the released value alone reveals no more than that value. A key or another column could.
     """
     return isinstance(step, Technique) and not (step.reads() or step.key_names or step.needs_time)
 
@@ -189,16 +185,16 @@ def views_of_column(role: AccessRole, dataset: str, column: str) -> list[RoleVie
 
 
 def coarsest_view(views: Iterable[RoleView]) -> RoleView | None:
-    """The one of several views that shows least; None where there is no such one. Without any view: nothing to do.
+    """The coarsest of several views. None if none is the coarsest. Empty without views.
 
-    Roles add up in what they allow, and views are what they hold back: whoever has several sees the least of them.
+    Permissions of roles add up, but views restrict: an account with several views gets the coarsest.
     """
     every = _distinct_views([*views])
     return next((view for view in every if all(_is_coarser(other, view) for other in every)), None) if every else ()
 
 
 def shows_less(view: RoleView, form: Sequence[TechniqueStep]) -> bool:
-    """Whether a view can show less than a column that was released in a form: nothing says that it shows the same."""
+    """Whether a view can show less than the released form. False if it provably shows the same."""
     if len(view) == len(form) == 1 and view[0].name == form[0].name:
         return (
             compare_coarseness(view[0].name, form[0].model_dump(), view[0].model_dump()) == "coarser"
@@ -208,7 +204,7 @@ def shows_less(view: RoleView, form: Sequence[TechniqueStep]) -> bool:
 
 
 def _is_coarser(one: RoleView, other: RoleView) -> bool:
-    """Whether the second of two views shows no more than the first."""
+    """Whether the second of two views shows at most as much as the first."""
     if one == other or isinstance(other[-1], Presence):
         return True
     if len(one) != 1 or len(other) != 1 or one[0].name != other[0].name:
@@ -217,15 +213,15 @@ def _is_coarser(one: RoleView, other: RoleView) -> bool:
 
 
 def _distinct_views(views: Sequence[RoleView]) -> list[RoleView]:
-    """Each of them once; a technique may hold what cannot be hashed."""
+    """Removes duplicates by comparison, because some techniques cannot be hashed."""
     return [view for at, view in enumerate(views) if view not in views[:at]]
 
 
 @dataclass(frozen=True, slots=True)
 class Entitlement:
-    """Something that opens data: for some tenants, by a permission or for columns by name; through a role, or a grant.
+    """A permission to read data of some tenants, by category or for named columns, through a role or a grant.
 
-    limits  permissions that the category of each column must be within
+    limits  permissions that must all allow the category of a column
     """
 
     tenants: TenantSet
@@ -235,14 +231,14 @@ class Entitlement:
     grant: Grant | None = None
 
     def covers(self, column: str, category: Category) -> bool:
-        """Whether it opens a column, as far as names and categories go."""
+        """Whether the entitlement covers a column, by name and category."""
         named = self.columns is None or column in self.columns
         return named and all(limit.allows(limit.name, category) for limit in self.limits)
 
 
 @dataclass(frozen=True)
 class EffectiveAccess:
-    """An account at a time, under one access file."""
+    """The effective access of an account at a time, under one access file."""
 
     access: AccessRules
     account: UserAccount
@@ -255,13 +251,13 @@ class EffectiveAccess:
 
     @cached_property
     def assignments_of_person(self) -> tuple[tuple[RoleAssignment, AccessRole], ...]:
-        """Those of all accounts of the person."""
+        """The assignments of all accounts of the person."""
         return tuple(self.access.assignments_of_person(self.account))
 
     def allowing_assignments(
         self, name: str, dataset: str | None = None, purpose: str | None = None, category: Category | None = None
     ) -> Iterator[tuple[RoleAssignment, AccessRole, Permission]]:
-        """The assignments of the account that allow an operation where it is wanted, each with the permission."""
+        """The assignments of the account that allow an operation in the given scope, each with the permission."""
         for assignment, role in self.assignments:
             if assignment.scope.has_dataset(dataset) and assignment.scope.has_purpose(purpose):
                 yield from (
@@ -271,7 +267,7 @@ class EffectiveAccess:
     def denied_tenants(
         self, name: str, dataset: str | None = None, purpose: str | None = None, category: Category | None = None
     ) -> TenantSet:
-        """For which tenants a role of the person denies an operation."""
+        """The tenants for which a role of the person denies an operation."""
         return union_of_tenants(
             assignment.scope.tenants
             for assignment, role in self.assignments_of_person
@@ -288,7 +284,7 @@ class EffectiveAccess:
         purpose: str | None = None,
         by: str | None = None,
     ) -> TenantSet:
-        """For which tenants it may do something; by one role, where that is named."""
+        """The tenants for which the account may perform an operation, optionally by one named role."""
         allowing = self.allowing_assignments(name, dataset, purpose, category)
         allowed = union_of_tenants(each.scope.tenants for each, role, _ in allowing if by in (None, role.name))
         return allowed - self.denied_tenants(name, dataset, purpose, category)
@@ -296,7 +292,7 @@ class EffectiveAccess:
     def highest_category(
         self, name: str, dataset: str, tenants: TenantSet, *, purpose: str | None = None, by: str | None = None
     ) -> Category | None:
-        """The highest category up to which it may do something for all of some tenants; None where that is none."""
+        """The highest category for which the account may perform an operation for all given tenants. None if there is none."""
         within = (
             each
             for each in CATEGORY_ORDER
@@ -305,33 +301,35 @@ class EffectiveAccess:
         return highest_or_none(within)
 
     def role_entitlements(self, dataset: str, purpose: str | None) -> list[Entitlement]:
-        """What roles open to read, without any grant."""
+        """The entitlements to read through roles, without a grant."""
         return [
             Entitlement(assignment.scope.tenants, (permission,), role=role.name)
             for assignment, role, permission in self.allowing_assignments(READ, dataset, purpose)
         ]
 
     def grant_entitlement(self, grant: Grant, purpose: str | None) -> Entitlement:
-        """What a grant opens, within what its holder may ask for and its approver could approve."""
-        asked, name = grant.request, permission_of_request(grant).name
-        reach = self.highest_category(name, asked.dataset, grant.tenants, purpose=purpose, by=asked.role)
-        bounds = (reach, asked.category, grant.category_limit(self.time))
+        """The entitlement of a grant, limited to what its holder may request and its approver could approve."""
+        request, name = grant.request, permission_of_request(grant).name
+        highest = self.highest_category(name, request.dataset, grant.tenants, purpose=purpose, by=request.role)
+        bounds = (highest, request.category, grant.category_limit(self.time))
         limits = tuple(Permission(READ, each) for each in bounds if each is not None)
-        named = None if asked.columns is None else frozenset(asked.columns)
-        return Entitlement(grant.tenants, limits, frozenset() if reach is None else named, grant=grant)
+        named = None if request.columns is None else frozenset(request.columns)
+        return Entitlement(grant.tenants, limits, frozenset() if highest is None else named, grant=grant)
 
     def rule_against_grant(self, grant: Grant, purpose: str | None) -> str | None:
-        """The rule by which a grant opens nothing now; None where it does."""
+        """The rule by which a grant is not usable now. None if it is usable."""
         state = grant.state(self.time)
         if state != "active":
             return {"expired": "expired", "revoked": "revoked"}.get(state or "", "not_granted")
-        approver, asked = grant.approver(self.time), grant.request
+        approver, request = grant.approver(self.time), grant.request
         alone = approver is not None and not self.access.are_separate(approver, grant.requester)
         unapproved = approver is None and not grant.is_break_glass
         name = permission_of_request(grant).name
         still = grant.tenants <= self.allowed_tenants(
-            name, asked.dataset, asked.category, purpose=purpose, by=asked.role
+            name, request.dataset, request.category, purpose=purpose, by=request.role
         )
-        reversing = asked.operation != "reidentify" or grant.tenants <= self.allowed_tenants(REIDENTIFY, asked.dataset)
-        groups = frozenset(asked.groups) <= self.access.groups_of(self.account)
+        reversing = request.operation != "reidentify" or grant.tenants <= self.allowed_tenants(
+            REIDENTIFY, request.dataset
+        )
+        groups = frozenset(request.groups) <= self.access.groups_of(self.account)
         return None if still and reversing and groups and not alone and not unapproved else "not_eligible"

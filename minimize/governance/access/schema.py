@@ -28,23 +28,24 @@ def access_schema() -> JsonSchema:
     ['version']
     """
     body = mapping_schema(
-        "Who may do what.",
+        "Roles and their assignment to accounts.",
         {
-            "version": {"const": 1, "description": "Of the file's form."},
-            "people": _mapping_of(schema_ref("names"), "By person the accounts that are theirs."),
+            "version": {"const": 1, "description": "Version of the file format."},
+            "people": _mapping_of(schema_ref("names"), "Accounts by person."),
             "groups": _mapping_of(
-                any_of_schema(schema_ref("names"), {"const": EXTERNAL}), "By group its users, or who vouches for them."
+                any_of_schema(schema_ref("names"), {"const": EXTERNAL}),
+                "Users by group, or `external` for groups that the authentication service confirms.",
             ),
             "roles": _mapping_of(schema_ref("role"), "Copies of the built-in roles."),
             "assignments": {
                 "type": "array",
                 "items": schema_ref("assignment"),
-                "description": "Who has which role, where.",
+                "description": "Assignments of roles to members within a scope.",
             },
             "conflicts": {
                 "type": "array",
                 "items": _role_pair(),
-                "description": "Roles that one person cannot both have.",
+                "description": "Pairs of roles that one person must not have.",
             },
             "grants": schema_ref("grants"),
         },
@@ -57,8 +58,8 @@ def _definitions() -> dict[str, JsonSchema]:
     return {
         "names": {"type": "array", "items": string_schema("A name.")},
         "some": any_of_schema({"const": ALL_NAMES}, list_schema(string_schema("A name."))),
-        "duration": string_schema("A length of time: 45s, 15m, 24h, 30d, 2w.", pattern=DURATION_PATTERN),
-        "permission": enum_schema(_permissions(), "A resource, an operation, and of data up to which category."),
+        "duration": string_schema("A duration: 45s, 15m, 24h, 30d, 2w.", pattern=DURATION_PATTERN),
+        "permission": enum_schema(_permissions(), "Resource/operation, and for data a category."),
         "role": _role(),
         "view": any_of_schema(schema_ref("technique"), list_schema(schema_ref("technique"))),
         "technique": techniques_schema(),
@@ -76,16 +77,16 @@ def _permissions() -> list[str]:
 
 
 def _role() -> JsonSchema:
-    views = _mapping_of(_mapping_of(schema_ref("view"), "By column."), "By dataset and column a coarser form.")
+    views = _mapping_of(_mapping_of(schema_ref("view"), "Views by column."), "Coarser forms by dataset and column.")
     views.pop("propertyNames")
     denied = {"type": "array", "items": any_of_schema(schema_ref("permission"), {"const": READ})}
     return mapping_schema(
-        "A role of the house.",
+        "A custom role.",
         {
-            "copy": enum_schema(BUILTIN_ROLES, "The built-in role that it starts from."),
-            "about": string_schema("What it is for."),
-            "allow": {"type": "array", "items": schema_ref("permission"), "description": "What it may do beside."},
-            "deny": {**denied, "description": "What it may not do, whatever other roles allow."},
+            "copy": enum_schema(BUILTIN_ROLES, "The built-in role that it copies."),
+            "about": string_schema("Description of the role."),
+            "allow": {"type": "array", "items": schema_ref("permission"), "description": "Additional permissions."},
+            "deny": {**denied, "description": "Denied permissions, regardless of other roles."},
             "views": views,
         },
         required=("copy",),
@@ -93,22 +94,25 @@ def _role() -> JsonSchema:
 
 
 def _assignment() -> JsonSchema:
-    members = mapping_schema("Who has the role.", {"users": schema_ref("names"), "groups": schema_ref("names")})
+    members = mapping_schema(
+        "Users and groups with the role.", {"users": schema_ref("names"), "groups": schema_ref("names")}
+    )
     scope = mapping_schema(
-        "Where they have it.",
+        "Tenants, datasets and purposes for which the role applies.",
         {"tenants": schema_ref("some"), "datasets": schema_ref("some"), "purposes": schema_ref("some")},
         required=("tenants", "datasets"),
     )
-    parts = {"role": string_schema("A built-in role, or one of the house."), "members": members, "scope": scope}
-    return mapping_schema("Members have a role, in a scope.", parts, required=("role", "members", "scope"))
+    parts = {"role": string_schema("A built-in or custom role."), "members": members, "scope": scope}
+    return mapping_schema("Assigns a role to members within a scope.", parts, required=("role", "members", "scope"))
 
 
 def _grants() -> JsonSchema:
     glass = mapping_schema(
-        "Access that nobody approves.", {"maximum": schema_ref("duration"), "review_within": schema_ref("duration")}
+        "Access without approval, reviewed afterwards.",
+        {"maximum": schema_ref("duration"), "review_within": schema_ref("duration")},
     )
     lengths = {word: schema_ref("duration") for word in ("default", "maximum", "unanswered")}
-    return mapping_schema("How long just-in-time access lasts.", {**lengths, "break_glass": glass})
+    return mapping_schema("Limits of just-in-time access.", {**lengths, "break_glass": glass})
 
 
 def _role_pair() -> JsonSchema:

@@ -1,6 +1,6 @@
 """Access workflow: request, answer, review and expire grants, take break-glass access, adopt a changed access file.
 
-The audit log records every act, and every refusal. After the first adoption, a change of the access file takes
+The audit log records every operation and every refusal. After the first adoption, a change of the access file takes
 effect when a person who may assign roles adopts it.
 """
 
@@ -55,10 +55,10 @@ _HOUR: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class NewGrant:
-    """Access that somebody wants: for which incident, why, to what, of whom, for how long.
+    """A new request: incident, justification, dataset, tenants, columns and duration.
 
-    columns   these, or, in their place, all up to a category
-    duration  what the access file says where nothing is said here
+    columns   requested columns; None to request all columns up to `category`
+    duration  None for the default of the access file
     """
 
     incident: str
@@ -72,37 +72,39 @@ class NewGrant:
 
 
 def check_new_grant(grant: NewGrant) -> None:
-    """Raises PolicyError for a wish that says too little, or more than it needs."""
-    wrong = {
-        "the incident that it is for": not grant.incident.strip(),
-        "why it is needed": not grant.justification.strip(),
+    """Raises PolicyError for a request that is incomplete or too broad."""
+    faults = {
+        "the incident": not grant.incident.strip(),
+        "a justification": not grant.justification.strip(),
         "the dataset": not grant.dataset.strip("/ "),
         "the tenants, by name": not all(map(canonical_text, grant.tenants))
         or not grant.tenants
         or "all" in grant.tenants,
-        "columns, or the category up to which": (not grant.columns) == (grant.category is None),
-        "how long, in whole seconds": grant.duration is not None
+        "either columns or a category": (not grant.columns) == (grant.category is None),
+        "a duration in whole seconds": grant.duration is not None
         and (grant.duration < _SECOND or grant.duration % _SECOND != timedelta(0)),
     }
-    missing = [what for what, is_so in wrong.items() if is_so]
+    missing = [what for what, is_so in faults.items() if is_so]
     if missing:
-        raise PolicyError("the request must say " + "; ".join(missing), hint="as little as the incident needs")
+        raise PolicyError(
+            "the request must state " + "; ".join(missing), hint="Request only access that the incident needs."
+        )
 
 
 def resolve_grant_request(holding: EffectiveAccess, grant: NewGrant, *, break_glass: bool) -> GrantRequest:
-    """What an account asks for, by the role that lets it. Raises AccessDenied where none does, or for so long."""
+    """Resolves a request by a role that permits it. Raises AccessDenied if no role does, or if the duration is too long."""
     rules = holding.access.grants
     longest = rules.break_glass.maximum if break_glass else rules.maximum
     duration = grant.duration or min(rules.default, longest)
     if duration > longest:
-        raise _request_denied("too_long", hint=f"at most {longest / _HOUR:g}h")
+        raise _request_denied("too_long", hint=f"Request at most {longest / _HOUR:g}h.")
     if find_account_conflict(holding.access, holding.account) is not None:
         raise _request_denied("conflict")
     name = BREAK_GLASS if break_glass else REQUEST
     found = next(_eligible_assignments(holding, grant, name), None)
     if found is None:
-        held = any(role.has(name) for _, role in holding.access.assignments_of(holding.account))
-        raise _request_denied("out_of_scope" if held else "nobody")
+        has_role = any(role.has(name) for _, role in holding.access.assignments_of(holding.account))
+        raise _request_denied("out_of_scope" if has_role else "nobody")
     assignment, role = found
     groups = set() if holding.account.user in assignment.users else holding.access.groups_of(holding.account)
     return grant_request_from(grant, duration, role.name, tuple(sorted(groups & set(assignment.groups))))
@@ -111,7 +113,7 @@ def resolve_grant_request(holding: EffectiveAccess, grant: NewGrant, *, break_gl
 def grant_request_from(
     grant: NewGrant, duration: timedelta, role: str = "", groups: tuple[str, ...] = ()
 ) -> GrantRequest:
-    """The wish as the ledger keeps it: each name once, and marks in place of what looks like somebody's in its words."""
+    """The request as the ledger stores it: without duplicate names, and with personal data in the justification redacted."""
     return GrantRequest(
         grant.incident,
         redact_text(grant.justification),
@@ -127,7 +129,7 @@ def grant_request_from(
 
 
 def redact_text(text: str) -> str:
-    """A text with marks in place of addresses, numbers and the like. Names of people stay: nobody should write them.
+    """Replaces addresses, numbers and similar data in a text by placeholders. Does not detect names of people.
 
     >>> redact_text("ann@example.com called from 203.0.113.7")
     '[email] called from [ip]'
@@ -138,12 +140,12 @@ def redact_text(text: str) -> str:
 def _eligible_assignments(
     holding: EffectiveAccess, grant: NewGrant, name: str
 ) -> Iterator[tuple[RoleAssignment, AccessRole]]:
-    """The assignments by which all of the wish may be asked for."""
-    whose = TenantSet.from_names(*grant.tenants)
+    """The assignments that permit the whole request."""
+    tenants = TenantSet.from_names(*grant.tenants)
     refused = holding.denied_tenants(name, grant.dataset, None, grant.category)
-    reversing = grant.operation == "read" or whose <= holding.allowed_tenants(REIDENTIFY, grant.dataset)
+    reversing = grant.operation == "read" or tenants <= holding.allowed_tenants(REIDENTIFY, grant.dataset)
     for assignment, role, _ in holding.allowing_assignments(name, grant.dataset, None, grant.category):
-        if reversing and whose <= assignment.scope.tenants - refused:
+        if reversing and tenants <= assignment.scope.tenants - refused:
             yield assignment, role
 
 
@@ -156,36 +158,40 @@ _STATE_BY_VERB: Final = {"approve": "approved", "deny": "denied", "revoke": "rev
 
 
 def request_grant(grant: NewGrant, workspace: Workspace, at: datetime, *, break_glass: bool = False) -> Grant:
-    """Asks for access for an incident, by whoever acts here (`MINIMIZE_ACTOR`); with `break_glass` takes it at once.
+    """Requests access for an incident, as the current actor (`MINIMIZE_ACTOR`). With `break_glass`, opens it at once.
 
-    Gives the grant. Raises PolicyError for a wish that says too little, AccessDenied for one that the account may not have,
-    LedgerError, KeyringError. The audit log is told in either case.
+    Returns the grant. Raises PolicyError for an incomplete request, AccessDenied for a request that no role permits,
+    LedgerError, KeyringError. Records the request or its refusal in the audit log.
     """
     access, actor = required_access(workspace), current_actor()
     check_new_grant(grant)
-    name, mine = str(uuid4()), access.accounts(actor.user or "")
+    name, accounts = str(uuid4()), access.accounts(actor.user or "")
 
     def build_act(grants: Grants) -> tuple[GrantAct, GrantRequest]:
-        if break_glass and any(each.review(at) == "overdue" for each in grants.all_grants if each.requester in mine):
-            raise AccessDenied("the request is refused", reasons=[reason("unreviewed", hint="minimize access review")])
-        asked = resolve_grant_request(
+        if break_glass and any(
+            each.review(at) == "overdue" for each in grants.all_grants if each.requester in accounts
+        ):
+            hint = "Ask a reviewer to run `minimize access review`."
+            raise AccessDenied("the request is refused", reasons=[reason("unreviewed", hint=hint)])
+        request = resolve_grant_request(
             EffectiveAccess(access, account_of_actor(actor), at), grant, break_glass=break_glass
         )
         state = "broke_glass" if break_glass else "requested"
         return _grant_act(
-            name, state, actor, at, {"asked": asked.as_json(), **_grant_deadlines(access, asked, at, break_glass)}
-        ), asked
+            name, state, actor, at, {"asked": request.as_json(), **_grant_deadlines(access, request, at, break_glass)}
+        ), request
 
     verb = "break_glass" if break_glass else "request"
     return _record_act(verb, name, build_act, workspace, actor, at, grant_request_from(grant, access.grants.default))
 
 
 def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime, *, note: str = "") -> Grant:
-    """Approves, denies, revokes or reviews a grant, by whoever acts here.
+    """Approves, denies, revokes or reviews a grant, as the current actor.
 
-    Takes the grant's name, or the start of it, and a note that goes with the act. To revoke one's own grant needs no permission.
-    Gives the grant. Raises PolicyError for a grant that is not there, AccessDenied where the account may not or where it does not
-    follow from how the grant stands, LedgerError, KeyringError. The audit log is told in either case.
+    Takes the id of the grant or its unique beginning, and a note to record. Revoking one's own grant requires no permission.
+    Returns the grant. Raises PolicyError for an unknown grant, AccessDenied if the account lacks the permission or the
+    operation does not apply to the grant's state, LedgerError, KeyringError. Records the operation or its refusal in the
+    audit log.
     """
     access, actor = required_access(workspace), current_actor()
     holding = EffectiveAccess(access, account_of_actor(actor), at)
@@ -193,29 +199,29 @@ def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime
     def build_act(grants: Grants) -> tuple[GrantAct, GrantRequest]:
         found = grants.find(grant)
         if found is None:
-            raise PolicyError(f"there is no grant `{grant}`", hint="minimize access list")
+            raise PolicyError(f"there is no grant `{grant}`", hint="Run `minimize access list`.")
         against = _reason_against_act(verb, found, holding)
         if against is not None:
             raise _GrantActRefused(found, against)
-        said: dict[str, str | None] = {"note": redact_text(note)} if note else {}
+        body: dict[str, str | None] = {"note": redact_text(note)} if note else {}
         if verb == "deny":
-            said |= {"role": _approving_role(found, holding)}
+            body |= {"role": _approving_role(found, holding)}
         if verb == "approve":
             ends = at + found.request.duration
-            said |= {
+            body |= {
                 "ends_at": utc_text(ends),
                 "up_to": holding.highest_category(APPROVE, found.request.dataset, found.tenants),
                 "access": access.digest,
             }
-        return _grant_act(found.id, _STATE_BY_VERB[verb], actor, at, said), found.request
+        return _grant_act(found.id, _STATE_BY_VERB[verb], actor, at, body), found.request
 
     return _record_act(verb, grant, build_act, workspace, actor, at)
 
 
 def expire_grants(workspace: Workspace, at: datetime) -> list[Grant]:
-    """Marks what has run out by now: requests that nobody answered, and access that is over. It opened nothing any more anyway.
+    """Marks unanswered requests and expired access in the ledger. They are already unusable before they are marked.
 
-    Gives the grants. Raises LedgerError, KeyringError.
+    Returns the grants. Raises LedgerError, KeyringError.
     """
     keys, actor = workspace.keyring(), current_actor()
     over: list[Grant] = []
@@ -236,7 +242,7 @@ def expire_grants(workspace: Workspace, at: datetime) -> list[Grant]:
 
 @dataclass(frozen=True, eq=False)
 class _GrantActRefused(Exception):
-    """What was meant is refused."""
+    """A refused operation on a grant, inside the ledger transaction."""
 
     grant: Grant
     reason: RefusalReason
@@ -254,7 +260,7 @@ def _record_act(
     at: datetime,
     wished: GrantRequest | None = None,
 ) -> Grant:
-    """The act recorded; or, where it is refused, the refusal told to the audit log, and raised."""
+    """Records an operation on a grant. If it is refused, records the refusal in the audit log and raises it."""
 
     def acts(before: Sequence[GrantAct]) -> Any:
         new, asked = build_act(Grants(tuple(before)))
@@ -282,7 +288,7 @@ def _grant_act(grant: str, state: str, actor: Actor, at: datetime, body: dict[st
 
 
 def _grant_deadlines(access: AccessRules, request: GrantRequest, at: datetime, break_glass: bool) -> dict[str, str]:
-    """Until when it may be answered; or, where nobody is asked, how long it opens and until when it must be reviewed."""
+    """The deadline for an answer; for break-glass access, its end and the deadline of its review."""
     rules = access.grants
     if not break_glass:
         return {"answer_by": utc_text(at + rules.unanswered), "access": access.digest}
@@ -291,7 +297,7 @@ def _grant_deadlines(access: AccessRules, request: GrantRequest, at: datetime, b
 
 
 def _reason_against_act(verb: GrantVerb, grant: Grant, holding: EffectiveAccess) -> RefusalReason | None:
-    """What keeps somebody from an act about a grant."""
+    """The reason against an operation on a grant. None if it is allowed."""
     if find_account_conflict(holding.access, holding.account) is not None:
         return reason("conflict")
     own = holding.account.user == grant.requester
@@ -313,7 +319,7 @@ def _reason_against_act(verb: GrantVerb, grant: Grant, holding: EffectiveAccess)
 
 
 def _approving_role(grant: Grant, holding: EffectiveAccess) -> str | None:
-    """The role by which somebody may answer a request."""
+    """The role that permits an account to answer a request."""
     allowing = holding.allowing_assignments(APPROVE, grant.request.dataset, category=grant.request.category)
     return next((role.name for _, role, _ in allowing), None)
 
@@ -330,7 +336,7 @@ def _is_marked_expired(grant: Grant) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AccessChange:
-    """What adopting a file changes: roles and assignments that come, and that go; None is changed where it counts already."""
+    """The effect of adopting an access file: added and removed roles and assignments. Empty if the file is in force already."""
 
     digest: str
     before: str | None
@@ -339,41 +345,45 @@ class AccessChange:
 
     @property
     def is_needed(self) -> bool:
-        """Whether the file does not count yet."""
+        """Whether the file is not in force yet."""
         return self.digest != self.before
 
     def as_json(self) -> dict[str, Any]:
-        """The change as `access adopt --json` prints it."""
+        """The output of `access adopt --json`."""
         return {"digest": self.digest, "before": self.before, "comes": list(self.added), "goes": list(self.removed)}
 
 
 def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> AccessChange:
-    """Adopts the access file as it is now, by whoever acts here; without `yes` only says what that changes.
+    """Adopts the current access file, as the current actor. Without `yes`, only returns the changes.
 
-    Who adopts may assign roles under the file that counts until now (the first time: under the file itself), and gives nothing to
-    their own person. Raises AccessDenied, PolicyError for a file with faults, LedgerError, KeyringError. The log is told in
-    either case.
+    The actor must be permitted to assign roles by the file in force (at the first adoption: by the new file), and must not gain
+    roles. Raises AccessDenied, PolicyError for a file with faults, LedgerError, KeyringError. Records the adoption or its
+    refusal in the audit log.
     """
     file, keys, actor = required_access_file(workspace.folder), workspace.keyring(), current_actor()
     content = file.read_bytes()
     new = parse_access(content, file)
     with workspace.open_ledger(create=True) as ledger:
-        counting, known = access_in_force(new, ledger, keys), api.access.last_adoption(ledger, keys)
-        change = _access_change(None if known is None else counting, new, None if known is None else known.digest)
+        in_force, known = access_in_force(new, ledger, keys), api.access.last_adoption(ledger, keys)
+        change = _access_change(None if known is None else in_force, new, None if known is None else known.digest)
         if not yes or not change.is_needed:
             return change
-        decision = decide_permission(counting, account_of_actor(actor), ASSIGN, at)
+        decision = decide_permission(in_force, account_of_actor(actor), ASSIGN, at)
         event = decision_event(decision, actor=actor, about=new.digest)
         against = _reasons_against_adoption(
-            decision.reasons if not decision.allowed else (), counting, new, account_of_actor(actor)
+            decision.reasons if not decision.allowed else (), in_force, new, account_of_actor(actor)
         )
         if not against:
             adoption = api.access.AccessAdoption(content.decode(), actor.user or "", at)
             if not api.access.record_adoption(ledger, adoption, change.before, event, keys):
-                raise LedgerError("somebody else adopted a file in the meantime", hint="look at it, and adopt again")
+                raise LedgerError(
+                    "another file was adopted in the meantime", hint="Review the changes and adopt again."
+                )
             return change
         api.audit_log.record_audit_event(ledger, replace(event, result="refused"), keys)
-    raise AccessDenied(f"{actor.user} may not adopt this file", reasons=against, hint=f"it takes `{ASSIGN}`")
+    raise AccessDenied(
+        f"{actor.user} may not adopt this file", reasons=against, hint=f"Ask a person with the permission `{ASSIGN}`."
+    )
 
 
 def _access_change(before: AccessRules | None, new: AccessRules, digest: str | None) -> AccessChange:
@@ -385,13 +395,16 @@ def _access_change(before: AccessRules | None, new: AccessRules, digest: str | N
 def _reasons_against_adoption(
     reasons: Sequence[RefusalReason], before: AccessRules, new: AccessRules, account: UserAccount
 ) -> tuple[RefusalReason, ...]:
-    """What keeps somebody from adopting a file: what denies it, or that it gives them more than they had."""
+    """The reasons against adopting a file: a denial, or that the actor would gain roles."""
     gains = _roles_of_person(new, account) - _roles_of_person(before, account)
-    return (*reasons, *((reason("not_separate", about="it gives a role to who adopts it"),) if gains else ()))
+    return (
+        *reasons,
+        *((reason("not_separate", about="the file gives a role to the person who adopts it"),) if gains else ()),
+    )
 
 
 def _roles_of_person(access: AccessRules, account: UserAccount) -> set[str]:
-    """What a person holds: each role as it is, in its scope."""
+    """The roles of a person, each with its content and scope."""
     return {
         f"{role.model_dump(exclude={'line'})!r} {each.scope!r}" for each, role in access.assignments_of_person(account)
     }

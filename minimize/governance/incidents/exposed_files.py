@@ -1,6 +1,6 @@
-"""Exposed reads and files: reads in the audit log by actor and grant, and the files that an incident reached.
+"""Exposed reads and files: reads in the audit log by actor and grant, and the files that an incident exposed.
 
-The audit log has no values. If it does not name all columns or tenants of a read, all of them count as exposed.
+The audit log contains no values. If it does not name all columns or tenants of a read, all of them count as exposed.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _ALL_BUT: Final = "all but "
 
 @dataclass(frozen=True, slots=True)
 class ExposedRead:
-    """One read, whether it came to an end or goes on.
+    """One read, completed or in progress.
 
-    started_at       when it began: the files of then are read to the end
-    dataset  empty where it may have been any of the records: persons were viewed or exported
-    columns  None where the log does not tell them all
-    tenants  whose rows the reader could see; everybody's where the log does not tell all of them
-    rows     how many left; None where that is not told
+    started_at  time at which the read began; it reads the files in force at that time to the end
+    dataset     empty if any records may have been shown, because data of persons was viewed or exported
+    columns     None if the log does not name all of them
+    tenants     tenants whose rows the reader could see; all tenants if the log does not name all of them
+    rows        number of rows returned; None if not recorded
     """
 
     via: str
@@ -56,62 +56,64 @@ class ExposedRead:
 
     @property
     def pipeline(self) -> str:
-        """Of which pipeline."""
+        """The pipeline of the dataset."""
         return self.dataset.partition("/")[0]
 
     def is_of(self, pipeline: str) -> bool:
-        """Whether it may have shown outputs of a pipeline."""
+        """Whether the read may have shown outputs of a pipeline."""
         return self.pipeline in ("", pipeline)
 
     @property
     def name(self) -> str:
-        """Of which of its outputs."""
+        """The name of the output within the pipeline."""
         return self.dataset.partition("/")[2] or "records"
 
 
 def exposed_reads(ledger: Ledger, exposure: Exposure, window: tuple[datetime, datetime]) -> list[ExposedRead]:
-    """The reads under the exposed grants, and by the exposed actors that went on at some time within their window.
+    """The reads under exposed grants, and the reads by exposed actors that overlap their window.
 
-    Views and exports of persons are among them where they named a tenant: of which person the log does not tell. Raises
-    ConfigurationError where the beginning of a grant's name means several.
+    Views and exports of persons are included if they named a tenant; the log does not name the person. Raises
+    ConfigurationError if the beginning of a grant's name is ambiguous.
     """
-    wanted = [*exposure.items_of("grant"), *exposure.items_of("actor")]
-    if not wanted:
+    items = [*exposure.items_of("grant"), *exposure.items_of("actor")]
+    if not items:
         return []
     every = list(_read_events(ledger))
-    _check_grant_names(wanted, {grant for told in every for grant in _event_grants(told)})
-    found = [(told, by) for told in every if (by := _exposing_item(told, wanted, window)) is not None]
+    _check_grant_names(items, {grant for event in every for grant in _event_grants(event)})
+    found = [(event, by) for event in every if (by := _exposing_item(event, items, window)) is not None]
     return [
-        _parse_read(told, by) for told, by in found if told["component"] == _SERVER or _named_tenant(told) is not None
+        _parse_read(event, by)
+        for event, by in found
+        if event["component"] == _SERVER or _named_tenant(event) is not None
     ]
 
 
 def reads_without_tenant(
     ledger: Ledger, exposure: Exposure, window: tuple[datetime, datetime]
 ) -> list[Mapping[str, Any]]:
-    """The views and exports of persons by exposed actors that named no tenant: whom they showed, nobody can tell from the log."""
-    wanted = [*exposure.items_of("actor")]
-    told = _read_events(ledger) if wanted else ()
+    """Views and exports of persons by exposed actors that named no tenant. The log does not show which persons they covered."""
+    items = [*exposure.items_of("actor")]
+    events = _read_events(ledger) if items else ()
     return [
         {"actor": each["actor"]["user"], "operation": each["operation"], "at": each["time"], "via": str(by)}
-        for each in told
+        for each in events
         if each["component"] != _SERVER
         and _named_tenant(each) is None
-        and (by := _exposing_item(each, wanted, window)) is not None
+        and (by := _exposing_item(each, items, window)) is not None
     ]
 
 
 def exposed_disclosures(ledger: Ledger, exposure: Exposure, window: tuple[datetime, datetime]) -> Mapping[str, str]:
-    """The acts of sharing by exposed actors within their window, each with what of the incident exposed it."""
-    wanted = [*exposure.items_of("actor")]
-    events = map(entry_event, find_entries(ledger, EntryFilter(operation=_DISCLOSE))) if wanted else ()
+    """The disclosures by exposed actors within their window, each with the item that exposed it."""
+    items = [*exposure.items_of("actor")]
+    events = map(entry_event, find_entries(ledger, EntryFilter(operation=_DISCLOSE))) if items else ()
     sent = (event for event in events if event["result"] != "refused" and event["resources"])
-    found = ((event, _exposing_item(event, wanted, window)) for event in sent)
+    found = ((event, _exposing_item(event, items, window)) for event in sent)
     return {event["resources"][0]["id"]: str(by) for event, by in found if by is not None}
 
 
 def _read_events(ledger: Ledger) -> Iterator[Mapping[str, Any]]:
-    """What the log tells of reads, each with when it was begun, and reads that go on."""
+    """The read events of the log, each with the time when the read began; reads in progress included."""
     known = read_begun_reads(ledger)
     for operation in (READ, REIDENTIFY, *_SUBJECT_OPERATIONS):
         for entry in find_entries(ledger, EntryFilter(operation=operation)):
@@ -124,7 +126,7 @@ def _read_events(ledger: Ledger) -> Iterator[Mapping[str, Any]]:
 
 
 def _named_tenant(event: Mapping[str, Any]) -> str | None:
-    """The tenant that an act about persons named."""
+    """The tenant that an operation on persons named."""
     name = str(event["resources"][0]["name"])
     return None if name == event["operation"] else name
 
@@ -143,30 +145,30 @@ def _exposing_item(
 
 
 def _event_grants(event: Mapping[str, Any]) -> set[str]:
-    said = {*str(_event_properties(event).get("grants") or "").split(", "), str(event["correlation_id"] or "")}
-    return said - {""}
+    grants = {*str(_event_properties(event).get("grants") or "").split(", "), str(event["correlation_id"] or "")}
+    return grants - {""}
 
 
 def _check_grant_names(items: list[ExposedItem], grants: set[str]) -> None:
     for each in items:
-        meant = {grant for grant in grants if each.kind == "grant" and grant.startswith(each.name)}
-        if len(meant) > 1 and each.name not in meant:
-            raise ConfigurationError("more than one grant has a name that begins so", hint="name the whole of it")
+        matches = {grant for grant in grants if each.kind == "grant" and grant.startswith(each.name)}
+        if len(matches) > 1 and each.name not in matches:
+            raise ConfigurationError("more than one grant has a name that begins like this", hint="Pass the full name.")
 
 
 def _parse_read(event: Mapping[str, Any], by: ExposedItem) -> ExposedRead:
-    said, who = _event_properties(event), str(event["actor"]["user"])
+    properties, who = _event_properties(event), str(event["actor"]["user"])
     when = datetime.fromisoformat(event.get(_STARTED, event["time"]))
     if event["component"] != _SERVER:
         return ExposedRead(str(by), who, when, "", None, TenantSet.from_names(_named_tenant(event) or ""), None)
-    rows = said.get("rows")
+    rows = properties.get("rows")
     return ExposedRead(
         str(by),
         who,
         when,
         event["resources"][0]["name"],
-        _parse_columns(str(said.get("columns") or "")),
-        _parse_tenants(str(said.get("tenants") or "all")),
+        _parse_columns(str(properties.get("columns") or "")),
+        _parse_tenants(str(properties.get("tenants") or "all")),
         rows if isinstance(rows, int) else None,
     )
 
@@ -176,12 +178,12 @@ def _event_properties(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _parse_columns(text: str) -> frozenset[str] | None:
-    """None where the text was cut, or says nothing."""
+    """Parses a list of columns. None if the text was truncated or is empty."""
     return None if not text or text.endswith(_TRUNCATED) else frozenset(text.split(", "))
 
 
 def _parse_tenants(text: str) -> TenantSet:
-    """The tenants that a text names; where it was cut, those that it may stand for."""
+    """Parses a list of tenants. If the text was truncated, it means all tenants."""
     if text in ("all", "none"):
         return ALL_TENANTS if text == "all" else NO_TENANTS
     if text.endswith(_TRUNCATED):
@@ -195,13 +197,13 @@ TimeWindow = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class ExposedFile:
-    """One file that was exposed, in part or whole.
+    """One file that was exposed, fully or partly.
 
-    via      what of the incident exposed it
-    columns  these alone; None for all
-    tenants  the tenants whose rows were exposed, as far as that is known
-    read     the read that showed it; None where the file itself was exposed
-    keyed    whether only what was made with leaked keys is meant
+    via      the item of the incident that exposed the file
+    columns  the exposed columns; None for all
+    tenants  the tenants whose rows were exposed, as far as known
+    read     the read that exposed the file; None if the file itself was exposed
+    keyed    whether only data made with compromised keys was exposed
     """
 
     output: SearchableOutput
@@ -216,19 +218,19 @@ class ExposedFile:
 
     @property
     def date(self) -> str | None:
-        """The partition."""
+        """The batch date of the file."""
         return batch_date_of(self.file.path)
 
 
 @dataclass(frozen=True)
 class FileHistory:
-    """An output's files, each with the time from which it stood, and the time at which it was taken away."""
+    """All files that an output ever had, each with the times at which it was written and removed."""
 
     output: SearchableOutput
     writing_runs: dict[str, WritingRun] = field(default_factory=dict, repr=False)
 
     def files(self, window: TimeWindow) -> Iterator[tuple[str, Receipt, ReceiptFile]]:
-        """The files that stood at some time within a window, by output name, with the receipt that wrote each."""
+        """The files in force at some time within a window, by output name, each with its receipt."""
         for receipt in self.output.chain:
             for name, made in receipt.outputs.items():
                 yield from (
@@ -238,18 +240,18 @@ class FileHistory:
                 )
 
     def was_in_force(self, receipt: Receipt, file: ReceiptFile, window: TimeWindow) -> bool:
-        """Whether a file that a receipt wrote stood at some time within a window."""
+        """Whether a file of a receipt was in force at some time within a window."""
         until = self.removal_times.get(file.path)
         return receipt.finished <= window[1] and (until is None or until > window[0])
 
     @cached_property
     def removal_times(self) -> dict[str, datetime]:
-        """By path of a file when it was taken away."""
+        """The time of removal, by path of the file."""
         chain = self.output.chain
         return {file.path: each.finished for each in chain for file in (*each.replaces, *each.removes)}
 
     def writing_run(self, file: ReceiptFile) -> WritingRun:
-        """Who wrote a file."""
+        """The run that wrote a file."""
         if not self.writing_runs:
             reading = PolicyCache(self.output.purposes)
             self.writing_runs.update(writing_runs(self.output.folder, self.output.chain, reading))
@@ -259,12 +261,12 @@ class FileHistory:
 def find_exposed_files(
     exposure: Exposure, outputs: Sequence[SearchableOutput], reads: Sequence[ExposedRead], window: TimeWindow
 ) -> Iterator[ExposedFile]:
-    """Every file that an incident reached, once for each way in which it did."""
+    """Every file that an incident exposed, once for each way in which it was exposed."""
     for output in outputs:
-        standing = FileHistory(output)
-        yield from _files_by_item(exposure, standing, window)
+        history = FileHistory(output)
+        yield from _files_by_item(exposure, history, window)
         for read in reads:
-            yield from _files_of_read(read, standing)
+            yield from _files_of_read(read, history)
 
 
 def _files_by_item(exposure: Exposure, history: FileHistory, window: TimeWindow) -> Iterator[ExposedFile]:
@@ -283,12 +285,12 @@ def _files_by_item(exposure: Exposure, history: FileHistory, window: TimeWindow)
 
 
 def _matching_items(exposure: Exposure, output: SearchableOutput) -> list[ExposedItem]:
-    """The exposed outputs that mean this one."""
+    """The exposed items that match this output."""
     return [each for each in exposure.items_of("output") if matches_output(each, output)]
 
 
 def matches_output(each: ExposedItem, output: SearchableOutput) -> bool:
-    """Whether an exposed output is this one: by its folder, or by its pipeline."""
+    """Whether an exposed item names this output, by its folder or by its pipeline."""
     by_name = each.name == output.pipeline or parse_output_location(each.name) == output.folder
     return by_name or _is_same_output(each.name, identity_of(output.folder))
 
@@ -298,7 +300,7 @@ def _is_same_output(path: str, mine: str | None) -> bool:
 
 
 def _files_of_read(read: ExposedRead, history: FileHistory) -> Iterator[ExposedFile]:
-    """The files that stood when a read was made of their output."""
+    """The files in force when a read of their output began."""
     output = history.output
     if not read.is_of(output.pipeline):
         return

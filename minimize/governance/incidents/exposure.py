@@ -1,7 +1,6 @@
-"""Exposure.
+"""Exposed items of an incident, such as `output:PATH#name`, `run:ID`, `date:D`, `recipient:NAME` or `key:NAME/1`.
 
-The items that an incident exposed, such as `output:PATH#name`, `run:ID`, `date:D`, `recipient:NAME` or `key:NAME/1`; then
-the form in which a column of an exposed file can be read, and the identifiers of persons in it.
+Also the form in which a column of an exposed file can be read, and the identifiers of persons in the file.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ from minimize.times import parse_time
 ExposureKind = Literal["output", "run", "date", "column", "recipient", "key", "grant", "actor"]
 EXPOSURE_KINDS: Final[tuple[ExposureKind, ...]] = get_args(ExposureKind)
 NARROWING_KINDS: Final = ("date", "column")
-"""These say which part of the outputs and runs that are named beside them; alone, of all outputs."""
+"""Kinds that narrow the outputs and runs named in the same incident. Alone, they apply to all outputs."""
 _KEY_VERSION: Final = re.compile(r"[^/\s]+/[1-9][0-9]{0,8}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ExposedItem:
-    """One thing that was exposed.
+    """One exposed item.
 
-    name    a path, a run, a date, a column, a recipient, a key's version, a grant, an account
-    detail  of an output the name below its folder, of an actor the window; empty where none is said
+    name    a path, run, date, column, recipient, key version, grant or account
+    detail  for an output its name below the folder, for an actor the window; empty if not given
     """
 
     kind: ExposureKind
@@ -48,7 +47,7 @@ class ExposedItem:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """What a text says. Raises ConfigurationError.
+        """Parses the text form of an item. Raises ConfigurationError.
 
         >>> ExposedItem.parse("output:out/device_telemetry#records").detail
         'records'
@@ -58,12 +57,12 @@ class ExposedItem:
         name, detail = _split_detail(word, rest)
         found = None if kind is None or not name else cls(kind, name, detail)
         if found is None or not found._is_sound():
-            raise ConfigurationError("this does not say what was exposed", hint=_SYNTAX_HINT)
+            raise ConfigurationError("the exposed item cannot be read", hint=_SYNTAX_HINT)
         return found
 
     @property
     def window(self) -> tuple[datetime, datetime] | None:
-        """From when to when an actor's reads are meant; None: when the incident happened. Raises ConfigurationError."""
+        """Time window of an actor's exposed reads. None means the period of the incident. Raises ConfigurationError."""
         first, slash, last = self.detail.partition("/")
         if self.kind != "actor" or not slash:
             return None
@@ -86,49 +85,49 @@ class ExposedItem:
 
 
 def _split_detail(word: str, rest: str) -> tuple[str, str]:
-    """A name and what stands behind it; an account's name may hold an `@` of its own."""
+    """Splits a name from its detail. The name of an account may contain `@` itself."""
     name, mark, detail = rest.rpartition({"output": "#", "actor": "@"}.get(word, "\0"))
     return (name, detail) if mark and (word != "actor" or "/" in detail) else (rest, "")
 
 
 _SYNTAX_HINT: Final = (
-    "output:PATH[#NAME], run:ID, date:YYYY-MM-DD, column:NAME, recipient:NAME, key:NAME/VERSION, grant:ID, "
-    "actor:NAME[@FROM/TO]"
+    "Use output:PATH[#NAME], run:ID, date:YYYY-MM-DD, column:NAME, recipient:NAME, key:NAME/VERSION, grant:ID or "
+    "actor:NAME[@FROM/TO]."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """Everything that an incident exposed."""
+    """All exposed items of an incident."""
 
     items: tuple[ExposedItem, ...]
 
     @classmethod
     def parse(cls, texts: Sequence[str]) -> Self:
-        """What these texts say, each once. Raises ConfigurationError."""
+        """Parses several items and removes duplicates. Raises ConfigurationError."""
         return cls(tuple(dict.fromkeys(map(ExposedItem.parse, texts))))
 
     def items_of(self, kind: ExposureKind) -> tuple[ExposedItem, ...]:
-        """Those of one kind."""
+        """The items of one kind."""
         return tuple(each for each in self.items if each.kind == kind)
 
     def names(self, kind: ExposureKind) -> frozenset[str]:
-        """The names of those of one kind."""
+        """The names of the items of one kind."""
         return frozenset(each.name for each in self.items_of(kind))
 
     @property
     def keys(self) -> frozenset[str]:
-        """The versions of keys that others have now."""
+        """The compromised key versions."""
         return self.names("key")
 
     @property
     def only_keys(self) -> bool:
-        """Whether nothing is named beside keys: then everything that was made with them is meant."""
+        """Whether only keys were exposed. Then the incident covers everything that was made with them."""
         return bool(self.items) and all(each.kind == "key" for each in self.items)
 
     @property
     def includes_files(self) -> bool:
-        """Whether files of outputs are meant: outputs, runs, or dates and columns wherever they are."""
+        """Whether the incident exposed files of outputs: outputs, runs, or dates and columns of any output."""
         kinds = {each.kind for each in self.items}
         return bool(kinds & {"output", "run"}) or (
             bool(kinds & set(NARROWING_KINDS)) and kinds <= {*NARROWING_KINDS, "key"}
@@ -137,15 +136,14 @@ class Exposure:
 
 ExposedForm = Literal["identified", "pseudonymized", "aggregated", "encrypted"]
 EXPOSED_FORMS: Final[tuple[ExposedForm, ...]] = ("encrypted", *CATEGORY_ORDER)
-"""From what tells nothing to what names somebody."""
-"""What can be undone, or tried out, by whoever has the key."""
+"""Forms from the least to the most revealing."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ExposedColumn:
-    """One kind of data: the column, its category (contract of outputs), and the form in which it was exposed.
+    """One kind of data: the column, its category (output contract), and the form in which it was exposed.
 
-    folder  whether it is the name of a folder: that is never encrypted, plain, and by itself about no person
+    folder  whether the value is part of a folder name, which is never encrypted and does not identify a person by itself
     """
 
     name: str
@@ -155,23 +153,26 @@ class ExposedColumn:
     folder: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """The column as a scope gives it."""
-        said = {"column": self.name, "category": self.category, "form": self.form, "technique": self.technique}
-        return said | ({"in_folder_name": True} if self.folder else {})
+        """The column as JSON for a scope."""
+        entry = {"column": self.name, "category": self.category, "form": self.form, "technique": self.technique}
+        return entry | ({"in_folder_name": True} if self.folder else {})
 
 
 @dataclass(frozen=True, slots=True)
 class CompromisedKeys:
-    """What others know: versions of keys.
+    """Compromised key versions.
 
-    is_decrypted  whether what is encrypted came to them in the clear
+    is_decrypted  whether encrypted data was exposed in decrypted form
     """
 
     keys: frozenset[str] = frozenset()
     is_decrypted: bool = False
 
     def column(self, field: pa.Field, masters: Collection[str], *, folder: bool = False) -> ExposedColumn:
-        """One column of a file that is encrypted under these master keys (none: it is not); or what its folders are named by."""
+        """The exposed form of one column of a file, or of a column in its folder names.
+
+        `masters` are the master keys of the file; empty if it is not encrypted.
+        """
         category = column_category(field)
         technique = ", ".join(dict.fromkeys(_field_metadata(field, b"minimize:technique")))
         form = self._form(field, category, () if folder else masters)
@@ -186,7 +187,7 @@ class CompromisedKeys:
 
 
 def encrypting_keys(category: str, masters: Collection[str]) -> frozenset[str]:
-    """The master keys that columns of a category are encrypted under, of those of a file; none where they are not.
+    """Those master keys of a file that encrypt the columns of a category. Empty if these columns are not encrypted.
 
     >>> sorted(encrypting_keys("pseudonymized", ["encrypt.footer/1", "encrypt.pseudonymized/2"]))
     ['encrypt.pseudonymized/2']
@@ -198,12 +199,12 @@ def encrypting_keys(category: str, masters: Collection[str]) -> frozenset[str]:
 
 
 def technique_keys(field: pa.Field) -> frozenset[str]:
-    """The versions of keys that a column was made with."""
+    """The key versions that the techniques of a column used."""
     return frozenset(key for each in _field_metadata(field, b"minimize:key") for key in each.split(","))
 
 
 def most_revealing(forms: Iterable[str]) -> ExposedForm:
-    """The form that tells most.
+    """The most revealing of several forms.
 
     >>> most_revealing(["encrypted", "pseudonymized"])
     'pseudonymized'
@@ -213,7 +214,7 @@ def most_revealing(forms: Iterable[str]) -> ExposedForm:
 
 
 def uses_keys(field: pa.Field, masters: Collection[str], keys: Collection[str]) -> bool:
-    """Whether a column was made with one of these versions of keys, or is encrypted under one."""
+    """Whether a technique of a column used one of these key versions, or the column is encrypted under one."""
     return bool((technique_keys(field) | encrypting_keys(column_category(field), masters)) & frozenset(keys))
 
 
@@ -222,7 +223,7 @@ def _is_made_with_key(field: pa.Field) -> bool:
 
 
 def _field_metadata(field: pa.Field, what: bytes) -> Iterator[str]:
-    """What is said of a column; of a nested one, of each of its leaves."""
+    """The metadata values of a column; for a nested column, those of each of its leaves."""
     for name, value in (field.metadata or {}).items():
         if name == what or name.startswith(what + b"/"):
             yield value.decode()
@@ -234,10 +235,10 @@ def _master_key_name(master: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class IdentifierSpace:
-    """Names of persons that can be compared with each other.
+    """A set of files in which identifiers of persons are comparable.
 
-    id     the same for files in which one person has one name
-    exact  whether nobody has two names there
+    id     equal for files in which one person has one identifier
+    exact  whether each person has only one identifier in this space
     """
 
     id: str
@@ -246,14 +247,14 @@ class IdentifierSpace:
 
 @dataclass(frozen=True, slots=True)
 class PersonIdentifiers:
-    """Where a file names persons, and how; None where it does not, or names several alike."""
+    """Location and space of a file's person identifiers. None if it has none, or several persons can share one."""
 
     pointer: Pointer | None = None
     space: IdentifierSpace | None = None
 
     @classmethod
     def for_policy(cls, policy: Policy, pointers: dict[str, Pointer], schema: pa.Schema) -> Self:
-        """How files of a policy name persons. Takes where its fields stand."""
+        """The person identifiers in files of a policy, given the pointers of its fields."""
         key = policy.subject
         pointer = None if key is None else pointers.get(key)
         if key is None or pointer is None or pointer.stars:
@@ -265,12 +266,12 @@ class PersonIdentifiers:
 
 
 def _identifier_space(key: str, chain: list[TechniqueStep], field: pa.Field) -> IdentifierSpace | None:
-    """The space of one way; None for a way that gives several persons one name, or is not known to give them different ones."""
+    """The space of one treatment. None if different persons could receive the same identifier."""
     if not chain:
         return IdentifierSpace(f"as it came, {key}", exact=True)
     step = chain[0]
     if len(chain) > 1 or not isinstance(step, Pseudonymize):
         return None
     keys = ", ".join(sorted(technique_keys(field)))
-    said = (step.link or key, keys, step.per or "", step.rotate or "", "folded" if step.fold else "")
-    return IdentifierSpace("pseudonyms, " + "|".join(said), exact=step.rotate is None)
+    parts = (step.link or key, keys, step.per or "", step.rotate or "", "folded" if step.fold else "")
+    return IdentifierSpace("pseudonyms, " + "|".join(parts), exact=step.rotate is None)

@@ -1,7 +1,7 @@
 """Incident: its state from the recorded steps, refusals, and the steps: open, declare, measure, exempt, close.
 
-Every step is recorded with an audit event, a refused one too. An exemption, and closing a declared incident as a false positive,
-take a second person.
+Every step is recorded with an audit event, even if it is refused. Two actions require a second person: an exemption, and
+closing a declared incident as a false positive.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from minimize.runs.batch_dates import CLOCK_SKEW
 from minimize.times import time_text, time_text_or_none
 
 NOTICE_DEADLINE: Final = timedelta(hours=72)
-"""After it was declared, by when notice must have been given."""
+"""Time from the declaration of an incident until which notice must be given."""
 IncidentState = Literal["open", "scoped", "declared", "closed"]
 IncidentClass = Literal["false_positive", "security_incident", "customer_reportable"]
 StatementKind = Literal["measure", "action", "consequence"]
@@ -34,128 +34,128 @@ StatementKind = Literal["measure", "action", "consequence"]
 
 @dataclass(frozen=True)
 class Incident:
-    """All steps of one incident; the first opened it."""
+    """An incident, as its recorded steps describe it. The first step opened it."""
 
     steps: tuple[IncidentStep, ...]
 
     @property
     def id(self) -> str:
-        """What names it."""
+        """The id of the incident."""
         return self.steps[0].incident
 
     @property
     def opening(self) -> Mapping[str, Any]:
-        """What was said when it was opened."""
+        """The content of the step that opened the incident."""
         return step_body(self.steps[0])
 
     @property
     def title(self) -> str:
-        """What it is about."""
+        """The title of the incident."""
         return str(self.opening["title"])
 
     @property
     def exposure(self) -> Exposure:
-        """What was exposed."""
+        """The exposed items."""
         return Exposure.parse(self.opening["exposed"])
 
     @property
     def window(self) -> tuple[datetime, datetime]:
-        """From when to when it happened; where no end is said, until it was known."""
+        """Start and end of the incident. Without an end, the time when it became known."""
         since, until = self.opening["happened"]
         return datetime.fromisoformat(since), datetime.fromisoformat(until or self.opening["known_at"])
 
     @property
     def scope(self) -> Mapping[str, Any] | None:
-        """The last scope; None where none was worked out."""
+        """The latest scope. None if no scope was determined."""
         found = self._last_step("scoped")
         return None if found is None else step_body(found)["scope"]
 
     @property
     def declared_at(self) -> datetime | None:
-        """When it was declared."""
+        """Time of the declaration. None if the incident is not declared."""
         found = next(self._steps_of("declared"), None)
         return None if found is None else found.recorded_at
 
     @property
     def notice_deadline(self) -> datetime | None:
-        """By when notice must have been given; None as long as it is not declared."""
+        """Time until which notice must be given. None until the incident is declared."""
         return None if self.declared_at is None else self.declared_at + NOTICE_DEADLINE
 
     @property
     def closing_step(self) -> IncidentStep | None:
-        """The step that closed it."""
+        """The step that closed the incident. None if it is open."""
         return self._last_step("closed")
 
     @property
     def state(self) -> IncidentState:
-        """How far it is."""
+        """The stage of the incident."""
         if self.closing_step is not None:
             return "closed"
         return "declared" if self.declared_at is not None else "open" if self.scope is None else "scoped"
 
     @property
     def affected(self) -> tuple[str, ...]:
-        """The tenants of the last scope."""
+        """The tenants of the latest scope."""
         return () if self.scope is None else tuple(each["tenant_id"] for each in self.scope["tenants"])
 
     @property
     def tenants_to_notify(self) -> tuple[str, ...]:
-        """Those of them that have to be told."""
+        """The affected tenants that must be notified."""
         return (
             () if self.scope is None else tuple(each["tenant_id"] for each in self.scope["tenants"] if each["notice"])
         )
 
     @property
     def exempt(self) -> Mapping[str, IncidentStep]:
-        """The tenants of which somebody asked, and somebody else agreed, that they are not told.
+        """The tenants with an approved exemption from notice.
 
-        What they agreed to is what was known then: where a later scope found more of a tenant, it counts no longer.
+        An exemption covers what was known when it was approved. It lapses if a later scope finds more data of the tenant.
         """
         found = {step_body(each)["tenant_id"]: each for each in self._steps_of("exempted")}
         return {tenant: step for tenant, step in found.items() if not self._has_grown(tenant, step)}
 
     def _has_grown(self, tenant: str, since: IncidentStep) -> bool:
-        """Whether the last scope says more of a tenant than the one that was known at a step."""
+        """Whether the latest scope lists more data of a tenant than the scope that was known at a step."""
         before = [step_body(each)["scope"] for each in self.steps[: self.steps.index(since)] if each.step == "scoped"]
         known, now = (_tenant_entry(scope, tenant) for scope in (before[-1] if before else None, self.scope))
         return any(one not in known[0] for one in now[0]) or now[1] > known[1]
 
     def exemption_request(self, tenant: str) -> IncidentStep | None:
-        """Who asked last that a tenant is not told."""
+        """The latest request to exempt a tenant from notice."""
         found = [each for each in self._steps_of("exempt_asked") if step_body(each)["tenant_id"] == tenant]
         return found[-1] if found else None
 
     def notices(self, tenant: str) -> tuple[Mapping[str, Any], ...]:
-        """The notices that were drafted for a tenant, by version, each with when it was given, if it was."""
+        """The notices drafted for a tenant, by version, each with the time when it was sent, if it was."""
         drafts = [each for each in self._steps_of("drafted") if tenant in step_body(each)["tenants"]]
         given = {step_body(each)["tenants"].get(tenant): each for each in self._steps_of("given")}
         return tuple(_notice_entry(each, given.get(step_body(each)["version"]), tenant) for each in drafts)
 
     @property
     def draft_count(self) -> int:
-        """How many times notices were drafted."""
+        """Number of versions of notices drafted so far."""
         return sum(1 for _ in self._steps_of("drafted"))
 
     def is_notified(self, tenant: str) -> bool:
-        """Whether a tenant was told, of any version."""
+        """Whether any version of the notice was sent to a tenant."""
         return any(each["given_at"] is not None for each in self.notices(tenant))
 
     @property
     def pending(self) -> tuple[str, ...]:
-        """The tenants that are to be told, and were not yet."""
+        """The tenants that must be notified and have not been notified yet."""
         return tuple(each for each in self.tenants_to_notify if each not in self.exempt and not self.is_notified(each))
 
     def is_overdue(self, now: datetime) -> bool:
-        """Whether somebody should have been told by now, or it is not even known who."""
+        """Whether the deadline has passed although a tenant is not notified, or no scope was determined."""
         late = self.notice_deadline is not None and self.notice_deadline < now and self.closing_step is None
         return late and (self.scope is None or bool(self.pending))
 
     def statements(self, what: StatementKind) -> tuple[str, ...]:
-        """The measures, the actions for tenants, or the consequences that were taken down."""
+        """The recorded measures, actions for tenants, or consequences."""
         return tuple(step_body(each)["text"] for each in self._steps_of("measured") if step_body(each)["what"] == what)
 
     def as_json(self, now: datetime) -> dict[str, Any]:
-        """The incident as `incident show --json` prints it."""
+        """The output of `incident show --json`."""
         opened, closed = self.opening, self.closing_step
         return {
             "incident": self.id,
@@ -187,7 +187,7 @@ class Incident:
 
 
 def group_steps(steps: Iterable[IncidentStep]) -> dict[str, Incident]:
-    """The incidents that steps make up, in the order in which they were opened."""
+    """Groups steps by incident, in the order in which the incidents were opened."""
     found: dict[str, list[IncidentStep]] = {}
     for step in steps:
         found.setdefault(step.incident, []).append(step)
@@ -195,18 +195,18 @@ def group_steps(steps: Iterable[IncidentStep]) -> dict[str, Incident]:
 
 
 def step_body(step: IncidentStep) -> dict[str, Any]:
-    """What a step says."""
+    """The content of a step."""
     body: dict[str, Any] = json.loads(step.body)
     return body
 
 
 def body_text(body: Mapping[str, Any]) -> str:
-    """The same as the ledger keeps it."""
+    """The content of a step as the ledger stores it."""
     return json.dumps(body, sort_keys=True, ensure_ascii=False)
 
 
 def _tenant_entry(scope: Mapping[str, Any] | None, tenant: str) -> tuple[list[tuple[str, str]], int]:
-    """The columns of a tenant with their forms, and how many persons, as a scope has them."""
+    """The columns of a tenant with their forms, and the number of persons, as listed in a scope."""
     found = next((each for each in (scope or {"tenants": ()})["tenants"] if each["tenant_id"] == tenant), None)
     if found is None:
         return [], 0
@@ -231,16 +231,20 @@ def _notice_entry(draft: IncidentStep, step: IncidentStep | None, tenant: str) -
 
 _REFUSALS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
     {
-        "same_person": ("K021", "it takes a second person", "somebody else has to do it"),
-        "untold": ("K022", "tenants that are to be told were not yet", "minimize incident notice, or exempt"),
+        "same_person": ("K021", "a second person is required", "Ask another person to run this command."),
+        "untold": (
+            "K022",
+            "tenants that must be notified have not been notified",
+            "Run `minimize incident notice`, or `minimize incident exempt`.",
+        ),
     }
 )
 
 
 def step_refusal(rule: str, message: str, *, tenants: int | None = None) -> RefusedError:
-    """The refusal by a rule.
+    """Builds the refusal for a rule.
 
-    >>> step_refusal("same_person", "the exception is step_refusal").findings[0].code
+    >>> step_refusal("same_person", "the exemption is refused").findings[0].code
     'K021'
     """
     code, why, hint = _REFUSALS[rule]
@@ -250,14 +254,14 @@ def step_refusal(rule: str, message: str, *, tenants: int | None = None) -> Refu
 
 _INCIDENT_ACTIVITY: Final = AuditActivity("incident", component="incidents", category="incidents")
 StepBody = Callable[[Incident | None], Mapping[str, Any]]
-"""From the incident as it stands to what the step says. It may raise."""
+"""Builds the content of a step from the current state of the incident. May raise."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewIncident:
-    """What is said of an incident when it is opened.
+    """The description of an incident when it is opened.
 
-    period  from when, and to when, where that is known
+    period  start, and end if it is known
     """
 
     id: str
@@ -267,13 +271,13 @@ class NewIncident:
     exposed: Sequence[str]
 
     def as_json(self) -> dict[str, Any]:
-        """What the ledger keeps of it. Raises ConfigurationError for what cannot be so."""
+        """The content that the ledger stores. Raises ConfigurationError if it is incomplete or its times are out of order."""
         since, until = self.period
         if not self.exposed or not self.id or not self.title:
-            raise ConfigurationError("an incident has a name, a title and something that was exposed")
+            raise ConfigurationError("an incident needs a name, a title and at least one exposed item")
         if (until is not None and until < since) or self.known_at < since:
-            hint = "--to and --known are not before --from"
-            raise ConfigurationError("an incident does not end, and is not known, before it begins", hint=hint)
+            hint = "Pass --to and --known times that are not before --from."
+            raise ConfigurationError("the incident ends or becomes known before it begins", hint=hint)
         return {
             "title": self.title,
             "happened": [time_text(since), time_text_or_none(until)],
@@ -285,39 +289,39 @@ class NewIncident:
 def open_incident(case: NewIncident, workspace: Workspace, now: datetime) -> Incident:
     """Opens an incident.
 
-    Raises ConfigurationError where it says too little, or there is one of that name; LedgerError, KeyringError.
+    Raises ConfigurationError if the description is incomplete or the name is taken; LedgerError, KeyringError.
     """
-    said = case.as_json()
+    opening = case.as_json()
     _check_not_future(case, now)
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
         if found is not None:
-            raise ConfigurationError("there is an incident of this name", hint="minimize incident list")
-        return said
+            raise ConfigurationError("an incident of this name exists already", hint="Run `minimize incident list`.")
+        return opening
 
     return record_step(case.id, "opened", body_of, workspace, now, create=True)
 
 
 def _check_not_future(case: NewIncident, now: datetime) -> None:
-    """Raises ConfigurationError for an incident that becomes known, or ends, after now, as far as two clocks may differ."""
+    """Raises ConfigurationError if the incident ends or becomes known after now, with tolerance for clock skew."""
     if max(case.known_at, case.period[1] or case.known_at) > now + CLOCK_SKEW:
-        hint = "--to and --known are not after now"
-        raise ConfigurationError("an incident does not end, and is not known, after now", hint=hint)
+        hint = "Pass --to and --known times that are not in the future."
+        raise ConfigurationError("the incident ends or becomes known in the future", hint=hint)
 
 
 def declare_incident(name: str, workspace: Workspace, now: datetime) -> Incident:
-    """Declares an incident: from now on 72 hours are left to give notice. Raises ConfigurationError where that was done."""
+    """Declares an incident, which starts the deadline of 72 hours. Raises ConfigurationError if it is declared already."""
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
         if require_open(found).declared_at is not None:
-            raise ConfigurationError("this incident was declared before")
+            raise ConfigurationError("this incident is declared already")
         return {}
 
     return record_step(name, "declared", body_of, workspace, now)
 
 
 def record_measure(name: str, what: StatementKind, text: str, workspace: Workspace, now: datetime) -> Incident:
-    """Takes down a measure, an action that tenants should take, or a consequence: notices say it."""
+    """Records a measure, a recommended action for tenants, or a consequence. Notices contain it."""
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
         require_open(found)
@@ -327,54 +331,61 @@ def record_measure(name: str, what: StatementKind, text: str, workspace: Workspa
 
 
 def request_exemption(name: str, tenant: str, reason: str, workspace: Workspace, now: datetime) -> Incident:
-    """Asks that a tenant is not told; it counts once somebody else agreed.
+    """Requests that a tenant is exempt from notice. The exemption takes effect when a second person approves it.
 
-    Raises ConfigurationError for one that is not affected.
+    Raises ConfigurationError if the tenant needs no notice.
     """
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
         if tenant not in require_open(found).tenants_to_notify:
-            raise ConfigurationError("no notice is needed for this tenant", hint=f"minimize incident show {name}")
+            raise ConfigurationError(
+                "no notice is needed for this tenant", hint=f"Run `minimize incident show {name}`."
+            )
         if not reason.strip():
-            raise ConfigurationError("an exception has a reason")
+            raise ConfigurationError("an exemption requires a reason", hint="Pass --reason TEXT.")
         return {"tenant_id": tenant, "reason": reason}
 
     return record_step(name, "exempt_asked", body_of, workspace, now)
 
 
 def approve_exemption(name: str, tenant: str, workspace: Workspace, now: datetime) -> Incident:
-    """Agrees that a tenant is not told.
+    """Approves that a tenant is exempt from notice.
 
-    Raises RefusedError (K021) for whoever asked for it, ConfigurationError where nobody did.
+    Raises RefusedError (K021) for the account that requested it, ConfigurationError if there is no request.
     """
-    mine = acting_accounts(workspace)
+    accounts = acting_accounts(workspace)
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
-        asked = require_open(found).exemption_request(tenant)
-        if asked is None:
-            raise ConfigurationError("nobody asked for an exception for this tenant", hint="minimize incident exempt")
-        if asked.by in mine:
-            raise step_refusal("same_person", "the exception is refused")
-        return {"tenant_id": tenant, "reason": step_body(asked)["reason"], "asked_by": asked.by}
+        request = require_open(found).exemption_request(tenant)
+        if request is None:
+            raise ConfigurationError(
+                "no exemption was requested for this tenant", hint="Run `minimize incident exempt` with --reason."
+            )
+        if request.by in accounts:
+            raise step_refusal("same_person", "the exemption is refused")
+        return {"tenant_id": tenant, "reason": step_body(request)["reason"], "asked_by": request.by}
 
     return record_step(name, "exempted", body_of, workspace, now)
 
 
 def close_incident(name: str, as_: IncidentClass, reason: str, workspace: Workspace, now: datetime) -> Incident:
-    """Closes an incident as what it was.
+    """Closes an incident with its classification.
 
-    Raises RefusedError: who is to be told was not yet (K022); a false positive that was declared is called one by whoever
-    declared it (K021). Raises ConfigurationError without a reason, or without a scope where it is reportable.
+    Raises RefusedError if a tenant was not notified yet (K022), or if the account that declared the incident closes it as a
+    false positive (K021). Raises ConfigurationError without a reason, or if a reportable incident has no scope.
     """
-    mine = acting_accounts(workspace)
+    accounts = acting_accounts(workspace)
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
         this = require_open(found)
         if not reason.strip():
-            raise ConfigurationError("whoever closes an incident says why")
+            raise ConfigurationError("closing an incident requires a reason", hint="Pass --reason TEXT.")
         if as_ == "customer_reportable" and (this.scope is None or this.declared_at is None):
-            raise ConfigurationError("a reportable incident is scoped and declared first")
-        _check_closing(this, as_, mine)
+            raise ConfigurationError(
+                "a reportable incident must be scoped and declared first",
+                hint=f"Run `minimize incident scope {name}` and `minimize incident declare {name}`.",
+            )
+        _check_closing(this, as_, accounts)
         return {"class": as_, "reason": reason}
 
     return record_step(name, "closed", body_of, workspace, now)
@@ -384,23 +395,23 @@ def _check_closing(incident: Incident, as_: IncidentClass, mine: frozenset[str])
     declared = next((each.by for each in incident.steps if each.step == "declared"), None)
     if as_ == "false_positive":
         if declared in mine:
-            raise step_refusal("same_person", "it stays open")
+            raise step_refusal("same_person", "the incident stays open")
     elif declared is not None and incident.pending:
-        raise step_refusal("untold", "it stays open", tenants=len(incident.pending))
+        raise step_refusal("untold", "the incident stays open", tenants=len(incident.pending))
 
 
 def record_step(
     name: str, verb: str, step_body_of: StepBody, workspace: Workspace, now: datetime, *, create: bool = False
 ) -> Incident:
-    """Records one step, and tells the audit log of it; of one that is refused, too.
+    """Records one step with an audit event. A refused step is recorded in the audit log only.
 
-    Raises what `step_body_of` raises, LedgerError, KeyringError.
+    Raises the exceptions of `step_body_of`, LedgerError, KeyringError.
     """
     actor, keys = current_actor(), workspace.keyring()
 
     def build_step(before: Sequence[IncidentStep]) -> tuple[IncidentStep, AuditEvent]:
-        said = body_text(step_body_of(group_steps(before).get(name)))
-        return IncidentStep(name, verb, actor.user or "", said, now), step_event(name, verb, said, actor, now)
+        text = body_text(step_body_of(group_steps(before).get(name)))
+        return IncidentStep(name, verb, actor.user or "", text, now), step_event(name, verb, text, actor, now)
 
     refusal: RefusedError | None = None
     with workspace.open_ledger(create=create) as ledger:
@@ -414,13 +425,13 @@ def record_step(
 
 
 def step_event(name: str, verb: str, text: str, actor: Actor, now: datetime) -> AuditEvent:
-    """What the audit log is told of a step: which, and the digest of what it says."""
+    """The audit event of a step: its verb, and the digest of its content."""
     digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     return _incident_event(name, verb, PropertyChange("said", None, digest), actor, now)
 
 
 def refusal_event(name: str, verb: str, refusal: RefusedError, actor: Actor, now: datetime) -> AuditEvent:
-    """What the audit log is told of a step that was refused: by which rules."""
+    """The audit event of a refused step, with the rules that refused it."""
     rules = ", ".join(each.code for each in refusal.findings)
     return _incident_event(name, verb, PropertyChange("reasons", None, rules), actor, now, "refused")
 
@@ -433,29 +444,31 @@ def _incident_event(
 
 
 def require_open(found: Incident | None) -> Incident:
-    """The incident, if it is there and open. Raises ConfigurationError."""
+    """Returns the incident. Raises ConfigurationError if it does not exist or is closed."""
     if found is None:
-        raise ConfigurationError("there is no incident of this name", hint="minimize incident list")
+        raise ConfigurationError("there is no incident of this name", hint="Run `minimize incident list`.")
     if found.closing_step is not None:
-        raise ConfigurationError("this incident is closed", hint="open another one that names it")
+        raise ConfigurationError(
+            "this incident is closed", hint="Open a new incident and refer to this one in its title."
+        )
     return found
 
 
 def acting_accounts(workspace: Workspace) -> frozenset[str]:
-    """The accounts of whoever acts here."""
+    """The accounts of the current actor."""
     user, access = current_actor().user or "", configured_access(workspace)
     return frozenset({user} if access is None else {user, *access.accounts(user)})
 
 
 def load_incidents(workspace: Workspace) -> dict[str, Incident]:
-    """Every incident, in the order in which they were opened. Raises LedgerError."""
+    """Reads all incidents, in the order in which they were opened. Raises LedgerError."""
     with workspace.open_ledger() as ledger:
         return group_steps(read_incident_steps(ledger))
 
 
 def load_incident(name: str, workspace: Workspace) -> Incident:
-    """One incident. Raises ConfigurationError, LedgerError."""
+    """Reads one incident. Raises ConfigurationError if it does not exist, LedgerError."""
     found = load_incidents(workspace).get(name)
     if found is None:
-        raise ConfigurationError("there is no incident of this name", hint="minimize incident list")
+        raise ConfigurationError("there is no incident of this name", hint="Run `minimize incident list`.")
     return found

@@ -1,6 +1,6 @@
 """Inventory of exposed data by tenant: files, removed files by their recorded inventory, copies at recipients.
 
-Of a file that cannot be read, the inventory recorded at its removal counts, otherwise the tenant that its folder names.
+For a file that cannot be read, the inventory recorded at its removal is used, otherwise the tenant in its folder name.
 """
 
 from __future__ import annotations
@@ -66,18 +66,18 @@ PERSON_COUNTS = pa.schema(
         ("until", pa.int64()),
     ]
 )
-"""Per tenant and person the records, and the instants between which they happened, in microseconds since 1970."""
+"""Records per tenant and person, with the earliest and latest event time in microseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExposedInventory:
-    """What one file holds of what was exposed of it.
+    """Exposed content of one file.
 
-    persons  of `PERSON_COUNTS`
-    space    in which persons are named; None where they are not
-    columns  by tenant the columns in which something stands
-    person_limits     by tenant at most how many persons, where they are not named any more; then it is
-    remembered, for the file cannot be looked at
+    persons        table with the schema `PERSON_COUNTS`
+    space          identifier space of the persons; None without comparable identifiers
+    columns        exposed columns with values, by tenant
+    person_limits  upper bound of the number of persons, by tenant, if the file can no longer be read
+    is_recorded    whether the content comes from a recorded inventory or folder name, because the file cannot be read
     """
 
     exposed: ExposedFile
@@ -90,9 +90,9 @@ class ExposedInventory:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableFile:
-    """A file that was exposed and cannot be looked at: its code, or why. Its receipt tells how many records it had.
+    """An exposed file that cannot be read, with the error code or reason. Its receipt records the number of its rows.
 
-    tenants_by  the source of its tenants: its recorded inventory (`record`) or its folder's name; None if unknown
+    tenants_by  the source of its tenants: its recorded inventory (`record`) or its folder name; None if unknown
     """
 
     exposed: ExposedFile
@@ -102,38 +102,40 @@ class UnreadableFile:
 
 @dataclass(frozen=True)
 class FileCounter:
-    """Counts what files hold.
+    """Counts records and persons in exposed files.
 
-    known_keys    the versions of keys that others have
-    tenants  those that the ledger names: where a file has pseudonyms of tenants, they are tried
+    known_keys  compromised key versions
+    tenants     tenants that the ledger names; used to resolve pseudonyms of tenants in a file
     """
 
     keys: Keyring = field(repr=False)
     known_keys: frozenset[str]
     tenants: frozenset[str] = frozenset()
 
-    def count(self, reach: ExposedFile) -> ExposedInventory | UnreadableFile:
-        """What a file holds of what was exposed."""
-        lost = ""
+    def count(self, exposed_file: ExposedFile) -> ExposedInventory | UnreadableFile:
+        """Counts the exposed content of a file."""
+        reason = ""
         try:
-            return self._count_file(reach)
+            return self._count_file(exposed_file)
         except (OutputError, KeyringError, PolicyError) as error:
-            lost = error.code
+            reason = error.code
         except OSError:
-            lost = "it is gone"
-        return UnreadableFile(reach, lost)
+            reason = "the file does not exist"
+        return UnreadableFile(exposed_file, reason)
 
-    def _count_file(self, reach: ExposedFile) -> ExposedInventory:
+    def _count_file(self, exposed_file: ExposedFile) -> ExposedInventory:
         stored = open_stored_file(
-            reach.output.folder, reach.file.path, find_kms(self.keys, local_path(reach.output.folder))
+            exposed_file.output.folder,
+            exposed_file.file.path,
+            find_kms(self.keys, local_path(exposed_file.output.folder)),
         )
-        one = OpenedFile(reach, reach.written_by.policy, stored, self)
+        one = OpenedFile(exposed_file, exposed_file.written_by.policy, stored, self)
         return one.count()
 
 
 @dataclass(frozen=True)
 class OpenedFile:
-    """One file, and what is looked at in it."""
+    """One opened file, with the policy of its values."""
 
     exposed: ExposedFile
     policy: Policy
@@ -141,55 +143,55 @@ class OpenedFile:
     counter: FileCounter = field(repr=False)
 
     def count(self) -> ExposedInventory:
-        """What it holds. Memory grows with the number of persons."""
+        """Counts the exposed content of the file. Memory grows with the number of persons."""
         pointers = self._pointers()
         persons = (
             PersonIdentifiers.for_policy(self.policy, pointers, self.stored.whole)
             if self.exposed.name == "records"
             else PersonIdentifiers()
         )
-        wanted = self._exposed_columns()
+        exposed = self._exposed_columns()
         names = (
             None
             if self.exposed.columns is None and not self.exposed.keyed
-            else self._columns_to_read(pointers, [*wanted])
+            else self._columns_to_read(pointers, [*exposed])
         )
-        parts, there = [PERSON_COUNTS.empty_table()], dict[str | None, set[ExposedColumn]]()
-        for batch in map(partial(self._only, [*wanted]), self.stored.batches(columns=names)):
+        parts, filled = [PERSON_COUNTS.empty_table()], dict[str | None, set[ExposedColumn]]()
+        for batch in map(partial(self._only, [*exposed]), self.stored.batches(columns=names)):
             tenants = self._tenants(batch, pointers)
             parts.append(_group_counts(self._rows(batch, tenants, persons)))
-            for tenant, column in _filled_columns(batch, tenants, wanted):
-                there.setdefault(tenant, set()).add(column)
+            for tenant, column in _filled_columns(batch, tenants, exposed):
+                filled.setdefault(tenant, set()).add(column)
         found = merge_counts(parts)
         columns = {
-            name: frozenset(each) for name, each in there.items() if name is None or name in self.exposed.tenants
+            name: frozenset(each) for name, each in filled.items() if name is None or name in self.exposed.tenants
         }
         found = found.filter(pc.is_in(found["tenant"], pa.array([*columns], pa.string())))
         return ExposedInventory(self.exposed, found, persons.space, columns)
 
     def _columns_to_read(self, pointers: dict[str, Pointer], columns: list[str]) -> frozenset[str]:
-        """The columns that are read: what was exposed, and what tells whose it is and when it happened."""
-        telling = (self.policy.tenant, self.policy.subject, self.policy.time)
-        return frozenset([*columns, *(pointers[key].top for key in telling if key is not None and key in pointers)])
+        """The columns to read: the exposed ones, and those with the tenant, the person and the event time."""
+        describing = (self.policy.tenant, self.policy.subject, self.policy.time)
+        return frozenset([*columns, *(pointers[key].top for key in describing if key is not None and key in pointers)])
 
     def _only(self, names: list[str], batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The records that have a value in one of these columns, where not all columns were exposed."""
+        """Keeps the records with a value in one of these columns, unless all columns were exposed."""
         if self.exposed.columns is None and not self.exposed.keyed:
             return batch
         none = pa.repeat(pa.scalar(False), batch.num_rows)
         return batch.filter(reduce(pc.or_, (batch.column(name).is_valid() for name in names), none))
 
     def _pointers(self) -> dict[str, Pointer]:
-        """Where the policy's fields stand: in records by their path, in an aggregate by what its columns say."""
+        """Pointers of the policy's fields: by path in records, by column metadata in an aggregate."""
         if self.exposed.name == "records":
             return field_pointers(self.policy, self.stored.whole)
-        said = {(each.metadata or {}).get(b"minimize:field", b"").decode(): each for each in self.stored.whole}
-        return {key: Pointer((each.name,)) for key, each in said.items() if key and not _is_measure(each)}
+        columns = {(each.metadata or {}).get(b"minimize:field", b"").decode(): each for each in self.stored.whole}
+        return {key: Pointer((each.name,)) for key, each in columns.items() if key and not _is_measure(each)}
 
     def _exposed_columns(self) -> dict[str, ExposedColumn]:
-        """The columns that were exposed."""
-        inside = frozenset(self.stored.schema.names)
-        return columns_of_file(self.exposed, self.stored.whole, inside, self.counter.known_keys)
+        """The exposed columns, by name."""
+        stored = frozenset(self.stored.schema.names)
+        return columns_of_file(self.exposed, self.stored.whole, stored, self.counter.known_keys)
 
     def _rows(self, batch: pa.RecordBatch, tenants: pa.Array, persons: PersonIdentifiers) -> pa.Table:
         clock = EventTimeBounds.for_policy(self.policy, self.stored.whole) if self.exposed.name == "records" else None
@@ -201,7 +203,7 @@ class OpenedFile:
         return pa.table([tenants, who, ones, since, until], schema=PERSON_COUNTS)
 
     def _times(self, batch: pa.RecordBatch, clock: EventTimeBounds | None) -> tuple[pa.Array, pa.Array]:
-        """Instants between which each record happened; where the file tells none, its batch date."""
+        """Earliest and latest event time of each record. Without a time in the file, the bounds of its batch date."""
         if clock is not None:
             oldest, newest = clock.oldest(batch), clock.newest(batch)
             return pa.array(oldest, mask=oldest == UNKNOWN_TIME), pa.array(newest, mask=newest == UNKNOWN_TIME)
@@ -211,7 +213,7 @@ class OpenedFile:
         return since, until
 
     def _tenants(self, batch: pa.RecordBatch, pointers: dict[str, Pointer]) -> pa.Array:
-        """Per record its tenant, as it came in; null where the file does not tell."""
+        """The original tenant id of each record. Null if the file does not contain it."""
         key = self.policy.tenant
         pointer = None if key is None else pointers.get(key)
         if key is None or pointer is None or pointer.stars:
@@ -229,47 +231,55 @@ class OpenedFile:
         return pa.array([*forms.values()], pa.string()).take(places)
 
     def _forms(self, key: str, pointer: Pointer) -> dict[str, str]:
-        """By form of a tenant the tenant, of those that are known."""
+        """Maps the released form of each known tenant to the tenant."""
         clock = EventTimeBounds.for_policy(self.policy, self.stored.whole)
         column = lookup_column(self.policy, key, pointer, clock, self.stored, self.counter.keys).column
         return {form: name for name in self.counter.tenants for form in column.forms(name, name) or ()}
 
 
-def batch_date_bounds(reach: ExposedFile) -> tuple[int | None, int | None]:
-    """The first and the last microsecond of a file's batch date, since 1970; None where it has none."""
-    if reach.date is None:
+def batch_date_bounds(exposed_file: ExposedFile) -> tuple[int | None, int | None]:
+    """First and last microsecond of a file's batch date, since 1970. None without a batch date."""
+    if exposed_file.date is None:
         return None, None
-    first = day_start(reach.date)
+    first = day_start(exposed_file.date)
     return epoch_microseconds(first), epoch_microseconds(first + timedelta(days=1)) - 1
 
 
 def columns_of_file(
-    reach: ExposedFile, whole: pa.Schema, inside: frozenset[str], key_names: frozenset[str]
+    exposed_file: ExposedFile, whole: pa.Schema, inside: frozenset[str], key_names: frozenset[str]
 ) -> dict[str, ExposedColumn]:
-    """The columns of a file that were exposed. Takes which of them stand in it, and not in its folders' names; known keys."""
-    masters, telling = reach.file.keys or (), CompromisedKeys(key_names, is_decrypted=reach.read is not None)
+    """The exposed columns of a file. `inside` are those stored in the file and not in its folder names."""
+    masters, compromised = (
+        exposed_file.file.keys or (),
+        CompromisedKeys(key_names, is_decrypted=exposed_file.read is not None),
+    )
     return {
-        each.name: telling.column(each, masters, folder=each.name not in inside)
+        each.name: compromised.column(each, masters, folder=each.name not in inside)
         for each in whole
-        if (reach.columns is None or each.name in reach.columns)
-        and (not reach.keyed or uses_keys(each, masters, key_names))
+        if (exposed_file.columns is None or each.name in exposed_file.columns)
+        and (not exposed_file.keyed or uses_keys(each, masters, key_names))
     }
 
 
 def merge_counts(parts: Sequence[pa.Table]) -> pa.Table:
-    """Tables of `PERSON_COUNTS`, each tenant and person once."""
+    """Merges tables of `PERSON_COUNTS` into one with a single row per tenant and person."""
     return _group_counts(pa.concat_tables(parts))
 
 
 def _group_counts(rows: pa.Table) -> pa.Table:
-    how = [("rows", "sum"), ("since", "min"), ("until", "max")]
-    return rows.group_by(["tenant", "person"]).aggregate(how).rename_columns(PERSON_COUNTS.names).cast(PERSON_COUNTS)
+    aggregations = [("rows", "sum"), ("since", "min"), ("until", "max")]
+    return (
+        rows.group_by(["tenant", "person"])
+        .aggregate(aggregations)
+        .rename_columns(PERSON_COUNTS.names)
+        .cast(PERSON_COUNTS)
+    )
 
 
 def _filled_columns(
     batch: pa.RecordBatch, tenants: pa.Array, columns: dict[str, ExposedColumn]
 ) -> Iterator[tuple[str | None, ExposedColumn]]:
-    """The columns that have a value for a tenant. The loop runs over distinct tenants."""
+    """Yields the columns with a value, by tenant. The loop runs over distinct tenants."""
     flags = {f"{place}": batch.column(name).is_valid() for place, name in enumerate(columns)}
     if not flags:
         return
@@ -292,93 +302,101 @@ _KEYED_TECHNIQUES: Final = frozenset({"pseudonymize", "tokenize", "shift_dates"}
 
 @dataclass(frozen=True)
 class RecordedInventory:
-    """Tells of files that cannot be looked at.
+    """Finds the recorded inventory of files that cannot be read.
 
-    known_keys  the versions of keys that others have
-    by_receipt   per receipt what it took down, once it was read
+    known_keys  compromised key versions
+    by_receipt  cache of the inventories that were read, by receipt
     """
 
     keys: Keyring = field(repr=False)
     known_keys: frozenset[str]
     by_receipt: dict[str, dict[str, RemovedFileInventory]] = field(default_factory=dict, repr=False)
 
-    def look_up(self, lost: UnreadableFile) -> tuple[UnreadableFile, ExposedInventory | None]:
-        """The file with what tells of its tenants, and what that is: all columns are meant, and at most so many persons."""
-        reach = lost.exposed
+    def look_up(self, unreadable: UnreadableFile) -> tuple[UnreadableFile, ExposedInventory | None]:
+        """The file with the source of its tenants, and its inventory. It assumes all columns; person counts are upper bounds."""
+        exposed_file = unreadable.exposed
         with suppress(MinimizeError, OSError):
-            taken = self._recorded(reach)
-            if taken is not None:
-                return replace(lost, tenants_by="record"), self._count_contents(
-                    reach, taken.schema, _with_time_bounds(reach, taken)
+            removed = self._recorded(exposed_file)
+            if removed is not None:
+                return replace(unreadable, tenants_by="record"), self._count_contents(
+                    exposed_file, removed.schema, _with_time_bounds(exposed_file, removed)
                 )
-            held = tuple(_tenant_of_folder(reach))
-            if held:
-                return replace(lost, tenants_by="folder"), self._count_contents(reach, _file_schema(reach), held)
-        return lost, None
+            contents = tuple(_tenant_of_folder(exposed_file))
+            if contents:
+                return replace(unreadable, tenants_by="folder"), self._count_contents(
+                    exposed_file, _file_schema(exposed_file), contents
+                )
+        return unreadable, None
 
-    def _recorded(self, reach: ExposedFile) -> RemovedFileInventory | None:
-        """What the receipt says that took the file away."""
-        gone = next((each for each in reach.output.chain if _removes(each, reach.file.path)), None)
-        if gone is None:
+    def _recorded(self, exposed_file: ExposedFile) -> RemovedFileInventory | None:
+        """The inventory in the receipt that removed the file."""
+        removal = next((each for each in exposed_file.output.chain if _removes(each, exposed_file.file.path)), None)
+        if removal is None:
             return None
-        if gone.run_id not in self.by_receipt:
-            self.by_receipt[gone.run_id] = dict(read_inventory(reach.output.folder, gone, self.keys))
-        return self.by_receipt[gone.run_id].get(reach.file.path)
+        if removal.run_id not in self.by_receipt:
+            self.by_receipt[removal.run_id] = dict(read_inventory(exposed_file.output.folder, removal, self.keys))
+        return self.by_receipt[removal.run_id].get(exposed_file.file.path)
 
     def _count_contents(
-        self, reach: ExposedFile, schema: pa.Schema, contents: tuple[TenantContent, ...]
+        self, exposed_file: ExposedFile, schema: pa.Schema, contents: tuple[TenantContent, ...]
     ) -> ExposedInventory | None:
-        stored = frozenset(schema.names) - partition_values(reach.file.path).keys()
-        columns = columns_of_file(reach, schema, stored, self.known_keys)
-        some = [each for each in contents if each.tenant is None or each.tenant in reach.tenants] if columns else []
+        stored = frozenset(schema.names) - partition_values(exposed_file.file.path).keys()
+        columns = columns_of_file(exposed_file, schema, stored, self.known_keys)
+        some = (
+            [each for each in contents if each.tenant is None or each.tenant in exposed_file.tenants] if columns else []
+        )
         lines = [(each.tenant, None, each.rows, each.since, each.until) for each in some]
         persons = pa.Table.from_pylist(
             [dict(zip(PERSON_COUNTS.names, line, strict=True)) for line in lines], PERSON_COUNTS
         )
-        there = {each.tenant: frozenset(columns.values()) for each in some}
-        most = {each.tenant: each.persons for each in some if each.tenant is not None and each.persons is not None}
-        return ExposedInventory(reach, persons, None, there, most, is_recorded=True)
+        filled = {each.tenant: frozenset(columns.values()) for each in some}
+        limits = {each.tenant: each.persons for each in some if each.tenant is not None and each.persons is not None}
+        return ExposedInventory(exposed_file, persons, None, filled, limits, is_recorded=True)
 
 
 def _removes(receipt: Receipt, path: str) -> bool:
     return any(each.path == path for each in (*receipt.replaces, *receipt.removes))
 
 
-def _with_time_bounds(reach: ExposedFile, taken: RemovedFileInventory) -> tuple[TenantContent, ...]:
-    """The same, with instants between which the records happened: by how precise their times were, else the batch date."""
-    clock = EventTimeBounds.for_policy(reach.written_by.policy, taken.schema) if reach.name == "records" else None
-    return tuple(_with_bounds(reach, each, clock) for each in taken.contents)
+def _with_time_bounds(exposed_file: ExposedFile, removed: RemovedFileInventory) -> tuple[TenantContent, ...]:
+    """Adds the earliest and latest event time, from the precision of the recorded times or from the batch date."""
+    clock = (
+        EventTimeBounds.for_policy(exposed_file.written_by.policy, removed.schema)
+        if exposed_file.name == "records"
+        else None
+    )
+    return tuple(_with_bounds(exposed_file, each, clock) for each in removed.contents)
 
 
-def _with_bounds(reach: ExposedFile, content: TenantContent, clock: EventTimeBounds | None) -> TenantContent:
+def _with_bounds(exposed_file: ExposedFile, content: TenantContent, clock: EventTimeBounds | None) -> TenantContent:
     if clock is None:
-        since, until = batch_date_bounds(reach)
+        since, until = batch_date_bounds(exposed_file)
         return replace(content, since=since, until=until)
     since = None if content.since is None else content.since - clock.slack
     return replace(content, since=since, until=None if content.until is None else content.until + clock.width)
 
 
-def _tenant_of_folder(reach: ExposedFile) -> Iterator[TenantContent]:
-    """The tenant that the file's folder is named by."""
-    tenant = partition_values(reach.file.path).get(reach.written_by.policy.tenant or "")
+def _tenant_of_folder(exposed_file: ExposedFile) -> Iterator[TenantContent]:
+    """Yields the tenant in the file's folder name."""
+    tenant = partition_values(exposed_file.file.path).get(exposed_file.written_by.policy.tenant or "")
     if tenant is not None:
-        yield TenantContent(tenant, reach.file.rows, None, *batch_date_bounds(reach))
+        yield TenantContent(tenant, exposed_file.file.rows, None, *batch_date_bounds(exposed_file))
 
 
-def _file_schema(reach: ExposedFile) -> pa.Schema:
-    """The file's columns, which its footer tells without a key; where it is gone what its receipt did to fields."""
-    place = reach.output.folder / reach.file.path
+def _file_schema(exposed_file: ExposedFile) -> pa.Schema:
+    """The file's columns from its footer, readable without a key. Without the file, from the techniques in its receipt."""
+    place = exposed_file.output.folder / exposed_file.file.path
     with suppress(OSError, pa.ArrowException):
-        return as_stored_file(reach.file.path, open_parquet(place, None, columns=())).whole
-    return pa.schema(_receipt_fields(reach))
+        return as_stored_file(exposed_file.file.path, open_parquet(place, None, columns=())).whole
+    return pa.schema(_receipt_fields(exposed_file))
 
 
-def _receipt_fields(reach: ExposedFile) -> Iterator[pa.Field]:
-    wrote = reach.written_by.receipt
-    for name, said in wrote.fields.items():
-        did = [said.did] if isinstance(said.did, str) else [*said.did]
+def _receipt_fields(exposed_file: ExposedFile) -> Iterator[pa.Field]:
+    wrote = exposed_file.written_by.receipt
+    for name, treatment in wrote.fields.items():
+        did = [treatment.did] if isinstance(treatment.did, str) else [*treatment.did]
         about = {
-            "minimize:category": wrote.outputs[reach.name].category,
+            "minimize:category": wrote.outputs[exposed_file.name].category,
             "minimize:technique": ", ".join(did),
             "minimize:key": ",".join(wrote.keys) if set(did) & _KEYED_TECHNIQUES else "",
         }
@@ -387,39 +405,39 @@ def _receipt_fields(reach: ExposedFile) -> Iterator[pa.Field]:
 
 
 _KEY_IN_FORM: Final = re.compile(r"\bkey ([^\s,()]+)")
-"""The key that a form names."""
+"""Matches the key named in the description of a form."""
 
 
 @dataclass(frozen=True)
 class DisclosedCopy:
-    """What one recipient got of one tenant in one act of sharing."""
+    """Data of one tenant that one recipient received in one disclosure."""
 
     act: Disclosure
     share: TenantShare = field(repr=False)
 
     @property
     def tenant(self) -> str:
-        """Whose records."""
+        """The tenant of the records."""
         return self.share.tenant_id
 
     @property
     def recipient(self) -> str:
-        """Who has them."""
+        """The recipient that received the records."""
         return self.act.recipient
 
     @property
     def policy(self) -> str:
-        """The policy of the records."""
+        """The name of the policy of the records."""
         return str(self.act.body["policy"]["name"])
 
     @property
     def space(self) -> IdentifierSpace | None:
-        """In which space the ledger names the persons."""
+        """Identifier space of the subject tokens in the ledger. None without tokens."""
         version = self.share.key_version
         return None if version is None else IdentifierSpace(f"disclosed/{version}", exact=True)
 
     def persons(self) -> pa.Table:
-        """The records by person, as far as the ledger tells: of each person one at least; the last line has the rest."""
+        """Records by person, as far as the ledger shows: at least one per person. The last row contains the remaining records."""
         tokens = self.share.tokens
         names: list[str | None] = [tokens[at : at + TOKEN_BYTES].hex() for at in range(0, len(tokens), TOKEN_BYTES)]
         rows = [1 for _ in names]
@@ -433,7 +451,7 @@ class DisclosedCopy:
         return pa.Table.from_pydict({**lines, "until": [until] * len(names)}, PERSON_COUNTS)
 
     def columns(self, keys: frozenset[str], *, keyed: bool = False) -> frozenset[ExposedColumn]:
-        """The fields that were sent, in the form that is left once these keys are known; `keyed`: only what they made."""
+        """The sent fields, in the form that remains if `keys` are compromised. With `keyed`, only fields made with them."""
         category = str(self.act.body["category"])
         return frozenset(
             ExposedColumn(
@@ -444,21 +462,21 @@ class DisclosedCopy:
         )
 
     def _is_made(self, form: str, keys: frozenset[str]) -> bool:
-        """Whether a field was made with one of these keys, or with one of the recipient's own that comes from one.
+        """Whether a field was made with one of these keys, or with a key of the recipient derived from one.
 
-        Acts of before their keys were recorded: any version that is known counts.
+        If the disclosure does not record key versions, any compromised version of the key counts.
         """
         names = set(_KEY_IN_FORM.findall(form))
-        told = self.act.body.get("keys")
-        used = [each for each in told or () if each.rpartition("/")[0] in names]
-        if told is None:
+        recorded = self.act.body.get("keys")
+        used = [each for each in recorded or () if each.rpartition("/")[0] in names]
+        if recorded is None:
             return bool(
                 {each for name in names for each in _original_keys(name)} & {key.rpartition("/")[0] for key in keys}
             )
         return bool({each for key in used for each in _original_keys(key)} & keys)
 
     def as_json(self) -> dict[str, Any]:
-        """The copy, as a scope names it."""
+        """The copy as JSON for a scope."""
         return {
             "recipient": self.recipient,
             "function": self.act.function,
@@ -469,8 +487,8 @@ class DisclosedCopy:
 
 
 def disclosed_copies(ledger: Ledger, window: tuple[datetime, datetime]) -> Iterator[DisclosedCopy]:
-    """Every copy that was out at some time within the window: sent before its end, and not confirmed to be gone at its start."""
-    gone = {
+    """Yields the copies that recipients held within the window: sent before its end, deletion not confirmed before its start."""
+    deleted = {
         (each.disclosure, each.tenant_id)
         for each in read_recalls(ledger)
         if each.state == "confirmed" and each.recorded_at < window[0]
@@ -478,19 +496,19 @@ def disclosed_copies(ledger: Ledger, window: tuple[datetime, datetime]) -> Itera
     for act in read_disclosures(ledger):
         if act.recorded_at <= window[1]:
             for share in read_tenant_shares(ledger, act.disclosure):
-                if share.rows and (act.disclosure, share.tenant_id) not in gone:
+                if share.rows and (act.disclosure, share.tenant_id) not in deleted:
                     yield DisclosedCopy(act, share)
 
 
 def _exposed_form(category: str, technique: str, *, opened: bool) -> ExposedForm:
-    """A pseudonym is one whatever else was sent."""
+    """The exposed form of a sent field. A pseudonym stays one, regardless of the category of the payload."""
     if "pseudonymize" in technique:
         return "identified" if opened else "pseudonymized"
     return next((form for form in EXPOSED_FORMS if form == category), "identified")
 
 
 def _original_keys(key: str) -> frozenset[str]:
-    """A key, and the one that it comes from: a recipient's own comes from ours.
+    """A key, and the key that it is derived from if it belongs to a recipient.
 
     >>> sorted(_original_keys("device@vendor/2"))
     ['device/2', 'device@vendor/2']

@@ -1,6 +1,6 @@
-"""Breach notice: its deadline, its wording, and its forms: Markdown, HTML and the fields of GDPR Art. 33(3).
+"""Breach notice: its wording and its formats: Markdown, HTML and the fields of GDPR Art. 33(3).
 
-A notice has only what the ledger records of the incident and of one tenant. The HTML page fetches nothing.
+A notice contains only facts that the ledger records about the incident and about one tenant. The HTML page loads no resources.
 """
 
 from __future__ import annotations
@@ -20,39 +20,42 @@ from minimize.times import time_text
 
 NATURE: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "output": "Stored records came within the reach of somebody who should not have had them.",
-        "run": "Records of some runs came within the reach of somebody who should not have had them.",
-        "date": "Stored records of some days came within the reach of somebody who should not have had them.",
-        "column": "Some columns of stored records came within the reach of somebody who should not have had them.",
-        "recipient": "Records that a third party had received came within the reach of somebody who should not have had them.",
-        "key": "A key became known outside of the service.",
-        "grant": "Access that was given for a limited time was used for what it was not given for.",
-        "actor": "Somebody read records without having reason to.",
+        "output": "Stored records were exposed to unauthorized access.",
+        "run": "Records of specific processing runs were exposed to unauthorized access.",
+        "date": "Stored records of specific days were exposed to unauthorized access.",
+        "column": "Specific data fields of stored records were exposed to unauthorized access.",
+        "recipient": "Records that a third party had received were exposed to unauthorized access.",
+        "key": "A cryptographic key became known outside the service.",
+        "grant": "Temporary access was used for a purpose other than the one for which it was granted.",
+        "actor": "A person or account with access to the service read records without a legitimate reason.",
     }
 )
 CONSEQUENCES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "identified": "Whoever has the data can tell whom it is about, and may write to them or pretend to know them.",
-        "pseudonymized": "The data names nobody. Whoever knows more from elsewhere may find out whom some of it is about.",
-        "aggregated": "The data are counts of groups, and name nobody.",
-        "encrypted": "The data is encrypted under keys that nobody else has, and cannot be understood.",
+        "identified": "Anyone holding the data can identify the individuals and could contact or impersonate them.",
+        "pseudonymized": (
+            "The data does not name individuals directly. Anyone holding it together with additional information "
+            "could identify some of them."
+        ),
+        "aggregated": "The data consists of figures about groups and names no individuals.",
+        "encrypted": "The data is encrypted. The keys were not exposed, so the data is unintelligible to anyone holding it.",
     }
 )
 _FORM_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "identified": "names somebody",
-        "pseudonymized": "under a pseudonym",
-        "aggregated": "counts",
+        "identified": "identifies individuals",
+        "pseudonymized": "pseudonymized",
+        "aggregated": "figures about groups",
         "encrypted": "encrypted",
     }
 )
-TABLE_HEAD: Final = ("kind of data", "category", "form in which it was exposed")
-NOTHING_YET: Final = "Nothing has been taken down yet; a later version of this notice will say more."
+TABLE_HEAD: Final = ("kind of data", "category", "form in which the data was exposed")
+NOTHING_YET: Final = "No measures have been recorded yet. A later version of this notice will list them."
 
 
 @dataclass(frozen=True, slots=True)
 class NoticeSection:
-    """A part of a notice: its title, its sentences, and the lines of a table."""
+    """A section of a notice: its title, its sentences, and the rows of a table."""
 
     title: str
     sentences: tuple[str, ...]
@@ -61,7 +64,7 @@ class NoticeSection:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A notice for one tenant, as one version of it is."""
+    """One version of the notice for one tenant."""
 
     incident: Incident
     tenant: Mapping[str, Any]
@@ -70,47 +73,47 @@ class Notice:
 
     @property
     def title(self) -> str:
-        """What stands above."""
-        return f"Notice of an incident: {self.incident.title}"
+        """Title of the notice."""
+        return f"Notice of a data incident: {self.incident.title}"
 
     @property
     def stage(self) -> str:
-        """Which version it is."""
-        before = f" It stands in for version {self.version - 1}." if self.version > 1 else ""
+        """Incident, version and tenant of the notice, and the version that it replaces."""
+        before = f" This version replaces version {self.version - 1}." if self.version > 1 else ""
         return f"Incident {self.incident.id}, version {self.version}, for {self.tenant['tenant_id']}.{before}"
 
     @property
     def nature(self) -> str:
-        """What happened."""
+        """Nature of the incident, one sentence per kind of exposed item."""
         kinds = dict.fromkeys(each.partition(":")[0] for each in self.incident.opening["exposed"])
         return " ".join(NATURE[kind] for kind in kinds)
 
     @property
     def subjects(self) -> str:
-        """How many persons."""
-        many = self.tenant["subjects"]
-        if many is None:
-            return "Nobody alone: groups were counted."
+        """Number of affected persons and of their records."""
+        persons = self.tenant["subjects"]
+        if persons is None:
+            return "No individuals: the data consists of figures about groups."
         rows = f"{'' if self.tenant.get('rows_exact', True) else 'at most '}{self.tenant['rows']:,} records"
-        return f"{'' if many['exact'] else 'At most '}{many['count']:,} persons or devices, in {rows}."
+        return f"{'' if persons['exact'] else 'At most '}{persons['count']:,} persons or devices, in {rows}."
 
     @property
     def consequences(self) -> tuple[str, ...]:
-        """What may follow: what was taken down, else what the form tells."""
+        """Likely consequences: the recorded ones, otherwise those of the form in which the data was exposed."""
         return self.incident.statements("consequence") or (CONSEQUENCES[self.tenant["form"]],)
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """What was done."""
+        """Measures that were recorded."""
         return self.incident.statements("measure") or (NOTHING_YET,)
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """What the tenant should do."""
-        return self.incident.statements("action") or ("Nothing that we know of now.",)
+        """Actions recommended to the tenant."""
+        return self.incident.statements("action") or ("At present, we do not recommend any action.",)
 
     def sections(self) -> Iterator[NoticeSection]:
-        """The parts, in the order in which they are read."""
+        """Yields the sections in reading order."""
         body = self.incident.opening
         since, until = body["happened"]
         ended = f" It ended at {minute_text(until)}." if until else ""
@@ -118,37 +121,37 @@ class Notice:
         yield NoticeSection(
             "When",
             (
-                f"It began at {minute_text(since)}.{ended} It was known at {minute_text(body['known_at'])}.",
+                f"The incident began at {minute_text(since)}.{ended} We became aware of it at {minute_text(body['known_at'])}.",
                 *self._declared(),
             ),
         )
-        yield NoticeSection("Who is concerned", (self.subjects,))
+        yield NoticeSection("Who is affected", (self.subjects,))
         yield NoticeSection(
-            "Which data", tuple(self._period()), tuple(_kind_row(each) for each in self.tenant["kinds"])
+            "What data is affected", tuple(self._period()), tuple(_kind_row(each) for each in self.tenant["kinds"])
         )
-        yield NoticeSection("What may follow", self.consequences)
-        yield NoticeSection("What was done", self.measures)
-        yield NoticeSection("What you should do", self.actions)
-        yield NoticeSection("Whom to ask", (self.contact,))
+        yield NoticeSection("Likely consequences", self.consequences)
+        yield NoticeSection("Measures taken", self.measures)
+        yield NoticeSection("Recommended actions", self.actions)
+        yield NoticeSection("Contact", (self.contact,))
 
     def _declared(self) -> Iterator[str]:
         if self.incident.declared_at is not None:
-            yield f"It was declared an incident at {minute_text(time_text(self.incident.declared_at))}."
+            yield f"We declared it a data incident at {minute_text(time_text(self.incident.declared_at))}."
 
     def _period(self) -> Iterator[str]:
         since, until = self.tenant["period"]["from"], self.tenant["period"]["to"]
-        began = f"from {minute_text(since)} " if since else ""
+        start = f"from {minute_text(since)} to" if since else "up to"
         if until:
-            yield f"Records of events {began}to {minute_text(until)}."
-        there = sorted({each["recipient"] for each in self.tenant["recipients"]})
-        if there:
-            yield f"Third parties that have copies: {', '.join(there)}."
+            yield f"The records describe events {start} {minute_text(until)}."
+        recipients = sorted({each["recipient"] for each in self.tenant["recipients"]})
+        if recipients:
+            yield f"Third parties that hold copies: {', '.join(recipients)}."
         if any(each["form"] == "encrypted" for each in self.tenant["kinds"]):
-            yield "What is encrypted is under keys that nobody else has: it cannot be understood."
+            yield "The keys of the data listed as encrypted were not exposed. That data is unintelligible to anyone holding it."
 
 
 def minute_text(time: str) -> str:
-    """A time as people read it, to the minute.
+    """Formats a time for readers, to the minute, in UTC.
 
     >>> minute_text("2026-11-24T23:59:59.999999Z")
     '2026-11-24 23:59 UTC'
@@ -169,11 +172,11 @@ td:nth-child(2), td:nth-child(3) { font: inherit; }
   td:nth-child(3)::before { content: "exposed: "; }
 }
 """
-"""What differs from the page that the style was made for: three columns, and what they are where there is room for one."""
+"""Additions to `LIST_STYLE`: three columns, and their labels if the screen has room for one column only."""
 
 
 def notice_markdown(notice: Notice) -> str:
-    """The notice in Markdown; whatever somebody wrote is escaped."""
+    """The notice in Markdown. All text is escaped."""
     parts = [f"# {escape_markdown(notice.title)}", escape_markdown(notice.stage)]
     for section in notice.sections():
         parts += [f"## {section.title}", *map(escape_markdown, section.sentences)]
@@ -182,7 +185,7 @@ def notice_markdown(notice: Notice) -> str:
 
 
 def notice_page(notice: Notice) -> str:
-    """The notice as a page; whatever somebody wrote is escaped."""
+    """The notice as an HTML page. All text is escaped."""
     body = [f"<h1>{escape(notice.title)}</h1>", f"<p>{escape(notice.stage)}</p>"]
     for section in notice.sections():
         body += [f"<h2>{escape(section.title)}</h2>", *(f"<p>{escape(each)}</p>" for each in section.sentences)]
@@ -191,8 +194,8 @@ def notice_page(notice: Notice) -> str:
 
 
 def article33(notice: Notice) -> dict[str, Any]:
-    """What GDPR Art. 33(3) asks for, letter by letter; `phase` is of Art. 33(4)."""
-    tenant, many = notice.tenant, notice.tenant["subjects"]
+    """The content that GDPR Art. 33(3) requires, letter by letter. `phase` refers to Art. 33(4)."""
+    tenant, persons = notice.tenant, notice.tenant["subjects"]
     return {
         "incident": notice.incident.id,
         "tenant_id": tenant["tenant_id"],
@@ -202,8 +205,8 @@ def article33(notice: Notice) -> dict[str, Any]:
             "happened": {"from": notice.incident.opening["happened"][0], "to": notice.incident.opening["happened"][1]},
             "known_at": notice.incident.opening["known_at"],
             "categories_of_data_subjects": ["persons and devices of the tenant"],
-            "approximate_number_of_data_subjects": None if many is None else many["count"],
-            "number_is_exact": many is not None and many["exact"],
+            "approximate_number_of_data_subjects": None if persons is None else persons["count"],
+            "number_is_exact": persons is not None and persons["exact"],
             "categories_of_records": list(tenant["kinds"]),
             "approximate_number_of_records": tenant["rows"],
             "number_of_records_is_exact": tenant.get("rows_exact", True),

@@ -1,7 +1,7 @@
 """Notification of tenants.
 
-Stable codes, the file of contacts (CSV or YAML, read with every fault at once), drafts of notices by version, and the record
-that they were sent.
+Stable codes, the contacts file (CSV or YAML, all faults reported at once), drafts of notices by version, and the record
+that the notices were sent.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from minimize.text import json_text
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "K001": "contacts that cannot be read",
-        "K002": "a contact of no tenant, or with a word that is not known",
-        "K003": "a role that contacts do not have",
-        "K004": "an address to which nothing can be sent",
-        "K005": "contacts that stand twice",
-        "K006": "tenants that name nobody for privacy",
-        "K021": "who asked or declared would decide alone: it takes a second person",
-        "K022": "tenants that are to be told, and were not",
+        "K001": "the contacts file cannot be read",
+        "K002": "a contact has no tenant_id, or has an unknown key",
+        "K003": "a contact has an unknown role",
+        "K004": "the address of a contact is not an email address",
+        "K005": "contacts are listed more than once",
+        "K006": "tenants have no contact with the role privacy",
+        "K021": "the account that requested the exemption or declared the incident cannot decide alone",
+        "K022": "tenants that must be notified have not been notified",
     }
 )
 
@@ -53,7 +53,7 @@ _Row = tuple[int | None, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Somebody whom a tenant named."""
+    """A contact that a tenant named."""
 
     tenant_id: str
     role: ContactRole
@@ -68,7 +68,7 @@ class Contacts:
     entries: tuple[Contact, ...] = field(default=(), repr=False)
 
     def for_tenant(self, tenant: str) -> tuple[Contact, ...]:
-        """Who is told: the contacts for privacy, else those for security, else the administrators; nobody where none is named."""
+        """The contacts to notify: those for privacy, else for security, else the administrators. Empty if the tenant has none."""
         for role in CONTACT_ROLES:
             found = tuple(each for each in self.entries if each.tenant_id == tenant and each.role == role)
             if found:
@@ -77,15 +77,15 @@ class Contacts:
 
 
 def load_contacts(path: Path) -> Contacts:
-    """The contacts of a file: CSV with a header, or YAML (`contacts:`, a list). Raises PolicyError with every fault, by line."""
-    made, findings = _read_contacts(path)
+    """Reads a contacts file: CSV with a header, or YAML with a list `contacts`. Raises PolicyError with every fault, by line."""
+    contacts, findings = _read_contacts(path)
     if findings:
-        raise PolicyError(f"the contacts {path} have {len(findings)} faults", findings=findings)
-    return Contacts(tuple(made))
+        raise PolicyError(f"the contacts file {path} has {len(findings)} faults", findings=findings)
+    return Contacts(tuple(contacts))
 
 
 def find_contacts(path: str | Path | None, start: Path) -> Contacts:
-    """The contacts of a file that was given, else of the one that `contacts:` of the house's file names; else there are none.
+    """Reads the contacts of `path`, else of the file that `contacts:` in the configuration names; otherwise none.
 
     Raises PolicyError.
     """
@@ -96,47 +96,47 @@ def find_contacts(path: str | Path | None, start: Path) -> Contacts:
 
 
 def lint_contacts(path: Path) -> tuple[Finding, ...]:
-    """What is wrong with a file of contacts, and what is risky in it."""
-    made, findings = _read_contacts(path)
-    named = {each.tenant_id for each in made if each.role == "privacy"}
-    lacking = len({each.tenant_id for each in made} - named)
+    """Checks a contacts file for faults and for tenants without a privacy contact."""
+    contacts, findings = _read_contacts(path)
+    named = {each.tenant_id for each in contacts if each.role == "privacy"}
+    lacking = len({each.tenant_id for each in contacts} - named)
     if lacking:
-        message = f"{lacking:,} tenants name nobody for privacy: others are told"
-        findings.append(Finding("K006", message, "warning", file=str(path), hint="add a contact with `role: privacy`"))
+        message = f"{lacking:,} tenants have no contact with the role privacy; other contacts are notified"
+        findings.append(Finding("K006", message, "warning", file=str(path), hint="Add a contact with `role: privacy`."))
     return tuple(findings)
 
 
 def _read_contacts(path: Path) -> tuple[list[Contact], list[Finding]]:
     rows = _read_rows(path)
     if rows is None:
-        hint = "CSV with tenant_id,role,name,address, or YAML with a list `contacts`"
-        return [], [Finding("K001", "contacts that cannot be read", file=str(path), hint=hint)]
-    made = [_parse_contact(line, row, str(path)) for line, row in rows]
-    findings = [fault for each in made if not isinstance(each, Contact) for fault in each]
-    found = [each for each in made if isinstance(each, Contact)]
-    twice = [each for each, count in Counter(found).items() if count > 1]
-    if twice:
-        findings.append(Finding("K005", f"contacts that stand twice: {len(twice)}", file=str(path)))
+        hint = "Use CSV with the columns tenant_id,role,name,address, or YAML with a list `contacts`."
+        return [], [Finding("K001", "the contacts file cannot be read", file=str(path), hint=hint)]
+    parsed = [_parse_contact(line, row, str(path)) for line, row in rows]
+    findings = [fault for each in parsed if not isinstance(each, Contact) for fault in each]
+    found = [each for each in parsed if isinstance(each, Contact)]
+    duplicates = [each for each, count in Counter(found).items() if count > 1]
+    if duplicates:
+        findings.append(Finding("K005", f"contacts are listed more than once: {len(duplicates)}", file=str(path)))
     return found, findings
 
 
 def _parse_contact(line: int | None, row: Mapping[str, Any], file: str) -> Contact | list[Finding]:
-    said = {word: str(row.get(word) or "").strip() for word in _COLUMNS}
-    said["tenant_id"] = canonical_text(said["tenant_id"])
-    role = next((each for each in CONTACT_ROLES if each == said["role"]), None)
+    values = {column: str(row.get(column) or "").strip() for column in _COLUMNS}
+    values["tenant_id"] = canonical_text(values["tenant_id"])
+    role = next((each for each in CONTACT_ROLES if each == values["role"]), None)
     faults = []
-    if not said["tenant_id"] or set(row) - set(_COLUMNS):
-        faults.append(Finding("K002", "a contact of no tenant, or with a word that is not known", file=file, line=line))
+    if not values["tenant_id"] or set(row) - set(_COLUMNS):
+        faults.append(Finding("K002", "a contact has no tenant_id, or has an unknown key", file=file, line=line))
     if role is None:
-        hint = f"one of {', '.join(CONTACT_ROLES)}"
-        faults.append(Finding("K003", "a role that contacts do not have", file=file, line=line, hint=hint))
-    if not _ADDRESS.fullmatch(said["address"]):
-        faults.append(Finding("K004", "an address to which nothing can be sent", file=file, line=line))
-    return Contact(said["tenant_id"], role, said["name"], said["address"]) if role and not faults else faults
+        hint = f"Use one of {', '.join(CONTACT_ROLES)}."
+        faults.append(Finding("K003", "a contact has an unknown role", file=file, line=line, hint=hint))
+    if not _ADDRESS.fullmatch(values["address"]):
+        faults.append(Finding("K004", "the address of a contact is not an email address", file=file, line=line))
+    return Contact(values["tenant_id"], role, values["name"], values["address"]) if role and not faults else faults
 
 
 def _read_rows(path: Path) -> Sequence[_Row] | None:
-    """The rows, each with its line; None where the file cannot be read."""
+    """The rows, each with its line number. None if the file cannot be read."""
     try:
         return list(_csv_rows(path) if path.suffix.lower() == ".csv" else _yaml_rows(path))
     except (OSError, ValueError, csv.Error):
@@ -168,9 +168,9 @@ ADDRESSES_FILE: Final = "addressed.json"
 
 @dataclass(frozen=True, slots=True)
 class DraftedNotices:
-    """Notices that were drafted.
+    """Drafted notices.
 
-    without_contact  tenants of whom no contact is known
+    without_contact  tenants without a contact
     """
 
     incident: Incident
@@ -180,7 +180,7 @@ class DraftedNotices:
     without_contact: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """What `incident notice --json` prints."""
+        """The output of `incident notice --json`."""
         return {
             "incident": self.incident.id,
             "version": self.version,
@@ -200,10 +200,12 @@ def draft_notices(
     *,
     only: Sequence[str] = (),
 ) -> DraftedNotices:
-    """Drafts the next version of notices: for the tenants that have to be told, or for those of them that are named.
+    """Drafts the next version of the notices for the tenants that must be notified, or for those of them in `only`.
 
-    Takes a folder (a new one is made in it for each version), whom tenants may ask, and their contacts. Raises
-    ConfigurationError where nobody is to be told, OutputError, LedgerError, KeyringError.
+    to       folder in which a new folder is made for each version
+    contact  the contact point that the notice names for questions
+
+    Raises ConfigurationError if no tenant needs a notice, OutputError, LedgerError, KeyringError.
     """
     this = load_incident(name, workspace)
     tenants = _tenants_to_notify(require_open(this), only)
@@ -215,23 +217,25 @@ def draft_notices(
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
         if require_open(found).draft_count + 1 != version:
-            raise ConfigurationError("somebody else drafted notices meanwhile", hint="do it again")
-        told = {tenant: {"digest": digest, "to": _contact_role(listed[tenant])} for tenant, digest in digests.items()}
-        return {"version": version, "tenants": told}
+            raise ConfigurationError("another command drafted notices at the same time", hint="Run the command again.")
+        drafts = {tenant: {"digest": digest, "to": _contact_role(listed[tenant])} for tenant, digest in digests.items()}
+        return {"version": version, "tenants": drafts}
 
     done = record_step(name, "drafted", body_of, workspace, now)
     return DraftedNotices(done, folder, version, tuple(notices), tuple(each for each in listed if not listed[each]))
 
 
 def record_notices_sent(name: str, workspace: Workspace, now: datetime, *, only: Sequence[str] = ()) -> Incident:
-    """Takes down that the last notices were sent. Raises ConfigurationError where none was drafted for one of the tenants."""
+    """Records that the latest notices were sent. Raises ConfigurationError if a tenant has no drafted notice."""
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
         this = require_open(found)
         drafted = {each: this.notices(each) for each in only or this.affected}
         last = {each: notices[-1]["version"] for each, notices in drafted.items() if notices}
         if not last or (only and set(only) - set(last)):
-            raise ConfigurationError("nothing was drafted yet", hint=f"minimize incident notice {name} --to DIR")
+            raise ConfigurationError(
+                "no notice has been drafted yet", hint=f"Run `minimize incident notice {name} --to DIR`."
+            )
         return {"tenants": last}
 
     return record_step(name, "given", body_of, workspace, now)
@@ -239,20 +243,26 @@ def record_notices_sent(name: str, workspace: Workspace, now: datetime, *, only:
 
 def _tenants_to_notify(incident: Incident, only: Sequence[str]) -> list[Mapping[str, Any]]:
     if incident.scope is None:
-        raise ConfigurationError("nobody knows yet who is affected", hint=f"minimize incident scope {incident.id}")
+        raise ConfigurationError(
+            "the scope of this incident has not been determined yet",
+            hint=f"Run `minimize incident scope {incident.id}`.",
+        )
     concerned = [
         each for each in incident.tenants_to_notify if each not in incident.exempt and (not only or each in only)
     ]
     if not concerned or set(only) - set(concerned):
-        raise ConfigurationError("no notice is needed", hint=f"minimize incident show {incident.id}")
+        raise ConfigurationError(
+            "no notice is needed for these tenants",
+            hint=f"Run `minimize incident show {incident.id}` to see which tenants need a notice.",
+        )
     return [each for each in incident.scope["tenants"] if each["tenant_id"] in concerned]
 
 
 def _write_drafts(
     folder: Path, notices: Mapping[str, Notice], listed: Mapping[str, Sequence[Contact]]
 ) -> dict[str, str]:
-    """Writes the drafts, for their owner's eyes alone; gives the digest of what each says."""
-    told: dict[str, str] | None = None
+    """Writes the drafts, readable by their owner only. Returns the digest of each notice's content."""
+    digests: dict[str, str] | None = None
     to = {
         tenant: [{"role": each.role, "name": each.name, "address": each.address} for each in some]
         for tenant, some in listed.items()
@@ -261,19 +271,21 @@ def _write_drafts(
         with write_new_folder(folder, "notice") as work:
             drafts = {tenant: _write_draft(work, notice) for tenant, notice in notices.items()}
             _write_private(work / ADDRESSES_FILE, json_text(to))
-        told = drafts
-    if told is None:
-        raise OutputError("the notices cannot be written there", hint="name a folder in which you may make one")
-    return told
+        digests = drafts
+    if digests is None:
+        raise OutputError(
+            "the notices cannot be written to this folder", hint="Pass a folder in which you may create folders."
+        )
+    return digests
 
 
 def _write_draft(folder: Path, notice: Notice) -> str:
     place = _file_name(str(notice.tenant["tenant_id"]))
-    said = json_text(article33(notice))
+    content = json_text(article33(notice))
     _write_private(folder / f"{place}.md", notice_markdown(notice))
     _write_private(folder / f"{place}.html", notice_page(notice))
-    _write_private(folder / f"{place}.json", said)
-    return f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"
+    _write_private(folder / f"{place}.json", content)
+    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -281,7 +293,7 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _file_name(text: str) -> str:
-    """A name as a file can have it; hashed where it cannot."""
+    """The name as a file name, or its hash if it has characters that are unsafe in a file name."""
     return text if _SAFE_NAME.fullmatch(text) else hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

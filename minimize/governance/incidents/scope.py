@@ -1,7 +1,7 @@
 """Incident scope: findings per tenant, counts of persons, evidence, unmatched items, and the scope itself.
 
-Only receipts, files, disclosures, the audit log and grants decide. Persons are counted once if identifiers are comparable,
-otherwise as an upper bound.
+The scope relies only on receipts, files, disclosures, the audit log and grants. Persons are counted once if identifiers are
+comparable, otherwise as an upper bound.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ from minimize.times import from_epoch_microseconds, time_text
 
 @dataclass(frozen=True, slots=True)
 class TenantFinding:
-    """What was found of a tenant in one place and in one way.
+    """Data of a tenant that was exposed in one place and in one way.
 
-    place    a file, or an act of sharing
-    is_certain     whether its records can be no others than those of other places: not those of a file that was replaced
+    place       a file or a disclosure
+    is_certain  whether the number of records is exact; otherwise `rows` is an upper bound
     """
 
     via: str
@@ -69,7 +69,7 @@ class TenantFinding:
 
 @dataclass(frozen=True, slots=True)
 class PersonCount:
-    """How many persons: this many, or at most this many."""
+    """Number of persons, exact or as an upper bound."""
 
     count: int
     exact: bool
@@ -80,7 +80,7 @@ class PersonCount:
 
 @dataclass(frozen=True, slots=True)
 class AffectedTenant:
-    """One tenant."""
+    """A tenant that an incident affects, with the findings about it."""
 
     tenant: str
     subjects: PersonCount | None
@@ -89,7 +89,7 @@ class AffectedTenant:
 
     @property
     def columns(self) -> tuple[ExposedColumn, ...]:
-        """The kinds of data; of one that was exposed in several forms the one that tells most."""
+        """The exposed columns, each in the most revealing form in which it was exposed."""
         most: dict[tuple[str, str], ExposedColumn] = {}
         for column in sorted(each for one in self.findings for each in one.columns):
             known = most.get((column.name, column.category))
@@ -99,29 +99,29 @@ class AffectedTenant:
 
     @property
     def form(self) -> ExposedForm:
-        """The form that tells most."""
+        """The most revealing form of all columns."""
         return most_revealing(each.form for each in self._inside or self.columns)
 
     @property
     def needs_notice(self) -> bool:
-        """Whether it is to be told: what is encrypted under keys that nobody else has is unintelligible, groups name nobody."""
+        """Whether the tenant must be notified. Data encrypted under unexposed keys needs no notice, and neither do aggregates."""
         return any(each.form in ("identified", "pseudonymized") for each in self._inside)
 
     @property
     def _inside(self) -> tuple[ExposedColumn, ...]:
-        """The columns that stand in files, and not in the names of folders."""
+        """The columns stored in files, without those in folder names."""
         return tuple(each for each in self.columns if not each.folder)
 
     @property
     def rows(self) -> int:
-        """How many records; one that was exposed in several ways counts once."""
+        """Number of records. A record that was exposed in several ways counts once."""
         most: dict[str, int] = {}
         for each in self.findings:
             most[each.place] = max(each.rows, most.get(each.place, 0))
         return sum(most.values())
 
     def as_json(self) -> dict[str, Any]:
-        """The tenant as a scope gives it."""
+        """The tenant as JSON for a scope."""
         subjects = self.subjects
         return {
             "tenant_id": self.tenant,
@@ -141,7 +141,7 @@ class AffectedTenant:
 
 
 def _first_time(times: Iterable[int | None]) -> str | None:
-    """The first; None where one is not known."""
+    """The earliest time. None if one of the times is unknown."""
     found = list(times)
     known = [each for each in found if each is not None]
     return _instant_text(min(known)) if known and len(known) == len(found) else None
@@ -161,11 +161,11 @@ _SEEN_PERSONS = pa.schema([("tenant", pa.string()), ("person", pa.string()), ("s
 
 @dataclass(frozen=True)
 class PersonCounter:
-    """Who was seen so far: by space the persons, and by tenant the records of which nobody knows whose they are.
+    """Counts affected persons across the exposed files: exactly if identifiers are comparable, otherwise as an upper bound.
 
-    spaces    per space whether one person has one name there, and who was seen
-    nameless  per tenant and file
-    capped    per tenant how many records reads showed, where it was exposed by reads alone; None where not
+    spaces    the persons seen so far, by identifier space
+    nameless  number of records without a person identifier, by tenant and file
+    capped    rows returned by each read, by tenant, if only reads exposed its data; otherwise None
     """
 
     spaces: dict[IdentifierSpace, list[pa.Table]] = field(default_factory=dict, repr=False)
@@ -173,22 +173,25 @@ class PersonCounter:
     capped: dict[str, dict[str, int] | None] = field(default_factory=dict, repr=False)
 
     def add_file(self, each: ExposedInventory) -> None:
-        """Takes in what a file holds. Of aggregates nobody is counted."""
-        reach = each.exposed
-        if reach.name == "records":
-            place = f"{reach.output.folder}/{reach.file.path}"
-            self._add(each.space, each.persons, place, certain=reach.read is None, most=each.person_limits)
+        """Adds the persons in a file. Aggregates contain no persons to count."""
+        exposed_file = each.exposed
+        if exposed_file.name == "records":
+            place = f"{exposed_file.output.folder}/{exposed_file.file.path}"
+            self._add(each.space, each.persons, place, certain=exposed_file.read is None, most=each.person_limits)
         for tenant in pc.unique(each.persons["tenant"]).to_pylist():
-            if tenant is not None and reach.name == "records":
-                self._cap(tenant, None if reach.read is None else (str(reach.read.started_at), reach.read.rows))
+            if tenant is not None and exposed_file.name == "records":
+                self._cap(
+                    tenant,
+                    None if exposed_file.read is None else (str(exposed_file.read.started_at), exposed_file.read.rows),
+                )
 
     def add_copy(self, copy: DisclosedCopy) -> None:
-        """Takes in what a recipient got."""
+        """Adds the persons in a copy at a recipient."""
         self._add(copy.space, copy.persons(), copy.act.disclosure, certain=True, most={})
         self._cap(copy.tenant, None)
 
     def counts(self) -> dict[str, PersonCount]:
-        """How many persons of each tenant."""
+        """Number of persons, by tenant."""
         found: dict[str, list[PersonCount]] = {}
         for tenant, some in self._counts_by_tenant():
             found.setdefault(tenant, []).append(some)
@@ -225,7 +228,7 @@ class PersonCounter:
             yield tenant, PersonCount(sum(places.values()), False)
 
     def _total(self, tenant: str, each: list[PersonCount]) -> PersonCount:
-        """Over several spaces one person may be counted twice."""
+        """Adds the counts of several spaces. The sum is an upper bound, because one person may occur in several spaces."""
         count, cap = sum(one.count for one in each), self.capped.get(tenant)
         if cap is not None:
             count = min(count, sum(cap.values()))
@@ -234,14 +237,16 @@ class PersonCounter:
 
 @dataclass(frozen=True)
 class ExposureEvidence:
-    """What was found of an exposure.
+    """Evidence of an exposure from receipts, files, disclosures and the audit log.
 
-    outputs  that could be looked at; missed: that could not
-    files  the files that it reached
-    reads    that it exposed; unplaced: views and exports of persons that named no tenant
-    disclosures     the acts of sharing by exposed actors, each with what of the incident exposed it
-    copies   those that were out
-    tenants  those that the ledger names
+    outputs               outputs that can be searched
+    unreachable           outputs that cannot be searched
+    files                 exposed files
+    reads                 exposed reads
+    reads_without_tenant  views and exports of persons that named no tenant
+    disclosures           disclosures by exposed actors, each with the item that exposed it
+    copies                copies that recipients held within the window
+    tenants               tenants that the ledger names
     """
 
     keys: Keyring
@@ -262,7 +267,7 @@ class ExposureEvidence:
         workspace: Workspace,
         named: Sequence[LocationLike] = (),
     ) -> Self:
-        """What there is of an exposure in a window, in outputs that are named, too.
+        """Collects the evidence of an exposure within a window. Also searches the outputs in `named`.
 
         Raises LedgerError, KeyringError, OutputError.
         """
@@ -277,59 +282,62 @@ class ExposureEvidence:
 
     @property
     def acts(self) -> frozenset[str]:
-        """What of the incident the audit log has acts of: grants, actors."""
+        """The exposed grants and actors with events in the audit log."""
         placed = {each.via for each in self.reads} | {str(each["via"]) for each in self.reads_without_tenant}
         return frozenset(placed | {*self.disclosures.values()})
 
     def columns(self) -> frozenset[str] | None:
-        """The columns of the files that it reached, by one file of each kind; None where one cannot be opened."""
+        """The columns of the exposed files, read from one file of each kind. None if one cannot be opened."""
         kinds = {(each.output.folder, each.name, each.written_by.rewrite_group): each for each in self.files}
         try:
             return frozenset(name for each in kinds.values() for name in self._names(each))
         except (MinimizeError, OSError):
             return None
 
-    def _names(self, reach: ExposedFile) -> Iterator[str]:
-        folder = reach.output.folder
-        yield from open_stored_file(folder, reach.file.path, find_kms(self.keys, local_path(folder))).whole.names
+    def _names(self, exposed_file: ExposedFile) -> Iterator[str]:
+        folder = exposed_file.output.folder
+        yield from open_stored_file(folder, exposed_file.file.path, find_kms(self.keys, local_path(folder))).whole.names
 
 
 def _named_folders(exposure: Exposure) -> list[str]:
-    """The folders of outputs that the incident names itself."""
+    """The folders of outputs that the exposure names."""
     return [each.name for each in exposure.items_of("output") if parse_output_location(each.name).is_dir()]
 
 
 def unmatched_items(incident: Incident, workspace: Workspace) -> tuple[ExposedItem, ...]:
-    """What an incident names and nothing matches, as far as receipts, disclosures and the audit log tell, without reading files.
+    """The exposed items that match no receipt, disclosure or audit event. Reads no values from files.
 
-    Where these cannot be asked, nothing is said: `scope` looks closer.
+    Returns nothing if the evidence cannot be read. `scope_incident` checks more thoroughly.
     """
     try:
-        ground = ExposureEvidence.gather(incident.exposure, incident.window, workspace)
-        return tuple(ItemMatcher(ground, ground.columns()).unmatched(incident.exposure))
+        evidence = ExposureEvidence.gather(incident.exposure, incident.window, workspace)
+        return tuple(ItemMatcher(evidence, evidence.columns()).unmatched(incident.exposure))
     except (MinimizeError, OSError):
         return ()
 
 
 @dataclass(frozen=True)
 class ItemMatcher:
-    """What there is of an incident, and the columns that were found to be there; None where nobody can tell them."""
+    """Matches exposed items with the evidence. `columns` are the columns of the exposed files; None if unknown."""
 
     evidence: ExposureEvidence
     columns: frozenset[str] | None
 
     def unmatched(self, exposure: Exposure) -> Iterator[ExposedItem]:
-        """What the incident names and nothing here matches, in its order."""
+        """Yields the exposed items without a match, in their order."""
         yield from (each for each in exposure.items if not self._is_matched(each))
 
     def _is_matched(self, each: ExposedItem) -> bool:
-        files = [reach for reach in self.evidence.files if reach.read is None]
+        files = [exposed_file for exposed_file in self.evidence.files if exposed_file.read is None]
         if each.kind == "output":
-            return any(matches_output(each, reach.output) and each.detail in ("", reach.name) for reach in files)
+            return any(
+                matches_output(each, exposed_file.output) and each.detail in ("", exposed_file.name)
+                for exposed_file in files
+            )
         if each.kind == "run":
-            return any(reach.written_by.receipt.run_id == each.name for reach in files)
+            return any(exposed_file.written_by.receipt.run_id == each.name for exposed_file in files)
         if each.kind == "date":
-            return any(reach.date == each.name for reach in files)
+            return any(exposed_file.date == each.name for exposed_file in files)
         if each.kind == "column":
             return self.columns is None or each.name in self.columns
         if each.kind == "recipient":
@@ -337,23 +345,23 @@ class ItemMatcher:
         return str(each) in self.evidence.acts if each.kind in ("grant", "actor") else self._is_key(each.name)
 
     def _is_key(self, key: str) -> bool:
-        """Whether there is such a key, or something was ever made with it, or encrypted under it."""
-        ground = self.evidence
-        there = {f"{each.name}/{each.version}" for each in ground.keys.listing()}
-        used = {each for output in ground.outputs for receipt in output.chain for each in receipt.keys}
-        return key in there | used or any(copy.columns(frozenset({key}), keyed=True) for copy in ground.copies)
+        """Whether the key exists, or was ever used to make or encrypt data."""
+        evidence = self.evidence
+        existing = {f"{each.name}/{each.version}" for each in evidence.keys.listing()}
+        used = {each for output in evidence.outputs for receipt in output.chain for each in receipt.keys}
+        return key in existing | used or any(copy.columns(frozenset({key}), keyed=True) for copy in evidence.copies)
 
 
 @dataclass(frozen=True)
 class IncidentScope:
-    """How far an incident reaches.
+    """Scope of an incident: the affected tenants, and the limits of the search.
 
-    unreadable       files that were exposed and cannot be looked at any more
-    unreachable  outputs that cannot be looked at from here
-    records_without_tenant    records whose tenant no file tells
-    reads      the reads that were exposed
-    unmatched  what it names and nothing matches
-    reads_without_tenant   views and exports of persons that named no tenant
+    unreadable              exposed files that can no longer be read
+    unreachable             outputs that cannot be reached from this machine
+    records_without_tenant  number of records whose tenant is unknown
+    reads                   exposed reads
+    unmatched               exposed items without a match
+    reads_without_tenant    views and exports of persons that named no tenant
     """
 
     as_of: datetime
@@ -366,7 +374,7 @@ class IncidentScope:
     unmatched: tuple[ExposedItem, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """The scope, as the ledger keeps it."""
+        """The scope as JSON, in the form that the ledger stores."""
         return {
             "at": time_text(self.as_of),
             "tenants": [each.as_json() for each in self.tenants],
@@ -393,9 +401,9 @@ class IncidentScope:
 
 
 def scope_incident(name: str, workspace: Workspace, now: datetime, *, named_: Sequence[LocationLike] = ()) -> Incident:
-    """Works out how far an incident reaches, and records it.
+    """Determines the scope of an incident and records it.
 
-    Raises ConfigurationError where it is closed; LedgerError, KeyringError.
+    Raises ConfigurationError if the incident is closed; LedgerError, KeyringError.
     """
     this = require_open(load_incident(name, workspace))
     found = exposure_scope(this.exposure, this.window, workspace, now, named=named_)
@@ -415,27 +423,29 @@ def exposure_scope(
     *,
     named: Sequence[LocationLike] = (),
 ) -> IncidentScope:
-    """How far something that was exposed in a window reaches. Raises LedgerError, KeyringError, OutputError."""
-    ground = ExposureEvidence.gather(exposure, window, workspace, named)
-    counting = FileCounter(ground.keys, exposure.keys, ground.tenants)
-    files = [counting.count(each) for each in ground.files]
-    remembering = RecordedInventory(ground.keys, exposure.keys)
-    lost = [remembering.look_up(each) for each in files if isinstance(each, UnreadableFile)]
+    """Determines the scope of an exposure within a window. Raises LedgerError, KeyringError, OutputError."""
+    evidence = ExposureEvidence.gather(exposure, window, workspace, named)
+    counter = FileCounter(evidence.keys, exposure.keys, evidence.tenants)
+    files = [counter.count(each) for each in evidence.files]
+    recorded = RecordedInventory(evidence.keys, exposure.keys)
+    unreadable = [recorded.look_up(each) for each in files if isinstance(each, UnreadableFile)]
     counted = [each for each in files if isinstance(each, ExposedInventory)]
-    counted += [each for _, each in lost if each is not None]
-    taken = [
-        (each, via) for each in ground.copies if (via := _exposing_item(each, exposure, ground.disclosures)) is not None
+    counted += [each for _, each in unreadable if each is not None]
+    exposed_copies = [
+        (each, via)
+        for each in evidence.copies
+        if (via := _exposing_item(each, exposure, evidence.disclosures)) is not None
     ]
     filled = frozenset(column.name for one in counted for some in one.columns.values() for column in some)
     return IncidentScope(
         now,
-        tuple(_affected_tenants(counted, taken, ground.copies, exposure)),
-        tuple(each for each, _ in lost),
-        ground.unreachable,
+        tuple(_affected_tenants(counted, exposed_copies, evidence.copies, exposure)),
+        tuple(each for each, _ in unreadable),
+        evidence.unreachable,
         sum(_records_without_tenant(each) for each in counted),
-        tuple(ground.reads),
-        tuple(ground.reads_without_tenant),
-        tuple(ItemMatcher(ground, filled).unmatched(exposure)),
+        tuple(evidence.reads),
+        tuple(evidence.reads_without_tenant),
+        tuple(ItemMatcher(evidence, filled).unmatched(exposure)),
     )
 
 
@@ -446,40 +456,40 @@ def _affected_tenants(
     exposure: Exposure,
 ) -> Iterator[AffectedTenant]:
     found: dict[str, list[TenantFinding]] = {}
-    heads = PersonCounter()
+    counter = PersonCounter()
     for each in counted:
-        heads.add_file(each)
+        counter.add_file(each)
         for tenant, one in _findings_of_file(each):
             found.setdefault(tenant, []).append(one)
     for copy, via in taken:
-        heads.add_copy(copy)
+        counter.add_copy(copy)
         found.setdefault(copy.tenant, []).append(_finding_of_copy(copy, via, exposure))
-    subjects = heads.counts()
+    subjects = counter.counts()
     policies = {each.exposed.written_by.receipt.policy.name for each in counted} | {each.policy for each, _ in taken}
     for tenant in sorted(found):
-        having = tuple(each.as_json() for each in out if each.tenant == tenant and each.policy in policies)
-        yield AffectedTenant(tenant, subjects.get(tenant), tuple(found[tenant]), having)
+        held_copies = tuple(each.as_json() for each in out if each.tenant == tenant and each.policy in policies)
+        yield AffectedTenant(tenant, subjects.get(tenant), tuple(found[tenant]), held_copies)
 
 
 def _findings_of_file(each: ExposedInventory) -> Iterator[tuple[str, TenantFinding]]:
-    """What a file holds, tenant by tenant. The loop runs over tenants."""
-    how = [("rows", "sum"), ("since", "min"), ("until", "max")]
-    by = each.persons.group_by("tenant").aggregate(how)
+    """Yields one finding per tenant of a file. The loop runs over tenants."""
+    aggregations = [("rows", "sum"), ("since", "min"), ("until", "max")]
+    by = each.persons.group_by("tenant").aggregate(aggregations)
     place = f"{each.exposed.output.folder}/{each.exposed.file.path}"
     for line in by.to_pylist():
         tenant = line["tenant"]
         if tenant is not None:
             columns = each.columns.get(tenant, frozenset())
             times = (line["since_min"], line["until_max"])
-            sure = not each.is_recorded and each.exposed.read is None
-            yield tenant, TenantFinding(each.exposed.via, place, columns, line["rows_sum"], *times, is_certain=sure)
+            certain = not each.is_recorded and each.exposed.read is None
+            yield tenant, TenantFinding(each.exposed.via, place, columns, line["rows_sum"], *times, is_certain=certain)
 
 
 def _exposing_item(copy: DisclosedCopy, exposure: Exposure, sent: Mapping[str, str]) -> str | None:
-    """What exposed a copy: its recipient, who sent it, or keys alone that something in it was made with; None: nothing did."""
+    """The item that exposed a copy: its recipient, its sender, or the keys of its fields. None if it was not exposed."""
     if exposure.only_keys:
-        made = copy.columns(exposure.keys, keyed=True)
-        return ", ".join(map(str, exposure.items)) if made else None
+        keyed_columns = copy.columns(exposure.keys, keyed=True)
+        return ", ".join(map(str, exposure.items)) if keyed_columns else None
     if copy.recipient in exposure.names("recipient"):
         return f"recipient:{copy.recipient}"
     return sent.get(copy.act.disclosure)

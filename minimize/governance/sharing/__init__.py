@@ -2,12 +2,12 @@
 
 outbound.py          `share` and `share why`: plan.py resolves and plans, payload.py makes the payload,
                      disclosures.py records it and lists what was recorded
-recipient_fields.py  what a recipient gets: fields, forms, the recipient's own keys, functions that a pipeline can feed
+recipient_fields.py  data for a recipient: fields, forms, the recipient's own keys, functions that a pipeline can feed
 released_output.py   the policy for output of a run: conditions, settings and aggregates evaluated again
-consent_filter.py    records of tenants that agreed; export_file.py the file of the payload
-connector.py         secrets that pass through to the recipient's call
+consent_filter.py    records of consenting tenants; export_file.py writes the payload to a file
+connector.py         pass-through secrets for the recipient's call
 inbound.py           `receive` for data in memory, `receive_dates` for a pipeline
-recalls.py           what a recipient has to delete; withdrawal and expiry of a consent
+recalls.py           data that a recipient must delete; withdrawal and expiry of a consent
 """
 
 from __future__ import annotations

@@ -38,26 +38,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TenantConsent:
-    """Of one tenant: the consent that covers what leaves, else why none does."""
+    """The consent of one tenant that covers the sent fields, or the reason why there is none."""
 
     consent: str | None
     refusal: str | None = None
 
 
 ConsentQuery = Callable[[Sequence[str]], Mapping[str, TenantConsent]]
-"""The verdicts of some tenants."""
+"""Looks up the consents of tenants."""
 
 
 @dataclass(frozen=True, slots=True)
 class TenantCodes:
-    """Rows by tenant: the names, and for each row the place of its own, the last where it has none."""
+    """Tenants of rows as codes: the names, and per row the position of its name, or the last position without a tenant."""
 
     names: Sequence[str]
     codes: npt.NDArray[np.integer[Any]]
 
     @classmethod
     def from_column(cls, tenants: pa.Array) -> TenantCodes:
-        """The rows of a column of tenants, plain or dictionary-encoded."""
+        """Encodes a column of tenants, plain or dictionary-encoded."""
         coded = tenants if pa.types.is_dictionary(tenants.type) else tenants.dictionary_encode()
         given = [None if name is None else str(name) for name in coded.dictionary.to_pylist()]
         names = [name for name in dict.fromkeys(given) if name is not None]
@@ -68,17 +68,17 @@ class TenantCodes:
         return cls(names, places[coded.indices.fill_null(len(given)).to_numpy(zero_copy_only=False)])
 
     def counts(self) -> dict[str, int]:
-        """How many rows each tenant has."""
+        """Number of rows, by tenant."""
         found = np.bincount(self.codes, minlength=len(self.names) + 1)
         return {name: int(count) for name, count in zip(self.names, found, strict=False) if count}
 
     @property
     def has_rows_without_tenant(self) -> bool:
-        """Whether some rows are of no tenant."""
+        """Whether some rows have no tenant."""
         return bool(len(self.codes)) and int(self.codes.max()) == len(self.names)
 
     def rows_of(self, names: Collection[str]) -> npt.NDArray[np.bool_] | None:
-        """Which rows are of these tenants; None where all are."""
+        """Mask of the rows of these tenants. None if all rows are."""
         if all(name in names for name in self.names) and not self.has_rows_without_tenant:
             return None
         agreed: npt.NDArray[np.bool_] = np.array([*(name in names for name in self.names), False])
@@ -88,7 +88,7 @@ class TenantCodes:
 
 @dataclass(slots=True)
 class TenantFilter:
-    """Who was asked, and how many rows each brought; counts are by part, so that a part may be read again."""
+    """Filters rows by the consent of their tenants and counts them, by part, so that a part can be read again."""
 
     query: ConsentQuery
     pointer: Pointer
@@ -96,7 +96,7 @@ class TenantFilter:
     rows: dict[str, Counter[str]] = field(default_factory=dict)
 
     def consented_rows(self, batch: pa.RecordBatch, part: str) -> pa.RecordBatch:
-        """The records of tenants that agreed, their tenants dictionary-encoded: whoever comes later tells them apart again."""
+        """The records of consenting tenants, with dictionary-encoded tenants for later stages."""
         batch = _encode_tenants(batch, self.pointer)
         coded = TenantCodes.from_column(leaf(batch, self.pointer).values)
         new = [name for name in coded.names if name not in self.verdicts]
@@ -109,11 +109,11 @@ class TenantFilter:
         return batch.filter(pa.array(keep)) if keep.any() else batch.slice(0, 0)
 
     def rows_by_tenant(self) -> Counter[str]:
-        """Rows by tenant, whatever was decided."""
+        """Number of rows by tenant, with or without consent."""
         return sum(self.rows.values(), Counter())
 
     def withheld_counts(self) -> dict[str, tuple[int, int]]:
-        """Per reason how many tenants, and rows, do not leave."""
+        """Number of tenants and of rows that are withheld, by reason."""
         found: dict[str, tuple[int, int]] = {}
         for name, rows in sorted(self.rows_by_tenant().items()):
             why = self.verdicts[name].refusal
@@ -138,17 +138,17 @@ def _encode_tenants(batch: pa.RecordBatch, pointer: Pointer) -> pa.RecordBatch:
 
 @dataclass(frozen=True, slots=True)
 class ConsentedPart(WrappingPart):
-    """A part of which only the records of tenants that agreed are given."""
+    """A part restricted to the records of consenting tenants."""
 
     tenants: TenantFilter
     tops: frozenset[str] | None = None
 
     def pieces(self) -> Sequence[SourcePart]:
-        """Itself."""
+        """The part itself."""
         return (self,)
 
     def read(self) -> Iterator[Chunk]:
-        """The part's chunks."""
+        """The filtered chunks of the part."""
         self.tenants.rows.pop(self.part.name, None)
         for chunk in self.part.read():
             records = chunk.records if self.tops is None else _select_columns(chunk.records, self.tops)
@@ -157,38 +157,38 @@ class ConsentedPart(WrappingPart):
 
 @dataclass(frozen=True, slots=True)
 class ConsentedSource:
-    """A source of which only the records of tenants that agreed are given."""
+    """A source restricted to the records of consenting tenants."""
 
     source: Source
     tenants: TenantFilter
     keys: frozenset[str] | None = None
-    """The fields that are read; None for all."""
+    """The fields to read. None for all."""
 
     @property
     def schema(self) -> pa.Schema:
-        """As the source has it."""
+        """The schema of the source."""
         return self.source.schema
 
     @property
     def parts(self) -> Sequence[SourcePart]:
-        """The parts, each with what its tenants agreed to."""
+        """The parts, filtered by consent."""
         read = None if self.keys is None else {*map(Pointer.parse, self.keys), self.tenants.pointer}
         tops = None if read is None else frozenset(pointer.top for pointer in read)
         return [ConsentedPart(part, self.tenants, tops) for part in self.source.parts]
 
     @property
     def is_rereadable(self) -> bool:
-        """Whether it can be read more than once; files can."""
+        """Whether the source can be read more than once, as files can."""
         return getattr(self.source, "is_rereadable", True)
 
     def only(self, keys: Collection[str]) -> ConsentedSource:
-        """The same records with no more than these fields."""
+        """The same records, restricted to these fields."""
         return replace(self, source=self.source.only(keys), keys=frozenset(keys))
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentCheck:
-    """Whom consents are asked about: a recipient, its function, the fields that are to leave, the moments."""
+    """Checks consents for a recipient, its function, the fields to send, and the times at which they must hold."""
 
     recipient: Recipient
     function: str
@@ -197,7 +197,7 @@ class ConsentCheck:
     moments: tuple[datetime, ...]
 
     def __call__(self, names: Sequence[str]) -> Mapping[str, TenantConsent]:
-        """The verdicts of these tenants: of the last moment, where they agree at all of them."""
+        """Checks tenants. If they consent at all times, returns the consents of the last time."""
         found: dict[str, TenantConsent] = {}
         for when in self.moments:
             at_once = self._check_at(when, names)
@@ -215,17 +215,17 @@ class ConsentCheck:
 
 
 def consent_check(share: ResolvedShare, planned: SharePlan, consents: Consents) -> ConsentCheck:
-    """Whom an act asks, about the fields that are to leave."""
+    """The consent check of a share, for the fields to send."""
     sent = () if planned.recipient_policy is None else planned.recipient_policy.sent_fields
     return ConsentCheck(share.recipient, share.party.function, sent, consents, share.moments)
 
 
 SenderFunction = tuple[str, str]
-"""A third party, and the function by which it sent."""
+"""A third party, and the function for which it sent data."""
 
 
 def senders_of(data: Any) -> frozenset[SenderFunction]:
-    """Who sent the records of an output folder, or of a file in one, as its receipts say; nobody for data in memory."""
+    """The third parties that sent the records of an output folder or its files, from its receipts. Empty for data in memory."""
     if not isinstance(data, str | os.PathLike):
         return frozenset()
     path = Path(os.path.abspath(data))
@@ -235,7 +235,7 @@ def senders_of(data: Any) -> frozenset[SenderFunction]:
 
 
 def receiving_consents(share: ResolvedShare, sent: frozenset[SenderFunction], ledger: Ledger) -> ConsentPeriods | None:
-    """When tenants agreed to receive the records, whoever sent them; None for records of our own."""
+    """The times during which tenants consented to receive the records. None for the organization's own records."""
     found = list(_consent_periods(share, sent, ledger))
     return reduce(ConsentPeriods.intersect, found) if found else None
 

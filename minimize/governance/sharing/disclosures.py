@@ -1,7 +1,4 @@
-"""Disclosures.
-
-The summary of a share, its signed record and audit events, the commit to the ledger, and the log of disclosures.
-"""
+"""Disclosures: the summary of a share, its signed record, its audit events, the commit to the ledger, and the log."""
 
 from __future__ import annotations
 
@@ -38,16 +35,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ShareSummary:
-    """What would leave, or left.
+    """Summary of a share: the data that was sent, or would be sent.
 
-    rows      that leave
-    tenants   whose they are, with the rows of each
-    fields    by key what becomes of it; empty where the manifest does not know the function
-    gated     by field the values that gates hold back, in rows that leave
-    unparsable  by field the values that leave as null: they are not listed, or no technique could treat them
-    against   the rules by which nothing may leave
-    held      the rules that hold some rows back, with counts
-    category  of the payload; None where none could be planned
+    rows        number of rows sent
+    tenants     rows sent, by tenant
+    fields      decision per field; empty if the manifest does not contain the function
+    gated       number of values withheld by gates in sent rows, by field
+    unparsable  number of values sent as null, because they are not listed or a technique cannot treat them, by field
+    against     rules that forbid the whole share
+    held        rules that withhold some rows, with counts
+    category    category of the payload; None if no payload could be planned
     """
 
     recipient: str
@@ -64,16 +61,16 @@ class ShareSummary:
 
     @property
     def permitted(self) -> bool:
-        """Whether anything may leave."""
+        """Whether the share is permitted."""
         return not self.against
 
     @property
     def reasons(self) -> tuple[RefusalReason, ...]:
-        """Every rule that was met: those against all of it first, then those that hold some rows back."""
+        """All rules that apply: first those that forbid the share, then those that withhold some rows."""
         return (*self.against, *self.held)
 
     def as_json(self) -> dict[str, Any]:
-        """The account as `share send --json` prints it."""
+        """The output of `share send --json`."""
         return {
             "recipient": self.recipient,
             "function": self.function,
@@ -82,7 +79,7 @@ class ShareSummary:
             "category": self.category,
             "rows": self.rows,
             "tenants": dict(self.tenants),
-            "fields": {key: fate.as_json() for key, fate in self.fields.items()},
+            "fields": {key: decision.as_json() for key, decision in self.fields.items()},
             "gated": dict(self.gated),
             "unparsable": dict(self.unparsable),
             "against": [each.as_json() for each in self.against],
@@ -93,12 +90,12 @@ class ShareSummary:
         verdict = (
             f"{count_noun(self.rows, 'row')} of {count_noun(len(self.tenants), 'tenant')}"
             if self.permitted
-            else "nothing may leave"
+            else "nothing may be sent"
         )
         lines = [f"{self.recipient}, {self.function}: {verdict}"]
-        lines += [f"  against: {each.code} {each}" for each in self.against]
-        lines += [f"  held back: {each.code} {each}" for each in self.held]
-        lines += [f"  {key}: {fate.form or 'stays'} ({fate.why})" for key, fate in self.fields.items()]
+        lines += [f"  refused: {each.code} {each}" for each in self.against]
+        lines += [f"  rows withheld: {each.code} {each}" for each in self.held]
+        lines += [f"  {key}: {decision.form or 'not sent'} ({decision.why})" for key, decision in self.fields.items()]
         lines += [f"  {key}: {count_noun(count, 'value')} replaced by null" for key, count in self.unparsable.items()]
         return "\n".join(lines)
 
@@ -109,12 +106,12 @@ class ShareSummary:
 def summarize_payload(
     share: ResolvedShare, planned: SharePlan, stats: PayloadStats, tenants: TenantFilter
 ) -> ShareSummary:
-    """The account of what was made; where nothing is left, what held it back stands against it."""
-    held = (*reasons_of_tenants(share, tenants), *_reasons_of_records(stats, tenants, fold=_folds_tenants(planned)))
-    if stats.rows or not held:
-        return summarize_share(share, planned, stats, reasons=held)
+    """The summary of a payload. If no rows are left, the rules that withheld them forbid the share."""
+    withheld = (*reasons_of_tenants(share, tenants), *_reasons_of_records(stats, tenants, fold=_folds_tenants(planned)))
+    if stats.rows or not withheld:
+        return summarize_share(share, planned, stats, reasons=withheld)
     return summarize_share(
-        share, planned, stats, against=(*held, rule_reason("nothing_left", "nothing is left to send"))
+        share, planned, stats, against=(*withheld, rule_reason("nothing_left", "nothing is left to send"))
     )
 
 
@@ -126,7 +123,7 @@ def summarize_share(
     against: tuple[RefusalReason, ...] = (),
     reasons: tuple[RefusalReason, ...] = (),
 ) -> ShareSummary:
-    """The account of an act, as far as it came."""
+    """The summary of a share that was planned, with or without a payload."""
     plan, function, composed = planned.plan, planned.function, planned.recipient_policy
     return ShareSummary(
         recipient=share.recipient.recipient,
@@ -144,27 +141,27 @@ def summarize_share(
 
 
 def reasons_of_tenants(share: ResolvedShare, tenants: TenantFilter) -> Iterator[RefusalReason]:
-    """Why the rows of some tenants stay."""
+    """The reasons to withhold rows of some tenants."""
     independent = share.recipient.standing == "independent"
     for word, (count, rows) in tenants.withheld_counts().items():
         yield tenant_reason(word, count, rows, independent=independent)
 
 
 def _reasons_of_records(stats: PayloadStats, tenants: TenantFilter, *, fold: bool) -> Iterator[RefusalReason]:
-    """What holds records back beside the consent of their tenants."""
+    """The reasons to withhold records, other than the consent of their tenants."""
     closed = stats.gated.total() + stats.emptied_rows
     if closed:
-        message = "collection settings, conditions, retention or an erasure hold them back"
+        message = "collection settings, conditions, retention or an erasure exclude these rows"
         yield rule_reason(
             "collection_off", message, tenants=_affected_tenants(stats, tenants, closed, fold=fold), rows=closed
         )
     if stats.rejected:
-        message = "they lack what the policy requires, or hold what it forbids"
+        message = "these rows lack a required field, or contain a forbidden path"
         yield rule_reason("incomplete", message, rows=stats.rejected.total())
 
 
 def _affected_tenants(stats: PayloadStats, tenants: TenantFilter, closed: int, *, fold: bool) -> int | None:
-    """How many tenants agreed and have rows that are held back; None if rows that are incomplete hide the number."""
+    """Number of consenting tenants with withheld rows. None if incomplete rows make the number unknown."""
     agreed: Counter[str] = Counter()
     for name, rows in tenants.rows_by_tenant().items():
         if tenants.verdicts[name].consent is not None:
@@ -180,7 +177,7 @@ def _folds_tenants(planned: SharePlan) -> bool:
 def tenant_shares(
     stats: PayloadStats, verdicts: Mapping[str, TenantConsent], share: ResolvedShare
 ) -> list[TenantShare]:
-    """What was made of each tenant's records."""
+    """The rows and subject tokens sent, per tenant."""
     tokens = stats.subject_tokens.tokens_by_tenant(share.keys) if share.policy.subject is not None else {}
     version = share.keys.version_of(SUBJECT_KEY) if tokens else None
     return [
@@ -203,10 +200,10 @@ def build_disclosure(
     file: Mapping[str, Any] | None,
     now: datetime,
 ) -> Disclosure:
-    """The act, as it is signed. Takes the names of the keys that its pseudonyms were made with."""
+    """Builds the disclosure to sign. `keys` are the names of the keys of its pseudonyms."""
     contract = resolved.recipient.contract
-    kept = None if contract is None else contract.retention
-    due = None if kept is None else now + kept
+    retention = None if contract is None else contract.retention
+    due = None if retention is None else now + retention
     body = {
         "disclosure": str(uuid4()),
         "at": time_text(resolved.share_time),
@@ -246,7 +243,7 @@ def build_disclosure(
 
 
 def disclosure_event(act: Disclosure, now: datetime) -> AuditEvent:
-    """What the audit log is told of an act."""
+    """The audit event of a disclosure."""
     changes = (
         PropertyChange("recipient", None, act.recipient),
         PropertyChange("function", None, act.function),
@@ -258,7 +255,7 @@ def disclosure_event(act: Disclosure, now: datetime) -> AuditEvent:
 
 
 def refusal_event(recipient: str, function: str, reasons: tuple[RefusalReason, ...], now: datetime) -> AuditEvent:
-    """What the audit log is told of an act that was refused."""
+    """The audit event of a refused share."""
     rules = ", ".join(dict.fromkeys(each.code for each in reasons))
     resource = Resource(
         recipient, "recipient", f"recipients/{recipient}/{function}", (PropertyChange("rules", None, rules),)
@@ -267,7 +264,7 @@ def refusal_event(recipient: str, function: str, reasons: tuple[RefusalReason, .
 
 
 def _tenant_body(share: TenantShare) -> dict[str, Any]:
-    """What the body says of a tenant; its tokens stand beside it, under this digest."""
+    """The entry of a tenant in the signed body. Its tokens are stored separately, under this digest."""
     digest = hashlib.sha256(share.tokens).hexdigest()
     return {"rows": share.rows, "consent": share.consent, "subjects": share.subjects, "tokens": f"sha256:{digest}"}
 
@@ -285,10 +282,10 @@ def commit_disclosure(
     file: Mapping[str, Any] | None,
     clock: Clock,
 ) -> Disclosure:
-    """The record of an act, as it stands in the ledger now. Raises NotPermitted where a consent ended meanwhile."""
+    """Records a disclosure in the ledger. Raises NotPermitted if a consent ended in the meantime."""
     function, composed = planned.function, planned.recipient_policy
     if function is None or composed is None:
-        raise payload_differs_error("it was not planned")
+        raise payload_differs_error("the share was not planned")
     now, shares = clock(), tenant_shares(stats, tenants.verdicts, share)
     keys = frozenset() if planned.plan is None else planned.plan.keys
     category = account.category or ""
@@ -306,7 +303,7 @@ def commit_disclosure(
 
 
 def refuse_share(share: ResolvedShare, account: ShareSummary, now: datetime) -> NotPermitted:
-    """The error, once the audit log was told; where it cannot be, the log says so."""
+    """Records the refusal in the audit log and returns the error. Logs a warning if it cannot be recorded."""
     name, function = share.recipient.recipient, share.party.function
     record_refusal(share.ledger, share.keys, refusal_event(name, function, account.reasons, now))
     return refusal_error(name, function, account.reasons)
@@ -315,7 +312,7 @@ def refuse_share(share: ResolvedShare, account: ShareSummary, now: datetime) -> 
 def _recheck_consents(
     ledger: Ledger, share: ResolvedShare, planned: SharePlan, stats: PayloadStats, now: datetime
 ) -> None:
-    """Raises NotPermitted where a tenant whose records are about to leave agrees no longer."""
+    """Raises NotPermitted if a tenant's consent ended before its records are sent."""
     asking = replace(consent_check(share, planned, load_consents(ledger)), moments=(max(now, share.share_time),))
     ended = [name for name, verdict in asking(list(stats.tenants)).items() if verdict.consent is None]
     if ended:
@@ -327,22 +324,22 @@ def _recheck_consents(
 def list_disclosures(
     workspace: Workspace, *, recipient: str | None = None, tenant: str | None = None
 ) -> list[Disclosure]:
-    """The disclosures, oldest first; those to one recipient, or of one tenant, where they are named."""
+    """Reads the disclosures, oldest first, optionally only those to one recipient or with data of one tenant."""
     with workspace.open_ledger() as ledger:
         found = read_disclosures(ledger, recipient=recipient)
     return [each for each in found if tenant is None or tenant in each.body["tenants"]]
 
 
 def find_disclosure(workspace: Workspace, name: str) -> Disclosure:
-    """One disclosure by its id. Raises ConfigurationError where there is none."""
+    """Reads one disclosure by its id. Raises ConfigurationError if it does not exist."""
     with workspace.open_ledger() as ledger:
         found = read_disclosures(ledger, disclosure=name)
     if not found:
-        raise ConfigurationError("there is no disclosure of this id", hint="minimize share log")
+        raise ConfigurationError("there is no disclosure with this id", hint="Run `minimize share log`.")
     return found[0]
 
 
 def unsigned_disclosures(workspace: Workspace, found: Collection[Disclosure]) -> list[Disclosure]:
-    """Those that no key of the keyring signed as they stand."""
+    """The disclosures without a valid signature by a key of the keyring."""
     keys = workspace.keyring()
     return [each for each in found if not each.is_signed(keys)]

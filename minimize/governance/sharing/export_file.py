@@ -1,6 +1,6 @@
 """Export files: a payload as Parquet, NDJSON or CSV, staged in a private folder and published at the end.
 
-Publishing never overwrites a file. CSV follows RFC 4180; text that a spreadsheet would run as a formula gets an
+Publishing never overwrites a file. CSV follows RFC 4180; text that a spreadsheet would execute as a formula gets an
 apostrophe in front (CWE-1236).
 """
 
@@ -39,7 +39,7 @@ class ExportWriter(Protocol):
     """Writes batches to a file."""
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Takes the next batch."""
+        """Writes the next batch."""
         ...
 
     def close(self) -> Any:
@@ -52,10 +52,10 @@ _NUMBER: Final = r"\A[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\z"
 
 
 class StagedExport:
-    """A file on its way. It gets its name with `publish`, and is gone with `abandon`; its digest is taken while it is written."""
+    """A staged file. `publish` gives it its final name, `discard` removes it. Its digest is computed while it is written."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        """Takes a path where nothing stands. Raises ConfigurationError for another ending, OutputError."""
+        """Stages a file for a new path. Raises ConfigurationError for an unknown extension, OutputError if the path exists."""
         self.path, self.format = path, export_format(path)
         _check_absent(path)
         if self.format == "csv":
@@ -66,22 +66,22 @@ class StagedExport:
         self._writer = self._open(schema)
 
     def take(self, batch: pa.RecordBatch) -> None:
-        """Takes the next rows. Raises SchemaError where the format has no way to write them."""
+        """Writes the next rows. Raises SchemaError if the format cannot represent them."""
         self._rows += batch.num_rows
         done = False
         with suppress(pa.ArrowException, ValueError, TypeError):
             self._writer.write(batch)
             done = True
         if not done:
-            raise SchemaError(f"{self.format} has no way to write these values", hint="write Parquet")
+            raise SchemaError(f"{self.format} cannot represent these values", hint="Use a .parquet file.")
 
     def finish(self) -> tuple[str, int]:
-        """Brings the file to the disk; gives its digest and the rows that stand in it when it is read again."""
+        """Writes the file to disk. Returns its digest, and the number of rows found by reading it again."""
         self._writer.close()
         return file_digest(self._file), self._count_lines()
 
     def publish(self) -> Path:
-        """Gives the file its name. Raises OutputError where something stands there by now."""
+        """Gives the file its final name. Raises OutputError if the path exists by now."""
         reason: str | None = None
         try:
             file_operations.link(self._file, self.path)
@@ -89,14 +89,14 @@ class StagedExport:
             reason = error.strerror
         if reason is not None:
             raise OutputError(
-                f"{self.path} was not made: {reason}", hint="a payload is never written over another file"
+                f"{self.path} cannot be created: {reason}", hint="Pass a new path. A payload never overwrites a file."
             )
         sync_folder(self.path.parent)
         self.discard()
         return self.path
 
     def discard(self) -> None:
-        """Removes what was written aside."""
+        """Removes the staged file."""
         with suppress(pa.ArrowException, OSError, SchemaError, ValueError):
             self._writer.close()
         remove_tree(self._folder)
@@ -117,25 +117,25 @@ class StagedExport:
 
 
 class NdjsonExportWriter:
-    """NDJSON: one object a line, nulls included, times as ISO 8601, bytes as Base64."""
+    """NDJSON: one object per line, nulls included, times as ISO 8601, bytes as Base64."""
 
     def __init__(self, path: Path) -> None:
         self._file = HashingFile(path)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Takes the next batch. Objects are made row by row: Arrow has no writer for JSON."""
+        """Writes the next batch, row by row, because Arrow has no writer for JSON."""
         lines = (json.dumps(row, ensure_ascii=False, default=json_default) for row in batch.to_pylist())
         self._file.write("".join(f"{line}\n" for line in lines).encode())
 
     def close(self) -> None:
-        """Brings the file to the disk."""
+        """Writes the file to disk and closes it."""
         self._file.close()
 
 
 class CsvExportWriter:
-    """CSV (RFC 4180) with a header; nested columns have no place in it.
+    """CSV (RFC 4180) with a header. Nested columns are not supported.
 
-    An apostrophe goes before a text that a spreadsheet would run as a formula (CWE-1236).
+    An apostrophe precedes text that a spreadsheet would execute as a formula (CWE-1236).
     """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
@@ -143,12 +143,12 @@ class CsvExportWriter:
         self._writer = pv.CSVWriter(self._file, schema)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Takes the next batch."""
+        """Writes the next batch."""
         columns = [_escape_formulas(column) if _is_text(column.type) else column for column in batch.columns]
         self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=batch.schema))
 
     def close(self) -> None:
-        """Brings the file to the disk."""
+        """Writes the file to disk and closes it."""
         self._writer.close()
         self._file.close()
 
@@ -159,7 +159,7 @@ def _is_text(type_: pa.DataType) -> bool:
 
 
 def _escape_formulas(texts: pa.Array) -> pa.Array:
-    """The texts with an apostrophe before those that begin as a formula does and are no numbers."""
+    """Adds an apostrophe before texts that begin like a formula and are not numbers."""
     if pa.types.is_dictionary(texts.type):
         return pa.DictionaryArray.from_arrays(texts.indices, _escape_formulas(texts.dictionary))
     formula = pc.and_not(pc.match_substring_regex(texts, _FORMULA), pc.match_substring_regex(texts, _NUMBER))
@@ -169,36 +169,38 @@ def _escape_formulas(texts: pa.Array) -> pa.Array:
 
 
 def export_format(path: Path) -> str:
-    """The format that a path's ending names. Raises ConfigurationError."""
+    """The format of a path, by its file extension. Raises ConfigurationError."""
     found = EXPORT_FORMATS.get(path.suffix.lower())
     if found is None:
-        raise ConfigurationError("the payload's path names no format", hint=f"end it in {', '.join(EXPORT_FORMATS)}")
+        raise ConfigurationError("unknown file type of the payload", hint=f"Use one of {', '.join(EXPORT_FORMATS)}.")
     return found
 
 
 def _check_flat(schema: pa.Schema) -> None:
     nested = [each.name for each in schema if pa.types.is_nested(each.type)]
     if nested:
-        raise ConfigurationError(f"{nested[0]} is nested, and CSV is not", hint="write Parquet or NDJSON")
+        raise ConfigurationError(f"CSV cannot represent the nested column {nested[0]}", hint="Use Parquet or NDJSON.")
 
 
 def _check_absent(path: Path) -> None:
     if os.path.lexists(path):
-        raise OutputError(f"{path} is there already", hint="a payload is never written over another file")
+        raise OutputError(f"{path} exists already", hint="Pass a new path. A payload never overwrites a file.")
 
 
 def _private_folder(path: Path) -> Path:
-    """A new folder next to the path that only its owner can look into. What killed processes left there is removed."""
+    """Makes a private folder next to the path, and removes those that killed processes left."""
     reason: str | None = None
     try:
         return make_working_folder(path.parent, "sharing")
     except OSError as error:
         reason = error.strerror
-    raise OutputError(f"nothing can be written beside {path}: {reason}", hint="does its folder exist?")
+    raise OutputError(
+        f"the folder of {path} is not writable: {reason}", hint="Check that the folder exists and is writable."
+    )
 
 
 def json_default(value: Any) -> Any:
-    """A value that JSON has no form for: times as ISO 8601, bytes as Base64, else its text."""
+    """Converts a value that JSON cannot represent: times to ISO 8601, bytes to Base64, others to text."""
     if isinstance(value, datetime):
         return time_text(value) if value.tzinfo else value.isoformat()
     if isinstance(value, date):

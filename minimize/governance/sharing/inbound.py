@@ -1,6 +1,6 @@
 """Data that third parties send: received by a pipeline (`receive_dates`), or in memory (`receive`).
 
-Both check manifest, contract, prerequisites and consent before anything is kept, and record an audit event.
+Both check manifest, contract, prerequisites and consent before they store or return anything, and record an audit event.
 """
 
 from __future__ import annotations
@@ -57,25 +57,25 @@ TENANT_FIELD: Final = "tenant_id"
 def receive_dates(
     job: Pipeline, recipient: str, function: str, dates: DateSelection, overrides: RunOverrides, **options: Any
 ) -> RunResult:
-    """Runs the dates that are wanted of a pipeline that receives from a third party. Takes and raises what `run_dates` does.
+    """Runs the requested dates of a pipeline that receives from a third party. Arguments and exceptions as for `run_dates`.
 
-    Raises ConfigurationError for a pipeline that receives something else, and AccessDenied (3) for a caller who may not.
+    Raises ConfigurationError for a pipeline with another source, and AccessDenied (3) for a caller without permission.
     """
     check_source(job, recipient, function)
-    house = Workspace(
+    workspace = Workspace(
         overrides.ledger, None if overrides.output is None else str(overrides.output), job, overrides.keys
     )
-    require_permission("share/receive", house, datetime.now(UTC), about=recipient)
+    require_permission("share/receive", workspace, datetime.now(UTC), about=recipient)
     return run_dates(job, dates, overrides, **options)
 
 
 def check_source(job: Pipeline, recipient: str, function: str) -> None:
-    """Raises ConfigurationError for a pipeline that receives something else."""
+    """Raises ConfigurationError if the pipeline does not receive this function of this recipient."""
     source = job.source
     if (source.recipient, source.function) != (recipient, function):
-        own = f"{source.function} of {source.recipient}" if source.is_received else "records of our own"
-        message = f"the pipeline {job.pipeline} takes {own}, and not {function} of {recipient}"
-        raise ConfigurationError(message, hint="`source` of pipeline.yaml names recipient and function")
+        own = f"{source.function} of {source.recipient}" if source.is_received else "the organization's own records"
+        message = f"the pipeline {job.pipeline} reads {own}, not {function} of {recipient}"
+        raise ConfigurationError(message, hint="Set recipient and function under `source` in pipeline.yaml.")
 
 
 @redact_errors
@@ -96,62 +96,67 @@ def receive(
     settings: Any = None,
     ledger: PathText | None = None,
 ) -> Any:
-    """What a third party sent, in memory, as manifest, contract and consent let it be kept.
+    """Receives data of a third party in memory, as far as manifest, contract and consent permit it.
 
-    Takes what `apply` takes; the policy, or the pipeline whose policy counts, which may keep less than the manifest; without
-    either the manifest itself is the policy, and `tenant` names the field that holds each record's tenant. `existing` are
-    prerequisites of the function that are met, beside those that the pipeline names. Consents are those of the ledger (else
-    MINIMIZE_LEDGER, else that of the configuration). Of secrets that pass through, those of the records that are kept go to the
-    `connector`, once, as a table of their columns in the order of the rows that came; they are never stored, logged or counted
-    here.
-    Gives the kind of `data`. A record whose tenant's consent does not cover the function, when it arrived (the policy's `time`)
-    and now, is left out; so is one without a tenant. Nulls: as `apply` treats them. What remains guessable: what the manifest's
-    techniques leave.
-    Raises NotPermitted with every reason where nothing may be received, also if no record's tenant agreed; KeyringError without
-    a keyring, as the audit log is told; PolicyError for a policy that keeps more than the manifest.
+    data       as for `apply`
+    policy     a policy, or `pipeline` for its policy; it may keep less than the manifest. Without either, the manifest is
+               the policy
+    tenant     the field with each record's tenant, if the manifest is the policy
+    existing   prerequisites of the function that are met, in addition to those that the pipeline names
+    ledger     the ledger with the consents (else MINIMIZE_LEDGER, else that of the configuration)
+    connector  called once with a table of the pass-through secrets of the kept records, in the order of the received rows;
+               these secrets are never stored, logged or counted
+
+    Returns the same type as `data`. Leaves out a record if its tenant's consent does not cover the function both at its
+    arrival (the policy's `time`) and now, and a record without a tenant. Nulls: as `apply` treats them. Values that remain
+    guessable: those that the manifest's techniques leave.
+
+    Raises NotPermitted with every reason if nothing may be received, also if no record's tenant consented.
+    Raises KeyringError without a keyring, which signs the audit event.
+    Raises PolicyError for a policy that keeps more than the manifest.
     """
     job = None if pipeline is None else pipeline_from(pipeline)
     now = datetime.now(UTC)
     when = parse_time(at, "at") or now
-    asked = _resolve_request(sender, function, recipients, job, policy, tenant, keys, ledger, when, now)
-    house = Workspace(ledger=ledger, pipeline=job, keys=asked.keys)
-    require_permission("share/receive", house, now, about=asked.sender_name)
+    inbound_request = _resolve_request(sender, function, recipients, job, policy, tenant, keys, ledger, when, now)
+    workspace = Workspace(ledger=ledger, pipeline=job, keys=inbound_request.keys)
+    require_permission("share/receive", workspace, now, about=inbound_request.sender_name)
     met = {*existing, *(() if job is None else job.source.having)}
-    against = list(asked.reasons_against(met, purpose))
-    if against or asked.party.manifest is None:
-        raise asked.refuse(against, now)
-    if asked.keys is None:
+    against = list(inbound_request.reasons_against(met, purpose))
+    if against or inbound_request.party.manifest is None:
+        raise inbound_request.refuse(against, now)
+    if inbound_request.keys is None:
         raise KeyringError(
-            "no keyring, and the audit log is told of what is received", hint="--keys FILE or MINIMIZE_KEYS"
+            "no keyring found; one is needed to sign the audit event", hint="Pass --keys FILE or set MINIMIZE_KEYS."
         )
-    found = asked.party.manifest
+    found = inbound_request.party.manifest
     whole = as_rereadable(data) if connector is not None and found.pass_through_fields else data
-    bound, source = asked.bind(whole, settings, ledger, now)
-    given = bound.run_source(source, whole, when, asked.periods)
+    bound, source = inbound_request.bind(whole, settings, ledger, now)
+    given = bound.run_source(source, whole, when, inbound_request.periods)
     account = bound.last
-    if account is not None and asked.lacks_consent(account, whole, when, now):
-        raise asked.refuse(asked.consent_reasons(whole, when, now, account.read), now)
+    if account is not None and inbound_request.lacks_consent(account, whole, when, now):
+        raise inbound_request.refuse(inbound_request.consent_reasons(whole, when, now, account.read), now)
     counts = (
         {} if account is None or not account.complete else {"rows": account.returned} | _consent_counts(account.gated)
     )
-    record_event(asked.ledger, asked.keys, asked.event(counts, now))
+    record_event(inbound_request.ledger, inbound_request.keys, inbound_request.event(counts, now))
     if connector is not None and found.pass_through_fields:
-        call_connector(connector, asked.secrets(whole, settings, ledger, when))
+        call_connector(connector, inbound_request.secrets(whole, settings, ledger, when))
     return given
 
 
 @dataclass(frozen=True, slots=True)
 class _InboundRequest:
-    """What a call of `receive` was asked, resolved.
+    """The resolved arguments of a call of `receive`.
 
-    ledger   where the consents are; a place where nothing is, if nothing names one
-    periods  when tenants agreed
+    ledger   address of the ledger with the consents; an address that does not exist if none is configured
+    periods  times during which tenants consented
     """
 
     party: Party
     policy: Policy
     has_given_policy: bool
-    """Whether the caller gave the policy, rather than it being made of the manifest."""
+    """Whether the caller passed the policy. Otherwise it is made from the manifest."""
     keys: Keyring | None = field(repr=False)
     ledger: Address
     consents: Consents = field(repr=False)
@@ -162,17 +167,17 @@ class _InboundRequest:
         return self.party.recipient.recipient
 
     def reasons_against(self, existing: Collection[str], purpose: str | None) -> Iterator[RefusalReason]:
-        """Every rule against receiving anything."""
+        """Yields every rule that forbids receiving the data."""
         yield from self.party.objections(existing)
         found = self.party.manifest
         if found is not None and purpose not in (None, found.purpose):
-            yield rule_reason("purpose", f"{found.name} is for {found.purpose}, and not for {purpose}")
+            yield rule_reason("purpose", f"the purpose of {found.name} is {found.purpose}, not {purpose}")
         if found is not None and not self.ledger.exists:
-            hint = "ledger=PATH_OR_URL, MINIMIZE_LEDGER, or `ledger:` of minimize.yaml"
-            yield rule_reason("no_consent", "there is no ledger in which a consent could be", hint=hint)
+            hint = "Pass ledger=PATH_OR_URL, or set MINIMIZE_LEDGER or `ledger:` in minimize.yaml."
+            yield rule_reason("no_consent", "there is no ledger with consents", hint=hint)
 
     def lacks_consent(self, account: Account, data: Any, when: datetime, now: datetime) -> bool:
-        """Whether rows were read, and no row's tenant agreed. Rows without a tenant can be left out as faulty."""
+        """Whether rows were read and no row's tenant consented. Rows without a tenant can be left out as faulty."""
         gated = account.gated.get("consent", 0)
         if not account.read or gated + sum(account.left_out.values()) < account.read:
             return False
@@ -182,7 +187,7 @@ class _InboundRequest:
         return gated > 0 if seen is None else not seen.valid.true_count
 
     def consent_reasons(self, data: Any, when: datetime, now: datetime, rows: int) -> list[RefusalReason]:
-        """Why no record's tenant agreed."""
+        """The reasons why no record's tenant consented."""
         independent = self.party.recipient.standing == "independent"
         seen = self._consents_of_rows(data, when, now)
         if seen is None or not len(seen.places):
@@ -195,7 +200,7 @@ class _InboundRequest:
         ]
 
     def _consents_of_rows(self, data: Any, when: datetime, now: datetime) -> ConsentAnswer | None:
-        """The consents of the rows' tenants, also of faulty rows; None for data that can be read only once."""
+        """The consents of the rows' tenants, including faulty rows. None for data that can be read only once."""
         key = self.policy.tenant
         if key is None or not read_memory(data, ()).is_rereadable:
             return None
@@ -209,22 +214,22 @@ class _InboundRequest:
         return self.consents.effective_at(max(when, now)).evaluate(self.party.recipient, self.party.function, tenants)
 
     def bind(self, data: Any, settings: Any, ledger: PathText | None, now: datetime) -> tuple[Minimizer, MemorySource]:
-        """The policy bound to data. Raises NotPermitted for data that does not name a tenant."""
+        """Binds the policy to data. Raises NotPermitted for data without a tenant column."""
         try:
             return self._bind_policy(self.policy, data, settings, ledger)
         except SchemaError as error:
             fields = {finding.field for finding in error.findings}
             if self.has_given_policy or fields != {self.policy.tenant}:
                 raise
-        hint = "tenant=FIELD names the column that has each record's tenant"
-        message = f"the records have no column {self.policy.tenant}, so that no tenant's consent can be asked for"
+        hint = "Pass tenant=FIELD with the column that contains each record's tenant."
+        message = f"the records have no column {self.policy.tenant}, so no tenant's consent can be checked"
         raise self.refuse([rule_reason("no_tenant", message, hint=hint)], now)
 
     def secrets(self, data: Any, settings: Any, ledger: PathText | None, when: datetime) -> pa.Table:
-        """The secrets that pass through, of the records that are kept, without anything beside them."""
+        """A table of the pass-through secrets of the kept records, without other columns."""
         passing = () if self.party.manifest is None else self.party.manifest.pass_through_fields
-        there = read_memory(data, passing).schema.names
-        names = [name for name in passing if name in there]
+        available = read_memory(data, passing).schema.names
+        names = [name for name in passing if name in available]
         secret = {
             name: _manifest_field(self.party.manifest, name).model_copy(update={"do": (Keep(),)}) for name in names
         }
@@ -241,13 +246,13 @@ class _InboundRequest:
         return bind_to_data(policy, data, purpose, settings, self.keys, ledger)
 
     def refuse(self, reasons: Collection[RefusalReason], now: datetime) -> NotPermitted:
-        """The error with these reasons, of which the audit log was told."""
+        """Records the refusal in the audit log and returns the error with these reasons."""
         return refusal_error(self.sender_name, self.party.function, tuple(reasons), self.ledger, self.keys, now)
 
     def event(self, counts: Mapping[str, int], now: datetime) -> AuditEvent:
-        """What the audit log is told."""
-        said: dict[str, PlainValue] = {"recipient": self.sender_name, "function": self.party.function, **counts}
-        return received_event(self.sender_name, self.party.function, said, actor=current_actor(), now=now)
+        """The audit event of the received data."""
+        properties: dict[str, PlainValue] = {"recipient": self.sender_name, "function": self.party.function, **counts}
+        return received_event(self.sender_name, self.party.function, properties, actor=current_actor(), now=now)
 
 
 _DROP_FIELD: Final[Mapping[str, Any]] = {"do": DROP, "cases": (), "otherwise": DROP, "in_aggregates": ()}
@@ -265,9 +270,10 @@ def _resolve_request(
     when: datetime,
     now: datetime,
 ) -> _InboundRequest:
-    """Everything resolved, nothing read but the ledger. Raises PolicyError, ConfigurationError, LedgerError."""
+    """Resolves the arguments. Reads only the ledger. Raises PolicyError, ConfigurationError, LedgerError."""
     if job is not None and policy is not None:
-        raise ConfigurationError("a policy and a pipeline were given", hint="one of them: a pipeline has its policy")
+        hint = "Pass one of them. A pipeline has its own policy."
+        raise ConfigurationError("both a policy and a pipeline were given", hint=hint)
     given = job.policy if job is not None else policy if isinstance(policy, Policy) else None
     given = load_policy(os.fspath(policy)) if isinstance(policy, str | PathLike) else given
     start = None if given is None or given.path is None else given.path.parent
@@ -277,10 +283,10 @@ def _resolve_request(
         check_source(job, side.recipient.recipient, function)
     found = side.manifest
     own = given or inbound_policy(side.recipient, found, tenant)
-    wrong = [] if found is None or given is None else inbound.check_policy(given, found, job)
-    if wrong:
-        message = f"the policy is not what {side.recipient.recipient} may send by {function}"
-        raise PolicyError(message, findings=wrong)
+    faults = [] if found is None or given is None else inbound.check_policy(given, found, job)
+    if faults:
+        message = f"the policy keeps more than {side.recipient.recipient} may send for {function}"
+        raise PolicyError(message, findings=faults)
     place = start or (None if side.recipient.path is None else side.recipient.path.parent)
     address = find_named_ledger(ledger, place) or Address(Path("no ledger"), named_by="nothing")
     consents = _load_sender_consents(address, side)
@@ -297,10 +303,10 @@ def _load_sender_consents(address: Address, side: Party) -> Consents:
 
 
 def inbound_policy(sender: Recipient, function: Function | None, tenant: str = TENANT_FIELD) -> Policy:
-    """The manifest of a function as a policy: a message need not have every field, but for its tenant, which is not kept."""
+    """The manifest of a function as a policy. All fields are optional except the tenant, which is not kept."""
     fields = {key: _manifest_field(function, key) for key in (() if function is None else function.fields)}
     if tenant not in fields:
-        fields[tenant] = Field(key=tenant, type="string", about="whose consent is asked for")
+        fields[tenant] = Field(key=tenant, type="string", about="tenant whose consent is checked")
     return Policy(
         policy=sender.recipient,
         version=1 if function is None else function.text_version,

@@ -1,7 +1,7 @@
-"""`share` and `share why`.
+"""Sharing with a third party: `share` and `share why`.
 
-`share` sends data to a third party: it makes the plan and the payload, records the disclosure, and hands the payload over.
-`share why` lists every reason against it.
+`share` makes the plan and the payload, records the disclosure, and delivers the payload. `share why` lists every reason
+against a share.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ShareOutcome:
-    """What came of an act: the payload or its file, the account, and the record."""
+    """Result of a share: the payload or its file, the summary, and the recorded disclosure."""
 
     payload: Any = field(repr=False)
     summary: ShareSummary
@@ -85,10 +85,10 @@ class ShareOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ShareOperation:
-    """One act, planned.
+    """One planned share.
 
-    clock  tells the time: consents are looked at again before the payload is handed over
-    senders   the third parties that sent the data to us, where it is an output that says so
+    clock    current time; consents are checked again before the payload is delivered
+    senders  third parties from which the data was received, according to the receipts of an output
     """
 
     share: ResolvedShare
@@ -97,62 +97,62 @@ class ShareOperation:
     senders: frozenset[SenderFunction] = frozenset()
 
     def preview(self) -> ShareSummary:
-        """What would leave, and why the rest would not."""
+        """The summary of a dry run: the data that would be sent, and the reasons for the rest."""
         plan = self._executable_plan()
         if plan is None:
             return summarize_share(self.share, self.plan, reasons=self._reasons_of_consents())
         with self._ledger() as ledger:
             tenants = self._tenants(load_consents(ledger))
-            made = make_payload(self._payload_context(ledger, plan, tenants), DiscardedPayload())
-            return summarize_payload(self.share, self.plan, made, tenants)
+            stats = make_payload(self._payload_context(ledger, plan, tenants), DiscardedPayload())
+            return summarize_payload(self.share, self.plan, stats, tenants)
 
     def execute(self, original: Any, to: Path | None) -> ShareOutcome:
-        """The payload, recorded and handed over. Raises NotPermitted with every reason at once."""
+        """Makes, records and delivers the payload. Raises NotPermitted with every reason at once."""
         plan = self._executable_plan()
         if plan is None:
             raise self._refusal(summarize_share(self.share, self.plan, reasons=self._reasons_of_consents()))
         with self._ledger() as ledger:
             tenants = self._tenants(load_consents(ledger))
-            way = self._payload_context(ledger, plan, tenants)
+            context = self._payload_context(ledger, plan, tenants)
             if to is None:
-                kept = InMemoryPayload()
-                done = self._make_and_record(ledger, tenants, way, kept)
-                return replace(done, payload=native_converter(original)(way.schema, kept.all_batches()))
-            file = StagedExport(to, way.schema)
+                memory_sink = InMemoryPayload()
+                outcome = self._make_and_record(ledger, tenants, context, memory_sink)
+                return replace(outcome, payload=native_converter(original)(context.schema, memory_sink.all_batches()))
+            file = StagedExport(to, context.schema)
             try:
-                done = self._make_and_record(ledger, tenants, way, file)
-                return replace(done, payload=file.publish())
+                outcome = self._make_and_record(ledger, tenants, context, file)
+                return replace(outcome, payload=file.publish())
             finally:
                 file.discard()
 
     def _payload_context(self, ledger: Ledger, plan: Plan, tenants: TenantFilter) -> PayloadContext:
-        gone, agreed = (
+        erasures, consents = (
             RecordedErasures.from_ledger(ledger, self.share.keys),
             receiving_consents(self.share, self.senders, ledger),
         )
-        return payload_context(self.share, self.plan, plan, tenants, gone, agreed)
+        return payload_context(self.share, self.plan, plan, tenants, erasures, consents)
 
     def _executable_plan(self) -> Plan | None:
-        """The plan; None where something stands against all of it."""
+        """The plan. None if a rule forbids the whole share."""
         return None if self.plan.reasons_against else self.plan.plan
 
     def _make_and_record(
-        self, ledger: Ledger, tenants: TenantFilter, context: PayloadContext, taker: PayloadSink
+        self, ledger: Ledger, tenants: TenantFilter, context: PayloadContext, sink: PayloadSink
     ) -> ShareOutcome:
-        made = make_payload(context, taker)
-        log_left_out(made.rejected)
-        found = summarize_payload(self.share, self.plan, made, tenants)
+        stats = make_payload(context, sink)
+        log_left_out(stats.rejected)
+        found = summarize_payload(self.share, self.plan, stats, tenants)
         if not found.permitted:
             raise self._refusal(found)
-        file = _finish_file(taker, made) if isinstance(taker, StagedExport) else None
-        _check_tenants(made, tenants)
-        record = commit_disclosure(ledger, self.share, self.plan, made, tenants, found, file, self.clock)
+        file = _finish_file(sink, stats) if isinstance(sink, StagedExport) else None
+        _check_tenants(stats, tenants)
+        record = commit_disclosure(ledger, self.share, self.plan, stats, tenants, found, file, self.clock)
         if context.secrets is not None and self.share.connector is not None:
             call_connector(self.share.connector, context.secrets.pop_table())
         return ShareOutcome(None, found, record)
 
     def _reasons_of_consents(self) -> tuple[RefusalReason, ...]:
-        """What tenants would say of an act that is refused anyway, as far as they can be asked."""
+        """The consent reasons of a share that is refused anyway, as far as consents can be read."""
         if self.plan.recipient_policy is None or not self.plan.recipient_policy.sent_fields:
             return ()
         with suppress(LedgerError), self._ledger() as ledger:
@@ -176,23 +176,23 @@ class ShareOperation:
 
 
 def plan_operation(share: ResolvedShare, arguments: Any, clock: Clock) -> ShareOperation:
-    """An act, planned. Raises faults of configuration; refusals come later, all at once."""
+    """Plans a share. Raises faults of configuration. Refusals are raised later, all at once."""
     return ShareOperation(share, plan_share(share, arguments), clock, senders_of(arguments))
 
 
 def _finish_file(file: StagedExport, stats: PayloadStats) -> Mapping[str, Any]:
     digest, rows = file.finish()
     if rows != stats.rows:
-        raise payload_differs_error("its file does not hold the rows that were made")
+        raise payload_differs_error("its file does not contain the rows of the payload")
     return {"name": file.path.name, "format": file.format, "digest": digest}
 
 
 def _check_tenants(stats: PayloadStats, tenants: TenantFilter) -> None:
-    """Raises NotPermitted where what was made is not what was declared."""
+    """Raises NotPermitted if the payload has rows without a tenant, or of a tenant without consent."""
     if stats.tenants.total() != stats.rows:
         raise payload_differs_error("some of its records have no tenant")
     if any(tenants.verdicts[name].consent is None for name in stats.tenants):
-        raise payload_differs_error("it holds records of tenants that did not agree")
+        raise payload_differs_error("it contains records of tenants that did not consent")
 
 
 @redact_errors
@@ -216,20 +216,26 @@ def share(
     connector: Connector | None = None,
     dry_run: bool = False,
 ) -> Any:
-    """What may go to a recipient for a function: manifest, contract, consent, collection settings and policy all let it out.
+    """Shares data with a recipient for a function, as far as manifest, contract, consent, settings and policy permit it.
 
-    Takes data in memory (what `apply` takes), a file of records, or the output folder of a pipeline (its records in force);
-    a policy or a pipeline; `fields` to send fewer than all that may leave; in `existing` what is there of what functions
-    require; the ledger with the consents; the folder of recipients; `to`, the new Parquet, NDJSON or CSV file; and a
-    `connector`, which is called once with a table of the payload and the secrets that only pass through (`pass_through` in
-    the manifest): they stand in no result, file, digest, count or record.
-    Gives the kind of `data` (a Table for files), or the path of the file; with `dry_run` an account of what would leave and
-    why the rest would not, and nothing is recorded. Rows of tenants that do not agree are left out. An `at` before now
-    is for a dry run alone; one that is yet to come must be fine then and now.
+    data        data in memory (as for `apply`), a file of records, or the output folder of a pipeline (its records in force)
+    policy      the policy of the data; pass either a policy or a pipeline
+    fields      fields to send, if fewer than all permitted ones
+    existing    prerequisites of functions that are met
+    ledger      the ledger with the consents
+    recipients  the folder of recipients
+    to          path of a new Parquet, NDJSON or CSV file
+    connector   called once with a table of the payload and of the pass-through secrets (`pass_through` in the manifest);
+                no result, file, digest, count or record contains these secrets
+
+    Returns the same type as `data` (a Table for files), or the path of the file. With `dry_run`, returns a summary of the
+    data that would be sent and the reasons for the rest, and records nothing. Rows of tenants without consent are left out.
+    An `at` in the past requires `dry_run`. For an `at` in the future, all rules must hold both now and then.
+
+    Records a signed disclosure in the ledger before it delivers anything.
+    Raises NotPermitted with every reason at once if nothing may be sent, or if a consent ends while the payload is made.
     Raises ConfigurationError for an `at` in the past without `dry_run`.
-    Raises NotPermitted with every reason at once where nothing may leave, or a consent ends while the payload is made.
-    Leaves a signed record of the act in the ledger, before anything is handed over. Raises
-    ConfigurationError (E212) if the connector fails: the act stays recorded, and what arrived is not known.
+    Raises ConfigurationError (E212) if the connector fails: the disclosure stays recorded, and it is unknown what arrived.
     """
     found = prepare_share(
         data,
@@ -261,13 +267,13 @@ def prepare_share(
     must_be: CategoryName | None = None,
     connector: Connector | None = None,
 ) -> ShareOperation:
-    """The same, planned and not done: who needs the account and the record beside the payload starts here."""
+    """Plans a share without executing it, for callers that also need the summary and the disclosure. Arguments as for `share`."""
     when = parse_time(at, "at")
     if not dry:
         _check_not_past(when)
-        house = Workspace(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys)
-        require_permission("share/send", house, datetime.now(UTC), about=_recipient_name(recipient))
-    asked = resolve_share(
+        workspace = Workspace(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys)
+        require_permission("share/send", workspace, datetime.now(UTC), about=_recipient_name(recipient))
+    resolved = resolve_share(
         recipient,
         function,
         places,
@@ -278,16 +284,14 @@ def prepare_share(
         must_be=must_be,
         connector=connector,
     )
-    return plan_operation(asked, data, lambda: datetime.now(UTC))
+    return plan_operation(resolved, data, lambda: datetime.now(UTC))
 
 
 def _check_not_past(at: datetime | None) -> None:
-    """Whoever asks as of a time that is past would think that what was agreed to then counted."""
+    """Rejects an `at` in the past. Consents of that time do not permit sending data now."""
     if at is not None and at < datetime.now(UTC):
-        hint = "leave `at` out: that is now"
-        raise ConfigurationError(
-            "an `at` in the past goes with a dry run alone: what is sent is sent as of now", hint=hint
-        )
+        hint = "Omit `at` to send as of now, or pass dry_run=True."
+        raise ConfigurationError("an `at` in the past requires a dry run; data is always sent as of now", hint=hint)
 
 
 def _recipient_name(recipient: str | Recipient) -> str:
@@ -295,7 +299,7 @@ def _recipient_name(recipient: str | Recipient) -> str:
 
 
 def consent_moments(at: datetime | None, now: datetime, *, dry: bool) -> tuple[datetime, ...]:
-    """The moments at which all must hold: now, and a later one that was asked for; a dry run asks of any time."""
+    """The times at which all rules must hold: now and a requested later time. A dry run checks the requested time only."""
     if at is not None and (dry or at > now):
         return (at,) if dry else (now, at)
     return (now,)
@@ -303,7 +307,7 @@ def consent_moments(at: datetime | None, now: datetime, *, dry: bool) -> tuple[d
 
 @dataclass(frozen=True, slots=True)
 class ShareExplanation:
-    """Whether a recipient may get something for a function, and every reason against it."""
+    """Whether data may be shared with a recipient for a function, and every reason against it."""
 
     recipient: str
     function: str
@@ -312,15 +316,15 @@ class ShareExplanation:
     consent: str | None
     reasons: tuple[RefusalReason, ...]
     unknown_tenant: UnknownTenant | None = None
-    """The tenant, where neither the ledger nor the pipeline's settings name it."""
+    """The tenant, if neither the ledger nor the pipeline's settings name it."""
 
     @property
     def permitted(self) -> bool:
-        """Whether it may."""
+        """Whether the share is permitted."""
         return not self.reasons
 
     def as_json(self) -> dict[str, Any]:
-        """The answer as `share why --json` prints it."""
+        """The output of `share why --json`."""
         return {
             "recipient": self.recipient,
             "function": self.function,
@@ -343,9 +347,9 @@ def explain_share(
     tenant: str | None = None,
     existing: Collection[str] = (),
 ) -> ShareExplanation:
-    """Whether a recipient may get the records of a tenant for a function, as far as no record decides it.
+    """Explains whether the records of a tenant may be shared with a recipient for a function. Reads no records.
 
-    Without a tenant nobody's consent is asked; with the house's pipeline the purpose is held against its policy.
+    Without a tenant, consents are not checked. With a configured pipeline, the purpose is checked against its policy.
     """
     side = find_party(recipient, function, "outbound", recipients, workspace.folder, (now,))
     manifest, contract, job = side.manifest, side.recipient.contract, workspace.loaded_pipeline
@@ -364,11 +368,11 @@ def explain_share(
 
 
 def _unknown_tenant(tenant: str, workspace: Workspace, named: frozenset[str]) -> UnknownTenant | None:
-    """The tenant, where neither the ledger nor a settings file of the house's pipeline names it."""
+    """The tenant, if neither the ledger nor a settings file of the configured pipeline names it."""
     rows, job = None, workspace.loaded_pipeline
     with suppress(PolicyError):
         rows = None if job is None or job.settings == LEDGER_SETTINGS else load_pipeline_settings(None, job)
     of_file, places = frozenset() if rows is None else settings_tenants(rows), ["the ledger"]
     places += [] if rows is None else [f"the settings {rows.file or ''}".rstrip()]
-    told = of_file if load_config(workspace.folder).has_access_file else of_file | named
-    return unknown_among(tenant, of_file | named, " or ".join(places), told)
+    visible = of_file if load_config(workspace.folder).has_access_file else of_file | named
+    return unknown_among(tenant, of_file | named, " or ".join(places), visible)

@@ -1,7 +1,6 @@
-"""Payload of a share.
+"""Payload of a share: its digest, the tokens of its subjects, the bound job and source, and the checked batches to send.
 
-Its digest (SHA-256 of the values, independent of batches, buffers and offsets), tokens of the subjects, the bound job and
-source, and the batches that leave, counted and checked.
+The digest is a SHA-256 of the values. It does not depend on batches, buffers and offsets.
 """
 
 from __future__ import annotations
@@ -53,9 +52,9 @@ ByteArray = npt.NDArray[np.uint8]
 
 
 class PayloadDigest:
-    """SHA-256 over a payload, column by column: which values are null, how long the others are, and their bytes.
+    """SHA-256 of a payload, column by column: positions of nulls, lengths of the other values, and their bytes.
 
-    Takes batches of one schema, in order. The same rows give the same digest, however they are cut into batches.
+    Accepts batches of one schema, in order. The same rows give the same digest, regardless of the batch size.
     """
 
     def __init__(self, schema: pa.Schema) -> None:
@@ -64,7 +63,7 @@ class PayloadDigest:
         self._rows = 0
 
     def update(self, batch: pa.RecordBatch) -> None:
-        """Takes the next rows in."""
+        """Adds the next rows."""
         self._rows += batch.num_rows
         for parts, column in zip(self._parts, batch.columns, strict=True):
             for part, piece in zip(parts, _column_streams(column), strict=True):
@@ -72,7 +71,7 @@ class PayloadDigest:
 
     @property
     def digest(self) -> str:
-        """`sha256:` of all that was taken in."""
+        """`sha256:` and the digest of all rows so far."""
         names = [[each.name, str(each.type)] for each in self._schema]
         whole = hashlib.sha256(json.dumps([self._rows, names]).encode())
         for parts in self._parts:
@@ -83,20 +82,20 @@ class PayloadDigest:
 
 @dataclass(frozen=True, slots=True)
 class _NullPositions:
-    """Where a column is null, and how many values it has."""
+    """Positions of the nulls of a column, and its length."""
 
     places: npt.NDArray[np.int64]
     values: int
 
 
 class _DigestStream:
-    """One stream of a column; the places of nulls count on from batch to batch."""
+    """One byte stream of a column. Positions of nulls are counted across batches."""
 
     def __init__(self) -> None:
         self._hash, self._values = hashlib.sha256(), 0
 
     def update(self, piece: ByteArray | _NullPositions) -> None:
-        """Takes the next piece in."""
+        """Adds the next piece."""
         if isinstance(piece, _NullPositions):
             self._hash.update((piece.places + self._values).view(np.uint8).data)
             self._values += piece.values
@@ -105,12 +104,12 @@ class _DigestStream:
 
     @property
     def digest(self) -> bytes:
-        """Of all that was taken in, and of how many values there were."""
+        """The digest of all pieces so far, and of the number of values."""
         return self._hash.digest() + self._values.to_bytes(8, "little")
 
 
 def digest_table(table: pa.Table) -> str:
-    """The digest of a payload that is here whole.
+    """The digest of a complete payload.
 
     >>> rows = pa.table({"a": ["x", None, "y"]})
     >>> digest_table(rows) == digest_table(pa.concat_tables([rows.slice(0, 1), rows.slice(1)])) != digest_table(rows.slice(1))
@@ -127,7 +126,7 @@ def _empty_array(kind: pa.DataType) -> pa.Array:
 
 
 def _column_streams(column: pa.Array) -> Iterator[ByteArray | _NullPositions]:
-    """The parts of a column as bytes, each of which goes on where that of the batch before ended."""
+    """The streams of a column as bytes. Each continues the stream of the previous batch."""
     kind = column.type
     if kind in (pa.string_view(), pa.binary_view()):
         column = column.cast(pa.large_binary())
@@ -152,17 +151,17 @@ def _is_large(kind: pa.DataType) -> bool:
 
 
 def _null_positions(column: pa.Array) -> _NullPositions:
-    there = np.asarray(column.is_null()) if column.null_count else np.empty(0, np.bool_)
-    return _NullPositions(np.flatnonzero(there).astype(np.int64), len(column))
+    is_null = np.asarray(column.is_null()) if column.null_count else np.empty(0, np.bool_)
+    return _NullPositions(np.flatnonzero(is_null).astype(np.int64), len(column))
 
 
 def _list_lengths(lengths: pa.Array) -> Iterator[ByteArray]:
-    """Short lengths in a byte each; those of 255 and more once more, whole."""
+    """Encodes lengths as one byte each; lengths of 255 and more are added once more, in full."""
     yield from _encode_lengths(np.asarray(lengths.cast(pa.int64()).fill_null(0), np.int64))
 
 
 def _encode_lengths(lengths: npt.NDArray[np.integer[Any]]) -> Iterator[ByteArray]:
-    """Short lengths in a byte each; those of 255 and more once more, whole."""
+    """Encodes lengths as one byte each; lengths of 255 and more are added once more, in full."""
     if not len(lengths) or lengths.max() < LONG_LENGTH:
         yield lengths.astype(np.uint8)
         yield np.empty(0, np.uint8)
@@ -184,21 +183,21 @@ def _list_values(column: pa.Array) -> pa.Array:
 
 
 def _text_bytes(column: pa.Array) -> Iterator[ByteArray]:
-    """How long the texts are, null ones 0, and their bytes, one after another; nothing of what stands under nulls."""
+    """The lengths of the texts (0 for nulls) and their concatenated bytes, without bytes hidden under nulls."""
     ends = text_offsets(column)
     lengths = np.diff(ends)
     if column.null_count:
-        there = np.asarray(column.is_valid())
-        if lengths[~there].any():
+        is_valid = np.asarray(column.is_valid())
+        if lengths[~is_valid].any():
             column = column.drop_null()
-            lengths[there], lengths[~there] = np.diff(text_offsets(column)), 0
+            lengths[is_valid], lengths[~is_valid] = np.diff(text_offsets(column)), 0
             ends = text_offsets(column)
     yield from _encode_lengths(lengths)
     yield text_bytes(column)[ends[0] : ends[-1]] if len(column) else np.empty(0, np.uint8)
 
 
 def _fixed_width_bytes(column: pa.Array) -> ByteArray:
-    """Values of one width; null ones are zeros, or left out where the width is no number's."""
+    """The bytes of fixed-width values. Nulls are zeros, or left out if the type is not numeric."""
     number = None if pa.types.is_null(column.type) else _NUMBERS.get(column.type.bit_width)
     if column.null_count and number is not None:
         dense = column.view(number).fill_null(0)
@@ -216,19 +215,19 @@ DISCLOSURE_PURPOSE: Final = "disclosures"
 
 @dataclass(slots=True)
 class SubjectTokens:
-    """The pairs of tenant and subject that were seen; what is printed of them is nothing."""
+    """The pairs of tenant and subject seen so far. The printed form shows no values."""
 
     tenants: dict[str, int] = field(default_factory=dict, repr=False)
     subjects: TextInterner = field(default_factory=lambda: TextInterner(pa.large_string()), repr=False)
 
     def take(self, tenants: TenantCodes, subjects: pa.Array) -> None:
-        """Takes in the tenants and subjects of some rows."""
+        """Adds the tenants and subjects of some rows."""
         places = [self.tenants.setdefault(name, len(self.tenants)) for name in tenants.names]
         scopes = np.array([*places, 0], np.int32)[tenants.codes]
         self.subjects.codes(_large_strings(subjects), scopes)
 
     def tokens_by_tenant(self, keys: Keyring) -> dict[str, bytes]:
-        """Per tenant what the tokens of its subjects hold, ascending, one after the other."""
+        """The bytes of the subject tokens by tenant, sorted and concatenated."""
         if not len(self.subjects):
             return {}
         scopes, texts = self.subjects.scoped_values()
@@ -245,7 +244,7 @@ class SubjectTokens:
 
 
 def disclosure_token(keys: Keyring, tenant: str, subject: str, version: int | None = None) -> str:
-    """The token by which a subject of a tenant stands in disclosures, under the newest version of the `subject` key, or another.
+    """The token of a subject of a tenant in disclosures, under the newest or a given version of the `subject` key.
 
     Raises KeyringError.
     """
@@ -262,14 +261,14 @@ def _token_secret(keys: Keyring, version: int | None) -> Cmac:
 
 
 def _tenant_keys(secret: Cmac, tenants: Sequence[str]) -> list[bytes]:
-    """The key of each tenant: one subject of two tenants has two tokens."""
+    """Derives a key per tenant, so that a subject has a different token in each tenant."""
     names = [name.encode() for name in tenants]
     offsets = np.cumsum([0, *map(len, names)])
     return [bytes(tag) for tag in secret.tags(np.frombuffer(b"".join(names), np.uint8), offsets)]
 
 
 def _canonical_subjects(subjects: pa.Array) -> pa.Array:
-    """One form of each: what a pseudonym takes for the same subject is the same here."""
+    """The canonical form of each subject, as for pseudonyms."""
     return canonical_column(subjects)
 
 
@@ -287,11 +286,11 @@ def _large_strings(column: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True, slots=True)
 class PayloadContext:
-    """The job, what it reads, and what stays from batch to batch.
+    """The job of a payload, its source, and its state between batches.
 
-    schema   of what leaves
-    forms    what it must look like
-    secrets  what the connector gets, where secrets pass through it
+    schema   schema of the payload
+    forms    forms that the values must have
+    secrets  collected batches for the connector, if there are pass-through secrets
     """
 
     job: Job
@@ -310,13 +309,13 @@ def payload_context(
     erasures: RecordedErasures,
     consented: ConsentPeriods | None = None,
 ) -> PayloadContext:
-    """What the payload of a planned act is made with.
+    """Prepares the payload of a planned share.
 
-    Takes what the ledger tells of those whose records must not come back, and, of records that another third party sent, when
-    tenants agreed to receive them.
+    Takes the recorded erasures of the ledger, and the times during which tenants consented to receive the records, if another
+    third party sent them.
     """
     if planned.source is None:
-        raise payload_differs_error("it was not planned")
+        raise payload_differs_error("the share was not planned")
     keys, whole = RecipientKeys(share.keys), planned.connector_plan or plan
     bound = PreparedPolicy.from_plan(whole, keys)
     job = Job(
@@ -335,22 +334,22 @@ def payload_context(
     schema = bound.schema if planned.connector_plan is None else PreparedPolicy.from_plan(plan, keys).schema
     forms = DeclaredForms.for_schema(schema, planned.declared_forms)
     if forms.unchecked:
-        raise payload_differs_error(f"nobody can tell the form of {', '.join(forms.unchecked)}")
+        raise payload_differs_error(f"the form of {', '.join(forms.unchecked)} cannot be checked")
     passing = None if planned.connector_plan is None else PassThroughSecrets(bound.schema, planned.secrets)
     return PayloadContext(job, source, bound, schema, forms, passing)
 
 
 class PayloadSink(Protocol):
-    """Takes the payload in."""
+    """Destination of a payload."""
 
     def take(self, batch: pa.RecordBatch) -> None:
-        """Takes its next rows."""
+        """Adds the next rows."""
         ...
 
 
 @dataclass(slots=True)
 class PayloadStats:
-    """What was made: rows by tenant, what was held back and why, whose it is, and its fingerprint."""
+    """Statistics of a payload: rows by tenant, withheld values and rows, subject tokens, and the digest."""
 
     schema: pa.Schema
     fingerprint: PayloadDigest
@@ -366,41 +365,41 @@ class PayloadStats:
 
     @classmethod
     def empty(cls, schema: pa.Schema) -> PayloadStats:
-        """Nothing yet, of this schema."""
+        """Statistics without rows, for this schema."""
         return cls(schema, PayloadDigest(schema))
 
 
-def make_payload(context: PayloadContext, taker: PayloadSink) -> PayloadStats:
-    """Makes the payload, and gives it to a taker. Raises NotPermitted where a batch is not what was declared."""
-    made, plan = PayloadStats.empty(context.schema), context.job.plan
+def make_payload(context: PayloadContext, sink: PayloadSink) -> PayloadStats:
+    """Makes the payload and writes it to `sink`. Raises NotPermitted if a batch does not have the declared form."""
+    stats, plan = PayloadStats.empty(context.schema), context.job.plan
     for batch, columns in iterate_redacted(
-        release_batches(context.job, context.source, context.bound, RowTally(left_out=made.rejected))
+        release_batches(context.job, context.source, context.bound, RowTally(left_out=stats.rejected))
     ):
-        made.gated.update(batch.counts.gated)
+        stats.gated.update(batch.counts.gated)
         closed, unparsable = _null_counts(batch, context)
-        made.gated_values.update(closed)
-        made.unparsable.update(unparsable)
-        kept = _nonempty_rows(columns, plan)
-        made.emptied_rows += 0 if kept is None else int(len(kept) - kept.sum())
-        whole = columns if kept is None else columns.filter(pa.array(kept))
+        stats.gated_values.update(closed)
+        stats.unparsable.update(unparsable)
+        nonempty = _nonempty_rows(columns, plan)
+        stats.emptied_rows += 0 if nonempty is None else int(len(nonempty) - nonempty.sum())
+        whole = columns if nonempty is None else columns.filter(pa.array(nonempty))
         if not _has_planned_schema(whole, context.bound.schema):
             raise payload_differs_error("its columns are not those of the plan")
-        _count_rows(made, batch, plan, kept)
-        made.rows += whole.num_rows
+        _count_rows(stats, batch, plan, nonempty)
+        stats.rows += whole.num_rows
         left = whole
         if context.secrets is not None:
             context.secrets.take(whole)
             left = without_secrets(whole, context.schema)
         misshapen = context.forms.misshapen(left, _encoded_columns(batch))
         if misshapen:
-            raise payload_differs_error(f"{', '.join(misshapen)} does not have the form that was declared")
-        made.fingerprint.update(left)
-        taker.take(left)
-    return made
+            raise payload_differs_error(f"{', '.join(misshapen)} does not have the declared form")
+        stats.fingerprint.update(left)
+        sink.take(left)
+    return stats
 
 
 def _null_counts(batch: Batch, context: PayloadContext) -> tuple[dict[str, int], dict[str, int]]:
-    """By field the values that gates hold back, and those that no step could treat; of secrets not even that."""
+    """Number of values withheld by gates and of values that no step could treat, by field. Secrets are not counted."""
     secrets = frozenset() if context.secrets is None else context.secrets.keys
     counts = {key: each for key, each in batch.counts.fields.items() if key not in secrets}
     gated = {key: each.gated for key, each in counts.items() if each.gated}
@@ -408,12 +407,12 @@ def _null_counts(batch: Batch, context: PayloadContext) -> tuple[dict[str, int],
 
 
 def _encoded_columns(batch: Batch) -> Mapping[str, pa.Array]:
-    """Columns as they were before they were decoded: what is in a dictionary is judged once."""
+    """The columns before decoding, so that each dictionary value is checked once."""
     return batch.released
 
 
 def field_values(batch: pa.RecordBatch, key: str) -> pa.Array:
-    """The values of a field that stands once in a record."""
+    """The values of a field that occurs once per record."""
     return leaf(batch, Pointer.parse(key)).values
 
 
@@ -435,13 +434,13 @@ def _count_rows(stats: PayloadStats, batch: Batch, plan: Plan, mask: Bools | Non
 
 
 def _rows_with_new_subjects(batch: Batch, plan: Plan, dictionary: SeenDictionary) -> pa.Array | None:
-    """The rows whose subjects are all that are new, where its released pseudonyms tell: they are one for each, and tenant."""
+    """The rows that cover all new subjects, found by their released pseudonyms, which are unique per tenant and subject."""
     policy = plan.policy
     released, steps = batch.released.get(policy.subject or ""), plan.fields[policy.subject or ""].branches[0].steps
     first = steps[0] if steps else None
-    tells = isinstance(first, Pseudonymize) and first.per == policy.tenant and not first.fold
-    tells = tells and all(isinstance(step, Pseudonymize) for step in steps or ())
-    if not tells or len(plan.fields[policy.subject or ""].branches) > 1 or released is None:
+    is_unique = isinstance(first, Pseudonymize) and first.per == policy.tenant and not first.fold
+    is_unique = is_unique and all(isinstance(step, Pseudonymize) for step in steps or ())
+    if not is_unique or len(plan.fields[policy.subject or ""].branches) > 1 or released is None:
         return None
     return pa.array(dictionary.new_rows(released)) if pa.types.is_dictionary(released.type) else None
 
@@ -451,10 +450,10 @@ def _filter_values(values: pa.Array, mask: Bools | None) -> pa.Array:
 
 
 def _nonempty_rows(columns: pa.RecordBatch, plan: Plan) -> Bools | None:
-    """Which rows hold anything beside their tenant; None where all do."""
-    told = [name for name in columns.schema.names if name != plan.policy.tenant] or columns.schema.names
+    """Mask of the rows with a value other than their tenant. None if all rows have one."""
+    names = [name for name in columns.schema.names if name != plan.policy.tenant] or columns.schema.names
     empty = np.ones(columns.num_rows, bool)
-    for name in told:
+    for name in names:
         column = columns.column(name)
         if not column.null_count:
             return None
@@ -468,22 +467,22 @@ def _has_planned_schema(batch: pa.RecordBatch, schema: pa.Schema) -> bool:
 
 @dataclass(slots=True)
 class InMemoryPayload:
-    """Keeps the payload for the caller, who does not see it before it is recorded."""
+    """Keeps the payload in memory. The caller receives it after the disclosure is recorded."""
 
     batches: list[pa.RecordBatch] = field(default_factory=list, repr=False)
 
     def take(self, batch: pa.RecordBatch) -> None:
-        """Takes its next rows."""
+        """Adds the next rows."""
         self.batches.append(batch)
 
     def all_batches(self) -> Iterator[pa.RecordBatch]:
-        """Every batch, in order."""
+        """All batches, in order."""
         return iter(self.batches)
 
 
 @dataclass(frozen=True, slots=True)
 class DiscardedPayload:
-    """Lets the payload go: a dry run counts alone."""
+    """Discards the payload, because a dry run only counts."""
 
     def take(self, batch: pa.RecordBatch) -> None:
-        """Takes its next rows, and lets them go."""
+        """Discards the next rows."""

@@ -50,12 +50,12 @@ from minimize.sources.memory import memory_source
 from minimize.stores import PathText
 from minimize.verification.declared_forms import DeclaredColumn
 
-"""Makes a call with what it is given, and keeps nothing of the secrets in it."""
+"""Sends a table to the recipient. Must not store the secrets in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShareArguments:
-    """What an act is asked with: each as it was given, None where nothing was."""
+    """The arguments of a share, as the caller passed them. None means not given."""
 
     policy: Policy | PathText | None = None
     pipeline: Pipeline | PathText | None = None
@@ -67,12 +67,12 @@ class ShareArguments:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedShare:
-    """Everything that stands before data is looked at.
+    """The resolved arguments of a share, before data is read.
 
-    moments     the moments at which all must hold; settings count as of the last
-    requested_fields    the fields that were asked for; None for all that may leave
-    existing  what is there of what functions require
-    connector makes the recipient's call, where secrets pass through it
+    moments           times at which all rules must hold; settings are evaluated as of the last one
+    requested_fields  requested fields; None for all permitted fields
+    existing          prerequisites of functions that are met
+    connector         calls the recipient if there are pass-through secrets
     """
 
     party: Party
@@ -91,23 +91,23 @@ class ResolvedShare:
 
     @property
     def share_time(self) -> datetime:
-        """The time of the act."""
+        """The time of the share."""
         return self.moments[-1]
 
     @property
     def recipient(self) -> Recipient:
-        """Who is to get it."""
+        """The recipient of the share."""
         return self.party.recipient
 
     def erasure_fields(self) -> frozenset[str]:
-        """The fields that are read to know whose records must not leave, because somebody is gone who is named by them."""
+        """The fields that are read to exclude records of erased subjects."""
         if not self.ledger.exists:
             return frozenset()
         with open_ledger(self.ledger) as ledger:
             return RecordedErasures.from_ledger(ledger).fields
 
     def records_pipeline(self, composed: RecipientPolicy, function: Function, records: RecordsModel) -> Pipeline | None:
-        """The pipeline as far as its records go, under the policy of what leaves."""
+        """The pipeline with its rules on whole records, under the policy of the payload."""
         if self.job is None:
             return None
         changes = {"policy": composed.policy, "purpose": function.purpose, "records": records, "aggregates": {}}
@@ -126,12 +126,14 @@ def resolve_share(
     must_be: str | None = None,
     connector: Connector | None = None,
 ) -> ResolvedShare:
-    """Everything that an act was asked, found. Raises ConfigurationError and its kin."""
+    """Resolves the arguments of a share. Raises ConfigurationError and its subclasses."""
     job, policy = _resolve_policy(places)
     folder = _base_folder(job, policy)
-    keys = require_keyring(places.keys, folder, "no keyring, and every disclosure is signed")
+    keys = require_keyring(places.keys, folder, "no keyring found; one is needed to sign the disclosure")
     if policy.tenant is None:
-        raise ConfigurationError("the policy names no tenant, so that nobody can be asked", hint="say `tenant: FIELD`")
+        raise ConfigurationError(
+            "the policy names no tenant, so consent cannot be checked", hint="Add `tenant: FIELD`."
+        )
     output = None if job is None else job.folder / job.output
     ledger = find_ledger(places.ledger, start=folder, output=output)
     known = None if job is None or job.records is None else job.records.must_be
@@ -153,9 +155,9 @@ def resolve_share(
 
 
 def open_source(data: Any, request: SourceRequest) -> RereadableSource:
-    """The data as a source: a file by its ending, else data in memory. Raises SchemaError with the whole diff.
+    """Opens the data as a source: a file by its extension, else data in memory. Raises SchemaError with the whole diff.
 
-    Raises OutputError for an output folder in which no run has published.
+    Raises OutputError for an output folder without a published run.
     """
     if not isinstance(data, str | os.PathLike):
         return memory_source(data, request)
@@ -164,15 +166,17 @@ def open_source(data: Any, request: SourceRequest) -> RereadableSource:
     kind = next((kinds[ending] for ending in path.suffixes if ending in kinds), None)
     if path.is_dir() or not path.suffix:
         raise OutputError(
-            f"nothing was published in {path} yet", hint="run the pipeline first: `minimize run PIPELINE`"
+            f"no run has published to {path} yet", hint="Run the pipeline first: `minimize run PIPELINE`."
         )
     if kind is None or not path.is_file():
-        raise ConfigurationError("the data's path is no file that can be read", hint="a .parquet, .ndjson or .csv file")
+        raise ConfigurationError(
+            "the file type of the data is not supported", hint="Pass a .parquet, .ndjson or .csv file."
+        )
     return RereadableFiles(FORMATS[kind]([path], path.parent, request))
 
 
 def open_output(data: Any, keys: Keyring) -> Any:
-    """The records in force, where data is the folder of an output, opened with its keys; else data as it was given.
+    """Opens the records in force if `data` is an output folder. Returns other data unchanged.
 
     Files whose keys were destroyed are left out, with a warning.
     """
@@ -190,7 +194,7 @@ class RereadableFiles:
 
     @property
     def schema(self) -> Any:
-        """As the files have it."""
+        """The schema of the files."""
         return self.source.schema
 
     @property
@@ -199,13 +203,13 @@ class RereadableFiles:
         return self.source.parts
 
     def only(self, keys: Collection[str]) -> RereadableFiles:
-        """The same with no more than these fields."""
+        """The same source, restricted to these fields."""
         return replace(self, source=self.source.only(keys))
 
 
 def _resolve_policy(places: ShareArguments) -> tuple[Pipeline | None, Policy]:
     if (places.policy is None) == (places.pipeline is None):
-        raise ConfigurationError("sharing needs a policy or a pipeline, one of them", hint="policy=… or pipeline=…")
+        raise ConfigurationError("sharing needs either a policy or a pipeline", hint="Pass policy=… or pipeline=….")
     if places.pipeline is not None:
         job = pipeline_from(places.pipeline)
         return job, job.policy
@@ -233,17 +237,17 @@ def _resolve_settings(
 
 @dataclass(frozen=True, slots=True)
 class SharePlan:
-    """An act as far as it could be planned.
+    """The plan of a share, as far as it could be made.
 
-    data      as it is read: an output's records, where its folder was given
-    data_policy       the policy of the data: of what a run released only what stands there
-    function  what the manifest says; None where it does not know the function
-    plan      None where no field may leave, or the purpose is none of the policy's
-    connector_plan    the same with the secrets that pass through; None where none do
-    settings  as the data's rows can be held against them
-    declared_forms  by field the form that what leaves must have
-    is_aggregate   whether its rows are groups of an aggregate
-    reasons_against   the rules against all of it
+    data             data to read; the records in force if an output folder was given
+    data_policy      policy of the data; for output of a run, only the released columns
+    function         function in the manifest; None if the manifest does not contain it
+    plan             None if no field may be sent, or the policy does not list the purpose
+    connector_plan   plan that includes the pass-through secrets; None without secrets
+    settings         collection settings in a form that the rows of the data can be matched with
+    declared_forms   form that each sent field must have
+    is_aggregate     whether the rows are groups of an aggregate
+    reasons_against  rules that forbid the whole share
     """
 
     data: Any = field(repr=False)
@@ -260,50 +264,54 @@ class SharePlan:
 
     @property
     def secrets(self) -> frozenset[str]:
-        """The secrets that only pass through."""
+        """The pass-through secrets."""
         return frozenset(() if self.recipient_policy is None else self.recipient_policy.secrets)
 
     @property
     def category(self) -> Category | None:
-        """Of the payload; None where none could be planned."""
+        """The category of the payload. None if no payload could be planned."""
         if self.plan is None:
             return None
         return "aggregated" if self.is_aggregate else self.plan.outputs["records"].category
 
 
 def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
-    """The plan of an act. Raises PolicyError, SchemaError and KeyringError: faults of configuration come before refusals."""
+    """Plans a share. Raises PolicyError, SchemaError and KeyringError: faults of configuration precede refusals."""
     function = share.party.manifest
     data, start, against = _open_input(share, function, arguments)
     against = [*share.party.objections(share.existing), *against]
     if function is None:
         return SharePlan(data, start.policy, reasons_against=tuple(against))
-    made = compose_policy(
+    composed = compose_policy(
         start, function, share.recipient, share.requested_fields, connected=share.connector is not None
     )
-    wrong = [*purpose_reasons(share.purpose, function, share.policy.purposes)]
-    against += [*wrong, *_withheld_reasons(made, share)]
-    if wrong or not made.sent_fields:
-        return SharePlan(data, start.policy, function, made, reasons_against=tuple(against))
-    _check_technique_inputs(made, share)
-    job = share.records_pipeline(made, function, start.records_model(None if share.job is None else share.job.records))
-    source = open_source(data, request(made.connector_policy, function.purpose, job, share.erasure_fields()))
-    plan = bind(made.policy, source.schema, purpose=function.purpose, pipeline=job)
+    purpose_faults = [*purpose_reasons(share.purpose, function, share.policy.purposes)]
+    against += [*purpose_faults, *_withheld_reasons(composed, share)]
+    if purpose_faults or not composed.sent_fields:
+        return SharePlan(data, start.policy, function, composed, reasons_against=tuple(against))
+    _check_technique_inputs(composed, share)
+    job = share.records_pipeline(
+        composed, function, start.records_model(None if share.job is None else share.job.records)
+    )
+    source = open_source(data, request(composed.connector_policy, function.purpose, job, share.erasure_fields()))
+    plan = bind(composed.policy, source.schema, purpose=function.purpose, pipeline=job)
     joined = (
-        bind(made.connector_policy, source.schema, purpose=function.purpose, pipeline=job) if made.secrets else None
+        bind(composed.connector_policy, source.schema, purpose=function.purpose, pipeline=job)
+        if composed.secrets
+        else None
     )
     require_keys(plan, RecipientKeys(share.keys))
-    check_secrets(joined, made.secrets, source)
+    check_secrets(joined, composed.secrets, source)
     done = SharePlan(
         data=data,
         data_policy=start.policy,
         function=function,
-        recipient_policy=made,
+        recipient_policy=composed,
         source=source,
         plan=plan,
         connector_plan=joined,
         settings=settings_for_output(share.settings, share.policy, start, share.keys, share.share_time),
-        declared_forms=declare_forms(share.policy, function, share.recipient, made, start),
+        declared_forms=declare_forms(share.policy, function, share.recipient, composed, start),
         is_aggregate=start.aggregated,
     )
     return replace(done, reasons_against=(*against, *_category_reasons(done, plan, (share.must_be, function.must_be))))
@@ -312,7 +320,7 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
 def _open_input(
     share: ResolvedShare, function: Function | None, arguments: Any
 ) -> tuple[Any, InputPolicy, list[RefusalReason]]:
-    """The data as it is read, the policy that it has, and what stands against an aggregate as it is."""
+    """The data to read, its policy, and the reasons against sharing an aggregate unchanged."""
     if function is None or function.aggregate is None:
         found = open_output(arguments, share.keys)
         data = found if share.connector is None else as_rereadable(found)
@@ -324,7 +332,7 @@ def _open_input(
 
 
 def tenant_column_source(planned_: SharePlan) -> RereadableSource:
-    """The data with nothing but its tenants, for an act that is refused whatever they agreed to."""
+    """The data restricted to its tenants, for a share that is refused regardless of consents."""
     policy = planned_.data_policy
     fields = {key: each for key, each in policy.fields.items() if key == policy.tenant}
     changes = {"fields": fields, "subject": None, "time": None, "record": None, "records": RecordsGate(), "never": ()}
@@ -332,36 +340,36 @@ def tenant_column_source(planned_: SharePlan) -> RereadableSource:
 
 
 def _withheld_reasons(composed: RecipientPolicy, share: ResolvedShare) -> Iterator[RefusalReason]:
-    """Fields that were asked for and stay; where nothing at all is left, everything that stays."""
+    """The reasons to withhold requested fields. If no field is left, the reasons to withhold each field."""
     if share.requested_fields is not None:
         yield from composed.withheld_reasons(share.requested_fields)
     elif not composed.sent_fields:
         yield from composed.withheld_reasons(None)
     if not composed.sent_fields:
-        yield rule_reason("nothing_left", "no field is left that policy, manifest and contract all let out")
+        yield rule_reason("nothing_left", "policy, manifest and contract together permit no field")
 
 
 def _category_reasons(planned_: SharePlan, plan: Plan, limits: tuple[str | None, ...]) -> Iterator[RefusalReason]:
-    """Whether the payload is above what the caller, the pipeline or the manifest says it must be."""
+    """The reason if the payload's category exceeds the limit of the caller, the pipeline or the manifest."""
     found: Any = planned_.category
     limit: Any = min((each for each in limits if each is not None), key=category.CATEGORY_ORDER.index, default=None)
     if category.exceeds(found, limit):
         culprits = [key for key, each in plan.fields.items() if category.exceeds(each.category or "aggregated", limit)]
-        yield rule_reason("category", f"the payload is {found} and must be {limit}", fields=culprits)
+        yield rule_reason("category", f"the payload is {found}; the limit is {limit}", fields=culprits)
 
 
 def _check_technique_inputs(composed: RecipientPolicy, share: ResolvedShare) -> None:
-    """What a step of the manifest reads beside its own value must be a field of the policy."""
+    """Raises PolicyError if a technique in the manifest reads a field that the policy does not contain."""
     fields = composed.policy.fields
     steps = ((key, step) for key in composed.sent_fields for way in _technique_chains(fields[key]) for step in way)
     missing = sorted({(key, name) for key, step in steps for name in step.reads() if name not in fields})
     if missing:
         file = None if share.recipient.path is None else str(share.recipient.path)
         found = [
-            Finding("P010", f"its technique reads `{name}`, which the policy does not name", field=key, file=file)
+            Finding("P010", f"the technique reads `{name}`, which is not in the policy", field=key, file=file)
             for key, name in missing
         ]
-        raise PolicyError("the manifest reads fields that the policy does not name", findings=found)
+        raise PolicyError("the manifest reads fields that are not in the policy", findings=found)
 
 
 def _technique_chains(each: Any) -> Iterator[Any]:
@@ -369,7 +377,7 @@ def _technique_chains(each: Any) -> Iterator[Any]:
 
 
 def _arrow_schema(data: Any) -> pa.Schema:
-    """The schema of Arrow data and of a Parquet file: other kinds cannot say that a run has released them."""
+    """The schema of Arrow data or of a Parquet file. Other formats cannot record that a run released them."""
     schema = getattr(data, "schema", None)
     if isinstance(data, str | os.PathLike) and Path(data).suffix == ".parquet":
         with suppress(pa.ArrowException, OSError):

@@ -1,4 +1,4 @@
-"""Recalls: what a recipient has to delete, and why; requests, list files, confirmations; end of consents."""
+"""Recalls: data that a recipient must delete, with the cause; requests, list files, confirmations; end of consents."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 
 RecallProgress = Literal["due", "requested", "confirmed"]
 DEFAULT_DELETION_PERIOD: Final = timedelta(days=30)
-"""How long a recipient has to confirm, where its contract does not say."""
+"""Time for a recipient to confirm the deletion, if its contract sets none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """What was sent of one tenant in one act, and has to go.
+    """Data of one tenant in one disclosure, which the recipient must delete.
 
-    state         due: nobody told the recipient yet; requested: it was told; confirmed: it has deleted
-    requested_at  when it was told
-    confirm_by    when it must have confirmed
-    overdue       whether that time has passed without a confirmation
+    state         due: the recipient was not asked yet; requested: it was asked; confirmed: it confirmed the deletion
+    requested_at  time of the request
+    confirm_by    deadline for the confirmation
+    overdue       whether the deadline has passed without a confirmation
     """
 
     recipient: str
@@ -60,11 +60,11 @@ class Recall:
 
     @property
     def is_late(self) -> bool:
-        """Whether somebody has to act: the recipient was not told, or has not confirmed in time."""
+        """Whether action is required: the recipient was not asked, or has not confirmed in time."""
         return self.state == "due" or self.overdue
 
     def as_json(self, *, subjects: bool = True) -> dict[str, Any]:
-        """The entry as a JSON object; with the tokens of its subjects, or only their number."""
+        """The entry as a JSON object, with the tokens of its subjects or only their number."""
         return {
             "recipient": self.recipient,
             "function": self.function,
@@ -93,7 +93,7 @@ def build_recall(
     contract: Contract | None,
     now: datetime,
 ) -> Recall:
-    """The entry for what was sent of a tenant in an act."""
+    """Builds the entry for the data of a tenant in a disclosure."""
     confirm_by = None if requested_at is None else requested_at + _deletion_period(contract)
     return Recall(
         recipient=act.recipient,
@@ -114,7 +114,7 @@ def build_recall(
 
 
 def recall_list(recipient: str, recalls: Sequence[Recall]) -> dict[str, Any]:
-    """What a recipient is told to delete, as a JSON object."""
+    """The list of data that a recipient is asked to delete, as a JSON object."""
     return {"recipient": recipient, "delete": [each.as_json() for each in recalls]}
 
 
@@ -123,19 +123,19 @@ def _deletion_period(contract: Contract | None) -> timedelta:
 
 
 DisclosureTenant = tuple[str, str]
-"""An act of sharing, and a tenant of it."""
+"""The id of a disclosure, and a tenant whose data it contained."""
 
 
 def find_recalls(
     ledger: Ledger, recipients: Recipients, now: datetime, recipient: str | None, *, all_: bool = False
 ) -> list[Recall]:
-    """What has to go, or was told to, oldest first; with `all_` what was confirmed, too."""
+    """The recalls that are due or requested, oldest first. `all_` includes confirmed ones."""
     consents, steps = load_consents(ledger), _recorded_steps(ledger, recipient)
-    looking = _RecallSearch(ledger, recipients, consents, now, {each.id: each for each in consents.acts})
+    search = _RecallSearch(ledger, recipients, consents, now, {each.id: each for each in consents.acts})
     each = [
         one
         for act in api.sharing.read_disclosures(ledger, recipient=recipient)
-        for one in looking.recalls_of_disclosure(act, steps)
+        for one in search.recalls_of_disclosure(act, steps)
     ]
     return [one for one in each if all_ or one.state != "confirmed"]
 
@@ -159,30 +159,30 @@ class _RecallSearch:
     def recalls_of_disclosure(
         self, act: Disclosure, steps: Mapping[DisclosureTenant, list[RecallStep]]
     ) -> Iterator[Recall]:
-        """What of an act has to go, or was told to."""
+        """Yields the recalls of one disclosure."""
         contract = self._contract(act.recipient)
         whole, ended = self._cause_for_all(act, contract), self._ended_consents(act)
         for share in api.sharing.read_tenant_shares(self.ledger, act.disclosure):
-            taken = steps.get((act.disclosure, share.tenant_id), [])
-            cause = taken[0].cause if taken else ended.get(share.tenant_id) or self._expiry_cause(share) or whole
+            recorded = steps.get((act.disclosure, share.tenant_id), [])
+            cause = recorded[0].cause if recorded else ended.get(share.tenant_id) or self._expiry_cause(share) or whole
             if cause is not None:
-                state = taken[-1].state if taken else "due"
-                told = taken[0].recorded_at if taken else None
-                yield build_recall(act, share, cause, state, requested_at=told, contract=contract, now=self.now)
+                state = recorded[-1].state if recorded else "due"
+                requested = recorded[0].recorded_at if recorded else None
+                yield build_recall(act, share, cause, state, requested_at=requested, contract=contract, now=self.now)
 
     def _cause_for_all(self, act: Disclosure, contract: Contract | None) -> str | None:
-        """Why all of an act has to go."""
+        """The cause, if all data of a disclosure must be deleted."""
         if contract is None or not contract.holds(self.now.date()):
             return "contract_ended"
         return "retention_due" if act.retention_due is not None and act.retention_due <= self.now else None
 
     def _ended_consents(self, act: Disclosure) -> dict[str, str]:
-        """The tenants whose consent was ended since the act, and how; that it was given again later brings nothing back."""
+        """The tenants whose consent ended after the disclosure, with the cause. A later consent does not cancel the recall."""
         about = self.consents.history(act.recipient, act.function).acts
         return {each.tenant_id: each.state for each in about if is_recall_due(each, act, self.now)}
 
     def _expiry_cause(self, share: TenantShare) -> str | None:
-        """Whether the time of the consent that covered it is over, and none that came later goes on."""
+        """The cause, if the consent that covered the share has expired and no later consent is valid."""
         given = self.acts_by_id.get(share.consent)
         if given is None or given.expires_at is None or given.expires_at > self.now:
             return None
@@ -191,14 +191,14 @@ class _RecallSearch:
         return None if on else "expired"
 
     def _contract(self, name: str) -> Contract | None:
-        """The recipient's; a recipient that nobody knows any more has none."""
+        """The contract of a recipient. None if the recipient is no longer configured."""
         if name not in self.contracts:
             self.contracts[name] = self.recipients.load(name).contract if name in self.recipients.names() else None
         return self.contracts[name]
 
 
 def is_recall_due(ending: ConsentAct, act: Disclosure, now: datetime) -> bool:
-    """Whether an act about a consent ends what an act of sharing stood on."""
+    """Whether a recorded end of consent applies to an earlier disclosure."""
     return ending.state in ENDING_STATES and act.recorded_at <= ending.recorded_at and ending.valid_from <= now
 
 
@@ -209,7 +209,7 @@ def _is_consent_valid(act: ConsentAct, now: datetime) -> bool:
 def list_recalls(
     workspace: Workspace, recipients: Recipients, now: datetime, *, recipient: str | None = None, all_: bool = False
 ) -> list[Recall]:
-    """The recall list: what is due or requested, oldest first; with `all_` what was confirmed, too."""
+    """The recall list: due and requested recalls, oldest first. `all_` includes confirmed ones."""
     with workspace.open_ledger() as ledger:
         return find_recalls(ledger, recipients, now, recipient, all_=all_)
 
@@ -217,7 +217,7 @@ def list_recalls(
 def request_recalls(
     workspace: Workspace, recipients: Recipients, now: datetime, *, recipient: str | None = None
 ) -> list[Recall]:
-    """Takes down that a recipient, or each, is told to delete what is due; gives the list that it is told."""
+    """Records the request to one or all recipients to delete the data that is due. Returns the requested recalls."""
     with workspace.open_ledger() as ledger:
         due = [each for each in find_recalls(ledger, recipients, now, recipient) if each.state == "due"]
         for name in dict.fromkeys(each.recipient for each in due):
@@ -234,24 +234,24 @@ def confirm_recalls(
     disclosure: str | None = None,
     tenant: str | None = None,
 ) -> list[Recall]:
-    """Takes down that a recipient has confirmed what was requested of it: all, or of one act, or one tenant.
+    """Records that a recipient confirmed requested recalls: all, or those of one disclosure or one tenant.
 
-    Raises ConfigurationError where nothing of that was requested.
+    Raises ConfigurationError if there is no such request.
     """
     with workspace.open_ledger() as ledger:
-        asked = [
+        requested = [
             each
             for each in find_recalls(ledger, recipients, now, recipient)
             if each.state == "requested" and disclosure in (None, each.disclosure) and tenant in (None, each.tenant)
         ]
-        if not asked:
-            raise ConfigurationError("nothing of that was requested", hint="minimize share recall list")
-        _record_steps(ledger, workspace, asked, "confirmed", now)
-        return [replace(each, state="confirmed", overdue=False) for each in asked]
+        if not requested:
+            raise ConfigurationError("no matching recall was requested", hint="Run `minimize share recall list`.")
+        _record_steps(ledger, workspace, requested, "confirmed", now)
+        return [replace(each, state="confirmed", overdue=False) for each in requested]
 
 
 def recall_event(recipient: str, state: RecallState, entries: int, actor: Actor, now: datetime) -> AuditEvent:
-    """What the audit log is told of a step of a recall."""
+    """The audit event of a recall step."""
     changes = (PropertyChange("state", None, state), PropertyChange("entries", None, entries))
     resource = Resource(recipient, "recipient", f"recipients/{recipient}", changes)
     return SHARE_ACTIVITY.event("recall", actor, now, resource)
@@ -268,7 +268,7 @@ def _record_steps(
 
 @dataclass(frozen=True, slots=True)
 class EndedConsents:
-    """Acts that ended consents, what their recipients have to delete, and what else ends it there."""
+    """Ended consents, their recalls, and the steps that the manifest lists for the end of a consent."""
 
     acts: Sequence[ConsentAct]
     recalls: Sequence[Recall]
@@ -276,7 +276,7 @@ class EndedConsents:
 
     @property
     def is_received(self) -> bool:
-        """Whether one of the consents was to what a third party sends: what was received is stored until a retraction."""
+        """Whether a consent covered received data. That data remains stored until `retract` removes it."""
         return any(parse_terms(act.terms).direction == "inbound" for act in self.acts)
 
 
@@ -289,36 +289,39 @@ def withdraw_and_recall(
     recipients: PathText | None = None,
     allowed: AuthorizeChange | None = None,
 ) -> EndedConsents:
-    """Ends a tenant's consent, and takes down that the recipient is told to delete what it got of the tenant by it.
+    """Ends a tenant's consent, and records the request to the recipient to delete the data received under it.
 
-    A withdrawal that holds from a later time calls back when that time has come. Raises what `record_consent` raises.
+    A withdrawal with a future effective time causes a recall at that time. Raises the exceptions of `record_consent`.
     """
     known = _find_recipient(consent.recipient, workspace, recipients)
-    calling = _RecallOnEnd(now, None if known is None else known.contract)
-    done = record_consent(verb, consent, workspace, now, recipients=recipients, allowed=allowed, also=calling)
-    return EndedConsents((done,), calling.recalls, "" if known is None else known.ending)
+    recall_on_end = _RecallOnEnd(now, None if known is None else known.contract)
+    done = record_consent(verb, consent, workspace, now, recipients=recipients, allowed=allowed, also=recall_on_end)
+    return EndedConsents((done,), recall_on_end.recalls, "" if known is None else known.ending)
 
 
 def expire_and_recall(workspace: Workspace, now: datetime) -> EndedConsents:
-    """Marks as expired what has run out by now, and takes down that recipients are told to delete what they got by it."""
-    calling = _RecallOnEnd(now, None)
-    return EndedConsents(mark_expired_consents(workspace, now, also=calling), calling.recalls)
+    """Marks consents as expired, and records the request to their recipients to delete the data received under them."""
+    recall_on_end = _RecallOnEnd(now, None)
+    return EndedConsents(mark_expired_consents(workspace, now, also=recall_on_end), recall_on_end.recalls)
 
 
 @dataclass(frozen=True, slots=True)
 class _RecallOnEnd:
-    """Asked where acts were recorded, in the same transaction; remembers what is called back."""
+    """Callback that adds recalls to the transaction that records ended consents, and collects them."""
 
     now: datetime
     contract: Contract | None
     recalls: list[Recall] = field(default_factory=list)
 
     def __call__(self, ledger: Ledger, acts: Sequence[ConsentAct]) -> Iterator[RecallBatch]:
-        """What is called back, by recipient."""
+        """Yields the recall requests, by recipient."""
         actor = current_actor()
-        told = {(step.disclosure, step.tenant_id) for step in api.sharing.read_recalls(ledger)}
+        recorded = {(step.disclosure, step.tenant_id) for step in api.sharing.read_recalls(ledger)}
         self.recalls[:] = [
-            each for act in acts for each in self._recalls_of_act(ledger, act) if _disclosure_tenant(each) not in told
+            each
+            for act in acts
+            for each in self._recalls_of_act(ledger, act)
+            if _disclosure_tenant(each) not in recorded
         ]
         for name in dict.fromkeys(each.recipient for each in self.recalls):
             steps = [
@@ -331,7 +334,7 @@ class _RecallOnEnd:
             yield api.sharing.RecallBatch(steps, recall_event(name, "requested", len(steps), actor, self.now))
 
     def _recalls_of_act(self, ledger: Ledger, ending: ConsentAct) -> Iterator[Recall]:
-        """What is in the ledger by now was sent before, whatever the clocks said."""
+        """Yields the recalls for one ended consent. Disclosures already in the ledger count as earlier, regardless of clocks."""
         for sent in api.sharing.read_disclosures(ledger, recipient=ending.recipient):
             if sent.function == ending.function and ending.state in ENDING_STATES and ending.valid_from <= self.now:
                 for share in api.sharing.read_tenant_shares(ledger, sent.disclosure, ending.tenant_id):
@@ -351,7 +354,7 @@ def _disclosure_tenant(recall: Recall) -> tuple[str, str]:
 
 
 def _find_recipient(name: str, workspace: Workspace, recipients: PathText | None) -> Recipient | None:
-    """The recipient as its file has it; to withdraw needs no file."""
+    """The configured recipient. None without a file, which a withdrawal does not need."""
     try:
         return load_configured_recipients(recipients, workspace.folder).load(name)
     except PolicyError:
@@ -363,7 +366,7 @@ RecallListWriter = Callable[[Sequence["Recall"]], object]
 
 @contextmanager
 def open_recall_list(path: str | None, recipient: str | None) -> Iterator[RecallListWriter]:
-    """A way to write the list that a recipient is given; the file is there before anything is recorded, or nothing is."""
+    """Yields a writer for the recall list. Creates the file before anything is recorded; if this fails, nothing is recorded."""
     if path is None:
         yield lambda _: None
         return

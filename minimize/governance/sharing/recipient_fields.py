@@ -1,7 +1,6 @@
-"""What a recipient gets.
+"""Data for a recipient: the fields to send, the form of each or the rule that withholds it, and the recipient's own keys.
 
-The fields that leave, the form of each or the rule by which it stays, the recipient's own keys, and the functions that a
-pipeline can feed.
+Also the functions that a pipeline can feed.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ RECIPIENT_MARK: Final = "@"
 
 @dataclass(frozen=True, slots=True)
 class RecipientKeys:
-    """A keyring that has, beside its own keys, one for each of them and each recipient (HKDF-SHA-256, RFC 5869)."""
+    """A keyring that also derives a key from each of its keys for each recipient (HKDF-SHA-256, RFC 5869)."""
 
     keys: Keyring
 
@@ -61,7 +60,7 @@ def recipient_key_name(name: str, recipient: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FieldDecision:
-    """What becomes of one field: the form in which it leaves, or the rule by which it stays."""
+    """The decision on one field: the form in which it is sent, or the rule that withholds it."""
 
     key: str
     form: str | None
@@ -69,15 +68,15 @@ class FieldDecision:
     rule: str | None = None
 
     def as_json(self) -> dict[str, str | None]:
-        """The fate as a JSON object."""
+        """The decision as a JSON object."""
         return {"form": self.form, "why": self.why, "rule": self.rule}
 
 
 @dataclass(frozen=True, slots=True)
 class RecipientPolicy:
-    """The policy under which things leave, and what becomes of each field of the policy and the manifest.
+    """The policy of a payload, and the decision on each field of the policy and the manifest.
 
-    secrets  the secrets that only pass through a connector: gated like the rest, and never part of what leaves otherwise
+    secrets  pass-through secrets: gated like other fields, passed to the connector only, never part of the payload
     """
 
     policy: Policy
@@ -86,28 +85,28 @@ class RecipientPolicy:
 
     @property
     def sent_fields(self) -> tuple[str, ...]:
-        """The keys of the fields that leave, those that pass through included, in the policy's order."""
+        """The keys of the fields to send, including pass-through secrets, in the policy's order."""
         return tuple(key for key in self.policy.fields if self.decisions[key].form is not None)
 
     @property
     def connector_policy(self) -> Policy:
-        """The policy of what the connector gets: the payload, and the secrets as they are."""
+        """The policy of the connector's data: the payload, and the secrets unchanged."""
         secrets = {key: self.policy.fields[key].model_copy(update={"do": (Keep(),)}) for key in self.secrets}
         return self.policy.model_copy(update={"fields": {**self.policy.fields, **secrets}})
 
     def withheld_reasons(self, columns: Collection[str] | None) -> Iterator[RefusalReason]:
-        """Why the fields that were asked for by name, or all of them, do not leave."""
+        """Yields the reasons to withhold the requested fields, or all fields."""
         named = (
             self.decisions
             if columns is None
             else {key: self.decisions[key] for key in columns if key in self.decisions}
         )
         by_rule: dict[str, list[FieldDecision]] = {}
-        for fate in named.values():
-            if fate.rule is not None and fate.rule != "not_asked":
-                by_rule.setdefault(fate.rule, []).append(fate)
-        for rule, fates in by_rule.items():
-            yield rule_reason(rule, fates[0].why, fields=[fate.key for fate in fates])
+        for decision in named.values():
+            if decision.rule is not None and decision.rule != "not_asked":
+                by_rule.setdefault(decision.rule, []).append(decision)
+        for rule, decisions in by_rule.items():
+            yield rule_reason(rule, decisions[0].why, fields=[decision.key for decision in decisions])
 
 
 def compose_policy(
@@ -118,36 +117,36 @@ def compose_policy(
     *,
     connected: bool = False,
 ) -> RecipientPolicy:
-    """The policy of what leaves for a recipient's function: each field first as ours has it, then as the manifest does.
+    """Composes the policy of a payload: each field is treated first by the policy, then by the manifest.
 
-    Secrets pass through only where somebody is `connected`.
+    Secrets pass through only if a connector is given (`connected`).
     """
     policy, manifest = entry.policy, function.shared
     released = entry.columns is not None
-    asked = _FieldDecider(
+    decider = _FieldDecider(
         function, recipient.contract, columns, entry.undecidable, connected=connected, released=released
     )
     keys = dict.fromkeys([*policy.fields, *manifest, *function.pass_through_fields])
-    fates = {key: asked.decide(key, policy.fields.get(key)) for key in keys}
-    fates |= {key: _outside_manifest(key, function) for key in columns or () if key not in fates}
+    decisions = {key: decider.decide(key, policy.fields.get(key)) for key in keys}
+    decisions |= {key: _outside_manifest(key, function) for key in columns or () if key not in decisions}
     fields = {
         key: _shared_field(field, manifest[key], recipient.recipient, entry.linking_keys.get(key))
-        if fates[key].form is not None and key in manifest
+        if decisions[key].form is not None and key in manifest
         else _unreleased_field(field)
         for key, field in policy.fields.items()
     }
     own = policy.model_copy(update={"fields": fields})
-    for key, fate in fates.items():
-        if fate.form is not None and key in manifest:
-            fates[key] = FieldDecision(key, "; ".join(_form_texts(own.fields[key])), fate.why)
+    for key, decision in decisions.items():
+        if decision.form is not None and key in manifest:
+            decisions[key] = FieldDecision(key, "; ".join(_form_texts(own.fields[key])), decision.why)
     return RecipientPolicy(
-        own, fates, tuple(key for key in function.pass_through_fields if fates[key].form is not None)
+        own, decisions, tuple(key for key in function.pass_through_fields if decisions[key].form is not None)
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _FieldDecider:
-    """What decides about a field beside the policy."""
+    """Decides on fields by policy, manifest, contract and the caller's arguments."""
 
     function: Function
     contract: Contract | None
@@ -155,10 +154,10 @@ class _FieldDecider:
     undecidable: Collection[str]
     connected: bool
     released: bool
-    """Whether the data is the output of a run, which lacks what the policy drops."""
+    """Whether the data is output of a run, which lacks the fields that the policy drops."""
 
     def decide(self, key: str, field: Field | None) -> FieldDecision:
-        """Whether a field leaves, and by which rule it stays where it does not."""
+        """Decides whether a field is sent. If not, names the rule that withholds it."""
         function, passes = self.function, key in self.function.pass_through_fields
         if key not in function.shared and not passes:
             return _outside_manifest(key, function)
@@ -169,23 +168,25 @@ class _FieldDecider:
                 key, None, f"the contract {self.contract.reference} does not permit it", "outside_contract"
             )
         if not allows_purpose(field, function.purpose):
-            return FieldDecision(key, None, f"the policy has it only for {', '.join(field.purposes)}", "outside_policy")
+            return FieldDecision(
+                key, None, f"the policy permits it only for {', '.join(field.purposes)}", "outside_policy"
+            )
         if key in self.undecidable:
-            return FieldDecision(key, None, "the output does not hold what its condition reads", "unaskable")
+            return FieldDecision(key, None, "the output lacks a column that its condition reads", "unaskable")
         if passes and field.role != "secret":
-            return FieldDecision(key, None, "the policy does not call it a secret", "outside_policy")
+            return FieldDecision(key, None, "the policy does not declare it a secret", "outside_policy")
         if not passes and not is_released(field):
             return FieldDecision(key, None, "the policy drops it", "outside_policy")
         if self.requested is not None and key not in self.requested:
-            return FieldDecision(key, None, "it was not asked for", "not_asked")
+            return FieldDecision(key, None, "it was not requested", "not_asked")
         if passes and not self.connected:
-            return FieldDecision(key, None, "it passes through a connector alone, and none was given", "no_connector")
+            return FieldDecision(key, None, "it requires a connector, and none was given", "no_connector")
         return FieldDecision(key, PASSTHROUGH if passes else "", f"{function.name} sends it")
 
     def _absent(self, *, passes: bool) -> str:
         if not self.released:
-            return "the policy does not name it"
-        return "the output does not hold it" + ("; secrets are read from the source" if passes else "")
+            return "the policy does not contain it"
+        return "the output does not contain it" + ("; secrets are read from the source" if passes else "")
 
 
 def _outside_manifest(key: str, function: Function) -> FieldDecision:
@@ -193,7 +194,7 @@ def _outside_manifest(key: str, function: Function) -> FieldDecision:
 
 
 def _unreleased_field(field: Field) -> Field:
-    """Read where a gate or a technique asks for it, and never released: who shares need not even have it at hand."""
+    """The field as an optional input of gates and techniques. It is never released."""
     changes = {"do": DROP, "cases": (), "otherwise": DROP, "in_aggregates": (), "optional": not field.required}
     return field.model_copy(update=changes)
 
@@ -209,7 +210,7 @@ def _shared_field(field: Field, shared: SharedField, recipient: str, linked: str
 
 
 def _append_steps(first: Treatment, then: tuple[TechniqueStep, ...], recipient: str, linked: str | None) -> Treatment:
-    """Our steps, then the manifest's. What links records here gets another name for each recipient."""
+    """The policy's steps, then the manifest's. Linking pseudonyms use a different key for each recipient."""
     if isinstance(first, str):
         return DROP
     steps = [step for step in (*first, *then) if not isinstance(step, Keep)]
@@ -235,13 +236,13 @@ def _form_texts(field: Field) -> Iterable[str]:
 
 
 PER_DATE = "top"
-"""What it lets out depends on all the rows of a date: of several dates of an output more values may stand there."""
+"""Techniques that depend on all rows of a date. Several dates of an output may contain more values."""
 
 
 def declare_forms(
     policy: Policy, function: Function, recipient: Recipient, composed: RecipientPolicy, entry: InputPolicy
 ) -> dict[str, DeclaredColumn]:
-    """By key what the fields that leave were declared to be; secrets that pass through are what they are."""
+    """The declared form of each sent field, by key. Pass-through secrets are unchanged."""
     whole = composed if entry.aggregated else compose_policy(InputPolicy(policy, {}), function, recipient, None)
     keys = [key for key in composed.sent_fields if key not in composed.secrets]
     skipped = () if entry.columns is None else (PER_DATE,)
@@ -255,18 +256,18 @@ def _declare_form(field: Field, skipped: Sequence[str]) -> DeclaredColumn:
 
 
 def step_view(step: TechniqueStep) -> StepView:
-    """A step as the rules read it: its word, and what a policy's file would say."""
+    """A step in the form that the rules read: its name, and its options as in a policy file."""
     return StepView(step.name, step.model_dump(by_alias=True, exclude_none=True))
 
 
 def _hierarchy_folders(steps: Iterator[TechniqueStep]) -> Iterator[Path]:
-    """Where the hierarchies of these steps stand."""
+    """The folders of the hierarchies of these steps."""
     return (step.file.parent for step in steps if isinstance(step, Generalize))
 
 
 @dataclass(frozen=True, slots=True)
 class EligibleFunction:
-    """A function that a pipeline can feed. Printed as `google (android_management)`."""
+    """A function that a pipeline can feed. The printed form is `google (android_management)`."""
 
     recipient: str
     function: Function
@@ -275,7 +276,7 @@ class EligibleFunction:
         return f"{self.recipient} ({self.function.name})"
 
     def sends(self, key: str) -> bool:
-        """Whether a field, or a secret through a connector, is sent for it."""
+        """Whether the function sends a field, including as a pass-through secret."""
         return self.function.aggregate is None and (
             key in self.function.shared or key in self.function.pass_through_fields
         )
@@ -286,9 +287,11 @@ def eligible_functions(
 ) -> Iterator[EligibleFunction]:
     """The functions that a pipeline can feed on a day, by recipient.
 
-    Takes the recipients if they are loaded already; else their files are read.
-    The contract is in force and the recipient is listed if it is an agent; the purpose is the function's and the policy
-    lists it; and every field that is not optional is released by the policy, or is a secret that passes through.
+    Reads the files of the recipients unless loaded `recipients` are given. A function is eligible if all of these hold:
+
+    - The contract is in force, and a recipient that is an agent is on the list of subprocessors.
+    - The policy lists the function's purpose.
+    - The policy releases every field that is not optional, or the field is a pass-through secret.
     """
     for recipient in map(all_recipients.load, all_recipients.names()) if recipients is None else recipients:
         for function in recipient.outbound:
@@ -314,7 +317,7 @@ def _is_eligible(job: Pipeline, recipient: Recipient, function: Function) -> boo
 
 
 def _permitted_columns(job: Pipeline, recipient: Recipient, name: str) -> set[str]:
-    """The columns of an aggregate that the contract permits; none if no group is the tenant."""
+    """The columns of an aggregate that the contract permits. Empty if it is not grouped by tenant."""
     model, contract = job.aggregates.get(name), recipient.contract
     if model is None or contract is None or job.policy.tenant not in {key.field for key in model.group_by.values()}:
         return set()

@@ -1,7 +1,7 @@
 """Policy for output that a run already released: conditions, released columns, subjects' settings, and aggregates.
 
-Conditions are evaluated again as far as a row still holds what they read. Conditions have no `not`, so a part that
-is removed makes a condition match less often. A case that drops a value must be decidable; otherwise the field is
+Conditions are evaluated again as far as a row still contains the values that they read. Conditions have no `not`, so
+removing a part makes a condition match less often. A case that drops a value must be decidable; otherwise the field is
 withheld.
 
 Settings of a subject are matched by the subject's pseudonym if the keyring can make it. Otherwise the opt-out of
@@ -9,7 +9,7 @@ one subject applies to the whole tenant. Groups of an aggregate belong to no sub
 apply.
 
 Groups of an aggregate are shared unchanged, tenant by tenant, after `minimize.verification` has checked them.
-Groups that were released under a lower threshold than today's do not leave.
+Groups that were released under a lower threshold than the current one are not shared.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ NEVER: Condition = AnyOf(())
 
 
 def reduce_condition(condition: Condition, columns: Collection[str]) -> Condition | None:
-    """The condition without what reads fields that are not held as they came in; None where it can never be said to hold.
+    """The condition without the parts that read unavailable or changed fields. None if it can never be shown to match.
 
     >>> from minimize.policy.condition import FieldEquals
     >>> reduce_condition(AnyOf((FieldEquals("owner", ("corporate",)), FieldEquals("managed", (True,)))), {"owner"})
@@ -85,9 +85,9 @@ def reduce_condition(condition: Condition, columns: Collection[str]) -> Conditio
 
 
 def reevaluate_field(field: Field, columns: Collection[str]) -> Field | None:
-    """A field whose values a run has released, with its gate and its cases; None where nobody can tell any more.
+    """A field that a run has released, with its gate and cases for another evaluation. None if they are undecidable.
 
-    A case that let something through lets the released value through, one that drops it drops it.
+    A case that released a value keeps the released value; a case that dropped a value drops it.
     """
     gate = None if field.collect_if is None else reduce_condition(field.collect_if, columns)
     if (field.collect_if is not None and gate is None) or not all(_is_decidable(case, columns) for case in field.cases):
@@ -102,12 +102,12 @@ def reevaluate_field(field: Field, columns: Collection[str]) -> Field | None:
 
 
 def _is_decidable(case: FieldCase, columns: Collection[str]) -> bool:
-    """Whether it can be told where a case that drops decides."""
+    """Whether the condition of a dropping case can be evaluated completely."""
     return case.do != DROP or set(fields_read_by_condition(case.when)) <= set(columns)
 
 
 def _decidable_cases(field: Field, columns: Collection[str]) -> Iterator[FieldCase]:
-    """The cases that can still be told."""
+    """Yields the cases that can still be evaluated."""
     for case in field.cases:
         when = reduce_condition(case.when, columns)
         if when is not None:
@@ -122,17 +122,17 @@ POLICY_METADATA: Final = b"minimize:policy"
 
 
 ColumnMetadata = Mapping[str, str]
-"""What a column says of itself: technique, leaves, category, key."""
+"""Metadata of a column: technique, leaves, category, key."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputPolicy:
-    """A policy for data as it is: raw, or released by a run.
+    """A policy for data in its current form: raw, or released by a run.
 
-    linking_keys   the key of each column of pseudonyms or tokens
-    undecidable     the fields of which nobody can tell any more whether they may be collected
-    columns  what each released column says of itself; None for raw data
-    aggregated  whether its rows are groups
+    linking_keys  the key of each column of pseudonyms or tokens
+    undecidable   fields for which it is no longer known whether they may be collected
+    columns       metadata of each released column; None for raw data
+    aggregated    whether the rows are groups
     """
 
     policy: Policy
@@ -142,51 +142,60 @@ class InputPolicy:
     aggregated: bool = False
 
     def records_model(self, records: RecordsModel | None) -> RecordsModel:
-        """What the pipeline says of records: duplicates are gone after a run, and its condition is asked again."""
-        said = (records or RecordsModel()).model_copy(update={"must_be": None, "partition_by": ()})
+        """The pipeline's rules on records. A run has removed duplicates already; the condition is evaluated again."""
+        model = (records or RecordsModel()).model_copy(update={"must_be": None, "partition_by": ()})
         if self.columns is None:
-            return said
+            return model
         if self.aggregated:
             return RecordsModel()
-        return said.model_copy(
-            update={"deduplicate": None, "collect_if": _reduce_record_condition(said.collect_if, self.columns)}
+        return model.model_copy(
+            update={"deduplicate": None, "collect_if": _reduce_record_condition(model.collect_if, self.columns)}
         )
 
 
 def input_policy_for(policy: Policy, schema: pa.Schema) -> InputPolicy:
-    """The policy for data of this schema.
+    """Makes the policy for data of this schema.
 
-    Of what a run released each column that the policy still releases is taken as it stands. Features, levels and conditions
-    are asked again; where a row no longer holds what a condition reads, nothing leaves by it. Raises ConfigurationError where
-    no column says whose the records are.
+    For output of a run, each column that the policy still releases is used unchanged. Features, levels and conditions are
+    evaluated again. If a row lacks a value that a condition reads, the condition releases nothing. Raises ConfigurationError if
+    no column contains the tenant.
     """
     if POLICY_METADATA not in (schema.metadata or {}):
         return InputPolicy(policy, {})
-    found = {key: told for key in policy.fields if (told := _leaf_metadata(schema, Pointer.parse(key))) is not None}
+    found = {
+        key: leaf_metadata
+        for key in policy.fields
+        if (leaf_metadata := _leaf_metadata(schema, Pointer.parse(key))) is not None
+    }
     if policy.tenant not in found:
-        hint = "release the tenant's field as it is"
-        raise ConfigurationError("the output does not hold the tenant, so that nobody can be asked", hint=hint)
-    columns = {key: told for key, (_, told) in found.items()}
+        hint = "Release the tenant's field unchanged."
+        raise ConfigurationError("the output does not contain the tenant, so consent cannot be checked", hint=hint)
+    columns = {key: leaf_metadata for key, (_, leaf_metadata) in found.items()}
     again = {key: reevaluate_field(policy.fields[key], _unchanged_fields(columns)) for key in found}
-    fields = {key: _released_field(again[key] or _drop_field(policy.fields[key]), *told) for key, told in found.items()}
+    fields = {
+        key: _released_field(again[key] or _drop_field(policy.fields[key]), *leaf_metadata)
+        for key, leaf_metadata in found.items()
+    }
     own = {word: value if (value := getattr(policy, word)) in found else None for word in ("subject", "time", "record")}
     whole = policy.records.model_copy(
         update={"collect_if": _reduce_record_condition(policy.records.collect_if, columns)}
     )
     linked = {
-        key: last_key_name(told) for key, told in columns.items() if set(_techniques(told)) & PSEUDONYM_TECHNIQUES
+        key: last_key_name(leaf_metadata)
+        for key, leaf_metadata in columns.items()
+        if set(_techniques(leaf_metadata)) & PSEUDONYM_TECHNIQUES
     }
     changed = policy.model_copy(update={"fields": fields, "records": whole, "never": (), **own})
     return InputPolicy(changed, linked, frozenset(key for key, each in again.items() if each is None), columns)
 
 
 def _unchanged_fields(columns: Mapping[str, ColumnMetadata]) -> frozenset[str]:
-    """The fields whose values stand as they came in."""
+    """The fields whose values are unchanged."""
     return frozenset(key for key, told in columns.items() if set(_techniques(told)) == {"keep"})
 
 
 def _reduce_record_condition(condition: Condition | None, columns: Mapping[str, ColumnMetadata]) -> Condition | None:
-    """A condition on whole records; what can never be said to hold lets none through."""
+    """The condition on whole records. A condition that can never be shown to match excludes all records."""
     return None if condition is None else reduce_condition(condition, _unchanged_fields(columns)) or NEVER
 
 
@@ -195,18 +204,18 @@ def _drop_field(field: Field) -> Field:
 
 
 def _leaf_metadata(schema: pa.Schema, pointer: Pointer) -> tuple[pa.DataType, Mapping[str, str]] | None:
-    """The type of a leaf, and what its column says of it; None where it is not there."""
+    """The type of a leaf, and its metadata. None if the column does not exist."""
     if pointer.top not in schema.names:
         return None
     kind: pa.DataType | None = None
     with suppress(KeyError, ValueError, TypeError, IndexError, AttributeError):
         kind = value_type(leaf_type(schema, pointer))
-    told = column_metadata(schema, pointer.top, "" if pointer.is_flat else str(pointer))
-    return None if kind is None or not told["technique"] else (kind, told)
+    metadata = column_metadata(schema, pointer.top, "" if pointer.is_flat else str(pointer))
+    return None if kind is None or not metadata["technique"] else (kind, metadata)
 
 
 def column_metadata(schema: pa.Schema, column: str, behind: str = "") -> ColumnMetadata:
-    """What a column says of itself, or of the leaf `behind` its name."""
+    """The metadata of a column, or of the leaf `behind` its name."""
     metadata = {name.decode(): text.decode() for name, text in (schema.field(column).metadata or {}).items()}
     return {word: metadata.get(f"minimize:{word}{behind}", "") for word in ("technique", "leaves", "category", "key")}
 
@@ -223,12 +232,12 @@ def _released_field(field: Field, kind: pa.DataType, metadata: Mapping[str, str]
 
 
 def _released_role(role: Role, recorded_role: str) -> Role:
-    """An identifier that is only a pseudonym by now is no identifier; what is identified stays so."""
+    """The role of a released field. A pseudonymized identifier is no longer an identifier; an identified field keeps its role."""
     return "quasi" if role == "identifier" and recorded_role == "pseudonymized" else role
 
 
 def policy_type(kind: pa.DataType) -> str:
-    """The policy's word for a type."""
+    """The name of a type in a policy."""
     return f"decimal({kind.precision},{kind.scale})" if pa.types.is_decimal(kind) else str(type_family(kind))
 
 
@@ -237,29 +246,29 @@ def _techniques(metadata: Mapping[str, str]) -> list[str]:
 
 
 def last_key_name(metadata: Mapping[str, str]) -> str:
-    """The name of the key that a column was made with last."""
+    """The name of the last key that was applied to a column."""
     return metadata["key"].split(",")[-1].partition("/")[0]
 
 
 _SETTING_KEYS: Final = ("tenant_id", "subject", "setting", "holder")
 _TENANT_WIDE_HOLDER: Final = "subject"
-"""The holder of a switch that counts for the whole tenant: nobody turns anything on by it."""
+"""The holder of an opt-out that was widened to the whole tenant. It never turns a feature on."""
 
 
 def settings_for_output(
     rows: SettingsRows | None, policy: Policy, entry: InputPolicy, keys: Keyring, at: datetime
 ) -> SettingsRows | None:
-    """The settings as the rows of some data can be held against them, at a time; for raw data as they are."""
+    """The settings in a form that the rows of the data can be matched with, at a time. Unchanged for raw data."""
     if rows is None or entry.columns is None or not _subject_rows(rows.table).num_rows:
         return rows
     wide = rows.table.filter(pc.is_null(rows.table["subject"]))
     if entry.aggregated:
         return SettingsRows(wide)
-    told = entry.columns.get(entry.policy.subject or "")
-    if told is not None and told["technique"] == "keep":
+    metadata = entry.columns.get(entry.policy.subject or "")
+    if metadata is not None and metadata["technique"] == "keep":
         return rows
     plain = type(rows) is SettingsRows
-    named = _subject_pseudonyms(rows.table, policy, told, keys, at) if told is not None and plain else None
+    named = _subject_pseudonyms(rows.table, policy, metadata, keys, at) if metadata is not None and plain else None
     own = _subject_rows(rows.table)
     if named is not None:
         place = own.schema.get_field_index("subject")
@@ -269,7 +278,7 @@ def settings_for_output(
 
 @dataclass(frozen=True, slots=True)
 class _PinnedKeys:
-    """A keyring of which one version of a key counts."""
+    """A keyring that uses one fixed version of a key."""
 
     keys: Keyring
     version: int
@@ -279,7 +288,7 @@ class _PinnedKeys:
         return self.keys.bytes_of(name, self.version if version is None else version)
 
     def version_of(self, name: str) -> int:
-        """The version that counts."""
+        """The fixed version."""
         return self.version
 
 
@@ -290,7 +299,7 @@ def _subject_rows(table: pa.Table) -> pa.Table:
 def _subject_pseudonyms(
     table: pa.Table, policy: Policy, metadata: ColumnMetadata, keys: Keyring, at: datetime
 ) -> pa.Array | None:
-    """The subjects of settings as the data has them; None where that cannot be worked out."""
+    """The subjects of settings in the form of the data. None if they cannot be computed."""
     field = policy.fields[policy.subject or ""]
     step = field.do[0] if len(field.do) == 1 and not field.cases else None
     if not isinstance(step, Pseudonymize) or step.rotate is not None or step.per not in (None, policy.tenant):
@@ -308,7 +317,7 @@ def _subject_pseudonyms(
 
 
 def _widen_to_tenants(own: pa.Table, levels: Sequence[str], at: datetime) -> pa.Table:
-    """For each switch of a subject that is in force and not wide open: off, for the whole tenant."""
+    """Turns each restrictive setting of a subject that is in force into an opt-out of the whole tenant."""
     when = pa.scalar(at, SETTINGS_SCHEMA.field("valid_from").type)
     seen = own.filter(pc.and_(pc.less_equal(own["valid_from"], when), pc.less_equal(own["recorded_at"], when)))
     order = [("valid_from", "ascending"), ("recorded_at", "ascending")]
@@ -336,63 +345,65 @@ PERSONAL_ROLES = ("tenant", "time", "subject", "record")
 
 
 def read_groups(data: Any, name: str, keys: Keyring) -> pa.Table:
-    """The groups in force. Raises ConfigurationError where data is no output's folder."""
+    """Reads the groups in force. Raises ConfigurationError if `data` is not an output folder."""
     if not isinstance(data, str | os.PathLike) or not (Path(data) / RUNS).is_dir():
-        hint = "name its folder: nothing else can tell that small groups are not in it"
-        raise ConfigurationError(f"{name} is an aggregate, and is shared from the output that holds it", hint=hint)
+        hint = "Pass the output folder. Only its receipts show that small groups were suppressed."
+        raise ConfigurationError(f"the aggregate {name} can only be shared from its output folder", hint=hint)
     return reader.read_output(Path(data), name, kms=find_kms(keys, data))
 
 
 def aggregate_model(job: Pipeline | None, name: str) -> AggregateModel:
-    """The aggregate as the pipeline defines it today. Raises ConfigurationError."""
+    """The current definition of the aggregate in the pipeline. Raises ConfigurationError if there is none."""
     known = {} if job is None else job.aggregates
     if name not in known:
-        hint = "give the pipeline that defines it" if job is None else did_you_mean(name, known)
-        raise ConfigurationError(f"nobody defines the aggregate {name}", hint=hint)
+        hint = "Pass the pipeline that defines it." if job is None else did_you_mean(name, known)
+        raise ConfigurationError(f"unknown aggregate {name}", hint=hint)
     return known[name]
 
 
 def aggregate_policy(policy: Policy, model: AggregateModel, schema: pa.Schema) -> InputPolicy:
-    """The policy of an aggregate's columns: a group like the field that it shows, a measure like the field that it is over.
+    """The policy of an aggregate's columns: a group is treated like its field, a measure like the field that it measures.
 
-    What decided about single records has decided; what is asked of whole tenants is asked again. Raises ConfigurationError where
-    no group is the tenant.
+    Rules on single records were applied by the run; rules on whole tenants are applied again. Raises ConfigurationError if
+    the aggregate is not grouped by tenant.
     """
     shown = {label: policy.fields[key.field] for label, key in model.group_by.items()}
     over = {label: policy.fields.get(measure.of or "") for label, measure in model.measures.items()}
     columns = {label: field for label, field in {**shown, **over}.items() if _is_flat_column(schema, label)}
     tenant = next((label for label, field in shown.items() if field.key == policy.tenant and label in columns), None)
     if tenant is None:
-        hint = "group it by the tenant, too"
-        raise ConfigurationError("the aggregate does not tell tenants apart, so that nobody can be asked", hint=hint)
+        hint = "Add the tenant to its groups."
+        raise ConfigurationError("the aggregate is not grouped by tenant, so consent cannot be checked", hint=hint)
     fields = {
         label: _aggregate_column(label, schema, field, is_group=label in shown) for label, field in columns.items()
     }
-    told = {label: column_metadata(schema, label) for label in shown if label in columns}
+    metadata = {label: column_metadata(schema, label) for label in shown if label in columns}
     changes: dict[str, Any] = dict.fromkeys(PERSONAL_ROLES) | {"tenant": tenant, "retention": None, "never": ()}
     features = {name: each.model_copy(update={"retention": None}) for name, each in policy.features.items()}
     records = RecordsGate(feature=policy.records.feature, level=policy.records.level)
     whole = policy.model_copy(update={**changes, "fields": fields, "features": features, "records": records})
     linked = {
         label: last_key_name(each)
-        for label, each in told.items()
+        for label, each in metadata.items()
         if set(each["technique"].split(",")) & PSEUDONYM_TECHNIQUES
     }
-    return InputPolicy(whole, linked, frozenset(_undecidable_columns(columns)), told, aggregated=True)
+    return InputPolicy(whole, linked, frozenset(_undecidable_columns(columns)), metadata, aggregated=True)
 
 
 def reasons_against_aggregate(data: Any, name: str, model: AggregateModel, keys: Keyring) -> Iterator[RefusalReason]:
-    """Why the groups in force may not leave at all: they are not what was defined, or were let through too easily."""
+    """The reasons against sharing the groups in force: they differ from the definition, or their threshold was too low."""
     found, below = check_aggregate(Path(data), name, keys)
     if any(each.severity == "error" for each in found):
-        yield rule_reason("differs", f"{name} is not what its definition says", hint="minimize verify")
+        yield rule_reason("differs", f"{name} differs from its definition", hint="Run `minimize verify`.")
     if below is not None and below < model.suppress.below:
-        message = f"groups stand there from {below} subjects on, and today it is {model.suppress.below}"
-        yield rule_reason("threshold", message, hint="run its dates again")
+        message = (
+            f"groups were released with a minimum of {below} subjects; the current minimum is {model.suppress.below}"
+        )
+        yield rule_reason("threshold", message, hint="Run its dates again.")
 
 
 def _is_flat_column(schema: pa.Schema, label: str) -> bool:
-    """A histogram stays: cells of a nested column cannot be told apart by a manifest."""
+    """Whether a column is flat. Histograms are withheld, because a manifest cannot select cells of a nested column."""
     return label in schema.names and not pa.types.is_nested(schema.field(label).type)
 
 
@@ -400,12 +411,12 @@ def _aggregate_column(label: str, schema: pa.Schema, field: Field | None, *, is_
     kind = policy_type(schema.field(label).type)
     if field is None:
         return Field(key=label, type=kind, do=(Keep(),), optional=True)
-    there = is_released(field) or (not is_group and bool(field.in_aggregates)) or _is_distinct_count(schema, label)
+    is_shared = is_released(field) or (not is_group and bool(field.in_aggregates)) or _is_distinct_count(schema, label)
     return Field(
         key=label,
         type=kind,
         role="quasi" if is_group and field.role == "identifier" else "plain",
-        do=(Keep(),) if there else DROP,
+        do=(Keep(),) if is_shared else DROP,
         feature=field.feature,
         level=field.level,
         purposes=field.purposes,
@@ -414,12 +425,12 @@ def _aggregate_column(label: str, schema: pa.Schema, field: Field | None, *, is_
 
 
 def _is_distinct_count(schema: pa.Schema, label: str) -> bool:
-    """How many differ shows none of them."""
+    """Whether a measure counts distinct values. Such a count shows none of the values."""
     return (schema.field(label).metadata or {}).get(b"minimize:measure") == b"count_distinct"
 
 
 def _undecidable_columns(columns: Mapping[str, Field | None]) -> Iterator[str]:
-    """The columns of which settings decided record by record: that cannot be asked of groups again."""
+    """Yields the columns that settings gated record by record. Groups cannot be evaluated again by such settings."""
     for label, field in columns.items():
         conditions = () if field is None else (field.collect_if, *(case.when for case in field.cases))
         if any(_reads_settings(condition) for condition in conditions if condition is not None):

@@ -162,7 +162,7 @@ def test_the_file_is_found_through_the_configuration(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     assert find_access_file() is None
     (tmp_path / "minimize.yaml").write_text("access: rules/access.yaml\n")
-    with pytest.raises(PolicyError, match="no access file"):
+    with pytest.raises(PolicyError, match="does not exist"):
         find_access_file()
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules" / "access.yaml").write_text("version: 1\n")

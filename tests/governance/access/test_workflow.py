@@ -179,7 +179,7 @@ def test_who_may_not_ask_gets_nothing(home: Workspace, monkeypatch: pytest.Monke
     ],
 )
 def test_a_request_says_what_it_needs_and_no_more(home: Workspace, wrong: dict[str, Any]) -> None:
-    with pytest.raises(PolicyError, match="must say"):
+    with pytest.raises(PolicyError, match="must state"):
         request_grant(replace(WISH, **wrong), home, NOW)
     assert not Path("ledger.db").exists()
 

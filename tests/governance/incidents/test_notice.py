@@ -101,7 +101,7 @@ def test_notices_are_staged_by_version(project: Project, places: Places) -> None
     first, second = drafted(project, places), drafted(project, places, "north")
     assert (first.name, second.name) == ("INC-1-v1", "INC-1-v2")
     assert [each["version"] for each in found(places).notices("north")] == [1, 2]
-    assert "It stands in for version 1." in (second / "north.md").read_text()
+    assert "This version replaces version 1." in (second / "north.md").read_text()
 
 
 def test_a_draft_is_no_notice_and_only_what_was_sent_stops_the_clock(project: Project, places: Places) -> None:

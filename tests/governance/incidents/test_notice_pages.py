@@ -30,7 +30,7 @@ def test_every_part_is_on_both_pages() -> None:
             "What happened",
             "At most 1,200",
             "vendor",
-            "cannot be understood",
+            "unintelligible to anyone holding it",
             "privacy@example.com",
             "version 2",
         ):
@@ -50,7 +50,7 @@ def test_a_page_fetches_nothing_and_runs_nothing() -> None:
 
 def test_groups_have_no_number_of_persons() -> None:
     assert article33(notice(subjects=None))["a"]["approximate_number_of_data_subjects"] is None
-    assert "Nobody alone" in notice_markdown(notice(subjects=None))
+    assert "No individuals" in notice_markdown(notice(subjects=None))
 
 
 def test_there_are_words_for_everything_that_can_be_exposed() -> None:

@@ -110,7 +110,7 @@ def test_a_secret_is_held_to_contract_and_consent(sender: Sender, path: str, val
 def test_what_the_policy_does_not_call_a_secret_does_not_pass(sender: Sender) -> None:
     able = connected(sender)
     plain = able.with_(policy_=changed(able.policy_, "fields.newPassword", {"type": "string", "do": "keep"}))
-    assert plain.dry(DATA, connector=print).fields["newPassword"].why == "the policy does not call it a secret"
+    assert plain.dry(DATA, connector=print).fields["newPassword"].why == "the policy does not declare it a secret"
 
 
 def test_the_record_says_that_it_passed_and_its_digest_is_of_the_rest(sender: Sender) -> None:
@@ -149,7 +149,7 @@ def test_if_the_connector_fails_the_act_stays_recorded_and_the_error_says_what_i
         able.share(DATA, connector=fails, to=able.folder / "payload.parquet")
     assert caught.value.code == "E212"
     assert caught.value.message.startswith(
-        f"the connector failed ({kind.__name__}): it is not known what the recipient received"
+        f"the connector failed ({kind.__name__}); it is unknown which data the recipient received"
     )
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
     assert len(recorded(able)) == 1
@@ -171,5 +171,5 @@ def test_a_secret_within_a_column_has_no_way_through(sender: Sender) -> None:
     able = able.vendor_with("contract.permitted_fields", ["model", key])
     able = able.with_(policy_=changed(POLICY, f"fields.{key}", {"type": "string", "role": "secret", "do": "drop"}))
     nested = RECORDS.append_column("device", pa.array([{"password": "p"}] * 4))
-    with pytest.raises(ConfigurationError, match="within a column"):
+    with pytest.raises(ConfigurationError, match="is nested in another column"):
         able.share(nested, connector=print)

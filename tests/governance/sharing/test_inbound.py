@@ -179,7 +179,7 @@ def test_the_tenant_may_stand_in_another_field(sender: Sender, source: Recipient
 def test_without_a_ledger_nothing_is_received(sender: Sender, source: Recipient) -> None:
     found = refusal(sender, source, ledger=None)
     assert [(each.rule, each.message) for each in found.reasons] == [
-        ("no_consent", "there is no ledger in which a consent could be")
+        ("no_consent", "there is no ledger with consents")
     ]
 
 
@@ -202,7 +202,7 @@ def test_a_consent_must_hold_now_and_at_the_time_that_is_named(sender: Sender, s
 
 
 def test_without_a_keyring_nothing_is_received(sender: Sender, source: Recipient) -> None:
-    with pytest.raises(KeyringError, match="audit log"):
+    with pytest.raises(KeyringError, match="sign the audit event"):
         received(sender, source, keys=None)
 
 
@@ -294,12 +294,12 @@ def test_a_policy_that_keeps_more_than_the_manifest_is_refused(inbound: Inbound)
 
 def test_a_pipeline_that_receives_something_else_is_refused(inbound: Inbound) -> None:
     inbound.pipeline(source={"path": "data/*.ndjson", "format": "ndjson"})
-    with pytest.raises(ConfigurationError, match="takes records of our own, and not hook of vendor"):
+    with pytest.raises(ConfigurationError, match="reads the organization's own records, not hook of vendor"):
         in_memory(inbound, pipeline=inbound.folder)
 
 
 def test_a_policy_and_a_pipeline_are_one_too_many(inbound: Inbound) -> None:
-    with pytest.raises(ConfigurationError, match="a policy and a pipeline"):
+    with pytest.raises(ConfigurationError, match="both a policy and a pipeline"):
         in_memory(inbound, pipeline=inbound.folder, policy=inbound.folder / "policy.yaml")
 
 

@@ -84,7 +84,7 @@ def test_the_limit_of_the_pipeline_s_records_is_the_payload_s(home: Project) -> 
 
 
 def test_an_output_without_its_tenants_cannot_be_shared(home: Project) -> None:
-    with pytest.raises(ConfigurationError, match="does not hold the tenant"):
+    with pytest.raises(ConfigurationError, match="does not contain the tenant"):
         shared(home, minimize.read(home.out).drop_columns(["tenant_id"]))
 
 
@@ -93,7 +93,7 @@ def test_what_is_finer_than_today_s_policy_does_not_leave(home: Project) -> None
     with pytest.raises(NotPermitted) as caught:
         shared(home, home.out)
     assert [(each.rule, str(each)) for each in caught.value.reasons] == [
-        ("differs", "event_time does not have the form that was declared")
+        ("differs", "event_time does not have the declared form")
     ]
 
 
@@ -118,5 +118,5 @@ def test_a_field_that_the_output_lacks_is_said_to_be_missing_there(home: Project
         changed(OUTPUT_VENDOR, "functions.sync.fields.serial", "keep"), "functions.sync.fields.Token", secret
     )
     fates = sender_of(home, vendor).share(home.out, clock=AT, dry_run=True).fields
-    assert fates["serial"].why == "the output does not hold it"
-    assert fates["Token"].why == "the output does not hold it; secrets are read from the source"
+    assert fates["serial"].why == "the output does not contain it"
+    assert fates["Token"].why == "the output does not contain it; secrets are read from the source"

@@ -106,7 +106,7 @@ def test_one_tenant_or_one_act_may_be_confirmed_alone(shared: Sender) -> None:
 
 
 def test_what_was_not_requested_cannot_be_confirmed(shared: Sender) -> None:
-    with pytest.raises(ConfigurationError, match="nothing of that was requested"):
+    with pytest.raises(ConfigurationError, match="no matching recall was requested"):
         confirm_recalls(shared.places, shared.recipients, NOW, recipient="vendor")
 
 
