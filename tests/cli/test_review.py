@@ -82,8 +82,8 @@ def test_it_says_what_becomes_of_a_field_step_by_step(project: Project, command:
     assert said.code == 0
     lines = said.out.splitlines()
     assert lines[0] == "latitude in checkins for tenant north, as of 2026-11-25T00:00:00Z: generalized"
-    assert any("✓ gate: collected where feature location is on: it is so" in line for line in lines)
-    assert "    location on, said by admin for the tenant, from 2026-01-01T00:00:00Z on" in said.out
+    assert any("✓ gate: collected if feature location is on: yes" in line for line in lines)
+    assert "    location on, set by admin for the tenant, from 2026-01-01T00:00:00Z on" in said.out
     assert lines[-1].startswith("so: ")
 
 
