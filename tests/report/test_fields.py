@@ -136,7 +136,7 @@ def test_encrypted_columns_are_not_shown_without_their_key_and_open_ones_are(pro
     without = field(project, "device_id", keys=None)
     assert str(with_key.after) == "20"
     assert without.after is None
-    assert without.after_how == "files are encrypted, and no key is to be had here"
+    assert without.after_how == "files are encrypted, and the key is not available"
     assert str(without.values) == "60"
 
 
@@ -158,10 +158,10 @@ def test_every_technique_has_its_sentence() -> None:
             "a keyed pseudonym in its place, other for each tenant_id, new each day",
         ),
         (Mask(keep_first=2), "masked but for the first 2 characters"),
-        (Bin(width=Decimal(10)), "the interval of width 10 that it lies in"),
-        (Bin(edges=(Decimal(1), Decimal(1_000_000))), "the interval that it lies in, of those cut at 1, 1,000,000"),
-        (Clip(min=Decimal(0), max=Decimal(20)), "what lies below 0 or above 20 takes the bound"),
-        (Clip(max=Decimal("0.5")), "what lies above 0.5 takes the bound"),
+        (Bin(width=Decimal(10)), "replaced by its interval of width 10"),
+        (Bin(edges=(Decimal(1), Decimal(1_000_000))), "replaced by its interval, with bounds at 1, 1,000,000"),
+        (Clip(min=Decimal(0), max=Decimal(20)), "values below 0 or above 20 become the bound"),
+        (Clip(max=Decimal("0.5")), "values above 0.5 become the bound"),
         (TruncateTime(to="week", zone="Europe/Paris"), "cut to the week in Europe/Paris"),
     ],
 )
@@ -176,7 +176,7 @@ def test_cases_are_told_with_their_conditions() -> None:
         cases=(FieldCase(when=FieldEquals("owner", ("personal",)), do=(Mask(keep_last=4),)),),
         otherwise=(Keep(),),
     )
-    assert field_phrase(field) == "masked but for the last 4 characters where owner is personal; otherwise as it came"
+    assert field_phrase(field) == "masked except the last 4 characters if owner is personal; otherwise unchanged"
 
 
 def test_what_must_hold_for_a_value_is_told() -> None:

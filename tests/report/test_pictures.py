@@ -43,7 +43,7 @@ def test_more_fields_than_fit_are_said_to_stand_in_the_table(found: ReportFacts)
 
 
 def test_the_map_says_how_many_tenants_have_what_on(found: ReportFacts) -> None:
-    assert says(found, "collection") == "Of 1 tenants now have on: location 1."
+    assert says(found, "collection") == "Turned on now, of 1 tenants: location 1."
 
 
 def test_dates_that_go_first_are_drawn(found: ReportFacts) -> None:

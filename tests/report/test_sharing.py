@@ -58,9 +58,7 @@ def test_without_a_ledger_acts_and_consents_are_unknown_and_it_says_so(home: Pro
     found = sync(home, ledger=home.folder / "nowhere.db")
     assert (found.acts, found.rows, found.consented) == (None, None, None)
     hidden = facts(home, ledger=home.folder / "nowhere.db", recipients=home.folder / "recipients").hidden
-    assert ("what was shared, and who agreed", "no ledger can be read here") in {
-        (each.what, each.why) for each in hidden
-    }
+    assert ("disclosures and consents", "the ledger is not available") in {(each.what, each.why) for each in hidden}
 
 
 def test_a_recipient_whose_file_has_faults_is_left_out_and_said(home: Project) -> None:
