@@ -93,7 +93,7 @@ def test_a_field_for_another_purpose_says_for_which(project: Project) -> None:
     project.pipeline(aggregates=None)
     project.records(events(60))
     project.run()
-    assert field(project, "model").form == "dropped, for customer_support alone"
+    assert field(project, "model").form == "dropped, only for customer_support"
 
 
 def test_values_and_what_became_of_them_are_told(project: Project) -> None:
@@ -155,14 +155,14 @@ def test_every_technique_has_its_sentence() -> None:
     [
         (
             Pseudonymize(key="k", per="tenant_id", rotate="day"),
-            "a keyed pseudonym in its place, other for each tenant_id, new each day",
+            "replaced by a keyed pseudonym, different for each tenant_id, changed every day",
         ),
-        (Mask(keep_first=2), "masked but for the first 2 characters"),
+        (Mask(keep_first=2), "masked except the first 2 characters"),
         (Bin(width=Decimal(10)), "replaced by its interval of width 10"),
         (Bin(edges=(Decimal(1), Decimal(1_000_000))), "replaced by its interval, with bounds at 1, 1,000,000"),
         (Clip(min=Decimal(0), max=Decimal(20)), "values below 0 or above 20 become the bound"),
         (Clip(max=Decimal("0.5")), "values above 0.5 become the bound"),
-        (TruncateTime(to="week", zone="Europe/Paris"), "cut to the week in Europe/Paris"),
+        (TruncateTime(to="week", zone="Europe/Paris"), "truncated to the week in Europe/Paris"),
     ],
 )
 def test_parameters_are_in_the_words(step: TechniqueStep, said: str) -> None:

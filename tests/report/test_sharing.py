@@ -33,7 +33,7 @@ def sync(home: Project, **asked: object) -> FunctionFacts:
 def test_who_may_get_what_is_told(home: Project) -> None:
     found = vendor(home)
     assert (found.name, found.standing, found.may_act) == ("vendor", "independent", True)
-    assert found.contract == "C-1, from 2026-01-01 until 2027-06-01, kept there for 30d"
+    assert found.contract == "C-1, from 2026-01-01 until 2027-06-01, kept by the recipient for 30d"
     assert (found.functions[0].name, found.functions[0].fields, found.functions[0].consented) == ("sync", 5, 1)
 
 
@@ -65,7 +65,7 @@ def test_a_recipient_whose_file_has_faults_is_left_out_and_said(home: Project) -
     (home.folder / "recipients" / "broken.yaml").write_text("nonsense: true")
     found = facts(home, ledger=home.out / "ledger.db", recipients=home.folder / "recipients")
     assert [each.name for each in found.sharing or ()] == ["vendor"]
-    assert "what goes to broken" in {each.what for each in found.hidden}
+    assert "recipient broken" in {each.what for each in found.hidden}
 
 
 def test_without_recipients_there_is_no_sharing(project: Project) -> None:

@@ -145,7 +145,7 @@ def test_no_receipt_at_all_is_found(writer: OutputWriter) -> None:
 def test_a_folder_that_is_no_output_is_said_to_be_none_and_its_files_are_not_listed(writer: OutputWriter) -> None:
     shutil.rmtree(writer.output / "runs")
     (finding,) = check(writer.output, keys=writer.keyring)
-    told = ("V001", "error", "no output of minimize stands here")
+    told = ("V001", "error", "the folder is not an output")
     assert (finding.code, finding.severity, finding.message) == told
     assert "name the folder that holds `runs`" in finding.hint
 
