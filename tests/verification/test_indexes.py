@@ -123,7 +123,7 @@ others: dict[Any, Callable[[pa.Table], list[pa.Table]]] = {
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (without_a_subject, "1 row groups of which it says otherwise than the file"),
+        (without_a_subject, "the content of 1 row groups differs from the file of records"),
         (with_another_group, "the index has 2 row groups, its file of records has 1"),
         (by_another_column, "the index is for another column than the subject of the policy"),
     ],
@@ -163,4 +163,4 @@ def test_a_file_that_is_no_index_is_found(project: Project) -> None:
         index_of(project).write_bytes(content)
         told = FileRef(standing.file.index.path, file_digest(index_of(project)))
         [finding] = check_indexes(stands_so(evidence, standing, told), Keyring.load(project.keys))
-        assert (finding.code, finding.message) == ("V018", "no index")
+        assert (finding.code, finding.message) == ("V018", "the file is not an index")
