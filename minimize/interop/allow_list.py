@@ -31,7 +31,7 @@ def read_allow_list(document: Any, choice: str | None = None) -> DescribedDatase
             if choice
             else f"Pass --object with one of {', '.join(map(repr, sorted(tables)))}."
         )
-        raise ConfigurationError("the document has several tables, or not the given one", hint=hint)
+        raise ConfigurationError("--object must name a table of the document", hint=hint)
     fields = as_mapping(tables[name]) or dict.fromkeys(map(str, as_list(tables[name])), "keep")
     left_out: dict[str, str] = {}
     columns = tuple(_columns(fields, (), left_out))

@@ -156,10 +156,10 @@ def _fides_system(plan: Plan, key: str, categories: list[str]) -> Body:
 
 def _fides_collection(plan: Plan, name: str) -> Body:
     output = find_output_plan(plan, name)
-    said = column_meanings(plan, name)
+    meanings = column_meanings(plan, name)
     aggregated = output.category == "aggregated"
     fields = _with_unique_names(
-        _fides_field(each.name, each.type, (each.name,), said, aggregated) for each in output.schema
+        _fides_field(each.name, each.type, (each.name,), meanings, aggregated) for each in output.schema
     )
     return {"name": name, "description": output.category, "fields": fields}
 

@@ -185,9 +185,9 @@ def source_schema(policy: Policy) -> SchemaDocument:
 def output_schema(plan: Plan, name: str) -> SchemaDocument:
     """The schema of one row of an output. Every column can be null, and no other column is allowed."""
     output = find_output_plan(plan, name)
-    said = column_meanings(plan, name)
+    meanings = column_meanings(plan, name)
     properties = {field.name: _arrow_schema(field.type) for field in output.schema}
-    for column, meaning in said.items():
+    for column, meaning in meanings.items():
         place = _schema_at_path(properties, column)
         if place is not None:
             place |= {"description": meaning.text, "x-minimize": meaning.facts}

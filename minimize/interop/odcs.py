@@ -131,12 +131,12 @@ def custom_values(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def custom_properties(facts: Mapping[str, Any]) -> dict[str, Any]:
     """These facts as custom properties; empty if there are none."""
-    said = [
+    properties = [
         {"property": f"{PROPERTY_PREFIX}{name}", "value": value}
         for name, value in facts.items()
         if value not in ("", None, [], {})
     ]
-    return {"customProperties": said} if said else {}
+    return {"customProperties": properties} if properties else {}
 
 
 def retention_text(value: Any, unit: str) -> str | None:
@@ -251,7 +251,7 @@ def _chosen_object(contract: Mapping[str, Any], choice: str | None) -> Mapping[s
             if choice
             else f"Pass --object with one of {', '.join(map(repr, sorted(objects)))}."
         )
-        raise ConfigurationError("the contract has several objects, or not the given one", hint=hint)
+        raise ConfigurationError("--object must name an object of the contract", hint=hint)
     return objects[choice]
 
 
@@ -307,13 +307,13 @@ def _column_key(column: DescribedColumn) -> str:
 def _contract_remarks(contract: Mapping[str, Any], object_: Mapping[str, Any]) -> Iterator[str]:
     """Descriptive texts of the contract."""
     about = as_mapping(contract.get("description"))
-    said = {
+    texts = {
         "About": as_text(object_.get("description")),
         "Purpose": as_text(about.get("purpose")),
         "Usage": as_text(about.get("usage")),
         "Limitations": as_text(about.get("limitations")),
     }
-    yield from (f"{head}: {words}" for head, words in said.items() if words)
+    yield from (f"{head}: {words}" for head, words in texts.items() if words)
 
 
 Body = dict[str, Any]
@@ -410,8 +410,8 @@ def _field_property(field: Field) -> Body:
 
 def _output_object(plan: Plan, name: str) -> Body:
     output = find_output_plan(plan, name)
-    said = column_meanings(plan, name)
-    columns = [{"name": each.name, **_column_property(each.type, (each.name,), said)} for each in output.schema]
+    meanings = column_meanings(plan, name)
+    columns = [{"name": each.name, **_column_property(each.type, (each.name,), meanings)} for each in output.schema]
     body: Body = {
         "name": name,
         "logicalType": "object",

@@ -65,10 +65,10 @@ def dialect_of_schema(schema: Any) -> SchemaDialect:
     >>> dialect_of_schema({"$schema": "http://json-schema.org/draft-07/schema#"}).name
     'draft-07'
     """
-    said = schema.get("$schema") if isinstance(schema, dict) else None
-    if said is None:
+    stated = schema.get("$schema") if isinstance(schema, dict) else None
+    if stated is None:
         return SCHEMA_DIALECTS[0]
-    plain = str(said).removesuffix("#").replace("https://", "http://")
+    plain = str(stated).removesuffix("#").replace("https://", "http://")
     found = next((each for each in SCHEMA_DIALECTS if each.uri.replace("https://", "http://") == plain), None)
     if found is None:
         known = ", ".join(each.uri for each in SCHEMA_DIALECTS)
@@ -270,8 +270,8 @@ class SchemaMerger:
         place.own = {**as_mapping(schema.get("x-minimize")), **place.own}
 
     def _types(self, schema: dict[str, Any], place: SchemaPlace) -> None:
-        said = schema.get("type")
-        types = {said} if isinstance(said, str) else {each for each in as_list(said) if isinstance(each, str)}
+        stated = schema.get("type")
+        types = {stated} if isinstance(stated, str) else {each for each in as_list(stated) if isinstance(each, str)}
         values = as_list(schema.get("enum")) or ([schema["const"]] if self.dialect.const and "const" in schema else [])
         if not types:
             types = {"null" if value is None else _TYPES.get(type(value), "") for value in values} - {""}

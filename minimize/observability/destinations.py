@@ -207,12 +207,12 @@ def find_destinations(
     disabled = env.get("OPENLINEAGE_DISABLED", "").lower() in ("true", "1")
     usual = str(default_lineage_path(output)) if isinstance(output, Path) else "off"
     named = None if disabled else _stated_path("lineage", lineage, env, folder) or usual
-    told = _stated_path("metrics", metrics, env, folder)
+    metrics_path = _stated_path("metrics", metrics, env, folder)
     large = env.get(SIZE_VARIABLE)
     rotate_at = parse_size(large, SIZE_VARIABLE) if large else ROTATE_AT
     return Destinations(
         _destination_file(named, LINEAGE_FILE, ""),
-        _destination_file(told, f"minimize_{pipeline}.prom", ".prom"),
+        _destination_file(metrics_path, f"minimize_{pipeline}.prom", ".prom"),
         rotate_at,
     )
 

@@ -106,15 +106,15 @@ def parse_samples(text: str) -> list[Sample]:
 
 def write_file(path: Path, text: str) -> None:
     """Replace the file atomically. A failure is logged and never fails a run."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")  # does not end in .prom: no collector reads it
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")  # does not end in .prom: no collector reads it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
     except OSError:
         log.warning("metrics could not be written to %s", path.name, extra={"code": "W021"})
         with suppress(OSError):
-            beside.unlink()
+            temporary.unlink()
 
 
 def read_file(path: Path) -> str:

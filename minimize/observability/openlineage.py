@@ -197,21 +197,21 @@ def complete_event(about: RunDescription, receipt: Receipt) -> dict[str, Any]:
         for name, count in _output_counts(receipt)
         if about.plan is not None and name in about.plan.outputs
     ]
-    said = {
+    facets = {
         "sequence": receipt.sequence,
         "receipt": receipt.digest,
         "rows": {name: getattr(receipt.rows, name) for name in ROW_COUNTS},
         "categories": {name: output.category for name, output in receipt.outputs.items()},
     }
-    return _run_event("COMPLETE", about, receipt.finished, said, inputs, outputs)
+    return _run_event("COMPLETE", about, receipt.finished, facets, inputs, outputs)
 
 
 def failure_event(about: RunDescription, at: datetime, error: MinimizeError | None) -> dict[str, Any]:
     """The event for a run that failed, or was stopped from outside (`error` is None)."""
     event = _run_event("ABORT" if error is None else "FAIL", about, at, {}, _input_datasets(about), [])
     if error is not None:
-        said = {"message": f"{error.code}: {error.message}", "programmingLanguage": "PYTHON"}
-        event["run"]["facets"]["errorMessage"] = _facet(about, "ErrorMessageRunFacet", said)
+        facet = {"message": f"{error.code}: {error.message}", "programmingLanguage": "PYTHON"}
+        event["run"]["facets"]["errorMessage"] = _facet(about, "ErrorMessageRunFacet", facet)
     return event
 
 
@@ -292,11 +292,11 @@ def _output_dataset(about: RunDescription, name: str, facets: Mapping[str, Any])
 
 
 def _schema_field(field: pa.Field) -> dict[str, Any]:
-    said = {"name": field.name, "type": str(field.type)}
+    body = {"name": field.name, "type": str(field.type)}
     if not pa.types.is_struct(field.type):
-        return said
+        return body
     return {
-        **said,
+        **body,
         "type": "struct",
         "fields": [_schema_field(field.type.field(at)) for at in range(field.type.num_fields)],
     }

@@ -272,7 +272,7 @@ _FIELD_HEADINGS: Final = (
     "role",
     "before",
     "after",
-    "leaves",
+    "remaining form",
     "category",
     "purposes",
     "collected if",

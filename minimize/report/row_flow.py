@@ -86,7 +86,7 @@ def current_runs(receipts: Iterable[Receipt]) -> list[Receipt]:
 
 def run_facts(receipts: Sequence[Receipt]) -> Iterator[RunFacts]:
     """Each run separately, including replaced ones."""
-    standing = {each.sequence for each in current_runs(receipts)}
+    current = {each.sequence for each in current_runs(receipts)}
     for receipt in filter(reads_source, receipts):
         yield RunFacts(
             receipt.sequence,
@@ -96,7 +96,7 @@ def run_facts(receipts: Sequence[Receipt]) -> Iterator[RunFacts]:
             receipt.dates,
             f"{receipt.policy.name} {receipt.policy.version}",
             row_flow(receipt),
-            receipt.sequence in standing,
+            receipt.sequence in current,
         )
 
 

@@ -81,8 +81,8 @@ class GitRepository:
 
     def contents(self, commit: str, names: Sequence[str]) -> dict[str, bytes]:
         """The bytes of files of a commit."""
-        asked = "".join(f"{commit}:{name}\n" for name in names).encode()
-        answer, found = _run_git(self.root, "cat-file", "--batch", content=asked) or b"", {}
+        request = "".join(f"{commit}:{name}\n" for name in names).encode()
+        answer, found = _run_git(self.root, "cat-file", "--batch", content=request) or b"", {}
         for name in names:
             head, _, rest = answer.partition(b"\n")
             size = int(head.split()[-1]) if b" blob " in head else -1
@@ -164,9 +164,11 @@ def _path_in_repository(path: Path, repository: GitRepository) -> str:
 
 def _extract_files(repository: GitRepository, commit: str, name: str, root: Path) -> None:
     """Extract the requested files, the configuration files, and all files that these name, directly or through others."""
-    there = repository.names(commit)
-    asked = {each for each in there if each == name or (_is_below(each, name) and _is_written_by_hand(each, there))}
-    wanted, had = asked | {each for each in there if is_config_file(PurePosixPath(each).name)}, set[str]()
+    available = repository.names(commit)
+    requested = {
+        each for each in available if each == name or (_is_below(each, name) and _is_written_by_hand(each, available))
+    }
+    wanted, had = requested | {each for each in available if is_config_file(PurePosixPath(each).name)}, set[str]()
     while wanted:
         contents = repository.contents(commit, sorted(wanted))
         had |= wanted
@@ -175,7 +177,7 @@ def _extract_files(repository: GitRepository, commit: str, name: str, root: Path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         named = {found for each, content in contents.items() for found in _named_files(each, content)}
-        wanted = {found for each in named for found in (each, f"{each}/policy.yaml") if found in there} - had
+        wanted = {found for each in named for found in (each, f"{each}/policy.yaml") if found in available} - had
 
 
 def _is_written_by_hand(name: str, there: frozenset[str]) -> bool:

@@ -77,7 +77,7 @@ class DriftChange:
 
     def as_json(self) -> dict[str, Any]:
         """The change as `drift --json` prints it, without keys that do not apply."""
-        said = {
+        body = {
             "code": self.code,
             "kind": self.kind,
             "severity": self.severity,
@@ -92,7 +92,7 @@ class DriftChange:
             "message": self.message,
             "edit": self.edit or None,
         }
-        return {name: value for name, value in said.items() if value is not None}
+        return {name: value for name, value in body.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

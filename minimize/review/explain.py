@@ -64,7 +64,7 @@ class PlanExplanation:
         """Whether the field is available for the purpose of the run."""
         parts = [self.plan.policy.fields[key] for key in (self.key, *self.field.field.from_)]
         against = next((part for part in parts if not allows_purpose(part, self.plan.purpose)), None)
-        purpose = f"purpose {self.plan.purpose or '(none)'}"
+        purpose = self.plan.purpose or "(none)"
         if against is not None:
             return self._step(
                 "purpose", f"{purpose}; {against.key} is available for {', '.join(against.purposes)} only", "stops"
@@ -130,7 +130,7 @@ class PlanExplanation:
         if branch.steps is None:
             return "drop"
         roles = {self.plan.policy.fields[key].role for key in (self.key, *self.field.field.from_)}
-        return f"{treatment_text(branch.steps)}, leaves {least_revealing(step_leaves(step, roles) for step in branch.steps)}"
+        return f"{treatment_text(branch.steps)}, remaining form: {least_revealing(step_leaves(step, roles) for step in branch.steps)}"
 
     def aggregates(self) -> Iterator[ExplanationStep]:
         """Aggregates that use the field, and the form in which they use it."""

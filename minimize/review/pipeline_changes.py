@@ -79,9 +79,9 @@ def _late_text(each: AggregateModel) -> str:
 
 def group_keys_grade(old: Mapping[str, GroupKeyModel], new: Mapping[str, GroupKeyModel]) -> Grade:
     """Grade of a change of group keys. Fewer or coarser keys tighten, because groups become larger."""
-    gone, come = old.keys() - new.keys(), new.keys() - old.keys()
+    removed, added = old.keys() - new.keys(), new.keys() - old.keys()
     return join_grades(
-        [*_added_and_removed(gone, come), *(_key_grade(old[name], new[name]) for name in old.keys() & new.keys())]
+        [*_added_and_removed(removed, added), *(_key_grade(old[name], new[name]) for name in old.keys() & new.keys())]
     )
 
 
@@ -101,10 +101,10 @@ def _key_grade(old: GroupKeyModel, new: GroupKeyModel) -> Grade:
 
 def measures_grade(old: Mapping[str, Measure], new: Mapping[str, Measure]) -> Grade:
     """Grade of a change of measures. A new measure and a changed one loosen."""
-    gone, come = old.keys() - new.keys(), new.keys() - old.keys()
+    removed, added = old.keys() - new.keys(), new.keys() - old.keys()
     return join_grades(
         [
-            *_added_and_removed(gone, come),
+            *_added_and_removed(removed, added),
             *(
                 change_loosens(_measure_parameters(old[name]), _measure_parameters(new[name]))
                 for name in old.keys() & new.keys()

@@ -69,8 +69,8 @@ class ExplanationStep:
 
     def as_json(self) -> dict[str, Any]:
         """The step as `explain --json` prints it."""
-        said = {"what": self.what, "found": self.found, "verdict": self.verdict, "file": self.file, "line": self.line}
-        return {**said, "rows": [setting_row_json(row) for row in self.rows]}
+        body = {"what": self.what, "found": self.found, "verdict": self.verdict, "file": self.file, "line": self.line}
+        return {**body, "rows": [setting_row_json(row) for row in self.rows]}
 
     def __str__(self) -> str:
         place = place_text(self.file, self.line)
@@ -214,8 +214,8 @@ class RecordExplanation:
             "made coarser": counts.changed,
             "kept unchanged": left - counts.changed,
         }
-        told = ", ".join(f"{number} {name}" for name, number in parts.items() if number)
-        return ExplanationStep("values", told or "the record has no value in this field", "passes" if left else "stops")
+        text = ", ".join(f"{number} {name}" for name, number in parts.items() if number)
+        return ExplanationStep("values", text or "the record has no value in this field", "passes" if left else "stops")
 
 
 def values_outcome(counts: FieldCounts) -> str:
@@ -333,12 +333,14 @@ class Trial:
         source = reject_future(_open_source(pipeline, files, kind, known.erased.fields), pipeline.policy, at)
         plan = bind(pipeline.policy, source.schema, purpose=pipeline.purpose, pipeline=pipeline)
         seen = None if settings is None else settings.effective_at(at)
-        gone, right = (
+        erasures, corrections = (
             known.erased.effective_at(at, pipeline.policy.future),
             find_corrections(known.corrected, pipeline.policy, at, keys),
         )
         agreed = consent_periods(pipeline, known.consents, at)
-        job = Job(plan, at, keys, seen, row_key=derive_row_key(keys), erased=gone, corrected=right, consents=agreed)
+        job = Job(
+            plan, at, keys, seen, row_key=derive_row_key(keys), erased=erasures, corrected=corrections, consents=agreed
+        )
         stages = settle_stages(job, partial(share_batches, source))
         release = Release(plan, schema=job.records_schema, secret=job.row_key) if RECORDS in plan.outputs else None
         return cls(job, source, files, stages, release, kind)

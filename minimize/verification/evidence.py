@@ -246,16 +246,16 @@ def gather_evidence(output: Location, kms: Kms | None = None, *, first: int = 1)
             )
         )
     names = frozenset(files_in_force(run.receipt for run in every)) | {QUARANTINE}
-    standing = list(_files_in_force(every))
+    in_force = list(_files_in_force(every))
     return Evidence(
         output,
         runs,
-        tuple(each for each in standing if each.run.receipt.sequence >= first),
+        tuple(each for each in in_force if each.run.receipt.sequence >= first),
         names,
         tuple(findings),
         kms,
         earlier=tuple(run.receipt for run in every if run.receipt.sequence < first),
-        earlier_files=tuple(each for each in standing if each.run.receipt.sequence < first),
+        earlier_files=tuple(each for each in in_force if each.run.receipt.sequence < first),
         sketches=tuple(_sketches_without_files(every)),
     )
 

@@ -192,16 +192,16 @@ _UNCHECKED_REASONS: Final = {
 def check_encryption(evidence: Evidence) -> Iterator[Finding]:
     """V060 to V062 for every file in force."""
     closed: Counter[bool] = Counter()
-    for standing in evidence.files:
-        path = evidence.output / standing.file.path
+    for file in evidence.files:
+        path = evidence.output / file.file.path
         if not path.is_file():
             continue
         material = read_encrypted_columns(path)
-        yield from _key_findings(evidence, standing, material)
+        yield from _key_findings(evidence, file, material)
         if not material.masters:
             continue
         try:
-            open_parquet(path, evidence.kms, name=standing.file.path)
+            open_parquet(path, evidence.kms, name=file.file.path)
         except KeyringError as error:
             if evidence.kms is None or error.code == KEY_DESTROYED:
                 closed[error.code == KEY_DESTROYED] += 1
@@ -209,7 +209,7 @@ def check_encryption(evidence: Evidence) -> Iterator[Finding]:
                 yield new_finding(
                     "V062",
                     error.message,
-                    file=standing.file.path,
+                    file=file.file.path,
                     hint="Verify with the keyring of the run: pass --keys FILE.",
                 )
         except (OSError, pa.ArrowException):
@@ -222,15 +222,15 @@ def check_encryption(evidence: Evidence) -> Iterator[Finding]:
 def _key_findings(evidence: Evidence, file: EvidenceFile, material: EncryptedColumns) -> Iterator[Finding]:
     """Whether the file uses the keys that its receipt names, and they cover every column that is not aggregated."""
     place, rows = file.file.path, file.file.rows
-    said = {key for key in file.file.keys or () if key.partition("/")[0] != FOOTER_KEY}
-    there = set(material.masters.values())
+    receipt_keys = {key for key in file.file.keys or () if key.partition("/")[0] != FOOTER_KEY}
+    file_keys = set(material.masters.values())
     if not rows:  # a file without rows is not encrypted
         return
-    if said != there:
+    if receipt_keys != file_keys:
         yield new_finding("V060", "the file is encrypted under other keys than its receipt names", file=place)
-    elif not said and _requires_encryption(file.run, file.name):
+    elif not receipt_keys and _requires_encryption(file.run, file.name):
         yield new_finding("V060", "the file is not encrypted, although its pipeline requires it", file=place)
-    for name in _non_aggregated_columns(evidence, file) - material.masters.keys() if said else ():
+    for name in _non_aggregated_columns(evidence, file) - material.masters.keys() if receipt_keys else ():
         yield new_finding(
             "V060", "the column is not encrypted, although other columns of the file are", file=place, field=name
         )
@@ -239,8 +239,8 @@ def _key_findings(evidence: Evidence, file: EvidenceFile, material: EncryptedCol
 def _requires_encryption(run: EvidenceRun, name: str) -> bool:
     """Whether the receipt's pipeline requires encrypted records. Aggregates are not encrypted."""
     records = (run.pipeline or {}).get("records")
-    said: Any = records.get("encrypt") if name == "records" and isinstance(records, Mapping) else None
-    return said == "by_category" or (isinstance(said, Mapping) and "by_category" in said)
+    encrypt: Any = records.get("encrypt") if name == "records" and isinstance(records, Mapping) else None
+    return encrypt == "by_category" or (isinstance(encrypt, Mapping) and "by_category" in encrypt)
 
 
 def _non_aggregated_columns(evidence: Evidence, file: EvidenceFile) -> set[str]:

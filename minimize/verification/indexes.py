@@ -39,16 +39,16 @@ class IndexMismatch(Exception):
 def check_indexes(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
     """V011, V012, V016, V018 for the index of every file of records in force; V019 if no keyring opens them."""
     unopened = 0
-    for standing in evidence.files:
-        if standing.file.index is None:
+    for file in evidence.files:
+        if file.file.index is None:
             continue
         faults = [
-            *_index_place_findings(standing, standing.file.index),
-            *check_bytes(evidence.output, standing.file.index),
+            *_index_place_findings(file, file.file.index),
+            *check_bytes(evidence.output, file.file.index),
         ]
         yield from faults
         if isinstance(verifier, Keyring):
-            yield from () if faults else _content_findings(evidence, standing, standing.file.index, verifier)
+            yield from () if faults else _content_findings(evidence, file, file.file.index, verifier)
         else:
             unopened += 1
     if unopened:
@@ -65,15 +65,15 @@ def check_sketches(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
     V019 if no keyring opens them.
     """
     unopened = 0
-    for standing in (*evidence.files, *(each for each in evidence.sketches if each.run in evidence.runs)):
-        sketches = standing.file.sketches
+    for file in (*evidence.files, *(each for each in evidence.sketches if each.run in evidence.runs)):
+        sketches = file.file.sketches
         if sketches is None:
             continue
-        faults = [*_sketches_place_findings(standing, sketches), *check_bytes(evidence.output, sketches)]
+        faults = [*_sketches_place_findings(file, sketches), *check_bytes(evidence.output, sketches)]
         yield from faults
         if not isinstance(verifier, Keyring):
             unopened += 1
-        elif not faults and _open_sketches(standing, (evidence.output / sketches.path).read_bytes(), verifier) is None:
+        elif not faults and _open_sketches(file, (evidence.output / sketches.path).read_bytes(), verifier) is None:
             yield new_finding(
                 "V071",
                 "the keyring does not open the sketches as those of their aggregate and date",

@@ -150,8 +150,8 @@ def _type_findings(view: FieldView, type_: pa.DataType, place: str) -> Iterator[
 
 
 def _metadata_findings(view: FieldView, column: pa.Field, receipt: Receipt, place: str) -> Iterator[Finding]:
-    told = _metadata_value(column, view, "technique")
-    if told != ",".join(view.techniques):
+    technique = _metadata_value(column, view, "technique")
+    if technique != ",".join(view.techniques):
         yield new_finding("V024", "the metadata does not name the technique", file=place, field=view.key)
     if any(step.technique in _KEYED for chain in view.chains for step in chain):
         keys = (_metadata_value(column, view, "key") or "").split(",")

@@ -42,10 +42,12 @@ def schema_leaves(schema: pa.Schema, whole: Collection[Pointer]) -> Iterator[tup
 
 def _key_value_lists(field: pa.Field) -> frozenset[Pointer]:
     """The maps of a column that were written as lists of {key, value}, found by the metadata of their keys."""
-    said = {name.decode(): how for name, how in (field.metadata or {}).items() if name.startswith(_TECHNIQUE_METADATA)}
+    techniques = {
+        name.decode(): how for name, how in (field.metadata or {}).items() if name.startswith(_TECHNIQUE_METADATA)
+    }
     pointers = {
         Pointer.parse(name.removeprefix(_TECHNIQUE_METADATA.decode())): how
-        for name, how in said.items()
+        for name, how in techniques.items()
         if name != _TECHNIQUE_METADATA.decode()
     }
     return frozenset(Pointer(each.parts[:-1]) for each, how in pointers.items() if each.is_keys and how != b"keep")
@@ -332,8 +334,8 @@ class RetentionCounter:
 
     def _time(self, leaves: Mapping[Pointer, pa.DataType]) -> Pointer | None:
         time = self._policy.time
-        told = self._slack is not None and time is not None and pa.types.is_temporal(leaves.get(time, pa.null()))
-        return time if told else None
+        is_shown = self._slack is not None and time is not None and pa.types.is_temporal(leaves.get(time, pa.null()))
+        return time if is_shown else None
 
 
 def to_nanoseconds(moment: datetime) -> int:
