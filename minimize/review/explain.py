@@ -130,7 +130,8 @@ class PlanExplanation:
         if branch.steps is None:
             return "drop"
         roles = {self.plan.policy.fields[key].role for key in (self.key, *self.field.field.from_)}
-        return f"{treatment_text(branch.steps)}, remaining form: {least_revealing(step_leaves(step, roles) for step in branch.steps)}"
+        remaining = least_revealing(step_leaves(step, roles) for step in branch.steps)
+        return f"{treatment_text(branch.steps)}, remaining form: {remaining}"
 
     def aggregates(self) -> Iterator[ExplanationStep]:
         """Aggregates that use the field, and the form in which they use it."""
