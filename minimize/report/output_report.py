@@ -129,7 +129,7 @@ def _collection_line(facts: ReportFacts) -> str:
     if found is None:
         return ""
     on = ", ".join(f"{name} {numbers[-1]}" for name, numbers in found.on.items())
-    return f"turned on by tenants, of {found.tenants}: {on}"
+    return f"{count_noun(found.tenants, 'tenant')}; turned on: {on}"
 
 
 def _retention_line(facts: ReportFacts) -> str:
