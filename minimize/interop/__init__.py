@@ -14,9 +14,9 @@ from typing import Final, Literal
 
 @dataclass(frozen=True, slots=True)
 class ExchangeFormat:
-    """The functions that read and write a format, by their dotted paths; loaded when they are called.
+    """The functions that read and write a format, as dotted paths. They are loaded when they are called.
 
-    exports  what an export is of: a pipeline (or a policy), or the receipts of an output
+    exports  the subject of an export: a pipeline (or a policy), or the receipts of an output
     """
 
     about: str
@@ -48,7 +48,7 @@ FORMATS: Final[Mapping[str, ExchangeFormat]] = MappingProxyType(
         ),
     }
 )
-"""By the word of the command line. `reads` and `writes` are functions, loaded when they are called: `base.Read`, `base.Write`."""
+"""Formats by their name on the command line. `reads` is a `DocumentReader`, `writes` a `DocumentWriter`."""
 
 IMPORTS: Final = tuple(name for name, each in FORMATS.items() if each.reads)
 EXPORTS: Final = tuple(name for name, each in FORMATS.items() if each.writes)

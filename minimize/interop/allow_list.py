@@ -18,30 +18,36 @@ _MASK: Final = frozenset({"mask", "redact", "obfuscate"})
 
 
 def read_allow_list(document: Any, choice: str | None = None) -> DescribedDataset:
-    """The policy of one table. A list of fields keeps all of them. Raises ConfigurationError for a table that is not there."""
+    """The policy of one table. A list of fields keeps all of them. Raises ConfigurationError for a missing table."""
     tables = {str(name): below for name, below in as_mapping(document).items() if as_mapping(below) or as_list(below)}
     if not tables:
-        raise ConfigurationError("this is no allow-list", hint="`table: {field: keep|hash}`, or `table: [field, …]`")
+        raise ConfigurationError(
+            "the document is not an allow-list", hint="Write `table: {field: keep|hash}` or `table: [field, …]`."
+        )
     name = choice or next(iter(tables))
     if name not in tables or (choice is None and len(tables) > 1):
-        hint = did_you_mean(name, tables) if choice else f"one of {', '.join(map(repr, sorted(tables)))}"
-        raise ConfigurationError("say which table the policy is for: --object NAME", hint=hint)
+        hint = (
+            did_you_mean(name, tables)
+            if choice
+            else f"Pass --object with one of {', '.join(map(repr, sorted(tables)))}."
+        )
+        raise ConfigurationError("--object must name a table of the document", hint=hint)
     fields = as_mapping(tables[name]) or dict.fromkeys(map(str, as_list(tables[name])), "keep")
     left_out: dict[str, str] = {}
     columns = tuple(_columns(fields, (), left_out))
-    remarks = ("An allow-list has no types: each field is taken for text; say what it is.",)
+    remarks = ("An allow-list has no types, so each field is declared as text. Correct the types.",)
     return DescribedDataset(name, columns, remarks=remarks, left_out=left_out)
 
 
 def _columns(fields: Any, above: tuple[str, ...], left_out: dict[str, str]) -> Iterator[DescribedColumn]:
-    for name, said in fields.items():
+    for name, entry in fields.items():
         parts = (*above, str(name))
         if not parts[0] or len(parts) > MAX_PARTS:
-            left_out["/".join(parts)[:100]] = "no field can have this name"
-        elif as_mapping(said):
-            yield from _columns(said, parts, left_out)
+            left_out["/".join(parts)[:100]] = "a field cannot have this name"
+        elif as_mapping(entry):
+            yield from _columns(entry, parts, left_out)
         else:
-            yield _column(Pointer(parts), str(said).lower() if said is not None else "null", left_out)
+            yield _column(Pointer(parts), str(entry).lower() if entry is not None else "null", left_out)
 
 
 def _column(pointer: Pointer, word: str, left_out: dict[str, str]) -> DescribedColumn:
@@ -51,8 +57,12 @@ def _column(pointer: Pointer, word: str, left_out: dict[str, str]) -> DescribedC
     if plain in UNKEYED_HASHES:
         do = f"{{pseudonymize: {{key: {PSEUDONYM_KEY}}}}}"
         return DescribedColumn(
-            pointer, "string", "identifier", do=do, reason="the allow-list hashes it; a hash without a key is undone"
+            pointer,
+            "string",
+            "identifier",
+            do=do,
+            reason="the allow-list hashes it; a hash without a key can be reversed",
         )
     if plain in _DROP or plain in _MASK:
-        return DescribedColumn(pointer, "string", do="drop", reason=f"the allow-list says `{word}`")
-    return DescribedColumn(pointer, "string", do="drop", reason="the allow-list says a word that is not known")
+        return DescribedColumn(pointer, "string", do="drop", reason=f"the allow-list has `{word}` for it")
+    return DescribedColumn(pointer, "string", do="drop", reason="the allow-list has an unknown word for it")

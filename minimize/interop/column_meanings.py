@@ -1,4 +1,4 @@
-"""The meaning of each column of an output, what was done to it and what remains; declared fields as a tree."""
+"""The meaning, treatment and remaining form of each column of an output; declared fields as a tree."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from minimize.policy.model import Field, Role
 class ColumnMeaning:
     """One column.
 
-    text   what it means, in words
-    form   what is done on the way, in words
-    inputs the fields that it is made from, by key
-    facts  the same for machines
+    text   its meaning as text
+    form   its treatment as text
+    inputs keys of the fields from which it is made
+    facts  meaning and treatment in machine-readable form
     """
 
     text: str
@@ -38,7 +38,7 @@ def column_meanings(plan: Plan, name: str) -> dict[tuple[str, ...], ColumnMeanin
 
 
 def treatments_text(field: FieldPlan) -> str:
-    """What becomes of a field's values, whatever decides between several ways.
+    """All treatments of a field as text, without the conditions that select one.
 
     >>> from minimize.policy.describe import treatment_text
     >>> treatment_text("drop")
@@ -95,7 +95,7 @@ def _measure_meaning(plan: Plan, measure: Measure) -> ColumnMeaning:
 
 @dataclasses.dataclass(slots=True)
 class FieldTree:
-    """A place of a record: a field, a list (or map) of something, or an object with names."""
+    """A node of a record: a field, a list (or map), or an object with named fields."""
 
     field: Field | None = None
     items: FieldTree | None = None
@@ -103,7 +103,7 @@ class FieldTree:
 
     @property
     def is_required(self) -> bool:
-        """Whether every record has it, or something below it."""
+        """Whether every record has this node or a node below it."""
         return self.field.required if self.field else any(each.is_required for each in self.named.values())
 
 

@@ -39,22 +39,23 @@ from minimize.stores import PathText
 from minimize.text import did_you_mean
 
 _DROPPED_ROLES: Final = frozenset({"secret", "free_text", "sensitive"})
-"""Roles for which nothing but dropping is proposed."""
+"""Roles for which only `drop` is proposed."""
 _HEAD: Final = """\
 # yaml-language-server: $schema={schema}
-# Drafted from {source}. Every field is dropped; keep only what a purpose needs, as coarse as it can be.
-# What is proposed counts once it is accepted, by hand or: minimize init DIR --accept FIELD. Then: minimize lint, minimize plan.
+# Drafted from {source}. Every field is dropped. Keep only what a purpose needs, in the least precise form that serves it.
+# Proposals take effect when you accept them, in this file or with: minimize init DIR --accept FIELD.
+# Then run: minimize lint, minimize plan.
 """
 
 
 def imported_policy_text(described: DescribedDataset, source: str) -> str:
-    """The text of the policy; it loads without faults, whatever the document says.
+    """The text of the policy. It loads without faults for every document.
 
-    Takes what was described, and the name of the format that it was read from. Raises ConfigurationError where no field is left.
+    Takes the described dataset and the name of its format. Raises ConfigurationError if no field can be declared.
     """
     columns = {each.pointer: each for each in described.columns if can_be_declared(each.pointer, each.type)}
     if not columns:
-        raise ConfigurationError("the document describes no field that a policy could name")
+        raise ConfigurationError("the document describes no field that a policy can declare")
     lines = [*_head(described, columns), "fields:"]
     proposals = _proposals(described, columns)
     for pointer, column in columns.items():
@@ -64,7 +65,7 @@ def imported_policy_text(described: DescribedDataset, source: str) -> str:
             _field_line_text(column, keyed_by_values=is_map),
         ]
     lines += [
-        f"  # {quote_yaml(name)}: {why}; dropped, as is all that is not named"
+        f"  # {quote_yaml(name)}: {why}; dropped, like every undeclared field"
         for name, why in described.left_out.items()
     ]
     if described.never:
@@ -81,8 +82,8 @@ def _head(described: DescribedDataset, columns: Mapping[Pointer, DescribedColumn
     yield f"purposes: [{', '.join(described.purposes or ('operations',))}]"
     guesses = guess_record_fields({pointer: column.type for pointer, column in columns.items()})
     for word in ("tenant", "subject", "time", "record"):
-        said = described.parts.get(word)
-        yield head_line(word, guesses.get(word)) if said is None else f"{word}: {key_text(Pointer.parse(said))}"
+        field = described.parts.get(word)
+        yield head_line(word, guesses.get(word)) if field is None else f"{word}: {key_text(Pointer.parse(field))}"
     if described.retention is not None:
         yield f"{'' if 'time' in described.parts else '# '}retention: {described.retention}"
 
@@ -100,29 +101,29 @@ def _proposals(described: DescribedDataset, columns: Mapping[Pointer, DescribedC
 
 
 def _combined_proposal(column: DescribedColumn, evidence: FieldEvidence) -> Proposal:
-    """The proposal that the field's own rule makes, as far as the document does not say better."""
+    """The proposal for a field, with role and treatment of the document if it states them."""
     found = propose_for_field(evidence)
-    said = (*((column.reason,) if column.reason else ()), *found.reasons)
+    reasons = (*((column.reason,) if column.reason else ()), *found.reasons)
     do = found.do if column.do is None else column.do
     if column.role in _DROPPED_ROLES:
         do = DROP
     elif column.role == "identifier" and "pseudonymize" not in do:
         do = DROP if column.do is None else pseudonymize_text(evidence)
-    return replace(found, role=column.role or found.role, do=do, reasons=said)
+    return replace(found, role=column.role or found.role, do=do, reasons=reasons)
 
 
 def _field_line_text(column: DescribedColumn, *, keyed_by_values: bool) -> str:
-    said = [f"type: {type_text(column.type)}"]
-    said += [f"role: {column.role}"] if column.role else []
-    said += ["required: true"] if column.required else []
-    said += [f"about: {quote_yaml(column.about)}"] if column.about else []
-    said += [f"unit: {quote_yaml(column.unit)}"] if column.unit else []
-    said += ["do: drop", *(["keys: drop"] if keyed_by_values else [])]
-    return f"  {key_text(column.pointer)}: {{{', '.join(said)}}}"
+    parts = [f"type: {type_text(column.type)}"]
+    parts += [f"role: {column.role}"] if column.role else []
+    parts += ["required: true"] if column.required else []
+    parts += [f"about: {quote_yaml(column.about)}"] if column.about else []
+    parts += [f"unit: {quote_yaml(column.unit)}"] if column.unit else []
+    parts += ["do: drop", *(["keys: drop"] if keyed_by_values else [])]
+    return f"  {key_text(column.pointer)}: {{{', '.join(parts)}}}"
 
 
 def _one_line(remark: str) -> str:
-    """A remark without what would end its line."""
+    """A remark without characters that would end its line."""
     return "".join(char if char.isprintable() else " " for char in remark)
 
 
@@ -130,11 +131,11 @@ def _one_line(remark: str) -> str:
 def import_policy(kind: str, file: PathText, *, choice: str | None = None) -> str:
     """The text of a policy for the dataset that a document describes: every field dropped, proposals above them.
 
-    Takes a word of `IMPORTS`, the document's file, and the name of one of several datasets. Raises ConfigurationError,
-    PolicyError where the document cannot be read.
+    Takes a format of `IMPORTS`, the document's file, and the name of one of several datasets. Raises ConfigurationError,
+    PolicyError if the document cannot be read.
     """
     if kind not in IMPORTS:
-        raise ConfigurationError("there is no such format to import", hint=did_you_mean(kind, IMPORTS))
+        raise ConfigurationError("unknown format for an import", hint=did_you_mean(kind, IMPORTS))
     row = FORMATS[kind]
     read: DocumentReader = load_object(row.reads or "")
     return imported_policy_text(read(read_document(Path(file)), choice), row.about)
@@ -149,7 +150,7 @@ def import_into(
     choice: str | None = None,
     data: PathText | None = None,
 ) -> list[Path]:
-    """Writes that policy into a folder, never over another, and a pipeline for the data, if that is given. Gives the paths."""
+    """Write the policy, and a pipeline for the data if given, into a folder. Never overwrites. Returns the paths."""
     texts = {POLICY_FILE: import_policy(kind, file, choice=choice)}
     if data is not None:
         texts[PIPELINE_FILE] = pipeline_text(source_pattern(data), valid_name(Path(folder).absolute().name))
@@ -158,11 +159,11 @@ def import_into(
 
 @redact_errors
 def export_document(kind: str, request: ExportRequest) -> str:
-    """A document of another format.
+    """The text of a document in another format.
 
-    Takes a word of `EXPORTS`, and what it is of. Raises ConfigurationError, PolicyError, RefusedError.
+    Takes a format of `EXPORTS`, and the request. Raises ConfigurationError, PolicyError, RefusedError.
     """
     if kind not in EXPORTS:
-        raise ConfigurationError("there is no such format to export", hint=did_you_mean(kind, EXPORTS))
+        raise ConfigurationError("unknown format for an export", hint=did_you_mean(kind, EXPORTS))
     write: DocumentWriter = load_object(FORMATS[kind].writes or "")
     return write(request)

@@ -1,6 +1,6 @@
-"""Documents of exchange formats: what an import describes and an export requests; JSON and YAML 1.2.
+"""Documents of exchange formats: described datasets of imports, requests of exports, JSON and YAML 1.2.
 
-Documents are read as plain data. YAML is written so that every reader understands it alike.
+Documents are read as plain data. YAML is written so that every version of YAML reads it the same way.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from minimize.text import did_you_mean, json_text
 class DescribedColumn:
     """One field that a document describes.
 
-    type  the policy's word
-    role  as the document says it; None where it says none
-    kind  what its values are (`drafting.kinds`), by a format that the document names; None for nothing known
-    do    what the document itself would let become of it; None where it says nothing of that
-    reason  why, in words for a remark
+    type    type in the terms of a policy
+    role    role in the document; None if it states none
+    kind    kind of the values (`drafting.kinds`), by a format in the document; None if unknown
+    do      treatment in the document; None if it states none
+    reason  reason for kind, role or treatment, as text for a remark
     """
 
     pointer: Pointer
@@ -52,9 +52,9 @@ class DescribedColumn:
 class DescribedDataset:
     """One dataset as a document describes it.
 
-    remarks   what the document says that a policy has no place for, line by line
-    never     what must not be there at all
-    left_out  fields that no policy can name, and why
+    remarks   statements of the document that a policy cannot contain, line by line
+    never     forbidden paths
+    left_out  fields that a policy cannot declare, with the reason
     """
 
     name: str
@@ -71,11 +71,11 @@ class DescribedDataset:
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What an export is of.
+    """The subject of an export.
 
-    path      a pipeline's or policy's folder or file, or an output folder
-    name      of what: `source` (records as they come in), or an output; None for all that the format can say
-    pipeline  where the pipeline of an output lies, if the output does not tell
+    path      folder or file of a pipeline or policy, or an output folder
+    name      `source` (records as they arrive) or the name of an output; None for everything the format supports
+    pipeline  path of an output's pipeline, if the output does not record it
     """
 
     path: str
@@ -85,7 +85,7 @@ class ExportRequest:
 
 
 DocumentReader = Callable[[Any, str | None], DescribedDataset]
-"""Reads the dataset that a document describes. The second argument names one of several. Raises ConfigurationError."""
+"""Reads the dataset that a document describes. The second argument selects one of several. Raises ConfigurationError."""
 
 DocumentWriter = Callable[[ExportRequest], str]
 """Writes the document. Raises ConfigurationError, PolicyError."""
@@ -95,7 +95,7 @@ SOURCE_NAME = "source"
 
 
 def requested_policy(request: ExportRequest) -> Policy:
-    """The policy: of a pipeline's folder or file, or the file itself. Raises PolicyError."""
+    """The policy of a pipeline's folder or file, or of a policy file. Raises PolicyError."""
     path = Path(request.path)
     if path.is_dir():
         return load_pipeline(path).policy if (path / PIPELINE_FILE).exists() else load_policy(path)
@@ -103,22 +103,22 @@ def requested_policy(request: ExportRequest) -> Policy:
 
 
 def has_pipeline(request: ExportRequest) -> bool:
-    """Whether there is a pipeline, so that outputs can be told of."""
+    """Whether the path is a pipeline, so that its outputs are known."""
     path = Path(request.path)
     return (path / PIPELINE_FILE).exists() or path.name == PIPELINE_FILE
 
 
 def requested_plan(request: ExportRequest) -> Plan:
-    """The plan of a pipeline. Raises ConfigurationError or PolicyError where there is none, else what `run` raises at first."""
+    """The plan of a pipeline. Raises ConfigurationError or PolicyError if there is none, else as `run` before it reads."""
     if not has_pipeline(request):
-        requested_policy(request)  # what is no policy, either, is told for what it is
-        hint = f"a policy alone has no outputs: say `--of {SOURCE_NAME}`"
-        raise ConfigurationError("this is no pipeline", hint=hint)
+        requested_policy(request)  # raises a clearer error if it is not a policy either
+        hint = f"Pass a pipeline, or pass `--of {SOURCE_NAME}`: a policy alone has no outputs."
+        raise ConfigurationError("the path is not a pipeline", hint=hint)
     return plan_for(request.path)
 
 
 def find_output_plan(plan: Plan, name: str) -> OutputPlan:
-    """One output. Raises ConfigurationError where the pipeline has none of this name."""
+    """One output. Raises ConfigurationError if the pipeline has no output of this name."""
     if name not in plan.outputs:
         hint = did_you_mean(name, [*plan.outputs, SOURCE_NAME])
         raise ConfigurationError("the pipeline has no output of this name", hint=hint)
@@ -152,11 +152,11 @@ _PATTERNS: Final[Mapping[str, re.Pattern[str]]] = MappingProxyType(
         "token": re.compile(r"^\^?\(?eyJ"),
     }
 )
-"""How schemas write the patterns of such values. The document's own pattern is read, never run."""
+"""Patterns that schemas use for such values. The pattern of a document is compared as text, never executed."""
 
 
 def kind_by_format(formats: Collection[str], patterns: Collection[str] = ()) -> tuple[str | None, str]:
-    """The kind of the values, and why, in words for a remark; (None, "") where the document says nothing of that.
+    """The kind of the values, and the reason as text for a remark; (None, "") if the document states none.
 
     >>> kind_by_format(["uuid"]), kind_by_format([], ["^[0-9a-f]{64}$"])
     (('uuid', 'its format is `uuid`'), ('hash', 'its pattern is that of a hash'))
@@ -171,18 +171,18 @@ def kind_by_format(formats: Collection[str], patterns: Collection[str] = ()) -> 
 
 
 _LONGEST: Final = 1000
-"""Characters of a pattern that are looked at."""
+"""Maximum length of a compared pattern, in characters."""
 
 
 LARGEST_DOCUMENT: Final = 16 << 20
-"""Bytes of a document; schemas that people write are far smaller."""
+"""Maximum size of a document in bytes. Schemas written by people are far smaller."""
 
 
 def read_document(path: Path) -> Any:
-    """What a file says, as mappings, lists and scalars. Raises PolicyError where it cannot be read."""
+    """The content of a file as mappings, lists and scalars. Raises PolicyError if it cannot be read."""
     faults = FaultList(str(path))
     if path.is_file() and path.stat().st_size > LARGEST_DOCUMENT:
-        raise ConfigurationError(f"{path} is too large for a schema or contract", hint="16 MiB at most")
+        raise ConfigurationError(f"{path} is too large for a schema or contract", hint="Pass a file of at most 16 MiB.")
     content = read_utf8(path, faults)
     found: Any = None
     if content is not None and path.suffix.lower() == ".json":
@@ -199,37 +199,37 @@ def _parse_json(content: bytes, faults: FaultList) -> Any:
     line: int | None = None
     try:
         found = json.loads(content)
-        json.dumps(found, ensure_ascii=False).encode()  # a lone half of a character is no text
+        json.dumps(found, ensure_ascii=False).encode()  # rejects a lone surrogate
         return found
     except json.JSONDecodeError as error:
         line = error.lineno
     except (ValueError, RecursionError):
         pass
-    faults.add("P001", "this is not valid JSON", line=line)
+    faults.add("P001", "the file is not valid JSON", line=line)
     return None
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:
-    """The value where it is a mapping, else nothing."""
+    """The value if it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
 def as_list(value: Any) -> Sequence[Any]:
-    """The value where it is a list, else nothing."""
+    """The value if it is a list, else an empty one."""
     return value if isinstance(value, list | tuple) else ()
 
 
 def as_text(value: Any) -> str:
-    """The value where it is text, in one line; else nothing."""
+    """The value on one line if it is text, else an empty text."""
     return " ".join(value.split()) if isinstance(value, str) else ""
 
 
 _AMBIGUOUS_WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-"""Words that a reader of some version of YAML takes for no text."""
+"""Words that some version of YAML does not read as text."""
 
 
 def yaml_text(body: Mapping[str, Any]) -> str:
-    """The document.
+    """The document as YAML.
 
     >>> print(yaml_text({"kind": "DataContract", "schema": [{"name": "on", "rows": 3}], "tags": []}), end="")
     kind: "DataContract"
@@ -242,7 +242,7 @@ def yaml_text(body: Mapping[str, Any]) -> str:
 
 
 def document_text(body: Mapping[str, Any], as_json: bool) -> str:
-    """The document as JSON where that is wanted, else as YAML."""
+    """The document as JSON if requested, else as YAML."""
     return json_text(body) if as_json else yaml_text(body)
 
 
@@ -272,5 +272,5 @@ def _list_lines(items: list[Any]) -> Iterator[str]:
 
 
 def _scalar_text(value: Any) -> str:
-    """A text in quotes; numbers, booleans, null and what is empty as JSON writes them."""
+    """A text in quotes; numbers, booleans, null and empty collections as in JSON."""
     return quote_yaml(value) if isinstance(value, str) else json.dumps(value)

@@ -64,11 +64,11 @@ _USES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 SUBJECTS: Final = ("customer",)
-"""Whom records are about, as far as fideslang asks: a policy knows subjects, and not what they are to the house."""
+"""The data subject in fideslang's terms. A policy does not state the relation between subjects and the organization."""
 
 
 def data_use(purpose: str) -> str:
-    """The use that a purpose is; a house's own purpose is some service.
+    """The data use of a purpose. A purpose defined by the organization is a general service.
 
     >>> data_use("customer_support"), data_use("asset_register")
     ('essential.service.operations.support', 'essential.service')
@@ -77,7 +77,7 @@ def data_use(purpose: str) -> str:
 
 
 def data_category(name: str, meaning: ColumnMeaning | None, aggregated: bool) -> str:
-    """The category of a column: what its name says, as coarse as it was made; what is counted is of operations."""
+    """The data category of a column, by its name and precision. Figures of aggregates are operations data."""
     if meaning is None or aggregated:
         return OPERATIONS
     if PSEUDONYM_TECHNIQUES & set(meaning.facts.get("techniques") or ()):
@@ -89,7 +89,7 @@ def data_category(name: str, meaning: ColumnMeaning | None, aggregated: bool) ->
 
 
 def _category_by_name(name: str) -> str | None:
-    """The first row whose words stand in a name."""
+    """The first row with a word that is part of the name."""
     snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     words = re.sub(r"[^a-z0-9]+", "_", snake)
     return next((each for pattern, each in _BY_NAME.items() if re.search(rf"(^|_)({pattern})(_|$)", words)), None)
@@ -100,9 +100,11 @@ _ORGANIZATION: Final = "default_organization"
 
 
 def write_fideslang(request: ExportRequest) -> str:
-    """The manifest's text. Raises ConfigurationError where there is no such output."""
+    """The manifest's text. Raises ConfigurationError if the output does not exist."""
     if request.name == SOURCE_NAME:
-        raise ConfigurationError("fideslang is told of outputs", hint="leave --of out, or name an output")
+        raise ConfigurationError(
+            "fideslang describes only outputs", hint="Leave out --of, or pass the name of an output."
+        )
     return document_text(fideslang_manifest(requested_plan(request), request.name), request.as_json)
 
 
@@ -115,14 +117,14 @@ def fideslang_manifest(plan: Plan, name: str | None = None) -> Body:
         "fides_key": key,
         "organization_fides_key": _ORGANIZATION,
         "name": key,
-        "description": f"What the policy {plan.policy.policy}, version {plan.policy.version}, lets through",
+        "description": f"Data released by policy {plan.policy.policy}, version {plan.policy.version}",
         "collections": collections,
     }
     return {"dataset": [dataset], "system": [_fides_system(plan, key, sorted(set(_categories(collections))))]}
 
 
 def fides_key(name: str) -> str:
-    """A name as fideslang takes it for a key.
+    """A name as a valid fideslang key.
 
     >>> fides_key("device telemetry/eu")
     'device_telemetry_eu'
@@ -145,7 +147,7 @@ def _fides_system(plan: Plan, key: str, categories: list[str]) -> Body:
         "fides_key": f"{key}_pipeline",
         "organization_fides_key": _ORGANIZATION,
         "name": f"{key} pipeline",
-        "description": "Drops, generalizes and aggregates; what it read and wrote stands in signed receipts",
+        "description": "Drops, generalizes and aggregates. Signed receipts record its input and output",
         "system_type": "Service",
         "dataset_references": [key],
         "privacy_declarations": [declaration],
@@ -154,10 +156,10 @@ def _fides_system(plan: Plan, key: str, categories: list[str]) -> Body:
 
 def _fides_collection(plan: Plan, name: str) -> Body:
     output = find_output_plan(plan, name)
-    said = column_meanings(plan, name)
+    meanings = column_meanings(plan, name)
     aggregated = output.category == "aggregated"
     fields = _with_unique_names(
-        _fides_field(each.name, each.type, (each.name,), said, aggregated) for each in output.schema
+        _fides_field(each.name, each.type, (each.name,), meanings, aggregated) for each in output.schema
     )
     return {"name": name, "description": output.category, "fields": fields}
 
@@ -169,7 +171,7 @@ def _fides_field(
     meanings: Mapping[tuple[str, ...], ColumnMeaning],
     aggregated: bool,
 ) -> Body:
-    """A column; a list is told by what it holds, and a name without points, which stand for nesting."""
+    """A column. A list is described by its elements. Dots are removed from names, because they mean nesting."""
     suffix, kind, here = "", type_, path
     while pa.types.is_list(kind) or pa.types.is_large_list(kind):
         suffix, kind, here = "[]", kind.value_type, (*here, "*")
@@ -187,7 +189,7 @@ def _fides_field(
 
 
 def _with_unique_names(fields: Iterable[Body]) -> list[Body]:
-    """The fields, no two of one name: what had points may be called as another then."""
+    """The fields with unique names. Removing dots can make two names equal."""
     found: dict[str, Body] = {}
     for field in fields:
         name = field["name"]

@@ -45,9 +45,9 @@ _TYPE_WORDS: Final = {"integer": "integer", "boolean": "boolean", "object": "map
 
 
 def read_json_schema(document: Any, choice: str | None = None) -> DescribedDataset:
-    """The records that a schema describes. Raises ConfigurationError where it describes none."""
+    """The records that a schema describes. Raises ConfigurationError if it describes none."""
     if choice is not None:
-        raise ConfigurationError("a JSON Schema describes one thing", hint="leave --object out")
+        raise ConfigurationError("a JSON Schema describes only one object", hint="Leave out --object.")
     dialect = dialect_of_schema(document)
     walk = _FieldCollector(SchemaMerger(SchemaReferences.from_document(document, dialect)))
     place = walk.gatherer.place([document])
@@ -55,9 +55,9 @@ def read_json_schema(document: Any, choice: str | None = None) -> DescribedDatas
         place = walk.gatherer.place(place.items)
     walk.properties(place, (), certain=True, circle=(frozenset(place.core),))
     if not walk.columns:
-        raise ConfigurationError("the schema describes no fields", hint="it wants `properties`")
+        raise ConfigurationError("the schema describes no fields", hint="Add `properties` to the schema.")
     title = as_text(document.get("title")) or as_text(document.get(dialect.id)).rstrip("/").rpartition("/")[2]
-    remarks = tuple(f"{said}" for said in (as_text(document.get("description")),) if said)
+    remarks = tuple(text for text in (as_text(document.get("description")),) if text)
     return DescribedDataset(
         title or "imported", tuple(walk.columns), remarks=remarks, never=tuple(walk.never), left_out=walk.left_out
     )
@@ -65,7 +65,7 @@ def read_json_schema(document: Any, choice: str | None = None) -> DescribedDatas
 
 @dataclass(slots=True)
 class _FieldCollector:
-    """One walk from the records down to the leaves."""
+    """Collects the fields of a schema, from the record down to the leaves."""
 
     gatherer: SchemaMerger
     columns: list[DescribedColumn] = field(default_factory=list)
@@ -79,7 +79,7 @@ class _FieldCollector:
         for name, schemas in place.below.items():
             here = (*parts, name)
             if not _can_be_named(here):
-                self.left_out["/".join(map(str, here))[:100]] = "no field can have this name"
+                self.left_out["/".join(map(str, here))[:100]] = "a field cannot have this name"
             elif self.gatherer.dialect.booleans and any(schema is False for schema in schemas):
                 self.never.append(Pointer(here))
             else:
@@ -87,11 +87,11 @@ class _FieldCollector:
                 self.take(below, here, certain=certain and name in place.required and not below.nullable, circle=circle)
 
     def take(self, place: SchemaPlace, parts: Parts, *, certain: bool, circle: tuple[frozenset[int], ...]) -> None:
-        """What stands at one place: a leaf, or what is below."""
+        """One node: a leaf, or its children."""
         if place.core and place.core in circle:
-            self.left_out[str(Pointer(parts))] = "it holds itself"
+            self.left_out[str(Pointer(parts))] = "it contains itself"
         elif len(place.types) > 1 and place.types != {"integer", "number"}:
-            self.left_out[str(Pointer(parts))] = "it may be of several types"
+            self.left_out[str(Pointer(parts))] = "it can have several types"
         elif "object" in place.types and place.below:
             self.properties(place, parts, certain=certain, circle=(*circle, frozenset(place.core)))
         elif "array" in place.types and place.items and len(parts) < MAX_PARTS:
@@ -103,16 +103,16 @@ class _FieldCollector:
                 self.values(place, (*parts, STAR), circle=(*circle, frozenset(place.core)))
 
     def values(self, place: SchemaPlace, parts: Parts, *, circle: tuple[frozenset[int], ...]) -> None:
-        """What stands in a map: the fields of objects; other values are the map's own."""
+        """The values of a map: the fields of objects. Other values belong to the map itself."""
         below = self.gatherer.place(place.values)
         if below.types == {"object"} and below.below:
             self.take(below, parts, certain=False, circle=circle)
 
     def leaf(self, place: SchemaPlace, parts: Parts, *, certain: bool) -> None:
-        """A field, where a policy has a word for its type."""
+        """A field, if a policy has a name for its type."""
         pointer, word = Pointer(parts), _policy_type(place)
         if word is None:
-            self.left_out[str(pointer)] = "it may be anything"
+            self.left_out[str(pointer)] = "it can have any type"
             return
         kind, why = kind_by_format(place.formats, place.patterns)
         role, unit = _stated_role(place), as_text(place.own.get("unit"))
@@ -120,10 +120,10 @@ class _FieldCollector:
 
 
 def _policy_type(place: SchemaPlace) -> str | None:
-    """The policy's word for what stands here; what may be of several types does not come here."""
-    said = as_text(place.own.get("type"))
+    """The policy's name for the type. Nodes with several types are excluded before."""
+    stated = as_text(place.own.get("type"))
     if "number" in place.types:
-        return said if said.startswith("decimal(") else "double"
+        return stated if stated.startswith("decimal(") else "double"
     return _text_type(place) if "string" in place.types else _TYPE_WORDS.get(next(iter(place.types), ""))
 
 
@@ -161,7 +161,7 @@ _SCHEMA_BY_TYPE: Final[Mapping[str, SchemaDocument]] = {
 
 
 def write_json_schema(request: ExportRequest) -> str:
-    """The schema's text. Raises ConfigurationError where there is no such output."""
+    """The schema's text. Raises ConfigurationError if the output does not exist."""
     name = request.name or "records"
     body = (
         source_schema(requested_policy(request))
@@ -172,7 +172,7 @@ def write_json_schema(request: ExportRequest) -> str:
 
 
 def source_schema(policy: Policy) -> SchemaDocument:
-    """The records that a policy declares. What it does not name may be there; what must never arrive may not."""
+    """The schema of a policy's records. Undeclared fields are allowed, forbidden paths are not."""
     root = field_tree({field.pointer: field for field in policy.fields.values() if not field.from_})
     body = _object_schema(root)
     for pointer in policy.never:
@@ -183,11 +183,11 @@ def source_schema(policy: Policy) -> SchemaDocument:
 
 
 def output_schema(plan: Plan, name: str) -> SchemaDocument:
-    """One row of an output, as JSON. Every column may be null, and there are no others."""
+    """The schema of one row of an output. Every column can be null, and no other column is allowed."""
     output = find_output_plan(plan, name)
-    said = column_meanings(plan, name)
+    meanings = column_meanings(plan, name)
     properties = {field.name: _arrow_schema(field.type) for field in output.schema}
-    for column, meaning in said.items():
+    for column, meaning in meanings.items():
         place = _schema_at_path(properties, column)
         if place is not None:
             place |= {"description": meaning.text, "x-minimize": meaning.facts}
@@ -226,7 +226,7 @@ def _field_schema(field: Field) -> SchemaDocument:
 
 
 def _arrow_schema(type_: pa.DataType) -> SchemaDocument:
-    """A column's type; each may be null."""
+    """The schema of a column's type, which can be null."""
     if pa.types.is_dictionary(type_):
         return _arrow_schema(type_.value_type)
     body = _nested_schema(type_) or next((body for test, body in _SCALARS if test(type_)), {"type": "string"})
@@ -277,7 +277,7 @@ _ELEMENTS: Final = frozenset({"items", "prefixItems", "additionalItems", "additi
 
 @dataclass(frozen=True, slots=True)
 class SchemaViolation:
-    """One keyword of the schema that records do not obey: where it stands, by the schema's own names, and how many."""
+    """One violated keyword of the schema: its path, in names of the schema, and the number of records."""
 
     place: str
     keyword: str
@@ -286,7 +286,7 @@ class SchemaViolation:
 
 @dataclass(frozen=True, slots=True)
 class SchemaValidation:
-    """How records stand against a schema."""
+    """Result of the validation of records by a schema."""
 
     draft: str
     records: int
@@ -296,10 +296,10 @@ class SchemaValidation:
 
 @redact_errors
 def validate_records(data: PathText, schema: PathText) -> SchemaValidation:
-    """Holds every record against the schema.
+    """Validate every record by a schema.
 
     Takes NDJSON (a file, a folder, a pattern or the URI of an object store) and the file of a schema, draft 4 to 2020-12.
-    Nothing that it refers to is fetched. Raises ConfigurationError where the schema is none, or jsonschema-rs is missing.
+    References to other files are not fetched. Raises ConfigurationError if the schema is invalid or jsonschema-rs is missing.
     """
     document = read_document(Path(schema))
     draft = dialect_of_schema(document).name
@@ -315,7 +315,7 @@ def validate_records(data: PathText, schema: PathText) -> SchemaValidation:
 
 
 def _violations(validator: Any, line: bytes) -> set[tuple[str, str]]:
-    """What of the schema one record does not obey."""
+    """The keywords of the schema that one record violates."""
     parsed: Any = None
     try:
         parsed = json.loads(line)
@@ -325,7 +325,7 @@ def _violations(validator: Any, line: bytes) -> set[tuple[str, str]]:
 
 
 def _violation_place(path: Sequence[str | int]) -> tuple[str, str]:
-    """Where in the records, and which keyword; names are the schema's, never the data's.
+    """Path and keyword of a violation. Names are those of the schema, never of the data.
 
     >>> _violation_place(["properties", "apps", "items", "properties", "name", "type"])
     ('/apps/*/name', 'type')
@@ -344,7 +344,9 @@ def _ndjson_records(data: PathText) -> Iterator[bytes]:
     found = _find_files(data)
     files = [path for group in found.files.values() for path in group if format_by_name(path) == "ndjson"]
     if not files:
-        raise SourceError("nothing to check was found", hint="NDJSON alone is held against a JSON Schema")
+        raise SourceError(
+            "no NDJSON file was found", hint="Pass NDJSON: no other format is validated by a JSON Schema."
+        )
     for part in (FilePart(path, found.root) for path in files):
         with open_stream(part.path, part.name) as stream:
             yield from (line for block in line_blocks(stream) for _, line in nonblank_lines(block) if line.strip())
@@ -360,15 +362,15 @@ def _compile_validator(document: Any) -> Any:
     with suppress(ImportError):
         import jsonschema_rs as package
     if package is None:
-        raise ConfigurationError("checking needs jsonschema-rs", hint="pip install 'minimize[exchange]'")
+        raise ConfigurationError("validation needs jsonschema-rs", hint="Run `pip install 'minimize[exchange]'`.")
     compiled: Any = None
     with suppress(ValueError, package.ValidationError, package.ReferencingError):
         compiled = package.validator_for(document, retriever=_refuse_retrieval)
     if compiled is None:
-        hint = "it must be valid by its own draft, and hold all that it refers to: nothing is fetched"
-        raise ConfigurationError("this is no JSON Schema that can be checked by", hint=hint)
+        hint = "Make it valid in its draft, and include everything it refers to: references are not fetched."
+        raise ConfigurationError("the file is not a usable JSON Schema", hint=hint)
     return compiled
 
 
 def _refuse_retrieval(uri: str) -> Mapping[str, Any]:
-    raise ValueError("nothing is fetched")
+    raise ValueError("references are not fetched")

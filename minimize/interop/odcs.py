@@ -40,7 +40,7 @@ from minimize.text import did_you_mean
 
 VERSION: Final = "v3.1.0"
 PROPERTY_PREFIX: Final = "minimize"
-"""What the names of our own properties begin with: `minimizeRole`, `minimizePurposes`, …"""
+"""Prefix of custom properties: `minimizeRole`, `minimizePurposes`, …"""
 
 LOGICAL_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -56,7 +56,7 @@ LOGICAL_TYPES: Final[Mapping[str, str]] = MappingProxyType(
         "struct": "object",
     }
 )
-"""A policy's type as a contract's logical type; what is not the first of its kind also stands as `minimizeType`."""
+"""Types of a policy as logical types of a contract. All but the first of a logical type also need `minimizeType`."""
 POLICY_TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "string": "string",
@@ -82,7 +82,7 @@ _PHYSICAL: Final[Mapping[str, str]] = MappingProxyType(
 CLASSIFICATION_ROLES: Final[Mapping[str, Role]] = MappingProxyType(
     {"restricted": "sensitive", "confidential": "quasi", "pii": "identifier", "secret": "secret"}
 )
-"""Classifications that tell a role; the house's own words do not."""
+"""Classifications that determine a role. Words defined by an organization do not."""
 ROLE_CLASSIFICATIONS: Final[Mapping[Role, str]] = MappingProxyType(
     {
         "identifier": "pii",
@@ -105,7 +105,7 @@ _UNITS: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
 
 
 def policy_type(document: Mapping[str, Any]) -> str | None:
-    """The policy's type of a property that is no object and no array; None for one that a policy has no word for."""
+    """The policy's type of a property other than object and array; None if a policy has no such type."""
     own = custom_values(document).get("Type")
     logical = as_text(document.get("logicalType"))
     if isinstance(own, str) and own:
@@ -120,7 +120,7 @@ def policy_type(document: Mapping[str, Any]) -> str | None:
 
 
 def custom_values(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Our own properties of a contract, an object or a property, without what their names begin with."""
+    """The custom properties of a contract, object or property, without the prefix of their names."""
     found = (as_mapping(each) for each in as_list(document.get("customProperties")))
     return {
         as_text(each.get("property")).removeprefix(PROPERTY_PREFIX): each.get("value")
@@ -130,17 +130,17 @@ def custom_values(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def custom_properties(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """These facts as our own properties; nothing where there are none."""
-    said = [
+    """These facts as custom properties; empty if there are none."""
+    properties = [
         {"property": f"{PROPERTY_PREFIX}{name}", "value": value}
         for name, value in facts.items()
         if value not in ("", None, [], {})
     ]
-    return {"customProperties": said} if said else {}
+    return {"customProperties": properties} if properties else {}
 
 
 def retention_text(value: Any, unit: str) -> str | None:
-    """A length of time as a policy writes it; None for one that it cannot.
+    """A duration in the spelling of a policy; None if a policy cannot express it.
 
     >>> retention_text(3, "y"), retention_text("30", "days"), retention_text(1, "moon")
     ('1095d', '30d', None)
@@ -151,7 +151,7 @@ def retention_text(value: Any, unit: str) -> str | None:
 
 
 def retention_property(span: timedelta) -> dict[str, Any]:
-    """A length of time as a contract says it, in its largest whole unit."""
+    """A duration in the spelling of a contract, in its largest whole unit."""
     seconds = int(span.total_seconds())
     unit, size = next(((unit, size) for unit, size in (("d", 86400), ("h", 3600)) if seconds % size == 0), ("s", 1))
     return {"value": seconds // size, "unit": unit}
@@ -162,17 +162,18 @@ Parts = tuple[PointerPart, ...]
 
 
 def read_contract(document: Any, choice: str | None = None) -> DescribedDataset:
-    """The records of one object of a contract. Raises ConfigurationError where it is none of version 3, or has no such object."""
+    """The records of one object of a contract. Raises ConfigurationError for another version or a missing object."""
     contract = as_mapping(document)
     if as_text(contract.get("kind")) != "DataContract" or not as_text(contract.get("apiVersion")).startswith("v3."):
         raise ConfigurationError(
-            "this is no data contract of version 3", hint="`kind: DataContract`, `apiVersion: v3.1.0`"
+            "the document is not a data contract of version 3",
+            hint="Set `kind: DataContract` and `apiVersion: v3.1.0`.",
         )
     object_ = _chosen_object(contract, choice)
     walk = _PropertyCollector()
     walk.properties(object_, ())
     if not walk.columns:
-        raise ConfigurationError("the object has no properties that a policy could name")
+        raise ConfigurationError("the object has no properties that a policy can declare")
     name = as_text(object_.get("name"))
     parts = _contract_record_fields(contract, walk.columns, name)
     retention, remark = _contract_retention(contract)
@@ -196,7 +197,7 @@ def read_contract(document: Any, choice: str | None = None) -> DescribedDataset:
 
 @dataclass(slots=True)
 class _PropertyCollector:
-    """One walk from an object down to its leaves."""
+    """Collects the properties of an object, down to the leaves."""
 
     columns: list[DescribedColumn] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -207,12 +208,12 @@ class _PropertyCollector:
             name = each.get("name")
             parts = (*above, name) if isinstance(name, str) else above
             if not isinstance(name, str) or not parts[0] or len(parts) > MAX_PARTS:
-                self.left_out["/".join(map(str, parts))[:100]] = "no field can have this name"
+                self.left_out["/".join(map(str, parts))[:100]] = "a field cannot have this name"
             else:
                 self.take(each, parts, certain=certain and each.get("required") is True)
 
     def take(self, document: Mapping[str, Any], parts: Parts, *, certain: bool) -> None:
-        """A property: a leaf, or what is below."""
+        """One property: a leaf, or its children."""
         logical, items = as_text(document.get("logicalType")), as_mapping(document.get("items"))
         if as_list(document.get("properties")) and logical in ("", "object"):
             self.properties(document, parts, certain=certain)
@@ -222,7 +223,7 @@ class _PropertyCollector:
             self.leaf(document, parts, certain=certain)
 
     def leaf(self, document: Mapping[str, Any], parts: Parts, *, certain: bool) -> None:
-        """A field, where a policy has a word for its type."""
+        """A field, if a policy has a name for its type."""
         pointer, word = Pointer(parts), policy_type(document)
         word = {"array": "list", "object": "map"}.get(as_text(document.get("logicalType")), "") or word
         if word is None:
@@ -238,20 +239,24 @@ class _PropertyCollector:
 
 
 def _chosen_object(contract: Mapping[str, Any], choice: str | None) -> Mapping[str, Any]:
-    """The object that is meant."""
+    """The selected object."""
     objects = {as_text(as_mapping(each).get("name")): as_mapping(each) for each in as_list(contract.get("schema"))}
     if not objects:
-        raise ConfigurationError("the contract has no `schema`", hint="it wants an object with `properties`")
+        raise ConfigurationError("the contract has no `schema`", hint="Add an object with `properties`.")
     if choice is None and len(objects) == 1:
         return next(iter(objects.values()))
     if choice not in objects:
-        hint = did_you_mean(choice, objects) if choice else f"one of {', '.join(map(repr, sorted(objects)))}"
-        raise ConfigurationError("say which object the policy is for: --object NAME", hint=hint)
+        hint = (
+            did_you_mean(choice, objects)
+            if choice
+            else f"Pass --object with one of {', '.join(map(repr, sorted(objects)))}."
+        )
+        raise ConfigurationError("--object must name an object of the contract", hint=hint)
     return objects[choice]
 
 
 def _contract_role(document: Mapping[str, Any]) -> tuple[Role | None, str]:
-    """The role that the contract gives away, and by what."""
+    """The role of a property in the contract, and the reason."""
     given = custom_values(document).get("Role")
     known = next((role for role in get_args(Role) if role == given), None)
     if known is not None:
@@ -262,7 +267,7 @@ def _contract_role(document: Mapping[str, Any]) -> tuple[Role | None, str]:
 
 
 def _contract_owner(contract: Mapping[str, Any]) -> str:
-    """Whoever the team calls its owner, else its first member, else nobody."""
+    """The owner in the contract's team, else its first member, else an empty text."""
     team = contract.get("team")
     members = [as_mapping(each) for each in (as_list(as_mapping(team).get("members")) or as_list(team))]
     owners = [each for each in members if "owner" in as_text(each.get("role")).lower()] or members
@@ -270,7 +275,7 @@ def _contract_owner(contract: Mapping[str, Any]) -> str:
 
 
 def _contract_version(text: str) -> int:
-    """The first part of a version, from 1 on."""
+    """The first part of a version, at least 1."""
     found = re.match(r"v?(\d{1,9})", text)
     return max(1, int(found[1])) if found else 1
 
@@ -279,18 +284,18 @@ def _contract_retention(contract: Mapping[str, Any]) -> tuple[str | None, tuple[
     for each in map(as_mapping, as_list(contract.get("slaProperties"))):
         if as_text(each.get("property")).lower() in ("retention", "re"):
             found = retention_text(each.get("value"), as_text(each.get("unit")) or "d")
-            return found, (() if found else ("The contract's retention is in a unit that a policy has no word for.",))
+            return found, (() if found else ("The contract's retention has a unit that a policy does not support.",))
     return None, ()
 
 
 def _contract_record_fields(contract: Mapping[str, Any], columns: list[DescribedColumn], name: str) -> dict[str, str]:
-    """What the contract says that a field is to its record; its retention is counted from a time, too."""
-    said = {word: custom_values(contract).get(word.capitalize()) for word in _RECORD_FIELDS}
+    """Fields for tenant, subject, time and record in the contract. The element of its retention also names the time."""
+    stated = {word: custom_values(contract).get(word.capitalize()) for word in _RECORD_FIELDS}
     for each in map(as_mapping, as_list(contract.get("slaProperties"))):
-        if as_text(each.get("property")).lower() == "retention" and said["time"] is None:
-            said["time"] = as_text(each.get("element")).removeprefix(f"{name}.")
+        if as_text(each.get("property")).lower() == "retention" and stated["time"] is None:
+            stated["time"] = as_text(each.get("element")).removeprefix(f"{name}.")
     known = {_column_key(each): each for each in columns if not each.pointer.stars}
-    found = {word: key for word, key in said.items() if isinstance(key, str) and key in known}
+    found = {word: key for word, key in stated.items() if isinstance(key, str) and key in known}
     return {word: key for word, key in found.items() if word != "time" or known[key].type in ("timestamp", "date")}
 
 
@@ -300,29 +305,29 @@ def _column_key(column: DescribedColumn) -> str:
 
 
 def _contract_remarks(contract: Mapping[str, Any], object_: Mapping[str, Any]) -> Iterator[str]:
-    """What the contract says in words."""
+    """Descriptive texts of the contract."""
     about = as_mapping(contract.get("description"))
-    said = {
+    texts = {
         "About": as_text(object_.get("description")),
         "Purpose": as_text(about.get("purpose")),
         "Usage": as_text(about.get("usage")),
         "Limitations": as_text(about.get("limitations")),
     }
-    yield from (f"{head}: {words}" for head, words in said.items() if words)
+    yield from (f"{head}: {words}" for head, words in texts.items() if words)
 
 
 Body = dict[str, Any]
 
 
 def write_contract(request: ExportRequest) -> str:
-    """The contract's text. Raises ConfigurationError where there is no such output."""
+    """The contract's text. Raises ConfigurationError if the output does not exist."""
     if request.name == SOURCE_NAME or (request.name is None and not has_pipeline(request)):
         return document_text(source_contract(requested_policy(request)), request.as_json)
     return document_text(output_contract(requested_plan(request), request.name), request.as_json)
 
 
 def source_contract(policy: Policy) -> Body:
-    """The contract of the records that come in, as far as the policy declares them."""
+    """The contract of the source's records, as far as the policy declares them."""
     root = field_tree({field.pointer: field for field in policy.fields.values() if not field.from_})
     facts = {
         "Purposes": list(policy.purposes),
@@ -342,7 +347,7 @@ def source_contract(policy: Policy) -> Body:
 
 
 def output_contract(plan: Plan, name: str | None = None) -> Body:
-    """The contract of what a pipeline writes: an object for each of its outputs, or for one."""
+    """The contract of a pipeline's outputs: one object for each, or for one of them."""
     names = list(plan.outputs) if name is None else [name]
     pipeline = plan.pipeline.pipeline if plan.pipeline is not None else plan.policy.policy
     facts = {"Purpose": plan.purpose, "Plan": plan.digest}
@@ -369,7 +374,7 @@ def _contract_head(policy: Policy, name: str) -> Body:
 
 
 def _retention_terms(policy: Policy, name: str) -> Body:
-    """For how long it is kept, counted from the event time."""
+    """The retention, counted from the event time."""
     if policy.retention is None:
         return {}
     element = {"element": f"{name}.{policy.time}"} if policy.time else {}
@@ -405,8 +410,8 @@ def _field_property(field: Field) -> Body:
 
 def _output_object(plan: Plan, name: str) -> Body:
     output = find_output_plan(plan, name)
-    said = column_meanings(plan, name)
-    columns = [{"name": each.name, **_column_property(each.type, (each.name,), said)} for each in output.schema]
+    meanings = column_meanings(plan, name)
+    columns = [{"name": each.name, **_column_property(each.type, (each.name,), meanings)} for each in output.schema]
     body: Body = {
         "name": name,
         "logicalType": "object",
@@ -425,7 +430,7 @@ def _output_description(plan: Plan, name: str) -> str:
 def _granularity(plan: Plan, name: str) -> str:
     model = plan.aggregates[name].model
     below = model.suppress.below
-    return f"One row for each {', '.join(model.group_by)}; groups of fewer than {below} subjects are absent"
+    return f"One row for each {', '.join(model.group_by)}; groups of fewer than {below} subjects are suppressed"
 
 
 def _column_property(

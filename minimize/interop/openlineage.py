@@ -1,4 +1,4 @@
-"""OpenLineage events from receipts: the events that a run emitted when it began and ended."""
+"""OpenLineage events from receipts: the events that a run sent at its start and end."""
 
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ _RUN_KINDS: Final = ("run", "replay")
 
 
 def write_openlineage(request: ExportRequest) -> str:
-    """The events of all runs of an output, one a line. Raises ConfigurationError, OutputError."""
+    """The events of all runs of an output, one per line. Raises ConfigurationError, OutputError."""
     output = parse_location(request.path)
     if not has_runs(output):
         raise ConfigurationError(
-            "this is no output folder", hint="lineage is told from receipts: name what a run wrote"
+            "the path is not an output folder",
+            hint="Pass the output folder of a run: lineage is made from its receipts.",
         )
     made = [receipt for receipt in read_receipts(output) if reads_source(receipt)]
     events = [event for receipt in made for event in events_of(output, receipt, request.pipeline)]
@@ -41,14 +42,14 @@ def write_openlineage(request: ExportRequest) -> str:
 
 
 def reads_source(receipt: Receipt) -> bool:
-    """Whether it tells of what was made from a source; expiries, deletions and the like change what stands."""
+    """Whether the receipt's files were made from a source. Expiries, deletions and others change published files."""
     return receipt.kind in _RUN_KINDS or (receipt.kind == "retract" and receipt.from_ == "source")
 
 
 def events_of(output: Location, receipt: Receipt, pipeline: str | None = None) -> Iterator[dict[str, Any]]:
-    """START and COMPLETE of one run, as it told them, under the policy that stands beside its receipt.
+    """START and COMPLETE of one run, as the run sent them, under the policy stored with its receipt.
 
-    Takes where its pipeline lies, if the output does not tell.
+    Takes the path of its pipeline, if the output does not record it.
     """
     about = _event_context(output, receipt, pipeline)
     yield start_event(about, receipt.started)
@@ -67,7 +68,7 @@ def _event_context(output: Location, receipt: Receipt, pipeline: str | None) -> 
 
 
 def _input_root(output: Location, receipt: Receipt, pipeline: str | None) -> Location:
-    """The folder that the input lay in. Raises ConfigurationError where that is not known."""
+    """The folder of the input. Raises ConfigurationError if it is not known."""
     given = origin_place(output, None if receipt.origin is None else receipt.origin.input)
     if given is not None:
         return split_pattern(str(given), Path.cwd())[0]
@@ -76,15 +77,15 @@ def _input_root(output: Location, receipt: Receipt, pipeline: str | None) -> Loc
 
 
 def _recorded_pipeline(output: Location, receipt: Receipt) -> Pipeline:
-    """The pipeline as it was, from the files beside the receipt. Raises OutputError where they are not those that it tells."""
+    """The pipeline of the run, from the files stored with its receipt. Raises OutputError if their digests differ."""
     with local_copy(output / RUNS / receipt.run_id) as folder:
         faults = FaultList()
         texts = {name: _read_verified(folder / name, digest) for name, digest in _recorded_digests(receipt).items()}
         root, pipeline = _parse_node(texts[POLICY_FILE], faults), _parse_node(texts[PIPELINE_FILE], faults)
-        house = (receipt.purpose,)
-        policy, scope = read_policy(root, folder, faults, house, {"digest": receipt.policy.digest})
+        purposes = (receipt.purpose,)
+        policy, scope = read_policy(root, folder, faults, purposes, {"digest": receipt.policy.digest})
         given = {"path": folder / PIPELINE_FILE, "digest": receipt.files[PIPELINE_FILE], "demanded": "none"}
-        found = None if policy is None else PipelineReader.over(policy, scope, faults, house)(pipeline, given)
+        found = None if policy is None else PipelineReader.over(policy, scope, faults, purposes)(pipeline, given)
     if found is None or faults.found:
         raise OutputError(f"the policy of {receipt.run_id} cannot be read", findings=faults.found)
     return found
@@ -98,8 +99,8 @@ def _recorded_digests(receipt: Receipt) -> dict[str, str]:
 def _read_verified(path: Path, digest: str) -> bytes:
     content = path.read_bytes() if path.is_file() else b""
     if sha256_text(content) != digest:
-        hint = "`minimize verify` checks all files"
-        raise OutputError(f"{path.parent.name}/{path.name} is not what its receipt tells", hint=hint)
+        hint = "Run `minimize verify` to check all files."
+        raise OutputError(f"{path.parent.name}/{path.name} differs from its receipt", hint=hint)
     return content
 
 

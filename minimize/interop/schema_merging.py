@@ -1,4 +1,4 @@
-"""Merging of the JSON Schemas of one place: dialects by draft, references, `allOf` and branches."""
+"""Merges the JSON Schemas of one node: dialects by draft, references, `allOf` and branches."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from minimize.interop.documents import as_list, as_mapping, as_text
 
 @dataclass(frozen=True, slots=True)
 class SchemaDialect:
-    """One draft.
+    """Features of one draft.
 
     id       the keyword that names a schema
-    alone    whether what stands beside a `$ref` does not count
-    anchors  whether `$anchor` names a place; before, an `$id` of a fragment alone did
+    alone    whether keywords next to a `$ref` are ignored
+    anchors  whether `$anchor` names a subschema; in earlier drafts, an `$id` with only a fragment does
     booleans whether `true` and `false` are schemas
-    prefix   the keyword of the items of a tuple
-    const    whether there is `const`
-    content  whether `contentEncoding` says what a text holds
-    branches whether there are `if`, `then` and `else`
+    prefix   the keyword for the items of a tuple
+    const    whether `const` exists
+    content  whether `contentEncoding` describes the content of a text
+    branches whether `if`, `then` and `else` exist
     """
 
     name: str
@@ -56,33 +56,33 @@ SCHEMA_DIALECTS: Final = (
         branches=False,
     ),
 )
-"""The newest first: what says nothing of its draft is read as that."""
+"""Newest first. A schema without a draft is read as the newest."""
 
 
 def dialect_of_schema(schema: Any) -> SchemaDialect:
-    """The draft that a schema says it is of. Raises ConfigurationError for one that is not known.
+    """The draft that a schema names. Raises ConfigurationError for an unknown one.
 
     >>> dialect_of_schema({"$schema": "http://json-schema.org/draft-07/schema#"}).name
     'draft-07'
     """
-    said = schema.get("$schema") if isinstance(schema, dict) else None
-    if said is None:
+    stated = schema.get("$schema") if isinstance(schema, dict) else None
+    if stated is None:
         return SCHEMA_DIALECTS[0]
-    plain = str(said).removesuffix("#").replace("https://", "http://")
+    plain = str(stated).removesuffix("#").replace("https://", "http://")
     found = next((each for each in SCHEMA_DIALECTS if each.uri.replace("https://", "http://") == plain), None)
     if found is None:
         known = ", ".join(each.uri for each in SCHEMA_DIALECTS)
-        raise ConfigurationError("`$schema` names a draft of JSON Schema that is not known", hint=f"one of {known}")
+        raise ConfigurationError("`$schema` names an unknown draft of JSON Schema", hint=f"Use one of {known}.")
     return found
 
 
 _DATA_KEYWORDS: Final = frozenset({"enum", "const", "default", "examples", "example"})
-"""Keywords whose values are no schemas, whatever stands in them."""
+"""Keywords whose values are never schemas."""
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaReferences:
-    """The places of one document that can be referred to.
+    """Subschemas of one document that a reference can name.
 
     bases  the base URI of each mapping of the document, by its identity
     names  schemas by URI, and by URI with an anchor
@@ -95,7 +95,7 @@ class SchemaReferences:
 
     @classmethod
     def from_document(cls, root: Any, dialect: SchemaDialect) -> SchemaReferences:
-        """The places of a document."""
+        """Index the subschemas of a document."""
         bases: dict[int, str] = {}
         names: dict[str, Any] = {"": root}
         for base, node in _mappings_with_base(root, "", dialect):
@@ -105,7 +105,7 @@ class SchemaReferences:
         return cls(dialect, root, bases, names)
 
     def resolve(self, ref: str, at: Mapping[str, Any]) -> Any:
-        """What a reference that stands in a schema leads to. Raises ConfigurationError where that is not in the file."""
+        """The target of a reference in a schema. Raises ConfigurationError if it is not in the file."""
         uri, fragment = _join_uri(self.bases.get(id(at), ""), ref)
         whole = self.names.get(uri)
         if whole is None and uri.rstrip("#") == "":
@@ -115,13 +115,13 @@ class SchemaReferences:
             named = self.names.get(f"{uri}#{fragment}") if fragment and not fragment.startswith("/") else None
             found = named if named is not None else _resolve_pointer(whole, unquote(fragment))
         if found is None:
-            hint = "definitions of other files and addresses are not read: put them into the file"
-            raise ConfigurationError("a `$ref` leads to nothing in the file", hint=hint)
+            hint = "Copy the definitions into the file: other files and addresses are not read."
+            raise ConfigurationError("the target of a `$ref` is not in the file", hint=hint)
         return found
 
 
 def _join_uri(base: str, ref: str) -> tuple[str, str]:
-    """A URI reference against its base, and its fragment; what is no URI is a name as it is written."""
+    """A URI reference resolved against its base, and its fragment. A text that is not a URI is used as a name."""
     try:
         uri, fragment = urldefrag(urljoin(base, ref))
     except ValueError:
@@ -130,7 +130,7 @@ def _join_uri(base: str, ref: str) -> tuple[str, str]:
 
 
 def _mappings_with_base(node: Any, base: str, dialect: SchemaDialect) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every mapping of the document with the base URI that counts in it; a walk of its own stack, for depth is not ours."""
+    """Every mapping of the document with its base URI. Uses its own stack, because the document sets the depth."""
     waiting: list[tuple[Any, str]] = [(node, base)]
     while waiting:
         each, above = waiting.pop()
@@ -153,7 +153,7 @@ def _names_of_schema(node: Mapping[str, Any], base: str, dialect: SchemaDialect)
 
 
 def _resolve_pointer(node: Any, pointer: str) -> Any:
-    """What a JSON Pointer leads to; None where there is nothing."""
+    """The target of a JSON Pointer; None if it does not exist."""
     for part in pointer.split("/")[1:] if pointer.startswith("/") else ([] if not pointer else [None]):
         if part is None:
             return None
@@ -168,7 +168,7 @@ def _resolve_pointer(node: Any, pointer: str) -> Any:
 
 
 MOST_SCHEMAS: Final = 50_000
-"""Schemas that are looked at for one document: what refers to itself over and over ends here."""
+"""Maximum number of schemas read for one document, because references can be recursive."""
 _ALTERNATIVES: Final = ("anyOf", "oneOf")
 _BRANCHES: Final = ("if", "then", "else")
 _TYPES: Final = {
@@ -184,12 +184,12 @@ _TYPES: Final = {
 
 @dataclass(slots=True)
 class SchemaPlace:
-    """What may stand at one place.
+    """The merged schemas of one node.
 
-    types     JSON Schema's words, `null` left out
-    below     the schemas of each property; `None` for one that must not be there
-    through   the schemas that were put together here, by identity
-    core      those of them that say what is below: a place further down with the same ones goes in a circle
+    types     type names of JSON Schema, without `null`
+    below     the schemas of each property; `None` for a forbidden one
+    through   the merged schemas, by identity
+    core      those of them that describe child nodes; a descendant with the same ones is recursive
     """
 
     types: set[str] = field(default_factory=set)
@@ -211,7 +211,7 @@ class SchemaPlace:
 
 @dataclass(slots=True)
 class SchemaMerger:
-    """Puts places together; `visited` counts the schemas that were read."""
+    """Merges the schemas of nodes. `visited` counts the schemas read."""
 
     references: SchemaReferences
     visited: int = 0
@@ -222,7 +222,7 @@ class SchemaMerger:
         return self.references.dialect
 
     def place(self, schemas: list[Any]) -> SchemaPlace:
-        """What these schemas, which all are about one place, say together."""
+        """The merged content of schemas that describe one node."""
         place = SchemaPlace()
         for schema in schemas:
             self._take(schema, place, certain=True)
@@ -233,7 +233,7 @@ class SchemaMerger:
     def _take(self, schema: Any, place: SchemaPlace, *, certain: bool) -> None:
         self.visited += 1
         if self.visited > MOST_SCHEMAS:
-            raise ConfigurationError("the schema is too large, or refers to itself without end")
+            raise ConfigurationError("the schema is too large, or its references never end")
         if not isinstance(schema, dict) or id(schema) in place.through:
             return
         place.through.add(id(schema))
@@ -249,7 +249,7 @@ class SchemaMerger:
             self._take(part, place, certain=False)
 
     def _perhaps(self, schema: dict[str, Any]) -> Iterator[Any]:
-        """What may count, or may not."""
+        """The alternatives of a schema, which may or may not apply."""
         for keyword in _ALTERNATIVES:
             yield from as_list(schema.get(keyword))
         if self.dialect.branches:
@@ -257,7 +257,7 @@ class SchemaMerger:
             yield from as_mapping(schema.get("dependentSchemas")).values()
 
     def _own(self, schema: dict[str, Any], place: SchemaPlace, *, certain: bool) -> None:
-        """What the keywords of one schema say. What is required in an alternative alone is not."""
+        """Add the keywords of one schema. A property required only in an alternative is not required."""
         self._types(schema, place)
         self._merge_below(schema, place)
         if certain:
@@ -270,8 +270,8 @@ class SchemaMerger:
         place.own = {**as_mapping(schema.get("x-minimize")), **place.own}
 
     def _types(self, schema: dict[str, Any], place: SchemaPlace) -> None:
-        said = schema.get("type")
-        types = {said} if isinstance(said, str) else {each for each in as_list(said) if isinstance(each, str)}
+        stated = schema.get("type")
+        types = {stated} if isinstance(stated, str) else {each for each in as_list(stated) if isinstance(each, str)}
         values = as_list(schema.get("enum")) or ([schema["const"]] if self.dialect.const and "const" in schema else [])
         if not types:
             types = {"null" if value is None else _TYPES.get(type(value), "") for value in values} - {""}
@@ -299,7 +299,7 @@ class SchemaMerger:
 
 
 def _implied_types(place: SchemaPlace) -> Iterator[str]:
-    """Types that keywords tell, where none is said."""
+    """Types implied by keywords, if no type is stated."""
     if place.below or place.is_map:
         yield "object"
     if place.items:

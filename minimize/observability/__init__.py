@@ -1,6 +1,6 @@
 """Observability of a run: an OpenLineage event when it begins and when it ends, and metrics when it ends.
 
-Events and metrics hold names and counts only. A failure to write or send them is logged, and fails no run.
+Events and metrics hold names and counts only. A failure to write or send them is logged and never fails a run.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ log = logging.getLogger("minimize")
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """The run, and where to tell of it. Whatever goes wrong in telling is logged, and fails no run."""
+    """Sends events and metrics of a run to their destinations. A failure to do so is logged and never fails the run."""
 
     about: RunDescription
     places: Destinations
 
     def record_start(self, at: datetime) -> None:
-        """Tells that the run begins."""
+        """Record the start of the run."""
         self._send_event(lambda: openlineage.start_event(self.about, at))
 
     def record_published(self, receipt: Receipt) -> None:
-        """Tells that the run was published."""
+        """Record that the run was published."""
         self._send_event(lambda: openlineage.complete_event(self.about, receipt))
         self._update_metrics(lambda _: metrics.success_samples(receipt))
 
     def record_idle(self, at: datetime) -> None:
-        """Records that the run had nothing to do: metrics alone, as there is no run that lineage could be about."""
+        """Record that the run had nothing to do. Only metrics: lineage has no run to describe."""
         self._repair()
         self._update_metrics(lambda before: metrics.idle_samples(self.about.job.pipeline, at, before))
 
     def record_incomplete(self, at: datetime) -> None:
-        """Records that the run published nothing, and left dates alone: metrics alone."""
+        """Record that the run published nothing and skipped dates. Only metrics."""
         self._repair()
         self._update_metrics(lambda before: metrics.failure_samples(self.about.job.pipeline, at, before))
 
     def record_failure(self, at: datetime, error: MinimizeError | None) -> None:
-        """Tells that the run failed, or (without an error of ours) that it was stopped."""
+        """Record that the run failed, or was stopped (`error` is None)."""
         self._send_event(lambda: openlineage.failure_event(self.about, at, error))
         self._update_metrics(lambda before: metrics.failure_samples(self.about.job.pipeline, at, before))
 
@@ -58,7 +58,7 @@ class Observer:
         with suppress(Exception):
             made = event()
         if made is None:
-            log.warning("lineage could not be told", extra={"code": "W020", "run_id": self.about.run_id})
+            log.warning("lineage event could not be created", extra={"code": "W020", "run_id": self.about.run_id})
             return
         if self.places.lineage is not None:
             append_event(self.places.lineage, made, rotate_at=self.places.rotate_at)
@@ -76,7 +76,7 @@ class Observer:
 
 @contextmanager
 def observe_run(observer: Observer, started: datetime) -> Iterator[Observer]:
-    """A run that is watched: leaving the block by an error tells of its failure."""
+    """Observe a run: record its start, and its failure if the block raises an error."""
     observer.record_start(started)
     try:
         yield observer

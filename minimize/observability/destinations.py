@@ -1,11 +1,11 @@
-"""Destinations of events and metrics: the event file and server, and how arguments, environment and configuration name them.
+"""Destinations of events and metrics: event file, server, and their options, variables and configuration keys.
 
-An argument wins over the environment, that over `minimize.yaml`, that over the default. A path in `minimize.yaml` is relative
-to that file. `off` turns lineage or metrics off.
+Precedence: argument, environment, `minimize.yaml`, default. A path in `minimize.yaml` is relative to that file. `off` turns
+lineage or metrics off.
 
-By default, lineage is written next to the output folder (in it, a receipt covers every file), under a name that no source
-reads; for an output in an object store it is off. Metrics are written only if a destination is named. `OPENLINEAGE_URL` names
-a server. An event that cannot be written or sent is logged.
+By default, lineage is written next to the output folder, because inside it a receipt covers every file. Its name is one that no
+source reads. For an output in an object store, the default is off. Metrics are written only if a destination is set.
+`OPENLINEAGE_URL` sets a server. A failure to write or send an event is logged.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from minimize.stores import Location, PathText
 
 log = logging.getLogger("minimize")
 ROTATE_AT: Final = 16 << 20
-"""The bytes at which a file of events is rotated, if nothing else is set."""
+"""Default size in bytes at which a file of events is rotated."""
 ROTATED_FILES: Final = 4
-"""How many rotated files are kept."""
+"""Number of rotated files that are kept."""
 READ_BLOCK_BYTES: Final = 1 << 16
 SERVER_TIMEOUT_SECONDS: Final = 5
-"""How long a server is waited for."""
+"""Timeout of a request to a server."""
 
 
 def append_event(path: Path, event: Mapping[str, Any], *, rotate_at: int = ROTATE_AT) -> None:
-    """Adds an event to a file of them, one a line. A failure to do so is logged, and fails no run.
+    """Append an event to a file, one per line. A failure is logged and never fails a run.
 
-    A last line that was cut short, as a power cut in mid-write leaves it, is removed first and reported. A file of `rotate_at`
-    bytes becomes FILE.1, the one before it FILE.2; of these the newest four are kept.
+    An incomplete last line, as after a power cut, is first repaired and reported. A file of `rotate_at` bytes becomes FILE.1,
+    and the previous FILE.1 becomes FILE.2. The newest four are kept.
     """
     line = json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n"
     try:
@@ -62,7 +62,7 @@ def append_event(path: Path, event: Mapping[str, Any], *, rotate_at: int = ROTAT
 
 
 def repair_events(path: Path) -> None:
-    """Removes a last line that was cut short from a file of events, and reports it. A failure to do so is logged."""
+    """Repair an incomplete last line of a file of events, and report it. A failure is logged."""
     repaired = ""
     try:
         if path.exists():
@@ -75,16 +75,16 @@ def repair_events(path: Path) -> None:
 
 def _report_repair(path: Path, repaired: str) -> None:
     if repaired:
-        log.warning("the last line of %s was cut short: %s", path.name, repaired, extra={"code": "W031"})
+        log.warning("the last line of %s was incomplete: %s", path.name, repaired, extra={"code": "W031"})
 
 
 @contextmanager
 def _open_locked(path: Path) -> Iterator[io.FileIO]:
-    """The file, for this process alone until the block ends; the one of this name, if another process rotates it meanwhile."""
+    """Open the file with an exclusive lock. If another process rotates it meanwhile, open the new file of that name."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         with io.FileIO(handle, "r+b") as file:
-            with suppress(OSError):  # a file system without locks
+            with suppress(OSError):  # the file system does not support locks
                 fcntl.flock(handle, fcntl.LOCK_EX)
             if _is_current_file(file, path):
                 yield file
@@ -99,7 +99,7 @@ def _is_current_file(file: io.FileIO, path: Path) -> bool:
 
 
 def _repair_tail(file: io.FileIO) -> str:
-    """Ends a file with a whole line. Gives what was done, in words; nothing if it ended so."""
+    """Make a file end with a complete line. Returns the repair as text; empty if none was needed."""
     end = place = file.seek(0, os.SEEK_END)
     tail = b""
     while place and b"\n" not in tail:
@@ -111,9 +111,9 @@ def _repair_tail(file: io.FileIO) -> str:
         return ""
     if _is_event(torn):
         file.write(b"\n")
-        return "its end was added"
+        return "the missing line end was added"
     file.truncate(end - len(torn))
-    return "it was removed"
+    return "the line was removed"
 
 
 def _is_event(line: bytes) -> bool:
@@ -132,7 +132,7 @@ def _rotate_files(path: Path) -> None:
 
 
 def post_event(event: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> None:
-    """Sends an event to the server that the environment names, if it names one. A failure is logged, and fails no run."""
+    """Send an event to the server in the environment, if set. A failure is logged and never fails a run."""
     env = os.environ if environ is None else environ
     url = env.get("OPENLINEAGE_URL", "")
     disabled = env.get("OPENLINEAGE_DISABLED", "").lower() in ("true", "1")
@@ -166,7 +166,7 @@ SIZE_VARIABLE: Final = "MINIMIZE_LINEAGE_SIZE"
 
 
 def default_lineage_path(output: Path) -> Path:
-    """Where lineage stands where nothing else is said.
+    """The default path of lineage.
 
     >>> default_lineage_path(Path("out/device_telemetry")).as_posix()
     'out/_device_telemetry.lineage.ndjson'
@@ -179,7 +179,7 @@ DISABLED_VALUES: Final = frozenset({"off", "false", "no", "none"})
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """The files; None for what is not wanted. `rotate_at` is the size at which the one of lineage is rotated, in bytes."""
+    """The files of lineage and metrics; None if turned off. `rotate_at`: size in bytes at which lineage is rotated."""
 
     lineage: Path | None
     metrics: Path | None
@@ -197,22 +197,22 @@ def find_destinations(
     metrics: PathText | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Destinations:
-    """Where a run's lineage and metrics go.
+    """Find the destinations of a run's lineage and metrics.
 
-    Takes the pipeline's folder and name, the output folder, what was given, and the environment (the process's own where none
-    is given). A folder stands for a file of the usual name in it. Raises ConfigurationError where `minimize.yaml` says no path,
-    or `MINIMIZE_LINEAGE_SIZE` is no size.
+    Takes the pipeline's folder and name, the output folder, the arguments, and the environment (default: that of the process).
+    A folder means a file of the default name in it. Raises ConfigurationError if `minimize.yaml` has a value that is not a path,
+    or `MINIMIZE_LINEAGE_SIZE` is not a size.
     """
     env = os.environ if environ is None else environ
     disabled = env.get("OPENLINEAGE_DISABLED", "").lower() in ("true", "1")
     usual = str(default_lineage_path(output)) if isinstance(output, Path) else "off"
     named = None if disabled else _stated_path("lineage", lineage, env, folder) or usual
-    told = _stated_path("metrics", metrics, env, folder)
+    metrics_path = _stated_path("metrics", metrics, env, folder)
     large = env.get(SIZE_VARIABLE)
     rotate_at = parse_size(large, SIZE_VARIABLE) if large else ROTATE_AT
     return Destinations(
         _destination_file(named, LINEAGE_FILE, ""),
-        _destination_file(told, f"minimize_{pipeline}.prom", ".prom"),
+        _destination_file(metrics_path, f"minimize_{pipeline}.prom", ".prom"),
         rotate_at,
     )
 

@@ -1,16 +1,16 @@
-"""Metrics of a pipeline's last run in Prometheus' text format, for the textfile collector of node_exporter: one file a pipeline.
+"""Metrics of a pipeline's last run in Prometheus' text format: one file per pipeline, for node_exporter's textfile collector.
 
-    minimize_rows{pipeline,fate}                        rows of the last run that was published, by what became of them
-    minimize_quarantined_rows{pipeline,code}            of these the quarantined ones, by code
+    minimize_rows{pipeline,fate}                        rows of the last published run, by outcome
+    minimize_quarantined_rows{pipeline,code}            quarantined rows of that run, by code
     minimize_quarantine_share{pipeline}                 quarantined rows among those read, 0 to 1
     minimize_output_rows{pipeline,output}               rows written, by output
-    minimize_undeclared_records{pipeline}               records that carry an undeclared path, summed over paths
-    minimize_run_duration_seconds{pipeline}             how long it took
-    minimize_last_success_timestamp_seconds{pipeline}   when the last run ended that was published or had nothing to do
-    minimize_last_run_timestamp_seconds{pipeline}       when the last run ended, whatever its end
+    minimize_undeclared_records{pipeline}               records with an undeclared path, summed over paths
+    minimize_run_duration_seconds{pipeline}             duration of that run
+    minimize_last_success_timestamp_seconds{pipeline}   end of the last run that was published or had nothing to do
+    minimize_last_run_timestamp_seconds{pipeline}       end of the last run, with any result
     minimize_last_run_success{pipeline}                 1 if that was published or had nothing to do, else 0
 
-A run that fails, or has nothing to do, leaves the figures of the last published run.
+A run that fails, or has nothing to do, does not change the figures of the last published run.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from minimize.receipts import Receipt
 log = logging.getLogger("minimize")
 ROW_COUNTS: Final = ("read", "written", "gated", "quarantined", "suppressed", "deduplicated")
 METRIC_HELP: Final[Mapping[str, str]] = {
-    "minimize_rows": "Rows of the last published run, by what became of them.",
+    "minimize_rows": "Rows of the last published run, by outcome.",
     "minimize_quarantined_rows": "Quarantined rows of the last published run, by code.",
     "minimize_quarantine_share": "Quarantined rows among the rows read in the last published run.",
     "minimize_output_rows": "Rows written in the last published run, by output.",
     "minimize_undeclared_records": "Records with an undeclared path in the last published run, summed over paths.",
-    "minimize_run_duration_seconds": "How long the last published run took.",
-    "minimize_last_success_timestamp_seconds": "When the last run ended that was published or had nothing to do.",
-    "minimize_last_run_timestamp_seconds": "When the last run ended, published or not.",
+    "minimize_run_duration_seconds": "Duration of the last published run.",
+    "minimize_last_success_timestamp_seconds": "End of the last run that was published or had nothing to do.",
+    "minimize_last_run_timestamp_seconds": "End of the last run, published or not.",
     "minimize_last_run_success": "Whether the last run was published or had nothing to do.",
 }
 Sample = tuple[str, Mapping[str, str], float]
-"""A metric's name, its labels, its value."""
+"""Name, labels and value of a metric."""
 
 
 def success_samples(receipt: Receipt) -> list[Sample]:
@@ -61,7 +61,7 @@ def success_samples(receipt: Receipt) -> list[Sample]:
 
 
 def idle_samples(pipeline: str, at: datetime, before: str) -> list[Sample]:
-    """The metrics of a run that had nothing to do: the figures of the last published run, and when this one ended."""
+    """The metrics of a run that had nothing to do: figures of the last published run, and the end of this one."""
     mine = {"pipeline": pipeline}
     kept = [sample for sample in parse_samples(before) if not sample[0].startswith("minimize_last_")]
     return [
@@ -73,7 +73,7 @@ def idle_samples(pipeline: str, at: datetime, before: str) -> list[Sample]:
 
 
 def failure_samples(pipeline: str, at: datetime, before: str) -> list[Sample]:
-    """The metrics of a run that failed: what its file said of the last success, and when this one ended."""
+    """The metrics of a failed run: figures of the last success in the file, and the end of this one."""
     mine = {"pipeline": pipeline}
     kept = [sample for sample in parse_samples(before) if not sample[0].startswith("minimize_last_run_")]
     return [
@@ -99,26 +99,26 @@ def format_samples(samples: Iterable[Sample]) -> str:
 
 
 def parse_samples(text: str) -> list[Sample]:
-    """The samples of a file that was written here; other lines are passed over."""
+    """The samples in a metrics file. Other lines are ignored."""
     found = (_SAMPLE_LINE.fullmatch(line) for line in text.splitlines())
     return [(m["name"], _parse_labels(m["labels"]), float(m["value"])) for m in found if m and m["name"] in METRIC_HELP]
 
 
 def write_file(path: Path, text: str) -> None:
-    """Puts the text in place of the file at once. A failure to do so is logged, and fails no run."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")  # does not end in .prom: no collector reads it
+    """Replace the file atomically. A failure is logged and never fails a run."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")  # does not end in .prom: no collector reads it
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
     except OSError:
         log.warning("metrics could not be written to %s", path.name, extra={"code": "W021"})
         with suppress(OSError):
-            beside.unlink()
+            temporary.unlink()
 
 
 def read_file(path: Path) -> str:
-    """What the file says now; nothing where it is not there."""
+    """The content of the file; empty if it does not exist."""
     with suppress(OSError, UnicodeDecodeError):
         return path.read_text(encoding="utf-8")
     return ""

@@ -1,8 +1,8 @@
 """A run as OpenLineage events (specification 2-0-2): column lineage; START, then COMPLETE, FAIL or ABORT.
 
-Names, counts and digests only. A column comes DIRECTly from the fields that it is made from (an IDENTITY where it is kept,
-else a TRANSFORMATION, or the AGGREGATION of a measure), and INDIRECTly from those that decide whether it is there. `masking`
-is true for all but what is kept.
+Events contain only names, counts and digests. The fields from which a column is made are DIRECT inputs: IDENTITY if the
+column is kept unchanged, else TRANSFORMATION, or AGGREGATION for a measure. Fields that decide about its collection are
+INDIRECT inputs. `masking` is true unless the field is kept unchanged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from minimize.text import installed_version
 from minimize.times import day_start, time_text
 
 InputUse = tuple[str, dict[str, Any]]
-"""An input field's key, and what is done to it."""
+"""Key of an input field, and its transformation."""
 KEPT_LEAVES: Final = "everything"
 
 
@@ -95,7 +95,7 @@ def _condition_inputs(policy: Policy, field: FieldPlan) -> Iterator[InputUse]:
 
 
 def _record_filters(plan: Plan) -> Iterator[InputUse]:
-    """What decides about whole records."""
+    """The fields that decide about whole records."""
     policy, records = plan.policy, None if plan.pipeline is None else plan.pipeline.records
     read = {
         *fields_read_by_condition(policy.records.collect_if),
@@ -117,7 +117,7 @@ def _group_inputs(aggregate: AggregatePlan) -> Iterator[InputUse]:
 
 
 def _input_fields(found: Iterable[InputUse], source: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Each input field once, with all that is done to it."""
+    """Each input field once, with all its transformations."""
     done: dict[str, list[dict[str, Any]]] = {}
     for key, how in found:
         known = done.setdefault(key, [])
@@ -147,15 +147,15 @@ FACET_VERSIONS: Final[Mapping[str, str]] = {
     "SchemaDatasetFacet": "1-2-0",
 }
 _RUN_NAMESPACE: Final = uuid.UUID("6f0e5c1e-0f0b-5b8e-9f63-6d1d6f6c2a77")
-"""The namespace of the ids that runs have in lineage."""
+"""Namespace of the UUIDs of runs in lineage."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunDescription:
-    """The run that events are about.
+    """The run that events describe.
 
     output  the output folder
-    plan, dates, source  what is known once the run is resolved: its plan, its batch dates, the folder that the input lies in
+    plan, dates, source  known once the run is resolved: plan, batch dates, folder of the input
     """
 
     run_id: str
@@ -168,11 +168,11 @@ class RunDescription:
     dates: tuple[str, ...] = ()
     source: Location | None = None
     producer: str = dataclass_field(init=False, default_factory=lambda: f"urn:minimize:{installed_version('minimize')}")
-    """Who tells: looked up once, for a package's metadata is a file to be parsed."""
+    """The producer of events. Cached, because the metadata of a package is a file that must be parsed."""
 
 
 def run_uuid(run_id: str) -> str:
-    """The id of a run in lineage: made from its own, so that both can be found from the other.
+    """The UUID of a run in lineage, derived from its run id, so that events and receipts can be matched.
 
     >>> run_uuid("20261125T083000Z-0123456789ab") == run_uuid("20261125T083000Z-0123456789ab")
     True
@@ -181,7 +181,7 @@ def run_uuid(run_id: str) -> str:
 
 
 def start_event(about: RunDescription, at: datetime) -> dict[str, Any]:
-    """The event of a run that begins."""
+    """The event for the start of a run."""
     outputs = () if about.plan is None else about.plan.outputs
     return _run_event(
         "START", about, at, {}, _input_datasets(about), [_output_dataset(about, name, {}) for name in outputs]
@@ -189,7 +189,7 @@ def start_event(about: RunDescription, at: datetime) -> dict[str, Any]:
 
 
 def complete_event(about: RunDescription, receipt: Receipt) -> dict[str, Any]:
-    """The event of a run that was published."""
+    """The event for a published run."""
     read = {"rowCount": receipt.rows.read, "fileCount": len(receipt.inputs)}
     inputs = _input_datasets(about, {"inputStatistics": _facet(about, "InputStatisticsInputDatasetFacet", read)})
     outputs = [
@@ -197,21 +197,21 @@ def complete_event(about: RunDescription, receipt: Receipt) -> dict[str, Any]:
         for name, count in _output_counts(receipt)
         if about.plan is not None and name in about.plan.outputs
     ]
-    said = {
+    facets = {
         "sequence": receipt.sequence,
         "receipt": receipt.digest,
         "rows": {name: getattr(receipt.rows, name) for name in ROW_COUNTS},
         "categories": {name: output.category for name, output in receipt.outputs.items()},
     }
-    return _run_event("COMPLETE", about, receipt.finished, said, inputs, outputs)
+    return _run_event("COMPLETE", about, receipt.finished, facets, inputs, outputs)
 
 
 def failure_event(about: RunDescription, at: datetime, error: MinimizeError | None) -> dict[str, Any]:
-    """The event of a run that failed, or (without an error of ours) was stopped from outside."""
+    """The event for a run that failed, or was stopped from outside (`error` is None)."""
     event = _run_event("ABORT" if error is None else "FAIL", about, at, {}, _input_datasets(about), [])
     if error is not None:
-        said = {"message": f"{error.code}: {error.message}", "programmingLanguage": "PYTHON"}
-        event["run"]["facets"]["errorMessage"] = _facet(about, "ErrorMessageRunFacet", said)
+        facet = {"message": f"{error.code}: {error.message}", "programmingLanguage": "PYTHON"}
+        event["run"]["facets"]["errorMessage"] = _facet(about, "ErrorMessageRunFacet", facet)
     return event
 
 
@@ -258,7 +258,7 @@ def _run_facets(about: RunDescription, document: Mapping[str, Any]) -> dict[str,
 
 
 def _nominal_time(about: RunDescription) -> dict[str, Any]:
-    """From the beginning of the first batch date to the end of the last."""
+    """The period from the start of the first batch date to the end of the last."""
     first, last = (day_start(day) for day in (min(about.dates), max(about.dates)))
     span = {"nominalStartTime": time_text(first), "nominalEndTime": time_text(last + timedelta(days=1))}
     return _facet(about, "NominalTimeRunFacet", span)
@@ -269,7 +269,7 @@ def _source_dataset(about: RunDescription) -> dict[str, str]:
 
 
 def _input_datasets(about: RunDescription, facets: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    """The one input, where it is known yet."""
+    """The input dataset, if it is already known."""
     if about.source is None:
         return []
     declared = [{"name": key, "type": field.type} for key, field in about.job.policy.fields.items() if not field.from_]
@@ -292,11 +292,11 @@ def _output_dataset(about: RunDescription, name: str, facets: Mapping[str, Any])
 
 
 def _schema_field(field: pa.Field) -> dict[str, Any]:
-    said = {"name": field.name, "type": str(field.type)}
+    body = {"name": field.name, "type": str(field.type)}
     if not pa.types.is_struct(field.type):
-        return said
+        return body
     return {
-        **said,
+        **body,
         "type": "struct",
         "fields": [_schema_field(field.type.field(at)) for at in range(field.type.num_fields)],
     }
@@ -313,11 +313,11 @@ def _facet(about: RunDescription, kind: str, document: Mapping[str, Any]) -> dic
 
 
 def name_dataset(place: Location) -> dict[str, str]:
-    """A folder as a dataset of lineage: its namespace is the file system, or the bucket.
+    """A folder as a dataset of lineage. Its namespace is the file system or the bucket.
 
     >>> from minimize.stores import parse_location
-    >>> name_dataset(parse_location("s3://house/in/tenant=north?region=eu-west-1"))
-    {'namespace': 's3://house', 'name': 'in/#'}
+    >>> name_dataset(parse_location("s3://data/in/tenant=north?region=eu-west-1"))
+    {'namespace': 's3://data', 'name': 'in/#'}
     """
     if isinstance(place, ObjectPath):
         return {"namespace": str(place.bucket), "name": _mask_parts(place.parts)}
@@ -325,7 +325,7 @@ def name_dataset(place: Location) -> dict[str, str]:
 
 
 def mask_path(path: Path) -> str:
-    """A folder's path as lineage names it; a part that may be a value is a mark.
+    """A folder's path in lineage. Parts that could be values are replaced by a mark.
 
     >>> mask_path(Path("/data/tenant=north/in")), mask_path(Path("/data/ann@example.com"))
     ('/data/#/in', '/data/#')

@@ -1,4 +1,4 @@
-"""Reports for people: where an output came from, what happened to it, and who may see it.
+"""Reports for people: the origin of an output, its changes, and who may see it.
 
 Counts are rounded, and no value appears. `output_report` is the entry: it collects the facts of each section and shows
 them as a page, as text or as JSON. `plots` draws the pictures. `catalogue` and `documentation` make

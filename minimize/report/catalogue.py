@@ -31,12 +31,12 @@ from minimize.text import markdown_table
 class FieldEntry:
     """One field of a dataset.
 
-    before, after  its type as it comes in, and its form as it leaves; `absent` where nothing of it does
-    leaves         what is left of a value (`everything`, `linkable`, …); empty where nothing leaves
-    collected      what must hold for it to be collected at all
-    kept           for how long
-    outputs        where it, or something made of it, is written
-    recipients     who may be sent it from this pipeline, and for what function
+    before, after  type in the source, and released form; `absent` if nothing is released
+    leaves         remaining form of a value (`everything`, `linkable`, …); empty if nothing is released
+    collected      condition for collecting the field
+    kept           retention
+    outputs        outputs that contain the field or data made from it
+    recipients     recipients that may get it from this pipeline, with their function
     """
 
     key: str
@@ -56,7 +56,7 @@ class FieldEntry:
 
 @dataclass(frozen=True, slots=True)
 class OutputEntry:
-    """One output: its category, its columns, how it is closed, and which groups it leaves out."""
+    """One output: category, columns, encryption, and the groups that it suppresses."""
 
     name: str
     category: str
@@ -67,7 +67,7 @@ class OutputEntry:
 
 @dataclass(frozen=True, slots=True)
 class DatasetEntry:
-    """What one pipeline makes of its records."""
+    """The dataset that one pipeline makes."""
 
     name: str
     policy: str
@@ -83,12 +83,12 @@ class DatasetEntry:
 
 
 STATED_KEYS: Final = ("controller", "contact", "representative", "dpo", "subjects", "transfers", "security")
-"""What `processing:` of `minimize.yaml` may say: what no policy knows."""
+"""Permitted keys under `processing:` of `minimize.yaml`: facts that no policy contains."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentedPipeline:
-    """One pipeline, with its plan (by the types that its policy names), the receipts of its output, and what it can feed."""
+    """One pipeline: plan (with the policy's types), receipts of its output, and functions of recipients it can supply."""
 
     pipeline: Pipeline
     plan: Plan
@@ -100,12 +100,12 @@ def pipelines_in(paths: Sequence[str], on: date) -> list[DocumentedPipeline]:
     """The pipelines that these paths name, by name: a file, a folder of one, or a folder of such folders.
 
     Takes the day on which contracts of recipients must be in force.
-    Raises ConfigurationError where there is none, PolicyError where one has faults.
+    Raises ConfigurationError if there is none, PolicyError if one has faults.
     """
     files = dict.fromkeys(file.resolve() for path in paths for file in _pipeline_files(Path(path)))
     if not files:
         raise ConfigurationError(
-            "there is no pipeline here", hint=f"name a {PIPELINE_FILE}, its folder, or a folder of such folders"
+            "no pipeline found", hint=f"Pass a {PIPELINE_FILE}, its folder, or a folder of such folders."
         )
     found = [_document_pipeline(file) for file in files]
     parties = {
@@ -118,7 +118,7 @@ def pipelines_in(paths: Sequence[str], on: date) -> list[DocumentedPipeline]:
 
 
 def recipients_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Recipient, ...]:
-    """The recipients of the house that these pipelines belong to, by name; none where it has no folder of them."""
+    """The recipients configured for these pipelines, by name; none if no folder of recipients is configured."""
     found = [every.load(name) for every in _recipient_folders(pipelines) for name in every.names()]
     return tuple(sorted(found, key=lambda each: each.recipient))
 
@@ -130,11 +130,11 @@ def subprocessors_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Subproces
 
 
 def stated_processing(pipelines: Sequence[DocumentedPipeline]) -> dict[str, str]:
-    """What the house states of its processing. Raises PolicyError where it says something else there."""
+    """The statements under `processing:` of the configuration. Raises PolicyError for any other content."""
     config = load_config(pipelines[0].pipeline.folder)
     if config.is_faulty("processing") or not set(config.processing) <= set(STATED_KEYS):
-        hint = f"texts under some of {', '.join(STATED_KEYS)}"
-        raise PolicyError(f"`processing:` cannot be read from {config.path}", hint=hint)
+        hint = f"Use texts under the keys {', '.join(STATED_KEYS)}."
+        raise PolicyError(f"{config.path}: `processing:` has an unknown key or a value that is not a text", hint=hint)
     return {word: config.processing[word] for word in STATED_KEYS if word in config.processing}
 
 
@@ -183,7 +183,7 @@ def _recipient_folder(start: Path) -> Path | None:
 
 
 ABSENT = "absent"
-UNLIMITED = "no limit is stated"
+UNLIMITED = "no limit is set"
 
 
 def dataset_entry(pipeline: DocumentedPipeline) -> DatasetEntry:
@@ -206,7 +206,7 @@ def dataset_entry(pipeline: DocumentedPipeline) -> DatasetEntry:
 
 
 def retention_of_field(plan: Plan, field: FieldPlan) -> str:
-    """For how long a field is kept: as its feature says, else as the policy does."""
+    """Retention of a field: of its feature, else of the policy."""
     feature = plan.policy.features.get(field.field.feature or "")
     spans = [each for each in (plan.policy.retention, feature.retention if feature else None) if each is not None]
     return duration_text(min(spans)) if spans else UNLIMITED
@@ -242,16 +242,16 @@ def _released_forms(field: FieldPlan) -> Iterator[str]:
 
 
 def _input_fields(plan: Plan, name: str) -> set[str]:
-    """The fields that an output's columns are made from."""
+    """The fields from which an output's columns are made."""
     return {key for meaning in column_meanings(plan, name).values() for key in meaning.inputs}
 
 
 def _feature_text(plan: Plan, name: str) -> str:
     feature = plan.policy.features[name]
-    said = [feature.about, f"kept {duration_text(feature.retention)}" if feature.retention else ""]
-    said.append(f"turned on by {' or '.join(feature.holders)} alone" if feature.holders else "")
-    said.append("only for subjects for whom it is turned on one by one" if feature.per_subject else "")
-    return "; ".join([f"{name}: {said[0]}" if said[0] else name, *filter(None, said[1:])])
+    parts = [feature.about, f"kept {duration_text(feature.retention)}" if feature.retention else ""]
+    parts.append(f"turned on only by {' or '.join(feature.holders)}" if feature.holders else "")
+    parts.append("turned on for each subject separately" if feature.per_subject else "")
+    return "; ".join([f"{name}: {parts[0]}" if parts[0] else name, *filter(None, parts[1:])])
 
 
 def _output_entry(plan: Plan, name: str) -> OutputEntry:
@@ -264,15 +264,15 @@ def _output_entry(plan: Plan, name: str) -> OutputEntry:
 
 
 _MARKDOWN_SIGNS: Final = re.compile(r"[\\|`*\[\]<>#~!&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-"""What Markdown would not show as it is; an underscore within a word is one."""
-ORIGIN_NOTE: Final = "From the policies that are enforced, by `minimize docs`."
+"""Characters that Markdown would interpret. An underscore within a word is shown as it is."""
+ORIGIN_NOTE: Final = "Generated by `minimize docs` from the enforced policies."
 _FIELD_HEADINGS: Final = (
     "field",
     "meaning",
     "role",
     "before",
     "after",
-    "leaves",
+    "remaining form",
     "category",
     "purposes",
     "collected if",
@@ -288,9 +288,12 @@ def catalogue_page(datasets: Sequence[DatasetEntry]) -> str:
     >>> print(catalogue_page(()), end="")
     # Data catalogue
     <BLANKLINE>
-    From the policies that are enforced, by `minimize docs`. Recipients are those whose functions the pipeline can feed.
+    Generated by `minimize docs` from the enforced policies. Recipients: those with a function the pipeline can supply.
     """
-    parts = ["# Data catalogue", f"{ORIGIN_NOTE} Recipients are those whose functions the pipeline can feed."]
+    parts = [
+        "# Data catalogue",
+        f"{ORIGIN_NOTE} Recipients: those with a function the pipeline can supply.",
+    ]
     for each in datasets:
         parts += [f"## {escape_markdown(each.name)}", *_dataset_parts(each)]
     return "\n\n".join(parts) + "\n"
@@ -311,17 +314,17 @@ def _dataset_parts(each: DatasetEntry) -> Iterator[str]:
         f"**{head}:** {escape_markdown(text)}"
         for head, text in (
             ("Policy", f"{each.policy}, version {each.version}"),
-            ("Owner", each.owner or "nobody is named"),
+            ("Owner", each.owner or "not named"),
             ("Purpose", each.purpose),
             ("Source", each.source),
             ("Kept", each.kept),
             ("Features", " · ".join(each.features)),
-            ("Must not arrive", ", ".join(each.never)),
+            ("Forbidden paths", ", ".join(each.never)),
         )
         if text
     )
     yield markdown_table(_FIELD_HEADINGS, map(_field_cells, each.fields), escape_markdown)
-    heads = ("output", "category", "columns", "encrypted", "left out")
+    heads = ("output", "category", "columns", "encrypted", "suppressed")
     yield markdown_table(heads, map(_output_cells, each.outputs), escape_markdown)
 
 

@@ -30,20 +30,19 @@ from minimize.stores import Location, LocationLike, PathText, local_path, parse_
 
 T = TypeVar("T")
 _HIDDEN_REASONS: Final = (
-    (KeyringError, "no key for it is to be had here"),
-    (LedgerError, "no ledger can be read here"),
-    (PolicyError, "it is not found here, or has faults"),
-    (OutputError, "files of it are missing or damaged"),
-    (SourceError, "the source is gone, or is not what the receipts tell"),
-    (SchemaError, "the source is gone, or is not what the receipts tell"),
-    (ConfigurationError, "where it lies is not known here"),
+    (KeyringError, "the key is not available"),
+    (LedgerError, "the ledger is not available"),
+    (PolicyError, "the file was not found, or has faults"),
+    (OutputError, "files are missing or damaged"),
+    (SourceError, "the source is missing, or differs from the receipts"),
+    (SchemaError, "the source is missing, or differs from the receipts"),
+    (ConfigurationError, "its location is not known"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ReportRequest:
-    """What a report was asked for, beside the output: what stands in for the places that receipts name, and whether the source
-    is read again."""
+    """Options of a report: paths that replace those in the receipts, and whether the source is read again."""
 
     at: datetime
     pipeline: PathText | None = None
@@ -56,11 +55,11 @@ class ReportRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReportContext:
-    """An output as it stands.
+    """An output with everything that its report needs.
 
-    pipeline     the pipeline of today; None where it is not known here
-    keys    the keyring; None where there is none
-    hidden  what cannot be shown, as it is found out
+    pipeline  the current pipeline; None if it was not found
+    keys      the keyring; None if there is none
+    hidden    parts that cannot be shown, added while the report is made
     """
 
     output: Location
@@ -73,12 +72,12 @@ class ReportContext:
 
     @property
     def kms(self) -> Kms | None:
-        """Who keeps the master keys of encrypted files."""
+        """The KMS that holds the master keys of encrypted files."""
         return None if self.keys is None else find_kms(self.keys, local_path(self.output))
 
     @property
     def workspace(self) -> Workspace:
-        """Where the ledger and the recipients are looked for."""
+        """The workspace in which ledger and recipients are searched."""
         return Workspace(self.request.ledger, local_path(self.output), self.pipeline, self.keys)
 
     @property
@@ -87,11 +86,11 @@ class ReportContext:
         return next((each for each in reversed(self.chain) if reads_source(each)), self.chain[-1])
 
     def policy_of(self, receipt: Receipt) -> Policy:
-        """The policy that stands beside a receipt. Raises PolicyError, OutputError."""
+        """The policy stored with a receipt. Raises PolicyError, OutputError."""
         return WritingRun(self.output, receipt, self.reading).policy
 
     def attempt(self, what: str, work: Callable[[], T]) -> T | None:
-        """What the work gives; None where it is refused, and then it is said that this part is not shown."""
+        """Result of the work; None if it fails, and then the part is listed as not shown."""
         try:
             return work()
         except MinimizeError as error:
@@ -99,26 +98,26 @@ class ReportContext:
         return None
 
     def hide(self, what: str, reason: str) -> None:
-        """Says that a part is not shown."""
+        """List a part as not shown."""
         if HiddenPart(what, reason) not in self.hidden:
             self.hidden.append(HiddenPart(what, reason))
 
 
 def open_report(output: LocationLike, request: ReportRequest) -> ReportContext:
-    """An output, found and checked: its receipts must hold together where a key is there.
+    """Open an output and check its receipts. Signatures and the chain are checked only with a keyring.
 
-    Raises OutputError where there are no receipts or one is damaged, ConfigurationError for a pipeline that was named and is
-    not there, KeyringError for such a keyring, CheckFailed where receipts contradict each other or their signatures.
+    Raises OutputError if there are no receipts or one is damaged, ConfigurationError if the given pipeline does not exist,
+    KeyringError for such a keyring, CheckFailed if receipts contradict each other or their signatures.
     """
     folder = parse_output_location(output)
     chain = load_receipts(folder)
     if not chain:
-        raise OutputError("nothing was published here yet", hint="`minimize run` does")
+        raise OutputError("the output has no receipts: nothing was published yet", hint="Run `minimize run` first.")
     hidden: list[HiddenPart] = []
     job = _find_pipeline(folder, chain, request, hidden)
     keys = find_keyring(request.keys, local_path(folder) if job is None else job.folder)
     if keys is None:
-        hidden.append(HiddenPart("whether the receipts are genuine", "no keyring is named here"))
+        hidden.append(HiddenPart("signatures of the receipts", "no keyring was found"))
     else:
         _check_receipts(chain, keys)
     return ReportContext(
@@ -127,13 +126,13 @@ def open_report(output: LocationLike, request: ReportRequest) -> ReportContext:
 
 
 def reads_source(receipt: Receipt) -> bool:
-    """Whether a receipt tells of records that came from their source."""
+    """Whether the records of a receipt were read from their source."""
     return receipt.kind in ("run", "replay") or (receipt.kind == "retract" and receipt.from_ == "source")
 
 
 def hidden_reason(error: MinimizeError) -> str:
-    """Why a part is not shown: the kind of trouble alone, for messages name places of this machine."""
-    return next((why for kind, why in _HIDDEN_REASONS if isinstance(error, kind)), "it was refused here")
+    """Why a part is not shown. Gives only the kind of error, because messages contain local paths."""
+    return next((why for kind, why in _HIDDEN_REASONS if isinstance(error, kind)), "access was refused")
 
 
 def _find_pipeline(
@@ -145,12 +144,12 @@ def _find_pipeline(
         if request.pipeline is not None:
             raise
         why = hidden_reason(error)
-    hidden.append(HiddenPart("what today's pipeline and policy say", why))
+    hidden.append(HiddenPart("the current pipeline and policy", why))
     return None
 
 
 def _check_receipts(chain: tuple[Receipt, ...], keys: Keyring) -> None:
     faults = [*check_chain(chain, keys), *check_file_history(chain)]
     if faults:
-        message = "the receipts do not hold together, and nothing is told by them"
-        raise CheckFailed(message, hint="`minimize verify` says more", findings=faults)
+        message = "the receipts fail their check, so no report is made"
+        raise CheckFailed(message, hint="Run `minimize verify` for details.", findings=faults)

@@ -1,4 +1,4 @@
-"""Distinct values per field: in the records in force, and in the source if it is unchanged. Only the number is kept."""
+"""Distinct values per field: in the records in force, and in the source if it is unchanged. Only the counts are kept."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from minimize.sources.base import Source
 from minimize.stores import Location
 
 MOST_DISTINCT: Final = 1_000_000
-"""Beyond so many distinct values nobody counts on."""
-NO_KEY: Final = "files are encrypted, and no key is to be had here"
+"""Counting stops above this number of distinct values."""
+NO_KEY: Final = "files are encrypted, and the key is not available"
 _CONTAINERS_REASON: Final = "lists and maps are not compared"
-DAMAGED: Final = "files of it are missing or damaged"
+DAMAGED: Final = "files are missing or damaged"
 
 
 @dataclass
 class DistinctCounter:
-    """The distinct values of one field, as far as files were read; `reason` says why they cannot be counted."""
+    """The distinct values of one field in the files read so far. `reason`: why they cannot be counted."""
 
     pointer: Pointer
     values: list[pa.Array] = field(default_factory=list, repr=False)
@@ -50,7 +50,7 @@ class DistinctCounter:
     full: bool = False
 
     def observe(self, batch: pa.RecordBatch) -> None:
-        """Takes the values of a batch; null is no value."""
+        """Add the values of a batch. Null does not count."""
         if self.reason or self.full or self.pointer.top not in batch.schema.names:
             return
         values = _comparable_values(batch, self.pointer)
@@ -60,13 +60,13 @@ class DistinctCounter:
         self._add(decode_dictionary(values.drop_null().unique()))
 
     def count(self) -> tuple[RoundedCount | None, str]:
-        """The number, and how it was counted; None and why there is none."""
+        """The number and how it was counted, or None and the reason."""
         if self.reason:
             return None, self.reason
         self._settle()
         return RoundedCount.rounded(
             self.size
-        ), f"more than {MOST_DISTINCT:,}: not counted on" if self.full else "counted"
+        ), f"more than {MOST_DISTINCT:,}: counting stopped" if self.full else "counted"
 
     def _add(self, values: pa.Array) -> None:
         self.values.append(values)
@@ -82,13 +82,13 @@ class DistinctCounter:
 
 
 TalliesByColumn = dict[str, list[DistinctCounter]]
-"""The tallies of what stands in each top-level column."""
+"""The tallies of each top-level column."""
 
 
 def tally_records(
     output: Location, files: Sequence[ReceiptFile], keys: Iterable[str], kms: Kms | None
 ) -> dict[str, DistinctCounter]:
-    """Per field the tally over all files; a column that cannot be read says why."""
+    """The tally of each field over all files, with the reason if its column cannot be read."""
     tallies = {key: DistinctCounter(Pointer.parse(key)) for key in keys}
     for file in files:
         for columns in _columns_by_key(output, file.path, _tallies_by_column(tallies)):
@@ -97,7 +97,7 @@ def tally_records(
 
 
 def _columns_by_key(output: Location, path: str, columns: TalliesByColumn) -> Iterator[TalliesByColumn]:
-    """The columns that are opened together: those that are open, and those under each master key, of which one may be missing."""
+    """Columns that are read together: unencrypted ones, and those under each master key, because a key may be missing."""
     masters = read_encrypted_columns(output / path).columns_by_master_key(columns)
     locked = {name for names in masters.values() for name in names}
     yield {name: columns[name] for name in columns if name not in locked}
@@ -131,7 +131,7 @@ def _open_file(output: Location, path: str, columns: Iterable[str], kms: Kms | N
     with suppress(OSError, pa.ArrowException):
         file = open_parquet(output / path, kms, columns=[*columns], name=path)
     if file is None:
-        raise OutputError(f"{path} is gone or damaged")
+        raise OutputError(f"{path} is missing or damaged")
     return as_stored_file(path, file)
 
 
@@ -144,7 +144,7 @@ def _tallies_by_column(tallies: Mapping[str, DistinctCounter]) -> TalliesByColum
 
 
 def _comparable_values(batch: pa.RecordBatch, pointer: Pointer) -> pa.Array | None:
-    """The values in a form that can be compared; a struct of plain values as text."""
+    """The values in a comparable form. A struct of plain values becomes text."""
     try:
         values = leaf(batch, pointer).values
     except KeyError:
@@ -162,16 +162,18 @@ def _struct_text(values: pa.StructArray) -> pa.Array | None:
 
 
 def tally_source(context: ReportContext, keys: Collection[str]) -> dict[str, DistinctCounter]:
-    """Per field the tally of what came in, over all records that could be read, gated ones among them; nothing is kept of them.
+    """The tally of each field in the source, over all readable records including gated ones. No record is kept.
 
-    Raises ConfigurationError where the pipeline is not known here, SourceError where a file is not what its receipt tells.
+    Raises ConfigurationError if the pipeline is not known, SourceError if a file differs from its receipt.
     """
     job = context.pipeline
     if job is None:
-        raise SourceError("the source is not known here", hint="--pipeline PIPELINE")
+        raise SourceError(
+            "the source is not known, because the pipeline was not found", hint="Pass --pipeline PIPELINE."
+        )
     known = [key for key in keys if _is_read_today(job, key)]
     tallies = {key: DistinctCounter(Pointer.parse(key)) for key in known}
-    for source in list(_sources_by_date(context, job)):  # all of them are looked at before one is read
+    for source in list(_sources_by_date(context, job)):  # check all files before reading one
         for part in source.only(known).parts:
             for chunk in part.read():
                 for tally in tallies.values():
@@ -180,7 +182,7 @@ def tally_source(context: ReportContext, keys: Collection[str]) -> dict[str, Dis
 
 
 def _is_read_today(job: Pipeline, key: str) -> bool:
-    """Whether the policy of today reads a field from the source, and lets it leave in some form."""
+    """Whether the current policy reads a field from the source and releases it in some form."""
     field = job.policy.fields.get(key)
     return field is not None and not field.from_ and can_leave(field, job.purpose)
 
@@ -197,5 +199,5 @@ def _bind_source(context: ReportContext, job: Pipeline, day: BatchDate, before: 
     found = find_input_files(job, None if origin is None else origin_place(context.output, origin.input), day)
     files = found.files.get(day, ())
     if file_digests(files, found.root, shown) != before:
-        raise SourceError("the source is not what the receipts tell any more")
+        raise SourceError("the source differs from the receipts")
     return FORMATS[job.source.format](files, found.root, request(job.policy, job.purpose, job), shown=shown)

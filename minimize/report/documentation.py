@@ -1,6 +1,6 @@
 """Documentation (`minimize docs`): the record of processing activities (GDPR Art. 30(1)), and all documents.
 
-The record has one entry per pipeline, made from what is enforced. Documents are written as Markdown and as JSON.
+The record has one entry per pipeline, made from the plan that is enforced. Documents are written as Markdown and as JSON.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from minimize.times import time_text
 
 @dataclass(frozen=True, slots=True)
 class RecipientEntry:
-    """One third party: how it stands to us, what it gets and gives, and what is agreed."""
+    """One third party: standing, functions, shared fields, contract."""
 
     name: str
     standing: str
@@ -53,7 +53,7 @@ class RecipientEntry:
 
 @dataclass(frozen=True, slots=True)
 class PublicationEntry:
-    """What the receipts of an output tell: how many changes of which kind, over which dates, under which policy the last."""
+    """Summary of an output's receipts: number and kinds of changes, batch dates, policy of the last change."""
 
     receipts: int
     kinds: tuple[str, ...]
@@ -67,7 +67,7 @@ class PublicationEntry:
 @dataclass(frozen=True, slots=True)
 class ActivityEntry:
     """One processing activity, by the letters of GDPR Art. 30(1): b purposes, c subjects and data, d recipients, f limits,
-    g measures; and what receipts tell of it. `ran` is None where nothing was published yet.
+    g measures; and a summary of its receipts. `ran` is None if nothing was published yet.
     """
 
     name: str
@@ -83,9 +83,9 @@ class ActivityEntry:
 
 @dataclass(frozen=True, slots=True)
 class ProcessingRecord:
-    """The record of processing: who answers (a), where data goes (e), each activity, and what is not stated yet.
+    """The record of processing: controller (a), transfers (e), activities, recipients, and missing statements.
 
-    house  what `processing:` of `minimize.yaml` says, by its words
+    house  the statements under `processing:` of `minimize.yaml`, by key
     """
 
     house: tuple[tuple[str, str], ...]
@@ -111,14 +111,14 @@ class Documentation:
 
 _REQUIRED_STATEMENTS = {
     "controller": "Art. 30(1)(a): the controller",
-    "contact": "Art. 30(1)(a): how to reach the controller",
-    "dpo": "Art. 30(1)(a): the data protection officer, where there is one",
-    "subjects": "Art. 30(1)(c): what the data subjects are to the house",
-    "transfers": "Art. 30(1)(e): transfers to third countries, or that there are none",
+    "contact": "Art. 30(1)(a): contact details of the controller",
+    "dpo": "Art. 30(1)(a): the data protection officer, if one is designated",
+    "subjects": "Art. 30(1)(c): the categories of data subjects",
+    "transfers": "Art. 30(1)(e): transfers to third countries, or a statement that there are none",
 }
 _ROLE_NAMES = {
     "identifier": "identifiers",
-    "quasi": "what helps to tell who somebody is",
+    "quasi": "data that can identify a person in combination",
     "sensitive": "sensitive data",
     "free_text": "free text",
     "plain": "other data",
@@ -133,9 +133,7 @@ def processing_record(
 ) -> ProcessingRecord:
     """The whole record. Takes the entries of the list of subprocessors, too."""
     missing = [about for word, about in _REQUIRED_STATEMENTS.items() if not processing.get(word)]
-    missing += [
-        f"{each.pipeline.pipeline}: for how long it is kept" for each in pipelines if each.plan.policy.retention is None
-    ]
+    missing += [f"{each.pipeline.pipeline}: retention" for each in pipelines if each.plan.policy.retention is None]
     return ProcessingRecord(
         house=tuple((word, processing[word]) for word in STATED_KEYS if word in processing),
         activities=tuple(map(activity_entry, pipelines)),
@@ -163,7 +161,7 @@ def activity_entry(pipeline: DocumentedPipeline) -> ActivityEntry:
 
 def recipient_entry(recipient: Recipient) -> RecipientEntry:
     """The entry of one third party."""
-    ways = {"outbound": "goes there", "inbound": "comes from there"}
+    ways = {"outbound": "sent to the recipient", "inbound": "received from the recipient"}
     functions = (f"{each.name} ({each.purpose}, {ways[each.direction]})" for each in recipient.functions.values())
     fields = dict.fromkeys(key for each in recipient.outbound for key in (*each.shared, *each.pass_through_fields))
     return RecipientEntry(
@@ -179,13 +177,13 @@ def recipient_entry(recipient: Recipient) -> RecipientEntry:
 def _subjects_text(plan: Plan) -> str:
     key = plan.policy.subject
     if key is None:
-        return "the policy names none"
+        return "the policy declares no subject field"
     about = plan.policy.fields[key].about
-    return f"whoever {key} stands for" + (f" ({about})" if about else "")
+    return f"persons or devices identified by {key}" + (f" ({about})" if about else "")
 
 
 def _data_categories(plan: Plan) -> Iterator[str]:
-    """What leaves, by role: the fields and what is left of them."""
+    """Released fields by role, with their techniques."""
     leaving = [field for field in plan.fields.values() if field.gives is not None]
     for role, about in _ROLE_NAMES.items():
         fields = [_field_text(field) for field in leaving if field.field.role == role]
@@ -195,14 +193,14 @@ def _data_categories(plan: Plan) -> Iterator[str]:
 
 def _field_text(field: FieldPlan) -> str:
     ways = list(dict.fromkeys(map(_branch_text, field.branches)))
-    return field.key if ways == ["kept as it is"] else f"{field.key} ({' or '.join(ways)})"
+    return field.key if ways == ["unchanged"] else f"{field.key} ({' or '.join(ways)})"
 
 
 def _branch_text(branch: CaseBranch) -> str:
-    """What one case does."""
+    """The techniques of one case."""
     if branch.steps is None:
         return "dropped"
-    return " → ".join(step.name for step in branch.steps if step.name != "keep") or "kept as it is"
+    return " → ".join(step.name for step in branch.steps if step.name != "keep") or "unchanged"
 
 
 def _time_limits(plan: Plan) -> Iterator[str]:
@@ -220,34 +218,34 @@ def _time_limits(plan: Plan) -> Iterator[str]:
         if field.gives is not None and retention_of_field(plan, field) == UNLIMITED
     ]
     if shorter and policy.retention is not None:
-        yield f"without a limit: {', '.join(shorter)}"
+        yield f"no limit: {', '.join(shorter)}"
 
 
 def _consent_measure(source: SourceModel) -> Iterator[str]:
     if source.is_received:
         sender = f"{source.recipient} ({source.function})"
-        yield f"consent: a record from {sender} is kept only if its tenant agreed when it arrived and when it is processed"
+        yield f"consent: a record from {sender} is kept only if its tenant's consent covers both arrival and processing"
 
 
 def _security_measures(plan: Plan) -> Iterator[str]:
-    """Art. 30(1)(g), 32: what is done technically, as the plan enforces it."""
+    """Art. 30(1)(g), 32: technical measures that the plan enforces."""
     dropped = sum(field.gives is None for field in plan.fields.values())
-    yield f"minimization: of {len(plan.fields)} declared fields {dropped} are dropped; what is not declared is never read"
+    yield f"minimization: {dropped} of {len(plan.fields)} declared fields are dropped; undeclared fields are never read"
     used = Counter(word for field in plan.fields.values() if field.gives is not None for word in field.technique)
     coarse = ", ".join(sorted(word for word in used if word not in ("keep", "pseudonymize", "tokenize")))
     if used["pseudonymize"]:
-        yield "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are kept apart"
+        yield "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are stored separately"
     if used["tokenize"]:
-        yield "tokenization: reversible with the keyring alone (AES-SIV)"
+        yield "tokenization: reversible only with the keyring (AES-SIV)"
     if coarse:
         yield f"generalization: {coarse}"
     for name, aggregate in plan.aggregates.items():
-        yield f"{name}: groups of fewer than {aggregate.model.suppress.below} subjects are left out"
+        yield f"{name}: groups of fewer than {aggregate.model.suppress.below} subjects are suppressed"
     for name in plan.outputs:
         words = describe_encryption(plan, name)
         if words:
             yield f"{name}: {words}"
-    yield "accountability: signed, chained receipts of every change; `minimize verify` re-checks what stands"
+    yield "accountability: signed, chained receipts of every change; `minimize verify` checks the published output again"
 
 
 def _contract_text(recipient: Recipient) -> str:
@@ -255,13 +253,13 @@ def _contract_text(recipient: Recipient) -> str:
     if contract is None:
         return "none"
     until = f" until {contract.until}" if contract.until else ""
-    held = f"; it may keep what it got for {duration_text(contract.retention)}" if contract.retention else ""
-    permits = "" if contract.permits_transmission else "; permits no transmission"
+    held = f"; the recipient may keep the data for {duration_text(contract.retention)}" if contract.retention else ""
+    permits = "" if contract.permits_transmission else "; does not permit transmission"
     return f"{contract.reference}, from {contract.from_}{until}{held}{permits}"
 
 
 def _publications(pipeline: DocumentedPipeline) -> PublicationEntry | None:
-    """What receipts tell; the last of them says whether it followed the policy of today."""
+    """Summary of the receipts. The last one shows whether the current policy was applied."""
     if not pipeline.receipts:
         return None
     first, last = pipeline.receipts[0], pipeline.receipts[-1]
@@ -296,7 +294,7 @@ def record_page(record: ProcessingRecord) -> str:
         markdown_list(f"**{_STATEMENT_HEADINGS[word]}:** {escape_markdown(text)}" for word, text in record.house)
     )
     if record.missing:
-        parts += ["## Not stated yet", markdown_list(map(escape_markdown, record.missing))]
+        parts += ["## Missing statements", markdown_list(map(escape_markdown, record.missing))]
     for each in record.activities:
         parts += [f"## {escape_markdown(each.name)}", markdown_list(_activity_lines(each))]
     if record.recipients:
@@ -319,7 +317,7 @@ def _recipient_cells(each: RecipientEntry) -> tuple[str, ...]:
     return each.name, each.standing, each.about, ", ".join(each.functions), ", ".join(each.fields), each.contract
 
 
-_SUBPROCESSOR_HEADINGS: Final = ("name", "from", "until", "what it does")
+_SUBPROCESSOR_HEADINGS: Final = ("name", "from", "until", "service")
 
 
 def _subprocessor_cells(each: Subprocessor) -> tuple[str, ...]:
@@ -327,36 +325,36 @@ def _subprocessor_cells(each: Subprocessor) -> tuple[str, ...]:
 
 
 def _activity_lines(each: ActivityEntry) -> Iterator[str]:
-    said = (
-        ("Answers for it", (each.owner or "nobody is named",)),
+    lines = (
+        ("Owner", (each.owner or "not named",)),
         ("Purposes (b)", each.purposes),
         ("Data subjects (c)", (each.subjects,)),
         ("Categories of data (c)", each.data),
         ("Recipients (d)", each.recipients or ("none",)),
         ("Time limits (f)", each.limits),
         ("Security measures (g)", each.measures),
-        ("Carried out", tuple(_publication_texts(each))),
+        ("Changes to the output", tuple(_publication_texts(each))),
     )
-    for head, texts in said:
+    for head, texts in lines:
         yield f"**{head}:** {'; '.join(map(escape_markdown, texts))}"
 
 
 def _publication_texts(each: ActivityEntry) -> Iterator[str]:
     ran = each.ran
     if ran is None:
-        yield "nothing was published yet"
+        yield "nothing published yet"
         return
     yield f"{ran.receipts} receipts ({', '.join(ran.kinds)}), {ran.first} to {ran.last}"
     if ran.dates:
         yield f"dates {ran.dates}"
-    yield f"the last under {ran.policy}" + ("" if ran.as_today else ", which has changed since")
+    yield f"last policy: {ran.policy}" + ("" if ran.as_today else " (changed since)")
 
 
 @redact_errors
 def collect_documentation(paths: Sequence[str], on: date) -> Documentation:
-    """What the pipelines of these paths process, the recipients of their house, and what their outputs' receipts tell.
+    """Collect the documentation of pipelines, their recipients, and the receipts of their outputs.
 
-    Takes pipelines' files or folders, or folders of such folders, and the day on which contracts must be in force.
+    Takes files or folders of pipelines, or folders of such folders, and the day on which contracts must be in force.
     Raises ConfigurationError, PolicyError, RefusedError.
     """
     known = pipelines_in(paths, on)
@@ -369,7 +367,7 @@ def collect_documentation(paths: Sequence[str], on: date) -> Documentation:
 
 @redact_errors
 def write_documentation(paths: Sequence[str], out: PathText, on: date) -> list[Path]:
-    """Writes both documents, as of a day, into a folder, over what they were before. Gives their paths."""
+    """Write both documents as of a day into a folder, replacing earlier ones. Returns their paths."""
     found = collect_documentation(paths, on)
     whole = found.as_json()
     texts = {

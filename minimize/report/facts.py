@@ -1,6 +1,6 @@
 """Facts of a report: rounded counts, then the facts of each section.
 
-The page, the JSON and the summary are made of nothing else. Counts are rounded to the nearest 5; 1 to 4 are "fewer
+Page, JSON and summary use nothing else. Counts are rounded to the nearest 5; 1 to 4 are "fewer
 than 5". Sums are made of rounded parts only.
 """
 
@@ -20,12 +20,12 @@ ROUNDING_STEP: Final = 5
 class RoundedCount:
     """A rounded count.
 
-    Totals are added up from rounded parts, never rounded from exact ones: so no difference of a total and its other parts
-    tells more of a part than the part itself does.
+    Totals are sums of rounded parts, never rounded exact sums. So the difference between a total and its other parts
+    reveals no more about a part than the part itself.
 
     value   a multiple of five
-    few     how many parts of it are too small to say how small
-    hidden  whether it is not shown, or a part of it is not
+    few     number of parts that are too small to be shown
+    hidden  whether the count, or a part of it, is not shown
 
     >>> rounded = RoundedCount.rounded
     >>> [str(rounded(number)) for number in (0, 3, 5, 1_234)]
@@ -70,25 +70,25 @@ class RoundedCount:
 
     @property
     def is_few(self) -> bool:
-        """Whether no part of it is large enough to be told."""
+        """Whether every part is too small to be shown."""
         return self.few > 0 and not self.value
 
     @property
     def is_open(self) -> bool:
-        """Whether small parts that are left out of the value can come to a twentieth of it or more."""
+        """Whether the small parts left out of the value can be a twentieth of it or more."""
         return not self.is_few and (self.upper_bound - 1) * 20 >= self.value > 0
 
     @property
     def upper_bound(self) -> int:
-        """What it is fewer than, where it is few: each small part is at most one less than the step."""
+        """Upper bound (exclusive) of a total of small parts. Each small part is at most one less than the step."""
         return self.few * (ROUNDING_STEP - 1) + 1
 
     def as_json(self) -> int | str:
-        """The number, or words where small parts leave it open."""
+        """The number, or text if small parts leave it open."""
         return str(self) if self.is_few or self.is_open or self.hidden else self.value
 
     def share(self, whole: RoundedCount) -> float | None:
-        """Which part of a whole it is, from rounded figures alone; None where that cannot be said."""
+        """The share of a whole, from rounded figures only; None if it is unknown."""
         return None if self.is_few or self.hidden or not whole.value else min(1.0, self.value / whole.value)
 
 
@@ -111,7 +111,7 @@ PartitionState = Literal["kept", "soon", "overdue", "without end"]
 
 @dataclass(frozen=True, slots=True)
 class HiddenPart:
-    """A part that is not shown, or not whole, and why."""
+    """A part that is not shown, or not shown in full, and the reason."""
 
     what: str
     why: str
@@ -119,7 +119,7 @@ class HiddenPart:
 
 @dataclass(frozen=True, slots=True)
 class RowFlow:
-    """What came in and what became of it. `read` is the sum of the others."""
+    """Rows read and their outcomes. `read` is the sum of the other counts."""
 
     written: RoundedCount
     gated: Mapping[str, RoundedCount]
@@ -129,7 +129,7 @@ class RowFlow:
 
     @property
     def parts(self) -> dict[str, RoundedCount]:
-        """What became of the rows read, written ones first."""
+        """Outcomes of the rows read, written ones first."""
         return {
             "written": self.written,
             "gated": RoundedCount.total(self.gated.values()),
@@ -146,7 +146,7 @@ class RowFlow:
 
 @dataclass(frozen=True, slots=True)
 class RemovalFacts:
-    """Rows that went after they had been written, by a kind of receipt and by reason."""
+    """Rows removed after they were written, by kind of receipt and reason."""
 
     kind: str
     receipts: int
@@ -156,11 +156,11 @@ class RemovalFacts:
 
 @dataclass(frozen=True, slots=True)
 class OutputFacts:
-    """One output as it stands.
+    """One output in its current state.
 
-    suppressed  groups that were too small
+    suppressed  number of groups that were too small
     deferred    rows of an aggregate that keep their former figures, or are absent, until more subjects have changed
-    encrypted   whether it has columns under master keys
+    encrypted   whether columns are encrypted under master keys
     """
 
     name: str
@@ -175,7 +175,7 @@ class OutputFacts:
 
 @dataclass(frozen=True, slots=True)
 class PrecisionLoss:
-    """How much precision was given up, in bits: a number, or why there is none; `how` says how it was worked out."""
+    """Precision given up, in bits: a number, or None. `how` is the method, or the reason why there is no number."""
 
     number: float | None
     how: str
@@ -189,13 +189,13 @@ class PrecisionLoss:
 
 @dataclass(frozen=True, slots=True)
 class FieldFacts:
-    """One field: the form in which it came, that in which it left, and what became of its values.
+    """One field: type in the source, released form, and outcomes of its values.
 
-    values    non-null values of written records; None where nobody counted
-    changed   values that left in another form
-    dropped   values that did not leave: gated, dropped by a case, or not to be treated
-    before    distinct values that came in
-    after     distinct values that stand
+    values    non-null values of written records; None if they were not counted
+    changed   values released in another form
+    dropped   values not released: gated, dropped by a case, or not treatable
+    before    distinct values in the source
+    after     distinct values in the files in force
     """
 
     key: str
@@ -215,21 +215,21 @@ class FieldFacts:
 
     @property
     def lost(self) -> RoundedCount:
-        """Values that did not leave."""
+        """Number of values that were not released."""
         return RoundedCount.total(self.dropped.values())
 
     @property
     def is_dropped(self) -> bool:
-        """Whether the field never leaves."""
+        """Whether the field is never released."""
         return self.leaves == "absent"
 
 
 @dataclass(frozen=True, slots=True)
 class TenantGroupFacts:
-    """A tenant with its name, or several of many that have the same on now.
+    """One tenant with its name, or a group of tenants with the same features on now.
 
-    on     per feature whether it is on now
-    share  per feature the part of the time for which it was on
+    on     per feature, whether it is on now
+    share  per feature, the share of the time during which it was on
     """
 
     tenants: int
@@ -240,7 +240,7 @@ class TenantGroupFacts:
 
 @dataclass(frozen=True, slots=True)
 class CollectionFacts:
-    """Which features tenants have turned on: how many over time, and tenant by tenant; `rest` are not shown."""
+    """Features that tenants turned on: counts over time, and by tenant. `rest`: number of tenants not shown."""
 
     tenants: int
     moments: tuple[datetime, ...]
@@ -252,7 +252,7 @@ class CollectionFacts:
 
 @dataclass(frozen=True, slots=True)
 class PartitionFacts:
-    """One batch date as it stands, and when nothing of it may be left."""
+    """One batch date, and the time by which all of it must be removed."""
 
     date: str
     rows: RoundedCount
@@ -262,7 +262,7 @@ class PartitionFacts:
 
 @dataclass(frozen=True, slots=True)
 class DueRemoval:
-    """What must go now: an output's rows and values on one date."""
+    """Rows and values of an output on one date that are due for removal now."""
 
     output: str
     date: str
@@ -272,7 +272,7 @@ class DueRemoval:
 
 @dataclass(frozen=True, slots=True)
 class OpenEvents:
-    """Events of one kind that are not carried out: how many, how many of them too late, and the first date due."""
+    """Open events of one kind: their number, the number of overdue ones, and the first deadline."""
 
     kind: str
     events: int
@@ -282,7 +282,7 @@ class OpenEvents:
 
 @dataclass(frozen=True, slots=True)
 class RetentionFacts:
-    """What is removed when. `due` is None where nobody looked; `aggregates` have a retention of their own."""
+    """Retention of an output. `due` is None if it was not computed. `aggregates`: those with a retention of their own."""
 
     retention: str
     features: Mapping[str, str]
@@ -293,14 +293,14 @@ class RetentionFacts:
 
     @property
     def overdue(self) -> int:
-        """How many things should have happened by now."""
+        """Number of overdue removals and events."""
         late = sum(each.state == "overdue" for each in self.partitions)
         return max(late, len(self.due or ())) + sum(each.overdue for each in self.events)
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionFacts:
-    """One function of a recipient: tenants whose consent holds and whose does not, acts of sharing, recalls by state."""
+    """One function of a recipient: tenants with and without a valid consent, disclosures, recalls by state."""
 
     name: str
     direction: str
@@ -316,7 +316,7 @@ class FunctionFacts:
 
 @dataclass(frozen=True, slots=True)
 class RecipientFacts:
-    """A third party as it stands."""
+    """A third party in its current state."""
 
     name: str
     standing: str
@@ -341,7 +341,7 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFacts:
-    """A version of the policy that ran, how often, and whether it was approved."""
+    """A version of the policy: number of its runs, and whether it was approved."""
 
     name: str
     version: int
@@ -354,7 +354,7 @@ class PolicyFacts:
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """Everything that a report tells of an output."""
+    """All facts of a report about one output."""
 
     pipeline: str
     purposes: tuple[str, ...]

@@ -1,9 +1,9 @@
 """Fields of a report: precision lost in bits, treatments in plain words, and the facts of each field.
 
-Precision is measured in bits: log2 of how many finer values share a coarser one. By width, where a technique makes cells
-of a known size of a type whose finest step is known too (an integer's 1, a time's second, a date's day, an address' bit):
-log2 of the cell over the step. By distinct values: log2 of those that came in over those that remain. Both take all finer
-values as equally likely; neither says how hard a value is to guess.
+Precision is measured in bits: log2 of the number of fine values that share a coarse one. By width, if the size of a
+technique's cell and the finest step of the type are known (an integer's 1, a time's second, a date's day, an address's bit):
+log2 of cell divided by step. By distinct values: log2 of the number in the source divided by the number in the output.
+Both treat all fine values as equally likely. Neither measures how hard a value is to guess.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ SECONDS_OF_UNIT: Final = {
 }
 _AGE_UNITS: Final = {"days": "day", "months": "month", "years": "year"}
 _ONE_TO_ONE: Final = frozenset({"keep", "pseudonymize", "tokenize"})
-"""Forms in which two values that differ still differ."""
+"""Techniques that keep different values different."""
 
 
 def loss_by_width(do: Treatment, type_: str) -> PrecisionLoss | None:
-    """The bits that a chain gives up by the sizes of its cells; None where they do not tell."""
+    """Bits that a chain gives up, by the width of its cells; None if the width is unknown."""
     if isinstance(do, str):
         return None
     found = [_loss_of_step(step, type_) for step in do if step.name not in _ONE_TO_ONE]
     if not found:
-        return PrecisionLoss(0.0, "values that differ still differ")
+        return PrecisionLoss(0.0, "different values stay different")
     return found[0] if len(found) == 1 else None
 
 
 def loss_by_distinct(before: RoundedCount | None, after: RoundedCount | None) -> PrecisionLoss | None:
-    """The bits by distinct values, from rounded figures; None where one of them is not known."""
+    """Bits by distinct values, from rounded figures; None if one of them is unknown."""
     if before is None or after is None or not before.value or not after:
         return None
     number = log2(before.value / (ROUNDING_STEP - 1 if after.is_few else after.value))
@@ -56,28 +56,28 @@ def loss_by_distinct(before: RoundedCount | None, after: RoundedCount | None) ->
 
 
 def is_one_to_one(do: Treatment) -> bool:
-    """Whether values that differ still differ in this form, so that as many stand as came in."""
+    """Whether this form keeps different values different, so that the number of distinct values does not change."""
     return not isinstance(do, str) and all(
         step.name in _ONE_TO_ONE and not getattr(step, "rotate", None) for step in do
     )
 
 
 def _loss_of_step(step: TechniqueStep, type_: str) -> PrecisionLoss | None:
-    said: Any = step
+    values: Any = step
     match step.name:
         case "truncate_time":
-            return _loss_of_time(said.to, type_)
+            return _loss_of_time(values.to, type_)
         case "age":
-            return _loss_of_time(_AGE_UNITS[said.unit], type_)
+            return _loss_of_time(_AGE_UNITS[values.unit], type_)
         case "truncate_ip":
             return PrecisionLoss(
-                32.0 - said.v4,
-                f"by width: {32 - said.v4} of 32 bits of an IPv4 address; {128 - said.v6} of 128 of IPv6",
+                32.0 - values.v4,
+                f"by width: {32 - values.v4} of 32 bits of an IPv4 address; {128 - values.v6} of 128 of IPv6",
             )
-        case "bin" if said.width is not None and type_ == "integer":
-            return _loss_of_cell(float(said.width), "whole numbers", "an interval")
+        case "bin" if values.width is not None and type_ == "integer":
+            return _loss_of_cell(float(values.width), "whole numbers", "an interval")
         case "round" if type_ == "integer":
-            return _loss_of_cell(float(said.to), "whole numbers", "a step")
+            return _loss_of_cell(float(values.to), "whole numbers", "a step")
     return None
 
 
@@ -95,31 +95,31 @@ StepPhrase = Callable[[Any], str]
 
 
 def _pseudonymize_phrase(step: Any) -> str:
-    within = f", other for each {step.per}" if step.per else ""
-    turned = f", new each {step.rotate}" if step.rotate else ""
-    return f"a keyed pseudonym in its place{within}{turned}"
+    within = f", different for each {step.per}" if step.per else ""
+    turned = f", changed every {step.rotate}" if step.rotate else ""
+    return f"replaced by a keyed pseudonym{within}{turned}"
 
 
 def _mask_phrase(step: Any) -> str:
     last = step.keep_last is not None
     number = step.keep_last if last else step.keep_first
-    return f"masked but for the {'last' if last else 'first'} {number} characters"
+    return f"masked except the {'last' if last else 'first'} {number} characters"
 
 
 def _bin_phrase(step: Any) -> str:
     if step.width is not None:
-        return f"the interval of width {_number_text(step.width)} that it lies in"
-    return f"the interval that it lies in, of those cut at {', '.join(map(_number_text, step.edges or ()))}"
+        return f"replaced by its interval of width {_number_text(step.width)}"
+    return f"replaced by its interval, with bounds at {', '.join(map(_number_text, step.edges or ()))}"
 
 
 def _clip_phrase(step: Any) -> str:
     low = "" if step.min is None else f" below {_number_text(step.min)}"
     high = "" if step.max is None else f" above {_number_text(step.max)}"
-    return f"what lies{low}{' or' if low and high else ''}{high} takes the bound"
+    return f"values{low}{' or' if low and high else ''}{high} become the bound"
 
 
 def _time_phrase(step: Any) -> str:
-    return f"cut to the {step.to}{'' if step.zone == 'UTC' else f' in {step.zone}'}"
+    return f"truncated to the {step.to}{'' if step.zone == 'UTC' else f' in {step.zone}'}"
 
 
 def _age_phrase(step: Any) -> str:
@@ -129,54 +129,56 @@ def _age_phrase(step: Any) -> str:
 
 _PHRASES: Final[Mapping[str, StepPhrase]] = MappingProxyType(
     {
-        "keep": lambda _: "as it came",
+        "keep": lambda _: "unchanged",
         "pseudonymize": _pseudonymize_phrase,
-        "tokenize": lambda _: "encrypted; only the keyring turns it back",
+        "tokenize": lambda _: "encrypted; reversible only with the keyring",
         "mask": _mask_phrase,
         "round": lambda step: f"rounded to the nearest {_number_text(step.to)}",
         "bin": _bin_phrase,
         "clip": _clip_phrase,
         "truncate_time": _time_phrase,
         "age": _age_phrase,
-        "shift_dates": lambda step: f"moved by a secret number of days, up to {step.max_days}, one for each {step.per}",
+        "shift_dates": lambda step: (
+            f"shifted by a secret number of days, up to {step.max_days}, the same for each {step.per}"
+        ),
         "truncate_ip": lambda step: f"its network: the first {step.v4} bits (IPv4) or {step.v6} bits (IPv6)",
         "truncate_version": lambda step: f"its first {step.parts} parts" if step.parts != 1 else "its first part",
-        "generalize": lambda step: f"a coarser word, {step.level} steps up its hierarchy",
-        "map": lambda step: f"one of {len(set(step.values.values()))} words by a table",
-        "top": lambda step: f"one of the {step.keep} most frequent, the rest together",
+        "generalize": lambda step: f"generalized by {step.level} levels of its hierarchy",
+        "map": lambda step: f"one of {len(set(step.values.values()))} words of a table",
+        "top": lambda step: f"one of the {step.keep} most frequent values; the others are combined",
         "grid": lambda step: f"the centre of a cell of {step.metres:g} metres",
         "h3": lambda step: f"its H3 cell of resolution {step.resolution}",
-        "keep_host": lambda _: "the host of the address alone",
-        "email_domain": lambda _: "the domain of the address alone",
-        "redact": lambda step: f"text in which {', '.join(step.patterns)} are marked out",
+        "keep_host": lambda _: "only the host of the address",
+        "email_domain": lambda _: "only the domain of the address",
+        "redact": lambda step: f"text with {', '.join(step.patterns)} redacted",
         "presence": lambda _: "whether there is a value",
-        "size": lambda _: "how many elements there are",
+        "size": lambda _: "the number of elements",
     }
 )
 DROPPED: Final = "dropped"
 
 
 def step_phrase(step: TechniqueStep) -> str:
-    """One step in words.
+    """One step as text.
 
     >>> from minimize.techniques.mask import Mask
     >>> step_phrase(Mask(keep_last=4))
-    'masked but for the last 4 characters'
+    'masked except the last 4 characters'
     """
-    said = _PHRASES.get(step.name)
-    return step_text(step) if said is None else said(step)
+    phrase = _PHRASES.get(step.name)
+    return step_text(step) if phrase is None else phrase(step)
 
 
 def treatment_phrase(do: Treatment) -> str:
-    """A chain in words."""
+    """A chain as text."""
     return DROPPED if isinstance(do, str) else ", then ".join(map(step_phrase, do))
 
 
 def field_phrase(field: Field) -> str:
-    """What becomes of a field, its cases included."""
+    """The released form of a field as text, including its cases."""
     if not field.cases:
         return treatment_phrase(field.do)
-    cases = [f"{treatment_phrase(case.do)} where {condition_text(case.when)}" for case in field.cases]
+    cases = [f"{treatment_phrase(case.do)} if {condition_text(case.when)}" for case in field.cases]
     return "; ".join([*cases, f"otherwise {treatment_phrase(field.otherwise)}"])
 
 
@@ -186,32 +188,32 @@ def _number_text(value: Any) -> str:
 
 
 _LOSS_REASONS: Final = {"gated": "not collected", "dropped": "dropped by a case", "unparsable": "could not be treated"}
-_NOTHING_LEFT: Final = PrecisionLoss(None, "nothing of it is left: all that it told")
-_NOT_COUNTED: Final = "receipts do not tell"
+_NOTHING_LEFT: Final = PrecisionLoss(None, "all information is removed")
+_NOT_COUNTED: Final = "not recorded in receipts"
 
 
 def field_facts(context: ReportContext) -> tuple[FieldFacts, ...]:
-    """The fields of the policy of the last run. Raises PolicyError, OutputError where that cannot be read."""
+    """The fields of the last run's policy. Raises PolicyError, OutputError if it cannot be read."""
     newest = context.newest
     policy = context.policy_of(newest)
-    said = [each.fields for each in current_runs(context.chain) if not hides_rows(each)]
+    counts = [each.fields for each in current_runs(context.chain) if not hides_rows(each)]
     kept = [key for key, each in newest.fields.items() if each.did != "drop" and key in policy.fields]
     files = files_in_force(context.chain).get(RECORDS, [])
     tallies = tally_records(context.output, files, kept, context.kms)
     for why, keys in _unreadable_fields(tallies).items():
         context.hide(f"distinct values of {len(keys)} fields", why)
-    return tuple(_facts_by_field(policy, newest, said, tallies, _source_tallies(context, kept)))
+    return tuple(_facts_by_field(policy, newest, counts, tallies, _source_tallies(context, kept)))
 
 
 def _source_tallies(context: ReportContext, keys: Sequence[str]) -> Mapping[str, DistinctCounter]:
-    """What came in, where somebody asks for it and the source still stands."""
+    """Distinct values of the source, if requested and the source is unchanged."""
     if not context.request.source:
         return {}
-    return context.attempt("distinct values that came in", lambda: tally_source(context, keys)) or {}
+    return context.attempt("distinct values in the source", lambda: tally_source(context, keys)) or {}
 
 
 def _unreadable_fields(tallies: Mapping[str, DistinctCounter]) -> dict[str, list[str]]:
-    """The fields that could not be read, by why."""
+    """The fields that could not be read, by reason."""
     found: dict[str, list[str]] = {}
     for key, tally in tallies.items():
         if tally.reason in (NO_KEY, DAMAGED):
@@ -220,7 +222,7 @@ def _unreadable_fields(tallies: Mapping[str, DistinctCounter]) -> dict[str, list
 
 
 def undeclared_counts(receipts: Sequence[Receipt]) -> dict[str, RoundedCount]:
-    """What arrived that nobody declared, by its name where it may be told."""
+    """Counts of undeclared fields, by name or masked name."""
     each = [
         {name: RoundedCount.rounded(number) for name, number in receipt.undeclared.items()}
         for receipt in current_runs(receipts)
@@ -275,7 +277,7 @@ def _kept_field(
 
 def _dropped_field(field: Field, purpose: str) -> FieldFacts:
     other = bool(field.purposes) and purpose not in field.purposes
-    form = f"{DROPPED}, for {', '.join(field.purposes)} alone" if other else DROPPED
+    form = f"{DROPPED}, only for {', '.join(field.purposes)}" if other else DROPPED
     return FieldFacts(
         field.key,
         field.type,
@@ -299,10 +301,10 @@ def _unchanged_values(each: FieldReceipt) -> int:
 
 
 def _distinct_before(field: Field, after: RoundedCount | None) -> tuple[RoundedCount | None, str]:
-    """Known where values that differ still differ; else nobody counted."""
+    """Distinct values in the source: known if the form keeps different values different, else not counted."""
     if field.cases or after is None or not is_one_to_one(field.do):
         return None, _NOT_COUNTED
-    return after, "as many as stand: values that differ still differ"
+    return after, "as many as in the output: different values stay different"
 
 
 def _precision_loss(field: Field, before: RoundedCount | None, after: RoundedCount | None) -> PrecisionLoss:
@@ -312,5 +314,5 @@ def _precision_loss(field: Field, before: RoundedCount | None, after: RoundedCou
 
 def _no_loss_reason(field: Field, before: RoundedCount | None, after: RoundedCount | None) -> str:
     if before is None or after is None:
-        return "the form depends on the case" if field.cases else "distinct values that came in were not counted"
-    return "too few values came in" if before.is_few else "nothing came in, or nothing of it stands"
+        return "the form depends on the case" if field.cases else "distinct values in the source were not counted"
+    return "too few values in the source" if before.is_few else "the source or the output has no values"

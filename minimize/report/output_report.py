@@ -1,4 +1,4 @@
-"""The report of an output: one page of HTML that fetches nothing, a few lines of text, and the facts of all sections."""
+"""The report of an output: an HTML page without external content, a summary as text, and the facts of all sections."""
 
 from __future__ import annotations
 
@@ -39,11 +39,13 @@ _TEMPLATE: Final = "page.html"
 
 
 def render_page(facts: ReportFacts) -> str:
-    """The page; every text of a file or of data is escaped. Raises ConfigurationError without `minimize[report]`."""
+    """The HTML page. Every text from a file or from data is escaped. Raises ConfigurationError without `minimize[report]`."""
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
-        raise ConfigurationError(f"a page needs {' and '.join(missing)}", hint="pip install 'minimize[report]'")
-    from minimize.report.plots import draw_pictures  # matplotlib is optional, and found only now
+        raise ConfigurationError(
+            f"an HTML report needs {' and '.join(missing)}", hint="Run `pip install 'minimize[report]'`."
+        )
+    from minimize.report.plots import draw_pictures  # imported late: matplotlib is optional
 
     return str(
         _template_environment()
@@ -81,7 +83,7 @@ def _minute_text(when: datetime) -> str:
 
 
 def _spaced_words(name: str) -> str:
-    """A word of the code as people write it."""
+    """An identifier of the code as text, without underscores."""
     return name.replace("_", " ")
 
 
@@ -117,9 +119,9 @@ def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
 
 def _fields_line(facts: ReportFacts) -> str:
     dropped = sum(each.is_dropped for each in facts.fields)
-    same = sum(each.form == "as it came" for each in facts.fields)
+    same = sum(each.form == "unchanged" for each in facts.fields)
     rest = len(facts.fields) - dropped - same
-    return f"{dropped} dropped, {rest} made coarser or replaced, {same} kept" if facts.fields else ""
+    return f"{dropped} dropped, {rest} made coarser or replaced, {same} unchanged" if facts.fields else ""
 
 
 def _collection_line(facts: ReportFacts) -> str:
@@ -127,11 +129,11 @@ def _collection_line(facts: ReportFacts) -> str:
     if found is None:
         return ""
     on = ", ".join(f"{name} {numbers[-1]}" for name, numbers in found.on.items())
-    return f"of {count_noun(found.tenants, 'tenant')} have turned on: {on}"
+    return f"{count_noun(found.tenants, 'tenant')}; turned on: {on}"
 
 
 def _retention_line(facts: ReportFacts) -> str:
-    kept = facts.retention.retention or "without end"
+    kept = facts.retention.retention or "without limit"
     late = f"; {facts.retention.overdue} OVERDUE" if facts.retention.overdue else "; nothing overdue"
     return f"kept {kept}{late}" if facts.retention.due is not None else f"kept {kept}"
 
@@ -140,9 +142,7 @@ def _sharing_line(facts: ReportFacts) -> str:
     each = [function for recipient in facts.sharing or () for function in recipient.functions]
     acts = [function.acts for function in each if function.acts is not None]
     return (
-        f"{count_noun(len(facts.sharing), 'recipient')}, {count_noun(sum(acts), 'act')} of sharing"
-        if facts.sharing
-        else ""
+        f"{count_noun(len(facts.sharing), 'recipient')}, {count_noun(sum(acts), 'disclosure')}" if facts.sharing else ""
     )
 
 
@@ -164,11 +164,11 @@ class OutputReport:
         return self.facts.as_json()
 
     def summary(self, width: int = 100) -> str:
-        """The facts in a few lines, of at most so many characters where words allow."""
+        """The facts in a few lines of at most `width` characters. A single longer word may exceed it."""
         return render_summary(self.facts, width)
 
     def html(self) -> str:
-        """The facts as one page of HTML that fetches nothing. Raises ConfigurationError without `minimize[report]`."""
+        """The facts as one HTML page without external content. Raises ConfigurationError without `minimize[report]`."""
 
         return render_page(self.facts)
 
@@ -185,15 +185,14 @@ def create_report(
     ledger: PathText | None = None,
     source: bool = False,
 ) -> OutputReport:
-    """What came in and what went out, in which form, for how long, and to whom: from receipts, policies, settings and ledger.
+    """Report the data read and released, its form, retention and recipients, from receipts, policies, settings and ledger.
 
-    Takes the output folder; the time as of which it is told (aware; now); and what stands in for the pipeline, settings,
-    recipients, keyring and ledger that are found otherwise. With `source` the source is read again, where it is what the receipts
-    tell, to count the distinct values that came in; of fields that are dropped nothing is read. What cannot be had is left out,
-    and the report says so.
+    Takes the output folder and the time of the report (aware; default: now). Optional: pipeline, settings, recipients, keyring
+    and ledger in place of the ones found by default. With `source`, the source is read again to count its distinct values, if
+    it still matches the receipts; dropped fields are not read. Parts that are not available are left out and listed.
 
-    Gives rounded counts alone, and no value of a record. Raises OutputError where there are no receipts or one is damaged,
-    CheckFailed where they do not hold together, ConfigurationError, KeyringError or PolicyError for what was named and cannot
+    The report has only rounded counts, and no value of a record. Raises OutputError if there are no receipts or one is damaged,
+    CheckFailed if the receipts fail their check, and ConfigurationError, KeyringError or PolicyError if a given file cannot
     be used.
     """
     asked = ReportRequest(
@@ -206,11 +205,11 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
     chain, newest = context.chain, context.newest
     if any(hides_rows(each) for each in current_runs(chain)):
         context.hide(
-            "how many rows were read and written", "with an aggregate's counts they would tell of small groups"
+            "number of rows read and written", "together with an aggregate's counts they would reveal small groups"
         )
     runs = tuple(run_facts(chain))
     sharing = context.attempt("sharing", lambda: sharing_facts(context))
-    collection = context.attempt("what tenants have turned on", lambda: collection_facts(context))
+    collection = context.attempt("collection settings of tenants", lambda: collection_facts(context))
     fields = context.attempt("fields", lambda: field_facts(context)) or ()
     retention = context.attempt("retention", lambda: retention_facts(context)) or RetentionFacts("", {}, (), None, ())
     return ReportFacts(
@@ -219,9 +218,7 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
         at=context.request.at,
         dates=tuple(sorted({on for each in current_runs(chain) for on in each.dates})),
         receipts=len(chain),
-        signatures="not checked: no keyring is named here"
-        if context.keys is None
-        else "checked, and they hold together",
+        signatures="not checked, because no keyring was found" if context.keys is None else "checked and valid",
         flow=total_flow([row_flow(each) for each in current_runs(chain)]),
         removals=tuple(removal_facts(chain)),
         outputs=tuple(output_facts(chain, partial(_deferred_rows, context))),
@@ -239,10 +236,10 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
 def _deferred_rows(context: ReportContext, name: str) -> int | None:
     def count_deferred() -> int:
         if context.keys is None:
-            raise KeyringError("no keyring")
+            raise KeyringError("no keyring was found")
         return PublishedReleases.from_receipts(context.output, context.chain, context.keys, context.kms).deferred(name)
 
-    return context.attempt(f"how many rows of {name} are deferred", count_deferred)
+    return context.attempt(f"number of deferred rows of {name}", count_deferred)
 
 
 def _policy_of_receipt(context: ReportContext, receipt: Receipt) -> Policy | None:

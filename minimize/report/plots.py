@@ -1,7 +1,7 @@
 """Pictures of a report as SVG: the canvas (matplotlib), then precision, collection, rows, retention and runs.
 
-Colours are roles, which the page's style sheet defines (light, dark, paper). Texts never reach matplotlib: a mark takes
-their place until the SVG is written, so no name is read as mathematics, none needs a glyph of a font, and all are escaped.
+Colours are roles that the page's style sheet defines (light, dark, paper). Texts never reach matplotlib: a mark replaces
+them until the SVG is written. So no name is parsed as mathematics, no font glyph is needed, and every text is escaped.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ COLOURS: Final[Mapping[ColourRole, str]] = MappingProxyType(
         "accent": "#0a0a11",
     }
 )
-"""Marks for matplotlib; the page says which colour each is."""
+"""Marks for matplotlib. The page defines the colour of each."""
 _ROLE_OF_MARK: Final = MappingProxyType({mark: role for role, mark in COLOURS.items()})
 _COLOUR_MARK: Final = re.compile("|".join(COLOURS.values()))
 _TEXT_MARK: Final = re.compile(r"@(\d+)@")
@@ -58,7 +58,7 @@ _SVG_SETTINGS: Final[Any] = {"svg.fonttype": "none", "svg.hashsalt": "minimize",
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture for a page: what it shows in words, and its SVG for wide and for narrow screens."""
+    """A picture for a page: title, description as text, and SVG for wide and for narrow screens."""
 
     title: str
     caption: str
@@ -71,7 +71,7 @@ class Picture:
 
 @dataclass
 class Canvas:
-    """A canvas of a size in pixels; y grows downwards."""
+    """A canvas with a size in pixels; y increases downwards."""
 
     width: float
     height: float
@@ -150,7 +150,7 @@ class Canvas:
         align: TextAlign = "left",
         bold: bool = False,
     ) -> None:
-        """Words on one line, whose middle is at this height."""
+        """A text on one line, vertically centred at `y`."""
         weight = "bold" if bold else "normal"
         self.words.append(words)
         self._axes.text(
@@ -168,7 +168,7 @@ class Canvas:
         )
 
     def svg(self, kind: Literal["wide", "narrow"], title: str, caption: str) -> str:
-        """The picture as SVG, its colours the page's and its words in place."""
+        """The picture as SVG, with the colours of the page and all texts."""
         from matplotlib import rc_context
 
         out = StringIO()
@@ -177,20 +177,20 @@ class Canvas:
         drawn = _OMITTED_SVG.sub("", out.getvalue())
         body = drawn[drawn.index(">", drawn.index("<svg")) + 1 : drawn.rindex("</svg>")]
         coloured = _COLOUR_MARK.sub(lambda found: f"var(--{_ROLE_OF_MARK[found[0]]})", _FONT_STYLE.sub("", body))
-        said = _TEXT_MARK.sub(lambda found: escape(self.words[int(found[1])]), " ".join(coloured.split()))
+        marks = _TEXT_MARK.sub(lambda found: escape(self.words[int(found[1])]), " ".join(coloured.split()))
         box = f"0 0 {self.width:g} {self.height:g}"
-        told = f"<title>{escape(title)}</title><desc>{escape(caption)}</desc>"
+        heading = f"<title>{escape(title)}</title><desc>{escape(caption)}</desc>"
         label = f"{escape(title)}. {escape(caption)}"
-        return f'<svg class="{kind}" role="img" aria-label="{label}" viewBox="{box}">{told}{said}</svg>'
+        return f'<svg class="{kind}" role="img" aria-label="{label}" viewBox="{box}">{heading}{marks}</svg>'
 
     def _above(self) -> int:
-        """What is drawn later lies above."""
+        """The next layer: later drawings cover earlier ones."""
         self._drawn += 1
         return self._drawn
 
 
 def shorten(words: str, most: int) -> str:
-    """Words of at most so many characters, the middle left out.
+    """Shorten a text to a number of characters by leaving out its middle.
 
     >>> shorten("/apps/*/very_long_name", 12)
     '/apps/…_name'
@@ -202,7 +202,7 @@ def shorten(words: str, most: int) -> str:
 
 
 def spaced_places(number: int, most: int) -> Sequence[int]:
-    """Places to be named along an axis: at most so many, first and last among them."""
+    """Positions of labels along an axis: a limited number, including the first and the last."""
     if number <= most:
         return range(number)
     return sorted({round(each * (number - 1) / (most - 1)) for each in range(most)})
@@ -214,16 +214,18 @@ _PRECISION_ROW: Final = 24.0
 
 
 def precision_picture(fields: Sequence[FieldFacts]) -> Picture | None:
-    """The picture of the fields of which bits are known and not zero, the most first; None where there are none."""
+    """The picture of fields whose bits are known and not zero, the largest first; None if there are none."""
     known = sorted((each for each in fields if each.bits.number), key=lambda each: -(each.bits.number or 0))
     if not known:
         return None
     shown = known[:MOST_FIELDS]
-    rest = f" {len(known) - MOST_FIELDS} more fields stand in the table alone." if len(known) > MOST_FIELDS else ""
+    rest = f" {len(known) - MOST_FIELDS} more fields are only in the table." if len(known) > MOST_FIELDS else ""
     says = "; ".join(f"{each.key} {each.bits}" for each in shown[:8])
-    more = "; the others stand in the table" if len(shown) > 8 else ""
-    said = f"{says}{more}.{rest}"
-    return Picture(_PRECISION_TITLE, said, _draw_precision(shown, "wide", said), _draw_precision(shown, "narrow", said))
+    more = "; the others are in the table" if len(shown) > 8 else ""
+    caption = f"{says}{more}.{rest}"
+    return Picture(
+        _PRECISION_TITLE, caption, _draw_precision(shown, "wide", caption), _draw_precision(shown, "narrow", caption)
+    )
 
 
 def _draw_precision(fields: Sequence[FieldFacts], kind: Literal["wide", "narrow"], caption: str) -> str:
@@ -240,14 +242,14 @@ def _draw_precision(fields: Sequence[FieldFacts], kind: Literal["wide", "narrow"
     return canvas.svg(kind, _PRECISION_TITLE, caption)
 
 
-_COLLECTION_TITLE: Final = "Tenants that have a feature on, over time"
+_COLLECTION_TITLE: Final = "Tenants that have turned a feature on, over time"
 _COLLECTION_ROW: Final = 28.0
 
 
 def collection_picture(collection: CollectionFacts) -> Picture:
     """The picture of all features and levels."""
     now = ", ".join(f"{name} {numbers[-1]}" for name, numbers in collection.on.items())
-    says = f"Of {collection.tenants} tenants now have on: {now}."
+    says = f"Turned on now, of {collection.tenants} tenants: {now}."
     return Picture(
         _COLLECTION_TITLE,
         says,
@@ -280,14 +282,14 @@ def _draw_time_axis(canvas: Canvas, collection: CollectionFacts, left: float, ce
     canvas.text(left + cell * (last + 1), y, "now", "soft", 11, "right")
 
 
-_FLOW_TITLE: Final = "What became of the rows read"
+_FLOW_TITLE: Final = "Outcomes of the rows read"
 _LEAST_HEIGHT: Final = 4.0
 _SLOT_HEIGHT: Final = 44.0
 _FLOW_HEIGHT: Final = 190.0
 
 
 def flow_picture(flow: RowFlow) -> Picture | None:
-    """The picture; None where nothing was read."""
+    """The picture; None if no rows were read."""
     if not flow.read or flow.read.hidden:
         return None
     parts = ", ".join(f"{count} {name}{_share_text(count, flow)}" for name, count in flow.parts.items() if count)
@@ -322,8 +324,8 @@ def _bar_size(count: RoundedCount) -> float:
 
 
 def _share_text(count: RoundedCount, flow: RowFlow) -> str:
-    said = percent_text(count.share(flow.read))
-    return f" ({said})" if said else ""
+    share = percent_text(count.share(flow.read))
+    return f" ({share})" if share else ""
 
 
 def _reasons_text(flow: RowFlow, name: str, wide: bool) -> str:
@@ -335,13 +337,13 @@ def _reasons_text(flow: RowFlow, name: str, wide: bool) -> str:
         return ", ".join(words[:most]) + rest
     return {
         "written": "to the output",
-        "suppressed": "groups too small to show",
-        "deduplicated": "told twice",
+        "suppressed": "groups that are too small",
+        "deduplicated": "duplicates",
     }.get(name, "")
 
 
 MOST_DATES: Final = 31
-_RETENTION_TITLE: Final = "What goes when"
+_RETENTION_TITLE: Final = "Removal dates"
 _RETENTION_ROW: Final = 20.0
 _STATE_ROLES: Final[Mapping[str, ColourRole]] = MappingProxyType(
     {"kept": "written", "soon": "gated", "overdue": "quarantined"}
@@ -350,14 +352,14 @@ _STATE_WORDS: Final = {"kept": "", "soon": "soon", "overdue": "overdue"}
 
 
 def retention_picture(retention: RetentionFacts, at: datetime) -> Picture | None:
-    """The picture of the dates that go first; None where nothing has an end."""
+    """The picture of the dates that are removed first; None if no date has a limit."""
     ending = [each for each in retention.partitions if each.gone_by is not None]
     if not ending:
         return None
     shown = ending[:MOST_DATES]
     states = ", ".join(f"{sum(each.state == state for each in ending)} {state}" for state in _STATE_ROLES)
     later = f" {len(ending) - MOST_DATES} later dates are left out." if len(ending) > MOST_DATES else ""
-    says = f"Of {len(ending)} dates: {states}. The first goes by {shown[0].gone_by:%Y-%m-%d}.{later}"
+    says = f"Of {len(ending)} dates: {states}. The first must be removed by {shown[0].gone_by:%Y-%m-%d}.{later}"
     return Picture(
         _RETENTION_TITLE, says, _draw_retention(shown, at, "wide", says), _draw_retention(shown, at, "narrow", says)
     )
@@ -398,7 +400,7 @@ _RUNS_TOP: Final = 46.0
 
 
 def runs_picture(runs: Sequence[RunFacts]) -> Picture | None:
-    """The picture of the last runs; None where no run read anything."""
+    """The picture of the last runs; None if no run read rows."""
     shown = runs[-MOST_RUNS:]
     if not any(each.flow.read.value for each in shown):
         return None
@@ -438,7 +440,7 @@ def _draw_bar(canvas: Canvas, run: RunFacts, x: float, width: float, most: int) 
 
 
 def _round_up(most: int) -> int:
-    """The next number that reads well on an axis.
+    """The next round number for an axis.
 
     >>> [_round_up(number) for number in (5, 12, 2080, 5001)]
     [10, 20, 2500, 10000]
@@ -463,7 +465,7 @@ def _draw_legend(canvas: Canvas, runs: Sequence[RunFacts], left: float, kind: st
 
 
 def draw_pictures(facts: ReportFacts) -> dict[str, Picture | None]:
-    """The pictures by name; None where there is nothing to draw."""
+    """The pictures by name; None if there is nothing to draw."""
     return {
         "flow": flow_picture(facts.flow),
         "bits": precision_picture(facts.fields),

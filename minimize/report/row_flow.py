@@ -1,4 +1,4 @@
-"""Rows in and out: runs, later removals, outputs, and the versions of the policy with their approval.
+"""Rows read and written: runs, later removals, outputs, and the versions of the policy with their approval.
 
 Each part is rounded by itself.
 """
@@ -23,15 +23,15 @@ from minimize.report.facts import (
 
 
 def approval_answer(receipts: Sequence[Receipt], policy: Policy | None) -> ApprovalAnswer:
-    """Whether somebody had approved the policy of these receipts as it was: `no` where it was changed since, `unknown` where
-    nobody says anything of it."""
+    """Whether the policy of these receipts was approved: `no` if it was changed after the approval, `unknown` without a
+    statement."""
     if receipts and all(receipt.policy.approved is not None for receipt in receipts):
         return "yes"
     return "unknown" if policy is None or policy.approved is None else "no"
 
 
 def row_flow(receipt: Receipt) -> RowFlow:
-    """What came in and went out in one run. Rows of suppressed groups, and totals that would tell them, are not shown."""
+    """Rows read and written in one run. Rows of suppressed groups, and totals that would reveal them, are not shown."""
     rows, hidden = receipt.rows, RoundedCount(hidden=True)
     return RowFlow(
         written=hidden if hides_rows(receipt) else RoundedCount.rounded(rows.written),
@@ -43,22 +43,22 @@ def row_flow(receipt: Receipt) -> RowFlow:
 
 
 def hides_rows(receipt: Receipt) -> bool:
-    """Whether the number of rows, less the counts of an aggregate, would tell of groups that it does not show.
+    """Whether the number of rows, minus an aggregate's counts, would reveal suppressed groups.
 
-    If records are published, their number is no secret.
+    If records are published, their number is not secret.
     """
     left_out = any(each.groups_suppressed or each.groups_past or each.deferred for each in receipt.outputs.values())
     return "records" not in receipt.outputs and left_out
 
 
 def gated_rows(receipt: Receipt) -> dict[str, RoundedCount]:
-    """Why whole rows were held back (or taken out), as far as any were."""
+    """Reasons for which whole rows were gated or removed, with their counts."""
     found = {reason: RoundedCount.rounded(rows) for reason, rows in receipt.gated_by.reasons.items()}
     return {reason: count for reason, count in found.items() if count}
 
 
 def total_flow(flows: Sequence[RowFlow]) -> RowFlow:
-    """Several runs together."""
+    """The sum over several runs."""
     return RowFlow(
         written=RoundedCount.total(each.written for each in flows),
         gated=sum_counts(each.gated for each in flows),
@@ -69,7 +69,7 @@ def total_flow(flows: Sequence[RowFlow]) -> RowFlow:
 
 
 def sum_counts(each: Iterable[Mapping[str, RoundedCount]]) -> dict[str, RoundedCount]:
-    """Counts by name, summed up."""
+    """Sums of counts by name."""
     found: dict[str, RoundedCount] = {}
     for name, count in chain.from_iterable(one.items() for one in each):
         found[name] = found.get(name, RoundedCount()) + count
@@ -77,7 +77,7 @@ def sum_counts(each: Iterable[Mapping[str, RoundedCount]]) -> dict[str, RoundedC
 
 
 def current_runs(receipts: Iterable[Receipt]) -> list[Receipt]:
-    """The last run of each batch date, in their order: what stands comes from these."""
+    """The last run of each batch date, in order. The files in force come from these runs."""
     last: dict[str, Receipt] = {}
     for receipt in filter(reads_source, receipts):
         last.update(dict.fromkeys(receipt.dates or ("",), receipt))
@@ -85,8 +85,8 @@ def current_runs(receipts: Iterable[Receipt]) -> list[Receipt]:
 
 
 def run_facts(receipts: Sequence[Receipt]) -> Iterator[RunFacts]:
-    """Each run by itself, replaced ones too."""
-    standing = {each.sequence for each in current_runs(receipts)}
+    """Each run separately, including replaced ones."""
+    current = {each.sequence for each in current_runs(receipts)}
     for receipt in filter(reads_source, receipts):
         yield RunFacts(
             receipt.sequence,
@@ -96,12 +96,12 @@ def run_facts(receipts: Sequence[Receipt]) -> Iterator[RunFacts]:
             receipt.dates,
             f"{receipt.policy.name} {receipt.policy.version}",
             row_flow(receipt),
-            receipt.sequence in standing,
+            receipt.sequence in current,
         )
 
 
 def removal_facts(receipts: Iterable[Receipt]) -> Iterator[RemovalFacts]:
-    """What went after it had been written, by kind."""
+    """Rows removed after they were written, by kind of receipt."""
     later = sorted((each for each in receipts if not reads_source(each)), key=lambda each: each.kind)
     for kind, group in groupby(later, key=lambda each: each.kind):
         mine = list(group)
@@ -109,7 +109,7 @@ def removal_facts(receipts: Iterable[Receipt]) -> Iterator[RemovalFacts]:
 
 
 def output_facts(receipts: Sequence[Receipt], deferred_of: Callable[[str], int | None]) -> Iterator[OutputFacts]:
-    """The outputs that stand, each with what was suppressed in the runs that made it. Takes how deferred rows are counted."""
+    """The outputs, each with the suppressed groups of its runs. Takes the function that counts deferred rows."""
     written = [each.outputs for each in current_runs(receipts)]
     last = {name: output for each in receipts for name, output in each.outputs.items()}
     for name, files in files_in_force(receipts).items():
@@ -129,11 +129,11 @@ def output_facts(receipts: Sequence[Receipt], deferred_of: Callable[[str], int |
 
 
 def policy_facts(receipts: Iterable[Receipt], policy_of: Callable[[Receipt], Policy | None]) -> Iterator[PolicyFacts]:
-    """The versions of the policy that ran, oldest first. Takes how the policy beside a receipt is read."""
+    """The versions of the policy, oldest first. Takes the function that reads the policy of a receipt."""
     by: dict[str, list[Receipt]] = {}
     for receipt in filter(reads_source, receipts):
         by.setdefault(receipt.policy.digest, []).append(receipt)
     for digest, mine in by.items():
-        policy, said = mine[-1].policy, approval_answer(mine, policy_of(mine[-1]))
+        policy, approved = mine[-1].policy, approval_answer(mine, policy_of(mine[-1]))
         first, last = min(each.at for each in mine), max(each.at for each in mine)
-        yield PolicyFacts(policy.name, policy.version, digest, len(mine), first, last, said)
+        yield PolicyFacts(policy.name, policy.version, digest, len(mine), first, last, approved)

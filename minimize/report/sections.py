@@ -54,12 +54,12 @@ if TYPE_CHECKING:
 MOMENTS_SHOWN: Final = 24
 LONGEST_PERIOD: Final = timedelta(days=366)
 MOST_NAMED_TENANTS: Final = 30
-"""More tenants than these are shown in groups that have the same on, without their names."""
+"""Above this number, tenants are shown in groups with the same settings, without names."""
 MOST_GROUPS: Final = 12
 
 
 def collection_facts(context: ReportContext) -> CollectionFacts | None:
-    """The map; None where the policy asks no settings, or nothing names any. Raises PolicyError, LedgerError, KeyringError."""
+    """Settings over time; None if the policy uses none or none exist. Raises PolicyError, LedgerError, KeyringError."""
     job = context.pipeline
     if job is None:
         return None
@@ -71,19 +71,19 @@ def collection_facts(context: ReportContext) -> CollectionFacts | None:
 
 
 def output_settings(context: ReportContext) -> SettingsRows | None:
-    """The settings that the output's runs ask: what was given, else what the last receipt or the pipeline names."""
+    """The settings of the output's runs: those passed by the caller, else those of the last receipt, else the pipeline's."""
     job, origin = context.pipeline, context.newest.origin
     if job is None:
         return None
     written = None if origin is None else origin_place(context.output, origin.settings)
-    said = context.request.settings if context.request.settings is not None else written
+    place = context.request.settings if context.request.settings is not None else written
     if origin is not None and origin.settings == "ledger" and context.request.settings is None:
-        said = "ledger"
-    return load_pipeline_settings(said, job, context.keys, context.output, context.request.ledger)
+        place = "ledger"
+    return load_pipeline_settings(place, job, context.keys, context.output, context.request.ledger)
 
 
 def collection_of_settings(policy: Policy, rows: SettingsRows, at: datetime) -> CollectionFacts:
-    """The map of some settings, as a run at this time sees them."""
+    """Settings over time, as a run at this time evaluates them."""
     tenants = pc.unique(rows.table["tenant_id"]).sort()
     seen, moments = rows.effective_at(at), _spaced_moments(rows, at)
     states = {
@@ -122,14 +122,14 @@ def _tenants_turned_on(policy: Policy, effective: ExplainableSettings, name: str
 
 
 def _spaced_moments(rows: SettingsRows, at: datetime) -> tuple[datetime, ...]:
-    """Evenly spaced, from the first setting (or a year ago) to now."""
+    """Evenly spaced times from the first setting, at most a year ago, to now."""
     first = pc.min(rows.table["valid_from"]).as_py()
     start = max(min(first, at - timedelta(days=1)), at - LONGEST_PERIOD)
     return tuple(at - (at - start) * (1 - step / (MOMENTS_SHOWN - 1)) for step in range(MOMENTS_SHOWN))
 
 
 def _tenant_groups(tenants: Sequence[str], states: Mapping[str, Bools]) -> tuple[TenantGroupFacts, ...]:
-    """Each tenant by itself; of many those that have the same on now, as far as they are not too few, the largest first."""
+    """One group per tenant. If there are many: groups with the same features on now, the largest first, without small ones."""
     if len(tenants) <= MOST_NAMED_TENANTS:
         return tuple(_tenant_group([place], tenants, states) for place in range(len(tenants)))
     now = np.stack([state[-1] for state in states.values()]).T
@@ -154,9 +154,9 @@ _AGE_EVENT: Final = "retention"
 
 
 def retention_facts(context: ReportContext) -> RetentionFacts:
-    """The retention of an output as it stands. Raises PolicyError, OutputError where no policy can be read."""
+    """Retention of an output. Raises PolicyError, OutputError if no policy can be read."""
     policy = context.policy_of(context.newest) if context.pipeline is None else context.pipeline.policy
-    found = None if context.pipeline is None else context.attempt("what is overdue", lambda: _due_now(context))
+    found = None if context.pipeline is None else context.attempt("overdue removals", lambda: _due_now(context))
     due, events = (None, ()) if found is None else found
     features = {
         name: duration_text(each.retention) for name, each in policy.features.items() if each.retention is not None
@@ -171,7 +171,7 @@ def retention_facts(context: ReportContext) -> RetentionFacts:
 def _partition_facts(
     context: ReportContext, policy: Policy, spans: Mapping[str, timedelta]
 ) -> Iterator[PartitionFacts]:
-    """The dates that hold something, the oldest first, and when the first output of each is due."""
+    """The batch dates with rows, oldest first, each with the earliest deadline of its outputs."""
     rows: dict[str, RoundedCount] = {}
     ends: dict[str, list[datetime | None]] = {}
     for name, files in files_in_force(context.chain).items():
@@ -186,7 +186,7 @@ def _partition_facts(
 
 
 def _due_time(on: str, retention: timedelta | None) -> datetime | None:
-    """When the youngest event that a batch date can hold is past its retention."""
+    """End of retention of the latest possible event of a batch date."""
     if retention is None:
         return None
     return day_start(on) + timedelta(days=1) + retention
@@ -199,7 +199,7 @@ def _partition_state(gone_by: datetime | None, at: datetime) -> PartitionState:
 
 
 def _due_now(context: ReportContext) -> tuple[tuple[DueRemoval, ...], tuple[OpenEvents, ...]]:
-    """What an expiry at this time would take out, and which events are open. Raises as `expire` does."""
+    """Removals that `expire` would make at this time, and open events. Raises as `expire` does."""
     asked = context.request
     expiry = resolve_expiry(
         context.output, at=asked.at, pipeline=asked.pipeline, keys=context.keys, ledger=asked.ledger
@@ -224,7 +224,7 @@ def _due_removals(plan: RemovalPlan) -> Iterator[DueRemoval]:
 
 
 def _events_by_kind(items: Iterable[OpenDeadline]) -> Iterator[OpenEvents]:
-    """Kinds of events, without whose they are."""
+    """Open events by kind, without the subjects concerned."""
     by: dict[str, list[OpenDeadline]] = {}
     for each in items:
         if each.kind != _AGE_EVENT:
@@ -239,14 +239,14 @@ def _open_events_of_kind(kind: str, mine: Sequence[OpenDeadline]) -> OpenEvents:
 
 @dataclass(frozen=True, slots=True)
 class SharingHistory:
-    """What the ledger tells of sharing."""
+    """Disclosures, consents and recalls in the ledger."""
 
     acts: tuple[Disclosure, ...] = field(repr=False)
     consents: tuple[ConsentStatus, ...] = field(repr=False)
     recalls: tuple[Recall, ...] = field(repr=False)
 
     def for_function(self, recipient: str, function: str) -> SharingHistory:
-        """The same for one function."""
+        """The part of the history that concerns one function."""
         mine = (recipient, function)
         return SharingHistory(
             tuple(each for each in self.acts if (each.recipient, each.function) == mine),
@@ -256,11 +256,11 @@ class SharingHistory:
 
 
 def sharing_facts(context: ReportContext) -> tuple[RecipientFacts, ...] | None:
-    """The recipients of the house; None where it has none. Raises PolicyError where their list has faults."""
+    """The configured recipients; None if there are none. Raises PolicyError if their list has faults."""
     folder = _recipients_folder(context)
     if folder is None:
         return None
-    book = context.attempt("what was shared, and who agreed", lambda: _sharing_history(context, folder))
+    book = context.attempt("disclosures and consents", lambda: _sharing_history(context, folder))
     return tuple(_recipient_facts(context, folder, book))
 
 
@@ -275,7 +275,7 @@ def _recipients_folder(context: ReportContext) -> Recipients | None:
 
 
 def _sharing_history(context: ReportContext, folder: Recipients) -> SharingHistory:
-    """Acts of sharing under this output's policy alone; consents and recalls are of the whole house."""
+    """Disclosures under this output's policy with their recalls, and all consents in the ledger."""
     workspace, at, name = context.workspace, context.request.at, context.newest.policy.name
     with workspace.open_ledger() as ledger:
         acts = [each for each in read_disclosures(ledger) if each.body["policy"]["name"] == name]
@@ -289,7 +289,7 @@ def _recipient_facts(
 ) -> Iterator[RecipientFacts]:
     on = context.request.at.date()
     for name in folder.names():
-        found = context.attempt(f"what goes to {name}", partial(folder.load, name))
+        found = context.attempt(f"recipient {name}", partial(folder.load, name))
         if found is not None:
             functions = tuple(_function_facts(found, each, book) for each in (*found.outbound, *found.inbound))
             may_act = folder.is_listed(found, on) and (found.contract is not None and found.contract.holds(on))
@@ -325,6 +325,6 @@ def _contract_text(contract: Contract | None) -> str:
     if contract is None:
         return "no contract"
     until = f" until {contract.until}" if contract.until else ""
-    kept = f", kept there for {duration_text(contract.retention)}" if contract.retention else ""
-    allowed = "" if contract.permits_transmission else ", permits no transmission"
+    kept = f", kept by the recipient for {duration_text(contract.retention)}" if contract.retention else ""
+    allowed = "" if contract.permits_transmission else ", does not permit transmission"
     return f"{contract.reference}, from {contract.from_}{until}{kept}{allowed}"

@@ -1,7 +1,7 @@
 """Review of policies, pipelines, recipients and access files: approval, explanations, graded changes, fixtures.
 
-`approval` writes who approved a policy, `explain` says step by step what decides about a field, `diff` grades every change,
-`fixtures` runs a pipeline over its fixtures.
+`approval` records the approval of a policy, `explain` shows the decision about a field step by step, `diff` grades every
+change, `fixtures` runs a pipeline over its fixtures.
 """
 
 from __future__ import annotations

@@ -39,13 +39,13 @@ from minimize.stores import PathText
 from minimize.stores.durable_files import with_output_errors, write_file
 
 HEAD_KEYS: Final = ("policy", "version", "owner", "purposes")
-"""An approval stands behind these, as far as they come first."""
+"""The approval is placed after these keys, as far as they come first in the file."""
 
 
 def with_approval(text: str, approved: PolicyApproval) -> str:
-    """The text of a policy with an approval in it, in place of one that is there.
+    """The text of a policy with this approval, which replaces an earlier one.
 
-    Comments, order and layout stay as they are; a policy that is written as one JSON-like mapping is laid out anew.
+    Comments, order and layout do not change. A policy that is one JSON-like mapping is laid out again.
     """
     root = YAML(typ="safe", pure=True).compose(text)
     if not isinstance(root, MappingNode) or root.flow_style:
@@ -62,19 +62,19 @@ def with_approval(text: str, approved: PolicyApproval) -> str:
 
 
 def _approval_line(approved: PolicyApproval) -> str:
-    """The approval on one line; its texts quoted as JSON has them, which YAML reads alike."""
+    """The approval on one line. Texts are quoted as in JSON, which is also valid YAML."""
     by = json.dumps(approved.by, ensure_ascii=False)
     return f'{{by: {by}, on: "{approved.on}", digest: "{approved.digest}"}}'
 
 
 def _entry_spans(root: MappingNode) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Each key, and from where to where its entry goes in the text."""
+    """Each key, with start and end of its entry in the text."""
     for key, value in root.value:
         yield str(key.value), (key.start_mark.index, _node_end(value))
 
 
 def _node_end(node: Node) -> int:
-    """Where the last character of a node stands: a block ends where the last thing in it does."""
+    """Position of the last character of a node. A block ends with its last entry."""
     if isinstance(node, CollectionNode) and not node.flow_style and node.value:
         last = node.value[-1]
         return _node_end(last[1] if isinstance(last, tuple) else last)
@@ -82,7 +82,7 @@ def _node_end(node: Node) -> int:
 
 
 def _head_end(text: str, entries: dict[str, tuple[int, int]], root: MappingNode) -> int:
-    """Where the head ends: behind those of its keys that stand before any other."""
+    """End of the head: after the keys of the head that come before any other key."""
     end = root.start_mark.index
     for name, (_, last) in entries.items():
         if name not in HEAD_KEYS:
@@ -92,7 +92,7 @@ def _head_end(text: str, entries: dict[str, tuple[int, int]], root: MappingNode)
 
 
 def _next_line(text: str, place: int) -> int:
-    """The start of the line behind a place; the place itself where it begins a line."""
+    """Start of the next line; the position itself if it begins a line."""
     if place == 0 or text[place - 1] == "\n":
         return place
     end = text.find("\n", place)
@@ -111,12 +111,12 @@ def _dump_with_approval(text: str, approved: PolicyApproval) -> str:
 
 BOM: Final = "\ufeff"
 ApproverSource = Literal["--by", "MINIMIZE_ACTOR", "system"]
-"""Where the name of whoever approves comes from: it was given, it stands in the environment, or it is the system's user."""
+"""Origin of the approver's name: passed by the caller, set in the environment, or the user of the operating system."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalWorkspace(Workspace):
-    """Where the house's things are, looked for from the policy's folder on."""
+    """Configuration, ledger and keyring, searched from the policy's folder upwards."""
 
     start: Path = Path()
 
@@ -127,7 +127,7 @@ class ApprovalWorkspace(Workspace):
 
     @property
     def has_ledger(self) -> bool:
-        """Whether a ledger is named, so that the audit log can be told."""
+        """Whether a ledger is configured, so that the approval can be recorded in the audit log."""
         try:
             find_ledger(self.ledger, start=self.folder)
         except LedgerError:
@@ -137,9 +137,9 @@ class ApprovalWorkspace(Workspace):
 
 @dataclass(frozen=True, slots=True)
 class ApprovalResult:
-    """A policy that is approved now: which, by whom, when; whether anything was changed, and whether the audit log knows.
+    """An approval: policy, approver, time, whether the file changed, and whether the audit log recorded it.
 
-    named  where the approver's name was taken from
+    named  origin of the approver's name
     """
 
     policy: str
@@ -151,7 +151,7 @@ class ApprovalResult:
     named: ApproverSource
 
     def as_json(self) -> dict[str, Any]:
-        """What `policy approve --json` prints."""
+        """The approval as the JSON object that `policy approve --json` prints."""
         head = {"policy": self.policy, "version": self.version, "file": self.file, "name_from": self.named}
         return {**head, "approved": self.approved.model_dump(), "changed": self.changed, "recorded": self.recorded}
 
@@ -165,12 +165,12 @@ def approve(
     ledger: PathText | None = None,
     keys: Keyring | PathText | None = None,
 ) -> ApprovalResult:
-    """Writes into a policy that somebody approves it as it is: `approved: {by, on, digest}`.
+    """Write the approval of a policy's current content into its file: `approved: {by, on, digest}`.
 
-    Takes the file or its folder, or a pipeline that names it; who approves (whoever acts: `MINIMIZE_ACTOR`); when (aware; now);
-    what stands in for the house's ledger and keyring. Where an access file is configured, whoever acts needs `policy/approve`,
-    and approves in no other name.
-    Raises PolicyError for faults, CheckFailed where lint finds an error, AccessDenied, OutputError, LedgerError, KeyringError.
+    Takes the policy's file or folder, or a pipeline that names it. Optional: the approver (default: the acting user, see
+    `MINIMIZE_ACTOR`), the time (aware; default: now), and a ledger and keyring in place of the configured ones. If an access
+    file is configured, the acting user needs `policy/approve` and can approve only in their own name.
+    Raises PolicyError for faults, CheckFailed if lint finds an error, AccessDenied, OutputError, LedgerError, KeyringError.
     """
     policy = _load_policy(Path(path))
     file, actor, when = _policy_file(policy), current_actor(), at or datetime.now(UTC)
@@ -191,14 +191,14 @@ def approve(
 
 
 def approver_source(by: str | None) -> ApproverSource:
-    """Where the name comes from."""
+    """Origin of the approver's name."""
     if by is not None:
         return "--by"
     return "MINIMIZE_ACTOR" if os.environ.get("MINIMIZE_ACTOR") else "system"
 
 
 def _load_policy(path: Path) -> Policy:
-    """The policy in a file or folder; of a pipeline the one that it names."""
+    """The policy of a file or folder; for a pipeline, the policy that it names."""
     named = path / PIPELINE_FILE if path.is_dir() else path
     is_pipeline = (
         named.name == PIPELINE_FILE and named.is_file() and not (path.is_dir() and (path / POLICY_FILE).exists())
@@ -208,45 +208,60 @@ def _load_policy(path: Path) -> Policy:
 
 def _policy_file(policy: Policy) -> Path:
     if policy.path is None:
-        raise ConfigurationError("this policy stands in no file", hint="give the path of a policy")
+        raise ConfigurationError(
+            "this policy was not loaded from a file, so its approval cannot be written",
+            hint="Pass the path of the policy.",
+        )
     return policy.path
 
 
 def _check_lint(policy: Policy) -> None:
-    """Raises CheckFailed where lint finds an error: what nobody should run, nobody approves."""
+    """Raises CheckFailed if lint finds an error: a policy with errors cannot be approved."""
     found = [*lint(policy), *(fault for purpose in policy.purposes for fault in _plan_faults(policy, purpose))]
     errors = [finding for finding in dict.fromkeys(found) if finding.severity == "error"]
     if errors:
-        raise CheckFailed("a policy with errors is not approved", findings=errors, hint="minimize lint says more")
+        raise CheckFailed(
+            "a policy with errors cannot be approved", findings=errors, hint="Fix the errors, then run `minimize lint`."
+        )
 
 
 def _plan_faults(policy: Policy, purpose: str) -> tuple[Finding, ...]:
-    """The faults of its plan for a purpose, by the types that it names itself."""
+    """Faults of the policy's plan for a purpose, with the types that the policy declares."""
     return examine(policy, declared_schema(request(policy, purpose)), purpose=purpose).faults
 
 
 def _approver_name(workspace: Workspace, by: str | None, actor: Actor) -> str:
-    """In whose name. Raises AccessDenied for another person's where an access file says who is who."""
+    """Name of the approver. Raises AccessDenied for another person's name if an access file is configured."""
     access, user = configured_access(workspace), actor.user or ""
     if access is not None and by is not None and by not in (access.person(user), *access.accounts(user)):
-        about = "whoever acts approves in no other name"
-        raise AccessDenied(f"{user} may not do this", reasons=[reason("nobody", about=about)])
+        about = "you can approve only in your own name"
+        raise AccessDenied(
+            f"{user} cannot approve this policy in another name", reasons=[reason("nobody", about=about)]
+        )
     name = user if by is None else by
     if not name.strip() or not name.isprintable() or len(name) > 200:
-        raise ConfigurationError("that is no name to approve by", hint="--by NAME, on one line")
+        raise ConfigurationError(
+            "the approver's name is empty, too long or not on one line",
+            hint="Pass --by NAME, with up to 200 characters.",
+        )
     return name
 
 
 def _approved_content(file: Path, policy: Policy, approved: PolicyApproval) -> bytes:
-    """The file with the approval in it. Raises ConfigurationError where that would say anything else than before."""
+    """Content of the file with the approval. Raises ConfigurationError if the rest of the policy would change."""
     text = file.read_bytes().decode()
     mark = BOM if text.startswith(BOM) else ""
     new = with_approval(text.removeprefix(BOM), approved)
     root = parse_yaml(new, FaultList())
-    said = None if root is None else root.get("approved")
-    if root is None or said is None or content_digest(root) != policy.form or said.to_data() != approved.model_dump():
+    written = None if root is None else root.get("approved")
+    if (
+        root is None
+        or written is None
+        or content_digest(root) != policy.form
+        or written.to_data() != approved.model_dump()
+    ):
         message = "the approval cannot be written into this file"
-        hint = f"write it yourself: approved: {{by: …, on: {approved.on}, digest: {approved.digest}}}"
+        hint = f"Add this line to the file: approved: {{by: …, on: {approved.on}, digest: {approved.digest}}}"
         raise ConfigurationError(message, hint=hint)
     return (mark + new).encode()
 
@@ -264,7 +279,7 @@ def _approval_event(policy: Policy, approved: PolicyApproval, actor: Actor, at: 
 
 
 def _write_and_record(workspace: ApprovalWorkspace, event: AuditEvent, work: Callable[[], None]) -> None:
-    """The work, and the audit log told of it, or neither; without a ledger the work alone."""
+    """Do the work and append the audit event in one transaction. Without a ledger, only do the work."""
     if not workspace.has_ledger:
         work()
         return

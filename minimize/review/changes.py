@@ -16,67 +16,67 @@ from minimize.text import place_text
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "J001": "a file that came or went",
-        "J010": "a field that came or went",
+        "J001": "a file was added or removed",
+        "J010": "a field was added or removed",
         "J011": "the form of a field: technique, parameters, cases, dropped or kept",
         "J012": "the gate of a field: feature, level, `collect_if`",
         "J013": "the purposes of a field",
         "J014": "the type of a field",
         "J015": "the role of a field",
-        "J016": "what aggregates see of a field",
-        "J017": "the fields that another is made from",
+        "J016": "the form of a field in aggregates (`in_aggregates`)",
+        "J017": "the fields from which another is made (`from`)",
         "J020": "the retention of a policy",
         "J021": "the purposes of a policy",
-        "J022": "a feature: that it is there, who may turn it on, how long its values stay",
+        "J022": "a feature: added or removed, who may turn it on, retention of its values",
         "J023": "the levels of a policy",
-        "J024": "what must not arrive",
-        "J025": "which fields are tenant, subject, time, record",
-        "J026": "when a whole record is collected",
+        "J024": "the forbidden paths of a policy (`never`)",
+        "J025": "the fields for tenant, subject, time and record id",
+        "J026": "the gate of whole records",
         "J027": "the approval of a policy",
-        "J029": "words, names and versions, which change nothing of what leaves",
+        "J029": "descriptions, names and versions, which do not change the output",
         "J030": "the purpose of a pipeline",
-        "J031": "where a pipeline reads and writes, who sends its records, and whose settings count",
-        "J032": "an output that came or went",
-        "J033": "the most that an output may be",
+        "J031": "source, sender, settings and output folder of a pipeline",
+        "J032": "an output was added or removed",
+        "J033": "the highest permitted category of an output (`must_be`)",
         "J034": "encryption at rest",
-        "J035": "which records are written, and of which duplicates",
+        "J035": "the condition and deduplication of a pipeline's records",
         "J036": "the groups of an aggregate",
         "J037": "the measures of an aggregate",
         "J038": "the suppression and rounding of an aggregate",
-        "J039": "how much may be in quarantine",
+        "J039": "the quarantine limits of a pipeline",
         "J040": "the retention of an aggregate",
-        "J050": "what the house says: purposes, approval, encryption, places",
-        "J060": "who a recipient is to us, and the list of subprocessors",
+        "J050": "the configuration: purposes, approval, encryption, paths",
+        "J060": "the standing of a recipient, and the list of subprocessors",
         "J061": "the contract with a recipient",
-        "J062": "a function of a recipient: that it is there, its purpose and direction",
-        "J063": "a field that goes to a recipient, or its form",
-        "J064": "the most that goes to a recipient may be",
-        "J065": "the text that tenants agree to",
-        "J070": "a role: what it allows and denies, and its views",
-        "J071": "who has a role, and where",
-        "J072": "how long grants last, and which roles conflict",
-        "J073": "which accounts are one person's, and who is in a group",
-        "F001": "a record of a fixture does not leave, and must",
-        "F002": "a record of a fixture leaves, and must not",
-        "F003": "a record of a fixture does not leave, for another reason than it says",
-        "F004": "more or fewer rows leave than a fixture expects",
-        "F005": "a column that a fixture does not expect, or that it expects and is not there",
-        "F006": "another value than a fixture expects",
+        "J062": "a function of a recipient: added or removed, purpose, direction",
+        "J063": "a field shared with a recipient, or its form",
+        "J064": "the highest permitted category of shared data (`must_be`)",
+        "J065": "the consent text of a function",
+        "J070": "a role: permissions and views",
+        "J071": "the assignments of a role, and their scopes",
+        "J072": "the durations of grants, and conflicting roles",
+        "J073": "the accounts of a person, and the members of a group",
+        "F001": "a record that must be released is not released",
+        "F002": "a record that must not be released is released",
+        "F003": "a record is not released, but not for the reason that its fixture names",
+        "F004": "more or fewer rows are released than a fixture expects",
+        "F005": "an unexpected column, or a missing one",
+        "F006": "a value differs from the expected one",
     }
 )
 
 
 def change_text(before: str, after: str) -> str:
-    """What was and what is; where the words are the same, there is more behind them.
+    """The old and the new state. If both have the same text, says that the content differs.
 
     >>> change_text("keep", "drop"), change_text("map (values of 3 values)", "map (values of 3 values)")
-    ('keep → drop', 'map (values of 3 values), of another content')
+    ('keep → drop', 'map (values of 3 values), content changed')
     """
-    return f"{before} → {after}" if before != after else f"{after}, of another content"
+    return f"{before} → {after}" if before != after else f"{after}, content changed"
 
 
 def value_text(value: object) -> str:
-    """A word or number; `nothing` where none is said."""
+    """A word or number; `nothing` if there is none."""
     return "nothing" if value is None or value == "" else scalar_text(value)
 
 
@@ -90,8 +90,8 @@ def list_text(names: Iterable[object]) -> str:
 
 
 def retention_text(length: timedelta | None) -> str:
-    """How long something stays."""
-    return "kept without end" if length is None else f"kept for {duration_text(length)}"
+    """A retention period as text."""
+    return "kept without limit" if length is None else f"kept for {duration_text(length)}"
 
 
 ALL_CODES: Final = "all"
@@ -99,7 +99,7 @@ ALL_CODES: Final = "all"
 
 @dataclass(frozen=True, slots=True)
 class GradedChange:
-    """One change: its code, its grade, where it stands, what it is about, what was and what is."""
+    """One change: code, grade, message with the old and the new state, file and line, and its subject (`about`)."""
 
     code: str
     grade: Grade
@@ -120,7 +120,7 @@ class GradedChange:
 
 @dataclass(frozen=True, slots=True)
 class ChangeReport:
-    """All changes between two states, those that loosen first; `allowed` are codes that may loosen, or `all`."""
+    """All changes between two states, with those that loosen first. `allowed`: codes whose changes may loosen, or `all`."""
 
     changes: tuple[GradedChange, ...]
     allowed: frozenset[str] = frozenset()
@@ -143,16 +143,16 @@ class ChangeReport:
         return tuple(each for each in loosening if not self.allowed & {each.code, ALL_CODES})
 
     def allowing(self, codes: Collection[str]) -> ChangeReport:
-        """The same with codes that may loosen."""
+        """The same report, with these codes allowed to loosen."""
         return replace(self, allowed=frozenset(codes))
 
     def as_json(self) -> dict[str, Any]:
-        """What `diff --json` prints."""
+        """The report as the JSON object that `diff --json` prints."""
         changes = [{**each.as_json(), "allowed": self.is_allowed(each)} for each in self.changes]
         return {"grade": self.grade, "counts": self.counts, "ok": not self.not_allowed, "changes": changes}
 
     def is_allowed(self, change: GradedChange) -> bool:
-        """Whether a change that loosens may."""
+        """Whether this change loosens and is allowed to."""
         return change.grade == "loosens" and change not in self.not_allowed
 
 
@@ -170,7 +170,7 @@ _GRADE_SIGNS: Final = {"loosens": "🔓 loosens", "tightens": "🔒 tightens", "
 
 
 def headline(changes: ChangeReport) -> str:
-    """How many changes of which grade.
+    """Number of changes per grade, as text.
 
     >>> headline(ChangeReport(()))
     'nothing changed'
@@ -190,11 +190,11 @@ def _markdown_lines(changes: ChangeReport) -> Iterator[str]:
     for grade in GRADE_ORDER:
         of = [change for change in changes.changes if change.grade == grade]
         if of:
-            yield from ("", "| | code | about | change | where |", "|---|---|---|---|---|")
+            yield from ("", "| | code | about | change | place |", "|---|---|---|---|---|")
             yield from (_markdown_row(change, allowed=changes.is_allowed(change)) for change in of)
     if changes.not_allowed:
         codes = " ".join(f"--allow {code}" for code in sorted({change.code for change in changes.not_allowed}))
-        yield from ("", f"Whoever looked at what loosens lets it pass with `{codes}`.")
+        yield from ("", f"To accept the changes that loosen after review, pass `{codes}`.")
 
 
 def _markdown_row(change: GradedChange, *, allowed: bool) -> str:
@@ -208,7 +208,7 @@ def _code_cell(text: str | None) -> str:
 
 
 def escape_cell(text: str) -> str:
-    """A text in a cell of a table, where it is nothing but text.
+    """Escape a text for a cell of a Markdown table.
 
     >>> escape_cell("a | b <c>")
     'a \\\\| b &lt;c&gt;'

@@ -1,6 +1,6 @@
 """Changes of the configuration: `minimize.yaml`, then the access file that it names.
 
-In the access file: roles, who has them where, how long grants last, accounts of persons and groups.
+Of the access file: roles, assignments with their scopes, durations of grants, accounts of persons and groups.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from minimize.review.grades import (
 from minimize.techniques import TechniqueStep
 
 _APPROVAL_ORDER: Final = ("required", "warn", "none")
-NO_ACCESS_FILE: Final = "nobody is asked"
+NO_ACCESS_FILE: Final = "no access file, so no permission is checked"
 _GRADED_KEYS: Final = ("purposes", "approval", "access")
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationFile:
-    """What a `minimize.yaml` says."""
+    """Content of a `minimize.yaml`."""
 
     root: YamlNode
     purposes: tuple[str, ...]
@@ -53,7 +53,7 @@ class ConfigurationFile:
 
 
 def read_configuration(file: Path, faults: FaultList) -> ConfigurationFile | None:
-    """The house's file; None (and faults) where it cannot be read."""
+    """The configuration in a file; None (and faults) if it cannot be read."""
     start = file.parent
     root = config_nodes(load_config(start), faults)
     if root is None:
@@ -63,7 +63,7 @@ def read_configuration(file: Path, faults: FaultList) -> ConfigurationFile | Non
 
 
 def configuration_changes(old: ConfigurationFile, new: ConfigurationFile, file: str | None) -> Iterator[GradedChange]:
-    """What changed about the house's file."""
+    """Changes of `minimize.yaml`."""
     parts = (
         ("purposes", list_text(old.purposes), list_text(new.purposes), fewer_tightens(old.purposes, new.purposes)),
         ("approval", old.approval, new.approval, ranked_comparison(_APPROVAL_ORDER)(old.approval, new.approval)),
@@ -89,7 +89,7 @@ def configuration_changes(old: ConfigurationFile, new: ConfigurationFile, file: 
 
 
 def _access_file(configuration: ConfigurationFile) -> str | None:
-    """The access file that is named; without one nobody is asked."""
+    """The access file that the configuration names; without one, no permission is checked."""
     node = configuration.root.get("access")
     named = node.get("file") if node is not None and node.is_mapping else node
     return None if named is None else str(named.value)
@@ -111,12 +111,12 @@ RoleViews = Mapping[tuple[str, str], tuple[TechniqueStep, ...]]
 
 
 def role_changes(old: AccessRole | None, new: AccessRole | None, file: str | None) -> Iterator[GradedChange]:
-    """What changed about a role. By itself one does nothing: who has it is told by assignments."""
+    """Changes of a role. A role alone is neutral; its assignments decide who has it."""
     if new is None and old is not None:
-        yield GradedChange("J070", "neutral", "the role is gone", file, None, old.name)
+        yield GradedChange("J070", "neutral", "role removed", file, None, old.name)
     elif old is None and new is not None:
         yield GradedChange(
-            "J070", "neutral", f"a new role: {new.base}, {_permissions_text((), new.allow)}", file, new.line, new.name
+            "J070", "neutral", f"new role: {new.base}, {_permissions_text((), new.allow)}", file, new.line, new.name
         )
     elif old is not None and new is not None:
         for message, differs, grade in _role_parts(old, new):
@@ -131,25 +131,25 @@ def _role_parts(old: AccessRole, new: AccessRole) -> Iterator[tuple[str, bool, G
     yield f"denies {denied}", set(old.deny) != set(new.deny), denied_grade(old.deny, new.deny)
     views = _role_views(old), _role_views(new)
     grades = [chain_grade(views[0].get(place, ()), views[1].get(place, ())) for place in {**views[0], **views[1]}]
-    yield "views: other columns, or other forms of them", repr(views[0]) != repr(views[1]), join_grades(grades)
+    yield "views: columns or their forms changed", repr(views[0]) != repr(views[1]), join_grades(grades)
 
 
 def allowed_grade(old: Iterable[Permission], new: Iterable[Permission]) -> Grade:
-    """The grade of a change of what is allowed, each operation up to a category, or on every one."""
+    """Grade of a change of allowed permissions. Each covers categories up to the one it names, or all."""
     before, after = _category_ranks(old), _category_ranks(new)
     names = before.keys() | after.keys()
     return join_grades(lower_tightens(before.get(name, _NO_CATEGORY), after.get(name, _NO_CATEGORY)) for name in names)
 
 
 def denied_grade(old: Iterable[Permission], new: Iterable[Permission]) -> Grade:
-    """The grade of a change of what is denied, each operation from a category on, or on every one."""
+    """Grade of a change of denied permissions. Each covers categories from the one it names, or all."""
     before, after = _category_ranks(old, denied=True), _category_ranks(new, denied=True)
     names = before.keys() | after.keys()
     return join_grades(higher_tightens(before.get(name, _NO_CATEGORY), after.get(name, _NO_CATEGORY)) for name in names)
 
 
 def _category_ranks(permissions: Iterable[Permission], *, denied: bool = False) -> dict[str, int]:
-    """By operation how much of the categories it is about."""
+    """How many categories each operation covers."""
     ranks: dict[str, int] = {}
     for each in permissions:
         rank = _EVERY_CATEGORY if each.category is None else CATEGORY_ORDER.index(each.category)
@@ -171,11 +171,11 @@ def _role_views(role: AccessRole) -> RoleViews:
 
 
 RoleMember = tuple[str, str]
-"""A role, and who has it."""
+"""A role, and the account or group that has it."""
 
 
 def access_changes(old: AccessRules, new: AccessRules, file: str | None) -> Iterator[GradedChange]:
-    """What changed about who may do what."""
+    """Changes of the access rules."""
     for name in {**old.roles, **new.roles}:
         yield from role_changes(old.roles.get(name), new.roles.get(name), file)
     for member in {**_assignments_by_member(old), **_assignments_by_member(new)}:
@@ -183,10 +183,10 @@ def access_changes(old: AccessRules, new: AccessRules, file: str | None) -> Iter
     before, after = _durations(old), _durations(new)
     for what, length in after.items():
         if before[what] != length:
-            told = f"{what}: {duration_text(before[what])} → {duration_text(length)}"
-            yield GradedChange("J072", lower_tightens(before[what], length), told, file)
+            text = f"{what}: {duration_text(before[what])} → {duration_text(length)}"
+            yield GradedChange("J072", lower_tightens(before[what], length), text, file)
     if set(old.conflicts) != set(new.conflicts):
-        yield GradedChange("J072", more_tightens(old.conflicts, new.conflicts), "other roles conflict", file)
+        yield GradedChange("J072", more_tightens(old.conflicts, new.conflicts), "conflicting roles changed", file)
     yield from _people_changes(old, new, file)
 
 
@@ -199,27 +199,33 @@ def _assignments_by_member(access: AccessRules) -> dict[RoleMember, list[RoleAss
 
 
 def _member_changes(old: AccessRules, new: AccessRules, member: RoleMember, file: str | None) -> Iterator[GradedChange]:
-    """A role that denies something holds back whatever else its members have: there is no order in having it or not."""
+    """Changes of one member's assignments. If the role denies something, any change loosens: neither state is stricter."""
     before, after = _assignments_by_member(old).get(member, []), _assignments_by_member(new).get(member, [])
     denies = any(member[0] in side.roles and side.roles[member[0]].deny for side in (old, new))
     scopes = [each.scope for each in before], [each.scope for each in after]
     grade = scopes_grade(*scopes)
     if repr(scopes[0]) != repr(scopes[1]):
-        word = "has it no longer" if not after else "has it now" if not before else "has it elsewhere"
+        word = (
+            "no longer has the role"
+            if not after
+            else "now has the role"
+            if not before
+            else "has the role in another scope"
+        )
         line = after[0].line if after else None
         final: Grade = "loosens" if denies and grade != "neutral" else grade
         yield GradedChange("J071", final, f"{member[1]} {word}", file, line, member[0])
 
 
 def scopes_grade(old: Sequence[AccessScope], new: Sequence[AccessScope]) -> Grade:
-    """The grade of a change of where a role holds."""
+    """Grade of a change of a role's scopes."""
     narrower = all(any(_is_scope_within(each, other) for other in old) for each in new)
     wider = all(any(_is_scope_within(each, other) for other in new) for each in old)
     return "neutral" if narrower and wider else "tightens" if narrower else "loosens"
 
 
 def _is_scope_within(one: AccessScope, other: AccessScope) -> bool:
-    """Whether one scope lies in another."""
+    """Whether one scope is contained in another."""
     return (
         one.tenants <= other.tenants and _are_datasets_within(one, other) and _is_subset(one.purposes, other.purposes)
     )
@@ -249,13 +255,16 @@ def _durations(access: AccessRules) -> dict[str, timedelta]:
 
 
 def _people_changes(old: AccessRules, new: AccessRules, file: str | None) -> Iterator[GradedChange]:
-    """More accounts that are one person's keep more duties apart; more members of a group have its roles."""
+    """Changes of persons and groups.
+
+    More accounts of a person tighten (more duties are separated); more members of a group loosen (they get its roles).
+    """
     for name in sorted({**old.people, **new.people}):
         accounts = old.people.get(name, ()), new.people.get(name, ())
         if set(accounts[0]) != set(accounts[1]):
-            yield GradedChange("J073", more_tightens(*accounts), "other accounts are this person's", file, None, name)
+            yield GradedChange("J073", more_tightens(*accounts), "accounts of this person changed", file, None, name)
     for name in sorted({**old.groups, **new.groups}):
         was, now = old.groups.get(name, ()), new.groups.get(name, ())
         if was != now:
             grade = change_loosens(was, now) if was is None or now is None else fewer_tightens(was, now)
-            yield GradedChange("J073", grade, "other members", file, None, f"group {name}")
+            yield GradedChange("J073", grade, "members changed", file, None, f"group {name}")

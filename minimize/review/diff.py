@@ -47,30 +47,30 @@ _NAMING_KEYS: Final = ("policy", "hierarchy")
 
 @dataclass(frozen=True, slots=True)
 class ComparedSide:
-    """One side of a comparison: a file or folder on disk, and what files below a root are called."""
+    """One side of a comparison: a file or folder on disk, and how its files are shown."""
 
     place: Path
     root: Path | None = None
     prefix: str = ""
 
     def display_path(self, path: Path) -> str:
-        """What a file is called: as it was given, or by its revision and its place in the repository."""
+        """The name shown for a file: its path as given, or revision and path in the repository."""
         return str(path) if self.root is None else f"{self.prefix}{path.relative_to(self.root).as_posix()}"
 
 
 @dataclass(frozen=True, slots=True)
 class GitRepository:
-    """A git repository, asked by the `git` command."""
+    """A git repository, read with the `git` command."""
 
     root: Path
 
     def commit(self, revision: str) -> str:
-        """The commit that a revision names. Raises ConfigurationError where it names none."""
+        """The commit that a revision names. Raises ConfigurationError if there is no such revision."""
         found = _run_git(self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
         if found is None:
             raise ConfigurationError(
-                f"`{revision}` is neither a path nor a revision of git",
-                hint="PATH, REVISION:PATH, or a revision beside a path",
+                f"`{revision}` is neither a path nor a git revision",
+                hint="Pass PATH, REVISION:PATH, or a revision and a path.",
             )
         return found.decode().strip()
 
@@ -81,8 +81,8 @@ class GitRepository:
 
     def contents(self, commit: str, names: Sequence[str]) -> dict[str, bytes]:
         """The bytes of files of a commit."""
-        asked = "".join(f"{commit}:{name}\n" for name in names).encode()
-        answer, found = _run_git(self.root, "cat-file", "--batch", content=asked) or b"", {}
+        request = "".join(f"{commit}:{name}\n" for name in names).encode()
+        answer, found = _run_git(self.root, "cat-file", "--batch", content=request) or b"", {}
         for name in names:
             head, _, rest = answer.partition(b"\n")
             size = int(head.split()[-1]) if b" blob " in head else -1
@@ -95,9 +95,9 @@ class GitRepository:
 
 @contextmanager
 def open_side(text: str, other_name: str | None = None) -> Iterator[ComparedSide]:
-    """A side, as it was written: a path, `REVISION:PATH`, or a revision, of which the path beside it is meant.
+    """Open one side of a comparison: a path, `REVISION:PATH`, or a revision to which `other_name` gives the path.
 
-    Raises ConfigurationError for what is none of these.
+    Raises ConfigurationError for any other text.
     """
     if other_name is None and Path(text).exists():
         yield ComparedSide(Path(text))
@@ -112,12 +112,14 @@ def open_side(text: str, other_name: str | None = None) -> Iterator[ComparedSide
         root = Path(folder).resolve()
         _extract_files(repository, commit, name, root)
         if not (root / name).exists():
-            raise ConfigurationError(f"{revision} has no {name}", hint="name a file or folder that it has")
+            raise ConfigurationError(
+                f"revision {revision} has no {name}", hint="Pass a file or folder that exists in it."
+            )
         yield ComparedSide(root / name, root, f"{revision}:")
 
 
 def is_revision(text: str) -> bool:
-    """Whether a text names a commit of the repository that the current folder lies in, if it does."""
+    """Whether a text names a commit of the repository that contains the current folder. False outside a repository."""
     try:
         return bool(_find_repository(Path.cwd()).commit(text))
     except ConfigurationError:
@@ -125,10 +127,10 @@ def is_revision(text: str) -> bool:
 
 
 def _missing_path_error(text: str) -> ConfigurationError:
-    """What is wrong with a text that is no path."""
+    """The error for a text that is not a path."""
     if is_revision(text):
-        return ConfigurationError(f"`{text}` is a revision, and no path says what of it is meant", hint=f"{text}:PATH")
-    return ConfigurationError(f"there is no {text}", hint="PATH, REVISION:PATH, or a revision beside a path")
+        return ConfigurationError(f"`{text}` is a revision, and its path is missing", hint=f"Pass {text}:PATH.")
+    return ConfigurationError(f"{text} does not exist", hint="Pass PATH, REVISION:PATH, or a revision and a path.")
 
 
 def _find_repository(start: Path) -> GitRepository:
@@ -137,32 +139,36 @@ def _find_repository(start: Path) -> GitRepository:
         folder = folder.parent
     found = _run_git(folder, "rev-parse", "--show-toplevel")
     if found is None:
-        raise ConfigurationError("this is no folder of a git repository", hint="compare two paths instead")
+        raise ConfigurationError("this folder is not in a git repository", hint="Pass two paths.")
     return GitRepository(Path(os.fsdecode(found.rstrip(b"\n"))).resolve())
 
 
 def _repository_path(path: str, repository: GitRepository) -> str:
-    """A path as git has it: from the root, or from here where it begins with a dot."""
+    """A path relative to the repository's root. A path that begins with a dot is relative to the current folder."""
     if path.startswith("."):
         return _path_in_repository(Path(path), repository)
     name = normpath(path or ".")
     if name.startswith(("..", "/")):
-        raise ConfigurationError("that path is outside of the repository", hint="write it from the repository's root")
+        raise ConfigurationError(
+            "the path is outside the repository", hint="Pass it relative to the root of the repository."
+        )
     return name
 
 
 def _path_in_repository(path: Path, repository: GitRepository) -> str:
     whole = Path(os.path.abspath(path)).resolve()
     if not whole.is_relative_to(repository.root):
-        raise ConfigurationError(f"{path} is outside of the repository", hint="compare two paths instead")
+        raise ConfigurationError(f"{path} is outside the repository", hint="Pass two paths.")
     return whole.relative_to(repository.root).as_posix()
 
 
 def _extract_files(repository: GitRepository, commit: str, name: str, root: Path) -> None:
-    """What was asked for, the house's files, and what these name, as often as they name more."""
-    there = repository.names(commit)
-    asked = {each for each in there if each == name or (_is_below(each, name) and _is_written_by_hand(each, there))}
-    wanted, had = asked | {each for each in there if is_config_file(PurePosixPath(each).name)}, set[str]()
+    """Extract the requested files, the configuration files, and all files that these name, directly or through others."""
+    available = repository.names(commit)
+    requested = {
+        each for each in available if each == name or (_is_below(each, name) and _is_written_by_hand(each, available))
+    }
+    wanted, had = requested | {each for each in available if is_config_file(PurePosixPath(each).name)}, set[str]()
     while wanted:
         contents = repository.contents(commit, sorted(wanted))
         had |= wanted
@@ -171,11 +177,11 @@ def _extract_files(repository: GitRepository, commit: str, name: str, root: Path
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         named = {found for each, content in contents.items() for found in _named_files(each, content)}
-        wanted = {found for each in named for found in (each, f"{each}/policy.yaml") if found in there} - had
+        wanted = {found for each in named for found in (each, f"{each}/policy.yaml") if found in available} - had
 
 
 def _is_written_by_hand(name: str, there: frozenset[str]) -> bool:
-    """Whether a person may have written it: not so what a run put beside its receipt."""
+    """Whether a file is YAML and not a copy that a run stored next to its receipt."""
     return name.endswith(YAML_SUFFIXES) and (PurePosixPath(name).parent / "receipt.json").as_posix() not in there
 
 
@@ -184,7 +190,7 @@ def _is_below(name: str, folder: str) -> bool:
 
 
 def _named_files(name: str, content: bytes) -> Iterator[str]:
-    """The files that a file names, as paths from the root."""
+    """The files that a file names, as paths relative to the root."""
     if name.endswith(YAML_SUFFIXES):
         root = parse_yaml(content.decode("utf-8", "replace"), FaultList())
         folder = PurePosixPath(name).parent
@@ -201,10 +207,10 @@ def _named_values(node: YamlNode) -> Iterator[str]:
 
 
 def _run_git(folder: Path, *words: str, content: bytes | None = None) -> bytes | None:
-    """What git says; None where it says no. Raises ConfigurationError where there is no git."""
+    """Output of a git command; None if it fails. Raises ConfigurationError if git is not installed."""
     program = shutil.which("git")
     if program is None:
-        raise ConfigurationError("there is no `git` here", hint="install it, or compare two paths")
+        raise ConfigurationError("`git` is not installed", hint="Install git, or pass two paths.")
     environment = {**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
     done = subprocess.run(
         [program, "-C", str(folder), *words], input=content, capture_output=True, check=False, env=environment
@@ -212,27 +218,27 @@ def _run_git(folder: Path, *words: str, content: bytes | None = None) -> bytes |
     return done.stdout if done.returncode == 0 else None
 
 
-FileKind = Literal["policy", "pipeline", "recipient", "subprocessors", "access", "house"]
+FileKind = Literal["policy", "pipeline", "recipient", "subprocessors", "access", "configuration"]
 ReadFile = Callable[[Path], tuple[Any, list[Finding]]]
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedFile:
-    """One file: its kind, where it is on disk, what it is called."""
+    """One file: kind, path on disk, and the name shown for it."""
 
     kind: FileKind
     path: Path
     shown: str
 
     def read(self) -> tuple[Any, list[Finding]]:
-        """What it says, and its faults, each under what its file is called."""
+        """Content and faults of the file."""
         return READERS[self.kind](self.path)
 
 
 def find_compared_files(side: ComparedSide) -> dict[str, ComparedFile]:
-    """Everything that a side has, by its path from what was asked for; with a pipeline the policy that it names.
+    """All files of a side, by path relative to the requested folder. A pipeline brings the policy that it names.
 
-    Raises ConfigurationError where there is nothing.
+    Raises ConfigurationError if there are none.
     """
     found: dict[str, ComparedFile] = {}
     start = side.place if side.place.is_dir() else side.place.parent
@@ -241,8 +247,8 @@ def find_compared_files(side: ComparedSide) -> dict[str, ComparedFile]:
             key = Path(os.path.relpath(file, start)).as_posix()
             found.setdefault(key if side.place.is_dir() else kind, ComparedFile(kind, file, side.display_path(file)))
     if not found:
-        hint = "a policy, a pipeline, a recipient, an access file, minimize.yaml, or a folder of these"
-        raise ConfigurationError(f"nothing to compare in {side.display_path(side.place)}", hint=hint)
+        hint = "Pass a policy, a pipeline, a recipient, an access file, minimize.yaml, or a folder that contains some."
+        raise ConfigurationError(f"no file to compare in {side.display_path(side.place)}", hint=hint)
     return found
 
 
@@ -253,7 +259,7 @@ def _files_at(place: Path) -> list[Path]:
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """The files of a folder; hidden folders are left out, and what a run put beside its receipt."""
+    """The YAML files of a folder. Hidden folders, links, and folders with a receipt are left out."""
     for path in folder.iterdir():
         if path.is_dir():
             if not (path.name.startswith(".") or path.is_symlink() or (path / RECEIPT_FILE).exists()):
@@ -274,9 +280,9 @@ def _file_kinds(path: Path) -> Iterator[tuple[FileKind, Path]]:
 
 
 def file_kind(root: YamlNode, name: str) -> FileKind | None:
-    """What a file is, by its name and the keys at its head; None for what is none of ours."""
+    """The kind of a file, by its name and its top-level keys; None for any other file."""
     if is_config_file(name):
-        return "house"
+        return "configuration"
     kinds: tuple[tuple[FileKind, str], ...] = (
         ("pipeline", "source"),
         ("policy", "fields"),
@@ -306,7 +312,7 @@ READERS: Final[Mapping[FileKind, ReadFile]] = MappingProxyType(
         "recipient": examine_recipient,
         "subprocessors": examine_subprocessors,
         "access": examine_access,
-        "house": _examine_configuration,
+        "configuration": _examine_configuration,
     }
 )
 
@@ -319,27 +325,27 @@ def diff(
     *,
     allow: Collection[str] = (),
 ) -> ChangeReport:
-    """Every change from one state to another.
+    """Compare two states and grade every change.
 
-    Takes two paths (of files, or of folders of them), each of which may be `REVISION:PATH`; or a revision and a path, which is
-    compared with what it was then; or two revisions and a path. `allow` are codes of changes that may loosen, or `all`.
-    Raises PolicyError with the faults of both sides, ConfigurationError for what is not there.
+    Takes two paths of files or folders, each of which may be `REVISION:PATH`; or a revision and a path, whose current state is
+    compared with that revision; or two revisions and a path. `allow`: codes of changes that may loosen, or `all`.
+    Raises PolicyError with the faults of both sides, ConfigurationError if a path or revision does not exist.
     """
     _check_codes(allow)
-    texts, beside = [fspath(old), fspath(new)], None if path is None else fspath(path)
-    if beside is None and _may_be_revision(texts[0]):
+    texts, shared = [fspath(old), fspath(new)], None if path is None else fspath(path)
+    if shared is None and _may_be_revision(texts[0]):
         if not Path(texts[1]).exists():
             raise _no_path_error(*texts)
-        beside, texts[1] = texts[1], ""
-    with _open_compared_side(texts[0], beside) as before, _open_compared_side(texts[1], beside) as after:
+        shared, texts[1] = texts[1], ""
+    with _open_compared_side(texts[0], shared) as before, _open_compared_side(texts[1], shared) as after:
         return compare_sides(before, after).allowing(allow)
 
 
 def _check_codes(codes: Collection[str]) -> None:
     for code in codes:
         if code not in CODES and code != ALL_CODES:
-            hint = did_you_mean(code, (*CODES, ALL_CODES)) or f"a code of the list, or `{ALL_CODES}`"
-            raise ConfigurationError(f"no change has the code {code}", hint=hint)
+            hint = did_you_mean(code, (*CODES, ALL_CODES)) or f"Pass a code of the report, or `{ALL_CODES}`."
+            raise ConfigurationError(f"unknown code of a change: {code}", hint=hint)
 
 
 def _may_be_revision(text: str) -> bool:
@@ -347,13 +353,13 @@ def _may_be_revision(text: str) -> bool:
 
 
 def _no_path_error(old: str, new: str) -> ConfigurationError:
-    """What is missing where two texts were given that are no paths."""
+    """The error for two texts of which neither is a path."""
     unknown = next((each for each in (old, new) if not is_revision(each)), None)
     if unknown is None:
-        message = f"`{old}` and `{new}` are revisions, and no path says what of them is compared"
-        return ConfigurationError(message, hint=f"minimize diff {old} {new} PATH")
-    hint = "two paths, or a revision and a path that is there"
-    return ConfigurationError(f"`{unknown}` is neither a path that is there nor a revision of git", hint=hint)
+        message = f"`{old}` and `{new}` are revisions, and the path to compare is missing"
+        return ConfigurationError(message, hint=f"Run `minimize diff {old} {new} PATH`.")
+    hint = "Pass two paths, or a revision and an existing path."
+    return ConfigurationError(f"`{unknown}` is neither an existing path nor a git revision", hint=hint)
 
 
 def _open_compared_side(text: str, other_name: str | None) -> AbstractContextManager[ComparedSide]:
@@ -361,30 +367,30 @@ def _open_compared_side(text: str, other_name: str | None) -> AbstractContextMan
 
 
 def compare_sides(old: ComparedSide, new: ComparedSide) -> ChangeReport:
-    """Every change between two sides. Raises PolicyError with the faults of both, ConfigurationError where there is nothing."""
+    """All changes between two sides. Raises PolicyError with the faults of both, ConfigurationError if a side has no file."""
     faults: list[Finding] = []
     before, after = (
         {key: _read_file(thing, side, faults) for key, thing in find_compared_files(side).items()}
         for side in (old, new)
     )
     if faults:
-        raise PolicyError("what has faults cannot be compared", findings=list(dict.fromkeys(faults)))
+        raise PolicyError("files with faults cannot be compared", findings=list(dict.fromkeys(faults)))
     pairs = [(before.get(key), after.get(key)) for key in {**before, **after}]
     return collect_changes(change for was, now in pairs for change in _file_changes(was, now))
 
 
 @dataclass(frozen=True, slots=True)
 class _FileContent:
-    """One file of a side, and what it says."""
+    """One file of a side, and its content."""
 
     file: ComparedFile
     content: Any
 
 
 def _read_file(file: ComparedFile, side: ComparedSide, faults: list[Finding]) -> _FileContent:
-    says, found = file.read()
+    content, found = file.read()
     faults.extend(replace(each, file=None if each.file is None else _shown_file(side, each.file)) for each in found)
-    return _FileContent(file, says)
+    return _FileContent(file, content)
 
 
 def _shown_file(side: ComparedSide, file: str) -> str:
@@ -402,14 +408,14 @@ def _file_changes(old: _FileContent | None, new: _FileContent | None) -> Iterato
         )
         yield from COMPARISONS[kind](was[0], now[0], was[1], now[1] or was[1])
     else:
-        yield from _whole_file_change(old, "gone")
-        yield from _whole_file_change(new, "new")
+        yield from _whole_file_change(old, "removed")
+        yield from _whole_file_change(new, "added")
 
 
-def _whole_file_change(found: _FileContent | None, word: Literal["gone", "new"]) -> Iterator[GradedChange]:
-    """A file that came or went: without an access file nobody is asked, all others let something leave."""
+def _whole_file_change(found: _FileContent | None, word: Literal["added", "removed"]) -> Iterator[GradedChange]:
+    """Change of a whole file. An added access file tightens, because permissions are then checked; any other loosens."""
     if found is not None:
-        tightens = (word == "new") == (found.file.kind == "access")
+        tightens = (word == "added") == (found.file.kind == "access")
         grade: Grade = "tightens" if tightens else "loosens"
         yield GradedChange("J001", grade, f"{word}: {FILE_NOUNS[found.file.kind]}", found.file.shown)
 
@@ -426,13 +432,13 @@ COMPARISONS: Final[Mapping[FileKind, CompareFiles]] = MappingProxyType(
         "recipient": lambda old, new, was, now: recipient_changes(old, new, now),
         "subprocessors": lambda old, new, was, now: subprocessor_changes(old, new, now),
         "access": lambda old, new, was, now: access_changes(old, new, now),
-        "house": lambda old, new, was, now: configuration_changes(old, new, now),
+        "configuration": lambda old, new, was, now: configuration_changes(old, new, now),
     }
 )
 EMPTY_CONTENT: Final[Mapping[FileKind, Any]] = MappingProxyType(
-    {"subprocessors": Subprocessors(), "house": ConfigurationFile(YamlNode({}), (), "none", "none")}
+    {"subprocessors": Subprocessors(), "configuration": ConfigurationFile(YamlNode({}), (), "none", "none")}
 )
-"""What a file that is not there says."""
+"""Content in place of a missing file."""
 FILE_NOUNS: Final[Mapping[FileKind, str]] = MappingProxyType(
     {
         "policy": "a policy",
@@ -440,6 +446,6 @@ FILE_NOUNS: Final[Mapping[FileKind, str]] = MappingProxyType(
         "recipient": "a recipient",
         "subprocessors": "the list of subprocessors",
         "access": "an access file",
-        "house": "the house's file",
+        "configuration": "the configuration",
     }
 )

@@ -1,7 +1,7 @@
-"""Schema drift (`minimize drift`): what arrives, compared with the policy and with earlier receipts.
+"""Schema drift (`minimize drift`): the data that arrives, compared with the policy and with earlier receipts.
 
-In this order: changes and their report, likely renames, changes of declared fields, the command. Reports names and
-counts, never a value.
+In this order: changes and their report, likely renames, changes of declared fields, the command. A report contains
+names and counts, never a value.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ DRIFT_CODES: Mapping[DriftKind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class DriftChange:
-    """One difference between the policy and what arrives.
+    """One difference between the policy and the data that arrives.
 
-    path     where, as it may be shown
-    before   the policy's path, of what is renamed or nested otherwise
-    was, is  the types, as words of the policy
-    records  how many records of the date are concerned
-    values   how many distinct values are not listed
-    since    the earliest date whose receipt saw the path already
-    line     where the field stands in the policy's file
-    edit     what the policy could say instead, as a line of YAML
+    path     the path, masked if it could contain a value
+    before   the policy's path of a renamed or differently nested field
+    was, is  old and new type, in the terms of the policy
+    records  number of affected records of the date
+    values   number of distinct values that are not listed
+    since    the earliest date whose receipt has the path
+    line     line of the field in the policy file
+    edit     suggested line of YAML for the policy
     """
 
     kind: DriftKind
@@ -76,8 +76,8 @@ class DriftChange:
         return DRIFT_CODES[self.kind]
 
     def as_json(self) -> dict[str, Any]:
-        """The change as `drift --json` prints it; what does not apply is left out."""
-        said = {
+        """The change as `drift --json` prints it, without keys that do not apply."""
+        body = {
             "code": self.code,
             "kind": self.kind,
             "severity": self.severity,
@@ -92,14 +92,14 @@ class DriftChange:
             "message": self.message,
             "edit": self.edit or None,
         }
-        return {name: value for name, value in said.items() if value is not None}
+        return {name: value for name, value in body.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """What drifted on the dates that were looked at.
+    """Drift on the compared dates.
 
-    unknown  per undeclared path, as receipts show it: how many records carried it, by receipt
+    unknown  per undeclared path, masked as in receipts: number of records with it, by receipt
     """
 
     pipeline: str
@@ -112,12 +112,12 @@ class DriftReport:
 
     @property
     def matters(self) -> bool:
-        """Whether something is lost or refused because of a change."""
+        """Whether a change causes lost or refused data."""
         return any(change.severity == "error" for change in self.changes)
 
     @property
     def edit(self) -> str:
-        """All suggested edits as one piece of a policy, in YAML; empty where there is none."""
+        """All suggested edits as one YAML part of a policy; empty if there are none."""
         lines = [change.edit for change in self.changes if change.edit]
         return "fields:\n" + "\n".join(lines) + "\n" if lines else ""
 
@@ -135,7 +135,7 @@ class DriftReport:
 
 
 LEAST_LIKENESS: Final = 0.6
-"""How alike two names are at least (0 to 1), as words without case and signs."""
+"""Minimum similarity of two names (0 to 1), compared without case and punctuation."""
 _COMPATIBLE_TYPES: Final = ({"integer", "double"}, {"string", "timestamp", "date", "binary"}, {"struct", "map"})
 
 
@@ -144,13 +144,13 @@ def pair_renames(
     new: Iterable[DriftChange],
     lost: Callable[[str], bool],
 ) -> dict[str, DriftChange]:
-    """Per declared field that is gone the new path that is most like it; each path for one field only.
+    """The most similar new path for each declared field that is missing. Each path is used for one field only.
 
-    Takes the declared fields (key, path, type), the new paths that may be shown, and whether a field is gone.
+    Takes the declared fields (key, path, type), the new paths that may be shown, and a test for missing fields.
     """
-    gone = [(key, pointer, word) for key, pointer, word in fields if lost(key)]
+    missing = [(key, pointer, word) for key, pointer, word in fields if lost(key)]
     pairs = sorted(
-        ((likeness(pointer, word, change), key, change) for key, pointer, word in gone for change in new),
+        ((likeness(pointer, word, change), key, change) for key, pointer, word in missing for change in new),
         key=lambda pair: (-pair[0], pair[1], str(pair[2].path)),
     )
     found: dict[str, DriftChange] = {}
@@ -161,7 +161,7 @@ def pair_renames(
 
 
 def likeness(pointer: Pointer, word: str, change: DriftChange) -> float:
-    """How alike a declared path and a new one are; 0 where they stand in different places or have different types."""
+    """Similarity of a declared path and a new one; 0 if their parents or types differ."""
     if pointer.parts[:-1] != change.path.parts[:-1] or not _are_compatible(word, change.is_):
         return 0.0
     one, other = (_plain_name(str(each.parts[-1])) for each in (pointer, change.path))
@@ -182,20 +182,20 @@ def _plain_name(name: str) -> str:
 
 
 TEXT_LIKE_TYPES: Final = frozenset({"string", "timestamp", "date", "binary"})
-"""Words for what is text in a file without types."""
+"""Types whose values are text in a file without types."""
 DEFAULT_REFUSED_SHARE: Final = 0.01
-"""The share of records that may be refused for one field's type before it matters, where a pipeline says none."""
+"""Share of records that may be refused for one field's type, if the pipeline sets no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class DriftComparison:
-    """What a policy is compared with.
+    """The inputs of a comparison.
 
-    arrived     what arrived
-    counted  per field how many values the last receipt counted
-    needed   the fields that somebody reads
-    must     the fields without which a record is refused
-    limit    the share of refused records that matters
+    arrived  observations of the data
+    counted  per field the number of values in the last receipt
+    needed   fields that the plan reads
+    must     fields without which a record is refused
+    limit    share of refused records above which a change is an error
     """
 
     policy: Policy
@@ -206,24 +206,24 @@ class DriftComparison:
     limit: float = DEFAULT_REFUSED_SHARE
 
     def is_gone(self, field: Field) -> bool:
-        """Whether nothing arrives for a field."""
+        """Whether no data arrives for a field."""
         seen = self.arrived
         return not seen.carried[field.key] and not seen.refused[field.key] and not seen.types_at(field.pointer)
 
     def matters(self, key: str) -> Severity:
-        """How bad it is that a field does not arrive."""
+        """Severity of a field that does not arrive."""
         return "error" if key in self.needed or key in self.must else "warning"
 
 
 def changes_of_declared(comparison: DriftComparison) -> Iterator[DriftChange]:
-    """What drifted of the declared fields, in the policy's order."""
+    """Drift of the declared fields, in the policy's order."""
     for field in comparison.policy.fields.values():
         if not field.from_ and not field.pointer.is_keys and comparison.arrived.records:
             yield from _changes_of_field(field, comparison)
 
 
 def undeclared_paths(policy: Policy, arrived_data: ArrivedData) -> dict[Pointer, tuple[bool, UndeclaredCount]]:
-    """What nobody declared, by its path as it may be shown: whether that is all of it, and who carries it."""
+    """Undeclared paths, masked as in reports: whether the path is shown in full, and its count of records."""
     known = declared_prefixes(field.pointer for field in policy.fields.values())
     found: dict[Pointer, tuple[bool, UndeclaredCount]] = {}
     for pointer, carried in arrived_data.undeclared.items():
@@ -234,7 +234,7 @@ def undeclared_paths(policy: Policy, arrived_data: ArrivedData) -> dict[Pointer,
 
 
 def arrived_type(arrived_data: ArrivedData, pointer: Pointer) -> str | None:
-    """The policy's word for what stands at a path, where it is one thing and the files say it."""
+    """The policy's type of the data at a path; None if the types differ or the format has none."""
     words = set(arrived_data.types_at(pointer)) if arrived_data.kind != "csv" else set[str]()
     if words == {"integer", "double"}:
         return "double"
@@ -262,13 +262,13 @@ def _type_change(field: Field, comparison: DriftComparison) -> DriftChange:
     edit = (
         ""
         if word is None
-        else f"  {key_text(field.pointer)}: {{type: {word}}}  # was {field.type}; keep the rest of it"
+        else f"  {key_text(field.pointer)}: {{type: {word}}}  # was {field.type}; keep the other keys"
     )
     return DriftChange(
         "retyped",
         field.pointer,
         _severity(field, comparison),
-        f"{_affected_text(field, comparison.arrived)} another type than the policy says",
+        f"{_affected_text(field, comparison.arrived)} a type other than the declared one",
         comparison.arrived.refused[field.key],
         field.key,
         was=field.type,
@@ -283,7 +283,7 @@ def _nesting_change(field: Field, comparison: DriftComparison, depth: int, was: 
         "nested",
         field.pointer,
         _severity(field, comparison),
-        f"{_affected_text(field, comparison.arrived)} it nested otherwise",
+        f"{_affected_text(field, comparison.arrived)} it nested differently",
         comparison.arrived.refused[field.key],
         field.key,
         was=was,
@@ -295,8 +295,8 @@ def _nesting_change(field: Field, comparison: DriftComparison, depth: int, was: 
 
 def _absence(field: Field, comparison: DriftComparison) -> DriftChange:
     absent = comparison.arrived.absent[field.key]
-    message = "no record carries it" + (f", and files lack the column: {absent}" if absent else "")
-    edit = f"  # {field.key}: it does not arrive; say `optional: true`, or take it out"
+    message = "no record contains it" + (f", and files lack the column: {absent}" if absent else "")
+    edit = f"  # {field.key}: it does not arrive; set `optional: true`, or remove the field"
     severity: Severity = "error" if absent else comparison.matters(field.key)
     return DriftChange(
         "gone", field.pointer, severity, message, 0, field.key, was=field.type, line=field.line, edit=edit
@@ -306,13 +306,13 @@ def _absence(field: Field, comparison: DriftComparison) -> DriftChange:
 def _unlisted_change(field: Field, arrived_data: ArrivedData, listed: UnlistedValues) -> DriftChange:
     count = len(listed.values)
     message = f"values that are not listed: {count:,}, in {listed.records:,} of {arrived_data.records:,} records"
-    edit = f"  # {field.key}: list what is new, or say what the rest becomes (`otherwise`)"
+    edit = f"  # {field.key}: list the new values, or set `otherwise` for them"
     change = DriftChange("unlisted", field.pointer, "warning", message, listed.records, field.key, values=count)
     return replace(change, line=field.line, edit=edit)
 
 
 def _affected_text(field: Field, arrived_data: ArrivedData) -> str:
-    """Who is concerned, with the verb: whole files, or so many records."""
+    """Subject and verb of a message: number of affected records, or of whole files."""
     refused = arrived_data.refused[field.key]
     return (
         f"{refused:,} of {arrived_data.records:,} records have"
@@ -322,7 +322,7 @@ def _affected_text(field: Field, arrived_data: ArrivedData) -> str:
 
 
 def _severity(field: Field, comparison: DriftComparison) -> Severity:
-    """A file of another type stops a run; records are refused one by one."""
+    """Severity of a type change: a file of another type stops the run; single records are refused up to the limit."""
     whole = bool(comparison.arrived.retyped[field.key])
     return (
         "error"
@@ -332,7 +332,7 @@ def _severity(field: Field, comparison: DriftComparison) -> Severity:
 
 
 def _nesting_difference(field: Field, arrived_data: ArrivedData) -> tuple[int, str, str] | None:
-    """The first place on the way to a field that is no such container as its path says: how deep, what was said, what it is."""
+    """First position on a field's path with another container than declared: depth, declared type, actual type."""
     parts = field.pointer.parts
     for depth in range(1, len(parts)):
         fine = ("list", "map") if parts[depth] is STAR else ("struct", "map")
@@ -352,19 +352,19 @@ def _interchangeable_types(word: str) -> tuple[str, ...]:
 
 
 def _nesting_edit(field: Field, depth: int, was: str, is_: str) -> str:
-    """The field where it stands now, if a list became an object or the other way round."""
+    """Suggested line with the field's new path, if a list became an object or the other way round."""
     parts = field.pointer.parts
     if (was, is_) == ("list", "struct"):
         place = Pointer((*parts[:depth], *parts[depth + 1 :]))
     elif is_ == "list":
         place = Pointer((*parts[:depth], STAR, *parts[depth:]))
     else:
-        return f"  # {field.key}: now {is_}, was {was}; declare what of it is wanted"
-    return f"  {key_text(place)}: {{type: {field.type}}}  # was {field.key}; keep the rest of it"
+        return f"  # {field.key}: now {is_}, was {was}; declare the parts that you need"
+    return f"  {key_text(place)}: {{type: {field.type}}}  # was {field.key}; keep the other keys"
 
 
 def _undeclared_type(field: Field, arrived_data: ArrivedData) -> str | None:
-    """The type of the values that are not as declared, where the first records show one."""
+    """Type of the values that differ from the declared type, if the first records show one."""
     fine = {"double": {"double", "integer"}, "string": TEXT_LIKE_TYPES}.get(field.type, {field.type})
     others = [word for word in arrived_data.types_at(field.pointer) if word not in fine]
     return others[0] if others else None
@@ -378,12 +378,12 @@ def detect_drift(
     output: PathText | None = None,
     keys: Any = None,
 ) -> DriftReport:
-    """What arrives that is not as the policy declares it, or not as it was in the last runs.
+    """Compare the data that arrives with the policy and with the last runs.
 
-    Takes the pipeline; a batch date (the newest one found where none is given); what stands in for its source, its output
-    folder (whose receipts are looked at) and its keyring (only the names of hive partitions need one).
-    Gives names, types and counts: a name only where it cannot be a value, and no value at all. Raises SourceError for files
-    that cannot be read, ConfigurationError where there is nothing to look at.
+    Takes the pipeline and a batch date (default: the newest one found). Optional: source, output folder (for its receipts) and
+    keyring in place of the pipeline's. Only the names of hive partitions need a keyring.
+    The report has names, types and counts. A name is masked if it could be a value, and no value is included.
+    Raises SourceError for files that cannot be read, ConfigurationError if no file matches.
     """
     job = pipeline_from(pipeline)
     wanted = DateSelection.from_options(date)
@@ -392,7 +392,7 @@ def detect_drift(
     if not found.files.get(day):
         looked = job.source.path if input is None else str(input)
         raise ConfigurationError(
-            f"no file matches {looked}{_date_suffix(wanted.only)}", hint="another --date, or --input PATH?"
+            f"no file matches {looked}{_date_suffix(wanted.only)}", hint="Pass another --date, or --input PATH."
         )
     chain = _receipts_of(job.target(output))
     return call_redacted(lambda: _drift_report(job, day, found, chain, keys))
@@ -414,7 +414,7 @@ def _drift_report(
     asked = replace(request(policy, job.purpose, job), salt=shown.ranking_salt)
     seen = observe_files(found.files[day], found.root, job.source.format, asked, listed_values(policy), shown)
     last = next((receipt for receipt in reversed(chain) if receipt.kind in READING_KINDS), None)
-    beside = DriftComparison(
+    comparison = DriftComparison(
         policy,
         seen,
         {} if last is None else {key: each.values or 0 for key, each in last.fields.items()},
@@ -422,7 +422,7 @@ def _drift_report(
         frozenset(each.key for each in asked.fields if each.required),
         DEFAULT_REFUSED_SHARE if job.quarantine.fail_above is None else job.quarantine.fail_above,
     )
-    changes = tuple(_with_first_date(change, chain) for change in _all_changes(beside))
+    changes = tuple(_with_first_date(change, chain) for change in _all_changes(comparison))
     name = date_text(day)
     dates = () if name is None else (name,)
     return DriftReport(
@@ -431,7 +431,7 @@ def _drift_report(
 
 
 def _all_changes(comparison: DriftComparison) -> Iterator[DriftChange]:
-    """Renames in place of what is gone and what is new; then the rest of what is declared, then the rest of what is new."""
+    """All changes: renames first, then other changes of declared fields, then other new paths."""
     new = list(_new_fields(comparison))
     arriving = (each for each in comparison.policy.fields.values() if not each.from_ and not each.pointer.is_keys)
     fields = [(each.key, each.pointer, each.type) for each in arriving]
@@ -451,9 +451,9 @@ def _new_fields(comparison: DriftComparison) -> Iterator[DriftChange]:
         undeclared_paths(comparison.policy, comparison.arrived).items(), key=lambda each: str(each[0])
     ):
         word = arrived_type(comparison.arrived, path) if whole else None
-        message = f"nobody declared it: dropped from {carried.records:,} of {comparison.arrived.records:,} records"
+        message = f"not declared, so dropped from {carried.records:,} of {comparison.arrived.records:,} records"
         if not whole:
-            message = f"names that are not shown: dropped {carried.records:,} times from {comparison.arrived.records:,} records"
+            message = f"masked names: dropped {carried.records:,} times from {comparison.arrived.records:,} records"
         edit = field_line(path, word or "string").rstrip("\n") if whole else ""
         yield DriftChange("new", path, "warning", message, carried.records, is_=word, edit=edit)
 
@@ -465,17 +465,17 @@ def _as_rename(comparison: DriftComparison, key: str, change: DriftChange) -> Dr
         change,
         kind="renamed",
         severity=comparison.matters(key),
-        message=f"stands where {key} stood, which no record carries",
+        message=f"probably renamed from {key}, which no record contains",
         key=key,
         before=key,
         was=field.type,
         line=field.line,
-        edit=f"{body}  # was {key}: give it that field's role and technique",
+        edit=f"{body}  # was {key}: copy the role and technique of that field",
     )
 
 
 def undeclared_over_time(chain: Iterable[Receipt]) -> dict[str, list[dict[str, Any]]]:
-    """Per undeclared path of the receipts how many records carried it, by run; the oldest first."""
+    """Per undeclared path in the receipts: number of records with it, by run, the oldest first."""
     found: dict[str, list[dict[str, Any]]] = {}
     for receipt in chain:
         for path, records in receipt.undeclared.items() if receipt.kind in READING_KINDS else ():

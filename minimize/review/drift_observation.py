@@ -1,4 +1,4 @@
-"""What arrives on a batch date: fields per record, refused values, undeclared paths, values that a policy does not list."""
+"""Observation of the data of a batch date: fields per record, refused values, undeclared paths, unlisted values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from minimize.techniques.map import Map
 
 @dataclass(frozen=True, slots=True)
 class UnlistedValues:
-    """How many records have a value that is not listed, and which (in memory only, to count them)."""
+    """Number of records with an unlisted value, and these values (in memory only, to count them)."""
 
     records: int = 0
     values: frozenset[str] = field(default=frozenset(), repr=False)
@@ -39,7 +39,7 @@ class UnlistedValues:
 
 
 def listed_values(policy: Policy) -> dict[str, frozenset[str]]:
-    """Per field of which values are listed those values, as text."""
+    """The listed values as text, for each field that lists values."""
     found: dict[str, set[str]] = {}
     for declared in policy.fields.values():
         for key, values in _listed_in_field(declared):
@@ -48,7 +48,7 @@ def listed_values(policy: Policy) -> dict[str, frozenset[str]]:
 
 
 def find_unlisted(records: pa.RecordBatch, pointer: Pointer, listed: frozenset[str]) -> UnlistedValues:
-    """The values of a field that are not listed. Null is none."""
+    """The values of a field that are not listed. Null does not count."""
     try:
         found = leaf(records, pointer)
     except KeyError:
@@ -64,7 +64,7 @@ def find_unlisted(records: pa.RecordBatch, pointer: Pointer, listed: frozenset[s
 
 
 def policy_word(value: Any) -> str:
-    """A value as a policy writes it."""
+    """A value in the spelling of a policy."""
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
 
 
@@ -83,7 +83,7 @@ def _map_inputs(chain: Treatment) -> Iterator[str]:
 
 
 MOST_FILES_SHAPED = 20
-"""Of how many files of a date the first records are looked at for the types of what they hold."""
+"""Number of files of a date whose first records are read to find types."""
 
 
 SourceBinding = Callable[[SourceRequest], Source]
@@ -92,17 +92,17 @@ SourceBinding = Callable[[SourceRequest], Source]
 
 @dataclass(slots=True)
 class ArrivedData:
-    """What was seen of a date's files.
+    """Observations of the files of a date.
 
-    kind        the format of the files
-    records     how many were read
-    carried     per declared field how many records carry it
-    refused     per declared field how many records were refused because of its type or time
-    retyped     declared fields that whole files have in another type, or not at all
-    undeclared  what nobody declared, by path, at its top
-    unlisted    per declared field of which values are listed: how many records have another, and how many those are
-    absent      declared fields that whole files do not have, of formats that name their columns
-    shape       what stands where in the first records
+    kind        format of the files
+    records     number of records read
+    carried     per declared field the number of records with it
+    refused     per declared field the number of records refused because of its type or time
+    retyped     declared fields that have another type in whole files, or are missing there
+    undeclared  undeclared data, by the topmost undeclared path
+    unlisted    per declared field that lists values: number of records with another value, and of these values
+    absent      declared fields without a column in whole files, for formats with column names
+    shape       types by path in the first records
     """
 
     kind: str = "ndjson"
@@ -116,12 +116,12 @@ class ArrivedData:
     shape: list[ObservedValues] = field(default_factory=list, repr=False)
 
     def types_at(self, pointer: Pointer) -> list[str]:
-        """The words for what stands at a path, in order of appearance."""
+        """The types found at a path, in order of appearance."""
         found = (word for seen in self.shape for each in seen.at_path(pointer.parts) for word in each.words)
         return list(dict.fromkeys(found))
 
     def add_chunk(self, chunk: Chunk, request: SourceRequest, lists: Mapping[str, frozenset[str]]) -> None:
-        """Takes some records in."""
+        """Add some records."""
         keys = {str(each.pointer): each.key for each in request.fields}
         self.records += chunk.read
         for reject in chunk.rejects:
@@ -135,7 +135,7 @@ class ArrivedData:
                 self.unlisted[each.key] = self.unlisted.get(each.key, UnlistedValues()) + found
 
     def add(self, other: ArrivedData) -> None:
-        """Takes in what was seen of another file."""
+        """Add the observations of another file."""
         self.records += other.records
         self.carried.update(other.carried)
         self._carry(other.undeclared)
@@ -154,9 +154,9 @@ def observe_files(
     lists: Mapping[str, frozenset[str]],
     shown: NameMask | None = None,
 ) -> ArrivedData:
-    """Everything that is seen of some files, each read by itself, so that they may disagree.
+    """Observe some files. Each is read separately, because their schemas may differ.
 
-    Takes the request of a policy, and per field of which values are listed those values. Raises SourceError.
+    Takes the request of a policy, and the listed values of each field that lists values. Raises SourceError.
     """
     seen = ArrivedData(kind)
     asked = _lenient_request(request)
@@ -178,7 +178,7 @@ def _lacks_column(shape: ObservedValues, declared: DeclaredField, partitions: Ma
 
 
 def _lenient_request(request: SourceRequest) -> SourceRequest:
-    """The request of somebody who reads every field and insists on none."""
+    """A request that reads every field and requires none."""
     fields = tuple(replace(each, needed=True, required=False, optional=True) for each in request.fields)
     return replace(request, fields=fields)
 
@@ -186,7 +186,7 @@ def _lenient_request(request: SourceRequest) -> SourceRequest:
 def _read_repeatedly(
     arrived_data: ArrivedData, request: SourceRequest, lists: Mapping[str, frozenset[str]], bind: SourceBinding
 ) -> None:
-    """Reads a file as often as it takes: a field that does not fit is taken note of, and left out to see behind it."""
+    """Read a file repeatedly: each field that does not fit is recorded and left out of the next read."""
     while True:
         source, request = _bind_fitting_fields(bind, request, arrived_data)
         found = ArrivedData()
@@ -203,7 +203,7 @@ def _read_repeatedly(
 def _bind_fitting_fields(
     bind: SourceBinding, request: SourceRequest, arrived_data: ArrivedData
 ) -> tuple[Source, SourceRequest]:
-    """The file bound to as much of the request as fits, and that; what does not is taken note of."""
+    """Bind the file to the part of the request that fits, and return both. Other fields are recorded."""
     while True:
         source = None
         try:
@@ -223,5 +223,5 @@ def _without_fields(request: SourceRequest, keys: Collection[str]) -> SourceRequ
 
 
 def _is_declared(path: Pointer, declared: Iterable[Pointer]) -> bool:
-    """Whether a path is a declared one, or above or below one: then it is about that field."""
+    """Whether a path equals a declared path, contains it, or is below it."""
     return any(path.within(each) or each.within(path) for each in declared)

@@ -31,7 +31,7 @@ from minimize.times import parse_time
 
 @dataclass(frozen=True, slots=True)
 class PlanExplanation:
-    """One field of a plan; `asked` where it is explained for a tenant."""
+    """Explanation of one field of a plan, for every tenant or for one (`for_tenant`)."""
 
     plan: Plan
     key: str
@@ -43,7 +43,7 @@ class PlanExplanation:
         return self.plan.fields[self.key]
 
     def steps(self) -> Iterator[ExplanationStep]:
-        """From the rule to the form."""
+        """The steps, from the rule of the field to its released form and its use in aggregates."""
         yield self.declared()
         yield self.purpose()
         yield from self.records()
@@ -54,26 +54,32 @@ class PlanExplanation:
         yield from self.aggregates()
 
     def declared(self) -> ExplanationStep:
-        """The rule itself."""
+        """The field's rule: key, type, role and description."""
         field = self.field.field
         made = f", made from {', '.join(field.from_)}" if field.from_ else ""
         about = f" ({field.about})" if field.about else ""
         return self._step("rule", f"{field.key}, {field.type}, role {field.role}{made}{about}")
 
     def purpose(self) -> ExplanationStep:
-        """Whether it may be had for the purpose of the run."""
+        """Whether the field is available for the purpose of the run."""
         parts = [self.plan.policy.fields[key] for key in (self.key, *self.field.field.from_)]
         against = next((part for part in parts if not allows_purpose(part, self.plan.purpose)), None)
-        purpose = f"purpose {self.plan.purpose or '(none)'}"
+        purpose = self.plan.purpose or "(none)"
         if against is not None:
             return self._step(
-                "purpose", f"{purpose}; {against.key} is for {', '.join(against.purposes)} alone", "stops"
+                "purpose", f"{purpose}; {against.key} is available for {', '.join(against.purposes)} only", "stops"
             )
         only = self.field.field.purposes
-        return self._step("purpose", f"{purpose}, one of {', '.join(only)}" if only else f"{purpose}, as any", "passes")
+        return self._step(
+            "purpose",
+            f"{purpose}; the field is available for {', '.join(only)}"
+            if only
+            else f"{purpose}; the field is available for every purpose",
+            "passes",
+        )
 
     def records(self) -> Iterator[ExplanationStep]:
-        """What gates whole records."""
+        """Feature, level and conditions that gate whole records."""
         records, pipeline = self.plan.policy.records, self.plan.pipeline
         yield from self._settings("records", records.feature, records.level)
         if records.collect_if is not None:
@@ -82,17 +88,17 @@ class PlanExplanation:
             yield self._condition("records of the pipeline", pipeline.records.collect_if)
 
     def retention(self) -> Iterator[ExplanationStep]:
-        """After how long a record, or a value of it, must not be there any more."""
+        """Retention of the record, and of the field's value if its feature sets one."""
         policy = self.plan.policy
         if policy.retention is not None:
             yield ExplanationStep(
-                "retention", f"no record is written {duration_text(policy.retention)} after its event", "says"
+                "retention", f"records are removed {duration_text(policy.retention)} after their event", "says"
             )
         for key in (self.key, *self.field.field.from_):
             feature = policy.features.get(policy.fields[key].feature or "")
             if feature is not None and feature.retention is not None:
                 yield ExplanationStep(
-                    "retention", f"no value is written {duration_text(feature.retention)} after its event", "says"
+                    "retention", f"values are removed {duration_text(feature.retention)} after their event", "says"
                 )
 
     def gate(self, field: Field) -> Iterator[ExplanationStep]:
@@ -103,7 +109,7 @@ class PlanExplanation:
             yield self._condition(name, field.collect_if)
 
     def forms(self) -> Iterator[ExplanationStep]:
-        """What becomes of a value: the cases, of which the first that matches decides, or the one way."""
+        """Released form of a value: one step per case (the first match decides), or a single step."""
         if self.field.gives is None:
             yield self._step("form", self.field.why, "stops")
             return
@@ -124,10 +130,11 @@ class PlanExplanation:
         if branch.steps is None:
             return "drop"
         roles = {self.plan.policy.fields[key].role for key in (self.key, *self.field.field.from_)}
-        return f"{treatment_text(branch.steps)}, leaves {least_revealing(step_leaves(step, roles) for step in branch.steps)}"
+        remaining = least_revealing(step_leaves(step, roles) for step in branch.steps)
+        return f"{treatment_text(branch.steps)}, remaining form: {remaining}"
 
     def aggregates(self) -> Iterator[ExplanationStep]:
-        """Which aggregates see it, and in what form."""
+        """Aggregates that use the field, and the form in which they use it."""
         for name, aggregate in self.plan.aggregates.items():
             keys = [key.field for key in aggregate.model.group_by.values()]
             measured = [column for column, measure in aggregate.model.measures.items() if measure.of == self.key]
@@ -138,26 +145,26 @@ class PlanExplanation:
                 yield ExplanationStep("aggregate", f"{name}: {', '.join(uses)}{seen}", "says")
 
     def _settings(self, what: str, feature: str | None, level: str | None) -> Iterator[ExplanationStep]:
-        """A feature and a level, with the rows that decide where a tenant is asked for."""
+        """Steps for a feature and a level. For a tenant, with the rows of settings that decide."""
         if feature is not None:
-            found = f"collected where {feature_text(self.plan.policy, feature)}"
+            found = f"collected if {feature_text(self.plan.policy, feature)}"
             yield self._setting(
                 what, found, feature, None if self.for_tenant is None else self.for_tenant.is_on(feature)
             )
         if level is not None:
-            found = f"collected where level is {level} or higher"
+            found = f"collected if level is {level} or higher"
             yield self._setting(
                 what, found, LEVEL_SETTING, None if self.for_tenant is None else self.for_tenant.reaches(level)
             )
 
     def _setting(self, what: str, found: str, setting: str, is_on: bool | None) -> ExplanationStep:
-        """One of them; `is_on` is what it is for the tenant that is asked for."""
+        """One step. `is_on` is the setting of the tenant; None if no tenant was given."""
         if self.for_tenant is None or is_on is None:
             return self._step(what, found, "depends")
         rows = self.for_tenant.rows(setting)
         if is_on and setting != LEVEL_SETTING and self.for_tenant.asks_subjects(setting):
-            return self._step(what, f"{found}: it is so for the tenant, and depends on the subject", "depends", rows)
-        return self._step(what, f"{found}: it is {'so' if is_on else 'not so'}", "passes" if is_on else "stops", rows)
+            return self._step(what, f"{found}: yes for the tenant; the subject's setting decides", "depends", rows)
+        return self._step(what, f"{found}: {'yes' if is_on else 'no'}", "passes" if is_on else "stops", rows)
 
     def _condition(self, what: str, condition: Condition) -> ExplanationStep:
         found = f"collected if {condition_text(condition)}"
@@ -165,9 +172,9 @@ class PlanExplanation:
             return self._step(what, found, "depends")
         decided, rows = self.for_tenant.simplify(condition), tuple(self._rows(self.for_tenant, condition))
         if isinstance(decided, bool):
-            told = f"{found}: it is {'so' if decided else 'not so'}"
-            return self._step(what, told, "passes" if decided else "stops", rows)
-        left = "" if decided == condition else f"; left to ask: {condition_text(decided)}"
+            text = f"{found}: {'yes' if decided else 'no'}"
+            return self._step(what, text, "passes" if decided else "stops", rows)
+        left = "" if decided == condition else f"; still to be decided: {condition_text(decided)}"
         return self._step(what, found + left, "depends", rows)
 
     def _rows(self, tenant_plan: TenantPlan, condition: Condition) -> Iterator[SettingRow]:
@@ -178,7 +185,7 @@ class PlanExplanation:
     def _step(
         self, what: str, found: str, verdict: StepVerdict = "says", rows: tuple[SettingRow, ...] = ()
     ) -> ExplanationStep:
-        """A step about the field, with the place of its rule."""
+        """One step; the step "rule" carries file and line of the field's rule."""
         policy = self.plan.policy
         file = None if policy.path is None or what != "rule" else str(policy.path)
         return ExplanationStep(what, found, verdict, file, None if file is None else self.field.field.line, rows)
@@ -186,10 +193,10 @@ class PlanExplanation:
 
 @dataclass(frozen=True, slots=True)
 class FieldExplanation:
-    """What becomes of a field, and the steps to it.
+    """Outcome for a field, and the steps that lead to it.
 
-    outcome  `dropped`, `kept`, `generalized`, `gated` (it depends on each record); of a record what became of its values: these,
-             `unparsable`, `no value`, `mixed`, or `record gated`, `record quarantined`, `record deduplicated`
+    outcome  of a plan: `dropped`, `kept`, `generalized`, or `gated` (each record decides);
+             of a record also `unparsable`, `no value`, `mixed`, `record gated`, `record quarantined`, `record deduplicated`
     """
 
     pipeline: str
@@ -201,15 +208,15 @@ class FieldExplanation:
     at: datetime | None = None
     record: str | None = None
     unknown_tenant: UnknownTenant | None = None
-    """The tenant, where settings do not name it."""
+    """The tenant, if no row of the settings names it."""
 
     def as_json(self) -> dict[str, Any]:
-        """What `explain --json` prints."""
+        """The explanation as the JSON object that `explain --json` prints."""
         head = {"pipeline": self.pipeline, "field": self.field, "tenant": self.tenant, "record": self.record}
         at = None if self.at is None else self.at.isoformat()
-        said = {"at": at, "outcome": self.outcome, "why": self.why}
+        result = {"at": at, "outcome": self.outcome, "why": self.why}
         known = {} if self.tenant is None else unknown_tenant.unknown_tenant_json(self.unknown_tenant)
-        return {**head, **known, **said, "steps": [step.as_json() for step in self.steps]}
+        return {**head, **known, **result, "steps": [step.as_json() for step in self.steps]}
 
 
 @redact_errors
@@ -223,15 +230,18 @@ def explain(
     settings: Any = None,
     keys: Keyring | PathText | None = None,
 ) -> FieldExplanation:
-    """Why a field leaves a pipeline as it does, or not.
+    """Explain why a field leaves a pipeline in its form, or does not leave it.
 
-    Takes the pipeline and the field's key; a tenant, for whom settings decide; the time as of which (now); a record as
-    `FILE:LINE`, which goes through the stages of a run; what stands in for settings and keyring. No value of the record is told.
-    Raises ConfigurationError for a field that the policy does not know, and what `run` raises before it reads.
+    Takes the pipeline and the field's key. Optional: a tenant, whose settings decide; the time as of which settings are
+    evaluated (default: now); a record as `FILE:LINE`, which passes the stages of a run; settings and keyring in place of the
+    pipeline's. The result contains no value of the record.
+    Raises ConfigurationError for a field that the policy does not declare, and the errors that `run` raises before it reads.
     """
     job, when = pipeline_from(pipeline), parse_time(at, "at") or datetime.now(UTC)
     if tenant is not None and record is not None:
-        raise ConfigurationError("a record has its own tenant", hint="--tenant or --record, not both")
+        raise ConfigurationError(
+            "--tenant and --record exclude each other: a record has its own tenant", hint="Pass only one of them."
+        )
     key = _policy_key(job, field)
     if key is None:
         return _explain_undeclared(job, field)
@@ -251,32 +261,32 @@ def explain(
     seen = None if rows is None else rows.effective_at(when)
     found = plan_for_tenant(plan, seen, tenant, when).fields[key]
     steps = (*PlanExplanation(plan, key, TenantPlan(plan, seen, tenant, when)).steps(), *refused)
-    whose = find_unknown_tenant(tenant, rows, job.folder)
+    unknown = find_unknown_tenant(tenant, rows, job.folder)
     return FieldExplanation(
-        job.pipeline, key, _plan_outcome(found, steps), found.why, steps, tenant, when, unknown_tenant=whose
+        job.pipeline, key, _plan_outcome(found, steps), found.why, steps, tenant, when, unknown_tenant=unknown
     )
 
 
 def _policy_key(job: Pipeline, field: str) -> str | None:
-    """The key as the policy spells it; None for what it does not name."""
+    """The key as the policy spells it; None if the policy does not declare the field."""
     pointer = field_pointer(field)
     return next((key for key, each in job.policy.fields.items() if key == field or each.pointer == pointer), None)
 
 
 def _explain_undeclared(job: Pipeline, field: str) -> FieldExplanation:
-    """A field that must not even arrive. Raises ConfigurationError for one that the policy does not know."""
+    """Explanation of a forbidden path (`never`). Raises ConfigurationError for any other field without a rule."""
     pointer = field_pointer(field)
     if pointer is not None and any(each.covers(pointer) for each in job.policy.never):
-        found = "the policy lists it under `never`: a record that has it is quarantined"
+        found = "the policy lists this path under `never`: a record with it is quarantined"
         return FieldExplanation(
             job.pipeline, field, "dropped", found, (ExplanationStep("rule", found, "stops", str(job.policy.path)),)
         )
     hint = did_you_mean(field, job.policy.fields)
-    raise ConfigurationError(f"the policy has no rule for {field}: what no rule names never leaves", hint=hint)
+    raise ConfigurationError(f"the policy has no rule for {field}; fields without a rule are always dropped", hint=hint)
 
 
 def _plan_outcome(field: FieldPlan, steps: Sequence[ExplanationStep]) -> str:
-    """What becomes of its values; a gate that is open to all of them is none."""
+    """Outcome for the field's values. A gate that every value passes does not count."""
     gates = {step.verdict for step in steps if step.what.startswith("gate")}
     if field.action == "drop":
         return "dropped"
@@ -293,7 +303,9 @@ def _explain_record(
     trial = Trial.of(job, (file,), at, rows, keyring or trial_keyring(job.policy, at), job.source.format, people)
     tried = trial.one(line)
     if tried is None:
-        raise ConfigurationError(f"there is no record in {file}:{line}", hint="lines and rows are counted from 1")
+        raise ConfigurationError(
+            f"{file}:{line} contains no record", hint="Pass another line. Lines and rows are counted from 1."
+        )
     recorded = RecordExplanation(trial, tried, key, None if rows is None else rows.effective_at(at))
     steps = (*PlanExplanation(trial.job.plan, key).steps(), *recorded.steps())
     outcome = recorded.outcome()
@@ -303,7 +315,7 @@ def _explain_record(
 def _record_place(record: str) -> tuple[Path, int]:
     file, _, line = record.rpartition(":")
     if not file or not line.isdecimal() or int(line) < 1:
-        raise ConfigurationError("a record is named by its file and its line", hint="--record FILE:LINE")
+        raise ConfigurationError("--record needs a file and a line", hint="Pass --record FILE:LINE.")
     if not Path(file).is_file():
-        raise ConfigurationError(f"there is no file {file}", hint="--record FILE:LINE")
+        raise ConfigurationError(f"file {file} does not exist", hint="Pass --record FILE:LINE with an existing file.")
     return Path(file), int(line)

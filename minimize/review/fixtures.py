@@ -1,15 +1,15 @@
-"""`test`: a pipeline over its fixtures. The files of fixtures, comparison of rows, and the trial of both.
+"""`test`: a pipeline over its fixtures. Finds the fixtures, tries their records, compares the rows.
 
     tests/NAME.pass.ndjson            every record is released
     tests/NAME.fail.ndjson            no record is released
-    tests/NAME.REASON.fail.ndjson     … for this reason: a quarantine code, or what gated it
+    tests/NAME.REASON.fail.ndjson     … for this reason: a quarantine code, or the rule that gated it
     tests/NAME.expect.ndjson          the released rows of NAME.pass.ndjson (or .csv, .parquet)
     tests/expect.ndjson               the released rows of all `pass` files, in order of their names
     tests/expect.AGGREGATE.ndjson     the rows of an aggregate over all of them
-    tests/settings.csv                collection settings, in place of the pipeline's
-    tests/consents.csv                consents to what a third party sends: tenant_id, state, valid_from
+    tests/settings.csv                collection settings that replace the pipeline's
+    tests/consents.csv                consents to inbound data: tenant_id, state, valid_from
 
-A test leaves nothing behind: no file, no ledger entry, no key.
+A test writes no file, no ledger entry and no key.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ FAILURE_REASONS: Final = (
     ),
     *("setting", "condition", "retention", "consent", "deduplicated"),
 )
-"""Why a record does not leave."""
+"""Reasons for which a record is not released."""
 EXPECTED_MARK: Final = "expect"
 TABLE_SUFFIXES: Final = (".ndjson", ".csv", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
 class FailingFixture:
-    """A file of records that must not leave, and the reason, where one is asked for."""
+    """A file of records that must not be released, and the expected reason; None means any."""
 
     path: Path
     reason: str | None
@@ -73,7 +73,7 @@ class FailingFixture:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedTable:
-    """A file of rows, the files of records of which they leave, and the output that they are of."""
+    """A file of expected rows, the files whose records produce them, and the output that contains them."""
 
     path: Path
     of: tuple[Path, ...]
@@ -82,7 +82,7 @@ class ExpectedTable:
 
 @dataclass(frozen=True, slots=True)
 class Fixtures:
-    """What stands in the folder of fixtures."""
+    """Content of a folder of fixtures."""
 
     folder: Path
     passing: tuple[Path, ...]
@@ -91,7 +91,7 @@ class Fixtures:
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
-        """Those of a folder. Raises ConfigurationError where there are none, and for names that say nothing."""
+        """The fixtures of a folder. Raises ConfigurationError if there are none, and for an unknown name."""
         files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
         passing = tuple(path for path in files if path.name.endswith(".pass.ndjson"))
         failing = tuple(
@@ -99,8 +99,10 @@ class Fixtures:
         )
         tables = [path for path in files if path.suffix in TABLE_SUFFIXES and EXPECTED_MARK in path.stem.split(".")]
         if not passing and not failing:
-            hint = "records that must leave in NAME.pass.ndjson, records that must not in NAME.fail.ndjson"
-            raise ConfigurationError(f"there are no fixtures in {folder}", hint=hint)
+            hint = (
+                "Write records that must be released to NAME.pass.ndjson, and those that must not to NAME.fail.ndjson."
+            )
+            raise ConfigurationError(f"no fixtures in {folder}", hint=hint)
         return cls(folder, passing, failing, tuple(_expected_table(path, passing) for path in tables))
 
     @property
@@ -110,13 +112,13 @@ class Fixtures:
 
     @property
     def settings(self) -> Path | None:
-        """Settings of their own."""
+        """The file of settings; None if there is none."""
         path = self.folder / SETTINGS_FILE
         return path if path.is_file() else None
 
     @property
     def consents(self) -> Path | None:
-        """Consents of their own."""
+        """The file of consents; None if there is none."""
         path = self.folder / CONSENTS_FILE
         return path if path.is_file() else None
 
@@ -126,7 +128,7 @@ def _failure_reason(path: Path) -> str | None:
     _, dot, reason = name.rpartition(".")
     if dot and reason not in FAILURE_REASONS:
         hint = did_you_mean(reason, FAILURE_REASONS)
-        raise ConfigurationError(f"{path} names a reason that there is not", hint=hint)
+        raise ConfigurationError(f"{path} names an unknown reason", hint=hint)
     return reason if dot else None
 
 
@@ -137,7 +139,9 @@ def _expected_table(path: Path, passing: tuple[Path, ...]) -> ExpectedTable:
     name = path.stem.removesuffix(f".{EXPECTED_MARK}")
     of = tuple(each for each in passing if each.name == f"{name}.pass.ndjson")
     if not of:
-        raise ConfigurationError(f"{path} expects rows of {name}.pass.ndjson, which is not there", hint="name it alike")
+        raise ConfigurationError(
+            f"{path} expects rows of {name}.pass.ndjson, which does not exist", hint="Use the same NAME in both files."
+        )
     return ExpectedTable(path, of)
 
 
@@ -146,7 +150,7 @@ JsonRow = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class RowDifference:
-    """A difference: its code, the row (from 1) and the column, and what was expected and found, shown on demand alone."""
+    """One difference: code, row (from 1), column, expected and found value. Values are shown only on request."""
 
     code: str
     message: str
@@ -157,20 +161,22 @@ class RowDifference:
 
 
 class CsvCell(str):
-    """A value as CSV has it: a text that may stand for anything; an empty one is null."""
+    """A value of a CSV file: a text that may represent any type. An empty text is null."""
 
     __slots__ = ()
 
 
 def read_expected_rows(path: Path) -> list[JsonRow]:
-    """The rows of a file of NDJSON, CSV or Parquet. Raises ConfigurationError where it cannot be read."""
+    """The rows of an NDJSON, CSV or Parquet file. Raises ConfigurationError if it cannot be read."""
     rows: list[JsonRow] | None = None
     try:
         rows = _read_rows(path)
     except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
         problem = type(error).__name__
     if rows is None:
-        raise ConfigurationError(f"{path} cannot be read ({problem})", hint="NDJSON, CSV with a header, or Parquet")
+        raise ConfigurationError(
+            f"{path} cannot be read ({problem})", hint="Write it as NDJSON, CSV with a header, or Parquet."
+        )
     return rows
 
 
@@ -182,12 +188,12 @@ def _read_rows(path: Path) -> list[JsonRow]:
             return [{key: CsvCell(value) for key, value in row.items()} for row in csv.DictReader(file, strict=True)]
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("a line is no object")
+        raise ValueError("a line is not a JSON object")
     return rows
 
 
 def json_rows(table: pa.Table) -> list[JsonRow]:
-    """The rows of a table, with values as JSON has them."""
+    """The rows of a table, with JSON values."""
     return [{key: _json_value(value) for key, value in row.items()} for row in table.to_pylist()]
 
 
@@ -208,20 +214,20 @@ def _json_value(value: Any) -> Any:
 def row_differences(
     found: Sequence[JsonRow], expected: Sequence[JsonRow], keyed: Collection[str]
 ) -> Iterator[RowDifference]:
-    """What differs, row by row in their order, column by column.
+    """Differences between found and expected rows, compared in order, column by column.
 
-    A value that is not expected is null. Takes the columns whose values depend on keys, too: there any text stands for a value,
-    and the same text for the same value.
+    A missing expected value is null. `keyed`: columns whose values depend on keys. There, any text may represent a value, but
+    always the same text for the same value.
     """
     if len(found) != len(expected):
-        yield RowDifference("F004", f"{len(found)} rows leave, {len(expected)} were expected")
+        yield RowDifference("F004", f"{len(found)} rows are released, {len(expected)} were expected")
     names = {name for row in expected for name in row}
     columns = dict.fromkeys(name for row in (*found, *expected) for name in row)
     for name in columns:
         if any(row.get(name) is not None for row in found) and name not in names:
-            yield RowDifference("F005", "it leaves, and was not expected", column=name)
+            yield RowDifference("F005", "the column is released, but was not expected", column=name)
         elif names and found and name not in found[0]:
-            yield RowDifference("F005", "it was expected, and the output has no such column", column=name)
+            yield RowDifference("F005", "the column was expected, but the output does not have it", column=name)
         else:
             yield from _column_differences(name, found, expected, name in keyed)
 
@@ -234,11 +240,11 @@ def _column_differences(
     for number, (row, wanted) in enumerate(zip(found, expected, strict=False), 1):
         one, other = row.get(name), wanted.get(name)
         if not (_is_consistent_substitute(one, other, forth, back) if keyed else is_same_value(one, other)):
-            yield RowDifference("F006", "another value leaves", number, name, other, one)
+            yield RowDifference("F006", "the released value differs from the expected one", number, name, other, one)
 
 
 def _is_consistent_substitute(found: Any, expected: Any, forth: dict[str, str], back: dict[str, str]) -> bool:
-    """Whether a text stands for a value as it did before, and no other does."""
+    """Whether the same text represents the same value in all rows so far, and no other."""
     if found is None or expected is None or expected == "":
         return found is None and (expected is None or expected == "")
     one, other = json.dumps(found, sort_keys=True), json.dumps(expected, sort_keys=True)
@@ -246,7 +252,7 @@ def _is_consistent_substitute(found: Any, expected: Any, forth: dict[str, str], 
 
 
 def is_same_value(found: Any, expected: Any) -> bool:
-    """Whether a value is the one that was expected, in the spelling of whichever file says it.
+    """Whether a value equals the expected one, in the spelling of either file format.
 
     >>> is_same_value("2026-11-24T10:00:00Z", "2026-11-24T11:00:00+01:00"), is_same_value(80.0, CsvCell("80"))
     (True, True)
@@ -281,7 +287,7 @@ def _same_time(one: str, other: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FixtureFailure:
-    """One thing that is not as a fixture says: its code, the file, the line of a record or the number of a row, and the field."""
+    """One failed expectation: code, file, line of a record or number of a row, and field."""
 
     code: str
     message: str
@@ -292,14 +298,14 @@ class FixtureFailure:
     found: Any = None
 
     def as_json(self, show: bool) -> dict[str, Any]:
-        """The failure as `test --json` prints it; values of fixtures where somebody wants to see them."""
-        said = {"code": self.code, "message": self.message, "file": self.file, "line": self.line, "field": self.field}
-        return {**said, "expected": self.expected, "found": self.found} if show and self.code == "F006" else said
+        """The failure as `test --json` prints it. Values of fixtures are included only with `show`."""
+        body = {"code": self.code, "message": self.message, "file": self.file, "line": self.line, "field": self.field}
+        return {**body, "expected": self.expected, "found": self.found} if show and self.code == "F006" else body
 
 
 @dataclass(frozen=True, slots=True)
 class FixtureResults:
-    """What came of the fixtures: as of when, how many records were tried and rows compared, and what is not as they say."""
+    """Result of a test: time of the trial, number of records tried and of rows compared, failures."""
 
     at: datetime
     records: int
@@ -307,7 +313,7 @@ class FixtureResults:
     failures: tuple[FixtureFailure, ...]
 
     def as_json(self, show: bool = False) -> dict[str, Any]:
-        """What `test --json` prints."""
+        """The results as the JSON object that `test --json` prints."""
         found = [each.as_json(show) for each in self.failures]
         return {
             "ok": not found,
@@ -322,11 +328,11 @@ class FixtureResults:
 def try_fixtures(
     pipeline: Pipeline | PathText, *, now: datetime, at: datetime | str | None = None, settings: Any = None
 ) -> FixtureResults:
-    """Tries the fixtures in the folder `tests` beside a pipeline.
+    """Try the fixtures in the folder `tests` next to a pipeline.
 
-    Takes the pipeline; now, and as of when it is tried (the latest event time of the fixtures, so that they do not age; now
-    where they have none); settings in place of `tests/settings.csv` and the pipeline's own. Raises what `run` raises before it
-    reads, and ConfigurationError where there are no fixtures.
+    Takes the pipeline; now; the time of the trial (`at`); settings that replace `tests/settings.csv` and the pipeline's own.
+    `at` defaults to the latest event time of the fixtures, so that they do not age; to now if no record has a time.
+    Raises the errors that `run` raises before it reads, and ConfigurationError if there are no fixtures.
     """
     job = pipeline_from(pipeline)
     fixtures = Fixtures.from_folder(job.folder / FIXTURES_FOLDER)
@@ -337,7 +343,7 @@ def try_fixtures(
 
 
 def _fixture_settings(job: Pipeline, fixtures: Fixtures, path: Any) -> SettingsRows | None:
-    """The settings that count; a ledger is not asked, for its subjects are told by keys that a test does not have."""
+    """Settings of the trial. Settings in a ledger are not read, because a test has no keys for the subject tokens."""
     own = fixtures.settings if path is None else path
     if own is not None:
         return load_settings(own).with_folding(job.policy.folding)
@@ -345,7 +351,7 @@ def _fixture_settings(job: Pipeline, fixtures: Fixtures, path: Any) -> SettingsR
 
 
 def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consents | None:
-    """The consents of a fixture: to the terms that the manifest has now. Raises ConfigurationError where it cannot be read."""
+    """Consents of a fixture, to the manifest's current terms. Raises ConfigurationError if the file cannot be read."""
     sender = find_sender(job, at)
     if sender is None or file is None or sender.party.manifest is None:
         return None
@@ -357,11 +363,13 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
     for row in read_expected_rows(file):
         tenant, state, since = (str(row.get(name) or "") for name in columns)
         if state not in DPV_STATES or not tenant or not since:
-            hint = f"tenant_id, state ({', '.join(DPV_STATES)}), valid_from (ISO 8601 with an offset)"
-            raise ConfigurationError(f"{file} has a row that is no consent", hint=hint)
-        whose = (tenant, sender.name, sender.party.function)
+            hint = (
+                f"Use the columns tenant_id, state ({', '.join(DPV_STATES)}) and valid_from (ISO 8601 with an offset)."
+            )
+            raise ConfigurationError(f"{file} has a row that is not a consent", hint=hint)
+        parties = (tenant, sender.name, sender.party.function)
         valid_from = parse_time(since, f"a valid_from of {file}") or at
-        acts.append(api.sharing.ConsentAct(*whose, state, terms, "", valid_from, None, valid_from))
+        acts.append(api.sharing.ConsentAct(*parties, state, terms, "", valid_from, None, valid_from))
     return Consents(tuple(acts))
 
 
@@ -376,7 +384,7 @@ class _FixtureRun:
     people: SubjectActs
 
     def run_all(self, fixtures: Fixtures) -> tuple[int, int, tuple[FixtureFailure, ...]]:
-        """How many records were tried, how many rows compared, and everything that is not as fixtures say."""
+        """Number of records tried, number of rows compared, and all failures."""
         trial = self.start_trial(fixtures.passing)
         passed = list(trial.tried())
         failed = [(each, list(self.start_trial((each.path,)).tried())) for each in fixtures.failing]
@@ -394,22 +402,24 @@ class _FixtureRun:
 
 
 def _unreleased_failure(tried: TriedRecord) -> FixtureFailure:
-    message = f"the record does not leave: {tried.reason}"
+    message = f"the record is not released: {tried.reason}"
     return FixtureFailure("F001", message, str(tried.file), tried.line, tried.path)
 
 
 def _released_failures(failing: FailingFixture, tried: Sequence[TriedRecord]) -> list[FixtureFailure]:
     file = str(failing.path)
-    left = [FixtureFailure("F002", "the record leaves", file, each.line) for each in tried if each.outcome == "leaves"]
+    left = [
+        FixtureFailure("F002", "the record is released", file, each.line) for each in tried if each.outcome == "leaves"
+    ]
     other = [each for each in tried if each.outcome != "leaves" and failing.reason not in (None, each.reason)]
-    words = "the record does not leave, for another reason"
+    words = "the record is not released, but for another reason"
     return [*left, *(FixtureFailure("F003", f"{words}: {each.reason}", file, each.line, each.path) for each in other)]
 
 
 def _compare_output(
     trial: Trial, expecting: ExpectedTable, tried: Sequence[TriedRecord]
 ) -> tuple[int, list[FixtureFailure]]:
-    """How many rows of an output were compared, and what differs. Raises ConfigurationError for an output that is not there."""
+    """Number of rows compared, and the differences. Raises ConfigurationError if the output does not exist."""
     leaving = [each for each in tried if each.outcome == "leaves"]
     tables = {RECORDS: trial.rows(leaving)} if expecting.output == RECORDS else trial.aggregates(leaving)
     if expecting.output not in tables:
@@ -420,14 +430,12 @@ def _compare_output(
 
 
 def _missing_output_error(plan: Plan, expecting: ExpectedTable, tables: Collection[str]) -> ConfigurationError:
-    """Why an aggregate is not compared: it waits for late rows, or there is none of this name."""
+    """The error for an aggregate that waits for late rows, or that does not exist."""
     if expecting.output in plan.aggregates:
-        message = f"{expecting.path} is of an aggregate that waits for late rows (`late`), and these are not tried"
-        hint = (
-            "what it publishes depends on batches and earlier receipts: `minimize run` into another --output shows it"
-        )
+        message = f"{expecting.path} is for an aggregate with a late window (`late`), which a test cannot complete"
+        hint = "Run `minimize run` with another --output: its rows depend on batches and earlier receipts."
         return ConfigurationError(message, hint=hint)
-    message = f"{expecting.path} is of `{expecting.output}`, and the pipeline has no such output"
+    message = f"{expecting.path} is for `{expecting.output}`, but the pipeline has no such output"
     return ConfigurationError(message, hint=did_you_mean(expecting.output, tables))
 
 

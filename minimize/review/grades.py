@@ -14,12 +14,12 @@ from minimize.techniques.generalize import Generalize
 
 Grade = Literal["tightens", "loosens", "neutral"]
 Comparison = Callable[[Any, Any], Grade]
-"""Takes what was and what is, gives the grade of the change."""
+"""Takes the old and the new value, returns the grade of the change."""
 GRADE_ORDER: Final[tuple[Grade, ...]] = ("loosens", "tightens", "neutral")
 
 
 def join_grades(grades: Iterable[Grade]) -> Grade:
-    """The grade of several changes at once: one that loosens decides, then one that tightens.
+    """Grade of several changes together: `loosens` if one loosens, else `tightens` if one tightens.
 
     >>> join_grades(["neutral", "tightens"]), join_grades(["tightens", "loosens"]), join_grades([])
     ('tightens', 'loosens', 'neutral')
@@ -28,17 +28,17 @@ def join_grades(grades: Iterable[Grade]) -> Grade:
 
 
 def change_loosens(old: Any, new: Any) -> Grade:
-    """Any difference loosens: there is no order in it."""
+    """Any difference loosens, because the values have no order."""
     return "neutral" if old == new else "loosens"
 
 
 def change_is_neutral(old: Any, new: Any) -> Grade:
-    """No difference matters."""
+    """Any difference is neutral."""
     return "neutral"
 
 
 def lower_tightens(old: Any, new: Any) -> Grade:
-    """Less tightens. None is no limit, above every number.
+    """A lower number tightens. None means no limit, above every number.
 
     >>> lower_tightens(24, 16), lower_tightens(16, None), lower_tightens(None, None)
     ('tightens', 'loosens', 'neutral')
@@ -49,7 +49,7 @@ def lower_tightens(old: Any, new: Any) -> Grade:
 
 
 def higher_tightens(old: Any, new: Any) -> Grade:
-    """More tightens. None is no limit, below every number.
+    """A higher number tightens. None means no limit, below every number.
 
     >>> higher_tightens(10, 20), higher_tightens(20, None)
     ('tightens', 'loosens')
@@ -60,7 +60,7 @@ def higher_tightens(old: Any, new: Any) -> Grade:
 
 
 def fewer_tightens(old: Collection[Any], new: Collection[Any]) -> Grade:
-    """To have only some of them tightens.
+    """A proper subset tightens; any other difference loosens.
 
     >>> fewer_tightens({1, 2}, {1}), fewer_tightens({1}, {2})
     ('tightens', 'loosens')
@@ -70,27 +70,27 @@ def fewer_tightens(old: Collection[Any], new: Collection[Any]) -> Grade:
 
 
 def more_tightens(old: Collection[Any], new: Collection[Any]) -> Grade:
-    """To have others beside them tightens."""
+    """A proper superset tightens; any other difference loosens."""
     before, after = set(old), set(new)
     return "neutral" if before == after else "tightens" if after > before else "loosens"
 
 
 def setting_tightens(old: Any, new: Any) -> Grade:
-    """To say it, where nothing was said, tightens; to say another loosens."""
+    """Setting a value for the first time tightens; any other difference loosens."""
     if old == new:
         return "neutral"
     return "tightens" if old is None else "loosens"
 
 
 def unsetting_tightens(old: Any, new: Any) -> Grade:
-    """To say it no longer tightens; to say another loosens."""
+    """Removing the value tightens; any other difference loosens."""
     if old == new:
         return "neutral"
     return "tightens" if new is None else "loosens"
 
 
 def ranked_comparison(words: Sequence[Any]) -> Comparison:
-    """By their place in an order, from the tightest to the loosest; what has no place in it loosens."""
+    """Comparison by rank, from the tightest to the loosest. A value without a rank loosens."""
 
     def compared(old: Any, new: Any) -> Grade:
         if old == new:
@@ -103,23 +103,23 @@ def ranked_comparison(words: Sequence[Any]) -> Comparison:
 
 
 def names_or_all(names: Collection[Any], available: Collection[Any]) -> Collection[Any]:
-    """The names; all there are where none is said."""
+    """The names; all available ones if none are given."""
     return names or available
 
 
 def grade_parts(comparisons: Mapping[str, Comparison], old: Mapping[str, Any], new: Mapping[str, Any]) -> Grade:
-    """Parts by name, each by its comparison; a part that has none loosens where it differs."""
+    """Grade of parts by name, each by its comparison. Without a comparison, any difference loosens."""
     return join_grades(comparisons.get(name, change_loosens)(old.get(name), new.get(name)) for name in {**old, **new})
 
 
 CATEGORY_LIMITS: Final = (*CATEGORY_ORDER, None)
-"""What an output may be at most, from the least; None is no promise."""
+"""Limits of a category, from the strictest; None means no limit."""
 ENCRYPTION_ORDER: Final = ("by_category", "none")
-"""From the one that protects."""
+"""From the strictest."""
 
 
 def condition_grade(old: Condition | None, new: Condition | None, levels: Sequence[str] = ()) -> Grade:
-    """The grade of a change of what must hold for a value to be collected; None is that nothing must.
+    """Grade of a change of the condition for collecting a value. None means that the value is always collected.
 
     >>> condition_grade(FieldEquals("a", (1, 2)), FieldEquals("a", (1,))), condition_grade(FieldEquals("a", (1,)), None)
     ('tightens', 'loosens')
@@ -131,11 +131,11 @@ def condition_grade(old: Condition | None, new: Condition | None, levels: Sequen
 
 
 def implies(one: Condition, other: Condition, levels: Sequence[str] = ()) -> bool:
-    """Whether the second surely holds where the first does. There is no `not`, so that the parts tell; not all is found.
+    """Whether the first condition certainly implies the second. May miss an implication, but never invents one.
 
-    Takes the levels from the lowest to the highest.
+    Conditions have no `not`, so comparing their parts is enough. Takes the levels from the lowest to the highest.
     """
-    if repr(one) == repr(other):  # 1 is not true, though Python takes them for equal
+    if repr(one) == repr(other):  # `repr`, because Python treats 1 and True as equal
         return True
     if isinstance(one, AnyOf):
         return all(implies(part, other, levels) for part in one.parts)
@@ -168,14 +168,14 @@ def _fewer_characters(old: int | None, new: int | None) -> Grade:
 
 
 def time_unit_grade(old: str, new: str) -> Grade:
-    """The grade of a change of a unit of time: one that is not made of whole ones of the other cannot be compared."""
+    """Grade of a change of a time unit. It tightens if the new unit consists of whole old ones; otherwise it loosens."""
     if old == new:
         return "neutral"
     return "tightens" if compare_coarseness("truncate_time", {"to": old}, {"to": new}) == "coarser" else "loosens"
 
 
 def _mapping_grade(old: Mapping[str, Any], new: Mapping[str, Any]) -> Grade:
-    """To map fewer values, and those as before, leaves more of them to what stands for all others."""
+    """Mapping fewer values, with the same results, tightens: more values get the common replacement."""
     same = all(old[key] == new[key] for key in old.keys() & new.keys())
     return fewer_tightens(old.keys(), new.keys()) if same else "loosens"
 
@@ -210,13 +210,13 @@ PARAMETER_COMPARISONS: Final[Mapping[str, Mapping[str, Comparison]]] = {
     "presence": {},
     "size": {},
 }
-"""By technique how each of its parameters is compared; of one that is not here any difference loosens."""
+"""Comparison of each parameter, by technique. For a parameter that is missing here, any difference loosens."""
 
 
 def chain_grade(old: Treatment, new: Treatment, roles: Collection[Role] = ()) -> Grade:
-    """The grade of a change from one form to another.
+    """Grade of a change from one form to another.
 
-    Takes chains of steps or `drop`, and the roles of the fields that they are of.
+    Takes chains of steps or `drop`, and the roles of their fields.
 
     >>> from minimize.techniques.mask import Mask
     >>> chain_grade((Mask(keep_last=4),), (Mask(keep_last=2),)), chain_grade("drop", (Mask(keep_last=2),))
@@ -235,7 +235,7 @@ def chain_grade(old: Treatment, new: Treatment, roles: Collection[Role] = ()) ->
 
 
 def _effective_steps(chain: tuple[TechniqueStep, ...]) -> list[tuple[str, dict[str, Any]]]:
-    """The steps that do something, by name and with all their parameters; a hierarchy is its content."""
+    """The steps except `keep`, by name and with all parameters. A hierarchy is compared by its content."""
     steps = [(step.name, {**step.model_dump(), **_hierarchy_content(step)}) for step in chain]
     return [each for each in steps if each[0] != "keep"]
 
@@ -256,7 +256,7 @@ def _step_grade(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Gr
 
 
 def _is_labeled(parameters: Mapping[str, Any]) -> bool:
-    """Whether bins say on which side a value is out of them; numbers are null on either."""
+    """Whether bins are labels. Labels show on which side a value is outside the bins; numbers are then null."""
     return bool(parameters["as_"] == "label")
 
 
@@ -270,20 +270,20 @@ def _grade_by_leaves(old: tuple[TechniqueStep, ...], new: tuple[TechniqueStep, .
 
 
 FormPair = tuple[Treatment, Treatment]
-"""A form that a value had, and one that it may have now."""
+"""A previous form of a value, and a form that it may have now."""
 
 
 def cases_grade(old: Field, new: Field, roles: Collection[Role]) -> Grade:
-    """The grade of a change of `do`, or of cases.
+    """Grade of a change of `do`, or of cases.
 
-    Under the same conditions case by case; where cases came or went, what becomes of their values now; else everything that was
-    against everything that is.
+    With the same conditions, compares case by case. If cases were only added or only removed, compares the forms of the values
+    they cover. Otherwise compares every old form with every new one.
     """
     return join_grades(chain_grade(before, after, roles) for before, after in _form_pairs(old, new))
 
 
 def aggregate_input_grade(old: Field, new: Field, roles: Collection[Role]) -> Grade:
-    """The grade of a change of what aggregates see: `in_aggregates`, and the released form where that says nothing."""
+    """Grade of a change of the form in aggregates: `in_aggregates`, or the released form if that is not set."""
     pairs = ((before, after) for before in _aggregate_forms(old) for after in _aggregate_forms(new))
     return join_grades(chain_grade(before, after, roles) for before, after in pairs)
 
@@ -296,10 +296,10 @@ def _form_pairs(old: Field, new: Field) -> Iterator[FormPair]:
     before, after = _case_forms(old), _case_forms(new)
     if [when for when, _ in before] == [when for when, _ in after]:
         yield from zip(treatments_of(old), treatments_of(new), strict=True)
-    elif (gone := _extra_cases(old.cases, new.cases)) is not None and _otherwise_text(old) == _otherwise_text(new):
-        yield from ((case.do, way) for place, case in gone for way in _forms_after(new, place))
-    elif (come := _extra_cases(new.cases, old.cases)) is not None and _otherwise_text(old) == _otherwise_text(new):
-        yield from ((way, case.do) for place, case in come for way in _forms_after(old, place))
+    elif (removed := _extra_cases(old.cases, new.cases)) is not None and _otherwise_text(old) == _otherwise_text(new):
+        yield from ((case.do, way) for place, case in removed for way in _forms_after(new, place))
+    elif (added := _extra_cases(new.cases, old.cases)) is not None and _otherwise_text(old) == _otherwise_text(new):
+        yield from ((way, case.do) for place, case in added for way in _forms_after(old, place))
     else:
         yield from ((way, other) for way in treatments_of(old) for other in treatments_of(new))
 
@@ -313,7 +313,7 @@ def _otherwise_text(field: Field) -> str:
 
 
 def _extra_cases(longer: Sequence[FieldCase], shorter: Sequence[FieldCase]) -> list[tuple[int, FieldCase]] | None:
-    """The cases that only the longer list has, each with its place in the shorter; None where that is no part of it."""
+    """Cases that only the longer list has, with their position in the shorter one; None if that is not a part of it."""
     found, place = [], 0
     for case in longer:
         if place < len(shorter) and repr(case) == repr(shorter[place]):
@@ -324,5 +324,5 @@ def _extra_cases(longer: Sequence[FieldCase], shorter: Sequence[FieldCase]) -> l
 
 
 def _forms_after(field: Field, place: int) -> list[Treatment]:
-    """What may become of a value that no case before a place took."""
+    """Possible forms of a value that no case before this position matches."""
     return [*(case.do for case in field.cases[place:]), field.otherwise if field.cases else field.do]

@@ -24,9 +24,9 @@ _FIELDS: Final = re.compile(rb"^[\"']?fields[\"']?\s*:", re.MULTILINE)
 
 @redact_errors
 def lint_path(path: PathText, *, on: date, keys: Any = None) -> list[Finding]:
-    """All faults and risky choices of what stands at a path; of a folder without a pipeline, of everything below it.
+    """All faults and risky choices at a path. For a folder without a pipeline: of every file below it.
 
-    Takes the day by which contracts are judged, and a keyring or its path. Raises PolicyError where a file cannot be read.
+    Takes the day on which contracts must be in force, and a keyring or its path. Raises PolicyError if a file cannot be read.
     """
     place = Path(path)
     if is_recipient_path(place):
@@ -41,19 +41,19 @@ def lint_path(path: PathText, *, on: date, keys: Any = None) -> list[Finding]:
 
 
 def is_policy_file(path: Path) -> bool:
-    """Whether a path is a policy's file: one that says `fields:`."""
+    """Whether a path is a policy file: it has the key `fields:`."""
     return path.is_file() and path.suffix in (".yaml", ".yml", ".json") and bool(_FIELDS.search(path.read_bytes()))
 
 
 def lint_policy_file(path: Path) -> list[Finding]:
-    """The same of a policy that no pipeline is looked at with: what a purpose or a source would tell is not said."""
+    """Findings of a policy without a pipeline. Findings that need a purpose or a source are left out."""
     policy, faults = examine_policy(path)
     judged = [] if policy is None else rules.lint(policy)
     return [*faults, *(rules.independent_of_faults(faults, judged) if faults else judged)]
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """What there is to judge in a folder, in the order of names; folders that are not a person's are left out."""
+    """Files of a folder to check, ordered by name. Hidden folders, links and outputs are left out."""
     for each in sorted(folder.iterdir()):
         if each.name.startswith("."):
             continue
@@ -64,7 +64,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _lint_output(pipeline: Path, keys: Any) -> list[Finding]:
-    """What is wrong with what stands of the pipeline already; nothing where it did not run yet."""
+    """Findings about the pipeline's published output; empty before the first run."""
     try:
         job = load_pipeline(pipeline)
         target = job.target()
@@ -73,5 +73,5 @@ def _lint_output(pipeline: Path, keys: Any) -> list[Finding]:
             subject_coverage(Workspace(pipeline=job, keys=keys), named=here, pipeline=job.pipeline) if here else None
         )
     except (MinimizeError, OSError):
-        return []  # the files' faults are told already; an output that cannot be read is what `verify` tells of
+        return []  # faults of files are already reported; `verify` reports an unreadable output
     return [] if found is None else [each.finding for each in found.uncovered]

@@ -29,11 +29,11 @@ _NAMED_PARAMETERS: Final = ("name", "of")
 
 
 def aggregate_changes(old: Pipeline, new: Pipeline, name: str, file: str | None) -> Iterator[GradedChange]:
-    """What changed about one aggregate."""
+    """Changes of one aggregate."""
     before, after = old.aggregates.get(name), new.aggregates.get(name)
     if before is None or after is None:
         grade: Grade = "tightens" if after is None else "loosens"
-        message = "the aggregate is gone" if after is None else "a new aggregate"
+        message = "aggregate removed" if after is None else "aggregate added"
         yield GradedChange("J032", grade, message, file, new.line_of("aggregates", name), name)
         return
     for code, key, words, grade in _aggregate_parts(name, before, after, old, new):
@@ -65,7 +65,7 @@ def _aggregate_parts(
 
 
 def _retention_text(each: AggregateModel) -> str:
-    return "as long as records" if each.retention is None else retention_text(each.retention)
+    return "kept as long as records" if each.retention is None else retention_text(each.retention)
 
 
 def _retention_grade(old: AggregateModel, new: AggregateModel, was: timedelta | None, now: timedelta | None) -> Grade:
@@ -78,10 +78,10 @@ def _late_text(each: AggregateModel) -> str:
 
 
 def group_keys_grade(old: Mapping[str, GroupKeyModel], new: Mapping[str, GroupKeyModel]) -> Grade:
-    """The grade of a change of group keys: fewer of them, and coarser ones, make larger groups."""
-    gone, come = old.keys() - new.keys(), new.keys() - old.keys()
+    """Grade of a change of group keys. Fewer or coarser keys tighten, because groups become larger."""
+    removed, added = old.keys() - new.keys(), new.keys() - old.keys()
     return join_grades(
-        [*_added_and_removed(gone, come), *(_key_grade(old[name], new[name]) for name in old.keys() & new.keys())]
+        [*_added_and_removed(removed, added), *(_key_grade(old[name], new[name]) for name in old.keys() & new.keys())]
     )
 
 
@@ -100,11 +100,11 @@ def _key_grade(old: GroupKeyModel, new: GroupKeyModel) -> Grade:
 
 
 def measures_grade(old: Mapping[str, Measure], new: Mapping[str, Measure]) -> Grade:
-    """The grade of a change of measures: one more tells more, and so may one that is another now."""
-    gone, come = old.keys() - new.keys(), new.keys() - old.keys()
+    """Grade of a change of measures. A new measure and a changed one loosen."""
+    removed, added = old.keys() - new.keys(), new.keys() - old.keys()
     return join_grades(
         [
-            *_added_and_removed(gone, come),
+            *_added_and_removed(removed, added),
             *(
                 change_loosens(_measure_parameters(old[name]), _measure_parameters(new[name]))
                 for name in old.keys() & new.keys()
@@ -135,8 +135,8 @@ def _measure_text(measure: Measure) -> str:
 
 
 def _suppress_text(each: AggregateModel) -> str:
-    said_ = each.suppress
-    return f"below {said_.below} of {said_.counting or 'the subject'}"
+    rule = each.suppress
+    return f"below {rule.below} of {rule.counting or 'the subject'}"
 
 
 def _suppress_grade(old: AggregateModel, new: AggregateModel) -> Grade:
@@ -146,7 +146,7 @@ def _suppress_grade(old: AggregateModel, new: AggregateModel) -> Grade:
 
 @dataclass(frozen=True, slots=True)
 class PipelinePart:
-    """A part of a pipeline on both sides: the code of its change, its keys in the file, and the grade."""
+    """One part of a pipeline on both sides: code of its change, keys in the file, grade."""
 
     code: str
     keys: tuple[str, ...]
@@ -156,11 +156,11 @@ class PipelinePart:
 
 
 def pipeline_changes(old: Pipeline, new: Pipeline, file: str | None) -> Iterator[GradedChange]:
-    """What changed about a pipeline, its policy aside."""
-    for told in (*_head_parts(old, new), *_records_parts(old.records, new.records, old, new)):
-        if told.before != told.after or told.grade != "neutral":
-            message = f"{'.'.join(told.keys)}: {change_text(told.before, told.after)}"
-            yield GradedChange(told.code, told.grade, message, file, new.line_of(*told.keys))
+    """Changes of a pipeline, except those of its policy."""
+    for part in (*_head_parts(old, new), *_records_parts(old.records, new.records, old, new)):
+        if part.before != part.after or part.grade != "neutral":
+            message = f"{'.'.join(part.keys)}: {change_text(part.before, part.after)}"
+            yield GradedChange(part.code, part.grade, message, file, new.line_of(*part.keys))
     for name in {**old.aggregates, **new.aggregates}:
         yield from aggregate_changes(old, new, name, file)
 
@@ -191,18 +191,22 @@ def _head_parts(old: Pipeline, new: Pipeline) -> Iterator[PipelinePart]:
 
 
 def _sender_text(job: Pipeline) -> str:
-    return f"{job.source.function} of {job.source.recipient}" if job.source.is_received else "our own records"
+    return (
+        f"{job.source.function} of {job.source.recipient}"
+        if job.source.is_received
+        else "the organization's own records"
+    )
 
 
 def _sender_grade(old: Pipeline, new: Pipeline) -> Grade:
-    """Of what a third party sends, consent decides about each record; of records of our own it does not."""
+    """Grade of a change of sender. A third party as sender tightens, because consent then decides about each record."""
     if not old.source.is_received and new.source.is_received:
         return "tightens"
     return change_loosens(_sender_text(old), _sender_text(new))
 
 
 def _settings_grade(old: str | None, new: str | None) -> Grade:
-    """Without settings every feature is off."""
+    """Grade of a change of settings. Adding them loosens: without settings every feature is off."""
     return "neutral" if old == new else "loosens" if old is None else "tightens"
 
 
@@ -241,11 +245,11 @@ def _records_parts(
 
 
 def _deduplicate_text(each: DeduplicateModel | None) -> str:
-    return "all that arrive" if each is None else f"one a {each.per} for {', '.join(each.by)}"
+    return "every record" if each is None else f"one record per {each.per} and {', '.join(each.by)}"
 
 
 def _encryption_texts(was: Pipeline, now: Pipeline) -> tuple[str, str, Grade]:
-    """As what is said, else as the house demands it; keys of their own for each folder are more than one for all."""
+    """Encryption as the pipeline sets it, else as the configuration requires it. A key per folder is stricter than one key."""
     sides = []
     for each in (was, now):
         own = None if each.records is None else each.records.encrypt

@@ -26,15 +26,15 @@ from minimize.review.grades import (
 )
 
 ROLE_ORDER: Final[tuple[Role, ...]] = ("secret", "identifier", "free_text", "sensitive", "quasi", "plain")
-"""From the one that is guarded most."""
+"""Roles, most protected first."""
 TYPE_ORDER: Final = ("boolean", "integer", "double", "string")
-"""Each takes what those before it take."""
+"""Types, narrowest first: each accepts all values of those before it."""
 TIME_TYPES: Final = ("date", "timestamp")
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySides:
-    """A policy as it was and as it is, and what its file is called on either side."""
+    """The old and the new policy, with the name of the file on each side."""
 
     old: Policy
     new: Policy
@@ -43,17 +43,17 @@ class PolicySides:
 
     @property
     def levels(self) -> tuple[str, ...]:
-        """The levels, lowest first, where both sides have the same."""
+        """The levels, lowest first, if both sides have the same; else empty."""
         return self.new.levels if self.old.levels == self.new.levels else ()
 
     def level_grade(self, old: str | None, new: str | None) -> Grade:
-        """The grade of a change of the level that is asked for; the first is always on, like none."""
+        """Grade of a change of the required level. The first level is always collected, as if none were required."""
         if not self.levels:
             return setting_tightens(old, new)
         return ranked_comparison(self.levels[::-1])(old or self.levels[0], new or self.levels[0])
 
     def roles(self, *fields: Field) -> frozenset[Role]:
-        """The roles of a field on both sides, and of what it is made from."""
+        """The roles of a field and of the fields it is made from, on both sides."""
         inputs = {key for field in fields for key in field.from_}
         made = {side.fields[key].role for side in (self.old, self.new) for key in inputs & set(side.fields)}
         return frozenset(made | {field.role for field in fields})
@@ -61,7 +61,7 @@ class PolicySides:
 
 @dataclass(frozen=True, slots=True)
 class FieldPart:
-    """A part of a field: the code of its change, its keys in the file, how people read it, how it is compared."""
+    """One part of a field: code of its change, keys in the file, text, and comparison."""
 
     code: str
     keys: tuple[str, ...]
@@ -70,7 +70,7 @@ class FieldPart:
 
 
 def field_changes(sides: PolicySides, key: str) -> Iterator[GradedChange]:
-    """What changed about one field."""
+    """Changes of one field."""
     old, new = sides.old.fields.get(key), sides.new.fields.get(key)
     if old is None and new is not None:
         yield GradedChange(
@@ -82,7 +82,7 @@ def field_changes(sides: PolicySides, key: str) -> Iterator[GradedChange]:
             key,
         )
     elif new is None and old is not None:
-        message = f"gone, and so dropped; it was {_field_text(old)}"
+        message = f"removed, and so dropped; it was {_field_text(old)}"
         yield GradedChange(
             "J010", "tightens" if _is_released(old) else "neutral", message, sides.old_file, old.line, key
         )
@@ -100,7 +100,7 @@ def _part_changes(sides: PolicySides, part: FieldPart, old: Field, new: Field) -
 
 
 def gate_grade(sides: PolicySides, old: Field | RecordsGate, new: Field | RecordsGate) -> Grade:
-    """The grade of a change of feature, level and condition; all of them must let a value or record through."""
+    """Grade of a change of feature, level and condition. A value or record must pass all of them."""
     return join_grades(
         (
             setting_tightens(old.feature, new.feature),
@@ -111,14 +111,14 @@ def gate_grade(sides: PolicySides, old: Field | RecordsGate, new: Field | Record
 
 
 def purposes_grade(sides: PolicySides, old: Field, new: Field) -> Grade:
-    """The grade of a change of purposes; none named are all that the policy lists."""
+    """Grade of a change of purposes. A field without purposes has all purposes of the policy."""
     if not old.purposes or not new.purposes:
         return "neutral" if old.purposes == new.purposes else "tightens" if new.purposes else "loosens"
     return fewer_tightens(old.purposes, new.purposes)
 
 
 def type_grade(sides: PolicySides, old: Field, new: Field) -> Grade:
-    """The grade of a change of type: one that takes more lets more in. Of what leaves nobody it does not matter."""
+    """Grade of a change of type: a wider type loosens. Neutral if the field is not released on either side."""
     if not _is_released(old) and not _is_released(new):
         return "neutral"
     words = TIME_TYPES if {old.type, new.type} <= set(TIME_TYPES) else TYPE_ORDER
@@ -132,7 +132,7 @@ def _aggregates_grade(sides: PolicySides, old: Field, new: Field) -> Grade:
 
 
 def _is_released(field: Field) -> bool:
-    """Whether anything of it leaves, in records or in aggregates."""
+    """Whether the field is released in records or in aggregates."""
     return not is_dropped(field) or bool(field.in_aggregates)
 
 
@@ -148,7 +148,7 @@ def _form_text(field: Field) -> str:
 
 
 def _aggregates_text(field: Field) -> str:
-    return f"aggregates see {treatment_text(field.in_aggregates) if field.in_aggregates else 'what is released'}"
+    return f"aggregates see {treatment_text(field.in_aggregates) if field.in_aggregates else 'the released form'}"
 
 
 def _gate_text(gated: Field | RecordsGate) -> str:
@@ -158,7 +158,7 @@ def _gate_text(gated: Field | RecordsGate) -> str:
 
 def _description_text(field: Field) -> str:
     marks = [word for word in ("required", "optional") if getattr(field, word)]
-    return ", ".join([*marks, *(text for text in (field.about, field.unit) if text)]) or "no words"
+    return ", ".join([*marks, *(text for text in (field.about, field.unit) if text)]) or "no description"
 
 
 FIELD_PARTS: Final = (
@@ -183,12 +183,12 @@ FIELD_PARTS: Final = (
     ),
     FieldPart("J029", ("about", "unit", "required", "optional"), _description_text, lambda s, o, n: "neutral"),
 )
-"""In the order in which they are told."""
+"""In the order of the report."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyPart:
-    """A part of a policy's head: the code of its change, its key, how people read it, how it is compared."""
+    """One part of a policy's head: code of its change, key, text, and comparison."""
 
     code: str
     key: str
@@ -197,7 +197,7 @@ class PolicyPart:
 
 
 def policy_changes(sides: PolicySides) -> Iterator[GradedChange]:
-    """What changed about a policy: its head, its features, its fields."""
+    """Changes of a policy: head, record gate, features, fields."""
     for part in POLICY_PARTS:
         before, after = part.words(sides.old), part.words(sides.new)
         grade = part.grade(sides.old, sides.new)
@@ -220,11 +220,13 @@ def _record_gate_changes(sides: PolicySides) -> Iterator[GradedChange]:
 
 
 def _feature_changes(sides: PolicySides, name: str) -> Iterator[GradedChange]:
-    """A feature is off until a setting turns it on: that it comes or goes changes nothing by itself, fields do."""
+    """Changes of a feature. Adding or removing one is neutral: it is off by default, and fields decide about release."""
     old, new = sides.old.features.get(name), sides.new.features.get(name)
     line = sides.new.lines.get(("features", name), sides.new.lines.get(("features",)))
     if old is None or new is None:
-        yield GradedChange("J022", "neutral", f"feature {'gone' if new is None else 'new'}", sides.new_file, line, name)
+        yield GradedChange(
+            "J022", "neutral", f"feature {'removed' if new is None else 'added'}", sides.new_file, line, name
+        )
         return
     found = (
         (_holders_text(old), _holders_text(new), holders_grade(old, new)),
@@ -239,7 +241,7 @@ def _feature_changes(sides: PolicySides, name: str) -> Iterator[GradedChange]:
         if before != after:
             yield GradedChange("J022", grade, f"feature {change_text(before, after)}", sides.new_file, line, name)
     if old.about != new.about:
-        yield GradedChange("J029", "neutral", "about: other words", sides.new_file, line, name)
+        yield GradedChange("J029", "neutral", "about: description changed", sides.new_file, line, name)
 
 
 def _holders_text(feature: FeatureModel) -> str:
@@ -247,24 +249,24 @@ def _holders_text(feature: FeatureModel) -> str:
 
 
 def _per_subject_text(feature: FeatureModel) -> str:
-    return f"is on {'for single subjects, whose tenant has it on' if feature.per_subject else 'for whole tenants'}"
+    return f"is on {'for single subjects if their tenant has it on' if feature.per_subject else 'for whole tenants'}"
 
 
 def holders_grade(old: FeatureModel, new: FeatureModel) -> Grade:
-    """The grade of a change of who may turn it on; what each subject turns on alone cannot be compared with what is for all."""
+    """Grade of a change of who may turn a feature on. A choice by each subject alone is not comparable: it loosens."""
     before, after = (set(names_or_all(each.holders, HOLDERS)) for each in (old, new))
     return change_loosens(before, after) if {"user"} in (before, after) else fewer_tightens(before, after)
 
 
 def levels_grade(old: Policy, new: Policy) -> Grade:
-    """The grade of a change of levels: where the first stays and none changes places, fields say what it comes to."""
+    """Grade of a change of levels. Neutral if first level and order stay the same; the fields then show the effect."""
     both = [name for name in old.levels if name in new.levels]
     same = both == [name for name in new.levels if name in old.levels] and old.levels[:1] == new.levels[:1]
     return "neutral" if same else "loosens"
 
 
 def named_field_grade(name: str) -> Callable[[Policy, Policy], Grade]:
-    """The grade of a change of a field that a policy names: to name one where none was named tightens."""
+    """Grade of a change of a field that the policy's head names. Naming one for the first time tightens."""
 
     def compared(old: Policy, new: Policy) -> Grade:
         return setting_tightens(getattr(old, name), getattr(new, name))
@@ -273,12 +275,12 @@ def named_field_grade(name: str) -> Callable[[Policy, Policy], Grade]:
 
 
 def approval_grade(old: Policy, new: Policy) -> Grade:
-    """The grade of a change of approval: to be approved as it is tightens."""
+    """Grade of a change of approval. An approval of the current content tightens."""
     return ranked_comparison((True, False))(approval_state(old) == "approved", approval_state(new) == "approved")
 
 
 def never_grade(old: Policy, new: Policy) -> Grade:
-    """The grade of a change of what must not arrive: a key at any depth covers every single place of it."""
+    """Grade of a change of forbidden paths. A key at any depth covers each single path with that key."""
 
     def covered(one: Policy, other: Policy) -> bool:
         return all(any(rule.covers(pointer) for rule in other.never) for pointer in one.never)
@@ -322,4 +324,4 @@ POLICY_PARTS: Final = (
     PolicyPart("J024", "never", lambda each: list_text(path.forbidden_text for path in each.never), never_grade),
     PolicyPart("J027", "approved", approval_state, approval_grade),
 )
-"""In the order in which they are told."""
+"""In the order of the report."""

@@ -22,20 +22,20 @@ from minimize.review.grades import (
 from minimize.review.policy_changes import ROLE_ORDER
 
 _STANDING_ORDER: Final = ("agent", "independent")
-"""Who acts for us alone, then who acts for itself, too."""
+"""An agent acts only for the organization; an independent recipient also acts for itself. Strictest first."""
 RecipientPart = tuple[str, str, str, str, Grade]
-"""Code, what it is, what was, what is, the grade."""
+"""Code, name of the part, old state, new state, grade."""
 
 
 def recipient_changes(old: Recipient, new: Recipient, file: str | None) -> Iterator[GradedChange]:
-    """What changed about a recipient: its standing, its contract, its functions and what goes with each."""
+    """Changes of a recipient: standing, contract, functions and their shared fields."""
     yield from _part_changes([*_head_parts(old, new), *_contract_parts(old.contract, new.contract)], file)
     for name in {**old.functions, **new.functions}:
         yield from _function_changes(old.functions.get(name), new.functions.get(name), name, file)
 
 
 def subprocessor_changes(old: Subprocessors, new: Subprocessors, file: str | None) -> Iterator[GradedChange]:
-    """What changed about the list of subprocessors: for how long who may act for us."""
+    """Changes of the list of subprocessors and their periods."""
     before, after = ({(each.name, each.from_): each for each in side.entries} for side in (old, new))
     for key in {**before, **after}:
         was, now = before.get(key), after.get(key)
@@ -43,7 +43,7 @@ def subprocessor_changes(old: Subprocessors, new: Subprocessors, file: str | Non
             grade: Grade = "tightens" if now is None else "loosens"
             line = None if now is None else now.line
             yield GradedChange(
-                "J060", grade, "gone from the list" if now is None else "new on the list", file, line, key[0]
+                "J060", grade, "removed from the list" if now is None else "added to the list", file, line, key[0]
             )
         elif was.until != now.until:
             yield GradedChange(
@@ -57,7 +57,7 @@ def subprocessor_changes(old: Subprocessors, new: Subprocessors, file: str | Non
 
 
 def _period_text(each: Subprocessor | Contract) -> str:
-    return f"from {each.from_} until {each.until or 'it is ended'}"
+    return f"from {each.from_} until {each.until or 'terminated'}"
 
 
 def _part_changes(
@@ -123,7 +123,7 @@ def _function_changes(
 ) -> Iterator[GradedChange]:
     if old is None or new is None:
         grade: Grade = "tightens" if new is None else "loosens"
-        message = "the function is gone" if new is None else f"a new function, for {new.purpose}"
+        message = "function removed" if new is None else f"function added, for {new.purpose}"
         yield GradedChange("J062", grade, message, file, None if new is None else new.line, name)
         return
     yield from _part_changes(_function_parts(old, new), file, new.line, name)
@@ -168,9 +168,9 @@ def _shared_field_changes(
     if old is None or new is None:
         field, grade = (old, "tightens") if new is None else (new, "loosens")
         leaves = field is not None and (bool(field.chain) or field.passes)
-        word, told = "gone" if new is None else "new", "" if field is None else treatment_text(field.do)
+        word, form_text = "removed" if new is None else "added", "" if field is None else treatment_text(field.do)
         final: Grade = "neutral" if not leaves else "tightens" if grade == "tightens" else "loosens"
-        yield GradedChange("J063", final, f"{word}: {told}", file, line if new is None else new.line, about)
+        yield GradedChange("J063", final, f"{word}: {form_text}", file, line if new is None else new.line, about)
         return
     form = chain_grade(old.form, new.form, {old.role, new.role})
     passes: Grade = "neutral" if old.passes == new.passes else "loosens" if new.passes else "tightens"
@@ -197,7 +197,7 @@ def _values_text(field: SharedField) -> str:
 
 
 def _values_grade(old: SharedField, new: SharedField) -> Grade:
-    """Fewer values are less; any value is the most."""
+    """Grade of a change of listed values. Fewer values tighten; no list means any value."""
     if not old.values or not new.values:
         return "neutral" if old.values == new.values else "tightens" if new.values else "loosens"
     return fewer_tightens(old.values, new.values)

@@ -49,15 +49,15 @@ from minimize.text import place_text
 from minimize.times import time_text
 
 StepVerdict = Literal["passes", "stops", "depends", "says"]
-"""It lets the value pass; it stops it; it depends on each record; it says something and decides nothing."""
+"""`passes` and `stops` decide about the value; with `depends` each record decides; `says` only informs."""
 VERDICT_SIGNS: Final = {"passes": "✓", "stops": "✗", "depends": "?", "says": "·"}
 
 
 @dataclass(frozen=True, slots=True)
 class ExplanationStep:
-    """A rule or a row and what it comes to.
+    """One rule or setting, and its result.
 
-    rows  the rows of settings that decide, without whose they are
+    rows  the rows of settings that decide, without the names of tenant and subject
     """
 
     what: str
@@ -69,8 +69,8 @@ class ExplanationStep:
 
     def as_json(self) -> dict[str, Any]:
         """The step as `explain --json` prints it."""
-        said = {"what": self.what, "found": self.found, "verdict": self.verdict, "file": self.file, "line": self.line}
-        return {**said, "rows": [setting_row_json(row) for row in self.rows]}
+        body = {"what": self.what, "found": self.found, "verdict": self.verdict, "file": self.file, "line": self.line}
+        return {**body, "rows": [setting_row_json(row) for row in self.rows]}
 
     def __str__(self) -> str:
         place = place_text(self.file, self.line)
@@ -79,7 +79,7 @@ class ExplanationStep:
 
 
 def setting_row_json(row: SettingRow) -> dict[str, Any]:
-    """A row of settings, without the name of whose it is."""
+    """A row of settings as JSON, without the names of tenant and subject."""
     return {
         "of": _row_owner(row),
         "setting": row.setting,
@@ -92,10 +92,10 @@ def setting_row_json(row: SettingRow) -> dict[str, Any]:
 
 
 def setting_row_text(row: SettingRow) -> str:
-    """A row of settings, as people read it."""
+    """A row of settings as text."""
     place = f" (line {row.line} of the settings)" if row.line is not None else ""
     when = f"from {time_text(row.valid_from)} on, recorded {time_text(row.recorded_at)}"
-    return f"{row.setting} {row.value}, said by {row.holder} for {_row_owner(row)}, {when}{place}"
+    return f"{row.setting} {row.value}, set by {row.holder} for {_row_owner(row)}, {when}{place}"
 
 
 def _row_owner(row: SettingRow) -> str:
@@ -103,18 +103,18 @@ def _row_owner(row: SettingRow) -> str:
 
 
 RECORD_REASONS: Final = {
-    "erased": "it is of somebody of whom the ledger tells that they are gone",
-    "consent": "no consent of its tenant covers what the third party sent, then and now",
-    "retention": "it is past its retention",
+    "erased": "the ledger records an erasure or a closing for its subject or tenant",
+    "consent": "its tenant's consent did not cover the record both when it arrived and now",
+    "retention": "its retention period has ended",
     "setting": "a setting that gates whole records is off",
     "condition": "a condition on whole records does not hold",
-    "deduplicated": "another record of the same day stands for it",
+    "deduplicated": "another record of the same day is kept in its place",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class RecordExplanation:
-    """One field of one record that was tried."""
+    """Explanation of one field of one record of a trial."""
 
     trial: Trial
     tried: TriedRecord
@@ -127,7 +127,7 @@ class RecordExplanation:
         return self.trial.job.plan.fields[self.key]
 
     def outcome(self) -> str:
-        """What became of it, in a word or two."""
+        """The outcome in one or two words."""
         if self.tried.outcome != "leaves" or self.tried.behind is None:
             return f"record {self.tried.outcome}"
         if self.field.gives is None:
@@ -135,7 +135,7 @@ class RecordExplanation:
         return values_outcome(self.tried.behind.counts.fields.get(self.key, FieldCounts()))
 
     def steps(self) -> Iterator[ExplanationStep]:
-        """The way of the record, then that of the field's values."""
+        """The steps of the record, then those of the field's values."""
         yield self.whole()
         if self.tried.raw is not None and self.field.gives is not None:
             facts = BatchFacts(self.tried.raw, self.trial.job.plan.policy, self.trial.job.settings, self.trial.job.at)
@@ -146,18 +146,18 @@ class RecordExplanation:
             yield self.values(self.tried.behind)
 
     def whole(self) -> ExplanationStep:
-        """What became of the record as a whole."""
+        """Outcome for the record as a whole."""
         if self.tried.outcome == "quarantined":
             where = f" at {self.tried.path}" if self.tried.path else ""
             return ExplanationStep("record", f"quarantined: {self.tried.reason}{where}", "stops")
         if self.tried.outcome == "leaves":
-            return ExplanationStep("record", "it leaves", "passes")
+            return ExplanationStep("record", "it is released", "passes")
         return ExplanationStep(
             "record", f"{self.tried.outcome}: {RECORD_REASONS.get(str(self.tried.reason), self.tried.reason)}", "stops"
         )
 
     def gates(self, facts: BatchFacts, key: str) -> Iterator[ExplanationStep]:
-        """Each part of a field's gate, by the stage's own answer."""
+        """One step per part of a field's gate, as the stage evaluates it."""
         what = "gate" if key == self.key else f"gate of {key}"
         for part in field_gate(self.trial.job.plan.policy.fields[key]).parts:
             found = holds(part, facts, field_place(self.field))
@@ -166,7 +166,7 @@ class RecordExplanation:
             )
 
     def rows(self, part: Condition) -> tuple[SettingRow, ...]:
-        """The rows of settings in force when the event happened and when the run does."""
+        """The rows of settings in force at the time of the event and at the time of the run."""
         raw, policy = self.tried.raw, self.trial.job.plan.policy
         if self.settings is None or raw is None:
             return ()
@@ -192,7 +192,7 @@ class RecordExplanation:
         return [self.trial.job.at] if event is None else [event, self.trial.job.at]
 
     def cases(self, behind: Batch) -> Iterator[ExplanationStep]:
-        """Which case decides, for each of its values."""
+        """One step for each case that decides about a value."""
         found = behind.cases.get(self.key)
         if found is None:
             return
@@ -204,7 +204,7 @@ class RecordExplanation:
             yield ExplanationStep("case", f"{name}: {treatment_text(branch.steps or 'drop')}", verdict)
 
     def values(self, behind: Batch) -> ExplanationStep:
-        """What became of its values, in counts."""
+        """Counts of the outcomes of the field's values."""
         counts = behind.counts.fields.get(self.key, FieldCounts())
         left = counts.values - counts.gated - counts.dropped - counts.unparsable
         parts = {
@@ -212,14 +212,14 @@ class RecordExplanation:
             "dropped by its case": counts.dropped,
             "could not be treated": counts.unparsable,
             "made coarser": counts.changed,
-            "as it came in": left - counts.changed,
+            "kept unchanged": left - counts.changed,
         }
-        told = ", ".join(f"{number} {name}" for name, number in parts.items() if number)
-        return ExplanationStep("values", told or "the record has no value here", "passes" if left else "stops")
+        text = ", ".join(f"{number} {name}" for name, number in parts.items() if number)
+        return ExplanationStep("values", text or "the record has no value in this field", "passes" if left else "stops")
 
 
 def values_outcome(counts: FieldCounts) -> str:
-    """What became of a field's values, where all went one way; else `mixed`."""
+    """The outcome that all values of a field share; else `mixed`."""
     if not counts.values:
         return "no value"
     kinds = {
@@ -234,8 +234,8 @@ def values_outcome(counts: FieldCounts) -> str:
 
 def _share_text(found: pa.BooleanArray) -> str:
     if len(found) == 1:
-        return "it is so" if found.true_count else "it is not so"
-    return f"it is so for {found.true_count} of {len(found)} elements"
+        return "yes" if found.true_count else "no"
+    return f"yes for {found.true_count} of {len(found)} elements"
 
 
 def _mask_verdict(found: pa.BooleanArray) -> StepVerdict:
@@ -254,19 +254,19 @@ BLOCK_SIZE: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class LineIndex:
-    """The lines of a file, from 1: where each begins, and those that are not blank."""
+    """Line starts of a file, counted from 1, and which lines are not blank."""
 
     starts: Sequence[int]
     filled: Sequence[int]
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """Those of a file, which may be compressed; none of its text is kept. Raises SourceError where it cannot be read."""
+        """Index a file, which may be compressed, without keeping its text. Raises SourceError if it cannot be read."""
         starts, filled, position, is_blank = array("q", [0]), array("q"), 0, True
         with open_stream(path, path.name) as stream:
             for block in iter(partial(stream.read, BLOCK_SIZE), b""):
                 *whole, rest = (block.removeprefix(BOM) if position == 0 else block).split(b"\n")
-                position += len(block) - len(rest) - sum(len(line) + 1 for line in whole)  # a mark at the start
+                position += len(block) - len(rest) - sum(len(line) + 1 for line in whole)  # a byte order mark
                 for line in whole:
                     if not (is_blank and not line.strip(BLANK)):
                         filled.append(len(starts))
@@ -278,7 +278,7 @@ class LineIndex:
         return cls(starts, filled)
 
     def line_of(self, position: int) -> int:
-        """The line that a byte stands in."""
+        """The line that contains a byte."""
         return bisect_right(self.starts, position)
 
 
@@ -288,10 +288,10 @@ RecordOutcome = Literal["leaves", "quarantined", "gated", "deduplicated"]
 
 @dataclass(frozen=True, slots=True)
 class TriedRecord:
-    """What became of one record: its file and line, its fate, why it did not leave, and the path where that was seen.
+    """Outcome for one record: file and line, outcome, the reason if it is not released, and the path concerned.
 
-    raw     the record as it came in, where it could be read
-    behind  the record behind all stages
+    raw     the record as it arrived; None if it could not be parsed
+    behind  the record after all stages
     """
 
     file: Path
@@ -305,7 +305,7 @@ class TriedRecord:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A plan bound to a time, settings and keys, and its stages, everything settled over the files of the trial."""
+    """A plan bound to a time, settings and keys, with its stages, settled over the files of the trial."""
 
     job: Job
     source: Source
@@ -325,31 +325,33 @@ class Trial:
         kind: str = NDJSON,
         people: SubjectActs | None = None,
     ) -> Trial:
-        """A trial over files of one format; `people` are who is gone, what was put right, and who agreed, where that is known.
+        """Prepare a trial over files of one format. `people`: erasures, corrections and consents; None if they are not known.
 
-        Raises what a run raises before it reads.
+        Raises the errors that a run raises before it reads.
         """
         known = people or SubjectActs()
         source = reject_future(_open_source(pipeline, files, kind, known.erased.fields), pipeline.policy, at)
         plan = bind(pipeline.policy, source.schema, purpose=pipeline.purpose, pipeline=pipeline)
         seen = None if settings is None else settings.effective_at(at)
-        gone, right = (
+        erasures, corrections = (
             known.erased.effective_at(at, pipeline.policy.future),
             find_corrections(known.corrected, pipeline.policy, at, keys),
         )
         agreed = consent_periods(pipeline, known.consents, at)
-        job = Job(plan, at, keys, seen, row_key=derive_row_key(keys), erased=gone, corrected=right, consents=agreed)
+        job = Job(
+            plan, at, keys, seen, row_key=derive_row_key(keys), erased=erasures, corrected=corrections, consents=agreed
+        )
         stages = settle_stages(job, partial(share_batches, source))
         release = Release(plan, schema=job.records_schema, secret=job.row_key) if RECORDS in plan.outputs else None
         return cls(job, source, files, stages, release, kind)
 
     def tried(self) -> Iterator[TriedRecord]:
-        """What becomes of each record, file by file, line by line."""
+        """Outcomes of all records, by file and line."""
         for path, part in zip(self.files, self.source.parts, strict=True):
             yield from self._of_part(path, part)
 
     def rows(self, tried: Sequence[TriedRecord]) -> pa.Table:
-        """What leaves of some records, in their order; nothing where the pipeline writes no records."""
+        """Released rows of some records, in their order; empty if the pipeline writes no records."""
         if self.release is None:
             return pa.table({})
         batches = [
@@ -358,7 +360,7 @@ class Trial:
         return pa.Table.from_batches(batches, schema=self.job.records_schema)
 
     def aggregates(self, tried: Sequence[TriedRecord]) -> dict[str, pa.Table]:
-        """By name the aggregates of some records; of those that wait for late rows nothing is complete yet."""
+        """Aggregates of some records, by name. Aggregates with a late window are empty, because no day of them is complete."""
         late = {name: each.late for name, each in self.job.plan.aggregates.items() if each.late is not None}
         job = replace(self.job, event_days={name: each.event_days(self.job.at.date()) for name, each in late.items()})
         tallies = aggregate_tallies(job, empty_dictionaries(job))
@@ -369,7 +371,7 @@ class Trial:
         return {name: tally.settle().table for name, tally in tallies.items()}
 
     def one(self, line: int) -> TriedRecord | None:
-        """What becomes of the record in a line of the first file; None where there is none."""
+        """Outcome for the record in a line of the first file; None if the line has no record."""
         path = self.files[0]
         for bad, good in self._chunks(path, self.source.parts[0]):
             if line in bad or line in good:
@@ -384,7 +386,7 @@ class Trial:
     def _chunks(
         self, path: Path, part: SourcePart
     ) -> Iterator[tuple[dict[int, TriedRecord], dict[int, pa.RecordBatch]]]:
-        """Chunk by chunk, by line, the records that cannot be processed, and those that can."""
+        """For each chunk, by line: records that cannot be processed, and those that can."""
         lines, seen = LineIndex.from_file(path) if self.kind == NDJSON else None, 0
         for chunk in part.read():
             own = range(seen + 1, seen + chunk.read + 1) if lines is None else lines.filled[seen : seen + chunk.read]
@@ -418,7 +420,7 @@ def _open_source(pipeline: Pipeline, files: Sequence[Path], kind: str = NDJSON, 
 
 
 def latest_event_time(pipeline: Pipeline, files: Sequence[Path]) -> datetime | None:
-    """The latest event time of the records of some files; None where there is none."""
+    """The latest event time of the records of some files; None if no record has one."""
     times = [time for part in _open_source(pipeline, files).parts for time in _event_times(pipeline.policy, part)]
     return max(times, default=None)
 
@@ -432,7 +434,7 @@ def _event_times(policy: Policy, part: SourcePart) -> Iterator[datetime]:
 
 
 def trial_keyring(policy: Policy, now: datetime) -> Keyring:
-    """A keyring of new keys with the names that a policy says, which nobody keeps."""
+    """A temporary keyring: new keys under the names that the policy uses. It is never stored."""
     names = {name for field in policy.fields.values() for step in steps_of(field) for name in step.key_names}
     with TemporaryDirectory(prefix="minimize-") as folder:
         return new_keyring(Path(folder) / "trial.keys", names, now=now)

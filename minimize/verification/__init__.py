@@ -1,13 +1,13 @@
-"""Verification: re-checks an output against its receipts and the policies they carry. Shares no code with what it checks.
+"""Verification: checks an output against its receipts and the policies they carry. Shares no code with the checked code.
 
-evidence         findings by stable code; runs, receipts and policies of an output, and which run wrote which file
+evidence         findings by stable code; runs, receipts and policies of an output; the run of each file
 files            files in force: presence, digests, encryption, quarantine
 indexes          subject indexes and contribution sketches
 records          columns and values of records
 values           nested values, conditions, ids, retention and rare values
 aggregates       aggregates and their definitions
-rules            what values may look like after a technique
-declared_forms   values before they leave: do they look as declared
+rules            permitted values after a technique
+declared_forms   whether values have their declared form before release
 policy_reading   policies and pipelines, read without the loader
 
 """
@@ -47,22 +47,21 @@ def verify(
     public_key: PublicKeys | PathText | None = None,
     from_receipt: int = 1,
 ) -> None:
-    """Re-checks the set in force of an output against its receipts and the policies they carry.
+    """Check the files in force of an output against its receipts and the policies they carry.
 
-    Takes the output folder, and a keyring or a public key (a PEM file): a receipt cannot vouch for itself. `from_receipt` is the
-    sequence of the first receipt that is checked, with the files in force that it and later ones wrote.
-    Raises VerificationError whose findings say what does not hold; ConfigurationError without a key, OutputError without a
-    folder.
+    Takes the output folder, and a keyring or a public key (a PEM file) for the signatures. `from_receipt` is the sequence of the
+    first receipt to check, together with the files in force that it and later receipts wrote.
+    Raises VerificationError with the findings if a check fails, ConfigurationError without a key, OutputError without a folder.
     """
     require_no_errors(check(output, keys=keys, public_key=public_key, from_receipt=from_receipt))
 
 
 def require_no_errors(findings: Sequence[Finding]) -> None:
-    """Raises VerificationError with all findings where one of them is an error."""
+    """Raises VerificationError with all findings if one of them is an error."""
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         noun = "finding" if len(errors) == 1 else "findings"
-        raise VerificationError(f"{len(errors)} {noun}: the output is not what its receipts say", findings=findings)
+        raise VerificationError(f"{len(errors)} {noun}: the output does not match its receipts", findings=findings)
 
 
 def check(
@@ -77,18 +76,18 @@ def check(
 
 
 def find_faults(output: LocationLike, verifier: Verifier, from_receipt: int = 1) -> list[Finding]:
-    """All findings about an output, its signatures checked by this keyring or these public keys.
+    """All findings about an output. The keyring or public keys check the signatures.
 
-    Raises ConfigurationError if `from_receipt` is no sequence that a receipt can have.
+    Raises ConfigurationError if `from_receipt` is not a possible sequence of a receipt.
     """
     if from_receipt < 1:
-        raise ConfigurationError("receipts are counted from 1", hint="name the first receipt to check")
+        raise ConfigurationError("receipts are counted from 1", hint="Pass --from-receipt with a number from 1.")
     kms = find_kms(verifier, local_path(output)) if isinstance(verifier, Keyring) else None
     return list(_all_findings(gather_evidence(parse_output_location(output), kms, first=from_receipt), verifier))
 
 
 def check_aggregate(output: Location, name: str, verifier: Verifier) -> tuple[list[Finding], int | None]:
-    """The findings about the chain and one aggregate in force, and the lowest threshold that its files were written under."""
+    """Findings about the chain and one aggregate in force, and the lowest threshold under which its files were written."""
     evidence = gather_evidence(
         output, find_kms(verifier, local_path(output)) if isinstance(verifier, Keyring) else None
     )
@@ -118,29 +117,31 @@ def _all_findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
         yield _unchecked_finding(evidence)
     yield new_finding(
         "V008",
-        "no ledger anchors the end of the chain: receipts that were cut off its end are not missed",
-        hint="compare the last receipt's digest with one that is kept elsewhere",
+        "no ledger anchors the end of the chain, so missing receipts at its end cannot be detected",
+        hint="Compare the digest of the last receipt with a copy that is stored elsewhere.",
     )
 
 
 def _unchecked_finding(evidence: Evidence) -> Finding:
-    """What a verification from a later receipt on leaves out."""
+    """Warning about the checks that `--from-receipt` skips."""
     receipts, files = count_noun(len(evidence.earlier), "receipt"), count_noun(len(evidence.earlier_files), "file")
     message = (
-        f"not checked: the signatures and balance of {receipts} before the named one, what is stored next to them, "
+        f"not checked: signatures, balance and attachments of {receipts} before the given one, "
         f"and the content of {files} in force that they wrote"
     )
-    return new_finding("V070", message, file="runs", hint="verify without --from-receipt checks everything")
+    return new_finding(
+        "V070", message, file="runs", hint="Run `minimize verify` without --from-receipt to check everything."
+    )
 
 
 def verifier_for(
     output: LocationLike, keys: Keyring | PathText | None, public_key: PublicKeys | PathText | None
 ) -> Verifier:
-    """Who checks signatures: the public key, else the keyring that is given or found. Raises ConfigurationError without."""
+    """The keys that check signatures: the public key, else a given or found keyring. Raises ConfigurationError without one."""
     if public_key is not None:
         return public_key if isinstance(public_key, PublicKeys) else PublicKeys.load(public_key)
     keyring = find_keyring(keys, local_path(output))
     if keyring is None:
-        message = "a receipt cannot vouch for itself: a keyring or a public key is needed"
-        raise ConfigurationError(message, hint="--keys FILE, MINIMIZE_KEYS, or --public-key FILE")
+        message = "a keyring or a public key is required to check the signatures of receipts"
+        raise ConfigurationError(message, hint="Pass --keys FILE or --public-key FILE, or set MINIMIZE_KEYS.")
     return keyring

@@ -35,7 +35,7 @@ _BOUNDED_MEASURES: Final = ("mean", "min", "max", "quantile")
 
 @dataclass(frozen=True, slots=True)
 class AggregateView:
-    """One aggregate as the pipeline's file defines it."""
+    """One aggregate as the pipeline file defines it."""
 
     groups: Mapping[str, tuple[Pointer, str | None]]
     measures: Mapping[str, tuple[str, Pointer | None]]
@@ -50,7 +50,7 @@ class AggregateView:
 
 
 def read_aggregate(raw: Mapping[str, Any], policy: PolicyView) -> AggregateView:
-    """Reads an aggregate's mapping. Raises ValueError, TypeError, AttributeError or KeyError for what is none."""
+    """Reads an aggregate's mapping. Raises ValueError, TypeError, AttributeError or KeyError for any other content."""
     suppress = raw.get("suppress") or {}
     counting = suppress.get("counting")
     return AggregateView(
@@ -71,7 +71,7 @@ def check_aggregates(evidence: Evidence) -> Iterator[Finding]:
 
 
 def thresholds(evidence: Evidence) -> Iterator[int]:
-    """The thresholds that the files in force were written under."""
+    """The thresholds under which the files in force were written."""
     for each in evidence.files:
         defined = None if each.run.policy is None else _aggregate_of_run(each.run, each.name, each.run.policy)
         if defined is not None:
@@ -85,15 +85,17 @@ def _partition_findings(
         return
     defined = _aggregate_of_run(run, name, run.policy)
     if defined is None:
-        yield new_finding("V040", "the pipeline's file does not define it", file=partition[0].root)
+        yield new_finding("V040", "the pipeline file does not define this aggregate", file=partition[0].root)
         return
     if run.receipt.outputs[name].category != "aggregated":
-        yield new_finding("V025", "an aggregate is `aggregated`", file=run.place)
+        yield new_finding("V025", "the category of an aggregate must be `aggregated`", file=run.place)
     yield from _group_findings(defined, run.policy, partition[0].root)
     tables = [file.read() for file in (open_file(evidence, each) for each in partition) if file is not None]
     for table in tables:
         if table.column_names != defined.columns:
-            yield new_finding("V040", "its columns are not the groups, then the measures", file=partition[0].root)
+            yield new_finding(
+                "V040", "its columns are not the group keys followed by the measures", file=partition[0].root
+            )
             return
     if tables:
         yield from _value_findings(pa.concat_tables(tables), defined, run, partition[0].root)
@@ -114,7 +116,7 @@ def _retention_findings(
     if not times and file.date is not None:
         past = table.num_rows if end_of_date(file.date) <= written - span else 0
     if past:
-        yield new_finding("V046", f"{past} groups are past the retention of the aggregate", file=file.root)
+        yield new_finding("V046", f"{past} groups are older than the retention of the aggregate", file=file.root)
 
 
 def _aggregate_of_run(run: EvidenceRun, name: str, policy: PolicyView) -> AggregateView | None:
@@ -129,10 +131,12 @@ def _group_findings(defined: AggregateView, policy: PolicyView, place: str) -> I
     for column, (pointer, _) in defined.groups.items():
         view = policy.fields.get(pointer)
         if pointer in (policy.subject, defined.counting):
-            yield new_finding("V043", "it shows the subjects that are counted", file=place, field=column)
+            yield new_finding(
+                "V043", "the column shows the subjects that the aggregate counts", file=place, field=column
+            )
         elif view is None or not view.chains:
             yield new_finding(
-                "V043", "it shows a field that the policy drops or does not declare", file=place, field=column
+                "V043", "the column shows a field that the policy drops or does not declare", file=place, field=column
             )
 
 
@@ -142,7 +146,7 @@ def _value_findings(table: pa.Table, defined: AggregateView, run: EvidenceRun, p
         return
     groups = table.group_by(list(defined.groups)).aggregate([]) if defined.groups else table.slice(0, 1)
     if groups.num_rows < table.num_rows:
-        yield new_finding("V044", f"{table.num_rows - groups.num_rows} groups stand twice", file=place)
+        yield new_finding("V044", f"{table.num_rows - groups.num_rows} groups appear twice", file=place)
     for column, (pointer, unit) in defined.groups.items():
         view = run.policy.fields.get(pointer)
         if view is not None and view.chains:
@@ -158,12 +162,16 @@ def _group_key_findings(
     type_ = batch.schema.field(column).type
     wanted = {output_family(chain, view.type) for chain in view.chains}
     if type_family(type_) not in wanted:
-        yield new_finding("V023", f"{type_} where {' or '.join(sorted(wanted))} is due", file=place, field=column)
+        yield new_finding(
+            "V023", f"the type is {type_}, but must be {' or '.join(sorted(wanted))}", file=place, field=column
+        )
         return
     rules = [_group_rule(chain, unit, ColumnContext(type_, run.folder)) for chain in view.chains]
     wrong = sum(not any(rule(value) for rule in rules) for (value,) in distinct_rows([batch.column(column)]))
     if wrong:
-        yield new_finding("V030", f"{wrong} groups are not as records release the field", file=place, field=column)
+        yield new_finding(
+            "V030", f"{wrong} group keys do not have the released form of the field", file=place, field=column
+        )
 
 
 def _group_rule(chain: Sequence[StepView], unit: str | None, place: ColumnContext) -> ValueRule:
@@ -184,21 +192,21 @@ def _count_findings(
         return
     counts = _integer_counts(leaf_values(batch, Pointer((column,))).values)
     if counts is None:
-        yield new_finding("V023", f"`{word}` gives no such type", file=place, field=column)
+        yield new_finding("V023", f"the type is not one that `{word}` returns", file=place, field=column)
         return
     found_counts = [count for count in pc.unique(counts).to_pylist() if count is not None]
     odd = sum(count % defined.counts_to != 0 for count in found_counts)
     if odd:
-        yield new_finding("V042", f"{odd} counts are no multiples of {defined.counts_to}", file=place, field=column)
+        yield new_finding("V042", f"{odd} counts are not multiples of {defined.counts_to}", file=place, field=column)
     if word == "count_distinct" and of != defined.counting:
         return
     small = sum(2 * count + defined.counts_to * (defined.counts_to > 1) < 2 * defined.below for count in found_counts)
     if small:
-        yield new_finding("V041", f"{small} counts below {defined.below}", file=place, field=column)
+        yield new_finding("V041", f"{small} counts are below {defined.below}", file=place, field=column)
 
 
 def _integer_counts(column: pa.Array) -> pa.Array | None:
-    """A column of counts, or the counts in a column of histograms; None where it is neither."""
+    """A column of counts, or the counts in a column of histograms; None for any other column."""
     if pa.types.is_list(column.type) and pa.types.is_struct(column.type.value_type):
         cells = pc.list_flatten(column)
         column = pc.struct_field(cells, "count") if cells.type.get_field_index("count") >= 0 else cells
@@ -216,11 +224,11 @@ def _statistic_findings(
         for (value,) in distinct_rows([batch.column(column)])
     )
     if outside:
-        yield new_finding("V045", f"{outside} values of `{word}` outside its bounds", file=place, field=column)
+        yield new_finding("V045", f"{outside} values of `{word}` are outside its bounds", file=place, field=column)
 
 
 def _clip_bounds(view: FieldView | None) -> tuple[Any, Any]:
-    """The bounds that `clip` gives to what the aggregate sees of a field."""
+    """The bounds that `clip` sets for a field's form in aggregates."""
     if view is None:
         return None, None
     chain = view.measured or (view.chains[0] if len(view.branches) == 1 and view.chains else ())

@@ -1,7 +1,7 @@
-"""Declared forms: whether values look as they were declared, for data that is not in an output yet.
+"""Declared forms: whether values have their declared form, for data that is not in an output yet.
 
-A column is judged by the rule of its last step: as a whole if arithmetic decides it at once, else each distinct value. A rule
-for whole columns says yes only if the rule for single values would. Judged values are remembered, within bounds.
+The rule of the last step checks a column: all of it at once if arithmetic can decide, else each distinct value. A rule for
+whole columns accepts a column only if the rule for single values would. Checked values are cached, within bounds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from minimize.verification.rules.base import exact_fraction
 from minimize.verification.values import comparable_values, distinct_rows, leaf_values
 
 ColumnRule = Callable[[pa.Array], bool]
-"""Whether a whole column certainly obeys; False says only that its values are to be looked at."""
+"""Whether a whole column certainly obeys the rule. False only means that single values must be checked."""
 _UNIT_SECONDS: Final[Mapping[str, int]] = MappingProxyType({"minute": 60, "hour": 3_600, "day": 86_400})
 _TICKS: Final[Mapping[str, int]] = MappingProxyType({"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9})
 _BASE32_RANGES: Final = (np.uint8(ord("a")), np.uint8(26), np.uint8(ord("2")), np.uint8(6))
@@ -36,7 +36,7 @@ _MAX_EXACT: Final = 2**53
 
 
 def column_rule(chain: Sequence[StepView], type_: pa.DataType) -> ColumnRule | None:
-    """The rule for whole columns of a chain's values; None where single values are looked at."""
+    """The rule for whole columns of a chain's values; None if single values are checked."""
     last = chain[-1]
     if last.technique == "pseudonymize" and pa.types.is_string(type_):
         return _are_pseudonyms
@@ -52,7 +52,7 @@ def column_rule(chain: Sequence[StepView], type_: pa.DataType) -> ColumnRule | N
 
 
 def _are_pseudonyms(column: pa.Array) -> bool:
-    """Equally long texts of lower-case base32; nothing may stand under nulls."""
+    """Texts of lower-case base32 with equal length. Nulls must not hide bytes."""
     if column.null_count or not len(column):
         return not len(column)
     offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
@@ -74,7 +74,7 @@ def _start_rule(unit: str, type_: pa.DataType) -> ColumnRule | None:
 
 
 def _step_rule(step: Fraction, origin: Fraction, type_: pa.DataType) -> ColumnRule | None:
-    """Multiples of a step that is a whole number, or one part of a whole number: both are exact in doubles."""
+    """Multiples of a step that is a whole number or its reciprocal, which doubles can check exactly."""
     if origin != 0 or step <= 0 or 1 not in (step.numerator, step.denominator):
         return None
     if pa.types.is_integer(type_) and step.denominator == 1:
@@ -86,7 +86,7 @@ def _step_rule(step: Fraction, origin: Fraction, type_: pa.DataType) -> ColumnRu
 
 
 def _are_multiples(values: npt.NDArray[Any], up: float, down: float) -> bool:
-    """Whether each is the double nearest to a multiple: of a whole number, or of one part of a whole number."""
+    """Whether each value is the double nearest to a multiple of a whole number or of its reciprocal."""
     number = np.rint(values * down / up)
     if not (np.abs(number) * up < _MAX_EXACT).all() or (np.signbit(values) & (values == 0)).any():
         return False
@@ -94,18 +94,18 @@ def _are_multiples(values: npt.NDArray[Any], up: float, down: float) -> bool:
 
 
 def _present_values(column: pa.Array) -> npt.NDArray[Any]:
-    """The values that are there, as numbers."""
+    """The non-null values as numbers."""
     found: npt.NDArray[Any] = (column.drop_null() if column.null_count else column).to_numpy(zero_copy_only=False)
     return found
 
 
 MAX_REMEMBERED: Final = 1 << 16
-"""Values of a column that are remembered as judged."""
+"""Maximum number of checked values of a column in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredColumn:
-    """What a column was declared to be: the chains of which one has made each value, and where their files are."""
+    """The declared form of a column: possible chains of its values, and the folder of their files."""
 
     chains: tuple[tuple[StepView, ...], ...]
     folder: Location
@@ -113,9 +113,9 @@ class DeclaredColumn:
 
 @dataclass(slots=True)
 class DeclaredForms:
-    """Judges batches of one schema, column by column.
+    """Checks batches of one schema, column by column.
 
-    unchecked  the columns for which a rule lacks something (a hierarchy's file)
+    unchecked  the columns whose rule lacks something (the file of a hierarchy)
     """
 
     judges: dict[str, _ColumnJudge]
@@ -123,7 +123,7 @@ class DeclaredForms:
 
     @classmethod
     def for_schema(cls, schema: pa.Schema, declared: Mapping[str, DeclaredColumn]) -> DeclaredForms:
-        """The judges of the fields that were declared, by their keys; what is kept as it came needs none."""
+        """The checks of the declared fields, by key. A field that is kept unchanged needs none."""
         judges: dict[str, _ColumnJudge] = {}
         lacking: list[str] = []
         for key, each in declared.items():
@@ -141,9 +141,9 @@ class DeclaredForms:
         return cls(judges, tuple(lacking))
 
     def misshapen(self, batch: pa.RecordBatch, encoded: Mapping[str, pa.Array]) -> list[str]:
-        """The fields of which some value in this batch does not have the form that was declared.
+        """The fields with a value in this batch that does not have the declared form.
 
-        Takes beside the batch columns of it as they were before they were decoded, where they were encoded.
+        Also takes the dictionary-encoded columns of the batch before they were decoded.
         """
         return [key for key, judge in self.judges.items() if not judge.obeys(batch, encoded.get(key))]
 
@@ -156,16 +156,16 @@ class _ColumnJudge:
     judged: set[Any] = field(default_factory=set, repr=False)
     texts: TextInterner | None = field(default=None, repr=False)
     good: pa.Array | None = field(default=None, repr=False)
-    """The last dictionary of which every entry was good: of one that only grew the others are judged."""
+    """The last dictionary with only valid entries. If it has only grown, only new entries are checked."""
 
     def obeys(self, batch: pa.RecordBatch, encoded: pa.Array | None) -> bool:
-        """Whether every value that is there has the form of one of the rules."""
+        """Whether every non-null value obeys one of the rules."""
         if encoded is None or not self.pointer.is_flat or not pa.types.is_dictionary(encoded.type):
             return self._all_obey(leaf_values(batch, self.pointer).values)
         if self._all_obey(encoded.dictionary.slice(known_entries(self.good, encoded.dictionary))):
             self.good = encoded.dictionary
             return True
-        used = _used_entries(encoded)  # an entry that no row has does not leave
+        used = _used_entries(encoded)  # an entry without a row is not released
         return (self.whole is not None and self.whole(used)) or self._all_obey(self._new(used))
 
     def _all_obey(self, values: pa.Array) -> bool:
@@ -174,7 +174,7 @@ class _ColumnJudge:
         return all(map(self._obeys_rule, _distinct_values(values)))
 
     def _new(self, values: pa.Array) -> pa.Array:
-        """The texts that were not looked at before, where the values are texts and not too many yet; else the values."""
+        """The texts that are not in the cache yet. For other types, or with a full cache, all values."""
         if values.type != pa.string() or not len(values):
             return values
         if self.texts is None or len(self.texts) > MAX_REMEMBERED:
@@ -197,14 +197,14 @@ def _has_no_form(chain: Sequence[StepView]) -> bool:
 
 
 def _used_entries(encoded: pa.DictionaryArray) -> pa.Array:
-    """The entries of a dictionary that some row has: others do not leave."""
+    """The entries of a dictionary that a row uses. Other entries are not released."""
     codes = np.asarray(encoded.indices.drop_null() if encoded.null_count else encoded.indices)
     found = np.flatnonzero(np.bincount(codes, minlength=len(encoded.dictionary)))
     return encoded.dictionary if len(found) == len(encoded.dictionary) else encoded.dictionary.take(pa.array(found))
 
 
 def _distinct_values(values: pa.Array) -> list[Any]:
-    """The values that differ, as rules judge them."""
+    """The distinct values in the form in which rules check them."""
     if pa.types.is_struct(values.type):
         return [value for (value,) in distinct_rows([values])]
     return comparable_values(values.unique().drop_null())

@@ -1,7 +1,7 @@
 """Evidence: finding codes, the runs of an output with receipts and policies, checks of the receipts.
 
-Finds which run wrote which file. Receipts are checked for counts of fields, one ledger, and consent for third-
-party data.
+Finds the run that wrote each file. Checks the field counts of receipts, that they name one ledger, and the consent for
+third-party data.
 """
 
 from __future__ import annotations
@@ -40,59 +40,59 @@ from minimize.verification.policy_reading import (
 
 CODES: Final = MappingProxyType(
     {
-        "V001": "a receipt is missing or cannot be read, or no output stands here",
-        "V002": "the sequence of receipts has a gap or a double",
-        "V003": "a receipt does not carry the digest of the one before",
+        "V001": "a receipt is missing or unreadable, or the folder is not an output",
+        "V002": "the sequence of receipts has a gap or a duplicate",
+        "V003": "a receipt does not contain the digest of the previous one",
         "V004": "a receipt is not signed by a known key",
         "V005": "a receipt does not balance",
         "V006": "receipts contradict each other about files",
         "V007": "a run folder without a receipt: a publication that was not finished",
-        "V008": "the end of the chain is not anchored: receipts that were cut off its end are not missed",
-        "V009": "the ledger tells of another end of the chain: receipts were cut off, or the ledger is not the output's",
-        "V010": "a policy, pipeline or other file beside a receipt is missing, or is not the one that the receipt names",
-        "V011": "a file of the set in force is missing",
-        "V012": "a file has another digest than its receipt says",
-        "V013": "a file has another number of rows than its receipt says",
-        "V014": "a file is there that no receipt put in force",
+        "V008": "the end of the chain is not anchored: missing receipts at its end cannot be detected",
+        "V009": "the ledger records another end of the chain: receipts are missing, or it is not the output's ledger",
+        "V010": "a file stored with a receipt is missing or differs from the receipt",
+        "V011": "a file in force is missing",
+        "V012": "the digest of a file differs from its receipt",
+        "V013": "the number of rows of a file differs from its receipt",
+        "V014": "a file exists that no receipt put in force",
         "V015": "a partition has no _SUCCESS",
-        "V016": "a file stands in a place that its receipt cannot have meant",
+        "V016": "a file is in a place that does not match its receipt",
         "V017": "a file cannot be read as Parquet",
-        "V018": "an index does not hold what its file of records holds",
-        "V019": "indexes or sketches could not be opened, as only the keyring opens them",
+        "V018": "the content of a subject index differs from its file of records",
+        "V019": "indexes or sketches were not checked, because only the keyring opens them",
         "V020": "a column that the policy does not declare",
         "V021": "a column that the policy drops",
         "V022": "a column that the policy keeps is missing",
-        "V023": "a column has another type than its technique gives",
-        "V024": "a column's metadata does not say what the policy says",
+        "V023": "the type of a column is not the one that its technique returns",
+        "V024": "the metadata of a column differs from the policy",
         "V025": "a category is lower than its columns require",
-        "V030": "values do not have the form that the technique gives",
-        "V031": "values are there that a condition does not allow",
+        "V030": "values do not have the form that the technique returns",
+        "V031": "values are present although a condition forbids them",
         "V032": "counts of a field in the receipt contradict the technique or the file",
-        "V033": "rare values are shown",
-        "V034": "a hierarchy is missing, so that its labels could not be checked",
-        "V035": "rows are shown that were past their retention when they were written",
-        "V036": "values are shown that were past the retention of their feature when they were written",
-        "V037": "rows are shown whose event time was too far in the future when they were written",
-        "V038": "a tenant or a subject is shown that is not in its canonical form",
-        "V040": "the columns of an aggregate are not those of its definition",
-        "V041": "a group of fewer subjects than allowed is shown",
-        "V042": "counts are not rounded as the aggregate says",
-        "V043": "an aggregate shows its subjects or a field that is dropped",
-        "V044": "an aggregate shows one group twice",
-        "V045": "a statistic lies outside what its values allow",
-        "V046": "groups are shown that were past the aggregate's retention when they were written",
-        "V050": "a quarantine file has other columns than the six",
-        "V051": "a quarantine file says something else than codes and pointers",
-        "V052": "a quarantine file and its receipt count differently",
-        "V060": "a file is not encrypted as its receipt or its pipeline says",
-        "V061": "encrypted columns were not checked, as there are no keys for them",
+        "V033": "rare values are present",
+        "V034": "a hierarchy is missing, so its labels were not checked",
+        "V035": "rows were already past their retention when they were written",
+        "V036": "values were already past the retention of their feature when they were written",
+        "V037": "the event time of rows was too far in the future when they were written",
+        "V038": "ids of tenants or subjects are not in canonical form",
+        "V040": "the columns of an aggregate differ from its definition",
+        "V041": "a group has fewer subjects than allowed",
+        "V042": "counts are not rounded as the aggregate requires",
+        "V043": "an aggregate shows its subjects or a dropped field",
+        "V044": "an aggregate has the same group twice",
+        "V045": "a statistic is outside the bounds of its values",
+        "V046": "groups were already past the retention of the aggregate when they were written",
+        "V050": "a quarantine file does not have exactly the six required columns",
+        "V051": "a quarantine file contains more than codes and pointers",
+        "V052": "the counts of a quarantine file differ from its receipt",
+        "V060": "a file is not encrypted as its receipt or pipeline requires",
+        "V061": "encrypted columns were not checked, because their keys are not available",
         "V062": "encrypted columns could not be opened with this keyring",
-        "V063": "a receipt names another ledger than the one before, and does not adopt it",
-        "V064": "a receipt that only records a decision changes files or counts rows",
-        "V065": "a receipt of what a third party sent does not say that consents were asked, or lacks the manifest",
-        "V066": "what a third party sent is kept in a form that its manifest does not have",
-        "V070": "receipts before the one that was named, and the content of their files, were not checked",
-        "V071": "sketches do not open as those of their aggregate and date",
+        "V063": "a receipt names another ledger than the previous one, without adopting it",
+        "V064": "a receipt that may only record a decision changes files or counts rows",
+        "V065": "a receipt of inbound data does not record the check of consents, or lacks the manifest",
+        "V066": "inbound data is kept in a form that its manifest does not have",
+        "V070": "receipts before the given one, and the content of their files, were not checked",
+        "V071": "sketches are not those of their aggregate and date",
     }
 )
 _WARNINGS: Final = frozenset({"V007", "V008", "V019", "V038", "V061", "V070"})
@@ -113,19 +113,19 @@ _RETENTION_PIPELINE: Final = "retention_pipeline.yaml"
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocuments:
-    """The policies and pipelines of one output, each parsed once: most receipts carry the same bytes."""
+    """The policies and pipelines of one output, each parsed once, because most receipts have the same bytes."""
 
     pipelines: dict[bytes, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     policies: dict[tuple[bytes, str], PolicyView] = field(default_factory=dict, repr=False)
 
     def pipeline(self, content: bytes) -> Mapping[str, Any]:
-        """The pipeline of these bytes. Raises Unreadable."""
+        """The pipeline of these bytes. Raises UnreadableDocument."""
         if content not in self.pipelines:
             self.pipelines[content] = read_document(content)
         return self.pipelines[content]
 
     def policy(self, content: bytes, purpose: str) -> PolicyView:
-        """The policy of these bytes. Raises Unreadable."""
+        """The policy of these bytes. Raises UnreadableDocument."""
         if (content, purpose) not in self.policies:
             self.policies[content, purpose] = read_policy(content, purpose)
         return self.policies[content, purpose]
@@ -133,10 +133,10 @@ class ParsedDocuments:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRun:
-    """One receipt, its folder, and what its policy and pipeline say (None where they cannot be read).
+    """One receipt, its folder, and its policy and pipeline (None if they cannot be read).
 
-    retention  the policy whose retention was applied: another than `policy` where files keep the one they were written under
-    spans      the retention of aggregates that have one of their own, in nanoseconds, as it was applied
+    retention  the policy whose retention was applied; differs from `policy` if files keep the policy of their first run
+    spans      the applied retention of aggregates that have their own, in nanoseconds
     """
 
     receipt: Receipt
@@ -148,13 +148,13 @@ class EvidenceRun:
 
     @property
     def is_first(self) -> bool:
-        """Whether its files were made from a source, rather than from files that stood."""
+        """Whether its files were made from a source, not from published files."""
         return self.receipt.kind in ("run", "replay") or self.receipt.from_ == "source"
 
     @property
     def limits_future(self) -> bool:
-        """Whether the event times of its files were limited when they were read; older versions, whose receipts name no ledger,
-        did not limit them."""
+        """Whether event times were limited when the source was read. Older versions, whose receipts name no ledger, did not
+        limit them."""
         return self.is_first and self.receipt.audit is not None and self.receipt.audit.ledger is not None
 
     @property
@@ -165,7 +165,7 @@ class EvidenceRun:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFile:
-    """One file of the set in force, under its output's name, and the run that wrote it."""
+    """One file in force, its output's name, and the run that wrote it."""
 
     name: str
     file: ReceiptFile
@@ -183,20 +183,20 @@ class EvidenceFile:
 
     @property
     def hive(self) -> frozenset[str]:
-        """The names of the columns that stand in its path."""
+        """The names of the columns in its path."""
         parts = PurePosixPath(self.file.path).parts[1:-1]
         return frozenset(part.partition("=")[0] for part in parts if "=" in part and not part.startswith("date="))
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Everything that is checked.
+    """All data that a verification checks.
 
-    runs      the receipts that are checked, with what is stored next to them
-    files  the files in force that one of these receipts wrote
-    earlier   the receipts before these, which are read and not checked
-    earlier_files      the files in force that an earlier receipt wrote: only that they are there is checked
-    sketches  files that are gone, whose sketches are in force, with the run that removed them
+    runs           the receipts to check, with their attachments
+    files          the files in force that one of these receipts wrote
+    earlier        the receipts before these, which are read but not checked
+    earlier_files  the files in force that an earlier receipt wrote; only their presence is checked
+    sketches       removed files whose sketches are in force, with the run that removed them
     """
 
     output: Location
@@ -205,16 +205,16 @@ class Evidence:
     names: frozenset[str]
     findings: tuple[Finding, ...]
     kms: Kms | None = None
-    """Who keeps the master keys of encrypted files; None where nobody was named."""
+    """The KMS that holds the master keys of encrypted files; None if none is configured."""
     is_output: bool = True
-    """Whether anything was ever published here: else there is nothing to check."""
+    """Whether the folder is an output. If not, there is nothing to check."""
     earlier: tuple[Receipt, ...] = ()
     earlier_files: tuple[EvidenceFile, ...] = ()
     sketches: tuple[EvidenceFile, ...] = ()
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
-        """The receipts that are checked, by sequence."""
+        """The receipts to check, by sequence."""
         return tuple(run.receipt for run in self.runs)
 
     @property
@@ -224,12 +224,12 @@ class Evidence:
 
 
 def gather_evidence(output: Location, kms: Kms | None = None, *, first: int = 1) -> Evidence:
-    """What the folder holds; `first` is the sequence of the first receipt that is checked.
+    """Collect the evidence in an output folder. `first` is the sequence of the first receipt to check.
 
-    Raises OutputError where there is no folder.
+    Raises OutputError if the folder does not exist.
     """
     if not output.is_dir():
-        raise OutputError(f"there is no output folder {output}")
+        raise OutputError(f"output folder {output} does not exist")
     if not (output / RUNS).is_dir():
         return Evidence(output, (), (), frozenset(), (_no_output_finding(output),), kms, is_output=False)
     documents = ParsedDocuments()
@@ -238,22 +238,24 @@ def gather_evidence(output: Location, kms: Kms | None = None, *, first: int = 1)
     findings = [finding for _, findings in read for finding in findings]
     runs = tuple(run for run in every if run.receipt.sequence >= first)
     if not every:
-        findings.append(new_finding("V001", "no receipt is here that can be read", file=RUNS))
+        findings.append(new_finding("V001", "the output has no readable receipt", file=RUNS))
     elif not runs:
         findings.append(
-            new_finding("V001", f"there is no receipt from {first} on: the last is {len(every)}", file=RUNS)
+            new_finding(
+                "V001", f"there is no receipt with number {first} or higher: the last one is {len(every)}", file=RUNS
+            )
         )
     names = frozenset(files_in_force(run.receipt for run in every)) | {QUARANTINE}
-    standing = list(_files_in_force(every))
+    in_force = list(_files_in_force(every))
     return Evidence(
         output,
         runs,
-        tuple(each for each in standing if each.run.receipt.sequence >= first),
+        tuple(each for each in in_force if each.run.receipt.sequence >= first),
         names,
         tuple(findings),
         kms,
         earlier=tuple(run.receipt for run in every if run.receipt.sequence < first),
-        earlier_files=tuple(each for each in standing if each.run.receipt.sequence < first),
+        earlier_files=tuple(each for each in in_force if each.run.receipt.sequence < first),
         sketches=tuple(_sketches_without_files(every)),
     )
 
@@ -266,10 +268,10 @@ def _sketches_without_files(runs: Sequence[EvidenceRun]) -> Iterator[EvidenceFil
 
 
 def _no_output_finding(folder: Location) -> Finding:
-    hint = f"name the folder that holds `{RUNS}`; where that was removed, put it back"
+    hint = f"Pass the folder that contains `{RUNS}`. If `{RUNS}` was removed, restore it."
     if (folder / "pipeline.yaml").is_file():
-        hint = "this is a pipeline: name the folder of its `output`"
-    return new_finding("V001", "no output of minimize stands here", hint=hint)
+        hint = "This is a pipeline. Pass the folder of its `output`."
+    return new_finding("V001", "the folder is not an output", hint=hint)
 
 
 def _run_folders(runs: Location) -> list[Location]:
@@ -281,13 +283,13 @@ def _read_run(folder: Location, documents: ParsedDocuments, first: int) -> tuple
     path = folder / "receipt.json"
     place = f"{RUNS}/{folder.name}/receipt.json"
     if not path.is_file():
-        return None, [new_finding("V007", "no receipt: a publication was not finished here", file=place)]
+        return None, [new_finding("V007", "the run has no receipt, so its publication was not finished", file=place)]
     try:
         receipt = Receipt.from_json(path.read_bytes())
     except (OutputError, OSError):
         return None, [new_finding("V001", "the receipt cannot be read", file=place)]
     if receipt.run_id != folder.name:
-        return None, [new_finding("V001", "the receipt is that of another run", file=place)]
+        return None, [new_finding("V001", "the receipt belongs to another run", file=place)]
     if receipt.sequence < first:
         return EvidenceRun(receipt, folder, None, None), []
     return _read_attachments(receipt, folder, documents)
@@ -317,7 +319,7 @@ def _read_attachments(
 
 
 def _attachment_findings(receipt: Receipt, folder: Location) -> Iterator[Finding]:
-    """Every file beside the receipt has its digest in it, and every digest its file."""
+    """V010: each file stored with the receipt has its digest there, and each digest has its file."""
     digests = {**receipt.files, "policy.yaml": receipt.policy.digest}
     there = {str(relative_path(path, folder)): path for path in folder.rglob("*") if path.is_file()}
     del there["receipt.json"]
@@ -326,9 +328,9 @@ def _attachment_findings(receipt: Receipt, folder: Location) -> Iterator[Finding
         if name not in there:
             yield new_finding("V010", "missing", file=place)
         elif name not in digests:
-            yield new_finding("V010", "its digest is not in the receipt", file=place)
+            yield new_finding("V010", "the receipt does not contain the digest of the file", file=place)
         elif sha256_text(there[name].read_bytes()) != digests[name]:
-            yield new_finding("V010", "another digest than the receipt says", file=place)
+            yield new_finding("V010", "the digest differs from the receipt", file=place)
 
 
 def _files_in_force(runs: Sequence[EvidenceRun]) -> Iterator[EvidenceFile]:
@@ -358,14 +360,14 @@ def check_counts(evidence: Evidence) -> Iterator[Finding]:
 def _count_fault(counted: FieldReceipt, view: FieldView | None, first: bool) -> str | None:
     lost = counted.gated + counted.unparsable + counted.dropped
     if view is None:
-        return "counts a field that the policy does not declare"
+        return "the receipt counts a field that the policy does not declare"
     if counted.values is None:
-        return "does not count a field that is released" if view.chains else None
+        return "the receipt does not count a released field" if view.chains else None
     if lost > counted.values or counted.changed > counted.values:
-        return "more values were lost or changed than there were"
+        return "the receipt counts more lost or changed values than values"
     shifts = [chain[-1].technique == "shift_dates" for chain in view.chains]
     if first and shifts and all(shifts) and counted.changed < counted.values - lost:
-        return "dates were not shifted: a shift is never nothing"
+        return "dates were not shifted, although a shift is never zero"
     return None
 
 
@@ -376,8 +378,10 @@ def check_ledgers(evidence: Evidence) -> Iterator[Finding]:
         receipt = run.receipt
         named = None if receipt.audit is None else receipt.audit.ledger
         if ledger is not None and named not in (None, ledger) and receipt.kind != "adopt":
-            hint = "was it run with another ledger? `minimize runs adopt-ledger` records that it is meant"
-            yield new_finding("V063", "names another ledger than the receipt before", file=run.place, hint=hint)
+            hint = "Check the configured ledger. If the change is intended, run `minimize runs adopt-ledger`."
+            yield new_finding(
+                "V063", "the receipt names another ledger than the previous one", file=run.place, hint=hint
+            )
         ledger = named or ledger
         if receipt.kind in ANNOTATING_KINDS and (
             receipt.outputs or receipt.replaces or receipt.removes or receipt.inputs or receipt.rows != RowCounts()
@@ -387,9 +391,9 @@ def check_ledgers(evidence: Evidence) -> Iterator[Finding]:
 
 MANIFEST: Final = "recipient.yaml"
 _FIELD_KEYS: Final = frozenset({"type", "role", "do", "row", "about", "example"})
-"""What the mapping of a manifest's field may say beside its technique."""
+"""Keys of a field in a manifest other than its technique."""
 Manifest = Mapping[Pointer, tuple[str, ...]]
-"""The words of the techniques by field; none for a field that is dropped or passes through."""
+"""Names of the techniques by field; empty for a field that is dropped or passed through."""
 
 
 def check_received(evidence: Evidence) -> Iterator[Finding]:
@@ -404,30 +408,32 @@ def check_received(evidence: Evidence) -> Iterator[Finding]:
 
 def _received_findings(run: EvidenceRun, source: Mapping[str, Any]) -> Iterator[Finding]:
     received = run.receipt.received
-    said = None if received is None else (received.recipient, received.function)
-    if received is None or said != (source.get("recipient"), source.get("function")):
-        message = "the receipt does not say that consent was asked for what the third party of its pipeline sends"
+    sender = None if received is None else (received.recipient, received.function)
+    if received is None or sender != (source.get("recipient"), source.get("function")):
+        message = "the receipt does not record the check of consents for the sender of its pipeline"
         yield new_finding("V065", message, file=run.place)
         return
     if run.receipt.files.get(MANIFEST) != received.manifest:
-        yield new_finding("V065", "the manifest beside the receipt is not the one that it names", file=run.place)
+        yield new_finding(
+            "V065", "the manifest stored with the receipt is not the one that the receipt names", file=run.place
+        )
         return
     try:
         manifest = _read_manifest((run.folder / MANIFEST).read_bytes(), received.function)
     except (OSError, UnreadableDocument):
-        yield new_finding("V065", "the manifest beside the receipt cannot be read", file=run.place)
+        yield new_finding("V065", "the manifest stored with the receipt cannot be read", file=run.place)
         return
     policy = run.policy
     added = set() if policy is None else {policy.tenant, policy.time} - {policy.subject, policy.record}
     for pointer, policy_field in ({} if policy is None else policy.fields).items():
         own = None if pointer in added and pointer not in manifest else manifest.get(pointer, ())
         if own is not None and not all(_starts_with(chain, own) for chain in _released_chains(policy_field)):
-            message = "what the third party sent is kept in a form that its manifest does not have"
+            message = "the field is kept in a form that the manifest of its sender does not have"
             yield new_finding("V066", message, file=run.place, field=policy_field.key)
 
 
 def _read_manifest(content: bytes, function: str) -> Manifest:
-    """The fields of a function. Raises Unreadable."""
+    """The fields of a function in a manifest. Raises UnreadableDocument."""
     try:
         fields = read_document(content)["functions"][function]["fields"]
         return {Pointer.parse(str(key)): _technique_names(raw) for key, raw in fields.items()}
@@ -438,18 +444,18 @@ def _read_manifest(content: bytes, function: str) -> Manifest:
 
 def _technique_names(raw: Any) -> tuple[str, ...]:
     whole = isinstance(raw, Mapping) and not _FIELD_KEYS.isdisjoint(raw)
-    said = raw.get("do", "drop") if whole else raw
-    chain = None if said == "pass_through" else read_chain(said)
+    treatment = raw.get("do", "drop") if whole else raw
+    chain = None if treatment == "pass_through" else read_chain(treatment)
     return () if chain is None else tuple(step.technique for step in chain)
 
 
 def _released_chains(field: FieldView) -> list[tuple[str, ...]]:
-    """The words of every chain by which something of the field may leave."""
+    """Names of the techniques of each chain that can release the field."""
     chains = [*field.chains, *([field.measured] if field.measured else [])]
     return [tuple(step.technique for step in chain) for chain in chains]
 
 
 def _starts_with(words: Sequence[str], manifest: Sequence[str]) -> bool:
-    """Whether a chain does what the manifest's does first. Keeping does nothing; without a chain nothing may leave."""
+    """Whether a chain begins with the manifest's chain. `keep` is ignored; without a chain nothing may be released."""
     own, first = ([word for word in chain if word != "keep"] for chain in (words, manifest))
     return bool(manifest) and own[: len(first)] == first

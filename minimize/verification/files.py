@@ -32,9 +32,9 @@ IDENTITY_TEXT: Final = re.compile(rb"([0-9a-f]{32}\n)?")
 
 
 def check_files(evidence: Evidence) -> Iterator[Finding]:
-    """V011 to V017: places, presence, digests, rows, `_SUCCESS`, and files that nobody put in force.
+    """V011 to V017: places, presence, digests, rows, `_SUCCESS`, and files that no receipt put in force.
 
-    Of files that an earlier receipt than the first that is checked put in force: only places, presence and `_SUCCESS`.
+    For files of receipts before the first one to check: only places, presence and `_SUCCESS`.
     """
     every = (*evidence.files, *evidence.earlier_files)
     for standing in evidence.files:
@@ -58,8 +58,8 @@ def check_files(evidence: Evidence) -> Iterator[Finding]:
 
 
 def open_file(evidence: Evidence, file: EvidenceFile) -> pq.ParquetFile | None:
-    """The file as Parquet, or None where it is not there or is none (which `check_files` reports), or where there is no key for
-    it (which `check_encryption` reports)."""
+    """The file as Parquet. None if it is missing or not Parquet (`check_files` reports it), or if its key is not available
+    (`check_encryption` reports it)."""
     if any(True for _ in _place_findings(file)):
         return None
     try:
@@ -69,7 +69,7 @@ def open_file(evidence: Evidence, file: EvidenceFile) -> pq.ParquetFile | None:
 
 
 def read_schema(evidence: Evidence, file: EvidenceFile) -> pa.Schema | None:
-    """What a file says of its columns, which needs no key; None where it is not there or is none."""
+    """The Parquet metadata of a file, which needs no key; None if the file is missing or not Parquet."""
     if any(True for _ in _place_findings(file)):
         return None
     try:
@@ -82,13 +82,13 @@ def _place_findings(file: EvidenceFile) -> Iterator[Finding]:
     path = PurePosixPath(file.file.path)
     receipt, where = file.run.receipt, file.file.path
     if path.is_absolute() or ".." in path.parts or path.parts[0] != file.name or len(path.parts) < 2:
-        yield new_finding("V016", f"a file outside {file.name}", file=file.run.place)
+        yield new_finding("V016", f"the file is outside the folder {file.name}", file=file.run.place)
     elif path.stem != receipt.run_id and not path.stem.startswith(f"{receipt.run_id}-"):
-        yield new_finding("V016", "the name does not carry the id of the run that wrote it", file=where)
+        yield new_finding("V016", "the name does not contain the id of the run that wrote the file", file=where)
     elif file.date is not None and not _is_date(file.date):
-        yield new_finding("V016", "the partition is no date", file=where)
+        yield new_finding("V016", "the partition is not a date", file=where)
     elif file.name in ("records", QUARANTINE) and receipt.dates and file.date not in receipt.dates:
-        yield new_finding("V016", "the partition is no date of the run", file=where)
+        yield new_finding("V016", "the partition is not a batch date of the run", file=where)
 
 
 def _file_findings(output: Location, file: EvidenceFile) -> Iterator[Finding]:
@@ -101,17 +101,17 @@ def _file_findings(output: Location, file: EvidenceFile) -> Iterator[Finding]:
     except (OSError, pa.ArrowException):
         rows = None
     if rows is None:
-        yield new_finding("V017", "no Parquet file", file=place)
+        yield new_finding("V017", "the file is not Parquet", file=place)
     elif rows != file.file.rows:
-        yield new_finding("V013", f"{rows} rows where the receipt says {file.file.rows}", file=place)
+        yield new_finding("V013", f"the file has {rows} rows, the receipt says {file.file.rows}", file=place)
 
 
 def check_bytes(output: Location, file: ReceiptFile | FileRef) -> Iterator[Finding]:
-    """V011, V012: whether a file is there with the bytes that its receipt says."""
+    """V011, V012: whether a file exists with the digest of its receipt."""
     missing = list(_presence_findings(output, file))
     yield from missing
     if not missing and _file_digest(output / file.path) != file.digest:
-        yield new_finding("V012", "another digest than the receipt says", file=file.path)
+        yield new_finding("V012", "the digest differs from the receipt", file=file.path)
 
 
 def _presence_findings(output: Location, file: ReceiptFile | FileRef) -> Iterator[Finding]:
@@ -121,7 +121,7 @@ def _presence_findings(output: Location, file: ReceiptFile | FileRef) -> Iterato
 
 
 def _unknown_objects(output: ObjectPath, names: set[str]) -> Iterator[Finding]:
-    """The same of a bucket: every object is a known file, an empty mark, the identity, or a run's own."""
+    """V014 for a bucket: each object must be a known file, an empty marker, the identity, or a file of a run."""
     for path, size in sorted(output.sizes().items()):
         parts = PurePosixPath(path).parts
         marks = parts[-1] == SUCCESS and len(parts) > 1 and size == 0
@@ -137,7 +137,7 @@ def _unknown_entries(output: Path, names: set[str]) -> Iterator[Finding]:
             if name != RUNS:
                 yield from _unknown_files(output, path, names)
         elif not name.startswith("ledger.db"):
-            yield new_finding("V014", "no receipt put this file here", file=name)
+            yield new_finding("V014", "no receipt names this file", file=name)
 
 
 def _unknown_files(output: Path, root: Path, expected: set[str]) -> Iterator[Finding]:
@@ -152,11 +152,11 @@ def _unknown_files(output: Path, root: Path, expected: set[str]) -> Iterator[Fin
 
 
 def _unknown_between_runs(runs: Path) -> Iterator[Finding]:
-    """Between the runs stand an empty lock and the output's identity, and nothing else."""
+    """V014 for the folder of runs: only an empty lock file and the output's identity are allowed next to the runs."""
     for path in sorted(runs.iterdir() if runs.is_dir() else ()):
         known = path.is_dir() or (path.name == LOCK and _is_empty(path)) or _is_identity(path)
         if path.is_symlink() or not known:
-            yield new_finding("V014", "no run put this file here", file=f"{RUNS}/{path.name}")
+            yield new_finding("V014", "no run wrote this file", file=f"{RUNS}/{path.name}")
 
 
 def _is_identity(path: Path) -> bool:
@@ -184,58 +184,63 @@ def _is_date(text: str) -> bool:
 FOOTER_KEY: Final = "encrypt.footer"
 CATEGORY_METADATA: Final = b"minimize:category"
 _UNCHECKED_REASONS: Final = {
-    False: ("no keyring was given", "verify with the keyring"),
-    True: ("nobody has the keys any more", "a run of the date writes it anew, while its source stands"),
+    False: ("no keyring was given", "Verify with the keyring: pass --keys FILE."),
+    True: ("their keys were destroyed", "Run the date again while its source exists."),
 }
 
 
 def check_encryption(evidence: Evidence) -> Iterator[Finding]:
-    """V060 to V062 for every file of the set in force."""
+    """V060 to V062 for every file in force."""
     closed: Counter[bool] = Counter()
-    for standing in evidence.files:
-        path = evidence.output / standing.file.path
+    for file in evidence.files:
+        path = evidence.output / file.file.path
         if not path.is_file():
             continue
         material = read_encrypted_columns(path)
-        yield from _key_findings(evidence, standing, material)
+        yield from _key_findings(evidence, file, material)
         if not material.masters:
             continue
         try:
-            open_parquet(path, evidence.kms, name=standing.file.path)
+            open_parquet(path, evidence.kms, name=file.file.path)
         except KeyringError as error:
             if evidence.kms is None or error.code == KEY_DESTROYED:
                 closed[error.code == KEY_DESTROYED] += 1
             else:
                 yield new_finding(
-                    "V062", error.message, file=standing.file.path, hint="verify with the keyring of its run"
+                    "V062",
+                    error.message,
+                    file=file.file.path,
+                    hint="Verify with the keyring of the run: pass --keys FILE.",
                 )
         except (OSError, pa.ArrowException):
-            pass  # `check_files` tells
+            pass  # `check_files` reports it
     for destroyed, count in sorted(closed.items()):
         why, hint = _UNCHECKED_REASONS[destroyed]
         yield new_finding("V061", f"the encrypted columns of {count} files were not checked: {why}", hint=hint)
 
 
 def _key_findings(evidence: Evidence, file: EvidenceFile, material: EncryptedColumns) -> Iterator[Finding]:
-    """The keys that the receipt names are those of the file, and cover every column that is not aggregated."""
+    """Whether the file uses the keys that its receipt names, and they cover every column that is not aggregated."""
     place, rows = file.file.path, file.file.rows
-    said = {key for key in file.file.keys or () if key.partition("/")[0] != FOOTER_KEY}
-    there = set(material.masters.values())
-    if not rows:  # without rows nothing is encrypted
+    receipt_keys = {key for key in file.file.keys or () if key.partition("/")[0] != FOOTER_KEY}
+    file_keys = set(material.masters.values())
+    if not rows:  # a file without rows is not encrypted
         return
-    if said != there:
-        yield new_finding("V060", "it is encrypted under other keys than its receipt says", file=place)
-    elif not said and _requires_encryption(file.run, file.name):
-        yield new_finding("V060", "it stands in the clear, and its pipeline says that it is encrypted", file=place)
-    for name in _non_aggregated_columns(evidence, file) - material.masters.keys() if said else ():
-        yield new_finding("V060", "it stands in the clear beside columns that are encrypted", file=place, field=name)
+    if receipt_keys != file_keys:
+        yield new_finding("V060", "the file is encrypted under other keys than its receipt names", file=place)
+    elif not receipt_keys and _requires_encryption(file.run, file.name):
+        yield new_finding("V060", "the file is not encrypted, although its pipeline requires it", file=place)
+    for name in _non_aggregated_columns(evidence, file) - material.masters.keys() if receipt_keys else ():
+        yield new_finding(
+            "V060", "the column is not encrypted, although other columns of the file are", file=place, field=name
+        )
 
 
 def _requires_encryption(run: EvidenceRun, name: str) -> bool:
-    """Whether the pipeline that the receipt carries wants records encrypted; what is aggregated stays open."""
+    """Whether the receipt's pipeline requires encrypted records. Aggregates are not encrypted."""
     records = (run.pipeline or {}).get("records")
-    said: Any = records.get("encrypt") if name == "records" and isinstance(records, Mapping) else None
-    return said == "by_category" or (isinstance(said, Mapping) and "by_category" in said)
+    encrypt: Any = records.get("encrypt") if name == "records" and isinstance(records, Mapping) else None
+    return encrypt == "by_category" or (isinstance(encrypt, Mapping) and "by_category" in encrypt)
 
 
 def _non_aggregated_columns(evidence: Evidence, file: EvidenceFile) -> set[str]:
@@ -289,7 +294,7 @@ def _quarantine_findings(quarantine_file: EvidenceFile, file: pq.ParquetFile) ->
     place = quarantine_file.file.path
     schema = file.schema_arrow
     if [(field.name, field.type) for field in schema] != [*_QUARANTINE_COLUMNS]:
-        yield new_finding("V050", "the columns are not the six of a quarantine", file=place)
+        yield new_finding("V050", "the file does not have exactly the six columns of a quarantine file", file=place)
         return
     table = file.read()
     for column, allowed in (
@@ -302,19 +307,19 @@ def _quarantine_findings(quarantine_file: EvidenceFile, file: pq.ParquetFile) ->
         strange = sum(value not in allowed for value in set(table[column].to_pylist()))
         if strange:
             yield new_finding(
-                "V051", f"{strange} values that the receipt and the policy do not know", file=place, field=column
+                "V051", f"{strange} values are neither in the receipt nor in the policy", file=place, field=column
             )
 
 
 def _quarantine_balance(in_force: Set[str], run: EvidenceRun, counted: Counter[str]) -> Iterator[Finding]:
-    """V052: what the files hold by code, against the receipt, as long as all of them stand."""
+    """V052: counts by code in the files against the receipt, if all files still exist."""
     written = {file.path for file in run.receipt.quarantine.files}
     if written and written <= in_force and counted != Counter(run.receipt.quarantine.by_code):
-        yield new_finding("V052", "the codes are counted otherwise in the receipt", file=run.place)
+        yield new_finding("V052", "the counts by code differ from the receipt", file=run.place)
 
 
 def _declared_pointers(run: EvidenceRun) -> set[str]:
-    """Pointers that may stand in the column `field`: the policy's own words."""
+    """Pointers allowed in the column `field`: those of the policy."""
     if run.policy is None:
         return set()
     forbidden = [each(key) for key in run.policy.never for each in (Pointer.parse, Pointer.parse_forbidden)]

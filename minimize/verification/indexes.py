@@ -1,6 +1,6 @@
 """Checks of subject indexes and contribution sketches: place, digest, and content against the file of records.
 
-The formats are read here, without the code that writes them.
+The formats are read here without the code that writes them.
 """
 
 from __future__ import annotations
@@ -33,59 +33,67 @@ Prefixes = npt.NDArray[np.uint64]
 
 
 class IndexMismatch(Exception):
-    """An index that is not what it should be, in words."""
+    """An index differs from its file of records. The message says how."""
 
 
 def check_indexes(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
     """V011, V012, V016, V018 for the index of every file of records in force; V019 if no keyring opens them."""
     unopened = 0
-    for standing in evidence.files:
-        if standing.file.index is None:
+    for file in evidence.files:
+        if file.file.index is None:
             continue
         faults = [
-            *_index_place_findings(standing, standing.file.index),
-            *check_bytes(evidence.output, standing.file.index),
+            *_index_place_findings(file, file.file.index),
+            *check_bytes(evidence.output, file.file.index),
         ]
         yield from faults
         if isinstance(verifier, Keyring):
-            yield from () if faults else _content_findings(evidence, standing, standing.file.index, verifier)
+            yield from () if faults else _content_findings(evidence, file, file.file.index, verifier)
         else:
             unopened += 1
     if unopened:
         yield new_finding(
-            "V019", f"{count_noun(unopened, 'index', 'indexes')} not opened", hint="verify with the keyring"
+            "V019",
+            f"{count_noun(unopened, 'index', 'indexes')} not checked",
+            hint="Verify with the keyring: pass --keys FILE.",
         )
 
 
 def check_sketches(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
-    """V011, V012, V016, V071 for the contribution sketches of every aggregate in force, and of those that are gone.
+    """V011, V012, V016, V071 for the contribution sketches of every aggregate in force, and of removed aggregate files.
 
     V019 if no keyring opens them.
     """
     unopened = 0
-    for standing in (*evidence.files, *(each for each in evidence.sketches if each.run in evidence.runs)):
-        sketches = standing.file.sketches
+    for file in (*evidence.files, *(each for each in evidence.sketches if each.run in evidence.runs)):
+        sketches = file.file.sketches
         if sketches is None:
             continue
-        faults = [*_sketches_place_findings(standing, sketches), *check_bytes(evidence.output, sketches)]
+        faults = [*_sketches_place_findings(file, sketches), *check_bytes(evidence.output, sketches)]
         yield from faults
         if not isinstance(verifier, Keyring):
             unopened += 1
-        elif not faults and _open_sketches(standing, (evidence.output / sketches.path).read_bytes(), verifier) is None:
-            yield new_finding("V071", "the sketches do not open with the keyring", file=sketches.path)
+        elif not faults and _open_sketches(file, (evidence.output / sketches.path).read_bytes(), verifier) is None:
+            yield new_finding(
+                "V071",
+                "the keyring does not open the sketches as those of their aggregate and date",
+                file=sketches.path,
+            )
     if unopened:
-        message = f"{count_noun(unopened, 'file', 'files')} of sketches not opened"
-        yield new_finding("V019", message, hint="verify with the keyring")
+        message = f"{count_noun(unopened, 'file', 'files')} of sketches not checked"
+        yield new_finding("V019", message, hint="Verify with the keyring: pass --keys FILE.")
 
 
 def _sketches_place_findings(file: EvidenceFile, sketches: FileRef) -> Iterator[Finding]:
     due = PurePosixPath("sketches", file.file.path).with_suffix(".sealed")
     if file.name in ("records", QUARANTINE) or sketches.path != str(due):
-        yield new_finding("V016", "sketches that are not where the file of an aggregate has them", file=file.run.place)
+        yield new_finding(
+            "V016", "the sketches are not in the place that belongs to the file of their aggregate", file=file.run.place
+        )
 
 
 def _open_sketches(file: EvidenceFile, content: bytes, keys: Keyring) -> pa.Table | None:
-    """The releases that sketches hold; None if they do not open as those of this aggregate and date."""
+    """The releases in a file of sketches; None if the keyring does not open it for this aggregate and date."""
     head, _, body = content.partition(b"\n")
     try:
         version = int(head.removeprefix(b"subject/"))
@@ -99,7 +107,9 @@ def _open_sketches(file: EvidenceFile, content: bytes, keys: Keyring) -> pa.Tabl
 def _index_place_findings(file: EvidenceFile, index: FileRef) -> Iterator[Finding]:
     due = PurePosixPath("index", *PurePosixPath(file.file.path).parts[1:]).with_suffix(".index")
     if file.name != "records" or index.path != str(due):
-        yield new_finding("V016", "an index that does not stand where its file's does", file=file.run.place)
+        yield new_finding(
+            "V016", "the index is not in the place that belongs to its file of records", file=file.run.place
+        )
 
 
 def _content_findings(evidence: Evidence, file: EvidenceFile, index: FileRef, keys: Keyring) -> Iterator[Finding]:
@@ -108,8 +118,8 @@ def _content_findings(evidence: Evidence, file: EvidenceFile, index: FileRef, ke
     if records is None or subject is None:
         return
     try:
-        told = _OpenedIndex(file.file, (evidence.output / index.path).read_bytes(), keys)
-        wrong = told.differences(records, subject)
+        opened = _OpenedIndex(file.file, (evidence.output / index.path).read_bytes(), keys)
+        wrong = opened.differences(records, subject)
     except (IndexMismatch, KeyringError) as error:
         wrong = str(error)
     if wrong:
@@ -117,35 +127,35 @@ def _content_findings(evidence: Evidence, file: EvidenceFile, index: FileRef, ke
 
 
 class _OpenedIndex:
-    """What an index says, opened with the keyring. Raises Unlike, KeyringError."""
+    """The content of an index, opened with the keyring. Raises IndexMismatch, KeyringError."""
 
     def __init__(self, of: ReceiptFile, content: bytes, keys: Keyring) -> None:
         if content[:8] != MAGIC or content[-8:] != MAGIC or len(content) < 24:
-            raise IndexMismatch("no index")
+            raise IndexMismatch("the file is not an index")
         length, version = (int.from_bytes(content[-16:][place : place + 4], "little") for place in (0, 4))
         one, two = (keys.subkey("subject", f"index/seal/{number}", version) for number in (1, 2))
         self._seal, self._cmac = Sealer(one + two), Cmac(keys.subkey("subject", "index/values", version))
         self._of, self._content, self._end = of, content, len(content) - 16 - length
-        said = self._open(content[self._end : -16], b"contents", of.digest.encode()).partition(b"\n")
-        self._contents: Mapping[str, Any] = json.loads(said[0])
-        self._fences = np.frombuffer(said[2], "<u8")
+        opened = self._open(content[self._end : -16], b"contents", of.digest.encode()).partition(b"\n")
+        self._contents: Mapping[str, Any] = json.loads(opened[0])
+        self._fences = np.frombuffer(opened[2], "<u8")
 
     def differences(self, records: pq.ParquetFile, subject: Pointer) -> str:
-        """What it says otherwise than the file of records; nothing where they agree."""
+        """The difference from the file of records; empty if there is none."""
         if self._contents["subject"] != str(subject):
-            return "it is about another column than the policy's subject"
+            return "the index is for another column than the subject of the policy"
         if subject.top not in records.schema_arrow.names:
-            return "its file does not have the subject's column"
+            return "the file of records does not have the column of the subject"
         groups = [group for section in self._sections() for group in section]
         if len(groups) != records.num_row_groups:
-            return f"{len(groups)} row groups, where the file has {records.num_row_groups}"
+            return f"the index has {len(groups)} row groups, its file of records has {records.num_row_groups}"
         wrong = sum(
-            not np.array_equal(told, self._expected_prefixes(records, n, subject)) for n, told in enumerate(groups)
+            not np.array_equal(group, self._expected_prefixes(records, n, subject)) for n, group in enumerate(groups)
         )
-        return f"{wrong} row groups of which it says otherwise than the file" if wrong else ""
+        return f"the content of {wrong} row groups differs from the file of records" if wrong else ""
 
     def _sections(self) -> Iterator[list[Prefixes]]:
-        """Of each section the prefixes of each of its row groups."""
+        """The prefixes of each row group, section by section."""
         place, fence = len(MAGIC), 0
         for number, (_, groups, entries) in enumerate(self._contents["sections"]):
             blocks = []
@@ -155,16 +165,16 @@ class _OpenedIndex:
                 where = (number.to_bytes(4, "little"), block.to_bytes(4, "little"))
                 blocks.append(_parse_block(self._open(self._content[place : place + size], *where), count, width))
                 if self._fences[fence] != blocks[-1][0][0]:
-                    raise IndexMismatch("its contents do not agree with its blocks")
+                    raise IndexMismatch("the table of contents does not match the blocks")
                 place, fence = place + size, fence + 1
             yield [_group_prefixes(blocks, group) for group in range(groups)]
         if place != self._end:
-            raise IndexMismatch("bytes that belong to nothing")
+            raise IndexMismatch("the index has bytes that belong to no block")
 
     def _open(self, sealed: bytes, *words: bytes) -> bytes:
         content = self._seal.open(sealed, MAGIC, self._of.path.encode(), *words)
         if content is None:
-            raise IndexMismatch("the keyring does not open it as the index of its file")
+            raise IndexMismatch("the keyring does not open the index for its file of records")
         return content
 
     def _expected_prefixes(self, records: pq.ParquetFile, group: int, subject: Pointer) -> Prefixes:

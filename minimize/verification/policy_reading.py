@@ -1,6 +1,6 @@
-"""Reading of the policy and pipeline files that receipts carry: only what the rules about outputs need.
+"""Reads the policy and pipeline files stored with receipts, as far as the rules about outputs need them.
 
-It is separate from the loader on purpose: a fault in the loader must not hide from the check.
+This code is separate from the loader on purpose: verification must find the effects of a fault in the loader.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LONE_PARAMETERS: Final[Mapping[str, str]] = {
     "redact": "patterns",
     "map": "values",
 }
-"""The parameter that a lone value stands for."""
+"""The parameter that a single value sets."""
 
 
 _DAY_NANOSECONDS: Final = 86_400 * 10**9
@@ -33,12 +33,12 @@ _SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "
 
 
 class UnreadableDocument(Exception):
-    """A file that is no policy or pipeline."""
+    """The file is not a policy or pipeline."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """One word of a chain and its parameters."""
+    """One technique of a chain, with its parameters."""
 
     technique: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class BranchView:
-    """One way to treat a value; no chain drops it."""
+    """One treatment of a value. Without a chain the value is dropped."""
 
     when: Mapping[str, Any] | None
     chain: tuple[StepView, ...] | None
@@ -66,7 +66,7 @@ class FieldView:
     measured: tuple[StepView, ...]
     is_gated: bool = False
     features: frozenset[str] = frozenset()
-    """The features that must be on for it: its own, and those of the fields that it is made from."""
+    """The features that must be on: the field's own, and those of the fields from which it is made."""
 
     @property
     def chains(self) -> tuple[tuple[StepView, ...], ...]:
@@ -75,12 +75,12 @@ class FieldView:
 
     @property
     def is_kept_as_is(self) -> bool:
-        """Whether every value that is shown is the value that came in."""
+        """Whether every released value is the unchanged input value."""
         return bool(self.chains) and all(len(self.branches) == 1 and _is_keep(chain) for chain in self.chains)
 
     @property
     def techniques(self) -> tuple[str, ...]:
-        """The words of all branches, as a column's metadata lists them."""
+        """The techniques of all branches, as the metadata of a column lists them."""
         words = [step.technique for branch in self.branches for step in (branch.chain or (StepView("drop"),))]
         return tuple(words if len(self.branches) == 1 else dict.fromkeys(words))
 
@@ -97,7 +97,7 @@ class PolicyView:
     retention: int | None
     """Nanoseconds."""
     future: int
-    """How far an event time may lie after the time of the run, in nanoseconds."""
+    """How far an event time may be after the time of the run, in nanoseconds."""
     fields: Mapping[Pointer, FieldView]
     never: tuple[str, ...]
     record: Pointer | None = None
@@ -106,7 +106,7 @@ class PolicyView:
 
 
 def read_document(content: bytes) -> Mapping[str, Any]:
-    """The mapping that a YAML file holds. Raises Unreadable."""
+    """The mapping in a YAML file. Raises UnreadableDocument."""
     loaded = _load_yaml(content)
     if not isinstance(loaded, dict):
         raise UnreadableDocument
@@ -115,9 +115,9 @@ def read_document(content: bytes) -> Mapping[str, Any]:
 
 @lru_cache(maxsize=8)
 def _load_yaml(content: bytes) -> Any:
-    """What a YAML file holds; None if it is not YAML. Nothing changes it.
+    """The content of a YAML file; None if it is not YAML. Callers must not change it.
 
-    All runs of an output under one policy carry the same two files: parsing them again for each run took half the time of
+    All runs of an output under one policy have the same two files. Parsing them again for each run took half the time of
     verifying an output of five runs of the sample `device_telemetry`.
     """
     from ruamel.yaml import YAML
@@ -130,7 +130,7 @@ def _load_yaml(content: bytes) -> Any:
 
 
 def _join_surrogates(value: Any) -> Any:
-    """The same, where characters beyond 16 bits were escaped in two halves, as JSON does. Raises ValueError for one half."""
+    """Join surrogate pairs, which JSON uses to escape characters beyond 16 bits. Raises ValueError for a lone surrogate."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16")
     if isinstance(value, dict):
@@ -139,7 +139,7 @@ def _join_surrogates(value: Any) -> Any:
 
 
 def read_policy(content: bytes, purpose: str) -> PolicyView:
-    """The policy of these bytes. Raises Unreadable."""
+    """The policy of these bytes. Raises UnreadableDocument."""
     raw = read_document(content)
     fields = raw.get("fields")
     if not isinstance(fields, dict):
@@ -154,7 +154,7 @@ def read_policy(content: bytes, purpose: str) -> PolicyView:
 
 
 def aggregate_retentions(pipeline: Mapping[str, Any]) -> dict[str, int]:
-    """The retention of each aggregate of a pipeline that has one of its own, in nanoseconds. Raises Unreadable."""
+    """The retention of each aggregate of a pipeline that has one of its own, in nanoseconds. Raises UnreadableDocument."""
     try:
         aggregates = pipeline.get("aggregates") or {}
         return {str(name): long for name, each in aggregates.items() if (long := _feature_retention(each)) is not None}
@@ -189,7 +189,7 @@ def _read_view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) 
 
 
 def _with_map_keys(fields: Mapping[Any, Any]) -> dict[Any, Any]:
-    """The fields, and the keys of each map of which the policy says something as a field of their own."""
+    """The fields. The keys of a map are a field of their own if the policy treats them."""
     both: dict[Any, Any] = {}
     for key, each in fields.items():
         both[key] = each
@@ -200,7 +200,7 @@ def _with_map_keys(fields: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def _without_values(views: Sequence[FieldView]) -> Iterator[FieldView]:
-    """Keys leave beside the values of their map: where none of these leaves, the keys do not either."""
+    """The keys of a map are released only together with its values. If no value is released, the keys are not either."""
     for view in views:
         if view.pointer.is_keys and view.chains:
             star = view.pointer.stars[-1]
@@ -210,7 +210,7 @@ def _without_values(views: Sequence[FieldView]) -> Iterator[FieldView]:
 
 
 def read_chain(raw: Any) -> tuple[StepView, ...] | None:
-    """What `do` says: nothing for `drop`. Raises ValueError for what is no chain."""
+    """The chain in `do`; None for `drop`. Raises ValueError for any other content."""
     if raw == "drop":
         return None
     steps = tuple(_step_view(each) for each in (raw if isinstance(raw, list) else [raw]))
@@ -220,7 +220,7 @@ def read_chain(raw: Any) -> tuple[StepView, ...] | None:
 
 
 def _is_for_other_purposes(raw: Mapping[str, Any], declared: Mapping[Pointer, Any], purpose: str) -> bool:
-    """Whether the field, or one that it is made from, is for other purposes only."""
+    """Whether the field, or one from which it is made, is only for other purposes."""
     parts = (raw, *(declared[Pointer.parse(_key_text(name))] for name in _as_tuple(raw.get("from"))))
     purposes = (_as_tuple(part.get("purposes")) for part in parts)
     return any(each and purpose not in each for each in purposes)

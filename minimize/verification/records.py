@@ -44,7 +44,7 @@ _IDENTIFYING: Final = frozenset(
     {"keep", "mask", "tokenize", "redact", "clip", "round", "bin", "map", "keep_host", "shift_dates"}
 )
 _KEY_FAMILIES: Final = ("string", "integer", "double", "decimal", "boolean", "timestamp", "date", "binary")
-"""What the keys of a map can be. The policy declares no type of theirs: they have that of the source."""
+"""Possible types of map keys. The policy does not declare their type; they have the type of the source."""
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 _CATEGORY_ORDER: Final = ("aggregated", "pseudonymized", "identified")
 
@@ -52,27 +52,29 @@ _CATEGORY_ORDER: Final = ("aggregated", "pseudonymized", "identified")
 def check_columns(
     schema: pa.Schema, hive: frozenset[str], policy: PolicyView, receipt: Receipt, place: str
 ) -> Iterator[Finding]:
-    """V020 to V024 for one file. `hive` are the columns that stand in its path."""
+    """V020 to V024 for one file. `hive`: the columns in its path."""
     there = dict(schema_leaves(schema, released_fields(policy).keys()))
     for pointer, type_ in there.items():
         view = policy.fields.get(pointer)
         if view is None:
             yield new_finding(
-                "V020", "the policy does not declare it", file=place, field=_masked_pointer(pointer, policy)
+                "V020", "the policy does not declare this column", file=place, field=_masked_pointer(pointer, policy)
             )
         elif not view.chains:
-            yield new_finding("V021", "the policy drops it", file=place, field=view.key)
+            yield new_finding("V021", "the policy drops this column", file=place, field=view.key)
         else:
             yield from _type_findings(view, type_, place)
             yield from _metadata_findings(view, schema.field(pointer.top), receipt, place)
     yield from _folder_findings(hive, policy, place)
     for pointer, view in released_fields(policy).items():
         if pointer not in there and not view.optional and pointer.top not in hive:
-            yield new_finding("V022", "the policy keeps it", file=place, field=view.key)
+            yield new_finding(
+                "V022", "the policy releases this column, but the file does not have it", file=place, field=view.key
+            )
 
 
 def _masked_pointer(pointer: Pointer, policy: PolicyView) -> str:
-    """A path that nobody declared, with a star for each part that does not look like a name: names can be values."""
+    """An undeclared path. Parts that do not look like a name become a star, because they could be values."""
     declared = {each.parts[:length] for each in policy.fields for length in range(1, len(each.parts) + 1)}
     parts = [
         part
@@ -84,35 +86,41 @@ def _masked_pointer(pointer: Pointer, policy: PolicyView) -> str:
 
 
 def _folder_findings(hive: frozenset[str], policy: PolicyView, place: str) -> Iterator[Finding]:
-    """Names of folders are read like columns, and by more people: only plain fields may stand there."""
+    """Columns in the path of a file. Only plain, kept fields are allowed, because folder names are widely visible."""
     for name in sorted(hive):
         view = policy.fields.get(Pointer((name,)))
         if view is None:
             yield new_finding(
                 "V020",
-                "a folder is named by a field that is not declared",
+                "a folder name contains a field that is not declared",
                 file=place,
                 field=_masked_pointer(Pointer((name,)), policy),
             )
         elif not view.is_kept_as_is or view.role != "plain":
-            yield new_finding("V021", "a folder is named by a field that is not plain and kept", file=place, field=name)
+            yield new_finding(
+                "V021", "a folder name contains a field that is not plain and kept unchanged", file=place, field=name
+            )
 
 
 def check_category(category: str, schema: pa.Schema, policy: PolicyView, place: str) -> Iterator[Finding]:
-    """V025: no column and no records output is shown in a lower category than it has."""
+    """V025: columns and the records output state at least their actual category."""
     for pointer, view in released_fields(policy).items():
         if pointer.top not in schema.names or not _is_identified(view):
             continue
         if category != "identified":
-            yield new_finding("V025", f"it is identified, the output only {category}", file=place, field=view.key)
+            yield new_finding(
+                "V025", f"the column is identified, but the output only {category}", file=place, field=view.key
+            )
         if _metadata_value(schema.field(pointer.top), view, "category") != "identified":
-            yield new_finding("V025", "it is identified, and its metadata does not say so", file=place, field=view.key)
+            yield new_finding(
+                "V025", "the column is identified, but its metadata says otherwise", file=place, field=view.key
+            )
     if category not in _CATEGORY_ORDER[1:]:
-        yield new_finding("V025", "records are pseudonymized at least", file=place)
+        yield new_finding("V025", "the category of records must be pseudonymized or identified", file=place)
 
 
 def released_fields(policy: PolicyView) -> Mapping[Pointer, FieldView]:
-    """The fields that the records show under the purpose of the run."""
+    """The released fields under the purpose of the run."""
     return {pointer: view for pointer, view in policy.fields.items() if view.chains}
 
 
@@ -129,26 +137,28 @@ def _type_findings(view: FieldView, type_: pa.DataType, place: str) -> Iterator[
     came = (type_family(type_), *_KEY_FAMILIES) if view.pointer.is_keys else (view.type,)
     wanted = {output_family(chain, each) for chain in view.chains for each in came}
     if type_family(type_) not in wanted:
-        yield new_finding("V023", f"{type_} where {' or '.join(sorted(wanted))} is due", file=place, field=view.key)
+        yield new_finding(
+            "V023", f"the type is {type_}, but must be {' or '.join(sorted(wanted))}", file=place, field=view.key
+        )
     narrow = any(chain[-1].technique in ("age", "size") for chain in view.chains)
     if narrow and type_ != pa.int32():
-        yield new_finding("V023", f"{type_} where int32 is due", file=place, field=view.key)
+        yield new_finding("V023", f"the type is {type_}, but must be int32", file=place, field=view.key)
     if view.type.startswith("decimal(") and pa.types.is_decimal(type_):
         precision, scale = (int(part) for part in view.type[8:-1].split(","))
         if type_.scale > scale or type_.precision - type_.scale > precision - scale:
-            yield new_finding("V023", f"{type_} where {view.type} is due", file=place, field=view.key)
+            yield new_finding("V023", f"the type is {type_}, but must be {view.type}", file=place, field=view.key)
 
 
 def _metadata_findings(view: FieldView, column: pa.Field, receipt: Receipt, place: str) -> Iterator[Finding]:
-    told = _metadata_value(column, view, "technique")
-    if told != ",".join(view.techniques):
-        yield new_finding("V024", "it does not name the technique", file=place, field=view.key)
+    technique = _metadata_value(column, view, "technique")
+    if technique != ",".join(view.techniques):
+        yield new_finding("V024", "the metadata does not name the technique", file=place, field=view.key)
     if any(step.technique in _KEYED for chain in view.chains for step in chain):
         keys = (_metadata_value(column, view, "key") or "").split(",")
         if not set(keys) <= set(receipt.keys):
-            yield new_finding("V024", "it does not name a key of the receipt", file=place, field=view.key)
+            yield new_finding("V024", "the metadata does not name a key of the receipt", file=place, field=view.key)
     if not _metadata_value(column, view, "category"):
-        yield new_finding("V024", "it does not name a category", file=place, field=view.key)
+        yield new_finding("V024", "the metadata does not name a category", file=place, field=view.key)
 
 
 def _metadata_value(column: pa.Field, view: FieldView, what: str) -> str | None:
@@ -160,7 +170,7 @@ def _metadata_value(column: pa.Field, view: FieldView, what: str) -> str | None:
 
 @dataclass(slots=True)
 class FieldJudge:
-    """Judges one field: which branches may have treated a value, and whether it looks as one of them says."""
+    """Checks one field: which branches may have treated a value, and whether it has the form of one of them."""
 
     view: FieldView
     policy: PolicyView
@@ -175,30 +185,30 @@ class FieldJudge:
             self._rules.append(None if branch.chain is None else self._rule(branch.chain))
 
     def unchecked(self, place: str) -> Iterator[Finding]:
-        """What the rules lacked."""
+        """Findings about files that the rules need and that are missing."""
         for name in dict.fromkeys(self._missing):
-            message = f"`{name}` is not beside the receipt, or no rule is known for it"
+            message = f"`{name}` is not stored with the receipt, or has no rule"
             yield new_finding("V034", message, file=place, field=self.view.key)
 
     def findings(self, place: str) -> Iterator[Finding]:
-        """What was found since this was asked last."""
+        """Findings since the last call."""
         if self._misshapen:
             words = ", ".join(self.view.techniques)
             message = f"{self._misshapen} distinct values do not have the form of {words}"
             yield new_finding("V030", message, file=place, field=self.view.key)
         if self._not_allowed:
-            message = f"{self._not_allowed} distinct values stand where a condition does not hold"
+            message = f"{self._not_allowed} distinct values are present although a condition does not hold"
             yield new_finding("V031", message, file=place, field=self.view.key)
         self._misshapen = self._not_allowed = 0
 
     def add_batch(self, batch: pa.RecordBatch, there: Mapping[Pointer, pa.DataType]) -> None:
-        """Takes one batch in."""
+        """Add one batch."""
         leaf = leaf_values(batch, self.view.pointer)
         asked = [pointer for pointer in self._deciding_fields() if pointer in there]
-        beside = [leaf_values(batch, pointer).values.take(leaf.rows) for pointer in asked]
+        deciding = [leaf_values(batch, pointer).values.take(leaf.rows) for pointer in asked]
         if pa.types.is_list(leaf.values.type) or pa.types.is_map(leaf.values.type):
             return
-        for value, *shown in distinct_rows([leaf.values, *beside]):
+        for value, *shown in distinct_rows([leaf.values, *deciding]):
             self._judge(value, self._certain(dict(zip(asked, shown, strict=True))))
 
     def _rule(self, chain: Sequence[StepView]) -> ValueRule:
@@ -209,7 +219,7 @@ class FieldJudge:
         return lambda value: True
 
     def _deciding_fields(self) -> list[Pointer]:
-        """The record's fields that decide about this one and that the output shows as they came in."""
+        """The fields that decide about this one and that the output has unchanged."""
         conditions = [self.view.collect_if, *(branch.when for branch in self.view.branches)]
         asked = {pointer for condition in conditions if condition for pointer in condition_fields(condition)}
         views = released_fields(self.policy)
@@ -218,7 +228,7 @@ class FieldJudge:
         )
 
     def _certain(self, shown: Mapping[Pointer, Any]) -> dict[Pointer, Any]:
-        """Values that are shown as conditions read them: a null of a gated field may have been a value."""
+        """Values that are certainly those that conditions read. A null of a gated field may have been a value."""
         fields = self.policy.fields
         return {each: value for each, value in shown.items() if value is not None or not fields[each].is_gated}
 
@@ -233,7 +243,7 @@ class FieldJudge:
             self._misshapen += 1
 
     def _candidates(self, shown: Mapping[Pointer, Any]) -> Iterator[ValueRule | None]:
-        """The rules of the branches that may have decided: up to the first whose condition certainly holds."""
+        """The rules of the branches that may apply: up to the first whose condition certainly holds."""
         for branch, rule in zip(self.view.branches, self._rules, strict=True):
             outcome = True if branch.when is None else condition_holds(branch.when, shown)
             if outcome is not False:
@@ -243,12 +253,12 @@ class FieldJudge:
 
 
 _MAY_GIVE_NULL = frozenset({"map", "grid", "h3"})
-"""Techniques that may leave nothing of a value that they have treated, as a bin without an end does."""
+"""Techniques that may return null for a value, as open-ended bins do."""
 
 
 @dataclass(slots=True)
 class ShownCounts:
-    """The values that were seen of one run's records, over all its files in force."""
+    """Counts of released values of one run's records, over all its files in force."""
 
     run: EvidenceRun
     policy: PolicyView
@@ -256,12 +266,12 @@ class ShownCounts:
     shown: Counter[Pointer] = field(default_factory=Counter)
 
     def add(self, files: int, shown: Mapping[Pointer, int]) -> None:
-        """Takes in what was seen in so many files."""
+        """Add the counts of some files."""
         self.files += files
         self.shown.update(shown)
 
     def contradictions(self) -> Iterator[Finding]:
-        """V032, where the whole of the run still stands."""
+        """V032, if all files of the run are still in force."""
         receipt = self.run.receipt
         if not self.run.is_first or self.files != len(receipt.outputs["records"].files):
             return
@@ -272,12 +282,12 @@ class ShownCounts:
                 continue
             due = counted.values - counted.gated - counted.unparsable - counted.dropped
             if shown > due or (shown < due and not _may_be_missing(view)):
-                message = f"{shown} values stand there, and {due} were let through"
+                message = f"the file has {shown} values, but the receipt counts {due}"
                 yield new_finding("V032", message, file=self.run.place, field=view.key)
 
 
 def _may_be_missing(view: FieldView) -> bool:
-    """Whether a value that was let through may be missing. The key of a map goes with the values that a gate closes."""
+    """Whether a counted value may be missing. The key of a map is removed with the values that a gate removes."""
     return view.pointer.is_keys or any(
         step.technique in _MAY_GIVE_NULL or _has_open_ends(step) for chain in view.chains for step in chain
     )
@@ -310,7 +320,7 @@ def check_records(evidence: Evidence) -> Iterator[Finding]:
 
 @dataclass(slots=True)
 class _PartitionCheck:
-    """The records of one date that one run wrote: one judge a field, as some rules need all values of a date."""
+    """Checks the records of one date and run, with one check per field, because some rules need all values of a date."""
 
     evidence: Evidence
     run: EvidenceRun
@@ -319,11 +329,11 @@ class _PartitionCheck:
     rare: dict[Pointer, RareValues] = field(default_factory=dict)
     shown: Counter[Pointer] = field(default_factory=Counter)
     closed: int = 0
-    """Files whose values nobody could look at."""
+    """Number of files whose values could not be read."""
 
     def check(self, files: Sequence[EvidenceFile]) -> Iterator[Finding]:
-        """What is wrong with these files."""
-        if self.run.is_first:  # what was rare is decided once, among all rows of a date
+        """Findings about these files."""
+        if self.run.is_first:  # rare values are decided once, over all rows of a date
             kept = self.policy.subject in set(ids_shown_as_is(self.policy))
             self.rare = {view.pointer: RareValues(step, is_kept=kept) for view, step in top_fields(self.policy)}
         for standing in files:
@@ -335,7 +345,7 @@ class _PartitionCheck:
             self.closed += file is None
         for pointer, each in self.rare.items():
             if each.count() and not self.closed:
-                message = f"{each.count()} values of fewer subjects than `at_least`"
+                message = f"{each.count()} values have fewer subjects than `at_least`"
                 yield new_finding("V033", message, file=files[0].root, field=self.policy.fields[pointer].key)
 
     def _schema(self, schema: pa.Schema, file: EvidenceFile) -> Iterator[Finding]:
@@ -369,14 +379,14 @@ class _PartitionCheck:
         for pointer in leaves:
             yield from self.judges[pointer].findings(place)
         if past:
-            yield new_finding("V035", f"{past} distinct times are past the policy's retention", file=place)
+            yield new_finding("V035", f"{past} distinct times are older than the retention of the policy", file=place)
         if ahead:
             yield new_finding("V037", f"{ahead} distinct times are later than the policy's `future` allows", file=place)
         for pointer, count in (+strange).items():
-            message = f"{count} values that are not in their canonical form"
+            message = f"{count} values are not in canonical form"
             yield new_finding("V038", message, file=place, field=self.policy.fields[pointer].key)
         for pointer, count in outlived.items():
-            message = f"{count} values are past the retention of their feature"
+            message = f"{count} values are older than the retention of their feature"
             yield new_finding("V036", message, file=place, field=self.policy.fields[pointer].key)
 
     def _leaves(self, schema: pa.Schema) -> dict[Pointer, pa.DataType]:

@@ -1,7 +1,7 @@
 """Values of an output: nested and distinct values; checks of canonical ids, conditions, retention, rare values.
 
 The canonical form of ids is defined here a second time, on purpose: Unicode NFC, without blanks and format
-characters (Cf) at both ends. Case counts: a field that folds shows no ids.
+characters (Cf) at both ends. Case matters: a field with `fold` does not release ids.
 """
 
 from __future__ import annotations
@@ -28,24 +28,26 @@ _TECHNIQUE_METADATA: Final = b"minimize:technique"
 
 @dataclass(frozen=True, slots=True)
 class LeafValues:
-    """The values that a pointer names, and the row that each of them stands in."""
+    """The values at a pointer, and the row of each."""
 
     values: pa.Array
     rows: pa.Array
 
 
 def schema_leaves(schema: pa.Schema, whole: Collection[Pointer]) -> Iterator[tuple[Pointer, pa.DataType]]:
-    """Every leaf of a schema. A path of `whole` is a leaf whatever it holds."""
+    """Every leaf of a schema. A path in `whole` is always a leaf."""
     for field in schema:
         yield from _leaves_below((field.name,), field.type, whole, _key_value_lists(field))
 
 
 def _key_value_lists(field: pa.Field) -> frozenset[Pointer]:
-    """The maps of a column that were written as lists of {key, value}, by what its metadata says of their keys."""
-    said = {name.decode(): how for name, how in (field.metadata or {}).items() if name.startswith(_TECHNIQUE_METADATA)}
+    """The maps of a column that were written as lists of {key, value}, found by the metadata of their keys."""
+    techniques = {
+        name.decode(): how for name, how in (field.metadata or {}).items() if name.startswith(_TECHNIQUE_METADATA)
+    }
     pointers = {
         Pointer.parse(name.removeprefix(_TECHNIQUE_METADATA.decode())): how
-        for name, how in said.items()
+        for name, how in techniques.items()
         if name != _TECHNIQUE_METADATA.decode()
     }
     return frozenset(Pointer(each.parts[:-1]) for each, how in pointers.items() if each.is_keys and how != b"keep")
@@ -91,7 +93,7 @@ def leaf_values(batch: pa.RecordBatch, pointer: Pointer) -> LeafValues:
 
 
 def distinct_rows(columns: Sequence[pa.Array]) -> Iterator[tuple[Any, ...]]:
-    """The distinct rows of equally long columns, in the forms of `comparable_values`, that have something in the first one."""
+    """Distinct rows of columns with equal length whose first value is not null, in the form of `comparable_values`."""
     parts = [_group_columns(column) for column in columns]
     flat = [each for part in parts for each in part]
     table = pa.table(flat, names=[str(index) for index in range(len(flat))]).filter(columns[0].is_valid())
@@ -104,7 +106,7 @@ def distinct_rows(columns: Sequence[pa.Array]) -> Iterator[tuple[Any, ...]]:
 
 
 def comparable_values(values: pa.Array) -> list[Any]:
-    """Values as rules judge them: times as nanoseconds since 1970, doubles as the shortest decimal that reads back."""
+    """Values in the form that rules check: times as nanoseconds since 1970, doubles as their shortest exact decimal."""
     kind = values.type
     if pa.types.is_timestamp(kind):
         return _scale_integers(values.cast(pa.int64()), NANOSECONDS[kind.unit])
@@ -130,7 +132,7 @@ def _scale_integers(values: pa.Array, unit: int) -> list[int | None]:
 
 
 def _group_columns(column: pa.Array) -> list[pa.Array]:
-    """A struct's children, which can be grouped; other columns as they are."""
+    """The children of a struct, which can be grouped; other columns unchanged."""
     return list(column.flatten()) if pa.types.is_struct(column.type) else [column]
 
 
@@ -159,7 +161,7 @@ def canonical_id(text: str) -> str:
 
 
 def canonical_ids(values: pa.Array) -> pa.Array:
-    """The canonical forms of a column of texts; other columns, and what is not UTF-8, as they are."""
+    """The canonical forms of a column of texts; other columns, and texts that are not UTF-8, unchanged."""
     if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)) or not _is_valid_text(values):
         return values
     encoded = values.dictionary_encode()
@@ -168,7 +170,7 @@ def canonical_ids(values: pa.Array) -> pa.Array:
 
 
 def ids_shown_as_is(policy: PolicyView) -> Iterator[Pointer]:
-    """The tenant and the subject, each where every value is shown as it is."""
+    """The tenant and the subject, each only if all its values are released unchanged."""
     for pointer in dict.fromkeys((policy.tenant, policy.subject)):
         view = None if pointer is None else policy.fields.get(pointer)
         if view is not None and view.is_kept_as_is:
@@ -176,7 +178,7 @@ def ids_shown_as_is(policy: PolicyView) -> Iterator[Pointer]:
 
 
 def count_noncanonical(values: pa.Array) -> int:
-    """How many distinct ids are not in their canonical form."""
+    """Number of distinct ids that are not in canonical form."""
     distinct = pc.unique(values).drop_null()
     return int(pc.sum(pc.not_equal(distinct, canonical_ids(distinct))).as_py() or 0)
 
@@ -196,7 +198,7 @@ _SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "
 
 
 def condition_holds(condition: Mapping[str, Any], shown: Mapping[Pointer, Any]) -> bool | None:
-    """The condition over a record of which these values are shown as they came in; null never matches.
+    """Evaluate a condition with these unchanged values of a record; None if they do not decide. Null never matches.
 
     >>> condition_holds({"kind": ["a", "b"], "feature": "usage"}, {Pointer(("kind",)): "c"})
     False
@@ -207,7 +209,7 @@ def condition_holds(condition: Mapping[str, Any], shown: Mapping[Pointer, Any]) 
 
 
 def condition_fields(condition: Mapping[str, Any]) -> Iterator[Pointer]:
-    """The fields that a condition reads."""
+    """The fields that a condition uses."""
     for word, below in condition.items():
         if word in ("any", "all"):
             for part in below:
@@ -233,7 +235,7 @@ def _entry_holds(word: str, below: Any, shown: Mapping[Pointer, Any]) -> bool | 
 
 
 def _time_within(value: Any, document: Mapping[str, Any], shown: Mapping[Pointer, Any]) -> bool | None:
-    """Whether a time is less than so long before another; both are nanoseconds, and compared to the microsecond."""
+    """Whether a time is within a period before another. Both are nanoseconds, compared with microsecond precision."""
     other = Pointer.parse(str(document["of"])) if "of" in document else None
     if other is None or other not in shown:
         return None
@@ -272,20 +274,20 @@ _LONGEST_UNIT: Final[Mapping[str, int]] = {
     "quarter": 93 * DAY,
     "year": 367 * DAY,
 }
-"""How long after the start of a unit an event may have happened, at most; summer time included."""
+"""The longest time from the start of a unit to an event in it, including daylight saving time."""
 
 
 class RetentionCounter:
-    """Counts the times, and the values of features, that lie so far back that no event of theirs could have been kept."""
+    """Counts times and values of features that are so old that none of their events should have been kept."""
 
     def __init__(self, policy: PolicyView, limits: PolicyView, written: datetime) -> None:
-        """Takes the policy of the records, the one whose retention counts, and the time as of which they were written."""
+        """Takes the policy of the records, the policy whose retention applies, and the time of writing."""
         self._policy, self._limits = policy, limits
         self._slack = _time_resolution(policy)
         self._written = to_nanoseconds(written)
 
     def count_past(self, batch: pa.RecordBatch, leaves: Mapping[Pointer, pa.DataType]) -> int:
-        """How many distinct times of this batch are past; none where the output does not tell."""
+        """Number of distinct times of this batch past their retention; 0 if the output does not show the time."""
         time = self._time(leaves)
         if time is None or self._limits.retention is None:
             return 0
@@ -295,7 +297,7 @@ class RetentionCounter:
         )
 
     def count_future(self, batch: pa.RecordBatch, leaves: Mapping[Pointer, pa.DataType]) -> int:
-        """How many distinct times of this batch lie later than the time of writing and `future` allow."""
+        """Number of distinct times of this batch later than the time of writing plus `future`."""
         time, latest = self._time(leaves), self._written + self._policy.future
         if time is None:
             return 0
@@ -304,7 +306,7 @@ class RetentionCounter:
         )
 
     def count_outlived(self, batch: pa.RecordBatch, leaves: Mapping[Pointer, pa.DataType]) -> dict[Pointer, int]:
-        """How many times are past of which a value of a feature stands, by field; nothing for those without any."""
+        """Number of values of features past their retention, by field; only fields that have some."""
         time = self._time(leaves)
         found = (
             {}
@@ -320,7 +322,7 @@ class RetentionCounter:
         return sum(self._is_past(value, long) for (value,) in distinct_rows([times]))
 
     def _long(self, leaves: Mapping[Pointer, pa.DataType]) -> Iterator[tuple[Pointer, int]]:
-        """The released fields of features that are kept for less long, and how long."""
+        """The released fields whose feature has a shorter retention, with that retention."""
         for pointer in leaves:
             view = self._limits.fields.get(pointer) or self._policy.fields[pointer]
             limits = [self._limits.features[name] for name in view.features if name in self._limits.features]
@@ -332,8 +334,8 @@ class RetentionCounter:
 
     def _time(self, leaves: Mapping[Pointer, pa.DataType]) -> Pointer | None:
         time = self._policy.time
-        told = self._slack is not None and time is not None and pa.types.is_temporal(leaves.get(time, pa.null()))
-        return time if told else None
+        is_shown = self._slack is not None and time is not None and pa.types.is_temporal(leaves.get(time, pa.null()))
+        return time if is_shown else None
 
 
 def to_nanoseconds(moment: datetime) -> int:
@@ -347,7 +349,7 @@ def end_of_date(on: str) -> int:
 
 
 def count_past_groups(times: pa.ChunkedArray, unit: str | None, policy: PolicyView, limit: int) -> int | None:
-    """How many groups hold no event after a limit in nanoseconds, by their times; None if the times do not tell."""
+    """Number of groups without an event after a limit in nanoseconds; None if their times do not show it."""
     slack = _time_resolution(policy)
     if slack is None or not pa.types.is_temporal(times.type):
         return None
@@ -358,7 +360,7 @@ def count_past_groups(times: pa.ChunkedArray, unit: str | None, policy: PolicyVi
 
 
 def _time_resolution(policy: PolicyView) -> int | None:
-    """The length of the unit in which the event time is shown; None where it is shown otherwise, or not at all."""
+    """The length of the unit to which the event time is truncated; None if it has another form or is not released."""
     view: FieldView | None = None if policy.time is None else policy.fields.get(policy.time)
     if view is None or len(view.branches) != 1 or len(view.chains) != 1:
         return None
@@ -369,7 +371,7 @@ def _time_resolution(policy: PolicyView) -> int | None:
 
 
 def top_fields(policy: PolicyView) -> Iterator[tuple[FieldView, StepView]]:
-    """The fields that end in `top`, where the output has one pseudonym for each subject."""
+    """The fields that end in `top`, if the output has one pseudonym for each subject."""
     subject = None if policy.subject is None else policy.fields.get(policy.subject)
     if subject is None or subject.pointer.stars or len(subject.branches) != 1:
         return
@@ -381,9 +383,9 @@ def top_fields(policy: PolicyView) -> Iterator[tuple[FieldView, StepView]]:
 
 
 class RareValues:
-    """The subjects behind each value of one column of one partition. A row without a pseudonym may be anybody's.
+    """The subjects of each value of one column in one partition. A row without a pseudonym may belong to any subject.
 
-    Takes whether subjects are shown as they are: then they are counted by their canonical form.
+    If subjects are released unchanged, they are counted by their canonical form.
     """
 
     def __init__(self, step: StepView, *, is_kept: bool = False) -> None:
@@ -394,7 +396,7 @@ class RareValues:
         self._unknown: dict[str, int] = {}
 
     def add_batch(self, batch: pa.RecordBatch, pointer: Pointer, subject: Pointer | None) -> None:
-        """Takes one batch in."""
+        """Add one batch."""
         if subject is None:
             self._at_least = 0
             return
@@ -410,7 +412,7 @@ class RareValues:
         self._pairs = _unique_pairs(known if self._pairs is None else pa.concat_tables([self._pairs, known]))
 
     def count(self) -> int:
-        """How many values are shown that have too few subjects; the other one counts unless it stands alone."""
+        """Number of values with too few subjects. The value for all others counts, unless it is the only one."""
         if self._pairs is None:
             return 0
         groups = self._pairs.group_by("value").aggregate([("subject", "count")])

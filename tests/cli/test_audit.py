@@ -103,7 +103,7 @@ def test_a_public_key_is_enough(command: Command, project: Project, monkeypatch:
     monkeypatch.delenv("MINIMIZE_KEYS")
     assert command("audit", "verify", "--public-key", project.folder / "key.pem").code == 0
     said = command("audit", "verify")
-    assert (said.code, "a keyring or a public key is needed" in said.err) == (2, True)
+    assert (said.code, "a keyring or a public key is required" in said.err) == (2, True)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"sequence": 3}', '{"sequence": "3", "head": "x"}'])

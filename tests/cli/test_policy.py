@@ -22,7 +22,7 @@ def test_a_new_column_is_told_and_exits_0_or_1_as_asked(project: Project, comman
     project.records([event(number, theme="dark") for number in range(30)])
     said = command("drift", project.folder)
     assert said.code == 0
-    assert "+ D001 /theme (string): nobody declared it: dropped from 30 of 30 records" in said.out
+    assert "+ D001 /theme (string): not declared, so dropped from 30 of 30 records" in said.out
     assert "  theme: {type: string, do: drop}" in said.out
     assert command("drift", project.folder, "--fail-on", "warning").code == 1
 

@@ -82,8 +82,8 @@ def test_it_says_what_becomes_of_a_field_step_by_step(project: Project, command:
     assert said.code == 0
     lines = said.out.splitlines()
     assert lines[0] == "latitude in checkins for tenant north, as of 2026-11-25T00:00:00Z: generalized"
-    assert any("✓ gate: collected where feature location is on: it is so" in line for line in lines)
-    assert "    location on, said by admin for the tenant, from 2026-01-01T00:00:00Z on" in said.out
+    assert any("✓ gate: collected if feature location is on: yes" in line for line in lines)
+    assert "    location on, set by admin for the tenant, from 2026-01-01T00:00:00Z on" in said.out
     assert lines[-1].startswith("so: ")
 
 
@@ -146,7 +146,7 @@ def test_what_is_not_exits_1_with_file_and_line(project: Project, command: Comma
     path = brings(project, "a.fail.ndjson", event(0))
     said = command("test", project.folder)
     assert said.code == 1
-    assert f"{path}:1: F002 the record leaves" in said.out
+    assert f"{path}:1: F002 the record is released" in said.out
 
 
 def test_values_are_shown_on_demand_alone(project: Project, command: Command) -> None:
@@ -154,7 +154,7 @@ def test_values_are_shown_on_demand_alone(project: Project, command: Command) ->
     brings(project, "expect.ndjson", {**ROW, "battery": 70.25})
     without, shown = command("test", project.folder), command("test", project.folder, "--show")
     assert without.code == shown.code == 1
-    assert "F006 battery: another value leaves" in without.out
+    assert "F006 battery: the released value differs from the expected one" in without.out
     assert "70.25" not in without.out
     assert "(70.25 was expected, 0.0 leaves)" in shown.out
 

@@ -185,7 +185,7 @@ def test_explain_says_that_no_consent_covers_a_record(inbound: Inbound) -> None:
     file = inbound.lines("one.ndjson", messages(2))
     done = command("explain", inbound.folder, "os_version", "--record", f"{file}:2", "--at", AT + timedelta(hours=1))
     assert done.code == 0, done.err
-    assert "no consent of its tenant covers" in done.out
+    assert "its tenant's consent did not cover" in done.out
 
 
 @pytest.mark.parametrize("verb", ["withdraw", "refuse"])

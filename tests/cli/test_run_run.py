@@ -84,7 +84,7 @@ def test_a_line_of_lineage_that_was_torn_is_removed_in_a_night_with_nothing_to_d
         path.unlink()
     said = ran(command, project, "--pending", "--lineage", lineage)
     assert (said.code, lineage.read_bytes()) == (code, whole)
-    assert "the last line of lineage.ndjson was cut short: it was removed" in said.err
+    assert "the last line of lineage.ndjson was incomplete: the line was removed" in said.err
 
 
 def test_nothing_to_do_is_a_skip_for_whoever_asks_for_that(project: Project, command: Command) -> None:

@@ -316,7 +316,7 @@ def test_yaml_and_json_say_the_same() -> None:
 def test_of_a_policy_alone_the_source_is_told_and_outputs_are_not_known(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text((PIPELINE / "policy.yaml").read_text())
     assert "minimizePurposes" in write_contract(ExportRequest(str(tmp_path)))
-    with pytest.raises(ConfigurationError, match="no pipeline"):
+    with pytest.raises(ConfigurationError, match="not a pipeline"):
         write_contract(ExportRequest(str(tmp_path), "records"))
 
 

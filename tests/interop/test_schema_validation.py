@@ -65,7 +65,7 @@ def test_the_draft_that_a_schema_names_counts(tmp_path: Path, dialect: Any) -> N
     "schema", [{"$ref": "https://example.com/x.json"}, {"type": "nonsense"}, {"$ref": "#/nowhere"}]
 )
 def test_nothing_is_fetched_and_what_is_no_schema_is_refused(tmp_path: Path, schema: Any) -> None:
-    with pytest.raises(ConfigurationError, match="no JSON Schema"):
+    with pytest.raises(ConfigurationError, match="not a usable JSON Schema"):
         of(tmp_path, [{}], schema)
 
 
@@ -73,11 +73,11 @@ def test_without_the_package_the_hint_says_how_to_get_it(tmp_path: Path, monkeyp
     monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
     with pytest.raises(ConfigurationError) as caught:
         of(tmp_path, [{}])
-    assert caught.value.hint == "pip install 'minimize[exchange]'"
+    assert caught.value.hint == "Run `pip install 'minimize[exchange]'`."
 
 
 def test_only_ndjson_is_held_against_a_schema(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a\n1\n")
     (tmp_path / "schema.json").write_text("{}")
-    with pytest.raises(SourceError, match="nothing to check"):
+    with pytest.raises(SourceError, match="no NDJSON file"):
         validate_records(tmp_path / "a.csv", tmp_path / "schema.json")

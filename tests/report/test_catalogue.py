@@ -53,10 +53,7 @@ def test_a_feature_tells_when_it_is_collected_and_how_long_it_is_kept(entry: Dat
     place = field(of("device_support"), "position")
     assert place.collected.startswith("feature location is on for the tenant and for the subject itself; ")
     assert place.kept == "1d"
-    assert (
-        "location: position of a lost device; kept 1d; only for subjects for whom it is turned on one by one"
-        in entry.features
-    )
+    assert "location: position of a lost device; kept 1d; turned on for each subject separately" in entry.features
     assert field(entry, "event_time").kept == "30d"
 
 

@@ -53,7 +53,7 @@ def test_a_source_that_changed_tells_nothing(done: Project) -> None:
     done.records(events(10))
     found = facts(done, source=True)
     assert {each.before for each in found.fields if each.key == "model"} == {None}
-    assert "distinct values that came in" in {each.what for each in found.hidden}
+    assert "distinct values in the source" in {each.what for each in found.hidden}
 
 
 def test_a_source_of_columns_is_counted_as_well(project: Project) -> None:
@@ -121,4 +121,4 @@ def test_a_file_that_is_damaged_leaves_the_number_unknown(project: Project) -> N
     next((project.out / "records").rglob("*.parquet")).write_bytes(b"no parquet")
     found = field(project, "model")
     assert found.after is None
-    assert found.after_how == "files of it are missing or damaged"
+    assert found.after_how == "files are missing or damaged"

@@ -72,7 +72,7 @@ def test_names_of_fields_stay_readable() -> None:
 
 
 def test_what_is_missing_stands_at_the_top_and_nothing_stands_there_otherwise() -> None:
-    assert "## Not stated yet" in record_page(whole("x"))
+    assert "## Missing statements" in record_page(whole("x"))
     full = ProcessingRecord((), (), (), (), ())
     assert "Not stated" not in record_page(full)
 

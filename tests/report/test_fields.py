@@ -93,7 +93,7 @@ def test_a_field_for_another_purpose_says_for_which(project: Project) -> None:
     project.pipeline(aggregates=None)
     project.records(events(60))
     project.run()
-    assert field(project, "model").form == "dropped, for customer_support alone"
+    assert field(project, "model").form == "dropped, only for customer_support"
 
 
 def test_values_and_what_became_of_them_are_told(project: Project) -> None:
@@ -136,7 +136,7 @@ def test_encrypted_columns_are_not_shown_without_their_key_and_open_ones_are(pro
     without = field(project, "device_id", keys=None)
     assert str(with_key.after) == "20"
     assert without.after is None
-    assert without.after_how == "files are encrypted, and no key is to be had here"
+    assert without.after_how == "files are encrypted, and the key is not available"
     assert str(without.values) == "60"
 
 
@@ -155,14 +155,14 @@ def test_every_technique_has_its_sentence() -> None:
     [
         (
             Pseudonymize(key="k", per="tenant_id", rotate="day"),
-            "a keyed pseudonym in its place, other for each tenant_id, new each day",
+            "replaced by a keyed pseudonym, different for each tenant_id, changed every day",
         ),
-        (Mask(keep_first=2), "masked but for the first 2 characters"),
-        (Bin(width=Decimal(10)), "the interval of width 10 that it lies in"),
-        (Bin(edges=(Decimal(1), Decimal(1_000_000))), "the interval that it lies in, of those cut at 1, 1,000,000"),
-        (Clip(min=Decimal(0), max=Decimal(20)), "what lies below 0 or above 20 takes the bound"),
-        (Clip(max=Decimal("0.5")), "what lies above 0.5 takes the bound"),
-        (TruncateTime(to="week", zone="Europe/Paris"), "cut to the week in Europe/Paris"),
+        (Mask(keep_first=2), "masked except the first 2 characters"),
+        (Bin(width=Decimal(10)), "replaced by its interval of width 10"),
+        (Bin(edges=(Decimal(1), Decimal(1_000_000))), "replaced by its interval, with bounds at 1, 1,000,000"),
+        (Clip(min=Decimal(0), max=Decimal(20)), "values below 0 or above 20 become the bound"),
+        (Clip(max=Decimal("0.5")), "values above 0.5 become the bound"),
+        (TruncateTime(to="week", zone="Europe/Paris"), "truncated to the week in Europe/Paris"),
     ],
 )
 def test_parameters_are_in_the_words(step: TechniqueStep, said: str) -> None:
@@ -176,7 +176,7 @@ def test_cases_are_told_with_their_conditions() -> None:
         cases=(FieldCase(when=FieldEquals("owner", ("personal",)), do=(Mask(keep_last=4),)),),
         otherwise=(Keep(),),
     )
-    assert field_phrase(field) == "masked but for the last 4 characters where owner is personal; otherwise as it came"
+    assert field_phrase(field) == "masked except the last 4 characters if owner is personal; otherwise unchanged"
 
 
 def test_what_must_hold_for_a_value_is_told() -> None:

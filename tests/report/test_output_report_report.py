@@ -42,7 +42,7 @@ def test_a_damaged_receipt_is_named(done: Project) -> None:
 def test_a_receipt_that_was_changed_tells_nothing(done: Project) -> None:
     path = receipt_of(done)
     path.write_text(path.read_text().replace('"purpose": "service_maintenance"', '"purpose": "operations"'))
-    with pytest.raises(CheckFailed, match="do not hold together"):
+    with pytest.raises(CheckFailed, match="fail their check"):
         report(done)
 
 
@@ -55,8 +55,8 @@ def test_receipts_of_another_keyring_tell_nothing(done: Project, tmp_path: Path)
 
 def test_without_a_key_the_report_says_that_nothing_was_checked(done: Project) -> None:
     found = facts(done, keys=None)
-    assert found.signatures == "not checked: no keyring is named here"
-    assert "whether the receipts are genuine" in {each.what for each in found.hidden}
+    assert found.signatures == "not checked, because no keyring was found"
+    assert "signatures of the receipts" in {each.what for each in found.hidden}
     assert str(found.flow.written) == "60"
 
 
@@ -71,7 +71,7 @@ def test_without_the_pipeline_the_receipts_still_tell(
     found = create_report(elsewhere / "moved", at=AT, keys=done.keys).facts
     assert str(found.flow.written) == "60"
     assert len(found.fields) == 8
-    assert "what today's pipeline and policy say" in {each.what for each in found.hidden}
+    assert "the current pipeline and policy" in {each.what for each in found.hidden}
 
 
 def test_a_pipeline_that_was_named_and_is_not_there_is_a_mistake(done: Project) -> None:
@@ -83,7 +83,7 @@ def test_a_part_that_cannot_be_read_is_left_out_and_said(done: Project) -> None:
     (done.folder / "settings.csv").write_text("nonsense")
     found = facts(done)
     assert found.collection is None
-    assert "what tenants have turned on" in {each.what for each in found.hidden}
+    assert "collection settings of tenants" in {each.what for each in found.hidden}
 
 
 def test_the_json_holds_the_same_facts_and_says_how_it_rounds(done: Project) -> None:

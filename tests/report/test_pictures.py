@@ -39,11 +39,11 @@ def test_fields_are_drawn_by_their_bits(found: ReportFacts) -> None:
 
 def test_more_fields_than_fit_are_said_to_stand_in_the_table(found: ReportFacts) -> None:
     many = tuple(replace(found.fields[0], key=f"f{number}", bits=PrecisionLoss(3.0, "")) for number in range(50))
-    assert "25 more fields stand in the table alone" in says(replace(found, fields=many), "bits")
+    assert "25 more fields are only in the table" in says(replace(found, fields=many), "bits")
 
 
 def test_the_map_says_how_many_tenants_have_what_on(found: ReportFacts) -> None:
-    assert says(found, "collection") == "Of 1 tenants now have on: location 1."
+    assert says(found, "collection") == "Turned on now, of 1 tenants: location 1."
 
 
 def test_dates_that_go_first_are_drawn(found: ReportFacts) -> None:

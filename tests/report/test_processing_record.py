@@ -21,20 +21,20 @@ def of(path: Path) -> ProcessingRecord:
 
 def test_every_case_of_a_field_is_named_also_the_one_that_keeps_it() -> None:
     support = of(PIPELINES / "device_support").activities[0]
-    assert "phone_number (dropped or kept as it is or mask)" in support.data[0]
+    assert "phone_number (dropped or unchanged or mask)" in support.data[0]
 
 
 def test_an_activity_says_what_article_30_asks() -> None:
     one = of(PIPELINES / "device_telemetry").activities[0]
     assert (one.name, one.purposes) == ("device_telemetry", ("service_maintenance",))
-    assert one.subjects == "whoever device_id stands for (the device)"
+    assert one.subjects == "persons or devices identified by device_id (the device)"
     assert one.data[0] == "identifiers: device_id (pseudonymize)"
     assert one.recipients == ()
     assert one.limits == ("30d from the time of the event",)
     support = of(PIPELINES / "device_support").activities[0]
     assert support.limits == ("30d from the time of the event", "location: 1d")
-    assert "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are kept apart" in one.measures
-    assert "fleet_by_version: groups of fewer than 10 subjects are left out" in one.measures
+    assert "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are stored separately" in one.measures
+    assert "fleet_by_version: groups of fewer than 10 subjects are suppressed" in one.measures
 
 
 def test_recipients_are_those_whose_functions_it_can_feed() -> None:
@@ -67,10 +67,10 @@ def test_dropped_fields_are_no_data_that_is_processed_further() -> None:
 def test_a_third_party_is_told_with_its_functions_and_contract() -> None:
     entries = {each.name: each for each in of(PIPELINES / "device_telemetry").recipients}
     assert entries["threat_defense"].functions == (
-        "app_sync (quality_and_security, goes there)",
-        "threat_state (quality_and_security, comes from there)",
+        "app_sync (quality_and_security, sent to the recipient)",
+        "threat_state (quality_and_security, received from the recipient)",
     )
-    assert entries["google"].contract == "EXAMPLE-GOOGLE-1, from 2026-01-01; it may keep what it got for 30d"
+    assert entries["google"].contract == "EXAMPLE-GOOGLE-1, from 2026-01-01; the recipient may keep the data for 30d"
     assert entries["configmgr"].contract == "none"
 
 
@@ -86,7 +86,7 @@ def test_a_policy_without_retention_is_missing_a_limit(project: Project) -> None
     text = (project.folder / "policy.yaml").read_text()
     (project.folder / "policy.yaml").write_text("".join(line for line in text.splitlines(True) if "30d" not in line))
     found = of(project.folder)
-    assert "checkins: for how long it is kept" in found.missing
+    assert "checkins: retention" in found.missing
 
 
 def test_receipts_tell_whether_and_under_which_policy_it_was_carried_out(project: Project) -> None:

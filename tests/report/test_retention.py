@@ -73,7 +73,7 @@ def test_without_a_key_nobody_looks_at_what_is_overdue(project: Project) -> None
     project.run()
     found = facts(project, keys=None)
     assert found.retention.due is None
-    assert "what is overdue" in {each.what for each in found.hidden}
+    assert "overdue removals" in {each.what for each in found.hidden}
 
 
 def test_events_are_told_by_kind_and_name_nobody() -> None:

@@ -124,7 +124,7 @@ def test_without_records_no_number_of_rows_tells_of_the_groups_that_are_left_out
     assert [str(each) for each in (found.flow.read, found.flow.written, found.flow.suppressed)] == ["not shown"] * 3
     assert {str(each.flow.read) for each in found.runs} == {"not shown"}
     assert {each.values for each in found.fields} == {None}
-    assert "how many rows were read and written" in {each.what for each in found.hidden}
+    assert "number of rows read and written" in {each.what for each in found.hidden}
     assert found.as_json()["flow"]["read"] == "not shown"
 
 
@@ -158,7 +158,7 @@ def test_without_the_keyring_deferred_rows_are_not_counted(project: Project) -> 
     deferring(project)
     found = facts(project, keys=None)
     assert [each.deferred for each in found.outputs] == [None, None]
-    assert "how many rows of daily are deferred" in {each.what for each in found.hidden}
+    assert "number of deferred rows of daily" in {each.what for each in found.hidden}
 
 
 def test_without_their_sketches_deferred_rows_are_not_counted(project: Project) -> None:
@@ -166,6 +166,6 @@ def test_without_their_sketches_deferred_rows_are_not_counted(project: Project) 
     next((project.out / "sketches").rglob("*.sealed")).unlink()
     found = facts(project)
     assert [each.deferred for each in found.outputs] == [None, None]
-    assert ("how many rows of daily are deferred", "files of it are missing or damaged") in {
+    assert ("number of deferred rows of daily", "files are missing or damaged") in {
         (each.what, each.why) for each in found.hidden
     }

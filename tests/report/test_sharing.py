@@ -33,7 +33,7 @@ def sync(home: Project, **asked: object) -> FunctionFacts:
 def test_who_may_get_what_is_told(home: Project) -> None:
     found = vendor(home)
     assert (found.name, found.standing, found.may_act) == ("vendor", "independent", True)
-    assert found.contract == "C-1, from 2026-01-01 until 2027-06-01, kept there for 30d"
+    assert found.contract == "C-1, from 2026-01-01 until 2027-06-01, kept by the recipient for 30d"
     assert (found.functions[0].name, found.functions[0].fields, found.functions[0].consented) == ("sync", 5, 1)
 
 
@@ -58,16 +58,14 @@ def test_without_a_ledger_acts_and_consents_are_unknown_and_it_says_so(home: Pro
     found = sync(home, ledger=home.folder / "nowhere.db")
     assert (found.acts, found.rows, found.consented) == (None, None, None)
     hidden = facts(home, ledger=home.folder / "nowhere.db", recipients=home.folder / "recipients").hidden
-    assert ("what was shared, and who agreed", "no ledger can be read here") in {
-        (each.what, each.why) for each in hidden
-    }
+    assert ("disclosures and consents", "the ledger is not available") in {(each.what, each.why) for each in hidden}
 
 
 def test_a_recipient_whose_file_has_faults_is_left_out_and_said(home: Project) -> None:
     (home.folder / "recipients" / "broken.yaml").write_text("nonsense: true")
     found = facts(home, ledger=home.out / "ledger.db", recipients=home.folder / "recipients")
     assert [each.name for each in found.sharing or ()] == ["vendor"]
-    assert "what goes to broken" in {each.what for each in found.hidden}
+    assert "recipient broken" in {each.what for each in found.hidden}
 
 
 def test_without_recipients_there_is_no_sharing(project: Project) -> None:

@@ -133,12 +133,12 @@ def test_what_is_not_there_is_a_fault_of_configuration(old: str, new: str, path:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("one", "one", "`one` and `one` are revisions, and no path says what of them is compared"),
-        ("one", "HEAD", "(hint: minimize diff one HEAD PATH)"),
-        ("one", "pipelnes", "`pipelnes` is neither a path that is there nor a revision of git"),
-        ("on", "HEAD", "`on` is neither a path that is there nor a revision of git"),
-        ("pipelines", "one", "`one` is a revision, and no path says what of it is meant (hint: one:PATH)"),
-        ("one:pipelines", "one", "`one` is a revision, and no path says what of it is meant (hint: one:PATH)"),
+        ("one", "one", "`one` and `one` are revisions, and the path to compare is missing"),
+        ("one", "HEAD", "(hint: Run `minimize diff one HEAD PATH`.)"),
+        ("one", "pipelnes", "`pipelnes` is neither an existing path nor a git revision"),
+        ("on", "HEAD", "`on` is neither an existing path nor a git revision"),
+        ("pipelines", "one", "`one` is a revision, and its path is missing (hint: Pass one:PATH.)"),
+        ("one:pipelines", "one", "`one` is a revision, and its path is missing (hint: Pass one:PATH.)"),
     ],
 )
 def test_it_is_told_what_is_missing(old: str, new: str, told: str, repo: Repository) -> None:
@@ -151,19 +151,19 @@ def test_outside_of_a_repository_a_revision_is_none(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     (tmp_path / "policy.yaml").write_text("policy: p\n")
-    with pytest.raises(ConfigurationError, match="no folder of a git repository"):
+    with pytest.raises(ConfigurationError, match="not in a git repository"):
         diff("main", "policy.yaml")
 
 
 def test_without_git_two_paths_are_compared_all_the_same(repo: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert diff("pipelines", "pipelines").changes == ()
-    with pytest.raises(ConfigurationError, match="no `git` here"):
+    with pytest.raises(ConfigurationError, match="`git` is not installed"):
         diff("one", "pipelines")
 
 
 def test_a_code_that_is_none_cannot_be_allowed() -> None:
-    with pytest.raises(ConfigurationError, match="no change has the code J01"):
+    with pytest.raises(ConfigurationError, match="unknown code of a change: J01"):
         diff(SHIPPED, SHIPPED, allow=["J01"])
 
 

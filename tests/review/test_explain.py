@@ -175,7 +175,7 @@ def test_it_names_the_rows_of_settings_that_decide(project: Project) -> None:
     (row,) = next(step.rows for step in said.steps if step.what == "gate")
     assert (row.holder, row.value, row.line) == ("admin", "on", 2)
     assert said.outcome == "kept"
-    assert "usage on, said by admin for the tenant, from 2026-01-01T00:00:00Z on" in str(said.steps[3])
+    assert "usage on, set by admin for the tenant, from 2026-01-01T00:00:00Z on" in str(said.steps[3])
 
 
 def test_a_row_by_somebody_who_may_not_is_named_and_does_not_count(project: Project) -> None:
@@ -214,7 +214,7 @@ def test_the_case_that_matched_is_named(project: Project) -> None:
     [
         (25, "quarantined: forbidden_field at /contacts"),
         (26, "quarantined: malformed"),
-        (27, "gated: it is past its retention"),
+        (27, "gated: its retention period has ended"),
     ],
 )
 def test_a_record_that_does_not_leave_says_why(number: int, found: str, project: Project) -> None:
@@ -271,4 +271,6 @@ def test_a_record_of_somebody_who_is_gone_says_so(tmp_path: Path, monkeypatch: p
     add_event(NewEvent("north", "erasure", "d0", soon), Places(project.out / "ledger.db", keys=project.keys), soon)
     gone, other = (of(project, "model", record=f"{path}:{line}") for line in (1, 2))
     assert (gone.outcome, other.outcome) == ("record gated", "generalized")
-    assert "gated: it is of somebody of whom the ledger tells that they are gone" in [step.found for step in gone.steps]
+    assert "gated: the ledger records an erasure or a closing for its subject or tenant" in [
+        step.found for step in gone.steps
+    ]

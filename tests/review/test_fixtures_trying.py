@@ -83,7 +83,7 @@ def test_they_do_not_age(project: Project) -> None:
 def test_a_time_may_be_given(project: Project) -> None:
     fixture(project, "a.pass.ndjson", [GOOD])
     assert [each.message for each in tried(project, at="2027-01-01T00:00:00Z").failures] == [
-        "the record does not leave: retention"
+        "the record is not released: retention"
     ]
 
 
@@ -187,9 +187,11 @@ def test_an_aggregate_that_waits_for_late_rows_is_said_not_to_be_tried(project: 
     project.pipeline(aggregates={"per_model": {**AGGREGATES["per_model"], "late": "2d"}})
     fixture(project, "a.pass.ndjson", events(5))
     fixture(project, "expect.per_model.ndjson", [])
-    with pytest.raises(ConfigurationError, match=r"waits for late rows \(`late`\), and these are not tried") as caught:
+    with pytest.raises(
+        ConfigurationError, match=r"with a late window \(`late`\), which a test cannot complete"
+    ) as caught:
         tried(project)
-    assert "`minimize run` into another --output" in caught.value.hint
+    assert "`minimize run` with another --output" in caught.value.hint
 
 
 def test_beside_an_aggregate_that_waits_the_others_are_tried(project: Project) -> None:

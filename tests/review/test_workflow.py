@@ -83,4 +83,4 @@ def test_its_fixtures_are_tried(repo: Repository) -> None:
     repo.writes("pipelines/p/tests/all.pass.ndjson", "no json\n")
     code, out = fixtures(repo)
     assert code == 1
-    assert "F001 the record does not leave: malformed" in out
+    assert "F001 the record is not released: malformed" in out

@@ -254,8 +254,8 @@ def test_with_a_public_key_alone_sketches_are_not_opened(project: Project) -> No
     public = PublicKeys(Keyring.load(project.keys).public_key_pem())
     found = [each for each in check(project.out, public_key=public) if each.code == "V019"]
     assert [(each.severity, each.message) for each in found] == [
-        ("warning", "1 index not opened"),
-        ("warning", "1 file of sketches not opened"),
+        ("warning", "1 index not checked"),
+        ("warning", "1 file of sketches not checked"),
     ]
 
 

@@ -55,7 +55,7 @@ def test_what_nobody_can_open_any_more_is_a_warning(project: Project) -> None:
     destroy_key(project.keys, "encrypt.pseudonymized", 1, now=AT)
     assert codes(project) == ["V061"]
     [found] = [each for each in check(project.out, keys=project.keys) if each.code == "V061"]
-    assert found.hint == "a run of the date writes it anew, while its source stands"
+    assert found.hint == "Run the date again while its source exists."
 
 
 def test_values_are_judged_below_the_encryption(project: Project) -> None:

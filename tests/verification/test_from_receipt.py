@@ -47,7 +47,7 @@ def data(writer: OutputWriter, turn: int) -> Path:
 def test_what_was_not_checked_is_said(writer: OutputWriter) -> None:
     (finding,) = (each for each in check(writer.output, keys=writer.keyring, from_receipt=3) if each.code == "V070")
     assert finding.severity == "warning"
-    assert "2 receipts before the named one" in finding.message
+    assert "2 receipts before the given one" in finding.message
     assert "2 files in force" in finding.message
 
 

@@ -52,7 +52,7 @@ def test_with_a_public_key_alone_it_says_that_it_did_not_look_inside(project: Pr
     public = PublicKeys(Keyring.load(project.keys).public_key_pem())
     assert codes(project, public_key=public) == ["V019"]
     [finding] = [each for each in check(project.out, public_key=public) if each.code == "V019"]
-    assert (finding.severity, finding.message) == ("warning", "1 index not opened")
+    assert (finding.severity, finding.message) == ("warning", "1 index not checked")
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ others: dict[Any, Callable[[pa.Table], list[pa.Table]]] = {
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (without_a_subject, "1 row groups of which it says otherwise than the file"),
-        (with_another_group, "2 row groups, where the file has 1"),
-        (by_another_column, "it is about another column than the policy's subject"),
+        (without_a_subject, "the content of 1 row groups differs from the file of records"),
+        (with_another_group, "the index has 2 row groups, its file of records has 1"),
+        (by_another_column, "the index is for another column than the subject of the policy"),
     ],
 )
 def test_an_index_that_says_otherwise_than_its_file_is_found(project: Project, made: Any, message: str) -> None:
@@ -140,7 +140,7 @@ def test_the_control_is_as_it_should_be(project: Project) -> None:
 def test_another_keyring_does_not_open_it(project: Project, tmp_path: Path) -> None:
     other = new_keyring(tmp_path / "other.keys", ("device",), now=AT)
     [finding] = indexed_by(project, as_it_is, other)
-    assert (finding.code, finding.message) == ("V018", "the keyring does not open it as the index of its file")
+    assert (finding.code, finding.message) == ("V018", "the keyring does not open the index for its file of records")
 
 
 def test_an_index_in_a_place_that_is_not_its_own_is_found(project: Project) -> None:
@@ -163,4 +163,4 @@ def test_a_file_that_is_no_index_is_found(project: Project) -> None:
         index_of(project).write_bytes(content)
         told = FileRef(standing.file.index.path, file_digest(index_of(project)))
         [finding] = check_indexes(stands_so(evidence, standing, told), Keyring.load(project.keys))
-        assert (finding.code, finding.message) == ("V018", "no index")
+        assert (finding.code, finding.message) == ("V018", "the file is not an index")

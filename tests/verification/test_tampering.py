@@ -72,7 +72,7 @@ def test_the_end_of_the_chain_is_warned_about(writer: OutputWriter) -> None:
 
 def test_without_a_key_it_refuses(writer: OutputWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
-    with pytest.raises(ConfigurationError, match="cannot vouch for itself") as caught:
+    with pytest.raises(ConfigurationError, match="required to check the signatures") as caught:
         verify(writer.output)
     assert caught.value.exit_code == 2
 
@@ -145,16 +145,16 @@ def test_no_receipt_at_all_is_found(writer: OutputWriter) -> None:
 def test_a_folder_that_is_no_output_is_said_to_be_none_and_its_files_are_not_listed(writer: OutputWriter) -> None:
     shutil.rmtree(writer.output / "runs")
     (finding,) = check(writer.output, keys=writer.keyring)
-    told = ("V001", "error", "no output of minimize stands here")
+    told = ("V001", "error", "the folder is not an output")
     assert (finding.code, finding.severity, finding.message) == told
-    assert "name the folder that holds `runs`" in finding.hint
+    assert "Pass the folder that contains `runs`" in finding.hint
 
 
 def test_a_pipeline_is_no_output_and_is_said_to_be_one(writer: OutputWriter, tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     (tmp_path / "p/pipeline.yaml").write_text("pipeline: p\n")
     (finding,) = check(tmp_path / "p", keys=writer.keyring)
-    assert finding.hint == "this is a pipeline: name the folder of its `output`"
+    assert finding.hint == "This is a pipeline. Pass the folder of its `output`."
 
 
 def test_a_run_folder_without_a_receipt_is_a_warning(writer: OutputWriter) -> None:

@@ -1,6 +1,7 @@
-"""Rules: what values may look like after a technique, written from its definition alone.
+"""Rules: the values that a technique can return, written only from its definition.
 
-The table has one rule per technique. In a chain the last step decides, and what it passes unchanged must obey the step before.
+The table has one rule per technique. In a chain the last step decides. Values that it passes unchanged must also obey the
+previous step.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ __all__ = [
 
 
 def any_value(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """Every value: `keep`, and `shift_dates`, of which only the receipt's counts tell."""
+    """Accepts every value: `keep`, and `shift_dates`, which only the counts of the receipt can check."""
     return _accept
 
 
@@ -100,7 +101,7 @@ _FIXED_FAMILIES: Final = {"presence": "boolean", "size": "integer", "age": "inte
 
 
 def chain_rule(chain: Sequence[StepView], place: ColumnContext) -> ValueRule:
-    """The judge of a chain's values. Raises Unchecked where a rule lacks something."""
+    """The check of a chain's values. Raises RuleUnavailable if a rule lacks something."""
     *before, last = chain
     obeys = _rule_of_step(last, place)
     if not before or last.technique not in ("keep", "top", "clip"):
@@ -111,7 +112,7 @@ def chain_rule(chain: Sequence[StepView], place: ColumnContext) -> ValueRule:
 
 
 def _rule_of_step(step: StepView, place: ColumnContext) -> ValueRule:
-    """The judge of one step: what it cannot even look at (another type) does not obey."""
+    """The check of one step. A value of a type that it cannot check does not obey."""
     rule, obeys = RULES.get(step.technique), None
     with suppress(KeyError, TypeError, ValueError, ArithmeticError):
         obeys = None if rule is None else rule(step.parameters, place)
@@ -128,14 +129,14 @@ def _obeys_safely(obeys: ValueRule, value: Any) -> bool:
 
 
 def _replacement_values(step: StepView) -> list[Any]:
-    """Values that a step puts in itself, so that the step before says nothing about them."""
+    """Values that a step inserts itself, so that the previous step does not apply to them."""
     if step.technique == "top":
         return [str(step.parameters.get("other", "other"))]
     return [Decimal(repr(step.parameters[bound])) for bound in ("min", "max") if bound in step.parameters]
 
 
 def output_family(chain: Sequence[StepView], declared: str) -> str:
-    """The type family of a chain's column, in the words of policies.
+    """The type family of a chain's column, in the terms of policies.
 
     >>> output_family([StepView("bin", {"width": 10, "as": "label"})], "double")
     'string'
@@ -155,7 +156,7 @@ def _family_after(step: StepView, family: str) -> str:
 
 
 def type_family(type_: pa.DataType) -> str:
-    """The policy's word for the type of a column."""
+    """The policy's name for the type of a column."""
     for test, word in (
         (pa.types.is_boolean, "boolean"),
         (pa.types.is_integer, "integer"),

@@ -1,4 +1,4 @@
-"""Rule: takes a technique's parameters and the column, gives a judge of single values."""
+"""Rule: takes the parameters of a technique and the column, and returns a check of single values."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from minimize import stores
 
 Parameters = Mapping[str, Any]
 ValueRule = Callable[[Any], bool]
-"""Takes one value that is there, in the form of `leaves.judged`. A judge may remember what it saw before."""
+"""Takes one non-null value in the form of `comparable_values`. A check may depend on earlier values."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnContext:
-    """Where values stand: the type of their column, and the folder of the run that wrote them."""
+    """The column of the values: its type, and the folder of the run that wrote it."""
 
     type: pa.DataType
     folder: stores.Location
@@ -29,11 +29,11 @@ RuleFactory = Callable[[Parameters, ColumnContext], ValueRule]
 
 
 class RuleUnavailable(Exception):
-    """A rule lacks what it needs (a hierarchy), and says what."""
+    """A rule lacks a file that it needs (a hierarchy). The message names it."""
 
 
 def exact_fraction(number: Any) -> Fraction:
-    """A number of a policy, which may be written as text there, or of a column: exactly its shortest decimal.
+    """A number of a policy (possibly written as text) or of a column, as the exact value of its shortest decimal.
 
     >>> exact_fraction(0.1) == exact_fraction("0.1") == Fraction(1, 10)
     True

@@ -25,7 +25,7 @@ _OPEN_LABEL: Final = re.compile(rf"(<|>=) ({_NUMBER})")
 
 
 def multiples(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """Whole multiples of `to`, as closely as the type can hold them, and no negative zero."""
+    """Whole multiples of `to`, as exactly as the type can represent them, and no negative zero."""
     step = exact_fraction(parameters["to"])
     return lambda value: _is_special(value) or _is_step(value, step, Fraction(0), place.type)
 
@@ -90,7 +90,7 @@ def _is_step(value: Any, step: Fraction, origin: Fraction, type_: pa.DataType) -
 
 
 def _is_held(value: Any, number: Fraction, type_: pa.DataType) -> bool:
-    """Whether a value is how its type holds a number: exactly, or as the nearest double."""
+    """Whether a value is the representation of a number in its type: exact, or the nearest double."""
     if not pa.types.is_floating(type_):
         return exact_fraction(value) == number
     narrow = numpy_float(type_)
@@ -107,7 +107,7 @@ def _as_decimal(number: Any) -> Decimal:
 
 
 def _is_special(value: Any) -> bool:
-    """Whether it is NaN or an infinity: no digits to hide."""
+    """Whether a value is NaN or infinite, and so has no digits to hide."""
     return isinstance(value, Decimal) and not value.is_finite()
 
 
@@ -117,14 +117,14 @@ def _is_negative_zero(value: Any) -> bool:
 
 _PENTAGONS: Final = frozenset({4, 14, 24, 38, 49, 58, 63, 72, 83, 97, 107, 117})
 _RADIUS: Final = 6_371_007.2
-"""Metres, of the sphere with the Earth's surface."""
+"""Radius in metres of the sphere with the Earth's surface area."""
 _ROUNDING_DEGREES: Final = 1e-6
-"""Degrees to which centres are rounded."""
+"""Precision of centres, in degrees."""
 _Doubles = npt.NDArray[np.float64]
 
 
 def h3_cells(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """Cells of this resolution, by the layout of the index: mode, resolution, base cell, digits."""
+    """H3 cells of this resolution, checked by the layout of the index: mode, resolution, base cell, digits."""
     resolution = int(parameters["resolution"])
     form = re.compile(r"[1-9a-f][0-9a-f]{14}")
     return lambda value: form.fullmatch(value) is not None and _is_cell(int(value, 16), resolution)
@@ -143,7 +143,7 @@ def _is_cell(index: int, resolution: int) -> bool:
 
 
 def grid_centres(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """Centres of equal-area cells: of a band of latitude, and of one of the equal pieces that the band is cut into."""
+    """Centres of equal-area cells: of a band of latitude, and of one of the equal parts of that band."""
     centres, counts = _bands(float(parameters.get("metres", 300)))
 
     def obeys(value: Any) -> bool:
@@ -159,10 +159,10 @@ def grid_centres(parameters: Parameters, place: ColumnContext) -> ValueRule:
 
 
 def _bands(metres: float) -> tuple[_Doubles, _Doubles]:
-    """For every band from south to north the latitude of its centre and the number of its cells.
+    """The latitude of the centre and the number of cells of every band, from south to north.
 
-    Cells have one area, so that a band takes its share of the sphere's height in proportion to its cells. The size aimed at
-    grows until no cell is lower or narrower than was asked.
+    All cells have the same area, so the height of a band is proportional to its number of cells. The target size grows until
+    no cell is lower or narrower than required.
     """
     aim = metres
     while True:
@@ -192,17 +192,17 @@ def _with_caps(centres: _Doubles, counts: _Doubles) -> _Doubles:
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS_PER_YEAR: Final = {"days": 365.2425, "months": 12, "years": 1}
 _MAX_YEARS_UNTIL_RUN, _MAX_YEARS_BETWEEN = 2_100, 9_999
-"""Years: of what began in year 1 until a run, and between any two days of the calendar."""
+"""Upper bounds of an age in years: from year 1 until a run, and between any two days of the calendar."""
 
 
 def time_starts(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """Times at which a unit begins: the moment before belongs to another one. Dates have no zone."""
+    """Times at which a unit begins: the previous moment belongs to another unit. Dates have no zone."""
     zone: tzinfo = UTC if pa.types.is_date(place.type) else ZoneInfo(str(parameters.get("zone", "UTC")))
     return unit_starts(str(parameters["to"]), zone)
 
 
 def unit_starts(unit: str, zone: tzinfo) -> ValueRule:
-    """The judge of times (nanoseconds since 1970) that begin a unit in a zone."""
+    """The check of times (nanoseconds since 1970) that begin a unit in a zone."""
     naming = _UNIT_NAMES[unit]
 
     def obeys(value: Any) -> bool:
@@ -220,7 +220,7 @@ def unit_starts(unit: str, zone: tzinfo) -> ValueRule:
 
 
 def ages(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """Completed units: not below zero, and not beyond what the calendar gives."""
+    """Completed units: not below zero, and not above the maximum of the calendar."""
     years = _MAX_YEARS_UNTIL_RUN if parameters.get("at", "run") == "run" else _MAX_YEARS_BETWEEN
     oldest = years * _UNITS_PER_YEAR[str(parameters["unit"])]
     return lambda value: 0 <= value <= oldest

@@ -1,6 +1,6 @@
 """Rules for texts: keyed tokens; addresses; redacted texts; masks, listed words, labels, presence and sizes.
 
-The forms of `redact` are simpler than the technique's patterns, and not a copy of them.
+The patterns for `redact` are simpler than those of the technique, and are not copied from it.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def pseudonyms(parameters: Parameters, place: ColumnContext) -> ValueRule:
 
 
 def tokens(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """At least 16 bytes in base32 or base64; no UUID and no plain hexadecimal digits, which are values."""
+    """At least 16 bytes in base32 or base64; no UUID and no plain hexadecimal digits, which would be values."""
     return lambda value: bool(_TOKEN.fullmatch(value)) and not (_UUID.fullmatch(value) or _HEX_DIGITS.fullmatch(value))
 
 
 def networks(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """Addresses whose host bits are zero, in their canonical text; with `as: network` the prefix behind them."""
+    """Addresses whose host bits are zero, in canonical text; with `as: network` followed by the prefix length."""
     lengths = {4: int(parameters.get("v4", 24)), 6: int(parameters.get("v6", 48))}
     wants_prefix = parameters.get("as", "address") == "network"
 
@@ -58,19 +58,19 @@ def networks(parameters: Parameters, place: ColumnContext) -> ValueRule:
 
 
 def versions(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """No more than so many numbers with dots between them."""
+    """At most `parts` numbers, separated by dots."""
     pattern = re.compile(rf"\d+(?:\.\d+){{0,{int(parameters['parts']) - 1}}}", re.ASCII)
     return lambda value: pattern.fullmatch(value) is not None
 
 
 def hosts(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """A host alone: no scheme, user, port, path or query."""
+    """Only a host: no scheme, user, port, path or query."""
     pattern = re.compile(r"[^\s/:@?#\\\[\]]+")
     return lambda value: pattern.fullmatch(value) is not None or _parse_address(value.strip("[]")) is not None
 
 
 def email_domains(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """A domain alone, in lower case: nothing of what stood before the at sign."""
+    """Only a domain, in lower case, without the part before the at sign."""
     pattern = re.compile(r"[^\s@,;:<>()\"/]+")
     return lambda value: pattern.fullmatch(value) is not None and value == value.lower()
 
@@ -83,7 +83,7 @@ def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address |
 
 
 def redacted_texts(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """None of the patterns' plain forms."""
+    """A text that contains no plain form of the patterns."""
     patterns = parameters.get("patterns") or tuple(_REDACTED_FORMS)
     forms = {**_REDACTED_FORMS, **_LATER_FORMS}
     searches = [forms[name] for name in patterns if name in forms]
@@ -131,14 +131,14 @@ _LATER_FORMS: Final[Mapping[str, Callable[[Any], bool]]] = MappingProxyType(
         "token": _form_search(r"(?<![\w-])(?:eyJ[\w-]{16,}\.eyJ[\w-]{16,}\.[\w-]{16,}|A[KS]IA[A-Z2-7]{16}(?!\w))"),
     }
 )
-"""Later patterns: outputs written before them, by a policy that names none, are not held to them."""
+"""Patterns that were added later. They do not apply to earlier outputs whose policy names no patterns."""
 
 
 MARK: Final = "****"
 
 
 def masked_texts(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """The mark, and beside it no more characters than are kept."""
+    """The mask character, with at most the permitted number of kept characters."""
     if "keep_first" in parameters:
         first = int(parameters["keep_first"])
         return lambda value: value.endswith(MARK) and len(value) <= len(MARK) + first
@@ -154,7 +154,7 @@ def mapped_words(parameters: Parameters, place: ColumnContext) -> ValueRule:
 
 
 def top_values(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """No more distinct values than are kept, beside the other."""
+    """At most `keep` distinct values, plus the value for all others."""
     keep, other = int(parameters["keep"]), str(parameters.get("other", "other"))
     seen: set[str] = set()
 
@@ -174,7 +174,7 @@ def hierarchy_labels(parameters: Parameters, place: ColumnContext) -> ValueRule:
 
 
 def presence_flags(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """True, and never false."""
+    """True; never false."""
     return lambda value: value is True
 
 
