@@ -1,4 +1,4 @@
-"""Master keys in the Transit engine of HashiCorp Vault or OpenBao (`minimize[vault]`): they never leave the server.
+"""Master keys in the Transit engine of HashiCorp Vault or OpenBao (extra `vault`): they never leave the server.
 
 The token is the environment's (`VAULT_TOKEN`, or ~/.vault-token), as are certificates and namespace (`VAULT_CACERT`,
 `VAULT_NAMESPACE`, …), on every machine that opens keys; none of it is stored, pickled or logged.
@@ -46,13 +46,13 @@ class TransitKms:
         parts = urlsplit(address)
         scheme, host = SCHEMES.get(parts.scheme), parts.hostname
         if scheme is None or not host or parts.query or parts.fragment:
-            hint = "write vault+https://HOST:PORT/MOUNT"
-            raise ConfigurationError("the address of the key service cannot be read", hint=hint)
+            hint = "Use vault+https://HOST:PORT/MOUNT."
+            raise ConfigurationError("the address of the key service is invalid", hint=hint)
         if "@" in parts.netloc:
-            hint = "the token comes from VAULT_TOKEN alone"
-            raise ConfigurationError("the address of the key service holds credentials", hint=hint)
+            hint = "Remove the credentials and set VAULT_TOKEN."
+            raise ConfigurationError("the address of the key service contains credentials", hint=hint)
         if scheme == "http" and host not in LOOPBACK:
-            raise ConfigurationError("keys are asked for over TLS", hint="write vault+https://…")
+            raise ConfigurationError("the key service requires TLS", hint="Use vault+https://HOST:PORT/MOUNT.")
         return cls(f"{scheme}://{parts.netloc}", parts.path.strip("/") or DEFAULT_MOUNT, now)
 
     def newest(self, name: str) -> MasterKey:
@@ -64,7 +64,7 @@ class TransitKms:
             )
             said = self._read_key(name)
         if said is None:
-            raise KeyringError(f"{self} has no key {name}", hint="a run that needs it makes it")
+            raise KeyringError(f"{self} has no key {name}", hint="Start a run; it creates the keys that it needs.")
         return MasterKey(name, int(said["latest_version"]))
 
     def wrap(self, key: bytes, master: MasterKey) -> str:
@@ -78,7 +78,7 @@ class TransitKms:
         """The key that was wrapped. Raises KeyringError: no such version, destroyed, or wrapped by another."""
         found = _WRAPPED.fullmatch(wrapped)
         if found is None or int(found[1]) != master.version:
-            raise KeyringError(f"{master.id} of {self} is not the key that this was wrapped with")
+            raise KeyringError(f"the file key was not wrapped with {master.id} of {self}")
         how = {"ciphertext": wrapped, "mount_point": self.mount}
         try:
             answer = self._call_service(
@@ -141,17 +141,20 @@ class TransitKms:
         except hvac.exceptions.InvalidPath:
             if missing:
                 return None
-            reason = "does not have it"
+            reason = "it does not have it"
         except (hvac.exceptions.Forbidden, hvac.exceptions.Unauthorized):
-            reason = "does not let this token do that"
+            reason = "it does not permit the operation for this token"
         except hvac.exceptions.VaultDown:
-            reason = "is sealed"
+            reason = "it is sealed"
         except hvac.exceptions.VaultError as error:
-            reason = f"refuses ({type(error).__name__})"
+            reason = f"it refused the request ({type(error).__name__})"
         except (requests.exceptions.RequestException, OSError, ValueError, KeyError) as error:
-            reason = f"cannot be reached ({type(error).__name__})"
-        about = f" about {what}" if what else ""
-        raise KeyringError(f"{self} was asked{about}, and {reason}", hint="VAULT_TOKEN, VAULT_CACERT, VAULT_NAMESPACE")
+            reason = f"it cannot be reached ({type(error).__name__})"
+        about = f" for {what}" if what else ""
+        raise KeyringError(
+            f"the request{about} to {self} failed: {reason}",
+            hint="Check VAULT_TOKEN, VAULT_CACERT and VAULT_NAMESPACE.",
+        )
 
     def _client(self) -> Any:
         if not self._clients:
@@ -183,4 +186,4 @@ def _libraries() -> tuple[Any, Any]:
         pass
     else:
         return hvac, requests
-    raise ConfigurationError("a key service wants the package hvac", hint="pip install 'minimize[vault]'")
+    raise ConfigurationError("a key service requires the package hvac", hint="Install minimize with its extra `vault`.")

@@ -39,10 +39,12 @@ _TEMPLATE: Final = "page.html"
 
 
 def render_page(facts: ReportFacts) -> str:
-    """The page; every text of a file or of data is escaped. Raises ConfigurationError without `minimize[report]`."""
+    """The page; every text of a file or of data is escaped. Raises ConfigurationError without the extra `report`."""
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
-        raise ConfigurationError(f"a page needs {' and '.join(missing)}", hint="pip install 'minimize[report]'")
+        raise ConfigurationError(
+            f"a page requires {' and '.join(missing)}", hint="Install minimize with its extra `report`."
+        )
     from minimize.report.plots import draw_pictures  # matplotlib is optional, and found only now
 
     return str(
@@ -168,7 +170,7 @@ class OutputReport:
         return render_summary(self.facts, width)
 
     def html(self) -> str:
-        """The facts as one page of HTML that fetches nothing. Raises ConfigurationError without `minimize[report]`."""
+        """The facts as one page of HTML that fetches nothing. Raises ConfigurationError without the extra `report`."""
 
         return render_page(self.facts)
 

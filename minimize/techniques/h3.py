@@ -42,7 +42,7 @@ class H3(Technique):
         """Text. Raises TypeRefused for what is no pair of numbers."""
         require_position(super().output_type(type_), self.takes)
         if find_spec("h3") is None:
-            raise ConfigurationError("`h3` needs the h3 package", hint="pip install 'minimize[h3]'")
+            raise ConfigurationError("`h3` requires the package h3", hint="Install minimize with its extra `h3`.")
         return pa.string()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:

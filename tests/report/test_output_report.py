@@ -110,6 +110,6 @@ def test_an_output_without_rows_has_a_page_too(project: Project) -> None:
 
 def test_without_the_packages_it_says_what_to_install(done: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "find_spec", lambda name: None)
-    with pytest.raises(ConfigurationError, match="a page needs jinja2 and matplotlib") as raised:
+    with pytest.raises(ConfigurationError, match="a page requires jinja2 and matplotlib") as raised:
         report(done).html()
-    assert raised.value.hint == "pip install 'minimize[report]'"
+    assert raised.value.hint == "Install minimize with its extra `report`."
