@@ -53,7 +53,10 @@ class PublicKeys:
             block for block in _PEM_BLOCK.findall(pem) if _load_public_key(block) is not None
         )
         if not self._blocks:
-            raise KeyringError("no Ed25519 public key in PEM form was given", hint="minimize keys public FILE")
+            raise KeyringError(
+                "the file contains no Ed25519 public key in PEM form",
+                hint="Create one with `minimize keys public FILE`.",
+            )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -62,7 +65,9 @@ class PublicKeys:
         with contextlib.suppress(OSError):
             content = Path(path).read_bytes()
         if content is None:
-            raise KeyringError(f"the public key file {path} cannot be read", hint="minimize keys public FILE")
+            raise KeyringError(
+                f"the public key file {path} cannot be read", hint="Create one with `minimize keys public FILE`."
+            )
         return cls(content)
 
     def verify_signature(self, content: bytes, signature: bytes, key: str) -> bool:

@@ -46,7 +46,7 @@ def require_keyring(
     """The keyring that counts. Raises KeyringError, with this message if nothing names one."""
     found = find_keyring(keys, start)
     if found is None:
-        raise KeyringError(message, hint="--keys FILE or MINIMIZE_KEYS")
+        raise KeyringError(message, hint="Pass --keys FILE or set MINIMIZE_KEYS.")
     return found
 
 
@@ -119,7 +119,7 @@ class LazyKms:
     def _keyring_kms(self) -> Kms:
         keyring = find_keyring(self._keys, self._start)
         if keyring is None:
-            raise KeyringError("no keys were given or found", hint="keys=FILE, --keys FILE or MINIMIZE_KEYS")
+            raise KeyringError("no keys found", hint="Pass --keys FILE or keys=FILE, or set MINIMIZE_KEYS.")
         return KeyringKms(keyring, self._now)
 
     def __reduce__(self) -> tuple[Callable[..., LazyKms], tuple[Any, ...]]:

@@ -52,7 +52,7 @@ class KeyEntry:
         return f"{self.name}/{self.version}"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("the bytes of a key are not pickled")
+        raise TypeError("the bytes of a key cannot be pickled")
 
 
 def read_entries(path: Path) -> tuple[KeyEntry, ...]:
@@ -63,10 +63,10 @@ def read_entries(path: Path) -> tuple[KeyEntry, ...]:
     content = _read_content(path)
     document = _parse_document(content)
     if document is None:
-        raise KeyringError(f"the keyring {path} is not a keyring file", hint="make one with `minimize keys new`")
+        raise KeyringError(f"{path} is not a keyring file", hint="Create a keyring with `minimize keys new`.")
     entries = [_parse_entry(path, name, raw) for name, versions in document.items() for raw in versions]
     if len({entry.id for entry in entries}) != len(entries):
-        raise KeyringError(f"the keyring {path} holds one version of a key twice")
+        raise KeyringError(f"the keyring {path} contains a version of a key twice")
     return tuple(sorted(entries, key=lambda entry: (entry.name, entry.version)))
 
 
@@ -115,9 +115,11 @@ def _read_content(path: Path) -> bytes:
     except OSError as error:
         reason = error.strerror or "it cannot be opened"
     if reason is not None:
-        raise KeyringError(f"the keyring {path} cannot be read: {reason}", hint="make one with `minimize keys new`")
+        raise KeyringError(
+            f"the keyring {path} cannot be read: {reason}", hint="Create a keyring with `minimize keys new`."
+        )
     if not _is_private(mode):
-        raise KeyringError(f"the keyring {path} is open to group or others", hint=f"chmod 600 {path}")
+        raise KeyringError(f"the keyring {path} is accessible to group or others", hint=f"Run: chmod 600 {path}")
     return content
 
 
@@ -138,14 +140,14 @@ def _parse_document(content: bytes) -> Mapping[str, Sequence[Any]] | None:
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a key is repeated")
     return dict(pairs)
 
 
 def _parse_entry(path: Path, name: str, raw: Any) -> KeyEntry:
     version = raw.get("version") if isinstance(raw, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise KeyringError(f"the keyring {path} has a version of the key {name} that is no positive integer")
+        raise KeyringError(f"a version of the key {name} in the keyring {path} is not a positive integer")
     secret, created, destroyed = (
         _decode_base64(raw.get("bytes")),
         _parse_time(raw.get("created")),
@@ -248,13 +250,13 @@ class Keyring:
         found = [entry for entry in self._entries if entry.name == name and version in (None, entry.version)]
         if not found:
             wanted = name if version is None else f"{name}/{version}"
-            hint = f"minimize keys add {self.path} {name}"
+            hint = f"Run `minimize keys add {self.path} {name}`."
             raise KeyringError(f"key {wanted} is not in the keyring {self.path}", hint=hint)
         if found[-1].destroyed is not None:
             message = f"key {found[-1].id} of the keyring {self.path} was destroyed"
             hint = (
-                "what was made with it alone is gone; new files want a new version (minimize keys rotate), unless it was a "
-                "tenant's that is gone (minimize events add TENANT tenant_closed)"
+                "Data that only this key decrypts is lost. Run `minimize keys rotate` for new files; if the tenant of the key "
+                "has left, run `minimize events add TENANT tenant_closed`."
             )
             raise KeyringError(message, code=KEY_DESTROYED, hint=hint)
         return found[-1]
@@ -288,11 +290,11 @@ def new_keyring(path: PathText, names: Iterable[str] = (), *, now: datetime) -> 
     try:
         _create_file(target, content)
     except FileExistsError:
-        reason = "it exists, and a keyring is never overwritten"
+        reason = "it exists, and an existing keyring is not overwritten"
     except OSError as error:
         reason = error.strerror or "it cannot be written"
     if reason is not None:
-        raise KeyringError(f"the keyring {target} was not made: {reason}", hint="choose another file")
+        raise KeyringError(f"the keyring {target} was not created: {reason}", hint="Pass another path.")
     return Keyring.load(target)
 
 
@@ -325,7 +327,9 @@ def destroy_key(path: PathText, name: str, version: int, *, now: datetime) -> Ke
     def destroyed(entries: KeyEntries) -> KeyEntries:
         found = [each for each in entries if (each.name, each.version) == (name, version) and each.destroyed is None]
         if not found:
-            raise KeyringError(f"there is no key {name}/{version} to destroy", hint="minimize keys list")
+            raise KeyringError(
+                f"key {name}/{version} does not exist or was already destroyed", hint="Run `minimize keys list`."
+            )
         return tuple(replace(each, secret=b"", destroyed=now) if each in found else each for each in entries)
 
     return _change_keyring(path, destroyed)
@@ -351,7 +355,7 @@ def _change_keyring(path: PathText, change: Callable[[KeyEntries], KeyEntries]) 
 def _new_entry(name: str, version: int, now: datetime) -> KeyEntry:
     if not KEY_NAME.fullmatch(name):
         raise KeyringError(
-            "a key's name starts with a letter or underscore and has up to 64 letters, digits, `_`, `.`, `-`"
+            "the name of a key must start with a letter or `_` and contain at most 64 letters, digits, `_`, `.`, `-`"
         )
     return KeyEntry(name, version, now, secrets.token_bytes(MIN_KEY_BYTES))
 

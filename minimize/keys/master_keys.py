@@ -46,7 +46,7 @@ class MasterKey:
         """
         found = _MASTER_KEY_ID.fullmatch(text)
         if found is None:
-            raise KeyringError("this is no version of a master key", hint="one is written encrypt.pseudonymized/1")
+            raise KeyringError("not the id of a version of a master key", hint="Use the form encrypt.pseudonymized/1.")
         return cls(found[1], int(found[2]))
 
 
@@ -184,7 +184,7 @@ class KeyringKms:
         with suppress(InvalidUnwrap, binascii.Error, ValueError):
             key = aes_key_unwrap(secret, base64.b64decode(wrapped, validate=True))
         if key is None:
-            raise KeyringError(f"{master.id} of {self._keyring.path} is not the key that this was wrapped with")
+            raise KeyringError(f"the file key was not wrapped with {master.id} of {self._keyring.path}")
         return key
 
     def _secret(self, master: MasterKey) -> bytes:

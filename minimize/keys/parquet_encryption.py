@@ -233,10 +233,10 @@ _Unwrapped = dict[tuple[str, str], bytes]
 KeyFault = tuple[str, str, KeyringError]
 MAX_NAMED_COLUMNS: Final = 5
 """Columns that a message names."""
-KEYS_HINT: Final = "the door and the jobs have the keys: keys=FILE, --keys FILE, MINIMIZE_KEYS; open columns need none"
-DESTROYED_HINT: Final = (
-    "what was encrypted under a destroyed key is gone; a run of its date writes it anew, while its source stands"
+KEYS_HINT: Final = (
+    "Pass --keys FILE or keys=FILE, set MINIMIZE_KEYS, read through the data server, or select unencrypted columns."
 )
+DESTROYED_HINT: Final = "Data under a destroyed key is lost. Run the date again if its source still exists."
 
 
 def open_parquet(
@@ -263,7 +263,7 @@ def open_parquet(
         told = "; ".join(f"{columns} under {master} ({error.message})" for columns, master, error in faults)
         code = KEY_DESTROYED if any(error.code == KEY_DESTROYED for *_, error in faults) else ""
         hint = DESTROYED_HINT if code else KEYS_HINT
-        raise KeyringError(f"{shown} is encrypted, and cannot be read here: {told}", code=code, hint=hint)
+        raise KeyringError(f"{shown} has encrypted columns that cannot be read: {told}", code=code, hint=hint)
     return _open_decrypted(place, _require_kms(kms), known, read_dictionary, shown)
 
 
@@ -286,7 +286,7 @@ def _open_decrypted(
         )
     except KeyringError as error:
         reason, code = error.message, error.code
-    message = f"{shown} is encrypted, and its signature cannot be checked: {reason}"
+    message = f"the signature of the encrypted file {shown} cannot be checked: {reason}"
     raise KeyringError(message, code=code, hint=KEYS_HINT)
 
 
@@ -313,7 +313,8 @@ def _column_list(columns: Sequence[str]) -> str:
 def _require_kms(kms: Kms | None) -> Kms:
     if kms is None:
         raise KeyringError(
-            "encrypted columns want keys, and none were given", hint="keys=FILE, --keys FILE or MINIMIZE_KEYS"
+            "encrypted columns require keys, and none were given",
+            hint="Pass --keys FILE or keys=FILE, or set MINIMIZE_KEYS.",
         )
     return kms
 

@@ -67,7 +67,7 @@ class ThriftReader:
         head = self._byte()
         size = head >> 4 if head >> 4 < 15 else self._varint()
         if size > len(self._content):
-            raise ValueError("a list longer than its bytes")
+            raise ValueError("a list is longer than its bytes")
         return [self._value(head & 15, depth + 1) for _ in range(min(size, 1) if first else size)]
 
     def _map(self, depth: int) -> dict[Any, Any]:
@@ -75,7 +75,7 @@ class ThriftReader:
         if not size:
             return {}
         if size > len(self._content):
-            raise ValueError("a map longer than its bytes")
+            raise ValueError("a map is longer than its bytes")
         kinds = self._byte()
         pairs = ((self._value(kinds >> 4, depth + 1), self._value(kinds & 15, depth + 1)) for _ in range(size))
         return {str(key): value for key, value in pairs}
@@ -95,7 +95,7 @@ class ThriftReader:
         while (byte := self._byte()) & 0x80:
             value, shift = value | (byte & 0x7F) << shift, shift + 7
             if shift > 63:
-                raise ValueError("a number that is too long")
+                raise ValueError("a number is too long")
         return value | byte << shift
 
     def _zigzag(self) -> int:

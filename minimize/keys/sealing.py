@@ -55,5 +55,5 @@ def sealed_version(sealed: bytes) -> int:
     """
     key, _, version = sealed.partition(b"\n")[0].decode("ascii", "replace").rpartition("/")
     if key != SUBJECT_KEY or not version.isdecimal():
-        raise ValueError("the content names no version of the key `subject`")
+        raise ValueError("the sealed content names no version of the key `subject`")
     return int(version)

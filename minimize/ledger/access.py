@@ -85,7 +85,7 @@ def last_adoption(ledger: Ledger, verifier: Verifier) -> AccessAdoption | None:
         return None
     found = AccessAdoption(row.content, row.by, row.recorded_at)
     if not is_signed(found.signed_bytes, row.signature, row.key, verifier):
-        raise LedgerError("the access file that was adopted is not signed by a key that is known here")
+        raise LedgerError("the adopted access file is not signed by a key of this keyring")
     return found
 
 
@@ -154,7 +154,7 @@ def _select_grant_acts(connection: Connection, verifier: Verifier) -> list[Grant
     acts = [GrantAct(*row[: len(_GRANT_COLUMNS)]) for row in rows]
     for act, row in zip(acts, rows, strict=True):
         if not is_signed(act.signed_bytes, row.signature, row.key, verifier):
-            raise LedgerError(f"an act about the grant {act.grant} is not signed by a key that is known here")
+            raise LedgerError(f"a record of the grant {act.grant} is not signed by a key of this keyring")
     return acts
 
 

@@ -33,7 +33,7 @@ class Address:
 
     path: Path | None
     url: str | None = field(default=None, repr=False)
-    named_by: str = "what was given"
+    named_by: str = "the argument"
 
     def __str__(self) -> str:
         return str(self.path) if self.url is None else _redacted_url(self.url)
@@ -57,8 +57,8 @@ def parse_address(text: PathText, named_by: str, base: Path | None = None) -> Ad
         return _file_address(said.removeprefix(_SQLITE), named_by, base)
     scheme = said.partition("://")[0]
     if scheme not in _POSTGRES:
-        hint = "a path, sqlite:///PATH, or postgresql+psycopg://USER@HOST/DATABASE"
-        raise LedgerError(f"no ledger can be had by the URL of {named_by}", hint=hint)
+        hint = "Use a path, sqlite:///PATH, or postgresql+psycopg://USER@HOST/DATABASE."
+        raise LedgerError(f"the URL of the ledger ({named_by}) has an unknown scheme", hint=hint)
     return Address(None, f"postgresql+psycopg://{said.partition('://')[2]}", named_by)
 
 
@@ -75,7 +75,7 @@ def find_ledger(
     own, and the environment (the process's own where none is given). Raises LedgerError where nothing names one.
     """
     if explicit:
-        return parse_address(explicit, "what was given")
+        return parse_address(explicit, "the argument")
     named = (os.environ if environ is None else environ).get(LEDGER_VARIABLE)
     if named:
         return parse_address(named, LEDGER_VARIABLE)
@@ -84,21 +84,22 @@ def find_ledger(
         return parse_address(config.ledger, str(config.path), config.folder)
     folder = local_path(output)
     if folder is not None:
-        return Address(Path(os.path.abspath(folder)) / LEDGER_FILE, named_by="the default, for nothing names another")
-    places = (
-        f"{LEDGER_VARIABLE} is not set, and {config.path or 'minimize.yaml (which was not found)'} has no `ledger:`"
-    )
+        return Address(Path(os.path.abspath(folder)) / LEDGER_FILE, named_by="the default")
+    places = f"{LEDGER_VARIABLE} is not set, and {config.path or 'minimize.yaml (not found)'} has no `ledger:`"
     if output is not None:
-        message = f"an output in an object store has its ledger elsewhere, and none is named: {places}"
-        raise LedgerError(message, hint="--ledger PATH_OR_URL, MINIMIZE_LEDGER, or `ledger:` in minimize.yaml")
+        message = f"no ledger is configured for the output in an object store: {places}"
+        raise LedgerError(
+            message, hint="Pass --ledger PATH_OR_URL, or set MINIMIZE_LEDGER or `ledger:` in minimize.yaml."
+        )
     raise LedgerError(
-        f"no ledger is named: {places}", hint="--ledger PATH_OR_URL, or name an output folder that has one"
+        f"no ledger is configured: {places}",
+        hint="Pass --ledger PATH_OR_URL, or an output folder that contains a ledger.",
     )
 
 
 def _file_address(text: str, named_by: str, base: Path | None) -> Address:
     if not text or "\0" in text:
-        raise LedgerError(f"the ledger of {named_by} has no path", hint="name a file")
+        raise LedgerError(f"the path of the ledger ({named_by}) is empty or invalid", hint="Pass the path of a file.")
     return Address(Path(os.path.abspath((base or Path.cwd()) / Path(text).expanduser())), named_by=named_by)
 
 

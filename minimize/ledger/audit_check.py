@@ -61,7 +61,7 @@ def check_log(connection: Connection, verifier: Verifier) -> Iterator[Finding]:
         yield from _check_order(entry, before)
         yield from _check_content(entry, row)
         if not is_entry_signed(entry, verifier):
-            yield audit_finding("H004", "is not signed by a key that is known here", file=_entry_place(entry))
+            yield audit_finding("H004", "is not signed by a key of this keyring", file=_entry_place(entry))
         before = entry.head
 
 
@@ -72,16 +72,20 @@ def check_external_head(connection: Connection, external_head: ExternalHead) -> 
         return
     if is_truncated(external_head.head, checkpoint):
         yield audit_finding(
-            "H014", f"names entry {external_head.head.sequence}, which is gone after its year", file=external_head.place
+            "H014",
+            f"names entry {external_head.head.sequence}, which was removed after a year",
+            file=external_head.place,
         )
     elif entry is None:
         ends = log_head(connection).sequence
-        message = f"the log has {ends} entries, and entry {external_head.head.sequence} is named here"
-        hint = "it was cut short, or restored from an older copy"
+        message = f"names entry {external_head.head.sequence}, but the log has only {ends} entries"
+        hint = "The log was cut short or restored from an older copy. Restore the latest backup."
         yield audit_finding("H006", message, file=external_head.place, hint=hint)
     elif entry.digest != external_head.head.digest:
         yield audit_finding(
-            "H007", f"names another entry {external_head.head.sequence} than the log has", file=external_head.place
+            "H007",
+            f"names another digest for entry {external_head.head.sequence} than the log",
+            file=external_head.place,
         )
 
 
@@ -91,7 +95,7 @@ def check_receipts(
     """H006 to H008, H010 to H012: the log beside receipts, each with its place."""
     for place, receipt in receipts:
         if not _is_receipt_signed(receipt, verifier):
-            yield audit_finding("H010", "is not signed by a key that is known here", file=place)
+            yield audit_finding("H010", "is not signed by a key of this keyring", file=place)
         elif receipt.audit is None:
             yield audit_finding("H011", "names no head of an audit log", file=place)
         else:
@@ -104,9 +108,9 @@ def check_receipts(
 
 def unanchored_finding() -> Finding:
     """H009: what is said where nothing outside the log was looked at."""
-    hint = "--receipts DIR, or --head FILE with a head that was kept elsewhere"
+    hint = "Pass --receipts DIR, or --head FILE with a head that was stored outside the ledger."
     return audit_finding(
-        "H009", "the log is vouched for as far as it goes: nothing says that its end was not cut off", hint=hint
+        "H009", "only the existing entries were checked; removal of the last entries cannot be excluded", hint=hint
     )
 
 
@@ -121,7 +125,7 @@ def _unless_rebuilt(connection: Connection, receipt: Receipt, wrong: list[Findin
     rebuilt = EntryFilter(correlation=receipt.run_id, operation=REBUILD)
     for entry in read_entries(connection, rebuilt):
         if published_receipt(entry_event(entry)) == receipt.digest:
-            message = f"names an entry of an earlier log; entry {entry.sequence} of this one takes it over"
+            message = f"names an entry of an earlier log; entry {entry.sequence} of this log records the receipt again"
             yield audit_finding("H012", message, file=wrong[0].file)
             return
     yield from wrong
@@ -135,10 +139,10 @@ def _check_recorded(connection: Connection, receipt: Receipt, place: str) -> Ite
     digests = [digest for digest in said if digest is not None]
     if not digests:
         yield audit_finding(
-            "H008", "is not told of in the log", file=place, hint="the next run of its output tells of it"
+            "H008", "is not recorded in the log", file=place, hint="Run the pipeline again; the next run records it."
         )
     elif receipt.digest not in digests:
-        yield audit_finding("H007", "is another receipt than the log tells of", file=place)
+        yield audit_finding("H007", "differs from the receipt that the log records for this run", file=place)
 
 
 def _is_receipt_signed(receipt: Receipt, verifier: Verifier) -> bool:
@@ -151,7 +155,7 @@ def _is_receipt_signed(receipt: Receipt, verifier: Verifier) -> bool:
 
 def _check_order(entry: LogEntry, before: LogHead) -> Iterator[Finding]:
     if entry.sequence != before.sequence + 1:
-        yield audit_finding("H002", f"stands where entry {before.sequence + 1} is due", file=_entry_place(entry))
+        yield audit_finding("H002", f"is in the place of entry {before.sequence + 1}", file=_entry_place(entry))
     if entry.previous != before.digest:
         yield audit_finding("H003", "does not carry the digest of the entry before it", file=_entry_place(entry))
 
@@ -159,11 +163,11 @@ def _check_order(entry: LogEntry, before: LogHead) -> Iterator[Finding]:
 def _check_content(entry: LogEntry, row: Row[Any]) -> Iterator[Finding]:
     event = _canonical_event(entry.event)
     if event is None or entry_digest(entry.sequence, entry.previous, event) != entry.digest:
-        yield audit_finding("H001", "is not what its digest says", file=_entry_place(entry))
+        yield audit_finding("H001", "does not match its digest", file=_entry_place(entry))
         return
     columns = {**indexed_columns(event), "time": event["time"]}
     if any(_column_value(row, name) != value for name, value in columns.items()):
-        yield audit_finding("H005", "has a column that says something else than its event", file=_entry_place(entry))
+        yield audit_finding("H005", "has a search column that differs from its event", file=_entry_place(entry))
 
 
 def _column_value(row: Row[Any], name: str) -> Any:

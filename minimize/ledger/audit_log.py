@@ -252,13 +252,13 @@ def record_checkpoint(connection: Connection, checkpoint: Checkpoint, signer: Si
 def check_checkpoint(connection: Connection, checkpoint: Checkpoint, verifier: Verifier) -> Iterator[Finding]:
     """H013, H015, H016: whether a checkpoint is ours, took nothing before its time, and is told of."""
     if not is_signed(checkpoint.signed_bytes, checkpoint.signature, checkpoint.key, verifier):
-        yield audit_finding("H013", "is not signed by a key that is known here", file=checkpoint.place)
+        yield audit_finding("H013", "is not signed by a key of this keyring", file=checkpoint.place)
     if checkpoint.latest >= checkpoint.before or checkpoint.before > checkpoint.recorded_at - MINIMUM_AGE:
-        yield audit_finding("H015", "took entries that were not a year old", file=checkpoint.place)
+        yield audit_finding("H015", "covers entries that were less than a year old", file=checkpoint.place)
     wanted = EntryFilter(activity=AUDIT_ACTIVITY, operation=TRUNCATE_OPERATION, resource=checkpoint.place)
     digest = f'"new":"{checkpoint.head.digest}"'
     if not any(digest in entry.event for entry in read_entries(connection, wanted)):
-        yield audit_finding("H016", "is not told of in the log", file=checkpoint.place)
+        yield audit_finding("H016", "is not recorded in the log", file=checkpoint.place)
 
 
 def is_truncated(head: LogHead, checkpoint: Checkpoint | None) -> bool:

@@ -107,44 +107,55 @@ def _postgres_engine(address: Address, patience: float) -> Engine:
     except (ArgumentError, ValueError):
         url = None
     if url is None:
-        raise LedgerError(f"the ledger's URL of {address.named_by} cannot be read", hint="postgresql+psycopg://…")
+        raise LedgerError(
+            f"the URL of the ledger ({address.named_by}) is invalid",
+            hint="Use postgresql+psycopg://USER@HOST/DATABASE.",
+        )
     options = f"-c lock_timeout={int(patience * 1000)} -c timezone=UTC"
     arguments = {"connect_timeout": max(2, int(patience)), "options": options, "application_name": "minimize"}
     try:
         return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
     except ImportError:
         pass
-    raise LedgerError("a ledger on PostgreSQL wants its driver", hint="pip install 'minimize[postgres]'")
+    raise LedgerError(
+        "a ledger on PostgreSQL requires the package psycopg", hint="Install minimize with its extra `postgres`."
+    )
 
 
 _SQLITE_ERRORS: Final = {
-    "SQLITE_BUSY": ("is locked by another process", "wait until it is done; `fuser FILE` says who it is"),
-    "SQLITE_LOCKED": ("is locked by another process", "wait until it is done; `fuser FILE` says who it is"),
-    "SQLITE_CORRUPT": ("is damaged", "restore it from a backup; `minimize runs --rebuild` brings what receipts know"),
-    "SQLITE_NOTADB": ("is no SQLite database, or damaged", "restore it from a backup, or name another file"),
-    "SQLITE_READONLY": ("cannot be written", "see who owns it and its folder"),
-    "SQLITE_PERM": ("cannot be written", "see who owns it and its folder"),
-    "SQLITE_CANTOPEN": ("cannot be opened", "see whether it is there, and who owns it and its folder"),
-    "SQLITE_FULL": ("cannot be written: the disk is full", "make room and run again"),
-    "SQLITE_IOERR": ("cannot be read or written: the disk fails, or is full", "see the system's log"),
+    "SQLITE_BUSY": ("is locked by another process", "Wait until it has finished. `fuser FILE` shows the process."),
+    "SQLITE_LOCKED": ("is locked by another process", "Wait until it has finished. `fuser FILE` shows the process."),
+    "SQLITE_CORRUPT": ("is damaged", "Restore a backup, then run `minimize runs --rebuild` to add newer receipts."),
+    "SQLITE_NOTADB": ("is damaged or not an SQLite database", "Restore a backup, or pass another file."),
+    "SQLITE_READONLY": ("cannot be written", "Check the owner and permissions of the file and its folder."),
+    "SQLITE_PERM": ("cannot be written", "Check the owner and permissions of the file and its folder."),
+    "SQLITE_CANTOPEN": (
+        "cannot be opened",
+        "Check that the file exists, and the owner and permissions of the file and its folder.",
+    ),
+    "SQLITE_FULL": ("cannot be written: the disk is full", "Free disk space and run again."),
+    "SQLITE_IOERR": ("cannot be read or written: the disk is failing or full", "Check the system log."),
 }
 _POSTGRES_ERRORS: Final = {
-    "42501": ("does not let this user do that", "grant it to the ledger's user"),
-    "53": ("has no room left, or too many connections", "see the server's log"),
-    "25006": ("cannot be written: the server is read-only", "name the primary server"),
-    "55P03": ("is locked by another process", "wait until it is done"),
-    "40": ("was changed by others at the same time", "run again"),
+    "42501": (
+        "does not permit this operation for the user",
+        "Grant the permission to the database user of the ledger.",
+    ),
+    "53": ("is out of disk space or has too many connections", "Check the log of the database server."),
+    "25006": ("cannot be written: the server is read-only", "Use the primary server."),
+    "55P03": ("is locked by another process", "Wait until it has finished."),
+    "40": ("was changed by another process at the same time", "Run again."),
 }
-_UNREACHABLE: Final = ("cannot be reached", "is the server up, and the ledger's URL right?")
+_UNREACHABLE: Final = ("cannot be reached", "Check that the server is running and the URL of the ledger is correct.")
 _LOGIN_REFUSED: Final = (
-    "turns us away",
-    "see user, password and database of the ledger's URL, and the server's pg_hba.conf",
+    "refuses the login",
+    "Check user, password and database in the URL of the ledger, and pg_hba.conf of the server.",
 )
 _STARTING_OR_STOPPING: Final = ("starting up", "shutting down", "in recovery", "not yet accepting")
-_CHANGE_REFUSED: Final = ("does not take this change: it keeps what stands in it", "nothing was changed")
+_CHANGE_REFUSED: Final = ("refuses the change: recorded rows cannot be changed or removed", "Nothing was changed.")
 _UNKNOWN_ERROR: Final = (
-    "gave an error that has no name here",
-    "see the server's log, or `sqlite3 FILE 'pragma integrity_check'`",
+    "reported an unknown error",
+    "Check the log of the database server, or run `sqlite3 FILE 'pragma integrity_check'`.",
 )
 
 
@@ -221,7 +232,7 @@ def create_file(path: Path, fill: Callable[[Path], None]) -> None:
         _link_into_place(half, path)
     except OSError as error:
         trouble = LedgerError(
-            f"the ledger {path} cannot be made ({errno_name(error)})", hint=describe_os_error(error)[1]
+            f"the ledger {path} cannot be created ({errno_name(error)})", hint=describe_os_error(error)[1]
         )
     except sqlite3.Error as error:
         trouble = sqlite_error(error, path)
@@ -242,13 +253,13 @@ def check_file(address: Address) -> None:
     except OSError:
         mode = None
     if mode is None:
-        hint = "a run makes one, or `minimize settings set`; or name another with --ledger or MINIMIZE_LEDGER"
-        raise LedgerError(f"there is no ledger: looked for {path} ({address.named_by})", hint=hint)
+        hint = "Start a run or use `minimize settings set` to create it, or pass --ledger or set MINIMIZE_LEDGER."
+        raise LedgerError(f"no ledger found at {path} ({address.named_by})", hint=hint)
     if stat.S_ISLNK(mode) or not stat.S_ISREG(mode):
-        what = "a link" if stat.S_ISLNK(mode) else "no file"
-        raise LedgerError(f"the ledger {path} is {what}", hint="name the file itself")
+        what = "a link" if stat.S_ISLNK(mode) else "not a regular file"
+        raise LedgerError(f"the ledger {path} is {what}", hint="Pass the path of the file itself.")
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise LedgerError(f"the ledger {path} is open to group or others", hint=f"chmod 600 {path}")
+        raise LedgerError(f"the ledger {path} is accessible to group or others", hint=f"Run: chmod 600 {path}")
 
 
 def file_identity(address: Address) -> FileIdentity | None:
@@ -264,8 +275,8 @@ def check_same_file(address: Address, before: FileIdentity | None) -> None:
     """Raises LedgerError where another file stands at a ledger's place than when it was opened, or none: what is written to the
     one that is open would be lost."""
     if file_identity(address) != before:
-        hint = "put it back; `minimize runs --rebuild` brings what receipts know"
-        raise LedgerError(f"the ledger {address} is gone, or another file stands in its place", hint=hint)
+        hint = "Put the file back, or run `minimize runs --rebuild` to add the receipts to a new ledger."
+        raise LedgerError(f"the ledger {address} was removed or replaced while it was open", hint=hint)
 
 
 def _create_folder(folder: Path) -> None:
@@ -368,21 +379,21 @@ def _restore_backup(path: Path) -> None:
         file_operations.remove(path.with_name(path.name + ending), missing=True)
     file_operations.rename(decided, path)
     sync_folder(path.parent)
-    message = "the ledger %s was damaged by a migration that ended early: the copy from before is back in its place"
+    message = "the ledger %s was damaged by an interrupted migration; the copy from before the migration was restored"
     log.warning(message, path, extra={"code": "W033"})
 
 
 def _verify_migration(connection: Connection, before: RowCounts, path: Path) -> None:
     """Raises LedgerError where a migration lost rows, or left the database damaged; then it is undone."""
     now = _count_rows(connection)
-    faults = [f"rows are gone from {table}" for table, count in before.items() if now.get(table, count) < count]
+    faults = [f"rows of {table} were lost" for table, count in before.items() if now.get(table, count) < count]
     if connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar() != "ok":
         faults.append("the database is damaged")
     if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
-        faults.append("rows refer to rows that are not there")
+        faults.append("rows refer to missing rows")
     if faults:
-        message = f"the ledger {path} did not verify after it was brought to a newer version: {', '.join(faults)}"
-        raise LedgerError(message, hint="it is as it was before; use the version of minimize that wrote it")
+        message = f"the ledger {path} failed verification after its migration: {', '.join(faults)}"
+        raise LedgerError(message, hint="The migration was undone. Use the version of minimize that wrote the ledger.")
 
 
 def _count_rows(connection: Connection) -> RowCounts:

@@ -117,8 +117,8 @@ def renew_lease(connection: Connection, lease: Lease, now: datetime) -> None:
     if not record_heartbeat(connection, lease, now):
         other = lease_holder(connection, lease.output)
         who = "" if other is None else f" to the run {other.run_id} on {other.process.host}"
-        message = f"the lease on the output was lost{who}: this run did not beat for too long; nothing was published"
-        raise LedgerError(message, code=LEASE_HELD, hint="run again")
+        message = f"the lease on the output was lost{who} because this run sent no heartbeat for too long; nothing was published"
+        raise LedgerError(message, code=LEASE_HELD, hint="Run again.")
 
 
 def record_heartbeat(connection: Connection, lease: Lease, now: datetime) -> bool:
@@ -142,10 +142,12 @@ def lease_held_error(holder: LeaseHolder) -> LedgerError:
     """The error of who comes second."""
     process = holder.process
     message = (
-        f"another run holds this output: {holder.run_id} on {process.host} (process {process.pid}), "
+        f"another run is writing to this output: {holder.run_id} on {process.host} (process {process.pid}), "
         f"since {time_text(holder.since.replace(microsecond=0))}"
     )
-    return LedgerError(message, code=LEASE_HELD, hint="wait until it is done; where it died, its lease ends by itself")
+    return LedgerError(
+        message, code=LEASE_HELD, hint="Wait until it has finished. If it has crashed, its lease expires by itself."
+    )
 
 
 def _try_take(

@@ -172,9 +172,9 @@ def schema_version(connection: Connection) -> int | None:
 def is_current(version: int | None, place: str) -> bool:
     """Whether a ledger of this version needs no upgrade. Raises LedgerError if it is too new, or not a ledger."""
     if version is None:
-        raise LedgerError(f"{place} is a database, but no ledger", hint="name another file")
+        raise LedgerError(f"{place} is a database, but not a ledger", hint="Pass another file.")
     if version > NEWEST_VERSION:
-        hint = "update minimize; a ledger is not taken back to an older version"
+        hint = "Update minimize. A ledger cannot be downgraded."
         raise LedgerError(f"the ledger {place} was written by a newer version of minimize", hint=hint)
     return version == NEWEST_VERSION
 

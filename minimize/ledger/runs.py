@@ -161,9 +161,9 @@ def ledger_difference(connection: Connection, receipt: Receipt) -> str:
     if receipt.audit is None or receipt.audit.ledger is None:
         return ""
     if ledger_identity(connection) != receipt.audit.ledger:
-        return "is not the one that the receipts of this output name"
+        return "is not the ledger that the receipts of this output name"
     if not is_head_in_log(connection, receipt):
-        return "lacks the audit entry that the last receipt of this output names: it is an older copy"
+        return "lacks the audit entry that the last receipt of this output names. It is an older copy"
     return ""
 
 

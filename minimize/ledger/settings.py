@@ -65,14 +65,12 @@ def check_settings_digest(connection: Connection, digests: Iterable[str]) -> Ite
             and not latest_entries(connection, EntryFilter(activity=_SETTINGS_RESOURCE), 1)
             and last_checkpoint(connection) is None
         ):
-            yield audit_finding(
-                "H017", f"{len(there)} rows, and no entry of the log tells of any", file=_SETTINGS_RESOURCE
-            )
+            yield audit_finding("H017", f"{len(there)} rows, but the log records none", file=_SETTINGS_RESOURCE)
     elif said != SettingsDigest().extend(there[: said.rows]):
-        yield audit_finding("H017", "other rows than those that the log tells of", file=_SETTINGS_RESOURCE)
+        yield audit_finding("H017", "the rows differ from those that the log records", file=_SETTINGS_RESOURCE)
     elif len(there) > said.rows:
         yield audit_finding(
-            "H017", f"{len(there) - said.rows} rows that no entry of the log tells of", file=_SETTINGS_RESOURCE
+            "H017", f"{len(there) - said.rows} rows are not recorded in the log", file=_SETTINGS_RESOURCE
         )
 
 

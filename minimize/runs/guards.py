@@ -57,7 +57,7 @@ def check_ledger(address: Address, chain: Sequence[Receipt]) -> None:
     if receipt is None:
         return
     if not address.exists:
-        message = f"there is no ledger: looked for {address} ({address.named_by}), and receipts of this output name one"
+        message = f"no ledger found at {address} ({address.named_by}), but receipts of this output name one"
         raise RefusedError(message, code=WRONG_LEDGER, hint=_HINT)
     with open_ledger(address) as ledger:
         check_open_ledger(ledger, chain)

@@ -63,9 +63,13 @@ def create_token(
     cannot be, LedgerError, KeyringError.
     """
     if not is_name(user):
-        raise ConfigurationError("a token is for an account, which has a name of one line", hint="--user NAME")
+        raise ConfigurationError(
+            "the name of the account is empty, too long or has several lines", hint="Pass --user NAME."
+        )
     if not timedelta() < lasts <= LONGEST_LIFETIME:
-        raise ConfigurationError("a token lasts at least a second and at most 90 days", hint="--for 8h")
+        raise ConfigurationError(
+            "the lifetime of a token must be more than 0 and at most 90 days", hint="Pass --for 8h."
+        )
     name, secret = random(8), random(32)
     unchecked = api.access.ApiToken(name, user, once, "", now, now + lasts)
     made = replace(unchecked, digest=_token_digest(keys, unchecked, secret, keys.version_of(DIGEST_KEY)))
@@ -180,7 +184,7 @@ def revoke_api_token(workspace: Workspace, token: str, now: datetime) -> None:
     require_permission("token/revoke", workspace, now, about=token)
     with workspace.open_ledger() as ledger:
         if not revoke_token(ledger, workspace.keyring(), token, now):
-            raise ConfigurationError("no token of that name is in force", hint="minimize access token list")
+            raise ConfigurationError("no valid token has this name", hint="Run `minimize access token list`.")
 
 
 def list_api_tokens(workspace: Workspace, now: datetime) -> list[TokenInfo]:

@@ -165,7 +165,7 @@ def _decided_columns(request: AuthorizationRequest, facts: OutputSnapshot) -> li
         return list(facts.schema.names)
     named = [name for name in request.columns if name != DATE_COLUMN or not facts.by_date]
     if not {*named} <= {*facts.schema.names}:
-        raise column_error("a column that is not there, or not open")
+        raise column_error("a column does not exist or is not accessible to you")
     return named
 
 

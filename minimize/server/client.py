@@ -123,7 +123,7 @@ class DatasetReader:
     def _dataset_name(self, dataset: str | None) -> str:
         found = self._dataset if dataset is None else dataset
         if found is None:
-            raise ConfigurationError("no dataset is named", hint="name a pipeline, or PIPELINE/OUTPUT")
+            raise ConfigurationError("no dataset was given", hint="Pass the name of a pipeline, or PIPELINE/OUTPUT.")
         return found
 
 
@@ -163,7 +163,8 @@ def connect(
     given = token if token is not None else os.environ.get(ENVIRONMENT_VARIABLE)
     if not given:
         raise ConfigurationError(
-            "no token", hint=f"token=…, or {ENVIRONMENT_VARIABLE}; `minimize access token` makes one"
+            "no token was given",
+            hint=f"Pass token=… or set {ENVIRONMENT_VARIABLE}. Create a token with `minimize access token`.",
         )
     return DatasetReader(FlightTransport(_check_url(url), given, _root_certificates(ca), timeout))
 
@@ -235,9 +236,11 @@ def _check_url(url: str) -> str:
     except ValueError:
         host = port = None
     if not host or not port or parts.scheme not in URL_SCHEMES:
-        raise ConfigurationError("a door's URL is grpc+tls://HOST:PORT", hint="`minimize serve` prints it")
+        raise ConfigurationError(
+            "the URL of the server is invalid", hint="Use grpc+tls://HOST:PORT, as `minimize serve` prints it."
+        )
     if parts.scheme == "grpc" and host not in LOOPBACK:
-        raise ConfigurationError("a token goes over TLS, or no farther than this machine", hint="grpc+tls://HOST:PORT")
+        raise ConfigurationError("a token is sent without TLS to this machine only", hint="Use grpc+tls://HOST:PORT.")
     return url
 
 
@@ -248,7 +251,7 @@ def _root_certificates(ca: PathText | None) -> bytes | None:
         return Path(ca).read_bytes()
     except OSError:
         pass
-    raise ConfigurationError(f"the certificates {os.fspath(ca)} cannot be read", hint="name a PEM file")
+    raise ConfigurationError(f"the certificates {os.fspath(ca)} cannot be read", hint="Pass a PEM file.")
 
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")

@@ -51,7 +51,7 @@ def reverse_tokens(
     is missing.
     """
     if decision.views.get(column):
-        raise column_error("a column that a view shows in another form cannot be turned back")
+        raise column_error("tokens of a column that a view shows in another form cannot be reversed")
     wanted = bind_view(
         opened.snapshot, decision, (column,), (FilterCondition(column, IN, tuple(tokens)),), decision.decided_at
     )
@@ -99,11 +99,11 @@ def _tokenized_column(schema: pa.Schema, column: pa.Field, policy: Policy) -> To
     tokenized = {way for way in ways if isinstance(way, Tokenize)}
     technique = tokenized.pop() if len(tokenized) == 1 else None
     if technique is None:
-        raise column_error("a column that was not tokenized cannot be turned back")
+        raise column_error("the column was not tokenized, so its values cannot be reversed")
     versions = dict(each.split("/") for each in said.get(KEY_METADATA, b"").decode().split(",") if each)
     per = None if technique.per is None else _unchanged_column(schema, technique.per)
     if technique.key not in versions or (technique.per is not None and per is None):
-        raise column_error("a column whose key or `per` the output does not tell cannot be turned back")
+        raise column_error("the tokens cannot be reversed: the output does not name the key or the `per` column")
     return TokenizedColumn(key, technique, int(versions[technique.key]), per)
 
 

@@ -111,20 +111,20 @@ def _conditions_of_list(where: Any) -> list[tuple[Any, Any, Any]]:
     if not isinstance(where, list | tuple) or not all(
         isinstance(each, list | tuple) and len(each) == 3 for each in where
     ):
-        raise malformed_error("a filter is {column: value}, or a list of [column, operator, value]")
+        raise malformed_error("a filter must be {column: value}, or a list of [column, operator, value]")
     return [(each[0], each[1], each[2]) for each in where]
 
 
 def _parse_condition(column: Any, operator: Any, value: Any) -> FilterCondition:
     if not isinstance(column, str) or not is_name(column):
-        raise malformed_error("a condition names a column")
+        raise malformed_error("a condition must name a column")
     if operator not in OPERATORS:
-        raise malformed_error(f"a condition has one of these operators: {', '.join(OPERATORS)}")
+        raise malformed_error(f"the operator of a condition must be one of {', '.join(OPERATORS)}")
     if value is None and operator == EQUAL:
         return FilterCondition(column, NULL)
     several = operator == IN
     if several != isinstance(value, list | tuple | set | frozenset):
-        raise malformed_error("`in` takes a list of values, every other operator one value")
+        raise malformed_error("`in` takes a list of values; every other operator takes one value")
     values = [*value] if several else [value]
     if len(values) > MOST_VALUES:
         raise malformed_error(f"a condition has at most {MOST_VALUES:,} values")
@@ -140,10 +140,10 @@ def _json_value(value: Any) -> JsonScalar:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, float) and not math.isfinite(value):
-        raise malformed_error("a value that is no number")
+        raise malformed_error("a value is not a finite number")
     if isinstance(value, str | int | float):
         return value
-    raise malformed_error("a value is text, a number, true or false, a time or a date")
+    raise malformed_error("a value must be text, a number, true or false, a time or a date")
 
 
 LARGEST_REQUEST: Final = 1 << 20
@@ -209,7 +209,7 @@ def parse_request(content: bytes) -> ReadRequest | ReidentifyRequest:
         return _parse_read(body)
     if "reidentify" in body:
         return _parse_reidentify(body)
-    raise malformed_error("a request says `read` or `reidentify`, and the name of a dataset")
+    raise malformed_error("a request must contain `read` or `reidentify` with the name of a dataset")
 
 
 def read_request(
@@ -224,7 +224,7 @@ def read_request(
     named = None if columns is None else _check_names(columns, "columns", MOST_COLUMNS)
     found = parse_filter(where)
     if not isinstance(mixed_keys, bool):
-        raise malformed_error("`mixed_keys` is true or false")
+        raise malformed_error("`mixed_keys` must be true or false")
     return ReadRequest(
         _check_dataset(dataset),
         named,
@@ -241,7 +241,7 @@ def reidentify_request(
     """Tokens to turn back, checked. Raises ConfigurationError (B002)."""
     name = _check_name(column, "column")
     if name is None:
-        raise malformed_error("`column` names one column")
+        raise malformed_error("`column` must name one column")
     several = _check_names(tokens, "tokens", MOST_TOKENS, longest=1 << 16)
     return ReidentifyRequest(
         _check_dataset(dataset), name, several, _check_name(purpose, "purpose"), _check_name(incident, "incident")
@@ -271,46 +271,46 @@ def _parse_object(content: bytes) -> dict[str, Any]:
             found = None
     if not isinstance(found, dict):
         raise malformed_error(
-            f"a request is one JSON object in UTF-8, at most {LARGEST_REQUEST:,} bytes, each name once"
+            f"a request must be one JSON object in UTF-8 of at most {LARGEST_REQUEST:,} bytes, without repeated keys"
         )
     return found
 
 
 def _reject_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({name for name, _ in pairs}) < len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a key is repeated")
     return dict(pairs)
 
 
 def _reject_constant(_: str) -> NoReturn:
-    raise ValueError("this is no JSON")
+    raise ValueError("not JSON")
 
 
 def _check_keys(body: dict[str, Any], names: tuple[str, ...]) -> None:
     if not body.keys() <= set(names):
-        raise malformed_error(f"a request that says `{names[0]}` may say {', '.join(names[1:])}, and nothing else")
+        raise malformed_error(f"unknown key; with `{names[0]}` a request may contain only {', '.join(names[1:])}")
 
 
 def _check_dataset(name: Any) -> str:
     if not isinstance(name, str) or not is_dataset_name(name):
-        raise malformed_error("a dataset is a pipeline's name, or PIPELINE/OUTPUT")
+        raise malformed_error("a dataset must be the name of a pipeline, or PIPELINE/OUTPUT")
     return name
 
 
 def _check_name(text: Any, name: str) -> str | None:
     if text is None or (isinstance(text, str) and is_name(text)):
         return text
-    raise malformed_error(f"`{name}` is a text of one line")
+    raise malformed_error(f"`{name}` must be text of one line")
 
 
 def _check_names(texts: Any, name: str, most: int, longest: int | None = None) -> tuple[str, ...]:
     is_list = isinstance(texts, list | tuple) and 0 < len(texts) <= most
     if not is_list or not all(isinstance(each, str) for each in texts):
-        raise malformed_error(f"`{name}` is a list of 1 to {most} texts")
+        raise malformed_error(f"`{name}` must be a list of 1 to {most} texts")
     if not all(len(each) <= longest if longest else is_name(each) for each in texts):
-        raise malformed_error(f"`{name}` has a text that is too long, or of more than one line")
+        raise malformed_error(f"a text in `{name}` is too long or has several lines")
     if len(set(texts)) < len(texts):
-        raise malformed_error(f"`{name}` names something twice")
+        raise malformed_error(f"`{name}` contains a duplicate")
     return tuple(texts)
 
 

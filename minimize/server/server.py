@@ -125,7 +125,7 @@ class FlightHandlers:
         return turn
 
     def _refuse(self, context: Any) -> Any:
-        wrong = malformed_error("a door is read from, with do_get, and does nothing else")
+        wrong = malformed_error("the server supports do_get only")
         self.serving.service.refuse(_caller(context), wrong)
         raise wrong
 
@@ -143,7 +143,9 @@ def flight_server(location: str, serving: ServerContext, certificates: Sequence[
         return kind(location, tls_certificates=[*certificates] or None, middleware=middleware)
     except (pa.ArrowException, OSError):
         pass
-    raise ConfigurationError(f"nothing can listen at {location}", hint="another port, or another certificate")
+    raise ConfigurationError(
+        f"the server cannot listen at {location}", hint="Use another port, or check the certificate."
+    )
 
 
 def _middleware_factory(serving: ServerContext) -> Any:
@@ -231,7 +233,9 @@ class ListenOptions:
             check_insecure(self.host, self.insecure)
             return []
         if self.certificate is None or self.key is None:
-            raise ConfigurationError("a certificate goes with its key", hint="--cert FILE --key FILE")
+            raise ConfigurationError(
+                "a certificate and its key must be given together", hint="Pass --cert FILE --key FILE."
+            )
         return [load_certificate(self.certificate, self.key)]
 
     def url(self, port: int, tls: bool) -> str:
@@ -323,11 +327,12 @@ def check_insecure(host: str, insecure: bool) -> None:
     """Whether a server may do without TLS. Raises ConfigurationError but on loopback, where somebody says so."""
     if not insecure:
         raise ConfigurationError(
-            "a door wants TLS", hint="--cert FILE --key FILE; --insecure-loopback to try things on"
+            "the server requires TLS",
+            hint="Pass --cert FILE and --key FILE, or --insecure-loopback for local tests.",
         )
     if host not in LOOPBACK:
-        hint = "--host 127.0.0.1, or --cert FILE --key FILE"
-        raise ConfigurationError("without TLS a door opens on loopback alone", hint=hint)
+        hint = "Pass --host 127.0.0.1, or --cert FILE and --key FILE."
+        raise ConfigurationError("without TLS, the server listens on loopback only", hint=hint)
 
 
 def _read_pem(path: Path, what: str, *, private: bool = False) -> bytes:
@@ -336,7 +341,9 @@ def _read_pem(path: Path, what: str, *, private: bool = False) -> bytes:
     except OSError:
         mode, content = 0, b""
     if f"{what}-----".encode() not in content:
-        raise ConfigurationError(f"{path} is not there, or holds no PEM of a {what.lower()}", hint="name PEM files")
+        raise ConfigurationError(f"{path} is missing or contains no {what.lower()} in PEM form", hint="Pass PEM files.")
     if private and mode & _GROUP_OR_OTHERS:
-        raise ConfigurationError(f"the private key {path} is open to others", hint=f"chmod 600 {path}")
+        raise ConfigurationError(
+            f"the private key {path} is accessible to group or others", hint=f"Run: chmod 600 {path}"
+        )
     return content

@@ -56,9 +56,11 @@ def find_datasets(places: Iterable[LocationLike]) -> dict[str, Location]:
     for each in places:
         name, output = _dataset_at(each)
         if found.setdefault(name, output) != output:
-            raise ConfigurationError(f"two outputs are of the pipeline {name}", hint="a door opens one of a name")
+            raise ConfigurationError(
+                f"two outputs belong to the pipeline {name}", hint="Pass only one output per pipeline."
+            )
     if not found:
-        raise ConfigurationError("no dataset is named", hint="name pipelines or output folders")
+        raise ConfigurationError("no dataset was given", hint="Pass pipelines or output folders.")
     return found
 
 
@@ -76,7 +78,7 @@ def publishing_pipeline(output: Location) -> str:
     """The pipeline that published last. Raises OutputError where none did."""
     said = read_receipts(output)
     if not said:
-        raise OutputError("nothing was published here", hint="name a pipeline, or the folder that holds `runs`")
+        raise OutputError("nothing was published here", hint="Pass a pipeline, or the folder that contains runs/.")
     return said[-1].pipeline
 
 
@@ -274,12 +276,14 @@ class LocalTransport:
 
 def required_keyring(keys: Keyring | PathText | None, start: Path | None) -> Keyring:
     """The keyring. Raises KeyringError."""
-    return require_keyring(keys, start, "a door holds the keys, and none are here")
+    return require_keyring(keys, start, "no keyring found; the server requires one")
 
 
 def server_access_file(access: PathText | None, start: Path | None) -> Path:
     """The access file. Raises ConfigurationError where there is none: then there is nobody to let in."""
     found = find_access_file(start) if access is None else Path(access)
     if found is None or not found.is_file():
-        raise ConfigurationError("a door wants an access file", hint="--access FILE, or `access:` in minimize.yaml")
+        raise ConfigurationError(
+            "the server requires an access file", hint="Pass --access FILE, or set `access:` in minimize.yaml."
+        )
     return found

@@ -237,7 +237,7 @@ def _open_file(place: Location, path: str, kms: Kms, coded: Collection[str] = ()
         return as_stored_file(path, open_parquet(place, kms, name=path, read_dictionary=[*coded]))
     except (OSError, pa.ArrowException):
         pass
-    raise OutputError(f"{path} is gone or damaged", hint="`minimize verify` checks all files")
+    raise OutputError(f"{path} is missing or damaged", hint="Run `minimize verify` to check all files.")
 
 
 def _unify_schemas(schemas: Sequence[pa.Schema]) -> pa.Schema:
@@ -245,7 +245,7 @@ def _unify_schemas(schemas: Sequence[pa.Schema]) -> pa.Schema:
         return pa.unify_schemas([*schemas])
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         pass
-    raise OutputError("columns changed their type between dates")
+    raise OutputError("the type of a column differs between dates")
 
 
 def _tenant_column(files: Mapping[str, tuple[Policy, pa.Schema]]) -> str | None:

@@ -123,7 +123,7 @@ def _released_batches(opened: OpenSnapshot, shape: ReadView) -> Iterator[pa.Reco
 def _file_batches(path: str, opened: OpenSnapshot, shape: ReadView) -> Iterator[pa.RecordBatch]:
     stored = unless_shredded(partial(opened.file, path, shape.dictionary_columns))
     if stored is None:
-        log.warning("%s is left out: its keys were destroyed", path, extra={"code": "W028"})
+        log.warning("%s is skipped: its keys were destroyed", path, extra={"code": "W028"})
         return
     rules = [*shape.released_conditions, *_scope_conditions(opened, shape)]
     groups = matching_row_groups(stored, [rule for rule in rules if rule.column in stored.schema.names])

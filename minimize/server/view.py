@@ -84,9 +84,9 @@ def bind_condition(condition: FilterCondition, type_: pa.DataType) -> BoundCondi
     kind = value_type(type_)
     word = type_family(kind)
     if word in (None, "list", "struct", "map"):
-        raise column_error("a filter is on a column of single values")
+        raise column_error("a filter must use a column of single values")
     if condition.operator in ORDERED and word not in (*_NUMBERS, "string"):
-        raise column_error("a filter asks for an order that the column does not have")
+        raise column_error("a filter compares by order, but the column has no order")
     if condition.operator == NULL:
         return BoundCondition(condition.column, NULL, pa.array([], kind))
     made = _value_array([_value_of_type(each, word) for each in condition.values], kind)
@@ -303,7 +303,7 @@ def bind_view(
     open_ = [*decision.columns, *([DATE_COLUMN] if facts.by_date else [])]
     shown = tuple(open_ if columns is None else columns)
     if not {*shown, *(each.column for each in where)} <= {*open_}:
-        raise column_error("a column that is not there, or not open")
+        raise column_error("a column does not exist or is not accessible to you")
     views = {name: view for name, view in decision.views.items() if view}
     types = {
         name: pa.date32() if name == DATE_COLUMN else _viewed_type(facts, name, views.get(name, ())) for name in open_
@@ -332,7 +332,7 @@ def _viewed_type(facts: OutputSnapshot, name: str, view: Sequence[Technique]) ->
         return reduce(lambda kind, step: step.output_type(kind), view, facts.schema.field(name).type)
     except UnsupportedType:
         pass
-    raise column_error("a view that this column cannot have")
+    raise column_error("the view cannot be applied to the type of this column")
 
 
 def _output_field(

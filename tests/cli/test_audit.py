@@ -134,7 +134,7 @@ def test_without_a_ledger_it_is_said_where_was_looked(
     assert "MINIMIZE_LEDGER is not set" in said.err
     said = command("audit", *verb, "--output", project.folder)
     assert said.code == 2
-    assert f"there is no ledger: looked for {project.folder}/ledger.db" in said.err
+    assert f"no ledger found at {project.folder}/ledger.db" in said.err
     assert not (project.folder / "ledger.db").exists()
 
 

@@ -108,7 +108,9 @@ def test_a_second_run_is_told_who_holds_it(ledger: Ledger) -> None:
     assert found is not None
     assert (raised.value.code, raised.value.exit_code) == ("E207", 2)
     host = found.process.host
-    expected = f"another run holds this output: one on {host} (process {os.getpid()}), since 2026-11-25T00:00:00Z"
+    expected = (
+        f"another run is writing to this output: one on {host} (process {os.getpid()}), since 2026-11-25T00:00:00Z"
+    )
     assert raised.value.message == expected
     assert str(lease_held_error(found)) == str(raised.value)
 

@@ -113,7 +113,7 @@ def test_what_goes_wrong_inside_stays_inside(server: Running, home: Home, caplog
         path.write_bytes(b"PAR1 nothing PAR1")
     with server.client() as client, pytest.raises(MinimizeError) as error:
         client.read("checkins", purpose=PURPOSE)
-    assert (error.value.code, error.value.message) == ("B009", "the door cannot answer")
+    assert (error.value.code, error.value.message) == ("B009", "internal error of the data server")
     assert "is gone or damaged" in caplog.text
 
 
