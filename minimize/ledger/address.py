@@ -26,9 +26,9 @@ _POSTGRES: Final = ("postgres", "postgresql", "postgresql+psycopg")
 class Address:
     """A ledger's place: a file, or a PostgreSQL database by its URL.
 
-    path      the file; None where it is a server
-    url       the server's URL, which may hold a password: nothing prints it
-    named_by  what said so, in words
+    path      the file; None for a server
+    url       the URL of the server. It may contain a password and is never printed.
+    named_by  the setting that named the ledger, for messages
     """
 
     path: Path | None
@@ -40,12 +40,12 @@ class Address:
 
     @property
     def exists(self) -> bool:
-        """Whether something stands there; of a server only asking it tells."""
+        """Whether the file exists; always true for a server, which is not contacted."""
         return self.path is None or os.path.lexists(self.path)
 
 
 def parse_address(text: PathText, named_by: str, base: Path | None = None) -> Address:
-    """The address that a path or a URL names; a path is relative to a folder (the current one). Raises LedgerError.
+    """The address of a path or URL. A path is relative to `base` (default: the current folder). Raises LedgerError.
 
     >>> str(parse_address("postgresql://ann:secret@db.example:5432/house?sslpassword=x", "a test"))
     'postgresql://ann@db.example:5432/house'
@@ -69,10 +69,10 @@ def find_ledger(
     output: LocationLike | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Address:
-    """The ledger that counts.
+    """The address of the ledger in force.
 
-    Takes what a flag or argument gave, the folder to look for `minimize.yaml` from, the output folder that may hold one of its
-    own, and the environment (the process's own where none is given). Raises LedgerError where nothing names one.
+    Takes the value of a flag or argument, the folder from which `minimize.yaml` is searched, the output folder that may contain
+    its own ledger, and the environment (default: that of the process). Raises LedgerError if no ledger is configured.
     """
     if explicit:
         return parse_address(explicit, "the argument")

@@ -41,7 +41,7 @@ from minimize.receipts import Receipt, canonical_json
 
 @dataclass(frozen=True, slots=True)
 class ExternalHead:
-    """A head that stands outside the log, and where."""
+    """A head that is stored outside the log, and its place."""
 
     head: LogHead
     place: str
@@ -50,7 +50,7 @@ class ExternalHead:
 def check_log(connection: Connection, verifier: Verifier) -> Iterator[Finding]:
     """H001 to H005, H013, H015, H016: every entry against its digest, its neighbour, its signature and its columns.
 
-    Where the oldest entries are gone the chain goes on from the checkpoint, which is checked, too.
+    If the oldest entries were removed, the chain starts at the checkpoint, which is checked too.
     """
     checkpoint = last_checkpoint(connection)
     before = EMPTY_LOG if checkpoint is None else checkpoint.head
@@ -66,7 +66,7 @@ def check_log(connection: Connection, verifier: Verifier) -> Iterator[Finding]:
 
 
 def check_external_head(connection: Connection, external_head: ExternalHead) -> Iterator[Finding]:
-    """H006, H007, H014: the log beside a head that was kept."""
+    """H006, H007, H014: compares the log with an external head."""
     entry, checkpoint = find_entry(connection, external_head.head.sequence), last_checkpoint(connection)
     if external_head.head == EMPTY_LOG or (checkpoint is not None and external_head.head == checkpoint.head):
         return
@@ -92,7 +92,7 @@ def check_external_head(connection: Connection, external_head: ExternalHead) -> 
 def check_receipts(
     connection: Connection, receipts: Iterable[tuple[str, Receipt]], verifier: Verifier
 ) -> Iterator[Finding]:
-    """H006 to H008, H010 to H012: the log beside receipts, each with its place."""
+    """H006 to H008, H010 to H012: compares the log with receipts, each with its place."""
     for place, receipt in receipts:
         if not _is_receipt_signed(receipt, verifier):
             yield audit_finding("H010", "is not signed by a key of this keyring", file=place)
@@ -107,7 +107,7 @@ def check_receipts(
 
 
 def unanchored_finding() -> Finding:
-    """H009: what is said where nothing outside the log was looked at."""
+    """H009: the finding if the log was compared with nothing outside it."""
     hint = "Pass --receipts DIR, or --head FILE with a head that was stored outside the ledger."
     return audit_finding(
         "H009", "only the existing entries were checked; removal of the last entries cannot be excluded", hint=hint
@@ -115,13 +115,13 @@ def unanchored_finding() -> Finding:
 
 
 def published_receipt(event: dict[str, Any]) -> str | None:
-    """The digest of the receipt that an event tells of."""
+    """The digest of the receipt that an event records."""
     changes = (change for resource in event["resources"] for change in resource["changed_properties"])
     return next((change["new"] for change in changes if change["name"] == "receipt"), None)
 
 
 def _unless_rebuilt(connection: Connection, receipt: Receipt, wrong: list[Finding]) -> Iterator[Finding]:
-    """What is wrong; a warning where somebody has told the log of it since, with the very receipt."""
+    """The findings, or a warning if this log has recorded the same receipt again."""
     rebuilt = EntryFilter(correlation=receipt.run_id, operation=REBUILD)
     for entry in read_entries(connection, rebuilt):
         if published_receipt(entry_event(entry)) == receipt.digest:
@@ -132,11 +132,11 @@ def _unless_rebuilt(connection: Connection, receipt: Receipt, wrong: list[Findin
 
 
 def _check_recorded(connection: Connection, receipt: Receipt, place: str) -> Iterator[Finding]:
-    said = [
+    recorded = [
         published_receipt(entry_event(entry))
         for entry in read_entries(connection, EntryFilter(correlation=receipt.run_id))
     ]
-    digests = [digest for digest in said if digest is not None]
+    digests = [digest for digest in recorded if digest is not None]
     if not digests:
         yield audit_finding(
             "H008", "is not recorded in the log", file=place, hint="Run the pipeline again; the next run records it."
@@ -176,7 +176,7 @@ def _column_value(row: Row[Any], name: str) -> Any:
 
 
 def _canonical_event(text: str) -> dict[str, Any] | None:
-    """The event of a text that is canonical."""
+    """The event of a text in canonical form; None for any other text."""
     try:
         event = json.loads(text)
         return event if isinstance(event, dict) and canonical_json(event).decode() == text else None
@@ -202,7 +202,7 @@ def _entry_place(entry: LogEntry) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AuditCheckResult:
-    """What a check of the log found, the head that the log has, and the checkpoint that it goes on from where it has one."""
+    """Result of a check of the log: the findings, the head of the log, and its checkpoint if it has one."""
 
     head: LogHead
     findings: tuple[Finding, ...]
@@ -210,11 +210,11 @@ class AuditCheckResult:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong; warnings are not."""
+        """Whether there are no errors. Warnings are permitted."""
         return not any(finding.severity == "error" for finding in self.findings)
 
     def as_json(self) -> dict[str, Any]:
-        """What `audit verify --json` prints; kept elsewhere, it is what `--head` takes."""
+        """The object that `audit verify --json` prints. Stored outside the ledger, it can be passed to `--head`."""
         findings = [finding.as_json() for finding in self.findings]
         said = {"ok": self.ok, "sequence": self.head.sequence, "head": self.head.digest, "findings": findings}
         gone = None if self.checkpoint is None else self.checkpoint.head
@@ -222,7 +222,7 @@ class AuditCheckResult:
 
 
 def find_entries(ledger: Ledger, filter_: EntryFilter, last: int | None = None) -> list[LogEntry]:
-    """The entries that are wanted, oldest first; the last so many of them where a number is given."""
+    """The entries that match a filter, oldest first. With a number, only the last ones."""
 
     def work(connection: Connection) -> list[LogEntry]:
         return list(read_entries(connection, filter_)) if last is None else latest_entries(connection, filter_, last)
@@ -236,7 +236,7 @@ def check_whole_log(
     external_head: ExternalHead | None = None,
     receipts: Sequence[tuple[str, Receipt]] = (),
 ) -> AuditCheckResult:
-    """The whole log checked: by itself, beside a head that was kept, and beside receipts, each with its place."""
+    """Checks the whole log: by itself, against an external head, and against receipts, each with its place."""
 
     def work(connection: Connection) -> AuditCheckResult:
         findings = [*check_log(connection, verifier), *check_settings_digest(connection, setting_digests(connection))]
@@ -250,12 +250,12 @@ def check_whole_log(
 
 
 def export_entries(ledger: Ledger, filter_: EntryFilter, out: TextIO) -> int:
-    """Writes the entries that are wanted, one JSON object a line; gives how many."""
+    """Writes the entries that match a filter as JSON Lines. Returns their number."""
     return ledger.read(lambda connection: _write_entries(read_entries(connection, filter_), out))
 
 
 def entry_json(entry: LogEntry) -> dict[str, Any]:
-    """An entry as the JSON object that `audit log --json` and `audit export` give."""
+    """An entry as the JSON object that `audit log --json` and `audit export` print."""
     return {
         "sequence": entry.sequence,
         "previous": entry.previous,

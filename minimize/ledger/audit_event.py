@@ -1,7 +1,4 @@
-"""Audit events.
-
-Who did what to which resources, when, and with which result; and the stable codes of findings about the audit log.
-"""
+"""Audit events: actor, activity, resources, time and result; and the stable codes of findings about the audit log."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ PlainValue = str | int | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: a person, or a program on its own."""
+    """The actor: a person, or a program without a user."""
 
     type: Literal["user", "application"]
     permissions: tuple[str, ...] = ()
@@ -44,7 +41,7 @@ class PropertyChange:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What was acted on."""
+    """A resource that an operation read or changed."""
 
     name: str
     type: str
@@ -54,7 +51,7 @@ class Resource:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditEvent:
-    """One act. `activity` and `operation` say what (`run`, `publish`), `component` which part of the house tells it."""
+    """One event. `activity` and `operation` name the act (`run`, `publish`), `component` the component that reports it."""
 
     id: str = field(default_factory=lambda: str(uuid4()))
     component: str
@@ -89,7 +86,7 @@ class AuditActivity:
         result: EventResult = "success",
         correlation_id: str | None = None,
     ) -> AuditEvent:
-        """One act of this activity."""
+        """An event of this activity."""
         return AuditEvent(
             component=self.component,
             actor=actor,
@@ -108,12 +105,12 @@ SHARE_ACTIVITY: Final = AuditActivity("share", component="sharing", category="sh
 
 
 def run_activity(kind: str) -> AuditActivity:
-    """The activity of a run of some kind."""
+    """The activity of a run of this kind."""
     return AuditActivity(kind, component="job", category="run")
 
 
 def current_actor(environ: Mapping[str, str] | None = None, *, application: str = "minimize") -> Actor:
-    """Who acts here: `MINIMIZE_ACTOR`, else the user of the operating system."""
+    """The actor of this process: `MINIMIZE_ACTOR`, else the user of the operating system."""
     named = (os.environ if environ is None else environ).get(ACTOR_VARIABLE)
     return Actor("user", application=application, user=named or _login_name())
 
@@ -138,7 +135,7 @@ def _to_json(value: Any) -> Any:
 
 
 def _login_name() -> str:
-    """The user's name; the number where the system has no name for it."""
+    """The name of the user, or the user id if the system has no name for it."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -158,7 +155,7 @@ def received_event(
     run_id: str | None = None,
     result: EventResult = "success",
 ) -> AuditEvent:
-    """The event that says what a third party sent by a function: counts and digests, and no value."""
+    """The event of data that a third party sent for a function: counts and digests, without values."""
     changes = tuple(PropertyChange(name, None, new) for name, new in document.items())
     resource = Resource(recipient, "recipient", f"recipients/{recipient}/{function}", changes)
     activity = AuditActivity(RECEIVE_OPERATION, component="sharing", category="sharing")

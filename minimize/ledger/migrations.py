@@ -162,7 +162,7 @@ VERSION_TABLE: Final = Table(
 
 
 def schema_version(connection: Connection) -> int | None:
-    """The version of a ledger. `EMPTY_VERSION` if the database is empty, None if it holds something else."""
+    """The version of a ledger. `EMPTY_VERSION` if the database is empty, None if it contains something else."""
     tables = inspect(connection).get_table_names()
     if VERSION_TABLE.name not in tables:
         return None if tables and connection.dialect.name == "sqlite" else EMPTY_VERSION
