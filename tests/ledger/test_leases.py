@@ -160,7 +160,7 @@ def test_a_clock_that_jumps_takes_no_lease_from_who_beats(ledger: Ledger, jump: 
     elsewhere(ledger)
     hands = Hands(NOW + jump)
     hands.meanwhile = lambda: ledger.write(partial(record_heartbeat, lease=first, now=NOW))
-    with pytest.raises(LedgerError, match="another run holds"):
+    with pytest.raises(LedgerError, match="another run is writing"):
         taken(ledger, "two", hands)
     ledger.write(partial(renew_lease, lease=first, now=NOW))
 

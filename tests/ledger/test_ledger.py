@@ -124,7 +124,7 @@ def test_a_link_to_nowhere_is_not_filled(tmp_path: Path) -> None:
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").mkdir()
-    assert "is no file" in said(find_ledger(tmp_path / "ledger.db"))
+    assert "is not a regular file" in said(find_ledger(tmp_path / "ledger.db"))
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o622])
@@ -225,7 +225,7 @@ def test_printing_it_shows_no_password() -> None:
 
 
 def test_a_url_that_cannot_be_read_is_said_without_being_shown() -> None:
-    with pytest.raises(LedgerError, match="cannot be read") as raised:
+    with pytest.raises(LedgerError, match="is invalid") as raised:
         open_ledger(find_ledger("postgresql://ann:hunter2@h:port/d"))
     assert "hunter2" not in str(raised.value)
 
