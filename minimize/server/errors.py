@@ -71,37 +71,37 @@ MESSAGES: Final[Mapping[str, tuple[type[MinimizeError], str, str]]] = {
 
 
 def error_for(code: str) -> MinimizeError:
-    """The error of a code whose words are always the same."""
+    """The error of a code with a fixed message."""
     kind, message, hint = MESSAGES[code]
     return kind(message, code=code, hint=hint)
 
 
 def malformed_error(message: str) -> ConfigurationError:
-    """A request that is not understood."""
+    """The error for a malformed request."""
     return ConfigurationError(message, code=MALFORMED_REQUEST, hint="See docs/guide/server.md.")
 
 
 def column_error(message: str) -> RefusedError:
-    """A column that is not there, or not open, or not in a form that can be compared so."""
+    """The error for a column that does not exist, is not accessible, or cannot be compared in this way."""
     return RefusedError(
         message, code=UNKNOWN_COLUMN, hint="Omit `columns` to read all columns that are accessible to you."
     )
 
 
 def mixed_keys_error(message: str) -> ConfigurationError:
-    """Columns whose values do not join."""
+    """The error for columns whose values cannot be joined."""
     return ConfigurationError(message, code="B011", hint="Select dates of one key version, or pass mixed_keys=True.")
 
 
 def authorization_error(reasons: Sequence[RefusalReason]) -> RefusedError:
-    """What the decision says against it."""
+    """The error with the reasons of a decision against a request."""
     against = [each for each in reasons if not each.code.startswith("U2")]
     findings = [Finding(each.code, str(each), hint=each.hint, field=", ".join(each.fields) or None) for each in against]
     return RefusedError("roles and grants do not permit this request", code=NOT_AUTHORIZED, findings=findings)
 
 
 def encode_error(error: MinimizeError) -> bytes:
-    """An error as it goes to a client: ours as they are; of any other nothing but that there was one."""
+    """Encodes an error for a client. Other errors than `B` codes are sent as an internal error without details."""
     ours = error if error.code.startswith("B") else error_for(INTERNAL_ERROR)
     findings = [[each.code, each.message, each.hint, each.field] for each in ours.findings]
     kind = "refused" if isinstance(ours, RefusedError) else "error"
@@ -110,16 +110,16 @@ def encode_error(error: MinimizeError) -> bytes:
 
 
 def decode_error(body: bytes | None) -> MinimizeError:
-    """The error that a server sent; where it sent none, the door is gone."""
+    """Decodes an error of a server. Without one, the server counts as unreachable."""
     try:
-        told = json.loads(body or b"")
+        sent = json.loads(body or b"")
     except ValueError:
-        told = None
-    if not isinstance(told, dict) or not isinstance(told.get("code"), str):
+        sent = None
+    if not isinstance(sent, dict) or not isinstance(sent.get("code"), str):
         return error_for(UNAVAILABLE)
-    kind = RefusedError if told.get("kind") == "refused" else ConfigurationError
-    findings = [_decode_finding(each) for each in told.get("findings", [])]
-    return kind(str(told.get("message")), code=told["code"], hint=str(told.get("hint")), findings=findings)
+    kind = RefusedError if sent.get("kind") == "refused" else ConfigurationError
+    findings = [_decode_finding(each) for each in sent.get("findings", [])]
+    return kind(str(sent.get("message")), code=sent["code"], hint=str(sent.get("hint")), findings=findings)
 
 
 def _decode_finding(each: Sequence[Any]) -> Finding:

@@ -35,12 +35,12 @@ def is_dataset_name(text: str) -> bool:
 
 
 def is_name(text: str) -> bool:
-    """Whether a text can name anything else: one line, not too long."""
+    """Whether a text can be any other name: one line of at most 256 characters."""
     return bool(_NAME.fullmatch(text))
 
 
 def split_dataset(dataset: str) -> tuple[str, str]:
-    """The pipeline and the output that a dataset's name means.
+    """The pipeline and the output that a dataset name refers to.
 
     >>> split_dataset("telemetry")
     ('telemetry', 'records')
@@ -65,7 +65,7 @@ Filter = Mapping[str, Any] | Sequence[Sequence[Any]] | None
 
 @dataclass(frozen=True, slots=True)
 class FilterCondition:
-    """A column, an operator, and values as JSON has them; a null is asked for by `null` and no value."""
+    """A column, an operator, and JSON values. The operator `null` without a value selects nulls."""
 
     column: str
     operator: str
@@ -73,18 +73,18 @@ class FilterCondition:
 
     @property
     def audit_text(self) -> str:
-        """What the audit log is told of it: never a value."""
+        """The condition in the audit log, without values."""
         return f"{self.column} {self.operator}"
 
     def as_json(self) -> list[Any]:
-        """The condition as a request has it."""
+        """The condition in the form of a request."""
         if self.operator == NULL:
             return [self.column, EQUAL, None]
         return [self.column, self.operator, list(self.values) if self.operator == IN else self.values[0]]
 
 
 def parse_filter(where: Filter) -> tuple[FilterCondition, ...]:
-    """The conditions of a filter. Raises ConfigurationError for what is none, without saying what was asked.
+    """The conditions of a filter. Raises ConfigurationError for an invalid filter, without repeating its content.
 
     >>> [each.audit_text for each in parse_filter({"model": ["A", "B"], "hour": {">=": 7, "<": 9}})]
     ['model in', 'hour >=', 'hour <']
@@ -99,11 +99,12 @@ def parse_filter(where: Filter) -> tuple[FilterCondition, ...]:
 
 def _conditions_of_mapping(where: Mapping[str, Any]) -> list[tuple[Any, Any, Any]]:
     found: list[tuple[Any, Any, Any]] = []
-    for column, said in where.items():
-        if isinstance(said, Mapping):
-            found += [(column, operator, value) for operator, value in said.items()]
+    for column, value_or_mapping in where.items():
+        if isinstance(value_or_mapping, Mapping):
+            found += [(column, operator, value) for operator, value in value_or_mapping.items()]
         else:
-            found.append((column, IN if isinstance(said, list | tuple | set | frozenset) else EQUAL, said))
+            is_list = isinstance(value_or_mapping, list | tuple | set | frozenset)
+            found.append((column, IN if is_list else EQUAL, value_or_mapping))
     return found
 
 
@@ -132,7 +133,7 @@ def _parse_condition(column: Any, operator: Any, value: Any) -> FilterCondition:
 
 
 def _json_value(value: Any) -> JsonScalar:
-    """A value as JSON has it; what it stands for is told by the type of its column."""
+    """A value in JSON. Its meaning depends on the type of the column."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Decimal):
@@ -147,19 +148,19 @@ def _json_value(value: Any) -> JsonScalar:
 
 
 LARGEST_REQUEST: Final = 1 << 20
-"""Bytes of a request."""
+"""Largest request in bytes."""
 MOST_COLUMNS: Final = 1000
 MOST_TOKENS: Final = 256
-"""Tokens that are turned back at once."""
+"""Tokens that one request can reverse."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
     """A dataset to read.
 
-    columns     these, in this order; None for all that is open
-    where       conditions, on columns as whoever asks sees them
-    mixed_keys  whether pseudonyms of two versions of a key may stand in one column
+    columns     these, in this order; None for all that are accessible
+    where       conditions on columns in the form that the caller sees
+    mixed_keys  whether one column may contain pseudonyms of two versions of a key
     """
 
     dataset: str
@@ -171,7 +172,7 @@ class ReadRequest:
 
     @property
     def named_columns(self) -> tuple[str, ...] | None:
-        """Every column that is named, to be shown or to choose rows by; None where all are wanted."""
+        """All columns that the request or its filter names; None if all are requested."""
         if self.columns is None:
             return None
         return tuple(dict.fromkeys((*self.columns, *(each.column for each in self.where))))
@@ -188,7 +189,7 @@ class ReadRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReidentifyRequest:
-    """Tokens of one column to turn back into what they stand for, for an incident."""
+    """Tokens of one column to reverse, for an incident."""
 
     dataset: str
     column: str
@@ -203,7 +204,7 @@ class ReidentifyRequest:
 
 
 def parse_request(content: bytes) -> ReadRequest | ReidentifyRequest:
-    """What a request asks for. Raises ConfigurationError (B002), which repeats nothing of it."""
+    """Parses a request. Raises ConfigurationError (B002), which does not repeat the request."""
     body = _parse_object(content)
     if "read" in body:
         return _parse_read(body)
@@ -220,7 +221,7 @@ def read_request(
     incident: str | None = None,
     mixed_keys: bool = False,
 ) -> ReadRequest:
-    """A read, checked. Raises ConfigurationError (B002)."""
+    """A checked read request. Raises ConfigurationError (B002)."""
     named = None if columns is None else _check_names(columns, "columns", MOST_COLUMNS)
     found = parse_filter(where)
     if not isinstance(mixed_keys, bool):
@@ -238,7 +239,7 @@ def read_request(
 def reidentify_request(
     dataset: str, column: str, tokens: Sequence[str], purpose: str | None = None, incident: str | None = None
 ) -> ReidentifyRequest:
-    """Tokens to turn back, checked. Raises ConfigurationError (B002)."""
+    """A checked re-identification request. Raises ConfigurationError (B002)."""
     name = _check_name(column, "column")
     if name is None:
         raise malformed_error("`column` must name one column")
