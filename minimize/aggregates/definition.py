@@ -189,28 +189,28 @@ def _key_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
     for name, key in definition.keys.items():
         kind = stored_type(key.type)
         if not is_scalar(kind):
-            yield "A001", f"{name} is nested and cannot be a group key", "group by a leaf of it", key.key
+            yield "A001", f"{name} is nested and cannot be a group key", "Group by a leaf of the field.", key.key
         elif key.to is not None and not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-            yield "A002", f"{name} is no time and has no {key.to}", "leave the unit out", key.key
+            yield "A002", f"{name} is not a time and cannot be cut to {key.to}", "Remove the unit.", key.key
     for name in definition.keys.keys() & definition.measures.keys():
-        yield "A003", f"{name} names a group key and a measure", "give one of them another name", None
+        yield "A003", f"{name} is the name of a group key and of a measure", "Rename one of them.", None
 
 
 def _list_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
     star = definition.star
     for name, key in definition.keys.items():
         if key.star not in (None, star):
-            yield "A004", f"{name} stands in another list than {star}", "group by leaves of one list", key.key
+            yield "A004", f"{name} is in another list than {star}", "Group by leaves of one list.", key.key
     for name, each in definition.measures.items():
         if star is not None and each.star not in (None, star) and not definition.counts_subjects(each):
             yield (
                 "A004",
-                f"{name} is over another list than {star}",
-                "measure leaves of the list it groups by",
+                f"{name} measures another list than {star}",
+                "Measure leaves of the list that the aggregate groups by.",
                 each.measure.of,
             )
     if definition.counting.stars:
-        yield "A005", "a subject in a list cannot be counted", "count a field of the record", str(definition.counting)
+        yield "A005", "a subject in a list cannot be counted", "Count a field of the record.", str(definition.counting)
 
 
 def _measure_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
@@ -222,7 +222,7 @@ def _measure_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
             yield (
                 "A006",
                 f"{name}: {each.measure.name} takes {refused}",
-                "choose another measure or field",
+                "Choose another measure or field.",
                 each.measure.of,
             )
 

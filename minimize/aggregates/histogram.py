@@ -26,7 +26,9 @@ class Histogram(Measure):
     """
 
     name: ClassVar[str] = "histogram"
-    about: ClassVar[str] = "each value and its number of rows; small cells are one cell without value and count"
+    about: ClassVar[str] = (
+        "each value and its number of rows; small cells are merged into one cell without value and count"
+    )
     of: str
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:

@@ -28,7 +28,7 @@ class Share(Measure):
     """
 
     name: ClassVar[str] = "share"
-    about: ClassVar[str] = "the share of the values that are one of those named"
+    about: ClassVar[str] = "the share of values that are among the named ones"
     of: str
     is_: tuple[ShareScalar, ...] = Field(alias="is", min_length=1)
 
@@ -49,7 +49,7 @@ class Share(Measure):
     def _values(self, type_: pa.DataType) -> pa.Array:
         kinds = _python_types(type_)
         if not all(type(value) in kinds for value in self.is_):
-            raise MeasureRefused("values of the field's own type")
+            raise MeasureRefused("values of the type of the field")
         return pa.array(self.is_, type_)
 
 

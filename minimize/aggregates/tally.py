@@ -139,7 +139,7 @@ class AggregateTally:
         hash for contribution sketches (None: no sketches are made)."""
         wrong = definition_faults(definition)
         if wrong:
-            raise PolicyError(f"the aggregate {definition.name} cannot be made", findings=wrong)
+            raise PolicyError(f"the definition of the aggregate {definition.name} has faults", findings=wrong)
         self._definition = definition
         self._gathered = BatchBuffer(definition)
         self._groups = GroupDictionary.for_definition(definition) if groups is None else groups
@@ -231,7 +231,7 @@ class AggregateTally:
             sketches |= {(*each.field, cell): entries for cell, entries in (found or {}).items()}
             for name, measured in self._definition.measures.items() if found is None else ():
                 if measured == each.measured:
-                    message = "%s: the histogram %s has too many cells to be guarded, and is not published"
+                    message = "%s: the histogram %s has too many cells for the disclosure guard and is not published"
                     log.warning(message, self._definition.name, name, extra={"code": "W035"})
                     place = table.schema.get_field_index(name)
                     table = table.set_column(

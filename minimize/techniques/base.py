@@ -154,7 +154,7 @@ class Technique(TechniqueStep):
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """Equally many values of the type that `gives` names; null stays null."""
-        raise TypeError(f"{type(self).__name__} has no apply")
+        raise TypeError(f"{type(self).__name__} does not implement apply")
 
     def apply_column(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The same for a whole plain column; a technique that finds few results may give them dictionary-encoded."""

@@ -189,15 +189,15 @@ class Bin(Technique):
     @model_validator(mode="after")
     def _width_or_edges(self) -> Self:
         if (self.width is None) == (self.edges is None):
-            raise ValueError("bin takes either width or edges")
+            raise ValueError("bin requires either width or edges")
         if self.edges is not None and list(self.edges) != sorted(set(self.edges)):
-            raise ValueError("bin: edges rise strictly")
+            raise ValueError("bin: edges must rise strictly")
         if self.edges is not None and self.origin != 0:
-            raise ValueError("bin: origin goes with width, not with edges")
+            raise ValueError("bin: origin can be used with width only, not with edges")
         if not all(has_exact_double(number) for number in (self.width or Decimal(1), self.origin, *(self.edges or ()))):
-            raise ValueError("bin: width, origin and edges have at most 14 digits")
+            raise ValueError("bin: width, origin and edges must have at most 14 digits")
         if isinstance(self._intervals, EvenIntervals) and not self._intervals.lattice.is_exact:
-            raise ValueError("bin: width and origin are too far apart in size")
+            raise ValueError("bin: width and origin differ too much in size")
         return self
 
     @property

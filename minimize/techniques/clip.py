@@ -40,7 +40,7 @@ class Clip(Technique):
     takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "Hundepool et al. 2012"
-    about: ClassVar[str] = "values outside take the bound"
+    about: ClassVar[str] = "values beyond a limit become the limit"
 
     min: Number | None = Field(None)
     max: Number | None = Field(None)
@@ -48,9 +48,9 @@ class Clip(Technique):
     @model_validator(mode="after")
     def _check_bounds(self) -> Self:
         if self.min is None and self.max is None:
-            raise ValueError("clip takes min, max or both")
+            raise ValueError("clip requires min, max or both")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError("clip: min is above max")
+            raise ValueError("clip: min must not be above max")
         return self
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:

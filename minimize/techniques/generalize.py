@@ -101,19 +101,19 @@ def _split_lines(text: str, delimiter: str) -> Iterator[list[str]]:
 def _hierarchy_faults(rows: tuple[HierarchyRow, ...]) -> Iterator[str]:
     """What does not hold together, by the number of the line (blank ones not counted)."""
     if not rows or len(rows[0]) < 2:
-        yield "a line is a value and at least one coarser label, separated by `;` or `,`"
+        yield "each line must contain a value and at least one coarser label, separated by `;` or `,`"
         return
     yield from (
-        f"line {line} has {len(row)} columns, the first has {len(rows[0])}" for line, row in _rows_of_other_width(rows)
+        f"line {line} has {len(row)} columns, but line 1 has {len(rows[0])}" for line, row in _rows_of_other_width(rows)
     )
     yield from (f"line {line} has an empty label" for line, row in enumerate(rows, 1) if not all(row))
     yield from (
-        f"line {line} has another root than the first" for line, row in enumerate(rows, 1) if row[-1] != rows[0][-1]
+        f"line {line} has another root than line 1" for line, row in enumerate(rows, 1) if row[-1] != rows[0][-1]
     )
     yield from _repeated_values(rows)
     yield from _nesting_faults(rows)
     yield from (
-        f"line {line}: an interval does not contain what is below it"
+        f"line {line}: an interval does not contain the finer label before it"
         for line, row in enumerate(rows, 1)
         if _has_wrong_interval(row)
     )
@@ -137,7 +137,7 @@ def _nesting_faults(rows: tuple[HierarchyRow, ...]) -> Iterator[str]:
         for line, row in enumerate(rows, 1):
             label, first = above.setdefault(row[level], (row[level + 1], line))
             if label != row[level + 1]:
-                yield f"line {line}: levels do not nest, the label of column {level + 1} is under another one on line {first}"
+                yield f"line {line}: levels do not nest: the label of column {level + 1} has another coarser label on line {first}"
 
 
 _INTERVAL = re.compile(
@@ -205,7 +205,7 @@ class Generalize(Technique):
     takes: ClassVar[tuple[Family, ...]] = ("string", "integer")
     leaves: ClassVar[Leaves] = "nothing"
     source: ClassVar[str] = "Sweeney 2002"
-    about: ClassVar[str] = "a coarser label from a hierarchy file; an unseen value becomes the root"
+    about: ClassVar[str] = "a coarser label from a hierarchy file; an unlisted value becomes the root"
 
     hierarchy: str = Field(min_length=1)
     level: int = Field(ge=1)
@@ -220,7 +220,7 @@ class Generalize(Technique):
         self._read = Hierarchy.load(self._file, self.hierarchy)
         if self.level >= self._read.levels:
             raise ValueError(
-                f"level {self.level} is beyond the last level of {self.hierarchy}, {self._read.levels - 1}"
+                f"level {self.level} does not exist in {self.hierarchy}; its last level is {self._read.levels - 1}"
             )
         self._words = self._read.labels_by_value(self.level)
         return self

@@ -24,7 +24,7 @@ class Keep(Technique):
     takes: ClassVar[tuple[Family, ...]] = ALL_FAMILIES
     leaves: ClassVar[Leaves] = "everything"
     source: ClassVar[str] = "—"
-    about: ClassVar[str] = "the value as it is"
+    about: ClassVar[str] = "the unchanged value"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The same array."""

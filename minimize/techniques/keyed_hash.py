@@ -129,7 +129,7 @@ def required_keys(context: Context) -> KeySource:
     """The context's keyring. Raises KeyringError where there is none."""
     if context.keys is None:
         raise KeyringError(
-            f"`{context.field}` needs a key, and no keyring was given", hint="--keys FILE or MINIMIZE_KEYS"
+            f"`{context.field}` requires a key, but no keyring was given", hint="Pass --keys FILE or set MINIMIZE_KEYS."
         )
     return context.keys
 

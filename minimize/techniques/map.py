@@ -39,7 +39,7 @@ class Map(Technique):
     takes: ClassVar[tuple[Family, ...]] = ("string", "integer", "boolean")
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "ISO/IEC 20889:2018"
-    about: ClassVar[str] = "a table from values to words"
+    about: ClassVar[str] = "a replacement from a table of values"
 
     values: Mapping[MapWord, MapWord] = Field(min_length=1)
     otherwise: MapWord | None = None

@@ -40,7 +40,7 @@ class Mask(Technique):
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if (self.keep_last is None) == (self.keep_first is None):
-            raise ValueError("mask takes either keep_last or keep_first")
+            raise ValueError("mask requires either keep_last or keep_first")
         return self
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:

@@ -26,7 +26,7 @@ class Presence(Technique):
     takes: ClassVar[tuple[Family, ...]] = ALL_FAMILIES
     leaves: ClassVar[Leaves] = "nothing"
     source: ClassVar[str] = "GDPR Art. 5(1)(c)"
-    about: ClassVar[str] = "true where a value is"
+    about: ClassVar[str] = "true if there is a value, else null"
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Boolean. Raises TypeRefused for a type that no policy names."""

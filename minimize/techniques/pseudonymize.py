@@ -332,7 +332,7 @@ def _period_part(context: Context, unit: Rotation) -> ScopePart:
 
 def _event_periods(context: Context, unit: Rotation) -> pa.Array:
     if context.time is None:
-        raise PolicyError(f"`{context.field}` rotates by event time, and the policy names no time")
+        raise PolicyError(f"`{context.field}` rotates by event time, but the policy names no event time")
     return period_starts(decode_dictionary(context.time), unit, "UTC")
 
 

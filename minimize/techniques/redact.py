@@ -37,7 +37,7 @@ class Redact(Technique):
     takes: ClassVar[tuple[Family, ...]] = ("string",)
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "RFC 5322, E.164, ISO/IEC 7812-1, ISO 13616"
-    about: ClassVar[str] = "marks in place of what patterns find in free text"
+    about: ClassVar[str] = "free text with a mark in place of each hit of a pattern"
 
     patterns: tuple[PatternName, ...] = Field(ALL_PATTERNS, min_length=1)
     mark: str = Field(f"[{NAME_PLACEHOLDER}]", min_length=1, max_length=64)

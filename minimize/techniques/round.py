@@ -62,7 +62,7 @@ class Round(Technique):
     @model_validator(mode="after")
     def _of_few_digits(self) -> Self:
         if not self._halves.is_exact:
-            raise ValueError("round: `to` has more than 14 digits")
+            raise ValueError("round: `to` must have at most 14 digits")
         return self
 
     @cached_property

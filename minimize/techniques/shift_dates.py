@@ -40,7 +40,7 @@ class ShiftDates(Technique):
     takes: ClassVar[tuple[Family, ...]] = ("timestamp", "date")
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "Hripcsak et al. 2016"
-    about: ClassVar[str] = "moved by a secret number of days, the same for one `per` value"
+    about: ClassVar[str] = "shifted by a secret number of days, equal within one `per` value"
 
     key: str = Field(min_length=1)
     per: str = Field(min_length=1)

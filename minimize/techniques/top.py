@@ -26,7 +26,7 @@ class Top(TechniqueStep):
     takes: ClassVar[tuple[Family, ...]] = ("string",)
     leaves: ClassVar[Leaves] = "nothing"
     source: ClassVar[str] = "top-n tabulation with a threshold; Hundepool et al., Statistical Disclosure Control (2012)"
-    about: ClassVar[str] = "the most frequent values by subjects; the rest is `other`"
+    about: ClassVar[str] = "the most frequent values by number of subjects; all others become `other`"
     keep: Annotated[int, Field(ge=1)]
     other: str
     at_least: Annotated[int, Field(ge=1)] = 10

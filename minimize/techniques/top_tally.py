@@ -199,7 +199,7 @@ class TopTally:
     def merge(self, other: Self) -> None:
         """Takes in what another tally of the same field has seen. Raises ValueError where it hashed under another key."""
         if self._mark != other._mark:
-            raise ValueError("tallies of two keys")
+            raise ValueError("tallies that were hashed under different keys cannot be merged")
         self._pairs.merge(other._pairs)
         self._names.merge(other._names)
 

@@ -20,7 +20,7 @@ def _known_zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         known = False
     if not known:
-        raise ValueError("this zone is not in the IANA time zone database")
+        raise ValueError("the zone is not in the IANA time zone database")
     return name
 
 
