@@ -1,4 +1,4 @@
-"""`keep`: the value as it is."""
+"""`keep`: the unchanged value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from minimize.techniques.base import ALL_FAMILIES, Context, Family, Leaves, Tech
 
 
 class Keep(Technique):
-    """The value as it is.
+    """The unchanged value.
 
     Takes any type and gives it unchanged; null stays null. Leaves everything.
 

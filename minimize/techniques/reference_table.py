@@ -1,4 +1,4 @@
-"""Reference table of techniques: name, parameters, input types, result, what is left of a value, source."""
+"""Reference table of techniques: name, parameters, input types, result, remaining form, source."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def technique_entry(kind: type[TechniqueStep]) -> TechniqueEntry:
 
 
 def technique_entries(kinds: Iterable[type[TechniqueStep]]) -> tuple[TechniqueEntry, ...]:
-    """The lines of these techniques, `drop` after the first: a word of the policy that needs no class."""
+    """The lines of these techniques, with `drop` after the first, which is a keyword of the policy without a class."""
     first, *others = (technique_entry(kind) for kind in kinds)
     drop = TechniqueEntry(
         "drop", (), first.takes, "nothing", "GDPR Art. 5(1)(c)", "the field is removed from schema and data"

@@ -224,7 +224,7 @@ def test_a_key_that_others_may_read_is_not_used(home: Home) -> None:
     made.key.chmod(0o644)
     with pytest.raises(ConfigurationError, match="accessible to group or others"):
         listening.certificates()
-    with pytest.raises(ConfigurationError, match="no PEM"):
+    with pytest.raises(ConfigurationError, match="in PEM form"):
         ListenOptions(certificate=made.key, key=made.key).certificates()
 
 
