@@ -140,7 +140,7 @@ class ReleaseHistory:
     def append(self, other: ReleaseHistory) -> ReleaseHistory:
         """These releases and a later one. If a row has the same figures as before, its release is the last one again.
 
-        A release without sketches is followed by one of the same figures alone, which stands in for it.
+        A release without sketches can be followed only by one of the same figures, which replaces it.
         """
         buckets = min([each.entries.shape[1] for some in (self, other) for each in some.figures.values()], default=0)
         before = self._take(np.flatnonzero(self.has_sketches | ~np.isin(self.rows, other.rows)))

@@ -368,7 +368,7 @@ def _pack_rows(places: Codes, ranks: Codes, subject_bits: int, rank_bits: int, p
 
 
 def _distinct_subject_values(keys: Codes, subject_bits: int, rank_bits: int) -> _SubjectValues:
-    """The distinct keys of sorted keys."""
+    """Sorts the keys and unpacks the distinct ones. Changes the keys."""
     keys.sort()
     keys = keys[run_starts(keys)]
     ranks = (keys & ((1 << rank_bits) - 1)).astype(np.int32)

@@ -20,7 +20,7 @@ from minimize.keys.keyring import KeyInfo, Keyring, add_key, destroy_key, ensure
 
 MASTER_PREFIX: Final = "encrypt"
 FOOTER_KEY: Final = f"{MASTER_PREFIX}.footer"
-"""Signs the footers of encrypted files, whatever their categories."""
+"""Signs the footers of all encrypted files, independent of their categories."""
 _PLAIN_TENANT: Final = re.compile(r"[a-z0-9]([a-z0-9_-]{0,36}[a-z0-9])?")
 _MASTER_KEY_ID: Final = re.compile(rf"({MASTER_PREFIX}\.[A-Za-z0-9_.-]{{1,56}})/([1-9][0-9]{{0,8}})")
 

@@ -1,6 +1,6 @@
 """The ledger: one database of everything that concerns more than one output, with an append-only audit log.
 
-    address.py            where the ledger is: a flag, MINIMIZE_LEDGER, minimize.yaml, else `ledger.db` in the output folder
+    address.py            address of the ledger: a flag, MINIMIZE_LEDGER, minimize.yaml, else `ledger.db` in the output folder
     ledger.py             an open ledger: `read(work)` and `write(work)`, each one transaction
     database.py           connections to SQLite and PostgreSQL, their errors as LedgerError, the file of SQLite
     tables.py             the tables; migrations.py creates them, with their triggers, and upgrades an older ledger

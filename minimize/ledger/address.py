@@ -47,19 +47,19 @@ class Address:
 def parse_address(text: PathText, named_by: str, base: Path | None = None) -> Address:
     """The address of a path or URL. A path is relative to `base` (default: the current folder). Raises LedgerError.
 
-    >>> str(parse_address("postgresql://ann:secret@db.example:5432/house?sslpassword=x", "a test"))
-    'postgresql://ann@db.example:5432/house'
+    >>> str(parse_address("postgresql://ann:secret@db.example:5432/ledger?sslpassword=x", "a test"))
+    'postgresql://ann@db.example:5432/ledger'
     """
-    said = os.fspath(text)
-    if "://" not in said:
-        return _file_address(said, named_by, base)
-    if said.startswith(_SQLITE) and "?" not in said:
-        return _file_address(said.removeprefix(_SQLITE), named_by, base)
-    scheme = said.partition("://")[0]
+    location = os.fspath(text)
+    if "://" not in location:
+        return _file_address(location, named_by, base)
+    if location.startswith(_SQLITE) and "?" not in location:
+        return _file_address(location.removeprefix(_SQLITE), named_by, base)
+    scheme = location.partition("://")[0]
     if scheme not in _POSTGRES:
         hint = "Use a path, sqlite:///PATH, or postgresql+psycopg://USER@HOST/DATABASE."
-        raise LedgerError(f"the URL of the ledger ({named_by}) has an unknown scheme", hint=hint)
-    return Address(None, f"postgresql+psycopg://{said.partition('://')[2]}", named_by)
+        raise LedgerError(f"the URL of the ledger ({named_by}) is not supported", hint=hint)
+    return Address(None, f"postgresql+psycopg://{location.partition('://')[2]}", named_by)
 
 
 def find_ledger(

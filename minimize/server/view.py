@@ -75,7 +75,7 @@ class BoundCondition:
 
 
 def dictionary_nulls(column: pa.DictionaryArray) -> pa.BooleanArray:
-    """Where a dictionary-encoded column is null, by its index or by its entry."""
+    """Mask of the nulls of a dictionary-encoded column: null index or null entry."""
     return pc.fill_null(column.dictionary.is_null().take(column.indices), True)
 
 

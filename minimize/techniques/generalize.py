@@ -48,7 +48,7 @@ class Hierarchy:
 
     @property
     def root(self) -> str:
-        """The label that stands for everything."""
+        """The label that covers all values."""
         return self.rows[0][-1]
 
     @property
@@ -163,7 +163,7 @@ def _is_masked_differently(inner: str, outer: str) -> bool:
 
 
 def _label_span(label: str) -> NumberSpan | None:
-    """The whole numbers that a label spans, if that is what it says: `20`, `20-29`, `[20, 30)`, `< 20`, `65+`."""
+    """The whole numbers that a label spans, if it is in one of these forms: `20`, `20-29`, `[20, 30)`, `< 20`, `65+`."""
     if re.fullmatch(r"-?\d+", label, re.ASCII):
         return int(label), int(label)
     opened = _OPEN_INTERVAL.fullmatch(label)

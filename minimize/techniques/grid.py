@@ -33,7 +33,7 @@ class EqualAreaCells:
 
     @classmethod
     def from_size(cls, metres: float) -> EqualAreaCells:
-        """Cells at least this high, and at least this wide in the middle: the wanted size grows until they are."""
+        """Cells at least this high, and at least this wide in the middle: the target size is increased until they are."""
         size = metres
         cells = cls._from_target_size(size)
         while cells.smallest() < metres:

@@ -398,7 +398,7 @@ def _normalized(text: str) -> tuple[str, list[int] | None]:
 
 
 def _normalized_character(cluster: str) -> str:
-    """One character that stands for a character with its marks."""
+    """One character in place of a character with its marks."""
     char = unicodedata.normalize("NFC", cluster)[0]
     if "\uff01" <= char <= "\uff5e":
         return chr(ord(char) - 0xFEE0)

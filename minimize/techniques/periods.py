@@ -71,7 +71,7 @@ def zone_instants(wall: Seconds, zone: str, which: Literal["earliest", "latest"]
 
 
 def _gap_ends(early: Seconds, after: Seconds, zone: str) -> Seconds:
-    """The instants at which the clock goes forward, each less than a day after `early`."""
+    """The instants at which the clock is set forward, each less than a day after `early`."""
     found = early // _QUARTER_SECONDS * _QUARTER_SECONDS
     while (waiting := zone_offsets(found, zone) != after).any():
         found[waiting] += _QUARTER_SECONDS
@@ -102,7 +102,7 @@ _DATE32_LIMITS = np.iinfo(np.int32)
 def period_starts(times: pa.Array, unit: CalendarUnit, zone: str) -> pa.Array:
     """The start of the unit of each time, in the same type; null for null, and if the start is outside the type or the calendar.
 
-    Weeks are ISO weeks. When a clock goes back, a repeated hour keeps its occurrence, and a day begins with the earlier
+    Weeks are ISO weeks. When a clock is set back, a repeated hour keeps its occurrence, and a day begins with the earlier
     one. If midnight is skipped, the day begins after the gap. Dates have no zone.
     """
     if pa.types.is_date(times.type):

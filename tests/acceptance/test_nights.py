@@ -205,7 +205,7 @@ def beside(project: Project) -> Iterator[Path]:
         (("settings", "set", "north", "loation", "on", "--pipeline", "."), 2, "no feature `loation`"),
         (("settings", "set", "north", "location", "on", "--subject", ""), 2, "a subject has a name"),
         (("settings", "import", "nowhere.csv"), 2, "there is no such settings file"),
-        (("runs", "--ledger", "mysql://bob:hunter2@host/db"), 2, "has an unknown scheme"),
+        (("runs", "--ledger", "mysql://bob:hunter2@host/db"), 2, "is not supported"),
         (("audit", "log", "--ledger", "postgresql://bob:hun@ter2@host:port/db"), 2, "cannot be read"),
     ],
 )
