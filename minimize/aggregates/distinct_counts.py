@@ -94,9 +94,9 @@ class SpilledPairs:
     def add(self, groups: Codes, hashes: HashWords, bits: Codes | None = None) -> None:
         """Adds equally long columns."""
         self._counts = None
-        beside = np.zeros(len(groups), np.uint64) if bits is None else bits.astype(np.uint64)
+        bit_words = np.zeros(len(groups), np.uint64) if bits is None else bits.astype(np.uint64)
         owners = groups.astype(np.uint64)
-        self._pairs.add(HashedRows(np.column_stack([hashes ^ _mix_groups(owners), owners, beside])))
+        self._pairs.add(HashedRows(np.column_stack([hashes ^ _mix_groups(owners), owners, bit_words])))
 
     def copy(self) -> SpilledPairs:
         """An independent copy of the pairs."""

@@ -195,21 +195,21 @@ class AggregateTally:
             self._set_aside()
         everyone = np.arange(len(self._groups))
         rows = self._rows.settle(everyone).to_numpy()
-        standing = self._large_groups()
-        groups = np.flatnonzero(standing)
+        published = self._large_groups()
+        groups = np.flatnonzero(published)
         table = self._table(groups)
         keys = [(name, "ascending") for name in self._definition.keys]
         if keys:
             order = pc.sort_indices(table.select(list(self._definition.keys)), sort_keys=keys)
             table, groups = table.take(order), groups[order.to_numpy()]
-        seen, suppressed = int(rows.sum()), int(rows[~standing].sum())
+        seen, suppressed = int(rows.sum()), int(rows[~published].sum())
         table, sketches = self._sketched_table(table, groups)
-        lost = suppressed if self._definition.star is None else self._undecided.count_lost(standing) + self._outside
+        lost = suppressed if self._definition.star is None else self._undecided.count_lost(published) + self._outside
         return AggregateResult(
             table.combine_chunks(),
             seen,
             suppressed,
-            int((~standing).sum()),
+            int((~published).sum()),
             lost,
             0,
             self._definition.star is not None,

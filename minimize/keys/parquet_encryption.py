@@ -189,9 +189,9 @@ def column_category(field: pa.Field) -> str:
     >>> column_category(pa.field("y", pa.string()))
     'identified'
     """
-    said = {value.decode() for name, value in (field.metadata or {}).items() if _is_category_metadata(name)}
+    categories = {value.decode() for name, value in (field.metadata or {}).items() if _is_category_metadata(name)}
     order = (STRICTEST_CATEGORY, "pseudonymized", OPEN_CATEGORY)
-    return next((category for category in order if category in said), STRICTEST_CATEGORY)
+    return next((category for category in order if category in categories), STRICTEST_CATEGORY)
 
 
 def parquet_column_paths(field: pa.Field, above: Sequence[str] = ()) -> Iterator[str]:

@@ -149,18 +149,18 @@ def _encrypted_columns(encrypted: Iterable[ThriftStruct]) -> EncryptedColumns:
     wrapped: dict[str, set[str]] = {}
     for chunk in encrypted:
         each = chunk[CRYPTO].get(BY_COLUMN)
-        said = _key_material(each)
+        material = _key_material(each)
         column = (chunk[METADATA][METADATA_PATH] if each is None else each[PATH])[0].decode()
-        masters[column] = str(said.get("masterKeyID", ""))
-        wrapped.setdefault(masters[column], set()).add(str(said.get("wrappedKEK", said.get("wrappedDEK", ""))))
+        masters[column] = str(material.get("masterKeyID", ""))
+        wrapped.setdefault(masters[column], set()).add(str(material.get("wrappedKEK", material.get("wrappedDEK", ""))))
     return EncryptedColumns(masters, {master: frozenset(keys) for master, keys in wrapped.items()})
 
 
 def _key_material(each: ThriftStruct | None) -> dict[str, Any]:
     """The key material in the JSON of pyarrow and Spark; empty for the format of another writer."""
     with suppress(ValueError, TypeError, AttributeError):
-        said = json.loads((each or {}).get(KEY_METADATA, b""))
-        return said if isinstance(said, dict) else {}
+        material = json.loads((each or {}).get(KEY_METADATA, b""))
+        return material if isinstance(material, dict) else {}
     return {}
 
 

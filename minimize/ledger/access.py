@@ -143,8 +143,8 @@ def read_grant_acts(ledger: Ledger, verifier: Verifier) -> list[GrantAct]:
 
 def last_grant_act(ledger: Ledger) -> int:
     """The number of the last act, which grows with each of them; 0 if there are none."""
-    asked = select(GRANTS.c.id).order_by(GRANTS.c.id.desc()).limit(1)
-    return ledger.read(lambda connection: connection.execute(asked).scalar() or 0)
+    query = select(GRANTS.c.id).order_by(GRANTS.c.id.desc()).limit(1)
+    return ledger.read(lambda connection: connection.execute(query).scalar() or 0)
 
 
 def _select_grant_acts(connection: Connection, verifier: Verifier) -> list[GrantAct]:
@@ -206,16 +206,16 @@ def find_token(ledger: Ledger, token: str) -> ApiToken | None:
 
 def read_tokens(ledger: Ledger) -> list[ApiToken]:
     """All tokens in their last state, in the order of issue."""
-    asked = select(*_TOKEN_COLUMNS).order_by(API_TOKENS.c.id)
+    query = select(*_TOKEN_COLUMNS).order_by(API_TOKENS.c.id)
     acts: dict[str, list[ApiToken]] = {}
-    for act in ledger.read(lambda connection: [_token_from_row(row) for row in connection.execute(asked)]):
+    for act in ledger.read(lambda connection: [_token_from_row(row) for row in connection.execute(query)]):
         acts.setdefault(act.token, []).append(act)
     return [_last_state(each) for each in acts.values()]
 
 
 def _token_acts(connection: Connection, token: str) -> list[ApiToken]:
-    asked = select(*_TOKEN_COLUMNS).where(API_TOKENS.c.token == token).order_by(API_TOKENS.c.id)
-    return [_token_from_row(row) for row in connection.execute(asked)]
+    query = select(*_TOKEN_COLUMNS).where(API_TOKENS.c.token == token).order_by(API_TOKENS.c.id)
+    return [_token_from_row(row) for row in connection.execute(query)]
 
 
 def _last_state(acts: list[ApiToken]) -> ApiToken:
@@ -316,15 +316,15 @@ def _lost_reads(connection: Connection, now: datetime) -> Iterator[AuditEvent]:
 
 
 def _reads_in_state(connection: Connection, state: str) -> dict[str, tuple[str, str, datetime]]:
-    asked = select(READS.c.reading, READS.c.event, READS.c.process, READS.c.recorded_at)
-    rows = connection.execute(asked.where(READS.c.state == state).order_by(READS.c.id))
+    query = select(READS.c.reading, READS.c.event, READS.c.process, READS.c.recorded_at)
+    rows = connection.execute(query.where(READS.c.state == state).order_by(READS.c.id))
     return {row.reading: (row.event, row.process, row.recorded_at) for row in rows}
 
 
 def _insert_read_state(connection: Connection, event: AuditEvent, state: str, now: datetime) -> None:
-    told = canonical_json(event.as_json()).decode() if state == "begun" else ""
+    content = canonical_json(event.as_json()).decode() if state == "begun" else ""
     process = json.dumps(asdict(ProcessIdentity.current())) if state == "begun" else ""
-    row = {"reading": event.id, "state": state, "event": told, "process": process, "recorded_at": now}
+    row = {"reading": event.id, "state": state, "event": content, "process": process, "recorded_at": now}
     connection.execute(insert(READS).values(**row))
 
 

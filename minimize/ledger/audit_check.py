@@ -192,8 +192,8 @@ def _all_rows(connection: Connection) -> Iterator[Row[Any]]:
 
 
 def _page_after(connection: Connection, after: int | None) -> Sequence[Row[Any]]:
-    asked = select(AUDIT_LOG).order_by(AUDIT_LOG.c.sequence).limit(PAGE_SIZE)
-    return connection.execute(asked if after is None else asked.where(AUDIT_LOG.c.sequence > after)).all()
+    query = select(AUDIT_LOG).order_by(AUDIT_LOG.c.sequence).limit(PAGE_SIZE)
+    return connection.execute(query if after is None else query.where(AUDIT_LOG.c.sequence > after)).all()
 
 
 def _entry_place(entry: LogEntry) -> str:
@@ -216,9 +216,13 @@ class AuditCheckResult:
     def as_json(self) -> dict[str, Any]:
         """The object that `audit verify --json` prints. Stored outside the ledger, it can be passed to `--head`."""
         findings = [finding.as_json() for finding in self.findings]
-        said = {"ok": self.ok, "sequence": self.head.sequence, "head": self.head.digest, "findings": findings}
-        gone = None if self.checkpoint is None else self.checkpoint.head
-        return said if gone is None else {**said, "checkpoint": {"sequence": gone.sequence, "head": gone.digest}}
+        body = {"ok": self.ok, "sequence": self.head.sequence, "head": self.head.digest, "findings": findings}
+        truncated_head = None if self.checkpoint is None else self.checkpoint.head
+        return (
+            body
+            if truncated_head is None
+            else {**body, "checkpoint": {"sequence": truncated_head.sequence, "head": truncated_head.digest}}
+        )
 
 
 def find_entries(ledger: Ledger, filter_: EntryFilter, last: int | None = None) -> list[LogEntry]:

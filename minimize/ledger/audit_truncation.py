@@ -114,8 +114,8 @@ def _plan(connection: Connection, before: datetime) -> Truncation:
     """Removes from the oldest entry up to the first one that must stay."""
     stays = connection.scalar(select(func.min(AUDIT_LOG.c.sequence)).where(AUDIT_LOG.c.time >= before))
     end = log_head(connection).sequence if stays is None else stays - 1
-    gone = select(func.count(), func.max(AUDIT_LOG.c.time)).where(AUDIT_LOG.c.sequence <= end)
-    count, latest = connection.execute(gone).one()
+    removed = select(func.count(), func.max(AUDIT_LOG.c.time)).where(AUDIT_LOG.c.sequence <= end)
+    count, latest = connection.execute(removed).one()
     entry = find_entry(connection, end)
     if not count or entry is None:
         return Truncation(0, before)
@@ -155,8 +155,8 @@ def _truncation_event(checkpoint: Checkpoint, actor: Actor) -> AuditEvent:
 
 def _entries_until(connection: Connection, plan: Truncation) -> Iterator[LogEntry]:
     after, last = 0, 0 if plan.last is None else plan.last.sequence
-    asked = select(AUDIT_LOG).where(AUDIT_LOG.c.sequence <= last).order_by(AUDIT_LOG.c.sequence).limit(PAGE_SIZE)
-    while page := connection.execute(asked.where(AUDIT_LOG.c.sequence > after)).all():
+    query = select(AUDIT_LOG).where(AUDIT_LOG.c.sequence <= last).order_by(AUDIT_LOG.c.sequence).limit(PAGE_SIZE)
+    while page := connection.execute(query.where(AUDIT_LOG.c.sequence > after)).all():
         yield from map(entry_from_row, page)
         after = page[-1].sequence
 

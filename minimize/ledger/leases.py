@@ -165,11 +165,11 @@ def _try_take(
     if holder is not None and holder != doubted and not holder.process.is_dead():
         return holder
     lease = Lease(output, 1 if row is None else row.token + 1, run_id, None if holder is None else holder.run_id)
-    said = {"token": lease.token, **_claim_values(run_id, clock.now())}
+    values = {"token": lease.token, **_claim_values(run_id, clock.now())}
     if row is None:
-        connection.execute(insert(LEASES).values(output=output, **said))
+        connection.execute(insert(LEASES).values(output=output, **values))
     else:
-        connection.execute(update(LEASES).where(LEASES.c.output == output).values(**said))
+        connection.execute(update(LEASES).where(LEASES.c.output == output).values(**values))
     fail_point("lease.taken")
     begun(connection, lease)
     return lease

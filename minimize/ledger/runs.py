@@ -79,10 +79,10 @@ class LogAgreement:
 
 def find_anchor(connection: Connection, output: str) -> Anchor | None:
     """The last receipt of an output that the log records."""
-    asked = select(AUDIT_LOG.c.sequence).where(
+    query = select(AUDIT_LOG.c.sequence).where(
         (AUDIT_LOG.c.resource == output) & AUDIT_LOG.c.operation.in_(PUBLICATION_OPERATIONS)
     )
-    last = connection.execute(asked.order_by(AUDIT_LOG.c.sequence.desc()).limit(1)).scalar()
+    last = connection.execute(query.order_by(AUDIT_LOG.c.sequence.desc()).limit(1)).scalar()
     entry = None if last is None else find_entry(connection, last)
     if entry is None:
         return None
@@ -149,9 +149,9 @@ def is_head_in_log(connection: Connection, receipt: Receipt) -> bool:
     """
     if receipt.audit is None:
         return True
-    gone = last_checkpoint(connection)
-    if gone is not None and receipt.audit.sequence <= gone.head.sequence:
-        return receipt.audit.sequence < gone.head.sequence or receipt.audit.head == gone.head.digest
+    checkpoint = last_checkpoint(connection)
+    if checkpoint is not None and receipt.audit.sequence <= checkpoint.head.sequence:
+        return receipt.audit.sequence < checkpoint.head.sequence or receipt.audit.head == checkpoint.head.digest
     entry = find_entry(connection, receipt.audit.sequence)
     return entry is not None and entry.digest == receipt.audit.head
 
@@ -268,16 +268,16 @@ def find_location(connection: Connection, output: str) -> OutputLocation | None:
 def select_runs(connection: Connection, output: str | None = None, pipeline: str | None = None) -> list[RunRow]:
     """The runs of an output (by sequence), of a pipeline, or all, oldest first."""
     order = (RUNS.c.finished, RUNS.c.sequence) if output is None else (RUNS.c.sequence,)
-    asked = _run_query().order_by(*order)
-    asked = asked if output is None else asked.where(RUNS.c.output == output)
-    asked = asked if pipeline is None else asked.where(RUNS.c.pipeline == pipeline)
-    return [_run_from_row(row) for row in connection.execute(asked).all()]
+    query = _run_query().order_by(*order)
+    query = query if output is None else query.where(RUNS.c.output == output)
+    query = query if pipeline is None else query.where(RUNS.c.pipeline == pipeline)
+    return [_run_from_row(row) for row in connection.execute(query).all()]
 
 
 def select_runs_by_id(connection: Connection, run_id: str) -> list[RunRow]:
     """The runs whose id starts with this text."""
-    asked = _run_query().where(RUNS.c.run_id.startswith(run_id, autoescape=True)).order_by(RUNS.c.run_id)
-    return [_run_from_row(row) for row in connection.execute(asked).all()]
+    query = _run_query().where(RUNS.c.run_id.startswith(run_id, autoescape=True)).order_by(RUNS.c.run_id)
+    return [_run_from_row(row) for row in connection.execute(query).all()]
 
 
 def _run_query() -> Select[Any]:

@@ -119,17 +119,17 @@ def read_disclosures(
     ledger: Ledger, *, recipient: str | None = None, disclosure: str | None = None
 ) -> list[Disclosure]:
     """The disclosures, oldest first; optionally those to one recipient, or the one with this id."""
-    asked = select(DISCLOSURES).order_by(DISCLOSURES.c.id)
-    asked = asked if recipient is None else asked.where(DISCLOSURES.c.recipient == recipient)
-    asked = asked if disclosure is None else asked.where(DISCLOSURES.c.disclosure == disclosure)
-    return ledger.read(lambda connection: [_disclosure_from_row(row) for row in connection.execute(asked)])
+    query = select(DISCLOSURES).order_by(DISCLOSURES.c.id)
+    query = query if recipient is None else query.where(DISCLOSURES.c.recipient == recipient)
+    query = query if disclosure is None else query.where(DISCLOSURES.c.disclosure == disclosure)
+    return ledger.read(lambda connection: [_disclosure_from_row(row) for row in connection.execute(query)])
 
 
 def read_tenant_shares(ledger: Ledger, disclosure: str, tenant: str | None = None) -> list[TenantShare]:
     """The shares of all tenants in a disclosure, or of one tenant."""
-    asked = select(DISCLOSED).where(DISCLOSED.c.disclosure == disclosure).order_by(DISCLOSED.c.tenant_id)
-    asked = asked if tenant is None else asked.where(DISCLOSED.c.tenant_id == tenant)
-    return ledger.read(lambda connection: [_share_from_row(row) for row in connection.execute(asked)])
+    query = select(DISCLOSED).where(DISCLOSED.c.disclosure == disclosure).order_by(DISCLOSED.c.tenant_id)
+    query = query if tenant is None else query.where(DISCLOSED.c.tenant_id == tenant)
+    return ledger.read(lambda connection: [_share_from_row(row) for row in connection.execute(query)])
 
 
 def _share_values(act: Disclosure, share: TenantShare) -> dict[str, Any]:
@@ -191,9 +191,9 @@ def insert_recalls(connection: Connection, steps: Sequence[RecallStep], event: A
 
 def read_recalls(ledger: Ledger, recipient: str | None = None) -> list[RecallStep]:
     """All steps, in the order of recording; optionally those of one recipient."""
-    asked = select(RECALLS).order_by(RECALLS.c.id)
-    asked = asked if recipient is None else asked.where(RECALLS.c.recipient == recipient)
-    return ledger.read(lambda connection: _select_steps(connection, asked))
+    query = select(RECALLS).order_by(RECALLS.c.id)
+    query = query if recipient is None else query.where(RECALLS.c.recipient == recipient)
+    return ledger.read(lambda connection: _select_steps(connection, query))
 
 
 def _select_steps(connection: Connection, query: Select[Any]) -> list[RecallStep]:
@@ -270,21 +270,21 @@ def read_consent_acts(
     ledger: Ledger, *, tenant: str | None = None, recipient: str | None = None, function: str | None = None
 ) -> list[ConsentAct]:
     """All acts, in the order of recording; optionally those of one tenant, recipient or function."""
-    asked: Select[Any] = select(*_CONSENT_COLUMNS).order_by(CONSENTS.c.id)
+    query: Select[Any] = select(*_CONSENT_COLUMNS).order_by(CONSENTS.c.id)
     for column, wanted in (
         (CONSENTS.c.tenant_id, tenant),
         (CONSENTS.c.recipient, recipient),
         (CONSENTS.c.function, function),
     ):
-        asked = asked if wanted is None else asked.where(column == wanted)
-    return ledger.read(lambda connection: [ConsentAct(*row) for row in connection.execute(asked)])
+        query = query if wanted is None else query.where(column == wanted)
+    return ledger.read(lambda connection: [ConsentAct(*row) for row in connection.execute(query)])
 
 
 def _insert_consent_act(connection: Connection, act: ConsentAct) -> ConsentAct:
     """Keeps ids unique: an act that is repeated in the same microsecond gets a time that is one microsecond later."""
-    told = act
-    while connection.scalar(select(CONSENTS.c.id).where(CONSENTS.c.consent == told.id)) is not None:
-        told = replace(told, recorded_at=told.recorded_at + _MICROSECOND)
-    values = {column.name: getattr(told, column.name) for column in _CONSENT_COLUMNS}
-    connection.execute(insert(CONSENTS).values(consent=told.id, **values))
-    return told
+    unique = act
+    while connection.scalar(select(CONSENTS.c.id).where(CONSENTS.c.consent == unique.id)) is not None:
+        unique = replace(unique, recorded_at=unique.recorded_at + _MICROSECOND)
+    values = {column.name: getattr(unique, column.name) for column in _CONSENT_COLUMNS}
+    connection.execute(insert(CONSENTS).values(consent=unique.id, **values))
+    return unique

@@ -73,8 +73,8 @@ def record_lifecycle_events(
                 insert(LIFECYCLE_EVENTS),
                 [_lifecycle_values(row) for row, fresh in zip(rows, new, strict=True) if fresh],
             )
-            told = event if all(new) else replace(event, resources=_resources_of_new_events(event.resources, new))
-            append_event(connection, told, signer)
+            recorded = event if all(new) else replace(event, resources=_resources_of_new_events(event.resources, new))
+            append_event(connection, recorded, signer)
         return new
 
     return ledger.write(work)
@@ -92,8 +92,8 @@ def _is_new_event(row: LifecycleEvent, last: dict[str, LifecycleEvent]) -> bool:
 
 
 def _lifecycle_values(row: LifecycleEvent) -> dict[str, Any]:
-    said = {column.name: getattr(row, column.name) for column in _LIFECYCLE_COLUMNS}
-    return {**said, "event": row.id, "subject": row.subject or "", "field": row.field or ""}
+    values = {column.name: getattr(row, column.name) for column in _LIFECYCLE_COLUMNS}
+    return {**values, "event": row.id, "subject": row.subject or "", "field": row.field or ""}
 
 
 def read_lifecycle_events(ledger: Ledger) -> list[LifecycleEvent]:
@@ -107,8 +107,8 @@ def last_lifecycle_events(rows: Sequence[LifecycleEvent]) -> list[LifecycleEvent
 
 
 def _select_lifecycle_events(connection: Connection, event: str | None = None) -> list[LifecycleEvent]:
-    asked: Any = select(*_LIFECYCLE_COLUMNS).order_by(LIFECYCLE_EVENTS.c.id)
-    found = connection.execute(asked if event is None else asked.where(LIFECYCLE_EVENTS.c.event == event))
+    query: Any = select(*_LIFECYCLE_COLUMNS).order_by(LIFECYCLE_EVENTS.c.id)
+    found = connection.execute(query if event is None else query.where(LIFECYCLE_EVENTS.c.event == event))
     return [
         LifecycleEvent(**{**row._mapping, "subject": row.subject or None, "field": row.field or None}) for row in found
     ]
@@ -159,17 +159,17 @@ def record_request_steps(
 
 def read_request_steps(ledger: Ledger) -> list[SubjectRequestStep]:
     """All steps, in the order of recording."""
-    asked = select(*_REQUEST_COLUMNS).order_by(REQUESTS.c.id)
+    query = select(*_REQUEST_COLUMNS).order_by(REQUESTS.c.id)
     return ledger.read(
         lambda connection: [
-            SubjectRequestStep(**{**row._mapping, "subject": row.subject or None}) for row in connection.execute(asked)
+            SubjectRequestStep(**{**row._mapping, "subject": row.subject or None}) for row in connection.execute(query)
         ]
     )
 
 
 def _request_values(step: SubjectRequestStep) -> dict[str, Any]:
-    said = {column.name: getattr(step, column.name) for column in _REQUEST_COLUMNS}
-    return {**said, "request": step.id, "subject": step.subject or ""}
+    values = {column.name: getattr(step, column.name) for column in _REQUEST_COLUMNS}
+    return {**values, "request": step.id, "subject": step.subject or ""}
 
 
 _CORRECTION_COLUMNS: Final = tuple(column for column in CORRECTIONS.c if column.name != "id")
@@ -205,8 +205,8 @@ def record_corrections(ledger: Ledger, rows: Sequence[RecordedCorrection], event
 
 def read_corrections(ledger: Ledger) -> list[RecordedCorrection]:
     """All rows, in the order of recording."""
-    asked = select(*_CORRECTION_COLUMNS).order_by(CORRECTIONS.c.id)
-    return ledger.read(lambda connection: [RecordedCorrection(**row._mapping) for row in connection.execute(asked)])
+    query = select(*_CORRECTION_COLUMNS).order_by(CORRECTIONS.c.id)
+    return ledger.read(lambda connection: [RecordedCorrection(**row._mapping) for row in connection.execute(query)])
 
 
 def _correction_values(row: RecordedCorrection) -> dict[str, Any]:

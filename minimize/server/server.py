@@ -137,7 +137,7 @@ def flight_server(location: str, serving: ServerContext, certificates: Sequence[
     Raises ConfigurationError if it cannot listen there.
     """
     attributes = {"serving": serving, "turns": BoundedSemaphore(serving.readers)}
-    kind = type("DoorServer", (FlightHandlers, flight.FlightServerBase), attributes)
+    kind = type("DataServer", (FlightHandlers, flight.FlightServerBase), attributes)
     middleware = {BEARER_MIDDLEWARE: _middleware_factory(serving)}
     try:
         return kind(location, tls_certificates=[*certificates] or None, middleware=middleware)

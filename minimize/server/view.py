@@ -233,9 +233,9 @@ class ReadView:
     @property
     def columns_to_read(self) -> frozenset[str]:
         """The columns to decode: those to send, those of conditions, and the tenant."""
-        asked = (each.column for each in (*self.released_conditions, *self.view_conditions))
+        compared = (each.column for each in (*self.released_conditions, *self.view_conditions))
         scope = [] if self.tenants.is_all or self.tenant is None else [self.tenant]
-        return frozenset((*self.shown, *asked, *scope)) - {DATE_COLUMN}
+        return frozenset((*self.shown, *compared, *scope)) - {DATE_COLUMN}
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch | None:
         """The rows of a batch that the caller may see, in the permitted form; None if there are none."""

@@ -210,9 +210,9 @@ class ValueCache:
         fresh = pc.and_(places.is_null(), words.is_valid())
         if not fresh.true_count:
             return results.take(places)
-        asked = words.filter(fresh)
-        made = compute(asked)
-        self._learn(held, asked, made)
+        unknown = words.filter(fresh)
+        made = compute(unknown)
+        self._learn(held, unknown, made)
         new = pc.add(pc.cumulative_sum(fresh.cast(pa.int32())), len(known) - 1)
         return pa.concat_arrays([results, made]).take(pc.if_else(fresh, new, places))
 

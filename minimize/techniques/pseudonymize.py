@@ -104,12 +104,12 @@ def apply_per_scope(
         if scope_columns
         else [()] * len(given)
     )
-    asked = [
+    scoped_values = [
         None if value is None or None in scope else (key, value, *scope)
         for value, scope in zip(given, scopes, strict=True)
     ]
-    lost = [one is None and value is not None for one, value in zip(asked, given, strict=True)]
-    results = pa.array(recall.map_values(asked, of), pa.string())
+    lost = [one is None and value is not None for one, value in zip(scoped_values, given, strict=True)]
+    results = pa.array(recall.map_values(scoped_values, of), pa.string())
     return TechniqueResult(results, pa.array(lost, pa.bool_()) if any(lost) else None)
 
 
