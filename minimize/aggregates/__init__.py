@@ -1,4 +1,4 @@
-"""Measures as tallies, one a file, and the suppression of small groups. The table of measures is here."""
+"""Measures as tallies, one per file, and the suppression of small groups. This file has the table of measures."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MEASURES: dict[str, type[Measure]] = {
 
 
 def measure_from(word: str, argument: Any = None) -> Measure:
-    """The measure that a pipeline means by a word and what stands beside it: nothing, a field's key, or parameters.
+    """The measure of a keyword in a pipeline and its argument: None, the key of a field, or parameters.
 
-    Raises KeyError for an unknown word, and pydantic's ValidationError for parameters that it does not take.
+    Raises KeyError for an unknown keyword, and ValidationError of pydantic for invalid parameters.
 
     >>> measure_from("count_distinct", "device_id")
     CountDistinct(of='device_id')

@@ -1,6 +1,6 @@
 """The contract of a measure: the measure and its parameters, its tally per group, and tests of field types.
 
-A tally is exact and can be merged, however the records were cut into batches.
+A tally is exact and can be merged, independently of the division of records into batches.
 
 A new measure is one file in this folder with one class and its tally, one row in `MEASURES` (`__init__.py`), one test
 file. `tally.py` hands out the codes of groups and subjects, leaves out rows without a value, and makes a measure null if
@@ -22,7 +22,7 @@ from minimize.spill import HashWords, SpillSpace
 
 
 class MeasureRefused(Exception):
-    """A measure does not take fields of this type; `takes` names what it does take."""
+    """A measure does not take fields of this type. `takes` names the types that it takes."""
 
     def __init__(self, takes: str) -> None:
         self.takes = takes
@@ -31,8 +31,8 @@ class MeasureRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class MeasureTerms:
-    """What a measure is bound to: the threshold of subjects, the multiple that counts are rounded to, and whether the values
-    that it sees are generalized."""
+    """Terms of a measure: the threshold of subjects, the multiple to which counts are rounded, and whether its values are
+    generalized."""
 
     below: int = 10
     counts_to: int | None = None
@@ -55,18 +55,18 @@ class MeasureTally(Protocol):
     """One measure of all groups. Groups and subjects are dense codes that the aggregate hands out and keeps over batches."""
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
-        """Takes equally long columns in: the group, the value, the subject (-1 for none) of each row.
+        """Adds equally long columns: the group, the value, the subject (-1 for none) of each row.
 
         Values are plain or dictionary-encoded and hold no null; a measure over rows gets None.
         """
         ...
 
     def merge(self, other: Any, groups: Codes, subjects: Codes) -> None:
-        """Takes another tally of its class in; `groups[i]` and `subjects[i]` are our codes for its code i."""
+        """Merges another tally of its class; `groups[i]` and `subjects[i]` are the codes here for its code i."""
         ...
 
     def settle(self, groups: Codes) -> pa.Array:
-        """One value for each of some groups, ascending codes, of the type that the measure `gives`."""
+        """One value for each of some groups, ascending codes, of the `output_type` of the measure."""
         ...
 
 
@@ -76,19 +76,19 @@ class SpillableTally(Protocol):
 
     @property
     def nbytes(self) -> int:
-        """Bytes that could be set aside."""
+        """Bytes that can be spilled."""
         ...
 
     def spill(self, space: SpillSpace, subjects: HashWords) -> None:
-        """Sets them aside. Takes the hash of each code of a subject; the codes may mean something else from now on.
+        """Spills them. Takes the hash of each subject code; the codes may be used for other subjects afterwards.
 
-        Before a tally settles in which something was set aside, the rest must be, too.
+        Before a tally settles of which a part was spilled, the rest must be spilled too.
         """
         ...
 
 
 class Measure(BaseModel):
-    """A word of `measures:` with its parameters. `of` is the key of the field that it is over."""
+    """A keyword of `measures:` with its parameters. `of` is the key of the measured field."""
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", populate_by_name=True)
 
@@ -99,7 +99,7 @@ class Measure(BaseModel):
     of: str | None = None
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:
-        """The type of its column, for the (plain) type of the field it is over. Raises MeasureRefused."""
+        """The type of its column, for the (plain) type of the measured field. Raises MeasureRefused."""
         raise MeasureRefused("nothing")
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
@@ -108,16 +108,16 @@ class Measure(BaseModel):
 
     @property
     def shared_measure(self) -> Measure:
-        """The measure whose tally this one can settle from, too: itself, or one that all of its kind share."""
+        """The measure whose tally can also settle this one: itself, or one that all measures of its kind share."""
         return self
 
     def adapt_tally(self, tally: MeasureTally) -> MeasureTally:
-        """A tally that has observed for `tallied_as`, settling as this measure does."""
+        """A view of the tally of `shared_measure` that settles as this measure."""
         return tally
 
 
 def require_type(type_: pa.DataType | None, takes: str, *tests: Callable[[pa.DataType], bool]) -> pa.DataType:
-    """The type, where one of the tests holds for it. Raises MeasureRefused."""
+    """The type, if it passes one of the tests. Raises MeasureRefused."""
     if type_ is None or not any(test(type_) for test in tests):
         raise MeasureRefused(takes)
     return type_
@@ -129,10 +129,10 @@ def is_number(type_: pa.DataType) -> bool:
 
 
 def is_ordered(type_: pa.DataType) -> bool:
-    """Whether values have a smallest and a largest that mean something: numbers and times."""
+    """Whether values have a meaningful order: numbers and times."""
     return is_number(type_) or bool(pa.types.is_timestamp(type_) or pa.types.is_date(type_))
 
 
 def is_scalar(type_: pa.DataType) -> bool:
-    """Whether values can be told apart as wholes: everything that is not nested."""
+    """Whether values can be compared as wholes: all types that are not nested."""
     return not (pa.types.is_nested(type_) or pa.types.is_null(type_) or pa.types.is_dictionary(type_))

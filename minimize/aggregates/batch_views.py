@@ -1,7 +1,4 @@
-"""Rows of a batch as an aggregate sees them.
-
-Small batches combined to large ones, records selected, records or list elements in groups.
-"""
+"""Views of a batch for an aggregate: small batches combined, records selected, records or list elements in groups."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from minimize.arrow.value_dictionary import stored_type
 
 
 class BatchBuffer:
-    """Batches, cut down to what an aggregate reads, until they are taken."""
+    """Buffer of batches, reduced to the columns that an aggregate reads."""
 
     def __init__(self, definition: AggregateDefinition) -> None:
         measured = [each.measure.of for each in definition.measures.values() if each.measure.of is not None]
@@ -34,7 +31,7 @@ class BatchBuffer:
         self.rows = 0
 
     def add(self, batch: Batch) -> None:
-        """Keeps a batch."""
+        """Adds a batch."""
         self.rows += batch.raw.num_rows
         self._batches.append(
             Batch(
@@ -47,7 +44,7 @@ class BatchBuffer:
         )
 
     def take(self) -> list[Batch]:
-        """All that was kept, as one batch where it can be put together."""
+        """Removes and returns all batches, combined into one if possible."""
         batches, self._batches, self.rows = self._batches, [], 0
         try:
             return batches if len(batches) < 2 else [_combine_batches(batches)]
@@ -59,7 +56,7 @@ class BatchBuffer:
 
 
 def split_batch(batch: Batch, definition: AggregateDefinition, rows: int) -> Iterator[Batch]:
-    """The batch in slices of so many rows, whole where leaves stand in lists. Slices share their dictionaries."""
+    """The batch in slices of this number of rows; not divided if leaves are in lists. Slices share their dictionaries."""
     total = batch.raw.num_rows
     if total <= rows or not _is_flat(definition):
         yield from [batch] if total else []
@@ -99,7 +96,7 @@ def _combine_leaves(parts: Sequence[Mapping[str, pa.Array]]) -> dict[str, pa.Arr
 
 
 def _combine_closed(batches: Sequence[Batch]) -> dict[str, pa.Array]:
-    """A field that is not there has nothing closed in that batch."""
+    """Combines the masks. A missing field has nothing closed in its batch."""
     keys = {key for batch in batches for key in batch.closed}
     return {key: _concatenate_arrays([_closed_mask(batch, key) for batch in batches]) for key in keys}
 
@@ -121,7 +118,7 @@ def _decode_arrays(arrays: Iterable[pa.Array]) -> Iterable[pa.Array]:
 
 @dataclass(frozen=True, slots=True)
 class RowView:
-    """Rows in groups: the group and the subject of each, and which value of a leaf it has (None: one row a value, in order)."""
+    """Rows in groups: the group and the subject of each row, and the index of its value in a leaf (None: one row per value)."""
 
     groups: Codes
     subjects: Codes
@@ -132,7 +129,7 @@ class RowView:
         return values if self.places is None else values.take(pa.array(self.places))
 
     def select(self, rows: npt.NDArray[np.bool_]) -> RowView:
-        """Some of the rows; `places` then no longer tells values, which the caller has taken."""
+        """Some of the rows, without `places`: the caller has taken the values already."""
         kept = np.flatnonzero(rows)
         return RowView(self.groups.take(kept), self.subjects.take(kept))
 
@@ -142,8 +139,8 @@ class BatchViews:
     """The views of one batch.
 
     rows      each record once in each of its groups
-    elements  the elements of the list that is grouped by
-    outside   the number of records that are in no group: their list has no element
+    elements  the elements of the list of the group keys
+    outside   the number of records in no group, because their list has no element
     """
 
     batch: Batch
@@ -164,7 +161,7 @@ class BatchViews:
 
 
 def group_batch(definition: AggregateDefinition, groups: GroupDictionary, batch: Batch, subjects: Codes) -> BatchViews:
-    """The views of a batch; new groups are entered in the book."""
+    """The views of a batch. New groups are added to the dictionary."""
     star, records = definition.star, batch.raw.num_rows
     if star is None:
         rows = RowView(_group_codes(definition, groups, batch, np.arange(records)), subjects)
@@ -195,7 +192,7 @@ def _group_codes(
 
 
 def _open_elements(definition: AggregateDefinition, batch: Batch, elements: int) -> npt.NDArray[np.bool_]:
-    """Which elements a gate has left something of among the keys: the others are gone from the records, too."""
+    """Elements with at least one key that the gate has not closed. The others are removed from the records too."""
     left = np.zeros(elements, np.bool_)
     for key in definition.keys.values():
         closed = batch.closed.get(key.key)
@@ -223,6 +220,6 @@ def select_records(batch: Batch, mask: npt.NDArray[np.bool_]) -> Batch:
 
 
 def _selected_elements(raw: pa.RecordBatch, key: str, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """The mask over the values of a field: each has that of its record."""
+    """The mask over the values of a field: each value has the mask of its record."""
     pointer = Pointer.parse(key)
     return mask[row_indices(leaf(raw, pointer), raw.num_rows)] if pointer.stars else mask

@@ -1,6 +1,6 @@
 """Complementary suppression between the tables of one run.
 
-Rows that disclose small groups by difference from coarser or crossing tables.
+It withholds rows that disclose small groups by difference from coarser or crossing tables.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ from minimize.aggregates.histogram import Histogram
 from minimize.arrow.dictionaries import Bools, Codes
 
 _ROWS_AT_ONCE: Final = 1 << 14
-"""Rows that are compared at once."""
+"""Rows compared at the same time."""
 _MAX_CHAINS: Final = 64
-"""Chains of tables that are compared with one coarser table. The shortest come first: every pair is compared in any case."""
+"""Largest number of chains of tables that are compared with one coarser table. Shorter chains come first, so that every pair
+is compared."""
 
 
 @dataclass
@@ -45,7 +46,7 @@ class PublishedTable:
     unsuppressed      the rows that are not withheld
     has_sketches     the rows that have sketches; others are not compared
     retained  the rows that keep the figures of an earlier release
-    current   the sketches of the figures that each row would have otherwise
+    current   the sketches of the figures that each row would have without that release
     """
 
     definition: AggregateDefinition
@@ -62,16 +63,16 @@ class PublishedTable:
 
     @property
     def figures(self) -> frozenset[FigureKind]:
-        """The kinds of figures that it publishes."""
+        """The kinds of figures that the table publishes."""
         return frozenset(self.sketches) & frozenset(self._shown)
 
     def published_figures(self, figure: FigureKind) -> Bools:
-        """The rows of which figures of one kind are published: not withheld, and not null."""
+        """The rows with a published figure of one kind: not withheld, and not null."""
         return self._shown[figure] & self.unsuppressed & self.has_sketches
 
 
 def shown_figures(definition: AggregateDefinition, table: pa.Table) -> dict[FigureKind, Bools]:
-    """By kind of figure the rows of a table that have such a figure."""
+    """The rows of a table that have a figure, by kind of figure."""
     shown: dict[FigureKind, Bools] = {}
     for name, each in definition.measures.items():
         column = table.column(name)
@@ -83,7 +84,7 @@ def shown_figures(definition: AggregateDefinition, table: pa.Table) -> dict[Figu
 def _measure_figures(
     definition: AggregateDefinition, each: BoundMeasure, column: pa.ChunkedArray
 ) -> Iterator[tuple[FigureKind, Bools]]:
-    """The kinds of a measure's figures, each with the rows that have one."""
+    """The kinds of figures of a measure, each with the rows that have one."""
     of, by_rank = each.measure.of, each.measure.by_rank
     valid = np.asarray(column.is_valid().to_numpy(), np.bool_)
     if of is None or definition.counts_subjects(each):
@@ -97,7 +98,7 @@ def _measure_figures(
 
 
 def suppress_related(tables: Sequence[PublishedTable]) -> None:
-    """Withholds rows until no subtraction between two tables, or along a chain of tables, gives fewer than `below` away.
+    """Withholds rows until no subtraction between two tables, or along a chain of tables, discloses fewer than `below` subjects.
 
     The coarser row is withheld; in tables that cross, the smallest row of the table with more rows.
     """
@@ -131,7 +132,7 @@ def _refines(fine: AggregateDefinition, coarse: AggregateDefinition) -> bool:
 
 
 def _finer_key(fine: AggregateDefinition, coarse: GroupKey) -> str | None:
-    """The name of a finer table's key from which a coarser key can be told."""
+    """The name of the key of a finer table from which a coarser key can be derived."""
     for name, key in fine.keys.items():
         if key.pointer == coarse.pointer and _nests_in(key.to, coarse.to):
             return name
@@ -139,7 +140,7 @@ def _finer_key(fine: AggregateDefinition, coarse: GroupKey) -> str | None:
 
 
 def _nests_in(fine: TimeUnit | None, coarse: TimeUnit | None) -> bool:
-    """Whether each unit of time lies in one coarser unit. None is the released form, which is finer than every unit."""
+    """Whether each unit of time is within one coarser unit. None is the released form, which is finer than every unit."""
     if fine == coarse or fine is None:
         return True
     if coarse is None:
@@ -160,12 +161,12 @@ def _table_chains(finer: Mapping[int, Sequence[int]], place: int) -> list[tuple[
 
 
 def _retained_choices(chain: Sequence[PublishedTable]) -> Iterator[tuple[bool, ...]]:
-    """The tables of a chain of which rows that keep their former figures are not subtracted: an attacker need not use them."""
+    """The tables of a chain whose rows with retained figures are not subtracted: an attacker can leave them out."""
     return product(*((False, True) if each.retained.any() else (False,) for each in chain))
 
 
 def _suppress_coarser(coarse: PublishedTable, chain: Sequence[PublishedTable], new_alone: Sequence[bool]) -> None:
-    """Withholds the coarser rows that the published rows of a chain of finer tables leave too little of."""
+    """Withholds the coarser rows of which too few subjects remain after subtracting a chain of finer tables."""
     below = max(each.definition.below for each in (coarse, *chain))
     if any(each.definition.counting != coarse.definition.counting for each in chain):
         if any(coarse.figures & each.figures for each in chain):
@@ -188,12 +189,12 @@ def _suppress_coarser(coarse: PublishedTable, chain: Sequence[PublishedTable], n
 
 
 def _overlaps(fine: PublishedTable, coarse: PublishedTable) -> bool:
-    """Whether a record is in several rows of a finer table and in one of a coarser one."""
+    """Whether a record can be in several rows of a finer table and in one row of a coarser one."""
     return fine.definition.star is not None and coarse.definition.star is None
 
 
 def _coarser_left_by_one(coarse: PublishedTable, fine: PublishedTable, figure: FigureKind, below: int) -> Bools:
-    """The coarser rows of which a single finer row leaves a few. The rows of a table that overlap are no parts of a whole."""
+    """The coarser rows of which few subjects remain after subtracting a single finer row. Overlapping rows cannot be added."""
     buckets = min(each.sketches[figure].shape[1] for each in (coarse, fine))
     owners = np.where(fine.published_figures(figure), _coarser_rows(coarse, fine), -1)
     rows = np.flatnonzero(owners >= 0)
@@ -208,9 +209,9 @@ def _coarser_left_by_one(coarse: PublishedTable, fine: PublishedTable, figure: F
 def _coarser_left_by_retained(
     coarse: PublishedTable, fine: PublishedTable, figure: FigureKind, owners: Codes, below: int
 ) -> Bools:
-    """The coarser rows with new figures, below which a finer row keeps its former ones, though it would rest on a few now.
+    """The coarser rows with new figures that contain a finer row with retained figures which now has few subjects.
 
-    What an attacker learns of the finer row is the coarser one less the other finer rows.
+    An attacker can derive the finer row: the coarser row less the other finer rows.
     """
     few = count_differing(fine.current[figure]) if figure in fine.current else np.zeros(len(owners), np.int64)
     found = np.zeros(coarse.table.num_rows, np.bool_)
@@ -219,13 +220,13 @@ def _coarser_left_by_retained(
 
 
 def _rows_below(fine: PublishedTable, coarse: PublishedTable, rows: Bools) -> Bools:
-    """Which rows of a finer table lie below some rows of a coarser one."""
+    """The rows of a finer table that are within some rows of a coarser one."""
     owners = _coarser_rows(coarse, fine)
     return (owners >= 0) & rows[owners]
 
 
 def _coarser_rows(coarse: PublishedTable, fine: PublishedTable) -> Codes:
-    """The coarser row that each finer row lies below; -1 if there is none."""
+    """The coarser row that contains each finer row; -1 if there is none."""
     if not coarse.table.num_rows:
         return np.full(fine.table.num_rows, -1)
     keys = coarse.definition.keys
@@ -241,7 +242,8 @@ def _coarser_rows(coarse: PublishedTable, fine: PublishedTable) -> Codes:
 
 
 def _suppress_crossing(one: PublishedTable, other: PublishedTable) -> None:
-    """Withholds rows of two tables that cross until their totals differ by none or enough, per value of the shared keys."""
+    """Withholds rows of two crossing tables until their totals differ by no or by enough subjects, per value of the shared
+    keys."""
     figures = one.figures & other.figures
     if not figures or not one.table.num_rows or not other.table.num_rows:
         return
@@ -287,7 +289,8 @@ def _rows_with_few_others(
     groups: int,
     below: int,
 ) -> Bools:
-    """The rows of a table whose rows overlap that leave a few of another table's total, for their value of the shared keys."""
+    """The rows of a table with overlapping rows after whose subtraction few subjects remain of the total of another table, per
+    value of the shared keys."""
     buckets = min(each.sketches[figure].shape[1] for each in (whole, parts))
     owners = np.where(whole.published_figures(figure), codes[0], -1)
     sums = sum_sketches(fold_sketches(whole.sketches[figure], buckets), owners, groups)
@@ -300,7 +303,7 @@ def _rows_with_few_others(
 
 
 def _shared_key_codes(one: PublishedTable, other: PublishedTable) -> tuple[Codes, Codes]:
-    """For each row of two tables a code of its values of the keys that both have, times by the coarser unit of both."""
+    """A code of the values of the shared keys for each row of two tables. Times are cut to the coarser unit of both."""
     columns: tuple[list[pa.ChunkedArray], list[pa.ChunkedArray]] = ([], [])
     for name, key in one.definition.keys.items():
         for theirs, partner in other.definition.keys.items():
@@ -313,7 +316,7 @@ def _shared_key_codes(one: PublishedTable, other: PublishedTable) -> tuple[Codes
 
 
 def _cut_column(table: PublishedTable, name: str, unit: TimeUnit | None, coarser: GroupKey) -> pa.ChunkedArray:
-    """A key's column, cut to a coarser key's unit of time by that key's clock."""
+    """The column of a key, cut to the unit of time of a coarser key by the clock of that key."""
     column = table.table.column(name)
     if unit is None or table.definition.keys[name].to == unit:
         return column
@@ -324,7 +327,7 @@ def _cut_column(table: PublishedTable, name: str, unit: TimeUnit | None, coarser
 def _common_codes(
     one: Sequence[pa.ChunkedArray], other: Sequence[pa.ChunkedArray], rows: tuple[int, int]
 ) -> tuple[Codes, Codes]:
-    """Codes of the combinations of some columns, the same for equal combinations of two tables."""
+    """Codes of the combinations of some columns, equal for equal combinations of two tables."""
     codes = np.zeros(sum(rows), np.int64)
     for mine, theirs in zip(one, other, strict=True):
         both = pa.chunked_array([*mine.chunks, *theirs.cast(mine.type).chunks], mine.type).combine_chunks()

@@ -1,4 +1,4 @@
-"""Contribution sketches: how much each data subject contributes to the figures of a group, or of a cell, in a few numbers.
+"""Contribution sketches: a short summary of the contribution of each subject to the figures of a group or cell.
 
 A sketch has one entry per bucket of subjects: the sum, modulo 2**32, of a keyed hash of subject and value over the rows of
 that bucket. Sketches add and subtract entry by entry. An entry that differs between two sketches rests on at least one
@@ -42,9 +42,9 @@ _MAX_DENSE_ENTRIES: Final = 1 << 23
 """Entries per figure that are kept in one array: 32 MiB. Groups come in the order in which they have enough rows, so these are
 the frequent ones; the others are kept as sorted keys, which costs four times as much for each row."""
 _MAX_WAITING_ROWS: Final = 1 << 22
-"""Rows that may wait: with three figures 68 MiB. Rows of a group that is never published cost no more than that.
+"""Rows that may be buffered: with three figures 68 MiB. Rows of groups that are never published cost no more than that.
 
-Rows of two that are merged are in memory already, so that twice as many may wait then: mostly sketches are asked for next.
+The limit is double after a merge, because the rows of both are in memory already and sketches are usually requested next.
 """
 _ROWS_AT_ONCE: Final = 1 << 14
 """Rows that are added at once: the entries of a bucket are next to each other, and in the cache for its second figure. One add
@@ -90,8 +90,8 @@ def count_differing(entries: Entries) -> npt.NDArray[np.int64]:
 class ContributionSketches:
     """Sketches of the groups of an aggregate that may be published, one for each kind of figure.
 
-    Takes the number of kinds of figures and the threshold. Rows wait until there are many of them, or sketches are asked for:
-    most groups are too small to be published, and need no sketch. Memory is bounded: what does not fit goes to `aside`.
+    Takes the number of kinds of figures and the threshold. Rows are buffered until there are many of them or sketches are
+    requested: most groups are too small to be published and need no sketch. Memory is bounded: the rest is spilled.
     """
 
     def __init__(self, figures: int, below: int, space: SpillSpace) -> None:
@@ -103,7 +103,7 @@ class ContributionSketches:
         self._limit = max(_MAX_DENSE_ENTRIES // self._buckets, 1)
         self._slots = np.empty(0, np.int64)
         self._groups = np.empty(0, np.int64)
-        # The system gives zeros page by page, as they are written to: an array that grows would be copied again and again.
+        # The system allocates zero pages when they are written; an array that grows would be copied repeatedly.
         self._dense = np.zeros(self._limit * self._width, np.uint32)
         self._rest: Accumulator | None = None
         self._arena = Arena()
@@ -113,7 +113,7 @@ class ContributionSketches:
     def add(self, groups: Codes, subjects: HashWords, figures: Mapping[int, HashWords | None]) -> None:
         """Adds rows: the group of each, the keyed hash of its subject, and the hashes of its values per kind of figure.
 
-        A kind of figure that has None for its values counts the rows themselves. The hash 0 stands for no value.
+        A kind of figure that has None for its values counts the rows themselves. The hash 0 means no value.
         """
         buckets = ((subjects >> _HALF_WORD) * np.uint64(self._buckets)) >> _HALF_WORD
         sums = self._arena.array((len(figures), len(groups)), np.uint32)
@@ -126,12 +126,12 @@ class ContributionSketches:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held for the frequent groups, and for rows that wait."""
+        """Bytes used by the frequent groups and by buffered rows."""
         dense = min(len(self._groups), self._limit) * self._width * self._dense.itemsize
         return dense + sum(each.nbytes for each in self._waiting)
 
     def merge(self, other: Self, groups: Codes) -> None:
-        """Adds other sketches; `groups[i]` is our code of their group i."""
+        """Adds other sketches; `groups[i]` is the code here of their group i."""
         self._know(int(groups.max(initial=-1)) + 1)
         self._promote(groups[other._groups])
         slots = self._slots[groups[other._groups]]
@@ -170,7 +170,7 @@ class ContributionSketches:
         return list(found)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For other processes: no more than what is held."""
+        """State for other processes: only the used part of the array."""
         held = min(len(self._groups), self._limit) * self._width
         return {**self.__dict__, "_dense": self._dense[:held].copy()}
 
@@ -181,13 +181,13 @@ class ContributionSketches:
         self._dense[: len(held)] = held
 
     def _know(self, groups: int) -> None:
-        """Makes room for the first groups."""
+        """Extends the table of slots to this number of groups."""
         if groups > len(self._slots):
             more = max(groups, 2 * len(self._slots)) - len(self._slots)
             self._slots = np.concatenate([self._slots, np.full(more, -1)])
 
     def _promote(self, groups: Codes) -> None:
-        """Gives groups a place in the sketches, in this order."""
+        """Assigns slots in the sketches to groups, in this order."""
         new = groups[self._slots[groups] < 0]
         self._slots[new] = np.arange(len(self._groups), len(self._groups) + len(new))
         self._groups = np.concatenate([self._groups, new])
@@ -200,9 +200,9 @@ class ContributionSketches:
             self._promote_waiting()
 
     def _promote_waiting(self) -> None:
-        """Makes room for more rows: gives the groups with most of them a place in the sketches.
+        """Reduces the buffer: the groups with most rows get a slot in the sketches.
 
-        First those whose rows take more than their sketch, then those that may be published, then all.
+        First groups whose rows need more memory than a sketch, then groups that may be published, then all.
         """
         rows = np.bincount(np.concatenate([each.groups for each in self._waiting]), minlength=len(self._slots))
         for least in (self._buckets, self._below, 1):
@@ -216,7 +216,7 @@ class ContributionSketches:
         self._waiting = [_WaitingRows.concatenate(some) for some in kinds.values()]
 
     def _put(self) -> None:
-        """Puts the rows of those groups into the sketches that have a place there; the others wait."""
+        """Adds buffered rows of groups with a slot to the sketches. The others stay in the buffer."""
         waiting, self._waiting, self._rows = self._waiting, [], 0
         while waiting:
             each = waiting.pop()
@@ -233,13 +233,13 @@ class ContributionSketches:
                 self._rows += len(left.groups)
 
     def _spilled_entries(self) -> Iterator[tuple[Codes, Entries]]:
-        """The entries that are not in the array: the place of each, and the sum."""
+        """The entries outside the array: the index and the sum of each."""
         for rows in () if self._rest is None else self._rest.settle():
             keys = (rows.words[:, 0] * np.uint64(_ODD_INVERSE)).astype(np.int64)
             yield keys, (rows.words[:, 1] & _LOW_WORD).astype(np.uint32)
 
     def _add(self, keys: Codes, sums: Entries) -> None:
-        """Adds to entries, whose places are `(slot * buckets + bucket) * figures + figure`."""
+        """Adds to entries, whose indices are `(slot * buckets + bucket) * figures + figure`."""
         if int(keys.max(initial=-1)) < len(self._dense):
             np.add.at(self._dense, keys, sums)
             return
@@ -253,7 +253,7 @@ class ContributionSketches:
 
 @dataclass(frozen=True, slots=True)
 class _WaitingRows:
-    """Rows that are in no sketch yet: the group, the bucket and, for some kinds of figures, the summand of each."""
+    """Buffered rows: the group, the bucket and, for some kinds of figures, the summand of each."""
 
     groups: npt.NDArray[np.int32]
     buckets: npt.NDArray[np.unsignedinteger]
@@ -262,7 +262,7 @@ class _WaitingRows:
 
     @classmethod
     def concatenate(cls, parts: list[_WaitingRows]) -> _WaitingRows:
-        """All of them, which have the same kinds of figures."""
+        """Concatenates rows with the same kinds of figures."""
         groups, buckets = (np.concatenate([getattr(each, name) for each in parts]) for name in ("groups", "buckets"))
         return cls(groups, buckets, parts[0].figures, np.concatenate([each.sums for each in parts], axis=1))
 
@@ -272,12 +272,12 @@ class _WaitingRows:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that they take."""
+        """Bytes used."""
         return int(self.groups.nbytes + self.buckets.nbytes + self.sums.nbytes)
 
 
 def hash_values(values: pa.Array, hasher: ValueHasher) -> HashWords:
-    """A hash of each value, the same however the column is encoded: 1, 1.0 and the decimal 1.00 are one value.
+    """A hash of each value, independent of the encoding of the column: 1, 1.0 and the decimal 1.00 are one value.
 
     Takes a column without nulls.
     """
@@ -295,7 +295,7 @@ def hash_values(values: pa.Array, hasher: ValueHasher) -> HashWords:
 
 
 def _mix_words(words: HashWords) -> HashWords:
-    """Words spread over all bits. Zero, too, becomes a number that counts."""
+    """Words spread over all bits. Zero becomes another number."""
     mixed = (words ^ (words >> _HALF_WORD) ^ np.uint64(_ODD_INVERSE)) * SPREAD_FACTOR
     return np.asarray(mixed ^ (mixed >> _HALF_WORD), np.uint64)
 
@@ -309,10 +309,10 @@ def sum_sketches(entries: Entries, owners: Codes, groups: int) -> Entries:
 
 
 FigureKind = tuple[str, bool] | tuple[str, bool, str] | None
-"""A kind of figures, those of which can be subtracted: numbers of rows and of subjects (None), figures over the values of a field
-(its key, and whether by rank), and numbers of rows with some of its values (named by `cell_name` or `complement_name`)."""
+"""A kind of figures that can be subtracted from each other: numbers of rows and of subjects (None), figures over the values of a
+field (its key, and whether by rank), and numbers of rows with some of its values (by `cell_name` or `complement_name`)."""
 MAX_CELL_SKETCH_BYTES: Final = 1 << 28
-"""The sketches of all cells of a histogram, at most."""
+"""Largest size of the sketches of all cells of a histogram."""
 
 
 def publishes_cells(measured: BoundMeasure) -> bool:
@@ -321,17 +321,17 @@ def publishes_cells(measured: BoundMeasure) -> bool:
 
 
 def cell_name(values: Iterable[str]) -> str:
-    """The name of the rows that have one of some values."""
+    """The name of the cell of rows with one of some values."""
     return "is:" + json.dumps(sorted(values))
 
 
 def complement_name(values: Iterable[str]) -> str:
-    """The name of the rows that have another value than some."""
+    """The name of the cell of rows with any other value."""
     return "not:" + json.dumps(sorted(values))
 
 
 def share_sides(measured: BoundMeasure) -> tuple[str, str]:
-    """The names of both sides of a share."""
+    """The names of both cells of a share."""
     assert isinstance(measured.measure, Share)
     values = pa.array(measured.measure.is_, measured.plain).cast(pa.string()).to_pylist()
     return cell_name(values), complement_name(values)
@@ -354,18 +354,18 @@ class CellSketches:
         return self.measured.measure.of or "", self.measured.measure.by_rank
 
     def add(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
-        """Takes rows in: the group, the value and the keyed hash of the subject of each."""
+        """Adds rows: the group, the value and the keyed hash of the subject of each."""
         cells = self._cells.encode([groups, self._codes(values)], len(groups))
         self._sketches.add(cells, subjects, {0: None})
 
     def merge(self, other: Self, groups: Codes) -> None:
-        """Takes others in; `groups[i]` is our code of their group i."""
+        """Merges other sketches; `groups[i]` is the code here of their group i."""
         theirs, codes = other._cells.columns()
         ours = codes if self._named is not None else self._values.codes(other._values.values)[codes]
         self._sketches.merge(other._sketches, self._cells.encode([groups[theirs], ours], len(theirs)))
 
     def settle(self, groups: Codes) -> dict[str, Entries] | None:
-        """By the name of a cell its sketch in each of some groups; None if that is more than memory should hold."""
+        """The sketches of each cell in some groups, by name of the cell; None if they exceed the memory limit."""
         owners, codes = self._cells.columns()
         places = np.full(int(max(owners.max(initial=-1), groups.max(initial=-1))) + 1, -1)
         places[groups] = np.arange(len(groups))
@@ -396,7 +396,7 @@ class CellSketches:
 
 
 def shown_cells(column: pa.ChunkedArray) -> Iterator[tuple[str, Bools]]:
-    """The names of the cells that a column of histograms shows, each with the rows that show it."""
+    """The names of the published cells of a column of histograms, each with the rows that contain it."""
     whole = column.combine_chunks()
     parents, cells = pc.list_parent_indices(whole).to_numpy(), pc.list_flatten(whole)
     values = pc.struct_field(cells, "value").cast(pa.string()).dictionary_encode()

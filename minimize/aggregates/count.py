@@ -14,7 +14,7 @@ from minimize.arrow.dictionaries import Codes
 class Count(Measure):
     """The rows of a group; with a key below a list, the records that have one of the group's elements.
 
-    Takes no field. Gives int64, rounded where the aggregate says so.
+    Takes no field. Gives int64, rounded if the aggregate defines it.
     """
 
     name: ClassVar[str] = "count"
@@ -38,11 +38,11 @@ class CountTally:
         self._rows = GroupSums()
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
-        """Takes rows in."""
+        """Adds rows."""
         self._rows.count(groups)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
-        """Takes another tally in."""
+        """Merges another tally."""
         self._rows.merge(other._rows, groups)
 
     def settle(self, groups: Codes) -> pa.Array:

@@ -14,9 +14,9 @@ from minimize.spill import HashWords, SpillSpace
 
 
 class CountDistinct(Measure):
-    """The number of distinct values of a field, nulls not counted; subjects are counted as given, not as pseudonyms.
+    """The number of distinct values of a field, nulls not counted; subjects are counted by their ids, not by pseudonyms.
 
-    Takes every type that is not nested. Gives int64, rounded where the aggregate says so.
+    Takes every type that is not nested. Gives int64, rounded if the aggregate defines it.
     """
 
     name: ClassVar[str] = "count_distinct"
@@ -43,21 +43,21 @@ class CountDistinctTally:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that could be set aside."""
+        """Bytes that can be spilled."""
         return self._seen.nbytes + self._values.nbytes
 
     def spill(self, space: SpillSpace, subjects: HashWords) -> None:
-        """Keeps no value: their hashes are set aside."""
+        """Spills the hashes of the values, and removes the values."""
         self._seen.spill(space, space.hasher(self._values.values))
         self._values = ValueDictionary(self._values.values.type)
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
-        """Takes rows in."""
+        """Adds rows."""
         if values is not None:
             self._seen.add(groups, self._values.encode(values))
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
-        """Takes another tally in."""
+        """Merges another tally."""
         self._seen.merge(other._seen, groups, self._values.codes(other._values.values))
 
     def settle(self, groups: Codes) -> pa.Array:

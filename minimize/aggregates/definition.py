@@ -1,7 +1,4 @@
-"""Definition of an aggregate by names and types.
-
-Group keys, measures, threshold, retention, the wait for late rows; and its faults.
-"""
+"""Definition of an aggregate: group keys, measures, threshold, retention, late window; and its faults."""
 
 from __future__ import annotations
 
@@ -25,13 +22,14 @@ from minimize.times import day_start, epoch_microseconds
 
 @dataclass(frozen=True, slots=True)
 class GroupRetention:
-    """How long groups are kept.
+    """Retention of groups.
 
-    A group is as old as the oldest instant that its event time may stand for: the start of its unit, less the longest shift.
+    The age of a group is that of the oldest instant that its event time may represent: the start of its unit, less the longest
+    shift.
 
     span     the retention
     records  the retention of records, if it is another
-    column   the group key that is the event time; None if there is none: the group is then as old as its partition's date
+    column   the group key that is the event time; None if there is none: the batch date of the partition then counts
     shift    the longest time by which event times are shifted
     """
 
@@ -50,11 +48,11 @@ class GroupRetention:
         return np.full(table.num_rows, on is not None and day_start(on) <= at - self.span)
 
     def with_span(self, span: timedelta | None) -> GroupRetention | None:
-        """The same with another retention; None for no limit."""
+        """The same with another retention; None without limit."""
         return None if span is None else replace(self, span=span)
 
     def outlives_records(self, on: str | None, at: datetime) -> bool:
-        """Whether records of a batch date are past their retention, and groups are kept for longer."""
+        """Whether records of a batch date are past their retention while groups are kept longer."""
         longer = self.records is not None and self.records < self.span
         return longer and self.records is not None and on is not None and day_start(on) <= at - self.records
 
@@ -64,7 +62,7 @@ TIME_UNITS: tuple[TimeUnit, ...] = get_args(TimeUnit)
 
 
 SUBJECTS_MEANING: Final = ""
-"""What stands for the subjects that an aggregate counts among the meanings of its measures."""
+"""Key of the counted subjects in the meanings of an aggregate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +79,19 @@ class GroupKey:
 
     @property
     def pointer(self) -> Pointer:
-        """Where the field stands in a record."""
+        """The pointer of the field in a record."""
         return Pointer.parse(self.key)
 
     @property
     def star(self) -> Pointer | None:
-        """The innermost list that the field stands in."""
+        """The innermost list that contains the field."""
         return innermost_list(self.key)
 
 
 @dataclass(frozen=True, slots=True)
 class BoundMeasure:
-    """One measure, the type of the field that it is over as aggregates see it (None for a measure over rows), and whether no
-    value of the field reaches aggregates as it came in."""
+    """One measure, the type of the measured field in aggregates (None for a measure of rows), and whether all values of the field
+    are generalized before they reach aggregates."""
 
     measure: Measure
     type: pa.DataType | None = None
@@ -101,12 +99,12 @@ class BoundMeasure:
 
     @property
     def star(self) -> Pointer | None:
-        """The innermost list that the field stands in."""
+        """The innermost list that contains the field."""
         return None if self.measure.of is None else innermost_list(self.measure.of)
 
     @property
     def plain(self) -> pa.DataType | None:
-        """The type of the values, no dictionary."""
+        """The type of the values without dictionary encoding."""
         return None if self.type is None else stored_type(self.type)
 
 
@@ -114,14 +112,14 @@ class BoundMeasure:
 class AggregateDefinition:
     """One aggregate, ready to be tallied.
 
-    keys      the group's names and what they stand for, in the order of the columns
-    measures  the measures' names and what they stand for, in the order of the columns
-    below     groups with fewer distinct subjects are absent
-    counting  where the subject stands in a record
-    folds     whether subjects that differ in case alone are the same
-    related_measures    shares and histograms that other tables publish of the same groups
+    keys      the group keys by name, in the order of the columns
+    measures  the measures by name, in the order of the columns
+    below     groups with fewer distinct subjects are suppressed
+    counting  the pointer of the subject in a record
+    folds     whether subjects that differ only in case are equal
+    related_measures    shares and histograms of the same groups in other tables
     related_below  the largest threshold of these tables
-    retention  how long groups are kept; None for no limit
+    retention  retention of groups; None without limit
     """
 
     name: str
@@ -137,47 +135,49 @@ class AggregateDefinition:
 
     @property
     def meanings(self) -> dict[str, str]:
-        """How each measure is defined, by its name; and whom the aggregate counts."""
-        said = {name: f"{each.measure.name} {each.measure.model_dump_json()}" for name, each in self.measures.items()}
-        return {**said, SUBJECTS_MEANING: str(self.counting)}
+        """The definition of each measure by name, and of the counted subjects."""
+        definitions = {
+            name: f"{each.measure.name} {each.measure.model_dump_json()}" for name, each in self.measures.items()
+        }
+        return {**definitions, SUBJECTS_MEANING: str(self.counting)}
 
     @property
     def groups(self) -> frozenset[tuple[Pointer, TimeUnit | None]]:
-        """What its groups are, however its keys are named."""
+        """The fields and units of its groups, independent of the names of the keys."""
         return frozenset((key.pointer, key.to) for key in self.keys.values())
 
     @property
     def terms(self) -> MeasureTerms:
-        """What holds for every measure."""
+        """Terms that all measures share."""
         return MeasureTerms(self.below, self.counts_to)
 
     def terms_of(self, measured: BoundMeasure) -> MeasureTerms:
-        """What one measure is bound to."""
+        """Terms of one measure."""
         return MeasureTerms(self.below, self.counts_to, measured.generalized)
 
     @property
     def star(self) -> Pointer | None:
-        """The list whose elements are grouped; None where a record stands in one group."""
+        """The list whose elements are grouped; None if each record is in one group."""
         return next((key.star for key in self.keys.values() if key.star is not None), None)
 
     @property
     def schema(self) -> pa.Schema:
-        """The table's schema: the group's names, then the measures'. Raises MeasureRefused."""
+        """The schema of the table: group keys, then measures. Raises MeasureRefused."""
         keys = [(name, stored_type(key.type)) for name, key in self.keys.items()]
         return pa.schema(keys + [(name, self.measure_type(each)) for name, each in self.measures.items()])
 
     def measure_type(self, measured: BoundMeasure) -> pa.DataType:
-        """The type of a measure's column. Raises MeasureRefused."""
+        """The type of the column of a measure. Raises MeasureRefused."""
         return pa.int64() if self.counts_subjects(measured) else measured.measure.output_type(measured.plain)
 
     def counts_subjects(self, measured: BoundMeasure) -> bool:
-        """Whether a measure is over the field that the aggregate counts by: then subjects are counted as given."""
+        """Whether a measure counts the field of the subject. Subjects are then counted by their ids."""
         measure = measured.measure
         return measure.name == "count_distinct" and Pointer.parse(measure.of or "_") == self.counting
 
 
 def definition_faults(definition: AggregateDefinition) -> tuple[Finding, ...]:
-    """Everything that is wrong with a definition, all at once."""
+    """All faults of a definition."""
     found = (*_key_faults(definition), *_list_faults(definition), *_measure_faults(definition))
     return tuple(Finding(code, f"{definition.name}: {what}", hint=hint, field=key) for code, what, hint, key in found)
 
@@ -189,28 +189,28 @@ def _key_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
     for name, key in definition.keys.items():
         kind = stored_type(key.type)
         if not is_scalar(kind):
-            yield "A001", f"{name} is nested and cannot be a group key", "group by a leaf of it", key.key
+            yield "A001", f"{name} is nested and cannot be a group key", "Group by a leaf of the field.", key.key
         elif key.to is not None and not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-            yield "A002", f"{name} is no time and has no {key.to}", "leave the unit out", key.key
+            yield "A002", f"{name} is not a time and cannot be cut to {key.to}", "Remove the unit.", key.key
     for name in definition.keys.keys() & definition.measures.keys():
-        yield "A003", f"{name} names a group key and a measure", "give one of them another name", None
+        yield "A003", f"{name} is the name of a group key and of a measure", "Rename one of them.", None
 
 
 def _list_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
     star = definition.star
     for name, key in definition.keys.items():
         if key.star not in (None, star):
-            yield "A004", f"{name} stands in another list than {star}", "group by leaves of one list", key.key
+            yield "A004", f"{name} is in another list than {star}", "Group by leaves of one list.", key.key
     for name, each in definition.measures.items():
         if star is not None and each.star not in (None, star) and not definition.counts_subjects(each):
             yield (
                 "A004",
-                f"{name} is over another list than {star}",
-                "measure leaves of the list it groups by",
+                f"{name} measures another list than {star}",
+                "Measure leaves of the list that the aggregate groups by.",
                 each.measure.of,
             )
     if definition.counting.stars:
-        yield "A005", "a subject in a list cannot be counted", "count a field of the record", str(definition.counting)
+        yield "A005", "a subject in a list cannot be counted", "Count a field of the record.", str(definition.counting)
 
 
 def _measure_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
@@ -222,25 +222,25 @@ def _measure_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
             yield (
                 "A006",
                 f"{name}: {each.measure.name} takes {refused}",
-                "choose another measure or field",
+                "Choose another measure or field.",
                 each.measure.of,
             )
 
 
 def innermost_list(key: str) -> Pointer | None:
-    """The innermost list that a field's key stands in."""
+    """The innermost list that contains the field of a key."""
     stars = Pointer.parse(key).stars
     return stars[-1] if stars else None
 
 
 @dataclass(frozen=True, slots=True)
 class LateWindow:
-    """How long an aggregate waits.
+    """Late window of an aggregate.
 
-    days   how many days after the event day its last batch is
-    time   the key of the event time, as it is released
-    day_of     gives for released times the day that their clock shows (date32)
-    early  how many days an event may lie ahead of the batch that brings it
+    days   number of days from the event day to its last batch
+    time   the key of the released event time
+    day_of     returns the calendar day of released times on their clock (date32)
+    early  number of days that an event may be later than the date of its batch
     """
 
     days: int
@@ -249,13 +249,13 @@ class LateWindow:
     early: int = 2
 
     def event_days(self, batch: date, days: frozenset[date] = frozenset()) -> EventDays:
-        """The event days that wait for a batch, and those of them that are tallied."""
+        """The event days whose late window contains a batch, and the event days to tally."""
         return EventDays(batch - timedelta(self.days), batch + timedelta(self.early), days)
 
 
 @dataclass(frozen=True, slots=True)
 class EventDays:
-    """The first and the last event day that wait for the rows of a batch; `wanted` are the ones to be tallied."""
+    """The first and last event day whose late window contains a batch. `tallied` are the days to tally."""
 
     first: date
     last: date

@@ -3,7 +3,7 @@
 A code stays the same over all batches. The threads of a run share the dictionaries of groups and subjects.
 
 A combination of columns is coded in steps. The widest two columns become one code by a table with a cell for each pair;
-that code and the next column become another, and so on. The cost follows the combinations that were seen, not those that
+that code and the next column become another, and so on. The cost depends on the combinations that occur, not on those that
 are possible. If a table would be too large, the remaining columns become one integer, or several, and a hash table.
 """
 
@@ -27,7 +27,7 @@ from minimize.spill import HashWords, ValueHasher
 
 
 class IntegerTable(OrderedIntegers):
-    """Hands out the codes 0, 1, 2 … to integers in the order in which they first come.
+    """Assigns the codes 0, 1, 2 … to integers in the order of their first occurrence.
 
     >>> known = IntegerTable()
     >>> known.codes(np.array([7, 3, 7]), 8).tolist(), known.codes(np.array([5, 7]), 8).tolist(), known.values.tolist()
@@ -39,7 +39,7 @@ class IntegerTable(OrderedIntegers):
         self._cells: npt.NDArray[np.int32] = np.empty(0, np.int32)
 
     def codes(self, integers: Codes, cells: int) -> npt.NDArray[np.int32]:
-        """The code of each of some integers, which are below so many."""
+        """The codes of integers below `cells`."""
         if cells > len(self._cells):
             grown = np.full(max(cells, len(self._cells) * 5 // 4), -1, np.int32)
             grown[: len(self._cells)] = self._cells
@@ -51,7 +51,7 @@ class IntegerTable(OrderedIntegers):
         return codes
 
     def _learned(self, integers: Codes) -> npt.NDArray[np.int32]:
-        """The codes of integers that have none, by the first row of each: NumPy writes in order, so that one goes last."""
+        """Assigns codes to new integers by the first row of each: NumPy writes in order, so the first row is written last."""
         marks = -2 - np.arange(len(integers), dtype=np.int32)
         self._cells[integers[::-1]] = marks[::-1]
         fresh = integers[self._cells.take(integers) == marks]
@@ -62,16 +62,16 @@ class IntegerTable(OrderedIntegers):
 _WORD_BITS: Final = 62
 """Bits of an integer."""
 _CODE_BITS: Final = 31
-"""Bits that a code may have."""
+"""Largest number of bits of a code."""
 _MAX_TABLE_CELLS: Final = 1 << 22
-"""Cells that a table may have."""
+"""Largest number of cells of a table."""
 _MIN_TABLE_CELLS: Final = 1 << 16
 _CELLS_PER_ROW: Final = 16
-"""Cells that it may have for each row that was seen, beyond the least."""
+"""Additional cells of a table per seen row."""
 
 
 class CombinationDictionary:
-    """Hands out codes in the order in which combinations first come. Codes that come in are below 2**31.
+    """Assigns codes to combinations in the order of their first occurrence. Input codes are below 2**31.
 
     >>> seen = CombinationDictionary(2)
     >>> seen.encode([np.array([7, 0, 7]), np.array([1, 1, 1])], 3).tolist()
@@ -89,7 +89,7 @@ class CombinationDictionary:
         return len(self._steps[-1].seen)
 
     def encode(self, columns: Sequence[Codes], rows: int) -> Codes:
-        """The code of each of so many rows."""
+        """The code of each row."""
         self._rows += rows
         wanted = [int(column.max(initial=0)).bit_length() for column in columns]
         if any(want > bits for want, bits in zip(wanted, self._bits, strict=True)):
@@ -97,7 +97,7 @@ class CombinationDictionary:
         return self._encode(columns, rows)
 
     def columns(self, codes: Codes | None = None) -> list[Codes]:
-        """Each column's code in each combination, or in some."""
+        """The codes of each column in all combinations, or in some."""
         left = np.arange(len(self)) if codes is None else codes
         found: list[Codes] = []
         for step in reversed(self._steps):
@@ -123,7 +123,8 @@ class CombinationDictionary:
         return codes
 
     def _lay(self, bits: list[int], tabled: int) -> None:
-        """Other bits, or fewer tables. What was seen keeps its code: it comes again in the same order."""
+        """Rebuilds the steps with other bits or fewer tables. Known combinations keep their codes: they are added again in
+        order."""
         known, count = self.columns(), len(self)
         self._bits = bits
         self._order = sorted(range(len(bits)), key=lambda place: -bits[place])
@@ -133,14 +134,14 @@ class CombinationDictionary:
 
 
 class _CombinationStep:
-    """The columns that are in one integer, behind the code of those before."""
+    """The columns that are packed into one integer, after the code of the columns before."""
 
     def __init__(self, bits: Sequence[int], codes: IntegerTable | IntegerDictionary) -> None:
         self.bits = bits
         self.seen = codes
 
     def encode(self, before: Codes, columns: Sequence[Codes], size: int) -> Codes:
-        """The codes, given those of the columns before and how many of these there are."""
+        """The codes, given the codes of the columns before and the number of those."""
         packed, rest = before, list(zip(columns, self.bits, strict=True))
         if size < 2 and rest:
             packed, rest = columns[0], rest[1:]
@@ -154,7 +155,7 @@ class _CombinationStep:
         return self.seen.codes(encoded.dictionary.to_numpy()).take(places)
 
     def columns(self, codes: Codes) -> tuple[Codes, list[Codes]]:
-        """The codes before, and the columns."""
+        """Unpacks the codes before, and the columns."""
         packed, found = self.seen.values[codes], list[Codes]()
         for bits in reversed(self.bits):
             found.insert(0, packed & ((1 << bits) - 1))
@@ -163,7 +164,7 @@ class _CombinationStep:
 
 
 def _plan_steps(bits: Sequence[int], tabled: int) -> Iterator[_CombinationStep]:
-    """The first columns by tables, two in the first one; of the others as many a step as its integer has bits for."""
+    """Plans the steps: the first columns by tables, two in the first one; the others packed as far as the bits suffice."""
     if tabled:
         yield _CombinationStep(bits[: min(2, tabled)], IntegerTable())
     for place in range(2, tabled):
@@ -180,11 +181,11 @@ def _plan_steps(bits: Sequence[int], tabled: int) -> Iterator[_CombinationStep]:
 
 
 _MIN_RUN_LENGTH: Final = 16
-"""Rows in a row, on average, that are worth one look."""
+"""Average length of runs from which looking up runs pays."""
 
 
 class GroupDictionary:
-    """Hands out a code for each combination of key values that is seen. Threads may share it."""
+    """Assigns a code to each combination of key values. Threads may share it."""
 
     def __init__(self, keys: Sequence[GroupKey]) -> None:
         self._lock = threading.Lock()
@@ -194,14 +195,14 @@ class GroupDictionary:
 
     @classmethod
     def for_definition(cls, definition: AggregateDefinition) -> Self:
-        """An empty one for an aggregate."""
+        """An empty dictionary for an aggregate."""
         return cls(list(definition.keys.values()))
 
     def __len__(self) -> int:
         return len(self._seen)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For other processes: shared with nobody."""
+        """State for other processes, which do not share the dictionary."""
         with self._lock:
             return {name: held for name, held in self.__dict__.items() if name != "_lock"}
 
@@ -209,7 +210,7 @@ class GroupDictionary:
         self.__dict__.update(state, _lock=threading.Lock())
 
     def encode_key(self, position: int, values: pa.Array) -> Codes:
-        """The codes of one key's released values, times cut to the key's unit."""
+        """The codes of the released values of one key. Times are cut to the unit of the key."""
         found = time_run_starts(values)
         if found is not None:
             return np.repeat(
@@ -225,12 +226,13 @@ class GroupDictionary:
             return self._books[position].encode(values)
 
     def encode(self, columns: Sequence[Codes], rows: int) -> Codes:
-        """The group of each row, given each key's codes."""
+        """The group of each row, given the codes of each key."""
         with self._lock:
             return self._seen.encode(columns, rows)
 
     def merge(self, other: Self) -> Codes:
-        """Takes the groups of another book in; gives our code for each of its, which is the same where it is this one."""
+        """Merges the groups of another dictionary. Returns the code here for each of its codes; equal if both are the same
+        object."""
         if other is self:
             return np.arange(len(self))
         columns = [
@@ -240,13 +242,13 @@ class GroupDictionary:
         return self.encode(columns, len(other))
 
     def columns(self, groups: Codes | None = None) -> list[pa.Array]:
-        """Each key's value in each group, or in some."""
+        """The values of each key in all groups, or in some."""
         pairs = zip(self._books, self._seen.columns(groups), strict=True)
         return [book.values.take(pa.array(codes)) for book, codes in pairs]
 
 
 def time_run_starts(values: pa.Array) -> Codes | None:
-    """Where times that follow each other, as most do once they are cut, become others; None where that is nearly everywhere.
+    """The starts of runs of equal times, which are frequent after times are cut; None if nearly every row is a start.
 
     >>> time_run_starts(pa.array([5] * 40 + [7] * 40).cast(pa.timestamp("s"))).tolist()
     [0, 40]
@@ -258,7 +260,7 @@ def time_run_starts(values: pa.Array) -> Codes | None:
 
 
 def truncate_times(values: pa.Array, unit: TimeUnit) -> pa.Array:
-    """Times at the start of their unit, in UTC, weeks from Monday; the type stays.
+    """Times cut to the start of their unit, in UTC, with weeks from Monday. The type is unchanged.
 
     >>> from datetime import date
     >>> truncate_times(pa.array([date(2026, 11, 25)]), "month").to_pylist()
@@ -276,10 +278,10 @@ _NO_SUBJECT: Final = 0
 
 
 class SubjectDictionary:
-    """Hands out a code for each distinct subject, -1 for none.
+    """Assigns a code to each distinct subject, -1 for none.
 
-    Who shares it joins, and leaves for the one that follows when what it has tallied is set aside: the memory is given back
-    when nobody is left.
+    Tallies that share it acquire it. A tally that spills moves on to the next, empty dictionary. The memory is released after
+    the last tally has moved on.
 
     >>> subjects = SubjectDictionary()
     >>> subjects.encode(pa.array(["b", None, "b"])).tolist(), subjects.encode(pa.array(["a", "b"])).tolist()
@@ -294,7 +296,7 @@ class SubjectDictionary:
         self._hashes: tuple[ValueHasher, HashWords] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For other processes: the subjects in the order of their codes, shared with nobody."""
+        """State for other processes: the subjects in the order of their codes."""
         return _restore_subjects, (None if self._book is None else self._book.values,)
 
     def __len__(self) -> int:
@@ -302,16 +304,16 @@ class SubjectDictionary:
 
     @property
     def values(self) -> pa.Array | None:
-        """The subject of each code; None where no batch came yet."""
+        """The subject of each code; None before the first batch."""
         return None if self._book is None else self._book.values
 
     @property
     def nbytes(self) -> int:
-        """Bytes held for each of those who share it."""
+        """Bytes used, divided by the number of tallies that share it."""
         return 0 if self._book is None else self._book.nbytes // max(self._sharers, 1)
 
     def hashes(self, hasher: ValueHasher) -> HashWords:
-        """A keyed hash for each code so far, and a last one that stands for no subject: the code -1 finds it."""
+        """A keyed hash for each code so far, and a last one for missing subjects, which the index -1 selects."""
         with self._lock:
             if self._hashes is None or self._hashes[0] != hasher:
                 self._hashes = hasher, hasher(pa.array([_NO_SUBJECT]), domain=_SUBJECT_DOMAIN)[:, 0]
@@ -323,22 +325,22 @@ class SubjectDictionary:
             return known
 
     def acquire(self) -> SubjectDictionary:
-        """The same, shared by one more."""
+        """Registers one more tally, and returns this dictionary."""
         with self._lock:
             self._sharers += 1
         return self
 
     def acquire_successor(self) -> SubjectDictionary:
-        """The one that follows, which starts empty; shared by one more, and this one by one less."""
+        """Moves one tally to the next dictionary, which starts empty, and returns that."""
         with self._lock:
             self._sharers -= 1
             if not self._sharers:
-                self._book = self._hashes = None  # whoever holds the first one holds all that follow
+                self._book = self._hashes = None  # a reference to the first one keeps all later ones alive
             self._next = SubjectDictionary() if self._next is None else self._next
             return self._next.acquire()
 
     def encode(self, subjects: pa.Array) -> Codes:
-        """The code of each subject, new codes for new ones; plain or dictionary-encoded."""
+        """The code of each subject, plain or dictionary-encoded. New subjects get new codes."""
         if not pa.types.is_dictionary(subjects.type):
             return self._bind(subjects.type).codes(subjects)
         entries = np.append(self._bind(subjects.type).codes(subjects.dictionary), -1)
@@ -346,7 +348,7 @@ class SubjectDictionary:
         return entries.take(places)
 
     def merge(self, other: SubjectDictionary) -> Codes:
-        """Our code for each of another's."""
+        """Merges another dictionary. Returns the code here for each of its codes."""
         if other is self:
             return np.arange(len(self))
         theirs = other.values
@@ -362,7 +364,7 @@ class SubjectDictionary:
 
 
 class _TextSubjects:
-    """Subjects that are texts, or bytes."""
+    """Subjects of text or binary type."""
 
     def __init__(self, type_: pa.DataType) -> None:
         self._type = type_

@@ -1,6 +1,6 @@
-"""The difference rule.
+"""The difference rule: a figure replaces an earlier release only if enough subjects have changed.
 
-A figure follows an earlier release only if enough subjects have changed; the contribution sketches of earlier releases.
+Earlier releases are stored as contribution sketches.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from minimize.spill import HashWords, ValueHasher
 
 T = TypeVar("T", bound=np.generic)
 MAX_RELEASES: Final = 16
-"""Different releases of a row. The last one is final."""
+"""Largest number of different releases of a row. The last one is final."""
 _METADATA_KEY: Final = b"releases"
 _GROUP_KEY_DOMAIN: Final = 2
 """The domain of the hashes of group keys."""
@@ -40,10 +40,10 @@ class FigureRows:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseDecision:
-    """What becomes of the rows of a new release.
+    """Decision on the rows of a new release.
 
-    allowed  its figures may be published
-    is_same  its figures are those of an earlier release
+    allowed  rows whose figures may be published
+    is_same  rows with the figures of an earlier release
     """
 
     allowed: Bools
@@ -57,9 +57,9 @@ class ReleaseHistory:
     rows      the row of each release, as a keyed hash of its group's keys
     below     the threshold of each
     has_sketches     whether it has sketches; figures that were published by earlier versions of this software have none
-    figures   by kind of figure the sketches
-    meanings  what the columns of the table in force are: by the name of a measure how it is defined
-    deferred  how many rows wait until more subjects have changed
+    figures   the sketches by kind of figure
+    meanings  the definition of each measure of the table in force, by name
+    deferred  number of rows that wait until more subjects have changed
     is_lost   whether earlier releases may be missing here: rows without any are then not published
     """
 
@@ -73,7 +73,7 @@ class ReleaseHistory:
 
     @classmethod
     def empty(cls) -> Self:
-        """Of a table that was not published before."""
+        """The history of a table that was not published before."""
         return cls(np.empty(0, np.uint64), np.empty(0, np.int64), np.empty(0, np.bool_), {})
 
     @classmethod
@@ -86,11 +86,11 @@ class ReleaseHistory:
         is_complete: bool = True,
         meanings: Mapping[str, str] | None = None,
     ) -> Self:
-        """One release of some rows."""
+        """The history with one release of some rows."""
         return cls(rows, np.full(len(rows), below), np.full(len(rows), is_complete), figures, meanings or {})
 
     def forget_subjects(self) -> ReleaseHistory:
-        """The same releases as ones of unknown subjects, for example because other subjects are counted now."""
+        """The same releases without sketches, for example because other subjects are counted now."""
         places = self.last_releases(np.unique(self.rows))
         return ReleaseHistory.from_release(self.rows[places], int(self.below.max(initial=0)), {}, is_complete=False)
 
@@ -98,7 +98,7 @@ class ReleaseHistory:
         return len(self.rows)
 
     def last_releases(self, rows: HashWords) -> Codes:
-        """Where the last release of each of these rows is; -1 if there is none."""
+        """The index of the last release of each row; -1 if there is none."""
         order = np.argsort(self.rows, kind="stable")
         ends = np.searchsorted(self.rows[order], rows, side="right") - 1
         found = ends >= 0
@@ -110,10 +110,10 @@ class ReleaseHistory:
     def decide(
         self, rows: HashWords, below: int, figures: Mapping[FigureKind, FigureRows], *, in_force: Bools, is_equal: Bools
     ) -> ReleaseDecision:
-        """Which rows of a new release may be published.
+        """Decides which rows of a new release may be published.
 
-        Takes the rows, their threshold and figures; which of them are in force from an earlier release, and of which the
-        published figures are the same as there.
+        Takes the rows, their threshold and figures; which rows are in force from an earlier release (`in_force`), and which have
+        the same published figures as there (`is_equal`).
         """
         owners, releases = self._pairs(rows)
         few, differ, enough = (np.zeros(len(owners), np.bool_) for _ in range(3))
@@ -126,8 +126,8 @@ class ReleaseHistory:
             few |= related & (count > 0) & (count < threshold)
             differ |= related & (count > 0)
             enough |= count >= threshold
-        is_known, stands = self.has_sketches[releases], in_force[owners]
-        good = np.where(is_known, ~few & (stands | enough), stands & is_equal[owners])
+        is_known, is_in_force = self.has_sketches[releases], in_force[owners]
+        good = np.where(is_known, ~few & (is_in_force | enough), is_in_force & is_equal[owners])
         allowed = np.ones(len(rows), np.bool_)
         np.logical_and.at(allowed, owners, good)
         is_same = np.zeros(len(rows), np.bool_)
@@ -140,7 +140,7 @@ class ReleaseHistory:
     def append(self, other: ReleaseHistory) -> ReleaseHistory:
         """These releases and a later one. If a row has the same figures as before, its release is the last one again.
 
-        A release without sketches is followed by one of the same figures alone, which stands in for it.
+        A release without sketches can be followed only by one of the same figures, which replaces it.
         """
         buckets = min([each.entries.shape[1] for some in (self, other) for each in some.figures.values()], default=0)
         before = self._take(np.flatnonzero(self.has_sketches | ~np.isin(self.rows, other.rows)))
@@ -167,7 +167,7 @@ class ReleaseHistory:
         return order[places[found]], np.flatnonzero(found)
 
     def _without_repeats(self) -> ReleaseHistory:
-        """Of equal releases of a row the last one alone."""
+        """Keeps only the last one of equal releases of a row."""
         _, places, counts = np.unique(self.rows, return_inverse=True, return_counts=True)
         several = np.flatnonzero(counts[places] > 1)
         parts = [self.rows[several, None], self.has_sketches[several, None].astype(np.uint64)]
@@ -193,7 +193,7 @@ class ReleaseHistory:
         )
 
     def to_bytes(self) -> bytes:
-        """The releases as bytes. They are to be sealed: whoever knows a subject's records could test a guess of them."""
+        """The releases as bytes. They must be sealed: an attacker who knows the records of a subject could test guesses."""
         columns = {"row": pa.array(self.rows), "below": pa.array(self.below), "known": pa.array(self.has_sketches)}
         for place, each in enumerate(self.figures.values()):
             width = each.entries.shape[1] * each.entries.itemsize
@@ -207,13 +207,13 @@ class ReleaseHistory:
         return bytes(sink.getvalue().to_pybytes())
 
     def _about(self) -> bytes:
-        said = {
+        about = {
             "kinds": [*self.figures],
             "meanings": self.meanings,
             "deferred": self.deferred,
             "is_lost": self.is_lost,
         }
-        return json.dumps(said, ensure_ascii=False).encode()
+        return json.dumps(about, ensure_ascii=False).encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
@@ -237,16 +237,16 @@ class ReleaseHistory:
 
 
 def hash_rows(columns: Mapping[str, pa.ChunkedArray], rows: int, hasher: ValueHasher) -> HashWords:
-    """A keyed hash of each row's group, by the values of its keys. Takes by what a key is about its column.
+    """A keyed hash of each row's group, by the values of its keys. Takes the columns by the definition of their key.
 
-    Neither the order of keys nor types count: 1 and "1" are one key.
+    The order of keys and their types are ignored: 1 and "1" are one key.
     """
     total = np.zeros(rows, np.uint64)
     for about, column in columns.items():
         whole = column.combine_chunks()
         plain = decode_dictionary(whole)
         values = hasher(plain.cast(pa.string()), domain=_GROUP_KEY_DOMAIN)[:, 0]
-        # The upper half of a product depends on all bits of both factors, and a sum on no order.
+        # The upper half of a product depends on all bits of both factors; a sum does not depend on the order.
         total += ((values >> _HALF_WORD) | np.uint64(1)) * (
             values ^ hasher(pa.array([about]), domain=_GROUP_KEY_DOMAIN)[0, 1]
         )

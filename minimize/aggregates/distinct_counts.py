@@ -1,8 +1,9 @@
 """Exact distinct counts: pairs of a group and a code in memory and spilled, subjects per cell, contributors per group.
 
 A pair is one integer, group first, so that a sorted array of pairs holds a group in one piece. A few bits next to a pair
-say what its rows lack: one array then tells the subjects of a group, and those that contribute a value of a field. Rows
-that repeat the row before them of the same code are left out at once; what remains of a batch is sorted and merged later.
+record which values its rows lack, so that one array yields the subjects of a group, and those that contribute a value of a
+field. Rows that repeat the row before them of the same code are left out at once; what remains of a batch is sorted and merged
+later.
 
 Fields in lists, and those for which there is no bit, have pairs of their own from the first row that lacks a value.
 """
@@ -23,17 +24,17 @@ from minimize.arrow.hashing import SPREAD_FACTOR
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
 
 MASK_BITS: Final = 4
-"""Fields of which a row may lack a value."""
+"""Number of fields with a bit for rows that lack a value."""
 _MAX_GROUPS: Final = 1 << (32 - MASK_BITS)
-"""Groups that can be remembered; with more, nothing is."""
+"""Largest number of groups; with more, no row is left out."""
 _NO_GROUP: Final = np.uint32(2**32 - 1)
 
 
 class LastSeenGroups:
-    """The last group of each code, and what its row lacked.
+    """The last group of each code, and the values that its row lacked.
 
-    Exact in one direction: of a row that it leaves out, another came before in the same group, of the same code, that lacked
-    nothing else.
+    Exact in one direction: for each row that it leaves out, there was an earlier row of the same group and code that lacked the
+    same values.
 
     >>> last = LastSeenGroups()
     >>> last.new_rows(np.array([0, 0]), np.array([7, 8])).tolist(), last.new_rows(np.array([0, 1]), np.array([7, 8])).tolist()
@@ -44,22 +45,22 @@ class LastSeenGroups:
         self._groups: npt.NDArray[np.uint32] = np.empty(0, np.uint32)
 
     def __reduce__(self) -> tuple[type[LastSeenGroups], tuple[()]]:
-        """For other processes: nothing."""
+        """State for other processes: empty."""
         return LastSeenGroups, ()
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes used."""
         return int(self._groups.nbytes)
 
     def copy(self) -> Self:
-        """The same, to go on by itself."""
+        """An independent copy."""
         other = type(self)()
         other._groups = self._groups.copy()
         return other
 
     def new_rows(self, groups: Codes, codes: Codes, lacking: Codes | None = None) -> Codes:
-        """The rows that may say something new, in order. Takes for each a group, a code and the bits of what it lacks."""
+        """The rows that may be new, in order. Takes the group, the code and the bits of missing values of each row."""
         if not len(groups) or int(groups.max()) >= _MAX_GROUPS - 1:
             return np.arange(len(groups))
         self._reach(int(codes.max()) + 1)
@@ -78,11 +79,11 @@ class LastSeenGroups:
 
 
 _GROUP_FACTORS = (SPREAD_FACTOR, np.uint64(0xC2B2AE3D27D4EB4F))
-"""Odd numbers: groups times one of them differ, so that the pairs of one value do."""
+"""Odd numbers: products of groups with one of them differ, so that pairs of one value differ."""
 
 
 class SpilledPairs:
-    """Distinct pairs of a group and a hash; of the bits beside equal pairs those stay that all have."""
+    """Distinct pairs of a group and a hash. For equal pairs, the bits that all of them have are kept."""
 
     def __init__(self, space: SpillSpace, bits: int) -> None:
         self._aside = space
@@ -91,21 +92,21 @@ class SpilledPairs:
         self._counts: Codes | None = None
 
     def add(self, groups: Codes, hashes: HashWords, bits: Codes | None = None) -> None:
-        """Takes equally long columns in."""
+        """Adds equally long columns."""
         self._counts = None
-        beside = np.zeros(len(groups), np.uint64) if bits is None else bits.astype(np.uint64)
+        bit_words = np.zeros(len(groups), np.uint64) if bits is None else bits.astype(np.uint64)
         owners = groups.astype(np.uint64)
-        self._pairs.add(HashedRows(np.column_stack([hashes ^ _mix_groups(owners), owners, beside])))
+        self._pairs.add(HashedRows(np.column_stack([hashes ^ _mix_groups(owners), owners, bit_words])))
 
     def copy(self) -> SpilledPairs:
-        """The same pairs, to go on by themselves."""
+        """An independent copy of the pairs."""
         other = SpilledPairs(self._aside, self._bits)
         other._pairs, other._counts = self._pairs.copy(), self._counts
         return other
 
     @classmethod
     def from_merge(cls, mine: Self | None, other: Self, groups: Codes) -> Self:
-        """Both, or other ones alone; `groups[i]` is our code for their group i."""
+        """The union of both, or the other one if there is only one; `groups[i]` is the code here for their group i."""
         ours = cls(other._aside, other._bits) if mine is None else mine
         for rows in other._pairs.settle():
             theirs = rows.words[:, 2]
@@ -125,7 +126,7 @@ class SpilledPairs:
         return whole
 
     def distinct(self, groups: Codes, bit: int | None = None) -> Codes:
-        """How many distinct hashes some groups have, or have in a pair that lacks the bit."""
+        """The number of distinct hashes of some groups, or of those in a pair without the bit."""
         if self._counts is None:
             self._counts = self._count_bits()
         column = self._counts[:, 0 if bit is None else bit + 1]
@@ -133,7 +134,7 @@ class SpilledPairs:
         return np.append(column, np.zeros(max(0, reach - len(column)), np.int64))[groups]
 
     def _count_bits(self) -> Codes:
-        """Per group the pairs, and for each bit those that lack it: one look at all of them."""
+        """The number of pairs per group, and for each bit of those without it, in one pass."""
         counts = np.zeros((0, self._bits + 1), np.int64)
         for rows in self._pairs.settle():
             owners, bits = rows.words[:, 2].astype(np.int64), rows.words[:, 3]
@@ -155,13 +156,13 @@ def _lacks_bit(bits: HashWords, bit: int) -> npt.NDArray[np.bool_]:
 
 _CODE_BITS = 30
 _MAX_PENDING_PAIRS = 1 << 22
-"""Pairs that may wait, whatever is known."""
+"""Pairs that may always be buffered."""
 _PAIRS_AT_ONCE = 1 << 18
-"""Pairs that are set aside, merged or counted together: each takes several times its place on the way."""
+"""Pairs that are spilled, merged or counted together: each needs several times its size meanwhile."""
 
 
 class DistinctPairs:
-    """Distinct pairs. Takes rows in at a cost that stays near-linear in what it has seen.
+    """Distinct pairs. The cost of adding rows is near-linear in the number of rows.
 
     >>> pairs = DistinctPairs()
     >>> pairs.add(np.array([0, 0, 1, 0]), np.array([7, 7, 7, 8]))
@@ -179,23 +180,23 @@ class DistinctPairs:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held, which could be set aside."""
+        """Bytes that can be spilled."""
         return int(self._keys.nbytes) + self._last.nbytes + sum(keys.nbytes for keys in self._pending)
 
     def add(self, groups: Codes, codes: Codes, lacking: Codes | None = None) -> None:
-        """Takes equally long codes in, below 2**29 and 2**30; and the bits of what each row lacks."""
+        """Adds equally long codes, below 2**29 and 2**30, and the bits of the values that each row lacks."""
         new = self._last.new_rows(groups, codes, lacking)
         self._put(unique_codes(_pack_pairs(groups[new], codes[new], None if lacking is None else lacking[new])))
 
     def copy(self) -> Self:
-        """The same pairs, to go on by themselves. Their arrays are shared: nothing changes them in place."""
+        """An independent copy of the pairs. It shares arrays, which are never changed in place."""
         other = copy(self)
         other._pending, other._known, other._last = list(self._pending), {}, self._last.copy()
         other._beyond = None if self._beyond is None else self._beyond.copy()
         return other
 
     def merge(self, other: Self, groups: Codes, codes: Codes) -> None:
-        """Takes others in, bits of the same meaning; `groups[i]` and `codes[i]` are our codes for their code i."""
+        """Merges other pairs with the same bits; `groups[i]` and `codes[i]` are the codes here for their code i."""
         for keys in (other._keys, *other._pending):
             if is_identity(groups) and is_identity(codes):
                 self._put(keys)
@@ -208,7 +209,7 @@ class DistinctPairs:
             self._beyond = SpilledPairs.from_merge(self._beyond, other._beyond, groups)
 
     def spill(self, space: SpillSpace, hashes: HashWords) -> None:
-        """Sets all pairs aside; `hashes[i]` stands for code i, which may mean something else from now on."""
+        """Spills all pairs. `hashes[i]` replaces code i, which may have another meaning afterwards."""
         keys = self.settle()
         if len(keys):
             self._beyond = self._beyond or SpilledPairs(space, MASK_BITS)
@@ -225,39 +226,39 @@ class DistinctPairs:
             parts = [self._keys, *self._pending]
             self._pending, self._waiting, self._keys = [], 0, np.empty(0, np.int64)
             self._keys = _concatenate_keys(parts)
-            self._keys.sort(kind="stable")  # which finds what is in order already
+            self._keys.sort(kind="stable")  # which detects data that is in order already
             self._keys = self._keys[run_starts(self._keys)]
         return self._keys
 
     def rows(self) -> Iterator[tuple[Codes, Codes]]:
-        """The group and the code of each pair in memory, some at a time."""
+        """The group and the code of each pair in memory, in portions."""
         for some in _split_keys(self.settle()):
             pairs = some[run_starts(some >> MASK_BITS)] >> MASK_BITS
             yield pairs >> _CODE_BITS, pairs & ((1 << _CODE_BITS) - 1)
 
     def distinct(self, groups: Codes, bit: int | None = None) -> Codes:
-        """How many distinct codes some groups have, or have in a row that does not lack what the bit stands for.
+        """The number of distinct codes of some groups, or of those with a row that does not lack the value of the bit.
 
-        Where some pairs are set aside, all must be.
+        If some pairs were spilled, all must be.
         """
         if self._beyond is not None:
             return self._beyond.distinct(groups, bit)
         return self.distinct_in_memory(groups, bit)
 
     def distinct_in_memory(self, groups: Codes, bit: int | None = None) -> Codes:
-        """The same, of what is in memory."""
+        """The same for pairs in memory."""
         counts = self._counts(bit)
         reach = int(groups.max(initial=-1)) + 1
         return np.pad(counts, (0, max(0, reach - len(counts))))[groups]
 
     def _counts(self, bit: int | None) -> Codes:
-        """The distinct codes of each group, kept until more rows come."""
+        """The number of distinct codes of each group, cached until more rows are added."""
         if not self._known:
             self._known = _count_by_group(self.settle())
         return self._known[bit]
 
     def _put(self, keys: Codes) -> None:
-        """Takes keys in that are in order."""
+        """Adds sorted keys."""
         self._known = {}
         self._pending.append(keys)
         self._waiting += len(keys)
@@ -275,7 +276,7 @@ def _pack_pairs(groups: Codes, codes: Codes, lacking: Codes | None) -> Codes:
 
 
 def _concatenate_keys(parts: list[Codes]) -> Codes:
-    """All of them in one array; each is let go of as soon as it stands there."""
+    """Concatenates arrays. Each is released after it was copied."""
     whole, end = np.empty(sum(map(len, parts)), np.int64), 0
     parts.reverse()
     while parts:
@@ -286,7 +287,7 @@ def _concatenate_keys(parts: list[Codes]) -> Codes:
 
 
 def _split_keys(keys: Codes) -> Iterator[Codes]:
-    """Keys in order, some at a time; those of one pair stay together."""
+    """Sorted keys in portions. The keys of one pair stay together."""
     start = 0
     while start < len(keys):
         end = start + _PAIRS_AT_ONCE
@@ -297,7 +298,7 @@ def _split_keys(keys: Codes) -> Iterator[Codes]:
 
 
 def _count_by_group(keys: Codes) -> dict[int | None, Codes]:
-    """Of each group the pairs (None), and by bit those of which a row does not lack what it stands for."""
+    """The number of pairs of each group (None), and by bit of those with a row that does not lack the value of the bit."""
     groups = int(keys[-1] >> (_CODE_BITS + MASK_BITS)) + 1 if len(keys) else 0
     everyone, without = np.zeros(groups, np.int64), np.zeros((MASK_BITS, groups), np.int64)
     for some in _split_keys(keys):
@@ -311,14 +312,14 @@ def _count_by_group(keys: Codes) -> dict[int | None, Codes]:
 
 
 def _add_counts(counts: Codes, owners: Codes) -> None:
-    """Adds how often each of these groups, which are in order, comes."""
+    """Adds the number of occurrences of each of these sorted groups."""
     if len(owners):
         some = np.bincount(owners - owners[0])
         counts[owners[0] : owners[0] + len(some)] += some
 
 
 class CellCounts:
-    """Per cell the rows and the distinct subjects.
+    """Number of rows and of distinct subjects per cell.
 
     >>> counts = CellCounts()
     >>> counts.add(np.array([0, 0, 0, 1]), np.array([7, 7, 8, -1]))
@@ -333,22 +334,22 @@ class CellCounts:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that could be set aside."""
+        """Bytes that can be spilled."""
         return self._cells.nbytes
 
     def add(self, cells: Codes, subjects: Codes) -> None:
-        """Takes rows in: the cell and the subject (-1 for none) of each."""
+        """Adds rows: the cell and the subject (-1 for none) of each."""
         self._cells.add(cells, subjects + 1)
 
     def merge(self, other: Self, cells: Codes, subjects: Codes) -> None:
-        """Takes another crowd in; `cells[i]` and `subjects[i]` are our codes for their code i."""
+        """Merges other counts; `cells[i]` and `subjects[i]` are the codes here for their code i."""
         self._cells.merge(other._cells, cells, np.append(0, subjects + 1))
         self._rows.merge(other._rows, cells)
         if other._beyond is not None:
             self._beyond = SpilledPairs.from_merge(self._beyond, other._beyond, cells)
 
     def spill(self, space: SpillSpace, subjects: HashWords) -> None:
-        """Keeps no more than the rows of each cell; its subjects, by their hashes, are set aside."""
+        """Spills the subjects of all cells by their hashes. The numbers of rows stay in memory."""
         cells, columns, counts = self._cells.settle()
         if len(cells):
             self._rows.weigh(cells, counts[:, 0].astype(np.float64))
@@ -358,7 +359,7 @@ class CellCounts:
             self._cells = CellSums()
 
     def distinct_together(self, owners: Codes, groups: int) -> Codes:
-        """The distinct subjects of several cells together, of so many groups: cell i is in group `owners[i]`, or none (-1)."""
+        """The number of distinct subjects of groups of cells: cell i is in group `owners[i]`, or in none (-1)."""
         if self._beyond is not None:
             return self._beyond.regrouped(owners).distinct(np.arange(groups))
         cells, subjects, _ = self._cells.settle()
@@ -367,7 +368,7 @@ class CellCounts:
         return np.bincount(unpack_codes(pairs)[0], minlength=groups)
 
     def settle(self, cells: Codes) -> tuple[Codes, Codes]:
-        """Of some cells the rows, and the distinct subjects. Where some are set aside, all must be."""
+        """The rows and the distinct subjects of some cells. If some subjects were spilled, all must be."""
         rows, subjects, _ = self._cells.settle()
         reach = int(cells.max(initial=-1)) + 1
         total = self._rows.select(cells)
@@ -379,13 +380,13 @@ class CellCounts:
 
 
 MeasuredField = tuple[str, bool]
-"""A field's key, and whether its values take part by rank: then those in open bins do, too."""
+"""The key of a field, and whether its values are used by rank, which includes values in open bins."""
 
 
 class Contributors:
-    """Distinct subjects per group, exact: what thresholds are held against; never to be shown unless they are above.
+    """Exact number of distinct subjects per group, to compare with thresholds. It must not be published if it is below.
 
-    Takes the fields whose rows without a value may be told by a mask: the first few of them have a place beside the pairs.
+    Takes the fields whose missing values are given by a mask. The first few of them have a bit next to the pairs.
     """
 
     def __init__(self, fields: Sequence[MeasuredField] = ()) -> None:
@@ -395,7 +396,7 @@ class Contributors:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes used."""
         return self._everyone.nbytes + sum(pairs.nbytes for pairs in self._apart.values())
 
     def observe(
@@ -404,7 +405,7 @@ class Contributors:
         partial: Mapping[MeasuredField, RowView],
         lacking: Mapping[MeasuredField, Bools] | None = None,
     ) -> None:
-        """Takes rows in; the views with a value for fields that lack one in some; or which of the rows lack one."""
+        """Adds rows. For fields with missing values, takes the rows with a value or the mask of rows without one."""
         views, bits = dict(partial), None
         for field, lacks in (lacking or {}).items():
             if field in self._bits:
@@ -417,23 +418,23 @@ class Contributors:
         _add_view(self._everyone, rows, bits)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
-        """Takes others of the same fields in; `groups[i]` and `subjects[i]` are our codes for their code i."""
+        """Merges others with the same fields; `groups[i]` and `subjects[i]` are the codes here for their code i."""
         for field in {**self._apart, **other._apart}:
             self._pairs_of(field).merge(other._apart.get(field, other._everyone), groups, subjects)
         self._everyone.merge(other._everyone, groups, subjects)
 
     def distinct(self, groups: Codes, field: MeasuredField | None = None) -> Codes:
-        """How many subjects some groups have, or contribute a value of a field to them."""
+        """The number of subjects of some groups, or of those that contribute a value of a field."""
         if field is not None and field in self._apart:
             return self._apart[field].distinct(groups)
         return self._everyone.distinct(groups, None if field is None else self._bits.get(field))
 
     def distinct_in_memory(self, groups: Codes) -> Codes:
-        """How many subjects some groups have at least: those in memory."""
+        """A lower bound of the number of subjects of some groups: those in memory."""
         return self._everyone.distinct_in_memory(groups)
 
     def spill(self, space: SpillSpace, subjects: HashWords) -> None:
-        """Sets all subjects aside, by their hashes."""
+        """Spills all subjects by their hashes."""
         for pairs in (self._everyone, *self._apart.values()):
             pairs.spill(space, subjects)
 

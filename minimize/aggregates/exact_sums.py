@@ -24,7 +24,7 @@ from minimize.arrow.hashing import decimal_words
 
 
 class GroupSums:
-    """Integers by group, 0 where nothing was added.
+    """Integers by group; 0 if nothing was added.
 
     >>> rows = GroupSums()
     >>> rows.count(np.array([2, 0, 2]))
@@ -37,7 +37,7 @@ class GroupSums:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes used."""
         return int(self._sums.nbytes)
 
     def count(self, groups: Codes) -> None:
@@ -53,7 +53,7 @@ class GroupSums:
             np.add.at(self._sums, groups, weights.astype(np.int64))
 
     def merge(self, other: Self, groups: Codes) -> None:
-        """Adds other integers; `groups[i]` is our code for their group i."""
+        """Adds other integers; `groups[i]` is the code here for their group i."""
         ours = groups[: len(other._sums)]
         self._reach(int(ours.max(initial=-1)) + 1)
         self._sums[ours] += other._sums[: len(ours)]
@@ -70,7 +70,7 @@ class GroupSums:
         return self._sums[groups]
 
     def carry(self) -> Codes | None:
-        """Leaves the low 32 bits of each, as a number around 0, and gives the rest in units of 2**32; None for nothing."""
+        """Leaves the low 32 bits of each, as a number around 0, and returns the rest in units of 2**32; None if there is none."""
         rest = (self._sums + (1 << 31)) >> 32
         if not rest.any():
             return None
@@ -88,7 +88,7 @@ _MIN_MATRIX_CELLS = 1 << 12
 _MAX_MATRIX_CELLS = 1 << 23
 _CELLS_PER_ROW = 4
 _MAX_ROWS = 1 << 31
-"""Rows that are counted in 32 bits, less one."""
+"""Largest number of rows that can be counted in 32 bits."""
 
 
 class DenseCounts:
@@ -107,11 +107,11 @@ class DenseCounts:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes used."""
         return int(self._counts.nbytes)
 
     def add(self, rows: Codes, columns: Codes) -> bool:
-        """Counts equally long codes, or says that there is no room for them."""
+        """Counts equally long codes. Returns False, and counts nothing, if there is no room for them."""
         if not len(rows):
             return True
         height = max(int(rows.max()) + 1, self._height)
@@ -127,7 +127,7 @@ class DenseCounts:
         return True
 
     def merge(self, other: Self) -> bool:
-        """Adds counts of the same codes, or says that there is no room for them."""
+        """Adds counts of the same codes. Returns False, and adds nothing, if there is no room for them."""
         height, width = max(self._height, other._height), max(self._counts.shape[1], other._counts.shape[1])
         if not self._fits(height, width, other._seen):
             return False
@@ -139,7 +139,7 @@ class DenseCounts:
         return True
 
     def drain(self) -> tuple[Codes, Codes, Codes]:
-        """Rows, columns and counts of the cells that were seen, in order; nothing is left."""
+        """Removes and returns rows, columns and counts of all cells, in order."""
         rows, columns = np.nonzero(self._counts)
         counts = self._counts[rows, columns].astype(np.int64)
         self._counts = np.zeros((0, 1), np.int32)
@@ -162,7 +162,7 @@ Weights = npt.NDArray[np.int64]
 
 
 class CellSums:
-    """Per (row, column) the sums of some integers. Takes batches in at a cost that stays near-linear in what it has seen.
+    """Sums of integers per (row, column). The cost of adding batches is near-linear in the number of rows.
 
     >>> cells = CellSums()
     >>> cells.add(np.array([0, 0, 1]), np.array([7, 7, 7]))
@@ -179,7 +179,7 @@ class CellSums:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes used."""
         sparse = [(self._keys, self._sums), *self._pending]
         return self._dense.nbytes + sum(keys.nbytes + sums.nbytes for keys, sums in sparse)
 
@@ -192,7 +192,7 @@ class CellSums:
             self._put(*count_pairs(rows, columns))
 
     def merge(self, other: Self, rows: Codes | None = None, columns: Codes | None = None) -> None:
-        """Adds other cells; `rows[i]` and `columns[i]` are our codes for their code i (None: the same codes)."""
+        """Adds other cells; `rows[i]` and `columns[i]` are the codes here for their code i (None: the same codes)."""
         same = all(codes is None or is_identity(codes) for codes in (rows, columns))
         if same and other._is_dense and self._dense.merge(other._dense):
             return
@@ -200,7 +200,7 @@ class CellSums:
         self.add(theirs if rows is None else rows[theirs], across if columns is None else columns[across], sums)
 
     def settle(self) -> tuple[Codes, Codes, Weights]:
-        """Rows, columns and sums of the cells that were seen, ordered by row, then column."""
+        """Rows, columns and sums of all cells, ordered by row, then column."""
         self._empty()
         self._compact()
         return (*unpack_codes(self._keys), self._sums)
@@ -241,7 +241,7 @@ class CellSums:
 
 
 def count_pairs(rows: Codes, columns: Codes) -> tuple[Codes, Weights]:
-    """Each distinct pair once, in order, and how often it comes."""
+    """Each distinct pair in order, and its number of occurrences."""
     grid = _find_grid(rows, columns)
     if grid is None:
         keys = np.sort(pack_codes(rows, columns))
@@ -286,7 +286,7 @@ class _CellGrid:
 
 
 def _find_grid(rows: Codes, columns: Codes) -> _CellGrid | None:
-    """The grid, where it is not much larger than what it has to hold."""
+    """The grid; None if it would be much larger than its content."""
     if not len(rows):
         return None
     lowest = int(columns.min())
@@ -300,10 +300,10 @@ def _key_starts(keys: Codes) -> Codes:
 
 
 _DIGITS_AT_ONCE = 1 << 20
-"""So many digits of 32 bits add up below 2**53."""
+"""Number of 32-bit digits whose sum is below 2**53."""
 _SPECIAL_VALUES = (np.inf, -np.inf, np.nan)
 _CARRY_INTERVAL = 256
-"""Digits are handed on after so many additions, long before 64 bits are full."""
+"""Number of additions after which digits are carried, long before 64 bits overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +337,7 @@ class ExactSums:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes used."""
         return sum(part.nbytes for part in (*self._windows.values(), *self._odd.values()))
 
     def add(self, groups: Codes, values: pa.Array) -> None:
@@ -347,7 +347,7 @@ class ExactSums:
             self._add(groups[first : first + _DIGITS_AT_ONCE], values[first : first + _DIGITS_AT_ONCE])
 
     def merge(self, other: Self, groups: Codes) -> None:
-        """Adds other sums; `groups[i]` is our code for their group i."""
+        """Adds other sums; `groups[i]` is the code here for their group i."""
         other._carry()
         for mine, theirs in ((self._windows, other._windows), (self._odd, other._odd)):
             for place, digits in theirs.items():
@@ -359,7 +359,7 @@ class ExactSums:
         exponent, units = self._units(groups)
         if not self._odd:
             return [ExactTotal(unit, exponent) for unit in units]
-        with np.errstate(invalid="ignore"):  # infinities of both signs are no number
+        with np.errstate(invalid="ignore"):  # infinities of both signs result in NaN
             odd = np.sum(
                 [_special_sum(digits.select(groups), _SPECIAL_VALUES[place]) for place, digits in self._odd.items()],
                 axis=0,
@@ -370,12 +370,12 @@ class ExactSums:
         ]
 
     def _units(self, groups: Codes) -> tuple[int, list[int]]:
-        """The power of two that all sums are multiples of, and how many."""
+        """The power of two of which all sums are multiples, and these multiples."""
         lowest = min(self._windows, default=0)
         units = [0] * len(groups)
         for place, digits in self._windows.items():
             shift = 32 * (place - lowest)
-            # A loop over groups: what their windows hold together is beyond 64 bits.
+            # A loop over groups: the sum of their windows can exceed 64 bits.
             units = [unit + (digit << shift) for unit, digit in zip(units, digits.select(groups).tolist(), strict=True)]
         return 32 * lowest, units
 
@@ -446,7 +446,7 @@ def _special_sum(counts: Codes, odd: float) -> npt.NDArray[np.float64]:
 
 
 def _scale_by_power(values: npt.NDArray[np.float64], exponent: int) -> npt.NDArray[np.float64]:
-    """The values times a power of two; nothing is rounded where the result is normal."""
+    """The values times a power of two. Normal results are not rounded."""
     return values * 2.0**exponent if -1022 <= exponent <= 1023 else np.ldexp(values, exponent)
 
 

@@ -14,24 +14,24 @@ ExtremeSide = Literal["min", "max"]
 
 
 class ExtremeTally:
-    """One extreme value per group; NaN is no value here."""
+    """One extreme value per group. NaN is ignored."""
 
     def __init__(self, type_: pa.DataType, side: ExtremeSide) -> None:
         self._side: ExtremeSide = side
         self._best = pa.table({"group": pa.array([], pa.int64()), "value": pa.array([], type_)})
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
-        """Takes rows in."""
+        """Adds rows."""
         if values is not None:
             self._take(pa.table({"group": groups, "value": values.cast(self._best.schema.field("value").type)}))
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
-        """Takes another tally in."""
+        """Merges another tally."""
         theirs = groups[other._best["group"].to_numpy()]
         self._take(pa.table({"group": theirs, "value": other._best["value"]}))
 
     def settle(self, groups: Codes) -> pa.Array:
-        """The extreme of each group, null where it has no value."""
+        """The extreme value of each group; null if it has no value."""
         known = self._best["group"].to_numpy()
         places = np.full(int(max(groups.max(initial=-1), known.max(initial=-1))) + 1, -1, np.int64)
         places[known] = np.arange(len(known))

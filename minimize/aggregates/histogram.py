@@ -1,4 +1,4 @@
-"""`histogram`: how often each value of a field occurs in a group."""
+"""`histogram`: the number of occurrences of each value of a field in a group."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ _TAKES = "every type that is not nested"
 class Histogram(Measure):
     """The values of a group, each with its number of rows: a list of (value, count), ordered by value, nulls not counted.
 
-    Takes every type that is not nested. Of cells that fewer than `below` distinct subjects stand behind nothing is shown, not
-    even their values: where a group has such cells, one last cell has neither value nor count. Counts are rounded where the
-    aggregate says so.
+    Takes every type that is not nested. Cells with fewer than `below` distinct subjects are not published, not even
+    their values. If a group has such cells, one last cell has neither value nor count. Counts are rounded if the aggregate
+    defines it.
     """
 
     name: ClassVar[str] = "histogram"
-    about: ClassVar[str] = "each value and its number of rows; small cells are one cell without value and count"
+    about: ClassVar[str] = (
+        "each value and its number of rows; small cells are merged into one cell without value and count"
+    )
     of: str
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:
@@ -51,27 +53,27 @@ class HistogramTally:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that could be set aside."""
+        """Bytes that can be spilled."""
         return self._rows.nbytes
 
     def spill(self, space: SpillSpace, subjects: HashWords) -> None:
-        """Sets the subjects of all cells aside, by their hashes."""
+        """Spills the subjects of all cells by their hashes."""
         self._rows.spill(space, subjects)
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
-        """Takes rows in."""
+        """Adds rows."""
         if values is not None:
             cells = self._cells.encode(pa.array(pack_codes(groups, self._values.encode(values))))
             self._rows.add(cells, subjects)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
-        """Takes another tally in."""
+        """Merges another tally."""
         theirs, values = unpack_codes(other._cells.values.to_numpy())
         cells = pack_codes(groups[theirs], self._values.codes(other._values.values)[values])
         self._rows.merge(other._rows, self._cells.codes(pa.array(cells)), subjects)
 
     def settle(self, groups: Codes) -> pa.Array:
-        """The cells of each group, ordered by value; what small cells hold stands in one last cell without value and count."""
+        """The cells of each group, ordered by value. Small cells are merged into one last cell without value and count."""
         rows, values = unpack_codes(self._cells.values.to_numpy())
         count, subjects = self._rows.settle(np.arange(len(self._cells)))
         large = subjects >= self._terms.below
@@ -92,7 +94,7 @@ class HistogramTally:
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), cells, type=self.type)
 
     def hidden_subjects(self, groups: Codes) -> Codes:
-        """The distinct subjects of the cells of each group that are not shown, all together."""
+        """The number of distinct subjects in the hidden cells of each group together."""
         owners, _ = unpack_codes(self._cells.values.to_numpy())
         _, subjects = self._rows.settle(np.arange(len(self._cells)))
         places = np.full(int(max(owners.max(initial=-1), groups.max(initial=-1))) + 1, -1)
@@ -106,7 +108,7 @@ class HistogramTally:
         return pa.list_(pa.struct([("value", self._type), ("count", pa.int64())]))
 
     def _ranks(self) -> Codes:
-        """Where each value stands among all of them, in order."""
+        """The rank of each value among all values."""
         by_value = pc.sort_indices(self._values.values).to_numpy().astype(np.int64)
         ranks = np.empty(len(by_value), np.int64)
         ranks[by_value] = np.arange(len(by_value))

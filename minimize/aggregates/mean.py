@@ -14,7 +14,7 @@ from minimize.arrow.dictionaries import Codes
 class Mean(Measure):
     """The mean of the values that are not null.
 
-    Takes numbers. Gives a double: the exact sum, divided and rounded once. Null where fewer than `below` subjects contribute a
+    Takes numbers. Gives a double: the exact sum, divided and rounded once. Null if fewer than `below` subjects contribute a
     value.
     """
 
@@ -34,7 +34,7 @@ class Mean(Measure):
 
 
 class MeanTally:
-    """Exact sums and counts per group; `unit` is what one of a decimal's units is a fraction of."""
+    """Exact sums and counts per group. `unit` is the denominator of the units of a decimal."""
 
     def __init__(self, unit: int) -> None:
         self._unit = unit
@@ -42,18 +42,18 @@ class MeanTally:
         self._counts = GroupSums()
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
-        """Takes rows in."""
+        """Adds rows."""
         if values is not None:
             self._sums.add(groups, values)
             self._counts.count(groups)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
-        """Takes another tally in."""
+        """Merges another tally."""
         self._sums.merge(other._sums, groups)
         self._counts.merge(other._counts, groups)
 
     def settle(self, groups: Codes) -> pa.Array:
-        """The mean of each group, null where it has no value."""
+        """The mean of each group; null if it has no value."""
         totals, counts = self._sums.totals(groups), self._counts.select(groups).tolist()
         # A loop over groups: one division of whole numbers beyond 64 bits rounds once.
         means = [

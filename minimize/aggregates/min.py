@@ -15,7 +15,7 @@ _TAKES = "numbers, timestamps, dates"
 class Min(Measure):
     """The smallest value, as released.
 
-    Takes numbers, timestamps and dates, and gives the same type. Null where fewer than `below` subjects contribute a value.
+    Takes numbers, timestamps and dates, and gives the same type. Null if fewer than `below` subjects contribute a value.
     """
 
     name: ClassVar[str] = "min"

@@ -22,9 +22,9 @@ _TAKES = "numbers, timestamps, dates"
 
 
 class Quantile(Measure):
-    """The smallest value that at least a share `q` of the values do not exceed: always a value that is there.
+    """The smallest existing value that at least a share `q` of the values do not exceed.
 
-    Takes numbers, timestamps and dates, and gives the same type. Values in open bins take part by their rank; a result in an open
+    Takes numbers, timestamps and dates, and gives the same type. Values in open bins are used by their rank; a result in an open
     bin is null. Null unless `below` subjects have a value at or below the result, and as many one at or above it; over values
     that are not generalized, unless `below` subjects have exactly that value.
     Source: inverse of the empirical distribution function, type 1 of Hyndman and Fan (1996).
@@ -46,16 +46,16 @@ class Quantile(Measure):
 
     @property
     def shared_measure(self) -> Measure:
-        """The median of the field: all its quantiles are worked out from the same counts."""
+        """The median of the field: all its quantiles are computed from the same counts."""
         return Quantile(of=self.of, q=0.5)
 
     def adapt_tally(self, tally: MeasureTally) -> MeasureTally:
-        """The same counts, at this measure's rank. Takes the tally of a quantile."""
+        """The same counts at the rank of this measure. Takes the tally of a quantile."""
         return tally.with_share(self.q) if isinstance(tally, QuantileTally) else tally
 
 
 class ValueCounts:
-    """Counts per group and value. Ranks (doubles) may come in place of values of another numeric type."""
+    """Counts per group and value. Ranks (doubles) may replace values of another numeric type."""
 
     def __init__(self, type_: pa.DataType) -> None:
         self.type = type_
@@ -65,11 +65,11 @@ class ValueCounts:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that could be set aside."""
+        """Bytes that can be spilled."""
         return self._counts.nbytes + (0 if self._book is None else self._book.nbytes)
 
     def spill(self, space: SpillSpace) -> None:
-        """Sets all values and their counts aside, in the order of the values."""
+        """Spills all values and their counts, in the order of the values."""
         if self._book is None or not len(self._book):
             return
         groups, codes, counts = self._counts.settle()
@@ -79,13 +79,13 @@ class ValueCounts:
         self._book, self._counts = ValueDictionary(values.type), CellSums()
 
     def add(self, groups: Codes, values: pa.Array) -> Codes:
-        """Takes rows in. Gives the code of each value."""
+        """Adds rows. Returns the code of each value."""
         codes = self._book_of(values.type).encode(values)
         self._counts.add(groups, codes)
         return codes
 
     def merge(self, other: Self, groups: Codes) -> Codes:
-        """Takes other counts in; `groups[i]` is our code for their group i. Gives our code for each of their values."""
+        """Merges other counts; `groups[i]` is the code here for their group i. Returns the code here for each of their values."""
         codes = np.empty(0, np.int64)
         if other._book is not None:
             codes = self._book_of(other._book.values.type).codes(other._book.values)
@@ -100,7 +100,8 @@ class ValueCounts:
         return self._book_of(self.type).values
 
     def settle(self, groups: Codes) -> tuple[pa.Array, Codes, Codes, Codes]:
-        """The distinct values in order; and of each cell of these groups the group's place, the value's, and the count."""
+        """The distinct values in order; and for each cell of these groups the index of the group, the index of the value, and
+        the count."""
         book = self._book_of(self.type)
         order = pc.sort_indices(book.values).to_numpy().astype(np.int64)
         ranks = np.empty(len(order), np.int64)
@@ -131,22 +132,22 @@ class QuantileTally:
         return QuantileTally(self._counts, self._subjects, q, self._terms)
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
-        """Takes rows in."""
+        """Adds rows."""
         if values is not None:
             self._subjects.add(groups, self._counts.add(groups, values), subjects)
 
     @property
     def nbytes(self) -> int:
-        """Bytes that could be set aside."""
+        """Bytes that can be spilled."""
         return self._counts.nbytes + self._subjects.nbytes
 
     def spill(self, space: SpillSpace, subjects: HashWords) -> None:
-        """Sets the values and their subjects aside."""
+        """Spills the values and their subjects."""
         self._subjects.spill(space, self._counts.values, subjects)
         self._counts.spill(space)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
-        """Takes another tally in."""
+        """Merges another tally."""
         codes = self._counts.merge(other._counts, groups)
         self._subjects.merge(other._subjects, groups, codes, subjects)
 
@@ -167,11 +168,11 @@ class QuantileTally:
     def _cast_values(self, values: pa.Array) -> pa.Array:
         if pa.types.is_floating(values.type):
             values = pc.if_else(pc.is_inf(values), pa.nulls(len(values), values.type), values)
-        return values.cast(self._counts.type, safe=False)  # a failing cast would say which value it was
+        return values.cast(self._counts.type, safe=False)  # the error of a failed cast would contain the value
 
 
 def _ranks_at_share(rows: Codes, ranks: Codes, counts: Codes, q: float, groups: int) -> Codes:
-    """Per row the rank at which the counts, added up by rank, reach a share `q` of the row; -1 for a row without counts."""
+    """The rank in each row at which the cumulative counts reach a share `q` of the row; -1 for a row without counts."""
     order = np.lexsort((ranks, rows))
     rows, ranks, running = rows[order], ranks[order], np.cumsum(counts[order])
     starts = np.searchsorted(rows, np.arange(groups))
@@ -184,9 +185,9 @@ def _ranks_at_share(rows: Codes, ranks: Codes, counts: Codes, q: float, groups: 
 
 
 def _target_counts(q: float, totals: Codes) -> Codes:
-    """Which value, counted from 1, first reaches the share: in whole numbers, of the decimal that `q` is written as."""
+    """The number of the value, from 1, that first reaches the share. Computed with integers from the decimal form of `q`."""
     share = Fraction(repr(q))
     distinct, places = np.unique(totals, return_inverse=True)
-    # A loop over distinct totals: the products may be beyond 64 bits.
+    # A loop over distinct totals: the products may exceed 64 bits.
     wanted = [max(1, -(-share.numerator * total // share.denominator)) for total in distinct.tolist()]
     return np.array(wanted, np.int64)[places]

@@ -1,8 +1,8 @@
 """Parts of the quantile: values as ordered words, value counts in the spill file, and the subjects on each side of a rank.
 
-Spilled counts are settled a part at a time, in the order of the values. A part is some groups, spread by multiplying, for few
-values of many groups could not be cut by the values. If many values of few groups are too many for a part, it is cut by the
-values, the smaller ones first.
+Spilled counts are settled in parts, in the order of the values. A part contains some groups, selected by a multiplicative hash,
+because few values of many groups could not be divided by value. If many values of few groups exceed a part, it is divided by
+value, smaller values first.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from minimize.spill.memory_budget import Arena
 
 _SIGN_BIT: Final = np.uint64(1 << 63)
 _EXACT_DOUBLE: Final = 1 << 52
-"""Integers below this one and halves between them are doubles."""
+"""Integers below this one, and the halves between them, are exact as doubles."""
 
 
 def to_ordered_words(values: pa.Array) -> HashWords:
-    """Words of which those of a smaller value are smaller, the first before the second; NaN is above all.
+    """Words in the order of the values: smaller values have smaller words, compared word by word. NaN is the largest.
 
     Takes a plain column of numbers or times without nulls.
     """
@@ -45,14 +45,14 @@ def to_ordered_words(values: pa.Array) -> HashWords:
 
 
 def word_count(type_: pa.DataType) -> int:
-    """How many words a value has."""
+    """Number of words of a value."""
     return (
         1 + type_.bit_width // 64 if pa.types.is_decimal(type_) and type_.bit_width > 64 else _narrow_word_count(type_)
     )
 
 
 def from_ordered_words(words: HashWords, type_: pa.DataType) -> pa.Array:
-    """The values again."""
+    """The values of words."""
     if pa.types.is_decimal(type_):
         return _decimals_from_words(words, type_)
     first = np.ascontiguousarray(words[:, 0])
@@ -76,7 +76,7 @@ def _double_words(values: npt.NDArray[Any]) -> HashWords:
 
 
 def _decimal_words(values: pa.Array) -> HashWords:
-    """First about how large a value is, so that the first word tells most of them apart; then all of it."""
+    """The words of large values: first the approximate size, which distinguishes most of them, then the exact value."""
     words = decimal_words(values)
     high, low = words[:, -1], words[:, -2].view(np.uint64)
     about = high * 2.0**64 + np.where(np.abs(high) < _EXACT_DOUBLE, low.astype(np.float64), 0.0)
@@ -93,11 +93,11 @@ def _decimals_from_words(words: HashWords, type_: pa.DataType) -> pa.Array:
 
 
 _VALUE_BITS: Final = np.uint64(52)
-"""Bits that the values have in the word that says which part; the others are the group's."""
+"""Bits of the value in the word that selects the part. The other bits are those of the group."""
 
 
 class SpilledValueCounts:
-    """How often each value stands in each group. Takes the type of the values."""
+    """Number of occurrences of each value in each group. Takes the type of the values."""
 
     def __init__(self, space: SpillSpace, type_: pa.DataType) -> None:
         self._aside = space
@@ -107,12 +107,12 @@ class SpilledValueCounts:
         self._counts = Accumulator(space, width=self._width + 3, summed=1, keys=self._width + 2)
 
     def add(self, groups: Codes, values: pa.Array, counts: Codes) -> None:
-        """Takes equally long columns in."""
+        """Adds equally long columns."""
         self._add(groups, to_ordered_words(values), counts)
 
     @classmethod
     def from_merge(cls, mine: Self | None, other: Self, groups: Codes) -> Self:
-        """Both, or other ones alone; `groups[i]` is our code for their group i."""
+        """The sum of both, or the other one if there is only one; `groups[i]` is the code here for their group i."""
         ours = cls(other._aside, other._type) if mine is None else mine
         for rows in other._counts.settle():
             theirs = rows.words[:, -2].astype(np.int64)
@@ -120,7 +120,7 @@ class SpilledValueCounts:
         return ours
 
     def values_at(self, ranks_of: Callable[[Codes], Codes], groups: Codes) -> pa.Array:
-        """The value of each group at the count that `ranks_of` gives for the group's total; null for no values."""
+        """The value of each group at the count that `ranks_of` returns for the total of the group; null without values."""
         totals = self._totals.select(groups)
         aims = np.zeros(int(groups.max(initial=-1)) + 1, np.int64)
         aims[groups] = np.where(totals > 0, ranks_of(totals), 0)
@@ -139,7 +139,7 @@ class SpilledValueCounts:
 
 
 def _count_to_ranks(words: HashWords, aims: Codes, running: Codes, found: HashWords) -> None:
-    """Goes on counting where the values before have left off; enters the values with which groups reach their aims."""
+    """Continues the cumulative counts, and stores the values at which groups reach their target."""
     words = words[words[:, -2] < len(aims)]
     words = words[np.argsort(words[:, -2], kind="stable")]
     owners, counts = words[:, -2].astype(np.int64), words[:, -1].astype(np.int64)
@@ -152,20 +152,20 @@ def _count_to_ranks(words: HashWords, aims: Codes, running: Codes, found: HashWo
 
 
 _MAX_WAITING_ROWS: Final = 1 << 22
-"""Rows that may wait: 36 MiB. Twice as many when two are merged, whose rows are in memory already."""
+"""Rows that may be buffered: 36 MiB. The limit is double after a merge, because the rows of both are in memory already."""
 _MIN_PAIR_BYTES: Final = 1 << 26
-"""Bytes of pairs below which it is not worth while to look for values that enough subjects have."""
+"""Bytes of pairs below which searching values with enough subjects does not pay."""
 _KEY_BITS: Final = 63
-"""Bits of an integer that is not negative."""
+"""Bits of a non-negative integer."""
 _NOT_BELOW, _NOT_ABOVE, _NOT_AT = range(3)
-"""Bits: a row's value is above the result, below it, another one."""
+"""Bits: the value of a row is above the result, below it, or different from it."""
 
 
 class ValueSubjects:
-    """The subjects of each value of each group. Groups, values and subjects are codes that the caller hands out.
+    """The subjects of each value of each group. Groups, values and subjects are codes of the caller.
 
-    Takes the number of subjects that are enough. Rows wait until there are many of them, or a quantile is settled: what is
-    published alone is then sorted. A value that enough subjects of a group have supports both sides; others are not kept.
+    Takes the threshold of subjects. Rows are buffered until there are many of them or a quantile is settled: then only rows of
+    published groups are sorted. A value with enough subjects in a group supports both sides; its other rows are not kept.
     """
 
     def __init__(self, below: int) -> None:
@@ -183,11 +183,11 @@ class ValueSubjects:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that could be set aside."""
+        """Bytes that can be spilled."""
         return self._pairs.nbytes + sum(each.nbytes for each in self._waiting)
 
     def add(self, groups: Codes, values: Codes, subjects: Codes) -> None:
-        """Takes rows in. A row without a subject (-1) supports nothing."""
+        """Adds rows. A row without a subject (-1) is no support."""
         there = subjects >= 0
         if not there.all():
             groups, values, subjects = groups[there], values[there], subjects[there]
@@ -197,7 +197,7 @@ class ValueSubjects:
         self._wait(_CodedRows(*(self._arena.copy_of(codes, type_) for codes, type_ in columns)), _MAX_WAITING_ROWS)
 
     def merge(self, other: Self, groups: Codes, values: Codes, subjects: Codes) -> None:
-        """Takes others in; `groups[i]`, `values[i]` and `subjects[i]` are our codes for their code i."""
+        """Merges others; `groups[i]`, `values[i]` and `subjects[i]` are the codes here for their code i."""
         theirs, codes = other._cells.columns()
         cells = self._cells.encode([groups[theirs], values[codes]], len(theirs))
         self._pairs.merge(other._pairs, cells, subjects)
@@ -210,7 +210,7 @@ class ValueSubjects:
             self._beyond.merge(other._beyond, groups)
 
     def spill(self, space: SpillSpace, values: pa.Array, subjects: HashWords) -> None:
-        """Sets everything aside. Takes the value, and the hash of the subject, of each code."""
+        """Spills everything. Takes the value of each value code, and the hash of each subject code."""
         self._fold()
         self._beyond = self._beyond or _SpilledSubjectValues(space, word_count(values.type))
         words = to_ordered_words(values)
@@ -245,19 +245,19 @@ class ValueSubjects:
             self._fold()
 
     def _fold(self) -> None:
-        """Puts the rows that wait into the pairs, but for those of values that have enough subjects already."""
+        """Adds buffered rows to the pairs, except those of values with enough subjects."""
         waiting, self._waiting, self._rows, self._sides = self._waiting, [], 0, None
         for each in waiting:
             cells = self._cells.encode([each.groups.astype(np.int64), each.values.astype(np.int64)], len(each.groups))
             full = np.append(self._full, np.zeros(len(self._cells) - len(self._full), np.bool_))
             new = np.flatnonzero(~full[cells])
             self._pairs.add(cells[new], each.subjects[new].astype(np.int64))
-        if self._pairs.nbytes > max(2 * self._grown, _MIN_PAIR_BYTES):  # each time takes as long as there are pairs
+        if self._pairs.nbytes > max(2 * self._grown, _MIN_PAIR_BYTES):  # each time costs as much as there are pairs
             self._full = self._pairs.distinct_in_memory(np.arange(len(self._cells))) >= self._below
             self._grown = self._pairs.nbytes
 
     def _sides_of(self, groups: Codes, values: pa.Array) -> _RankSides:
-        """What the quantiles of these groups are held against: all of a field ask for it one after the other."""
+        """The subjects by which quantiles of these groups are checked. All quantiles of a field use them in turn."""
         if self._sides is None or not np.array_equal(self._sides[0], groups):
             owners, codes = self._cells.columns()
 
@@ -282,15 +282,15 @@ class _CodedRows:
         return int(self.groups.nbytes + self.values.nbytes + self.subjects.nbytes)
 
     def recoded(self, groups: Codes, values: Codes, subjects: Codes) -> _CodedRows:
-        """The same by other codes."""
+        """The same rows with other codes."""
         columns = (groups[self.groups], values[self.values], subjects[self.subjects])
         return _CodedRows(*(codes.astype(np.int32) for codes in columns))
 
 
 class _RankSides:
-    """Each distinct combination of group, subject and value, in this order: a subject's smallest value is its first.
+    """Each distinct combination of group, subject and value, in this order, so that the smallest value of a subject comes first.
 
-    Groups are places among those that are asked for, values are ranks.
+    Groups are indices into the requested groups, values are ranks.
     """
 
     def __init__(self, groups: int, parts: Sequence[_SubjectValues], words: HashWords) -> None:
@@ -307,7 +307,7 @@ class _RankSides:
     def from_rows(
         cls, groups: Codes, values: HashWords, subjects: int, rows: Callable[[], Iterable[_CodedRows]]
     ) -> Self:
-        """Takes the groups that are asked for, the words of each value, how many subjects there are, and all rows."""
+        """Takes the requested groups, the words of each value, the number of subjects, and all rows."""
         order = np.lexsort(values.T[::-1])
         words = values[order]
         differs = np.any([run_starts(column) for column in words.T], axis=0)
@@ -326,7 +326,8 @@ class _RankSides:
         return cls(len(groups), parts, words[differs])
 
     def support(self, results: pa.Array, *, exact: bool) -> Codes:
-        """How many subjects each group has on that side of its result that has fewer; `exact`: with the result as a value."""
+        """The number of subjects of each group on the side of its result with fewer of them; `exact`: with the result as a
+        value."""
         aims = np.zeros(self._groups, np.int64)
         valid: Bools = np.asarray(results.is_valid())
         aims[valid] = self._ranks_of(to_ordered_words(results.filter(pa.array(valid))))
@@ -341,7 +342,7 @@ class _RankSides:
         order = np.lexsort(np.concatenate([self._words, results]).T[::-1])
         is_value = order < len(self._words)
         ranks = np.empty(len(order), np.int64)
-        ranks[order] = np.cumsum(is_value) - 1  # of equal words the value comes first
+        ranks[order] = np.cumsum(is_value) - 1  # for equal words the value comes first
         return ranks[len(self._words) :]
 
     def _count(self, owners: npt.NDArray[np.int32]) -> Codes:
@@ -349,11 +350,11 @@ class _RankSides:
 
 
 _SubjectValues = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Bools]
-"""The place and the rank of each, and whether it is the first of its subject."""
+"""Group index and rank of each combination, and whether it is the first of its subject."""
 
 
 def _pack_rows(places: Codes, ranks: Codes, subject_bits: int, rank_bits: int, parts: Iterable[_CodedRows]) -> Codes:
-    """The place, the subject and the rank of each row of some groups as one integer."""
+    """Group index, subject and rank of each row of some groups, packed into one integer."""
     found = [np.empty(0, np.int64)]
     for each in parts:
         keys = places.take(each.groups, mode="clip")
@@ -367,7 +368,7 @@ def _pack_rows(places: Codes, ranks: Codes, subject_bits: int, rank_bits: int, p
 
 
 def _distinct_subject_values(keys: Codes, subject_bits: int, rank_bits: int) -> _SubjectValues:
-    """Of equal keys one."""
+    """Sorts the keys and unpacks the distinct ones. Changes the keys."""
     keys.sort()
     keys = keys[run_starts(keys)]
     ranks = (keys & ((1 << rank_bits) - 1)).astype(np.int32)
@@ -394,7 +395,7 @@ class _GroupResults:
         return cls(known, words)
 
     def compared(self, owners: Codes, words: HashWords) -> tuple[Codes, Codes]:
-        """The rows of groups that have a result, and how the value of each compares with it, in bits."""
+        """The rows of groups with a result, and the comparison of each value with it, in bits."""
         chosen = np.flatnonzero(owners < len(self.has_result))
         chosen = chosen[self.has_result[owners[chosen]]]
         mine, aim = words[chosen], self._words[owners[chosen]]
@@ -410,7 +411,7 @@ class _GroupResults:
 
 
 class _SpilledSubjectValues:
-    """The same beyond the budget: subjects by their hashes, values as ordered words."""
+    """The same for data that exceeds the memory budget: subjects by their hashes, values as ordered words."""
 
     def __init__(self, space: SpillSpace, width: int) -> None:
         self.aside = space
@@ -418,7 +419,7 @@ class _SpilledSubjectValues:
         self._rows = Accumulator(space, width=5 + width)
 
     def add(self, groups: Codes, values: HashWords, subjects: HashWords) -> None:
-        """Takes rows in: the group, the value and the subject's hash of each."""
+        """Adds rows: the group, the value and the hash of the subject of each."""
         owners = groups.astype(np.uint64)
         mixed = owners * SPREAD_FACTOR
         for place in range(self.width):
@@ -427,12 +428,12 @@ class _SpilledSubjectValues:
         self._rows.add(HashedRows(np.column_stack([hashes, subjects, owners, values])))
 
     def merge(self, other: Self, groups: Codes) -> None:
-        """Takes others in; `groups[i]` is our code for their group i."""
+        """Merges others; `groups[i]` is the code here for their group i."""
         for rows in other._rows.settle():
             self.add(groups[rows.words[:, 4].astype(np.int64)], rows.words[:, 5:], rows.words[:, 2:4])
 
     def sides(self, aims: _GroupResults) -> SpilledPairs:
-        """The distinct subjects of each group with a result, by how their values compare with it."""
+        """The number of distinct subjects of each group with a result, by the comparison of their values with it."""
         counts = SpilledPairs(self.aside, bits=3)
         for rows in self._rows.settle():
             owners = rows.words[:, 4].astype(np.int64)

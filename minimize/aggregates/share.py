@@ -23,12 +23,13 @@ class Share(Measure):
     """The share of the rows with a value whose value is one of those named (`is`).
 
     Takes strings, booleans, integers, doubles. Gives a double between 0 and 1. Null unless both sides, the rows that have one
-    of the values and the rows that have another, hold at least `below` distinct subjects: 0 or 1 would tell everyone's value.
-    Null, too, if another share or a histogram of the field in the same aggregate would leave a few subjects.
+    of the values and the rows that have another, hold at least `below` distinct subjects: 0 or 1 would disclose the value of
+    every subject. Also null if few subjects could be derived from another share or a histogram of the field in the same
+    aggregate.
     """
 
     name: ClassVar[str] = "share"
-    about: ClassVar[str] = "the share of the values that are one of those named"
+    about: ClassVar[str] = "the share of values that are among the named ones"
     of: str
     is_: tuple[ShareScalar, ...] = Field(alias="is", min_length=1)
 
@@ -38,7 +39,7 @@ class Share(Measure):
         return (value,) if isinstance(value, bool | int | float | str) else value
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:
-        """Always double. Raises MeasureRefused for another type, and where a named value is of another type than the field."""
+        """Always double. Raises MeasureRefused for another type, and if a named value has another type than the field."""
         self._values(require_type(type_, _TAKES, _is_nameable))
         return pa.float64()
 
@@ -49,12 +50,12 @@ class Share(Measure):
     def _values(self, type_: pa.DataType) -> pa.Array:
         kinds = _python_types(type_)
         if not all(type(value) in kinds for value in self.is_):
-            raise MeasureRefused("values of the field's own type")
+            raise MeasureRefused("values of the type of the field")
         return pa.array(self.is_, type_)
 
 
 class ShareTally:
-    """Rows per group and subject, on either side."""
+    """Rows per group and subject, on both sides."""
 
     def __init__(self, named: pa.Array, terms: MeasureTerms) -> None:
         self._named = named
@@ -63,16 +64,16 @@ class ShareTally:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that could be set aside."""
+        """Bytes that can be spilled."""
         return self._having.nbytes + self._others.nbytes
 
     def spill(self, space: SpillSpace, subjects: HashWords) -> None:
-        """Sets the subjects of both sides aside, by their hashes."""
+        """Spills the subjects of both sides by their hashes."""
         self._having.spill(space, subjects)
         self._others.spill(space, subjects)
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
-        """Takes rows in."""
+        """Adds rows."""
         if values is None:
             return
         hits = _matches_named(values, self._named)
@@ -80,16 +81,16 @@ class ShareTally:
             crowd.add(groups[side], subjects[side])
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
-        """Takes another tally in."""
+        """Merges another tally."""
         self._having.merge(other._having, groups, subjects)
         self._others.merge(other._others, groups, subjects)
 
     def subjects(self, groups: Codes) -> tuple[Codes, Codes]:
-        """The distinct subjects of each group that have one of the values, and that have another."""
+        """The number of distinct subjects of each group with one of the values, and with another value."""
         return self._having.settle(groups)[1], self._others.settle(groups)[1]
 
     def settle(self, groups: Codes) -> pa.Array:
-        """The share of each group, null where a side is small."""
+        """The share of each group; null if a side is small."""
         having, many = self._having.settle(groups)
         others, more = self._others.settle(groups)
         enough = np.minimum(many, more) >= max(self._terms.below, 1)

@@ -16,7 +16,7 @@ class Sum(Measure):
     """The sum of the values that are not null.
 
     Takes numbers. Gives int64 for integers, double for doubles, a decimal of 38 digits (76 for a wide one) for decimals: exact,
-    doubles rounded once. Null where fewer than `below` subjects contribute a value, and where the sum does not fit the type.
+    doubles rounded once. Null if fewer than `below` subjects contribute a value, or if the sum does not fit the type.
     """
 
     name: ClassVar[str] = "sum"
@@ -45,12 +45,12 @@ class SumTally:
         self._sums = ExactSums()
 
     def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
-        """Takes rows in."""
+        """Adds rows."""
         if values is not None:
             self._sums.add(groups, values)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
-        """Takes another tally in."""
+        """Merges another tally."""
         self._sums.merge(other._sums, groups)
 
     def settle(self, groups: Codes) -> pa.Array:

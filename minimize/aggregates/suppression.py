@@ -1,6 +1,5 @@
-"""Suppression of small groups.
-
-Records that it may still remove, and the figures of one table that disclose a small group by difference.
+"""Suppression of small groups: rows whose groups may still be suppressed, and figures of one table that disclose a small group
+by difference.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from minimize.arrow.hashing import SPREAD_FACTOR
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
 
 LargeGroups = Callable[[], npt.NDArray[np.bool_]]
-"""Whether each group has enough subjects by now."""
+"""Whether each group has enough subjects so far."""
 
 _MIN_PENDING = 1 << 18
 
@@ -38,11 +37,11 @@ class PendingRecords:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that could be set aside."""
+        """Bytes that can be spilled."""
         return int(self._records.nbytes + self._groups.nbytes)
 
     def spill(self, space: SpillSpace, subjects: HashWords) -> None:
-        """Sets all pairs aside; records that come are others."""
+        """Spills all pairs. Later records are other ones."""
         if len(self._records):
             records = (self._records + self._gone).astype(np.uint64) * SPREAD_FACTOR
             self._put(space, np.column_stack([records, self._groups.astype(np.uint64)]))
@@ -51,7 +50,7 @@ class PendingRecords:
         self._next = 0
 
     def add(self, records: Codes, groups: Codes, large_groups: LargeGroups) -> None:
-        """Takes the records of a batch in, each once per group."""
+        """Adds the records of a batch, each once per group."""
         self._records = np.concatenate([self._records, records + self._next])
         self._groups = np.concatenate([self._groups, groups])
         self._next = int(self._records.max(initial=self._next - 1)) + 1
@@ -60,7 +59,7 @@ class PendingRecords:
             self._limit = max(_MIN_PENDING, 2 * len(self._records))
 
     def merge(self, other: Self, groups: Codes, large_groups: LargeGroups) -> None:
-        """Takes others in; `groups[i]` is our code for their group i."""
+        """Merges others; `groups[i]` is the code here for their group i."""
         self.add(other._records, groups[other._groups], large_groups)
         if other._beyond is not None:
             for rows in other._beyond.settle():
@@ -70,7 +69,7 @@ class PendingRecords:
         self._gone += other._gone
 
     def count_lost(self, large: npt.NDArray[np.bool_]) -> int:
-        """How many records are in no group that stands."""
+        """The number of records in no published group."""
         self._forget(large)
         parts = () if self._beyond is None else self._beyond.settle()
         return len(np.unique(self._records)) + sum(_count_lost(rows, large) for rows in parts)
@@ -89,7 +88,7 @@ class PendingRecords:
 
 
 def _count_lost(rows: HashedRows, large: npt.NDArray[np.bool_]) -> int:
-    """How many records of a part are in no group that stands. The pairs of a record are in one part, side by side."""
+    """The number of records of a part in no published group. The pairs of a record are in one part, one after another."""
     if not len(rows):
         return 0
     records, groups = rows.words[:, 0], rows.words[:, 1].astype(np.int64)
@@ -99,13 +98,13 @@ def _count_lost(rows: HashedRows, large: npt.NDArray[np.bool_]) -> int:
 
 ShareValue = bool | int | float | str
 _SPLITTING_MEASURES = ("share",)
-"""Measures that split the hidden cells: each part would have to be large enough by itself."""
+"""Measures that split the hidden cells: each part must be large enough by itself."""
 _WHOLE_MEASURES = ("sum", "mean", "quantile", "count_distinct")
-"""Measures over all values, hidden ones included."""
+"""Measures of all values, including hidden ones."""
 
 
 def additional_measures(definition: AggregateDefinition) -> Iterator[BoundMeasure]:
-    """Measures that are tallied but not published by the table: the parts that shares cut out, and what others publish."""
+    """Measures that are tallied but not published by the table: the parts of shares, and measures of other tables."""
     for shares in _related_shares(definition).values():
         yield from _share_parts(shares)
         yield _make_share(shares[0], _named_values(shares))
@@ -143,14 +142,14 @@ def suppressed_measures(
 
 
 def _groups_with_few(tally: MeasureTally, groups: Codes, below: int, *, complement: bool = False) -> Bools:
-    """The groups in which a few subjects have one of a share's values, or another one."""
+    """The groups in which few subjects have one of the values of a share, or another value."""
     assert isinstance(tally, ShareTally)
     subjects = tally.subjects(groups)[complement]
     return np.asarray((subjects > 0) & (subjects < below), np.bool_)
 
 
 def _related_shares(definition: AggregateDefinition) -> dict[str, list[BoundMeasure]]:
-    """By field the shares of it that are published of the same groups, if there are several; that of the fewest values first."""
+    """The published shares of the same groups by field, if there are several; the one with the fewest values first."""
     every = [
         each
         for each in (*definition.measures.values(), *definition.related_measures)
@@ -169,7 +168,7 @@ def _related_shares(definition: AggregateDefinition) -> dict[str, list[BoundMeas
 
 
 def _share_parts(shares: Sequence[BoundMeasure]) -> list[BoundMeasure]:
-    """The parts into which shares cut the values that they name."""
+    """The parts into which shares divide the values that they name."""
     by: dict[tuple[bool, ...], list[ShareValue]] = {}
     for value in _named_values(shares):
         by.setdefault(tuple(value in _share_values(each) for each in shares), []).append(value)

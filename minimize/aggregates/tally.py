@@ -1,7 +1,4 @@
-"""Tally of one aggregate.
-
-Batches in, one table out, small groups absent; and tallies by event day, for an aggregate that waits for late rows.
-"""
+"""Tally of one aggregate: batches in, one table without small groups out; and tallies by event day for a late window."""
 
 from __future__ import annotations
 
@@ -51,26 +48,26 @@ from minimize.times import EPOCH
 
 log = logging.getLogger("minimize")
 _ROWS_AT_ONCE = 1 << 18
-"""So many rows are worked off at once: what that takes stays small, and near the processor."""
+"""Rows processed at once: the memory for it stays small and within the cache of the processor."""
 _MIN_ROWS = 1 << 17
-"""So many rows are worth working off."""
+"""Buffered rows from which processing pays."""
 
 
 @dataclass(frozen=True, slots=True)
 class AggregateResult:
-    """The table, and what was left out of it.
+    """The table, and counts of the rows that it leaves out.
 
     rows_seen          records; with a key below a list, pairs of a record and a group that it is in
-    rows_suppressed    those of `rows_seen` that are in an absent group
-    groups_suppressed  the absent groups
-    records_lost       records that are in no group of the table: all of theirs are absent, or the list that is grouped by has no
-                       element (which is not in `rows_seen`); without a key below a list the same as `rows_suppressed`
-    groups_past        groups that are past their retention, with `rows_past` rows; they are absent, too
-    deferred           rows whose new figures are not published, because earlier ones would tell of few subjects by difference
+    rows_suppressed    rows of `rows_seen` in a suppressed group
+    groups_suppressed  number of suppressed groups
+    records_lost       records in no group of the table: all of their groups are suppressed, or the grouped list has no element
+                       (which is not in `rows_seen`); without a key below a list the same as `rows_suppressed`
+    groups_past        groups past their retention, with `rows_past` rows; they are left out too
+    deferred           rows whose new figures are not published, because the difference from earlier ones discloses few subjects
     below_list         whether a key is below a list, so that a record may be in several groups
-    rows               the rows behind each row of the table; with `subjects` and `sketches`, not to be published
+    rows               the number of rows of each group of the table; with `subjects` and `sketches`, not to be published
     subjects           the distinct subjects of each row of the table
-    sketches           per kind of figure the contribution sketch of each row of the table; empty without a key for them
+    sketches           the contribution sketches of each row of the table by kind of figure; empty without a key for them
     """
 
     table: pa.Table
@@ -87,7 +84,7 @@ class AggregateResult:
     rows_past: int = 0
 
     def within_retention(self, past: npt.NDArray[np.bool_]) -> AggregateResult:
-        """The same without some groups, which are past their retention."""
+        """The same without some groups that are past their retention."""
         if not past.any():
             return self
         rows, kept = int(self.rows[past].sum()), ~past
@@ -103,13 +100,13 @@ class AggregateResult:
         )
 
     def select_none(self) -> AggregateResult:
-        """The same with none of its groups."""
+        """The same without groups."""
         return self.select_rows(self.table, np.zeros(self.table.num_rows, np.bool_), 0)
 
     def select_rows(self, table: pa.Table, mask: npt.NDArray[np.bool_], deferred: int) -> AggregateResult:
-        """The same with another table of the same groups, some of its rows alone, and without what is not published.
+        """The same with another table of the same groups, reduced to some rows, and without unpublished parts.
 
-        The others count as suppressed. A record of a withheld group below a list still counts as one that is in the table.
+        Other rows count as suppressed. A record of a withheld group below a list still counts as a record of the table.
         """
         withheld, rows = int((~mask).sum()), int(self.rows[~mask].sum())
         return AggregateResult(
@@ -125,7 +122,7 @@ class AggregateResult:
 
 
 class AggregateTally:
-    """Tallies one aggregate, in as much memory as the run has for it. Raises PolicyError with all faults of the definition."""
+    """Tallies one aggregate within the memory budget of the run. Raises PolicyError with all faults of the definition."""
 
     def __init__(
         self,
@@ -135,11 +132,11 @@ class AggregateTally:
         groups: GroupDictionary | None = None,
         hasher: ValueHasher | None = None,
     ) -> None:
-        """Takes the space beside memory, the subjects and groups that it shares with tallies of other threads, and the keyed
-        hash for contribution sketches (None: no sketches are made)."""
+        """Takes the spill space, the subjects and groups that it shares with tallies of other threads, and the keyed hash for
+        contribution sketches (None: no sketches are made)."""
         wrong = definition_faults(definition)
         if wrong:
-            raise PolicyError(f"the aggregate {definition.name} cannot be made", findings=wrong)
+            raise PolicyError(f"the definition of the aggregate {definition.name} has faults", findings=wrong)
         self._definition = definition
         self._gathered = BatchBuffer(definition)
         self._groups = GroupDictionary.for_definition(definition) if groups is None else groups
@@ -168,13 +165,13 @@ class AggregateTally:
         )
 
     def observe(self, batch: Batch) -> None:
-        """Takes one batch in, after its values were released: leaves in `released`, `measured`, `ranks`; subjects in `raw`."""
+        """Adds one batch after its values were released: leaves in `released`, `measured`, `ranks`; subjects in `raw`."""
         self._gathered.add(batch)
         if self._gathered.rows >= _MIN_ROWS:
             self._work_off()
 
     def merge(self, other: Self) -> None:
-        """Takes in what another tally of the same definition has seen."""
+        """Merges another tally of the same definition."""
         self._work_off()
         other._work_off()
         groups, subjects = self._groups.merge(other._groups), self._subjects.merge(other._subjects)
@@ -192,27 +189,27 @@ class AggregateTally:
         self._spill_excess()
 
     def settle(self) -> AggregateResult:
-        """The table of the groups that stand, ordered by their keys, nulls last."""
+        """The table of the published groups, ordered by their keys, nulls last."""
         self._work_off()
         if self._shelf.used:
             self._set_aside()
         everyone = np.arange(len(self._groups))
         rows = self._rows.settle(everyone).to_numpy()
-        standing = self._large_groups()
-        groups = np.flatnonzero(standing)
+        published = self._large_groups()
+        groups = np.flatnonzero(published)
         table = self._table(groups)
         keys = [(name, "ascending") for name in self._definition.keys]
         if keys:
             order = pc.sort_indices(table.select(list(self._definition.keys)), sort_keys=keys)
             table, groups = table.take(order), groups[order.to_numpy()]
-        seen, suppressed = int(rows.sum()), int(rows[~standing].sum())
+        seen, suppressed = int(rows.sum()), int(rows[~published].sum())
         table, sketches = self._sketched_table(table, groups)
-        lost = suppressed if self._definition.star is None else self._undecided.count_lost(standing) + self._outside
+        lost = suppressed if self._definition.star is None else self._undecided.count_lost(published) + self._outside
         return AggregateResult(
             table.combine_chunks(),
             seen,
             suppressed,
-            int((~standing).sum()),
+            int((~published).sum()),
             lost,
             0,
             self._definition.star is not None,
@@ -231,7 +228,7 @@ class AggregateTally:
             sketches |= {(*each.field, cell): entries for cell, entries in (found or {}).items()}
             for name, measured in self._definition.measures.items() if found is None else ():
                 if measured == each.measured:
-                    message = "%s: the histogram %s has too many cells to be guarded, and is not published"
+                    message = "%s: the histogram %s has too many cells for the disclosure guard and is not published"
                     log.warning(message, self._definition.name, name, extra={"code": "W035"})
                     place = table.schema.get_field_index(name)
                     table = table.set_column(
@@ -240,7 +237,7 @@ class AggregateTally:
         return table, sketches
 
     def __getstate__(self) -> dict[str, Any]:
-        """For other processes: what was tallied, and no batch that waits."""
+        """State for other processes, without buffered batches."""
         self._work_off()
         return self.__dict__
 
@@ -248,13 +245,13 @@ class AggregateTally:
         return np.greater_equal(self._contributors.distinct(np.arange(len(self._groups))), self._definition.below)
 
     def _large_groups_in_memory(self) -> npt.NDArray[np.bool_]:
-        """The groups that stand already, as far as memory tells."""
+        """The groups that already have enough subjects in memory."""
         groups = len(self._groups)
         held = self._contributors.distinct_in_memory(np.arange(groups))
         return self._shelf.remembered_large_groups(groups) | np.greater_equal(held, self._definition.below)
 
     def _is_counted(self, each: BoundMeasure) -> bool:
-        """Whether a measure counts rows or subjects, which is done in any case."""
+        """Whether a measure counts rows or subjects, which are always counted."""
         return isinstance(each.measure, Count) or self._definition.counts_subjects(each)
 
     def _work_off(self) -> None:
@@ -264,7 +261,7 @@ class AggregateTally:
                 self._spill_excess()
 
     def _spill_excess(self) -> None:
-        """Sets aside what grows with subjects and values, where there is more of it than memory for it."""
+        """Spills the parts that grow with subjects and values, if they exceed the memory budget."""
         held = sum(tally.nbytes for tally in self._retiring())
         if self._shelf.is_full(held + self._subjects.nbytes):
             self._set_aside()
@@ -310,7 +307,7 @@ class AggregateTally:
             self._undecided.add(seen.rows.places, seen.rows.groups, self._large_groups_in_memory)
 
     def _sketch(self, rows: RowView, valued: Mapping[MeasuredField, _FieldRows]) -> None:
-        """Takes rows, and those that have a value of a field, into the contribution sketches."""
+        """Adds rows, and rows with a value of a field, to the contribution sketches."""
         if self._hasher is None or self._sketches is None:
             return
         words = self._subjects.hashes(self._hasher)
@@ -333,7 +330,7 @@ class AggregateTally:
         self._sketches.add(rows.groups, words[rows.subjects], whole)
 
     def _table(self, groups: Codes) -> pa.Table:
-        """The columns of the groups that stand: nothing is worked out for others."""
+        """The columns of the published groups. Nothing is computed for other groups."""
         few: dict[BoundMeasure, npt.NDArray[np.bool_]] = {}
         for each, mask in suppressed_measures(self._definition, self._measures, groups):
             few[each] = few.get(each, np.zeros(len(groups), np.bool_)) | mask
@@ -367,7 +364,7 @@ class AggregateTally:
 
 
 def _tally_measure(each: BoundMeasure) -> BoundMeasure:
-    """The measure whose tally a measure settles from."""
+    """The measure whose tally settles a measure."""
     return replace(each, measure=each.measure.shared_measure)
 
 
@@ -376,14 +373,14 @@ def _measured_field(each: BoundMeasure) -> MeasuredField | None:
 
 
 def _record_fields(definition: AggregateDefinition) -> list[MeasuredField]:
-    """The fields that are measured and stand in no list."""
+    """The measured fields outside lists."""
     found = (_measured_field(each) for each in definition.measures.values() if not definition.counts_subjects(each))
     return [field for field in dict.fromkeys(found) if field is not None and innermost_list(field[0]) is None]
 
 
 @dataclass(frozen=True, slots=True)
 class _FieldRows:
-    """The rows that have a value of a field, and the values; which of the records' rows those are, where some lack one."""
+    """The rows with a value of a field, and the values; and the mask of these rows if some lack a value."""
 
     view: RowView
     values: pa.Array | None
@@ -408,12 +405,12 @@ _NO_DAY: Final = np.iinfo(np.int32).min
 
 
 class EventDayTally:
-    """Counts the rows of one batch by event day, and tallies those of the wanted days.
+    """Counts the rows of one batch by event day, and tallies the rows of the days to tally.
 
-    rows    per event day within reach the rows that it has
-    before  rows of days that no longer wait, and rows without a day
-    after   rows of days that lie too far ahead
-    days    the tally of each wanted day
+    rows    number of rows per event day within the window
+    before  rows of days before the window, and rows without a day
+    after   rows of days after the window
+    days    the tally of each day to tally
     """
 
     def __init__(
@@ -435,7 +432,7 @@ class EventDayTally:
         }
 
     def observe(self, batch: Batch) -> None:
-        """Takes one batch in, after its values were released."""
+        """Adds one batch after its values were released."""
         numbers = _day_numbers(self._lateness.day_of(batch.released[self._lateness.time]))
         first, last = _day_number(self._reach.first), _day_number(self._reach.last)
         self.before += int((numbers < first).sum())
@@ -445,7 +442,7 @@ class EventDayTally:
             self._observe(batch, numbers == first + offset, _date_of(first + offset))
 
     def merge(self, other: Self) -> None:
-        """Takes in what another tally of the same batch has seen."""
+        """Merges another tally of the same batch."""
         self.rows.update(other.rows)
         self.before += other.before
         self.after += other.after
@@ -459,7 +456,7 @@ class EventDayTally:
 
 
 def _day_numbers(days: pa.Array) -> npt.NDArray[np.int32]:
-    """Days as integers; what has none is before all others."""
+    """Days as integers. A missing day is before all others."""
     filled = days.cast(pa.int32()).fill_null(_NO_DAY)
     return np.asarray(filled.to_numpy(zero_copy_only=False), np.int32)
 

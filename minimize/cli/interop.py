@@ -72,7 +72,7 @@ def export_command(
 def check_command(data: str, schema: str, as_json: bool) -> int:
     """How many records of DATA (NDJSON) do not obey the JSON Schema in FILE, and which of its keywords; exit 1 if any does not.
 
-    Wants jsonschema-rs: pip install 'minimize[exchange]'.
+    Requires the extra `exchange` of minimize.
     """
     found = validate_records(data, schema)
     failed = found.records - found.valid

@@ -373,7 +373,7 @@ def _find_session() -> Any:
         kind = _session_class()
         session = None if kind is None else kind.getActiveSession() or _start_session(kind)
     if kind is None:
-        raise ConfigurationError("the Spark engine needs pyspark", hint="Run `pip install 'minimize[spark]'`.")
+        raise ConfigurationError("the Spark engine needs pyspark", hint="Install minimize with its extra `spark`.")
     if isinstance(session, ConfigurationError):
         raise session
     return session

@@ -362,7 +362,7 @@ def _compile_validator(document: Any) -> Any:
     with suppress(ImportError):
         import jsonschema_rs as package
     if package is None:
-        raise ConfigurationError("validation needs jsonschema-rs", hint="Run `pip install 'minimize[exchange]'`.")
+        raise ConfigurationError("validation needs jsonschema-rs", hint="Install minimize with its extra `exchange`.")
     compiled: Any = None
     with suppress(ValueError, package.ValidationError, package.ReferencingError):
         compiled = package.validator_for(document, retriever=_refuse_retrieval)

@@ -6,7 +6,7 @@ sealing             content sealed under the `subject` key
 master_keys         master keys, which wrap the keys of files; those of a keyring file
 transit             master keys in Vault's or OpenBao's Transit engine
 discovery           which keyring and which key service apply
-parquet_footer      what a Parquet footer says of encrypted columns, read without a key
+parquet_footer      encrypted columns of a Parquet footer, read without a key
 parquet_encryption  columns of Parquet files under the keys of their categories
 """
 

@@ -29,7 +29,7 @@ _PEM_BLOCK: Final = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC K
 
 
 class Signer(Protocol):
-    """Who signs: a keyring."""
+    """Signs content, for example a keyring."""
 
     def sign(self, content: bytes) -> tuple[str, bytes]:
         """The id of the signing key, and its signature over the content."""
@@ -37,7 +37,7 @@ class Signer(Protocol):
 
 
 class Verifier(Protocol):
-    """Who can tell whether a signature is ours: a keyring, or public keys alone."""
+    """Verifies signatures: a keyring, or public keys."""
 
     def verify_signature(self, content: bytes, signature: bytes, key: str) -> bool:
         """Whether the signing key of this id made the signature over the content."""
@@ -48,12 +48,15 @@ class PublicKeys:
     """The public halves of signing keys. A PEM block has no id, so each of them is tried."""
 
     def __init__(self, pem: bytes) -> None:
-        """Takes one or more PEM blocks. Raises KeyringError where none is an Ed25519 public key."""
+        """Takes one or more PEM blocks. Raises KeyringError if none is an Ed25519 public key."""
         self._blocks: tuple[bytes, ...] = tuple(
             block for block in _PEM_BLOCK.findall(pem) if _load_public_key(block) is not None
         )
         if not self._blocks:
-            raise KeyringError("no Ed25519 public key in PEM form was given", hint="minimize keys public FILE")
+            raise KeyringError(
+                "the file contains no Ed25519 public key in PEM form",
+                hint="Create one with `minimize keys public FILE`.",
+            )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -62,11 +65,13 @@ class PublicKeys:
         with contextlib.suppress(OSError):
             content = Path(path).read_bytes()
         if content is None:
-            raise KeyringError(f"the public key file {path} cannot be read", hint="minimize keys public FILE")
+            raise KeyringError(
+                f"the public key file {path} cannot be read", hint="Create one with `minimize keys public FILE`."
+            )
         return cls(content)
 
     def verify_signature(self, content: bytes, signature: bytes, key: str) -> bool:
-        """Whether one of these keys made the signature; the id is taken as said."""
+        """Whether one of these keys made the signature. The id is not checked."""
         return any(is_valid_signature(block, content, signature) for block in self._blocks)
 
 
@@ -77,7 +82,7 @@ def sign_as_text(content: bytes, signer: Signer) -> tuple[str, str]:
 
 
 def is_signed(content: bytes, signature: str, key: str, verifier: Verifier) -> bool:
-    """Whether the signing key of this id made the signature, which is in base64. What is no base64 is no signature."""
+    """Whether the signing key of this id made the signature, which is in base64. Invalid base64 is not a signature."""
     try:
         value = base64.b64decode(signature, validate=True)
     except ValueError:
@@ -96,12 +101,12 @@ def derive_subkey(secret: bytes, purpose: str) -> bytes:
 
 
 def sign_content(secret: bytes, content: bytes) -> bytes:
-    """The signature of the key that this secret stands for."""
+    """Signs with the key that is derived from this secret."""
     return _private_key(secret).sign(content)
 
 
 def public_pem(secret: bytes) -> bytes:
-    """The public half of the key that this secret stands for, as PEM."""
+    """The public key derived from this secret, as PEM."""
     return _private_key(secret).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -132,14 +137,14 @@ def _load_public_key(pem: bytes) -> Ed25519PublicKey | None:
 BLOCK_BYTES: Final = 16
 """Bytes of a block, and of a tag."""
 MESSAGES_AT_ONCE: Final = 1 << 14
-"""Messages that are worked on together: what a processor holds near."""
+"""Messages processed together, so that they fit into the cache of the processor."""
 Bytes = npt.NDArray[np.uint8]
 Words = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
 
 
 class Cmac:
-    """A keyed hash of many messages. What is printed of it is not the key.
+    """AES-CMAC of many messages. Its `repr` does not contain the key.
 
     >>> Cmac(bytes(16)).tags(np.frombuffer(b"one, two", np.uint8), np.array([0, 3, 8])).shape
     (2, 16)
@@ -152,9 +157,9 @@ class Cmac:
         self._whole, self._padded = _block_words(_double_block(zero)), _block_words(_double_block(_double_block(zero)))
 
     def tags(self, content: Bytes, offsets: Offsets) -> Bytes:
-        """One row of 16 bytes a message.
+        """One row of 16 bytes per message.
 
-        Takes messages as Arrow lays them out: their bytes one after another, and where each begins, with the end of the last.
+        Takes messages in the layout of Arrow: their bytes one after another, the offset of each, and the end of the last one.
         """
         starts, lengths = offsets[:-1], offsets[1:] - offsets[:-1]
         tags = np.empty((len(lengths), BLOCK_BYTES), np.uint8)
@@ -173,7 +178,7 @@ class Cmac:
 
 
 def _chosen_portions(chosen: npt.NDArray[np.bool_]) -> Iterator[slice | Offsets]:
-    """The places that are chosen, some at a time; without a list of them where all are."""
+    """The chosen positions in portions; slices if all positions are chosen."""
     if chosen.all():
         yield from (slice(first, first + MESSAGES_AT_ONCE) for first in range(0, len(chosen), MESSAGES_AT_ONCE))
         return
@@ -188,7 +193,7 @@ def _encrypt_blocks(encryptor: CipherContext, blocks: Words) -> Words:
 
 
 def _padded_rows(content: Bytes, starts: Offsets, length: int) -> Words:
-    """Messages of one length as rows of whole blocks, what is short of one padded with one bit and zeros."""
+    """Messages of one length as rows of whole blocks. An incomplete block is padded with a one bit and zeros."""
     blocks = max(1, -(-length // BLOCK_BYTES))
     rows = np.zeros((len(starts), blocks * BLOCK_BYTES), np.uint8)
     rows[:, :length] = _gather_messages(content, starts, length)
@@ -197,7 +202,7 @@ def _padded_rows(content: Bytes, starts: Offsets, length: int) -> Words:
 
 
 def _gather_messages(content: Bytes, starts: Offsets, length: int) -> Bytes:
-    """The messages side by side; without a look at each where they follow one another."""
+    """The messages as rows; without copying one by one if they follow one another."""
     first, end = int(starts[0]), int(starts[-1]) + length
     if end - first == len(starts) * length:
         return content[first:end].reshape(len(starts), length)
@@ -206,7 +211,7 @@ def _gather_messages(content: Bytes, starts: Offsets, length: int) -> Bytes:
 
 
 def _unique_lengths(numbers: Offsets) -> Offsets:
-    """The numbers in order, each once: by sorting, which is faster than the hash table of `np.unique`."""
+    """The distinct numbers in order. Sorting is faster here than the hash table of `np.unique`."""
     if not len(numbers) or numbers.min() == numbers.max():
         return numbers[:1]
     ordered = np.sort(numbers)
@@ -214,7 +219,7 @@ def _unique_lengths(numbers: Offsets) -> Offsets:
 
 
 def _double_block(block: int) -> int:
-    """A block times two in the field that CMAC is made of."""
+    """A block multiplied by two in the finite field of CMAC."""
     return ((block << 1) & ((1 << 128) - 1)) ^ (0x87 if block >> 127 else 0)
 
 
@@ -223,22 +228,22 @@ def _block_words(block: int) -> Words:
 
 
 SEAL_BYTES: Final = 16
-"""Bytes that a seal adds."""
+"""Bytes that sealing adds."""
 
 
 class Sealer:
-    """Seals bytes for a place, and opens them there and nowhere else. What is printed of it is not the key."""
+    """Seals bytes for one place (AES-SIV); they open for the same place only. Its `repr` does not contain the key."""
 
     def __init__(self, key: bytes) -> None:
         """Takes 64 bytes (AES-256) or 32 (AES-128)."""
         self._siv = AESSIV(key)
 
     def seal(self, content: bytes, *place: bytes) -> bytes:
-        """The sealed bytes. Takes at least one byte, and the words that say where they belong."""
+        """The sealed bytes. Takes at least one byte, and the names of the place where they belong."""
         return self._siv.encrypt(content, list(place))
 
     def open(self, sealed: bytes, *place: bytes) -> bytes | None:
-        """What was sealed, or None where it was not sealed with this key for this place."""
+        """The content; None if it was not sealed with this key for this place."""
         try:
             return self._siv.decrypt(sealed, list(place))
         except (InvalidTag, ValueError):

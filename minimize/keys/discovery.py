@@ -1,6 +1,6 @@
 """Discovery of the keyring and the key service that apply: argument, environment, nearest `minimize.yaml`.
 
-Master keys are looked for when they are first needed, so that an output without encryption needs none.
+Master keys are searched when they are first needed, so that an output without encryption needs none.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ def find_keyring(
     start: PathText | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Keyring | None:
-    """The keyring that counts, or None where nothing names one.
+    """The keyring in force, or None if none is configured.
 
-    Takes what a flag or argument gave, the pipeline's folder, and the environment (the process's own where none is
-    given). Raises KeyringError where the keyring that is named cannot be used.
+    Takes the value of a flag or argument, the folder of the pipeline, and the environment (default: that of the process).
+    Raises KeyringError if the configured keyring cannot be used.
     """
     if isinstance(explicit, Keyring):
         return explicit
@@ -43,24 +43,24 @@ def find_keyring(
 def require_keyring(
     keys: Keyring | str | os.PathLike[str] | None, start: str | os.PathLike[str] | None, message: str
 ) -> Keyring:
-    """The keyring that counts. Raises KeyringError, with this message if nothing names one."""
+    """The keyring in force. Raises KeyringError, with this message if none is configured."""
     found = find_keyring(keys, start)
     if found is None:
-        raise KeyringError(message, hint="--keys FILE or MINIMIZE_KEYS")
+        raise KeyringError(message, hint="Pass --keys FILE or set MINIMIZE_KEYS.")
     return found
 
 
 KMS_VARIABLE: Final = "MINIMIZE_KMS"
 KeysLike = Keyring | Kms | PathText | None
-"""A keyring, its path, or who keeps master keys; None looks where keyrings are found."""
+"""A keyring, its path, or a key service; None for discovery."""
 
 
 def find_kms(keys: KeysLike = None, start: PathText | None = None, *, now: datetime | None = None) -> Kms:
-    """Who keeps the master keys.
+    """The key service with the master keys.
 
-    Takes what a flag or argument gave, and the folder to look for `minimize.yaml` from; with a time, master keys that a new file
-    wants and that have no version yet are made. Nothing is looked for before a key is asked for; then raises KeyringError where
-    none can be had.
+    Takes the value of a flag or argument, and the folder from which `minimize.yaml` is searched. With a time, master keys that a
+    new file needs and that have no version yet are created. Nothing is searched before a key is needed; then KeyringError is
+    raised if there is none.
     """
     if keys is None or isinstance(keys, Keyring | str | os.PathLike):
         return LazyKms(keys, start, now)
@@ -68,26 +68,28 @@ def find_kms(keys: KeysLike = None, start: PathText | None = None, *, now: datet
 
 
 def key_service_address(start: PathText | None = None, environ: Mapping[str, str] | None = None) -> str | None:
-    """The address of the key service, where one keeps the master keys: `MINIMIZE_KMS`, else `kms:` of the nearest
-    `minimize.yaml`; None where they stand in the keyring. Raises KeyringError where it cannot be read."""
+    """The address of the key service with the master keys: `MINIMIZE_KMS`, else `kms:` of the nearest `minimize.yaml`.
+
+    None if the master keys are in the keyring. Raises KeyringError if the configuration cannot be read.
+    """
     named = (os.environ if environ is None else environ).get(KMS_VARIABLE)
     return named or load_config(start).checked("kms", KeyringError).kms
 
 
 def key_lifecycle(keyring: Keyring, start: PathText | None = None, *, now: datetime) -> KeyLifecycle:
-    """Who may make and destroy versions of master keys. Raises KeyringError."""
+    """The service that creates and destroys versions of master keys. Raises KeyringError."""
     address = key_service_address(start)
     return KeyringLifecycle(keyring.path, now) if address is None else TransitKms.from_address(address, now)
 
 
 def key_service_versions(start: PathText | None = None) -> Sequence[KeyInfo]:
-    """The versions of the master keys that a key service keeps; none where there is no such service. Raises KeyringError."""
+    """The versions of master keys in a key service; none without such a service. Raises KeyringError."""
     address = key_service_address(start)
     return () if address is None else TransitKms.from_address(address).versions()
 
 
 class LazyKms:
-    """Master keys that are looked for when they are first needed. Pickling carries where to look."""
+    """A key service that is searched when it is first needed. A pickle contains the places to search."""
 
     def __init__(
         self,
@@ -103,11 +105,11 @@ class LazyKms:
         return self._resolved_kms().newest(name)
 
     def wrap(self, key: bytes, master: MasterKey) -> str:
-        """A key, wrapped. Raises KeyringError."""
+        """Wraps a key. Raises KeyringError."""
         return self._resolved_kms().wrap(key, master)
 
     def unwrap(self, wrapped: str, master: MasterKey) -> bytes:
-        """The key that was wrapped. Raises KeyringError."""
+        """Unwraps a key. Raises KeyringError."""
         return self._resolved_kms().unwrap(wrapped, master)
 
     def _resolved_kms(self) -> Kms:
@@ -119,7 +121,7 @@ class LazyKms:
     def _keyring_kms(self) -> Kms:
         keyring = find_keyring(self._keys, self._start)
         if keyring is None:
-            raise KeyringError("no keys were given or found", hint="keys=FILE, --keys FILE or MINIMIZE_KEYS")
+            raise KeyringError("no keys found", hint="Pass --keys FILE or keys=FILE, or set MINIMIZE_KEYS.")
         return KeyringKms(keyring, self._now)
 
     def __reduce__(self) -> tuple[Callable[..., LazyKms], tuple[Any, ...]]:

@@ -38,7 +38,7 @@ KEY_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class KeyEntry:
-    """One version of one key. It shows its name, never its bytes, and refuses to be pickled. One that was destroyed has none."""
+    """One version of one key. It shows its name, never its bytes, and cannot be pickled. A destroyed version has no bytes."""
 
     name: str
     version: int
@@ -48,30 +48,30 @@ class KeyEntry:
 
     @property
     def id(self) -> str:
-        """The key id that stands beside what was made with it: `device/1`."""
+        """The key id that is stored with the result of the key: `device/1`."""
         return f"{self.name}/{self.version}"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("the bytes of a key are not pickled")
+        raise TypeError("the bytes of a key cannot be pickled")
 
 
 def read_entries(path: Path) -> tuple[KeyEntry, ...]:
     """All versions of all keys in the file, by name and version.
 
-    Raises KeyringError: missing, open to group or others, malformed, or with a key below 32 bytes.
+    Raises KeyringError: missing, accessible to group or others, malformed, or with a key below 32 bytes.
     """
     content = _read_content(path)
     document = _parse_document(content)
     if document is None:
-        raise KeyringError(f"the keyring {path} is not a keyring file", hint="make one with `minimize keys new`")
+        raise KeyringError(f"{path} is not a keyring file", hint="Create a keyring with `minimize keys new`.")
     entries = [_parse_entry(path, name, raw) for name, versions in document.items() for raw in versions]
     if len({entry.id for entry in entries}) != len(entries):
-        raise KeyringError(f"the keyring {path} holds one version of a key twice")
+        raise KeyringError(f"the keyring {path} contains a version of a key twice")
     return tuple(sorted(entries, key=lambda entry: (entry.name, entry.version)))
 
 
 def keyring_bytes(entries: Sequence[KeyEntry]) -> bytes:
-    """The file's content for these entries."""
+    """The content of the file for these entries."""
     keys: dict[str, list[dict[str, Any]]] = {}
     for entry in sorted(entries, key=lambda entry: (entry.name, entry.version)):
         raw = {"version": entry.version, "created": time_text(entry.created), **_secret_or_destroyed(entry)}
@@ -86,7 +86,7 @@ def _secret_or_destroyed(entry: KeyEntry) -> dict[str, str]:
 
 
 def write_private_file(path: Path, content: bytes) -> None:
-    """Writes a file that only its owner can read, from its first moment on. Raises FileExistsError, OSError."""
+    """Creates a file that only its owner can ever read. Raises FileExistsError, OSError."""
     with file_operations.create(path, private=True) as file:
         file.write(content)
         file.flush()
@@ -96,7 +96,7 @@ def write_private_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Keeps others who lock the same folder out for a while."""
+    """Exclusive lock on a folder during the block."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -115,9 +115,11 @@ def _read_content(path: Path) -> bytes:
     except OSError as error:
         reason = error.strerror or "it cannot be opened"
     if reason is not None:
-        raise KeyringError(f"the keyring {path} cannot be read: {reason}", hint="make one with `minimize keys new`")
+        raise KeyringError(
+            f"the keyring {path} cannot be read: {reason}", hint="Create a keyring with `minimize keys new`."
+        )
     if not _is_private(mode):
-        raise KeyringError(f"the keyring {path} is open to group or others", hint=f"chmod 600 {path}")
+        raise KeyringError(f"the keyring {path} is accessible to group or others", hint=f"Run: chmod 600 {path}")
     return content
 
 
@@ -138,14 +140,14 @@ def _parse_document(content: bytes) -> Mapping[str, Sequence[Any]] | None:
 
 def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(dict(pairs)) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a key is repeated")
     return dict(pairs)
 
 
 def _parse_entry(path: Path, name: str, raw: Any) -> KeyEntry:
     version = raw.get("version") if isinstance(raw, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise KeyringError(f"the keyring {path} has a version of the key {name} that is no positive integer")
+        raise KeyringError(f"a version of the key {name} in the keyring {path} is not a positive integer")
     secret, created, destroyed = (
         _decode_base64(raw.get("bytes")),
         _parse_time(raw.get("created")),
@@ -178,12 +180,12 @@ def _parse_time(text: Any) -> datetime | None:
 SIGNING_KEY: Final = "signing"
 SUBJECT_KEY: Final = "subject"
 KEY_DESTROYED: Final = "E210"
-"""The code of errors about keys that were destroyed."""
+"""Code of errors about destroyed keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyInfo:
-    """What may be shown of a key: its name, its version, when it was made, and when it was destroyed."""
+    """Public information about a key: name, version, and times of creation and destruction."""
 
     name: str
     version: int
@@ -194,8 +196,8 @@ class KeyInfo:
 class Keyring:
     """The keys of one keyring file.
 
-    Pickling carries the path alone, and reading the pickle reads the file again; copies are the keyring itself. A technique
-    asks it for bytes (`bytes_of`), a receipt for a signature (`sign`).
+    A pickle contains the path only, and unpickling reads the file again. Copies are the keyring itself. Techniques use
+    `bytes_of`, receipts use `sign`.
     """
 
     def __init__(self, path: Path, entries: Sequence[KeyEntry]) -> None:
@@ -204,12 +206,12 @@ class Keyring:
 
     @classmethod
     def load(cls, path: PathText) -> Self:
-        """The keyring of a file. Raises KeyringError: missing, open to group or others, malformed, a key below 32 bytes."""
+        """The keyring of a file. Raises KeyringError: missing, accessible to group or others, malformed, a key below 32 bytes."""
         resolved = Path(path).expanduser().absolute()
         return cls(resolved, read_entries(resolved))
 
     def bytes_of(self, name: str, version: int | None = None) -> bytes:
-        """The key's bytes, ≥ 32; the newest version where none is given. Raises KeyringError."""
+        """The bytes of a key, ≥ 32 (default: of its newest version). Raises KeyringError."""
         return self._entry(name, version).secret
 
     def version_of(self, name: str) -> int:
@@ -225,7 +227,7 @@ class Keyring:
         return tuple(KeyInfo(entry.name, entry.version, entry.created, entry.destroyed) for entry in self._entries)
 
     def subkey(self, name: str, purpose: str, version: int | None = None) -> bytes:
-        """32 bytes derived from a key for one purpose: no purpose gives another's away (HKDF-SHA-256, RFC 5869)."""
+        """32 bytes derived from a key for one purpose. They reveal nothing of other purposes (HKDF-SHA-256, RFC 5869)."""
         return derive_subkey(self._entry(name, version).secret, purpose)
 
     def sign(self, content: bytes) -> tuple[str, bytes]:
@@ -239,7 +241,7 @@ class Keyring:
         return any(is_valid_signature(public_pem(entry.secret), content, signature) for entry in entries)
 
     def public_key_pem(self) -> bytes:
-        """The public keys of all signing versions, newest first, as PEM: what somebody without the keyring verifies with."""
+        """The public keys of all signing versions, newest first, as PEM, for verification without the keyring."""
         self._entry(SIGNING_KEY, None)
         entries = [entry for entry in self._entries if entry.name == SIGNING_KEY and entry.secret]
         return b"".join(public_pem(entry.secret) for entry in reversed(entries))
@@ -248,13 +250,13 @@ class Keyring:
         found = [entry for entry in self._entries if entry.name == name and version in (None, entry.version)]
         if not found:
             wanted = name if version is None else f"{name}/{version}"
-            hint = f"minimize keys add {self.path} {name}"
+            hint = f"Run `minimize keys add {self.path} {name}`."
             raise KeyringError(f"key {wanted} is not in the keyring {self.path}", hint=hint)
         if found[-1].destroyed is not None:
             message = f"key {found[-1].id} of the keyring {self.path} was destroyed"
             hint = (
-                "what was made with it alone is gone; new files want a new version (minimize keys rotate), unless it was a "
-                "tenant's that is gone (minimize events add TENANT tenant_closed)"
+                "Data that only this key decrypts is lost. Run `minimize keys rotate` for new files; if the tenant of the key "
+                "has left, run `minimize events add TENANT tenant_closed`."
             )
             raise KeyringError(message, code=KEY_DESTROYED, hint=hint)
         return found[-1]
@@ -277,9 +279,9 @@ KeyEntries = tuple[KeyEntry, ...]
 
 
 def new_keyring(path: PathText, names: Iterable[str] = (), *, now: datetime) -> Keyring:
-    """A new file with these keys at version 1, and a `signing` and a `subject` key.
+    """Creates a keyring file with these keys at version 1, and a `signing` and a `subject` key.
 
-    Raises KeyringError where the file exists (it is never overwritten) or a name cannot be a key's.
+    Raises KeyringError if the file exists (it is never overwritten) or a name is invalid.
     """
     target = Path(path).expanduser().absolute()
     wanted = sorted({*names, SIGNING_KEY, SUBJECT_KEY})
@@ -288,16 +290,16 @@ def new_keyring(path: PathText, names: Iterable[str] = (), *, now: datetime) -> 
     try:
         _create_file(target, content)
     except FileExistsError:
-        reason = "it exists, and a keyring is never overwritten"
+        reason = "it exists, and an existing keyring is not overwritten"
     except OSError as error:
         reason = error.strerror or "it cannot be written"
     if reason is not None:
-        raise KeyringError(f"the keyring {target} was not made: {reason}", hint="choose another file")
+        raise KeyringError(f"the keyring {target} was not created: {reason}", hint="Pass another path.")
     return Keyring.load(target)
 
 
 def add_key(path: PathText, name: str, *, now: datetime) -> Keyring:
-    """Adds a key, or a new version of one; the file is replaced in one step. Raises KeyringError."""
+    """Adds a key, or a new version of it. The file is replaced in one step. Raises KeyringError."""
 
     def added(entries: KeyEntries) -> KeyEntries:
         version = 1 + max((entry.version for entry in entries if entry.name == name), default=0)
@@ -307,7 +309,7 @@ def add_key(path: PathText, name: str, *, now: datetime) -> Keyring:
 
 
 def ensure_key(path: PathText, name: str, *, now: datetime) -> Keyring:
-    """Adds a key where the file has no version of it, destroyed ones included. Raises KeyringError."""
+    """Adds a key unless the file has a version of it, including destroyed ones. Raises KeyringError."""
 
     def added(entries: KeyEntries) -> KeyEntries:
         known = any(entry.name == name for entry in entries)
@@ -317,15 +319,17 @@ def ensure_key(path: PathText, name: str, *, now: datetime) -> Keyring:
 
 
 def destroy_key(path: PathText, name: str, version: int, *, now: datetime) -> Keyring:
-    """Destroys the bytes of one version of a key; that there was one stays, so that its number is never used again.
+    """Destroys the bytes of one version of a key. The version number stays recorded and is never used again.
 
-    Raises KeyringError where there is no such version, or it was destroyed before.
+    Raises KeyringError if there is no such version or it was already destroyed.
     """
 
     def destroyed(entries: KeyEntries) -> KeyEntries:
         found = [each for each in entries if (each.name, each.version) == (name, version) and each.destroyed is None]
         if not found:
-            raise KeyringError(f"there is no key {name}/{version} to destroy", hint="minimize keys list")
+            raise KeyringError(
+                f"key {name}/{version} does not exist or was already destroyed", hint="Run `minimize keys list`."
+            )
         return tuple(replace(each, secret=b"", destroyed=now) if each in found else each for each in entries)
 
     return _change_keyring(path, destroyed)
@@ -351,19 +355,19 @@ def _change_keyring(path: PathText, change: Callable[[KeyEntries], KeyEntries]) 
 def _new_entry(name: str, version: int, now: datetime) -> KeyEntry:
     if not KEY_NAME.fullmatch(name):
         raise KeyringError(
-            "a key's name starts with a letter or underscore and has up to 64 letters, digits, `_`, `.`, `-`"
+            "the name of a key must start with a letter or `_` and contain at most 64 letters, digits, `_`, `.`, `-`"
         )
     return KeyEntry(name, version, now, secrets.token_bytes(MIN_KEY_BYTES))
 
 
 def _create_file(target: Path, content: bytes) -> None:
-    """A new file, whole from its first moment on."""
-    beside = _temporary_path(target)
+    """Creates the file completely, or not at all."""
+    temporary = _temporary_path(target)
     try:
-        write_private_file(beside, content)
-        _link_file(beside, target, content)
+        write_private_file(temporary, content)
+        _link_file(temporary, target, content)
     finally:
-        file_operations.remove(beside, missing=True)
+        file_operations.remove(temporary, missing=True)
     sync_folder(target.parent)
 
 
@@ -377,17 +381,17 @@ def _link_file(source: Path, target: Path, content: bytes) -> None:
 
 
 def _replace_file(target: Path, content: bytes) -> None:
-    beside = _temporary_path(target)
+    temporary = _temporary_path(target)
     try:
-        write_private_file(beside, content)
-        file_operations.rename(beside, target)
+        write_private_file(temporary, content)
+        file_operations.rename(temporary, target)
     finally:
-        file_operations.remove(beside, missing=True)
+        file_operations.remove(temporary, missing=True)
     sync_folder(target.parent)
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Removes what processes that were killed left beside a keyring. It may hold keys that are destroyed later."""
+    """Removes temporary files of killed processes next to a keyring. They may contain keys that are destroyed later."""
     start = f".{target.name}."
     for path in target.parent.iterdir():
         if path.name.startswith(start) and _LEFTOVER.fullmatch(path.name.removeprefix(start)):

@@ -1,4 +1,4 @@
-"""Master keys, which wrap the keys of files: names, the interface of a key service, life cycle, those of a keyring file."""
+"""Master keys, which wrap the keys of files: names, interface of a key service, life cycle, master keys of a keyring file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from minimize.keys.keyring import KeyInfo, Keyring, add_key, destroy_key, ensure
 
 MASTER_PREFIX: Final = "encrypt"
 FOOTER_KEY: Final = f"{MASTER_PREFIX}.footer"
-"""Signs the footers of encrypted files, whatever their categories."""
+"""Signs the footers of all encrypted files, independent of their categories."""
 _PLAIN_TENANT: Final = re.compile(r"[a-z0-9]([a-z0-9_-]{0,36}[a-z0-9])?")
 _MASTER_KEY_ID: Final = re.compile(rf"({MASTER_PREFIX}\.[A-Za-z0-9_.-]{{1,56}})/([1-9][0-9]{{0,8}})")
 
@@ -34,40 +34,40 @@ class MasterKey:
 
     @property
     def id(self) -> str:
-        """How files and receipts name it: `encrypt.pseudonymized/1`."""
+        """The id in files and receipts: `encrypt.pseudonymized/1`."""
         return f"{self.name}/{self.version}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The version that an id names. Raises KeyringError where it names none.
+        """The version that an id names. Raises KeyringError if it is not such an id.
 
         >>> MasterKey.parse("encrypt.pseudonymized/2").version
         2
         """
         found = _MASTER_KEY_ID.fullmatch(text)
         if found is None:
-            raise KeyringError("this is no version of a master key", hint="one is written encrypt.pseudonymized/1")
+            raise KeyringError("not the id of a version of a master key", hint="Use the form encrypt.pseudonymized/1.")
         return cls(found[1], int(found[2]))
 
 
 class Kms(Protocol):
-    """Who keeps master keys and wraps the keys of files with them. Pickling one carries where it is, never a key."""
+    """A key service: stores master keys and wraps the keys of files. Its pickle contains its address, never a key."""
 
     def newest(self, name: str) -> MasterKey:
-        """The version that new files use. Raises KeyringError where there is none, or it was destroyed."""
+        """The version that new files use. Raises KeyringError if there is none or it was destroyed."""
         ...
 
     def wrap(self, key: bytes, master: MasterKey) -> str:
-        """A key of 16 to 32 bytes, wrapped, as ASCII. Raises KeyringError."""
+        """Wraps a key of 16 to 32 bytes, as ASCII. Raises KeyringError."""
         ...
 
     def unwrap(self, wrapped: str, master: MasterKey) -> bytes:
-        """The key that was wrapped. Raises KeyringError: no such version, destroyed, or wrapped by another."""
+        """Unwraps a key. Raises KeyringError: no such version, destroyed, or wrapped by another version."""
         ...
 
 
 def master_key_name(category: str, tenant: str | None = None) -> str:
-    """The name of a category's master key; of one tenant's own, by the text that its folder has.
+    """The name of the master key of a category, or of one tenant, by the name of its folder.
 
     >>> master_key_name("pseudonymized"), master_key_name("identified", "contoso")
     ('encrypt.pseudonymized', 'encrypt.identified.t-contoso')
@@ -77,12 +77,12 @@ def master_key_name(category: str, tenant: str | None = None) -> str:
 
 
 def is_master_key(name: str) -> bool:
-    """Whether a key's name is that of a master key."""
+    """Whether the name of a key is that of a master key."""
     return name.startswith(f"{MASTER_PREFIX}.")
 
 
 def _tenant_part(tenant: str) -> str:
-    """A tenant in a key's name: as it is where that can be, else hashed."""
+    """A tenant in the name of a key: unchanged if possible, else hashed."""
     if _PLAIN_TENANT.fullmatch(tenant):
         return f"t-{tenant}"
     digest = hashlib.sha256(tenant.encode()).digest()[:16]
@@ -93,39 +93,39 @@ KeyState = Literal["current", "decrypts only", "destroyed"]
 
 
 class KeyLifecycle(Protocol):
-    """Who may make and destroy versions of master keys."""
+    """Creates and destroys versions of master keys."""
 
     def versions(self) -> Sequence[KeyInfo]:
-        """Every version of every master key, those that were destroyed, too; by name and version. Raises KeyringError."""
+        """All versions of all master keys, including destroyed ones, by name and version. Raises KeyringError."""
         ...
 
     def rotate(self, name: str) -> MasterKey:
-        """A new version, which new files use from now on; the others only decrypt. Raises KeyringError."""
+        """Creates a version, which new files use from now on. Older versions only decrypt. Raises KeyringError."""
         ...
 
     def destroy(self, master: MasterKey) -> None:
-        """Destroys a version for good; its number is never used again. Raises KeyringError."""
+        """Destroys a version permanently. Its number is never used again. Raises KeyringError."""
         ...
 
     @property
     def destroys_older(self) -> bool:
-        """Whether the versions before it go with one that is destroyed."""
+        """Whether destroying a version also destroys the versions before it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class KeyringLifecycle:
-    """The master keys of a keyring file. Takes its path, and the time that stands beside what is done."""
+    """Life cycle of the master keys of a keyring file. Takes its path, and the time that is recorded for changes."""
 
     path: Path
     now: datetime
 
     def versions(self) -> Sequence[KeyInfo]:
-        """Every version of every master key. Raises KeyringError."""
+        """All versions of all master keys. Raises KeyringError."""
         return [line for line in Keyring.load(self.path).listing() if is_master_key(line.name)]
 
     def rotate(self, name: str) -> MasterKey:
-        """A new version. Raises KeyringError."""
+        """Creates a new version. Raises KeyringError."""
         add_key(self.path, name, now=self.now)
         return MasterKey(name, max(line.version for line in self.versions() if line.name == name))
 
@@ -135,12 +135,12 @@ class KeyringLifecycle:
 
     @property
     def destroys_older(self) -> bool:
-        """Each version goes alone."""
+        """Always False: versions are destroyed one by one."""
         return False
 
 
 def key_state(line: KeyInfo, lines: Sequence[KeyInfo]) -> KeyState:
-    """What a version is good for: the newest is for new files, unless it was destroyed.
+    """State of a version. New files use the newest one, unless it was destroyed.
 
     >>> from datetime import UTC
     >>> one, two = (KeyInfo("encrypt.footer", number, datetime(2026, 1, 1, tzinfo=UTC)) for number in (1, 2))
@@ -157,10 +157,10 @@ WRAP_PURPOSE: Final = "parquet/wrap"
 
 
 class KeyringKms:
-    """Wraps keys (AES-256 key wrap, RFC 3394) with what is derived from the keyring's master keys.
+    """Wraps keys (AES-256 key wrap, RFC 3394) with keys derived from the master keys of a keyring.
 
-    Takes the keyring, and the time that stands beside master keys which are made because a new file wants one; without a
-    time none is made. What others added to the file or destroyed in it since counts. Pickling carries the path of the file.
+    Takes the keyring, and the time of creation of master keys that a new file needs; without a time none is created. Changes of
+    the file by other processes take effect. A pickle contains the path of the file.
     """
 
     def __init__(self, keyring: Keyring, now: datetime | None = None) -> None:
@@ -168,23 +168,23 @@ class KeyringKms:
         self._loaded_version: tuple[int, int] | None = None
 
     def newest(self, name: str) -> MasterKey:
-        """The version that new files use. Raises KeyringError where there is none, or it was destroyed."""
+        """The version that new files use. Raises KeyringError if there is none or it was destroyed."""
         self._reload_if_changed()
         if self._now is not None and name not in self._keyring.names():
             self._keyring = ensure_key(self._keyring.path, name, now=self._now)
         return MasterKey(name, self._keyring.version_of(name))
 
     def wrap(self, key: bytes, master: MasterKey) -> str:
-        """A key, wrapped, as base64. Raises KeyringError."""
+        """Wraps a key, as base64. Raises KeyringError."""
         return base64.b64encode(aes_key_wrap(self._secret(master), key)).decode("ascii")
 
     def unwrap(self, wrapped: str, master: MasterKey) -> bytes:
-        """The key that was wrapped. Raises KeyringError: no such version, destroyed, or wrapped by another."""
+        """Unwraps a key. Raises KeyringError: no such version, destroyed, or wrapped by another version."""
         secret, key = self._secret(master), None
         with suppress(InvalidUnwrap, binascii.Error, ValueError):
             key = aes_key_unwrap(secret, base64.b64decode(wrapped, validate=True))
         if key is None:
-            raise KeyringError(f"{master.id} of {self._keyring.path} is not the key that this was wrapped with")
+            raise KeyringError(f"the file key was not wrapped with {master.id} of {self._keyring.path}")
         return key
 
     def _secret(self, master: MasterKey) -> bytes:
@@ -192,7 +192,7 @@ class KeyringKms:
         return self._keyring.subkey(master.name, WRAP_PURPOSE, master.version)
 
     def _reload_if_changed(self) -> None:
-        """Reads the file again where it is another: what was destroyed since must open nothing. Raises KeyringError."""
+        """Reads the file again if it has changed, so that a destroyed key is not used. Raises KeyringError."""
         seen = _file_version(self._keyring.path)
         if seen is None or seen != self._loaded_version:
             self._keyring, self._loaded_version = Keyring.load(self._keyring.path), seen
@@ -205,7 +205,7 @@ class KeyringKms:
 
 
 def _file_version(path: Path) -> tuple[int, int] | None:
-    """What tells that a file is another: it is replaced whenever it is changed."""
+    """Identifies the version of a file, which is replaced with each change."""
     try:
         found = path.stat()
     except OSError:

@@ -9,9 +9,9 @@ A reader opens a file of an encrypted output like this:
     file = open_parquet(place, kms, columns=["model"])     only these columns: only their keys are needed
 
 `columns` are names of top-level columns. `open_parquet` raises KeyringError, which names the file, its columns and the key,
-before anything encrypted is touched. Of a file opened for some columns read those alone, by `iter_batches(columns=…)`
+before anything encrypted is read. From a file opened for some columns read only those, by `iter_batches(columns=…)`
 (before pyarrow 26 the other ways look at all columns), and never use `metadata.row_group(n).column(m)` of another: pyarrow
-ends the process. Open columns can be read without a key: `open_parquet(place, columns=[…])`.
+ends the process. Unencrypted columns can be read without a key: `open_parquet(place, columns=[…])`.
 
 `dataset_format(kms)` is the decrypting `ParquetFileFormat` for `pyarrow.dataset`. Use it for files that were opened before: it
 asks for keys while it scans.
@@ -19,7 +19,7 @@ asks for keys while it scans.
 The footer is plaintext and signed: names, types, row counts and metadata of all columns can be read without a key, and so can
 sizes; statistics of encrypted columns are encrypted with them.
 
-Each file has a factory of its own, and what it cached is dropped, so that a destroyed key opens no other file. An opened file
+Each file has its own factory, whose cache is dropped, so that a destroyed key opens no other file. An opened file
 uses keys that were unwrapped before: pyarrow ends the process if a key is refused at an unexpected moment.
 """
 
@@ -77,7 +77,7 @@ def dataset_decryption_config(kms: Kms) -> Any:
 
 
 def _kms_client_factory(kms: Kms, unwrapped: UnwrappedKeys) -> Callable[[Any], Any]:
-    """Makes a client each time that pyarrow wants one; as a type of its own, for pyarrow has no types to inherit from."""
+    """Creates a client each time that pyarrow needs one. It is created as a type, because pyarrow has no typed base class."""
 
     def wrap_key(_: Any, key: bytes, master: str) -> str:
         return kms.wrap(bytes(key), MasterKey.parse(master))
@@ -94,31 +94,31 @@ CATEGORY_METADATA: Final = b"minimize:category"
 OPEN_CATEGORY: Final = "aggregated"
 STRICTEST_CATEGORY: Final = "identified"
 UNUSABLE_CHARACTERS: Final = ",;:"
-"""Characters that no name in an encrypted column may have: Arrow separates with them."""
+"""Characters that no name in an encrypted column may contain: Arrow uses them as separators."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileEncryption:
-    """What one file is written with: pyarrow's properties, and the ids of the master keys, for its receipt."""
+    """Encryption of one file: the properties of pyarrow, and the ids of the master keys for its receipt."""
 
     properties: Any
     keys: tuple[str, ...]
 
 
 class OutputEncryption(Protocol):
-    """How the files of one output are encrypted. It can be pickled, and no key goes with it."""
+    """Encryption of the files of one output. Its pickle contains no key."""
 
     def for_file(self, path: str, schema: pa.Schema) -> FileEncryption | None:
-        """What one file is written with, by its path relative to the output folder; None where it stays plain."""
+        """Encryption of one file, by its path relative to the output folder; None if it is not encrypted."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class CategoryEncryption:
-    """Each category's columns under its own master key; what is aggregated stays open.
+    """Encrypts the columns of each category under its own master key. Aggregated columns are not encrypted.
 
-    names   the category by top-level column, of those that are encrypted
-    tenant  the column whose folders have master keys of their own; None where there is one of each for all
+    names   the category of each encrypted top-level column
+    tenant  the column whose folders have their own master keys; None if all tenants share the master keys
     """
 
     kms: Kms
@@ -127,13 +127,13 @@ class CategoryEncryption:
 
     @classmethod
     def for_schema(cls, kms: Kms, schema: pa.Schema, tenant: str | None = None) -> CategoryEncryption:
-        """For an output of this schema, whose field metadata says each column's category; a column that says none has the
+        """The encryption of an output of this schema. Field metadata names the category of a column; the default is the
         strictest."""
         categories = {field.name: column_category(field) for field in schema}
         return cls(kms, {name: category for name, category in categories.items() if category != OPEN_CATEGORY}, tenant)
 
     def for_file(self, path: str, schema: pa.Schema) -> FileEncryption | None:
-        """What one file is written with. Raises KeyringError where a master key is missing or destroyed."""
+        """Encryption of one file. Raises KeyringError if a master key is missing or destroyed."""
         tenant = self._tenant(path)
         return file_encryption(
             self.kms, schema, {name: master_key_name(each, tenant) for name, each in self.names.items()}
@@ -146,7 +146,7 @@ class CategoryEncryption:
         return next(part.partition("=")[2] for part in parts if part.startswith(f"{self.tenant}="))
 
     def check(self) -> None:
-        """Asks for the master keys that are not a tenant's own. Raises KeyringError where one is missing or destroyed."""
+        """Checks the master keys that do not belong to one tenant. Raises KeyringError if one is missing or destroyed."""
         names = set() if self.tenant else {master_key_name(category) for category in self.names.values()}
         for name in sorted({*names, FOOTER_KEY}):
             self.kms.newest(name)
@@ -154,19 +154,19 @@ class CategoryEncryption:
 
 @dataclass(frozen=True, slots=True)
 class RewriteEncryption:
-    """The columns that were encrypted in a file, in what stands in for it: by the newest versions of the same master keys."""
+    """Encrypts the same columns as in a file that is replaced, with the newest versions of the same master keys."""
 
     kms: Kms
     material: EncryptedColumns
 
     def for_file(self, path: str, schema: pa.Schema) -> FileEncryption | None:
-        """What one file is written with. Raises KeyringError where a master key is missing or destroyed."""
+        """Encryption of one file. Raises KeyringError if a master key is missing or destroyed."""
         names = {name: MasterKey.parse(master).name for name, master in self.material.masters.items()}
         return file_encryption(self.kms, schema, names)
 
 
 def file_encryption(kms: Kms, schema: pa.Schema, names: Mapping[str, str]) -> FileEncryption | None:
-    """What a file is written with, by the names of the master keys of its encrypted columns; None without such columns."""
+    """Encryption of a file, by the names of the master keys of its encrypted columns; None without such columns."""
 
     columns: dict[str, list[str]] = {}
     for field in schema:
@@ -182,20 +182,20 @@ def file_encryption(kms: Kms, schema: pa.Schema, names: Mapping[str, str]) -> Fi
 
 
 def column_category(field: pa.Field) -> str:
-    """A column's category, by its metadata; of a nested column the strictest of its leaves.
+    """The category of a column by its metadata; for a nested column the strictest of its leaves.
 
     >>> column_category(pa.field("x", pa.string(), metadata={"minimize:category": "aggregated"}))
     'aggregated'
     >>> column_category(pa.field("y", pa.string()))
     'identified'
     """
-    said = {value.decode() for name, value in (field.metadata or {}).items() if _is_category_metadata(name)}
+    categories = {value.decode() for name, value in (field.metadata or {}).items() if _is_category_metadata(name)}
     order = (STRICTEST_CATEGORY, "pseudonymized", OPEN_CATEGORY)
-    return next((category for category in order if category in said), STRICTEST_CATEGORY)
+    return next((category for category in order if category in categories), STRICTEST_CATEGORY)
 
 
 def parquet_column_paths(field: pa.Field, above: Sequence[str] = ()) -> Iterator[str]:
-    """The paths of the columns that a field is in a Parquet file."""
+    """The paths of the Parquet columns of a field."""
     path, type_ = (*above, field.name), field.type
     if pa.types.is_struct(type_):
         for child in type_.fields:
@@ -210,7 +210,7 @@ def parquet_column_paths(field: pa.Field, above: Sequence[str] = ()) -> Iterator
 
 
 def has_unusable_name(field: pa.Field) -> bool:
-    """Whether a column has a name, at whatever depth, that Arrow cannot encrypt by."""
+    """Whether a name in a column, at any depth, prevents encryption by Arrow."""
     return any(_is_unusable(name) for path in _name_paths(field) for name in path)
 
 
@@ -232,11 +232,11 @@ def _is_category_metadata(name: bytes) -> bool:
 _Unwrapped = dict[tuple[str, str], bytes]
 KeyFault = tuple[str, str, KeyringError]
 MAX_NAMED_COLUMNS: Final = 5
-"""Columns that a message names."""
-KEYS_HINT: Final = "the door and the jobs have the keys: keys=FILE, --keys FILE, MINIMIZE_KEYS; open columns need none"
-DESTROYED_HINT: Final = (
-    "what was encrypted under a destroyed key is gone; a run of its date writes it anew, while its source stands"
+"""Columns that a message names at most."""
+KEYS_HINT: Final = (
+    "Pass --keys FILE or keys=FILE, set MINIMIZE_KEYS, read through the data server, or select unencrypted columns."
 )
+DESTROYED_HINT: Final = "Data under a destroyed key is lost. Run the date again if its source still exists."
 
 
 def open_parquet(
@@ -247,11 +247,11 @@ def open_parquet(
     read_dictionary: Sequence[str] | None = None,
     name: str | None = None,
 ) -> pq.ParquetFile:
-    """A file, opened, its encrypted columns readable.
+    """Opens a file with encrypted columns.
 
-    Takes the top-level columns that are wanted where that is not all: then only their keys are needed, and only they may be
-    touched. `name` is how messages call the file. Raises KeyringError, which names the file, the columns and the key, where
-    there is no key for one of them; OSError and pyarrow's errors where it is no Parquet file.
+    With `columns`, only the keys of these top-level columns are needed, and only these columns may be read. `name` is the name of
+    the file in messages. Raises KeyringError, which names the file, the columns and the key, if a key is missing; OSError and
+    errors of pyarrow if it is not a Parquet file.
     """
     material = read_encrypted_columns(place)
     wanted = material.columns_by_master_key(columns)
@@ -260,10 +260,10 @@ def open_parquet(
     shown = str(place) if name is None else name
     known, faults = _unwrap_keys(kms, material, wanted)
     if faults:
-        told = "; ".join(f"{columns} under {master} ({error.message})" for columns, master, error in faults)
+        details = "; ".join(f"{columns} under {master} ({error.message})" for columns, master, error in faults)
         code = KEY_DESTROYED if any(error.code == KEY_DESTROYED for *_, error in faults) else ""
         hint = DESTROYED_HINT if code else KEYS_HINT
-        raise KeyringError(f"{shown} is encrypted, and cannot be read here: {told}", code=code, hint=hint)
+        raise KeyringError(f"{shown} has encrypted columns that cannot be read: {details}", code=code, hint=hint)
     return _open_decrypted(place, _require_kms(kms), known, read_dictionary, shown)
 
 
@@ -278,7 +278,7 @@ def dataset_format(kms: Kms) -> Any:
 def _open_decrypted(
     place: Location, kms: Kms, unwrapped: _Unwrapped, read_dictionary: Sequence[str] | None, shown: str
 ) -> pq.ParquetFile:
-    """The footer's own key is asked for here."""
+    """Opens the file. pyarrow requests the key of the footer here."""
 
     try:
         return open_parquet_file(
@@ -286,14 +286,14 @@ def _open_decrypted(
         )
     except KeyringError as error:
         reason, code = error.message, error.code
-    message = f"{shown} is encrypted, and its signature cannot be checked: {reason}"
+    message = f"the signature of the encrypted file {shown} cannot be checked: {reason}"
     raise KeyringError(message, code=code, hint=KEYS_HINT)
 
 
 def _unwrap_keys(
     kms: Kms | None, material: EncryptedColumns, key_names: Mapping[str, Sequence[str]]
 ) -> tuple[_Unwrapped, list[KeyFault]]:
-    """The keys of a file, unwrapped; and, for each master key that is not to be had, why, with the columns under it."""
+    """The unwrapped keys of a file; and for each unavailable master key the error, with its columns."""
     known: _Unwrapped = {}
     faults = []
     for master, columns in key_names.items():
@@ -313,7 +313,8 @@ def _column_list(columns: Sequence[str]) -> str:
 def _require_kms(kms: Kms | None) -> Kms:
     if kms is None:
         raise KeyringError(
-            "encrypted columns want keys, and none were given", hint="keys=FILE, --keys FILE or MINIMIZE_KEYS"
+            "encrypted columns require keys, and none were given",
+            hint="Pass --keys FILE or keys=FILE, or set MINIMIZE_KEYS.",
         )
     return kms
 
@@ -322,7 +323,7 @@ T = TypeVar("T")
 
 
 def unless_shredded(read: Callable[[], T]) -> T | None:
-    """What `read` gives; None where a key that it needs was destroyed. Raises whatever else `read` raises."""
+    """The result of `read`; None if a key that it needs was destroyed. Raises the other errors of `read`."""
     try:
         return read()
     except KeyringError as error:

@@ -23,7 +23,7 @@ MAX_DEPTH: Final = 32
 
 
 class ThriftReader:
-    """A cursor over the bytes. Raises ValueError, IndexError where they are none of Thrift's.
+    """A cursor over bytes of the compact protocol of Thrift. Raises ValueError or IndexError for other bytes.
 
     >>> ThriftReader(bytes([0x15, 0x02, 0x18, 0x01, 0x61, 0x00])).struct()
     {1: 1, 2: b'a'}
@@ -33,8 +33,8 @@ class ThriftReader:
         self._content, self._at = content, 0
 
     def struct(self, depth: int = 0, until: int | None = None) -> ThriftStruct:
-        """The struct here, up to one of its fields where that is all that is wanted. A list of structs that ends it is read to
-        its first."""
+        """The struct at the cursor, optionally only up to one of its fields. If that field is a list of structs, only its first
+        item is read."""
         if depth > MAX_DEPTH:
             raise ValueError("nested too deeply")
         found: ThriftStruct = {}
@@ -67,7 +67,7 @@ class ThriftReader:
         head = self._byte()
         size = head >> 4 if head >> 4 < 15 else self._varint()
         if size > len(self._content):
-            raise ValueError("a list longer than its bytes")
+            raise ValueError("a list is longer than its bytes")
         return [self._value(head & 15, depth + 1) for _ in range(min(size, 1) if first else size)]
 
     def _map(self, depth: int) -> dict[Any, Any]:
@@ -75,7 +75,7 @@ class ThriftReader:
         if not size:
             return {}
         if size > len(self._content):
-            raise ValueError("a map longer than its bytes")
+            raise ValueError("a map is longer than its bytes")
         kinds = self._byte()
         pairs = ((self._value(kinds >> 4, depth + 1), self._value(kinds & 15, depth + 1)) for _ in range(size))
         return {str(key): value for key, value in pairs}
@@ -95,7 +95,7 @@ class ThriftReader:
         while (byte := self._byte()) & 0x80:
             value, shift = value | (byte & 0x7F) << shift, shift + 7
             if shift > 63:
-                raise ValueError("a number that is too long")
+                raise ValueError("a number is too long")
         return value | byte << shift
 
     def _zigzag(self) -> int:
@@ -117,15 +117,15 @@ PATH, KEY_METADATA = 1, 2
 class EncryptedColumns:
     """The encrypted columns of a file.
 
-    masters  by top-level column the id of the master key
-    wrapped  by that id the keys of this file that it wraps
+    masters  the id of the master key of each top-level column
+    wrapped  the wrapped keys of the file, by id of the master key
     """
 
     masters: Mapping[str, str] = field(default_factory=dict)
     wrapped: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
 
     def columns_by_master_key(self, columns: Iterable[str] | None = None) -> dict[str, list[str]]:
-        """The ids of the master keys that these columns need (all where none are named), each with its columns."""
+        """The ids of the master keys of these columns (default: all), each with its columns."""
         wanted = None if columns is None else {*columns}
         found: dict[str, list[str]] = {}
         for column, master in self.masters.items():
@@ -135,7 +135,7 @@ class EncryptedColumns:
 
 
 def read_encrypted_columns(place: Location) -> EncryptedColumns:
-    """What a file says, by its first row group; nothing where it is no Parquet file, or nothing in it is encrypted."""
+    """The encrypted columns of the first row group; none if it is not a Parquet file or not encrypted."""
     footer = _read_footer(place)
     with suppress(ValueError, LookupError, TypeError, AttributeError):
         groups = ThriftReader(footer).struct(until=ROW_GROUPS).get(ROW_GROUPS) or [{}]
@@ -149,18 +149,18 @@ def _encrypted_columns(encrypted: Iterable[ThriftStruct]) -> EncryptedColumns:
     wrapped: dict[str, set[str]] = {}
     for chunk in encrypted:
         each = chunk[CRYPTO].get(BY_COLUMN)
-        said = _key_material(each)
+        material = _key_material(each)
         column = (chunk[METADATA][METADATA_PATH] if each is None else each[PATH])[0].decode()
-        masters[column] = str(said.get("masterKeyID", ""))
-        wrapped.setdefault(masters[column], set()).add(str(said.get("wrappedKEK", said.get("wrappedDEK", ""))))
+        masters[column] = str(material.get("masterKeyID", ""))
+        wrapped.setdefault(masters[column], set()).add(str(material.get("wrappedKEK", material.get("wrappedDEK", ""))))
     return EncryptedColumns(masters, {master: frozenset(keys) for master, keys in wrapped.items()})
 
 
 def _key_material(each: ThriftStruct | None) -> dict[str, Any]:
-    """The key material in JSON that pyarrow and Spark write; nothing where another writer has other words."""
+    """The key material in the JSON of pyarrow and Spark; empty for the format of another writer."""
     with suppress(ValueError, TypeError, AttributeError):
-        said = json.loads((each or {}).get(KEY_METADATA, b""))
-        return said if isinstance(said, dict) else {}
+        material = json.loads((each or {}).get(KEY_METADATA, b""))
+        return material if isinstance(material, dict) else {}
     return {}
 
 

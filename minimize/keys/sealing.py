@@ -1,4 +1,4 @@
-"""Content sealed under the `subject` key: it opens with the keyring alone, for one purpose and in one place.
+"""Content sealed under the `subject` key: it opens only with the keyring, for one purpose and in one place.
 
 Sealed content is a line with the key and its version (`subject/2`), then the sealed bytes.
 """
@@ -15,7 +15,7 @@ SealPurposes = tuple[str, str]
 
 
 class Subkeys(Protocol):
-    """Where keys for one purpose come from (a keyring)."""
+    """Source of keys for one purpose (a keyring)."""
 
     def version_of(self, name: str) -> int:
         """The newest version of a key. Raises KeyringError."""
@@ -39,7 +39,7 @@ def seal_content(content: bytes, keys: Subkeys, purposes: SealPurposes, *place: 
 
 
 def open_content(sealed: bytes, keys: Subkeys, purposes: SealPurposes, *place: bytes) -> bytes | None:
-    """What was sealed; None if it was not sealed with this key for this place.
+    """The content; None if it was not sealed with this key for this place.
 
     Raises KeyringError if the keyring does not have the version, and ValueError if the first line names no version.
     """
@@ -55,5 +55,5 @@ def sealed_version(sealed: bytes) -> int:
     """
     key, _, version = sealed.partition(b"\n")[0].decode("ascii", "replace").rpartition("/")
     if key != SUBJECT_KEY or not version.isdecimal():
-        raise ValueError("the content names no version of the key `subject`")
+        raise ValueError("the sealed content names no version of the key `subject`")
     return int(version)

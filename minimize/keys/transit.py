@@ -1,7 +1,7 @@
-"""Master keys in the Transit engine of HashiCorp Vault or OpenBao (`minimize[vault]`): they never leave the server.
+"""Master keys in the Transit engine of HashiCorp Vault or OpenBao (extra `vault`): they never leave the server.
 
-The token is the environment's (`VAULT_TOKEN`, or ~/.vault-token), as are certificates and namespace (`VAULT_CACERT`,
-`VAULT_NAMESPACE`, …), on every machine that opens keys; none of it is stored, pickled or logged.
+Token (`VAULT_TOKEN`, or ~/.vault-token), certificates and namespace (`VAULT_CACERT`, `VAULT_NAMESPACE`, …) come from the
+environment of every machine that opens keys. They are never stored, pickled or logged.
 Source: https://openbao.org/api-docs/secret/transit/
 """
 
@@ -27,13 +27,13 @@ DEFAULT_MOUNT: Final = "transit"
 KEY_TYPE: Final = "aes256-gcm96"
 TIMEOUT_SECONDS: Final = 10
 UNKNOWN_TIME: Final = EPOCH
-"""The time of what the server does not tell: when a version was destroyed, and when that one was made."""
+"""Placeholder for times that the server does not report: destruction of a version, and creation of a destroyed one."""
 _WRAPPED: Final = re.compile(r"vault:v([0-9]{1,9}):[A-Za-z0-9+/=]+")
 
 
 @dataclass(frozen=True, slots=True)
 class TransitKms:
-    """One Transit engine: where it is, under which path it is mounted. With a time, keys that are missing are made."""
+    """One Transit engine: its URL and mount path. With a time, missing keys are created."""
 
     url: str
     mount: str = DEFAULT_MOUNT
@@ -42,56 +42,56 @@ class TransitKms:
 
     @classmethod
     def from_address(cls, address: str, now: datetime | None = None) -> TransitKms:
-        """The engine at `vault+https://HOST:PORT/MOUNT`. Raises ConfigurationError for what is no such address."""
+        """The engine at `vault+https://HOST:PORT/MOUNT`. Raises ConfigurationError for an invalid address."""
         parts = urlsplit(address)
         scheme, host = SCHEMES.get(parts.scheme), parts.hostname
         if scheme is None or not host or parts.query or parts.fragment:
-            hint = "write vault+https://HOST:PORT/MOUNT"
-            raise ConfigurationError("the address of the key service cannot be read", hint=hint)
+            hint = "Use vault+https://HOST:PORT/MOUNT."
+            raise ConfigurationError("the address of the key service is invalid", hint=hint)
         if "@" in parts.netloc:
-            hint = "the token comes from VAULT_TOKEN alone"
-            raise ConfigurationError("the address of the key service holds credentials", hint=hint)
+            hint = "Remove the credentials and set VAULT_TOKEN."
+            raise ConfigurationError("the address of the key service contains credentials", hint=hint)
         if scheme == "http" and host not in LOOPBACK:
-            raise ConfigurationError("keys are asked for over TLS", hint="write vault+https://…")
+            raise ConfigurationError("the key service requires TLS", hint="Use vault+https://HOST:PORT/MOUNT.")
         return cls(f"{scheme}://{parts.netloc}", parts.path.strip("/") or DEFAULT_MOUNT, now)
 
     def newest(self, name: str) -> MasterKey:
-        """The version that new files use. Raises KeyringError where there is none."""
-        said = self._read_key(name)
-        if said is None and self.now is not None:
+        """The version that new files use. Raises KeyringError if there is none."""
+        key = self._read_key(name)
+        if key is None and self.now is not None:
             self._call_service(
                 name, lambda client: client.secrets.transit.create_key(name, key_type=KEY_TYPE, mount_point=self.mount)
             )
-            said = self._read_key(name)
-        if said is None:
-            raise KeyringError(f"{self} has no key {name}", hint="a run that needs it makes it")
-        return MasterKey(name, int(said["latest_version"]))
+            key = self._read_key(name)
+        if key is None:
+            raise KeyringError(f"{self} has no key {name}", hint="Start a run; it creates the keys that it needs.")
+        return MasterKey(name, int(key["latest_version"]))
 
     def wrap(self, key: bytes, master: MasterKey) -> str:
-        """A key, wrapped by the server. Raises KeyringError."""
+        """Wraps a key on the server. Raises KeyringError."""
         text = base64.b64encode(key).decode("ascii")
         how = {"plaintext": text, "key_version": master.version, "mount_point": self.mount}
         answer = self._call_service(master.id, lambda client: client.secrets.transit.encrypt_data(master.name, **how))
         return str(answer["data"]["ciphertext"])
 
     def unwrap(self, wrapped: str, master: MasterKey) -> bytes:
-        """The key that was wrapped. Raises KeyringError: no such version, destroyed, or wrapped by another."""
+        """Unwraps a key. Raises KeyringError: no such version, destroyed, or wrapped by another version."""
         found = _WRAPPED.fullmatch(wrapped)
         if found is None or int(found[1]) != master.version:
-            raise KeyringError(f"{master.id} of {self} is not the key that this was wrapped with")
+            raise KeyringError(f"the file key was not wrapped with {master.id} of {self}")
         how = {"ciphertext": wrapped, "mount_point": self.mount}
         try:
             answer = self._call_service(
                 master.id, lambda client: client.secrets.transit.decrypt_data(master.name, **how)
             )
         except KeyringError as error:
-            told = error
+            refused = error
         else:
             return base64.b64decode(answer["data"]["plaintext"])
-        raise self._destroyed_error(master) or told
+        raise self._destroyed_error(master) or refused
 
     def versions(self) -> Sequence[KeyInfo]:
-        """Every version of every master key. Raises KeyringError."""
+        """All versions of all master keys. Raises KeyringError."""
         listed = self._call_service(
             "", lambda client: client.secrets.transit.list_keys(mount_point=self.mount), missing=True
         )
@@ -99,12 +99,12 @@ class TransitKms:
         return [line for name in names for line in _key_infos(name, self._read_key(name) or {})]
 
     def rotate(self, name: str) -> MasterKey:
-        """A new version. Raises KeyringError."""
+        """Creates a new version. Raises KeyringError."""
         self._call_service(name, lambda client: client.secrets.transit.rotate_key(name, mount_point=self.mount))
         return replace(self, now=None).newest(name)
 
     def destroy(self, master: MasterKey) -> None:
-        """Destroys a version and those before it, which is all that Transit can; of the newest a successor is made first."""
+        """Destroys a version and all versions before it: Transit cannot destroy one alone. The newest is rotated first."""
         if self.newest(master.name) == master:
             self.rotate(master.name)
         first = master.version + 1
@@ -118,12 +118,12 @@ class TransitKms:
 
     @property
     def destroys_older(self) -> bool:
-        """The versions before it go with one that is destroyed."""
+        """Always True: destroying a version also destroys the versions before it."""
         return True
 
     def _destroyed_error(self, master: MasterKey) -> KeyringError | None:
-        said = self._read_key(master.name)
-        if said is None or master.version >= int(said.get("min_available_version") or 0):
+        key = self._read_key(master.name)
+        if key is None or master.version >= int(key.get("min_available_version") or 0):
             return None
         return KeyringError(f"key {master.id} of {self} was destroyed", code=KEY_DESTROYED)
 
@@ -134,24 +134,28 @@ class TransitKms:
         return None if answer is None else answer["data"]
 
     def _call_service(self, what: str, work: Callable[[Any], Any], *, missing: bool = False) -> Any:
-        """What the server answers; None for what it does not have, where that may be. Its own words are not passed on."""
+        """The answer of the server; None if the object is missing and `missing` permits it. Messages of the server are not
+        shown."""
         hvac, requests = _libraries()
         try:
             return work(self._client())
         except hvac.exceptions.InvalidPath:
             if missing:
                 return None
-            reason = "does not have it"
+            reason = "it does not have it"
         except (hvac.exceptions.Forbidden, hvac.exceptions.Unauthorized):
-            reason = "does not let this token do that"
+            reason = "it does not permit the operation for this token"
         except hvac.exceptions.VaultDown:
-            reason = "is sealed"
+            reason = "it is sealed"
         except hvac.exceptions.VaultError as error:
-            reason = f"refuses ({type(error).__name__})"
+            reason = f"it refused the request ({type(error).__name__})"
         except (requests.exceptions.RequestException, OSError, ValueError, KeyError) as error:
-            reason = f"cannot be reached ({type(error).__name__})"
-        about = f" about {what}" if what else ""
-        raise KeyringError(f"{self} was asked{about}, and {reason}", hint="VAULT_TOKEN, VAULT_CACERT, VAULT_NAMESPACE")
+            reason = f"it cannot be reached ({type(error).__name__})"
+        about = f" for {what}" if what else ""
+        raise KeyringError(
+            f"the request{about} to {self} failed: {reason}",
+            hint="Check VAULT_TOKEN, VAULT_CACERT and VAULT_NAMESPACE.",
+        )
 
     def _client(self) -> Any:
         if not self._clients:
@@ -167,7 +171,7 @@ class TransitKms:
 
 
 def _key_infos(name: str, document: dict[str, Any]) -> list[KeyInfo]:
-    """The versions of a key as the server tells them; of those below the least that is there it tells nothing more."""
+    """The versions of a key that the server reports. Of versions below the oldest available one only the number is known."""
     least, latest = max(int(document.get("min_available_version") or 0), 1), int(document.get("latest_version") or 0)
     made = {int(number): datetime.fromtimestamp(int(at), UTC) for number, at in document.get("keys", {}).items()}
     gone = [KeyInfo(name, number, UNKNOWN_TIME, UNKNOWN_TIME) for number in range(1, least)]
@@ -183,4 +187,4 @@ def _libraries() -> tuple[Any, Any]:
         pass
     else:
         return hvac, requests
-    raise ConfigurationError("a key service wants the package hvac", hint="pip install 'minimize[vault]'")
+    raise ConfigurationError("a key service requires the package hvac", hint="Install minimize with its extra `vault`.")

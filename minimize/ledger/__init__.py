@@ -1,15 +1,15 @@
 """The ledger: one database of everything that concerns more than one output, with an append-only audit log.
 
-    address.py            where the ledger is: a flag, MINIMIZE_LEDGER, minimize.yaml, else `ledger.db` in the output folder
+    address.py            address of the ledger: a flag, MINIMIZE_LEDGER, minimize.yaml, else `ledger.db` in the output folder
     ledger.py             an open ledger: `read(work)` and `write(work)`, each one transaction
     database.py           connections to SQLite and PostgreSQL, their errors as LedgerError, the file of SQLite
     tables.py             the tables; migrations.py creates them, with their triggers, and upgrades an older ledger
-    audit_event.py        who did what to which resources; audit_log.py the signed chain of events, and its checkpoints
+    audit_event.py        audit events; audit_log.py the signed chain of events, and its checkpoints
     audit_check.py        checks the log, alone and against receipts; audit_truncation.py removes entries older than a year
-    leases.py             one run at a time writes to an output; runs.py the index of runs, receipts and the log
-    subject_tokens.py     keyed tokens that stand for subjects
+    leases.py             leases: one run at a time writes to an output; runs.py the index of runs, receipts and the log
+    subject_tokens.py     keyed tokens in place of subject ids
     access.py incidents.py settings.py sharing.py subjects.py
-                          acts that are recorded with their entry in the audit log, and read back
+                          rows recorded with their entry in the audit log, and read back
 
     api.py                the modules above that use the database, each imported when it is first used
 

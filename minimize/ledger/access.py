@@ -1,7 +1,4 @@
-"""Access in the ledger.
-
-Adopted access files, just-in-time grants, API tokens of the server, and the reads that were begun and ended.
-"""
+"""Access in the ledger: adopted access files, just-in-time grants, API tokens, and the start and end of reads."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ _ADOPTION_COLUMNS: Final = tuple(ADOPTIONS.c[name] for name in ("content", "by",
 
 @dataclass(frozen=True, slots=True)
 class AccessAdoption:
-    """A file that was adopted: what it says, by which account, when."""
+    """An adopted access file: its content, the account that adopted it, and the time."""
 
     content: str
     by: str
@@ -43,17 +40,18 @@ class AccessAdoption:
 
     @property
     def signed_bytes(self) -> bytes:
-        """What its signature is over."""
-        said = {"digest": self.digest, "by": self.by, "recorded_at": utc_text(self.recorded_at)}
-        return canonical_json({"adoption": ADOPTION_FORMAT, **said})
+        """The bytes that are signed."""
+        body = {"digest": self.digest, "by": self.by, "recorded_at": utc_text(self.recorded_at)}
+        return canonical_json({"adoption": ADOPTION_FORMAT, **body})
 
 
 def record_adoption(
     ledger: Ledger, adoption: AccessAdoption, before: str | None, event: AuditEvent, signer: Signer
 ) -> bool:
-    """Records an adoption and tells the audit log of it, both or neither.
+    """Records an adoption and its audit event in one transaction.
 
-    Takes the digest that is to be the last until now. Gives whether it was: nothing is recorded where others were faster.
+    Takes the digest of the adoption that the caller saw last. Returns False, and records nothing, if another process has
+    recorded one since.
     """
 
     def work(connection: Connection) -> bool:
@@ -72,20 +70,20 @@ def record_adoption(
 
 
 def count_adoptions(ledger: Ledger) -> int:
-    """How many were adopted; it grows with each."""
+    """The number of adoptions. It grows with each of them."""
     newest = select(ADOPTIONS.c.id).order_by(ADOPTIONS.c.id.desc()).limit(1)
     return ledger.read(lambda connection: connection.execute(newest).scalar() or 0)
 
 
 def last_adoption(ledger: Ledger, verifier: Verifier) -> AccessAdoption | None:
-    """The adoption that counts; None where nothing was adopted. Raises LedgerError for one that was not signed by us."""
+    """The adoption in force, or None. Raises LedgerError if it is not signed by a key of this keyring."""
     newest = select(*_ADOPTION_COLUMNS, ADOPTIONS.c.key, ADOPTIONS.c.signature).order_by(ADOPTIONS.c.id.desc()).limit(1)
     row = ledger.read(lambda connection: connection.execute(newest).one_or_none())
     if row is None:
         return None
     found = AccessAdoption(row.content, row.by, row.recorded_at)
     if not is_signed(found.signed_bytes, row.signature, row.key, verifier):
-        raise LedgerError("the access file that was adopted is not signed by a key that is known here")
+        raise LedgerError("the adopted access file is not signed by a key of this keyring")
     return found
 
 
@@ -96,7 +94,7 @@ _SIGNED_GRANT_COLUMNS: Final = (*_GRANT_COLUMNS, GRANTS.c.key, GRANTS.c.signatur
 
 @dataclass(frozen=True, slots=True)
 class GrantAct:
-    """One act about a grant: which, what it brings, by which account, what it says (JSON), recorded when.
+    """One step of a grant: the grant, its new state, the account, the details (JSON) and the time of recording.
 
     state  requested, broke_glass, approved, denied, revoked, expired or reviewed
     """
@@ -109,19 +107,19 @@ class GrantAct:
 
     @property
     def signed_bytes(self) -> bytes:
-        """What its signature is over."""
-        said = {"grant": self.grant, "state": self.state, "by": self.by, "body": self.body}
-        return canonical_json({"access": GRANT_FORMAT, "recorded_at": utc_text(self.recorded_at), **said})
+        """The bytes that are signed."""
+        content = {"grant": self.grant, "state": self.state, "by": self.by, "body": self.body}
+        return canonical_json({"access": GRANT_FORMAT, "recorded_at": utc_text(self.recorded_at), **content})
 
 
 GrantActBuilder = Callable[[Sequence[GrantAct]], tuple[Sequence[GrantAct], Sequence[AuditEvent]]]
-"""From all acts that there are to those that are to be recorded, and what the audit log is told. It may raise."""
+"""Takes all recorded acts; returns the acts to record and their audit events. It may raise."""
 
 
 def record_grant_acts(ledger: Ledger, build_act: GrantActBuilder, signer: Signer, verifier: Verifier) -> list[GrantAct]:
-    """Records acts and tells the audit log of them, all or none; nobody else records between the look and the act.
+    """Records acts and their audit events in one transaction. No other process can record between reading and writing.
 
-    Gives the acts that were recorded. Raises LedgerError for an act that was not signed by us, and what `build_act` raises.
+    Returns the recorded acts. Raises LedgerError if an act is not signed by a key of this keyring, and the errors of `build_act`.
     """
 
     def work(connection: Connection) -> list[GrantAct]:
@@ -139,14 +137,14 @@ def record_grant_acts(ledger: Ledger, build_act: GrantActBuilder, signer: Signer
 
 
 def read_grant_acts(ledger: Ledger, verifier: Verifier) -> list[GrantAct]:
-    """Every act, in the order in which they were recorded. Raises LedgerError for one that was not signed by us."""
+    """All acts, in the order of recording. Raises LedgerError if an act is not signed by a key of this keyring."""
     return ledger.read(lambda connection: _select_grant_acts(connection, verifier))
 
 
 def last_grant_act(ledger: Ledger) -> int:
-    """The number of the last act, which grows with each; 0 where there is none."""
-    asked = select(GRANTS.c.id).order_by(GRANTS.c.id.desc()).limit(1)
-    return ledger.read(lambda connection: connection.execute(asked).scalar() or 0)
+    """The number of the last act, which grows with each of them; 0 if there are none."""
+    query = select(GRANTS.c.id).order_by(GRANTS.c.id.desc()).limit(1)
+    return ledger.read(lambda connection: connection.execute(query).scalar() or 0)
 
 
 def _select_grant_acts(connection: Connection, verifier: Verifier) -> list[GrantAct]:
@@ -154,7 +152,7 @@ def _select_grant_acts(connection: Connection, verifier: Verifier) -> list[Grant
     acts = [GrantAct(*row[: len(_GRANT_COLUMNS)]) for row in rows]
     for act, row in zip(acts, rows, strict=True):
         if not is_signed(act.signed_bytes, row.signature, row.key, verifier):
-            raise LedgerError(f"an act about the grant {act.grant} is not signed by a key that is known here")
+            raise LedgerError(f"a record of the grant {act.grant} is not signed by a key of this keyring")
     return acts
 
 
@@ -164,10 +162,10 @@ _TOKEN_COLUMNS = tuple(column for column in API_TOKENS.c if column.name != "id")
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """A token as the ledger knows it: its name, whose it is, what its secret is checked by, until when; never the secret.
+    """An API token as the ledger stores it: name, account, digest of the secret, validity. The secret is not stored.
 
-    once    it opens the door for one call alone
-    digest  `signing/1:` and hexadecimal digits, under a key of the keyring, of the secret and of all of this but `state`
+    once    it is valid for a single call
+    digest  `signing/1:` and hexadecimal digits: a keyed digest of the secret and of all fields except `state`
     """
 
     token: str
@@ -187,7 +185,7 @@ def issue_token(ledger: Ledger, token: ApiToken, by: str, event: AuditEvent, sig
 def end_token(
     ledger: Ledger, token: str, state: TokenState, now: datetime, by: str, event: AuditEvent, signer: Signer
 ) -> bool:
-    """Records that a token was spent or revoked; whether that is new, and there is such a token."""
+    """Records that a token was used up or revoked. Returns whether the token exists and the state is new."""
 
     def work(connection: Connection) -> bool:
         lock_ledger(connection)
@@ -201,35 +199,35 @@ def end_token(
 
 
 def find_token(ledger: Ledger, token: str) -> ApiToken | None:
-    """The token of this name in its last state; None where there is none."""
+    """The token of this name in its last state, or None."""
     found = ledger.read(lambda connection: _token_acts(connection, token))
     return _last_state(found) if found else None
 
 
 def read_tokens(ledger: Ledger) -> list[ApiToken]:
-    """Every token in its last state, in the order in which they were issued."""
-    asked = select(*_TOKEN_COLUMNS).order_by(API_TOKENS.c.id)
+    """All tokens in their last state, in the order of issue."""
+    query = select(*_TOKEN_COLUMNS).order_by(API_TOKENS.c.id)
     acts: dict[str, list[ApiToken]] = {}
-    for act in ledger.read(lambda connection: [_token_from_row(row) for row in connection.execute(asked)]):
+    for act in ledger.read(lambda connection: [_token_from_row(row) for row in connection.execute(query)]):
         acts.setdefault(act.token, []).append(act)
     return [_last_state(each) for each in acts.values()]
 
 
 def _token_acts(connection: Connection, token: str) -> list[ApiToken]:
-    asked = select(*_TOKEN_COLUMNS).where(API_TOKENS.c.token == token).order_by(API_TOKENS.c.id)
-    return [_token_from_row(row) for row in connection.execute(asked)]
+    query = select(*_TOKEN_COLUMNS).where(API_TOKENS.c.token == token).order_by(API_TOKENS.c.id)
+    return [_token_from_row(row) for row in connection.execute(query)]
 
 
 def _last_state(acts: list[ApiToken]) -> ApiToken:
-    """What was issued, in the state of the last act: what a later row says of user and time counts for nothing."""
+    """The issued token with the state of the last act. User and times of later rows are ignored."""
     return replace(acts[0], state=acts[-1].state)
 
 
 def _insert_token_act(
     connection: Connection, token: ApiToken, now: datetime, by: str, event: AuditEvent, signer: Signer
 ) -> None:
-    said = {name: getattr(token, name) for name in ApiToken.__slots__}
-    connection.execute(insert(API_TOKENS).values(recorded_at=now, by=by, **said))
+    values = {name: getattr(token, name) for name in ApiToken.__slots__}
+    connection.execute(insert(API_TOKENS).values(recorded_at=now, by=by, **values))
     append_event(connection, event, signer)
 
 
@@ -238,19 +236,19 @@ def _token_from_row(row: Row[Any]) -> ApiToken:
 
 
 LONGEST_READ: Final = timedelta(days=1)
-"""No read goes on for longer; whoever began an older one on another machine is gone."""
+"""The longest duration of a read. An older read of another machine counts as lost."""
 
 
 def begin_read(ledger: Ledger, unended: AuditEvent, now: datetime) -> None:
-    """Records that a read begins, and what the log is told of it if its process does not live to say how it ended.
+    """Records the start of a read, with the event to log if its process ends without recording the end of the read.
 
-    The event's id names the read.
+    The id of the event is the id of the read.
     """
     ledger.write(lambda connection: _insert_read_state(connection, unended, "begun", now))
 
 
 def finish_read(ledger: Ledger, ended: AuditEvent, now: datetime, signer: Signer) -> None:
-    """Records that a read ended, and tells the audit log how."""
+    """Records the end of a read and its audit event."""
 
     def work(connection: Connection) -> None:
         lock_ledger(connection)
@@ -261,7 +259,7 @@ def finish_read(ledger: Ledger, ended: AuditEvent, now: datetime, signer: Signer
 
 
 def record_read_event(ledger: Ledger, event: AuditEvent, signer: Signer) -> None:
-    """Tells the audit log of a read that was refused, or that is told of at once."""
+    """Appends the event of a read that was refused, or that has no separate start and end."""
 
     def work(connection: Connection) -> None:
         append_event(connection, event, signer)
@@ -271,7 +269,7 @@ def record_read_event(ledger: Ledger, event: AuditEvent, signer: Signer) -> None
 
 @dataclass(frozen=True, slots=True)
 class BegunRead:
-    """A read that was begun: when, what is told of it should it never end, and whether it did."""
+    """A started read: the time, the event to log if it never ends, and whether it has ended."""
 
     at: datetime
     event: Mapping[str, Any]
@@ -279,7 +277,7 @@ class BegunRead:
 
 
 def read_begun_reads(ledger: Ledger) -> dict[str, BegunRead]:
-    """Every read that was begun, by its name, which is its event's id, too."""
+    """All started reads by id, which is also the id of their event."""
 
     def work(connection: Connection) -> dict[str, BegunRead]:
         ended = _reads_in_state(connection, "ended")
@@ -290,13 +288,13 @@ def read_begun_reads(ledger: Ledger) -> dict[str, BegunRead]:
 
 
 def end_lost_reads(ledger: Ledger, now: datetime, signer: Signer) -> int:
-    """Tells the audit log of reads whose process ended before they did; gives how many."""
+    """Logs the reads whose process ended before they did. Returns their number."""
     lost = ledger.read(lambda connection: [*_lost_reads(connection, now)])
     return sum(_end_lost_read(ledger, each, now, signer) for each in lost)
 
 
 def _end_lost_read(ledger: Ledger, lost: AuditEvent, now: datetime, signer: Signer) -> bool:
-    """Another process may have been faster."""
+    """Returns False if another process has already recorded the end."""
 
     def work(connection: Connection) -> bool:
         lock_ledger(connection)
@@ -310,7 +308,7 @@ def _end_lost_read(ledger: Ledger, lost: AuditEvent, now: datetime, signer: Sign
 
 
 def _lost_reads(connection: Connection, now: datetime) -> Iterator[AuditEvent]:
-    """What is to be told of reads that nobody can end any more."""
+    """The events to log for reads that no process can end any more."""
     ended = _reads_in_state(connection, "ended")
     for reading, (event, process, begun) in _reads_in_state(connection, "begun").items():
         if reading not in ended and (ProcessIdentity(**json.loads(process)).is_dead() or now - begun > LONGEST_READ):
@@ -318,15 +316,15 @@ def _lost_reads(connection: Connection, now: datetime) -> Iterator[AuditEvent]:
 
 
 def _reads_in_state(connection: Connection, state: str) -> dict[str, tuple[str, str, datetime]]:
-    asked = select(READS.c.reading, READS.c.event, READS.c.process, READS.c.recorded_at)
-    rows = connection.execute(asked.where(READS.c.state == state).order_by(READS.c.id))
+    query = select(READS.c.reading, READS.c.event, READS.c.process, READS.c.recorded_at)
+    rows = connection.execute(query.where(READS.c.state == state).order_by(READS.c.id))
     return {row.reading: (row.event, row.process, row.recorded_at) for row in rows}
 
 
 def _insert_read_state(connection: Connection, event: AuditEvent, state: str, now: datetime) -> None:
-    told = canonical_json(event.as_json()).decode() if state == "begun" else ""
+    content = canonical_json(event.as_json()).decode() if state == "begun" else ""
     process = json.dumps(asdict(ProcessIdentity.current())) if state == "begun" else ""
-    row = {"reading": event.id, "state": state, "event": told, "process": process, "recorded_at": now}
+    row = {"reading": event.id, "state": state, "event": content, "process": process, "recorded_at": now}
     connection.execute(insert(READS).values(**row))
 
 

@@ -26,40 +26,40 @@ _POSTGRES: Final = ("postgres", "postgresql", "postgresql+psycopg")
 class Address:
     """A ledger's place: a file, or a PostgreSQL database by its URL.
 
-    path      the file; None where it is a server
-    url       the server's URL, which may hold a password: nothing prints it
-    named_by  what said so, in words
+    path      the file; None for a server
+    url       the URL of the server. It may contain a password and is never printed.
+    named_by  the setting that named the ledger, for messages
     """
 
     path: Path | None
     url: str | None = field(default=None, repr=False)
-    named_by: str = "what was given"
+    named_by: str = "the argument"
 
     def __str__(self) -> str:
         return str(self.path) if self.url is None else _redacted_url(self.url)
 
     @property
     def exists(self) -> bool:
-        """Whether something stands there; of a server only asking it tells."""
+        """Whether the file exists; always true for a server, which is not contacted."""
         return self.path is None or os.path.lexists(self.path)
 
 
 def parse_address(text: PathText, named_by: str, base: Path | None = None) -> Address:
-    """The address that a path or a URL names; a path is relative to a folder (the current one). Raises LedgerError.
+    """The address of a path or URL. A path is relative to `base` (default: the current folder). Raises LedgerError.
 
-    >>> str(parse_address("postgresql://ann:secret@db.example:5432/house?sslpassword=x", "a test"))
-    'postgresql://ann@db.example:5432/house'
+    >>> str(parse_address("postgresql://ann:secret@db.example:5432/ledger?sslpassword=x", "a test"))
+    'postgresql://ann@db.example:5432/ledger'
     """
-    said = os.fspath(text)
-    if "://" not in said:
-        return _file_address(said, named_by, base)
-    if said.startswith(_SQLITE) and "?" not in said:
-        return _file_address(said.removeprefix(_SQLITE), named_by, base)
-    scheme = said.partition("://")[0]
+    location = os.fspath(text)
+    if "://" not in location:
+        return _file_address(location, named_by, base)
+    if location.startswith(_SQLITE) and "?" not in location:
+        return _file_address(location.removeprefix(_SQLITE), named_by, base)
+    scheme = location.partition("://")[0]
     if scheme not in _POSTGRES:
-        hint = "a path, sqlite:///PATH, or postgresql+psycopg://USER@HOST/DATABASE"
-        raise LedgerError(f"no ledger can be had by the URL of {named_by}", hint=hint)
-    return Address(None, f"postgresql+psycopg://{said.partition('://')[2]}", named_by)
+        hint = "Use a path, sqlite:///PATH, or postgresql+psycopg://USER@HOST/DATABASE."
+        raise LedgerError(f"the URL of the ledger ({named_by}) is not supported", hint=hint)
+    return Address(None, f"postgresql+psycopg://{location.partition('://')[2]}", named_by)
 
 
 def find_ledger(
@@ -69,13 +69,13 @@ def find_ledger(
     output: LocationLike | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Address:
-    """The ledger that counts.
+    """The address of the ledger in force.
 
-    Takes what a flag or argument gave, the folder to look for `minimize.yaml` from, the output folder that may hold one of its
-    own, and the environment (the process's own where none is given). Raises LedgerError where nothing names one.
+    Takes the value of a flag or argument, the folder from which `minimize.yaml` is searched, the output folder that may contain
+    its own ledger, and the environment (default: that of the process). Raises LedgerError if no ledger is configured.
     """
     if explicit:
-        return parse_address(explicit, "what was given")
+        return parse_address(explicit, "the argument")
     named = (os.environ if environ is None else environ).get(LEDGER_VARIABLE)
     if named:
         return parse_address(named, LEDGER_VARIABLE)
@@ -84,21 +84,22 @@ def find_ledger(
         return parse_address(config.ledger, str(config.path), config.folder)
     folder = local_path(output)
     if folder is not None:
-        return Address(Path(os.path.abspath(folder)) / LEDGER_FILE, named_by="the default, for nothing names another")
-    places = (
-        f"{LEDGER_VARIABLE} is not set, and {config.path or 'minimize.yaml (which was not found)'} has no `ledger:`"
-    )
+        return Address(Path(os.path.abspath(folder)) / LEDGER_FILE, named_by="the default")
+    places = f"{LEDGER_VARIABLE} is not set, and {config.path or 'minimize.yaml (not found)'} has no `ledger:`"
     if output is not None:
-        message = f"an output in an object store has its ledger elsewhere, and none is named: {places}"
-        raise LedgerError(message, hint="--ledger PATH_OR_URL, MINIMIZE_LEDGER, or `ledger:` in minimize.yaml")
+        message = f"no ledger is configured for the output in an object store: {places}"
+        raise LedgerError(
+            message, hint="Pass --ledger PATH_OR_URL, or set MINIMIZE_LEDGER or `ledger:` in minimize.yaml."
+        )
     raise LedgerError(
-        f"no ledger is named: {places}", hint="--ledger PATH_OR_URL, or name an output folder that has one"
+        f"no ledger is configured: {places}",
+        hint="Pass --ledger PATH_OR_URL, or an output folder that contains a ledger.",
     )
 
 
 def _file_address(text: str, named_by: str, base: Path | None) -> Address:
     if not text or "\0" in text:
-        raise LedgerError(f"the ledger of {named_by} has no path", hint="name a file")
+        raise LedgerError(f"the path of the ledger ({named_by}) is empty or invalid", hint="Pass the path of a file.")
     return Address(Path(os.path.abspath((base or Path.cwd()) / Path(text).expanduser())), named_by=named_by)
 
 

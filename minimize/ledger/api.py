@@ -48,7 +48,7 @@ _MODULES: Final = frozenset(__all__)
 
 
 def __getattr__(name: str) -> Any:
-    """A module of the ledger, imported now; later uses find it as a global."""
+    """Imports a module of the ledger. Later uses find it as a global."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(f"minimize.ledger.{name}")

@@ -41,7 +41,7 @@ from minimize.receipts import Receipt, canonical_json
 
 @dataclass(frozen=True, slots=True)
 class ExternalHead:
-    """A head that stands outside the log, and where."""
+    """A head that is stored outside the log, and its place."""
 
     head: LogHead
     place: str
@@ -50,7 +50,7 @@ class ExternalHead:
 def check_log(connection: Connection, verifier: Verifier) -> Iterator[Finding]:
     """H001 to H005, H013, H015, H016: every entry against its digest, its neighbour, its signature and its columns.
 
-    Where the oldest entries are gone the chain goes on from the checkpoint, which is checked, too.
+    If the oldest entries were removed, the chain starts at the checkpoint, which is checked too.
     """
     checkpoint = last_checkpoint(connection)
     before = EMPTY_LOG if checkpoint is None else checkpoint.head
@@ -61,37 +61,41 @@ def check_log(connection: Connection, verifier: Verifier) -> Iterator[Finding]:
         yield from _check_order(entry, before)
         yield from _check_content(entry, row)
         if not is_entry_signed(entry, verifier):
-            yield audit_finding("H004", "is not signed by a key that is known here", file=_entry_place(entry))
+            yield audit_finding("H004", "is not signed by a key of this keyring", file=_entry_place(entry))
         before = entry.head
 
 
 def check_external_head(connection: Connection, external_head: ExternalHead) -> Iterator[Finding]:
-    """H006, H007, H014: the log beside a head that was kept."""
+    """H006, H007, H014: compares the log with an external head."""
     entry, checkpoint = find_entry(connection, external_head.head.sequence), last_checkpoint(connection)
     if external_head.head == EMPTY_LOG or (checkpoint is not None and external_head.head == checkpoint.head):
         return
     if is_truncated(external_head.head, checkpoint):
         yield audit_finding(
-            "H014", f"names entry {external_head.head.sequence}, which is gone after its year", file=external_head.place
+            "H014",
+            f"names entry {external_head.head.sequence}, which was removed after a year",
+            file=external_head.place,
         )
     elif entry is None:
         ends = log_head(connection).sequence
-        message = f"the log has {ends} entries, and entry {external_head.head.sequence} is named here"
-        hint = "it was cut short, or restored from an older copy"
+        message = f"names entry {external_head.head.sequence}, but the log has only {ends} entries"
+        hint = "The log was cut short or restored from an older copy. Restore the latest backup."
         yield audit_finding("H006", message, file=external_head.place, hint=hint)
     elif entry.digest != external_head.head.digest:
         yield audit_finding(
-            "H007", f"names another entry {external_head.head.sequence} than the log has", file=external_head.place
+            "H007",
+            f"names another digest for entry {external_head.head.sequence} than the log",
+            file=external_head.place,
         )
 
 
 def check_receipts(
     connection: Connection, receipts: Iterable[tuple[str, Receipt]], verifier: Verifier
 ) -> Iterator[Finding]:
-    """H006 to H008, H010 to H012: the log beside receipts, each with its place."""
+    """H006 to H008, H010 to H012: compares the log with receipts, each with its place."""
     for place, receipt in receipts:
         if not _is_receipt_signed(receipt, verifier):
-            yield audit_finding("H010", "is not signed by a key that is known here", file=place)
+            yield audit_finding("H010", "is not signed by a key of this keyring", file=place)
         elif receipt.audit is None:
             yield audit_finding("H011", "names no head of an audit log", file=place)
         else:
@@ -103,42 +107,42 @@ def check_receipts(
 
 
 def unanchored_finding() -> Finding:
-    """H009: what is said where nothing outside the log was looked at."""
-    hint = "--receipts DIR, or --head FILE with a head that was kept elsewhere"
+    """H009: the finding if the log was compared with nothing outside it."""
+    hint = "Pass --receipts DIR, or --head FILE with a head that was stored outside the ledger."
     return audit_finding(
-        "H009", "the log is vouched for as far as it goes: nothing says that its end was not cut off", hint=hint
+        "H009", "only the existing entries were checked; removal of the last entries cannot be excluded", hint=hint
     )
 
 
 def published_receipt(event: dict[str, Any]) -> str | None:
-    """The digest of the receipt that an event tells of."""
+    """The digest of the receipt that an event records."""
     changes = (change for resource in event["resources"] for change in resource["changed_properties"])
     return next((change["new"] for change in changes if change["name"] == "receipt"), None)
 
 
 def _unless_rebuilt(connection: Connection, receipt: Receipt, wrong: list[Finding]) -> Iterator[Finding]:
-    """What is wrong; a warning where somebody has told the log of it since, with the very receipt."""
+    """The findings, or a warning if this log has recorded the same receipt again."""
     rebuilt = EntryFilter(correlation=receipt.run_id, operation=REBUILD)
     for entry in read_entries(connection, rebuilt):
         if published_receipt(entry_event(entry)) == receipt.digest:
-            message = f"names an entry of an earlier log; entry {entry.sequence} of this one takes it over"
+            message = f"names an entry of an earlier log; entry {entry.sequence} of this log records the receipt again"
             yield audit_finding("H012", message, file=wrong[0].file)
             return
     yield from wrong
 
 
 def _check_recorded(connection: Connection, receipt: Receipt, place: str) -> Iterator[Finding]:
-    said = [
+    recorded = [
         published_receipt(entry_event(entry))
         for entry in read_entries(connection, EntryFilter(correlation=receipt.run_id))
     ]
-    digests = [digest for digest in said if digest is not None]
+    digests = [digest for digest in recorded if digest is not None]
     if not digests:
         yield audit_finding(
-            "H008", "is not told of in the log", file=place, hint="the next run of its output tells of it"
+            "H008", "is not recorded in the log", file=place, hint="Run the pipeline again; the next run records it."
         )
     elif receipt.digest not in digests:
-        yield audit_finding("H007", "is another receipt than the log tells of", file=place)
+        yield audit_finding("H007", "differs from the receipt that the log records for this run", file=place)
 
 
 def _is_receipt_signed(receipt: Receipt, verifier: Verifier) -> bool:
@@ -151,7 +155,7 @@ def _is_receipt_signed(receipt: Receipt, verifier: Verifier) -> bool:
 
 def _check_order(entry: LogEntry, before: LogHead) -> Iterator[Finding]:
     if entry.sequence != before.sequence + 1:
-        yield audit_finding("H002", f"stands where entry {before.sequence + 1} is due", file=_entry_place(entry))
+        yield audit_finding("H002", f"is in the place of entry {before.sequence + 1}", file=_entry_place(entry))
     if entry.previous != before.digest:
         yield audit_finding("H003", "does not carry the digest of the entry before it", file=_entry_place(entry))
 
@@ -159,11 +163,11 @@ def _check_order(entry: LogEntry, before: LogHead) -> Iterator[Finding]:
 def _check_content(entry: LogEntry, row: Row[Any]) -> Iterator[Finding]:
     event = _canonical_event(entry.event)
     if event is None or entry_digest(entry.sequence, entry.previous, event) != entry.digest:
-        yield audit_finding("H001", "is not what its digest says", file=_entry_place(entry))
+        yield audit_finding("H001", "does not match its digest", file=_entry_place(entry))
         return
     columns = {**indexed_columns(event), "time": event["time"]}
     if any(_column_value(row, name) != value for name, value in columns.items()):
-        yield audit_finding("H005", "has a column that says something else than its event", file=_entry_place(entry))
+        yield audit_finding("H005", "has a search column that differs from its event", file=_entry_place(entry))
 
 
 def _column_value(row: Row[Any], name: str) -> Any:
@@ -172,7 +176,7 @@ def _column_value(row: Row[Any], name: str) -> Any:
 
 
 def _canonical_event(text: str) -> dict[str, Any] | None:
-    """The event of a text that is canonical."""
+    """The event of a text in canonical form; None for any other text."""
     try:
         event = json.loads(text)
         return event if isinstance(event, dict) and canonical_json(event).decode() == text else None
@@ -188,8 +192,8 @@ def _all_rows(connection: Connection) -> Iterator[Row[Any]]:
 
 
 def _page_after(connection: Connection, after: int | None) -> Sequence[Row[Any]]:
-    asked = select(AUDIT_LOG).order_by(AUDIT_LOG.c.sequence).limit(PAGE_SIZE)
-    return connection.execute(asked if after is None else asked.where(AUDIT_LOG.c.sequence > after)).all()
+    query = select(AUDIT_LOG).order_by(AUDIT_LOG.c.sequence).limit(PAGE_SIZE)
+    return connection.execute(query if after is None else query.where(AUDIT_LOG.c.sequence > after)).all()
 
 
 def _entry_place(entry: LogEntry) -> str:
@@ -198,7 +202,7 @@ def _entry_place(entry: LogEntry) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AuditCheckResult:
-    """What a check of the log found, the head that the log has, and the checkpoint that it goes on from where it has one."""
+    """Result of a check of the log: the findings, the head of the log, and its checkpoint if it has one."""
 
     head: LogHead
     findings: tuple[Finding, ...]
@@ -206,19 +210,23 @@ class AuditCheckResult:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong; warnings are not."""
+        """Whether there are no errors. Warnings are permitted."""
         return not any(finding.severity == "error" for finding in self.findings)
 
     def as_json(self) -> dict[str, Any]:
-        """What `audit verify --json` prints; kept elsewhere, it is what `--head` takes."""
+        """The object that `audit verify --json` prints. Stored outside the ledger, it can be passed to `--head`."""
         findings = [finding.as_json() for finding in self.findings]
-        said = {"ok": self.ok, "sequence": self.head.sequence, "head": self.head.digest, "findings": findings}
-        gone = None if self.checkpoint is None else self.checkpoint.head
-        return said if gone is None else {**said, "checkpoint": {"sequence": gone.sequence, "head": gone.digest}}
+        body = {"ok": self.ok, "sequence": self.head.sequence, "head": self.head.digest, "findings": findings}
+        truncated_head = None if self.checkpoint is None else self.checkpoint.head
+        return (
+            body
+            if truncated_head is None
+            else {**body, "checkpoint": {"sequence": truncated_head.sequence, "head": truncated_head.digest}}
+        )
 
 
 def find_entries(ledger: Ledger, filter_: EntryFilter, last: int | None = None) -> list[LogEntry]:
-    """The entries that are wanted, oldest first; the last so many of them where a number is given."""
+    """The entries that match a filter, oldest first. With a number, only the last ones."""
 
     def work(connection: Connection) -> list[LogEntry]:
         return list(read_entries(connection, filter_)) if last is None else latest_entries(connection, filter_, last)
@@ -232,7 +240,7 @@ def check_whole_log(
     external_head: ExternalHead | None = None,
     receipts: Sequence[tuple[str, Receipt]] = (),
 ) -> AuditCheckResult:
-    """The whole log checked: by itself, beside a head that was kept, and beside receipts, each with its place."""
+    """Checks the whole log: by itself, against an external head, and against receipts, each with its place."""
 
     def work(connection: Connection) -> AuditCheckResult:
         findings = [*check_log(connection, verifier), *check_settings_digest(connection, setting_digests(connection))]
@@ -246,12 +254,12 @@ def check_whole_log(
 
 
 def export_entries(ledger: Ledger, filter_: EntryFilter, out: TextIO) -> int:
-    """Writes the entries that are wanted, one JSON object a line; gives how many."""
+    """Writes the entries that match a filter as JSON Lines. Returns their number."""
     return ledger.read(lambda connection: _write_entries(read_entries(connection, filter_), out))
 
 
 def entry_json(entry: LogEntry) -> dict[str, Any]:
-    """An entry as the JSON object that `audit log --json` and `audit export` give."""
+    """An entry as the JSON object that `audit log --json` and `audit export` print."""
     return {
         "sequence": entry.sequence,
         "previous": entry.previous,

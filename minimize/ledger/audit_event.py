@@ -1,7 +1,4 @@
-"""Audit events.
-
-Who did what to which resources, when, and with which result; and the stable codes of findings about the audit log.
-"""
+"""Audit events: actor, activity, resources, time and result; and the stable codes of findings about the audit log."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ PlainValue = str | int | bool | None
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: a person, or a program on its own."""
+    """The actor: a person, or a program without a user."""
 
     type: Literal["user", "application"]
     permissions: tuple[str, ...] = ()
@@ -44,7 +41,7 @@ class PropertyChange:
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What was acted on."""
+    """A resource that an operation read or changed."""
 
     name: str
     type: str
@@ -54,7 +51,7 @@ class Resource:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditEvent:
-    """One act. `activity` and `operation` say what (`run`, `publish`), `component` which part of the house tells it."""
+    """One event. `activity` and `operation` name the act (`run`, `publish`), `component` the component that reports it."""
 
     id: str = field(default_factory=lambda: str(uuid4()))
     component: str
@@ -89,7 +86,7 @@ class AuditActivity:
         result: EventResult = "success",
         correlation_id: str | None = None,
     ) -> AuditEvent:
-        """One act of this activity."""
+        """An event of this activity."""
         return AuditEvent(
             component=self.component,
             actor=actor,
@@ -108,12 +105,12 @@ SHARE_ACTIVITY: Final = AuditActivity("share", component="sharing", category="sh
 
 
 def run_activity(kind: str) -> AuditActivity:
-    """The activity of a run of some kind."""
+    """The activity of a run of this kind."""
     return AuditActivity(kind, component="job", category="run")
 
 
 def current_actor(environ: Mapping[str, str] | None = None, *, application: str = "minimize") -> Actor:
-    """Who acts here: `MINIMIZE_ACTOR`, else the user of the operating system."""
+    """The actor of this process: `MINIMIZE_ACTOR`, else the user of the operating system."""
     named = (os.environ if environ is None else environ).get(ACTOR_VARIABLE)
     return Actor("user", application=application, user=named or _login_name())
 
@@ -138,7 +135,7 @@ def _to_json(value: Any) -> Any:
 
 
 def _login_name() -> str:
-    """The user's name; the number where the system has no name for it."""
+    """The name of the user, or the user id if the system has no name for it."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):
@@ -158,7 +155,7 @@ def received_event(
     run_id: str | None = None,
     result: EventResult = "success",
 ) -> AuditEvent:
-    """The event that says what a third party sent by a function: counts and digests, and no value."""
+    """The event of data that a third party sent for a function: counts and digests, without values."""
     changes = tuple(PropertyChange(name, None, new) for name, new in document.items())
     resource = Resource(recipient, "recipient", f"recipients/{recipient}/{function}", changes)
     activity = AuditActivity(RECEIVE_OPERATION, component="sharing", category="sharing")
@@ -167,23 +164,23 @@ def received_event(
 
 AUDIT_CODES: Final = MappingProxyType(
     {
-        "H001": "an entry of the audit log is not what its digest says",
-        "H002": "the numbers of the audit log have a gap or a double",
-        "H003": "an entry of the audit log does not carry the digest of the one before",
+        "H001": "an entry of the audit log does not match its digest",
+        "H002": "the sequence numbers of the audit log have a gap or a duplicate",
+        "H003": "an entry of the audit log does not carry the digest of the entry before it",
         "H004": "an entry of the audit log is not signed by a known key",
-        "H005": "what an entry of the audit log is searched by is not what its event says",
-        "H006": "the audit log ends before an entry that a receipt or a kept head names: cut short, or an older copy",
-        "H007": "the audit log tells something else than a receipt or a kept head",
-        "H008": "a receipt is not told of in the audit log: its run was stopped before, or the log was cut right there",
-        "H009": "nothing outside the audit log names its head: it is vouched for as far as it goes, and its end is not",
-        "H010": "a receipt cannot be read, or is not signed by a known key, so that it says nothing about the audit log",
+        "H005": "the search columns of an audit log entry differ from its event",
+        "H006": "the audit log ends before an entry that a receipt or an external head names: cut short, or an older copy",
+        "H007": "the audit log disagrees with a receipt or an external head",
+        "H008": "a receipt is not recorded in the audit log: its run was interrupted, or the log was cut at this point",
+        "H009": "no receipt or external head was compared: removal of the last entries cannot be excluded",
+        "H010": "a receipt cannot be read or is not signed by a known key, and cannot confirm the audit log",
         "H011": "a receipt names no head of the audit log",
-        "H012": "a receipt names an entry of an earlier audit log, and this one took it over by name",
+        "H012": "a receipt names an entry of an earlier audit log, and this log records the receipt again",
         "H013": "a checkpoint of the audit log is not signed by a known key",
-        "H014": "a receipt or a kept head names an entry that is gone, after its year, below a checkpoint",
-        "H015": "a checkpoint of the audit log took entries before their year was over",
-        "H016": "the audit log does not tell of the checkpoint that it goes on from",
-        "H017": "the settings that the ledger has are not those that the audit log tells of",
+        "H014": "a receipt or an external head names an entry that was removed after a year, up to a checkpoint",
+        "H015": "a checkpoint of the audit log covers entries that were less than a year old",
+        "H016": "the audit log does not record the checkpoint after which it continues",
+        "H017": "the settings in the ledger differ from those that the audit log records",
     }
 )
 _AUDIT_WARNINGS: Final = frozenset({"H008", "H009", "H011", "H012", "H014"})

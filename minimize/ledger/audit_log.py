@@ -32,7 +32,7 @@ ENTRY_FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class LogHead:
-    """The end of a log: how many entries it has, and the digest of the last."""
+    """The end of a log: its number of entries, and the digest of the last one."""
 
     sequence: int
     digest: str | None = None
@@ -54,7 +54,7 @@ class LogEntry:
 
     @property
     def head(self) -> LogHead:
-        """The log's head when this was its last entry."""
+        """The head of the log while this was its last entry."""
         return LogHead(self.sequence, self.digest)
 
 
@@ -64,12 +64,12 @@ def entry_digest(sequence: int, previous: str | None, event: Mapping[str, Any]) 
 
 
 def signed_head(head: LogHead) -> bytes:
-    """What a head's signature is over."""
+    """The bytes of a head that are signed."""
     return canonical_json({"audit": ENTRY_FORMAT, "head": head.digest, "sequence": head.sequence})
 
 
 def is_entry_signed(entry: LogEntry, verifier: Verifier) -> bool:
-    """Whether a key that is known here signed this entry as the head."""
+    """Whether a key of this keyring signed this entry as the head."""
     return is_signed(signed_head(entry.head), entry.signature, entry.key, verifier)
 
 
@@ -81,7 +81,7 @@ _ENTRY_COLUMNS: Final = tuple(
 
 @dataclass(frozen=True, slots=True)
 class EntryFilter:
-    """Which entries are wanted; what is None is not asked."""
+    """A filter for entries. A field that is None matches every entry."""
 
     activity: str | None = None
     operation: str | None = None
@@ -102,25 +102,25 @@ def record_audit_event(ledger: Ledger, event: AuditEvent, signer: Signer) -> Non
 
 
 def append_event(connection: Connection, event: AuditEvent, signer: Signer) -> LogHead:
-    """Appends one event, in the transaction of what it tells of: both are kept, or neither.
+    """Appends one event, in the transaction of the change that it records: both are committed, or neither.
 
-    Gives the log's new head. Numbers are gapless, however many write at once; whoever appends is alone until the transaction
-    ends, so it is the last thing a transaction does. Raises KeyringError without a signing key.
+    Returns the new head of the log. Sequence numbers have no gaps, also with concurrent writers: appending locks the log until
+    the transaction ends, so it comes last in a transaction. Raises KeyringError without a signing key.
     """
     lock_ledger(connection)
     before = log_head(connection)
-    said = event.as_json()
-    new = LogHead(before.sequence + 1, entry_digest(before.sequence + 1, before.digest, said))
+    document = event.as_json()
+    new = LogHead(before.sequence + 1, entry_digest(before.sequence + 1, before.digest, document))
     key, signature = sign_as_text(signed_head(new), signer)
     row = {
         "sequence": new.sequence,
         "previous": before.digest,
         "digest": new.digest,
-        "event": canonical_json(said).decode(),
+        "event": canonical_json(document).decode(),
         "key": key,
         "signature": signature,
         "time": event.time,
-        **indexed_columns(said),
+        **indexed_columns(document),
     }
     connection.execute(insert(AUDIT_LOG).values(**row))
     fail_point("audit.appended")
@@ -128,7 +128,7 @@ def append_event(connection: Connection, event: AuditEvent, signer: Signer) -> L
 
 
 def log_head(connection: Connection) -> LogHead:
-    """The log's head; `EMPTY_LOG` where nothing was told yet."""
+    """The head of the log; `EMPTY_LOG` if it has no entries."""
     last = connection.execute(
         select(AUDIT_LOG.c.sequence, AUDIT_LOG.c.digest).order_by(AUDIT_LOG.c.sequence.desc()).limit(1)
     ).one_or_none()
@@ -142,7 +142,7 @@ def find_entry(connection: Connection, sequence: int) -> LogEntry | None:
 
 
 def read_entries(connection: Connection, filter_: EntryFilter = ALL_ENTRIES) -> Iterator[LogEntry]:
-    """The entries that are wanted, oldest first, a page at a time."""
+    """The entries that match a filter, oldest first. They are read in pages."""
     after = 0
     while page := connection.execute(_entry_query(filter_).where(AUDIT_LOG.c.sequence > after).limit(PAGE_SIZE)).all():
         yield from map(entry_from_row, page)
@@ -150,13 +150,13 @@ def read_entries(connection: Connection, filter_: EntryFilter = ALL_ENTRIES) -> 
 
 
 def latest_entries(connection: Connection, filter_: EntryFilter, count: int) -> list[LogEntry]:
-    """The last so many of the entries that are wanted, oldest first."""
+    """The last `count` entries that match a filter, oldest first."""
     newest = _entry_query(filter_).order_by(None).order_by(AUDIT_LOG.c.sequence.desc()).limit(count)
     return [entry_from_row(row) for row in reversed(connection.execute(newest).all())]
 
 
 def indexed_columns(event: Mapping[str, Any]) -> dict[str, str | None]:
-    """The parts of an event that stand in columns of their own, for searching."""
+    """The parts of an event that have columns of their own, for searching."""
     resources = event["resources"]
     return {
         "activity": event["activity"],
@@ -169,7 +169,7 @@ def indexed_columns(event: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def entry_event(entry: LogEntry) -> dict[str, Any]:
-    """The event of an entry, as the JSON object that it is."""
+    """The event of an entry as a JSON object."""
     event: dict[str, Any] = json.loads(entry.event)
     return event
 
@@ -193,15 +193,15 @@ CHECKPOINT_FORMAT: Final = 1
 AUDIT_ACTIVITY: Final = "audit"
 TRUNCATE_OPERATION: Final = "truncate"
 MINIMUM_AGE: Final = timedelta(days=365)
-"""No entry that is younger than this goes; the database holds to it by its own clock."""
+"""Younger entries are not removed. The database enforces this by its own clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The head of what went.
+    """The head of the removed entries.
 
-    entries  how many went with it
-    before   what all of them are before, and `latest` the latest time among them
+    entries  the number of removed entries
+    before   the time before which all of them were recorded; `latest` is the latest time among them
     """
 
     head: LogHead
@@ -214,25 +214,25 @@ class Checkpoint:
 
     @property
     def signed_bytes(self) -> bytes:
-        """What its signature is over."""
+        """The bytes that are signed."""
         times = {name: utc_text(getattr(self, name)) for name in ("before", "latest", "recorded_at")}
         head = {"sequence": self.head.sequence, "head": self.head.digest}
         return canonical_json({"checkpoint": CHECKPOINT_FORMAT, "entries": self.entries, **head, **times})
 
     @property
     def resource(self) -> Resource:
-        """How the log tells of it."""
-        said = (PropertyChange("digest", None, self.head.digest), PropertyChange("entries", None, self.entries))
-        return Resource(f"entry {self.head.sequence}", "checkpoint", self.place, said)
+        """The checkpoint as a resource of an audit event."""
+        changes = (PropertyChange("digest", None, self.head.digest), PropertyChange("entries", None, self.entries))
+        return Resource(f"entry {self.head.sequence}", "checkpoint", self.place, changes)
 
     @property
     def place(self) -> str:
-        """What names it."""
+        """The id of the checkpoint as a resource."""
         return f"audit/checkpoint/{self.head.sequence}"
 
 
 def last_checkpoint(connection: Connection) -> Checkpoint | None:
-    """The checkpoint from which the log goes on; None where all of its entries are there."""
+    """The checkpoint after which the log continues; None if no entries were removed."""
     row = connection.execute(select(CHECKPOINTS).order_by(CHECKPOINTS.c.sequence.desc()).limit(1)).one_or_none()
     if row is None:
         return None
@@ -250,17 +250,17 @@ def record_checkpoint(connection: Connection, checkpoint: Checkpoint, signer: Si
 
 
 def check_checkpoint(connection: Connection, checkpoint: Checkpoint, verifier: Verifier) -> Iterator[Finding]:
-    """H013, H015, H016: whether a checkpoint is ours, took nothing before its time, and is told of."""
+    """H013, H015, H016: whether a checkpoint is signed, covers only entries older than a year, and is recorded in the log."""
     if not is_signed(checkpoint.signed_bytes, checkpoint.signature, checkpoint.key, verifier):
-        yield audit_finding("H013", "is not signed by a key that is known here", file=checkpoint.place)
+        yield audit_finding("H013", "is not signed by a key of this keyring", file=checkpoint.place)
     if checkpoint.latest >= checkpoint.before or checkpoint.before > checkpoint.recorded_at - MINIMUM_AGE:
-        yield audit_finding("H015", "took entries that were not a year old", file=checkpoint.place)
+        yield audit_finding("H015", "covers entries that were less than a year old", file=checkpoint.place)
     wanted = EntryFilter(activity=AUDIT_ACTIVITY, operation=TRUNCATE_OPERATION, resource=checkpoint.place)
     digest = f'"new":"{checkpoint.head.digest}"'
     if not any(digest in entry.event for entry in read_entries(connection, wanted)):
-        yield audit_finding("H016", "is not told of in the log", file=checkpoint.place)
+        yield audit_finding("H016", "is not recorded in the log", file=checkpoint.place)
 
 
 def is_truncated(head: LogHead, checkpoint: Checkpoint | None) -> bool:
-    """Whether a head is of entries that are gone, and not the one that the checkpoint names."""
+    """Whether a head belongs to removed entries and is not the head that the checkpoint names."""
     return checkpoint is not None and head.sequence < checkpoint.head.sequence

@@ -38,9 +38,9 @@ from minimize.ledger.tables import AUDIT_LOG
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
-    """What would go: so many entries, up to this one; and how many outputs are told of anew.
+    """Plan of a truncation: the number of entries to remove, the last of them, and the number of outputs recorded again.
 
-    Where nothing would go, there is no last entry.
+    If there is nothing to remove, there is no last entry.
     """
 
     entries: int
@@ -63,7 +63,7 @@ class Truncation:
 
 
 def year_before(at: datetime) -> datetime:
-    """The same day of the year before; the last of February for a day that it did not have.
+    """The same day of the year before; 28 February for 29 February.
 
     >>> year_before(datetime(2028, 2, 29)).date().isoformat()
     '2027-02-28'
@@ -73,12 +73,12 @@ def year_before(at: datetime) -> datetime:
 
 
 def plan_truncation(ledger: Ledger, at: datetime) -> Truncation:
-    """What would go at a time. Nothing is changed."""
+    """The plan of a truncation at a time. Nothing is changed."""
     return ledger.read(lambda connection: _plan(connection, year_before(at)))
 
 
 def export_truncated_entries(ledger: Ledger, plan: Truncation, out: TextIO) -> int:
-    """Writes the entries that would go, one JSON object a line; gives how many."""
+    """Writes the entries that would be removed as JSON Lines. Returns their number."""
 
     def work(connection: Connection) -> int:
         return sum(1 for entry in _entries_until(connection, plan) if out.write(_entry_line(entry)))
@@ -87,9 +87,9 @@ def export_truncated_entries(ledger: Ledger, plan: Truncation, out: TextIO) -> i
 
 
 def truncate_log(ledger: Ledger, plan: Truncation, actor: Actor, at: datetime, signer: Signer) -> Truncation:
-    """Lets the entries of a plan go, and tells the log of it: all in one transaction.
+    """Removes the entries of a plan and records it in the log, in one transaction.
 
-    Gives what went: nothing, where others were faster.
+    Returns the executed plan, which is empty if the log has changed since.
     """
 
     def work(connection: Connection) -> Truncation:
@@ -111,11 +111,11 @@ def truncate_log(ledger: Ledger, plan: Truncation, actor: Actor, at: datetime, s
 
 
 def _plan(connection: Connection, before: datetime) -> Truncation:
-    """Entries go from the oldest on, up to the first that is to stay."""
+    """Removes from the oldest entry up to the first one that must stay."""
     stays = connection.scalar(select(func.min(AUDIT_LOG.c.sequence)).where(AUDIT_LOG.c.time >= before))
     end = log_head(connection).sequence if stays is None else stays - 1
-    gone = select(func.count(), func.max(AUDIT_LOG.c.time)).where(AUDIT_LOG.c.sequence <= end)
-    count, latest = connection.execute(gone).one()
+    removed = select(func.count(), func.max(AUDIT_LOG.c.time)).where(AUDIT_LOG.c.sequence <= end)
+    count, latest = connection.execute(removed).one()
     entry = find_entry(connection, end)
     if not count or entry is None:
         return Truncation(0, before)
@@ -123,7 +123,7 @@ def _plan(connection: Connection, before: datetime) -> Truncation:
 
 
 def _last_publications(connection: Connection, last: LogHead) -> list[int]:
-    """Of each output of which nothing is told later: the last entry that tells of it."""
+    """The last publication entry of each output that has no later entries."""
     newest = func.max(AUDIT_LOG.c.sequence)
     found = select(newest).where(AUDIT_LOG.c.operation.in_(PUBLICATION_OPERATIONS)).group_by(AUDIT_LOG.c.resource)
     return list(connection.scalars(found.having(newest <= last.sequence).order_by(newest)))
@@ -137,7 +137,7 @@ def _repeated_events(connection: Connection, last: LogHead, actor: Actor, at: da
 
 
 def _repeat_event(document: dict[str, Any], actor: Actor, at: datetime) -> AuditEvent:
-    """The same told once more, by whoever truncates."""
+    """The same event, recorded again by the actor of the truncation."""
     resources = tuple(
         Resource(
             each["name"], each["type"], each["id"], tuple(PropertyChange(**one) for one in each["changed_properties"])
@@ -155,8 +155,8 @@ def _truncation_event(checkpoint: Checkpoint, actor: Actor) -> AuditEvent:
 
 def _entries_until(connection: Connection, plan: Truncation) -> Iterator[LogEntry]:
     after, last = 0, 0 if plan.last is None else plan.last.sequence
-    asked = select(AUDIT_LOG).where(AUDIT_LOG.c.sequence <= last).order_by(AUDIT_LOG.c.sequence).limit(PAGE_SIZE)
-    while page := connection.execute(asked.where(AUDIT_LOG.c.sequence > after)).all():
+    query = select(AUDIT_LOG).where(AUDIT_LOG.c.sequence <= last).order_by(AUDIT_LOG.c.sequence).limit(PAGE_SIZE)
+    while page := connection.execute(query.where(AUDIT_LOG.c.sequence > after)).all():
         yield from map(entry_from_row, page)
         after = page[-1].sequence
 

@@ -1,6 +1,6 @@
-"""The ledger's database.
+"""Database of the ledger: connections to SQLite and PostgreSQL, their errors as LedgerError, and the SQLite file.
 
-Connections to SQLite and PostgreSQL, its errors as LedgerError, and the file of SQLite with its backup during a migration.
+The file of SQLite is created here, and backed up during a migration.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from minimize.stores import file_operations
 from minimize.stores.file_operations import sync, sync_folder
 
 WRITES: Final = "minimize_writes"
-"""The execution option of a connection that will write: SQLite then takes its lock at once, not at the first change."""
+"""Execution option of a connection that will write. SQLite then takes its lock at once, not at the first change."""
 ADVISORY_LOCK: Final = 0x6D696E696D697A65
-"""The number of PostgreSQL's advisory lock for what one process may do at a time ("minimize")."""
+"""Number of the advisory lock in PostgreSQL for work that one process may do at a time ("minimize" in ASCII)."""
 _PRAGMAS: Final = ("foreign_keys = ON", "synchronous = FULL", "recursive_triggers = ON", "trusted_schema = OFF")
 
 
 def ledger_engine(address: Address, patience: float) -> Engine:
-    """The engine of a ledger; nothing is connected yet. Takes how many seconds a lock or a server is waited for."""
+    """The engine of a ledger, not yet connected. `patience` is the time in seconds to wait for a lock or a server."""
     return _sqlite_engine(address.path, patience) if address.path is not None else _postgres_engine(address, patience)
 
 
 def lock_ledger(connection: Connection) -> None:
-    """Keeps others who ask for the same out until the transaction ends. On SQLite whoever writes is alone already."""
+    """Locks out other writers until the transaction ends. SQLite permits only one writer anyway."""
     if connection.dialect.name != "sqlite":
         connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})
 
 
 def server_time(connection: Connection) -> datetime | None:
-    """The time of the server's clock; None for a file, which has none."""
+    """The time of the server clock; None for a file."""
     if connection.dialect.name == "sqlite":
         return None
     found: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
@@ -57,13 +57,13 @@ def server_time(connection: Connection) -> datetime | None:
 
 
 def enable_wal(path: Path) -> None:
-    """Makes a new SQLite file one that readers and a writer can use at the same time."""
+    """Switches a new SQLite file to WAL mode: readers and a writer can use it at the same time."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _sqlite_engine(path: Path, patience: float) -> Engine:
-    """`mode=rw`: a file that is not there is never made by opening it."""
+    """`mode=rw`: opening does not create a missing file."""
     uri, dialect, compiled = f"file:{quote(str(path))}?mode=rw", *_shared_sqlite_dialect()
 
     def connect() -> Any:
@@ -85,13 +85,13 @@ def _shared_sqlite_dialect() -> tuple[Dialect, LRUCache[Any, Any]]:
     """
     engine = create_engine("sqlite+pysqlite://")
     with engine.connect():
-        pass  # the first connection fills in what the dialect knows of SQLite
+        pass  # the first connection detects the features of SQLite
     engine.dispose()
     return engine.dialect, LRUCache(500)
 
 
 def _configure_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # transactions begin where we say so
+    connection.isolation_level = None  # transactions begin explicitly
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
@@ -107,61 +107,72 @@ def _postgres_engine(address: Address, patience: float) -> Engine:
     except (ArgumentError, ValueError):
         url = None
     if url is None:
-        raise LedgerError(f"the ledger's URL of {address.named_by} cannot be read", hint="postgresql+psycopg://…")
+        raise LedgerError(
+            f"the URL of the ledger ({address.named_by}) is invalid",
+            hint="Use postgresql+psycopg://USER@HOST/DATABASE.",
+        )
     options = f"-c lock_timeout={int(patience * 1000)} -c timezone=UTC"
     arguments = {"connect_timeout": max(2, int(patience)), "options": options, "application_name": "minimize"}
     try:
         return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
     except ImportError:
         pass
-    raise LedgerError("a ledger on PostgreSQL wants its driver", hint="pip install 'minimize[postgres]'")
+    raise LedgerError(
+        "a ledger on PostgreSQL requires the package psycopg", hint="Install minimize with its extra `postgres`."
+    )
 
 
 _SQLITE_ERRORS: Final = {
-    "SQLITE_BUSY": ("is locked by another process", "wait until it is done; `fuser FILE` says who it is"),
-    "SQLITE_LOCKED": ("is locked by another process", "wait until it is done; `fuser FILE` says who it is"),
-    "SQLITE_CORRUPT": ("is damaged", "restore it from a backup; `minimize runs --rebuild` brings what receipts know"),
-    "SQLITE_NOTADB": ("is no SQLite database, or damaged", "restore it from a backup, or name another file"),
-    "SQLITE_READONLY": ("cannot be written", "see who owns it and its folder"),
-    "SQLITE_PERM": ("cannot be written", "see who owns it and its folder"),
-    "SQLITE_CANTOPEN": ("cannot be opened", "see whether it is there, and who owns it and its folder"),
-    "SQLITE_FULL": ("cannot be written: the disk is full", "make room and run again"),
-    "SQLITE_IOERR": ("cannot be read or written: the disk fails, or is full", "see the system's log"),
+    "SQLITE_BUSY": ("is locked by another process", "Wait until it has finished. `fuser FILE` shows the process."),
+    "SQLITE_LOCKED": ("is locked by another process", "Wait until it has finished. `fuser FILE` shows the process."),
+    "SQLITE_CORRUPT": ("is damaged", "Restore a backup, then run `minimize runs --rebuild` to add newer receipts."),
+    "SQLITE_NOTADB": ("is damaged or not an SQLite database", "Restore a backup, or pass another file."),
+    "SQLITE_READONLY": ("cannot be written", "Check the owner and permissions of the file and its folder."),
+    "SQLITE_PERM": ("cannot be written", "Check the owner and permissions of the file and its folder."),
+    "SQLITE_CANTOPEN": (
+        "cannot be opened",
+        "Check that the file exists, and the owner and permissions of the file and its folder.",
+    ),
+    "SQLITE_FULL": ("cannot be written: the disk is full", "Free disk space and run again."),
+    "SQLITE_IOERR": ("cannot be read or written: the disk is failing or full", "Check the system log."),
 }
 _POSTGRES_ERRORS: Final = {
-    "42501": ("does not let this user do that", "grant it to the ledger's user"),
-    "53": ("has no room left, or too many connections", "see the server's log"),
-    "25006": ("cannot be written: the server is read-only", "name the primary server"),
-    "55P03": ("is locked by another process", "wait until it is done"),
-    "40": ("was changed by others at the same time", "run again"),
+    "42501": (
+        "does not permit this operation for the user",
+        "Grant the permission to the database user of the ledger.",
+    ),
+    "53": ("is out of disk space or has too many connections", "Check the log of the database server."),
+    "25006": ("cannot be written: the server is read-only", "Use the primary server."),
+    "55P03": ("is locked by another process", "Wait until it has finished."),
+    "40": ("was changed by another process at the same time", "Run again."),
 }
-_UNREACHABLE: Final = ("cannot be reached", "is the server up, and the ledger's URL right?")
+_UNREACHABLE: Final = ("cannot be reached", "Check that the server is running and the URL of the ledger is correct.")
 _LOGIN_REFUSED: Final = (
-    "turns us away",
-    "see user, password and database of the ledger's URL, and the server's pg_hba.conf",
+    "refuses the login",
+    "Check user, password and database in the URL of the ledger, and pg_hba.conf of the server.",
 )
 _STARTING_OR_STOPPING: Final = ("starting up", "shutting down", "in recovery", "not yet accepting")
-_CHANGE_REFUSED: Final = ("does not take this change: it keeps what stands in it", "nothing was changed")
+_CHANGE_REFUSED: Final = ("refuses the change: recorded rows cannot be changed or removed", "Nothing was changed.")
 _UNKNOWN_ERROR: Final = (
-    "gave an error that has no name here",
-    "see the server's log, or `sqlite3 FILE 'pragma integrity_check'`",
+    "reported an unknown error",
+    "Check the log of the database server, or run `sqlite3 FILE 'pragma integrity_check'`.",
 )
 
 
 def database_error(error: DBAPIError, address: Address) -> LedgerError:
-    """The error to raise in the place of a database's."""
+    """The LedgerError for an error of the database."""
     what, hint = _describe_error(error)
     return LedgerError(f"the ledger {address} {what}", hint=hint)
 
 
 def sqlite_error(error: sqlite3.Error, path: Path) -> LedgerError:
-    """The error to raise in the place of SQLite's own, where a file is made a ledger's."""
+    """The LedgerError for an error of SQLite while the file of a ledger is created."""
     what, hint = _describe_sqlite_error(str(getattr(error, "sqlite_errorname", "")))
     return LedgerError(f"the ledger {path} {what}", hint=hint)
 
 
 def is_connection_lost(error: DBAPIError) -> bool:
-    """Whether the server went away, or is not up (yet): another try may work."""
+    """Whether the server closed the connection or is not running yet: a retry may work."""
     if _sqlite_error_name(error) or _is_login_refused(error):
         return False
     return error.connection_invalidated or _sqlstate(error)[:3] in ("", "57P", "080")
@@ -175,30 +186,30 @@ def _describe_error(error: DBAPIError) -> tuple[str, str]:
     if _is_login_refused(error):
         return _LOGIN_REFUSED
     name = _sqlite_error_name(error)
-    for state, said in _POSTGRES_ERRORS.items():
+    for state, description in _POSTGRES_ERRORS.items():
         if not name and _sqlstate(error).startswith(state):
-            return said
+            return description
     return _describe_sqlite_error(name)
 
 
 def _describe_sqlite_error(name: str) -> tuple[str, str]:
-    return next((said for known, said in _SQLITE_ERRORS.items() if name.startswith(known)), _UNKNOWN_ERROR)
+    return next((found for known, found in _SQLITE_ERRORS.items() if name.startswith(known)), _UNKNOWN_ERROR)
 
 
 def _sqlite_error_name(error: DBAPIError) -> str:
-    """SQLite's name of the error; empty where it is another database's."""
+    """The error name of SQLite; empty for errors of other databases."""
     return str(getattr(error.orig, "sqlite_errorname", ""))
 
 
 def _sqlstate(error: DBAPIError) -> str:
-    """The SQLSTATE, where the server gave one."""
+    """The SQLSTATE, or an empty text if the server sent none."""
     return str(getattr(error.orig, "sqlstate", None) or "")
 
 
 def _is_login_refused(error: DBAPIError) -> bool:
-    """Whether the server is up and does not let us in: for that the driver has no code, only the server's words."""
-    said = "" if _sqlstate(error) or _sqlite_error_name(error) else str(error.orig)
-    return "FATAL" in said and not any(words in said for words in _STARTING_OR_STOPPING)
+    """Whether the server refused the login. The driver has no code for this, only the message of the server."""
+    message = "" if _sqlstate(error) or _sqlite_error_name(error) else str(error.orig)
+    return "FATAL" in message and not any(words in message for words in _STARTING_OR_STOPPING)
 
 
 _WAL_SUFFIXES: Final = ("-wal", "-shm")
@@ -207,9 +218,9 @@ FileIdentity = tuple[int, int]
 
 
 def create_file(path: Path, fill: Callable[[Path], None]) -> None:
-    """Makes a ledger's file beside its place, filled, and gives it its name; does nothing where another process was faster.
+    """Creates the file of a ledger under a temporary name, fills it and renames it. Does nothing if it exists by then.
 
-    Raises LedgerError where it cannot be made there.
+    Raises LedgerError if it cannot be created.
     """
     half = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     trouble: LedgerError | None = None
@@ -221,7 +232,7 @@ def create_file(path: Path, fill: Callable[[Path], None]) -> None:
         _link_into_place(half, path)
     except OSError as error:
         trouble = LedgerError(
-            f"the ledger {path} cannot be made ({errno_name(error)})", hint=describe_os_error(error)[1]
+            f"the ledger {path} cannot be created ({errno_name(error)})", hint=describe_os_error(error)[1]
         )
     except sqlite3.Error as error:
         trouble = sqlite_error(error, path)
@@ -234,7 +245,7 @@ def create_file(path: Path, fill: Callable[[Path], None]) -> None:
 
 
 def check_file(address: Address) -> None:
-    """Raises LedgerError where the ledger's file is missing, a link, no file, or open to group or others."""
+    """Raises LedgerError if the file is missing, a link, not a regular file, or accessible to group or others."""
     assert address.path is not None
     path = address.path
     try:
@@ -242,17 +253,17 @@ def check_file(address: Address) -> None:
     except OSError:
         mode = None
     if mode is None:
-        hint = "a run makes one, or `minimize settings set`; or name another with --ledger or MINIMIZE_LEDGER"
-        raise LedgerError(f"there is no ledger: looked for {path} ({address.named_by})", hint=hint)
+        hint = "Start a run or use `minimize settings set` to create it, or pass --ledger or set MINIMIZE_LEDGER."
+        raise LedgerError(f"no ledger found at {path} ({address.named_by})", hint=hint)
     if stat.S_ISLNK(mode) or not stat.S_ISREG(mode):
-        what = "a link" if stat.S_ISLNK(mode) else "no file"
-        raise LedgerError(f"the ledger {path} is {what}", hint="name the file itself")
+        what = "a link" if stat.S_ISLNK(mode) else "not a regular file"
+        raise LedgerError(f"the ledger {path} is {what}", hint="Pass the path of the file itself.")
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise LedgerError(f"the ledger {path} is open to group or others", hint=f"chmod 600 {path}")
+        raise LedgerError(f"the ledger {path} is accessible to group or others", hint=f"Run: chmod 600 {path}")
 
 
 def file_identity(address: Address) -> FileIdentity | None:
-    """Which file stands at a ledger's place; None where none does, or where the ledger is a server."""
+    """Identity of the file at the path of a ledger; None if there is none, or if the ledger is a server."""
     try:
         found = None if address.path is None else os.lstat(address.path)
     except OSError:
@@ -261,24 +272,23 @@ def file_identity(address: Address) -> FileIdentity | None:
 
 
 def check_same_file(address: Address, before: FileIdentity | None) -> None:
-    """Raises LedgerError where another file stands at a ledger's place than when it was opened, or none: what is written to the
-    one that is open would be lost."""
+    """Raises LedgerError if the file was removed or replaced since it was opened. Writes to the open file would be lost."""
     if file_identity(address) != before:
-        hint = "put it back; `minimize runs --rebuild` brings what receipts know"
-        raise LedgerError(f"the ledger {address} is gone, or another file stands in its place", hint=hint)
+        hint = "Put the file back, or run `minimize runs --rebuild` to add the receipts to a new ledger."
+        raise LedgerError(f"the ledger {address} was removed or replaced while it was open", hint=hint)
 
 
 def _create_folder(folder: Path) -> None:
-    """A folder that is made here is its owner's alone."""
+    """Creates the folder with access for its owner only."""
     if not folder.exists():
         file_operations.make_folders(folder.parent)
         file_operations.make_folder(folder, private=True)
 
 
 def _link_into_place(half: Path, path: Path) -> None:
-    """Gives the file its name where no other has it: both are a ledger, and the first counts.
+    """Renames the new file, unless a ledger exists by then.
 
-    What a ledger that was deleted left beside it goes first: SQLite would play its journal into the new one.
+    Journals of a deleted ledger are removed first: SQLite would apply them to the new one.
     """
     with half.open("rb") as file:
         sync(file.fileno(), "ledger")
@@ -302,11 +312,11 @@ JOURNAL_SUFFIXES: Final = ("-wal", "-shm", "-journal")
 DAMAGE_ERRORS: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 T = TypeVar("T")
 RowCounts = dict[str, int]
-"""How many rows each table has."""
+"""Number of rows by table."""
 
 
 def recover_migration(path: Path) -> None:
-    """Settles what a process that ended in mid-migration left next to a ledger. Raises LedgerError."""
+    """Completes or undoes a migration that was interrupted. Raises LedgerError."""
     if any(os.path.lexists(_with_suffix(path, ending)) for ending in (PART, BACKUP, RESTORE)):
         with folder_lock(path.parent):
             _translate_errors(path, lambda: _finish_migration(path))
@@ -314,9 +324,9 @@ def recover_migration(path: Path) -> None:
 
 @contextmanager
 def migration_backup(path: Path) -> Iterator[Callable[[Connection, Callable[[], None]], None]]:
-    """For one migration of a ledger. Gives what migrates: it takes the connection of the transaction, and the work.
+    """Backs up a ledger for one migration. Yields a function that takes the connection and the work, and migrates.
 
-    The block leaves no connection open. Raises LedgerError where no copy can be made, or the result does not verify.
+    The block must leave no connection open. Raises LedgerError if the copy cannot be made or the result fails verification.
     """
 
     def migrate(connection: Connection, work: Callable[[], None]) -> None:
@@ -347,7 +357,7 @@ def _make_backup(path: Path) -> None:
 
 
 def _finish_migration(path: Path) -> None:
-    """Finishes what was decided, and removes copies that are no longer needed."""
+    """Completes a restore that was decided, and removes copies that are no longer needed."""
     if os.path.lexists(_with_suffix(path, RESTORE)) or (
         os.path.lexists(_with_suffix(path, BACKUP)) and not _is_intact(path)
     ):
@@ -359,7 +369,7 @@ def _finish_migration(path: Path) -> None:
 
 
 def _restore_backup(path: Path) -> None:
-    """Puts the copy in the ledger's place. SQLite would play the ledger's journal into it, so that this goes first."""
+    """Replaces the ledger with the copy. Journals are removed first, because SQLite would apply them to the copy."""
     decided = _with_suffix(path, RESTORE)
     if not os.path.lexists(decided):
         file_operations.rename(_with_suffix(path, BACKUP), decided)
@@ -368,21 +378,21 @@ def _restore_backup(path: Path) -> None:
         file_operations.remove(path.with_name(path.name + ending), missing=True)
     file_operations.rename(decided, path)
     sync_folder(path.parent)
-    message = "the ledger %s was damaged by a migration that ended early: the copy from before is back in its place"
+    message = "the ledger %s was damaged by an interrupted migration; the copy from before the migration was restored"
     log.warning(message, path, extra={"code": "W033"})
 
 
 def _verify_migration(connection: Connection, before: RowCounts, path: Path) -> None:
-    """Raises LedgerError where a migration lost rows, or left the database damaged; then it is undone."""
+    """Raises LedgerError if a migration lost rows or damaged the database. The migration is then undone."""
     now = _count_rows(connection)
-    faults = [f"rows are gone from {table}" for table, count in before.items() if now.get(table, count) < count]
+    faults = [f"rows of {table} were lost" for table, count in before.items() if now.get(table, count) < count]
     if connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar() != "ok":
         faults.append("the database is damaged")
     if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
-        faults.append("rows refer to rows that are not there")
+        faults.append("rows refer to missing rows")
     if faults:
-        message = f"the ledger {path} did not verify after it was brought to a newer version: {', '.join(faults)}"
-        raise LedgerError(message, hint="it is as it was before; use the version of minimize that wrote it")
+        message = f"the ledger {path} failed verification after its migration: {', '.join(faults)}"
+        raise LedgerError(message, hint="The migration was undone. Use the version of minimize that wrote the ledger.")
 
 
 def _count_rows(connection: Connection) -> RowCounts:
@@ -393,7 +403,7 @@ def _count_rows(connection: Connection) -> RowCounts:
 
 
 def _is_intact(path: Path) -> bool:
-    """Whether SQLite finds no fault. Raises sqlite3.Error where it cannot tell: what cannot be read is not damaged."""
+    """Whether SQLite finds the file intact. Raises sqlite3.Error if that is unknown, for example if it cannot be read."""
     if not os.path.lexists(path):
         return False
     try:
@@ -414,7 +424,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _translate_errors(path: Path, work: Callable[[], T]) -> T:
-    """What the work gives. Raises LedgerError in place of the errors of the system and of SQLite."""
+    """Runs the work. Raises LedgerError for errors of the operating system and of SQLite."""
     try:
         return work()
     except OSError as error:

@@ -21,7 +21,7 @@ _COLUMNS: Final = tuple(INCIDENTS.c[name] for name in ("incident", "step", "by",
 
 @dataclass(frozen=True, slots=True)
 class IncidentStep:
-    """One step about an incident: what was done, by whom, what it says (JSON), recorded when."""
+    """One step of an incident: its kind, the account, the details (JSON) and the time of recording."""
 
     incident: str
     step: str
@@ -31,13 +31,13 @@ class IncidentStep:
 
 
 IncidentStepBuilder = Callable[[Sequence[IncidentStep]], tuple[IncidentStep, AuditEvent]]
-"""From all steps that there are to the one that is to be recorded, and what the audit log is told. It may raise."""
+"""Takes all recorded steps; returns the step to record and its audit event. It may raise."""
 
 
 def record_incident_step(ledger: Ledger, build_step: IncidentStepBuilder, signer: Signer) -> list[IncidentStep]:
-    """Records a step and tells the audit log of it, both or neither; nobody else records between the look and the act.
+    """Records a step and its audit event in one transaction. No other process can record between reading and writing.
 
-    Gives all steps that there are then. Raises what `build_step` raises.
+    Returns all steps, including the new one. Raises the errors of `build_step`.
     """
 
     def work(connection: Connection) -> list[IncidentStep]:
@@ -52,7 +52,7 @@ def record_incident_step(ledger: Ledger, build_step: IncidentStepBuilder, signer
 
 
 def read_incident_steps(ledger: Ledger) -> list[IncidentStep]:
-    """Every step, in the order in which they were recorded."""
+    """All steps, in the order of recording."""
     return ledger.read(_select_steps)
 
 

@@ -3,7 +3,7 @@
 The holder of a lease sends heartbeats. It counts as dead if its process has ended (on the same machine, at once), or if its
 last heartbeat is older than the expiry *and* none arrives while it is watched, by a monotonic clock. Clocks that differ or
 jump can therefore delay a takeover, but never take a lease from a holder that sends heartbeats. Each lease has a token, the
-next higher number: a holder that was wrongly taken for dead finds its lease gone before it publishes, and stops.
+next higher number: a holder that was wrongly taken for dead loses its lease, notices that before it publishes, and stops.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ from minimize.times import time_text
 
 LEASE_HELD: Final = "E207"
 ORPHAN_GRACE_S: Final = 1.0
-"""How long a run of this process may take from its lease to its first thread."""
+"""Time that a run of this process may take from its lease to its first thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseTiming:
-    """How often a holder beats, after how long without a beat he is doubted, and how long he is watched then."""
+    """Interval of heartbeats, time without one until the holder is watched, and duration of the watch."""
 
     beat: timedelta = timedelta(seconds=10)
     expiry: timedelta = timedelta(seconds=60)
@@ -58,7 +58,7 @@ class LeaseTiming:
 
 @dataclass(frozen=True, slots=True)
 class LeaseClock:
-    """The time, and a way to let some of it pass."""
+    """The time of day, a monotonic time, and sleep."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     monotonic: Callable[[], float] = time.monotonic
@@ -67,7 +67,7 @@ class LeaseClock:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lease that was taken; `before` is the run that held it and died."""
+    """A lease that this run holds. `before` is the dead run that held it before."""
 
     output: str
     token: int
@@ -77,7 +77,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class LeaseHolder:
-    """Who holds a lease."""
+    """Holder of a lease."""
 
     token: int
     run_id: str
@@ -88,13 +88,13 @@ class LeaseHolder:
 
 
 LeaseTaken = Callable[[Connection, Lease], None]
-"""What is done in the transaction in which a lease is taken."""
+"""Work in the transaction that takes a lease."""
 
 
 def take_lease(
     ledger: Ledger, output: str, run_id: str, begun: LeaseTaken, *, pace: LeaseTiming, clock: LeaseClock
 ) -> Lease:
-    """Takes the lease on an output. Raises LedgerError (E207) where another run holds it."""
+    """Takes the lease on an output. Raises LedgerError (E207) if another run holds it."""
     attempt = partial(_try_take, output=output, run_id=run_id, begun=begun, clock=clock)
     doubted: LeaseHolder | None = None
     while True:
@@ -107,45 +107,47 @@ def take_lease(
 
 
 def lease_holder(connection: Connection, output: str) -> LeaseHolder | None:
-    """Who holds the lease on an output."""
+    """The holder of the lease on an output, or None."""
     row = connection.execute(select(LEASES).where(LEASES.c.output == output)).one_or_none()
     return None if row is None or row.run_id is None else _holder_from_row(row)
 
 
 def renew_lease(connection: Connection, lease: Lease, now: datetime) -> None:
-    """Beats, once. Raises LedgerError (E207) where the lease was lost."""
+    """Sends one heartbeat. Raises LedgerError (E207) if the lease was lost."""
     if not record_heartbeat(connection, lease, now):
         other = lease_holder(connection, lease.output)
         who = "" if other is None else f" to the run {other.run_id} on {other.process.host}"
-        message = f"the lease on the output was lost{who}: this run did not beat for too long; nothing was published"
-        raise LedgerError(message, code=LEASE_HELD, hint="run again")
+        message = f"the lease on the output was lost{who} because this run sent no heartbeat for too long; nothing was published"
+        raise LedgerError(message, code=LEASE_HELD, hint="Run again.")
 
 
 def record_heartbeat(connection: Connection, lease: Lease, now: datetime) -> bool:
-    """Says that the holder lives; gives whether he still holds it."""
-    said = update(LEASES).where(_matches_lease(lease)).values(beat=LEASES.c.beat + 1, beat_at=now)
-    return connection.execute(said).rowcount == 1
+    """Records a heartbeat. Returns whether this run still holds the lease."""
+    statement = update(LEASES).where(_matches_lease(lease)).values(beat=LEASES.c.beat + 1, beat_at=now)
+    return connection.execute(statement).rowcount == 1
 
 
 def release_lease(connection: Connection, lease: Lease) -> None:
-    """Lets the lease go; does nothing where it was lost."""
-    nobody = dict.fromkeys(("run_id", "host", "machine", "pid", "born", "since", "beat_at"))
-    connection.execute(update(LEASES).where(_matches_lease(lease)).values(**nobody))
+    """Releases the lease. Does nothing if it was lost."""
+    unheld = dict.fromkeys(("run_id", "host", "machine", "pid", "born", "since", "beat_at"))
+    connection.execute(update(LEASES).where(_matches_lease(lease)).values(**unheld))
 
 
 def heartbeat_thread_name(output: str, token: int) -> str:
-    """The name of the thread that beats for a lease."""
+    """Name of the thread that sends heartbeats for a lease."""
     return f"minimize-lease-{output}-{token}"
 
 
 def lease_held_error(holder: LeaseHolder) -> LedgerError:
-    """The error of who comes second."""
+    """The error for a run that finds the lease taken."""
     process = holder.process
     message = (
-        f"another run holds this output: {holder.run_id} on {process.host} (process {process.pid}), "
+        f"another run is writing to this output: {holder.run_id} on {process.host} (process {process.pid}), "
         f"since {time_text(holder.since.replace(microsecond=0))}"
     )
-    return LedgerError(message, code=LEASE_HELD, hint="wait until it is done; where it died, its lease ends by itself")
+    return LedgerError(
+        message, code=LEASE_HELD, hint="Wait until it has finished. If it has crashed, its lease expires by itself."
+    )
 
 
 def _try_take(
@@ -163,18 +165,18 @@ def _try_take(
     if holder is not None and holder != doubted and not holder.process.is_dead():
         return holder
     lease = Lease(output, 1 if row is None else row.token + 1, run_id, None if holder is None else holder.run_id)
-    said = {"token": lease.token, **_claim_values(run_id, clock.now())}
+    values = {"token": lease.token, **_claim_values(run_id, clock.now())}
     if row is None:
-        connection.execute(insert(LEASES).values(output=output, **said))
+        connection.execute(insert(LEASES).values(output=output, **values))
     else:
-        connection.execute(update(LEASES).where(LEASES.c.output == output).values(**said))
+        connection.execute(update(LEASES).where(LEASES.c.output == output).values(**values))
     fail_point("lease.taken")
     begun(connection, lease)
     return lease
 
 
 def _is_holder_dead(ledger: Ledger, output: str, holder: LeaseHolder, pace: LeaseTiming, clock: LeaseClock) -> bool:
-    """Whether a holder that is not known to be dead may be taken for it."""
+    """Whether a holder can be taken for dead, although its process is not known to have ended."""
     if holder.process == ProcessIdentity.current():
         return _has_no_heartbeat_thread(output, holder, clock)
     return not _is_heartbeat_recent(holder, pace, clock) and _is_silent_while_watched(
@@ -183,7 +185,7 @@ def _is_holder_dead(ledger: Ledger, output: str, holder: LeaseHolder, pace: Leas
 
 
 def _has_no_heartbeat_thread(output: str, holder: LeaseHolder, clock: LeaseClock) -> bool:
-    """Whether a lease of this very process belongs to no run any more: it could not be let go when the run ended."""
+    """Whether a lease of this process belongs to no run any more, because its run could not release it at its end."""
     for pause in (ORPHAN_GRACE_S, 0.0):
         if heartbeat_thread_name(output, holder.token) in {thread.name for thread in threading.enumerate()}:
             return False
@@ -192,14 +194,14 @@ def _has_no_heartbeat_thread(output: str, holder: LeaseHolder, clock: LeaseClock
 
 
 def _is_heartbeat_recent(holder: LeaseHolder, pace: LeaseTiming, clock: LeaseClock) -> bool:
-    """Whether the last beat is recent. One from the future says nothing: a clock went back."""
+    """Whether the last heartbeat is recent. A heartbeat from the future proves nothing: a clock was set back."""
     return timedelta(0) <= clock.now() - holder.beat_at <= pace.expiry
 
 
 def _is_silent_while_watched(
     ledger: Ledger, output: str, holder: LeaseHolder, pace: LeaseTiming, clock: LeaseClock
 ) -> bool:
-    """Whether the holder does not beat while he is watched."""
+    """Whether the holder sends no heartbeat while it is watched."""
     until = clock.monotonic() + pace.watch.total_seconds()
     while clock.monotonic() < until:
         clock.sleep(min(1.0, pace.beat.total_seconds() / 4))
@@ -224,7 +226,7 @@ def _holder_from_row(row: Row[Any]) -> LeaseHolder:
 
 
 class Heartbeat:
-    """Beats while the block lasts. A ledger that is out of reach is asked again; a lease that was lost ends it."""
+    """Sends heartbeats during the block. It retries if the ledger cannot be reached, and ends if the lease was lost."""
 
     def __init__(self, ledger: Ledger, lease: Lease, pace: LeaseTiming, clock: LeaseClock) -> None:
         self._ledger, self._lease, self._pace, self._clock = ledger, lease, pace, clock
@@ -251,7 +253,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class SessionRun:
-    """A run, as far as the ledger wants to know: the output by its identity, and where that lies."""
+    """A run as the ledger records it. The output is named by its identity and location."""
 
     run_id: str
     kind: ReceiptKind
@@ -278,13 +280,13 @@ class RunSession:
         return self.run.run_id
 
     def heartbeat(self) -> Heartbeat:
-        """Keeps the lease while its block lasts."""
+        """Keeps the lease during the block."""
         return Heartbeat(self.ledger, self.lease, self.pace, self.clock)
 
     def catch_up(self, chain: Sequence[Receipt]) -> LogAgreement:
-        """Tells what was published and not told of, because its run was stopped in between; and that receipts and log disagree.
+        """Records published receipts that are missing in the log because their run was interrupted, and any disagreement.
 
-        Takes the output's receipts, by sequence. Gives how they stood to the log.
+        Takes the receipts of the output, by sequence. Returns how they agreed with the log before.
         """
         found = self.ledger.read(partial(compare_receipts, output=self.run.output, chain=chain))
         if found.unrecorded or found.disagrees:
@@ -292,19 +294,19 @@ class RunSession:
         return found
 
     def head(self) -> AuditHead:
-        """The log's head, for the receipt. Raises LedgerError (E207) where the lease was lost meanwhile."""
+        """The head of the log, for the receipt. Raises LedgerError (E207) if the lease was lost."""
         return self.ledger.write(self._log_head)
 
     def record_published(self, receipt: Receipt) -> None:
-        """Tells of the receipt, indexes it, and lets the lease go."""
+        """Records and indexes the receipt, and releases the lease."""
         self.ledger.write(partial(self._record_published, receipt=receipt))
 
     def record_failed(self, result: EventResult, code: str) -> None:
-        """Tells that nothing was published, and lets the lease go."""
+        """Records that nothing was published, and releases the lease."""
         self.ledger.write(partial(self._failed, result=result, code=code))
 
     def release(self) -> None:
-        """Lets the lease go."""
+        """Releases the lease."""
         self.ledger.write(partial(release_lease, lease=self.lease))
 
     def _caught_up(self, connection: Connection, found: LogAgreement) -> None:
@@ -345,7 +347,7 @@ class RunSession:
 def start_session(
     ledger: Ledger, run: SessionRun, signer: Signer, *, pace: LeaseTiming, clock: LeaseClock
 ) -> RunSession:
-    """Takes the lease and tells that the run begins, in one transaction. Raises LedgerError (E207) where another run holds it."""
+    """Takes the lease and records the start of the run in one transaction. Raises LedgerError (E207) if another run holds it."""
 
     def begun(connection: Connection, lease: Lease) -> None:
         record_location(connection, run.output, run.pipeline, run.folder)

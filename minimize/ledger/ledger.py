@@ -33,12 +33,12 @@ from minimize.ledger.tables import CONSENTS, DISCLOSED, LIFECYCLE_EVENTS, SETTIN
 
 T = TypeVar("T")
 PATIENCE_S: Final = 15.0
-"""How long a locked file, or a server that restarts, is waited for."""
+"""Time to wait for a locked file or a server that restarts."""
 PAUSE_S: Final = 0.25
 
 
 class Ledger:
-    """One ledger. `work` gets a connection in a transaction: it is kept where the work returns, undone where it raises."""
+    """An open ledger. `work` gets a connection in a transaction, which is committed if it returns and undone if it raises."""
 
     def __init__(self, address: Address, engine: Engine, patience: float) -> None:
         self.address = address
@@ -47,19 +47,19 @@ class Ledger:
         self._patience = patience
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """What the work finds. Raises LedgerError in place of the database's errors, and what the work raises."""
+        """Returns the result of the work. Raises LedgerError for errors of the database, and the errors of the work."""
         return self._run_with_retries(work, writes=False)
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """What the work gives, once its changes are kept.
+        """Returns the result of the work after its changes are committed.
 
-        Work may be done again where the server went away before it was kept, so it changes nothing but the ledger.
-        Raises LedgerError in place of the database's errors, and what the work raises.
+        The work may run again if the server closed the connection before the commit, so it must change nothing but the ledger.
+        Raises LedgerError for errors of the database, and the errors of the work.
         """
         return self._run_with_retries(work, writes=True)
 
     def close(self) -> None:
-        """Lets go of all connections."""
+        """Closes all connections."""
         self._engine.dispose()
 
     def __enter__(self) -> Self:
@@ -84,7 +84,7 @@ class Ledger:
             time.sleep(PAUSE_S)
 
     def _tried(self, work: Callable[[Connection], T], writes: bool) -> tuple[list[T], LedgerError | None, bool]:
-        """What one try gave, or what went wrong and whether another try can help."""
+        """The result of one attempt, or its error and whether a retry can help."""
         kept = [True]
         try:
             with self._engine.connect().execution_options(**{WRITES: writes}) as connection:
@@ -103,10 +103,10 @@ class Ledger:
 
 
 def open_ledger(address: Address, *, create: bool = False, patience: float = PATIENCE_S) -> Ledger:
-    """Opens a ledger, and brings it to the newest version.
+    """Opens a ledger and upgrades it to the newest version.
 
-    Takes its address, whether one is made where there is none, and how many seconds a lock or a server is waited for.
-    Raises LedgerError: missing, damaged, locked, read-only, out of reach, open to others, or too new.
+    Takes its address, whether a missing file is created, and the time in seconds to wait for a lock or a server.
+    Raises LedgerError: missing, damaged, locked, read-only, unreachable, accessible to others, or too new.
     """
     if address.path is not None:
         recover_migration(address.path)
@@ -145,7 +145,7 @@ def _migrate(ledger: Ledger) -> None:
 def _upgrade_once(
     connection: Connection, place: str, migrate: Callable[[Connection, Callable[[], None]], None]
 ) -> None:
-    """Another process may have been faster: what is to be done is seen once others are kept out."""
+    """Checks the version again under the lock: another process may have upgraded the ledger."""
     lock_ledger(connection)
     if not is_current(schema_version(connection), place):
         migrate(connection, lambda: upgrade_schema(connection))

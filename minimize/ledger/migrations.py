@@ -162,7 +162,7 @@ VERSION_TABLE: Final = Table(
 
 
 def schema_version(connection: Connection) -> int | None:
-    """The version of a ledger. `EMPTY_VERSION` if the database is empty, None if it holds something else."""
+    """The version of a ledger. `EMPTY_VERSION` if the database is empty, None if it contains something else."""
     tables = inspect(connection).get_table_names()
     if VERSION_TABLE.name not in tables:
         return None if tables and connection.dialect.name == "sqlite" else EMPTY_VERSION
@@ -172,9 +172,9 @@ def schema_version(connection: Connection) -> int | None:
 def is_current(version: int | None, place: str) -> bool:
     """Whether a ledger of this version needs no upgrade. Raises LedgerError if it is too new, or not a ledger."""
     if version is None:
-        raise LedgerError(f"{place} is a database, but no ledger", hint="name another file")
+        raise LedgerError(f"{place} is a database, but not a ledger", hint="Pass another file.")
     if version > NEWEST_VERSION:
-        hint = "update minimize; a ledger is not taken back to an older version"
+        hint = "Update minimize. A ledger cannot be downgraded."
         raise LedgerError(f"the ledger {place} was written by a newer version of minimize", hint=hint)
     return version == NEWEST_VERSION
 

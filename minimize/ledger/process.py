@@ -1,4 +1,4 @@
-"""Identity of a process, by which another one on the same machine can tell whether it still runs."""
+"""Identity of a process, by which another process on the same machine can find out whether it is still running."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A process: its host's name, the machine (boot and process namespace; empty where unknown), its pid, when it was born."""
+    """A process: host name, machine (boot and process namespace; empty if unknown), pid, start time in ticks."""
 
     host: str
     machine: str
@@ -26,7 +26,7 @@ class ProcessIdentity:
         return cls(socket.gethostname(), _machine_id(), os.getpid(), _start_ticks(os.getpid()) or 0)
 
     def is_dead(self) -> bool:
-        """Whether it is known to have ended; of another machine nothing is known."""
+        """Whether the process is known to have ended. Always False for processes of other machines."""
         if not self.machine or self.machine != _machine_id():
             return False
         return _start_ticks(self.pid) != self.born
@@ -40,7 +40,7 @@ def _machine_id() -> str:
 
 
 def _start_ticks(pid: int) -> int | None:
-    """When a process was born, in ticks since the boot; None where there is none, or it only waits to be buried."""
+    """Start time of a process in ticks since the boot; None if it does not exist or is a zombie."""
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (OSError, ValueError):

@@ -44,13 +44,13 @@ PUBLISH: Final = "publish"
 RECOVER: Final = "recover"
 REBUILD: Final = "rebuild"
 PUBLICATION_OPERATIONS: Final = (PUBLISH, RECOVER, REBUILD)
-"""The operations that tell of a receipt."""
+"""The operations that record a receipt."""
 AgreementState = Literal["told", "behind", "unknown", "cut", "other"]
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The last receipt that the log tells of: its number in its output, its digest, and the entry that says so."""
+    """The last receipt that the log records: its number in its output, its digest, and the entry."""
 
     sequence: int
     digest: str
@@ -59,12 +59,12 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class LogAgreement:
-    """How an output's receipts and the log agree.
+    """Comparison of the receipts of an output with the log.
 
-    state     `entry_event`: the last receipt is told of; `behind`: some at the end are not, yet; `unknown`: none is told of;
-              `cut`: the log tells of a later receipt, which is not here; `other`: receipts name entries that this log has not
-    unrecorded    the receipts that are not told of
-    anchor    the last that is
+    state       `told`: the last receipt is recorded; `behind`: the last ones are not recorded yet; `unknown`: none is recorded;
+                `cut`: the log records a later receipt, which is missing here; `other`: receipts name entries that this log lacks
+    unrecorded  the receipts that the log does not record
+    anchor      the last one that it records
     """
 
     state: AgreementState
@@ -73,16 +73,16 @@ class LogAgreement:
 
     @property
     def disagrees(self) -> bool:
-        """Whether receipts or entries are missing that were there once."""
+        """Whether receipts or entries were lost."""
         return self.state in ("cut", "other")
 
 
 def find_anchor(connection: Connection, output: str) -> Anchor | None:
-    """What the log last told of an output."""
-    asked = select(AUDIT_LOG.c.sequence).where(
+    """The last receipt of an output that the log records."""
+    query = select(AUDIT_LOG.c.sequence).where(
         (AUDIT_LOG.c.resource == output) & AUDIT_LOG.c.operation.in_(PUBLICATION_OPERATIONS)
     )
-    last = connection.execute(asked.order_by(AUDIT_LOG.c.sequence.desc()).limit(1)).scalar()
+    last = connection.execute(query.order_by(AUDIT_LOG.c.sequence.desc()).limit(1)).scalar()
     entry = None if last is None else find_entry(connection, last)
     if entry is None:
         return None
@@ -91,7 +91,7 @@ def find_anchor(connection: Connection, output: str) -> Anchor | None:
 
 
 def compare_receipts(connection: Connection, output: str, chain: Sequence[Receipt]) -> LogAgreement:
-    """How the receipts of an output, by sequence, stand to the log."""
+    """Compares the receipts of an output, by sequence, with the log."""
     anchor = find_anchor(connection, output)
     digests = [receipt.digest for receipt in chain]
     if anchor is not None and anchor.digest not in digests:
@@ -104,7 +104,7 @@ def compare_receipts(connection: Connection, output: str, chain: Sequence[Receip
 
 
 def find_recorded_output(connection: Connection, receipts: Sequence[Receipt]) -> str | None:
-    """The output that the log tells of where it tells of one of these receipts: the last that it knows."""
+    """The output for which the log records one of these receipts, latest first; None if it records none."""
     for receipt in reversed(receipts):
         for entry in read_entries(connection, EntryFilter(correlation=receipt.run_id)):
             event = entry_event(entry)
@@ -116,11 +116,11 @@ def find_recorded_output(connection: Connection, receipts: Sequence[Receipt]) ->
 def publication_events(
     operation: str, output: str, receipt: Receipt, *, actor: Actor, now: datetime
 ) -> list[AuditEvent]:
-    """The events that tell of a receipt: that it was published, and what was received from a third party."""
+    """The events of a receipt: its publication, and the data received from a third party."""
     published, received = publication_event(operation, output, receipt, actor=actor, now=now), receipt.received
     if received is None:
         return [published]
-    said: dict[str, PlainValue] = {
+    document: dict[str, PlainValue] = {
         "recipient": received.recipient,
         "function": received.function,
         "rows": receipt.rows.written,
@@ -128,11 +128,11 @@ def publication_events(
         "receipt": receipt.digest,
     }
     names = (received.recipient, received.function)
-    return [published, received_event(*names, said, actor=actor, now=now, run_id=receipt.run_id)]
+    return [published, received_event(*names, document, actor=actor, now=now, run_id=receipt.run_id)]
 
 
 def publication_event(operation: str, output: str, receipt: Receipt, *, actor: Actor, now: datetime) -> AuditEvent:
-    """The event that tells of a receipt."""
+    """The event of the publication of a receipt."""
     number = receipt.sequence
     changes = (
         PropertyChange("receipt", receipt.previous, receipt.digest),
@@ -143,32 +143,32 @@ def publication_event(operation: str, output: str, receipt: Receipt, *, actor: A
 
 
 def is_head_in_log(connection: Connection, receipt: Receipt) -> bool:
-    """Whether the log has the entry that a receipt names as its head, or had it below its checkpoint.
+    """Whether the log has the entry that a receipt names as its head, or removed it up to its checkpoint.
 
-    A receipt that names none is of any log.
+    True for a receipt that names none.
     """
     if receipt.audit is None:
         return True
-    gone = last_checkpoint(connection)
-    if gone is not None and receipt.audit.sequence <= gone.head.sequence:
-        return receipt.audit.sequence < gone.head.sequence or receipt.audit.head == gone.head.digest
+    checkpoint = last_checkpoint(connection)
+    if checkpoint is not None and receipt.audit.sequence <= checkpoint.head.sequence:
+        return receipt.audit.sequence < checkpoint.head.sequence or receipt.audit.head == checkpoint.head.digest
     entry = find_entry(connection, receipt.audit.sequence)
     return entry is not None and entry.digest == receipt.audit.head
 
 
 def ledger_difference(connection: Connection, receipt: Receipt) -> str:
-    """How the ledger differs from the one that a receipt names, in words; nothing if it does not."""
+    """The difference between the ledger and the one that a receipt names, in words; empty if there is none."""
     if receipt.audit is None or receipt.audit.ledger is None:
         return ""
     if ledger_identity(connection) != receipt.audit.ledger:
-        return "is not the one that the receipts of this output name"
+        return "is not the ledger that the receipts of this output name"
     if not is_head_in_log(connection, receipt):
-        return "lacks the audit entry that the last receipt of this output names: it is an older copy"
+        return "lacks the audit entry that the last receipt of this output names. It is an older copy"
     return ""
 
 
 def is_anchor_signed(anchor: Anchor, verifier: Verifier) -> bool:
-    """Whether the entry of an anchor is what its digest says, and signed by a key that is known here."""
+    """Whether the entry of an anchor matches its digest and is signed by a key of this keyring."""
     entry = anchor.entry
     return entry_digest(entry.sequence, entry.previous, entry_event(entry)) == entry.digest and is_entry_signed(
         entry, verifier
@@ -180,7 +180,7 @@ ROW_COUNTS: Final = ("read", "written", "gated", "quarantined", "suppressed", "d
 
 @dataclass(frozen=True, slots=True)
 class OutputLocation:
-    """Where an output was seen last."""
+    """The last known location of an output."""
 
     output: str
     pipeline: str
@@ -189,18 +189,18 @@ class OutputLocation:
 
     @property
     def is_here(self) -> bool:
-        """Whether that was on this host."""
+        """Whether the location is on this host."""
         return self.host == socket.gethostname()
 
     @property
     def is_reachable(self) -> bool:
-        """Whether the output can be opened from this host: it is on its disks, or in an object store."""
+        """Whether this host can open the output: it is on a local disk or in an object store."""
         return self.is_here or "://" in self.folder
 
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One published run, as the index knows it."""
+    """One published run in the index."""
 
     run_id: str
     output: str
@@ -223,26 +223,26 @@ class RunRow:
     deduplicated: int
     digest: str
     void: bool = False
-    """Whether a later receipt says that the run does not count; the index does not know (see `list_runs`)."""
+    """Whether a later receipt declares the run void. The index does not store it (see `list_runs`)."""
 
     def as_json(self) -> dict[str, Any]:
         """The row as the JSON object that `runs --json` prints."""
-        said = {
+        body = {
             name: time_text(value) if isinstance(value, datetime) else value for name, value in asdict(self).items()
         }
-        rows = {name: said.pop(name) for name in ROW_COUNTS}
-        return {**said, "dates": list(self.dates), "rows": rows}
+        rows = {name: body.pop(name) for name in ROW_COUNTS}
+        return {**body, "dates": list(self.dates), "rows": rows}
 
 
 def record_location(connection: Connection, output: str, pipeline: str, folder: str) -> None:
-    """Says where an output is."""
-    said = {"pipeline": pipeline, "folder": folder, "host": socket.gethostname()}
-    if connection.execute(update(OUTPUTS).where(OUTPUTS.c.output == output).values(**said)).rowcount == 0:
-        connection.execute(insert(OUTPUTS).values(output=output, **said))
+    """Records the location of an output."""
+    values = {"pipeline": pipeline, "folder": folder, "host": socket.gethostname()}
+    if connection.execute(update(OUTPUTS).where(OUTPUTS.c.output == output).values(**values)).rowcount == 0:
+        connection.execute(insert(OUTPUTS).values(output=output, **values))
 
 
 def index_receipts(connection: Connection, output: str, receipts: Iterable[Receipt]) -> None:
-    """Puts receipts of an output into the index; those that stand in it are put in anew."""
+    """Adds receipts of an output to the index. Existing rows are replaced."""
     for receipt in receipts:
         connection.execute(delete(RUNS).where((RUNS.c.output == output) & (RUNS.c.run_id == receipt.run_id)))
         connection.execute(insert(RUNS).values(output=output, **_receipt_values(receipt)))
@@ -250,34 +250,34 @@ def index_receipts(connection: Connection, output: str, receipts: Iterable[Recei
 
 
 def remove_runs(connection: Connection, output: str) -> None:
-    """Takes all runs of an output out of the index."""
+    """Removes all runs of an output from the index."""
     connection.execute(delete(RUNS).where(RUNS.c.output == output))
 
 
 def output_locations(connection: Connection) -> list[OutputLocation]:
-    """Where the outputs are that the ledger knows."""
+    """The locations of all outputs in the ledger."""
     found = connection.execute(select(OUTPUTS).order_by(OUTPUTS.c.folder)).all()
     return [OutputLocation(row.output, row.pipeline, row.folder, row.host) for row in found]
 
 
 def find_location(connection: Connection, output: str) -> OutputLocation | None:
-    """Where an output was seen last."""
+    """The last known location of an output."""
     return next((place for place in output_locations(connection) if place.output == output), None)
 
 
 def select_runs(connection: Connection, output: str | None = None, pipeline: str | None = None) -> list[RunRow]:
-    """The runs of an output (in their order, whatever the clock said), or of a pipeline, or all, oldest first."""
+    """The runs of an output (by sequence), of a pipeline, or all, oldest first."""
     order = (RUNS.c.finished, RUNS.c.sequence) if output is None else (RUNS.c.sequence,)
-    asked = _run_query().order_by(*order)
-    asked = asked if output is None else asked.where(RUNS.c.output == output)
-    asked = asked if pipeline is None else asked.where(RUNS.c.pipeline == pipeline)
-    return [_run_from_row(row) for row in connection.execute(asked).all()]
+    query = _run_query().order_by(*order)
+    query = query if output is None else query.where(RUNS.c.output == output)
+    query = query if pipeline is None else query.where(RUNS.c.pipeline == pipeline)
+    return [_run_from_row(row) for row in connection.execute(query).all()]
 
 
 def select_runs_by_id(connection: Connection, run_id: str) -> list[RunRow]:
-    """The runs whose id begins so."""
-    asked = _run_query().where(RUNS.c.run_id.startswith(run_id, autoescape=True)).order_by(RUNS.c.run_id)
-    return [_run_from_row(row) for row in connection.execute(asked).all()]
+    """The runs whose id starts with this text."""
+    query = _run_query().where(RUNS.c.run_id.startswith(run_id, autoescape=True)).order_by(RUNS.c.run_id)
+    return [_run_from_row(row) for row in connection.execute(query).all()]
 
 
 def _run_query() -> Select[Any]:
@@ -296,7 +296,7 @@ def _run_from_row(row: Row[Any]) -> RunRow:
 
 @dataclass(frozen=True, slots=True)
 class IndexedOutput:
-    """An output: its identity, and where it lies."""
+    """An output: its identity and its folder."""
 
     identity: str
     folder: str
@@ -310,9 +310,10 @@ def rebuild_index(
     actor: Actor,
     now: datetime,
 ) -> int:
-    """Indexes a chain of receipts. Gives how many the log was told of.
+    """Indexes a chain of receipts. Returns the number of receipts that were recorded in the log.
 
-    These are: receipts that it did not know; those that name entries of another log; the last, where later ones were cut off.
+    These are: receipts that the log lacked, receipts that name entries of another log, and the last one if later ones are
+    missing.
     """
     lock_ledger(connection)
     remove_runs(connection, output.identity)
@@ -332,6 +333,6 @@ def rebuild_index(
 
 
 def _is_in_another_log(connection: Connection, receipt: Receipt) -> bool:
-    """Whether a receipt names an entry of another log, and this one does not say yet that it took it over."""
-    said = read_entries(connection, EntryFilter(correlation=receipt.run_id, operation=REBUILD))
-    return not is_head_in_log(connection, receipt) and not any(True for _ in said)
+    """Whether a receipt names an entry of another log and is not yet recorded again in this one."""
+    recorded = read_entries(connection, EntryFilter(correlation=receipt.run_id, operation=REBUILD))
+    return not is_head_in_log(connection, receipt) and not any(True for _ in recorded)

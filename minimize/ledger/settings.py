@@ -27,13 +27,13 @@ _SETTINGS_RESOURCE: Final = "settings"
 
 @dataclass(frozen=True, slots=True)
 class SettingsDigest:
-    """So many rows, and the digest over theirs, one after the other."""
+    """A number of rows, and the chained digest over the digests of the rows."""
 
     rows: int = 0
     digest: str = ""
 
     def extend(self, digests: Iterable[str]) -> Self:
-        """With more rows, by their digests."""
+        """The digest extended by more rows, given by their digests."""
         rows, all_of_them = self.rows, self.digest
         for digest in digests:
             rows, all_of_them = rows + 1, hashlib.sha256((all_of_them + digest).encode()).hexdigest()
@@ -43,7 +43,7 @@ class SettingsDigest:
 def with_settings_digest(
     connection: Connection, event: AuditEvent, digests: Iterator[str], new: list[str]
 ) -> AuditEvent:
-    """The event of a change, with what it says of all rows: those that the log told of (else all there were), and new ones."""
+    """The event of a change, with the digest over all rows: those that the log records (else all existing ones), and new ones."""
     before = _last_settings_digest(connection) or SettingsDigest().extend(digests)
     after = before.extend(new)
     changes = (
@@ -57,32 +57,30 @@ def with_settings_digest(
 
 
 def check_settings_digest(connection: Connection, digests: Iterable[str]) -> Iterator[Finding]:
-    """H017: the rows that there are, by their digests, beside those that the log told of last."""
-    said, there = _last_settings_digest(connection), list(digests)
-    if said is None:
+    """H017: compares the existing rows, by their digests, with the digest that the log recorded last."""
+    recorded, there = _last_settings_digest(connection), list(digests)
+    if recorded is None:
         if (
             there
             and not latest_entries(connection, EntryFilter(activity=_SETTINGS_RESOURCE), 1)
             and last_checkpoint(connection) is None
         ):
-            yield audit_finding(
-                "H017", f"{len(there)} rows, and no entry of the log tells of any", file=_SETTINGS_RESOURCE
-            )
-    elif said != SettingsDigest().extend(there[: said.rows]):
-        yield audit_finding("H017", "other rows than those that the log tells of", file=_SETTINGS_RESOURCE)
-    elif len(there) > said.rows:
+            yield audit_finding("H017", f"{len(there)} rows, but the log records none", file=_SETTINGS_RESOURCE)
+    elif recorded != SettingsDigest().extend(there[: recorded.rows]):
+        yield audit_finding("H017", "the rows differ from those that the log records", file=_SETTINGS_RESOURCE)
+    elif len(there) > recorded.rows:
         yield audit_finding(
-            "H017", f"{len(there) - said.rows} rows that no entry of the log tells of", file=_SETTINGS_RESOURCE
+            "H017", f"{len(there) - recorded.rows} rows are not recorded in the log", file=_SETTINGS_RESOURCE
         )
 
 
 def _last_settings_digest(connection: Connection) -> SettingsDigest | None:
-    """What the last change said; None where it was made before changes said it."""
+    """The digest that the last change recorded; None for a change of an older version, which recorded none."""
     for entry in latest_entries(connection, EntryFilter(activity=_SETTINGS_RESOURCE, result="success"), 1):
         for resource in entry_event(entry)["resources"]:
             if resource["id"] == _SETTINGS_RESOURCE:
-                said: dict[str, Any] = {change["name"]: change["new"] for change in resource["changed_properties"]}
-                return SettingsDigest(said["rows"], said["digest"])
+                new: dict[str, Any] = {change["name"]: change["new"] for change in resource["changed_properties"]}
+                return SettingsDigest(new["rows"], new["digest"])
     return None
 
 
@@ -91,7 +89,7 @@ DIGESTS_PER_QUERY: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class RecordedSetting:
-    """One setting as it was recorded; `subject` is a token, None for a whole tenant."""
+    """One recorded setting. `subject` is a token; None for a whole tenant."""
 
     tenant_id: str
     subject: str | None
@@ -103,7 +101,7 @@ class RecordedSetting:
 
     @property
     def digest(self) -> str:
-        """What is the same for the same row."""
+        """The digest of the content of the row; equal rows have equal digests."""
         times = (utc_text(self.valid_from), utc_text(self.recorded_at))
         words = [self.tenant_id, self.subject or "", self.setting, self.value, self.holder, *times]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
@@ -112,9 +110,9 @@ class RecordedSetting:
 def record_settings(
     ledger: Ledger, rows: Sequence[RecordedSetting], event: AuditEvent, signer: Signer
 ) -> tuple[int, LogHead | None]:
-    """Records rows and tells the audit log of it, both or neither; a row that is there already is passed over.
+    """Records rows and their audit event in one transaction. Existing rows are skipped.
 
-    Gives how many rows were new, and the log's head (None where none was).
+    Returns the number of new rows, and the head of the log (None if there were no new rows).
     """
 
     def work(connection: Connection) -> tuple[int, LogHead | None]:
@@ -131,12 +129,12 @@ def record_settings(
 
 
 def read_settings(ledger: Ledger) -> list[RecordedSetting]:
-    """Every row, in the order in which they were recorded here."""
+    """All rows, in the order of recording."""
     return ledger.read(lambda connection: list(_select_settings(connection)))
 
 
 def setting_digests(connection: Connection) -> Iterator[str]:
-    """The digest of every row, in that order, of what it says by now."""
+    """The digest of the present content of each row, in the same order."""
     return (row.digest for row in _select_settings(connection))
 
 

@@ -22,7 +22,7 @@ from minimize.ledger.tables import CONSENTS, DISCLOSED, DISCLOSURES, RECALLS
 from minimize.receipts import canonical_json
 
 TOKEN_BYTES = 16
-"""Bytes of a subject's token."""
+"""Bytes of the token of a subject."""
 _DISCLOSURE_COLUMNS = tuple(
     column.name for column in DISCLOSURES.c if column.name not in ("id", "body", "key", "signature")
 )
@@ -30,10 +30,10 @@ _DISCLOSURE_COLUMNS = tuple(
 
 @dataclass(frozen=True, slots=True)
 class TenantShare:
-    """What was sent of one tenant: rows, the consent that covered them, and whose they are, by keyed token.
+    """The share of one tenant in a disclosure: rows, the consent that covers them, and their subjects as keyed tokens.
 
     tokens       16 bytes each, ascending
-    key_version  of the key that they are made with; None where nobody is named
+    key_version  the version of the key of the tokens; None if there are no tokens
     """
 
     tenant_id: str
@@ -44,7 +44,7 @@ class TenantShare:
 
     @property
     def subjects(self) -> int:
-        """How many subjects."""
+        """The number of subjects."""
         return len(self.tokens) // TOKEN_BYTES
 
     def token_texts(self) -> list[str]:
@@ -55,7 +55,7 @@ class TenantShare:
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """One act of sharing, as it was recorded: its body, who signed it, and when it has to be gone at the recipient."""
+    """One recorded disclosure: its body, its signature, and the time by which the recipient must delete the data."""
 
     disclosure: str
     recorded_at: datetime
@@ -69,16 +69,16 @@ class Disclosure:
     signature: str = ""
 
     def is_signed(self, verifier: Verifier) -> bool:
-        """Whether a known key signed it as it stands."""
+        """Whether a known key signed the stored body."""
         return is_signed(canonical_json(dict(self.body)), self.signature, self.key, verifier)
 
     def as_json(self) -> dict[str, Any]:
-        """The act as the JSON object that `share log --json` gives."""
+        """The disclosure as the JSON object that `share log --json` prints."""
         return {**self.body, "signature": {"algorithm": "ed25519", "key": self.key, "value": self.signature}}
 
 
 def disclosure_token_text(version: int, token: bytes) -> str:
-    """A subject's token as text, with the version of its key.
+    """The token of a subject as text, with the version of its key.
 
     >>> disclosure_token_text(1, bytes(16))
     'disclosed/1:00000000000000000000000000000000'
@@ -94,10 +94,10 @@ def record_disclosure(
     signer: Signer,
     still: Callable[[Connection], None],
 ) -> LogHead:
-    """Records an act and tells the audit log of it, both or neither; gives the log's head.
+    """Records a disclosure and its audit event in one transaction. Returns the head of the log.
 
-    `still` is asked in the same transaction, when nobody else can write, whether it may be, and raises where not: an end of a
-    consent comes either before, and stops the act, or after, and finds it recorded.
+    `still` checks in the same transaction, under the lock, whether sharing is still permitted, and raises if not. So the end of
+    a consent comes either before the disclosure and stops it, or after it and finds it recorded.
     """
     body = canonical_json(dict(act.body))
     key, signature = sign_as_text(body, signer)
@@ -118,18 +118,18 @@ def record_disclosure(
 def read_disclosures(
     ledger: Ledger, *, recipient: str | None = None, disclosure: str | None = None
 ) -> list[Disclosure]:
-    """The acts of sharing, oldest first; those to one recipient, or the one of that id, where they are named."""
-    asked = select(DISCLOSURES).order_by(DISCLOSURES.c.id)
-    asked = asked if recipient is None else asked.where(DISCLOSURES.c.recipient == recipient)
-    asked = asked if disclosure is None else asked.where(DISCLOSURES.c.disclosure == disclosure)
-    return ledger.read(lambda connection: [_disclosure_from_row(row) for row in connection.execute(asked)])
+    """The disclosures, oldest first; optionally those to one recipient, or the one with this id."""
+    query = select(DISCLOSURES).order_by(DISCLOSURES.c.id)
+    query = query if recipient is None else query.where(DISCLOSURES.c.recipient == recipient)
+    query = query if disclosure is None else query.where(DISCLOSURES.c.disclosure == disclosure)
+    return ledger.read(lambda connection: [_disclosure_from_row(row) for row in connection.execute(query)])
 
 
 def read_tenant_shares(ledger: Ledger, disclosure: str, tenant: str | None = None) -> list[TenantShare]:
-    """What was sent of each tenant in an act, of one where it is named."""
-    asked = select(DISCLOSED).where(DISCLOSED.c.disclosure == disclosure).order_by(DISCLOSED.c.tenant_id)
-    asked = asked if tenant is None else asked.where(DISCLOSED.c.tenant_id == tenant)
-    return ledger.read(lambda connection: [_share_from_row(row) for row in connection.execute(asked)])
+    """The shares of all tenants in a disclosure, or of one tenant."""
+    query = select(DISCLOSED).where(DISCLOSED.c.disclosure == disclosure).order_by(DISCLOSED.c.tenant_id)
+    query = query if tenant is None else query.where(DISCLOSED.c.tenant_id == tenant)
+    return ledger.read(lambda connection: [_share_from_row(row) for row in connection.execute(query)])
 
 
 def _share_values(act: Disclosure, share: TenantShare) -> dict[str, Any]:
@@ -150,7 +150,7 @@ RecallState = Literal["requested", "confirmed"]
 
 @dataclass(frozen=True, slots=True)
 class RecallStep:
-    """One step of a recall: what was sent of a tenant in an act, why it has to go, and how far that is."""
+    """One step of a recall: the disclosure and tenant, the reason for the deletion, and its state."""
 
     disclosure: str
     tenant_id: str
@@ -163,14 +163,14 @@ class RecallStep:
 
 @dataclass(frozen=True, slots=True)
 class RecallBatch:
-    """Steps of one recipient, and what the audit log is told of them."""
+    """Steps of recalls at one recipient, and their audit event."""
 
     steps: Sequence[RecallStep]
     event: AuditEvent
 
 
 def record_recalls(ledger: Ledger, steps: Sequence[RecallStep], event: AuditEvent, signer: Signer) -> int:
-    """Records steps and tells the audit log, both or neither; gives how many were new, for what is there is passed over."""
+    """Records steps and their audit event in one transaction. Existing steps are skipped. Returns the number of new ones."""
 
     def work(connection: Connection) -> int:
         lock_ledger(connection)
@@ -180,7 +180,7 @@ def record_recalls(ledger: Ledger, steps: Sequence[RecallStep], event: AuditEven
 
 
 def insert_recalls(connection: Connection, steps: Sequence[RecallStep], event: AuditEvent, signer: Signer) -> int:
-    """The same within a transaction that nobody else writes beside."""
+    """The same within a transaction that holds the lock."""
     known = {(step.disclosure, step.tenant_id, step.state) for step in _select_steps(connection, select(RECALLS))}
     new = [step for step in steps if (step.disclosure, step.tenant_id, step.state) not in known]
     if new:
@@ -190,10 +190,10 @@ def insert_recalls(connection: Connection, steps: Sequence[RecallStep], event: A
 
 
 def read_recalls(ledger: Ledger, recipient: str | None = None) -> list[RecallStep]:
-    """Every step, in the order in which they were recorded; of one recipient where it is named."""
-    asked = select(RECALLS).order_by(RECALLS.c.id)
-    asked = asked if recipient is None else asked.where(RECALLS.c.recipient == recipient)
-    return ledger.read(lambda connection: _select_steps(connection, asked))
+    """All steps, in the order of recording; optionally those of one recipient."""
+    query = select(RECALLS).order_by(RECALLS.c.id)
+    query = query if recipient is None else query.where(RECALLS.c.recipient == recipient)
+    return ledger.read(lambda connection: _select_steps(connection, query))
 
 
 def _select_steps(connection: Connection, query: Select[Any]) -> list[RecallStep]:
@@ -213,7 +213,7 @@ _CONSENT_COLUMNS: Final = tuple(column for column in CONSENTS.c if column.name n
 
 @dataclass(frozen=True)
 class ConsentAct:
-    """One act about a consent: whose, about what, which state it brings, by whom, from when, until when, recorded when.
+    """One act about a consent: tenant, recipient and function, new state, account, validity and time of recording.
 
     state  requested, given, renewed, refused, withdrawn or expired
     terms  what was asked or agreed to, as JSON
@@ -231,7 +231,7 @@ class ConsentAct:
 
     @cached_property
     def id(self) -> str:
-        """What names the act: a digest of all that it says."""
+        """The id of the act: a digest of its content."""
         ends = "" if self.expires_at is None else utc_text(self.expires_at)
         times = (utc_text(self.valid_from), ends, utc_text(self.recorded_at))
         words = [self.tenant_id, self.recipient, self.function, self.state, self.terms, self.by, *times]
@@ -239,7 +239,7 @@ class ConsentAct:
 
 
 RecallPlanner = Callable[[Ledger, Sequence[ConsentAct]], Iterable[RecallBatch]]
-"""Tells what recipients are told to delete because of acts; it is written in the same transaction, all of it or nothing."""
+"""Takes acts and returns the recalls that follow from them. They are recorded in the same transaction."""
 
 
 def record_consent_acts(
@@ -249,9 +249,9 @@ def record_consent_acts(
     signer: Signer,
     also: RecallPlanner | None = None,
 ) -> list[ConsentAct]:
-    """Records acts and tells the audit log of them, an event each, and what else follows from them: all or none.
+    """Records acts, an audit event for each, and the recalls that follow from them, in one transaction.
 
-    Gives them as they were recorded. Which came first is told by their order in the ledger, whatever their clocks said.
+    Returns the recorded acts. Their order in the ledger decides which came first, not the clocks.
     """
 
     def work(connection: Connection) -> list[ConsentAct]:
@@ -269,22 +269,22 @@ def record_consent_acts(
 def read_consent_acts(
     ledger: Ledger, *, tenant: str | None = None, recipient: str | None = None, function: str | None = None
 ) -> list[ConsentAct]:
-    """Every act, in the order in which they were recorded; those of one tenant, recipient or function where it is named."""
-    asked: Select[Any] = select(*_CONSENT_COLUMNS).order_by(CONSENTS.c.id)
+    """All acts, in the order of recording; optionally those of one tenant, recipient or function."""
+    query: Select[Any] = select(*_CONSENT_COLUMNS).order_by(CONSENTS.c.id)
     for column, wanted in (
         (CONSENTS.c.tenant_id, tenant),
         (CONSENTS.c.recipient, recipient),
         (CONSENTS.c.function, function),
     ):
-        asked = asked if wanted is None else asked.where(column == wanted)
-    return ledger.read(lambda connection: [ConsentAct(*row) for row in connection.execute(asked)])
+        query = query if wanted is None else query.where(column == wanted)
+    return ledger.read(lambda connection: [ConsentAct(*row) for row in connection.execute(query)])
 
 
 def _insert_consent_act(connection: Connection, act: ConsentAct) -> ConsentAct:
-    """Two acts never have one name: what is said again in the same microsecond is told of as one later."""
-    told = act
-    while connection.scalar(select(CONSENTS.c.id).where(CONSENTS.c.consent == told.id)) is not None:
-        told = replace(told, recorded_at=told.recorded_at + _MICROSECOND)
-    values = {column.name: getattr(told, column.name) for column in _CONSENT_COLUMNS}
-    connection.execute(insert(CONSENTS).values(consent=told.id, **values))
-    return told
+    """Keeps ids unique: an act that is repeated in the same microsecond gets a time that is one microsecond later."""
+    unique = act
+    while connection.scalar(select(CONSENTS.c.id).where(CONSENTS.c.consent == unique.id)) is not None:
+        unique = replace(unique, recorded_at=unique.recorded_at + _MICROSECOND)
+    values = {column.name: getattr(unique, column.name) for column in _CONSENT_COLUMNS}
+    connection.execute(insert(CONSENTS).values(consent=unique.id, **values))
+    return unique

@@ -1,4 +1,4 @@
-"""Subject tokens: keyed tokens (HMAC-SHA-256) that stand for subjects in the ledger, and the search for them.
+"""Subject tokens: keyed tokens (HMAC-SHA-256) in place of subject ids in the ledger, and the search for them.
 
 A subject of a tenant always has the same token under one version of the key.
 """
@@ -29,15 +29,15 @@ def subject_token(
     """The token of a subject: the key's id and HMAC-SHA-256 (RFC 2104) over tenant and subject in their canonical forms, in
     hexadecimal digits.
 
-    Takes a version of the `subject` key, to find what was told under an older one; else the newest; and the field that has such
-    ids, where it is not the policy's subject: one id in two fields has two tokens. Raises KeyringError.
+    `version` is a version of the `subject` key (default: the newest), to find what was recorded under an older one. `field` names
+    the field of the id if it is not the subject of the policy: one id in two fields has two tokens. Raises KeyringError.
     """
     which = keys.version_of(SUBJECT_KEY) if version is None else version
     return make_token(keys.subkey(SUBJECT_KEY, token_purpose(field), which), which, tenant, subject)
 
 
 def find_known_token(secrets: Mapping[int, bytes], tenant: str, subject: str, tokens: Collection[str]) -> str | None:
-    """The token under which a subject is known already, whatever version of the key it was made with; None where it is not.
+    """The recorded token of a subject, made with any version of the key; None if there is none.
 
     Takes the secrets of the versions that occur (see `token_secrets`, `token_versions`), and the tokens of the tenant's subjects.
     """
@@ -48,10 +48,11 @@ def find_known_token(secrets: Mapping[int, bytes], tenant: str, subject: str, to
 def known_or_new_token(
     keys: Keyring, tenant: str, subject: str, known: Collection[str | None], field: str | None = None
 ) -> str:
-    """The token under which a subject is known already, else a new one.
+    """The recorded token of a subject, else a new one.
 
-    So what is recorded of a subject after a rotation of the key has the token of what was recorded before. Takes the tokens of
-    the tenant's subjects, None among them. Raises KeyringError if the keyring lacks a version that some were made with.
+    So the records of a subject have the same token before and after a rotation of the key. `known` are the tokens of the
+    subjects of the tenant; None among them is ignored. Raises KeyringError if the keyring lacks a version that some were made
+    with.
     """
     tokens = {token for token in known if token}
     found = find_known_token(token_secrets(keys, token_versions(tokens), field), tenant, subject, tokens)
@@ -61,24 +62,24 @@ def known_or_new_token(
 def make_token(secret: bytes, version: int, tenant: str, subject: str) -> str:
     """The token under the secret of one version of the key.
 
-    Its first half is that of the folded id, its second half that of the id: so both can be found. They are one where folding
-    changes nothing.
+    Its first half comes from the case-folded id, its second half from the id, so that both can be found. Both halves come from
+    one token if folding changes nothing.
     """
     return next(token_forms(secret, version, tenant, subject))
 
 
 @dataclass(frozen=True)
 class TokenIndex:
-    """Tokens by tenant, found by an id: exactly, or without regard to case where the policy compares ids so.
+    """Tokens by tenant, found by id: exactly, or regardless of case if the policy folds ids.
 
-    A token that was made before tokens held both forms is found by the exact id alone.
+    A token from a version of minimize before tokens held both forms is found by the exact id only.
     """
 
     tokens: Mapping[str, Collection[str]] = field(repr=False)
     folding: CaseFolding = NO_FOLDING
 
     def __contains__(self, tenant: object) -> bool:
-        """Whether a tenant has any."""
+        """Whether a tenant has tokens."""
         return canonical_text(str(tenant), fold=self.folding.tenant) in self._tenants
 
     def find(self, secrets: Mapping[int, bytes], tenant: str, subject: str) -> Iterator[tuple[str, str]]:
@@ -103,7 +104,7 @@ class TokenIndex:
 
     @cached_property
     def _folded(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
-        """By tenant and the first half of a token the tokens that begin so."""
+        """Tokens by tenant and by their first half."""
         found: dict[str, dict[str, list[str]]] = {}
         for name, tokens in self.tokens.items():
             own = found.setdefault(name, {})
@@ -113,12 +114,12 @@ class TokenIndex:
 
 
 def folded_part(token: str) -> str:
-    """The part of a token that is the same for ids that differ in case alone."""
+    """The part of a token that is equal for ids that differ only in case."""
     return token[:-_HALF]
 
 
 def token_forms(secret: bytes, version: int, tenant: str, subject: str) -> Iterator[str]:
-    """The token of an id, then the one that was made before tokens held both forms, if that is another."""
+    """The token of an id, then its token in the older format, if that is different."""
     canonical, folded = canonical_text(subject), canonical_text(subject, fold=True)
     whole = _token_text(version, _token_digest(secret, tenant, canonical))
     if folded != canonical:
@@ -140,15 +141,15 @@ def _token_digest(secret: bytes, tenant: str, subject: str) -> bytes:
 
 
 def token_secrets(keys: Keyring, versions: set[int], field: str | None = None) -> dict[int, bytes]:
-    """What tokens are made with, by version of the key; those of ids of a field that is not the policy's subject by others.
+    """The secrets of tokens by version of the key. A field that is not the subject of the policy has its own secrets.
 
-    Raises KeyringError where the keyring has no such version.
+    Raises KeyringError if the keyring lacks a version.
     """
     return {version: keys.subkey(SUBJECT_KEY, token_purpose(field), version) for version in sorted(versions)}
 
 
 def token_purpose(field: str | None) -> str:
-    """What the tokens of a field's ids are made for.
+    """The purpose of the subkey for tokens of ids of a field.
 
     >>> token_purpose(None), token_purpose("user_id")
     ('ledger', 'ledger/fields/user_id')
@@ -157,7 +158,7 @@ def token_purpose(field: str | None) -> str:
 
 
 def token_version(token: str) -> int | None:
-    """The version of the key that a token was made with; None for what is no token.
+    """The version of the key that a token was made with; None if the text is not a token.
 
     >>> token_version("subject/2:" + 64 * "0"), token_version("device-7")
     (2, None)

@@ -26,11 +26,11 @@ _LIFECYCLE_COLUMNS: Final = tuple(column for column in LIFECYCLE_EVENTS.c if col
 
 @dataclass(frozen=True)
 class LifecycleEvent:
-    """One row about an event: whose, what, when it happened, and whether it still counts.
+    """One row about an event: tenant and subject, kind, time of the event, and whether it is still in force.
 
     subject  a token; None for a whole tenant
-    forms    tokens of the forms in which the subject stands in outputs, as JSON
-    field    the field that has such ids; None for the policy's subject
+    forms    tokens of the forms of the subject in outputs, as JSON
+    field    the field of the id; None for the subject of the policy
     """
 
     tenant_id: str
@@ -45,7 +45,7 @@ class LifecycleEvent:
 
     @cached_property
     def id(self) -> str:
-        """What names the event: a digest of whom it is about, what it is, and when it happened."""
+        """The id of the event: a digest of its subject, kind and time."""
         words = [
             self.tenant_id,
             self.subject or "",
@@ -59,9 +59,9 @@ class LifecycleEvent:
 def record_lifecycle_events(
     ledger: Ledger, rows: Sequence[LifecycleEvent], event: AuditEvent, signer: Signer
 ) -> list[bool]:
-    """Records rows and one entry in the audit log, all or none; returns which rows were new.
+    """Records rows and one audit event in one transaction. Returns which rows were new.
 
-    Takes the event with a resource for each row, in their order: those of rows that say nothing new are left out of it.
+    Takes the event with one resource per row, in the same order. Resources of rows that change nothing are left out.
     """
 
     def work(connection: Connection) -> list[bool]:
@@ -73,8 +73,8 @@ def record_lifecycle_events(
                 insert(LIFECYCLE_EVENTS),
                 [_lifecycle_values(row) for row, fresh in zip(rows, new, strict=True) if fresh],
             )
-            told = event if all(new) else replace(event, resources=_resources_of_new_events(event.resources, new))
-            append_event(connection, told, signer)
+            recorded = event if all(new) else replace(event, resources=_resources_of_new_events(event.resources, new))
+            append_event(connection, recorded, signer)
         return new
 
     return ledger.write(work)
@@ -85,30 +85,30 @@ def _resources_of_new_events(resources: Sequence[Resource], new: Sequence[bool])
 
 
 def _is_new_event(row: LifecycleEvent, last: dict[str, LifecycleEvent]) -> bool:
-    """Whether a row says anything that the last one about its event did not; it is the last one then."""
+    """Whether a row changes anything compared with the last row of its event; if so, it becomes the last row."""
     known = last.get(row.id)
     last[row.id] = row
     return known is None or (known.state, known.forms) != (row.state, row.forms)
 
 
 def _lifecycle_values(row: LifecycleEvent) -> dict[str, Any]:
-    said = {column.name: getattr(row, column.name) for column in _LIFECYCLE_COLUMNS}
-    return {**said, "event": row.id, "subject": row.subject or "", "field": row.field or ""}
+    values = {column.name: getattr(row, column.name) for column in _LIFECYCLE_COLUMNS}
+    return {**values, "event": row.id, "subject": row.subject or "", "field": row.field or ""}
 
 
 def read_lifecycle_events(ledger: Ledger) -> list[LifecycleEvent]:
-    """Every row, in the order in which they were recorded."""
+    """All rows, in the order of recording."""
     return ledger.read(_select_lifecycle_events)
 
 
 def last_lifecycle_events(rows: Sequence[LifecycleEvent]) -> list[LifecycleEvent]:
-    """Of each event its last row, in the order in which they were first recorded."""
+    """The last row of each event, in the order in which the events were first recorded."""
     return list({row.id: row for row in rows}.values())
 
 
 def _select_lifecycle_events(connection: Connection, event: str | None = None) -> list[LifecycleEvent]:
-    asked: Any = select(*_LIFECYCLE_COLUMNS).order_by(LIFECYCLE_EVENTS.c.id)
-    found = connection.execute(asked if event is None else asked.where(LIFECYCLE_EVENTS.c.event == event))
+    query: Any = select(*_LIFECYCLE_COLUMNS).order_by(LIFECYCLE_EVENTS.c.id)
+    found = connection.execute(query if event is None else query.where(LIFECYCLE_EVENTS.c.event == event))
     return [
         LifecycleEvent(**{**row._mapping, "subject": row.subject or None, "field": row.field or None}) for row in found
     ]
@@ -123,7 +123,7 @@ class SubjectRequestStep:
     """One step of a request.
 
     subject  a token; None for a whole tenant
-    state    `open` and `failed` are to be gone on with; `done` here; `confirmed` by a recipient that was told
+    state    `open` and `failed` need more work; `done`: complete here; `confirmed` by a recipient that was notified
     body     counts, ids of receipts and of disclosures, as JSON
     """
 
@@ -139,7 +139,7 @@ class SubjectRequestStep:
 
     @cached_property
     def id(self) -> str:
-        """What names the request: a digest of what was asked, of whom it is about, and when."""
+        """The id of the request: a digest of its kind, its subject and its time."""
         words = [self.kind, self.tenant_id, self.subject or "", utc_text(self.asked_at)]
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
@@ -147,7 +147,7 @@ class SubjectRequestStep:
 def record_request_steps(
     ledger: Ledger, steps: Sequence[SubjectRequestStep], event: AuditEvent, signer: Signer
 ) -> None:
-    """Records steps and tells the audit log of them, all or none."""
+    """Records steps and their audit event in one transaction."""
 
     def work(connection: Any) -> None:
         lock_ledger(connection)
@@ -158,18 +158,18 @@ def record_request_steps(
 
 
 def read_request_steps(ledger: Ledger) -> list[SubjectRequestStep]:
-    """Every step, in the order in which they were recorded."""
-    asked = select(*_REQUEST_COLUMNS).order_by(REQUESTS.c.id)
+    """All steps, in the order of recording."""
+    query = select(*_REQUEST_COLUMNS).order_by(REQUESTS.c.id)
     return ledger.read(
         lambda connection: [
-            SubjectRequestStep(**{**row._mapping, "subject": row.subject or None}) for row in connection.execute(asked)
+            SubjectRequestStep(**{**row._mapping, "subject": row.subject or None}) for row in connection.execute(query)
         ]
     )
 
 
 def _request_values(step: SubjectRequestStep) -> dict[str, Any]:
-    said = {column.name: getattr(step, column.name) for column in _REQUEST_COLUMNS}
-    return {**said, "request": step.id, "subject": step.subject or ""}
+    values = {column.name: getattr(step, column.name) for column in _REQUEST_COLUMNS}
+    return {**values, "request": step.id, "subject": step.subject or ""}
 
 
 _CORRECTION_COLUMNS: Final = tuple(column for column in CORRECTIONS.c if column.name != "id")
@@ -177,10 +177,10 @@ _CORRECTION_COLUMNS: Final = tuple(column for column in CORRECTIONS.c if column.
 
 @dataclass(frozen=True, slots=True)
 class RecordedCorrection:
-    """One value of one subject, put right for whatever happened up to a time.
+    """A corrected value of one subject, for all records up to a time.
 
     subject  a token
-    sealed   the value, for the keyring alone
+    sealed   the encrypted value; only the keyring can decrypt it
     """
 
     tenant_id: str
@@ -193,7 +193,7 @@ class RecordedCorrection:
 
 
 def record_corrections(ledger: Ledger, rows: Sequence[RecordedCorrection], event: AuditEvent, signer: Signer) -> None:
-    """Records rows and tells the audit log of them, all or none."""
+    """Records rows and their audit event in one transaction."""
 
     def work(connection: Any) -> None:
         lock_ledger(connection)
@@ -204,9 +204,9 @@ def record_corrections(ledger: Ledger, rows: Sequence[RecordedCorrection], event
 
 
 def read_corrections(ledger: Ledger) -> list[RecordedCorrection]:
-    """Every row, in the order in which they were recorded."""
-    asked = select(*_CORRECTION_COLUMNS).order_by(CORRECTIONS.c.id)
-    return ledger.read(lambda connection: [RecordedCorrection(**row._mapping) for row in connection.execute(asked)])
+    """All rows, in the order of recording."""
+    query = select(*_CORRECTION_COLUMNS).order_by(CORRECTIONS.c.id)
+    return ledger.read(lambda connection: [RecordedCorrection(**row._mapping) for row in connection.execute(query)])
 
 
 def _correction_values(row: RecordedCorrection) -> dict[str, Any]:

@@ -39,7 +39,7 @@ METADATA: Final = MetaData(
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """An aware time in UTC, as text of one width: it sorts and compares as time does, on every database."""
+    """An aware time in UTC as text of fixed width, which sorts and compares in time order on every database."""
 
     impl = String(27)
     cache_ok = True
@@ -64,7 +64,7 @@ ADOPTIONS: Final = Table(
     Column("key", Text, nullable=False),
     Column("signature", Text, nullable=False),
 )
-"""`content` is the file as it was adopted; the last row is the one that counts."""
+"""`content` is the adopted file. The last row is in force."""
 
 
 AUDIT_LOG: Final = Table(
@@ -85,7 +85,7 @@ AUDIT_LOG: Final = Table(
     Column("correlation", Text, index=True),
     Index("ix_audit_resource", "resource", "activity", "sequence"),
 )
-"""What stands behind `signature` repeats parts of the event, for searching; the event is what counts."""
+"""The columns after `signature` repeat parts of the event, for searching. The event is authoritative."""
 
 
 CHECKPOINTS: Final = Table(
@@ -100,7 +100,8 @@ CHECKPOINTS: Final = Table(
     Column("key", Text, nullable=False),
     Column("signature", Text, nullable=False),
 )
-"""`sequence` and `digest` are of the last entry that went, `latest` is the latest time of those, `before` what all are before."""
+"""`sequence` and `digest` belong to the last removed entry. `latest` is the latest time of the removed entries; all of them are
+older than `before`."""
 
 
 CONSENTS: Final = Table(
@@ -119,7 +120,7 @@ CONSENTS: Final = Table(
     Column("recorded_at", UtcTime, nullable=False),
     Index("ix_consents_recipient", "recipient", "function", "tenant_id"),
 )
-"""`consent` names the row, by a digest of what it says; `terms` is what was asked or agreed to, as JSON."""
+"""`consent` is the id of the row, a digest of its content. `terms` are the consent terms as JSON."""
 
 
 CORRECTIONS: Final = Table(
@@ -134,7 +135,7 @@ CORRECTIONS: Final = Table(
     Column("recorded_at", UtcTime, nullable=False),
     Column("actor", Text, nullable=False),
 )
-"""`subject` is a keyed token; `sealed` is the value, which only the keyring can open."""
+"""`subject` is a keyed token. `sealed` is the encrypted value, which only the keyring can decrypt."""
 
 
 DISCLOSURES: Final = Table(
@@ -153,7 +154,7 @@ DISCLOSURES: Final = Table(
     Column("signature", Text, nullable=False),
     Index("ix_disclosures_recipient", "recipient", "recorded_at"),
 )
-"""What stands before `body` repeats parts of it, for searching; the body is what counts, and what is signed."""
+"""The columns before `body` repeat parts of it, for searching. The body is authoritative and signed."""
 
 DISCLOSED: Final = Table(
     "disclosed",
@@ -166,7 +167,7 @@ DISCLOSED: Final = Table(
     Column("tokens", LargeBinary, nullable=False),
     Index("ix_disclosed_tenant_id", "tenant_id"),
 )
-"""One row a tenant. `tokens` are those of its subjects, 16 bytes each, ascending; `key_version` is of their key."""
+"""One row per tenant. `tokens` are the tokens of its subjects, 16 bytes each, ascending; `key_version` is that of their key."""
 
 RECALLS: Final = Table(
     "recalls",
@@ -182,7 +183,7 @@ RECALLS: Final = Table(
     Index("uq_recalls_state", "disclosure", "tenant_id", "state", unique=True),
     Index("ix_recalls_recipient", "recipient"),
 )
-"""`state` is `requested`, then `confirmed`, each once for what was sent of a tenant."""
+"""`state` is `requested`, then `confirmed`, each once per disclosure and tenant."""
 
 
 LIFECYCLE_EVENTS: Final = Table(
@@ -201,9 +202,9 @@ LIFECYCLE_EVENTS: Final = Table(
     Column("field", Text, nullable=False, server_default=""),
     Index("ix_events_event", "event"),
 )
-"""`event` names what a row is about: of rows with one name the last counts. `subject` is a keyed token, empty for a whole
-tenant; `forms` are keyed tokens of the forms in which it stands in outputs, as JSON. `field` names the field that has such ids,
-empty for the policy's subject."""
+"""`event` is the id of the event; the last row of an id is in force. `subject` is a keyed token, empty for a whole tenant.
+`forms` are keyed tokens of the forms of the subject in outputs, as JSON. `field` is the field of the id, empty for the subject of
+the policy."""
 
 
 GRANTS: Final = Table(
@@ -219,7 +220,7 @@ GRANTS: Final = Table(
     Column("signature", Text, nullable=False),
     Index("uq_grants_state", "grant", "state", unique=True),
 )
-"""Several rows are of one `grant`, one a `state`; `body` is what the act says, as JSON, and all of it is signed."""
+"""Several rows belong to one `grant`, one per `state`. `body` contains the details as JSON. The whole row is signed."""
 
 
 IDENTITY: Final = Table("identity", METADATA, Column("ledger", String(32), primary_key=True))
@@ -237,7 +238,7 @@ INCIDENTS: Final = Table(
     Column("recorded_at", UtcTime, nullable=False),
     Index("ix_incidents_incident", "incident"),
 )
-"""Several rows are of one `incident`; `body` is what the step says, as JSON: names, counts and words; no value of a record."""
+"""Several rows belong to one `incident`. `body` contains the details as JSON: names, counts and texts, no value of a record."""
 
 
 LEASES: Final = Table(
@@ -254,12 +255,12 @@ LEASES: Final = Table(
     Column("beat", BigInteger, nullable=False),
     Column("beat_at", UtcTime),
 )
-"""`token` grows each time somebody takes the lease, and is never used again: whoever holds an older one holds nothing.
+"""`token` grows each time the lease is taken, and is never used again: a run with an older token no longer holds the lease.
 
-run_id   None where nobody holds it
+run_id   None if no run holds it
 machine  the boot and the process namespace of the holder: pids mean something only within them
-born     when the holder's process started, in the system's ticks: a pid comes again, the two together do not
-beat     grows while the holder lives
+born     start time of the process in ticks: a pid is used again, pid and start time together are not
+beat     grows while the holder is alive
 """
 
 
@@ -278,7 +279,7 @@ API_TOKENS: Final = Table(
     Column("by", Text, nullable=False),
     UniqueConstraint("token", "state"),
 )
-"""`token` names it and opens nothing; `digest` is of its secret and of all that is said of it, under a key of the keyring;
+"""`token` is the name, which grants no access. `digest` is a keyed digest of the secret and the other columns.
 `state` is issued, spent or revoked, each once."""
 
 READS: Final = Table(
@@ -292,7 +293,7 @@ READS: Final = Table(
     Column("recorded_at", UtcTime, nullable=False),
     UniqueConstraint("reading", "state"),
 )
-"""`state` is begun or ended; `event` is what the audit log is to be told of a read that never ended, as JSON."""
+"""`state` is begun or ended. `event` is the audit event of a read that never ended, as JSON."""
 
 
 REQUESTS: Final = Table(
@@ -311,8 +312,8 @@ REQUESTS: Final = Table(
     Column("actor", Text, nullable=False),
     Index("ix_requests_request", "request"),
 )
-"""`request` names what a row is about: of rows with one name the last counts. `subject` is a keyed token, empty for a whole
-tenant; `body` is counts, ids of receipts and of disclosures, as JSON."""
+"""`request` is the id of the request; the last row of an id is in force. `subject` is a keyed token, empty for a whole tenant.
+`body` contains counts and the ids of receipts and disclosures, as JSON."""
 
 
 OUTPUTS: Final = Table(
@@ -323,7 +324,7 @@ OUTPUTS: Final = Table(
     Column("folder", Text, nullable=False),
     Column("host", Text, nullable=False),
 )
-"""Where each output was seen last."""
+"""The last known location of each output."""
 
 RUNS: Final = Table(
     "runs",
@@ -365,4 +366,4 @@ SETTINGS: Final = Table(
     Column("digest", String(64), nullable=False, unique=True),
     Index("ix_settings_tenant_id", "tenant_id", "setting"),
 )
-"""`subject` is a keyed token, empty for a whole tenant; `digest` tells a row that is there already."""
+"""`subject` is a keyed token, empty for a whole tenant. `digest` identifies the row, so that no row is recorded twice."""

@@ -39,11 +39,11 @@ _TEMPLATE: Final = "page.html"
 
 
 def render_page(facts: ReportFacts) -> str:
-    """The HTML page. Every text from a file or from data is escaped. Raises ConfigurationError without `minimize[report]`."""
+    """The HTML page. Every text from a file or from data is escaped. Raises ConfigurationError without the extra `report`."""
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
         raise ConfigurationError(
-            f"an HTML report needs {' and '.join(missing)}", hint="Run `pip install 'minimize[report]'`."
+            f"an HTML report needs {' and '.join(missing)}", hint="Install minimize with its extra `report`."
         )
     from minimize.report.plots import draw_pictures  # imported late: matplotlib is optional
 
@@ -168,7 +168,7 @@ class OutputReport:
         return render_summary(self.facts, width)
 
     def html(self) -> str:
-        """The facts as one HTML page without external content. Raises ConfigurationError without `minimize[report]`."""
+        """The facts as one HTML page without external content. Raises ConfigurationError without the extra `report`."""
 
         return render_page(self.facts)
 

@@ -86,7 +86,7 @@ def _import_faker() -> type[Faker]:
         pass
     else:
         return Faker
-    raise ConfigurationError("sample data needs Faker", hint="Run `pip install 'minimize[samples]'`.")
+    raise ConfigurationError("sample data needs Faker", hint="Install minimize with its extra `samples`.")
 
 
 def _note(faker: Faker, index: int) -> str:

@@ -3,8 +3,8 @@
 server.py, client.py      the Arrow Flight server and its client (`connect`)
 service.py                the service behind both, and `open`, which uses it in this process
 request.py                requests, parsed strictly
-authorizer.py             the decision on a request, repeated while a read goes on; its audit events
-snapshot.py               the files in force of an output, kept open for the length of a read
+authorizer.py             the decision on a request, repeated during a read; its audit events
+snapshot.py               the files in force of an output, kept open during a read
 view.py, stream.py        filters, and batches in the form that the caller may see; one read from start to end
 reidentify.py             tokens of a `tokenize`d column reversed, under a grant
 api_tokens.py             bearer tokens; errors.py errors and codes for a client

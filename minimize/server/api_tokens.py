@@ -41,7 +41,7 @@ _TOKEN: Final = re.compile(r"mzd_([0-9a-f]{16})_([0-9a-f]{64})")
 
 @dataclass(frozen=True, slots=True)
 class TokenBearer:
-    """Who came with a token: the account, and the token's name."""
+    """The bearer of a token: the account and the name of the token."""
 
     user: str
     token: str
@@ -57,15 +57,19 @@ def create_token(
     once: bool = False,
     random: Callable[[int], str] = secrets.token_hex,
 ) -> tuple[str, ApiToken]:
-    """Makes a token for an account; gives its text, which stands nowhere, and what the ledger keeps.
+    """Creates a token for an account. Returns its text, which is not stored, and its row in the ledger.
 
-    Takes how long it lasts, and whether it opens the door for one call alone. Raises ConfigurationError for a name or a time that
-    cannot be, LedgerError, KeyringError.
+    `lasts` is the lifetime; with `once` the token is valid for a single call. Raises ConfigurationError for an invalid name or
+    lifetime, LedgerError, KeyringError.
     """
     if not is_name(user):
-        raise ConfigurationError("a token is for an account, which has a name of one line", hint="--user NAME")
+        raise ConfigurationError(
+            "the name of the account is empty, too long or has several lines", hint="Pass --user NAME."
+        )
     if not timedelta() < lasts <= LONGEST_LIFETIME:
-        raise ConfigurationError("a token lasts at least a second and at most 90 days", hint="--for 8h")
+        raise ConfigurationError(
+            "the lifetime of a token must be more than 0 and at most 90 days", hint="Pass --for 8h."
+        )
     name, secret = random(8), random(32)
     unchecked = api.access.ApiToken(name, user, once, "", now, now + lasts)
     made = replace(unchecked, digest=_token_digest(keys, unchecked, secret, keys.version_of(DIGEST_KEY)))
@@ -75,7 +79,7 @@ def create_token(
 
 
 def revoke_token(ledger: Ledger, keys: Keyring, name: str, now: datetime) -> bool:
-    """Ends a token, by its name; whether it was there and not revoked before. Raises LedgerError, KeyringError."""
+    """Revokes a token by name. Returns False if it does not exist or was already revoked. Raises LedgerError, KeyringError."""
     found = api.access.find_token(ledger, name)
     if found is None:
         return False
@@ -86,9 +90,9 @@ def revoke_token(ledger: Ledger, keys: Keyring, name: str, now: datetime) -> boo
 
 
 def authenticate(ledger: Ledger, keys: Keyring, text: str, now: datetime) -> TokenBearer:
-    """Who comes with a token; one that opens the door once is spent with this.
+    """Authenticates the bearer of a token. A token for a single call is used up.
 
-    Raises RefusedError (B001), the same whatever is wrong with it.
+    Raises RefusedError (B001); the error does not depend on the reason.
     """
     parsed = _TOKEN.fullmatch(text)
     name, secret = (parsed[1], parsed[2]) if parsed else ("0" * 16, "0" * 64)
@@ -106,18 +110,20 @@ def authenticate(ledger: Ledger, keys: Keyring, text: str, now: datetime) -> Tok
 
 
 def is_in_force(found: ApiToken, now: datetime) -> bool:
-    """Whether a token is in force: neither spent nor revoked, issued by then and not over."""
+    """Whether a token is valid at a time: issued, not used up, not revoked and not expired."""
     return found.state == "issued" and found.issued_at <= now < found.expires_at
 
 
 def may_continue(ledger: Ledger, name: str, now: datetime) -> bool:
-    """Whether what began with a token may go on: it was not revoked, and is not over. One that was spent was spent on this."""
+    """Whether a call that began with a token may continue: the token is neither revoked nor expired.
+
+    A token for a single call was used up by this call."""
     found = api.access.find_token(ledger, name)
     return found is not None and found.state != "revoked" and now < found.expires_at
 
 
 def _is_authentic(keys: Keyring, found: ApiToken | None, secret: str) -> bool:
-    """Whether the secret is the token's, and the row as it was issued; as much work is done where there is no such token."""
+    """Whether secret and row match the digest. The check takes the same time if there is no such token."""
     kept = found or api.access.ApiToken("", "", False, "", _NEVER, _NEVER)
     versions = {f"{DIGEST_KEY}/{line.version}": line.version for line in keys.listing() if line.name == DIGEST_KEY}
     version = versions.get(kept.digest.partition(":")[0], keys.version_of(DIGEST_KEY))
@@ -144,7 +150,7 @@ def _token_event(operation: str, token: ApiToken, actor: Actor, now: datetime) -
 
 @dataclass(frozen=True, slots=True)
 class TokenInfo:
-    """A token as it may be shown: its name opens nothing."""
+    """A token as it is listed. Its name grants no access."""
 
     token: str
     user: str
@@ -162,9 +168,9 @@ class TokenInfo:
 def issue_api_token(
     workspace: Workspace, user: str, now: datetime, *, lasts: timedelta | None = None, once: bool = False
 ) -> tuple[str, TokenInfo]:
-    """Makes a token for an account; gives its text, which nobody can have again, and how it is listed.
+    """Creates a token for an account. Returns its text, which cannot be shown again, and its entry in the list.
 
-    Raises AccessDenied without `token/make`, ConfigurationError for a name or time that cannot be, LedgerError, KeyringError.
+    Raises AccessDenied without `token/make`, ConfigurationError for an invalid name or lifetime, LedgerError, KeyringError.
     """
     require_permission("token/make", workspace, now, about=user)
     with workspace.open_ledger(create=True) as ledger:
@@ -173,18 +179,18 @@ def issue_api_token(
 
 
 def revoke_api_token(workspace: Workspace, token: str, now: datetime) -> None:
-    """Ends a token, by its name; reads that it began end with it.
+    """Revokes a token by name. Reads that began with it end.
 
-    Raises AccessDenied without `token/revoke`, ConfigurationError where there is none of that name, or it was revoked before.
+    Raises AccessDenied without `token/revoke`, ConfigurationError if it does not exist or was already revoked.
     """
     require_permission("token/revoke", workspace, now, about=token)
     with workspace.open_ledger() as ledger:
         if not revoke_token(ledger, workspace.keyring(), token, now):
-            raise ConfigurationError("no token of that name is in force", hint="minimize access token list")
+            raise ConfigurationError("no valid token has this name", hint="Run `minimize access token list`.")
 
 
 def list_api_tokens(workspace: Workspace, now: datetime) -> list[TokenInfo]:
-    """Every token, in the order in which they were made, with its state: issued, spent, revoked or expired."""
+    """All tokens in the order of issue, each with its state: issued, spent, revoked or expired."""
     require_permission("roles/read", workspace, now, about="tokens")
     with workspace.open_ledger() as ledger:
         found = api.access.read_tokens(ledger)

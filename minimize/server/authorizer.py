@@ -1,4 +1,4 @@
-"""Authorization of a request: audit events, the decision by today's rules and grants, repeated checks during a read.
+"""Authorization of a request: audit events, the decision by the rules and grants in force, repeated checks during a read.
 
 The access file and the grants are loaded again when they change. Audit events hold no values.
 """
@@ -40,14 +40,14 @@ SERVER_COMPONENT = "door"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks, and how they came: the account, the token's name, the address; None in the process itself."""
+    """The caller: account, name of the token and network address, which are None within the process."""
 
     user: str
     token: str | None = None
     address: str | None = None
 
     def actor(self, roles: Sequence[str]) -> Actor:
-        """As the log names them."""
+        """The caller as an actor of the audit log."""
         application = "minimize" if self.address is None else SERVER_COMPONENT
         return Actor("user", tuple(roles), application=application, user=self.user, ip=self.address, id=self.token)
 
@@ -61,11 +61,11 @@ def read_event(
     rows: PlainValue = None,
     ended: str | None = None,
 ) -> AuditEvent:
-    """One read: by which decision, by conditions on which columns, how many rows left, and what ended it before its time."""
-    told = decision_event(decision, actor=caller.actor(decision.roles))
+    """The event of a read: the decision, the filtered columns, the number of rows sent, and the reason of an early end."""
+    event = decision_event(decision, actor=caller.actor(decision.roles))
     more = {"where": ", ".join(each.audit_text for each in where) or None, "rows": rows, "ended": ended}
-    result: EventResult = "failure" if ended else told.result
-    return replace(_with_changes(told, more), component=SERVER_COMPONENT, time=now, result=result)
+    result: EventResult = "failure" if ended else event.result
+    return replace(_with_changes(event, more), component=SERVER_COMPONENT, time=now, result=result)
 
 
 def reidentify_event(
@@ -77,16 +77,16 @@ def reidentify_event(
     *,
     ended: str | None = None,
 ) -> AuditEvent:
-    """Tokens turned back: how many were asked for, and each that was given, by a keyed digest that names its value."""
-    told = decision_event(decision, actor=caller.actor(decision.roles))
-    counted = _with_changes(told, {"tokens": count, "values": len(values), "ended": ended})
+    """The event of reversed tokens: the number requested, and a keyed digest of each value that was returned."""
+    event = decision_event(decision, actor=caller.actor(decision.roles))
+    counted = _with_changes(event, {"tokens": count, "values": len(values), "ended": ended})
     each = tuple(Resource(name, "value", f"values/{name}") for name in values)
-    result: EventResult = "failure" if ended else told.result
+    result: EventResult = "failure" if ended else event.result
     return replace(counted, component=SERVER_COMPONENT, time=now, result=result, resources=(*counted.resources, *each))
 
 
 def refused_event(caller: Caller, what: str, now: datetime, code: str, operation: str) -> AuditEvent:
-    """A request that came to no decision: what is told of it is what it named, where that can be a name."""
+    """The event of a request that reached no decision. It contains the dataset name of the request, if that is valid."""
     changes = (PropertyChange("ended", None, code),)
     activity = AuditActivity("decision", component=SERVER_COMPONENT, category="access")
     resource = Resource(what, "dataset", f"dataset/{what}", changes)
@@ -94,19 +94,19 @@ def refused_event(caller: Caller, what: str, now: datetime, code: str, operation
 
 
 def _with_changes(event: AuditEvent, more: dict[str, PlainValue]) -> AuditEvent:
-    """The event, its resource with some more said of it."""
+    """The event with more properties of its first resource."""
     first = event.resources[0]
     changes = tuple(PropertyChange(name, None, value) for name, value in more.items() if value is not None)
     return replace(event, resources=(replace(first, changed_properties=(*first.changed_properties, *changes)),))
 
 
 Clock = Callable[[], datetime]
-"""What time it is, aware UTC."""
+"""Returns the current time, aware UTC."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """What is decided about: who, which dataset, which columns (None: all), for what."""
+    """The subject of a decision: account, dataset, columns (None: all), purpose and incident."""
 
     account: UserAccount
     dataset: str
@@ -125,9 +125,9 @@ class Authorizer:
         self._grants: tuple[int, Grants] | None = None
 
     def access(self) -> AccessRules:
-        """What the file says now; once one was adopted, what was adopted last.
+        """The current access rules: those adopted last, else those of the file.
 
-        Raises PolicyError where it has faults or is gone, LedgerError: then nobody may anything.
+        Raises PolicyError if the file has faults or is missing, LedgerError. No access is then permitted.
         """
         stamp = (*_file_stamp(self._path), api.access.count_adoptions(self._ledger))
         with self._lock:
@@ -136,7 +136,7 @@ class Authorizer:
             return self._access[1]
 
     def grants(self) -> Grants:
-        """What the ledger has of grants now. Raises LedgerError."""
+        """The current grants of the ledger. Raises LedgerError."""
         newest = api.access.last_grant_act(self._ledger)
         with self._lock:
             if self._grants is None or self._grants[0] != newest:
@@ -144,7 +144,7 @@ class Authorizer:
             return self._grants[1]
 
     def decide(self, request: AuthorizationRequest, facts: OutputSnapshot, now: datetime) -> AccessDecision:
-        """The decision. Raises RefusedError (B004) where a column is not there."""
+        """The decision. Raises RefusedError (B004) if a column does not exist."""
         named = _decided_columns(request, facts)
         wanted = AccessRequest(
             request.dataset,
@@ -160,12 +160,12 @@ class Authorizer:
 
 
 def _decided_columns(request: AuthorizationRequest, facts: OutputSnapshot) -> list[str]:
-    """The columns that are decided about; the batch date is nobody's, and stands in the name of a folder."""
+    """The columns that need a decision. The batch date needs none: it is part of a folder name."""
     if request.columns is None:
         return list(facts.schema.names)
     named = [name for name in request.columns if name != DATE_COLUMN or not facts.by_date]
     if not {*named} <= {*facts.schema.names}:
-        raise column_error("a column that is not there, or not open")
+        raise column_error("a column does not exist or is not accessible to you")
     return named
 
 
@@ -178,11 +178,11 @@ def _file_stamp(path: Path) -> tuple[int, ...]:
 
 
 RECHECK_INTERVAL: Final = timedelta(milliseconds=500)
-"""A decision that is older is made anew before another batch leaves."""
+"""An older decision is repeated before another batch is sent."""
 
 
 class Reauthorization:
-    """One read's decision, and how it is made again."""
+    """The decision of one read, and its repetition."""
 
     def __init__(
         self, first: AccessDecision, decide_again: Callable[[datetime], AccessDecision | None], clock: Clock
@@ -191,7 +191,7 @@ class Reauthorization:
         self._checked_at = first.decided_at
 
     def check(self) -> None:
-        """Raises RefusedError (B007) where it holds no longer, or would be another now."""
+        """Raises RefusedError (B007) if the decision has expired, or would be different now."""
         now = self._clock()
         if not self._first.holds(now):
             raise error_for(AUTHORIZATION_ENDED)
@@ -202,7 +202,7 @@ class Reauthorization:
             raise error_for(AUTHORIZATION_ENDED)
 
     def _current_decision(self, now: datetime) -> AccessDecision | None:
-        """The decision of now; None where it is refused to be made: the token ended, or a column is gone."""
+        """The current decision; None if it is refused because the token has ended or a column was removed."""
         try:
             return self._decide(now)
         except RefusedError:

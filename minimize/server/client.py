@@ -21,25 +21,25 @@ from minimize.stores import PathText
 
 
 class Transport(Protocol):
-    """How a request gets to a door."""
+    """Transport of requests to the service."""
 
     def stream(self, request: ReadRequest) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The schema and the batches of a read. Raises MinimizeError, also from the batches."""
         ...
 
     def reidentify(self, reversal: ReidentifyRequest) -> pa.Table:
-        """Tokens with what they stand for. Raises MinimizeError."""
+        """Tokens with their original values. Raises MinimizeError."""
         ...
 
     def close(self) -> None:
-        """Lets go."""
+        """Closes the transport."""
         ...
 
 
 class DatasetReader:
-    """Reads datasets through a door, as far as roles and grants let whoever asks.
+    """Reads datasets of the data access service, as far as roles and grants permit the caller.
 
-    Takes the way to the door, and the dataset that is meant where none is named.
+    Takes the transport, and the default dataset.
     """
 
     def __init__(self, transport: Transport, dataset: str | None = None) -> None:
@@ -55,12 +55,12 @@ class DatasetReader:
         *,
         mixed_keys: bool = False,
     ) -> pa.Table:
-        """What may be seen of a dataset, as a table.
+        """The accessible part of a dataset as a table.
 
-        Takes the dataset (a pipeline's name for its records, or `pipeline/output`), columns (all that are open where none are
-        named), conditions on columns as they are seen (`{"model": ["A", "B"], "event_time": {">=": time}}`; all must hold), the
-        purpose, and the incident of a grant. Raises RefusedError with the reasons against it; ConfigurationError where the
-        request is not understood or the door is gone. What was read before an error is not given.
+        Takes the dataset (the name of a pipeline for its records, or `pipeline/output`), columns (default: all accessible ones),
+        conditions on the columns as the caller sees them (`{"model": ["A", "B"], "event_time": {">=": time}}`; all must hold),
+        the purpose, and the incident of a grant. Raises RefusedError with the reasons; ConfigurationError if the request is
+        malformed or the server cannot be reached. After an error no rows are returned.
         """
         schema, batches = self._transport.stream(
             self._read_request(dataset, columns, where, purpose, incident, mixed_keys)
@@ -77,7 +77,8 @@ class DatasetReader:
         *,
         mixed_keys: bool = False,
     ) -> Iterator[pa.RecordBatch]:
-        """The same in bounded batches, as they come; texts with few distinct values are dictionaries. An error ends them."""
+        """The same in bounded batches as they arrive. Text with few distinct values is dictionary-encoded. An error ends the
+        batches."""
         return self._transport.stream(self._read_request(dataset, columns, where, purpose, incident, mixed_keys))[1]
 
     def reidentify(
@@ -89,15 +90,15 @@ class DatasetReader:
         incident: str,
         purpose: str | None = None,
     ) -> pa.Table:
-        """What tokens of a tokenized column stand for: `token` and `value`, null where no row in the grant's scope has it.
+        """The original values of tokens of a tokenized column: `token` and `value`, null if no row in scope of the grant has it.
 
-        Takes up to 256 tokens, and the incident that the grant names. Each value is counted and told to the audit log.
+        Takes up to 256 tokens, and the incident that the grant names. Each value is counted and recorded in the audit log.
         """
         given = self._dataset_name(dataset), column, tuple(tokens), purpose, incident
         return self._transport.reidentify(reidentify_request(*given))
 
     def close(self) -> None:
-        """Lets go of the door."""
+        """Closes the connection."""
         self._transport.close()
 
     def __enter__(self) -> Self:
@@ -123,19 +124,19 @@ class DatasetReader:
     def _dataset_name(self, dataset: str | None) -> str:
         found = self._dataset if dataset is None else dataset
         if found is None:
-            raise ConfigurationError("no dataset is named", hint="name a pipeline, or PIPELINE/OUTPUT")
+            raise ConfigurationError("no dataset was given", hint="Pass the name of a pipeline, or PIPELINE/OUTPUT.")
         return found
 
 
 def decode_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The same with texts that were dictionaries as they are everywhere else."""
+    """The batch with dictionary-encoded text decoded."""
     schema = decoded_schema(batch.schema)
     arrays = [array.cast(field.type) for array, field in zip(batch.columns, schema, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def decoded_schema(schema: pa.Schema) -> pa.Schema:
-    """The schema of such batches."""
+    """The schema of decoded batches."""
     return pa.schema([_decoded_field(field) for field in schema], schema.metadata)
 
 
@@ -154,22 +155,23 @@ def connect(
     ca: PathText | None = None,
     timeout: float | None = None,
 ) -> DatasetReader:
-    """A door to read through: `connect("grpc+tls://door.example.com:8815", token=…).read("telemetry", purpose=…)`.
+    """Connects to a data server: `connect("grpc+tls://data.example.com:8815", token=…).read("telemetry", purpose=…)`.
 
-    Takes the URL (`grpc+tls://`; `grpc://` on loopback alone, for there a token crosses no wire), the token that
-    `minimize access token` printed (else `MINIMIZE_TOKEN`), a PEM file of the certificates that are trusted (else the system's),
-    and how many seconds a request may take. Nothing is sent before something is read. Raises ConfigurationError.
+    Takes the URL (`grpc+tls://`; `grpc://` for loopback only, where the token crosses no network), the token that
+    `minimize access token` printed (default: `MINIMIZE_TOKEN`), a PEM file of trusted certificates (default: those of the
+    system), and the timeout of a request in seconds. Nothing is sent before the first read. Raises ConfigurationError.
     """
     given = token if token is not None else os.environ.get(ENVIRONMENT_VARIABLE)
     if not given:
         raise ConfigurationError(
-            "no token", hint=f"token=…, or {ENVIRONMENT_VARIABLE}; `minimize access token` makes one"
+            "no token was given",
+            hint=f"Pass token=… or set {ENVIRONMENT_VARIABLE}. Create a token with `minimize access token`.",
         )
     return DatasetReader(FlightTransport(_check_url(url), given, _root_certificates(ca), timeout))
 
 
 class FlightTransport:
-    """A way over the wire."""
+    """Transport over Arrow Flight."""
 
     def __init__(self, url: str, token: str, roots: bytes | None, timeout: float | None) -> None:
         from pyarrow import flight
@@ -184,12 +186,12 @@ class FlightTransport:
         return _translate_errors(lambda: reader.schema), _stream_batches(reader)
 
     def reidentify(self, reversal: ReidentifyRequest) -> pa.Table:
-        """Tokens with what they stand for."""
+        """Tokens with their original values."""
         reader = self._get(reversal.as_json())
         return _translate_errors(reader.read_all)
 
     def close(self) -> None:
-        """Hangs up."""
+        """Closes the connection."""
         self._client.close()
 
     def _get(self, request: bytes) -> Any:
@@ -218,7 +220,7 @@ def _next_batch(reader: Any) -> pa.RecordBatch | None:
 
 
 def _translate_errors(call: Any) -> Any:
-    """What a call gives; in place of Flight's errors, which repeat what they were sent, ours."""
+    """Returns the result of a call. Errors of Flight, which repeat the request, are replaced by errors of minimize."""
     try:
         return call()
     except pa.ArrowException as error:
@@ -235,9 +237,11 @@ def _check_url(url: str) -> str:
     except ValueError:
         host = port = None
     if not host or not port or parts.scheme not in URL_SCHEMES:
-        raise ConfigurationError("a door's URL is grpc+tls://HOST:PORT", hint="`minimize serve` prints it")
+        raise ConfigurationError(
+            "the URL of the server is invalid", hint="Use grpc+tls://HOST:PORT, as `minimize serve` prints it."
+        )
     if parts.scheme == "grpc" and host not in LOOPBACK:
-        raise ConfigurationError("a token goes over TLS, or no farther than this machine", hint="grpc+tls://HOST:PORT")
+        raise ConfigurationError("a token is sent without TLS to this machine only", hint="Use grpc+tls://HOST:PORT.")
     return url
 
 
@@ -248,7 +252,7 @@ def _root_certificates(ca: PathText | None) -> bytes | None:
         return Path(ca).read_bytes()
     except OSError:
         pass
-    raise ConfigurationError(f"the certificates {os.fspath(ca)} cannot be read", hint="name a PEM file")
+    raise ConfigurationError(f"the certificates {os.fspath(ca)} cannot be read", hint="Pass a PEM file.")
 
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")

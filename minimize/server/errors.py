@@ -14,17 +14,17 @@ from minimize.errors import ConfigurationError, Finding, MinimizeError, RefusalR
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "B001": "no token, or none that opens the door: forged, expired, revoked, or spent",
-        "B002": "a request that is not understood",
-        "B003": "no dataset of that name that is open to whoever asks",
-        "B004": "a column that is not there, or a filter on what is not open",
-        "B005": "roles and grants do not let it through",
-        "B006": "files were replaced while they were read, and cannot be kept open here",
-        "B007": "what let the read through holds no longer: a grant or token was revoked or ran out, or roles changed",
-        "B008": "too many read at once",
-        "B009": "the door cannot answer; its log says why",
-        "B010": "the door is not there, or went away",
-        "B011": "a column that was made with two keys or key versions, whose values do not join",
+        "B001": "the token is missing or not valid: forged, expired, revoked or already used",
+        "B002": "the request is malformed",
+        "B003": "no dataset of this name is accessible to the caller",
+        "B004": "a column or a filter uses a column that does not exist or is not accessible",
+        "B005": "roles and grants do not permit the request",
+        "B006": "files were replaced during the read and cannot be kept open on this system",
+        "B007": "the authorization ended during the read: a grant or token was revoked or expired, or roles changed",
+        "B008": "too many simultaneous reads",
+        "B009": "internal error of the server; see its log",
+        "B010": "the data server cannot be reached, or closed the connection",
+        "B011": "a column was made with two keys or key versions, so its values cannot be joined",
     }
 )
 
@@ -40,57 +40,68 @@ TOO_MANY_READS: Final = "B008"
 INTERNAL_ERROR: Final = "B009"
 UNAVAILABLE: Final = "B010"
 UNAVAILABLE_HINT: Final = (
-    "is it up, at that host and port, and is its certificate for that name and from the CA of ca=FILE?"
+    "Check that the server runs at this host and port, and that its certificate is for this name"
+    " and from the CA of ca=FILE."
 )
 MESSAGES: Final[Mapping[str, tuple[type[MinimizeError], str, str]]] = {
-    NOT_AUTHENTICATED: (RefusedError, "the door does not know this token", "minimize access token"),
-    UNKNOWN_DATASET: (RefusedError, "no dataset of that name is open", "a pipeline's name, or PIPELINE/OUTPUT"),
-    OUTPUT_REPLACED: (ConfigurationError, "the dataset was replaced while it was read", "read it again"),
+    NOT_AUTHENTICATED: (
+        RefusedError,
+        "the data server does not accept this token",
+        "Create a token with `minimize access token`.",
+    ),
+    UNKNOWN_DATASET: (
+        RefusedError,
+        "no dataset of this name is accessible to you",
+        "Pass the name of a pipeline, or PIPELINE/OUTPUT.",
+    ),
+    OUTPUT_REPLACED: (ConfigurationError, "the dataset was replaced during the read", "Read it again."),
     AUTHORIZATION_ENDED: (
         RefusedError,
-        "what let this read through holds no longer",
-        "what came before this is not whole",
+        "the authorization ended during the read",
+        "Discard the rows that were received; they are incomplete.",
     ),
-    TOO_MANY_READS: (ConfigurationError, "too many read at once", "try again soon"),
-    INTERNAL_ERROR: (ConfigurationError, "the door cannot answer", "its log says why"),
+    TOO_MANY_READS: (ConfigurationError, "too many simultaneous reads", "Try again later."),
+    INTERNAL_ERROR: (ConfigurationError, "internal error of the data server", "Check the log of the server."),
     UNAVAILABLE: (
         ConfigurationError,
-        "the door is not there, or went away",
-        f"{UNAVAILABLE_HINT}; what came before this is not whole",
+        "the data server cannot be reached, or closed the connection",
+        f"{UNAVAILABLE_HINT} Discard rows that were received; they are incomplete.",
     ),
 }
 
 
 def error_for(code: str) -> MinimizeError:
-    """The error of a code whose words are always the same."""
+    """The error of a code with a fixed message."""
     kind, message, hint = MESSAGES[code]
     return kind(message, code=code, hint=hint)
 
 
 def malformed_error(message: str) -> ConfigurationError:
-    """A request that is not understood."""
-    return ConfigurationError(message, code=MALFORMED_REQUEST, hint="see `Reading through the door` in the README")
+    """The error for a malformed request."""
+    return ConfigurationError(message, code=MALFORMED_REQUEST, hint="See docs/guide/server.md.")
 
 
 def column_error(message: str) -> RefusedError:
-    """A column that is not there, or not open, or not in a form that can be compared so."""
-    return RefusedError(message, code=UNKNOWN_COLUMN, hint="leave `columns` out to see what is open")
+    """The error for a column that does not exist, is not accessible, or cannot be compared in this way."""
+    return RefusedError(
+        message, code=UNKNOWN_COLUMN, hint="Omit `columns` to read all columns that are accessible to you."
+    )
 
 
 def mixed_keys_error(message: str) -> ConfigurationError:
-    """Columns whose values do not join."""
-    return ConfigurationError(message, code="B011", hint="choose dates of one key version, or say mixed_keys=True")
+    """The error for columns whose values cannot be joined."""
+    return ConfigurationError(message, code="B011", hint="Select dates of one key version, or pass mixed_keys=True.")
 
 
 def authorization_error(reasons: Sequence[RefusalReason]) -> RefusedError:
-    """What the decision says against it."""
+    """The error with the reasons of a decision against a request."""
     against = [each for each in reasons if not each.code.startswith("U2")]
     findings = [Finding(each.code, str(each), hint=each.hint, field=", ".join(each.fields) or None) for each in against]
-    return RefusedError("roles and grants do not let this through", code=NOT_AUTHORIZED, findings=findings)
+    return RefusedError("roles and grants do not permit this request", code=NOT_AUTHORIZED, findings=findings)
 
 
 def encode_error(error: MinimizeError) -> bytes:
-    """An error as it goes to a client: ours as they are; of any other nothing but that there was one."""
+    """Encodes an error for a client. Other errors than `B` codes are sent as an internal error without details."""
     ours = error if error.code.startswith("B") else error_for(INTERNAL_ERROR)
     findings = [[each.code, each.message, each.hint, each.field] for each in ours.findings]
     kind = "refused" if isinstance(ours, RefusedError) else "error"
@@ -99,16 +110,16 @@ def encode_error(error: MinimizeError) -> bytes:
 
 
 def decode_error(body: bytes | None) -> MinimizeError:
-    """The error that a server sent; where it sent none, the door is gone."""
+    """Decodes an error of a server. Without one, the server counts as unreachable."""
     try:
-        told = json.loads(body or b"")
+        sent = json.loads(body or b"")
     except ValueError:
-        told = None
-    if not isinstance(told, dict) or not isinstance(told.get("code"), str):
+        sent = None
+    if not isinstance(sent, dict) or not isinstance(sent.get("code"), str):
         return error_for(UNAVAILABLE)
-    kind = RefusedError if told.get("kind") == "refused" else ConfigurationError
-    findings = [_decode_finding(each) for each in told.get("findings", [])]
-    return kind(str(told.get("message")), code=told["code"], hint=str(told.get("hint")), findings=findings)
+    kind = RefusedError if sent.get("kind") == "refused" else ConfigurationError
+    findings = [_decode_finding(each) for each in sent.get("findings", [])]
+    return kind(str(sent.get("message")), code=sent["code"], hint=str(sent.get("hint")), findings=findings)
 
 
 def _decode_finding(each: Sequence[Any]) -> Finding:

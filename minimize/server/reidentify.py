@@ -1,6 +1,6 @@
 """Re-identification: reverse tokens of a `tokenize`d column.
 
-A token alone does not tell its subject. It is searched in the rows that the grant opens, and reversed only if it is
+A token alone does not identify its subject. It is searched in the rows that the grant permits, and reversed only if it is
 found there, with the key version and the `per` value of its row.
 """
 
@@ -34,7 +34,7 @@ ANSWER_SCHEMA: Final = pa.schema([pa.field("token", pa.string()), pa.field("valu
 
 @dataclass(frozen=True, slots=True)
 class TokenizedColumn:
-    """How a column of one file was tokenized: its field, the technique, the key's version, and the column of its `per`."""
+    """Tokenization of a column of one file: its field, the technique, the key version, and the column of its `per`."""
 
     field: str
     technique: Tokenize
@@ -45,42 +45,40 @@ class TokenizedColumn:
 def reverse_tokens(
     opened: OpenSnapshot, decision: AccessDecision, column: str, tokens: Sequence[str], keys: Keyring
 ) -> dict[str, str]:
-    """By token what it stands for, of those that stand in rows in scope; others are left out.
+    """Original values by token, for tokens in rows in scope. Other tokens are left out.
 
-    Raises RefusedError (B004) where the column was not tokenized, or is shown in another form; KeyringError where a key version
-    is missing.
+    Raises RefusedError (B004) if the column was not tokenized or is shown in another form; KeyringError if a key version is
+    missing.
     """
     if decision.views.get(column):
-        raise column_error("a column that a view shows in another form cannot be turned back")
+        raise column_error("tokens of a column that a view shows in another form cannot be reversed")
     wanted = bind_view(
         opened.snapshot, decision, (column,), (FilterCondition(column, IN, tuple(tokens)),), decision.decided_at
     )
     found: dict[str, str] = {}
     for one, sealed in _tokenized_files(opened, column):
-        beside = wanted if sealed.per is None else _with_per_column(wanted, sealed.per)
-        for batch in viewed_batches(one, beside):
+        view = wanted if sealed.per is None else _with_per_column(wanted, sealed.per)
+        for batch in viewed_batches(one, view):
             found |= _reverse_batch(batch, column, sealed, keys, wanted)
     return {token: found[token] for token in tokens if token in found}
 
 
 def answer_table(tokens: Sequence[str], found: Mapping[str, str]) -> pa.Table:
-    """Each token with its value; null for one that was not found."""
+    """Each token with its value; null if it was not found."""
     return pa.table(
         [pa.array(tokens, pa.string()), pa.array(map(found.get, tokens), pa.string())], schema=ANSWER_SCHEMA
     )
 
 
 def value_digest(keys: Keyring, reversal: ReidentifyRequest, token: str) -> str:
-    """What the audit log calls a value: the same for the same token of the same column, and nothing else."""
+    """Name of a value in the audit log: a keyed digest of dataset, column and token."""
     version = keys.version_of(SUBJECT_KEY)
-    said = json.dumps([reversal.dataset, reversal.column, token]).encode()
-    return (
-        f"{SUBJECT_KEY}/{version}:{hmac.digest(keys.subkey(SUBJECT_KEY, VALUE_PURPOSE, version), said, 'sha256').hex()}"
-    )
+    content = json.dumps([reversal.dataset, reversal.column, token]).encode()
+    return f"{SUBJECT_KEY}/{version}:{hmac.digest(keys.subkey(SUBJECT_KEY, VALUE_PURPOSE, version), content, 'sha256').hex()}"
 
 
 def _tokenized_files(opened: OpenSnapshot, column: str) -> Iterator[tuple[OpenSnapshot, TokenizedColumn]]:
-    """Each file that has the column, by itself, and how it was tokenized there."""
+    """Each file that has the column, as a snapshot of its own, with the tokenization of the column."""
     facts = opened.snapshot
     for file, schema in zip(facts.files, facts.schemas, strict=True):
         if column in schema.names:
@@ -89,8 +87,8 @@ def _tokenized_files(opened: OpenSnapshot, column: str) -> Iterator[tuple[OpenSn
 
 
 def _tokenized_column(schema: pa.Schema, column: pa.Field, policy: Policy) -> TokenizedColumn:
-    said = column.metadata or {}
-    key = said.get(FIELD_METADATA, b"").decode()
+    metadata = column.metadata or {}
+    key = metadata.get(FIELD_METADATA, b"").decode()
     ways = (
         []
         if key not in policy.fields
@@ -99,22 +97,22 @@ def _tokenized_column(schema: pa.Schema, column: pa.Field, policy: Policy) -> To
     tokenized = {way for way in ways if isinstance(way, Tokenize)}
     technique = tokenized.pop() if len(tokenized) == 1 else None
     if technique is None:
-        raise column_error("a column that was not tokenized cannot be turned back")
-    versions = dict(each.split("/") for each in said.get(KEY_METADATA, b"").decode().split(",") if each)
+        raise column_error("the column was not tokenized, so its values cannot be reversed")
+    versions = dict(each.split("/") for each in metadata.get(KEY_METADATA, b"").decode().split(",") if each)
     per = None if technique.per is None else _unchanged_column(schema, technique.per)
     if technique.key not in versions or (technique.per is not None and per is None):
-        raise column_error("a column whose key or `per` the output does not tell cannot be turned back")
+        raise column_error("the tokens cannot be reversed: the output does not name the key or the `per` column")
     return TokenizedColumn(key, technique, int(versions[technique.key]), per)
 
 
 def _unchanged_column(schema: pa.Schema, key: str) -> str | None:
-    """The column of a field, where it stands as it came in."""
+    """The column of a field that is published unchanged; None if there is none."""
     wanted = {FIELD_METADATA: key.encode(), b"minimize:technique": b"keep"}
     return next((each.name for each in schema if wanted.items() <= (each.metadata or {}).items()), None)
 
 
 def _with_per_column(view: ReadView, per: str) -> ReadView:
-    """The same rows, with the column that their tokens are particular to: it stays here."""
+    """The view with the `per` column of the tokens, which is not sent."""
     field = view.released.field(per)
     return replace(view, shown=(*view.shown, per), schema=view.schema.append(field))
 
@@ -124,8 +122,8 @@ def _reverse_batch(
 ) -> dict[str, str]:
     tokens = batch.column(column)
     plain = tokens.cast(pa.string())
-    beside = {} if sealed.per is None else {sealed.technique.per or "": batch.column(sealed.per)}
-    context = Context(sealed.field, view.decided_at, keys, beside)
+    companions = {} if sealed.per is None else {sealed.technique.per or "": batch.column(sealed.per)}
+    context = Context(sealed.field, view.decided_at, keys, companions)
     values = sealed.technique.detokenize(plain, context, sealed.version).values
     pairs = zip(plain.to_pylist(), values.to_pylist(), strict=True)
     return {token: value for token, value in pairs if token is not None and value is not None}

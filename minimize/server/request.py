@@ -35,12 +35,12 @@ def is_dataset_name(text: str) -> bool:
 
 
 def is_name(text: str) -> bool:
-    """Whether a text can name anything else: one line, not too long."""
+    """Whether a text can be any other name: one line of at most 256 characters."""
     return bool(_NAME.fullmatch(text))
 
 
 def split_dataset(dataset: str) -> tuple[str, str]:
-    """The pipeline and the output that a dataset's name means.
+    """The pipeline and the output that a dataset name refers to.
 
     >>> split_dataset("telemetry")
     ('telemetry', 'records')
@@ -65,7 +65,7 @@ Filter = Mapping[str, Any] | Sequence[Sequence[Any]] | None
 
 @dataclass(frozen=True, slots=True)
 class FilterCondition:
-    """A column, an operator, and values as JSON has them; a null is asked for by `null` and no value."""
+    """A column, an operator, and JSON values. The operator `null` without a value selects nulls."""
 
     column: str
     operator: str
@@ -73,18 +73,18 @@ class FilterCondition:
 
     @property
     def audit_text(self) -> str:
-        """What the audit log is told of it: never a value."""
+        """The condition in the audit log, without values."""
         return f"{self.column} {self.operator}"
 
     def as_json(self) -> list[Any]:
-        """The condition as a request has it."""
+        """The condition in the form of a request."""
         if self.operator == NULL:
             return [self.column, EQUAL, None]
         return [self.column, self.operator, list(self.values) if self.operator == IN else self.values[0]]
 
 
 def parse_filter(where: Filter) -> tuple[FilterCondition, ...]:
-    """The conditions of a filter. Raises ConfigurationError for what is none, without saying what was asked.
+    """The conditions of a filter. Raises ConfigurationError for an invalid filter, without repeating its content.
 
     >>> [each.audit_text for each in parse_filter({"model": ["A", "B"], "hour": {">=": 7, "<": 9}})]
     ['model in', 'hour >=', 'hour <']
@@ -99,11 +99,12 @@ def parse_filter(where: Filter) -> tuple[FilterCondition, ...]:
 
 def _conditions_of_mapping(where: Mapping[str, Any]) -> list[tuple[Any, Any, Any]]:
     found: list[tuple[Any, Any, Any]] = []
-    for column, said in where.items():
-        if isinstance(said, Mapping):
-            found += [(column, operator, value) for operator, value in said.items()]
+    for column, value_or_mapping in where.items():
+        if isinstance(value_or_mapping, Mapping):
+            found += [(column, operator, value) for operator, value in value_or_mapping.items()]
         else:
-            found.append((column, IN if isinstance(said, list | tuple | set | frozenset) else EQUAL, said))
+            is_list = isinstance(value_or_mapping, list | tuple | set | frozenset)
+            found.append((column, IN if is_list else EQUAL, value_or_mapping))
     return found
 
 
@@ -111,20 +112,20 @@ def _conditions_of_list(where: Any) -> list[tuple[Any, Any, Any]]:
     if not isinstance(where, list | tuple) or not all(
         isinstance(each, list | tuple) and len(each) == 3 for each in where
     ):
-        raise malformed_error("a filter is {column: value}, or a list of [column, operator, value]")
+        raise malformed_error("a filter must be {column: value}, or a list of [column, operator, value]")
     return [(each[0], each[1], each[2]) for each in where]
 
 
 def _parse_condition(column: Any, operator: Any, value: Any) -> FilterCondition:
     if not isinstance(column, str) or not is_name(column):
-        raise malformed_error("a condition names a column")
+        raise malformed_error("a condition must name a column")
     if operator not in OPERATORS:
-        raise malformed_error(f"a condition has one of these operators: {', '.join(OPERATORS)}")
+        raise malformed_error(f"the operator of a condition must be one of {', '.join(OPERATORS)}")
     if value is None and operator == EQUAL:
         return FilterCondition(column, NULL)
     several = operator == IN
     if several != isinstance(value, list | tuple | set | frozenset):
-        raise malformed_error("`in` takes a list of values, every other operator one value")
+        raise malformed_error("`in` takes a list of values; every other operator takes one value")
     values = [*value] if several else [value]
     if len(values) > MOST_VALUES:
         raise malformed_error(f"a condition has at most {MOST_VALUES:,} values")
@@ -132,7 +133,7 @@ def _parse_condition(column: Any, operator: Any, value: Any) -> FilterCondition:
 
 
 def _json_value(value: Any) -> JsonScalar:
-    """A value as JSON has it; what it stands for is told by the type of its column."""
+    """A value in JSON. Its meaning depends on the type of the column."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Decimal):
@@ -140,26 +141,26 @@ def _json_value(value: Any) -> JsonScalar:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, float) and not math.isfinite(value):
-        raise malformed_error("a value that is no number")
+        raise malformed_error("a value is not a finite number")
     if isinstance(value, str | int | float):
         return value
-    raise malformed_error("a value is text, a number, true or false, a time or a date")
+    raise malformed_error("a value must be text, a number, true or false, a time or a date")
 
 
 LARGEST_REQUEST: Final = 1 << 20
-"""Bytes of a request."""
+"""Largest request in bytes."""
 MOST_COLUMNS: Final = 1000
 MOST_TOKENS: Final = 256
-"""Tokens that are turned back at once."""
+"""Tokens that one request can reverse."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
     """A dataset to read.
 
-    columns     these, in this order; None for all that is open
-    where       conditions, on columns as whoever asks sees them
-    mixed_keys  whether pseudonyms of two versions of a key may stand in one column
+    columns     these, in this order; None for all that are accessible
+    where       conditions on columns in the form that the caller sees
+    mixed_keys  whether one column may contain pseudonyms of two versions of a key
     """
 
     dataset: str
@@ -171,7 +172,7 @@ class ReadRequest:
 
     @property
     def named_columns(self) -> tuple[str, ...] | None:
-        """Every column that is named, to be shown or to choose rows by; None where all are wanted."""
+        """All columns that the request or its filter names; None if all are requested."""
         if self.columns is None:
             return None
         return tuple(dict.fromkeys((*self.columns, *(each.column for each in self.where))))
@@ -188,7 +189,7 @@ class ReadRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReidentifyRequest:
-    """Tokens of one column to turn back into what they stand for, for an incident."""
+    """Tokens of one column to reverse, for an incident."""
 
     dataset: str
     column: str
@@ -203,13 +204,13 @@ class ReidentifyRequest:
 
 
 def parse_request(content: bytes) -> ReadRequest | ReidentifyRequest:
-    """What a request asks for. Raises ConfigurationError (B002), which repeats nothing of it."""
+    """Parses a request. Raises ConfigurationError (B002), which does not repeat the request."""
     body = _parse_object(content)
     if "read" in body:
         return _parse_read(body)
     if "reidentify" in body:
         return _parse_reidentify(body)
-    raise malformed_error("a request says `read` or `reidentify`, and the name of a dataset")
+    raise malformed_error("a request must contain `read` or `reidentify` with the name of a dataset")
 
 
 def read_request(
@@ -220,11 +221,11 @@ def read_request(
     incident: str | None = None,
     mixed_keys: bool = False,
 ) -> ReadRequest:
-    """A read, checked. Raises ConfigurationError (B002)."""
+    """A checked read request. Raises ConfigurationError (B002)."""
     named = None if columns is None else _check_names(columns, "columns", MOST_COLUMNS)
     found = parse_filter(where)
     if not isinstance(mixed_keys, bool):
-        raise malformed_error("`mixed_keys` is true or false")
+        raise malformed_error("`mixed_keys` must be true or false")
     return ReadRequest(
         _check_dataset(dataset),
         named,
@@ -238,10 +239,10 @@ def read_request(
 def reidentify_request(
     dataset: str, column: str, tokens: Sequence[str], purpose: str | None = None, incident: str | None = None
 ) -> ReidentifyRequest:
-    """Tokens to turn back, checked. Raises ConfigurationError (B002)."""
+    """A checked re-identification request. Raises ConfigurationError (B002)."""
     name = _check_name(column, "column")
     if name is None:
-        raise malformed_error("`column` names one column")
+        raise malformed_error("`column` must name one column")
     several = _check_names(tokens, "tokens", MOST_TOKENS, longest=1 << 16)
     return ReidentifyRequest(
         _check_dataset(dataset), name, several, _check_name(purpose, "purpose"), _check_name(incident, "incident")
@@ -271,46 +272,46 @@ def _parse_object(content: bytes) -> dict[str, Any]:
             found = None
     if not isinstance(found, dict):
         raise malformed_error(
-            f"a request is one JSON object in UTF-8, at most {LARGEST_REQUEST:,} bytes, each name once"
+            f"a request must be one JSON object in UTF-8 of at most {LARGEST_REQUEST:,} bytes, without repeated keys"
         )
     return found
 
 
 def _reject_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({name for name, _ in pairs}) < len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a key is repeated")
     return dict(pairs)
 
 
 def _reject_constant(_: str) -> NoReturn:
-    raise ValueError("this is no JSON")
+    raise ValueError("not JSON")
 
 
 def _check_keys(body: dict[str, Any], names: tuple[str, ...]) -> None:
     if not body.keys() <= set(names):
-        raise malformed_error(f"a request that says `{names[0]}` may say {', '.join(names[1:])}, and nothing else")
+        raise malformed_error(f"unknown key; with `{names[0]}` a request may contain only {', '.join(names[1:])}")
 
 
 def _check_dataset(name: Any) -> str:
     if not isinstance(name, str) or not is_dataset_name(name):
-        raise malformed_error("a dataset is a pipeline's name, or PIPELINE/OUTPUT")
+        raise malformed_error("a dataset must be the name of a pipeline, or PIPELINE/OUTPUT")
     return name
 
 
 def _check_name(text: Any, name: str) -> str | None:
     if text is None or (isinstance(text, str) and is_name(text)):
         return text
-    raise malformed_error(f"`{name}` is a text of one line")
+    raise malformed_error(f"`{name}` must be text of one line")
 
 
 def _check_names(texts: Any, name: str, most: int, longest: int | None = None) -> tuple[str, ...]:
     is_list = isinstance(texts, list | tuple) and 0 < len(texts) <= most
     if not is_list or not all(isinstance(each, str) for each in texts):
-        raise malformed_error(f"`{name}` is a list of 1 to {most} texts")
+        raise malformed_error(f"`{name}` must be a list of 1 to {most} texts")
     if not all(len(each) <= longest if longest else is_name(each) for each in texts):
-        raise malformed_error(f"`{name}` has a text that is too long, or of more than one line")
+        raise malformed_error(f"a text in `{name}` is too long or has several lines")
     if len(set(texts)) < len(texts):
-        raise malformed_error(f"`{name}` names something twice")
+        raise malformed_error(f"`{name}` contains a duplicate")
     return tuple(texts)
 
 

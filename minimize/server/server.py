@@ -38,14 +38,14 @@ T = TypeVar("T")
 log = logging.getLogger("minimize")
 BEARER_MIDDLEWARE: Final = "who"
 MOST_READERS: Final = 16
-"""Reads that go on at once."""
+"""Reads at the same time."""
 LONGEST_WAIT_S: Final = 60.0
-"""How long others wait for their turn."""
+"""Time in seconds that further reads wait for their turn."""
 
 
 @dataclass(frozen=True)
 class ServerContext:
-    """What a server serves with."""
+    """Service, clock and limits of a server."""
 
     service: DataAccessService
     clock: Clock
@@ -54,41 +54,41 @@ class ServerContext:
 
 
 class FlightHandlers:
-    """What a client may call, and that nothing else can be."""
+    """Handlers of Arrow Flight: `do_get` and `get_flight_info`. All other calls are refused."""
 
     serving: ServerContext
     turns: BoundedSemaphore
 
     def do_get(self, context: Any, ticket: Any) -> Any:
-        """A read, or tokens turned back."""
+        """Answers a read or a re-identification."""
         return _with_flight_errors(lambda: self._get(_caller(context), ticket.ticket))
 
     def get_flight_info(self, context: Any, descriptor: Any) -> Any:
-        """Where a command is answered: here, and it is its own ticket. What it gives is decided when it is read."""
+        """The endpoint of a command: this server, with the command as the ticket. Authorization follows in `do_get`."""
         return _with_flight_errors(lambda: self._info(_caller(context), descriptor))
 
     def list_actions(self, context: Any) -> Any:
-        """There are none."""
+        """The server has no actions."""
         return _with_flight_errors(lambda: list[Any]())
 
     def list_flights(self, context: Any, criteria: Any) -> Any:
-        """Nothing is listed."""
+        """Refused: datasets are not listed."""
         return _with_flight_errors(lambda: self._refuse(context))
 
     def get_schema(self, context: Any, descriptor: Any) -> Any:
-        """A schema comes with what is read: here is none. (Flight sends the trace of whatever is raised here.)"""
+        """An empty schema; the real one comes with `do_get`. Flight would send the traceback of an error that is raised here."""
         return flight.SchemaResult(pa.schema([]))
 
     def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> Any:
-        """Nothing is written through the door."""
+        """Refused: the server is read-only."""
         return _with_flight_errors(lambda: self._refuse(context))
 
     def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> Any:
-        """Nor exchanged."""
+        """Refused: the server is read-only."""
         return _with_flight_errors(lambda: self._refuse(context))
 
     def do_action(self, context: Any, action: Any) -> Any:
-        """Nor done."""
+        """Refused: the server has no actions."""
         return _with_flight_errors(lambda: self._refuse(context))
 
     def _get(self, caller: Caller, request: bytes) -> Any:
@@ -108,7 +108,7 @@ class FlightHandlers:
         return flight.FlightInfo(pa.schema([]), descriptor, [endpoint], -1, -1)
 
     def _parse(self, caller: Caller, request: bytes) -> ReadRequest | ReidentifyRequest:
-        """What is asked for. What is not understood is told to the audit log, too."""
+        """Parses a request. A malformed request is recorded in the audit log too."""
         try:
             return parse_request(request)
         except MinimizeError as error:
@@ -117,7 +117,7 @@ class FlightHandlers:
         raise wrong
 
     def _turn(self) -> ExitStack:
-        """A turn to read, given back when the stack is closed. Raises ConfigurationError (B008)."""
+        """A slot for a read, released when the stack is closed. Raises ConfigurationError (B008)."""
         if not self.turns.acquire(timeout=self.serving.wait_s):
             raise error_for(TOO_MANY_READS)
         turn = ExitStack()
@@ -125,29 +125,31 @@ class FlightHandlers:
         return turn
 
     def _refuse(self, context: Any) -> Any:
-        wrong = malformed_error("a door is read from, with do_get, and does nothing else")
+        wrong = malformed_error("the server supports do_get only")
         self.serving.service.refuse(_caller(context), wrong)
         raise wrong
 
 
 def flight_server(location: str, serving: ServerContext, certificates: Sequence[tuple[bytes, bytes]] = ()) -> Any:
-    """A server that listens, and answers from now on; `serve()` waits until it is shut down.
+    """Starts a server that listens and answers. `serve()` waits until it is shut down.
 
-    Takes `grpc+tls://HOST:PORT` with a certificate and its key, or `grpc://HOST:PORT`; port 0 is any that is free.
-    Raises ConfigurationError where it cannot listen there.
+    Takes `grpc+tls://HOST:PORT` with a certificate and its key, or `grpc://HOST:PORT`; port 0 selects a free port.
+    Raises ConfigurationError if it cannot listen there.
     """
-    said_of = {"serving": serving, "turns": BoundedSemaphore(serving.readers)}
-    kind = type("DoorServer", (FlightHandlers, flight.FlightServerBase), said_of)
+    attributes = {"serving": serving, "turns": BoundedSemaphore(serving.readers)}
+    kind = type("DataServer", (FlightHandlers, flight.FlightServerBase), attributes)
     middleware = {BEARER_MIDDLEWARE: _middleware_factory(serving)}
     try:
         return kind(location, tls_certificates=[*certificates] or None, middleware=middleware)
     except (pa.ArrowException, OSError):
         pass
-    raise ConfigurationError(f"nothing can listen at {location}", hint="another port, or another certificate")
+    raise ConfigurationError(
+        f"the server cannot listen at {location}", hint="Use another port, or check the certificate."
+    )
 
 
 def _middleware_factory(serving: ServerContext) -> Any:
-    """Looks at the token of every call, before anything of the call is looked at."""
+    """Middleware that authenticates every call before the call is read."""
     known = type("Known", (flight.ServerMiddleware,), {})
 
     def start_call(_: Any, info: Any, headers: Mapping[str, Sequence[str | bytes]]) -> Any:
@@ -173,7 +175,8 @@ def _caller(context: Any) -> Caller:
 
 
 def _flight_batches(stream: ResponseStream, turn: ExitStack) -> Generator[Any]:
-    """What is sent: each batch by itself, so that dictionaries go with it. Begun by the first `next`, which gives nothing."""
+    """The batches to send, one stream each, so that dictionaries are sent with them. The first `next` starts it and returns
+    None."""
     ended: Exception | None = None
     with turn, closing(stream):
         yield None
@@ -187,7 +190,7 @@ def _flight_batches(stream: ResponseStream, turn: ExitStack) -> Generator[Any]:
 
 
 def _with_flight_errors(work: Callable[[], T]) -> T:
-    """What the work gives. Flight sends the trace of an error that is not its own: here is none but its own."""
+    """Runs the work and raises errors of Flight only. Flight would send the traceback of any other error."""
     try:
         return call_redacted(work)
     except MinimizeError as error:
@@ -196,7 +199,7 @@ def _with_flight_errors(work: Callable[[], T]) -> T:
 
 
 def _flight_error(error: MinimizeError) -> Exception:
-    """What a client is told of an error, as Flight sends it; what went wrong inside stays here, in the log."""
+    """The Flight error for a client. Details of an internal error are written to the log of the server only."""
     body = encode_error(error)
     sent = decode_error(body)
     if sent.code == INTERNAL_ERROR:
@@ -217,7 +220,7 @@ _FLIGHT_ERRORS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ListenOptions:
-    """Where a server listens: TLS with a certificate and its key, or loopback where somebody says that it may do without."""
+    """Address and TLS of a server: a certificate and its key, or loopback without TLS if `insecure` is set."""
 
     host: str = "127.0.0.1"
     port: int = 8815
@@ -231,7 +234,9 @@ class ListenOptions:
             check_insecure(self.host, self.insecure)
             return []
         if self.certificate is None or self.key is None:
-            raise ConfigurationError("a certificate goes with its key", hint="--cert FILE --key FILE")
+            raise ConfigurationError(
+                "a certificate and its key must be given together", hint="Pass --cert FILE --key FILE."
+            )
         return [load_certificate(self.certificate, self.key)]
 
     def url(self, port: int, tls: bool) -> str:
@@ -242,7 +247,7 @@ class ListenOptions:
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A server that answers, its URL, the names of its datasets, and how many reads were left without an end before it."""
+    """A running server: its URL, the names of its datasets, and the number of earlier reads that were lost."""
 
     server: Any
     url: str
@@ -260,9 +265,9 @@ def running_server(
     ledger: PathText | None = None,
     readers: int = MOST_READERS,
 ) -> Iterator[RunningServer]:
-    """A server over output folders and pipelines, shut down at the end of the block, once reads that go on have ended.
+    """A server for output folders and pipelines. The end of the block shuts it down after running reads have ended.
 
-    Everything is checked before it listens: certificate, keys, access file, ledger, datasets. Raises ConfigurationError,
+    Everything is checked before the server listens: certificate, keys, access file, ledger, datasets. Raises ConfigurationError,
     PolicyError, KeyringError, LedgerError, OutputError.
     """
     pairs = listening.certificates()
@@ -280,7 +285,7 @@ def running_server(
 
 
 class StopSignals:
-    """Waits for SIGINT or SIGTERM, which count from when it is made. Only the main thread may make it and wait.
+    """Waits for SIGINT or SIGTERM, received since its creation. Only the main thread may create it and wait.
 
     The queue is reentrant: the handler may run while the main thread waits in `get`. With `threading.Event` it could wait for
     a lock that the interrupted main thread held, and the server did not stop. The main thread wakes every half second, because
@@ -294,7 +299,7 @@ class StopSignals:
             signal.signal(each, lambda number, _: self._received.put(number))
 
     def wait(self) -> None:
-        """Returns when one has come."""
+        """Returns after one of the signals has arrived."""
         while True:
             with suppress(Empty):
                 self._received.get(timeout=0.5)
@@ -302,7 +307,7 @@ class StopSignals:
 
 
 def _raise_file_limit() -> None:
-    """As many files as the system lets a process have open: they are held while they are read."""
+    """Raises the limit of open files to the maximum: files stay open while they are read."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -312,22 +317,23 @@ _GROUP_OR_OTHERS: Final = 0o077
 
 
 def load_certificate(certificate: PathText, key: PathText) -> tuple[bytes, bytes]:
-    """A certificate (with those between it and its CA behind it) and its private key, both PEM.
+    """A certificate (followed by intermediate certificates) and its private key, both PEM.
 
-    Raises ConfigurationError where one cannot be read, is not PEM, or the key is open to group or others.
+    Raises ConfigurationError if one cannot be read or is not PEM, or the key is accessible to group or others.
     """
     return _read_pem(Path(certificate), "CERTIFICATE"), _read_pem(Path(key), "PRIVATE KEY", private=True)
 
 
 def check_insecure(host: str, insecure: bool) -> None:
-    """Whether a server may do without TLS. Raises ConfigurationError but on loopback, where somebody says so."""
+    """Raises ConfigurationError unless TLS is switched off explicitly and the host is loopback."""
     if not insecure:
         raise ConfigurationError(
-            "a door wants TLS", hint="--cert FILE --key FILE; --insecure-loopback to try things on"
+            "the server requires TLS",
+            hint="Pass --cert FILE and --key FILE, or --insecure-loopback for local tests.",
         )
     if host not in LOOPBACK:
-        hint = "--host 127.0.0.1, or --cert FILE --key FILE"
-        raise ConfigurationError("without TLS a door opens on loopback alone", hint=hint)
+        hint = "Pass --host 127.0.0.1, or --cert FILE and --key FILE."
+        raise ConfigurationError("without TLS, the server listens on loopback only", hint=hint)
 
 
 def _read_pem(path: Path, what: str, *, private: bool = False) -> bytes:
@@ -336,7 +342,9 @@ def _read_pem(path: Path, what: str, *, private: bool = False) -> bytes:
     except OSError:
         mode, content = 0, b""
     if f"{what}-----".encode() not in content:
-        raise ConfigurationError(f"{path} is not there, or holds no PEM of a {what.lower()}", hint="name PEM files")
+        raise ConfigurationError(f"{path} is missing or contains no {what.lower()} in PEM form", hint="Pass PEM files.")
     if private and mode & _GROUP_OR_OTHERS:
-        raise ConfigurationError(f"the private key {path} is open to others", hint=f"chmod 600 {path}")
+        raise ConfigurationError(
+            f"the private key {path} is accessible to group or others", hint=f"Run: chmod 600 {path}"
+        )
     return content

@@ -50,15 +50,17 @@ if TYPE_CHECKING:
 def find_datasets(places: Iterable[LocationLike]) -> dict[str, Location]:
     """The datasets of output folders and pipelines, by name.
 
-    Raises ConfigurationError where two have one name, or none is named; OutputError where nothing was published.
+    Raises ConfigurationError if two have the same name or none is given; OutputError if nothing was published.
     """
     found: dict[str, Location] = {}
     for each in places:
         name, output = _dataset_at(each)
         if found.setdefault(name, output) != output:
-            raise ConfigurationError(f"two outputs are of the pipeline {name}", hint="a door opens one of a name")
+            raise ConfigurationError(
+                f"two outputs belong to the pipeline {name}", hint="Pass only one output per pipeline."
+            )
     if not found:
-        raise ConfigurationError("no dataset is named", hint="name pipelines or output folders")
+        raise ConfigurationError("no dataset was given", hint="Pass pipelines or output folders.")
     return found
 
 
@@ -73,14 +75,11 @@ def _dataset_at(place: LocationLike) -> tuple[str, Location]:
 
 
 def publishing_pipeline(output: Location) -> str:
-    """The pipeline that published last. Raises OutputError where none did."""
-    said = read_receipts(output)
-    if not said:
-        raise OutputError("nothing was published here", hint="name a pipeline, or the folder that holds `runs`")
-    return said[-1].pipeline
-
-
-"""By name."""
+    """The pipeline that published last. Raises OutputError if nothing was published."""
+    receipts = read_receipts(output)
+    if not receipts:
+        raise OutputError("nothing was published here", hint="Pass a pipeline, or the folder that contains runs/.")
+    return receipts[-1].pipeline
 
 
 T = TypeVar("T")
@@ -88,7 +87,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ResponseStream:
-    """What leaves: its schema, and its batches, the first of them without rows; closed where it is not read to its end."""
+    """Schema and batches to send, the first batch without rows. Close it if it is not read to its end."""
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
@@ -100,7 +99,7 @@ class ResponseStream:
 
 
 class DataAccessService:
-    """Datasets, and who may read them. Threads share it."""
+    """Reads and re-identifications of datasets, with authorization and audit. Threads share it."""
 
     def __init__(
         self, datasets: Mapping[str, Location], access: Path, ledger: Ledger, keys: Keyring, clock: Clock
@@ -110,23 +109,22 @@ class DataAccessService:
 
     @property
     def pinned_count(self) -> int:
-        """How many files are held open for reads that go on."""
+        """Number of files kept open for running reads."""
         return self._outputs.pinned_count
 
     def check(self) -> None:
-        """Raises PolicyError where the access file has faults, LedgerError where grants in the ledger are not ours."""
+        """Raises PolicyError if the access file has faults, LedgerError if grants are not signed by a key of this keyring."""
         self._authorizer.access()
         self._authorizer.grants()
 
     def end_lost_reads(self) -> int:
-        """Tells the audit log of reads that a process which is gone left without an end; gives how many. Raises LedgerError."""
+        """Records the end of reads whose process has ended. Returns their number. Raises LedgerError."""
         return api.access.end_lost_reads(self.ledger, self._clock(), self.keys)
 
     def read(self, caller: Caller, read_request: ReadRequest) -> ResponseStream:
-        """What an account may see of what it asks for; the read is begun with this.
+        """Starts a read, and returns the part of the requested data that the account may see.
 
-        Raises RefusedError and ConfigurationError with a code of the door (B…), once the audit log was told; and what goes wrong
-        inside.
+        Raises RefusedError and ConfigurationError with a `B` code, after they are recorded in the audit log; and internal errors.
         """
         request = AuthorizationRequest(
             UserAccount(caller.user),
@@ -138,16 +136,16 @@ class DataAccessService:
         return self._audited(caller, request, lambda: self._start_read(caller, read_request, request))
 
     def reidentify(self, caller: Caller, reversal: ReidentifyRequest) -> pa.Table:
-        """What tokens of a column stand for, in the order in which they were asked; null for one that stands in no row in scope.
+        """The original values of tokens, in the order of the request; null for a token that is in no row in scope.
 
-        Every value is told to the audit log before it leaves. Raises as `read` does.
+        Every value is recorded in the audit log before it is sent. Raises as `read` does.
         """
         given = UserAccount(caller.user), reversal.dataset, (reversal.column,), reversal.purpose, reversal.incident
         request = AuthorizationRequest(*given, operation="reidentify")
         return self._audited(caller, request, lambda: self._reverse_tokens(caller, reversal, request))
 
     def refuse(self, caller: Caller, error: MinimizeError) -> None:
-        """Tells the audit log of a request that was not understood."""
+        """Records a malformed request in the audit log."""
         self._record_event(refused_event(caller, "-", self._clock(), error.code, "dataset/read"))
 
     def _start_read(self, caller: Caller, read_request: ReadRequest, request: AuthorizationRequest) -> ResponseStream:
@@ -157,8 +155,10 @@ class DataAccessService:
             seen = bind_view(opened.snapshot, decision, read_request.columns, read_request.where, decision.decided_at)
             if not read_request.mixed_keys:
                 check_joinable(opened.snapshot, seen)
-            standing = self._reauthorization(caller, request, decision, opened.snapshot)
-            flow = ReadStream(caller, read_request, decision, seen, standing, self.ledger, self.keys, self._clock)
+            reauthorization = self._reauthorization(caller, request, decision, opened.snapshot)
+            flow = ReadStream(
+                caller, read_request, decision, seen, reauthorization, self.ledger, self.keys, self._clock
+            )
             batches = flow.batches(opened, stack.pop_all())
         return ResponseStream(seen.schema, chain([next(batches)], batches), batches)
 
@@ -180,7 +180,7 @@ class DataAccessService:
     def _authorize(
         self, caller: Caller, request: AuthorizationRequest, facts: OutputSnapshot, where: Sequence[FilterCondition]
     ) -> AccessDecision:
-        """The decision, which lets it through. What does not is told with all that it says."""
+        """The decision, if it permits the request. Otherwise it is recorded, and RefusedError is raised with its reasons."""
         decision = self._authorizer.decide(request, facts, self._clock())
         if not decision.allowed:
             self._record_event(read_event(caller, decision, where, decision.decided_at))
@@ -198,7 +198,7 @@ class DataAccessService:
         return Reauthorization(decision, decide_again, self._clock)
 
     def _audited(self, caller: Caller, request: AuthorizationRequest, work: Callable[[], T]) -> T:
-        """What the work gives. What it raises is told, unless its decision was."""
+        """Runs the work and records its errors, unless its decision has been recorded already."""
         try:
             return call_redacted(work)
         except MinimizeError as error:
@@ -221,11 +221,12 @@ def open(
     user: str | None = None,
     clock: Clock | None = None,
 ) -> DatasetReader:
-    """A dataset to read in this process, with the same decision, views and audit as through a server.
+    """Opens a dataset in this process, with the same decisions, views and audit as through a server.
 
-    Takes an output folder or a pipeline, the keyring, the access file and the ledger (each found where it is not given), and the
-    account that reads (else `MINIMIZE_ACTOR`, else the system's user): a process that holds the keys is taken at its word. Close
-    it, or use it in a `with`. Raises ConfigurationError, PolicyError, KeyringError, LedgerError.
+    Takes an output folder or a pipeline, the keyring, the access file and the ledger (each discovered by default), and the
+    account that reads (default: `MINIMIZE_ACTOR`, else the user of the system). The account is not authenticated, because the
+    process has the keys. Close the result, or use it in a `with` statement. Raises ConfigurationError, PolicyError,
+    KeyringError, LedgerError.
     """
     service = open_service([path], keys=keys, access=access, ledger=ledger, clock=clock)
     service.end_lost_reads()
@@ -241,9 +242,9 @@ def open_service(
     ledger: PathText | None,
     clock: Clock | None = None,
 ) -> DataAccessService:
-    """The service over output folders and pipelines. Its ledger is open; the caller closes it.
+    """The service for output folders and pipelines. Its ledger is open; the caller closes it.
 
-    What is not given is found from the first place. Raises ConfigurationError, PolicyError, KeyringError, LedgerError,
+    Missing arguments are discovered from the first place. Raises ConfigurationError, PolicyError, KeyringError, LedgerError,
     OutputError.
     """
     datasets, start = find_datasets(places), local_path(places[0])
@@ -253,7 +254,7 @@ def open_service(
 
 
 class LocalTransport:
-    """A way that leaves no process."""
+    """Transport within the process."""
 
     def __init__(self, service: DataAccessService, caller: Caller) -> None:
         self._service, self._caller = service, caller
@@ -264,7 +265,7 @@ class LocalTransport:
         return found.schema, (batch for batch in found.batches if batch.num_rows)
 
     def reidentify(self, reversal: ReidentifyRequest) -> pa.Table:
-        """Tokens with what they stand for."""
+        """Tokens with their original values."""
         return self._service.reidentify(self._caller, reversal)
 
     def close(self) -> None:
@@ -274,12 +275,14 @@ class LocalTransport:
 
 def required_keyring(keys: Keyring | PathText | None, start: Path | None) -> Keyring:
     """The keyring. Raises KeyringError."""
-    return require_keyring(keys, start, "a door holds the keys, and none are here")
+    return require_keyring(keys, start, "no keyring found; the server requires one")
 
 
 def server_access_file(access: PathText | None, start: Path | None) -> Path:
-    """The access file. Raises ConfigurationError where there is none: then there is nobody to let in."""
+    """The access file. Raises ConfigurationError if there is none, because then no access is permitted."""
     found = find_access_file(start) if access is None else Path(access)
     if found is None or not found.is_file():
-        raise ConfigurationError("a door wants an access file", hint="--access FILE, or `access:` in minimize.yaml")
+        raise ConfigurationError(
+            "the server requires an access file", hint="Pass --access FILE, or set `access:` in minimize.yaml."
+        )
     return found

@@ -1,4 +1,4 @@
-"""Snapshot of an output: its files in force, kept open for the length of a read, and its columns by their footers.
+"""Snapshot of an output: its files in force, kept open during a read, and its columns according to the footers.
 
 A file that a publication replaces can be read to its end. Reads share open files; a file name is never used twice,
 so one name is one content. In an object store, and on a system without `/dev/fd`, files are opened by their path.
@@ -37,7 +37,7 @@ DESCRIPTOR_FOLDER: Final = Path("/dev/fd")
 
 
 class PinnedFiles:
-    """Open files by their place. Threads share it."""
+    """Open files by path. Threads share it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -46,9 +46,9 @@ class PinnedFiles:
 
     @contextmanager
     def pin(self, output: Location, paths: Iterable[str]) -> Iterator[dict[str, Location]]:
-        """Where each of these files of an output can be opened, as long as the block lasts.
+        """The places where these files of an output can be opened during the block.
 
-        Raises OSError where one is gone, and holds none then.
+        Raises OSError, and keeps no file open, if one is missing.
         """
         wanted = [*paths]
         if not isinstance(output, Path) or not DESCRIPTOR_FOLDER.is_dir():
@@ -62,7 +62,7 @@ class PinnedFiles:
 
     @property
     def count(self) -> int:
-        """How many files are held."""
+        """Number of open files."""
         return len(self._open)
 
     def _pin_file(self, place: Path, taken: list[Path]) -> Path:
@@ -84,29 +84,29 @@ class PinnedFiles:
 
 
 def is_pinned(place: Location) -> bool:
-    """Whether a place is a file that is held open."""
+    """Whether a place is a file that is kept open."""
     return isinstance(place, Path) and place.parent == DESCRIPTOR_FOLDER
 
 
 SNAPSHOT_TRIES: Final = 5
-"""How often a dataset is looked at anew that is replaced while it is looked at."""
+"""Attempts to open a dataset that is replaced at the same time."""
 SMALL_TEXT_BYTES: Final = 8.0
-"""Uncompressed bytes a value, up to which texts go as dictionaries: pseudonyms of devices that come several times do."""
+"""Uncompressed bytes per value up to which text is sent as dictionaries, such as repeated pseudonyms of devices."""
 FIELD_METADATA: Final = b"minimize:field"
 
 
 @dataclass(frozen=True)
 class OutputSnapshot:
-    """One output at a moment.
+    """State of one output at one moment.
 
-    files    in force, by path
+    files    the files in force, by path
     writers  the receipt that wrote each of them
     schema   every column that any of them has, with its metadata
     dictionary_columns    columns of text that are read with few distinct values, as dictionaries
-    tenant   the column that says whose a row is; None where there is none
+    tenant   the column with the tenant of each row; None if there is none
     output_purposes  the purposes that the data is for
-    purposes by column those that it is for, where that is not all
-    policies by path of a file the policy that it was written under
+    purposes the purposes of a column, if it is not for all
+    policies the policy under which each file was written, by path
     """
 
     files: tuple[ReceiptFile, ...]
@@ -120,11 +120,11 @@ class OutputSnapshot:
 
     @property
     def by_date(self) -> bool:
-        """Whether it is partitioned by the batch date."""
+        """Whether the output is partitioned by batch date."""
         return any(batch_date_of(each.path) is not None for each in self.files)
 
     def columns(self, names: Sequence[str]) -> tuple[DatasetColumn, ...]:
-        """These columns as the decision wants them."""
+        """These columns in the form that a decision needs."""
         return tuple(
             DatasetColumn(name, _column_category(self.schema.field(name)), self.purposes.get(name, ()))
             for name in names
@@ -133,7 +133,7 @@ class OutputSnapshot:
 
 @dataclass(frozen=True)
 class OpenSnapshot:
-    """Facts, and where each file can be opened as long as the read lasts."""
+    """A snapshot, and the place where each file can be opened during the read."""
 
     snapshot: OutputSnapshot
     places: Mapping[str, Location]
@@ -141,16 +141,16 @@ class OpenSnapshot:
 
     @property
     def is_pinned(self) -> bool:
-        """Whether its files can be read to their end, whatever becomes of their names."""
+        """Whether the files can be read to their end even if they are removed or replaced."""
         return all(is_pinned(place) for place in self.places.values())
 
     def file(self, path: str, coded: Collection[str] = ()) -> StoredFile:
-        """One file, its columns of these names read as dictionaries. Raises OutputError, KeyringError."""
+        """Opens one file; the named columns are read as dictionaries. Raises OutputError, KeyringError."""
         return _open_file(self.places[path], path, self.kms, coded)
 
 
 class SnapshotCache:
-    """Outputs as they are looked at; what was found is remembered until something is published. Threads share it."""
+    """Snapshots of outputs, cached until something is published. Threads share it."""
 
     def __init__(self, kms: Kms) -> None:
         self._kms, self._pinned, self._lock = kms, PinnedFiles(), Lock()
@@ -158,14 +158,15 @@ class SnapshotCache:
 
     @property
     def pinned_count(self) -> int:
-        """How many files are held open."""
+        """Number of files kept open."""
         return self._pinned.count
 
     @contextmanager
     def open_snapshot(self, output: Location, name: str) -> Iterator[OpenSnapshot]:
-        """One output as it is now, and stays as long as the block lasts.
+        """The current snapshot of an output, unchanged during the block.
 
-        Raises RefusedError (B003) where there is none of that name, ConfigurationError (B006) where it is replaced all the time.
+        Raises RefusedError (B003) if there is no output of this name, ConfigurationError (B006) if it is replaced on each
+        attempt.
         """
         with ExitStack() as stack:
             for _ in range(SNAPSHOT_TRIES):
@@ -203,9 +204,9 @@ def _written_files(receipts: Sequence[Receipt], name: str) -> WrittenFiles:
 
 
 def _read_snapshot(output: Location, writers: WrittenFiles, places: Mapping[str, Location], kms: Kms) -> OutputSnapshot:
-    """What the footers say of files that somebody can still read: those whose keys were destroyed are gone.
+    """A snapshot from the footers of the files. Files whose keys were destroyed are left out.
 
-    Raises OutputError where columns changed their type, or a policy is not what its receipt tells.
+    Raises OutputError if the type of a column differs between files, or a policy does not match its receipt.
     """
     reading = PolicyCache()
     policies = {file.path: WritingRun(output, receipt, reading).policy for file, receipt in writers}
@@ -227,9 +228,9 @@ def _read_snapshot(output: Location, writers: WrittenFiles, places: Mapping[str,
 
 
 def _column_category(column: pa.Field) -> Category:
-    """A column's category, by its metadata; the strictest where it says none."""
-    said_of = column_category(column)
-    return next(word for word in CATEGORY_ORDER if word == said_of)
+    """The category of a column by its metadata; the strictest one if it has none."""
+    category = column_category(column)
+    return next(word for word in CATEGORY_ORDER if word == category)
 
 
 def _open_file(place: Location, path: str, kms: Kms, coded: Collection[str] = ()) -> StoredFile:
@@ -237,7 +238,7 @@ def _open_file(place: Location, path: str, kms: Kms, coded: Collection[str] = ()
         return as_stored_file(path, open_parquet(place, kms, name=path, read_dictionary=[*coded]))
     except (OSError, pa.ArrowException):
         pass
-    raise OutputError(f"{path} is gone or damaged", hint="`minimize verify` checks all files")
+    raise OutputError(f"{path} is missing or damaged", hint="Run `minimize verify` to check all files.")
 
 
 def _unify_schemas(schemas: Sequence[pa.Schema]) -> pa.Schema:
@@ -245,11 +246,11 @@ def _unify_schemas(schemas: Sequence[pa.Schema]) -> pa.Schema:
         return pa.unify_schemas([*schemas])
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         pass
-    raise OutputError("columns changed their type between dates")
+    raise OutputError("the type of a column differs between dates")
 
 
 def _tenant_column(files: Mapping[str, tuple[Policy, pa.Schema]]) -> str | None:
-    """The column that says in every file, as it came in, whose a row is."""
+    """The column with the unchanged tenant in every file; None if there is none."""
     found = {_unchanged_column(policy, schema) for policy, schema in files.values()}
     return found.pop() if len(found) == 1 else None
 
@@ -260,12 +261,12 @@ def _unchanged_column(policy: Policy, schema: pa.Schema) -> str | None:
 
 
 def _common_purposes(policies: Iterable[Policy]) -> tuple[str, ...]:
-    """The purposes that every policy lists; what stands for nobody's where they have nothing in common."""
+    """The purposes that every policy lists, or `NO_COMMON_PURPOSE`."""
     return tuple(sorted(set.intersection(*(set(each.purposes) for each in policies)))) or (NO_COMMON_PURPOSE,)
 
 
 def _purposes_by_column(files: Iterable[tuple[Policy, pa.Schema]]) -> dict[str, tuple[str, ...]]:
-    """By column the purposes that it is for, where any file's policy limits them."""
+    """Purposes by column, for columns whose purposes the policy of any file limits."""
     found: dict[str, set[str]] = {}
     for policy, schema in files:
         for column in schema:
@@ -276,7 +277,7 @@ def _purposes_by_column(files: Iterable[tuple[Policy, pa.Schema]]) -> dict[str, 
 
 
 def _purpose_limits(policy: Policy, key: str) -> Iterator[set[str]]:
-    """What a field, and those that it is made from, are for, where that is not all."""
+    """The purposes of a field and its source fields, if they are limited."""
     field = policy.fields.get(key)
     names = [] if field is None else [key, *field.from_]
     yield from (
@@ -285,7 +286,7 @@ def _purpose_limits(policy: Policy, key: str) -> Iterator[set[str]]:
 
 
 def _policy_fields(column: pa.Field) -> Iterator[str]:
-    """The fields of the policy that a column is made of."""
+    """The fields of the policy from which a column is made."""
     for name, value in (column.metadata or {}).items():
         if name == FIELD_METADATA or name.startswith(FIELD_METADATA + b"/"):
             yield value.decode()

@@ -1,6 +1,6 @@
 """Stream of one read: prefetch, start and end in the ledger, rows file by file in bounded batches.
 
-The ledger records the start before the first batch leaves, and the audit log the end. Authorization is checked
+The ledger records the start before the first batch is sent, and the audit log the end. Authorization is checked
 between batches.
 """
 
@@ -44,12 +44,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("minimize")
 CLIENT_LEFT = "left"
-"""Whoever read went away."""
+"""The client disconnected."""
 
 
 @dataclass(frozen=True)
 class ReadStream:
-    """A read that was let through."""
+    """An authorized read."""
 
     caller: Caller
     request: ReadRequest
@@ -61,9 +61,9 @@ class ReadStream:
     clock: Clock
 
     def batches(self, opened: OpenSnapshot, stack: ExitStack) -> Generator[pa.RecordBatch]:
-        """What may be seen: no rows first, by which the read is begun; the stack is let go at the end.
+        """The batches that the caller may see. The first one has no rows and starts the read. The stack is closed at the end.
 
-        Raises MinimizeError, which ends it.
+        Raises MinimizeError, which ends the read.
         """
         most = sum(file.rows for file in opened.snapshot.files)
         unended = self._event(f"at most {most}", ended="lost")
@@ -82,15 +82,15 @@ class ReadStream:
                 ended = error.code
                 raise
             finally:
-                told = replace(self._event(rows, ended=ended or None), id=unended.id)
-                api.access.finish_read(self.ledger, told, told.time, self.keys)
+                event = replace(self._event(rows, ended=ended or None), id=unended.id)
+                api.access.finish_read(self.ledger, event, event.time, self.keys)
 
     def _event(self, rows: PlainValue, ended: str | None) -> AuditEvent:
         return read_event(self.caller, self.decision, self.request.where, self.clock(), rows=rows, ended=ended)
 
 
 def check_joinable(facts: OutputSnapshot, shape: ReadView) -> None:
-    """Raises ConfigurationError (B011) where a column that leaves was made with two keys or key versions, in what is read."""
+    """Raises ConfigurationError (B011) if a column to send was made with two keys or key versions in the files to read."""
     read = [_date_matches(file.path, shape) for file in facts.files]
     schemas = [schema for schema, is_read in zip(facts.schemas, read, strict=True) if is_read]
     try:
@@ -103,7 +103,7 @@ def check_joinable(facts: OutputSnapshot, shape: ReadView) -> None:
 
 
 def viewed_batches(opened: OpenSnapshot, shape: ReadView) -> Iterator[pa.RecordBatch]:
-    """The batches of all files, as they may be seen. Raises OutputError for a damaged file."""
+    """The batches of all files in the form of the view. Raises OutputError for a damaged file."""
     for batch in prefetch(_released_batches(opened, shape)):
         found = shape.apply(batch)
         if found is not None:
@@ -111,7 +111,7 @@ def viewed_batches(opened: OpenSnapshot, shape: ReadView) -> Iterator[pa.RecordB
 
 
 def _released_batches(opened: OpenSnapshot, shape: ReadView) -> Iterator[pa.RecordBatch]:
-    """The batches of all files, as they were released."""
+    """The batches of all files as published."""
     for file in opened.snapshot.files:
         if not _date_matches(file.path, shape) or not _folders_match(file.path, opened, shape):
             continue
@@ -123,7 +123,7 @@ def _released_batches(opened: OpenSnapshot, shape: ReadView) -> Iterator[pa.Reco
 def _file_batches(path: str, opened: OpenSnapshot, shape: ReadView) -> Iterator[pa.RecordBatch]:
     stored = unless_shredded(partial(opened.file, path, shape.dictionary_columns))
     if stored is None:
-        log.warning("%s is left out: its keys were destroyed", path, extra={"code": "W028"})
+        log.warning("%s is skipped: its keys were destroyed", path, extra={"code": "W028"})
         return
     rules = [*shape.released_conditions, *_scope_conditions(opened, shape)]
     groups = matching_row_groups(stored, [rule for rule in rules if rule.column in stored.schema.names])
@@ -132,7 +132,7 @@ def _file_batches(path: str, opened: OpenSnapshot, shape: ReadView) -> Iterator[
 
 
 def _detect_replacement(batches: Iterator[pa.RecordBatch], opened: OpenSnapshot) -> Iterator[pa.RecordBatch]:
-    """The batches. Where files cannot be kept open, one that is gone was replaced, and nothing of what replaced it is read."""
+    """The batches. If files cannot be kept open, a missing file was replaced; the new file is not read, and B006 is raised."""
     try:
         yield from batches
     except OutputError as error:
@@ -143,7 +143,7 @@ def _detect_replacement(batches: Iterator[pa.RecordBatch], opened: OpenSnapshot)
 
 
 def _scope_conditions(opened: OpenSnapshot, shape: ReadView) -> list[BoundCondition]:
-    """The scope as statistics can settle it."""
+    """The tenants in scope as conditions on row group statistics."""
     tenant = shape.tenant
     if tenant is None or not pa.types.is_string(opened.snapshot.schema.field(tenant).type):
         return []
@@ -151,12 +151,12 @@ def _scope_conditions(opened: OpenSnapshot, shape: ReadView) -> list[BoundCondit
 
 
 def _date_matches(path: str, shape: ReadView) -> bool:
-    """Whether the batch date of a file says nothing against it."""
+    """Whether the batch date of a file meets the conditions."""
     return date_matches(batch_date_of(path), shape.date_conditions)
 
 
 def _folders_match(path: str, opened: OpenSnapshot, shape: ReadView) -> bool:
-    """Whether the folders of a file say nothing against its rows."""
+    """Whether the partition folders of a file meet the conditions."""
     folders = partition_values(path)
     rules = [*shape.released_conditions, *_scope_conditions(opened, shape)]
     return all(

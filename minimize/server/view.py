@@ -41,7 +41,7 @@ _COMPARE: Final = {
     ">=": pc.greater_equal,
 }
 _NUMBERS: Final = ("integer", "double", "decimal", "timestamp", "date")
-"""These have an order that a condition may ask for; texts, too."""
+"""Types with an order, which conditions may use. Text has one too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class BoundCondition:
     values: pa.Array = field(repr=False)
 
     def mask(self, column: pa.Array) -> pa.BooleanArray:
-        """Which values meet it; a null meets nothing but the wish for nulls. Of a dictionary each entry is looked at once."""
+        """Which values meet the condition. A null meets `null` only. Each entry of a dictionary is checked once."""
         if self.operator == NULL:
             return column.is_null() if not pa.types.is_dictionary(column.type) else dictionary_nulls(column)
         if pa.types.is_dictionary(column.type):
@@ -63,7 +63,7 @@ class BoundCondition:
         return pc.fill_null(_COMPARE[self.operator](column, self.values[0]), False)
 
     def may_match_range(self, low: pa.Scalar, high: pa.Scalar) -> bool:
-        """Whether a value between these two, both included, can meet it."""
+        """Whether a value between these two, both included, can meet the condition."""
         if self.operator in (NULL, "!="):
             return True
         if self.operator in ("<", "<="):
@@ -75,18 +75,18 @@ class BoundCondition:
 
 
 def dictionary_nulls(column: pa.DictionaryArray) -> pa.BooleanArray:
-    """Where a dictionary-encoded column is null, by its index or by its entry."""
+    """Mask of the nulls of a dictionary-encoded column: null index or null entry."""
     return pc.fill_null(column.dictionary.is_null().take(column.indices), True)
 
 
 def bind_condition(condition: FilterCondition, type_: pa.DataType) -> BoundCondition:
-    """The condition with values of the type. Raises RefusedError (B004) where the column cannot be compared so."""
+    """The condition with values of the type. Raises RefusedError (B004) if the column cannot be compared in this way."""
     kind = value_type(type_)
     word = type_family(kind)
     if word in (None, "list", "struct", "map"):
-        raise column_error("a filter is on a column of single values")
+        raise column_error("a filter must use a column of single values")
     if condition.operator in ORDERED and word not in (*_NUMBERS, "string"):
-        raise column_error("a filter asks for an order that the column does not have")
+        raise column_error("a filter compares by order, but the column has no order")
     if condition.operator == NULL:
         return BoundCondition(condition.column, NULL, pa.array([], kind))
     made = _value_array([_value_of_type(each, word) for each in condition.values], kind)
@@ -96,13 +96,13 @@ def bind_condition(condition: FilterCondition, type_: pa.DataType) -> BoundCondi
 
 
 def combine_masks(masks: Iterable[pa.BooleanArray]) -> pa.BooleanArray | None:
-    """Which rows meet all; None where nothing is asked."""
+    """The rows that meet all masks; None without masks."""
     found = [*masks]
     return reduce(pc.and_, found) if found else None
 
 
 def _value_of_type(value: JsonScalar, word: str | None) -> Any:
-    """A value of the column's family; None where it is of another."""
+    """A value of the type family of the column; None if it has another type."""
     is_text, is_bool = isinstance(value, str), isinstance(value, bool)
     if word == "string":
         return value if is_text else None
@@ -150,7 +150,7 @@ def _may_hold(scalar: pa.Scalar) -> bool:
 
 
 def matching_row_groups(stored: StoredFile, rules: Sequence[BoundCondition]) -> list[int]:
-    """The row groups that may hold a row which meets all conditions; these are on columns as they stand in the file."""
+    """The row groups that may hold a row which meets all conditions; the conditions are on columns as published."""
     footer = ParquetFooter(stored.file.metadata, stored.schema)
     known = [(rule, leaf) for rule in rules if (leaf := _leaf_index(footer, rule.column)) is not None]
     return [
@@ -159,19 +159,19 @@ def matching_row_groups(stored: StoredFile, rules: Sequence[BoundCondition]) -> 
 
 
 def folder_matches(value: str | None, type_: pa.DataType, rules: Sequence[BoundCondition]) -> bool:
-    """Whether the one value that a folder says for all of its rows meets the conditions on it."""
+    """Whether the value of a partition folder, which holds for all of its rows, meets the conditions."""
     made = pa.array([None if value is None else value], pa.string()).cast(type_)
     return all(rule.mask(made)[0].as_py() for rule in rules)
 
 
 def date_matches(on: str | None, rules: Sequence[BoundCondition]) -> bool:
-    """Whether a file of this batch date meets the conditions on it."""
+    """Whether this batch date meets the conditions."""
     made = pa.repeat(date_scalar(on), 1)
     return all(rule.mask(made)[0].as_py() for rule in rules)
 
 
 def tenant_conditions(tenants: TenantSet, column: str) -> list[BoundCondition]:
-    """The scope as a condition that statistics can settle; none where it is all but some."""
+    """The tenants in scope as a condition on statistics; none if the scope excludes tenants."""
     if tenants.complement:
         return []
     return [BoundCondition(column, "in", pa.array(sorted(tenants.names), pa.string()))]
@@ -190,7 +190,7 @@ def _may_match(footer: ParquetFooter, group: int, leaf: int, rule: BoundConditio
 
 
 def _value_range(statistics: Any, type_: pa.DataType) -> tuple[pa.Scalar, pa.Scalar] | None:
-    """The smallest and the largest value, in the column's type; None where they cannot be had in it."""
+    """The smallest and largest value in the type of the column; None if they cannot be converted."""
     try:
         low, high = pa.array([statistics.min, statistics.max]).cast(type_)
     except (pa.ArrowException, ValueError, TypeError, OverflowError):
@@ -204,17 +204,17 @@ DICTIONARY_TYPE: Final = pa.dictionary(pa.int32(), pa.string())
 
 @dataclass(frozen=True)
 class ReadView:
-    """What one read sees of an output.
+    """The view of one read: columns, forms, conditions and tenants.
 
-    shown    the columns that leave, in their order, `date` among them
-    views    by column what its released values go through
-    released_conditions   conditions on columns as they were released
-    view_conditions    conditions on columns as they are seen, where that is another form
+    shown    the columns to send, in their order, including `date`
+    views    the techniques that are applied to released values, by column
+    released_conditions   conditions on columns as published
+    view_conditions    conditions on columns in the form that the caller sees, if that is different
     date_conditions  conditions on the batch date
-    tenants  whose rows, told by the column `tenant`
+    tenants  the tenants in scope, compared with the column `tenant`
     dictionary_columns    columns that are read as dictionaries
-    schema   of what leaves
-    released the columns as the output has them
+    schema   the schema of the batches to send
+    released the columns as published
     """
 
     shown: tuple[str, ...]
@@ -232,13 +232,13 @@ class ReadView:
 
     @property
     def columns_to_read(self) -> frozenset[str]:
-        """The columns that are decoded: what leaves, what rows are chosen by, and whose they are."""
-        asked = (each.column for each in (*self.released_conditions, *self.view_conditions))
+        """The columns to decode: those to send, those of conditions, and the tenant."""
+        compared = (each.column for each in (*self.released_conditions, *self.view_conditions))
         scope = [] if self.tenants.is_all or self.tenant is None else [self.tenant]
-        return frozenset((*self.shown, *asked, *scope)) - {DATE_COLUMN}
+        return frozenset((*self.shown, *compared, *scope)) - {DATE_COLUMN}
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch | None:
-        """The rows of a batch that may be seen, as they may be seen; None where there are none."""
+        """The rows of a batch that the caller may see, in the permitted form; None if there are none."""
         rows = _filter_rows(batch, combine_masks(self._released_masks(batch)))
         if not rows.num_rows:
             return None
@@ -251,7 +251,7 @@ class ReadView:
         return None if not len(arrays[0]) else self._output_batch(arrays)
 
     def empty_batch(self) -> pa.RecordBatch:
-        """No rows."""
+        """A batch without rows."""
         return pa.RecordBatch.from_arrays([_empty_array(each.type) for each in self.schema], schema=self.schema)
 
     def _released_masks(self, batch: pa.RecordBatch) -> Sequence[pa.BooleanArray]:
@@ -263,7 +263,7 @@ class ReadView:
         )
 
     def _scope_mask(self, column: pa.Array) -> pa.BooleanArray:
-        """Rows of the tenants in scope. A row without a tenant is nobody's."""
+        """Rows of the tenants in scope. A row without a tenant is never in scope."""
         if pa.types.is_dictionary(column.type):
             return pc.fill_null(self._scope_mask(column.dictionary).take(column.indices), False)
         named = pc.is_in(column.cast(pa.string()), value_set=pa.array(sorted(self.tenants.names), pa.string()))
@@ -278,7 +278,7 @@ class ReadView:
         return values
 
     def _released_column(self, rows: pa.RecordBatch, name: str) -> pa.Array:
-        """A column as it was released; null where a file does not have it."""
+        """A column as published; null if a file lacks it."""
         if name in rows.schema.names:
             return rows.column(name)
         return pa.nulls(rows.num_rows, pa.date32() if name == DATE_COLUMN else self.released.field(name).type)
@@ -295,15 +295,15 @@ def bind_view(
     where: Sequence[FilterCondition],
     at: datetime,
 ) -> ReadView:
-    """What a read sees, by its decision.
+    """The view of a read by its decision.
 
-    Takes the columns that were asked for (None: all that are open). Raises RefusedError (B004) for a condition on what is not
-    open or cannot be compared so.
+    Takes the requested columns (None: all accessible ones). Raises RefusedError (B004) for a condition on a column that is not
+    accessible or cannot be compared in this way.
     """
     open_ = [*decision.columns, *([DATE_COLUMN] if facts.by_date else [])]
     shown = tuple(open_ if columns is None else columns)
     if not {*shown, *(each.column for each in where)} <= {*open_}:
-        raise column_error("a column that is not there, or not open")
+        raise column_error("a column does not exist or is not accessible to you")
     views = {name: view for name, view in decision.views.items() if view}
     types = {
         name: pa.date32() if name == DATE_COLUMN else _viewed_type(facts, name, views.get(name, ())) for name in open_
@@ -327,23 +327,23 @@ def bind_view(
 
 
 def _viewed_type(facts: OutputSnapshot, name: str, view: Sequence[Technique]) -> pa.DataType:
-    """The type of a column as it is seen."""
+    """The type of a column in the view."""
     try:
         return reduce(lambda kind, step: step.output_type(kind), view, facts.schema.field(name).type)
     except UnsupportedType:
         pass
-    raise column_error("a view that this column cannot have")
+    raise column_error("the view cannot be applied to the type of this column")
 
 
 def _output_field(
     facts: OutputSnapshot, name: str, type_: pa.DataType, coded: bool, view: Sequence[Technique]
 ) -> pa.Field:
-    """The field of a column that leaves: its metadata, and what its view does."""
+    """The field of a column to send, with its metadata and the techniques of its view."""
     if name == DATE_COLUMN:
         return pa.field(DATE_COLUMN, type_)
     kind = DICTIONARY_TYPE if coded and pa.types.is_string(type_) else type_
-    told = {VIEW_METADATA: ",".join(step.name for step in view)} if view else {}
-    return pa.field(name, kind, metadata={**(facts.schema.field(name).metadata or {}), **told} or None)
+    applied = {VIEW_METADATA: ",".join(step.name for step in view)} if view else {}
+    return pa.field(name, kind, metadata={**(facts.schema.field(name).metadata or {}), **applied} or None)
 
 
 def _filter_rows(rows: pa.RecordBatch, mask: pa.BooleanArray | None) -> pa.RecordBatch:
@@ -351,7 +351,7 @@ def _filter_rows(rows: pa.RecordBatch, mask: pa.BooleanArray | None) -> pa.Recor
 
 
 def _cast_column(array: pa.Array, type_: pa.DataType) -> pa.Array:
-    """The column in the encoding that leaves."""
+    """The column in the encoding to send."""
     if array.type == type_:
         return array
     if pa.types.is_dictionary(type_):

@@ -329,7 +329,7 @@ def find_named_ledger(ledger: PathText | None, folder: Path | None) -> Address |
     try:
         return find_ledger(ledger, start=folder)
     except LedgerError as error:
-        if not error.message.startswith("no ledger is named"):
+        if not error.message.startswith("no ledger is configured"):
             raise
     return None
 

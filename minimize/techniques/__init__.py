@@ -61,6 +61,6 @@ TECHNIQUES: Final[Mapping[str, type[TechniqueStep]]] = Registry(
         "size": "size.Size",
     },
 )
-"""In the order of the table in the README. `drop` is a word of the policy and no class: it has nothing to apply."""
+"""In the order of the table in the README. `drop` is a keyword of the policy without a class."""
 PSEUDONYM_TECHNIQUES: Final = frozenset({"pseudonymize", "tokenize"})
-"""The techniques that leave a linkable or reversible value, by the names that the metadata of columns has."""
+"""The techniques that leave a linkable or reversible value, by their names in the metadata of columns."""

@@ -17,7 +17,7 @@ _HOST_LABEL = re.compile(r"(?!-)[\w-]{1,63}(?<!-)")
 
 
 def normalize_hostname(text: str) -> str | None:
-    """The name in lower case and without its final dot, or None where it is none.
+    """The name in lower case and without its final dot, or None if it is not a host name.
 
     >>> normalize_hostname("WWW.Example.com."), normalize_hostname("two words"), normalize_hostname("a..b")
     ('www.example.com', None, None)
@@ -35,7 +35,7 @@ _NO_ADDRESSES = (np.empty(0, np.uint32), np.empty(0, np.bool_))
 
 
 def parse_ipv4(texts: pa.StringArray) -> tuple[Numbers, Bools]:
-    """The address of each text as a number, and which texts are one: four decimals up to 255, no leading zeros, no more.
+    """The address of each text as a number, and which texts are addresses: four decimals up to 255 without leading zeros.
 
     >>> numbers, fine = parse_ipv4(pa.array(["1.2.3.4", "1.2.3", "01.2.3.4", None]))
     >>> int(numbers[0]) == 0x01020304, fine.tolist()
@@ -63,7 +63,7 @@ def _have_three_dots(texts: pa.StringArray) -> Bools:
 
 
 def _bytes_and_offsets(texts: pa.StringArray) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The bytes of all texts, and where in them each begins; the last one ends at the end."""
+    """The bytes of all texts, and the offset of each text, with the end of the last one."""
     if not len(texts) or texts.buffers()[2] is None:
         return np.empty(0, np.uint8), np.zeros(len(texts) + 1, np.int64)
     offsets = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1, texts.offset * 4).astype(np.int64)
@@ -82,7 +82,7 @@ def format_ipv4(numbers: Numbers) -> pa.StringArray:
 
 
 def _parse_in_blocks(texts: pa.StringArray) -> tuple[Numbers, Bools]:
-    """Some thousands at a time: what is worked out on the way stays in the processor's cache."""
+    """Parses in blocks, so that intermediate results stay in the cache of the processor."""
     blocks = [_parse_dotted(texts.slice(first, BLOCK_ROWS)) for first in range(0, len(texts), BLOCK_ROWS)] or [
         _NO_ADDRESSES
     ]
@@ -90,7 +90,7 @@ def _parse_in_blocks(texts: pa.StringArray) -> tuple[Numbers, Bools]:
 
 
 def _parse_dotted(texts: pa.StringArray) -> tuple[Numbers, Bools]:
-    """The same for texts with three dots each: at every byte the number that ends there is worked out, then the four are read."""
+    """Parses texts with three dots each: computes the number that ends at each byte, then picks the four numbers of each text."""
     data, offsets = _bytes_and_offsets(texts)
     digits = data - _ZERO
     values = _numbers_by_end(digits, offsets[:-1])
@@ -109,7 +109,7 @@ def _parse_dotted(texts: pa.StringArray) -> tuple[Numbers, Bools]:
 
 
 def _numbers_by_end(digits: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:
-    """At each byte the number of up to three digits that ends there, as far back as its text goes."""
+    """For each byte, the number of up to three digits that ends there, within its text."""
     is_digit = digits < 10
     alone = digits * is_digit
     tens, hundreds = np.zeros(len(digits), np.uint16), np.zeros(len(digits), np.uint16)
@@ -120,16 +120,16 @@ def _numbers_by_end(digits: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64]
 
 
 _LEAST_BY_DIGITS = np.array([0, 0, 10, 100], np.uint16)
-"""The least number of so many digits that does not begin with a zero."""
+"""The smallest number without leading zero, by number of digits."""
 
 
 _HEX_GROUP = "[0-9A-Fa-f]{1,4}"
 _CARRIES_IPV4 = "^0*(?:|2002):"
-"""Addresses that carry an IPv4 address are not plain: those that begin with zeros, and 6to4."""
+"""Addresses that contain an IPv4 address are not plain: those that begin with zeros, and 6to4."""
 
 
 def leading_groups(texts: pa.StringArray, groups: int) -> pa.StringArray:
-    """The first groups of each text that is a plain address and writes them out, null for every other text.
+    """The first groups of each plain address that writes them in full; null for all other texts.
 
     >>> texts = pa.array(["2001:db8:1:2::3", "2001:db8::1", "::1", "2002:c000:204::", "2001:db8:1::2::3"])
     >>> leading_groups(texts, 2).to_pylist()
@@ -144,7 +144,7 @@ def leading_groups(texts: pa.StringArray, groups: int) -> pa.StringArray:
 
 
 def are_written_out(starts: pa.StringArray) -> pa.BooleanArray:
-    """Which of some leading groups are written as RFC 5952 says, and none of them zero: no group can be left out of those.
+    """Which leading groups are in the form of RFC 5952 without zero groups, so that none of them can be abbreviated.
 
     >>> are_written_out(pa.array(["2001:db8:1", "2001:0db8:1", "2001:DB8:1", "2001:db8:0"])).to_pylist()
     [True, False, False, False]
@@ -154,7 +154,7 @@ def are_written_out(starts: pa.StringArray) -> pa.BooleanArray:
 
 @lru_cache(maxsize=8)
 def _ipv6_pattern(groups: int) -> str:
-    """The leading groups, then the others in full, or some, two colons, and some."""
+    """Pattern of the leading groups, followed by the others in full or abbreviated by two colons."""
     left = 8 - groups
     tails = [f"(?:{_HEX_GROUP}:){{{left - 1}}}{_HEX_GROUP}"]
     for before in range(left):

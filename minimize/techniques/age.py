@@ -18,10 +18,10 @@ RUN = "run"
 class Age(Technique):
     """Completed days, months or years from the value to the run's time, or to another field.
 
-    Takes timestamp (one without zone is UTC) and date, gives int32. A month is complete when its day and time of day come
-    again: from 31 January one is complete on 1 March. Where one of the two is a date, both are taken as UTC dates. Null
-    stays null; what lies ahead, and a value whose other field is null, cannot be treated. Leaves nothing finer than the
-    unit, as long as the time it counts to is not published as finely. Source: ISO 8601-1:2019, calendar durations.
+    Takes timestamp (one without zone is UTC) and date, gives int32. A month is complete when its day and time of day are
+    reached again: from 31 January, one month is complete on 1 March. If one of the two is a date, both are taken as UTC dates.
+    Null stays null. Values after the reference time, and values whose other field is null, cannot be treated. Leaves nothing
+    finer than the unit, unless the reference time is published in finer form. Source: ISO 8601-1:2019, calendar durations.
 
     >>> import pyarrow as pa
     >>> from datetime import date, datetime, UTC
@@ -40,17 +40,17 @@ class Age(Technique):
     at: str = RUN
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """int32. Raises TypeRefused for what is no time."""
+        """int32. Raises UnsupportedType for other types than times."""
         super().output_type(type_)
         return pa.int32()
 
     def reads(self) -> frozenset[str]:
-        """The field that it counts to, unless that is the run."""
+        """The field with the reference time, unless that is the run."""
         return frozenset() if self.at == RUN else frozenset({self.at})
 
     @property
     def reads_only(self) -> tuple[Family, ...]:
-        """The other field is a time, too."""
+        """The other field must be a time too."""
         return self.takes
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:

@@ -1,13 +1,13 @@
-"""Technique: a frozen set of parameters, the types it takes and gives, and a function of whole columns.
+"""Technique: a frozen set of parameters, its input and output types, and a function of whole columns.
 
 The tenant and the subject reach every technique in their canonical form (`minimize.identifiers`), as values and as companion
-columns; a technique that makes ids of different case one says so by `folds`, and then both are folded before.
+columns. A technique that merges ids which differ in case declares it by `folds`; then both are folded before.
 
 A new technique is one file in this folder with one class, one row in `TECHNIQUES` (`__init__.py`), one test file, and one rule
 in `minimize/verification/rules/`, written without looking at the class. The class states, as class variables, its name, the
-type families it takes, what it leaves of the value, and its source; `gives` names the output type or raises
-`UnsupportedType`; `apply` takes a plain (never dictionary-encoded) array to an equally long array and a mask of what it could
-not treat. Callers use `treat`: it does the work per distinct value if the column is dictionary-encoded.
+type families it takes, the remaining form of a value (`leaves`), and its source. `output_type` returns the output type or raises
+`UnsupportedType`. `apply` converts a plain (never dictionary-encoded) array into an equally long array and a mask of the values
+that cannot be treated. Callers use `treat`: it does the work per distinct value if the column is dictionary-encoded.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from minimize.techniques.cache import ColumnCache, TechniqueCache, ValueCache
 
 Leaves = Literal["everything", "nothing", "linkable", "guessable", "reversible"]
 DISTINCT_LEAVES: tuple[Leaves, ...] = ("everything", "linkable", "reversible")
-"""What techniques leave that give different values different forms."""
+"""Remaining forms that keep different values different."""
 Family = Literal[
     "string", "integer", "double", "decimal", "boolean", "timestamp", "date", "binary", "list", "struct", "map"
 ]
 FEW_ROWS = 1024
-"""Up to so many values are treated one by one; beyond, distinct values are found first."""
+"""Up to this number, values are treated one by one; above it, distinct values are found first."""
 ALL_FAMILIES: tuple[Family, ...] = get_args(Family)
-"""All families: what takes these takes any type."""
+"""All families. A technique that takes these takes any type."""
 
 
 class UnsupportedType(Exception):
-    """A technique does not take this type; `takes` names the families it does take."""
+    """A technique does not take this type. `takes` names the families that it takes."""
 
     def __init__(self, takes: tuple[Family, ...]) -> None:
         self.takes = takes
@@ -49,10 +49,10 @@ class UnsupportedType(Exception):
 
 
 class KeySource(Protocol):
-    """Where a technique gets key bytes from (a keyring)."""
+    """Source of key bytes (a keyring)."""
 
     def bytes_of(self, name: str, version: int | None = None) -> bytes:
-        """The key's bytes, ≥ 32; the newest version where none is given. Raises KeyringError."""
+        """The key's bytes, ≥ 32 (default: of the newest version). Raises KeyringError."""
         ...
 
     def version_of(self, name: str) -> int:
@@ -62,14 +62,14 @@ class KeySource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a technique may know beside the values.
+    """Inputs of a technique in addition to the values.
 
-    field    the field's key in the policy: the domain of keyed techniques
-    at       the run's time, aware UTC
-    keys     the keyring; only techniques that name a key ask for it
-    columns  companions by field key, as they came in, one value per value of the array: what `reads` asked for
-    time     the event times (timestamp), one per value, where the technique asked for them
-    cache     what keyed techniques have computed before, kept by the caller from batch to batch (optional)
+    field    key of the field in the policy: the domain of keyed techniques
+    at       time of the run, aware UTC
+    keys     the keyring; only techniques that name a key use it
+    columns  companion columns by field key, as in the source, one value per value of the array: the fields of `reads`
+    time     the event times (timestamp), one per value, if the technique needs them
+    cache    results of techniques from earlier batches, kept by the caller (optional)
     """
 
     field: str
@@ -80,22 +80,22 @@ class Context:
     cache: TechniqueCache | None = None
 
     def value_cache(self, technique: object) -> ValueCache:
-        """What a technique remembers of this field: from batch to batch where the caller keeps a memory."""
+        """The cache of single values for a technique and this field; a new one if the caller keeps no cache."""
         return ValueCache() if self.cache is None else self.cache.value_cache(technique)
 
     def column_cache(self, technique: object) -> ColumnCache | None:
-        """What a technique has made of this field's texts; None where the caller keeps no memory."""
+        """The cache of results for texts of this field; None if the caller keeps no cache."""
         return None if self.cache is None else self.cache.column_cache(technique)
 
 
 @dataclass(frozen=True, slots=True)
 class TechniqueResult:
-    """What came out, and where a value could not be treated (null there; no mask means nowhere).
+    """Result of a technique: the values, and a mask of values that could not be treated (null there; None if there are none).
 
-    Counting what was changed is cheaper for a technique that says it:
+    Optional, because a technique can often count changes at lower cost than its caller:
 
-    changed  how many of the values that came in and could be treated became another; None where nobody has looked
-    entries  of a dictionary-encoded column: what became of each of the dictionary's entries
+    changed  number of treated values that have changed; None if unknown
+    entries  for a dictionary-encoded column: the result for each entry of the dictionary
     """
 
     values: pa.Array = dataclasses.field(repr=False)
@@ -105,7 +105,7 @@ class TechniqueResult:
 
 
 class TechniqueStep(BaseModel):
-    """What techniques and `top` share: everything that can be said without data."""
+    """Common part of techniques and `top`: everything that is known without data."""
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
@@ -116,21 +116,21 @@ class TechniqueStep(BaseModel):
     about: ClassVar[str]
     """One line for the table in the README and for `plan`."""
     locates: ClassVar[bool] = False
-    """Whether it gives a position."""
+    """Whether the result is a position."""
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """The output type for an input type. Raises TypeRefused."""
+        """The output type for an input type. Raises UnsupportedType."""
         if type_family(type_) not in self.takes:
             raise UnsupportedType(self.takes)
         return value_type(type_)
 
     def reads(self) -> frozenset[str]:
-        """The keys of the fields it reads beside its own (`per`, `at`)."""
+        """The keys of other fields that it reads (`per`, `at`)."""
         return frozenset()
 
     @property
     def reads_only(self) -> tuple[Family, ...] | None:
-        """The type families that the fields it reads must be of; None where any will do."""
+        """The permitted type families of the fields in `reads`; None for any."""
         return None
 
     @property
@@ -140,7 +140,7 @@ class TechniqueStep(BaseModel):
 
     @property
     def folds(self) -> bool:
-        """Whether ids that differ in case alone become the same: then nothing else may tell them apart either."""
+        """Whether ids that differ only in case become equal. Then all other comparisons must fold them too."""
         return False
 
     @property
@@ -150,27 +150,27 @@ class TechniqueStep(BaseModel):
 
 
 class Technique(TechniqueStep):
-    """A step that treats a column as soon as it sees it."""
+    """A step that treats each column at once, without seeing all rows first."""
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
-        """Equally many values of the type that `gives` names; null stays null."""
-        raise TypeError(f"{type(self).__name__} has no apply")
+        """The results: equally many values of the type of `output_type`. Null stays null."""
+        raise TypeError(f"{type(self).__name__} does not implement apply")
 
     def apply_column(self, values: pa.Array, context: Context) -> TechniqueResult:
-        """The same for a whole plain column; a technique that finds few results may give them dictionary-encoded."""
+        """The same for a whole plain column; a technique with few distinct results may return them dictionary-encoded."""
         return self.apply(values, context)
 
     def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> TechniqueResult:
-        """The same for a dictionary-encoded array: per entry, unless other columns decide, too."""
+        """The same for a dictionary-encoded array: per entry, unless the result depends on other columns."""
         if self.reads() or self.needs_time:
             return self.apply(decode_dictionary(values), context)
         return expand_entries(self.apply(values.dictionary, context), values.indices)
 
 
 def treat(technique: Technique, values: pa.Array, context: Context) -> TechniqueResult:
-    """Applies a technique, per distinct value where the array is dictionary-encoded and nothing but the value decides.
+    """Applies a technique; per distinct value if the array is dictionary-encoded and the result depends on the value only.
 
-    Gives a dictionary-encoded array for one, with duplicates merged, so that equal results share one entry.
+    The result of a dictionary-encoded array is dictionary-encoded. Equal results share one entry.
     """
     if pa.types.is_dictionary(values.type):
         return technique.apply_encoded(values, context)
@@ -180,9 +180,9 @@ def treat(technique: Technique, values: pa.Array, context: Context) -> Technique
 def apply_per_distinct(
     values: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType, recall: ValueCache | None = None
 ) -> TechniqueResult:
-    """Applies a function to each distinct value (a Python loop, hence never over many rows); None is: could not be treated.
+    """Applies a function to each distinct value (a Python loop, hence never over many rows). None means: cannot be treated.
 
-    With a `recall` a value that came before is not worked out again.
+    With a `recall` cache, known values are not computed again.
     """
     if len(values) <= FEW_ROWS:
         return _apply_to_few(values, of, output_type, ValueCache() if recall is None else recall)
@@ -199,7 +199,7 @@ def apply_per_distinct(
 def _apply_to_few(
     values: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType, recall: ValueCache
 ) -> TechniqueResult:
-    """The same for few rows: looking each up is cheaper than finding the distinct ones."""
+    """The same for few rows: looking up each value is cheaper than finding the distinct ones."""
     given = to_python(values)
     results = recall.map_values(given, of)
     lost = results.count(None) - given.count(None)
@@ -215,19 +215,19 @@ def _computed_values(words: pa.Array, of: Callable[[Any], Any], output_type: pa.
 
 
 def untreated_mask(failed: Sequence[bool], codes: pa.Array) -> pa.BooleanArray | None:
-    """The mask of rows whose distinct value failed, or None where none did."""
+    """The mask of rows whose distinct value failed; None if none did."""
     if not any(failed):
         return None
     return pc.fill_null(pa.array(failed, pa.bool_()).take(codes), False)
 
 
 def failure_mask(failed: npt.NDArray[np.bool_]) -> pa.BooleanArray | None:
-    """The mask of what could not be treated, or None where nothing failed."""
+    """The mask of values that could not be treated; None if there are none."""
     return pa.array(failed) if failed.any() else None
 
 
 def expand_entries(treated: TechniqueResult, indices: pa.Array) -> TechniqueResult:
-    """Results per dictionary entry, spread over the rows' indices: merged, and encoded where the type allows."""
+    """Results per dictionary entry, expanded to rows: equal results merged, and dictionary-encoded if the type permits it."""
     untreated = None if treated.untreated is None else pc.fill_null(treated.untreated.take(indices), False)
     entries = treated.values
     if type_family(entries.type) not in ("string", "binary") or entries.type.id in _VIEW_TYPES:
@@ -241,7 +241,7 @@ _VIEW_TYPES = (pa.string_view().id, pa.binary_view().id)
 
 
 def type_family(type_: pa.DataType) -> Family | None:
-    """The policy's word for an Arrow type, or None for one that no policy names (time, duration, interval, null)."""
+    """The type family of an Arrow type in a policy; None for types that a policy cannot name (time, duration, interval, null)."""
     kind = value_type(type_)
     for test, word in _FAMILIES:
         if test(kind):

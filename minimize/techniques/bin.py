@@ -69,7 +69,7 @@ class Intervals(Protocol):
     """Finds the interval of a number."""
 
     def hard(self, numbers: Doubles) -> npt.NDArray[np.bool_]:
-        """Where `find` would not be exact."""
+        """The doubles for which `find` would not be exact."""
         ...
 
     def find(self, numbers: Doubles) -> GridIndices:
@@ -92,24 +92,24 @@ class EvenIntervals:
     lattice: DecimalGrid
 
     def hard(self, numbers: Doubles) -> npt.NDArray[np.bool_]:
-        """Too far from zero for the width."""
+        """The doubles that are too far from zero for the width."""
         return self.lattice.hard(numbers)
 
     def find(self, numbers: Doubles) -> GridIndices:
-        """By the last lower bound that is not above."""
+        """The index of the last lower bound that is not above the number."""
         return self.lattice.floor(numbers)
 
     def find_one(self, number: Fraction) -> int:
-        """By the last lower bound that is not above."""
+        """The index of the last lower bound that is not above the number."""
         return self.lattice.floor_one(number)
 
     def interval(self, index: int) -> Interval:
-        """From one point of the lattice to the next."""
+        """From one point of the grid to the next."""
         return Interval(self.lattice.point(index), self.lattice.point(index + 1))
 
 
 _MAX_COMPARED_EDGES = 16
-"""Up to so many edges each is compared with all numbers: a search costs more."""
+"""Up to this number of edges, each is compared with all numbers, which costs less than a search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +124,11 @@ class EdgeIntervals:
         return cls(tuple(Fraction(edge) for edge in edges))
 
     def hard(self, numbers: Doubles) -> npt.NDArray[np.bool_]:
-        """Nowhere: edges of at most 15 digits compare like their doubles."""
+        """None: edges of at most 15 digits compare like their doubles."""
         return np.zeros(len(numbers), np.bool_)
 
     def find(self, numbers: Doubles) -> GridIndices:
-        """How many edges are not above."""
+        """The number of edges that are not above."""
         bounds = [float(edge) for edge in self.edges]
         if len(bounds) > _MAX_COMPARED_EDGES:
             return np.searchsorted(np.array(bounds), numbers, side="right").astype(np.int64)
@@ -138,7 +138,7 @@ class EdgeIntervals:
         return found.astype(np.int64)
 
     def find_one(self, number: Fraction) -> int:
-        """How many edges are not above."""
+        """The number of edges that are not above."""
         return bisect_right(self.edges, number)
 
     def interval(self, index: int) -> Interval:
@@ -148,7 +148,7 @@ class EdgeIntervals:
 
 
 def has_exact_double(number: Decimal) -> bool:
-    """Whether a decimal has so few digits (14) that its double stands for nothing else."""
+    """Whether a decimal has at most 14 digits, so that its double represents no other decimal of that length."""
     return len(number.normalize().as_tuple().digits) < len(str(MAX_EXACT)) - 1
 
 
@@ -159,9 +159,9 @@ BinForm = Literal["lower", "middle", "label"]
 class Bin(Technique):
     """Half-open intervals `[a, b)`, of one width or between edges: their lower bound, their middle, or a label.
 
-    Takes numbers; `lower` gives the same type (which must hold the bounds), `middle` a double, `label` text. With edges, what
-    is below the first or not below the last is in an open bin: null as a number (not untreated), `< a` or `>= b` as a label.
-    Null stays null; NaN, infinities and bounds outside the type's range cannot be treated. Leaves nothing finer than the
+    Takes numbers; `lower` gives the same type (which must hold the bounds), `middle` a double, `label` text. With edges, values
+    below the first edge, or not below the last one, are in an open bin: null as a number (not untreated), `< a` or `>= b` as a
+    label. Null stays null; NaN, infinities and bounds outside the type's range cannot be treated. Leaves nothing finer than the
     bin. Source: ISO/IEC 20889:2018, generalization.
 
     >>> import pyarrow as pa
@@ -189,15 +189,15 @@ class Bin(Technique):
     @model_validator(mode="after")
     def _width_or_edges(self) -> Self:
         if (self.width is None) == (self.edges is None):
-            raise ValueError("bin takes either width or edges")
+            raise ValueError("bin requires either width or edges")
         if self.edges is not None and list(self.edges) != sorted(set(self.edges)):
-            raise ValueError("bin: edges rise strictly")
+            raise ValueError("bin: edges must rise strictly")
         if self.edges is not None and self.origin != 0:
-            raise ValueError("bin: origin goes with width, not with edges")
+            raise ValueError("bin: origin can be used with width only, not with edges")
         if not all(has_exact_double(number) for number in (self.width or Decimal(1), self.origin, *(self.edges or ()))):
-            raise ValueError("bin: width, origin and edges have at most 14 digits")
+            raise ValueError("bin: width, origin and edges must have at most 14 digits")
         if isinstance(self._intervals, EvenIntervals) and not self._intervals.lattice.is_exact:
-            raise ValueError("bin: width and origin are too far apart in size")
+            raise ValueError("bin: width and origin differ too much in size")
         return self
 
     @property
@@ -206,7 +206,7 @@ class Bin(Technique):
         return self.edges is not None
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """The same type, double or text. Raises TypeRefused also where `lower` has bounds that the type cannot hold."""
+        """The same type, double or text. Raises UnsupportedType also if `lower` has bounds that the type cannot hold."""
         given = super().output_type(type_)
         if self.as_ != "lower":
             return pa.float64() if self.as_ == "middle" else pa.string()
@@ -216,7 +216,7 @@ class Bin(Technique):
         return given
 
     def _has_place(self, bound: Decimal, type_: pa.DataType) -> bool:
-        """Edges must fit; width and origin need only have no more decimals than the type."""
+        """Edges must fit into the type; width and origin must have no more decimals than the type."""
         scale = type_.scale if pa.types.is_decimal(type_) else 0
         return can_hold(bound, type_ if self.is_open else pa.decimal256(76, scale))
 
@@ -232,7 +232,7 @@ class Bin(Technique):
         return self._exact_result(values)
 
     def _edge_result(self, values: pa.Array, edges: EdgeIntervals) -> TechniqueResult:
-        """By the number of edges that are not above, few of which there are."""
+        """Bins by the number of edges that are not above, for few edges."""
         null = null_mask(values) if values.null_count else None
         places, finite = _edge_positions(values, edges)
         table = self._table(values.type)
@@ -243,7 +243,7 @@ class Bin(Technique):
         return TechniqueResult(made, failure_mask(lost), _count_changed(values, places, table, null))
 
     def _table(self, takes: pa.DataType) -> pa.Array:
-        """What each interval between edges gives for numbers of this type, and null for what is in none."""
+        """The result of each interval between edges for this type, with null for numbers in none."""
         if takes not in self._tables:
             given = self.output_type(takes)
             intervals = map(self._intervals.interval, range(len(self.edges or ()) + 1))
@@ -255,7 +255,7 @@ class Bin(Technique):
         return {}
 
     def _exact_result(self, values: pa.Array) -> TechniqueResult:
-        """By the distinct intervals, each worked out exactly."""
+        """Bins by distinct intervals, each computed exactly."""
         given = self.output_type(values.type)
         bins, codes = _occurring_intervals(values, self._intervals)
         intervals = [None if index is None else self._intervals.interval(index) for index in bins]
@@ -308,7 +308,7 @@ class Bin(Technique):
 
 
 def _edge_positions(values: pa.Array, edges: EdgeIntervals) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
-    """How many edges are not above each number, one more than all where it is none; and where it is one."""
+    """The number of edges that are not above each number (number of edges + 1 for NaN), and which values are numbers."""
     numbers = _numbers_as_doubles(values)
     finite = np.isfinite(numbers)
     places = edges.find(numbers).astype(np.int32)
@@ -318,7 +318,7 @@ def _edge_positions(values: pa.Array, edges: EdgeIntervals) -> tuple[npt.NDArray
 
 
 def _count_changed(values: pa.Array, places: npt.NDArray[np.int32], table: pa.Array, null: NullMask) -> int:
-    """How many integers another one or nothing stands for."""
+    """The number of integers that were changed or could not be treated."""
     gone = null_mask(table)
     lower = np.asarray(table.fill_null(0).to_numpy(), np.int64)
     differs = gone[places] | (lower[places] != raw_integers(values))
@@ -330,7 +330,7 @@ def _is_open(interval: Interval) -> bool:
 
 
 def _occurring_intervals(values: pa.Array, intervals: Intervals) -> tuple[list[int | None], pa.Array]:
-    """The intervals that occur (None: not a number), and each value's place among them, null for null."""
+    """The intervals that occur (None: not a number), and the index of each value among them, null for null."""
     if pa.types.is_decimal(values.type):
         found = distinct_values(values)
         return [

@@ -1,4 +1,4 @@
-"""Caches of techniques: results from batch to batch, so that a value that comes in every batch is computed once.
+"""Caches of techniques: results are kept over batches, so that a value in every batch is computed once.
 
 `RowCache` stores rows of bytes by scope and text; `ColumnCache` the results of many texts (addresses are many, their
 networks few); `ValueCache` the results of single values; `TechniqueCache` has one of each per technique. A cache never changes
@@ -21,13 +21,13 @@ from minimize.arrow.interner import Int32Codes, TextInterner, compact_codes
 
 ByteRows = npt.NDArray[np.uint8]
 TEXTS_AT_ONCE = 1 << 17
-"""Texts that are computed together, so that what is worked out on the way takes little memory."""
+"""Texts that are computed together, which limits the memory of intermediate results."""
 ComputeRows = Callable[[Sequence[bytes], Int32Codes, pa.Array], ByteRows]
-"""Given scopes, and for each of some texts the place of its scope and the text: one row of bytes each, all of one width."""
+"""Takes scopes, and the index of the scope and the text of each value. Returns one row of bytes per text, of equal width."""
 
 
 class RowCache:
-    """What is remembered of texts of one type, for as long as somebody holds it. Threads may share it."""
+    """Cache of rows of bytes for texts of one type. Threads may share it."""
 
     def __init__(self, type_: pa.DataType) -> None:
         self._texts = TextInterner(type_)
@@ -42,9 +42,9 @@ class RowCache:
     def rows(
         self, texts: pa.Array, scopes: Int32Codes, named: Sequence[bytes], compute: ComputeRows
     ) -> tuple[Int32Codes, ByteRows]:
-        """For each text (none is null) the place of its row, and the rows; what is new is computed.
+        """For each text (none is null) the index of its row, and the rows. New rows are computed.
 
-        Takes for each text the place of its scope among the `named`.
+        Takes for each text the index of its scope in `named`.
         """
         with self._lock:
             places = [self._scopes.setdefault(scope, len(self._scopes)) for scope in named]
@@ -66,18 +66,18 @@ class RowCache:
 
 
 MIN_CACHED_ROWS: Final = 1 << 15
-"""Rows of a batch below which it is not worth the while."""
+"""Rows of a batch below which the cache costs more than it saves."""
 MANY_ROWS: Final = 1 << 16
-"""Rows of a batch that may come with more results than its own."""
+"""Rows of a batch whose result may contain entries of other batches."""
 SHARED_RESULTS_RATIO: Final = 64
-"""How many times more results than rows there may be for all of them to be the dictionary."""
+"""Largest ratio of cached results to rows at which all results become the dictionary."""
 _TRIALS: Final = ((1 << 18, 7 / 8), (1 << 20, 1 / 2))
-"""Rows after which it is seen whether texts come again, and the part of them that may be new."""
+"""Rows after which the repetition of texts is checked, and the share of them that may be new."""
 
 
 @dataclass(frozen=True, slots=True)
 class CachedColumn:
-    """Dictionary-encoded results, null for null and where nothing could be made; where that was so; and how many differ."""
+    """Dictionary-encoded results (null for null and untreated values), a mask of untreated values, and the number of changes."""
 
     values: pa.DictionaryArray
     failed: npt.NDArray[np.bool_]
@@ -85,10 +85,10 @@ class CachedColumn:
 
 
 class ColumnCache:
-    """A bounded memory of the result of each text; it never changes a result, only the time it takes.
+    """A bounded cache of the result of each text. It never changes a result, only the time it takes.
 
-    It forgets everything when it holds more than `limit` texts, and for good where most of the rows are new. It
-    holds plain values, so it stays in its process, and it prints without its contents. Threads may share it.
+    It is emptied when it holds more than `limit` texts, and switched off if most of the rows are new. It holds plain values, so
+    it stays in its process, and its `repr` is without content. Threads may share it.
     """
 
     def __init__(self, limit: int) -> None:
@@ -103,9 +103,9 @@ class ColumnCache:
         return f"ColumnCache(limit={self.limit})"
 
     def column(self, texts: pa.Array, compute: Callable[[pa.Array], pa.Array]) -> CachedColumn | None:
-        """The result of each text; None where remembering does not pay, so that nothing was done.
+        """The result of each text; None, with nothing done, if caching does not pay.
 
-        Takes strings. `compute` gives the results of distinct ones, null where it cannot.
+        Takes strings. `compute` returns the results of distinct ones, null if it cannot.
         """
         held = self._results
         if held is None or len(texts) < MIN_CACHED_ROWS:
@@ -121,7 +121,7 @@ class ColumnCache:
 
 @dataclass(frozen=True, slots=True)
 class _TextResults:
-    """The texts with the place of their results, and in the lowest bit whether these differ; and the results."""
+    """The texts with the index of their results, whether a result differs (lowest bit), and the results."""
 
     texts: RowCache = field(default_factory=lambda: RowCache(pa.string()))
     results: TextInterner = field(default_factory=lambda: TextInterner(pa.string()))
@@ -139,7 +139,7 @@ class _TextResults:
         return CachedColumn(self._encoded(places), failed, changed)
 
     def _encoded(self, places: Int32Codes) -> pa.DictionaryArray:
-        """With the results that these rows have; of many rows with all results, which costs nothing."""
+        """A dictionary of the results of these rows; for many rows of all results, which costs nothing."""
         if len(places) >= MANY_ROWS and len(self.results) <= SHARED_RESULTS_RATIO * len(places):
             lost = places < 0
             return pa.DictionaryArray.from_arrays(
@@ -164,7 +164,7 @@ class _TextResults:
 
 
 def _expand_to_rows(places: Int32Codes, there: npt.NDArray[np.bool_] | None) -> Int32Codes:
-    """The places of the rows that are there, -1 for the others."""
+    """The index of each known row, -1 for the others."""
     if there is None:
         return places
     found = np.full(len(there), -1, np.int32)
@@ -173,14 +173,14 @@ def _expand_to_rows(places: Int32Codes, there: npt.NDArray[np.bool_] | None) -> 
 
 
 MAX_KNOWN_RATIO = 64
-"""As many times more known values than asked ones make looking them up dearer than working them out."""
+"""Ratio of known to requested values above which a lookup costs more than computing."""
 
 
 class ValueCache:
-    """A bounded memory of results by value; what it holds never changes a result, only the time it takes.
+    """A bounded cache of results by value. It never changes a result, only the time it takes.
 
-    It forgets everything when it holds more than `limit` values. It holds plain values, so it stays in its process, and it
-    prints without its contents. Threads may share it: what two of them learn at once, one of them may have to learn again.
+    It is emptied when it holds more than `limit` values. It holds plain values, so it stays in its process, and its `repr` is
+    without content. Threads may share it; results that two threads add at the same time may be computed again.
     """
 
     def __init__(self, limit: int = 200_000) -> None:
@@ -189,7 +189,7 @@ class ValueCache:
         self._words: tuple[pa.Array, pa.Array] | None = None
 
     def map_values(self, values: Sequence[Any], of: Callable[[Any], Any]) -> list[Any]:
-        """What each of a few values becomes; None for None."""
+        """The result of each of a few values; None for None."""
         known = self._each
         if len(known) > self.limit:
             known = self._each = {None: None}
@@ -199,7 +199,7 @@ class ValueCache:
         return [known[value] for value in values]
 
     def compute_distinct(self, words: pa.Array, compute: Callable[[pa.Array], pa.Array]) -> pa.Array:
-        """What each of many distinct values becomes: those that are not known are computed, all at once; null for null."""
+        """The result of each of many distinct values; null for null. Unknown values are computed together."""
         held = self._words
         if held is None or held[0].type != words.type or len(held[0]) > MAX_KNOWN_RATIO * len(words):
             made = compute(words)
@@ -210,9 +210,9 @@ class ValueCache:
         fresh = pc.and_(places.is_null(), words.is_valid())
         if not fresh.true_count:
             return results.take(places)
-        asked = words.filter(fresh)
-        made = compute(asked)
-        self._learn(held, asked, made)
+        unknown = words.filter(fresh)
+        made = compute(unknown)
+        self._learn(held, unknown, made)
         new = pc.add(pc.cumulative_sum(fresh.cast(pa.int32())), len(known) - 1)
         return pa.concat_arrays([results, made]).take(pc.if_else(fresh, new, places))
 
@@ -235,10 +235,10 @@ class ValueCache:
 
 
 class TechniqueCache:
-    """Rows of bytes that were computed, by scope and text; it forgets everything when it holds more than `limit` texts.
+    """Cache of rows of bytes by scope and text, and of the other caches per technique. `limit` is the number of texts.
 
-    It never changes a result, only the time it takes. It holds plain values, so it stays in its process: a pickled memo
-    arrives empty, and it prints without its contents. Threads may share it.
+    It is emptied above the limit. It never changes a result, only the time it takes. It holds plain values, so it stays in its
+    process: a pickled cache is empty, and its `repr` is without content. Threads may share it.
     """
 
     def __init__(self, limit: int = 1_000_000) -> None:
@@ -248,22 +248,22 @@ class TechniqueCache:
         self._lasting: dict[int, tuple[object, ColumnCache]] = {}
 
     def value_cache(self, technique: object) -> ValueCache:
-        """What this technique, and no other, remembers of single values."""
+        """The cache of single values of this technique."""
         held = self._recalls.get(id(technique))
         if held is None:
             held = self._recalls.setdefault(id(technique), (technique, ValueCache(self.limit // 5)))
         return held[1]
 
     def column_cache(self, technique: object) -> ColumnCache:
-        """What this technique, and no other, made of many texts."""
+        """The cache of texts of this technique."""
         return self._lasting.setdefault(id(technique), (technique, ColumnCache(self.limit)))[1]
 
     def rows(
         self, texts: pa.Array, scopes: Int32Codes, named: Sequence[bytes], compute: ComputeRows
     ) -> tuple[Int32Codes, ByteRows]:
-        """For each text (or bytes; none is null) the place of its row, and the rows, among them some of other texts.
+        """For each text (or bytes; none is null) the index of its row, and the rows, which include rows of other texts.
 
-        Takes for each text the place of its scope among the `named`.
+        Takes for each text the index of its scope in `named`.
         """
         known = self._known.setdefault(texts.type, RowCache(texts.type))
         found = known.rows(texts, scopes, named, compute)

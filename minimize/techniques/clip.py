@@ -24,7 +24,7 @@ from minimize.techniques.numeric import Number, as_doubles, can_hold, finite_res
 
 
 class Clip(Technique):
-    """Values outside take the bound (top and bottom coding).
+    """Values beyond a limit become the limit (top and bottom coding).
 
     Takes numbers, gives the same type; a bound must be a number of that type. Null stays null; NaN, and an infinity without
     a bound on its side, cannot be treated. Leaves the values inside as they are, so guessable; a top code hides the maximum.
@@ -40,7 +40,7 @@ class Clip(Technique):
     takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "Hundepool et al. 2012"
-    about: ClassVar[str] = "values outside take the bound"
+    about: ClassVar[str] = "values beyond a limit become the limit"
 
     min: Number | None = Field(None)
     max: Number | None = Field(None)
@@ -48,20 +48,20 @@ class Clip(Technique):
     @model_validator(mode="after")
     def _check_bounds(self) -> Self:
         if self.min is None and self.max is None:
-            raise ValueError("clip takes min, max or both")
+            raise ValueError("clip requires min, max or both")
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError("clip: min is above max")
+            raise ValueError("clip: min must not be above max")
         return self
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """The same type. Raises TypeRefused also where the type cannot hold a bound."""
+        """The same type. Raises UnsupportedType also if the type cannot hold a bound."""
         given = super().output_type(type_)
         if not all(can_hold(bound, given) for bound in (self.min, self.max) if bound is not None):
             raise UnsupportedType(tuple(word for word in self.takes if word != type_family(given)))
         return given
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
-        """The values, or the bound."""
+        """The values, or the limits."""
         if pa.types.is_decimal(values.type):
             return apply_per_distinct(values, self._clipped, values.type)
         if pa.types.is_floating(values.type):

@@ -2,8 +2,8 @@
 
 Points of the grid are the decimals `(k * step + origin) / 10**scale` with whole `step` and `origin`. As long as the
 numerator has at most 15 digits, two different points are two different doubles, the division is correctly rounded, and
-comparing a double with a point's double is comparing their shortest decimals; so everything is exact without leaving numpy.
-Numbers further out are `hard` and are computed one distinct value at a time with fractions.
+comparing a double with a point's double is comparing their shortest decimals; so everything is exact within numpy.
+Larger numbers are `hard` and are computed one distinct value at a time with fractions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ GridIndices = npt.NDArray[np.int64]
 MAX_EXACT = 10**15
 _NEAREST_MARGIN = 10_000
 _BLOCK = 16_384
-"""So many numbers at a time stay in the processor's cache with all that is worked out of them."""
+"""Numbers per block: they and all intermediate results fit into the cache of the processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class DecimalGrid:
 
     @classmethod
     def from_decimals(cls, step: Decimal, origin: Decimal = Decimal(0)) -> DecimalGrid:
-        """The lattice of these decimals, with the smallest scale that holds both."""
+        """The grid of these decimals, with the smallest scale that holds both."""
         scale = max(_decimal_places(step), _decimal_places(origin))
         return cls(int(Fraction(step) * 10**scale), int(Fraction(origin) * 10**scale), scale)
 
@@ -45,11 +45,11 @@ class DecimalGrid:
         return max(self.step, abs(self.origin)) < MAX_EXACT // 10
 
     def hard(self, numbers: Doubles) -> npt.NDArray[np.bool_]:
-        """Where a finite number is too far out for exact work in doubles."""
+        """The finite numbers that are too large for exact work in doubles."""
         return np.isfinite(numbers) & (np.abs(numbers) >= self._limit)
 
     def floor(self, numbers: Doubles) -> GridIndices:
-        """The `k` of the last point that is not above; 0 for what is not finite or is hard."""
+        """The `k` of the last point that is not above the number; 0 for numbers that are hard or not finite."""
         usable = np.where(np.isfinite(numbers) & ~self.hard(numbers), numbers, 0.0)
         guess = np.floor((usable * float(10**self.scale) - self.origin) / self.step).astype(np.int64)
         guess -= usable < self.points(guess)
@@ -60,7 +60,7 @@ class DecimalGrid:
         return (index * self.step + self.origin) / float(10**self.scale)
 
     def nearest(self, numbers: Doubles) -> tuple[Doubles, Bools]:
-        """The doubles of the nearest points, and where that is beyond doubt: not about halfway, not far out, finite."""
+        """The doubles of the nearest points, and which are certain: finite, not too large, and not about halfway."""
         half, limit = self.step / float(10**self.scale) / 2, self._limit / _NEAREST_MARGIN
         found, sure = np.empty(len(numbers)), np.empty(len(numbers), np.bool_)
         for block in _cache_blocks(len(numbers)):
@@ -71,7 +71,7 @@ class DecimalGrid:
         return found, sure
 
     def below(self, numbers: Doubles, *, middle: bool = False) -> tuple[Doubles, Bools]:
-        """The doubles of the last points that are not above (or of middles to the next), and where that is beyond doubt."""
+        """The doubles of the last points that are not above (or of the middles to the next points), and which are certain."""
         found, sure = np.empty(len(numbers)), np.empty(len(numbers), np.bool_)
         for block in _cache_blocks(len(numbers)):
             some = numbers[block]
@@ -82,12 +82,12 @@ class DecimalGrid:
         return found, sure
 
     def _points(self, index: Doubles) -> Doubles:
-        """As `at`, of whole numbers (or halves of an even one) that are doubles."""
+        """As `points`, of whole numbers (or multiples of 0.5) that are doubles."""
         return (index * self.step + self.origin) / float(10**self.scale)
 
     @property
     def _limit(self) -> float:
-        """From here on a number is `hard`."""
+        """The limit from which a number is `hard`."""
         return max(MAX_EXACT - 2 * self.step - abs(self.origin), 0) / float(10**self.scale)
 
     def floor_one(self, number: Fraction) -> int:

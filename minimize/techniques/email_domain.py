@@ -13,9 +13,9 @@ from minimize.techniques.base import Context, Family, Leaves, Technique, Techniq
 class EmailDomain(Technique):
     """The domain of an e-mail address, in lower case.
 
-    Takes text, gives text. Null stays null; what is no plain address with a dotted domain cannot be treated (display names,
-    address literals). Leaves nothing of the mailbox; a domain with one mailbox still names its owner.
-    Source: RFC 5321 §4.1.2, RFC 5322 §3.4.1.
+    Takes text, gives text. Null stays null; a value that is not a plain address with a dotted domain cannot be treated (display
+    names, address literals). Leaves nothing of the mailbox; a domain with one mailbox still names its owner. Source: RFC 5321
+    §4.1.2, RFC 5322 §3.4.1.
 
     >>> import pyarrow as pa
     >>> from datetime import datetime, UTC
@@ -31,7 +31,7 @@ class EmailDomain(Technique):
     about: ClassVar[str] = "the domain of an e-mail address, in lower case"
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises TypeRefused for what is no text."""
+        """Text. Raises UnsupportedType for other types than text."""
         super().output_type(type_)
         return pa.string()
 
@@ -48,7 +48,7 @@ def _domain_of_address(address: str) -> str | None:
 
 
 def _is_mailbox(mailbox: str) -> bool:
-    """A dot-atom or a quoted string; more is not told apart from free text."""
+    """A dot-atom or a quoted string. Other forms cannot be distinguished from free text."""
     if len(mailbox) > 1 and mailbox[0] == mailbox[-1] == '"':
         return True
     return bool(mailbox) and not any(char.isspace() or char in '@<>"(),;:\\[]' for char in mailbox)

@@ -1,6 +1,6 @@
 """`generalize`: a coarser label from a hierarchy file.
 
-A hierarchy file is a CSV (`;` or `,`) without header, each line a value and its labels from fine to coarse.
+A hierarchy file is a CSV (`;` or `,`) without header. Each line contains a value and its labels from fine to coarse.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ HierarchyRow = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Hierarchy:
-    """The lines of a hierarchy that holds together, and the bytes that it was read from."""
+    """The lines of a consistent hierarchy, and the bytes of its file."""
 
     rows: tuple[HierarchyRow, ...] = field(repr=False)
     content: bytes = field(repr=False)
 
     @classmethod
     def load(cls, path: Path, name: str) -> Hierarchy:
-        """Reads and checks a file; messages call it by `name`. Raises ValueError with a line number, never a value."""
+        """Reads and checks a file; `name` is its name in messages. Raises ValueError with a line number, never a value."""
         content = _read_bytes(path, name)
         rows = tuple(_parse_rows(_decode_utf8(content, name)))
         fault = next(_hierarchy_faults(rows), None)
@@ -43,12 +43,12 @@ class Hierarchy:
 
     @property
     def levels(self) -> int:
-        """How many columns the file has; the last is the root."""
+        """The number of columns; the last one is the root."""
         return len(self.rows[0])
 
     @property
     def root(self) -> str:
-        """The label that stands for everything."""
+        """The label that covers all values."""
         return self.rows[0][-1]
 
     @property
@@ -99,21 +99,21 @@ def _split_lines(text: str, delimiter: str) -> Iterator[list[str]]:
 
 
 def _hierarchy_faults(rows: tuple[HierarchyRow, ...]) -> Iterator[str]:
-    """What does not hold together, by the number of the line (blank ones not counted)."""
+    """Inconsistencies of a hierarchy, by line number (blank lines not counted)."""
     if not rows or len(rows[0]) < 2:
-        yield "a line is a value and at least one coarser label, separated by `;` or `,`"
+        yield "each line must contain a value and at least one coarser label, separated by `;` or `,`"
         return
     yield from (
-        f"line {line} has {len(row)} columns, the first has {len(rows[0])}" for line, row in _rows_of_other_width(rows)
+        f"line {line} has {len(row)} columns, but line 1 has {len(rows[0])}" for line, row in _rows_of_other_width(rows)
     )
     yield from (f"line {line} has an empty label" for line, row in enumerate(rows, 1) if not all(row))
     yield from (
-        f"line {line} has another root than the first" for line, row in enumerate(rows, 1) if row[-1] != rows[0][-1]
+        f"line {line} has another root than line 1" for line, row in enumerate(rows, 1) if row[-1] != rows[0][-1]
     )
     yield from _repeated_values(rows)
     yield from _nesting_faults(rows)
     yield from (
-        f"line {line}: an interval does not contain what is below it"
+        f"line {line}: an interval does not contain the finer label before it"
         for line, row in enumerate(rows, 1)
         if _has_wrong_interval(row)
     )
@@ -137,7 +137,7 @@ def _nesting_faults(rows: tuple[HierarchyRow, ...]) -> Iterator[str]:
         for line, row in enumerate(rows, 1):
             label, first = above.setdefault(row[level], (row[level + 1], line))
             if label != row[level + 1]:
-                yield f"line {line}: levels do not nest, the label of column {level + 1} is under another one on line {first}"
+                yield f"line {line}: levels do not nest: the label of column {level + 1} has another parent on line {first}"
 
 
 _INTERVAL = re.compile(
@@ -149,7 +149,8 @@ NumberSpan = tuple[float, float]
 
 
 def _has_wrong_interval(row: HierarchyRow) -> bool:
-    """Whether a label of whole numbers on this line (an interval, or digits and stars) fails to contain what is finer."""
+    """Whether a label of whole numbers on this line (an interval, or digits and stars) does not contain the finer label before
+    it."""
     spans = [span for span in (_label_span(label) for label in row) if span is not None]
     outside = any(not (outer[0] <= inner[0] and inner[1] <= outer[1]) for inner, outer in pairwise(spans))
     return outside or any(_is_masked_differently(inner, outer) for inner, outer in pairwise(row))
@@ -162,7 +163,7 @@ def _is_masked_differently(inner: str, outer: str) -> bool:
 
 
 def _label_span(label: str) -> NumberSpan | None:
-    """The whole numbers that a label spans, if that is what it says: `20`, `20-29`, `[20, 30)`, `< 20`, `65+`."""
+    """The whole numbers that a label spans, if it is in one of these forms: `20`, `20-29`, `[20, 30)`, `< 20`, `65+`."""
     if re.fullmatch(r"-?\d+", label, re.ASCII):
         return int(label), int(label)
     opened = _OPEN_INTERVAL.fullmatch(label)
@@ -186,9 +187,9 @@ class Generalize(Technique):
     """A coarser label for each value, from a hierarchy file: a CSV with the value first and coarser labels after it.
 
     Takes text and integer (written in decimal), gives text. The file is checked when the policy is read: levels nest, there
-    is one root, an interval contains its values, `level` is one of its columns (0 is the value itself and no level here). A
+    is one root, an interval contains its values, `level` is one of its columns (0 is the value itself and is not permitted). A
     value that the file does not list becomes the root. Null stays null. Leaves nothing finer than the level.
-    Raises (ValidationError) for a file that cannot be read or does not hold together.
+    Raises ValidationError for a file that cannot be read or is inconsistent.
     Source: Sweeney, IJUFKS 10 (2002), generalization hierarchies.
 
     >>> import pyarrow as pa
@@ -205,7 +206,7 @@ class Generalize(Technique):
     takes: ClassVar[tuple[Family, ...]] = ("string", "integer")
     leaves: ClassVar[Leaves] = "nothing"
     source: ClassVar[str] = "Sweeney 2002"
-    about: ClassVar[str] = "a coarser label from a hierarchy file; an unseen value becomes the root"
+    about: ClassVar[str] = "a coarser label from a hierarchy file; an unlisted value becomes the root"
 
     hierarchy: str = Field(min_length=1)
     level: int = Field(ge=1)
@@ -220,14 +221,14 @@ class Generalize(Technique):
         self._read = Hierarchy.load(self._file, self.hierarchy)
         if self.level >= self._read.levels:
             raise ValueError(
-                f"level {self.level} is beyond the last level of {self.hierarchy}, {self._read.levels - 1}"
+                f"level {self.level} does not exist in {self.hierarchy}; its last level is {self._read.levels - 1}"
             )
         self._words = self._read.labels_by_value(self.level)
         return self
 
     @property
     def file(self) -> Path:
-        """Where the hierarchy was read from."""
+        """The path of the hierarchy."""
         return self._file
 
     @property
@@ -237,15 +238,15 @@ class Generalize(Technique):
 
     @property
     def content(self) -> bytes:
-        """The file's bytes, as they were checked."""
+        """The checked bytes of the file."""
         return self._read.content
 
     def labels(self, level: int | None = None) -> frozenset[str]:
-        """The labels of a level (of its own where none is given), and the root: what a released column may hold."""
+        """The labels of a level (default: its own), and the root: the values that a released column may contain."""
         return self._read.labels(self.level if level is None else level)
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises TypeRefused for other types than text and integer."""
+        """Text. Raises UnsupportedType for other types than text and integer."""
         super().output_type(type_)
         return pa.string()
 

@@ -33,7 +33,7 @@ class EqualAreaCells:
 
     @classmethod
     def from_size(cls, metres: float) -> EqualAreaCells:
-        """Cells at least this high, and at least this wide in the middle: the wanted size grows until they are."""
+        """Cells at least this high, and at least this wide in the middle: the target size is increased until they are."""
         size = metres
         cells = cls._from_target_size(size)
         while cells.smallest() < metres:
@@ -62,7 +62,7 @@ class EqualAreaCells:
         return float(min(heights.min(), widths[self.counts > 1].min(initial=np.inf)))
 
     def centres(self, latitude: Doubles, longitude: Doubles) -> tuple[Doubles, Doubles]:
-        """The middle of the cell of each position; a cap around a pole is a cell whose middle is the pole."""
+        """The centre of the cell of each position. A cap around a pole is a cell whose centre is the pole."""
         band = np.clip(np.searchsorted(self.edges, latitude, side="right") - 1, 0, len(self.counts) - 1)
         count = self.counts[band]
         piece = np.minimum(np.floor((longitude + 180) / 360 * count), count - 1)
@@ -81,8 +81,8 @@ class Grid(Technique):
     """The centre of a cell that is at least `metres` high and wide, of the same area everywhere on the globe.
 
     Takes a struct of two numbers, latitude and longitude in degrees (`from: [LATITUDE, LONGITUDE]`), gives a struct of two
-    doubles under the same names, rounded to a millionth of a degree. Null where one of the two is null; what is out of range
-    cannot be treated. Leaves nothing finer than the cell, which in thinly settled country can still be one household.
+    doubles under the same names, rounded to a millionth of a degree. Null if one of the two is null. Positions out of
+    range cannot be treated. Leaves nothing finer than the cell, which in thinly settled country can still be one household.
     Source: Malkin, A new method to subdivide a spherical surface into equal-area cells (2016), with more bands.
 
     >>> import pyarrow as pa
@@ -102,7 +102,7 @@ class Grid(Technique):
     metres: float = Field(300.0, ge=10, le=1_000_000)
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Two doubles under the names of the inputs. Raises TypeRefused for what is no pair of numbers."""
+        """Two doubles under the names of the inputs. Raises UnsupportedType for other types than a pair of numbers."""
         given = super().output_type(type_)
         require_position(given, self.takes)
         return pa.struct([pa.field(given.field(place).name, pa.float64()) for place in (0, 1)])

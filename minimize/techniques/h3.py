@@ -15,11 +15,11 @@ from minimize.techniques.position import parse_positions, require_position
 
 
 class H3(Technique):
-    """The identifier of the H3 cell that a position lies in.
+    """The identifier of the H3 cell of a position.
 
-    Takes a struct of two numbers, latitude and longitude in degrees (`from: [LATITUDE, LONGITUDE]`), gives text. Null where
-    one of the two is null; what is out of range cannot be treated. Leaves nothing finer than the cell, whose size depends on
-    the resolution (7: about 5 km², 9: about 0.1 km²). Raises ConfigurationError where the `h3` extra is not installed.
+    Takes a struct of two numbers, latitude and longitude in degrees (`from: [LATITUDE, LONGITUDE]`), gives text. Null if
+    one of the two is null. Positions out of range cannot be treated. Leaves nothing finer than the cell, whose size depends on
+    the resolution (7: about 5 km², 9: about 0.1 km²). Raises ConfigurationError if the extra `h3` is not installed.
     Source: Uber, H3: hexagonal hierarchical spatial index (2018).
 
     >>> import pyarrow as pa
@@ -39,10 +39,10 @@ class H3(Technique):
     resolution: int = Field(ge=0, le=15)
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises TypeRefused for what is no pair of numbers."""
+        """Text. Raises UnsupportedType for other types than a pair of numbers."""
         require_position(super().output_type(type_), self.takes)
         if find_spec("h3") is None:
-            raise ConfigurationError("`h3` needs the h3 package", hint="pip install 'minimize[h3]'")
+            raise ConfigurationError("`h3` requires the package h3", hint="Install minimize with its extra `h3`.")
         return pa.string()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:

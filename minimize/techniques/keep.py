@@ -1,4 +1,4 @@
-"""`keep`: the value as it is."""
+"""`keep`: the unchanged value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from minimize.techniques.base import ALL_FAMILIES, Context, Family, Leaves, Tech
 
 
 class Keep(Technique):
-    """The value as it is.
+    """The unchanged value.
 
     Takes any type and gives it unchanged; null stays null. Leaves everything.
 
@@ -24,7 +24,7 @@ class Keep(Technique):
     takes: ClassVar[tuple[Family, ...]] = ALL_FAMILIES
     leaves: ClassVar[Leaves] = "everything"
     source: ClassVar[str] = "—"
-    about: ClassVar[str] = "the value as it is"
+    about: ClassVar[str] = "the unchanged value"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The same array."""

@@ -15,8 +15,8 @@ from minimize.techniques.base import Context, Family, Leaves, Technique, Techniq
 class KeepHost(Technique):
     """The host of a URL, in lower case, without user, port, path, query and fragment.
 
-    Takes text, gives text. Null stays null; what has no `//` and no valid host cannot be treated: a bare word is never
-    passed on as a host. An IPv6 host loses its brackets. Leaves the value guessable: a host can be a person's own device.
+    Takes text, gives text. Null stays null. A value without `//` and a valid host cannot be treated: a bare word is never
+    returned as a host. An IPv6 host loses its brackets. Leaves the value guessable: a host can be a person's own device.
     Source: RFC 3986 §3.2.2.
 
     >>> import pyarrow as pa
@@ -33,7 +33,7 @@ class KeepHost(Technique):
     about: ClassVar[str] = "the host of a URL, without user, port and path"
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises TypeRefused for what is no text."""
+        """Text. Raises UnsupportedType for other types than text."""
         super().output_type(type_)
         return pa.string()
 

@@ -29,7 +29,7 @@ BLOCK_BYTES = 64
 
 
 class HmacState:
-    """A keyed hash that has taken in a beginning. It holds hash states, not the key, and prints as nothing more."""
+    """A keyed hash with a prefix. It holds hash states, not the key, and its `repr` is without content."""
 
     __slots__ = ("_inner", "_outer")
 
@@ -39,7 +39,7 @@ class HmacState:
 
     @classmethod
     def from_key(cls, key: bytes) -> HmacState:
-        """With a key and nothing taken in.
+        """A state with a key and an empty prefix.
 
         >>> HmacState.from_key(b"Jefe").digest(b"what do ya want for nothing?").hex()[:16]
         '5bdcc146bf60754e'
@@ -49,13 +49,13 @@ class HmacState:
         return cls(inner, hashlib.sha256(bytes(byte ^ 0x5C for byte in block)))
 
     def extended(self, beginning: bytes) -> HmacState:
-        """The same with more taken in."""
+        """The state with a longer prefix."""
         inner = self._inner.copy()
         inner.update(beginning)
         return HmacState(inner, self._outer)
 
     def digest(self, rest: bytes) -> bytes:
-        """The hash of what was taken in and the rest: 32 bytes."""
+        """The hash of the prefix and the rest: 32 bytes."""
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(rest)
         outer.update(inner.digest())
@@ -70,9 +70,9 @@ class HmacState:
 
 
 def digests_by_state(begun: Mapping[int, HmacState], which: Iterable[int], values: Iterable[bytes]) -> list[bytes]:
-    """The hash of each value after its length (eight bytes) and what the one of these states has taken in that is its own.
+    """The hash of each value after its length (eight bytes) and the prefix of its state.
 
-    Takes states under one key. A loop over distinct values, kept tight.
+    Takes states under one key. It is an optimized loop over distinct values.
     """
     if not begun:
         return []
@@ -126,10 +126,10 @@ def companion_part(context: Context, key: str) -> ScopePart:
 
 
 def required_keys(context: Context) -> KeySource:
-    """The context's keyring. Raises KeyringError where there is none."""
+    """The keyring of the context. Raises KeyringError if there is none."""
     if context.keys is None:
         raise KeyringError(
-            f"`{context.field}` needs a key, and no keyring was given", hint="--keys FILE or MINIMIZE_KEYS"
+            f"`{context.field}` requires a key, but no keyring was given", hint="Pass --keys FILE or set MINIMIZE_KEYS."
         )
     return context.keys
 
@@ -140,9 +140,9 @@ class ScopedValues:
 
     values      the distinct values
     scopes     the distinct scopes, each a list of canonical parts
-    pairs      per combination its word and its scope
-    codes      per row its combination, null where the value or a part of its scope is null
-    untreated  where the value is there, but a part of its scope is null
+    pairs      the value and the scope of each combination
+    codes      the combination of each row; null if the value or a part of its scope is null
+    untreated  rows with a value, but with null in a part of its scope
     """
 
     values: pa.Array
@@ -167,14 +167,14 @@ def scope_values(values: pa.Array, parts: Sequence[ScopePart]) -> ScopedValues:
 
 @dataclass(frozen=True, slots=True)
 class RowScopes:
-    """The scopes of a column's rows: each a list of canonical parts, and per row which it is (null where a part is)."""
+    """The scopes of the rows of a column: lists of canonical parts, and the scope of each row (null if a part is null)."""
 
     named: tuple[tuple[bytes, ...], ...]
     codes: pa.Array
 
 
 def row_scopes(rows: int, parts: Sequence[ScopePart]) -> RowScopes:
-    """What the parts say together, row by row."""
+    """The combination of all parts for each row."""
     if not parts:
         return RowScopes(((),), pa.array(np.zeros(rows, np.int32)))
     crossed = combine_columns([part.as_distinct() for part in parts])
@@ -184,11 +184,11 @@ def row_scopes(rows: int, parts: Sequence[ScopePart]) -> RowScopes:
 
 @dataclass(frozen=True, slots=True)
 class ScopePart:
-    """One part of a scope, by distinct form: the forms, and each row's place among them (null for null)."""
+    """One part of a scope: its distinct forms, and the index of each row among them (null for null)."""
 
     forms: Sequence[bytes]
     codes: pa.Array
 
     def as_distinct(self) -> DistinctValues:
-        """The part as a column of places."""
+        """The part as a column of indices."""
         return DistinctValues(pa.array(range(len(self.forms)), pa.int64()), self.codes)

@@ -12,7 +12,7 @@ from minimize.techniques.base import Context, Family, Leaves, Technique, Techniq
 
 
 def _as_text(value: Any) -> Any:
-    """How a value of a policy is written as text; what is neither text, integer nor boolean is left for the check to refuse."""
+    """A value of a policy as text. Values that are neither text, integer nor boolean are left to validation."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int) else value
@@ -22,11 +22,11 @@ MapWord = Annotated[str, BeforeValidator(_as_text)]
 
 
 class Map(Technique):
-    """A table from values to words; what is not in it becomes `otherwise`.
+    """Replacement of values from a table. Other values become `otherwise`.
 
     Takes text, integer (written in decimal) and boolean (`true`, `false`), gives text. Null stays null. With `otherwise:
-    null` a value that is not in the table becomes null by decision, so it does not count as untreated. Leaves what the
-    table tells apart: guessable where it gives few values the same word. Source: ISO/IEC 20889:2018, generalization.
+    null` a value that is not in the table becomes null by decision, so it does not count as untreated. Leaves the
+    distinctions of the table: guessable if few values share a replacement. Source: ISO/IEC 20889:2018, generalization.
 
     >>> import pyarrow as pa
     >>> from datetime import datetime, UTC
@@ -39,18 +39,18 @@ class Map(Technique):
     takes: ClassVar[tuple[Family, ...]] = ("string", "integer", "boolean")
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "ISO/IEC 20889:2018"
-    about: ClassVar[str] = "a table from values to words"
+    about: ClassVar[str] = "a replacement from a table of values"
 
     values: Mapping[MapWord, MapWord] = Field(min_length=1)
     otherwise: MapWord | None = None
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises TypeRefused for other types than text, integer and boolean."""
+        """Text. Raises UnsupportedType for other types than text, integer and boolean."""
         super().output_type(type_)
         return pa.string()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
-        """The words."""
+        """The replacements."""
         return TechniqueResult(
             apply_per_distinct(
                 values, lambda value: self.values.get(_as_text(value), self.otherwise), pa.string()

@@ -19,7 +19,7 @@ class Mask(Technique):
     """A fixed mark and the last (or first) characters, so that the length does not show.
 
     Takes text, gives text. Null stays null; a value no longer than the kept characters (code points) is the mark alone.
-    Leaves the value guessable: whoever knows the candidates finds the ones that end alike.
+    Leaves the value guessable: an attacker who knows the candidates finds those with the same ending.
     Source: the last-digits practice of payment receipts (PCI DSS v4.0, requirement 3.4).
 
     >>> import pyarrow as pa
@@ -40,11 +40,11 @@ class Mask(Technique):
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if (self.keep_last is None) == (self.keep_first is None):
-            raise ValueError("mask takes either keep_last or keep_first")
+            raise ValueError("mask requires either keep_last or keep_first")
         return self
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises TypeRefused for what is no text."""
+        """Text. Raises UnsupportedType for other types than text."""
         super().output_type(type_)
         return pa.string()
 

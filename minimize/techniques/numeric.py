@@ -57,7 +57,7 @@ def as_integers(values: pa.Array) -> Integers:
 
 
 def finite_result(values: pa.Array, results: Doubles) -> TechniqueResult:
-    """Results as floats of the column's type; what is not finite there becomes null, untreated unless it was null before."""
+    """Results as floats of the type of the column. Results that are not finite become null, untreated unless they were null."""
     kind = numpy_type(values.type)
     with np.errstate(over="ignore"):
         bad = ~np.isfinite(results.astype(kind))
@@ -66,13 +66,13 @@ def finite_result(values: pa.Array, results: Doubles) -> TechniqueResult:
 
 
 def raw_doubles(values: pa.Array) -> Doubles:
-    """A column of 64-bit floats as it lies in memory; what stands at a null is any number."""
+    """A column of 64-bit floats without copying. The number at a null is arbitrary."""
     buffer = values.buffers()[1]
     return np.empty(0) if buffer is None else np.frombuffer(buffer, np.float64, len(values), values.offset * 8)
 
 
 def raw_integers(values: pa.Array) -> npt.NDArray[np.int64]:
-    """The same of 64-bit integers."""
+    """The same for 64-bit integers."""
     buffer = values.buffers()[1]
     return np.empty(0, np.int64) if buffer is None else np.frombuffer(buffer, np.int64, len(values), values.offset * 8)
 
@@ -80,7 +80,7 @@ def raw_integers(values: pa.Array) -> npt.NDArray[np.int64]:
 def result_from_doubles(
     values: pa.Array, results: Doubles, certain: npt.NDArray[np.bool_], slowly: Callable[[pa.Array], TechniqueResult]
 ) -> TechniqueResult:
-    """Results for 64-bit floats, where they are sure; the others are worked out slowly. What is null stays null."""
+    """Results for 64-bit floats if they are certain. The others are computed by `slowly`. Null stays null."""
     null = null_mask(values) if values.null_count else None
     rows = np.flatnonzero(~certain if null is None else ~(certain | null))
     if not rows.size and null is None:
@@ -96,7 +96,7 @@ def result_from_doubles(
         gone[rows] = null_mask(slow.values)
         lost[rows] = False if slow.untreated is None else slow.untreated.to_numpy(zero_copy_only=False)
     there = ~gone
-    words = results.view(np.uint64)  # times zero or one: what is gone becomes 0.0, NaN too
+    words = results.view(np.uint64)  # times zero or one: removed values become 0.0, also NaN
     np.multiply(words, there, out=words)
     changed = int(np.count_nonzero((results != raw_doubles(values)) & there))
     valid = pa.py_buffer(np.packbits(there, bitorder="little"))
@@ -105,7 +105,7 @@ def result_from_doubles(
 
 
 def null_mask(values: pa.Array) -> npt.NDArray[np.bool_]:
-    """Where a column is null."""
+    """Mask of the nulls of a column."""
     if not values.null_count:
         return np.zeros(len(values), np.bool_)
     valid = values.buffers()[0]
@@ -116,7 +116,7 @@ def null_mask(values: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def as_decimal(number: Fraction, type_: pa.DataType) -> Decimal | None:
-    """An exact number as a decimal of this type, or None where it has no place there."""
+    """An exact number as a decimal of this type, or None if it does not fit."""
     if not can_hold(number, type_):
         return None
     digits = int(number * 10**type_.scale)
@@ -124,7 +124,7 @@ def as_decimal(number: Fraction, type_: pa.DataType) -> Decimal | None:
 
 
 def as_number(number: Fraction, type_: pa.DataType) -> Decimal | int | float | None:
-    """An exact number as a value of this numeric type, or None where it has no place there."""
+    """An exact number as a value of this numeric type, or None if it does not fit."""
     if pa.types.is_decimal(type_):
         return as_decimal(number, type_)
     if pa.types.is_integer(type_):

@@ -34,7 +34,7 @@ def _not_preceded_by(before: str) -> str:
 def _pattern_finder(pattern: str, accept: Callable[[str], int] = len, *, not_after: str | None = "") -> Finder:
     """Finds hits of a pattern that do not follow a word or one of some characters (None: that follow anything).
 
-    `accept` says how many of a hit's characters belong to it (0: it is none). A group `v` is the value within its context.
+    `accept` returns the number of characters that belong to a hit (0: not a hit). A group `v` is the value within its context.
     A hit may follow another one directly.
     """
     bare = re.compile(pattern)
@@ -54,7 +54,7 @@ def _pattern_finder(pattern: str, accept: Callable[[str], int] = len, *, not_aft
 
 
 def _overlapping_finder(pattern: str, accept: Callable[[str], int], *, not_after: str) -> Finder:
-    """The same, where a part of a rejected hit may be one."""
+    """The same, if a part of a rejected hit can be a hit."""
     compiled = re.compile(rf"(?<!{_A}){_not_preceded_by(not_after)}(?=({pattern}))")
 
     def find(text: str) -> Iterator[TextSpan]:
@@ -104,7 +104,7 @@ def is_imei(digits: str) -> bool:
 
 
 def _card_length(hit: str) -> int:
-    """The longest that is one of what ends with a group of digits: other numbers may follow."""
+    """Length of the longest card number that ends with a group of digits. Other numbers may follow."""
     ends = [group.end() for group in re.finditer("[0-9]+", hit)]
     return next((end for end in reversed(ends) if is_card(_digits(hit[:end]))), 0)
 
@@ -119,14 +119,14 @@ def is_card(digits: str) -> bool:
 
 
 def _iban_length(hit: str) -> int:
-    """As long as its country's are, grouped or not; else the whole of it where it stands in one piece."""
+    """Length of an IBAN of its country, grouped or not; else of the whole hit if it has no groups."""
     whole = re.match("[A-Za-z0-9]+", hit)
     ends = (_group_end(hit, _IBAN_LENGTHS.get(hit[:2].upper(), 0)), whole.end() if whole else 0)
     return next((end for end in ends if _is_grouped_iban(hit[:end])), 0)
 
 
 def _group_end(hit: str, length: int) -> int:
-    """Where the first `length` letters and digits end, if a group ends there, too; else 0."""
+    """End of the first `length` letters and digits, if a group ends there too; else 0."""
     places = [place for place, char in enumerate(hit, 1) if char.isalnum()]
     end = places[length - 1] if 0 < length <= len(places) else 0
     return end if end == len(hit) or hit[end] in " -" else 0
@@ -174,7 +174,7 @@ def _length_without_punctuation(hit: str) -> int:
 def _private_keys(text: str) -> Iterator[TextSpan]:
     """From the header to the footer (RFC 7468), or over the lines of base64 that follow if the footer is missing.
 
-    Each of these lines may begin with what a log writes before it.
+    Each of these lines may begin with the prefix of a log.
     """
     for header in _KEY_HEADER.finditer(text):
         last = header.end() + _LONGEST_KEY
@@ -185,7 +185,7 @@ def _private_keys(text: str) -> Iterator[TextSpan]:
 
 
 def _if_containing(parts: tuple[str, ...], finder: Finder) -> Finder:
-    """Asks a finder only about texts that hold one of some parts, in any case: a third of the time of all patterns."""
+    """Applies a finder only to texts that contain one of some parts, in any case: a third of the time of all patterns."""
 
     def find(text: str) -> Iterator[TextSpan]:
         lowered = text.lower()
@@ -286,7 +286,7 @@ _TOKEN_PARTS: Final = (
     *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "xox", "xapp-", "sk_", "rk_", "whsec_", "q~"),
     *("secret", "token", "key=", "bearer ", "authorization"),
 )
-"""One of these stands in each of the tokens or in its context."""
+"""Each token or its context contains one of these."""
 _email = _any_finder(
     _pattern_finder(rf"(?<!{_SPACED_LOCAL})(?:{_SPACED_LOCAL})++@(?:{_DOMAIN})", not_after=None),
     _pattern_finder(rf"(?<!{_LOCAL})(?:{_LOCAL})++(?<=[{_UNSPACED}])@(?:{_DOMAIN})", not_after=None),
@@ -365,13 +365,13 @@ PATTERNS: Final[Mapping[PatternName, Finder]] = MappingProxyType(
         ),
     }
 )
-"""In the order of precedence: what could be read as two things is what comes first here."""
+"""In the order of precedence: if two patterns match, the first one here wins."""
 
 
 def find_pattern(text: str, name: PatternName) -> list[TextSpan]:
-    """Where a pattern hits, from left to right, the longest of those that begin together, without overlaps.
+    """The hits of a pattern from left to right, without overlaps. Of hits with the same start the longest is returned.
 
-    Spans are of the text as it was given: a hit goes with all combining marks of its characters.
+    Spans refer to the original text. A hit includes all combining marks of its characters.
 
     >>> find_pattern("an jose\u0301@example.com", "email")
     [(3, 20)]
@@ -385,9 +385,9 @@ def find_pattern(text: str, name: PatternName) -> list[TextSpan]:
 
 
 def _normalized(text: str) -> tuple[str, list[int] | None]:
-    """The text as patterns see it: one character for each with its marks; and where each of them begins in the given one.
+    """The normalized text: one character for each character with its marks; and the start of each in the original text.
 
-    Marks and invisible characters go with the character before them. None where nothing changes.
+    Marks and invisible characters belong to the character before them. None if nothing changes.
     """
     if text.isascii() or _PLAIN.fullmatch(text):
         return text, None
@@ -398,7 +398,7 @@ def _normalized(text: str) -> tuple[str, list[int] | None]:
 
 
 def _normalized_character(cluster: str) -> str:
-    """One character that stands for a character with its marks."""
+    """One character in place of a character with its marks."""
     char = unicodedata.normalize("NFC", cluster)[0]
     if "\uff01" <= char <= "\uff5e":
         return chr(ord(char) - 0xFEE0)

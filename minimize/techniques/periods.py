@@ -54,7 +54,7 @@ def zone_offsets(instants: Seconds, zone: str) -> Seconds:
 def zone_instants(wall: Seconds, zone: str, which: Literal["earliest", "latest"]) -> Seconds:
     """The instants at which the zone's clock shows these times.
 
-    Of a time that the clock shows twice, the earliest or the latest. Of a time that it skips, the end of the gap.
+    For a time that the clock shows twice, the earliest or the latest instant. For a time that it skips, the end of the gap.
     """
     before, after = zone_offsets(wall - _DAY_SECONDS, zone), zone_offsets(wall + _DAY_SECONDS, zone)
     early, late = wall - np.maximum(before, after), wall - np.minimum(before, after)
@@ -71,7 +71,7 @@ def zone_instants(wall: Seconds, zone: str, which: Literal["earliest", "latest"]
 
 
 def _gap_ends(early: Seconds, after: Seconds, zone: str) -> Seconds:
-    """The instants at which the clock goes forward, each less than a day after `early`."""
+    """The instants at which the clock is set forward, each less than a day after `early`."""
     found = early // _QUARTER_SECONDS * _QUARTER_SECONDS
     while (waiting := zone_offsets(found, zone) != after).any():
         found[waiting] += _QUARTER_SECONDS
@@ -96,14 +96,14 @@ _MONDAY = 4 * 86_400
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 """The first and the last second of the years 1 to 9999."""
 _DATE32_LIMITS = np.iinfo(np.int32)
-"""The days that a date32 has."""
+"""The range of days of a date32."""
 
 
 def period_starts(times: pa.Array, unit: CalendarUnit, zone: str) -> pa.Array:
-    """The start of each one's unit, in the same type; null for null, and where neither the type nor the calendar has the start.
+    """The start of the unit of each time, in the same type; null for null, and if the start is outside the type or the calendar.
 
-    Weeks are ISO weeks. On a clock that goes back, the hour that comes twice keeps its occurrence, and a day begins with the
-    earlier one; where midnight is skipped, the day begins after the gap. Dates have no zone.
+    Weeks are ISO weeks. When a clock is set back, a repeated hour keeps its occurrence, and a day begins with the earlier
+    one. If midnight is skipped, the day begins after the gap. Dates have no zone.
     """
     if pa.types.is_date(times.type):
         return _date_starts(times, unit)
@@ -121,7 +121,7 @@ def period_starts(times: pa.Array, unit: CalendarUnit, zone: str) -> pa.Array:
 
 
 def _fixed_length_starts(times: pa.TimestampArray, unit: CalendarUnit) -> pa.TimestampArray | None:
-    """By units of one length on UTC's clock; None where a start may have no place in the type or the calendar."""
+    """Starts of units of fixed length in UTC; None if a start may be outside the type or the calendar."""
     per = ticks_per_second(times.type)
     width, first = _SECONDS[unit] * per, (_MONDAY * per if unit == "week" else 0)
     values = _raw_ticks(times)
@@ -138,13 +138,13 @@ def _fixed_length_starts(times: pa.TimestampArray, unit: CalendarUnit) -> pa.Tim
 
 
 def _raw_ticks(times: pa.TimestampArray) -> Ticks:
-    """As they lie in memory; what stands at a null is any number."""
+    """The times without copying. The number at a null is arbitrary."""
     buffer = times.buffers()[1]
     return np.empty(0, np.int64) if buffer is None else np.frombuffer(buffer, np.int64, len(times), times.offset * 8)
 
 
 def leaves_calendar(before: Ticks, after: Ticks, per_second: int) -> npt.NDArray[np.bool_]:
-    """Where a time of the years 1 to 9999, which dates and clocks everywhere can hold, would become one that is not."""
+    """Mask of times in the years 1 to 9999, the range of common calendars, whose result is outside these years."""
     low, high = max(_FIRST_SECOND * per_second, -(2**63)), min((_LAST_SECOND + 1) * per_second - 1, 2**63 - 1)
     if not len(after) or (after.min() >= low and after.max() <= high):
         return np.zeros(len(after), np.bool_)
@@ -158,8 +158,8 @@ def utc_days(times: pa.Array) -> Ticks:
 
 
 def local_days(times: pa.Array, zone: str) -> pa.Date32Array:
-    """The calendar day that a zone's clock shows at each instant; a date is its own. Null for null; the last day that the type
-    has for what lies further away.
+    """The calendar day that a zone's clock shows at each instant; a date is unchanged. Null for null. Days beyond the type
+    become its last day.
 
     >>> local_days(pa.array([1_700_000_000], pa.timestamp("s")), "Asia/Tokyo").to_pylist()
     [datetime.date(2023, 11, 15)]
@@ -185,7 +185,7 @@ def ticks(times: pa.Array) -> Ticks:
 
 
 def ticks_per_second(type_: pa.DataType) -> int:
-    """How many of `ticks` are a second."""
+    """The number of `ticks` per second."""
     if pa.types.is_date(type_):
         return 1_000 if pa.types.is_date64(type_) else 1
     return _TICKS[type_.unit]
@@ -213,7 +213,7 @@ def _date_starts(dates: pa.Array, unit: CalendarUnit) -> pa.Array:
 
 
 def _floor_to_unit(times: pa.Array, unit: CalendarUnit) -> pa.Array:
-    """On the clock that the values show, whatever it is."""
+    """Rounds down on the clock that the values show."""
     values = ticks(times)
     per = ticks_per_second(times.type)
     if unit in _SECONDS:
@@ -242,7 +242,7 @@ def _zone_starts(utc: pa.Array, unit: CalendarUnit, zone: str) -> pa.Array:
 
 
 def _wall_clock(utc: pa.Array, zone: str) -> pa.Array:
-    """What a zone's clock shows at each instant, as a timestamp without a zone."""
+    """The wall-clock time of a zone at each instant, as a timestamp without zone."""
     arrow = pc.local_timestamp(_with_zone(utc, zone))
     return _correct_late_times(utc, arrow, lambda seconds: seconds + zone_offsets(seconds, zone))
 

@@ -17,7 +17,7 @@ _NUMBERS = ("double", "integer", "decimal")
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """Latitudes and longitudes (0 where there is none), which pairs are positions, and which are there but out of range."""
+    """Latitudes and longitudes (0 if missing), which pairs are positions, and which are out of range."""
 
     latitude: Doubles
     longitude: Doubles
@@ -26,7 +26,7 @@ class Positions:
 
 
 def require_position(type_: pa.DataType, takes: tuple[Family, ...]) -> None:
-    """Raises TypeRefused where a struct is no pair of numbers."""
+    """Raises UnsupportedType if a struct is not a pair of numbers."""
     if type_.num_fields != 2 or any(type_family(type_.field(place).type) not in _NUMBERS for place in (0, 1)):
         raise UnsupportedType(takes)
 

@@ -11,7 +11,7 @@ from minimize.techniques.base import ALL_FAMILIES, Context, Family, Leaves, Tech
 
 
 class Presence(Technique):
-    """True where a value is; null where it is null, so that a gated and an absent value look alike.
+    """True if there is a value, else null, so that a gated and an absent value look the same.
 
     Takes any type, gives boolean; NaN, an empty text and an empty list are values. Leaves nothing of the value.
     Source: GDPR Art. 5(1)(c), data minimisation.
@@ -26,10 +26,10 @@ class Presence(Technique):
     takes: ClassVar[tuple[Family, ...]] = ALL_FAMILIES
     leaves: ClassVar[Leaves] = "nothing"
     source: ClassVar[str] = "GDPR Art. 5(1)(c)"
-    about: ClassVar[str] = "true where a value is"
+    about: ClassVar[str] = "true if there is a value, else null"
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Boolean. Raises TypeRefused for a type that no policy names."""
+        """Boolean. Raises UnsupportedType for a type that no policy names."""
         super().output_type(type_)
         return pa.bool_()
 

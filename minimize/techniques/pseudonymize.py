@@ -1,7 +1,7 @@
 """`pseudonymize`: a keyed hash in place of an identifier.
 
 Top to bottom: base32 (RFC 4648 §6) in lower case for many hashes at once; few rows, which are looked up one by one, because
-below some hundred rows that costs less than finding the distinct ones; the technique.
+below some hundred rows this costs less than finding the distinct ones; the technique.
 """
 
 from __future__ import annotations
@@ -84,11 +84,11 @@ def letters_as_texts(rows: ByteRows) -> pa.StringArray:
 
 
 ScopedValue = tuple[Any, ...]
-"""What a result belongs to: the key, the value, and each part of its scope."""
+"""Key of a cached result: the key version, the value, and each part of its scope."""
 
 
 def are_few_rows(values: pa.Array, scope_columns: Sequence[pa.Array]) -> bool:
-    """Whether these rows are few, and their values and scopes of types whose Python objects say everything."""
+    """Whether there are few rows, with values and scopes of types that are exact as Python objects."""
     return len(values) <= FEW_ROWS and all(
         type_family(column.type) in _HASHABLE_FAMILIES for column in (values, *scope_columns)
     )
@@ -97,19 +97,19 @@ def are_few_rows(values: pa.Array, scope_columns: Sequence[pa.Array]) -> bool:
 def apply_per_scope(
     values: pa.Array, scope_columns: Sequence[pa.Array], key: Any, of: Callable[[ScopedValue], str], recall: ValueCache
 ) -> TechniqueResult:
-    """What each value becomes in its scope; a value cannot be treated where a part of its scope is null."""
+    """The result of each value in its scope. A value cannot be treated if a part of its scope is null."""
     given = to_python(decode_dictionary(values))
     scopes = (
         list(zip(*(to_python(decode_dictionary(column)) for column in scope_columns), strict=True))
         if scope_columns
         else [()] * len(given)
     )
-    asked = [
+    scoped_values = [
         None if value is None or None in scope else (key, value, *scope)
         for value, scope in zip(given, scopes, strict=True)
     ]
-    lost = [one is None and value is not None for one, value in zip(asked, given, strict=True)]
-    results = pa.array(recall.map_values(asked, of), pa.string())
+    lost = [one is None and value is not None for one, value in zip(scoped_values, given, strict=True)]
+    results = pa.array(recall.map_values(scoped_values, of), pa.string())
     return TechniqueResult(results, pa.array(lost, pa.bool_()) if any(lost) else None)
 
 
@@ -118,21 +118,22 @@ _HASHABLE_FAMILIES = ("string", "integer", "binary", "date", "timestamp")
 
 Rotation = Literal["day", "week", "month", "quarter", "year"]
 WIDTH = 20
-"""Bytes of the hash that are kept: 160 bits, 32 characters. Among a billion values two agree with a chance below 1e-30."""
+"""Bytes of the hash that are kept: 160 bits, 32 characters. The probability of a collision among a billion values is below
+1e-30."""
 SHARED_PSEUDONYMS_RATIO = 64
-"""How many times more known pseudonyms than rows there may be for all of them to be the dictionary, which then costs nothing."""
+"""Largest ratio of known pseudonyms to rows at which all of them become the dictionary, which costs nothing."""
 
 
 class Pseudonymize(Technique):
-    """A keyed hash: the same value gives the same 32 characters, as long as field, key version, `per` and period are the same.
+    """A keyed hash: equal values have equal pseudonyms of 32 characters if field, key version, `per` and period are equal.
 
     Takes text, integer and binary, gives text. The value is hashed in its canonical form: text in NFC without blanks and format
     characters at both ends (case-folded with `fold`), integers in decimal; byte strings as they are, and never equal to a text.
-    What has one pseudonym has the same settings and counts once: a field that folds says so by `folds`. Two fields do not link
-    unless both say the same `link`; values under another `per` do not link; with `rotate` values of another UTC period (of the
-    event time) do not. Null stays null; a null `per`, or a null time where it rotates, cannot be treated.
+    Values with one pseudonym share their settings and count once; a field that folds declares it by `folds`. Two fields do not
+    link unless both have the same `link`. Values under another `per` do not link, nor, with `rotate`, values of another UTC
+    period (of the event time). Null stays null. A null `per`, or with `rotate` a null time, cannot be treated.
 
-    Leaves the value linkable: whoever sees the column sees which records belong together, and whoever has the key can test
+    Leaves the value linkable: a reader of the column sees which records belong together, and a holder of the key can test
     guesses. Source: RFC 2104, RFC 4231, FIPS 180-4; base32 of RFC 4648 in lower case.
 
     >>> from minimize.techniques.pseudonymize import Pseudonymize
@@ -153,12 +154,12 @@ class Pseudonymize(Technique):
     fold: bool = False
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises TypeRefused for what has no canonical form."""
+        """Text. Raises UnsupportedType for types without canonical form."""
         super().output_type(type_)
         return pa.string()
 
     def reads(self) -> frozenset[str]:
-        """The field that the pseudonym is particular to."""
+        """The field of the scope (`per`)."""
         return frozenset() if self.per is None else frozenset({self.per})
 
     @property
@@ -177,15 +178,15 @@ class Pseudonymize(Technique):
         return frozenset({self.key})
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
-        """The pseudonyms. Raises KeyringError where the key is missing."""
+        """The pseudonyms. Raises KeyringError if the key is missing."""
         found = self.apply_column(values, context)
         return TechniqueResult(decode_dictionary(found.values), found.untreated)
 
     def apply_column(self, values: pa.Array, context: Context) -> TechniqueResult:
-        """The pseudonyms, dictionary-encoded. Row by row: to look a known value up costs no more than to tell it apart."""
-        beside = self._scope_columns(context)
-        if are_few_rows(values, beside):
-            return self._pseudonyms_of_few(values, beside, context)
+        """The pseudonyms, dictionary-encoded. Row by row: looking up a known value costs no more than finding distinct values."""
+        scope = self._scope_columns(context)
+        if are_few_rows(values, scope):
+            return self._pseudonyms_of_few(values, scope, context)
         values, scopes = _as_cacheable_texts(values), row_scopes(len(values), self._scope_parts(context))
         if not values.null_count and not scopes.codes.null_count:
             return TechniqueResult(self._pseudonyms(values, as_int64(scopes.codes), scopes.named, context))
@@ -195,14 +196,14 @@ class Pseudonymize(Technique):
         return TechniqueResult(scatter_values(made, there), lacking if lacking.true_count else None)
 
     def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> TechniqueResult:
-        """The pseudonyms of a dictionary's entries, once for each scope that they stand in.
+        """The pseudonyms of the entries of a dictionary, once for each of their scopes.
 
-        Of those that rows have: a step before may share a dictionary with all that it has ever made.
+        Unused entries are removed first: the dictionary of an earlier step may contain entries of all batches.
         """
         values = prune_entries(values)
-        beside = self._scope_columns(context)
-        if are_few_rows(values, beside):
-            few = self._pseudonyms_of_few(values, beside, context)
+        scope = self._scope_columns(context)
+        if are_few_rows(values, scope):
+            few = self._pseudonyms_of_few(values, scope, context)
             return TechniqueResult(few.values.dictionary_encode(), few.untreated)
         found = scope_values(values, self._scope_parts(context))
         words, scopes = found.pairs
@@ -218,7 +219,7 @@ class Pseudonymize(Technique):
         per: str | int | bytes | None = None,
         time: datetime | None = None,
     ) -> str | None:
-        """The pseudonym of one value, for finding a subject again; None where it needs a `per` or time that is not given."""
+        """The pseudonym of one value, to find a subject again; None if a required `per` or time is missing."""
         columns = {} if self.per is None else {self.per: pa.array([per], _arrow_type(per))}
         times = pa.array([time], pa.timestamp("us", tz="UTC"))
         one = replace(context, columns=columns, time=times)
@@ -246,7 +247,7 @@ class Pseudonymize(Technique):
     def _pseudonyms(
         self, values: pa.Array, scopes: Codes, named: Sequence[Sequence[bytes]], context: Context
     ) -> pa.DictionaryArray:
-        """Of values that are there, each in one of the named scopes."""
+        """The pseudonyms of values without nulls, each in one of the named scopes."""
         hashes = PseudonymHashes(HmacState.from_key(required_keys(context).bytes_of(self.key)), self.fold)
         memo = TechniqueCache() if context.cache is None else context.cache
         beginnings = [self._beginning(scope, context) for scope in named]
@@ -259,7 +260,7 @@ class Pseudonymize(Technique):
         return pa.DictionaryArray.from_arrays(pa.array(places), letters_as_texts(rows[used]))
 
     def single_pseudonym(self, value: Any, scope: Sequence[Any], keyed: HmacState, context: Context) -> str:
-        """The pseudonym of one value, as it came in, in a scope of a `per` value and the start of a period."""
+        """The pseudonym of one source value in a scope of a `per` value and the start of a period."""
         parts = [*scope]
         period = [] if self.rotate is None else [_period_bytes(parts.pop(), self.rotate)]
         beginning = self._beginning([*map(canonical_bytes, parts), *period], context)
@@ -267,14 +268,14 @@ class Pseudonymize(Technique):
         return b32encode(digest[:WIDTH]).decode().lower()
 
     def _beginning(self, scope: Iterable[bytes], context: Context) -> bytes:
-        """Domain and scope, before the value: which parts there are, then the parts."""
+        """The prefix of the hash: domain, names of the parts of the scope, then the parts."""
         domain = f"field:{context.field}" if self.link is None else f"link:{self.link}"
         shape = f"per:{self.per is not None} rotate:{self.rotate}"
         return length_prefixed(b"minimize pseudonymize 1", domain.encode(), shape.encode(), *scope)
 
 
 class SinglePseudonyms:
-    """Computes single pseudonyms. Raises KeyringError, when it is made, where the key is missing."""
+    """Computes single pseudonyms. Its creation raises KeyringError if the key is missing."""
 
     def __init__(self, technique: Pseudonymize, context: Context) -> None:
         self._technique, self._context = technique, context
@@ -285,18 +286,18 @@ class SinglePseudonyms:
         return HmacState.from_key(self._key)
 
     def __call__(self, scoped: ScopedValue) -> str:
-        """The pseudonym of what is asked for: key version, value, scope."""
+        """The pseudonym of a key version, value and scope."""
         _, value, *scope = scoped
         return self._technique.single_pseudonym(value, scope, self._keyed, self._context)
 
 
 class PseudonymHashes:
-    """Computes pseudonyms, as rows of letters, scope by scope: what a memo calls for texts that it does not know."""
+    """Computes pseudonyms as rows of letters, scope by scope, for texts that a cache does not know."""
 
     def __init__(self, keyed: HmacState, fold: bool) -> None:
         self._keyed, self._fold = keyed, fold
         self._key = keyed.digest(b"")
-        """Tells keys apart, and not which they are."""
+        """Distinguishes keys without revealing them."""
 
     def scope_names(self, beginnings: Iterable[bytes]) -> list[bytes]:
         """The beginnings as scopes that no other key or form shares."""
@@ -315,7 +316,7 @@ class PseudonymHashes:
 
 
 def _as_cacheable_texts(values: pa.Array) -> pa.Array:
-    """Integers as they are written; texts and bytes in the layouts that a memory knows."""
+    """Integers as text; text and bytes in the types of the cache."""
     kind = type_family(values.type)
     if kind == "binary":
         return values.cast(pa.large_binary() if pa.types.is_large_binary(values.type) else pa.binary())
@@ -332,7 +333,7 @@ def _period_part(context: Context, unit: Rotation) -> ScopePart:
 
 def _event_periods(context: Context, unit: Rotation) -> pa.Array:
     if context.time is None:
-        raise PolicyError(f"`{context.field}` rotates by event time, and the policy names no time")
+        raise PolicyError(f"`{context.field}` rotates by event time, but the policy names no event time")
     return period_starts(decode_dictionary(context.time), unit, "UTC")
 
 

@@ -1,4 +1,4 @@
-"""`redact`: marks in place of what patterns find in free text."""
+"""`redact`: a mark in place of each hit of a pattern in free text."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from minimize.techniques.patterns import PATTERNS, PatternName, TextSpan, find_p
 ALL_PATTERNS: tuple[PatternName, ...] = tuple(PATTERNS)
 NAME_PLACEHOLDER = "…"
 MAX_PASSES = 8
-"""Passes over a text: nothing but a text made for it takes more."""
+"""Passes over a text. Only a text that was constructed for this purpose needs more."""
 
 
 class Redact(Technique):
     """A mark in place of each e-mail address, phone number, card, token … that a pattern finds in a text.
 
-    Takes text, gives text, in whatever form of Unicode it is; what is not found stays as it is. `mark` is written for each
-    hit, with the pattern's name for its `…`. Null stays null. What no pattern finds stays (names, places, stories), so it
-    leaves the value guessable and free text identified.
+    Takes text in any Unicode form, gives text; all other characters stay unchanged. `mark` is written for each hit, with the
+    name of the pattern for its `…`. Null stays null. Names, places and stories, which no pattern finds, stay. So it leaves the
+    value guessable and free text identified.
     Source: RFC 5322, RFC 3986, ISO/IEC 7812-1 (Luhn), ISO 13616 (IBAN), E.164, RFC 9562 (UUID), 3GPP TS 23.003 (IMEI),
     RFC 7468 (PEM), RFC 7519 (JWT), the rules of the Social Security Administration, key forms that cloud providers publish.
 
@@ -37,13 +37,13 @@ class Redact(Technique):
     takes: ClassVar[tuple[Family, ...]] = ("string",)
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "RFC 5322, E.164, ISO/IEC 7812-1, ISO 13616"
-    about: ClassVar[str] = "marks in place of what patterns find in free text"
+    about: ClassVar[str] = "free text with a mark in place of each hit of a pattern"
 
     patterns: tuple[PatternName, ...] = Field(ALL_PATTERNS, min_length=1)
     mark: str = Field(f"[{NAME_PLACEHOLDER}]", min_length=1, max_length=64)
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises TypeRefused for what is no text."""
+        """Text. Raises UnsupportedType for other types than text."""
         super().output_type(type_)
         return pa.string()
 
@@ -61,9 +61,9 @@ class Redact(Technique):
 
 
 def find_spans(text: str, patterns: Collection[PatternName] = ALL_PATTERNS) -> list[tuple[PatternName, int, int]]:
-    """What is found in a text, in order, without overlaps: pass after pass, until nothing is found between the hits.
+    """The hits in a text, in order, without overlaps. Passes are repeated until nothing is found between the hits.
 
-    After MOST passes the whole of what lies between two hits counts as one.
+    After `MAX_PASSES` passes, all of the text between two hits counts as a hit.
     """
     found: list[tuple[PatternName, int, int]] = []
     between: list[TextSpan] = [(0, len(text))]
@@ -84,7 +84,7 @@ def find_spans(text: str, patterns: Collection[PatternName] = ALL_PATTERNS) -> l
 def _cut_hits(
     text: str, span: TextSpan, name: PatternName, found: list[tuple[PatternName, int, int]], *, whole: bool
 ) -> Iterator[TextSpan]:
-    """What is left of a part of the text between the hits of a pattern; nothing of it if `whole`, and there is a hit."""
+    """The rest of a part of the text between the hits of a pattern; nothing if `whole` is set and there is a hit."""
     begin, last = span[0], span[0]
     hits = find_pattern(text[span[0] : span[1]], name)
     if hits and whole:
@@ -100,7 +100,7 @@ def _cut_hits(
 
 
 def has_hit(text: str, patterns: Collection[PatternName] = ALL_PATTERNS) -> bool:
-    """Whether any of the patterns finds something in the text: a name of which that is true may be a value.
+    """Whether any pattern has a hit in the text. A name with a hit may be a value.
 
     >>> has_hit("ann@example.com"), has_hit("battery_pct")
     (True, False)

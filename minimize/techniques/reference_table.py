@@ -1,4 +1,4 @@
-"""Reference table of techniques: name, parameters, input types, result, what is left of a value, source."""
+"""Reference table of techniques: name, parameters, input types, result, remaining form, source."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def technique_entry(kind: type[TechniqueStep]) -> TechniqueEntry:
 
 
 def technique_entries(kinds: Iterable[type[TechniqueStep]]) -> tuple[TechniqueEntry, ...]:
-    """The lines of these techniques, `drop` after the first: a word of the policy that needs no class."""
+    """The lines of these techniques, with `drop` after the first, which is a keyword of the policy without a class."""
     first, *others = (technique_entry(kind) for kind in kinds)
     drop = TechniqueEntry(
-        "drop", (), first.takes, "nothing", "GDPR Art. 5(1)(c)", "the field is absent from schema and bytes"
+        "drop", (), first.takes, "nothing", "GDPR Art. 5(1)(c)", "the field is removed from schema and data"
     )
     return first, drop, *others
 
@@ -46,7 +46,7 @@ def markdown_table(kinds: Iterable[type[TechniqueStep]]) -> str:
 
     >>> from minimize.techniques import TECHNIQUES
     >>> print(markdown_table(TECHNIQUES.values()).splitlines()[3])
-    | `drop` |  | any | the field is absent from schema and bytes | nothing | GDPR Art. 5(1)(c) |
+    | `drop` |  | any | the field is removed from schema and data | nothing | GDPR Art. 5(1)(c) |
     """
     head = ("technique", "parameters", "takes", "result", "leaves", "source")
     rows = [head, ("---",) * len(head), *(each.cells for each in technique_entries(kinds))]

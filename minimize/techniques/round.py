@@ -40,9 +40,9 @@ from minimize.techniques.numeric import (
 class Round(Technique):
     """The nearest multiple of a step; ties go to the even multiple.
 
-    Takes numbers, gives the same type; the step must be a number of that type. Worked on the shortest decimal that reads
-    back the same double, so that 48.8566 to 0.1 is 48.9 and a tie is one that a person would call so; -0.0 becomes 0.0.
-    Null stays null; NaN, infinities and what would leave the type's range cannot be treated. Leaves nothing finer than the
+    Takes numbers, gives the same type; the step must be a number of that type. It uses the shortest decimal that reads
+    back the same double, so that 48.8566 to 0.1 is 48.9 and ties are decimal ties; -0.0 becomes 0.0. Null stays null. NaN,
+    infinities and results outside the range of the type cannot be treated. Leaves nothing finer than the
     step. Source: IEEE 754-2019 §4.3.1 (roundTiesToEven).
 
     >>> import pyarrow as pa
@@ -62,7 +62,7 @@ class Round(Technique):
     @model_validator(mode="after")
     def _of_few_digits(self) -> Self:
         if not self._halves.is_exact:
-            raise ValueError("round: `to` has more than 14 digits")
+            raise ValueError("round: `to` must have at most 14 digits")
         return self
 
     @cached_property
@@ -74,7 +74,7 @@ class Round(Technique):
         return DecimalGrid.from_decimals(self.to)
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """The same type. Raises TypeRefused also where the type cannot hold the step."""
+        """The same type. Raises UnsupportedType also if the type cannot hold the step."""
         given = super().output_type(type_)
         if not can_hold(self.to, given):
             raise UnsupportedType(tuple(word for word in self.takes if word != type_family(given)))
@@ -105,7 +105,7 @@ class Round(Technique):
         return finite_result(values, self._rounded(as_doubles(values)))
 
     def _rounded(self, numbers: Doubles) -> Doubles:
-        """By halves of the step: an even half lies on a multiple, an odd one goes up unless it is met exactly (a tie)."""
+        """Rounds by halves of the step: an even half is a multiple; an odd one is rounded up unless it is met exactly (a tie)."""
         halves = self._halves
         half = halves.floor(numbers)
         tie = (half % 2 == 1) & (numbers == halves.points(half))

@@ -16,12 +16,12 @@ from minimize.techniques.periods import Ticks, leaves_calendar, ticks, ticks_per
 
 
 class ShiftDates(Technique):
-    """Moved by a whole number of days that is the same for every time of one `per` value, never 0, at most `max_days`.
+    """Shifts times by a secret number of days, equal for all times of one `per` value, never 0, at most `max_days`.
 
     Takes timestamp and date, gives the same type. All fields with the same key, `per` and `max_days` move together, so that
-    order and distances within one `per` value stay. Null stays null; a null `per`, and what would leave the type's range or the
-    calendar (9999-12-31 stands for no end in many tables), cannot be treated. Leaves the time
-    guessable: one known date of a subject gives away all of them, and distances, weekday rhythms and seasons remain.
+    order and distances within one `per` value stay. Null stays null. Values with a null `per`, and results outside the range of
+    the type or the calendar (9999-12-31 means "no end" in many tables), cannot be treated. Leaves the time guessable: one known
+    date of a subject reveals all of them, and distances, weekday rhythms and seasons remain.
     Source: Hripcsak et al., JAMIA 23 (2016), shifting dates; HMAC of RFC 2104.
 
     >>> import pyarrow as pa
@@ -40,7 +40,7 @@ class ShiftDates(Technique):
     takes: ClassVar[tuple[Family, ...]] = ("timestamp", "date")
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "Hripcsak et al. 2016"
-    about: ClassVar[str] = "moved by a secret number of days, the same for one `per` value"
+    about: ClassVar[str] = "shifted by a secret number of days, equal within one `per` value"
 
     key: str = Field(min_length=1)
     per: str = Field(min_length=1)
@@ -56,7 +56,7 @@ class ShiftDates(Technique):
         return frozenset({self.key})
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
-        """The moved times. Raises KeyringError where the key is missing."""
+        """The moved times. Raises KeyringError if the key is missing."""
         found = distinct_values(context.columns[self.per])
         mac = self._mac(context)
         shifts = pa.array([self._shift(mac, form) for form in canonical_forms(found.values)], pa.int64())
@@ -87,7 +87,7 @@ def _shift_times(values: pa.Array, days: Ticks, unknown: npt.NDArray[np.bool_]) 
 
 
 def _tick_limits(type_: pa.DataType) -> tuple[int, int]:
-    """What the type can hold, in its ticks."""
+    """The range of the type in its ticks."""
     narrow = pa.types.is_date32(type_)
     limit, scale = np.iinfo(np.int32 if narrow else np.int64), 86_400 if narrow else 1
     return int(limit.min) * scale, int(limit.max) * scale

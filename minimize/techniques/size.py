@@ -14,7 +14,7 @@ class Size(Technique):
     """The number of elements of a list or of keys of a map.
 
     Takes list or map, gives int32; null stays null, an empty list is 0. Leaves nothing of the elements; a large number can
-    be rare, so bin or clip it where that matters.
+    be rare, so bin or clip it if that matters.
     Source: GDPR Art. 5(1)(c), data minimisation.
 
     >>> import pyarrow as pa
@@ -30,7 +30,7 @@ class Size(Technique):
     about: ClassVar[str] = "the number of elements"
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """int32. Raises TypeRefused for what is neither list nor map."""
+        """int32. Raises UnsupportedType for other types than list and map."""
         super().output_type(type_)
         return pa.int32()
 

@@ -28,11 +28,11 @@ BLOCK_BYTES = 16
 
 
 class Tokenize(Technique):
-    """Encrypted with AES-SIV: the same value gives the same token within its field and `per`, and the keyring gives it back.
+    """Encryption with AES-SIV: equal values have equal tokens within a field and `per`, and the keyring can reverse them.
 
     Takes text, gives text (base64url without padding). The encryption key is derived from the named key; field and `per` are
-    authenticated with the value, so that a token of one does not open, and is not the same, in another. The value's length
-    shows in steps of 16 bytes. Null stays null; a null `per` cannot be treated. Leaves the value reversible.
+    authenticated with the value, so that a token is different in another field or `per` and cannot be reversed there. The length
+    of the value is visible in steps of 16 bytes. Null stays null; a null `per` cannot be treated. Leaves the value reversible.
     Source: RFC 5297 (AES-SIV), RFC 5869 (HKDF), RFC 4648 §5.
 
     >>> import pyarrow as pa
@@ -58,12 +58,12 @@ class Tokenize(Technique):
     per: str | None = Field(None, min_length=1)
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises TypeRefused for what is no text."""
+        """Text. Raises UnsupportedType for other types than text."""
         super().output_type(type_)
         return pa.string()
 
     def reads(self) -> frozenset[str]:
-        """The field that the token is particular to."""
+        """The field of the scope (`per`)."""
         return frozenset() if self.per is None else frozenset({self.per})
 
     @property
@@ -72,7 +72,7 @@ class Tokenize(Technique):
         return frozenset({self.key})
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
-        """The tokens. Raises KeyringError where the key is missing."""
+        """The tokens. Raises KeyringError if the key is missing."""
         found, words = self._map_distinct(values, context, _seal_value, None)
         return TechniqueResult(take_values(words, found.codes), found.untreated)
 
@@ -82,9 +82,9 @@ class Tokenize(Technique):
         return TechniqueResult(expand_entries(TechniqueResult(words), found.codes).values, found.untreated)
 
     def detokenize(self, tokens: pa.Array, context: Context, version: int | None = None) -> TechniqueResult:
-        """The values behind tokens of this field, of one key version (the newest where none is said).
+        """The values behind tokens of this field, of one key version (default: the newest).
 
-        A token that was not made here, with this key and this `per`, cannot be treated. Raises KeyringError.
+        A token that was not made for this field, key and `per` cannot be treated. Raises KeyringError.
         """
         found, words = self._map_distinct(tokens, context, _open_token, version)
         lost = words.is_null().to_pylist()
@@ -99,7 +99,7 @@ class Tokenize(Technique):
         of: Callable[[AESSIV, str, list[bytes]], str | None],
         version: int | None,
     ) -> tuple[ScopedValues, pa.StringArray]:
-        """Each distinct value of each scope through a function of the cipher."""
+        """Applies a function of the cipher to each distinct value of each scope."""
         parts: tuple[ScopePart, ...] = () if self.per is None else (companion_part(context, self.per),)
         found = scope_values(values, parts)
         cipher = _field_cipher(required_keys(context).bytes_of(self.key, version))
@@ -113,7 +113,7 @@ class Tokenize(Technique):
 
 
 def _field_cipher(key: bytes) -> AESSIV:
-    """AES-SIV with 512 bits derived from the key for this use alone."""
+    """AES-SIV with 512 bits derived from the key for this use only."""
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF

@@ -1,7 +1,7 @@
-"""`top`: the most frequent values by subjects; the rest is `other`.
+"""`top`: the most frequent values by number of subjects; all others become `other`.
 
-The most frequent values are known only after all rows were seen, so the step itself treats nothing: its tally (`top_tally.py`)
-observes the values that the steps before it gave, and settles into `TopValues`, the technique that applies the result.
+The most frequent values are known only after all rows were seen, so the step itself treats nothing. Its tally (`top_tally.py`)
+observes the values after the earlier steps, and settles into `TopValues`, the technique that applies the result.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from minimize.techniques.base import Context, Family, Leaves, Technique, Techniq
 class Top(TechniqueStep):
     """The `keep` most frequent values by distinct subjects; the rest becomes `other`.
 
-    Takes strings and gives strings; null stays null. Values of fewer than `at_least` subjects go to `other`, and where `other`
-    itself has fewer, the least frequent kept values join it. Leaves nothing beyond the values that are frequent.
+    Takes strings and gives strings; null stays null. Values of fewer than `at_least` subjects go to `other`, and if `other`
+    itself has fewer, the least frequent kept values join it. Leaves nothing but frequent values.
     """
 
     name: ClassVar[str] = "top"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
     leaves: ClassVar[Leaves] = "nothing"
     source: ClassVar[str] = "top-n tabulation with a threshold; Hundepool et al., Statistical Disclosure Control (2012)"
-    about: ClassVar[str] = "the most frequent values by subjects; the rest is `other`"
+    about: ClassVar[str] = "the most frequent values by number of subjects; all others become `other`"
     keep: Annotated[int, Field(ge=1)]
     other: str
     at_least: Annotated[int, Field(ge=1)] = 10
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Always string. Raises TypeRefused."""
+        """Always string. Raises UnsupportedType."""
         super().output_type(type_)
         return pa.string()
 
@@ -55,7 +55,7 @@ class TopValues(Technique):
     other: str
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Always string. Raises TypeRefused."""
+        """Always string. Raises UnsupportedType."""
         super().output_type(type_)
         return pa.string()
 

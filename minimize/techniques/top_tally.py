@@ -1,8 +1,8 @@
 """Tally of `top`: distinct subjects per value, over all batches, within a memory budget.
 
-Top to bottom: pairs of subject and value that came before; ranking by count; the tally. It works on hashes: a pair is the
-hash of a value XOR that of a subject, under other domains, so that the pair's hash, the value's and the subject's fit into
-four words. Values are stored separately, once each: only the names of the most frequent ones are needed.
+Top to bottom: known pairs of subject and value; ranking by count; the tally. It works on hashes: a pair is the hash of a
+value XOR that of a subject, under different domains, so that the hashes of pair, value and subject fit into four words. Values
+are stored separately, once each: only the names of the most frequent ones are needed.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from minimize.techniques.top import Top, TopValues
 
 RowIndices = npt.NDArray[np.int64]
 _RECENT_PAIRS_BYTES: Final = 8 << 20
-"""Bytes for the values that subjects had beside their first one."""
+"""Bytes for further values of subjects after their first one."""
 _BUDGET_PARTS: Final = 2
-"""Parts of the budget that it may take: whoever does not fit is asked for again and again."""
+"""Parts of the budget that it may use. Subjects that do not fit are counted again and again."""
 
 
 class SeenPairs:
-    """The first value of each subject, and what else came lately: it tells which rows may say something new.
+    """The first value of each subject, and recent other pairs. It finds the rows whose pair may be new.
 
-    Exact in one direction: a row that it calls old has come before, with the same subject and the same value. Tallies that
-    will be merged may share it, and threads may. When it holds more than its part of the budget it lets go of everything and
-    tells nothing any more. Holds plain values, so it stays in its process.
+    Exact in one direction: an old row has occurred before, with the same subject and the same value. Tallies that will be merged
+    may share it, and so may threads. If it exceeds its part of the budget, it is emptied and switched off. It holds plain values,
+    so it stays in its process.
 
-    >>> said = SeenPairs(MemoryBudget(None))
-    >>> said.new_rows(pa.array(["s", "s", "t"]), pa.array(["a", "b", "a"])).tolist()
+    >>> seen = SeenPairs(MemoryBudget(None))
+    >>> seen.new_rows(pa.array(["s", "s", "t"]), pa.array(["a", "b", "a"])).tolist()
     [0, 1, 2]
-    >>> said.new_rows(pa.array(["s", "t", "t", None]), pa.array(["a", "a", "b", "a"])).tolist()
+    >>> seen.new_rows(pa.array(["s", "t", "t", None]), pa.array(["a", "a", "b", "a"])).tolist()
     [2, 3]
     """
 
@@ -55,7 +55,7 @@ class SeenPairs:
         self._lately = RecentHashes(_RECENT_PAIRS_BYTES)
 
     def new_rows(self, subjects: pa.Array, values: pa.Array) -> RowIndices | None:
-        """The rows whose pair may be new, in order; None where it cannot tell. Takes texts, values without nulls."""
+        """The rows whose pair may be new, in order; None if unknown. Takes texts; values without nulls."""
         if not self._tells or not _is_text(subjects.type):
             return None
         who, what = _text_codes(self._subjects, subjects), _text_codes(self._values, values)
@@ -66,14 +66,16 @@ class SeenPairs:
             return self._new(who + np.int32(1), what) if self._tells else None
 
     def _new(self, subjects: Int32Codes, what: Int32Codes) -> RowIndices:
-        """Who has no subject is one by itself, too."""
+        """Rows without a subject count as one subject."""
         missing = len(self._subjects) + 1 - len(self._first)
         if missing > 0:
             self._first = np.concatenate([self._first, np.full(missing + len(self._first) // 2, -1, np.int32)])
         first = self._first[subjects]
         fresh = first < 0
         other = np.flatnonzero((first != what) & ~fresh)
-        self._first[subjects[fresh][::-1]] = what[fresh][::-1]  # of several rows the first one's, which is written last
+        self._first[subjects[fresh][::-1]] = what[fresh][
+            ::-1
+        ]  # for several rows of a subject the first one, which is written last
         new = fresh
         new[other[self._lately.unseen_rows(_pair_words(subjects[other], what[other]))]] = True
         return np.flatnonzero(new)
@@ -113,7 +115,7 @@ def most_frequent(
 ) -> tuple[str, ...]:
     """The values to keep, most frequent first; ties in the order of the values.
 
-    Takes the number of subjects of each value that has any, the values, and the hash of what is called like `other`.
+    Takes the number of subjects of each value that has any, the values, and the hash of the text `other`.
     """
     best = _RANKING_SCHEMA.empty_table()
     for part, found in join_counts(counts, names):
@@ -126,7 +128,7 @@ def most_frequent(
 
 
 def join_counts(counts: Iterator[HashedRows], names: Iterator[HashedRows]) -> Iterator[tuple[HashedRows, HashWords]]:
-    """The names, and the count of each (0 where it has none)."""
+    """The names, and the count of each (0 if it has none)."""
     counted = np.empty((0, 3), np.uint64)
     for part in names:
         if not len(part):
@@ -143,23 +145,23 @@ def join_counts(counts: Iterator[HashedRows], names: Iterator[HashedRows]) -> It
 
 
 def _least_count(counts: HashWords, keep: int) -> int:
-    """The count below which no value can be among so many."""
+    """The count below which no value can be among the `keep` most frequent ones."""
     return int(np.partition(counts, len(counts) - keep)[len(counts) - keep]) if len(counts) > keep else 0
 
 
 _SUBJECT_DOMAIN, _VALUE_DOMAIN = 0, 1
 _RECENT_BYTES: Final = 16 << 20
-"""Bytes for what came lately, at most; no more than an eighth of the budget either."""
+"""Bytes for recent hashes, at most, and at most an eighth of the budget."""
 _RECENT_BYTES_PER_ROW: Final = 1 << 8
-"""Bytes for what came lately, at most, for each row of the first batch: small batches are not followed by large ones."""
+"""Bytes for recent hashes, at most, per row of the first batch: small batches are not followed by large ones."""
 
 
 class TopTally:
     """Which subjects have which values, over all batches; settles into the technique that keeps the top.
 
-    Takes the field's key (its values in `released`, as the steps before left them), where the field and the subject stand
-    in a record, the step, and the run's space beside memory; tallies that merge must hash under the same key. Those of one
-    process may share what was `said`: what one of them has taken in, the others then leave out.
+    Takes the key of the field (its values in `released`, after the earlier steps), the pointers of the field and the subject,
+    the step, and the spill space of the run. Tallies that merge must hash under the same key. Those of one process may share
+    the seen pairs: pairs that one of them has counted are then left out by the others.
     """
 
     def __init__(
@@ -190,16 +192,16 @@ class TopTally:
             self._pairs.add(HashedRows(self._pairs_of(values.take(taken), subjects.take(taken))))
 
     def _pairs_of(self, values: pa.Array, subjects: pa.Array) -> HashWords:
-        """The hashes of pairs and values, side by side; the values are known by then."""
+        """The hashes of pairs and values, as columns. The values are stored before."""
         hashes = self._take_names(values, self._recent(len(values))[1])
         owned = self._aside.hasher(subjects, _SUBJECT_DOMAIN)
         owned ^= hashes
         return np.column_stack([owned, hashes])
 
     def merge(self, other: Self) -> None:
-        """Takes in what another tally of the same field has seen. Raises ValueError where it hashed under another key."""
+        """Merges another tally of the same field. Raises ValueError if it hashed under another key."""
         if self._mark != other._mark:
-            raise ValueError("tallies of two keys")
+            raise ValueError("tallies that were hashed under different keys cannot be merged")
         self._pairs.merge(other._pairs)
         self._names.merge(other._names)
 
@@ -215,14 +217,14 @@ class TopTally:
         return TopValues(values=self._with_enough_outside(kept), other=self._top.other)
 
     def _with_enough_outside(self, values: tuple[str, ...]) -> tuple[str, ...]:
-        """What is kept where `other` has enough subjects, or nothing in it."""
+        """The kept values, chosen so that `other` is empty or has enough subjects."""
         inside = HashedRows(self._aside.hasher(pa.array(values, pa.string()), _VALUE_DOMAIN)).reduce().words
         if has_enough_outside(self._pairs.settle(), inside, self._top.at_least):
             return values
-        return values[:-1]  # it has `at_least` subjects of its own, so that `other` now has them, too
+        return values[:-1]  # it has `at_least` subjects of its own, so that `other` has them too now
 
     def __getstate__(self) -> dict[str, Any]:
-        """For other processes: hashes and values, and nothing of what came lately."""
+        """State for other processes: hashes and values, without recent hashes."""
         return {**self.__dict__, "_lately": None, "_said": None}
 
     def _subjects_of(self, batch: Batch) -> pa.Array:
@@ -239,7 +241,7 @@ class TopTally:
         return (values.filter(there), subjects.filter(there)) if there.false_count else (values, subjects)
 
     def _take_names(self, values: pa.Array, recent: RecentHashes) -> HashWords:
-        """The hash of each value; values that did not come lately are kept."""
+        """The hash of each value. Values that are not among the recent ones are stored."""
         encoded = pa.types.is_dictionary(values.type) and len(values.dictionary) <= len(values)
         texts = values.dictionary if encoded else values.cast(pa.large_string())
         hashes = self._aside.hasher(texts, _VALUE_DOMAIN)
@@ -257,19 +259,19 @@ class TopTally:
 
 
 def have_subject(pairs: HashWords) -> npt.NDArray[np.bool_]:
-    """Which pairs have a subject: the hash of none is zero."""
+    """Which pairs have a subject: a missing subject has hash zero."""
     return np.asarray((pairs[:, 0] != pairs[:, 2]) | (pairs[:, 1] != pairs[:, 3]), np.bool_)
 
 
 def has_enough_outside(pairs: Iterator[HashedRows], inside: HashWords, enough: int) -> bool:
-    """Whether the pairs whose value is not inside are none, or have enough distinct subjects."""
-    nobody, seen = True, np.empty((0, 2), np.uint64)
+    """Whether there are no pairs with other values than `inside`, or they have enough distinct subjects."""
+    is_empty, seen = True, np.empty((0, 2), np.uint64)
     for part in pairs:
         outside = part.words[find_hashes(part.words[:, 2:], inside) < 0]
-        nobody = nobody and not len(outside)
+        is_empty = is_empty and not len(outside)
         outside = outside[have_subject(outside)]
         subjects = outside[:, :2] ^ outside[:, 2:]
         seen = HashedRows(np.vstack([seen, subjects])).reduce().words[:enough]
         if len(seen) >= enough:
             return True
-    return nobody
+    return is_empty

@@ -32,9 +32,9 @@ class TruncateIp(Technique):
     """The network part of an IPv4 or IPv6 address, the rest zero.
 
     Takes text, gives text: the address, or with `as: network` the network in CIDR notation. An IPv4 address mapped into IPv6
-    counts as IPv4, and one inside a 6to4 address loses its host bits, too; brackets, port and zone id are taken off; IPv6 is
-    written as RFC 5952 says. Null stays null; what is no address cannot be treated. Leaves nothing of the host; a network can
-    still be one household's, /64 nearly always is.
+    counts as IPv4, and one inside a 6to4 address loses its host bits, too; brackets, port and zone id are removed; IPv6 is
+    written in the form of RFC 5952. Null stays null; other texts cannot be treated. Leaves nothing of the host. A network can
+    still belong to one household; /64 nearly always does.
     Source: RFC 4291, RFC 4632, RFC 5952.
 
     >>> import pyarrow as pa
@@ -57,17 +57,17 @@ class TruncateIp(Technique):
     as_: Literal["address", "network"] = Field("address", alias="as")
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises TypeRefused for what is no text."""
+        """Text. Raises UnsupportedType for other types than text."""
         super().output_type(type_)
         return pa.string()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
-        """The networks: plain IPv4 and IPv6 by their leading part, all else one by one."""
+        """The networks: plain IPv4 and IPv6 by their leading part, other texts one by one."""
         found = self.apply_column(values, context)
         return TechniqueResult(decode_dictionary(found.values), found.untreated)
 
     def apply_column(self, values: pa.Array, context: Context) -> TechniqueResult:
-        """The same, as indices into the distinct networks: there are few."""
+        """The networks, dictionary-encoded, because there are few."""
         if len(values) <= FEW_ROWS:
             return apply_per_distinct(values, self._truncated, pa.string(), context.value_cache(self))
         texts = as_takeable(values).cast(pa.string())
@@ -82,7 +82,7 @@ class TruncateIp(Technique):
         return TechniqueResult(found.values, failure_mask(found.failed), found.changed)
 
     def _column(self, texts: pa.StringArray, context: Context) -> TechniqueResult:
-        """The networks of any texts, worked out."""
+        """Computes the networks of any texts."""
         numbers, plain = parse_ipv4(texts)
         kept = numbers & self._mask
         changed = int(np.count_nonzero((kept != numbers) & plain if self.as_ == "address" else plain))
@@ -103,7 +103,7 @@ class TruncateIp(Technique):
         )
 
     def _truncate_others(self, texts: pa.StringArray, recall: ValueCache) -> TechniqueResult:
-        """Everything but plain IPv4, by distinct text, dictionary-encoded."""
+        """All texts except plain IPv4, by distinct text, dictionary-encoded."""
         found = distinct_values(texts)
         results = recall.compute_distinct(found.values, self._texts)
         merged = results.dictionary_encode()
@@ -114,7 +114,7 @@ class TruncateIp(Technique):
         return TechniqueResult(values, untreated, changed)
 
     def _texts(self, texts: pa.StringArray) -> pa.StringArray:
-        """Plain IPv6 by the groups that the network is in, of which there are few; all else one by one."""
+        """Plain IPv6 by the leading groups of the network, of which there are few; other texts one by one."""
         groups = -(-self.v6 // 16)
         if not 0 < groups < 8:
             return apply_per_distinct(texts, self._truncated, pa.string()).values
@@ -125,7 +125,7 @@ class TruncateIp(Technique):
         return pc.replace_with_mask(pc.replace_with_mask(texts, plain, few), pc.invert(plain), rest)
 
     def _networks(self, starts: pa.StringArray, groups: int) -> pa.StringArray:
-        """The networks of addresses that start so: all done where whole groups are kept, written as they should be."""
+        """The networks of addresses with these leading groups. Nothing is left to do for whole groups in canonical form."""
         if self.v6 % 16 or groups > 6:
             return apply_per_distinct(starts, lambda start: self._truncated(f"{start}::"), pa.string()).values
         ready = are_written_out(starts)
@@ -152,7 +152,8 @@ class TruncateIp(Technique):
         return f"{network}/{bits}" if self.as_ == "network" else str(network)
 
     def _carried(self, address: IpAddress) -> int:
-        """The bits of which nothing shows more of an IPv4 address than `v4` allows: 6to4 has one behind its first 16."""
+        """The bits to keep, so that no more than `v4` bits of an IPv4 address remain: 6to4 contains one after its first 16
+        bits."""
         return 16 + self.v4 if getattr(address, "sixtofour", None) else address.max_prefixlen
 
 
@@ -172,7 +173,7 @@ def _parse_address(text: str) -> IpAddress | None:
 
 
 def _parse_bare_address(parts: tuple[str, str, str]) -> IpAddress | None:
-    """An address with an optional zone id, which only IPv6 has and which is not empty."""
+    """An address with an optional zone id, which only IPv6 has and which must not be empty."""
     text, percent, zone = parts
     try:
         address = ipaddress.ip_address(text)

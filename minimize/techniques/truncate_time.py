@@ -20,7 +20,7 @@ def _known_zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         known = False
     if not known:
-        raise ValueError("this zone is not in the IANA time zone database")
+        raise ValueError("the zone is not in the IANA time zone database")
     return name
 
 
@@ -28,9 +28,9 @@ class TruncateTime(Technique):
     """The start of the minute, hour, day, ISO week, month, quarter or year that an instant or a date falls into.
 
     Takes timestamp (every resolution; one without zone is UTC) and date, gives the same type. A date takes `day` and coarser.
-    With a zone, units are those of its wall clock: an hour that comes twice when clocks go back keeps its occurrence, and a
-    day that begins in a gap begins after it. Null stays null; what has no start within the type's range, or in year 1 or later,
-    cannot be treated. Leaves nothing finer than the unit. Source: ISO 8601-1:2019 (weeks), IANA time zone database.
+    With a zone, units are those of its wall clock: an hour that is repeated when clocks go back keeps its occurrence, and a
+    day that would begin in a gap begins after it. Null stays null. Times whose start is outside the range of the type, or before
+    year 1, cannot be treated. Leaves nothing finer than the unit. Source: ISO 8601-1:2019 (weeks), IANA time zone database.
 
     >>> import pyarrow as pa
     >>> from datetime import datetime, UTC
@@ -49,7 +49,7 @@ class TruncateTime(Technique):
     zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """The same type. Raises TypeRefused also for a date and a unit that is finer than a day."""
+        """The same type. Raises UnsupportedType also for a date and a unit that is finer than a day."""
         given = super().output_type(type_)
         if pa.types.is_date(given) and self.to in ("minute", "hour"):
             raise UnsupportedType(("timestamp",))

@@ -35,7 +35,7 @@ class TruncateVersion(Technique):
     parts: int = Field(ge=1, le=16)
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises TypeRefused for what is no text."""
+        """Text. Raises UnsupportedType for other types than text."""
         super().output_type(type_)
         return pa.string()
 

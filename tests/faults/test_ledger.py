@@ -171,7 +171,7 @@ def test_a_folder_in_its_place_is_told(project: Project, ledger: Path) -> None:
     ledger.mkdir()
     with pytest.raises(LedgerError) as told:
         project.run()
-    nothing_was_done(project, told.value, "is no file")
+    nothing_was_done(project, told.value, "is not a regular file")
     ledger.rmdir()
     kept.rename(ledger)
     goes_on(project, 2)

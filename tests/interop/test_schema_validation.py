@@ -73,7 +73,7 @@ def test_without_the_package_the_hint_says_how_to_get_it(tmp_path: Path, monkeyp
     monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
     with pytest.raises(ConfigurationError) as caught:
         of(tmp_path, [{}])
-    assert caught.value.hint == "Run `pip install 'minimize[exchange]'`."
+    assert caught.value.hint == "Install minimize with its extra `exchange`."
 
 
 def test_only_ndjson_is_held_against_a_schema(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_another_version_does_not_unwrap(keys: Path) -> None:
     found = kms(keys)
     wrapped = found.wrap(KEY, found.newest(NAME))
     add_key(keys, NAME, now=NOW)
-    with pytest.raises(KeyringError, match="is not the key that this was wrapped with"):
+    with pytest.raises(KeyringError, match="the file key was not wrapped with"):
         found.unwrap(wrapped, MasterKey(NAME, 2))
 
 

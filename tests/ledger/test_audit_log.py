@@ -140,7 +140,7 @@ def test_sqlite_replaces_no_entry_either(address: Address, ledger: Ledger, keys:
 
 def test_a_refused_change_is_told_without_the_row(ledger: Ledger, keys: Keyring) -> None:
     tells(ledger, keys, event(1))
-    with pytest.raises(LedgerError, match="keeps what stands") as raised:
+    with pytest.raises(LedgerError, match="cannot be changed or removed") as raised:
         ledger.write(lambda connection: connection.execute(text("UPDATE audit SET actor = 'canary'")))
     assert "canary" not in str(raised.value)
     assert raised.value.__context__ is None

@@ -108,7 +108,9 @@ def test_a_second_run_is_told_who_holds_it(ledger: Ledger) -> None:
     assert found is not None
     assert (raised.value.code, raised.value.exit_code) == ("E207", 2)
     host = found.process.host
-    expected = f"another run holds this output: one on {host} (process {os.getpid()}), since 2026-11-25T00:00:00Z"
+    expected = (
+        f"another run is writing to this output: one on {host} (process {os.getpid()}), since 2026-11-25T00:00:00Z"
+    )
     assert raised.value.message == expected
     assert str(lease_held_error(found)) == str(raised.value)
 
@@ -158,7 +160,7 @@ def test_a_clock_that_jumps_takes_no_lease_from_who_beats(ledger: Ledger, jump: 
     elsewhere(ledger)
     hands = Hands(NOW + jump)
     hands.meanwhile = lambda: ledger.write(partial(record_heartbeat, lease=first, now=NOW))
-    with pytest.raises(LedgerError, match="another run holds"):
+    with pytest.raises(LedgerError, match="another run is writing"):
         taken(ledger, "two", hands)
     ledger.write(partial(renew_lease, lease=first, now=NOW))
 

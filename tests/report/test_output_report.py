@@ -112,4 +112,4 @@ def test_without_the_packages_it_says_what_to_install(done: Project, monkeypatch
     monkeypatch.setattr(pages, "find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match="an HTML report needs jinja2 and matplotlib") as raised:
         report(done).html()
-    assert raised.value.hint == "Run `pip install 'minimize[report]'`."
+    assert raised.value.hint == "Install minimize with its extra `report`."

@@ -180,7 +180,7 @@ def test_a_run_beside_another_is_refused_by_the_lease(project: Project, bucket: 
         lease = take_lease(ledger, identity, run_id, lambda connection, lease: None, pace=LeaseTiming(), clock=clock)
         with (
             Heartbeat(ledger, lease, LeaseTiming(), clock),
-            pytest.raises(LedgerError, match="another run holds") as caught,
+            pytest.raises(LedgerError, match="another run is writing") as caught,
         ):
             project.run(output=out, date=DAY)
         ledger.write(partial(release_lease, lease=lease))
@@ -197,7 +197,7 @@ def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(
     both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     ended = [(run.communicate()[1], run.returncode) for run in both]
     assert {code for _, code in ended} <= {0, 2}
-    assert all("another run holds this output" in said for said, code in ended if code)
+    assert all("another run is writing to this output" in said for said, code in ended if code)
     assert any(code == 0 for _, code in ended)
     verified(project, out)
     receipts = [key for key in bucket.keys("out/runs/") if key.endswith("receipt.json")]

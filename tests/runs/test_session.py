@@ -273,7 +273,7 @@ def test_a_second_run_is_told_who_holds_the_output_and_a_killed_one_holds_nothin
     assert first.stdout is not None
     assert first.stdout.readline() == "begun\n"
     with pytest.raises(
-        LedgerError, match=f"another run holds this output: .* \\(process {first.pid}\\), since "
+        LedgerError, match=f"another run is writing to this output: .* \\(process {first.pid}\\), since "
     ) as raised:
         fed.run()
     assert (raised.value.code, raised.value.exit_code) == ("E207", 2)

@@ -71,7 +71,7 @@ def test_without_faker_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "faker", None)
     with pytest.raises(ConfigurationError) as refused:
         name_pool(1, 1)
-    assert "minimize[samples]" in refused.value.hint
+    assert "extra `samples`" in refused.value.hint
 
 
 POPULATIONS: set[type[Population]] = {Devices, Users, *(each.population for each in DATASETS.values())}

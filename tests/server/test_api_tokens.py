@@ -21,7 +21,7 @@ def bearer(home: Home, text: str) -> TokenBearer:
 def refused(home: Home, text: str) -> None:
     with pytest.raises(RefusedError) as error:
         bearer(home, text)
-    assert (error.value.code, error.value.message) == ("B001", "the door does not know this token")
+    assert (error.value.code, error.value.message) == ("B001", "the data server does not accept this token")
 
 
 def made(home: Home, user: str = "ann", *, once: bool = False, hours: float = 8) -> str:

@@ -113,8 +113,8 @@ def test_what_goes_wrong_inside_stays_inside(server: Running, home: Home, caplog
         path.write_bytes(b"PAR1 nothing PAR1")
     with server.client() as client, pytest.raises(MinimizeError) as error:
         client.read("checkins", purpose=PURPOSE)
-    assert (error.value.code, error.value.message) == ("B009", "the door cannot answer")
-    assert "is gone or damaged" in caplog.text
+    assert (error.value.code, error.value.message) == ("B009", "internal error of the data server")
+    assert "is missing or damaged" in caplog.text
 
 
 def test_a_door_that_is_gone_is_told_so(server: Running) -> None:
@@ -222,9 +222,9 @@ def test_a_key_that_others_may_read_is_not_used(home: Home) -> None:
     listening = ListenOptions(certificate=made.certificate, key=made.key)
     assert len(listening.certificates()) == 1
     made.key.chmod(0o644)
-    with pytest.raises(ConfigurationError, match="open to others"):
+    with pytest.raises(ConfigurationError, match="accessible to group or others"):
         listening.certificates()
-    with pytest.raises(ConfigurationError, match="no PEM"):
+    with pytest.raises(ConfigurationError, match="in PEM form"):
         ListenOptions(certificate=made.key, key=made.key).certificates()
 
 

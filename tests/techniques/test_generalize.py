@@ -83,9 +83,9 @@ def test_a_copy_knows_as_much(run: Run, ages: Generalize) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("", "a line is a value and at least one coarser label"),
-        ("lonely\n", "a line is a value and at least one coarser label"),
-        ("a;x;*\nb;*\n", "line 2 has 2 columns, the first has 3"),
+        ("", "each line must contain a value and at least one coarser label"),
+        ("lonely\n", "each line must contain a value and at least one coarser label"),
+        ("a;x;*\nb;*\n", "line 2 has 2 columns, but line 1 has 3"),
         ("a;;*\n", "line 1 has an empty label"),
         ("a;x;*\nb;x;+\n", "line 2 has another root"),
         ("a;x;*\na;x;*\n", "line 2 repeats the value of line 1"),

@@ -38,7 +38,7 @@ def test_a_run_is_encrypted_by_keys_that_never_come_here(kept: Project) -> None:
 
 def test_whoever_has_no_token_reads_nothing(kept: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAULT_TOKEN", "another")
-    with pytest.raises(KeyringError, match="does not let this token do that"):
+    with pytest.raises(KeyringError, match="does not permit the operation for this token"):
         kept.rows()
 
 
