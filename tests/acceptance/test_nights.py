@@ -129,7 +129,10 @@ def test_an_older_copy_of_the_ledger_and_a_new_one_are_found(project: Project, c
     head.write_text(command("audit", "verify", "--json").out)
     shutil.copy(older, ledger)
     assert command("audit", "verify").code == 0
-    assert "removal of the last entries cannot be excluded" in command("audit", "verify").err + command("audit", "verify").out
+    assert (
+        "removal of the last entries cannot be excluded"
+        in command("audit", "verify").err + command("audit", "verify").out
+    )
     for found in (("--receipts", project.out), ("--head", head)):
         assert command("audit", "verify", *found).code == 1
     assert command("verify", project.out).code == 1

@@ -20,4 +20,6 @@ def test_parameters_are_spelled_as_in_a_policy() -> None:
 
 def test_any_stands_for_every_family() -> None:
     assert get_args(Family) == ALL_FAMILIES
-    assert "| `presence` |  | any | true if there is a value, else null | nothing |" in markdown_table(TECHNIQUES.values())
+    assert "| `presence` |  | any | true if there is a value, else null | nothing |" in markdown_table(
+        TECHNIQUES.values()
+    )

@@ -178,9 +178,7 @@ def test_the_tenant_may_stand_in_another_field(sender: Sender, source: Recipient
 
 def test_without_a_ledger_nothing_is_received(sender: Sender, source: Recipient) -> None:
     found = refusal(sender, source, ledger=None)
-    assert [(each.rule, each.message) for each in found.reasons] == [
-        ("no_consent", "there is no ledger with consents")
-    ]
+    assert [(each.rule, each.message) for each in found.reasons] == [("no_consent", "there is no ledger with consents")]
 
 
 @pytest.mark.parametrize(("state", "rule"), [("withdrawn", "withdrawn"), ("refused", "refused")])
