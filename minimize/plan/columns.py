@@ -50,11 +50,11 @@ def _policy_metadata(policy: Policy) -> ColumnMetadata:
 
 def _measure_metadata(measure: Measure, fields: Mapping[str, FieldPlan]) -> ColumnMetadata:
     """The metadata of a measure names keys only for a histogram, because only a histogram shows values of its field."""
-    told = {"minimize:measure": measure.name}
+    described = {"minimize:measure": measure.name}
     if measure.of is None:
-        return told
+        return described
     shown = _key_metadata(fields[measure.of]) if measure.name == "histogram" else {}
-    return {**told, "minimize:field": measure.of, **shown}
+    return {**described, "minimize:field": measure.of, **shown}
 
 
 def _has_place(field: FieldPlan) -> bool:

@@ -164,8 +164,8 @@ def planned_encryption(plan: Plan, name: str) -> EncryptModel:
     job = plan.pipeline
     if job is None:
         return NO_ENCRYPTION
-    said = _stated_encryption(plan, name)
-    return EncryptModel(by=job.demanded) if said is None else said
+    stated = _stated_encryption(plan, name)
+    return EncryptModel(by=job.demanded) if stated is None else stated
 
 
 def encrypted_columns(plan: Plan, name: str) -> list[str]:
@@ -196,8 +196,8 @@ def encryption_refusals(plan: Plan) -> Iterator[tuple[str, tuple[str, ...]]]:
     if plan.pipeline is None or plan.pipeline.demanded == "none":
         return
     for name in plan.outputs:
-        said = _stated_encryption(plan, name)
-        if said is not None and said.by == "none":
+        stated = _stated_encryption(plan, name)
+        if stated is not None and stated.by == "none":
             yield name, ("records", "encrypt") if name == "records" else ("aggregates", name, "encrypt")
 
 

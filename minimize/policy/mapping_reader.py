@@ -262,7 +262,7 @@ def _is_present(node: YamlNode, path: Sequence[Any]) -> bool:
 
 def _fault_text(error: Mapping[str, Any], name: str, text: str, shape: MappingShape) -> tuple[str, str, str]:
     if error["type"] == "missing":
-        return "P013" if shape.parameters else "P005", f"missing key `{name}` in {shape.what}", ""
+        return "P013" if shape.parameters else "P005", f"missing key `{name}` in {shape.what}", f"Add `{name}`."
     if error["type"] == "extra_forbidden":
         return shape.code, f"unknown key `{name}` in {shape.what}", ""
     about = f"`{name}` of {shape.what}" if name else shape.what

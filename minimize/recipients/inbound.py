@@ -141,7 +141,7 @@ def _check_fields(check: _InboundCheck) -> Iterator[Finding]:
     for field in check.policy.fields.values():
         shared = message.get(field.pointer)
         if field.from_:
-            hint = "Keep the field itself. Cases and conditions of a derived field can disclose another field."
+            hint = "Keep fields of the message instead: the cases of a derived field can disclose other fields."
             yield check.finding("T036", "a received field must not be derived from other fields", hint, field)
         elif shared is not None:
             yield from _check_field(check, field, shared)

@@ -87,7 +87,7 @@ def test_each_misfit_stands_at_its_line() -> None:
     text = "nmae: a\nwidth: 0\nkind: sqare\nparts:\n  - 1\n  - x\n"
     assert faults_of(text) == [
         ("P004", 1, "Did you mean `name`?"),
-        ("P005", 1, ""),
+        ("P005", 1, "Add `name`."),
         ("P006", 2, ""),
         ("P007", 3, "Did you mean `square`?"),
         ("P006", 6, ""),

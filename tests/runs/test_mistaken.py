@@ -13,7 +13,7 @@ from minimize.policy.load import load_pipeline, load_policy
 from minimize.review.explain import explain
 from tests.project import Project, events
 
-HINT = "Pass the pipeline that made it, not its output"
+HINT = "Pass the pipeline that made it, not its output."
 
 
 @pytest.fixture(name="out")

@@ -326,12 +326,12 @@ def _treatment(field: Field) -> tuple[object, ...]:
 
 
 def _difference_text(twin: Field, field: Field) -> str:
-    """What becomes of a field there and here: in a few words, or with parameters and conditions if these words are the same."""
+    """The treatments of a field in both policies: in a few words, or with parameters and conditions if these are equal."""
     for text in (_brief_text, _full_text):
-        there, here = text(twin), text(field)
-        if there != here:
-            return f"{there} there, {here} here"
-    return f"{_brief_text(field)} in both, with other parameters"
+        theirs, ours = text(twin), text(field)
+        if theirs != ours:
+            return f"Check that this is intended: {theirs} there, {ours} here."
+    return f"Check that this is intended: {_brief_text(field)} in both, with different parameters."
 
 
 def _brief_text(field: Field) -> str:

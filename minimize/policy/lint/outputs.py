@@ -52,12 +52,12 @@ def _check_measure(subject: LintSubject, place: tuple[str, str], measure: Measur
 
 
 def check_suppression(subject: LintSubject) -> Iterator[Finding]:
-    """L061: small groups are not suppressed."""
+    """L061: the threshold for small groups is not stated, or is low."""
     for name, aggregate in _aggregates(subject):
         below = aggregate.suppress.below if "suppress" in aggregate.model_fields_set else None
         if below is None or below < LEAST_SUBJECTS:
             message = (
-                "small groups are not suppressed"
+                "the threshold for small groups is not stated"
                 if below is None
                 else f"groups of {below} or more subjects are published"
             )

@@ -63,7 +63,7 @@ _ROWS = (
     LintRule("L051", "warning", "a condition reads a field that the output does not contain"),
     LintRule("L052", "warning", "a condition compares a field with a value that its type never has"),
     LintRule("L060", "error", "a sum or mean over values that are not generalized needs `clip`"),
-    LintRule("L061", "warning", "small groups are not suppressed, or only below a low threshold"),
+    LintRule("L061", "warning", "the threshold for small groups is not stated, or is low"),
     LintRule("L062", "error", "a minimum or maximum over raw values is one person's value"),
     LintRule("L065", "warning", "`late` has no effect because the source has no batch dates"),
     LintRule("L066", "warning", "an exact mean, sum or share next to rounded counts can reveal the exact counts"),

@@ -85,13 +85,13 @@ def test_a_field_treated_differently_elsewhere_is_told(other: dict[str, str]) ->
         (
             {"do": {"map": {"values": {"a": "b"}, "otherwise": "c"}}},
             {"do": {"map": {"values": {"a": "d"}, "otherwise": "c"}}},
-            "map (plain) in both, with other parameters",
+            "map (plain) in both, with different parameters",
         ),
     ],
 )
 def test_the_hint_says_how_the_treatments_differ(here: dict[str, Any], there: dict[str, Any], hint: str) -> None:
     found = lint(policy("one", **here), siblings=[policy("two", **there)])
-    assert [each.hint for each in found if each.code == "L022"] == [hint]
+    assert [each.hint for each in found if each.code == "L022"] == [f"Check that this is intended: {hint}."]
 
 
 def test_a_field_treated_alike_is_not() -> None:
