@@ -232,7 +232,7 @@ class ConsentExplanation:
     @property
     def reason_text(self) -> str:
         """The reason in words."""
-        return "a consent is valid" if self.reason is None else NO_CONSENT_REASONS[self.reason]
+        return "valid" if self.reason is None else NO_CONSENT_REASONS[self.reason]
 
     def as_json(self) -> dict[str, Any]:
         """The answer as `consent why --json` prints it."""

@@ -49,7 +49,7 @@ def test_a_consent_from_before_a_withdrawal_says_that_it_has_no_effect(command: 
 def test_why_says_what_decides(command: Command, tmp_path: Path) -> None:
     assert command("consent", "give", *WHOSE, "--from", "2026-11-01T00:00:00Z").code == 0
     said = command("consent", "why", *WHOSE)
-    assert said.out.startswith("vendor sync for contoso: consent (a consent is valid)\nat 2")
+    assert said.out.startswith("vendor sync for contoso: consent (valid)\nat 2")
     write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file(functions=sync(text_version=2)))
     assert "no consent (given for another version of the text)" in command("consent", "why", *WHOSE).out
     told = command("consent", "why", *WHOSE, "--event", "2026-10-01T00:00:00Z", "--json").json

@@ -284,14 +284,16 @@ class PlannedPartition:
         values = ", ".join(f"{count:,} of {name}" for name, count in self.values.items())
         parts = [f"rows: {why}" if why else "", f"values: {values}" if values else ""]
         summary = "; ".join(part for part in parts if part) or "no rows, only sketches of removed rows"
-        return f"{self.name} {self.date or 'all'}: {summary} ({self.removed} files removed, {self.rewritten} rewritten)"
+        return (
+            f"{self.name} {self.date or 'all'}: {summary} (files removed: {self.removed}, rewritten: {self.rewritten})"
+        )
 
 
 _REASON_TEXTS: Mapping[str, str] = {
     "retention": "past their retention",
     "erased": "of tenants or subjects with a lifecycle event",
     "setting": "switched off by a setting",
-    "condition": "whose condition does not hold",
+    "condition": "excluded by a condition",
     "consent": "not covered by a consent of their tenant",
 }
 

@@ -27,7 +27,7 @@ def test_it_tells_per_output_and_date_how_many_files_and_rows_go_and_why(day: Da
         {"erased": 2},
     )
     assert str(found) == (
-        "records 2026-01-01: rows: 2 of tenants or subjects with a lifecycle event (0 files removed, 1 rewritten)"
+        "records 2026-01-01: rows: 2 of tenants or subjects with a lifecycle event (files removed: 0, rewritten: 1)"
     )
     assert found.as_json()["rows"] == 2
 
