@@ -70,7 +70,7 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
     'Did you mean `event_id` or `device_id`?'
     """
     words = sorted(set(names))
-    meant = did_you_mean_any(_meant_words(word, words))
+    meant = did_you_mean_any(_suggested_words(word, words))
     if meant:
         return meant
     return f"Use one of: {', '.join(words)}." if 0 < len(words) <= 25 else ""
@@ -98,7 +98,7 @@ def similar_words(word: str, names: Iterable[str], *, most: int = 1, cutoff: flo
     return [folded[each] for each in get_close_matches(word.lower(), folded, most, cutoff)]
 
 
-def _meant_words(word: str, candidates: Sequence[str]) -> list[str]:
+def _suggested_words(word: str, candidates: Sequence[str]) -> list[str]:
     """The name with nearly the same spelling; otherwise up to three names that contain the word or its last step."""
     from difflib import SequenceMatcher
 

@@ -76,7 +76,7 @@ def export_command(
 def check_command(data: str, schema: str, as_json: bool) -> int:
     """Validate the records of DATA (NDJSON) against a JSON Schema. Exits with 1 if a record is invalid.
 
-        Prints counts of invalid records, by keyword of the schema. Requires the extra `exchange` of minimize.
+    Prints counts of invalid records, by keyword of the schema. Requires the extra `exchange` of minimize.
     """
     found = validate_records(data, schema)
     failed = found.records - found.valid

@@ -46,15 +46,15 @@ def find_known_token(secrets: Mapping[int, bytes], tenant: str, subject: str, to
 
 
 def known_or_new_token(
-    keys: Keyring, tenant: str, subject: str, known: Collection[str | None], field: str | None = None
+    keys: Keyring, tenant: str, subject: str, recorded: Collection[str | None], field: str | None = None
 ) -> str:
     """The recorded token of a subject, else a new one.
 
-    So the records of a subject have the same token before and after a rotation of the key. `known` are the tokens of the
+    So the records of a subject have the same token before and after a rotation of the key. `recorded` are the tokens of the
     subjects of the tenant; None among them is ignored. Raises KeyringError if the keyring lacks a version that some were made
     with.
     """
-    tokens = {token for token in known if token}
+    tokens = {token for token in recorded if token}
     found = find_known_token(token_secrets(keys, token_versions(tokens), field), tenant, subject, tokens)
     return subject_token(keys, tenant, subject, field=field) if found is None else found
 

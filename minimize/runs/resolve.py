@@ -255,8 +255,8 @@ def _check_released_columns(plan: Plan) -> None:
     """Raises PolicyError if no column is released. A file without columns contains no data, and few engines can read it."""
     records = plan.outputs.get("records")
     if records is not None and not records.schema.names:
-        records = ", or write `records: false`" if plan.aggregates else ""
-        hint = f"Give at least one field a technique other than `drop`{records}."
+        or_none = ", or write `records: false`" if plan.aggregates else ""
+        hint = f"Give at least one field a technique other than `drop`{or_none}."
         file = None if plan.policy.path is None else str(plan.policy.path)
         message = "every field is dropped, so no records can be written"
         finding = Finding("P116", message, hint=hint, file=file, line=plan.policy.lines.get(("fields",)))
