@@ -361,7 +361,7 @@ def _raise_destroyed(output: Location, lost: Sequence[str], of: int, kms: Kms | 
         message, hint = error.message, error.hint
     else:
         return
-    rest = f". Pass without_destroyed=True to read the other {of - len(lost)} of {of} files" if len(lost) < of else ""
+    rest = f". Pass without_destroyed=True to read the other {of - len(lost)} of {of} files." if len(lost) < of else ""
     raise KeyringError(message, code=KEY_DESTROYED, hint=f"{hint.removesuffix('.')}{rest}" if rest else hint)
 
 

@@ -41,7 +41,7 @@ def test_every_verb_technique_and_code_is_in_the_reference(site: Path) -> None:
 
 def test_the_library_stands_there_with_its_own_words(site: Path) -> None:
     text = (site / "reference" / "python" / "index.html").read_text()
-    assert "Data in memory as a policy lets it leave." in text
+    assert "Applies a policy to data in memory." in text
     assert "StoppedError" in text
 
 

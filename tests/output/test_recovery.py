@@ -172,7 +172,7 @@ def test_a_file_that_is_kept_is_not_touched(bucket: Bucket, places: tuple[Object
 
 def test_where_a_file_is_nowhere_nothing_is_changed(bucket: Bucket, places: tuple[ObjectPath, ObjectPath]) -> None:
     before = bucket.keys()
-    with pytest.raises(OutputError, match="are gone"):
+    with pytest.raises(OutputError, match="are missing"):
         swapped(places, (*FILES, "run2-9.parquet"))
     assert bucket.keys() == before
 
