@@ -142,7 +142,8 @@ def _check_permitted_fields(judged: _CheckedRecipient, contract: Contract) -> It
     sent = {field.key for field in judged.transmitted_fields}
     for key in contract.permitted_fields:
         if key not in sent:
-            yield judged.finding("T013", "warning", f"the contract permits `{key}`, which no function sends")
+            hint = "Remove it from `permitted_fields` of the contract."
+            yield judged.finding("T013", "warning", f"the contract permits `{key}`, which no function sends", hint)
 
 
 def _check_agent(judged: _CheckedRecipient) -> Iterator[Finding]:
@@ -157,7 +158,11 @@ def _check_forms(judged: _CheckedRecipient) -> Iterator[Finding]:
         left = least_revealing(step_leaves(step, [field.role]) for step in field.chain)
         if field.role == "identifier" and left in _READABLE:
             yield judged.finding(
-                "T020", "warning", "an identifier is sent in a form that can be read or guessed", "", field
+                "T020",
+                "warning",
+                "an identifier is sent in a form that can be read or guessed",
+                "Pseudonymize or drop it.",
+                field,
             )
         if field.role == "free_text" and left == "everything":
             yield judged.finding("T021", "warning", "free text is sent unchanged", "Use `redact`, or drop it.", field)

@@ -188,7 +188,7 @@ def check_condition_fields(subject: LintSubject) -> Iterator[Finding]:
             message = (
                 f"the condition reads `{read.key}`, which the output does not contain, and so discloses something of it"
             )
-            yield _condition_finding(subject, "L051", message, field, "")
+            yield _condition_finding(subject, "L051", message, field, "Read a field that the output contains.")
 
 
 def check_condition_values(subject: LintSubject) -> Iterator[Finding]:

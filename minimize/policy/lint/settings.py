@@ -110,7 +110,7 @@ def check_retention(subject: LintSubject) -> Iterator[Finding]:
     for name, longest in limited.items():
         if policy.retention is not None and longest > policy.retention:
             message = f"the feature `{name}` has a longer retention than the records that contain it"
-            yield subject.finding("L043", message, at=f"features.{name}")
+            yield subject.finding("L043", message, at=f"features.{name}", hint="Shorten the retention of the feature.")
 
 
 def check_future(subject: LintSubject) -> Iterator[Finding]:
