@@ -1,11 +1,11 @@
-"""Incidents: what was exposed, which tenants it affects, and their breach notices.
+"""Incidents: exposed items, affected tenants, and breach notices.
 
-exposure.py          what was exposed, as the command names it; the columns of an exposed file
+exposure.py          exposed items, as the command names them; the columns of an exposed file
 incident.py          an incident and its recorded steps
 exposed_files.py     files and reads that an incident exposed
-inventory.py         what exposed files and copies hold of each tenant
+inventory.py         content of exposed files and copies, by tenant
 scope.py             the tenants that an incident affects
-notice.py            breach notices: deadline, wording, forms
+notice.py            breach notices: wording and formats
 notification.py      contacts of tenants, drafts of notices, and the record that they were sent
 """
 

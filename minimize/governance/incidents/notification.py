@@ -1,7 +1,6 @@
-"""Notification of tenants.
+"""Notification of tenants: the contacts file, drafts of notices by version, and the record that notices were sent.
 
-Stable codes, the contacts file (CSV or YAML, all faults reported at once), drafts of notices by version, and the record
-that the notices were sent.
+The contacts file is CSV or YAML. All of its faults are reported at once, with stable codes.
 """
 
 from __future__ import annotations
