@@ -64,8 +64,8 @@ class DatasetReader:
         purpose   the purpose of the read
         incident  the incident of a grant
 
-        Raises RefusedError with the reasons; ConfigurationError if the request is malformed or the server cannot be reached. After
-        an error no rows are returned.
+        Raises RefusedError with the reasons; ConfigurationError if the request is malformed or the server cannot be reached.
+        After an error no rows are returned.
         """
         schema, batches = self._transport.stream(
             self._read_request(dataset, columns, where, purpose, incident, mixed_keys)
