@@ -40,7 +40,7 @@ _MIN_BUCKETS: Final = 80
 """Buckets of the smallest sketch: eight per subject of a threshold of 10."""
 _MAX_DENSE_ENTRIES: Final = 1 << 23
 """Entries per figure that are kept in one array: 32 MiB. Groups come in the order in which they have enough rows, so these are
-the frequent ones; the others are kept as sorted keys, which costs four times as much for each row."""
+the frequent ones. The others are stored as sorted keys, which costs four times as much for each row."""
 _MAX_WAITING_ROWS: Final = 1 << 22
 """Rows that may be buffered: with three figures 68 MiB. Rows of groups that are never published cost no more than that.
 

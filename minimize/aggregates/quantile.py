@@ -25,8 +25,8 @@ class Quantile(Measure):
     """The smallest existing value that at least a share `q` of the values do not exceed.
 
     Takes numbers, timestamps and dates, and gives the same type. Values in open bins are used by their rank; a result in an open
-    bin is null. Null unless `below` subjects have a value at or below the result, and as many one at or above it; over values
-    that are not generalized, unless `below` subjects have exactly that value.
+    bin is null. Null unless `below` subjects have a value at or below the result, and as many one at or above it. For values
+    that are not generalized, null unless `below` subjects have exactly that value.
     Source: inverse of the empirical distribution function, type 1 of Hyndman and Fan (1996).
     """
 

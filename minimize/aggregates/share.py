@@ -23,9 +23,9 @@ class Share(Measure):
     """The share of the rows with a value whose value is one of those named (`is`).
 
     Takes strings, booleans, integers, doubles. Gives a double between 0 and 1. Null unless both sides, the rows that have one
-    of the values and the rows that have another, hold at least `below` distinct subjects: 0 or 1 would disclose the value of
-    every subject. Also null if few subjects could be derived from another share or a histogram of the field in the same
-    aggregate.
+    of the values and the rows that have another, hold at least `below` distinct subjects. A share of 0 or 1 would disclose the
+    value of every subject. Also null if few subjects could be derived from another share or a histogram of the field in the
+    same aggregate.
     """
 
     name: ClassVar[str] = "share"

@@ -76,14 +76,14 @@ def count_adoptions(ledger: Ledger) -> int:
 
 
 def last_adoption(ledger: Ledger, verifier: Verifier) -> AccessAdoption | None:
-    """The adoption in force, or None. Raises LedgerError if it is not signed by a key of this keyring."""
+    """The adoption in force, or None. Raises LedgerError if it is not signed by a known key."""
     newest = select(*_ADOPTION_COLUMNS, ADOPTIONS.c.key, ADOPTIONS.c.signature).order_by(ADOPTIONS.c.id.desc()).limit(1)
     row = ledger.read(lambda connection: connection.execute(newest).one_or_none())
     if row is None:
         return None
     found = AccessAdoption(row.content, row.by, row.recorded_at)
     if not is_signed(found.signed_bytes, row.signature, row.key, verifier):
-        raise LedgerError("the adopted access file is not signed by a key of this keyring")
+        raise LedgerError("the adopted access file is not signed by a known key")
     return found
 
 
@@ -119,7 +119,7 @@ GrantActBuilder = Callable[[Sequence[GrantAct]], tuple[Sequence[GrantAct], Seque
 def record_grant_acts(ledger: Ledger, build_act: GrantActBuilder, signer: Signer, verifier: Verifier) -> list[GrantAct]:
     """Records acts and their audit events in one transaction. No other process can record between reading and writing.
 
-    Returns the recorded acts. Raises LedgerError if an act is not signed by a key of this keyring, and the errors of `build_act`.
+    Returns the recorded acts. Raises LedgerError if an act is not signed by a known key, and the errors of `build_act`.
     """
 
     def work(connection: Connection) -> list[GrantAct]:
@@ -137,7 +137,7 @@ def record_grant_acts(ledger: Ledger, build_act: GrantActBuilder, signer: Signer
 
 
 def read_grant_acts(ledger: Ledger, verifier: Verifier) -> list[GrantAct]:
-    """All acts, in the order of recording. Raises LedgerError if an act is not signed by a key of this keyring."""
+    """All acts, in the order of recording. Raises LedgerError if an act is not signed by a known key."""
     return ledger.read(lambda connection: _select_grant_acts(connection, verifier))
 
 
@@ -152,7 +152,7 @@ def _select_grant_acts(connection: Connection, verifier: Verifier) -> list[Grant
     acts = [GrantAct(*row[: len(_GRANT_COLUMNS)]) for row in rows]
     for act, row in zip(acts, rows, strict=True):
         if not is_signed(act.signed_bytes, row.signature, row.key, verifier):
-            raise LedgerError(f"a record of the grant {act.grant} is not signed by a key of this keyring")
+            raise LedgerError(f"a record of the grant {act.grant} is not signed by a known key")
     return acts
 
 

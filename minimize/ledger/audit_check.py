@@ -61,7 +61,7 @@ def check_log(connection: Connection, verifier: Verifier) -> Iterator[Finding]:
         yield from _check_order(entry, before)
         yield from _check_content(entry, row)
         if not is_entry_signed(entry, verifier):
-            yield audit_finding("H004", "is not signed by a key of this keyring", file=_entry_place(entry))
+            yield audit_finding("H004", "is not signed by a known key", file=_entry_place(entry))
         before = entry.head
 
 
@@ -95,7 +95,7 @@ def check_receipts(
     """H006 to H008, H010 to H012: compares the log with receipts, each with its place."""
     for place, receipt in receipts:
         if not _is_receipt_signed(receipt, verifier):
-            yield audit_finding("H010", "is not signed by a key of this keyring", file=place)
+            yield audit_finding("H010", "is not signed by a known key", file=place)
         elif receipt.audit is None:
             yield audit_finding("H011", "names no head of an audit log", file=place)
         else:

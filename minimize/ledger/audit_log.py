@@ -69,7 +69,7 @@ def signed_head(head: LogHead) -> bytes:
 
 
 def is_entry_signed(entry: LogEntry, verifier: Verifier) -> bool:
-    """Whether a key of this keyring signed this entry as the head."""
+    """Whether a known key signed this entry as the head."""
     return is_signed(signed_head(entry.head), entry.signature, entry.key, verifier)
 
 
@@ -252,7 +252,7 @@ def record_checkpoint(connection: Connection, checkpoint: Checkpoint, signer: Si
 def check_checkpoint(connection: Connection, checkpoint: Checkpoint, verifier: Verifier) -> Iterator[Finding]:
     """H013, H015, H016: whether a checkpoint is signed, covers only entries older than a year, and is recorded in the log."""
     if not is_signed(checkpoint.signed_bytes, checkpoint.signature, checkpoint.key, verifier):
-        yield audit_finding("H013", "is not signed by a key of this keyring", file=checkpoint.place)
+        yield audit_finding("H013", "is not signed by a known key", file=checkpoint.place)
     if checkpoint.latest >= checkpoint.before or checkpoint.before > checkpoint.recorded_at - MINIMUM_AGE:
         yield audit_finding("H015", "covers entries that were less than a year old", file=checkpoint.place)
     wanted = EntryFilter(activity=AUDIT_ACTIVITY, operation=TRUNCATE_OPERATION, resource=checkpoint.place)

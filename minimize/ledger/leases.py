@@ -1,7 +1,8 @@
 """Leases: one run at a time writes to an output; heartbeats, takeover from a dead run, and the session of a run.
 
-The holder of a lease sends heartbeats. It counts as dead if its process has ended (on the same machine, at once), or if its
-last heartbeat is older than the expiry *and* none arrives while it is watched, by a monotonic clock. Clocks that differ or
+The holder of a lease sends heartbeats. On the same machine, it counts as dead as soon as its process has
+ended. Otherwise it counts as dead if its last heartbeat is older than the expiry *and* none arrives while it is watched. The
+watch uses a monotonic clock. Clocks that differ or
 jump can therefore delay a takeover, but never take a lease from a holder that sends heartbeats. Each lease has a token, the
 next higher number: a holder that was wrongly taken for dead loses its lease, notices that before it publishes, and stops.
 """

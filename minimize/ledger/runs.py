@@ -168,7 +168,7 @@ def ledger_difference(connection: Connection, receipt: Receipt) -> str:
 
 
 def is_anchor_signed(anchor: Anchor, verifier: Verifier) -> bool:
-    """Whether the entry of an anchor matches its digest and is signed by a key of this keyring."""
+    """Whether the entry of an anchor matches its digest and is signed by a known key."""
     entry = anchor.entry
     return entry_digest(entry.sequence, entry.previous, entry_event(entry)) == entry.digest and is_entry_signed(
         entry, verifier

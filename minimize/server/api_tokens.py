@@ -1,8 +1,8 @@
 """API tokens: create, authenticate, list and revoke bearer tokens.
 
 A token is `mzd_`, its name (16 hexadecimal digits) and its secret (64 digits): 256 random bits. It is printed once.
-The ledger stores an HMAC under a key of the keyring, over the secret, the account and the expiry, so that a row
-that an attacker writes or changes in the database is worthless. Comparison takes constant time.
+The ledger stores an HMAC under a key of the keyring, over the secret, the account and the expiry. So an attacker cannot
+forge or change a row in the database. Comparison takes constant time.
 """
 
 from __future__ import annotations

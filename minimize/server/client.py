@@ -57,10 +57,15 @@ class DatasetReader:
     ) -> pa.Table:
         """The accessible part of a dataset as a table.
 
-        Takes the dataset (the name of a pipeline for its records, or `pipeline/output`), columns (default: all accessible ones),
-        conditions on the columns as the caller sees them (`{"model": ["A", "B"], "event_time": {">=": time}}`; all must hold),
-        the purpose, and the incident of a grant. Raises RefusedError with the reasons; ConfigurationError if the request is
-        malformed or the server cannot be reached. After an error no rows are returned.
+        dataset   the name of a pipeline for its records, or `pipeline/output`
+        columns   the columns to read (default: all accessible ones)
+        where     conditions on the columns in the form that the caller sees; all must hold, for example
+                  `{"model": ["A", "B"], "event_time": {">=": time}}`
+        purpose   the purpose of the read
+        incident  the incident of a grant
+
+        Raises RefusedError with the reasons; ConfigurationError if the request is malformed or the server cannot be reached.
+        After an error no rows are returned.
         """
         schema, batches = self._transport.stream(
             self._read_request(dataset, columns, where, purpose, incident, mixed_keys)
@@ -157,9 +162,12 @@ def connect(
 ) -> DatasetReader:
     """Connects to a data server: `connect("grpc+tls://data.example.com:8815", token=…).read("telemetry", purpose=…)`.
 
-    Takes the URL (`grpc+tls://`; `grpc://` for loopback only, where the token crosses no network), the token that
-    `minimize access token` printed (default: `MINIMIZE_TOKEN`), a PEM file of trusted certificates (default: those of the
-    system), and the timeout of a request in seconds. Nothing is sent before the first read. Raises ConfigurationError.
+    url      `grpc+tls://HOST:PORT`; `grpc://` for loopback only, where the token crosses no network
+    token    a token of `minimize access token` (default: `MINIMIZE_TOKEN`)
+    ca       a PEM file of trusted certificates (default: those of the system)
+    timeout  the timeout of a request in seconds
+
+    Nothing is sent before the first read. Raises ConfigurationError.
     """
     given = token if token is not None else os.environ.get(ENVIRONMENT_VARIABLE)
     if not given:

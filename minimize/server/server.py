@@ -289,8 +289,8 @@ class StopSignals:
 
     The queue is reentrant: the handler may run while the main thread waits in `get`. With `threading.Event` it could wait for
     a lock that the interrupted main thread held, and the server did not stop. The main thread wakes every half second, because
-    the system may deliver a signal to a thread of gRPC: it then interrupts nothing, and its handler runs when the main thread
-    does next.
+    the system may deliver a signal to a thread of gRPC. Such a signal interrupts nothing, and its handler runs when the main
+    thread runs next.
     """
 
     def __init__(self) -> None:

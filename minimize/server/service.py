@@ -113,7 +113,7 @@ class DataAccessService:
         return self._outputs.pinned_count
 
     def check(self) -> None:
-        """Raises PolicyError if the access file has faults, LedgerError if grants are not signed by a key of this keyring."""
+        """Raises PolicyError if the access file has faults, LedgerError if grants are not signed by a known key."""
         self._authorizer.access()
         self._authorizer.grants()
 

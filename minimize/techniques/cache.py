@@ -1,8 +1,11 @@
 """Caches of techniques: results are kept over batches, so that a value in every batch is computed once.
 
-`RowCache` stores rows of bytes by scope and text; `ColumnCache` the results of many texts (addresses are many, their
-networks few); `ValueCache` the results of single values; `TechniqueCache` has one of each per technique. A cache never changes
-a result, only the time it takes. It contains plain values, so it stays in its process.
+RowCache        rows of bytes by scope and text
+ColumnCache     results of many texts with few distinct results, such as the networks of addresses
+ValueCache      results of single values
+TechniqueCache  the three of them for each technique
+
+A cache never changes a result, only the time it takes. It contains plain values, so it stays in its process.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Decimal grid: exact multiples of a step, on the shortest decimal that reads back the same double.
 
-Points of the grid are the decimals `(k * step + origin) / 10**scale` with whole `step` and `origin`. As long as the
-numerator has at most 15 digits, two different points are two different doubles, the division is correctly rounded, and
-comparing a double with a point's double is comparing their shortest decimals; so everything is exact within numpy.
+Points of the grid are the decimals `(k * step + origin) / 10**scale` with whole `step` and `origin`. If the
+numerator has at most 15 digits, different points are different doubles, and the division is correctly rounded. Comparing a
+double with the double of a point then compares their shortest decimals, so that everything is exact within numpy.
 Larger numbers are `hard` and are computed one distinct value at a time with fractions.
 """
 

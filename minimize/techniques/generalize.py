@@ -187,7 +187,7 @@ class Generalize(Technique):
     """A coarser label for each value, from a hierarchy file: a CSV with the value first and coarser labels after it.
 
     Takes text and integer (written in decimal), gives text. The file is checked when the policy is read: levels nest, there
-    is one root, an interval contains its values, `level` is one of its columns (0 is the value itself and is not permitted). A
+    is one root, and an interval contains its values. `level` must be one of its columns, but not 0, the value itself. A
     value that the file does not list becomes the root. Null stays null. Leaves nothing finer than the level.
     Raises ValidationError for a file that cannot be read or is inconsistent.
     Source: Sweeney, IJUFKS 10 (2002), generalization hierarchies.

@@ -1,8 +1,8 @@
 """Keyed hashes: HMAC-SHA-256 (RFC 2104) with a prepared key and prefix, domain separation, scopes of values.
 
 Key and prefix are hashed once, so that each value costs two copies of a hash state. Besides the value, a keyed technique
-hashes its domain and its scope: every part is prefixed with its length, so that no two lists of parts are the same bytes; a
-text and a byte string that look alike are different parts.
+hashes its domain and its scope. Every part is prefixed with its length, so that different lists of parts are different bytes.
+A text and a byte string with the same content are different parts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Patterns of personal data and secrets in texts, by name: e-mail addresses, phone numbers, cards, tokens and more.
 
-Each pattern is exact if its subject has a check (Luhn for cards and IMEIs, mod 97 for IBANs, parsing for IP addresses) and
-leaves version numbers, dates, times in milliseconds and error codes alone. Each takes time in proportion to the text.
+A pattern is exact if there is a check: Luhn for cards and IMEIs, mod 97 for IBANs, parsing for IP addresses. Patterns do not
+match version numbers, dates, times in milliseconds and error codes. Each takes time in proportion to the text.
 Patterns see a text in which each character carries its combining marks (NFC, and beyond it) and full-width forms are ASCII.
 """
 

@@ -1,7 +1,7 @@
 """`pseudonymize`: a keyed hash in place of an identifier.
 
-Top to bottom: base32 (RFC 4648 §6) in lower case for many hashes at once; few rows, which are looked up one by one, because
-below some hundred rows this costs less than finding the distinct ones; the technique.
+Top to bottom: base32 (RFC 4648 §6) in lower case for many hashes at once; lookup of few rows; the technique. Below some hundred
+rows, looking up each row costs less than finding the distinct ones.
 """
 
 from __future__ import annotations
@@ -128,10 +128,10 @@ class Pseudonymize(Technique):
     """A keyed hash: equal values have equal pseudonyms of 32 characters if field, key version, `per` and period are equal.
 
     Takes text, integer and binary, gives text. The value is hashed in its canonical form: text in NFC without blanks and format
-    characters at both ends (case-folded with `fold`), integers in decimal; byte strings as they are, and never equal to a text.
-    Values with one pseudonym share their settings and count once; a field that folds declares it by `folds`. Two fields do not
-    link unless both have the same `link`. Values under another `per` do not link, nor, with `rotate`, values of another UTC
-    period (of the event time). Null stays null. A null `per`, or with `rotate` a null time, cannot be treated.
+    characters at both ends (case-folded with `fold`), integers in decimal. Byte strings are not changed, and are never equal to
+    a text. Values with one pseudonym share their settings and count once; a field that folds declares it by `folds`. Two fields
+    do not link unless both have the same `link`. Values under another `per` do not link, nor, with `rotate`, values of another
+    UTC period (of the event time). Null stays null. A null `per`, or with `rotate` a null time, cannot be treated.
 
     Leaves the value linkable: a reader of the column sees which records belong together, and a holder of the key can test
     guesses. Source: RFC 2104, RFC 4231, FIPS 180-4; base32 of RFC 4648 in lower case.

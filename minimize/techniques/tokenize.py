@@ -30,7 +30,7 @@ BLOCK_BYTES = 16
 class Tokenize(Technique):
     """Encryption with AES-SIV: equal values have equal tokens within a field and `per`, and the keyring can reverse them.
 
-    Takes text, gives text (base64url without padding). The encryption key is derived from the named key; field and `per` are
+    Takes text, gives text (base64url without padding). The encryption key is derived from the named key. Field and `per` are
     authenticated with the value, so that a token is different in another field or `per` and cannot be reversed there. The length
     of the value is visible in steps of 16 bytes. Null stays null; a null `per` cannot be treated. Leaves the value reversible.
     Source: RFC 5297 (AES-SIV), RFC 5869 (HKDF), RFC 4648 §5.

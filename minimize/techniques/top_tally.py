@@ -1,7 +1,7 @@
 """Tally of `top`: distinct subjects per value, over all batches, within a memory budget.
 
 Top to bottom: known pairs of subject and value; ranking by count; the tally. It works on hashes: a pair is the hash of a
-value XOR that of a subject, under different domains, so that the hashes of pair, value and subject fit into four words. Values
+value XOR that of a subject, under different domains. So the hashes of pair, value and subject fit into four words. Values
 are stored separately, once each: only the names of the most frequent ones are needed.
 """
 

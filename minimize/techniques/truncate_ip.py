@@ -32,8 +32,8 @@ class TruncateIp(Technique):
     """The network part of an IPv4 or IPv6 address, the rest zero.
 
     Takes text, gives text: the address, or with `as: network` the network in CIDR notation. An IPv4 address mapped into IPv6
-    counts as IPv4, and one inside a 6to4 address loses its host bits, too; brackets, port and zone id are removed; IPv6 is
-    written in the form of RFC 5952. Null stays null; other texts cannot be treated. Leaves nothing of the host. A network can
+    counts as IPv4, and one inside a 6to4 address loses its host bits too. Brackets, port and zone id are removed. IPv6
+    is written in the form of RFC 5952. Null stays null; other texts cannot be treated. Leaves nothing of the host. A network can
     still belong to one household; /64 nearly always does.
     Source: RFC 4291, RFC 4632, RFC 5952.
 

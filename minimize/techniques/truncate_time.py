@@ -28,7 +28,7 @@ class TruncateTime(Technique):
     """The start of the minute, hour, day, ISO week, month, quarter or year that an instant or a date falls into.
 
     Takes timestamp (every resolution; one without zone is UTC) and date, gives the same type. A date takes `day` and coarser.
-    With a zone, units are those of its wall clock: an hour that is repeated when clocks go back keeps its occurrence, and a
+    With a zone, units are those of its wall clock. An hour that is repeated when clocks go back keeps its occurrence, and a
     day that would begin in a gap begins after it. Null stays null. Times whose start is outside the range of the type, or before
     year 1, cannot be treated. Leaves nothing finer than the unit. Source: ISO 8601-1:2019 (weeks), IANA time zone database.
 

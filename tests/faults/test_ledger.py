@@ -126,7 +126,7 @@ def test_one_that_vanishes_in_mid_run_stops_it(project: Project, ledger: Path, m
         meanwhile(patch, ledger.unlink)
         with pytest.raises(LedgerError) as told:
             project.run()
-    nothing_was_done(project, told.value, "is gone")
+    nothing_was_done(project, told.value, "was removed or replaced")
     goes_on_with_another(project, 2)
 
 
@@ -140,7 +140,7 @@ def test_one_that_is_exchanged_in_mid_run_stops_it(
         meanwhile(patch, lambda: older.replace(ledger))
         with pytest.raises(LedgerError) as told:
             project.run()
-    nothing_was_done(project, told.value, "another file stands in its place")
+    nothing_was_done(project, told.value, "was removed or replaced")
     goes_on(project, 2)
 
 

@@ -95,7 +95,7 @@ def test_without_a_ledger_elsewhere_nothing_is_written(
 ) -> None:
     monkeypatch.delenv("MINIMIZE_LEDGER", raising=False)
     project.records(events(5))
-    with pytest.raises(LedgerError, match="object store has its ledger elsewhere") as caught:
+    with pytest.raises(LedgerError, match="no ledger is configured for the output in an object store") as caught:
         project.run(output=bucket.uri("out"))
     assert caught.value.exit_code == 2
     assert bucket.keys() == []
