@@ -1,4 +1,4 @@
-"""`minimize access`: API tokens of the server, the access file, and access for an incident, for a limited time."""
+"""`minimize access`: API tokens of the server, roles of the access file, and grants for incidents."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from minimize.governance.access.model import PERMISSIONS
 from minimize.governance.access.workflow import NewGrant, adopt_access, answer_grant, expire_grants, request_grant
 from minimize.ledger import current_actor
 from minimize.server.api_tokens import issue_api_token, list_api_tokens, revoke_api_token
+from minimize.text import count_noun
 from minimize.times import parse_time, seconds_text, utc_now
 
 if TYPE_CHECKING:
@@ -38,17 +39,16 @@ if TYPE_CHECKING:
 
 
 @click.group(name="token", invoke_without_command=True)
-@click.option("--user", metavar="NAME", help="The account that it is for; else whoever acts (MINIMIZE_ACTOR).")
-@click.option(
-    "--for", "lasts", type=DURATION, metavar="TIME", help="How long it lasts: 30m, 8h, 30d; 8h where nothing is said."
-)
-@click.option("--once", is_flag=True, help="It opens the door for one call alone.")
+@click.option("--user", metavar="NAME", help="Account of the token. [env: MINIMIZE_ACTOR]")
+@click.option("--for", "lasts", type=DURATION, metavar="TIME", help="Lifetime, such as 30m, 8h or 30d. [default: 8h]")
+@click.option("--once", is_flag=True, help="Make the token valid for one call only.")
 @options.workspace
 @options.as_json
 def token_group(user: str | None, lasts: timedelta | None, once: bool, as_json: bool, **places: Any) -> None:
-    """Make a token for `minimize serve`, and print it, once: the ledger keeps a keyed digest of it.
+    """Create an API token for the data access server, and print it once.
 
-    It says who comes, and nothing of what they may see: that is the access file's and the grants', whenever something is read.
+    The ledger stores only a keyed digest of the token. The token identifies an account. At each read, the access file and the
+    grants decide what the account may see.
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
@@ -68,7 +68,7 @@ def token_group(user: str | None, lasts: timedelta | None, once: bool, as_json: 
 @options.workspace
 @options.as_json
 def list_tokens_command(as_json: bool, **places: Any) -> None:
-    """The tokens that were made: whose, until when, in which state. Their names open nothing."""
+    """List API tokens: name, account, state and expiry. A name does not give access."""
     found = list_api_tokens(command_workspace(places), utc_now())
     options.print_result(
         {"tokens": [each.as_json() for each in found]}, as_json, "\n".join(map(_token_line, found)) or "no tokens"
@@ -80,40 +80,43 @@ def list_tokens_command(as_json: bool, **places: Any) -> None:
 @options.workspace
 @options.as_json
 def revoke_token_command(name: str, as_json: bool, **places: Any) -> None:
-    """End the token of this NAME, and the reads that go on by it."""
+    """Revoke the token NAME, and stop the reads that use it."""
     revoke_api_token(command_workspace(places), name, utc_now())
-    options.print_result({"revoked": name}, as_json, f"{name} opens nothing any more")
+    options.print_result({"revoked": name}, as_json, f"revoked {name}")
 
 
 def _token_line(token: TokenInfo) -> str:
-    once = ", once" if token.once else ""
+    once = ", single use" if token.once else ""
     return f"{token.token}  {token.user}  {token.state}  until {seconds_text(token.expires_at)}{once}"
 
 
 log = logging.getLogger("minimize")
 F = TypeVar("F", bound=Callable[..., Any])
-_ACTOR_HELP = "Whoever acts is MINIMIZE_ACTOR, else the user of the operating system."
+_ACTOR_HELP = "The acting account is MINIMIZE_ACTOR, or else the user of the operating system."
 
 
 @click.group(name="access")
 def access_group() -> None:
-    """Roles from the access file, and just-in-time grants: asked for an incident, approved by somebody else, soon over."""
+    """Manage roles, grants for incidents and API tokens.
+
+    Roles come from the access file. A grant gives access for one incident and a limited time; another account must approve it.
+    """
 
 
 access_group.add_command(token_group)
 
 
 def _dataset_arguments(command_: F) -> F:
-    """DATASET, and what of it."""
-    named = click.option("--field", "fields", multiple=True, metavar="COLUMN", help="This column; may be repeated.")
-    reverse = click.option("--reidentify", is_flag=True, help="To reverse tokens, not only to read them.")
+    """Adds the argument DATASET, `--field` and `--reidentify`."""
+    named = click.option("--field", "fields", multiple=True, metavar="COLUMN", help="Only this column. Repeatable.")
+    reverse = click.option("--reidentify", is_flag=True, help="Access to reverse tokens, not only to read them.")
     return click.argument("dataset")(named(reverse(command_)))
 
 
 @access_group.command("request", epilog=_ACTOR_HELP)
 @_dataset_arguments
-@click.option("--incident", required=True, metavar="ID", help="The incident that it is for.")
-@click.option("--justification", required=True, metavar="TEXT", help="Why it is needed. Name no person.")
+@click.option("--incident", required=True, metavar="ID", help="Incident that needs the access.")
+@click.option("--justification", required=True, metavar="TEXT", help="Reason, without personal data.")
 @click.option(
     "--tenant",
     "tenants",
@@ -121,17 +124,21 @@ def _dataset_arguments(command_: F) -> F:
     multiple=True,
     required=True,
     metavar="T",
-    help="Whose rows; may be repeated.",
+    help="Only rows of this tenant. Repeatable.",
 )
 @click.option(
     "--category",
     type=click.Choice(["aggregated", "pseudonymized", "identified"]),
-    help="All columns up to this category, in place of --field.",
+    help="All columns up to this category, instead of --field.",
 )
 @click.option(
-    "--for", "duration", type=DURATION, metavar="TIME", help="How long: 30m, 8h (else what the access file says)."
+    "--for",
+    "duration",
+    type=DURATION,
+    metavar="TIME",
+    help="Duration, such as 30m or 8h. [default: from the access file]",
 )
-@click.option("--break-glass", is_flag=True, help="Take it at once: nobody approves, and it must be reviewed.")
+@click.option("--break-glass", is_flag=True, help="Start the access at once, without approval. It must be reviewed.")
 @options.workspace
 @options.as_json
 def request_command(
@@ -147,13 +154,16 @@ def request_command(
     as_json: bool,
     **places: Any,
 ) -> None:
-    """Ask for access to DATASET (a pipeline's name, or pipeline/output) for an incident. Somebody else must approve it."""
+    """Request access to DATASET for an incident. Another account must approve it.
+
+    DATASET is the name of a pipeline, or pipeline/output.
+    """
     operation: Any = "reidentify" if reidentify else "read"
     columns = tuple(fields) or None
-    wish = NewGrant(incident, justification, dataset, tuple(tenants), columns, category, duration, operation)
-    now, house = utc_now(), command_workspace(places)
-    found = request_grant(wish, house, now, break_glass=break_glass)
-    for name, hint in unknown_columns(dataset, fields, house).items():
+    request = NewGrant(incident, justification, dataset, tuple(tenants), columns, category, duration, operation)
+    now, workspace = utc_now(), command_workspace(places)
+    found = request_grant(request, workspace, now, break_glass=break_glass)
+    for name, hint in unknown_columns(dataset, fields, workspace).items():
         log.warning("`%s` has no column `%s` (%s)", dataset, name, hint, extra={"code": "W027"})
     _print_grant(found, now, as_json)
 
@@ -161,7 +171,7 @@ def request_command(
 def _add_answer_command(verb: GrantVerb, about: str) -> None:
     @access_group.command(verb, help=about, epilog=_ACTOR_HELP)
     @click.argument("grant")
-    @click.option("--note", default="", metavar="TEXT", help="A note that goes with it.")
+    @click.option("--note", default="", metavar="TEXT", help="Note for the record, without personal data.")
     @options.workspace
     @options.as_json
     def answer_command(grant: str, note: str, as_json: bool, **places: Any) -> None:
@@ -169,12 +179,10 @@ def _add_answer_command(verb: GrantVerb, about: str) -> None:
         _print_grant(answer_grant(verb, grant, command_workspace(places), now, note=note), now, as_json)
 
 
-_add_answer_command(
-    "approve", "Approve the request GRANT (the start of its name will do). From now on it opens what was asked."
-)
+_add_answer_command("approve", "Approve the request GRANT. The access starts now. The start of the name is enough.")
 _add_answer_command("deny", "Deny the request GRANT.")
-_add_answer_command("revoke", "End GRANT, or take a request back. One's own may be revoked without any permission.")
-_add_answer_command("review", "Take down that GRANT, which nobody approved, was reviewed.")
+_add_answer_command("revoke", "End GRANT, or withdraw a request. You need no permission for your own.")
+_add_answer_command("review", "Record that break-glass GRANT was reviewed.")
 
 
 @access_group.command("expire")
@@ -182,24 +190,24 @@ _add_answer_command("review", "Take down that GRANT, which nobody approved, was 
 @quiet
 @options.as_json
 def expire_command(as_json: bool, **places: Any) -> None:
-    """Mark what has run out as expired. It opened nothing any more anyway; this writes it down, for a nightly job."""
+    """Mark grants that have ended as expired, for a nightly job. They already give no access."""
     now = utc_now()
     done = expire_grants(command_workspace(places), now)
     body = {"expired": [each.as_json(now) for each in done]}
-    options.print_result(body, as_json, f"{len(done)} grant(s) marked as expired")
+    options.print_result(body, as_json, f"{count_noun(len(done), 'grant')} marked as expired")
 
 
 @access_group.command("list", epilog=_ACTOR_HELP)
-@click.option("--incident", metavar="ID", help="For this incident alone.")
-@click.option("--all", "all_", is_flag=True, help="Those that are over, too.")
-@click.option("--at", type=TIME, metavar="TIME", help="As they stood at this time (ISO 8601), not now.")
+@click.option("--incident", metavar="ID", help="Only this incident.")
+@click.option("--all", "all_", is_flag=True, help="Also list grants that have ended.")
+@click.option("--at", type=TIME, metavar="TIME", help=options.AT_HELP)
 @options.workspace
 @options.as_json
 def list_grants_command(incident: str | None, all_: bool, at: str | None, as_json: bool, **places: Any) -> int:
-    """Print one's own requests and grants, and those one may see. Exit 1 while break-glass access waits for its review."""
+    """List your requests and grants, and others that you may see. Exits with 1 if a break-glass grant needs a review."""
     when = parse_time(at) or utc_now()
     found = list_grants(command_workspace(places), when, incident=incident, over=all_)
-    text = "\n".join(_grant_line(each, when) for each in found) or "no requests and no grants"
+    text = "\n".join(_grant_line(each, when) for each in found) or "no requests or grants"
     options.print_result({"grants": [each.as_json(when) for each in found]}, as_json, text)
     return int(any(each.review(when) in ("due", "overdue") for each in found))
 
@@ -211,12 +219,14 @@ def list_grants_command(incident: str | None, all_: bool, at: str | None, as_jso
     "--tenant",
     type=options.ID,
     metavar="T",
-    help="Of an act, in place of a dataset: about this tenant, not all of them.",
+    help="Tenant that the permission must cover. [default: all tenants]",
 )
-@click.option("--group", "groups", multiple=True, metavar="G", help="A group that somebody else vouches for.")
-@click.option("--purpose", metavar="WORD", help="What it is for.")
-@click.option("--incident", metavar="ID", help="Under the grants for this incident.")
-@click.option("--at", type=TIME, metavar="TIME", help="At this time (ISO 8601), not now.")
+@click.option(
+    "--group", "groups", multiple=True, metavar="G", help="Group of the account, from another system. Repeatable."
+)
+@click.option("--purpose", metavar="WORD", help="Purpose of the access.")
+@click.option("--incident", metavar="ID", help="Apply the grants for this incident.")
+@click.option("--at", type=TIME, metavar="TIME", help=options.AT_HELP)
 @options.workspace
 @options.as_json
 def why_command(
@@ -229,16 +239,16 @@ def why_command(
     as_json: bool,
     **arguments: Any,
 ) -> int:
-    """Say whether USER may see DATASET, and which columns of whom in what form, step by step. Exit 3 where not.
+    """Explain whether USER may see DATASET: which columns, rows and forms, step by step. Exits with 3 if not.
 
-    Its columns are the plan's: say --pipeline. In place of DATASET, a permission such as settings/set says what USER wants to do.
+    Pass --pipeline: its plan has the columns. Instead of DATASET you can pass a permission such as settings/set.
     """
     wanted = {name: arguments.pop(name) for name in ("purpose", "incident")}
     account, when, tenant = UserAccount(user, frozenset(groups)), parse_time(at) or utc_now(), arguments.pop("tenant")
     if dataset in PERMISSIONS:
         found = explain_permission(command_workspace(arguments), account, dataset, when, tenant=tenant)
     elif arguments["pipeline"] is None:
-        raise click.UsageError("say --pipeline")
+        raise click.UsageError("the columns are in the plan. Pass --pipeline PIPELINE.")
     else:
         operation: Any = "reidentify" if reidentify else "read"
         found = explain_access(
@@ -252,27 +262,33 @@ def why_command(
 @options.workspace
 @options.as_json
 def show_command(as_json: bool, **places: Any) -> None:
-    """Print who may do what: the roles and their permissions, and who has them where."""
+    """Print the roles, their permissions and the accounts that have them."""
     access = required_access(command_workspace(places))
     if as_json:
         options.print_result(access_json(access), as_json, "")
         return
     print_matrix("permission", list(access.roles), permission_grid(access))
-    click.echo("\n".join(assignment_lines(access)) or "nobody has a role")
+    click.echo("\n".join(assignment_lines(access)) or "no account has a role")
 
 
 @access_group.command("adopt", epilog=_ACTOR_HELP)
-@click.option("--yes", is_flag=True, help="Do it. Without it, what would change is shown.")
+@click.option("--yes", is_flag=True, help=options.APPLY_HELP)
 @options.workspace
 @options.as_json
 def adopt_command(yes: bool, as_json: bool, **places: Any) -> None:
-    """Adopt the access file as it is now. From the first time on, a change of it counts only once it was adopted.
+    """Adopt the current access file. After the first adoption, changes to the file apply only after they are adopted.
 
-    It takes `roles/assign` under the file that counts until then, and nobody gives a role to themselves.
+    You need the permission `roles/assign` under the adopted file, and you cannot give yourself a role.
     """
     change = adopt_access(command_workspace(places), utc_now(), yes=yes)
     lines = [*(f"+ {line}" for line in change.added), *(f"- {line}" for line in change.removed)]
-    end = "it counts already" if not change.is_needed else "adopted" if yes else UNCHANGED_HINT
+    end = (
+        "nothing to do: the access file is already adopted"
+        if not change.is_needed
+        else "adopted"
+        if yes
+        else UNCHANGED_HINT
+    )
     body = {**change.as_json(), "adopted": yes or not change.is_needed}
     options.print_result(body, as_json, "\n".join([*map(single_line, lines), end]))
 
@@ -283,9 +299,12 @@ def adopt_command(yes: bool, as_json: bool, **places: Any) -> None:
 @options.workspace
 @options.as_json
 def lint_command(file: str | None, fail_on: str, as_json: bool, **places: Any) -> int:
-    """All faults and risky choices of FILE, else of the access file that counts; with --pipeline held against its plan."""
-    house = command_workspace(places)
-    return print_lint_findings(lint_access(file, house), fail_on, as_json)
+    """Check an access file and its risks.
+
+    FILE defaults to the access file of minimize.yaml. With --pipeline it is compared with the plan, too.
+    """
+    workspace = command_workspace(places)
+    return print_lint_findings(lint_access(file, workspace), fail_on, as_json)
 
 
 def _print_grant(grant: Grant, now: datetime, as_json: bool) -> None:

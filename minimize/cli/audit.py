@@ -23,16 +23,19 @@ if TYPE_CHECKING:
 
 @click.group(name="audit")
 def audit_group() -> None:
-    """The audit log: who did what, when, and how it ended; hash-chained, signed, append-only."""
+    """Print, verify, export or truncate the audit log.
+
+    The log has accounts, operations, times and results. It is append-only, signed and chained by digests.
+    """
 
 
 @audit_group.command("log")
 @options.ledger
 @options.audit_filters
-@click.option("--last", type=click.IntRange(min=1), metavar="N", help="The last N of them.")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N entries.")
 @options.as_json
 def log_command(ledger: str | None, output: str | None, last: int | None, as_json: bool, **filters: str | None) -> None:
-    """Print the entries, oldest first."""
+    """Print entries of the audit log, oldest first."""
     authorize("audit/read", {"ledger": ledger, "output": output})
     found = log_entries(ledger, _entry_filter(**filters), output=output, last=last)
     body = {"entries": [entry_json(entry) for entry in found]}
@@ -42,13 +45,24 @@ def log_command(ledger: str | None, output: str | None, last: int | None, as_jso
 @audit_group.command("verify")
 @options.ledger
 @click.option(
-    "--receipts", type=click.Path(file_okay=False), metavar="DIR", help="An output folder, or a folder of receipts."
+    "--receipts",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Compare with the receipts of an output folder, or of a folder of receipts.",
 )
 @click.option(
-    "--head", type=click.Path(dir_okay=False), metavar="FILE", help="A head that was kept: an earlier --json."
+    "--head",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Compare with a stored head: the result of an earlier `audit verify --json`.",
 )
 @options.keys
-@click.option("--public-key", type=click.Path(dir_okay=False), metavar="FILE", help="A public key (PEM) instead.")
+@click.option(
+    "--public-key",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Verify with this public key (PEM) instead of a keyring.",
+)
 @options.as_json
 def verify_command(
     ledger: str | None,
@@ -59,16 +73,16 @@ def verify_command(
     public_key: str | None,
     as_json: bool,
 ) -> int:
-    """Check that the log is whole: every entry, the chain, the signatures, and what receipts or a kept head say of it.
+    """Verify the audit log: every entry, the chain and the signatures, and receipts or a stored head.
 
-    Without --receipts and --head nothing tells whether its end was cut off.
+    Without --receipts or --head, removal of the last entries cannot be detected.
     """
     authorize("audit/read", {"ledger": ledger, "output": output, "keys": keys})
     checked = check_audit(ledger, output=output, receipts=receipts, head=head, keys=keys, public_key=public_key)
     word = "verified" if checked.ok else "not verified"
     entries = count_noun(checked.head.sequence, "entry", "entries")
     gone = checked.checkpoint
-    since = "" if gone is None else f"; up to entry {gone.head.sequence:,} they are gone, by a checkpoint"
+    since = "" if gone is None else f"; entries up to {gone.head.sequence:,} are replaced by a checkpoint"
     verdict = f"{word}: {entries}, head {checked.head.digest or '(none)'}{since}"
     options.print_result(checked.as_json(), as_json, "\n".join([*finding_lines(checked.findings), verdict]))
     return 0 if checked.ok else 1
@@ -80,7 +94,7 @@ def verify_command(
 @options.audit_filters
 @options.as_json
 def export_command(file: str, ledger: str | None, output: str | None, as_json: bool, **filters: str | None) -> None:
-    """Write the entries to the new FILE, one JSON object a line."""
+    """Write entries to the new FILE, one JSON object per line."""
     authorize("audit/export", {"ledger": ledger, "output": output})
     count = export_audit(ledger, Path(file), _entry_filter(**filters), output=output)
     options.print_result(
@@ -90,9 +104,12 @@ def export_command(file: str, ledger: str | None, output: str | None, as_json: b
 
 @audit_group.command("truncate")
 @click.option(
-    "--export", type=click.Path(dir_okay=False), metavar="FILE", help="Write them to this new file before they go."
+    "--export",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write the removed entries to this new file first.",
 )
-@click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
+@click.option("--yes", is_flag=True, help=options.APPLY_HELP)
 @options.ledger
 @options.keys
 @quiet
@@ -100,18 +117,20 @@ def export_command(file: str, ledger: str | None, output: str | None, as_json: b
 def truncate_command(
     export: str | None, yes: bool, ledger: str | None, output: str | None, keys: str | None, as_json: bool
 ) -> None:
-    """Let entries go that are older than a year. A signed checkpoint stays, so that the rest can still be verified."""
+    """Remove entries that are older than one year. A signed checkpoint replaces them, so the rest can still be verified."""
     now = utc_now()
     if yes:
         authorize("audit/truncate", {"ledger": ledger, "output": output, "keys": keys})
     file = None if export is None else Path(export)
     done = truncate_audit(ledger, now, output=output, keys=keys, export=file, yes=yes)
     if done.last is None:
-        text = f"nothing to do: no entry is from before {seconds_text(done.before)}"
+        text = f"nothing to do: no entry is older than {seconds_text(done.before)}"
     else:
         gone = count_noun(done.entries, "entry", "entries")
-        which = f"{gone} from before {seconds_text(done.before)}, up to entry {done.last.sequence:,}"
-        text = f"gone: {which}" if yes else f"{which}, would go\n{UNCHANGED_HINT} (--export FILE keeps them)"
+        which = f"{gone} older than {seconds_text(done.before)}, up to entry {done.last.sequence:,}"
+        text = (
+            f"removed {which}" if yes else f"would remove {which}\n{UNCHANGED_HINT} Pass --export FILE to keep a copy."
+        )
     options.print_result({**done.as_json(), "done": yes and done.last is not None}, as_json, text)
 
 

@@ -23,6 +23,7 @@ from minimize.governance.consent import (
 )
 from minimize.governance.sharing import expire_and_recall, withdraw_and_recall
 from minimize.governance.sharing.recalls import open_recall_list
+from minimize.text import count_noun
 from minimize.times import parse_time, seconds_text, utc_now
 
 if TYPE_CHECKING:
@@ -34,26 +35,32 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _consent_arguments(command: F) -> F:
-    """TENANT RECIPIENT FUNCTION, and where things are."""
+    """Adds the arguments TENANT, RECIPIENT and FUNCTION, and the options of the workspace."""
     for name in ("function", "recipient", "tenant"):
         command = click.argument(name, type=options.ID if name == "tenant" else None)(command)
     return options.recipients(options.workspace(options.as_json(command)))
 
 
-RETRACT_HINT: Final = "what was received by it is still stored: minimize retract OUTPUT --yes takes it out"
+RETRACT_HINT: Final = (
+    "records received under this consent are still stored. Run `minimize retract OUTPUT --yes` to remove them."
+)
 _FROM = click.option(
-    "--from", "valid_from", type=TIME, metavar="TIME", help="From this time on (ISO 8601); now where nothing is said."
+    "--from", "valid_from", type=TIME, metavar="TIME", help="Valid from this time on (ISO 8601). [default: now]"
 )
 _TEXT = click.option(
-    "--text-version", type=int, metavar="N", help="The text that was read; refused unless it is the one that counts."
+    "--text-version",
+    type=int,
+    metavar="N",
+    help="Version of the consent text that the tenant read. It must be the current one.",
 )
 
 
 @click.group(name="consent")
 def consent_group() -> None:
-    """What tenants agreed to, for each recipient and function: bitemporal, append-only, audited.
+    """Record and show the consents of tenants, per recipient and function.
 
-    A consent is to the text, purpose and fields that the recipient's file has when it is given; a change needs a new one.
+    Consents are bitemporal, append-only and audited. A consent covers the text, purpose and fields that the recipient's file
+    has when it is given. After a change, a new consent is needed.
     """
 
 
@@ -61,7 +68,7 @@ def consent_group() -> None:
 @_consent_arguments
 @_FROM
 def request_command(**words: Any) -> None:
-    """Record that the consent of TENANT was asked for. What stands is not changed by it."""
+    """Record that TENANT was asked for its consent. An existing consent does not change."""
     _record_consent("request", **words)
 
 
@@ -69,9 +76,9 @@ def request_command(**words: Any) -> None:
 @_consent_arguments
 @_FROM
 @_TEXT
-@click.option("--until", type=TIME, metavar="TIME", help="It expires at this time (ISO 8601).")
+@click.option("--until", type=TIME, metavar="TIME", help="End of the consent (ISO 8601).")
 def give_command(**words: Any) -> None:
-    """Record that TENANT agreed to FUNCTION of RECIPIENT, as its file is now."""
+    """Record that TENANT consents to FUNCTION of RECIPIENT, under the current terms of the recipient's file."""
     _record_consent("give", **words)
 
 
@@ -80,7 +87,7 @@ def give_command(**words: Any) -> None:
 @_FROM
 @list_file_option
 def refuse_command(**words: Any) -> None:
-    """Record that TENANT refused. Whatever consent stands is over, and RECIPIENT is told to delete what it got by it."""
+    """Record that TENANT refused. Ends an existing consent, and recalls the records that RECIPIENT received under it."""
     _end_consent("refuse", **words)
 
 
@@ -89,10 +96,10 @@ def refuse_command(**words: Any) -> None:
 @_FROM
 @list_file_option
 def withdraw_command(**words: Any) -> None:
-    """Record that TENANT withdrew its consent: nothing is shared any more, and RECIPIENT is told to delete what it got.
+    """Record that TENANT withdrew its consent. Sharing ends, and the records that RECIPIENT received are recalled.
 
-    Gives the recall list: what was sent of TENANT, when, its digest, and whose it is by keyed token. What was received from
-    RECIPIENT is taken out by `minimize retract`.
+    Prints the recall list: the records of TENANT that were sent, with time, digest and keyed subject tokens. Run `minimize
+    retract` to remove the records that were received from RECIPIENT.
     """
     _end_consent("withdraw", **words)
 
@@ -102,22 +109,22 @@ def withdraw_command(**words: Any) -> None:
 @quiet
 @options.as_json
 def expire_command(as_json: bool, **places: Any) -> None:
-    """Mark what has run out as expired, and call back what was sent by it. For a nightly job; it held no longer anyway."""
+    """Mark consents that have ended as expired, and recall records sent under them, for a nightly job."""
     authorize("consent/expire", places)
     ended = expire_and_recall(command_workspace(places), utc_now())
     body = {"expired": [consent_act_json(act) for act in ended.acts]}
     body |= {"recalls": recalls_json(ended.recalls)} if ended.recalls else {}
-    lines = [f"{len(ended.acts)} consent(s) marked as expired", *map(recall_line, ended.recalls)]
+    lines = [f"{count_noun(len(ended.acts), 'consent')} marked as expired", *map(recall_line, ended.recalls)]
     lines += [RETRACT_HINT] if ended.is_received else []
     options.print_result(body, as_json, "\n".join(lines))
 
 
 @consent_group.command("show")
-@click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
-@click.option("--recipient", metavar="NAME", help="To this recipient alone.")
-@click.option("--function", metavar="NAME", help="For this function alone.")
-@click.option("--at", type=TIME, metavar="TIME", help="As it was known and held at this time (ISO 8601), not now.")
-@click.option("--history", is_flag=True, help="Every act, not only those that decide.")
+@click.option("--tenant", type=options.ID, metavar="T", help=options.TENANT_FILTER_HELP)
+@click.option("--recipient", metavar="NAME", help="Only this recipient.")
+@click.option("--function", metavar="NAME", help="Only this function.")
+@click.option("--at", type=TIME, metavar="TIME", help=options.AT_HELP)
+@click.option("--history", is_flag=True, help="List all rows, not only those in force.")
 @options.recipients
 @options.workspace
 @options.as_json
@@ -131,7 +138,7 @@ def show_command(
     as_json: bool,
     **places: Any,
 ) -> None:
-    """Print for each tenant and function the act that decides, and whether there is a consent."""
+    """Show for each tenant and function whether there is a consent, and the record that decides."""
     named = {"tenant": tenant, "recipient": recipient, "function": function}
     found = list_consents(
         command_workspace(places), parse_time(at) or utc_now(), **named, history=history, recipients=recipients
@@ -142,8 +149,8 @@ def show_command(
 
 @consent_group.command("why")
 @_consent_arguments
-@click.option("--at", type=TIME, metavar="TIME", help="At this time of sharing (ISO 8601), not now.")
-@click.option("--event", type=TIME, metavar="TIME", help="At the time of an event, too.")
+@click.option("--at", type=TIME, metavar="TIME", help=options.AT_HELP)
+@click.option("--event", type=TIME, metavar="TIME", help="Also evaluate at this event time (ISO 8601).")
 def why_command(
     tenant: str,
     recipient: str,
@@ -154,9 +161,11 @@ def why_command(
     as_json: bool,
     **places: Any,
 ) -> None:
-    """Say whether the rows of TENANT may go to RECIPIENT by FUNCTION, as far as consent goes, and which acts decide."""
-    run, house = parse_time(at) or utc_now(), command_workspace(places)
-    found = explain_consent(tenant, recipient, function, house, run=run, event=parse_time(event), recipients=recipients)
+    """Explain whether TENANT consents that RECIPIENT receives its rows for FUNCTION, and which records decide."""
+    run, workspace = parse_time(at) or utc_now(), command_workspace(places)
+    found = explain_consent(
+        tenant, recipient, function, workspace, run=run, event=parse_time(event), recipients=recipients
+    )
     options.print_result(found.as_json(), as_json, _explanation_text(found))
 
 
@@ -173,11 +182,11 @@ def _record_consent(
     text_version: int | None = None,
     **places: Any,
 ) -> None:
-    wish = NewConsent(tenant, recipient, function, text_version, parse_time(valid_from), parse_time(until))
+    consent = NewConsent(tenant, recipient, function, text_version, parse_time(valid_from), parse_time(until))
     authorize(f"consent/{verb}", places, tenant)
-    house = command_workspace(places)
-    done = record_consent(verb, wish, house, utc_now(), recipients=recipients)
-    over = find_overruling_act(done, house)
+    workspace = command_workspace(places)
+    done = record_consent(verb, consent, workspace, utc_now(), recipients=recipients)
+    over = find_overruling_act(done, workspace)
     body = consent_act_json(done) | ({"overruled_by": consent_act_json(over)} if over is not None else {})
     options.print_result(
         body, as_json, "\n".join([_act_text(done), *([_overruled_text(over)] if over is not None else [])])
@@ -196,18 +205,18 @@ def _end_consent(
     to: str | None,
     **places: Any,
 ) -> None:
-    wish = NewConsent(tenant, recipient, function, None, parse_time(valid_from))
+    consent = NewConsent(tenant, recipient, function, None, parse_time(valid_from))
     authorize(f"consent/{verb}", places, tenant)
-    house = command_workspace(places)
+    workspace = command_workspace(places)
     with open_recall_list(to, recipient) as hand:
-        done = withdraw_and_recall(wish, house, utc_now(), verb=verb, recipients=recipients)
+        done = withdraw_and_recall(consent, workspace, utc_now(), verb=verb, recipients=recipients)
         hand(done.recalls)
-    if ends_nothing(done.acts[0], house):
-        message = "no consent of this tenant to %s of %s is recorded: is the tenant spelled correctly?"
+    if ends_nothing(done.acts[0], workspace):
+        message = "no consent of this tenant to %s of %s is recorded. Check the spelling of the tenant."
         log.warning(message, single_line(function), single_line(recipient), extra={"code": "W047"})
     body = {**consent_act_json(done.acts[0]), "recalls": recalls_json(done.recalls), "ending": done.ending}
     body |= {"received": True} if done.is_received else {}
-    ending = [f"and by hand: {done.ending}"] if done.ending else []
+    ending = [f"to do by hand: {done.ending}"] if done.ending else []
     received = [RETRACT_HINT] if done.is_received else []
     options.print_result(
         body,
@@ -224,8 +233,8 @@ def _act_text(act: ConsentAct) -> str:
 
 def _overruled_text(over: ConsentAct) -> str:
     since = seconds_text(over.valid_from)
-    said = f"it has no effect from {since} on: the consent is {over.state} since then"
-    return f"{said}; give it without --from, or from a later time"
+    effect = f"no effect from {since} on, because the consent is {over.state} since then"
+    return f"{effect}. Give the consent without --from, or with a later time."
 
 
 def _consent_line(one: ConsentStatus) -> str:
@@ -245,4 +254,4 @@ def _explanation_text(found: ConsentExplanation) -> str:
 
 def _recorded_later_text(act: ConsentAct) -> str:
     recorded, since = (seconds_text(time) for time in (act.recorded_at, act.valid_from))
-    return f"recorded only at {recorded}, valid from {since}: {act.state} by {act.by}. Only runs from {recorded} on count it"
+    return f"{act.state} by {act.by}, valid from {since}, but recorded only at {recorded}. Runs before {recorded} ignore it"

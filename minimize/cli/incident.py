@@ -1,4 +1,4 @@
-"""`minimize incident`: what was exposed, whom it affects, and who must be notified by when."""
+"""`minimize incident`: exposed items, affected subjects, notices and deadlines of breaches."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 
 
 def incident_line(found: Incident, now: datetime) -> str:
-    """An incident on one line."""
+    """Returns an incident as one line."""
     due = (
         ""
         if found.notice_deadline is None
-        else f", notice by {found.notice_deadline:%Y-%m-%dT%H:%MZ}, {len(found.pending)} to be told"
+        else f", notice by {found.notice_deadline:%Y-%m-%dT%H:%MZ}, {count_noun(len(found.pending), 'tenant')} to notify"
     )
     late = " OVERDUE" if found.is_overdue(now) else ""
     return single_line(
@@ -52,7 +52,7 @@ def incident_line(found: Incident, now: datetime) -> str:
 
 
 def incident_lines(found: Incident, now: datetime) -> list[str]:
-    """An incident and its scope."""
+    """Returns the lines of an incident and its scope."""
     body = found.as_json(now)
     happened = body["happened"]
     lines = [
@@ -88,17 +88,17 @@ def _notice_state(each: Mapping[str, Any], body: Mapping[str, Any]) -> str:
     if each["tenant_id"] in body["exempt"]:
         return "exempt"
     if not each["notice"]:
-        return "no notice needed: " + ("unintelligible" if each["form"] == "encrypted" else "it names nobody")
+        return "no notice needed: " + ("unintelligible" if each["form"] == "encrypted" else "it identifies no person")
     given = [one for one in body["notices"][each["tenant_id"]] if one["given_at"]]
-    return f"told {given[-1]['given_at']}" if given else "to be told"
+    return f"notified {given[-1]['given_at']}" if given else "to be notified"
 
 
 def _unattributed_lines(scope: Mapping[str, Any]) -> list[str]:
     unknown = scope["records_of_unknown_tenants"]
-    lines = [f"  {count_noun(unknown, 'record')} whose tenant no file tells"] if unknown else []
+    lines = [f"  {count_noun(unknown, 'record')} of unknown tenants"] if unknown else []
     lines += unmatched_lines(scope.get("nothing_matches", ()))
     lines += [
-        f"  {one['operation']} by {one['actor']} at {one['at']}: of whom, nobody can tell"
+        f"  {one['operation']} by {one['actor']} at {one['at']}: tenants unknown"
         for one in scope.get("acts_of_unknown_tenants", ())
     ]
     lines += [f"  not searched: {one['file']}: {_unsearched_reason(one)}" for one in scope["not_searched"]]
@@ -108,16 +108,16 @@ def _unattributed_lines(scope: Mapping[str, Any]) -> list[str]:
 
 
 def unmatched_lines(lost: Sequence[str]) -> list[str]:
-    """What was named and nothing matches."""
-    return [f"  NOTHING MATCHES {one}: is it written right, and was it there by then?" for one in lost]
+    """Returns a line for each exposed item that matches nothing."""
+    return [f"  NOTHING MATCHES {one}. Check the spelling and the time of the incident." for one in lost]
 
 
 def _unsearched_reason(one: Mapping[str, Any]) -> str:
-    """Why a file was not looked at, and what tells of its tenants in its place."""
+    """Returns why a file was not searched, and the source of its tenants instead."""
     why = "its keys were destroyed" if one["why"] == "E210" else one["why"]
-    known = {"record": "what was taken down when it went", "folder": "the name of its folder"}
+    known = {"record": "the inventory recorded when it was removed", "folder": "the name of its folder"}
     by = known.get(str(one.get("tenants_by")))
-    return f"{why}; {f'its tenants are known by {by}' if by else 'whose records it held, nobody can tell'}"
+    return f"{why}; {f'its tenants are known from {by}' if by else 'its tenants are unknown'}"
 
 
 CLASSES = ("false_positive", "security_incident", "customer_reportable")
@@ -126,47 +126,50 @@ NOTICE_PARTS = ("measure", "action", "consequence")
 
 @click.group(name="incident")
 def incident_group() -> None:
-    """Breaches: what was exposed, whom it affects, who is told by when."""
+    """Handle a breach: exposed items, affected subjects, notices and deadlines."""
 
 
 @incident_group.command("open")
 @click.argument("id_", metavar="ID")
-@click.option("--title", required=True, help="What it is about; notices have it as their title.")
-@click.option("--from", "since", required=True, type=TIME, metavar="TIME", help="When it began.")
-@click.option("--to", "until", type=TIME, metavar="TIME", help="When it ended; else when it was known.")
-@click.option("--known", type=TIME, metavar="TIME", help="When it became known; else now.")
+@click.option("--title", required=True, help="Title of the incident and of its notices.")
+@click.option("--from", "since", required=True, type=TIME, metavar="TIME", help="Start of the exposure (ISO 8601).")
+@click.option(
+    "--to", "until", type=TIME, metavar="TIME", help="End of the exposure (ISO 8601). [default: when it became known]"
+)
+@click.option("--known", type=TIME, metavar="TIME", help="When the incident became known (ISO 8601). [default: now]")
 @click.option(
     "--exposed",
     multiple=True,
     required=True,
     metavar="WHAT",
-    help="output:PATH[#NAME], run:ID, date:D, column:NAME, recipient:NAME, key:NAME/VERSION, grant:ID, actor:NAME[@FROM/TO]",
+    help="Exposed item: output:PATH[#NAME], run:ID, date:D, column:NAME, recipient:NAME, key:NAME/VERSION, grant:ID or "
+    "actor:NAME[@FROM/TO]. Repeatable.",
 )
 @options.workspace
 @options.as_json
 def open_command(id_: str, title: str, exposed: tuple[str, ...], as_json: bool, **words: Any) -> None:
-    """Open the incident ID: what was exposed, and when.
+    """Open the incident ID, with the exposed items and the time of the exposure.
 
-    What is named and nothing matches is told: it is recorded all the same, and `scope_command` looks closer.
+    An item that matches nothing is printed, and recorded all the same. `minimize incident scope` searches in more detail.
     """
     authorize("incident/open", words)
     now = utc_now()
     since, until, known = (parse_time(words[name]) for name in ("since", "until", "known"))
     case = NewIncident(id_, title, (since or now, until), known or now, exposed)
-    house = command_workspace(words)
-    found = open_incident(case, house, now)
-    lost = [str(each) for each in unmatched_items(found, house)]
+    workspace = command_workspace(words)
+    found = open_incident(case, workspace, now)
+    lost = [str(each) for each in unmatched_items(found, workspace)]
     text = "\n".join([*incident_lines(found, now), *map(single_line, unmatched_lines(lost))])
     options.print_result({**found.as_json(now), "nothing_matches": lost}, as_json, text)
 
 
 @incident_group.command("scope")
 @click.argument("id_", metavar="ID")
-@click.option("--in", "named", multiple=True, metavar="OUTPUT", help="Look here, too; the ledger knows the rest.")
+@click.option("--in", "named", multiple=True, metavar="OUTPUT", help=options.SEARCH_HELP)
 @options.workspace
 @options.as_json
 def scope_command(id_: str, named: tuple[str, ...], as_json: bool, **words: Any) -> None:
-    """Work out whom ID affects: from receipts, files, disclosures, the audit log and grants. No other tenant is named."""
+    """Determine the tenants and subjects that ID affects, from receipts, files, disclosures, the audit log and grants."""
     authorize("incident/assess", words)
     now = utc_now()
     _print_incident(scope_incident(id_, command_workspace(words), now, named_=named), as_json, now)
@@ -177,7 +180,7 @@ def scope_command(id_: str, named: tuple[str, ...], as_json: bool, **words: Any)
 @options.workspace
 @options.as_json
 def declare_command(id_: str, as_json: bool, **words: Any) -> None:
-    """Declare ID: from now on there are 72 hours to give notice."""
+    """Declare ID a breach. The deadline for notices is 72 hours from now."""
     authorize("incident/declare", words)
     now = utc_now()
     _print_incident(declare_incident(id_, command_workspace(words), now), as_json, now)
@@ -192,12 +195,12 @@ def declare_command(id_: str, as_json: bool, **words: Any) -> None:
     type=click.Choice(NOTICE_PARTS),
     default="measure",
     show_default=True,
-    help="Which part of a notice.",
+    help="Part of the notice.",
 )
 @options.workspace
 @options.as_json
 def measure_command(id_: str, text: str, what: StatementKind, as_json: bool, **words: Any) -> None:
-    """Take down what was done about ID, what tenants should do, or what may follow from it; notices say it."""
+    """Record a measure taken, an action for tenants or a possible consequence of ID. Notices contain it."""
     authorize("incident/assess", words)
     now = utc_now()
     _print_incident(record_measure(id_, what, text, command_workspace(words), now), as_json, now)
@@ -206,21 +209,24 @@ def measure_command(id_: str, text: str, what: StatementKind, as_json: bool, **w
 @incident_group.command("notice")
 @click.argument("id_", metavar="ID")
 @click.option(
-    "--to", type=click.Path(file_okay=False), metavar="DIR", help="A new folder is made in it for each version."
+    "--to",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Write the notices to DIR, in a new folder for each version.",
 )
-@click.option("--contact", metavar="WHOM", help="Whom tenants may ask: a name and an address.")
+@click.option("--contact", metavar="WHOM", help="Contact for questions of tenants: a name and an address.")
 @click.option(
     "--contacts",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Contacts of tenants, CSV or YAML; else the house's.",
+    help="Contacts of tenants, CSV or YAML. [default: from minimize.yaml]",
 )
-@click.option("--tenant", "only", type=options.ID, multiple=True, metavar="T", help="These alone.")
-@click.option("--sent", "was_sent", is_flag=True, help="Take down that the last notices were sent.")
+@click.option("--tenant", "only", type=options.ID, multiple=True, metavar="T", help="Only this tenant. Repeatable.")
+@click.option("--sent", "was_sent", is_flag=True, help="Record that the last notices were sent.")
 @options.workspace
 @options.as_json
 def notice_command(id_: str, only: tuple[str, ...], was_sent: bool, as_json: bool, **words: Any) -> None:
-    """Draft the next version of the notices of ID, for each tenant that has to be told; --sent once they were sent."""
+    """Draft the next version of the notices of ID, one per tenant to notify. Pass --sent after you have sent them."""
     authorize("incident/notice", words)
     now = utc_now()
     if was_sent:
@@ -231,12 +237,14 @@ def notice_command(id_: str, only: tuple[str, ...], was_sent: bool, as_json: boo
 
 def _draft_notices(id_: str, only: tuple[str, ...], as_json: bool, words: Mapping[str, Any], now: datetime) -> None:
     if words["to"] is None or not words["contact"]:
-        raise ConfigurationError("a notice says whom to ask", hint="--to DIR --contact WHOM, or --sent")
-    house = command_workspace(words)
-    known = find_contacts(words["contacts"], house.folder)
-    done = draft_notices(id_, Path(words["to"]), words["contact"], known, house, now, only=only)
+        raise ConfigurationError(
+            "a notice needs a folder and a contact for questions", hint="Pass --to DIR and --contact WHOM, or --sent."
+        )
+    workspace = command_workspace(words)
+    known = find_contacts(words["contacts"], workspace.folder)
+    done = draft_notices(id_, Path(words["to"]), words["contact"], known, workspace, now, only=only)
     lines = [f"version {done.version} for {count_noun(len(done.tenants), 'tenant')}: {done.folder}"]
-    lines += [f"  no contact of {tenant} is known" for tenant in done.without_contact]
+    lines += [f"  no contact for {tenant}" for tenant in done.without_contact]
     options.print_result(done.as_json(), as_json, "\n".join(map(single_line, lines)))
 
 
@@ -244,33 +252,37 @@ def _draft_notices(id_: str, only: tuple[str, ...], as_json: bool, words: Mappin
 @click.argument("file", type=click.Path(dir_okay=False))
 @options.as_json
 def lint_command(file: str, as_json: bool) -> int:
-    """Check a file of contacts: CSV or YAML with tenant_id, role (privacy, security, administrator), name, address."""
+    """Check a file of contacts: CSV or YAML with tenant_id, role (privacy, security, administrator), name and address."""
     return print_lint_findings(lint_contacts(Path(file)), "error", as_json)
 
 
 @incident_group.command("exempt")
 @click.argument("id_", metavar="ID")
 @click.argument("tenant", type=options.ID)
-@click.option("--reason", default="", help="Why the tenant need not be told.")
-@click.option("--agree", is_flag=True, help="Agree to what somebody else asked for.")
+@click.option("--reason", default="", help="Reason, without personal data.")
+@click.option("--agree", is_flag=True, help="Approve the request of another account.")
 @options.workspace
 @options.as_json
 def exempt_command(id_: str, tenant: str, reason: str, agree: bool, as_json: bool, **words: Any) -> None:
-    """Ask that TENANT is not told of ID, or agree to it: that takes another person."""
+    """Request that TENANT is not notified of ID. With --agree, approve the request of another account."""
     authorize("incident/notice", words, tenant)
-    now, house = utc_now(), command_workspace(words)
-    found = approve_exemption(id_, tenant, house, now) if agree else request_exemption(id_, tenant, reason, house, now)
+    now, workspace = utc_now(), command_workspace(words)
+    found = (
+        approve_exemption(id_, tenant, workspace, now)
+        if agree
+        else request_exemption(id_, tenant, reason, workspace, now)
+    )
     _print_incident(found, as_json, now)
 
 
 @incident_group.command("close")
 @click.argument("id_", metavar="ID")
-@click.option("--as", "class_", type=click.Choice(CLASSES), required=True, help="What it was.")
-@click.option("--reason", required=True, help="Why.")
+@click.option("--as", "class_", type=click.Choice(CLASSES), required=True, help="Class of the incident.")
+@click.option("--reason", required=True, help="Reason, without personal data.")
 @options.workspace
 @options.as_json
 def close_command(id_: str, class_: IncidentClass, reason: str, as_json: bool, **words: Any) -> None:
-    """Close ID. Once declared it stays open until everybody who is to be told was told, or exempted."""
+    """Close ID. A declared incident can be closed after all affected tenants are notified or exempted."""
     authorize("incident/close", words)
     now = utc_now()
     _print_incident(close_incident(id_, class_, reason, command_workspace(words), now), as_json, now)
@@ -280,7 +292,7 @@ def close_command(id_: str, class_: IncidentClass, reason: str, as_json: bool, *
 @options.workspace
 @options.as_json
 def list_command(as_json: bool, **words: Any) -> int:
-    """List incidents, and by when notice has to be given. Exit 1 where one is overdue."""
+    """List incidents and their deadlines. Exits with 1 if a notice is overdue."""
     authorize("incident/read", words)
     now, found = utc_now(), list(load_incidents(command_workspace(words)).values())
     text = "\n".join(incident_line(each, now) for each in found) or "no incidents"
@@ -293,7 +305,7 @@ def list_command(as_json: bool, **words: Any) -> int:
 @options.workspace
 @options.as_json
 def show_command(id_: str, as_json: bool, **words: Any) -> None:
-    """Show ID: what was exposed, whom it affects, who was told, what was done."""
+    """Show ID: exposed items, affected tenants, notices and measures."""
     authorize("incident/read", words)
     _print_incident(load_incident(id_, command_workspace(words)), as_json, utc_now())
 

@@ -18,26 +18,28 @@ from minimize.interop.json_schema import validate_records
 @click.argument("format_", type=click.Choice(IMPORTS), metavar="FORMAT")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False), metavar="FILE")
 @click.argument("folder", type=click.Path(file_okay=False), metavar="[DIR]", required=False)
-@click.option("--object", "choice", metavar="NAME", help="Which of several tables or objects of the document.")
+@click.option("--object", "choice", metavar="NAME", help="Table or object to import, if the document has several.")
 @click.option(
-    "--data", type=options.DataPathParameter(exists=True), metavar="DATA", help="Write a pipeline over DATA, too."
+    "--data", type=options.DataPathParameter(exists=True), metavar="DATA", help="Also write a pipeline that reads DATA."
 )
 @options.as_json
 def import_command(
     format_: str, file: str, folder: str | None, choice: str | None, data: str | None, as_json: bool
 ) -> None:
-    """A policy from FILE in which every field is dropped, with what is proposed above each: into DIR, else printed.
+    """Draft a policy from FILE, with every field dropped. Writes it to DIR, or prints it.
+
+    A comment above each field proposes a treatment.
 
     FORMAT: jsonschema (draft 4 to 2020-12), odcs (Open Data Contract Standard 3), allowlist (`table: {field: keep|hash}`).
     """
     if folder is None:
         if data is not None:
-            raise click.UsageError("--data goes with a folder to write to")
+            raise click.UsageError("--data requires a folder to write to. Pass DIR.")
         text = import_policy(format_, file, choice=choice)
         options.print_result({"policy": text}, as_json, text.rstrip("\n"))
         return
     files = [str(path) for path in import_into(format_, file, folder, choice=choice, data=data)]
-    next_ = f"next: read it, then `minimize init {folder} --accept FIELD`"
+    next_ = f"next: review the policy, then run `minimize init {folder} --accept FIELD`"
     body = {"files": files, "format": FORMATS[format_].about}
     options.print_result(body, as_json, "\n".join([*(f"wrote {path}" for path in files), next_]))
 
@@ -45,17 +47,17 @@ def import_command(
 @click.command(name="export")
 @click.argument("format_", type=click.Choice(EXPORTS), metavar="FORMAT")
 @click.argument("path", type=click.Path(), metavar="PATH")
-@click.option("--of", "name", metavar="NAME", help="Of this output alone, or of `source`: the records as they come in.")
-@click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help="What made the output, if it does not tell.")
-@click.option("--out", type=click.Path(dir_okay=False), metavar="FILE", help="Write here instead of printing.")
+@click.option("--of", "name", metavar="NAME", help="Only this output, or `source` for the incoming records.")
+@click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=options.MADE_BY_HELP)
+@click.option("--out", type=click.Path(dir_okay=False), metavar="FILE", help="Write to FILE instead of printing.")
 @options.as_json
 def export_command(
     format_: str, path: str, name: str | None, pipeline: str | None, out: str | None, as_json: bool
 ) -> None:
-    """What PATH says, as a document of FORMAT.
+    """Export PATH as a document of FORMAT.
 
-    jsonschema, odcs and fideslang are of a pipeline (or a policy, with `--of source`); openlineage is of an output folder, one
-    event a line, from its receipts. --json gives JSON where a format is YAML otherwise.
+    For jsonschema, odcs and fideslang, PATH is a pipeline, or a policy with `--of source`. For openlineage, PATH is an output
+    folder, and its receipts become one event per line. --json prints JSON if the format is normally YAML.
     """
     text = export_document(format_, ExportRequest(path, name, as_json, pipeline))
     if out is None:
@@ -67,16 +69,18 @@ def export_command(
 
 @click.command()
 @click.argument("data", type=options.DataPathParameter(exists=True))
-@click.option("--schema", required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE")
+@click.option(
+    "--schema", required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE", help="JSON Schema."
+)
 @options.as_json
 def check_command(data: str, schema: str, as_json: bool) -> int:
-    """How many records of DATA (NDJSON) do not obey the JSON Schema in FILE, and which of its keywords; exit 1 if any does not.
+    """Validate the records of DATA (NDJSON) against a JSON Schema. Exits with 1 if a record is invalid.
 
-    Wants jsonschema-rs: pip install 'minimize[exchange]'.
+    Prints counts of invalid records, by keyword of the schema. Requires jsonschema-rs: pip install 'minimize[exchange]'.
     """
     found = validate_records(data, schema)
     failed = found.records - found.valid
     lines = [f"{each.records:>9,}  {each.keyword}  {each.place}".rstrip() for each in found.broken]
-    head = f"{found.records:,} records against {found.draft}: {failed:,} do not obey it"
+    head = f"{found.records:,} records against {found.draft}: {failed:,} invalid"
     options.print_result(asdict(found), as_json, "\n".join([head, *lines]))
     return 1 if failed else 0

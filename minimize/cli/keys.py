@@ -13,7 +13,7 @@ from minimize.cli.options import authorize
 from minimize.cli.printing import line_width
 from minimize.times import seconds_text, utc_now
 
-# Each command imports what it calls when it runs, so that help and completion are shown without importing Arrow.
+# Commands import the library when they run, so that help and completion do not import Arrow.
 if TYPE_CHECKING:
     from minimize.governance.workspace import Workspace
     from minimize.keys import KeyInfo, Keyring
@@ -21,23 +21,26 @@ if TYPE_CHECKING:
 
 @click.group(name="keys")
 def keys_group() -> None:
-    """Keyrings: files with named, versioned keys that only their owner can read."""
+    """Create, list, rotate or destroy keys.
+
+    A keyring is a file of named keys in versions. Only its owner can read it.
+    """
 
 
 @keys_group.command("new")
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--name", "names", multiple=True, metavar="NAME", help="A key to make; may be given again.")
+@click.option("--name", "names", multiple=True, metavar="NAME", help="Name of a key to create. Repeatable.")
 @click.argument("more", nargs=-1, metavar="[NAME]…")
 @options.as_json
 def new_command(file: str, names: tuple[str, ...], more: tuple[str, ...], as_json: bool) -> None:
-    """Make the keyring FILE, never over another.
+    """Create the keyring FILE. An existing file is not overwritten.
 
-    It gets the named keys, a signing key and a subject key, all at version 1.
+    The keyring has the named keys, a signing key and a subject key, all in version 1.
     """
     from minimize.keys import new_keyring
 
     keyring = new_keyring(file, (*names, *more), now=utc_now())
-    text = f"made {file} with {', '.join(keyring.names())}; keep it secret and keep a copy"
+    text = f"created {file} with {', '.join(keyring.names())}. Keep it secret, and back it up."
     options.print_result(_keyring_json(file, keyring), as_json, text)
 
 
@@ -46,12 +49,12 @@ def new_command(file: str, names: tuple[str, ...], more: tuple[str, ...], as_jso
 @click.argument("name")
 @options.as_json
 def add_command(file: str, name: str, as_json: bool) -> None:
-    """Add the key NAME to FILE, or a new version of it."""
+    """Add the key NAME, or a new version of it, to the keyring FILE."""
     from minimize.keys import add_key
 
     authorize("keys/add", {"keys": file})
     keyring = add_key(file, name, now=utc_now())
-    options.print_result(_keyring_json(file, keyring), as_json, f"{name}/{keyring.version_of(name)} stands in {file}")
+    options.print_result(_keyring_json(file, keyring), as_json, f"added {name}/{keyring.version_of(name)} to {file}")
 
 
 @keys_group.command("list")
@@ -59,7 +62,7 @@ def add_command(file: str, name: str, as_json: bool) -> None:
 @options.keys
 @options.as_json
 def list_command(file: str | None, keys: str | None, as_json: bool) -> None:
-    """The names, versions and states in FILE (else --keys), and in the key service where one is; never the keys."""
+    """List the names, versions and states of keys in FILE (or --keys) and in the key service. Never prints a key."""
     from minimize.keys.discovery import key_service_versions
 
     keyring = _find_keyring(file or keys)
@@ -72,15 +75,15 @@ def list_command(file: str | None, keys: str | None, as_json: bool) -> None:
 
 @keys_group.command("rotate")
 @click.argument("file", type=click.Path(dir_okay=False), required=False)
-@click.option("--name", "names", multiple=True, metavar="NAME", help="Of this master key alone; may be given again.")
+@click.option("--name", "names", multiple=True, metavar="NAME", help="Only this master key. Repeatable.")
 @click.option(
     "--rewrite",
     multiple=True,
     type=click.Path(),
     metavar="OUTPUT",
-    help="Encrypt the files of OUTPUT anew; may be given again.",
+    help="Encrypt the files of OUTPUT again under the new version. Repeatable.",
 )
-@click.option("--no-new", is_flag=True, help="No new version: rewrite alone.")
+@click.option("--no-new", is_flag=True, help="Create no new version; only rewrite files.")
 @options.only_ledger
 @options.keys
 @options.as_json
@@ -93,22 +96,24 @@ def rotate_command(
     keys: str | None,
     as_json: bool,
 ) -> None:
-    """A new version of the master keys of FILE (else --keys), for new files; old versions only decrypt from now on."""
+    """Create a new version of the master keys of FILE (or --keys). Old versions only decrypt from now on."""
     from minimize.governance.key_rotation import rotate_keys
 
-    house = _workspace(file, keys, ledger, rewrite)
-    done = rotate_keys(house, utc_now(), names=names, outputs=rewrite, new=not no_new)
-    told = [f"{each.id} is for new files" for each in done.versions] + [
+    workspace = _workspace(file, keys, ledger, rewrite)
+    done = rotate_keys(workspace, utc_now(), names=names, outputs=rewrite, new=not no_new)
+    lines = [f"{each.id} encrypts new files" for each in done.versions] + [
         each.summary(line_width()) for each in done.receipts
     ]
-    options.print_result(done.as_json(), as_json, "\n".join(told) or "there is nothing to do")
+    options.print_result(done.as_json(), as_json, "\n".join(lines) or "nothing to do")
 
 
 @keys_group.command("shred")
 @click.argument("words", nargs=-1, metavar="[FILE] [KEY]")
-@click.option("--tenant", type=options.ID, metavar="TENANT", help="All master keys of a tenant's own, instead of KEY.")
-@click.option("--output", "outputs", multiple=True, type=click.Path(), metavar="DIR", help="Look at this output, too.")
-@click.option("--yes", is_flag=True, help="Do it. Without it, what would become unreadable is shown.")
+@click.option("--tenant", type=options.ID, metavar="TENANT", help="All master keys of this tenant, instead of KEY.")
+@click.option(
+    "--output", "outputs", multiple=True, type=click.Path(), metavar="DIR", help="Also search this output. Repeatable."
+)
+@click.option("--yes", is_flag=True, help=options.APPLY_HELP)
 @options.only_ledger
 @options.keys
 @options.as_json
@@ -121,14 +126,17 @@ def shred_command(
     keys: str | None,
     as_json: bool,
 ) -> None:
-    """Destroy a version of a master key (KEY: encrypt.pseudonymized/1), and with it all that is encrypted under it."""
+    """Destroy a version of a master key. Data encrypted under it becomes unreadable.
+
+    KEY has the form encrypt.pseudonymized/1.
+    """
     from minimize.governance.key_rotation import shred_keys
 
     key, *file = reversed(words) if tenant is None and words else (None, *words)
     if len(file) > 1:
-        raise click.UsageError("shred takes a keyring file and a key")
-    house = _workspace(file[0] if file else None, keys, ledger, outputs)
-    done = shred_keys(house, utc_now(), key=key, tenant=tenant, outputs=outputs, yes=yes)
+        raise click.UsageError("too many arguments. Pass at most a keyring file and a key.")
+    workspace = _workspace(file[0] if file else None, keys, ledger, outputs)
+    done = shred_keys(workspace, utc_now(), key=key, tenant=tenant, outputs=outputs, yes=yes)
     options.print_result(done.as_json(), as_json, str(done))
 
 
@@ -137,30 +145,32 @@ def shred_command(
 @options.keys
 @options.as_json
 def public_command(file: str | None, keys: str | None, as_json: bool) -> None:
-    """The public half of the signing key of FILE (else --keys), as PEM."""
+    """Print the public part of the signing key of FILE (or --keys), as PEM."""
     pem = _find_keyring(file or keys).public_key_pem().decode("ascii")
     options.print_result({"public_key": pem}, as_json, pem.rstrip("\n"))
 
 
 def _find_keyring(file: str | None) -> Keyring:
-    """The keyring that is named, or found as every command finds it."""
+    """Returns the keyring that is named, or else the configured one. Raises UsageError if there is none."""
     from minimize.keys import find_keyring
 
     found = find_keyring(file, Path.cwd())
     if found is None:
-        raise click.UsageError("say which keyring: FILE, --keys FILE, MINIMIZE_KEYS, or `keys:` of minimize.yaml")
+        raise click.UsageError(
+            "no keyring. Pass FILE or --keys FILE, or set MINIMIZE_KEYS or `keys:` in minimize.yaml."
+        )
     return found
 
 
 def _workspace(file: str | None, keys: str | None, ledger: str | None, outputs: tuple[str, ...]) -> Workspace:
-    """Where things are; the ledger may lie in the first output that is named."""
+    """Returns the workspace. The ledger may be in the first named output."""
     from minimize.governance.workspace import Workspace
 
     return Workspace(ledger, outputs[0] if outputs else None, None, keys or file)
 
 
 def _keyring_json(file: str, keyring: Keyring) -> dict[str, Any]:
-    """What may be shown of a keyring."""
+    """Returns the printable part of a keyring: no key."""
     return {"file": file, "keys": _key_lines(keyring.listing())}
 
 

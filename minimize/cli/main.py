@@ -1,4 +1,4 @@
-"""The `minimize` command: examples of `--help`, commands and their import on demand, `completion`, entry point."""
+"""The `minimize` command: its commands by heading, imported on demand, examples for `--help`, `completion`, entry points."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 import click
 from click.shell_completion import get_completion_class
 
-from minimize.cli.startup import LOG_FORMATS, configure_log, dedicated_process, exit_status
+from minimize.cli.startup import LOG_FORMAT_HELP, LOG_FORMATS, configure_log, dedicated_process, exit_status
 from minimize.registry import load_object
 
 EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
@@ -32,7 +32,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         ),
         "backfill": ("minimize backfill backfills/coarser_storage.yaml --look",),
         "verify": (
-            "minimize verify out/device_telemetry --keys house.keys",
+            "minimize verify out/device_telemetry --keys minimize.keys",
             "minimize verify out/device_telemetry --public-key public.json",
         ),
         "quarantine show": ("minimize quarantine show out/device_telemetry --check",),
@@ -52,7 +52,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         "runs": ("minimize runs", "minimize runs --rebuild"),
         "runs show": ("minimize runs show 20261125T022300Z-3b01b7134733",),
         "runs adopt-ledger": (
-            "minimize runs adopt-ledger out/device_telemetry --ledger ledger.db --reason 'the disk failed, and there is no copy'",
+            "minimize runs adopt-ledger out/device_telemetry --ledger ledger.db --reason 'the disk failed without a backup'",
         ),
         "runs void": ('minimize runs void 20261125T022300Z-3b01b7134733 --reason "the clock was ahead"',),
         "settings set": (
@@ -100,7 +100,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         "subject export": ("minimize subject export d-4711 --tenant contoso --to export --redact model",),
         "subject delete": (
             "minimize subject delete d-4711 --tenant contoso",
-            "minimize subject delete --file asked.csv --yes",
+            "minimize subject delete --file requests.csv --yes",
         ),
         "subject restrict": ("minimize subject restrict d-4711 --tenant contoso --to export --yes",),
         "subject correct": ("minimize subject correct d-4711 --tenant contoso --set phone_number=+4915112345 --yes",),
@@ -111,7 +111,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
             "minimize access request device_telemetry --field phone_number --tenant contoso \\\n"
             '      --incident INC-7 --justification "A device is lost." --for 4h',
         ),
-        "access approve": ('minimize access approve GRANT --note "Seen."',),
+        "access approve": ('minimize access approve GRANT --note "Checked with the customer."',),
         "access deny": ('minimize access deny GRANT --note "Not needed."',),
         "access revoke": ("minimize access revoke GRANT",),
         "access review": ('minimize access review GRANT --note "It was needed."',),
@@ -136,7 +136,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
             "minimize incident notice INC-7 --sent",
         ),
         "incident lint": ("minimize incident lint contacts.csv",),
-        "incident exempt": ('minimize incident exempt INC-7 contoso --reason "Told by telephone."',),
+        "incident exempt": ('minimize incident exempt INC-7 contoso --reason "Notified by telephone."',),
         "incident close": ("minimize incident close INC-7",),
         "incident list": ("minimize incident list",),
         "incident show": ("minimize incident show INC-7",),
@@ -166,29 +166,29 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         ),
         "check": ("minimize check data.ndjson --schema checkins.schema.json",),
         "completion": (
-            'eval "$(minimize completion bash)"     # in ~/.bashrc; zsh alike',
+            'eval "$(minimize completion bash)"     # in ~/.bashrc; the same for zsh',
             "minimize completion fish > ~/.config/fish/completions/minimize.fish",
         ),
         "sample": ("minimize sample device_telemetry --rows 10000 --date 2026-11-24 --out data",),
         "serve": (
-            "minimize serve pipelines/device_telemetry --host 0.0.0.0 --cert door.pem --key door.key",
+            "minimize serve pipelines/device_telemetry --host 0.0.0.0 --cert server.pem --key server.key",
             "minimize access token --user ann --for 8h",
             'python -c \'import minimize; print(minimize.connect("grpc+tls://HOST:8815", token="mzd_…", ca="ca.pem")\n'
             '      .read("device_telemetry", columns=["model"], purpose="customer_support"))\'',
         ),
         "schema": ("minimize schema policy > policy.schema.json",),
-        "keys new": ("minimize keys new house.keys --name device --name user",),
-        "keys add": ("minimize keys add house.keys session",),
-        "keys list": ("minimize keys list house.keys",),
-        "keys rotate": ("minimize keys rotate house.keys --rewrite out/device_telemetry",),
-        "keys shred": ("minimize keys shred house.keys --tenant contoso",),
-        "keys public": ("minimize keys public house.keys > public.json",),
+        "keys new": ("minimize keys new minimize.keys --name device --name user",),
+        "keys add": ("minimize keys add minimize.keys session",),
+        "keys list": ("minimize keys list minimize.keys",),
+        "keys rotate": ("minimize keys rotate minimize.keys --rewrite out/device_telemetry",),
+        "keys shred": ("minimize keys shred minimize.keys --tenant contoso",),
+        "keys public": ("minimize keys public minimize.keys > public.json",),
     }
 )
 
 
 def add_examples(command: click.Command, words: str) -> click.Command:
-    """The command of these words, and what stands in it, with their examples below the help."""
+    """Adds the examples to the help of a command and of its subcommands. `words` is the full name, such as `keys new`."""
     if isinstance(command, click.Group):
         for name, below in command.commands.items():
             add_examples(below, f"{words} {name}")
@@ -199,128 +199,99 @@ def add_examples(command: click.Command, words: str) -> click.Command:
     return command
 
 
+COMMAND_GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+    "Policies": {
+        "init": ("minimize.cli.policy.init_command", "Draft a policy for data, with every field dropped."),
+        "lint": ("minimize.cli.policy.lint_command", "Check a policy and its risks."),
+        "plan": ("minimize.cli.policy.plan_command", "Show what happens to each field, and why."),
+        "explain": ("minimize.cli.review.explain_command", "Explain why a field is released, changed or dropped."),
+        "diff": ("minimize.cli.review.diff_command", "Compare two versions of policies."),
+        "test": ("minimize.cli.review.try_fixtures_command", "Test a pipeline against its fixtures."),
+        "drift": ("minimize.cli.policy.drift_command", "Compare incoming data with the policy and the last runs."),
+        "policy": ("minimize.cli.policy.policy_group", "Approve a policy."),
+        "settings": ("minimize.cli.settings.settings_group", "Turn features of collection on or off."),
+    },
+    "Runs": {
+        "run": ("minimize.cli.run.run_command", "Minimize a batch into Parquet, with a signed receipt."),
+        "backfill": ("minimize.cli.run.backfill_command", "Run the dates of a file again, one by one."),
+        "quarantine": ("minimize.cli.runs.quarantine_group", "Count quarantined records by code, field and file."),
+        "replay": ("minimize.cli.run.replay_command", "Run quarantined records again under the current policy."),
+        "runs": ("minimize.cli.runs.runs_group", "List, show or void published runs."),
+    },
+    "Checks and reports": {
+        "verify": ("minimize.cli.run.verify_command", "Check an output independently against its receipts."),
+        "report": ("minimize.cli.report.report_command", "Report what came in, what was released and who received it."),
+        "docs": ("minimize.cli.report.docs_command", "Write a data catalogue and the record of processing."),
+        "audit": ("minimize.cli.audit.audit_group", "Print, verify, export or truncate the audit log."),
+        "check": ("minimize.cli.interop.check_command", "Validate records against a JSON Schema."),
+    },
+    "Retention and deletion": {
+        "expire": ("minimize.cli.retention.expire_command", "Remove data past its retention period."),
+        "retract": (
+            "minimize.cli.retention.retract_command",
+            "Apply the current policy and settings to published output.",
+        ),
+        "events": ("minimize.cli.retention.events_group", "Record lifecycle events of tenants and subjects."),
+    },
+    "Data subjects and incidents": {
+        "subject": (
+            "minimize.cli.subject.subject_group",
+            "View, export, correct, restrict or delete a subject's data.",
+        ),
+        "locate": ("minimize.cli.settings.locate_group", "Locate a lost device for up to 24 hours."),
+        "incident": ("minimize.cli.incident.incident_group", "Handle a breach: scope, notices and deadlines."),
+    },
+    "Third parties": {
+        "recipient": ("minimize.cli.recipient.recipient_group", "List recipients and what each of them receives."),
+        "consent": ("minimize.cli.consent.consent_group", "Record and show the consents of tenants."),
+        "share": ("minimize.cli.share.share_group", "Send records to a recipient, and recall them."),
+        "receive": ("minimize.cli.run.receive_command", "Minimize records that a third party sends."),
+    },
+    "Access and keys": {
+        "access": ("minimize.cli.access.access_group", "Manage roles, grants for incidents and API tokens."),
+        "keys": ("minimize.cli.keys.keys_group", "Create, list, rotate or destroy keys."),
+    },
+    "Service and tools": {
+        "serve": ("minimize.cli.serve.serve_command", "Start the data access server."),
+        "sample": ("minimize.cli.sample.sample_command", "Generate sample data."),
+        "schema": ("minimize.cli.policy.schema_command", "Print the JSON Schema of a kind of file, for editors."),
+        "completion": ("minimize.cli.main.completion_command", "Print the completion script of a shell."),
+        "import": (
+            "minimize.cli.interop.import_command",
+            "Draft a policy from a JSON Schema, data contract or allow-list.",
+        ),
+        "export": ("minimize.cli.interop.export_command", "Export a JSON Schema, data contract or lineage events."),
+    },
+}
+"""The commands by heading of `--help`: for each name, the object to import and its line of help."""
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "init": ("minimize.cli.policy.init_command", "A policy in which every field found is dropped, ready to edit."),
-    "lint": ("minimize.cli.policy.lint_command", "All faults and risky choices, each with a stable code."),
-    "plan": ("minimize.cli.policy.plan_command", "Field by field: kept, dropped, gated or generalized, and why."),
-    "drift": (
-        "minimize.cli.policy.drift_command",
-        "What arrives, beside what the policy declares and the last runs saw.",
-    ),
-    "run": ("minimize.cli.run.run_command", "Minimize the records of a pipeline into Parquet, with a receipt."),
-    "backfill": (
-        "minimize.cli.run.backfill_command",
-        "Run the dates that a file names anew, under the policy of now or then.",
-    ),
-    "verify": ("minimize.cli.run.verify_command", "Re-check an output against its receipts and their policies."),
-    "report": (
-        "minimize.cli.report.report_command",
-        "What came in and went out, for people: a page, JSON, or a few lines.",
-    ),
-    "quarantine": ("minimize.cli.runs.quarantine_group", "Count what could not be processed, by code, field and file."),
-    "replay": ("minimize.cli.run.replay_command", "Quarantined records again, under the policy of today."),
-    "retract": (
-        "minimize.cli.retention.retract_command",
-        "Apply today's policy and settings to what was written before.",
-    ),
-    "events": (
-        "minimize.cli.retention.events_group",
-        "What happened to tenants and subjects, for expire: add, withdraw, list.",
-    ),
-    "expire": (
-        "minimize.cli.retention.expire_command",
-        "Take out of an output what is past its retention, or must go.",
-    ),
-    "runs": (
-        "minimize.cli.runs.runs_group",
-        "What was published: list or show runs, or index them anew from receipts.",
-    ),
-    "settings": (
-        "minimize.cli.settings.settings_group",
-        "Who turned which feature on or off, when: set, show, why, import, export.",
-    ),
-    "locate": ("minimize.cli.settings.locate_group", "Locate a lost device for a day at most: start, end, list."),
-    "recipient": (
-        "minimize.cli.recipient.recipient_group",
-        "Third parties: list them, show a tenant what goes to one, lint.",
-    ),
-    "consent": (
-        "minimize.cli.consent.consent_group",
-        "What tenants agreed to: request, give, refuse, withdraw, show, why.",
-    ),
-    "receive": (
-        "minimize.cli.run.receive_command",
-        "Minimize what a third party sends, where contract and consent let it.",
-    ),
-    "share": ("minimize.cli.share.share_group", "What may go to a third party: send, log, show, why, recall."),
-    "subject": (
-        "minimize.cli.subject.subject_group",
-        "What is held of a device, a user or a tenant: view, export, correct, restrict, delete.",
-    ),
-    "access": (
-        "minimize.cli.access.access_group",
-        "Who may do what: show, lint, why; grants: request, approve, deny, revoke, list.",
-    ),
-    "incident": (
-        "minimize.cli.incident.incident_group",
-        "Breaches: open, scope, declare, notice, measure, exempt, close; list shows what is overdue.",
-    ),
-    "audit": ("minimize.cli.audit.audit_group", "The log of who did what: print, verify or export it."),
-    "diff": (
-        "minimize.cli.review.diff_command",
-        "What changed between two states of policies, graded: tightens, loosens, neutral.",
-    ),
-    "explain": ("minimize.cli.review.explain_command", "Which rule, case, setting and technique decide about a field."),
-    "test": (
-        "minimize.cli.review.try_fixtures_command",
-        "A pipeline over the fixtures beside it: what must leave, what must not.",
-    ),
-    "policy": ("minimize.cli.policy.policy_group", "Approve a policy as it is."),
-    "completion": (
-        "minimize.cli.main.completion_command",
-        "The script that has a shell complete commands, options and files.",
-    ),
-    "sample": ("minimize.cli.sample.sample_command", "Generated sample data."),
-    "serve": ("minimize.cli.serve.serve_command", "The door: a server that holds the keys, for those who hold none."),
-    "docs": ("minimize.cli.report.docs_command", "A data catalogue, and the record of processing (GDPR Art. 30)."),
-    "check": ("minimize.cli.interop.check_command", "Hold records against a JSON Schema, in counts."),
-    "import": (
-        "minimize.cli.interop.import_command",
-        "A policy from JSON Schema, a data contract or an allow-list; all dropped.",
-    ),
-    "export": (
-        "minimize.cli.interop.export_command",
-        "JSON Schema, a data contract, lineage events or fideslang, from ours.",
-    ),
-    "schema": (
-        "minimize.cli.policy.schema_command",
-        "The JSON Schema of policy, pipeline, recipient or access files, for editors.",
-    ),
-    "keys": ("minimize.cli.keys.keys_group", "Make, extend and list keyrings."),
+    name: command for commands in COMMAND_GROUPS.values() for name, command in commands.items()
 }
 
 
 class LazyCommandGroup(click.Group):
-    """A group whose commands are imported only when they are named."""
+    """A group that imports a command only when it is named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Their names, in the order of use."""
+        """The names of all commands, in the order of `--help`."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, imported now."""
+        """Imports the command of that name. None if there is no such command."""
         if cmd_name not in COMMANDS:
             return None
         return load_command(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of verbs, without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+        """Writes the commands under their headings, without importing any of them."""
+        width = max(map(len, COMMANDS))
+        for heading, commands in COMMAND_GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(width), about) for name, (_, about) in commands.items()])
 
 
 def load_command(verb: str) -> click.Command:
-    """The command of a verb, imported now, with its examples."""
+    """Imports a command and adds its examples."""
     command: click.Command = load_object(COMMANDS[verb][0])
     return add_examples(command, verb)
 
@@ -332,42 +303,45 @@ def load_command(verb: str) -> click.Command:
     type=click.Choice(LOG_FORMATS),
     envvar="MINIMIZE_LOG_FORMAT",
     default="text",
-    help="Of the log on stderr.",
+    help=LOG_FORMAT_HELP,
 )
-@click.option("-v", "--verbose", is_flag=True, help="Log what is done, too.")
+@click.option("-v", "--verbose", is_flag=True, help="Also log each step.")
 def group(log_format: str, verbose: bool) -> None:
-    """Collect what is allowed, keep it coarse, prove it with a receipt.
+    """Minimize personal data by policy, publish it as Parquet, and prove it with signed receipts.
 
-    Exit codes: 0 done (or nothing to do); 1 a check failed; 2 usage or configuration; 3 refused by policy; 4 done, but
-    quarantine above its limit.
+    Exit codes: 0 success, or nothing to do; 1 a check failed; 2 usage or configuration error; 3 refused by the policy; 4
+    published, but more records are quarantined than the policy allows.
     """
     configure_log(log_format, verbose)
 
 
 def entry() -> None:
-    """The `minimize` command, in a process of its own."""
+    """Runs the `minimize` command in a dedicated process, and exits."""
     with dedicated_process(), exit_status() as status:
         status.set_result(group.main(standalone_mode=False, color=status.color, obj=status))
     sys.exit(status.code)
 
 
 def main() -> None:
-    """Runs the command line in the process of the caller, and exits."""
+    """Runs the command line in the caller's process, and exits."""
     with exit_status() as status:
         status.set_result(group.main(standalone_mode=False, color=status.color, obj=status))
     sys.exit(status.code)
 
 
 COMPLETION_VARIABLE = "_MINIMIZE_COMPLETE"
-"""What the shell's script sets to be told what fits."""
+"""The environment variable that the completion script sets to ask for completions."""
 
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion_command(ctx: click.Context, shell: str) -> None:
-    """The script that has SHELL complete commands, options and files, for its start-up file."""
+    """Print the script with which SHELL completes commands, options and files.
+
+    Load it from the start-up file of the shell.
+    """
     kind = get_completion_class(shell)
     if kind is None:
-        raise click.UsageError(f"{shell} is not known to click")
+        raise click.UsageError(f"completion does not support {shell}")
     click.echo(kind(ctx.find_root().command, {}, "minimize", COMPLETION_VARIABLE).source())

@@ -1,7 +1,7 @@
-"""Shared options and their types, and what follows from them: workspace, time and authorization of a command.
+"""Options that commands share, their types, and the workspace and authorization of a command.
 
-A text that is no time or date is refused, and the error names the option. `--quiet` prints nothing if a command
-succeeds, and everything that it would have printed if it fails.
+A text that is not a time or date is refused, and the error names the option. With `--quiet`, a command prints its output
+only if it fails.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from click.types import StringParamType
 
-from minimize.cli.startup import LOG_FORMATS, ExitStatus, configure_log
+from minimize.cli.startup import LOG_FORMAT_HELP, LOG_FORMATS, ExitStatus, configure_log
 from minimize.engines import ENGINES
 from minimize.errors import ConfigurationError
 from minimize.times import parse_date, parse_time, utc_now
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class TimeParameter(StringParamType):
-    """A text that can be read so. It stays a text: the library reads it again, as it does for callers of its functions."""
+    """A time or date that is checked and passed on as text. The library parses it again, as for other callers."""
 
     def __init__(self, name: str, read: Callable[[str, str], object]) -> None:
         self.name = name
         self._read = read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The text. Raises ConfigurationError, which names the option or the argument."""
+        """Returns the text. Raises ConfigurationError, which names the option or the argument, if it cannot be parsed."""
         self._read(value, _parameter_name(param))
         return value
 
@@ -41,17 +41,19 @@ DATE: Final = TimeParameter("date", parse_date)
 
 
 class DurationParameter(StringParamType):
-    """A length of time, as policies write it."""
+    """A duration, in the notation of policies."""
 
     name = "duration"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The length of time. Raises ConfigurationError, which names the option or the argument."""
-        from minimize.policy.value_readers import parse_duration  # it imports Arrow, which `--help` does without
+        """Returns the duration. Raises ConfigurationError, which names the option or the argument."""
+        from minimize.policy.value_readers import parse_duration  # it imports Arrow, which `--help` does not need
 
         found = parse_duration(value)
         if found is None:
-            raise ConfigurationError(f"{_parameter_name(param)} is no length of time", hint="30m, 8h, 30d")
+            raise ConfigurationError(
+                f"{_parameter_name(param)} is not a duration", hint="Write a number and a unit, such as 30m, 8h or 30d."
+            )
         return found
 
 
@@ -59,7 +61,7 @@ DURATION: Final = DurationParameter()
 
 
 def _parameter_name(param: click.Parameter | None) -> str:
-    """The option as it is written, or the argument's name."""
+    """Returns the option as it is written, or the name of the argument."""
     if param is None:
         return "this"
     return param.opts[0] if isinstance(param, click.Option) else param.human_readable_name
@@ -69,8 +71,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def quiet(command: F) -> F:
-    """`--quiet`: what the command prints is held back until its exit code is known."""
-    text = "Print nothing, and log nothing, if it exits with 0."
+    """`--quiet`: buffers the output until the exit code is known."""
+    text = "Print and log nothing if the command succeeds."
     return click.option("--quiet", is_flag=True, expose_value=False, callback=_hold_output, help=text)(command)
 
 
@@ -81,16 +83,16 @@ def _hold_output(ctx: click.Context, _: click.Parameter, is_quiet: bool) -> None
 
 
 _AUDIT_FILTERS: Final = {
-    "activity": "What was done (run, settings, …).",
-    "operation": "How (start, publish, …).",
-    "result": "How it ended: success, failure or refused.",
-    "actor": "Who did it.",
-    "resource": "The id of what it was done to.",
-    "correlation": "The id that belongs together: of a run, a request.",
-    "since": "From this time on (ISO 8601).",
-    "until": "Before this time.",
+    "activity": "Only this activity (run, settings, …).",
+    "operation": "Only this operation (start, publish, …).",
+    "result": "Only this result: success, failure or refused.",
+    "actor": "Only events of this account.",
+    "resource": "Only events about the resource with this id.",
+    "correlation": "Only events with this correlation id, such as a run or a request.",
+    "since": "Only entries from this time on (ISO 8601).",
+    "until": "Only entries before this time (ISO 8601).",
 }
-LEDGER_HELP: Final = "The ledger (else MINIMIZE_LEDGER, else minimize.yaml, else ledger.db in the output folder)."
+LEDGER_HELP: Final = "Ledger. [env: MINIMIZE_LEDGER] [default: from minimize.yaml, else ledger.db in the output folder]"
 
 
 class IdentifierParameter(StringParamType):
@@ -99,8 +101,8 @@ class IdentifierParameter(StringParamType):
     name = "id"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The id; empty for a blank one, which commands refuse."""
-        from minimize.identifiers import canonical_text  # it imports Arrow, which `--help` does without
+        """Returns the id in canonical form. A blank id becomes empty, which commands refuse."""
+        from minimize.identifiers import canonical_text  # it imports Arrow, which `--help` does not need
 
         return canonical_text(str(value))
 
@@ -109,21 +111,21 @@ ID: Final = IdentifierParameter()
 
 
 class DataPathParameter(click.Path):
-    """A path on disk, which may have to exist, or the URI of an object store."""
+    """A path on disk, or the URI of an object store. Only a path can be required to exist."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path, checked; a URI as it is."""
+        """Returns a checked path, or a URI unchanged."""
         return value if "://" in str(value) else super().convert(value, param, ctx)
 
 
 def as_json(command: F) -> F:
-    """`--json`: results for machines. With it comes `--log-format`, which may stand before the verb or behind it."""
+    """`--json`, and `--log-format`, which can be given before or after the command name."""
     log = click.option(
         "--log-format",
         type=click.Choice(LOG_FORMATS),
         expose_value=False,
         callback=_set_log_format,
-        help="Of the log on stderr.",
+        help=LOG_FORMAT_HELP,
     )
     return log(click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command))
 
@@ -134,7 +136,7 @@ def _set_log_format(ctx: click.Context, _: click.Parameter, log_format: str | No
 
 
 def print_result(body: Any, as_json: bool, text: str | Callable[[], str]) -> None:
-    """Prints a result: as JSON for machines, else its text, or what a function returns that makes the text."""
+    """Prints a result as JSON, or else as text. `text` may be a function that returns the text."""
     if as_json:
         print_json(body)
     else:
@@ -148,86 +150,106 @@ def print_json(body: Any) -> None:
 
 def keys(command: F) -> F:
     """`--keys FILE`: the keyring."""
-    text = "The keyring (else MINIMIZE_KEYS, else minimize.yaml)."
+    text = "Keyring. [env: MINIMIZE_KEYS] [default: from minimize.yaml]"
     return click.option("--keys", type=click.Path(dir_okay=False), metavar="FILE", help=text)(command)
 
 
 def engine(command: F) -> F:
-    """`--engine`: what moves the batches."""
+    """`--engine`: the engine that processes the batches."""
     kinds = click.Choice(list(ENGINES))
-    text = "What moves the batches."
+    text = "Engine that processes the batches."
     return click.option("--engine", type=kinds, default="local", show_default=True, help=text)(command)
+
+
+INPUT_HELP: Final = "Read from PATH instead of the pipeline's source."
+SETTINGS_HELP: Final = "Collection settings, CSV or Parquet. [default: the pipeline's]"
+SETTINGS_OR_LEDGER_HELP: Final = "Collection settings, CSV or Parquet, or `ledger`. [default: the pipeline's]"
+DATE_HELP: Final = "Batch date, YYYY-MM-DD. [default: all dates found]"
+AT_HELP: Final = "Evaluate as of TIME (ISO 8601). [default: now]"
+APPLY_HELP: Final = "Apply the plan. Without it, only print the plan."
+SEARCH_HELP: Final = "Also search this output; the ledger knows the others. Repeatable."
+TENANT_FILTER_HELP: Final = "Only this tenant."
+MADE_BY_HELP: Final = "Pipeline that made the output. [default: from its receipts]"
 
 
 FAILING_SEVERITIES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {"error": frozenset({"error"}), "warning": frozenset({"error", "warning"}), "never": frozenset()}
 )
-"""Which severities exit with 1, by what `--fail-on` says."""
+"""For each value of `--fail-on`, the severities that make a command exit with 1."""
 
 
 def fail_on(command: F) -> F:
-    """`--fail-on`: what exits with 1."""
+    """`--fail-on`: the lowest severity that makes the command exit with 1."""
     kinds = click.Choice(list(FAILING_SEVERITIES))
-    return click.option("--fail-on", type=kinds, default="error", show_default=True, help="What exits with 1.")(command)
+    text = "Exit with 1 if a finding has this severity or a higher one."
+    return click.option("--fail-on", type=kinds, default="error", show_default=True, help=text)(command)
 
 
 def observability(command: F) -> F:
-    """`--lineage`, `--metrics`: where others are told of a run."""
-    events = "OpenLineage events (else MINIMIZE_LINEAGE, minimize.yaml, beside the output); `off` for none."
-    text = "Prometheus metrics: a .prom file, or a folder for one (else MINIMIZE_METRICS, minimize.yaml, none)."
+    """`--lineage`, `--metrics`: files for lineage events and metrics of a run."""
+    events = (
+        "Write OpenLineage events to FILE; `off` writes none. [env: MINIMIZE_LINEAGE] "
+        "[default: from minimize.yaml, else next to the output]"
+    )
+    text = (
+        "Write Prometheus metrics to a .prom file, or into a folder. [env: MINIMIZE_METRICS] "
+        "[default: from minimize.yaml, else none]"
+    )
     with_metrics = click.option("--metrics", type=click.Path(), metavar="PATH", help=text)(command)
     return click.option("--lineage", type=click.Path(), metavar="FILE", help=events)(with_metrics)
 
 
 def receipt_overrides(command: F) -> F:
-    """`--pipeline`, `--input`, `--settings`: what stands in for the places that the receipts of an output name."""
-    of, instead = "The pipeline that made it (else as its receipts say).", "Read from here instead."
-    rows = "Collection settings, CSV or Parquet, instead of the pipeline's."
+    """`--pipeline`, `--input`, `--settings`: replace the locations that the receipts of an output name."""
+    of = MADE_BY_HELP
+    rows = SETTINGS_HELP
     with_settings = click.option("--settings", type=click.Path(), metavar="PATH", help=rows)(command)
-    with_input = click.option("--input", "input_", metavar="PATH", help=instead)(with_settings)
+    with_input = click.option("--input", "input_", metavar="PATH", help=INPUT_HELP)(with_settings)
     return click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=of)(with_input)
 
 
 def pipeline_overrides(command: F) -> F:
-    """`--input`, `--settings`, `--output`: what stands in for the places that the pipeline names."""
-    read, write = "Read from here instead of the pipeline's source.", "Write here instead."
-    rows = "Collection settings, CSV or Parquet, or `ledger`."
+    """`--input`, `--settings`, `--output`: replace the locations that the pipeline names."""
+    write = "Write to this output folder instead of the pipeline's."
+    rows = SETTINGS_OR_LEDGER_HELP
     with_output = click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help=write)(command)
     with_settings = click.option("--settings", type=click.Path(), metavar="PATH", help=rows)(with_output)
-    return click.option("--input", "input_", metavar="PATH", help=read)(with_settings)
+    return click.option("--input", "input_", metavar="PATH", help=INPUT_HELP)(with_settings)
 
 
-def allow_shrink(text: str = "Publish dates that have far fewer rows than at their last receipt.") -> Callable[[F], F]:
-    """`--allow-shrink`: the shrink guard is off."""
+def allow_shrink(
+    text: str = "Publish dates even if they have far fewer rows than in their last receipt.",
+) -> Callable[[F], F]:
+    """`--allow-shrink`: turns the shrink guard off."""
     return click.option("--allow-shrink", is_flag=True, help=text)
 
 
 def pipeline(command: F) -> F:
-    """The argument PIPELINE: a folder or its pipeline.yaml."""
+    """The argument PIPELINE: a folder, or its pipeline.yaml."""
     return click.argument("pipeline", type=click.Path())(command)
 
 
 def ledger(command: F) -> F:
-    """`--ledger` and `--output`: where the ledger is."""
-    own = "An output folder that may hold it."
+    """`--ledger` and `--output`: the location of the ledger."""
+    own = "Output folder that may contain the ledger."
     command = click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help=own)(command)
     return only_ledger(command)
 
 
 def only_ledger(command: F) -> F:
-    """`--ledger`: where the ledger is."""
+    """`--ledger`: the location of the ledger."""
     return click.option("--ledger", metavar="PATH_OR_URL", help=LEDGER_HELP)(command)
 
 
 def workspace(command: F) -> F:
-    """`--pipeline`, `--ledger`, `--output`, `--keys`: where the house's things are."""
-    text = "The pipeline whose policy and places count."
+    """`--pipeline`, `--ledger`, `--output`, `--keys`: the workspace."""
+    text = "Pipeline whose policy, source and output are used."
     return click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=text)(ledger(keys(command)))
 
 
 def recipients(command: F) -> F:
     """`--recipients DIR`: the folder of recipients."""
-    text = "The folder of recipients (else `recipients:` of minimize.yaml, else recipients/ beside it)."
+    text = "Folder of recipients. [default: `recipients:` of minimize.yaml, else recipients/ next to it]"
     return click.option("--recipients", type=click.Path(file_okay=False), metavar="DIR", help=text)(command)
 
 
@@ -238,7 +260,7 @@ def prerequisites(command: F) -> F:
 
 
 def audit_filters(command: F) -> F:
-    """Which entries of the audit log are wanted."""
+    """The options that select entries of the audit log."""
     for name, about in reversed(_AUDIT_FILTERS.items()):
         kind = TIME if name in ("since", "until") else None
         command = click.option(f"--{name}", type=kind, metavar=name.upper(), help=about)(command)
@@ -246,8 +268,8 @@ def audit_filters(command: F) -> F:
 
 
 def list_file_option(command: F) -> F:
-    """`--to FILE`: the list that the recipient is given."""
-    text = "The list for the recipient, a new JSON file."
+    """`--to FILE`: the recall list for the recipient."""
+    text = "Write the recall list for the recipient to this new JSON file."
     return click.option("--to", type=click.Path(dir_okay=False), metavar="FILE", help=text)(command)
 
 
@@ -256,20 +278,20 @@ _WORKSPACE_OPTIONS: Final = ("ledger", "output", "pipeline", "keys")
 
 def command_workspace(options: Mapping[str, Any]) -> Workspace:
     """The workspace that a command's options name. Other options are ignored."""
-    from minimize.governance.workspace import Workspace  # late: `--help` of a command needs no Arrow
+    from minimize.governance.workspace import Workspace  # late: it imports Arrow, which `--help` does not need
 
     return Workspace(**{name: options.get(name) for name in _WORKSPACE_OPTIONS})
 
 
 def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = None) -> None:
-    """Lets them pass, or raises AccessDenied (exit 3); the audit log is told in either case.
+    """Checks that the current account has the permission. Raises AccessDenied (exit 3) if not. Either result is audited.
 
-    Takes the permission, where the house's things are (`ledger`, `output`, `pipeline`, `keys`), and the tenant that it is about:
-    what is about none concerns all.
+    `places` has the locations of the workspace (`ledger`, `output`, `pipeline`, `keys`). Without a tenant the permission must
+    cover all tenants.
     """
     from minimize.config import load_config
 
-    if not load_config(places.get("pipeline")).has_access_file:  # most have none, and then nothing more is imported
+    if not load_config(places.get("pipeline")).has_access_file:  # without an access file, nothing more is imported
         return
     from minimize.governance.access.enforcement import require_permission
 

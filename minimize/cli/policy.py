@@ -29,53 +29,52 @@ if TYPE_CHECKING:
     "accepted",
     multiple=True,
     metavar="FIELD",
-    help="Take on what is proposed for FIELD (or `tenant`, `subject`, `time`, `record`, or `all`); may stand again.",
+    help="Accept the proposal for FIELD, or for `tenant`, `subject`, `time`, `record` or `all`. Repeatable.",
 )
 @options.as_json
 def init_command(data: str, folder: str | None, accepted: tuple[str, ...], as_json: bool) -> None:
-    """Write DIR/policy.yaml and DIR/pipeline.yaml for DATA: every field found is dropped, with a proposal above it.
+    """Draft DIR/policy.yaml and DIR/pipeline.yaml for DATA, with every field dropped.
 
-    With --accept and one folder alone, proposals of the policy in that folder become what it says.
+    A comment above each field proposes a treatment. If DIR is left out, DATA is the folder of a draft, and --accept turns
+    proposals of its policy into rules.
     """
     from minimize.policy.draft import accept_proposals, init_pipeline
 
     if folder is None and not accepted:
-        raise click.UsageError("name the folder to write to, too: minimize init DATA DIR")
+        raise click.UsageError("no folder to write to. Pass DATA and DIR: minimize init DATA DIR")
     files = [] if folder is None else [str(path) for path in init_pipeline(data, folder)]
     target = data if folder is None else folder
     taken = accept_proposals(Path(target), accepted) if accepted else []
-    said = [
+    lines = [
         *(f"wrote {path}" for path in files),
         *([f"accepted {', '.join(taken)}"] if taken else []),
         _next_step(target, taken),
     ]
-    options.print_result({"files": files, "accepted": taken}, as_json, "\n".join(said))
+    options.print_result({"files": files, "accepted": taken}, as_json, "\n".join(lines))
 
 
 def _next_step(target: str, taken: list[str]) -> str:
     if taken:
         return f"next: `minimize lint {target}`, `minimize plan {target} --preview 3`"
     return (
-        f"next: read {target}/policy.yaml, then `minimize init {target} --accept FIELD`, and `minimize lint {target}`"
+        f"next: review {target}/policy.yaml, run `minimize init {target} --accept FIELD`, then `minimize lint {target}`"
     )
 
 
 @click.command()
 @click.argument("pipeline", type=click.Path(), required=False)
 @options.fail_on
-@click.option(
-    "--codes", is_flag=True, help="List every code that a finding, an error or the log can have, and look at nothing."
-)
+@click.option("--codes", is_flag=True, help="List all codes of findings, errors and log events, and check nothing.")
 @options.keys
 @options.as_json
 @click.pass_context
 def lint_command(
     ctx: click.Context, pipeline: str | None, fail_on: str, codes: bool, keys: str | None, as_json: bool
 ) -> int:
-    """All faults and risky choices of PIPELINE, each with a stable code.
+    """Check the policy of PIPELINE and its risks. Each finding has a stable code.
 
-    What stands in its output already is looked at, too: whether a rule finds whoever it names. PIPELINE may be a policy, the
-    file of a recipient, the folder of recipients, the access file, or a folder with any of them, too.
+    If the pipeline has an output, lint also checks that requests find the subjects in it. PIPELINE can also be a policy, a
+    recipient file, a folder of recipients, an access file, or a folder that contains any of them.
     """
     if codes:
         return _print_codes(as_json)
@@ -98,11 +97,11 @@ def _print_codes(as_json: bool) -> int:
 
 @click.command()
 @options.pipeline
-@click.option("--preview", type=click.IntRange(min=1), metavar="N", help="Show N rows as they would leave.")
-@click.option("--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not now.")
-@click.option("--tenant", type=options.ID, metavar="X", help="What settings leave of it for one tenant.")
-@click.option("--input", "input_", metavar="PATH", help="Read from here instead of the pipeline's source.")
-@click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
+@click.option("--preview", type=click.IntRange(min=1), metavar="N", help="Show N rows as they would be released.")
+@click.option("--at", type=TIME, metavar="TIME", help=options.AT_HELP)
+@click.option("--tenant", type=options.ID, metavar="X", help="Apply the settings of this tenant.")
+@click.option("--input", "input_", metavar="PATH", help=options.INPUT_HELP)
+@click.option("--settings", type=click.Path(), metavar="PATH", help=options.SETTINGS_HELP)
 @options.keys
 @options.as_json
 def plan_command(
@@ -115,13 +114,16 @@ def plan_command(
     keys: str | None,
     as_json: bool,
 ) -> None:
-    """Field by field what PIPELINE does: kept, dropped (why), generalized (how), and the category of each output."""
+    """Show what happens to each field of PIPELINE, and why.
+
+    A field is kept, dropped, gated or generalized. The plan also has the category of each output.
+    """
     from minimize.cli.tables import print_plan, print_rows
     from minimize.runs.inspection import examine_plan, preview_rows
     from minimize.settings import unknown_tenant
 
     if at is not None and tenant is None and not preview:
-        raise click.UsageError("--at goes with --tenant or --preview")
+        raise click.UsageError("--at requires --tenant or --preview")
     examined = examine_plan(pipeline, input=input_)
     if examined.refused and not examined.faults and not as_json:
         print_plan(examined.plan)
@@ -144,7 +146,7 @@ def plan_command(
 def _plan_for_tenant(
     tenant: str, plan: Plan, at: str | None, settings: str | None, keys: str | None
 ) -> tuple[Plan, UnknownTenant | None]:
-    """The plan for a tenant; and the tenant, where the settings do not name it."""
+    """Returns the plan for a tenant, and the tenant if the settings do not name it."""
     from minimize.runs.inspection import effective_plan, plan_settings
     from minimize.settings.unknown_tenant import find_unknown_tenant
 
@@ -158,11 +160,11 @@ _CHANGE_SIGNS = {"new": "+", "renamed": ">", "retyped": "~", "nested": "~", "unl
 
 @click.command()
 @options.pipeline
+@click.option("--date", type=DATE, metavar="D", help="Batch date, YYYY-MM-DD. [default: the newest date found]")
+@click.option("--input", "input_", metavar="PATH", help=options.INPUT_HELP)
 @click.option(
-    "--date", type=DATE, metavar="D", help="The batch date, YYYY-MM-DD; the newest one found where none is given."
+    "--output", type=click.Path(file_okay=False), metavar="DIR", help="Compare with the receipts of this output folder."
 )
-@click.option("--input", "input_", metavar="PATH", help="Read from here instead of the pipeline's source.")
-@click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help="Whose receipts to look at.")
 @options.fail_on
 @options.keys
 @options.as_json
@@ -175,9 +177,10 @@ def drift_command(
     keys: str | None,
     as_json: bool,
 ) -> int:
-    """Compare what arrives for PIPELINE with its policy and its last receipts: names, types and counts, never a value.
+    """Compare incoming data of PIPELINE with its policy and its last receipts, by name, type and count.
 
-    Exits with 1 where something is refused or lost because of a change; what is new is dropped, and a warning.
+    Values are not printed. Exits with 1 if a change makes the pipeline refuse or lose data. New fields are dropped, and are a
+    warning.
     """
     from minimize.review.drift import detect_drift
 
@@ -192,10 +195,10 @@ def _report_lines(report: DriftReport) -> Iterator[str]:
     yield f"{report.policy} version {report.version}, {count_noun(report.records, 'record')}{dates}"
     yield from map(_change_line, report.changes) if report.changes else ("no drift",)
     if report.edit:
-        yield f"\nthe policy could say:\n{report.edit.rstrip()}"
+        yield f"\nproposed policy rules:\n{report.edit.rstrip()}"
     for path, seen in report.unknown.items():
         counts = ", ".join(f"{each['records']:,} ({' '.join(each['dates']) or 'all'})" for each in seen)
-        yield f"{'' if path != next(iter(report.unknown)) else chr(10)}undeclared before: {path} {counts}"
+        yield f"{'' if path != next(iter(report.unknown)) else chr(10)}undeclared in earlier runs: {path} {counts}"
 
 
 def _change_line(change: DriftChange) -> str:
@@ -213,7 +216,10 @@ def _change_line(change: DriftChange) -> str:
 )
 @options.as_json
 def schema_command(kind: str | None, as_json: bool) -> None:
-    """The JSON Schema of one kind of file; those of policies and pipelines, under their names, where none is named."""
+    """Print the JSON Schema of one kind of file, for editors.
+
+    Without KIND, print the schemas of policies and pipelines as one object.
+    """
     from minimize.governance.access.schema import access_schema
     from minimize.policy.json_schema import json_schema
     from minimize.recipients.schema import recipient_schema, subprocessors_schema
@@ -226,20 +232,22 @@ def schema_command(kind: str | None, as_json: bool) -> None:
 
 @click.group(name="policy")
 def policy_group() -> None:
-    """Approve a policy as it is."""
+    """Approve a policy."""
 
 
 @policy_group.command("approve")
 @click.argument("policy", type=click.Path())
-@click.option("--by", metavar="NAME", help="Who approves; else MINIMIZE_ACTOR, else the system's user.")
+@click.option(
+    "--by", metavar="NAME", help="Name of the approver. [env: MINIMIZE_ACTOR] [default: user of the operating system]"
+)
 @options.only_ledger
 @options.keys
 @options.as_json
 def approve_command(policy: str, by: str | None, ledger: str | None, keys: str | None, as_json: bool) -> None:
-    """Write into POLICY that it is approved as it is: `approved: {by, on, digest}`.
+    """Approve the current content of POLICY, and record it there as `approved: {by, on, digest}`.
 
-    The digest is of what the policy says, hierarchies included; comments and layout may change afterwards. A policy in which
-    `minimize lint` finds an error is not approved. Who is taken as the approver, and where that name comes from, is printed.
+    The digest covers the rules and the hierarchies, so comments and layout may change afterwards. A policy in which
+    `minimize lint` finds an error is not approved. Prints the approver and the source of that name.
     """
     from minimize.review.approval import approve
 
@@ -248,16 +256,20 @@ def approve_command(policy: str, by: str | None, ledger: str | None, keys: str |
 
 
 def _approval_text(done: ApprovalResult) -> str:
-    name, whence = f"{done.policy} version {done.version}", f"who approves is taken from {_NAME_SOURCES[done.named]}"
+    name, source = f"{done.policy} version {done.version}", f"approver taken from {_NAME_SOURCES[done.named]}"
     if not done.changed:
-        said = f"{name} is approved already, by {done.approved.by} on {done.approved.on}; nothing was changed"
-        return f"{said}\n{whence}"
-    log = "the audit log was told" if done.recorded else "no ledger is named, so the audit log was not told"
-    return f"{name} approved by {done.approved.by} on {done.approved.on}, in {done.file}; {log}\n{whence}"
+        unchanged = f"{name} was already approved by {done.approved.by} on {done.approved.on}; nothing was changed"
+        return f"{unchanged}\n{source}"
+    log = (
+        "recorded in the audit log"
+        if done.recorded
+        else "not recorded in the audit log, because no ledger is configured"
+    )
+    return f"{name} approved by {done.approved.by} on {done.approved.on}, in {done.file}; {log}\n{source}"
 
 
 _NAME_SOURCES: Final = {
     "--by": "--by",
     "MINIMIZE_ACTOR": "MINIMIZE_ACTOR",
-    "system": "the system's user: neither --by nor MINIMIZE_ACTOR names anybody",
+    "system": "the user of the operating system: neither --by nor MINIMIZE_ACTOR is set",
 }

@@ -23,12 +23,12 @@ MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 60, 100, 120
 
 
 def line_width() -> int:
-    """Characters a line."""
+    """Returns the number of characters per line."""
     return min(max(shutil.get_terminal_size().columns, MIN_WIDTH), MAX_WIDTH) if sys.stdout.isatty() else DEFAULT_WIDTH
 
 
 def single_line(text: str) -> str:
-    r"""The text without what would end the line, or move the cursor of a terminal: such characters are spelled out.
+    r"""Escapes line breaks and characters that control a terminal.
 
     >>> single_line("contoso\n1  forged"), single_line("Zürich 株")
     ('contoso\\n1  forged', 'Zürich 株')
@@ -39,11 +39,11 @@ def single_line(text: str) -> str:
 
 
 SEVERITY_COLORS: Final = MappingProxyType({"error": "red", "warning": "yellow"})
-UNCHANGED_HINT: Final = "nothing was changed: --yes does it"
+UNCHANGED_HINT: Final = "nothing was changed. Pass --yes to apply the plan."
 
 
 def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """Findings, each with its place, and a hint on a line of its own."""
+    """Returns the lines of findings: each with its place, and with its hint on a separate line."""
     for finding in findings:
         word = click.style(finding.severity, fg=SEVERITY_COLORS[finding.severity])
         field = f" {click.style(finding.field, bold=True)}:" if finding.field else ""
@@ -60,7 +60,7 @@ def severity_counts(findings: Sequence[Finding]) -> str:
 
 
 def print_lint_findings(findings: Sequence[Finding], fail_on: str, as_json: bool) -> int:
-    """Prints what lint found, as JSON for machines; gives the exit code that `--fail-on` asks for."""
+    """Prints findings of lint, and returns the exit code that `--fail-on` requires."""
     text = "\n".join([*finding_lines(findings), severity_counts(findings)])
     options.print_result({"findings": [finding.as_json() for finding in findings]}, as_json, text)
     return 1 if any(finding.severity in options.FAILING_SEVERITIES[fail_on] for finding in findings) else 0
@@ -68,7 +68,7 @@ def print_lint_findings(findings: Sequence[Finding], fail_on: str, as_json: bool
 
 @contextmanager
 def progress_bar() -> Iterator[ProgressCallback]:
-    """What a run may call after each part; it shows a bar on a terminal and does nothing elsewhere."""
+    """Provides the callback with which a run reports progress. On a terminal it shows a bar, elsewhere nothing."""
     if not sys.stderr.isatty():
         yield lambda done, of: None
         return
@@ -82,19 +82,17 @@ def progress_bar() -> Iterator[ProgressCallback]:
 
 
 def recalls_json(found: Sequence[Recall]) -> list[dict[str, Any]]:
-    """The entries as JSON objects."""
+    """Returns recalls as JSON objects."""
     return [each.as_json() for each in found]
 
 
 def recall_line(each: Recall) -> str:
-    """An entry on one line."""
+    """Returns a recall as one line."""
     late = "  OVERDUE" if each.overdue else ""
     counts = f"{count_noun(each.rows, 'row')}, {count_noun(len(each.subjects), 'subject')}"
     return f"{each.recipient}  {each.tenant}  {each.cause}  {each.state}  {counts}  {each.disclosure}{late}"
 
 
 def print_recalls(found: Sequence[Recall], as_json: bool) -> None:
-    """Prints a list."""
-    options.print_result(
-        {"recalls": recalls_json(found)}, as_json, "\n".join(map(recall_line, found)) or "nothing has to go"
-    )
+    """Prints a list of recalls."""
+    options.print_result({"recalls": recalls_json(found)}, as_json, "\n".join(map(recall_line, found)) or "no recalls")

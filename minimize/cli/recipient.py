@@ -1,4 +1,4 @@
-"""`minimize recipient`: third parties, and what may be sent to them or received from them."""
+"""`minimize recipient`: third parties, and the records that they may receive or send."""
 
 from __future__ import annotations
 
@@ -25,19 +25,22 @@ if TYPE_CHECKING:
 
 @click.group(name="recipient")
 def recipient_group() -> None:
-    """Third parties, each a file: what may go to them or come from them, in what form, for what, under which contract."""
+    """List recipients and what each of them receives.
+
+    Each recipient has a file with its functions, fields, forms, purposes and contract.
+    """
 
 
 @recipient_group.command("list")
-@click.option("--markdown", "kind", flag_value="markdown", help="As Markdown.")
-@click.option("--html", "kind", flag_value="html", help="As a page of HTML.")
+@click.option("--markdown", "kind", flag_value="markdown", help="Print Markdown.")
+@click.option("--html", "kind", flag_value="html", help="Print an HTML page.")
 @options.recipients
 @options.as_json
 def list_command(kind: str | None, recipients: str | None, as_json: bool) -> None:
-    """Print the recipients and the list of subprocessors.
+    """List the recipients and the subprocessors.
 
-    For each recipient, how many rows of a tenant's list are sent to it and received from it. For each subprocessor, its
-    first day on the list, the first day without it, and what it does.
+    For each recipient, prints how many rows of its list for tenants are sent and received. For each subprocessor, prints its
+    first day on the list, the first day without it, and its task.
     """
     known = load_configured_recipients(recipients)
     found = [known.load(name) for name in known.names()]
@@ -58,12 +61,12 @@ def list_command(kind: str | None, recipients: str | None, as_json: bool) -> Non
 
 @recipient_group.command("show")
 @click.argument("name")
-@click.option("--markdown", "kind", flag_value="markdown", default=True, help="As Markdown (what is printed anyway).")
-@click.option("--html", "kind", flag_value="html", help="As a page of HTML.")
+@click.option("--markdown", "kind", flag_value="markdown", default=True, help="Print Markdown. This is the default.")
+@click.option("--html", "kind", flag_value="html", help="Print an HTML page.")
 @options.recipients
 @options.as_json
 def show_command(name: str, kind: str, recipients: str | None, as_json: bool) -> None:
-    """Print the list that a tenant may read: each field of NAME, an example, what it is used for, its form."""
+    """Show the list for tenants: each field of the recipient NAME, with example, use and form."""
     found = load_configured_recipients(recipients).load(name)
     text = recipient_html(found) if kind == "html" else recipient_markdown(found)
     options.print_result(_recipient_page_json(found) if as_json else None, as_json, text.rstrip("\n"))
@@ -74,7 +77,7 @@ def show_command(name: str, kind: str, recipients: str | None, as_json: bool) ->
 @options.fail_on
 @options.as_json
 def lint_command(path: str, fail_on: str, as_json: bool) -> int:
-    """All faults and risky choices of PATH: a recipient's file, or a folder of them with its list of subprocessors."""
+    """Check the file of a recipient, or a folder of recipients and subprocessors, and their risks."""
     return print_lint_findings(lint_recipients(path, utc_now().date()), fail_on, as_json)
 
 

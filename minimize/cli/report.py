@@ -18,19 +18,24 @@ from minimize.times import utc_now
 
 @click.command()
 @click.argument("output", type=options.DataPathParameter(file_okay=False))
-@click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help="Write a page that needs no network.")
-@click.option("--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not now.")
-@click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help="The pipeline that made it.")
-@click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet, or `ledger`.")
-@click.option("--source", is_flag=True, help="Read the source again, to count the distinct values that came in.")
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write the report as an HTML page to FILE. The page needs no network.",
+)
+@click.option("--at", type=TIME, metavar="TIME", help=options.AT_HELP)
+@click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=options.MADE_BY_HELP)
+@click.option("--settings", type=click.Path(), metavar="PATH", help=options.SETTINGS_OR_LEDGER_HELP)
+@click.option("--source", is_flag=True, help="Read the source again, to count its distinct values.")
 @options.recipients
 @options.only_ledger
 @options.keys
 @options.as_json
 def report_command(output: str, html: str | None, as_json: bool, **arguments: Any) -> None:
-    """Tell what OUTPUT came from, what became of it, for how long it stands and who got it.
+    """Report the origin, the contents, the retention and the recipients of OUTPUT.
 
-    Counts are rounded, and no value of a record is told. What cannot be had here is left out, and the report says so.
+    Counts are rounded, and the report has no value of a record. It lists the parts that could not be determined here.
     """
     found = create_report(output, **arguments)
     if html is not None:
@@ -43,14 +48,17 @@ def report_command(output: str, html: str | None, as_json: bool, **arguments: An
 @click.command()
 @click.argument("pipelines", nargs=-1, required=True, type=click.Path(exists=True), metavar="DIR|PIPELINE…")
 @click.option(
-    "--out", type=click.Path(file_okay=False), metavar="DIR", help="Write catalogue and processing, .md and .json."
+    "--out",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Write catalogue and record of processing to DIR, as .md and .json, instead of printing them.",
 )
 @options.as_json
 def docs_command(pipelines: tuple[str, ...], out: str | None, as_json: bool) -> None:
-    """The data catalogue of pipelines, and the record of processing activities (GDPR Art. 30).
+    """Write a data catalogue of pipelines and the record of processing activities (GDPR Art. 30).
 
-    From policies, pipelines, recipients, receipts and `processing:` of minimize.yaml (controller, contact, representative, dpo,
-    subjects, transfers, security). A folder stands for all pipelines in its folders. Without --out they are printed.
+    They come from policies, pipelines, recipients, receipts and `processing:` of minimize.yaml (controller, contact,
+    representative, dpo, subjects, transfers, security). A folder means all pipelines in its subfolders.
     """
     today = utc_now().date()
     if out is not None:

@@ -1,4 +1,4 @@
-"""Commands that remove published data: `events` (lifecycle events in the ledger), `expire`, `retract`."""
+"""Commands that remove published data: `events` (lifecycle events in the ledger), `expire` and `retract`."""
 
 from __future__ import annotations
 
@@ -25,38 +25,41 @@ log = logging.getLogger("minimize")
 
 @click.group(name="events")
 def events_group() -> None:
-    """What happened to tenants and subjects after their records were collected: append-only, audited.
+    """Record lifecycle events of tenants and subjects.
 
-    `minimize expire` carries them out. A subject stands in the ledger as a keyed token, and is found in outputs by it.
+    `minimize expire` removes the data that an event concerns. Events are append-only and audited. The ledger stores a subject
+    as a keyed token, by which `expire` finds it in outputs.
     """
 
 
 @events_group.command("add")
 @click.argument("tenant", type=options.ID)
 @click.argument("event", type=click.Choice(["tenant_closed", "subject_left", "became_personal", "reset", "erasure"]))
-@click.option("--subject", type=options.ID, metavar="S", help="The subject that it is about, as it comes in.")
-@click.option("--as", "field", metavar="FIELD", help="The field that holds such ids (else the policy's subject).")
-@click.option("--at", type=TIME, metavar="TIME", help="When it happened (ISO 8601); now where nothing is said.")
+@click.option("--subject", type=options.ID, metavar="S", help="Subject of the event, as the source writes it.")
+@click.option(
+    "--as", "field", metavar="FIELD", help="Field that contains the ids. [default: the subject of the policy]"
+)
+@click.option("--at", type=TIME, metavar="TIME", help="When it happened (ISO 8601). [default: now]")
 @options.workspace
 @options.as_json
 def add_event_command(
     tenant: str, event: str, subject: str | None, field: str | None, at: str | None, as_json: bool, **places: Any
 ) -> None:
-    """Record that EVENT happened to TENANT, or to one subject of it.
+    """Record that EVENT happened to TENANT, or to one of its subjects.
 
-    A tenant that nobody knows is warned of, with names like it: the event stands all the same.
+    An unknown tenant is recorded, with a warning that lists similar names.
 
-    Of a subject it is recorded, too, in which forms it stands in the outputs that the ledger has seen, and in the pipeline's: as
-    keyed tokens of them. Recorded once more, an event learns of outputs that are new.
+    For a subject, the event also stores its forms in the outputs that the ledger knows and in the pipeline's output, as keyed
+    tokens. Record the event again to add its forms in new outputs.
     """
     authorize("event/record", places, tenant)
-    house = command_workspace(places)
-    close = suggest_tenants(tenant, house)
-    done = add_event(NewEvent(tenant, event, subject, parse_time(at), field), house, utc_now())
+    workspace = command_workspace(places)
+    close = suggest_tenants(tenant, workspace)
+    done = add_event(NewEvent(tenant, event, subject, parse_time(at), field), workspace, utc_now())
     _warn_of_unknown_tenant(tenant, close)
     for output in done.unreachable:
         log.warning(
-            "%s cannot be looked at: whether the subject is found there is not known", output, extra={"code": "W022"}
+            "%s cannot be read, so it is not known whether it contains the subject", output, extra={"code": "W022"}
         )
     options.print_result(
         {**done.as_json(), "new": done.is_new, "missed": list(done.unreachable)}, as_json, _event_line(done)
@@ -65,10 +68,14 @@ def add_event_command(
 
 def _warn_of_unknown_tenant(tenant: str, close: tuple[str, ...] | None) -> None:
     if close is not None:
-        hint = f"did you mean {' or '.join(close)}? " if close else ""
-        message = "nobody knows the tenant %s: neither the ledger, nor settings, nor the newest records (%s%s)"
+        hint = f"Did you mean {' or '.join(close)}? " if close else ""
+        message = "unknown tenant %s: not in the ledger, the settings or the newest records (%s%s)"
         log.warning(
-            message, single_line(tenant), single_line(hint), "`events withdraw` takes it back", extra={"code": "W029"}
+            message,
+            single_line(tenant),
+            single_line(hint),
+            "To undo it, run `minimize events withdraw`.",
+            extra={"code": "W029"},
         )
 
 
@@ -77,10 +84,10 @@ def _warn_of_unknown_tenant(tenant: str, close: tuple[str, ...] | None) -> None:
 @options.workspace
 @options.as_json
 def withdraw_event_command(event: str, as_json: bool, **places: Any) -> None:
-    """Take EVENT back, named by the first letters of its id: it was not so, or is so no longer.
+    """Withdraw EVENT, which was wrong or is no longer true. The start of its id is enough.
 
-    What `expire` took because of it is gone; added again, it counts again. A device that is enrolled again needs none of this:
-    an event reaches only what happened before it.
+    Data that `expire` has already removed does not come back. An event that is added again counts again. You do not need to
+    withdraw events of a device that is enrolled again: an event concerns only records from before it.
     """
     authorize("event/record", places)
     done = withdraw_event(event, command_workspace(places), utc_now())
@@ -88,12 +95,12 @@ def withdraw_event_command(event: str, as_json: bool, **places: Any) -> None:
 
 
 @events_group.command("list")
-@click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
-@click.option("--history", is_flag=True, help="Every row, not only events that count.")
+@click.option("--tenant", type=options.ID, metavar="T", help=options.TENANT_FILTER_HELP)
+@click.option("--history", is_flag=True, help="List all rows, not only those in force.")
 @options.workspace
 @options.as_json
 def list_events_command(tenant: str | None, history: bool, as_json: bool, **places: Any) -> None:
-    """Print the events that count, and by when each has to be carried out."""
+    """List the events in force, and the deadline of each."""
     found = list_events(command_workspace(places), tenant=tenant, history=history)
     options.print_result(
         {"events": [each.as_json() for each in found]}, as_json, "\n".join(map(_event_line, found)) or "no events"
@@ -106,18 +113,17 @@ def _event_line(event: EventEntry) -> str:
 
 @click.command()
 @click.argument("output", type=click.Path(file_okay=False))
+@click.option("--at", type=TIME, metavar="TIME", help=f"{options.AT_HELP} Not before the last receipt of the dates.")
+@click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=options.MADE_BY_HELP)
 @click.option(
-    "--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not before the last receipt of the dates."
+    "--events",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="File of lifecycle events of tenants and subjects.",
 )
-@click.option(
-    "--pipeline", type=click.Path(), metavar="PIPELINE", help="The pipeline that made it (else as its receipts say)."
-)
-@click.option(
-    "--events", type=click.Path(dir_okay=False), metavar="FILE", help="What happened to tenants and subjects."
-)
-@click.option("--due", is_flag=True, help="List what is open and by when; exit 1 when something is overdue.")
-@click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
-@options.allow_shrink("Remove what is due though the time is far from that of the last receipt.")
+@click.option("--due", is_flag=True, help="List open deadlines. Exit with 1 if one has passed.")
+@click.option("--yes", is_flag=True, help=options.APPLY_HELP)
+@options.allow_shrink("Remove data even if the time is far from that of the last receipt.")
 @options.only_ledger
 @options.keys
 @quiet
@@ -134,12 +140,15 @@ def expire_command(
     keys: str | None,
     as_json: bool,
 ) -> int:
-    """Take out of OUTPUT what is past the retention of today's policy, by event time, and what must go after events."""
+    """Remove data of OUTPUT that is past its retention period, or that a lifecycle event concerns.
+
+    The retention is that of the current policy, counted from the event time.
+    """
     asked = {"at": at, "pipeline": pipeline, "events": events, "keys": keys, "ledger": ledger}
     if due:
         items = open_items(output, **asked)
         body = {"open": [each.as_json() for each in items]}
-        options.print_result(body, as_json, "\n".join(map(str, items)) or "nothing is open")
+        options.print_result(body, as_json, "\n".join(map(str, items)) or "no open deadlines")
         return int(any(each.overdue for each in items))
     done = expire(output, yes=yes, allow_shrink=allow_shrink, **asked)
     options.print_result(done.as_json(), as_json, _expiry_text(done, yes))
@@ -155,10 +164,8 @@ def _expiry_text(done: ExpiryResult, yes: bool) -> str:
 @click.command()
 @click.argument("output", type=click.Path(file_okay=False))
 @options.receipt_overrides
-@click.option(
-    "--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not before the last receipt of the dates."
-)
-@click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
+@click.option("--at", type=TIME, metavar="TIME", help=f"{options.AT_HELP} Not before the last receipt of the dates.")
+@click.option("--yes", is_flag=True, help=options.APPLY_HELP)
 @options.only_ledger
 @options.keys
 @options.as_json
@@ -173,10 +180,10 @@ def retract_command(
     keys: str | None,
     as_json: bool,
 ) -> int:
-    """Take out of OUTPUT what would not be collected today.
+    """Apply the current policy, settings and consents to OUTPUT: remove data that would not be collected today.
 
-    A date whose source still stands is run anew; of the others a value goes if it was off in any instant that its time may stand
-    for, is off now, or has a condition that the output does not show to hold.
+    A date whose source still exists is run again. For other dates, a value is removed if its feature was off at any time that
+    its rounded event time can mean, if the feature is off now, or if the output does not prove that its condition holds.
     """
     done = retract(output, at=at, pipeline=pipeline, input=input_, settings=settings, keys=keys, ledger=ledger, yes=yes)
     options.print_result(done.as_json(), as_json, _retraction_text(done, yes))

@@ -14,7 +14,7 @@ from minimize.review.changes import changes_markdown, headline
 from minimize.review.diff import diff
 from minimize.review.explain import explain
 from minimize.review.fixtures import try_fixtures
-from minimize.text import place_text
+from minimize.text import count_noun, place_text
 from minimize.times import seconds_text, utc_now
 
 if TYPE_CHECKING:
@@ -27,17 +27,20 @@ if TYPE_CHECKING:
 @click.argument("old")
 @click.argument("new")
 @click.argument("path", required=False)
-@click.option("--allow", multiple=True, metavar="CODE", help="A code that may loosen, or `all`; as often as needed.")
+@click.option(
+    "--allow", multiple=True, metavar="CODE", help="Do not fail for changes with this code, or `all`. Repeatable."
+)
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the changes as Markdown, for a pull request.")
 @options.as_json
 def diff_command(old: str, new: str, path: str | None, allow: tuple[str, ...], as_markdown: bool, as_json: bool) -> int:
-    """What changed from OLD to NEW, graded: tightens, loosens, neutral. Exits with 1 where something loosens.
+    """Compare OLD with NEW, and grade each change: tightens, loosens, neutral. Exits with 1 if a change loosens.
 
-    OLD and NEW are policies, pipelines, recipients, access files, or folders of these; each may be REVISION:PATH of git.
-    `minimize diff main pipelines/` compares with what a path was in a revision, `minimize diff v1 v2 pipelines/` two revisions.
+    OLD and NEW are policies, pipelines, recipients, access files, or folders of these, on disk or as REVISION:PATH of git.
+    `minimize diff main pipelines/` compares a path with its state in a revision. `minimize diff v1 v2 pipelines/` compares two
+    revisions.
     """
     if as_json and as_markdown:
-        raise click.UsageError("--json or --markdown, not both")
+        raise click.UsageError("pass --json or --markdown, not both")
     changes = diff(old, new, path, allow=allow)
     if as_json or as_markdown:
         options.print_result(changes.as_json(), as_json, lambda: changes_markdown(changes))
@@ -68,10 +71,10 @@ def print_changes(changes: ChangeReport) -> None:
 @click.command()
 @options.pipeline
 @click.argument("field")
-@click.option("--tenant", type=options.ID, metavar="T", help="For one tenant, whose settings decide.")
-@click.option("--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not now.")
-@click.option("--record", metavar="FILE:LINE", help="For one record (a line of NDJSON, a row of CSV or Parquet).")
-@click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
+@click.option("--tenant", type=options.ID, metavar="T", help="Apply the settings of this tenant.")
+@click.option("--at", type=TIME, metavar="TIME", help=options.AT_HELP)
+@click.option("--record", metavar="FILE:LINE", help="Explain one record: a line of NDJSON, or a row of CSV or Parquet.")
+@click.option("--settings", type=click.Path(), metavar="PATH", help=options.SETTINGS_HELP)
 @options.keys
 @options.as_json
 def explain_command(
@@ -84,9 +87,9 @@ def explain_command(
     keys: str | None,
     as_json: bool,
 ) -> None:
-    """Why FIELD leaves PIPELINE as it does, or does not: step by step, from the rule to the form.
+    """Explain why PIPELINE releases, changes or drops FIELD, step by step from the rule to the form.
 
-    With --record the record goes through the stages of a run; what becomes of it is told, and none of its values.
+    With --record, the record passes through the stages of a run. The result is printed, but none of its values.
     """
     found = explain(pipeline, field, tenant=tenant, at=at, record=record, settings=settings, keys=keys)
     options.print_result(found.as_json(), as_json, _explanation_text(found))
@@ -98,7 +101,7 @@ def _explanation_text(found: FieldExplanation) -> str:
     lines = [f"{found.field} in {found.pipeline}{whom}{when}: {found.outcome}"]
     lines += [f"{number:>2} {line}" for number, step in enumerate(found.steps, 1) for line in [_step_text(str(step))]]
     unknown = [] if found.unknown_tenant is None else [single_line(str(found.unknown_tenant))]
-    return "\n".join([*lines, f"so: {single_line(found.why)}", *unknown])
+    return "\n".join([*lines, f"result: {single_line(found.why)}", *unknown])
 
 
 def _step_text(text: str) -> str:
@@ -108,20 +111,24 @@ def _step_text(text: str) -> str:
 @click.command()
 @options.pipeline
 @click.option(
-    "--at", type=TIME, metavar="TIME", help="As of this time (ISO 8601), not the latest event time of the fixtures."
+    "--at",
+    type=TIME,
+    metavar="TIME",
+    help="Evaluate as of TIME (ISO 8601). [default: latest event time of the fixtures]",
 )
-@click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet.")
-@click.option("--show", is_flag=True, help="Print the values that differ, too.")
+@click.option("--settings", type=click.Path(), metavar="PATH", help=options.SETTINGS_HELP)
+@click.option("--show", is_flag=True, help="Also print the values that differ.")
 @options.as_json
 def try_fixtures_command(pipeline: str, at: str | None, settings: str | None, show: bool, as_json: bool) -> int:
-    """Try the fixtures in the folder tests/ beside PIPELINE, with keys of their own; nothing is written.
+    """Test PIPELINE against the fixtures in the folder tests/ next to it. Uses its own keys and writes nothing.
 
-    Every record of NAME.pass.ndjson must leave, none of NAME.fail.ndjson may (of NAME.REASON.fail.ndjson: for that reason), and
-    the rows of NAME.pass.ndjson must be those of NAME.expect.ndjson (.csv, .parquet), in order; expect.ndjson is of all of them.
+    Every record of NAME.pass.ndjson must be released. No record of NAME.fail.ndjson may be released, and those of
+    NAME.REASON.fail.ndjson must fail for that reason. The released rows of NAME.pass.ndjson must equal NAME.expect.ndjson (.csv,
+    .parquet), in order; expect.ndjson is for all fixtures together.
 
-    expect.AGGREGATE.ndjson is of an aggregate over all of them. Aggregates that wait for late rows (`late`) are not tried: what
-    they publish depends on batches and earlier receipts, and fixtures have neither. `minimize run` into another --output shows
-    them.
+    expect.AGGREGATE.ndjson has the rows of an aggregate over all fixtures. Aggregates that wait for late rows (`late`) are not
+    tested: their rows depend on batches and earlier receipts, which fixtures do not have. To see them, run `minimize run` with
+    another --output.
     """
     done = try_fixtures(pipeline, now=utc_now(), at=at, settings=settings)
     options.print_result(done.as_json(show), as_json, _fixtures_text(done, show))
@@ -130,13 +137,13 @@ def try_fixtures_command(pipeline: str, at: str | None, settings: str | None, sh
 
 def _fixtures_text(done: FixtureResults, show: bool) -> str:
     lines = [_failure_line(each, show) for each in done.failures]
-    head = f"{done.records:,} records tried, {done.rows:,} rows compared, as of {seconds_text(done.at)}"
+    head = f"{done.records:,} records tested, {done.rows:,} rows compared, as of {seconds_text(done.at)}"
     return "\n".join(
-        [*lines, f"{head}: {len(done.failures)} not as the fixtures say" if lines else f"{head}: all as they say"]
+        [*lines, f"{head}: {count_noun(len(done.failures), 'failure')}" if lines else f"{head}: all passed"]
     )
 
 
 def _failure_line(each: FixtureFailure, show: bool) -> str:
     field = f" {single_line(each.field)}:" if each.field else ""
-    values = f" ({each.expected!r} was expected, {each.found!r} leaves)" if show and each.code == "F006" else ""
+    values = f" (expected {each.expected!r}, released {each.found!r})" if show and each.code == "F006" else ""
     return f"{place_text(each.file, each.line)}: {each.code}{field} {each.message}{single_line(values)}"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def print_run_result(
     done: RunResult, job: Pipeline, output: str | None, *, pending: bool, skips: bool = False, as_json: bool = False
 ) -> int:
-    """Prints what a run did, and gives its exit code."""
+    """Prints the result of a run, and returns its exit code."""
     from minimize.runs.guards import exit_code, log_run_faults, unfinished_parts
     from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE
 
@@ -39,7 +39,7 @@ def print_run_result(
         click.echo(json.dumps(done.as_json(), indent=2, ensure_ascii=False))
     elif receipt.sequence == UNPUBLISHED_SEQUENCE:
         left = count_noun(len(done.skipped), "date")
-        click.echo(f"nothing was published: {left} left alone" if done.skipped else "nothing to do")
+        click.echo(f"nothing was published: {left} skipped" if done.skipped else "nothing to do")
     else:
         click.echo(receipt.summary(line_width()))
         click.echo(_results_text(receipt, job.target(output or None)))
@@ -50,7 +50,7 @@ def print_run_result(
 
 
 def _results_text(receipt: Receipt, folder: Location) -> str:
-    """Where the results are, and how to look at them."""
+    """Returns a text with the folders of the results."""
     from minimize.stores import ObjectPath
 
     names = [*receipt.outputs, *(["quarantine"] if receipt.quarantine.files else [])]
@@ -61,18 +61,20 @@ def _results_text(receipt: Receipt, folder: Location) -> str:
 
 @click.command()
 @options.pipeline
-@click.option("--date", type=DATE, metavar="D", help="The batch date, YYYY-MM-DD; all dates found where none is given.")
-@click.option("--from", "since", type=DATE, metavar="D", help="No batch date before this one.")
-@click.option("--to", "until", type=DATE, metavar="D", help="No batch date after this one.")
-@click.option("--pending", is_flag=True, help="Only dates whose inputs changed since their last receipt.")
-@click.option("--at", type=TIME, metavar="TIME", help="Run as of this time (ISO 8601); before now it needs --output.")
+@click.option("--date", type=DATE, metavar="D", help=options.DATE_HELP)
+@click.option("--from", "since", type=DATE, metavar="D", help="Only batch dates from this one on, YYYY-MM-DD.")
+@click.option(
+    "--to", "until", type=DATE, metavar="D", help="Only batch dates up to and including this one, YYYY-MM-DD."
+)
+@click.option("--pending", is_flag=True, help="Only dates whose inputs have changed since their last receipt.")
+@click.option("--at", type=TIME, metavar="TIME", help=f"{options.AT_HELP} A time in the past requires --output.")
 @options.engine
 @options.pipeline_overrides
 @options.observability
 @options.keys
 @options.only_ledger
 @options.allow_shrink()
-@click.option("--skip-exit-code", "skips", is_flag=True, help="Exit 99, not 0, where there is nothing to do.")
+@click.option("--skip-exit-code", "skips", is_flag=True, help="Exit with 99, not 0, if there is nothing to do.")
 @quiet
 @options.as_json
 def run_command(
@@ -94,10 +96,10 @@ def run_command(
     skips: bool,
     as_json: bool,
 ) -> int:
-    """Minimize the records of PIPELINE into Parquet, with a receipt.
+    """Minimize the records of PIPELINE into Parquet, with a signed receipt.
 
-    A date whose files cannot be read is left alone, and the others are run. Of several dates the exit code is the first of 2, 3,
-    1, 4 that applies. A --date without files exits 1; the log on stderr names the date and the pattern.
+    A date whose files cannot be read is skipped, and the other dates are run. For several dates the exit code is the first of
+    2, 3, 1, 4 that applies. Exits with 1 if there are no files for --date; the log on stderr names the date and the pattern.
     """
     from minimize.policy.load import load_pipeline
     from minimize.runs.batch_dates import DateSelection
@@ -114,11 +116,15 @@ def run_command(
 @click.argument("recipient")
 @click.argument("function")
 @click.option(
-    "--pipeline", type=click.Path(), required=True, metavar="PIPELINE", help="The pipeline whose source it is."
+    "--pipeline",
+    type=click.Path(),
+    required=True,
+    metavar="PIPELINE",
+    help="Pipeline that reads the records of the recipient.",
 )
-@click.option("--date", type=DATE, metavar="D", help="The batch date, YYYY-MM-DD; all dates found where none is given.")
-@click.option("--pending", is_flag=True, help="Only dates whose inputs changed since their last receipt.")
-@click.option("--at", type=TIME, metavar="TIME", help="Run as of this time (ISO 8601); before now it needs --output.")
+@click.option("--date", type=DATE, metavar="D", help=options.DATE_HELP)
+@click.option("--pending", is_flag=True, help="Only dates whose inputs have changed since their last receipt.")
+@click.option("--at", type=TIME, metavar="TIME", help=f"{options.AT_HELP} A time in the past requires --output.")
 @options.prerequisites
 @options.recipients
 @options.engine
@@ -149,10 +155,10 @@ def receive_command(
     allow_shrink: bool,
     as_json: bool,
 ) -> int:
-    """Minimize what RECIPIENT sends by FUNCTION into Parquet, with a receipt.
+    """Minimize the records that RECIPIENT sends for FUNCTION into Parquet, with a signed receipt.
 
-    Exit 3 where the manifest does not have the function, the contract is not in force, or a prerequisite is not met. Rows of
-    tenants whose consent does not cover the function are left out, and counted in the receipt as `consent`.
+    Exits with 3 if the recipient's file does not have the function, the contract is not in force, or a prerequisite is not met.
+    Rows of tenants without a consent to the function are left out. The receipt counts them as `consent`.
     """
     from minimize.governance.sharing import receive_dates
     from minimize.policy.load import load_pipeline
@@ -178,7 +184,7 @@ def receive_command(
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--look", "dry_run", is_flag=True, help="Only say what is done and what is due; run nothing.")
+@click.option("--look", "dry_run", is_flag=True, help="List the dates that are done and due, and run nothing.")
 @options.engine
 @options.pipeline_overrides
 @options.observability
@@ -200,9 +206,10 @@ def backfill_command(
     allow_shrink: bool,
     as_json: bool,
 ) -> int:
-    """Run the dates of the backfill FILE anew, one by one; what it did before is not done again.
+    """Run the dates of the backfill FILE again, one by one.
 
-    Settings are always those of today; the policy is today's, or with `policy: then` the one of each date's last receipt.
+    Dates that this backfill has already run are skipped. The current settings apply. The policy is the current one, or with
+    `policy: then` the policy of each date's last receipt.
     """
     from minimize.runs.backfill import run_backfill
     from minimize.runs.guards import log_run_faults
@@ -231,11 +238,11 @@ def _backfill_text(done: BackfillResult, dry_run: bool) -> str:
     ahead = f"{counts['due']} due" if dry_run else f"{len(done.receipts)} run now"
     lines = [
         f"backfill {done.backfill.backfill} of {done.pipeline.pipeline}: "
-        f"{ahead}, {counts['done']} done before, {counts['no input']} without input"
+        f"{ahead}, {counts['done']} already done, {counts['no input']} without input"
     ]
     if dry_run:
         return "\n".join([*lines, *(f"  {day}  {state}" for day, state in done.dates.items())])
-    lines += [f"{count_noun(len(done.failures), 'date')} left alone"] if done.failures else []
+    lines += [f"{count_noun(len(done.failures), 'date')} skipped"] if done.failures else []
     if not done.receipts:
         return "\n".join([*lines, *([] if done.failures else ["nothing to do"])])
     rows = [
@@ -249,11 +256,9 @@ def _backfill_text(done: BackfillResult, dry_run: bool) -> str:
 @click.argument("output", type=click.Path(file_okay=False))
 @options.receipt_overrides
 @click.option(
-    "--date", type=DATE, metavar="D", help="This batch date alone; all that have a quarantine where none is given."
+    "--date", type=DATE, metavar="D", help="Batch date, YYYY-MM-DD. [default: all dates with quarantined records]"
 )
-@click.option(
-    "--at", type=TIME, metavar="TIME", help="Run as of this time (ISO 8601), not before the last run of the dates."
-)
+@click.option("--at", type=TIME, metavar="TIME", help=f"{options.AT_HELP} Not before the last run of the dates.")
 @options.engine
 @options.observability
 @options.keys
@@ -275,9 +280,9 @@ def replay_command(
     allow_shrink: bool,
     as_json: bool,
 ) -> int:
-    """Look at the quarantined records of OUTPUT again, under the policy and settings of today.
+    """Run the quarantined records of OUTPUT again under the current policy and settings.
 
-    Each date of which a record passes now is run anew, whole. A source that changed or vanished is refused.
+    Each date with a record that now passes is run again completely. Refuses a source that has changed or is missing.
     """
     from minimize.runs.guards import log_run_faults
     from minimize.runs.quarantine_replay import replay
@@ -304,27 +309,32 @@ def replay_command(
 
 def _replay_text(done: ReplayResult) -> str:
     if not done.rechecked:
-        return "nothing to do: nothing is in quarantine"
+        return "nothing to do: no records are quarantined"
     lines = [
-        f"{each.quarantined.day or 'all'}: {each.rows:,} of {each.quarantined.rows:,} quarantined records pass now"
+        f"{each.quarantined.day or 'all'}: {each.rows:,} of {each.quarantined.rows:,} quarantined records now pass"
         for each in done.rechecked
     ]
-    lines += [f"{count_noun(len(done.failures), 'date')} left alone"] if done.failures else []
+    lines += [f"{count_noun(len(done.failures), 'date')} skipped"] if done.failures else []
     if not done.receipts:
-        return "\n".join([*lines, *([] if done.failures else ["nothing to do: none of them would leave quarantine"])])
+        return "\n".join([*lines, *([] if done.failures else ["nothing to do: no quarantined record passes"])])
     return "\n".join([*lines, *(receipt.summary(line_width()) for receipt in done.receipts)])
 
 
 @click.command()
 @click.argument("output", type=click.Path(file_okay=False))
 @options.keys
-@click.option("--public-key", type=click.Path(dir_okay=False), metavar="FILE", help="A public key (PEM) instead.")
+@click.option(
+    "--public-key",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Verify with this public key (PEM) instead of a keyring.",
+)
 @click.option(
     "--from-receipt",
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
-    help="Check what receipt N and later ones wrote; what was not checked is said (V070).",
+    help="Check only the files of receipt N and later. The finding V070 lists the rest.",
 )
 @options.only_ledger
 @quiet
@@ -332,11 +342,11 @@ def _replay_text(done: ReplayResult) -> str:
 def verify_command(
     output: str, keys: str | None, public_key: str | None, from_receipt: int, ledger: str | None, as_json: bool
 ) -> int:
-    """Re-check the set in force of OUTPUT against the chain of receipts and the policies they carry.
+    """Check the files in force of OUTPUT independently against its receipts and the policies in them.
 
-    The ledger, where there is one, says where the chain ends.
+    If there is a ledger, it determines the last receipt.
     """
-    from minimize.runs.verify import check_output, verified_extent  # it imports Arrow, which `--help` does without
+    from minimize.runs.verify import check_output, verified_extent  # it imports Arrow, which `--help` does not need
 
     findings = check_output(output, keys=keys, public_key=public_key, ledger=ledger, from_receipt=from_receipt)
     failed = any(finding.severity == "error" for finding in findings)

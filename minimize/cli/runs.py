@@ -16,7 +16,6 @@ from minimize.runs.published_runs import list_runs, rebuild_index, run_json, sho
 from minimize.runs.quarantine_replay import count_groups, quarantined_dates, recheck_quarantine
 from minimize.stores import parse_output_location
 from minimize.text import count_noun
-from minimize.text import count_noun as numbered
 from minimize.times import utc_now
 
 if TYPE_CHECKING:
@@ -24,11 +23,16 @@ if TYPE_CHECKING:
 
 
 @click.group(name="runs", invoke_without_command=True)
-@click.option("--rebuild", is_flag=True, help="Make the index anew from the receipts of the outputs.")
-@click.option("--pipeline", metavar="NAME", help="Of this pipeline only.")
+@click.option("--rebuild", is_flag=True, help="Rebuild the index from the receipts of the outputs.")
+@click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
 @options.only_ledger
 @click.option(
-    "--output", "outputs", type=click.Path(file_okay=False), multiple=True, metavar="DIR", help="Of this output."
+    "--output",
+    "outputs",
+    type=click.Path(file_okay=False),
+    multiple=True,
+    metavar="DIR",
+    help="Only runs of this output folder. Repeatable.",
 )
 @options.keys
 @options.as_json
@@ -42,9 +46,9 @@ def runs_group(
     keys: str | None,
     as_json: bool,
 ) -> None:
-    """List the runs that were published, oldest first.
+    """List published runs, oldest first.
 
-    --rebuild takes them from the receipts of the outputs that are named, else of those that the ledger knows on this host.
+    --rebuild reads the receipts of the outputs that you name, or else of the outputs on this host that the ledger knows.
     """
     if ctx.invoked_subcommand is not None:
         ctx.obj = (ledger, outputs[0] if outputs else None)
@@ -62,23 +66,23 @@ def runs_group(
 def show_run_command(
     above: tuple[str | None, str | None], run: str, ledger: str | None, output: str | None, as_json: bool
 ) -> None:
-    """Show the run whose id is (or begins with) RUN, with its receipt where that is here."""
+    """Show a run, with its receipt if it can be read here. The start of the id RUN is enough."""
     row, receipt = show_run(run, ledger or above[0], output=output or above[1])
     head = f"{_run_line(row)}\n  in {row.folder} on {row.host}, receipt {row.sequence} {row.digest}"
-    summary = "  its receipt cannot be read here" if receipt is None else receipt.summary(line_width())
+    summary = "  the receipt cannot be read here" if receipt is None else receipt.summary(line_width())
     options.print_result(run_json(row, receipt), as_json, f"{head}\n{summary}")
 
 
 @runs_group.command("adopt-ledger")
 @click.argument("output", type=options.DataPathParameter(file_okay=False))
-@click.option("--reason", required=True, metavar="TEXT", help="Why another ledger takes the place of the one before.")
 @click.option(
-    "--pipeline", type=click.Path(), metavar="PIPELINE", help="The pipeline that made it (else as its receipts say)."
+    "--reason", required=True, metavar="TEXT", help="Reason, without personal data. It is stored in the receipt."
 )
+@click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=options.MADE_BY_HELP)
 @click.option(
     "--allow-lost-erasures",
     is_flag=True,
-    help="Go on though the list of erasures is gone: erased records may come back.",
+    help="Continue although the erasure list is lost. Erased records may be published again.",
 )
 @options.only_ledger
 @options.keys
@@ -94,10 +98,10 @@ def adopt_ledger_command(
     keys: str | None,
     as_json: bool,
 ) -> None:
-    """Continue OUTPUT with another ledger than its receipts name, if that one is lost.
+    """Continue OUTPUT with a new ledger if the ledger that its receipts name is lost.
 
-    A signed receipt records the reason. Erasures that only the lost ledger knew are not known to the new one; those that were
-    stored with the output still count.
+    A signed receipt records the reason. Erasures that only the lost ledger had are lost. Erasures stored with the output still
+    apply.
     """
     receipt = adopt_ledger(
         output,
@@ -108,7 +112,7 @@ def adopt_ledger_command(
         allow_lost_erasures=allow_lost_erasures,
     )
     text = (
-        "nothing to do: the receipts of this output name this ledger"
+        "nothing to do: the receipts of this output already name this ledger"
         if receipt is None
         else receipt.summary(line_width())
     )
@@ -117,10 +121,10 @@ def adopt_ledger_command(
 
 @runs_group.command("void")
 @click.argument("run")
-@click.option("--reason", required=True, metavar="TEXT", help="Why; without personal data. It is kept in the receipt.")
 @click.option(
-    "--pipeline", type=click.Path(), metavar="PIPELINE", help="The pipeline that made it (else as receipts say)."
+    "--reason", required=True, metavar="TEXT", help="Reason, without personal data. It is stored in the receipt."
 )
+@click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=options.MADE_BY_HELP)
 @options.ledger
 @options.keys
 @options.as_json
@@ -135,15 +139,17 @@ def void_run_command(
     keys: str | None,
     as_json: bool,
 ) -> None:
-    """Record that the run whose id is (or begins with) RUN does not count, for example because the clock was wrong.
+    """Declare a run void, for example because the clock was wrong. The start of the id RUN is enough.
 
-    Nothing is deleted: its files stay in force until its dates are run again, which `run --pending` does. They may then be run as
-    of an earlier time.
+    Nothing is deleted: the files stay in force until their dates are run again, for example by `run --pending`. The new run can
+    be as of an earlier time.
     """
     places = {"output": output or above[1], "pipeline": pipeline, "ledger": ledger or above[0], "keys": keys}
     receipt = void_run(run, reason, **places)
     dates = ", ".join(receipt.dates) or "all"
-    options.print_result(receipt.as_json(), as_json, f"{receipt.voids} is void; run again: {dates}  ({receipt.run_id})")
+    options.print_result(
+        receipt.as_json(), as_json, f"{receipt.voids} is void; run these dates again: {dates}  ({receipt.run_id})"
+    )
 
 
 def _print_runs(ledger: str | None, outputs: tuple[str, ...], pipeline: str | None, as_json: bool) -> None:
@@ -156,7 +162,7 @@ def _print_runs(ledger: str | None, outputs: tuple[str, ...], pipeline: str | No
 def _rebuild_index(ledger: str | None, outputs: tuple[str, ...], keys: str | None, as_json: bool) -> None:
     done = rebuild_index(outputs, ledger, keys=keys, now=utc_now())
     lines = [
-        f"{count_noun(each.runs, 'run')} of {each.folder}; the audit log was told of {each.recorded:,}" for each in done
+        f"{count_noun(each.runs, 'run')} of {each.folder}; {each.recorded:,} added to the audit log" for each in done
     ]
     body = [{"output": each.folder, "runs": each.runs, "told": each.recorded} for each in done]
     options.print_result({"outputs": body}, as_json, "\n".join(lines))
@@ -173,13 +179,16 @@ def _run_line(row: RunRow) -> str:
 
 @click.group(name="quarantine")
 def quarantine_group() -> None:
-    """Records that could not be processed: codes and pointers, never values."""
+    """Count quarantined records by code, field and file.
+
+    Quarantined records could not be processed. The quarantine has codes and positions, but no values.
+    """
 
 
 @quarantine_group.command("show")
 @click.argument("output", type=click.Path(file_okay=False))
-@click.option("--date", type=DATE, metavar="D", help="This batch date alone.")
-@click.option("--check", is_flag=True, help="Count those that would pass now, too: reads them from the source.")
+@click.option("--date", type=DATE, metavar="D", help=options.DATE_HELP)
+@click.option("--check", is_flag=True, help="Also count the records that would pass now. Reads them from the source.")
 @options.receipt_overrides
 @options.keys
 @options.as_json
@@ -197,14 +206,14 @@ def show_quarantine_command(
     found = quarantined_dates(parse_output_location(output), date)
     groups = count_groups(found)
     if check:
-        looked = recheck_quarantine(output, date=date, pipeline=pipeline, input=input_, settings=settings, keys=keys)
-        passing = Counter(group for each in looked for group in each.groups())
+        rechecked = recheck_quarantine(output, date=date, pipeline=pipeline, input=input_, settings=settings, keys=keys)
+        passing = Counter(group for each in rechecked for group in each.groups())
         groups = [{**each, "passing": passing[each["code"], each["field"], each["file"]]} for each in groups]
     rows = sum(each.rows for each in found)
     if as_json:
         options.print_json({"rows": rows, "groups": groups})
     elif not groups:
-        click.echo("nothing is in quarantine")
+        click.echo("no records are quarantined")
     else:
         _print_quarantine(groups, rows)
 
@@ -212,6 +221,6 @@ def show_quarantine_command(
 def _print_quarantine(groups: list[dict[str, Any]], rows: int) -> None:
     numbers = [name for name in ("rows", "passing") if name in groups[0]]
     print_counts(groups, ("code", "field", "file"), numbers)
-    told = f"{numbered(rows, 'record')} in quarantine"
+    total = f"{count_noun(rows, 'record')} in quarantine"
     passing = f"; {sum(each['passing'] for each in groups):,} would pass now" if "passing" in groups[0] else ""
-    click.echo(told + passing)
+    click.echo(total + passing)

@@ -10,49 +10,54 @@ from minimize.cli.options import DATE
 
 @click.command()
 @click.argument("name")
-@click.option("--rows", type=click.IntRange(min=0), default=10_000, show_default=True)
-@click.option("--out", type=click.Path(file_okay=False), required=True, metavar="DIR")
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--rows", type=click.IntRange(min=0), default=10_000, show_default=True, help="Number of records.")
+@click.option("--out", type=click.Path(file_okay=False), required=True, metavar="DIR", help="Write to this folder.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the generator.")
+@click.option("--date", "dates", multiple=True, type=DATE, metavar="D", help="Batch date, YYYY-MM-DD. Repeatable.")
 @click.option(
-    "--date", "dates", multiple=True, type=DATE, metavar="D", help="A batch date, YYYY-MM-DD; may be given again."
-)
-@click.option(
-    "--format", "format_", type=click.Choice(["ndjson.gz", "ndjson", "parquet"]), default="ndjson.gz", show_default=True
+    "--format",
+    "format_",
+    type=click.Choice(["ndjson.gz", "ndjson", "parquet"]),
+    default="ndjson.gz",
+    show_default=True,
+    help="Format of the files.",
 )
 @options.as_json
 def sample_command(
     name: str, rows: int, out: str, seed: int, dates: tuple[str, ...], format_: str, as_json: bool
 ) -> None:
-    """Generated sample data NAME, the same for the same seed. All of it speaks of the same tenants, users and devices.
+    """Generate the sample data NAME. The same seed gives the same data.
+
+    All samples have the same tenants, users and devices.
 
     \b
     device_telemetry    check-ins of managed devices
-    usage_events        what users do with the client application
-    device_inventory    who and what each device is
-    hardware_inventory  what devices are made of
+    usage_events        actions of users in the client application
+    device_inventory    identity of each device
+    hardware_inventory  hardware of devices
     app_inventory       the applications on devices
     enrollments         attempts to enrol devices
     managed_apps        check-ins of managed applications
-    audit_events        what administrators did
+    audit_events        actions of administrators
     administrators      the accounts of administrators
-    console_usage       what administrators do in the console
+    console_usage       actions of administrators in the console
     support_cases       messages to and from the help desk
     site_summary        weekly summaries of the on-premises product
 
-    What is sent to third parties, by recipient and function:
+    Records sent to third parties, by recipient and function:
 
     \b
     apple_device_enrollment    apple_push               apple_volume_purchase
     google_android_management  support_desk_cases       threat_defense_app_sync
 
-    What third parties send, by recipient and function:
+    Records received from third parties, by recipient and function:
 
     \b
     apple_push_authenticate       apple_push_token_update     apple_push_checkout
     apple_push_commands           apple_volume_purchase_sync  apple_device_enrollment_sync
     google_android_management_sync  jamf_compliance           threat_defense_threat_state
     """
-    from minimize.samples import generate  # it imports Arrow, which `--help` does without
+    from minimize.samples import generate  # it imports Arrow, which `--help` does not need
 
     files = [str(path) for path in generate(name, rows, out, seed=seed, dates=dates, format=format_)]
     options.print_result({"files": files}, as_json, "\n".join(files))

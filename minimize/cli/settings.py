@@ -30,17 +30,22 @@ if TYPE_CHECKING:
     from minimize.settings import SettingRow
 
 log = logging.getLogger("minimize")
-_NO_POLICY: Final = "no policy was asked who may turn it on, and which levels there are: say --pipeline"
-_UNCHECKED: Final = "no policy was asked whether it has this feature or level, and who may turn it on: say --pipeline"
-_PER_SUBJECT: Final = "it is collected only if the tenant's setting and the subject's own (--subject) are both on"
-_RAN_OUT: Final = "; it has run out, because a subject's own `on` counts for 24 hours"
+_NO_POLICY: Final = (
+    "levels, and who may turn the feature on, were not checked against a policy. Pass --pipeline PIPELINE."
+)
+_UNCHECKED: Final = (
+    "the feature or level, and who may turn it on, were not checked against a policy. Pass --pipeline PIPELINE."
+)
+_PER_SUBJECT: Final = "it is collected only if the settings of the tenant and of the subject (--subject) are both on"
+_RAN_OUT: Final = "; expired, because `on` for a subject is valid for 24 hours"
 
 
 @click.group(name="settings")
 def settings_group() -> None:
-    """Collection settings in the ledger: bitemporal, for a tenant or one subject of it; every change is audited.
+    """Turn features of collection on or off, for a tenant or one of its subjects.
 
-    A pipeline follows them that says `settings: ledger`.
+    Settings are stored in the ledger. They are bitemporal, and every change is audited. A pipeline uses them if its file has
+    `settings: ledger`.
     """
 
 
@@ -48,19 +53,19 @@ def settings_group() -> None:
 @click.argument("tenant", type=options.ID)
 @click.argument("setting")
 @click.argument("value")
-@click.option("--holder", default="admin", show_default=True, help="Who holds the switch: admin, user or developer.")
+@click.option("--holder", default="admin", show_default=True, help="Holder of the setting: admin, user or developer.")
 @click.option(
     "--subject",
     type=options.ID,
     metavar="S",
-    help="One subject of the tenant; it stands in the ledger as a keyed token.",
+    help="Only this subject of the tenant. The ledger stores it as a keyed token.",
 )
 @click.option(
     "--from",
     "valid_from",
     type=TIME,
     metavar="TIME",
-    help="Valid from this time (ISO 8601); now where nothing is said.",
+    help="Valid from this time on (ISO 8601). [default: now]",
 )
 @options.workspace
 @options.as_json
@@ -74,13 +79,13 @@ def set_command(
     as_json: bool,
     **places: Any,
 ) -> None:
-    """Set SETTING of TENANT to VALUE: a feature to on or off, `level` to one of the policy's levels.
+    """Set SETTING of TENANT to VALUE: a feature to on or off, or `level` to a level of the policy.
 
-    With --pipeline the words are held against its policy. Without it a misspelt feature is recorded, with a warning.
+    With --pipeline, setting and value are checked against its policy. Without it, they are recorded with a warning.
     """
     authorize("settings/set", places, tenant)
-    wish = NewSetting(tenant, setting, value, holder, subject, parse_time(valid_from))
-    before = set_setting(wish, command_workspace(places), utc_now())
+    new = NewSetting(tenant, setting, value, holder, subject, parse_time(valid_from))
+    before = set_setting(new, command_workspace(places), utc_now())
     if places["pipeline"] is None:
         log.warning(_UNCHECKED, extra={"code": "W019"})
     whose = f"a subject of {single_line(tenant)}" if subject else single_line(tenant)
@@ -89,16 +94,16 @@ def set_command(
 
 
 @settings_group.command("show")
-@click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
-@click.option("--setting", metavar="NAME", help="This feature, or `level`, alone.")
-@click.option("--at", type=TIME, metavar="TIME", help="As they were in force at this time (ISO 8601), not now.")
-@click.option("--history", is_flag=True, help="Every row, not only those in force.")
+@click.option("--tenant", type=options.ID, metavar="T", help=options.TENANT_FILTER_HELP)
+@click.option("--setting", metavar="NAME", help="Only this feature, or `level`.")
+@click.option("--at", type=TIME, metavar="TIME", help=options.AT_HELP)
+@click.option("--history", is_flag=True, help="List all rows, not only those in force.")
 @options.workspace
 @options.as_json
 def show_command(
     tenant: str | None, setting: str | None, at: str | None, history: bool, as_json: bool, **places: Any
 ) -> None:
-    """Print the settings that are in force. Subjects are shown as tokens."""
+    """List the settings in force. Subjects are shown as tokens."""
     when = parse_time(at) or utc_now()
     rows = list_settings(command_workspace(places), when, tenant=tenant, setting=setting, history=history)
     options.print_result({"settings": [_row_json(row) for row in rows]}, as_json, _rows_text(rows) or "no settings")
@@ -108,9 +113,9 @@ def show_command(
 @click.argument("tenant", type=options.ID)
 @click.argument("feature")
 @click.argument("at", type=TIME)
-@click.option("--subject", type=options.ID, metavar="S", help="For one subject of the tenant.")
-@click.option("--run-at", type=TIME, metavar="TIME", help="As a run at this time decides (ISO 8601), not one now.")
-@click.option("--settings", type=click.Path(), metavar="PATH", help="These settings, CSV or Parquet.")
+@click.option("--subject", type=options.ID, metavar="S", help="Only this subject of the tenant.")
+@click.option("--run-at", type=TIME, metavar="TIME", help="Decide as a run at TIME (ISO 8601). [default: now]")
+@click.option("--settings", type=click.Path(), metavar="PATH", help=options.SETTINGS_HELP)
 @options.workspace
 @options.as_json
 def why_command(
@@ -123,14 +128,14 @@ def why_command(
     as_json: bool,
     **places: Any,
 ) -> None:
-    """Say whether FEATURE (or a level) of TENANT is collected for an event AT a time, and which rows decide.
+    """Explain whether FEATURE (or a level) of TENANT is collected for an event AT a time, and which rows decide.
 
-    The settings are those given, else the pipeline's, else the ledger's. Levels, and who may turn a feature on, are the
-    policy's: say --pipeline.
+    Settings come from --settings, else from the pipeline, else from the ledger. Pass --pipeline to apply the levels of its
+    policy, and its rules on who may turn a feature on.
     """
     event = parse_time(at)
     if event is None:
-        raise click.UsageError("AT is a time")
+        raise click.UsageError("AT is empty. Pass a time (ISO 8601).")
     run = parse_time(run_at) or utc_now()
     if places["pipeline"] is None:
         log.warning(_NO_POLICY, extra={"code": "W019"})
@@ -145,10 +150,10 @@ def why_command(
 @options.workspace
 @options.as_json
 def import_command(file: str, as_json: bool, **places: Any) -> None:
-    """Bring the rows of FILE (CSV or Parquet) into the ledger, with the times at which they were recorded."""
+    """Import the rows of FILE (CSV or Parquet) into the ledger, with their recording times."""
     authorize("settings/set", places)
     count = import_settings(file, command_workspace(places), utc_now())
-    options.print_result({"file": file, "new": count}, as_json, f"{count:,} rows of {file} were new")
+    options.print_result({"file": file, "new": count}, as_json, f"imported {count_noun(count, 'new row')} of {file}")
 
 
 @settings_group.command("export")
@@ -156,7 +161,7 @@ def import_command(file: str, as_json: bool, **places: Any) -> None:
 @options.workspace
 @options.as_json
 def export_command(file: str, as_json: bool, **places: Any) -> None:
-    """Write all rows of the ledger to the new CSV FILE. Subjects stay tokens: only `import` takes them back."""
+    """Export all settings of the ledger to the new CSV FILE. Subjects stay tokens, which only `import` accepts."""
     authorize("settings/read", places)
     count = export_settings(file, command_workspace(places))
     options.print_result({"file": file, "rows": count}, as_json, f"wrote {count_noun(count, 'row')} to {file}")
@@ -169,19 +174,19 @@ def _explanation_text(found: SettingExplanation) -> str:
     notes = [] if found.unknown_tenant is None else [single_line(str(found.unknown_tenant))]
     notes += [_PER_SUBJECT] if found.per_subject else []
     return "\n".join(
-        [head, *notes, *_moment_lines("when it happened", found.event), *_moment_lines("when the run is", found.run)]
+        [head, *notes, *_moment_lines("at the event time", found.event), *_moment_lines("at the run time", found.run)]
     )
 
 
 def _moment_lines(what: str, moment: SettingDecision) -> list[str]:
     head = f"{what}, {seconds_text(moment.time)}: {'on' if moment.holds else 'off'}"
     if not moment.rows:
-        return [f"{head}: nobody said anything"]
+        return [f"{head}: no setting"]
     return [head, *(f"  {_row_line(row)}" + (_RAN_OUT if moment.ran_out(row) else "") for row in moment.rows)]
 
 
 def _row_line(row: SettingRow) -> str:
-    whose = "" if row.subject is None else " for the subject itself"
+    whose = "" if row.subject is None else " for the subject"
     place = "" if row.line is None else f", line {row.line}"
     times = f"valid from {seconds_text(row.valid_from)}, recorded {seconds_text(row.recorded_at)}"
     return f"{row.value} by {row.holder}{whose}: {times}{place}"
@@ -203,39 +208,43 @@ def _row_json(row: SettingRow) -> dict[str, Any]:
 
 
 LOCATE_PERMISSION: Final = "remote_tasks/locate"
-_SAME_IDS: Final = "The ids of the tenant and of the device must be written as in `locate start`"
+_SAME_IDS: Final = "Write the ids of the tenant and the device as in `locate start`."
 
 
 @click.group(name="locate")
 def locate_group() -> None:
-    """Locate a lost device: turn `location` on for this device alone, for 24 hours at most. Every action is audited.
+    """Locate a lost device for up to 24 hours. Turns `location` on for this device only; every action is audited.
 
-    The policy must decide `location` for each subject (`per_subject: true`), and the tenant must have it on.
+    The policy must have `per_subject: true` for `location`, and the tenant must have the feature on.
     """
 
 
 @locate_group.command("start")
 @click.argument("device", type=options.ID)
-@click.option("--tenant", type=options.ID, required=True, metavar="T", help="The tenant of the device.")
+@click.option("--tenant", type=options.ID, required=True, metavar="T", help="Tenant of the device.")
 @click.option(
-    "--hours", type=click.IntRange(1, 24), default=24, show_default=True, help="For how long the device is located."
+    "--hours",
+    type=click.IntRange(1, 24),
+    default=24,
+    show_default=True,
+    help="Number of hours during which the device is located.",
 )
 @options.workspace
 @options.as_json
 def start_command(device: str, tenant: str, hours: int, as_json: bool, **places: Any) -> None:
-    """Locate DEVICE from now on. The end is recorded at once; starting again gives a new end.
+    """Start to locate DEVICE. The end is recorded at once; starting again sets a new end.
 
-    DEVICE is its subject in the policy of --pipeline. The ledger holds it as a keyed token.
+    DEVICE is the id of the subject in the policy of --pipeline. The ledger stores it as a keyed token.
 
-    A position is released only if the policy's other conditions hold, too, for example of a corporate, supervised iPhone in lost
-    mode. They are printed.
+    A position is released only if the other conditions of the policy also hold, for example that of a
+    corporate, supervised iPhone in lost mode. They are printed.
     """
     if places["pipeline"] is None:
-        raise click.UsageError("--pipeline names the pipeline whose policy locates devices")
+        raise click.UsageError("no pipeline. Pass --pipeline PIPELINE, whose policy locates devices.")
     authorize(LOCATE_PERMISSION, places, tenant)
-    house = command_workspace(places)
-    action = start_locate(device, tenant, house, utc_now(), span=timedelta(hours=hours))
-    conditions = position_conditions(house)
+    workspace = command_workspace(places)
+    action = start_locate(device, tenant, workspace, utc_now(), span=timedelta(hours=hours))
+    conditions = position_conditions(workspace)
     lines = [f"a device of {single_line(tenant)} is located until {_end_text(action.until)}"]
     lines += [f"  {field} is released only if: {words}" for field, words in conditions.items()]
     options.print_result(action.as_json() | {"conditions": conditions}, as_json, "\n".join(lines))
@@ -243,20 +252,20 @@ def start_command(device: str, tenant: str, hours: int, as_json: bool, **places:
 
 @locate_group.command("end")
 @click.argument("device", type=options.ID)
-@click.option("--tenant", type=options.ID, required=True, metavar="T", help="The tenant of the device.")
+@click.option("--tenant", type=options.ID, required=True, metavar="T", help="Tenant of the device.")
 @options.workspace
 @options.as_json
 def end_command(device: str, tenant: str, as_json: bool, **places: Any) -> None:
-    """Locate DEVICE no longer, from now on. A run after this releases no position of it.
+    """Stop locating DEVICE. Later runs release no position of it.
 
-    Write DEVICE and its tenant as in `locate start`. Says if the ledger has no setting of the tenant.
+    Write DEVICE and its tenant as in `locate start`. The command reports if the ledger has no setting of the tenant.
     """
     authorize(LOCATE_PERMISSION, places, tenant)
-    house, now = command_workspace(places), utc_now()
-    ended = end_locate(device, tenant, house, now)
+    workspace, now = command_workspace(places), utc_now()
+    ended = end_locate(device, tenant, workspace, now)
     if ended:
         text = f"a device of {single_line(tenant)} is no longer located"
-    elif list_settings(house, now, tenant=tenant, history=True):
+    elif list_settings(workspace, now, tenant=tenant, history=True):
         text = f"nothing to do: the device is not located. {_SAME_IDS}"
     else:
         text = f"nothing to do: the ledger has no setting of the tenant {single_line(tenant)}. {_SAME_IDS}"
@@ -264,11 +273,11 @@ def end_command(device: str, tenant: str, as_json: bool, **places: Any) -> None:
 
 
 @locate_group.command("list")
-@click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
+@click.option("--tenant", type=options.ID, metavar="T", help=options.TENANT_FILTER_HELP)
 @options.workspace
 @options.as_json
 def list_command(tenant: str | None, as_json: bool, **places: Any) -> None:
-    """Print which devices are located now, and until when. Devices are shown as tokens."""
+    """List the devices that are located now, and the end of each. Devices are shown as tokens."""
     authorize(LOCATE_PERMISSION, places, tenant)
     actions = list_locate_actions(command_workspace(places), utc_now(), tenant=tenant)
     options.print_result(

@@ -1,4 +1,4 @@
-"""`minimize share`: what may be sent to a third party, what was sent, and what it must delete (`share recall`)."""
+"""`minimize share`: sends records to recipients, lists disclosures, and recalls records (`share recall`)."""
 
 from __future__ import annotations
 
@@ -36,27 +36,29 @@ if TYPE_CHECKING:
 
 @click.group("recall")
 def recall_group() -> None:
-    """What recipients have to delete: consent or contract has ended, or its time there is over.
+    """Recall records that a recipient must delete, because a consent, contract or retention period has ended.
 
-    Withdrawing a consent asks for it at once. What ends by time alone, a contract or a retention, is in the list from that day
-    on; `share recall request`, every night, writes down that the recipients are told.
+    Withdrawing a consent recalls records at once. The end of a contract or retention period adds records to the list. Run
+    `share recall request` every night to record that the recipients are asked to delete them.
     """
 
 
 @recall_group.command("list")
-@click.option("--recipient", metavar="R", help="Of this recipient alone.")
-@click.option("--all", "all_", is_flag=True, help="What was confirmed, too.")
-@click.option("--late", is_flag=True, help="Only what somebody has to act on: not told yet, or not confirmed in time.")
+@click.option("--recipient", metavar="R", help="Only this recipient.")
+@click.option("--all", "all_", is_flag=True, help="Also list confirmed recalls.")
+@click.option(
+    "--late", is_flag=True, help="Only recalls that need action: not requested yet, or not confirmed in time."
+)
 @options.recipients
 @options.workspace
 @options.as_json
 def list_recalls_command(
     recipient: str | None, all_: bool, late: bool, recipients: str | None, as_json: bool, **places: Any
 ) -> None:
-    """List what has to go. Exit 1 where the recipient was not told yet, or has not confirmed in time."""
-    house = command_workspace(places)
+    """List recalls. Exits with 1 if one is not requested yet, or not confirmed in time."""
+    workspace = command_workspace(places)
     found = list_recalls(
-        house, load_configured_recipients(recipients, house.folder), utc_now(), recipient=recipient, all_=all_
+        workspace, load_configured_recipients(recipients, workspace.folder), utc_now(), recipient=recipient, all_=all_
     )
     print_recalls([each for each in found if each.is_late or not late], as_json)
     raise click.exceptions.Exit(1 if any(each.is_late for each in found) else 0)
@@ -72,16 +74,18 @@ def list_recalls_command(
 def request_recalls_command(
     recipient: str | None, to: str | None, recipients: str | None, as_json: bool, **places: Any
 ) -> None:
-    """Take down that RECIPIENT, or each, is told to delete what is due, and give the list that it is told.
+    """Record that RECIPIENT, or every recipient, is asked to delete the recalled records, and print the list for it.
 
-    If nothing was ever shared, nothing is due, and no recipients are needed.
+    If nothing was ever shared, there are no recalls, and no recipients need to be configured.
     """
-    house = command_workspace(places)
+    workspace = command_workspace(places)
     authorize("share/recall", places)
-    needed = recipient is not None or recipients is not None or _has_shared(house)
+    needed = recipient is not None or recipients is not None or _has_shared(workspace)
     with open_recall_list(to, recipient) as hand:
         found = (
-            request_recalls(house, load_configured_recipients(recipients, house.folder), utc_now(), recipient=recipient)
+            request_recalls(
+                workspace, load_configured_recipients(recipients, workspace.folder), utc_now(), recipient=recipient
+            )
             if needed
             else []
         )
@@ -91,19 +95,19 @@ def request_recalls_command(
 
 @recall_group.command("confirm")
 @click.argument("recipient")
-@click.option("--disclosure", metavar="ID", help="Of this disclosure alone.")
-@click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
+@click.option("--disclosure", metavar="ID", help="Only this disclosure.")
+@click.option("--tenant", type=options.ID, metavar="T", help=options.TENANT_FILTER_HELP)
 @options.recipients
 @options.workspace
 @options.as_json
 def confirm_recalls_command(
     recipient: str, disclosure: str | None, tenant: str | None, recipients: str | None, as_json: bool, **places: Any
 ) -> None:
-    """Take down that RECIPIENT has deleted what it was told to."""
-    house = command_workspace(places)
+    """Record that RECIPIENT has deleted the recalled records."""
+    workspace = command_workspace(places)
     authorize("share/recall", places, tenant)
-    known = load_configured_recipients(recipients, house.folder)
-    found = confirm_recalls(house, known, utc_now(), recipient=recipient, disclosure=disclosure, tenant=tenant)
+    known = load_configured_recipients(recipients, workspace.folder)
+    found = confirm_recalls(workspace, known, utc_now(), recipient=recipient, disclosure=disclosure, tenant=tenant)
     print_recalls(found, as_json)
 
 
@@ -117,7 +121,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @click.group(name="share")
 def share_group() -> None:
-    """Share with third parties: nothing leaves without a manifest, a contract and a consent."""
+    """Send records to a recipient, and recall them.
+
+    Records are sent only under a recipient's file, a contract and a consent.
+    """
 
 
 share_group.add_command(recall_group)
@@ -126,24 +133,35 @@ share_group.add_command(recall_group)
 @share_group.command("send")
 @click.argument("recipient")
 @click.argument("function")
-@click.option("--policy", type=click.Path(), metavar="FILE", help="The policy of the data, where there is no pipeline.")
+@click.option("--policy", type=click.Path(), metavar="FILE", help="Policy of the data, if there is no pipeline.")
 @click.option(
-    "--data", type=click.Path(), metavar="PATH", help="A file, or an output folder; else the pipeline's output."
+    "--data", type=click.Path(), metavar="PATH", help="File or output folder to send. [default: the pipeline's output]"
 )
-@click.option("--to", type=click.Path(dir_okay=False), metavar="FILE", help="The new .parquet, .ndjson or .csv file.")
 @click.option(
-    "--field", "fields", multiple=True, metavar="KEY", help="This field; may be repeated. Else all that may leave."
+    "--to",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write the records to this new .parquet, .ndjson or .csv file.",
 )
-@click.option("--purpose", metavar="WORD", help="What it is for; the function's own purpose where nothing is said.")
-@click.option("--must-be", type=click.Choice(["identified", "pseudonymized"]), help="The most that the payload may be.")
-@click.option("--settings", type=click.Path(), metavar="PATH", help="Collection settings, CSV or Parquet, or `ledger`.")
+@click.option(
+    "--field",
+    "fields",
+    multiple=True,
+    metavar="KEY",
+    help="Only this field. Repeatable. [default: all permitted fields]",
+)
+@click.option("--purpose", metavar="WORD", help="Purpose of the transfer. [default: the purpose of the function]")
+@click.option(
+    "--must-be", type=click.Choice(["identified", "pseudonymized"]), help="Highest category that the records may have."
+)
+@click.option("--settings", type=click.Path(), metavar="PATH", help=options.SETTINGS_OR_LEDGER_HELP)
 @click.option(
     "--at",
     type=TIME,
     metavar="TIME",
-    help="As of this time (ISO 8601); without --dry-run a later one, when all must hold, too.",
+    help=f"{options.AT_HELP} Without --dry-run, a future time at which the rules must also hold.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would leave, and why the rest would not. Nothing leaves.")
+@click.option("--dry-run", is_flag=True, help="Print what would be sent, and why the rest would not. Nothing is sent.")
 @options.prerequisites
 @options.recipients
 @options.workspace
@@ -166,11 +184,14 @@ def send_command(
     settings: str | None,
     **arguments: Any,
 ) -> None:
-    """Send what may go to RECIPIENT for FUNCTION into a new file, and record it. Exit 3 where nothing may."""
+    """Write the records that RECIPIENT may receive for FUNCTION to a new file, and record the disclosure.
+
+    Exits with 3 if the recipient may receive nothing.
+    """
     if to is None and not dry_run:
-        raise click.UsageError("say --to FILE, or --dry-run")
+        raise click.UsageError("no file to write to. Pass --to FILE or --dry-run.")
     if not dry_run and _is_past(arguments.get("at")):
-        raise click.UsageError("an --at in the past goes with --dry-run alone: what is sent is sent as of now")
+        raise click.UsageError("--at is in the past, which only --dry-run allows. Records are sent as of now.")
     places = ShareArguments(policy, pipeline, settings, keys, ledger, recipients)
     wanted = fields or None
     found = prepare_share(
@@ -200,15 +221,15 @@ def _is_past(at: str | None) -> bool:
 
 
 @share_group.command("log")
-@click.option("--recipient", metavar="R", help="To this recipient alone.")
-@click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
+@click.option("--recipient", metavar="R", help="Only this recipient.")
+@click.option("--tenant", type=options.ID, metavar="T", help=options.TENANT_FILTER_HELP)
 @options.workspace
 @options.as_json
 def log_command(recipient: str | None, tenant: str | None, as_json: bool, **places: Any) -> None:
-    """List the disclosures. Exit 1 where one is not signed by a key of the keyring."""
-    house = command_workspace(places)
-    found = list_disclosures(house, recipient=recipient, tenant=tenant)
-    bad = [each.disclosure for each in unsigned_disclosures(house, found)]
+    """List disclosures. Exits with 1 if one is not signed by a key of the keyring."""
+    workspace = command_workspace(places)
+    found = list_disclosures(workspace, recipient=recipient, tenant=tenant)
+    bad = [each.disclosure for each in unsigned_disclosures(workspace, found)]
     body = {"disclosures": [each.as_json() for each in found], "not_signed": bad}
     lines = [_disclosure_line(each) + (" NOT SIGNED" if each.disclosure in bad else "") for each in found]
     options.print_result(body, as_json, "\n".join(lines) or "nothing was shared")
@@ -219,14 +240,14 @@ def log_command(recipient: str | None, tenant: str | None, as_json: bool, **plac
 @click.argument("disclosure")
 @options.workspace
 def show_command(disclosure: str, **places: Any) -> None:
-    """Print DISCLOSURE as it was signed: what permitted it, which fields left in which form, whose rows, the digest."""
+    """Print the signed DISCLOSURE: what permitted it, the fields and their forms, the tenants and the digest."""
     options.print_json(find_disclosure(command_workspace(places), disclosure).as_json())
 
 
 @share_group.command("why")
 @click.argument("recipient")
 @click.argument("function")
-@click.option("--tenant", type=options.ID, metavar="T", help="The records of this tenant: its consent is asked.")
+@click.option("--tenant", type=options.ID, metavar="T", help="Check the consent of this tenant, too.")
 @options.prerequisites
 @options.recipients
 @options.workspace
@@ -240,18 +261,18 @@ def why_command(
     as_json: bool,
     **places: Any,
 ) -> None:
-    """Say whether RECIPIENT may get records for FUNCTION, with every rule against it."""
-    house = command_workspace(places)
+    """Explain whether RECIPIENT may receive records for FUNCTION, with every rule that forbids it."""
+    workspace = command_workspace(places)
     found = explain_share(
         recipient,
         function,
-        house,
-        load_configured_recipients(recipients, house.folder),
+        workspace,
+        load_configured_recipients(recipients, workspace.folder),
         utc_now(),
         tenant=tenant,
         existing=having,
     )
-    head = f"{recipient}, {function}: {'may get ' + ', '.join(found.fields) if found.permitted else 'gets nothing'}"
+    head = f"{recipient}, {function}: {'may receive ' + ', '.join(found.fields) if found.permitted else 'may receive nothing'}"
     lines = [head, *(f"  {each.code} {each}" for each in found.reasons)]
     lines += [] if found.unknown_tenant is None else [single_line(f"  {found.unknown_tenant}")]
     options.print_result(
@@ -265,10 +286,10 @@ def _disclosure_line(each: Disclosure) -> str:
 
 
 def _shared_data(data: str | None, output: str | None, pipeline: str | None) -> str:
-    """What is sent: what was named, else the records of the output, else those of the pipeline's."""
+    """Returns the path of the data to send: --data, else --output, else the pipeline's output."""
     if data or output:
         return data or output or ""
     if pipeline is None:
-        raise click.UsageError("say --data PATH, or --pipeline")
+        raise click.UsageError("no data to send. Pass --data PATH or --pipeline PIPELINE.")
     job = pipeline_from(pipeline)
     return str(job.folder / job.output)

@@ -1,6 +1,6 @@
-"""Start and end of a command: process settings, the log on stderr, output held back by `--quiet`, errors and exit codes.
+"""Start and end of a command: process settings, log on stderr, output buffered by `--quiet`, errors and exit codes.
 
-The log is text, or one JSON object a line. Its events have stable codes. Neither log nor error messages contain values.
+The log is text, or one JSON object per line. Its events have stable codes. Neither log nor error messages contain values.
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ from minimize.text import similar_words
 
 @contextmanager
 def dedicated_process() -> Iterator[None]:
-    """What is done in the block has the process for itself. To be entered before NumPy and Arrow are imported.
+    """Applies process-wide settings for a command. Enter it before NumPy and Arrow are imported.
 
-    Arrow imports pandas, where that is installed, at the first list that becomes an array: half a second for what no command
-    uses. Here it is told that there is none. Of its allocators it takes the one that holds least of what was freed, unless
-    somebody chose another; and NumPy's linear algebra, of which no command makes use, starts no threads that wait in a loop.
-    Plugins of pydantic, which would be shown what is in policies and receipts, are not looked for.
-    What is no longer used is looked for less often: modules stay, and columns are freed without it. At the end nobody
-    looks for it at all, since the process goes as a whole.
+    Blocks pandas: if it is installed, Arrow imports it when a list first becomes an array. That takes half a second, and no
+    command uses pandas. Selects the Arrow allocator that keeps the least freed memory, unless the environment names another.
+    Limits NumPy's linear algebra, which no command uses, to one thread, so that no threads busy-wait. Disables pydantic
+    plugins, because they would see the contents of policies and receipts. Runs garbage collection less often: modules stay
+    loaded, and columns are freed without it. Skips it at the end, because the process exits.
     """
     gc.set_threshold(200_000, 20, 50)
     sys.meta_path.insert(0, ImportBlocker("pandas"))
@@ -47,25 +46,26 @@ def dedicated_process() -> Iterator[None]:
 
 
 class ImportBlocker:
-    """Finds a package missing."""
+    """An import finder that reports one package as not installed."""
 
     def __init__(self, package: str) -> None:
         self._package = package
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> None:
-        """Nothing to say of other modules. Raises ModuleNotFoundError for the package."""
+        """Returns None for other modules. Raises ModuleNotFoundError for the package."""
         if fullname == self._package:
-            raise ModuleNotFoundError(f"{fullname} is left out", name=fullname)
+            raise ModuleNotFoundError(f"{fullname} is blocked", name=fullname)
 
 
 LOG_FORMATS: Final = ("text", "json")
+LOG_FORMAT_HELP: Final = "Format of the log on stderr. [env: MINIMIZE_LOG_FORMAT] [default: text]"
 
 
 class JsonLinesFormatter(logging.Formatter):
-    """`ts, level, code, run_id, msg, data`, one object a line."""
+    """Formats a record as one JSON object with `ts, level, code, run_id, msg, data`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line of JSON."""
+        """Formats the record as one line of JSON."""
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         body = {
             "ts": moment.replace("+00:00", "Z"),
@@ -79,7 +79,7 @@ class JsonLinesFormatter(logging.Formatter):
 
 
 def is_log_json() -> bool:
-    """Whether the log is for machines; then all of stderr is."""
+    """True if the log is JSON. Then errors on stderr are JSON, too."""
     return any(isinstance(each.formatter, JsonLinesFormatter) for each in logging.getLogger("minimize").handlers)
 
 
@@ -100,14 +100,14 @@ USAGE_ERROR: Final = "E001"
 
 
 SKIPPED_EXIT_CODE: Final = 99
-"""What schedulers take for "skipped" (Airflow's `skip_on_exit_code`)."""
+"""The exit code that schedulers read as "skipped" (Airflow's `skip_on_exit_code`)."""
 SUCCESS_EXIT_CODES: Final = frozenset({0, SKIPPED_EXIT_CODE})
 
 
 class ExitStatus:
-    """The exit code of a command, and its output while that is held back. A command fails until it has returned.
+    """The exit code of a command, and its buffered output. The code is 1 until the command returns.
 
-    `color` is what click takes: False turns colours off, None leaves them to the terminal.
+    `color` is passed to click: False turns colors off, None leaves the choice to the terminal.
     """
 
     def __init__(self) -> None:
@@ -116,11 +116,11 @@ class ExitStatus:
         self.held_output = ExitStack()
 
     def set_result(self, result: object) -> None:
-        """Takes what the command returned: its exit code, or something else that means success."""
+        """Sets the code to the result if it is an int, else to 0."""
         self.code = result if isinstance(result, int) else 0
 
     def hold_output(self) -> None:
-        """Holds back what is printed and logged until the command ends. It is printed then if the command failed."""
+        """Buffers output and log until the command ends, and prints them only if the command fails."""
         out, err = io.StringIO(), io.StringIO()
         self.held_output.callback(self._print_held, out, err)
         self.held_output.callback(_log_to_stderr)
@@ -135,7 +135,7 @@ class ExitStatus:
 
 
 def _log_to_stderr() -> None:
-    """Sends the log to what is stderr now."""
+    """Redirects the log to the current `sys.stderr`."""
     for handler in logging.getLogger("minimize").handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.setStream(sys.stderr)
@@ -143,7 +143,7 @@ def _log_to_stderr() -> None:
 
 @contextmanager
 def exit_status() -> Iterator[ExitStatus]:
-    """Runs a command in the block, which sets its result. An error is printed, and sets the exit code instead."""
+    """Runs a command in the block. Prints an error, if one is raised, and sets the exit code accordingly."""
     as_json, status = "--json" in sys.argv[1:], ExitStatus()
     try:
         with status.held_output:
@@ -151,7 +151,7 @@ def exit_status() -> Iterator[ExitStatus]:
     except click.ClickException as error:
         status.code = report_usage_error(error, as_json)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; nothing was published", err=True)
+        click.echo("interrupted; nothing was published", err=True)
         status.code = 130
     except BrokenPipeError:
         status.code = discard_output()
@@ -159,12 +159,12 @@ def exit_status() -> Iterator[ExitStatus]:
         status.set_result(0 if type(sys.stdout).__name__ == "PacifyFlushWrapper" else stop.code)
     except MinimizeError as error:
         status.code = report_error(error, as_json)
-    except Exception as error:  # its message may carry a value: only its type and its place are printed
+    except Exception as error:  # the message may contain a value, so only type and location are printed
         status.code = report_error(unexpected_error(error), as_json)
 
 
 def report_error(error: MinimizeError, as_json: bool) -> int:
-    """Prints an error on stderr and gives its exit code."""
+    """Prints an error on stderr and returns its exit code."""
     if as_json:
         click.echo(json.dumps(error.as_json(), indent=2), err=True)
     elif is_log_json():
@@ -176,7 +176,7 @@ def report_error(error: MinimizeError, as_json: bool) -> int:
 
 
 def report_usage_error(error: click.ClickException, as_json: bool) -> int:
-    """Prints what is wrong with a command's words (an option that is not there, a missing argument) and gives its exit code."""
+    """Prints a usage error, such as an unknown option or a missing argument, and returns its exit code."""
     error = with_suggestion(error)
     if as_json:
         return report_error(ConfigurationError(error.format_message(), code=USAGE_ERROR), as_json)
@@ -185,7 +185,7 @@ def report_usage_error(error: click.ClickException, as_json: bool) -> int:
 
 
 def with_suggestion(error: click.ClickException) -> click.ClickException:
-    """The same, and for a command that is not there the one that was probably meant."""
+    """Adds the most similar command name to the error if the command is unknown."""
     ctx = error.ctx if isinstance(error, click.UsageError) else None
     wrong = re.search("^No such command '(.+)'", error.message)
     if ctx is None or wrong is None or not isinstance(ctx.command, click.Group):
@@ -195,6 +195,6 @@ def with_suggestion(error: click.ClickException) -> click.ClickException:
 
 
 def discard_output() -> int:
-    """Whoever read our output (`head`, a pager) has seen enough: nothing more is written, and that is no failure."""
+    """Discards further output after the reader (`head`, a pager) closed the pipe. Returns 0: this is not a failure."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

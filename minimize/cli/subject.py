@@ -34,52 +34,52 @@ if TYPE_CHECKING:
 
 
 def deletion_text(done: Deletion, yes: bool) -> str:
-    """What a deletion took, or would take, and what it leaves to do."""
-    lines = [f"{count_noun(done.rows, 'record')} of {_deleted_text(done)} {'went' if yes else 'would go'}"]
+    """Returns the text of a deletion: removed records, and the remaining tasks."""
+    lines = [f"{count_noun(done.rows, 'record')} of {_deleted_text(done)} {'removed' if yes else 'would be removed'}"]
     if not done.rows and done.resumed:
-        lines += [
-            f"  an earlier deletion of {count_noun(done.resumed, 'subject')} was interrupted; nothing of it is left to do"
-        ]
+        lines += [f"  an earlier deletion of {count_noun(done.resumed, 'subject')} was interrupted; it is now complete"]
     elif not done.rows:
-        lines += ["  nothing is held of whoever is named: are they spelled so?"]
-        lines += ["  what arrives late of them is kept out all the same"] if yes else []
+        lines += ["  no data is held of these subjects. Check the spelling of the ids."]
+        lines += ["  their late records are excluded from later runs"] if yes else []
     plans = {name: plan.outcome_text() if yes else str(plan) for name, plan in done.plans.items()}
     lines += [f"  {name}: {each}" for name, plan in plans.items() for each in plan.splitlines()]
-    said = done.as_json()
-    lines += [f"  {name} must delete, too: {', '.join(acts)}" for name, acts in said["recalls"].items()]
+    body = done.as_json()
+    lines += [f"  {name} must also delete: {', '.join(acts)}" for name, acts in body["recalls"].items()]
     lines += [
         f"  {name} of {pipeline} keeps figures for {', '.join(dates) or 'all'}: {FIGURES_UNCHANGED}"
-        for pipeline, stays in said["stays"].items()
+        for pipeline, stays in body["stays"].items()
         for name, dates in stays.items()
     ]
-    lines += [f"  not searched: {each['file']}: {each['why']}" for each in said["not_searched"]]
-    lines += [f"  not reached: {each['output']}: {each['why']}" for each in said["not_reached"]]
-    lines += [f"  request {name}" for name in said["requests"]]
+    lines += [f"  not searched: {each['file']}: {each['why']}" for each in body["not_searched"]]
+    lines += [f"  not reached: {each['output']}: {each['why']}" for each in body["not_reached"]]
+    lines += [f"  request {name}" for name in body["requests"]]
     return "\n".join(lines if yes else [*lines, UNCHANGED_HINT])
 
 
 def request_line(found: RequestStatus, now: datetime) -> str:
-    """A request and how it stands."""
+    """Returns a request and its state as one line."""
     body = found.as_json(now)
     waiting = [name for name, each in found.recipients.items() if not each["confirmed"]]
     rest = f", waiting for {', '.join(waiting)}" if waiting else ""
     late = " OVERDUE" if body["overdue"] else ""
     whose = f"tenant {body['tenant_id']}" if body["subject"] is None else f"a subject of {body['tenant_id']}"
-    asked = f"{body['request']}  {body['kind']} of {whose}, asked {body['asked_at']}"
+    asked = f"{body['request']}  {body['kind']} of {whose}, requested {body['asked_at']}"
     return f"{asked}: {body['state']}{rest}, by {body['due']}{late}"
 
 
 def subject_text(found: SubjectView, rows: int) -> str:
-    """What is held of somebody, file by file."""
+    """Returns the text of a subject view, file by file."""
     body = found.as_json(rows)
     lines = [
         f"{_subject_name(found.subject)}: {count_noun(found.rows, 'record')} in {count_noun(len(found.records), 'file')}"
     ]
-    lines += [f"  {found.read:,} of {count_noun(found.groups, 'row group')} had to be read"] if found.groups else []
-    lines += ["  no output and nothing in the ledger names that tenant: is it spelled so?"] if found.is_unseen else []
+    lines += [f"  {found.read:,} of {count_noun(found.groups, 'row group')} read"] if found.groups else []
+    lines += (
+        ["  unknown tenant: neither an output nor the ledger names it. Check the spelling."] if found.is_unseen else []
+    )
     lines += [
-        f"  deletion {each['request']}, asked {each['asked_at']}, is {each['state']}: {count_noun(each['rows'], 'record')} "
-        "still to go; repeat `subject delete`"
+        f"  deletion {each['request']}, requested {each['asked_at']}, is {each['state']}: {count_noun(each['rows'], 'record')} "
+        "still to remove. Run `minimize subject delete` again."
         for each in body.get("to_be_deleted", ())
     ]
     for each in body["held"]:
@@ -89,12 +89,12 @@ def subject_text(found: SubjectView, rows: int) -> str:
             f"for {each['purpose']}: {each['since'] or '?'} to {each['to'] or '?'}{kept}",
             f"    in {each['output']}/{each['file']}, found by {each['found_by']}",
             "    " + ", ".join(f"{name} ({form_text(form)})" for name, form in each["fields"].items()),
-            *(f"    beside: {count_noun(count, 'form')} of {name}" for name, count in each["beside"].items()),
+            *(f"    also: {count_noun(count, 'form')} of {name}" for name, count in each["beside"].items()),
             *(f"    {_row_text(row)}" for row in each["records"]),
         ]
     lines += [
         f"  shared with {each['recipient']} ({each['function']}, {each['purpose']}) at {each['at']}: "
-        f"{', '.join(each['fields'])}" + (f", there until {each['until']}" if each["until"] else "")
+        f"{', '.join(each['fields'])}" + (f", kept there until {each['until']}" if each["until"] else "")
         for each in body["shared"]
     ]
     lines += [f"  not searched: {each['output']}/{each['file']}: {each['why']}" for each in body["not_searched"]]
@@ -111,8 +111,8 @@ def _subject_name(subject: DataSubject) -> str:
 def _deleted_text(done: Deletion) -> str:
     tenants = sum(each.is_tenant for each in done.subjects)
     subjects = len(done.subjects) - tenants
-    said = [count_noun(count, word) for count, word in ((subjects, "subject"), (tenants, "tenant")) if count]
-    return " and ".join(said) or "nobody"
+    counts = [count_noun(count, word) for count, word in ((subjects, "subject"), (tenants, "tenant")) if count]
+    return " and ".join(counts) or "no subject"
 
 
 def _row_text(row: dict[str, Any]) -> str:
@@ -123,22 +123,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _subject_arguments(command: F) -> F:
-    """ID …, and where to look."""
+    """Adds the argument ID…, and the options that select subjects and outputs."""
     for option in (
         click.option(
             "--tenant",
             type=options.ID,
             metavar="T",
-            help="Of this tenant; alone, the whole tenant. Else every tenant known.",
+            help="Only this tenant. Without an ID, the whole tenant. [default: all known tenants]",
         ),
         click.option(
-            "--as", "field", metavar="FIELD", help="The field that holds such ids (else the policy's subject)."
+            "--as", "field", metavar="FIELD", help="Field that contains the ids. [default: the subject of the policy]"
         ),
-        click.option("--form", "forms", is_flag=True, help="IDs are pseudonyms or tokens, as outputs have them."),
-        click.option("--file", type=click.Path(dir_okay=False), metavar="FILE", help="CSV or NDJSON of subjects, too."),
+        click.option("--form", "forms", is_flag=True, help="The IDs are pseudonyms or tokens from an output."),
         click.option(
-            "--in", "named", multiple=True, metavar="OUTPUT", help="Look here, too; the ledger knows the rest."
+            "--file",
+            type=click.Path(dir_okay=False),
+            metavar="FILE",
+            help="Also read subjects from this CSV or NDJSON file.",
         ),
+        click.option("--in", "named", multiple=True, metavar="OUTPUT", help=options.SEARCH_HELP),
         click.argument("ids", nargs=-1, metavar="ID…"),
     ):
         command = option(command)
@@ -146,29 +149,31 @@ def _subject_arguments(command: F) -> F:
 
 
 def _linked_option(command: F) -> F:
-    """Whether to follow to devices."""
-    about = "Records of their devices, too, where a file does not tell whose they are."
+    """`--linked`: includes linked devices."""
+    about = "Also include records of the subject's devices in files without the subject."
     return click.option("--linked", is_flag=True, help=about)(command)
 
 
 def _unseen_option(command: F) -> F:
-    """Whether a tenant that nothing names is meant."""
-    about = "Go on though nothing names the tenant: what arrives late is kept out."
+    """`--unseen`: accepts an unknown tenant."""
+    about = "Continue although the tenant is unknown. Its late records are excluded."
     return click.option("--unseen", is_flag=True, help=about)(command)
 
 
 @click.group(name="subject")
 def subject_group() -> None:
-    """People, devices and tenants: what is held of them."""
+    """View, export, correct, restrict or delete the data of a person, device or tenant."""
 
 
 @subject_group.command("view")
 @_subject_arguments
-@click.option("--rows", type=click.IntRange(0), default=3, show_default=True, help="Records to show of each file.")
+@click.option(
+    "--rows", type=click.IntRange(0), default=3, show_default=True, help="Number of records to show per file."
+)
 @_linked_option
-@click.option("--html", "as_page", is_flag=True, help="As a page of HTML.")
+@click.option("--html", "as_page", is_flag=True, help="Print an HTML page.")
 def view_command(rows: int, as_json: bool, as_page: bool, **words: Any) -> None:
-    """Show what is held of each ID: where, in which form, since when and until when, and with whom it was shared."""
+    """Show the data held about each ID: location, form, period, retention and recipients."""
     authorize("subject/view", words, words["tenant"])
     found = _view_subjects(words)
     text = view_page(found, rows).rstrip("\n") if as_page else "\n\n".join(subject_text(each, rows) for each in found)
@@ -177,18 +182,24 @@ def view_command(rows: int, as_json: bool, as_page: bool, **words: Any) -> None:
 
 @subject_group.command("export")
 @_subject_arguments
-@click.option("--to", required=True, type=click.Path(file_okay=False), metavar="DIR", help="A new folder.")
 @click.option(
-    "--format", "formats", multiple=True, type=click.Choice(["json", "csv", "parquet"]), help="All by default."
+    "--to", required=True, type=click.Path(file_okay=False), metavar="DIR", help="Write the export to this new folder."
 )
-@click.option("--redact", multiple=True, metavar="FIELD", help="Leave this field out, as the organization may.")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(["json", "csv", "parquet"]),
+    help="Format of the files. Repeatable. [default: all]",
+)
+@click.option("--redact", multiple=True, metavar="FIELD", help="Leave this field out of the export. Repeatable.")
 @_linked_option
 def export_command(to: str, formats: tuple[str, ...], redact: tuple[str, ...], as_json: bool, **words: Any) -> None:
-    """Write everything that is held of each ID into a new folder that only its owner can look into."""
+    """Export all data held about each ID to a new folder that only its owner can read."""
     authorize("subject/export", words, words["tenant"])
-    house = command_workspace(words)
+    workspace = command_workspace(words)
     made = export_subjects(
-        _view_subjects(words), Path(to), house, formats=formats or ("json", "csv", "parquet"), redact=redact
+        _view_subjects(words), Path(to), workspace, formats=formats or ("json", "csv", "parquet"), redact=redact
     )
     lines = [
         f"{each.folder}: {count_noun(each.rows, 'record')}, {count_noun(len(each.files), 'file')}" for each in made
@@ -199,72 +210,84 @@ def export_command(to: str, formats: tuple[str, ...], redact: tuple[str, ...], a
 @subject_group.command("delete")
 @_subject_arguments
 @_unseen_option
-@click.option("--allow-unreached", is_flag=True, help="Outputs that cannot be reached are gone for good.")
-@click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
+@click.option("--allow-unreached", is_flag=True, help="Treat outputs that cannot be reached as permanently deleted.")
+@click.option("--yes", is_flag=True, help=options.APPLY_HELP)
 def delete_command(yes: bool, unseen: bool, allow_unreached: bool, as_json: bool, **words: Any) -> None:
-    """Take every record of each ID out of all outputs, for good; recipients that got some are listed, to be told.
+    """Delete all records of each ID from all outputs permanently, and list the recipients that must also delete them.
 
-    What happened up to now does not come back by a rerun, a late file, a replay or a backfill. An open request is gone on
-    with by the same command.
+    Reruns, late files, replays and backfills do not bring back records of events up to now. Repeat the command to continue an
+    open request.
     """
     authorize("subject/delete", words, words["tenant"])
-    house, now = command_workspace(words), utc_now()
+    workspace, now = command_workspace(words), utc_now()
     how = {"yes": yes, "unseen": unseen, "allow_unreached": allow_unreached}
-    done = delete_subjects(_parse_subjects(words), house, now, named=words["named"], **how)
+    done = delete_subjects(_parse_subjects(words), workspace, now, named=words["named"], **how)
     options.print_result(done.as_json(), as_json, deletion_text(done, yes))
 
 
 @subject_group.command("restrict")
 @_subject_arguments
-@click.option("--to", required=True, type=click.Path(file_okay=False), metavar="DIR", help="A new folder.")
-@click.option("--redact", multiple=True, metavar="FIELD", help="Leave this field out, as the organization may.")
+@click.option(
+    "--to", required=True, type=click.Path(file_okay=False), metavar="DIR", help="Write the export to this new folder."
+)
+@click.option("--redact", multiple=True, metavar="FIELD", help="Leave this field out of the export. Repeatable.")
 @_unseen_option
-@click.option("--yes", is_flag=True, help="Do it. Without it nothing is exported or deleted.")
+@click.option("--yes", is_flag=True, help=options.APPLY_HELP)
 def restrict_command(to: str, redact: tuple[str, ...], yes: bool, unseen: bool, as_json: bool, **words: Any) -> None:
-    """Export everything that is held of each ID into a new folder, and delete it then."""
+    """Export all data held about each ID to a new folder, and then delete it."""
     authorize("subject/restrict", words, words["tenant"])
-    subjects, house, now = _parse_subjects(words), command_workspace(words), utc_now()
+    subjects, workspace, now = _parse_subjects(words), command_workspace(words), utc_now()
     if yes:
-        _, done = restrict_subjects(subjects, Path(to), house, now, named=words["named"], redact=redact, unseen=unseen)
+        _, done = restrict_subjects(
+            subjects, Path(to), workspace, now, named=words["named"], redact=redact, unseen=unseen
+        )
     else:
-        done = delete_subjects(subjects, house, now, named=words["named"], unseen=unseen)
+        done = delete_subjects(subjects, workspace, now, named=words["named"], unseen=unseen)
     options.print_result({**done.as_json(), "exported_to": to if yes else None}, as_json, deletion_text(done, yes))
 
 
 @subject_group.command("correct")
 @click.argument("id_", type=options.ID, metavar="ID")
-@click.option("--tenant", type=options.ID, required=True, metavar="T", help="The tenant that it is of.")
+@click.option("--tenant", type=options.ID, required=True, metavar="T", help="Tenant of the subject.")
 @click.option(
-    "--set", "values", multiple=True, required=True, metavar="FIELD=VALUE", help="The right value; empty for none."
+    "--set",
+    "values",
+    multiple=True,
+    required=True,
+    metavar="FIELD=VALUE",
+    help="Corrected value; empty for null. Repeatable.",
 )
-@click.option("--in", "named", multiple=True, metavar="OUTPUT", help="Correct here, too; the ledger knows the rest.")
-@click.option("--yes", is_flag=True, help="Do it. Without it the plan is shown, and nothing is changed.")
+@click.option("--in", "named", multiple=True, metavar="OUTPUT", help=options.SEARCH_HELP)
+@click.option("--yes", is_flag=True, help=options.APPLY_HELP)
 @options.workspace
 @options.as_json
 def correct_command(
     id_: str, tenant: str, values: tuple[str, ...], named: tuple[str, ...], yes: bool, as_json: bool, **words: Any
 ) -> None:
-    """Put values of ID right, as the person says: in all outputs, and in whatever is run later of what happened up to now.
+    """Correct values of ID in all outputs, and in later runs of records up to now.
 
-    Administrators cannot: whoever has an access file grants `subject/correct` to the person's side.
+    Administrators cannot correct values. If you have an access file, grant `subject/correct` to a role that acts for the data
+    subject.
     """
     authorize("subject/correct", words, tenant)
-    said = {name: value or None for name, _, value in (each.partition("=") for each in values)}
-    done = correct_subject(DataSubject(id_, tenant), said, command_workspace(words), utc_now(), named=named, yes=yes)
+    corrected = {name: value or None for name, _, value in (each.partition("=") for each in values)}
+    done = correct_subject(
+        DataSubject(id_, tenant), corrected, command_workspace(words), utc_now(), named=named, yes=yes
+    )
     were = "would be" if not yes else "was" if done.values == 1 else "were"
     lines = [f"{count_noun(done.values, 'value')} {were} corrected"]
     lines += [f"  {name}: {line}" for name, plan in done.plans.items() for line in str(plan).splitlines()]
-    lines += [f"  tell {name}: {', '.join(acts)}" for name, acts in done.notices.items()]
+    lines += [f"  notify {name}: {', '.join(acts)}" for name, acts in done.notices.items()]
     lines += [f"  request {done.request}"] if yes else [UNCHANGED_HINT]
     options.print_result(done.as_json(), as_json, "\n".join(lines))
 
 
 @subject_group.command("status")
-@click.option("--tenant", type=options.ID, metavar="T", help="Of this tenant alone.")
+@click.option("--tenant", type=options.ID, metavar="T", help=options.TENANT_FILTER_HELP)
 @options.workspace
 @options.as_json
 def status_command(tenant: str | None, as_json: bool, **places: Any) -> int:
-    """List requests: what was asked, how far it is, by when it must be done. Exit 1 where one is overdue."""
+    """List requests: kind, state and deadline. Exits with 1 if one is overdue."""
     now = utc_now()
     with command_workspace(places).open_ledger() as ledger:
         found = request_statuses(ledger, tenant=tenant)
@@ -276,11 +299,11 @@ def status_command(tenant: str | None, as_json: bool, **places: Any) -> int:
 
 
 @subject_group.command("coverage")
-@click.option("--in", "named", multiple=True, metavar="OUTPUT", help="Look here, too; the ledger knows the rest.")
+@click.option("--in", "named", multiple=True, metavar="OUTPUT", help=options.SEARCH_HELP)
 @options.workspace
 @options.as_json
 def coverage_command(named: tuple[str, ...], as_json: bool, **places: Any) -> int:
-    """List the columns of outputs and disclosures that name somebody, and the rule that finds him. Exit 1 where none does."""
+    """List the columns that name a subject, and the rule that finds it. Exits with 1 if a column has no rule."""
     authorize("subject/view", places)
     found = subject_coverage(command_workspace(places), named=named)
     lines = [
@@ -289,8 +312,8 @@ def coverage_command(named: tuple[str, ...], as_json: bool, **places: Any) -> in
     ]
     lines += [f"not reached: {each.folder} of {each.pipeline}: {each.reason}" for each in found.unreached]
     missed = [{"output": each.folder, "pipeline": each.pipeline, "why": each.reason} for each in found.unreached]
-    said = {"targets": [each.as_json() for each in found.targets], "not_reached": missed}
-    options.print_result({"ok": not found.uncovered, **said}, as_json, "\n".join(lines) or "nobody is named anywhere")
+    body = {"targets": [each.as_json() for each in found.targets], "not_reached": missed}
+    options.print_result({"ok": not found.uncovered, **body}, as_json, "\n".join(lines) or "no column names a subject")
     return int(bool(found.uncovered))
 
 
@@ -300,7 +323,7 @@ def coverage_command(named: tuple[str, ...], as_json: bool, **places: Any) -> in
 @options.workspace
 @options.as_json
 def confirm_command(request: str, recipient: str, as_json: bool, **places: Any) -> None:
-    """Take down that RECIPIENT has deleted what REQUEST was about."""
+    """Record that RECIPIENT has deleted the data of REQUEST."""
     authorize("share/recall", places)
     now = utc_now()
     found = confirm_deletion(request, recipient, command_workspace(places), now)
@@ -308,8 +331,8 @@ def confirm_command(request: str, recipient: str, as_json: bool, **places: Any) 
 
 
 def _view_subjects(words: dict[str, Any]) -> tuple[SubjectView, ...]:
-    house, now = command_workspace(words), utc_now()
-    return view_subjects(_parse_subjects(words), house, now, named=words["named"], linked=words["linked"])
+    workspace, now = command_workspace(words), utc_now()
+    return view_subjects(_parse_subjects(words), workspace, now, named=words["named"], linked=words["linked"])
 
 
 def _parse_subjects(words: dict[str, Any]) -> tuple[DataSubject, ...]:

@@ -23,17 +23,17 @@ from minimize.policy.describe import duration_text
 _COLOURS = {"keep": "yellow", "drop": "dim", "gate": "cyan", "generalize": "green"}
 _PIPE_WIDTH, _UNLIMITED_WIDTH = 200, 100_000
 _NAME_WIDTH = 30
-"""How wide the names of fields may be before they go on in the next line."""
+"""Maximum width of field names. Longer names continue on the next line."""
 
 
 def print_plan(plan: Plan) -> None:
-    """Prints the plan: a table of fields, the outputs with their category, what conditions reveal."""
+    """Prints a plan: the table of fields, the outputs with their category, and what conditions reveal."""
     _print_parts(_title(plan), _fields(plan), *_outputs(plan), *_reveals(plan), *_keys(plan))
 
 
 def print_rows(rows: pa.Table) -> None:
-    """Prints rows as they would leave: one a line where there is room, else one below the other."""
-    title = Text("\nas they would leave" if rows.num_rows else "\nno row would leave", "bold")
+    """Prints released rows: one per line if they fit, else one table per row."""
+    title = Text("\nreleased rows" if rows.num_rows else "\nno row would be released", "bold")
     wide = _table(*rows.column_names)
     for row in rows.to_pylist():
         wide.add_row(*map(_value, row.values()))
@@ -44,7 +44,7 @@ def print_rows(rows: pa.Table) -> None:
 
 
 def print_counts(rows: Sequence[Mapping[str, Any]], words: Sequence[str], numbers: Sequence[str]) -> None:
-    """Prints rows of words and counts."""
+    """Prints rows with columns of text and columns of counts."""
     table = _table(*words)
     for name in numbers:
         table.add_column(name, justify="right")
@@ -55,7 +55,7 @@ def print_counts(rows: Sequence[Mapping[str, Any]], words: Sequence[str], number
 
 
 def print_matrix(head: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> None:
-    """Prints a name and a word for each column, row by row."""
+    """Prints a table whose rows have a name and one word per column."""
     table = _table(head, *columns)
     for name, cells in rows:
         table.add_row(Text(name), *map(Text, cells))
@@ -74,7 +74,7 @@ def _value(value: Any) -> Text:
 
 
 def _value_text(value: Any) -> str:
-    """A value as people write it: times in ISO 8601, nested values as JSON."""
+    """Formats a value: times in ISO 8601, nested values as JSON."""
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, bool | list | dict):
@@ -108,9 +108,9 @@ def _title(plan: Plan) -> Text:
 def _fields(plan: Plan) -> Table:
     table = _table()
     table.add_column("field", overflow="fold", max_width=_NAME_WIDTH)
-    for head in ("role", "action", "leaves"):
+    for head in ("role", "action", "remains"):
         table.add_column(head, no_wrap=True)
-    table.add_column("what happens, and why")
+    table.add_column("treatment and reason")
     for field in plan.fields.values():
         table.add_row(*_cells(field))
     return table
@@ -134,9 +134,9 @@ def _outputs(plan: Plan) -> Iterator[RenderableType]:
 
 
 def _reveals(plan: Plan) -> Iterator[RenderableType]:
-    """Conditions that reveal the same stand together."""
+    """Groups the conditions that reveal the same facts."""
     if plan.reveals:
-        yield Text("\nwhat can be told from whether a value (or a record) is there:")
+        yield Text("\nthe presence of a value or record reveals:")
     for what, keys in groupby(sorted(plan.reveals, key=plan.reveals.__getitem__), plan.reveals.__getitem__):
         yield Padding(Text.assemble((", ".join(keys), "bold"), f": {what}"), (0, 0, 0, 2))
 

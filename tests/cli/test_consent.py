@@ -37,7 +37,7 @@ def test_a_consent_from_before_a_withdrawal_says_that_it_has_no_effect(command: 
     assert command("consent", "give", *WHOSE, "--from", "2026-01-01T00:00:00Z").code == 0
     assert command("consent", "withdraw", *WHOSE, "--from", "2026-06-01T00:00:00Z").code == 0
     again = command("consent", "give", *WHOSE, "--from", "2026-05-01T00:00:00Z")
-    assert "it has no effect from 2026-06-01T00:00:00Z on: the consent is withdrawn since then" in again.out
+    assert "no effect from 2026-06-01T00:00:00Z on, because the consent is withdrawn since then" in again.out
     body = command("consent", "give", *WHOSE, "--from", "2026-05-01T00:00:00Z", "--json").json
     assert body["overruled_by"]["valid_from"] == "2026-06-01T00:00:00Z"
     assert "no consent: withdrawn" in command("consent", "show").out
@@ -62,8 +62,8 @@ def test_why_at_a_time_before_the_recording_says_when_the_consent_was_recorded(c
     recorded = given["recorded_at"][:19] + "Z"
     assert lines[1:] == [
         "at 2026-01-02T00:00:00Z: nothing",
-        f"recorded only at {recorded}, valid from 2026-01-01T00:00:00Z: given by ann@contoso.example. "
-        f"Only runs from {recorded} on count it",
+        f"given by ann@contoso.example, valid from 2026-01-01T00:00:00Z, but recorded only at {recorded}. "
+        f"Runs before {recorded} ignore it",
     ]
 
 
@@ -103,7 +103,7 @@ def test_a_refusal_is_recorded(command: Command) -> None:
 
 def test_what_has_run_out_is_marked(command: Command) -> None:
     command("consent", "give", *WHOSE, "--from", "2020-01-01T00:00:00Z", "--until", "2020-02-01T00:00:00Z")
-    assert command("consent", "expire").out == "1 consent(s) marked as expired\n"
+    assert command("consent", "expire").out == "1 consent marked as expired\n"
     assert command("consent", "expire", "--json").json == {"expired": []}
 
 

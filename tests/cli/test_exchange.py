@@ -81,4 +81,4 @@ def test_records_that_do_not_obey_a_schema_exit_1(project: Project, command: Com
     assert command("check", project.records(events(20)), "--schema", schema).code == 0
     said = command("check", project.records([*events(20), {"battery": "low"}]), "--schema", schema)
     assert said.code == 1
-    assert said.out.splitlines() == ["21 records against draft-07: 1 do not obey it", "        1  type  /battery"]
+    assert said.out.splitlines() == ["21 records against draft-07: 1 invalid", "        1  type  /battery"]

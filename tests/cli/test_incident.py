@@ -41,17 +41,17 @@ def test_an_incident_is_opened_scoped_and_shown(project: Project, incident: Comm
     text = incident("show", "INC-1").out
     assert "INC-1  a lost disk: scoped, 2 tenants" in text
     assert "device_id (pseudonymized)" in text
-    assert "to be told" in text
+    assert "to be notified" in text
 
 
 def test_what_was_exposed_and_matches_nothing_is_told_when_it_is_recorded(project: Project, incident: Command) -> None:
     words = ("--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed")
     said = incident("open", "INC-1", *words, "date:2026-11-30", "--exposed", f"output:{project.out}#recrods")
-    asked = "is it written right, and was it there by then?"
+    asked = "Check the spelling and the time of the incident."
     assert said.code == 0
     assert said.out.splitlines()[-2:] == [
-        f"  NOTHING MATCHES date:2026-11-30: {asked}",
-        f"  NOTHING MATCHES output:{project.out}#recrods: {asked}",
+        f"  NOTHING MATCHES date:2026-11-30. {asked}",
+        f"  NOTHING MATCHES output:{project.out}#recrods. {asked}",
     ]
     right = incident("open", "INC-2", *words, f"output:{project.out}", "--json")
     assert (right.code, right.json["nothing_matches"]) == (0, [])
@@ -106,9 +106,9 @@ def test_notices_are_drafted_and_sent(project: Project, incident: Command) -> No
     words = ("--to", "notices", "--contact", "privacy@example.com", "--contacts", "contacts.csv")
     done = incident("notice", "INC-1", *words)
     assert "version 1 for 2 tenants" in done.out
-    assert "no contact of south is known" in done.out
+    assert "no contact for south" in done.out
     assert (project.folder / "notices/INC-1-v1/north.md").exists()
-    assert "0 to be told" in incident("notice", "INC-1", "--sent").out
+    assert "0 tenants to notify" in incident("notice", "INC-1", "--sent").out
     assert incident("close", "INC-1", "--as", "customer_reportable", "--reason", "done").code == 0
 
 

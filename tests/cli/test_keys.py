@@ -180,4 +180,4 @@ def test_where_no_keyring_is_found_it_says_how_to_name_one(
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
     monkeypatch.chdir(tmp_path)
     said = command("keys", "public")
-    assert (said.code, "say which keyring" in said.err) == (2, True)
+    assert (said.code, "no keyring. Pass" in said.err) == (2, True)

@@ -52,4 +52,4 @@ def test_no_example_is_of_a_command_that_is_not_there() -> None:
 def test_examples_stand_below_the_help() -> None:
     command = COMMANDS["verify"]
     with click.Context(command, info_name="verify") as ctx:
-        assert "Examples:\n    minimize verify out/device_telemetry --keys house.keys\n" in command.get_help(ctx)
+        assert "Examples:\n    minimize verify out/device_telemetry --keys minimize.keys\n" in command.get_help(ctx)

@@ -50,7 +50,7 @@ def test_what_is_no_time_is_answered_with_the_option_that_it_was_given_to() -> N
         (("settings", "why", "north", "location", "noon"), "AT is no time"),
         (("settings", "why", "north", "location", "2026-11-24", "--run-at", "noon"), "--run-at is no time"),
         (("audit", "log", "--until", "noon"), "--until is no time"),
-        (("access", "token", "--for", "long"), "--for is no length of time"),
+        (("access", "token", "--for", "long"), "--for is not a duration"),
     ],
 )
 def test_the_message_names_the_option(project: Project, command: Command, words: tuple[str, ...], told: str) -> None:

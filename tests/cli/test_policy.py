@@ -51,7 +51,7 @@ def test_for_machines_it_gives_changes_and_counts(project: Project, command: Com
 def test_undeclared_paths_over_time_are_told(project: Project, command: Command) -> None:
     project.records([event(number, theme="dark") for number in range(30)])
     project.run()
-    assert f"undeclared before: /theme 30 ({DAY})" in command("drift", project.folder).out
+    assert f"undeclared in earlier runs: /theme 30 ({DAY})" in command("drift", project.folder).out
 
 
 def test_what_is_proposed_is_accepted_field_by_field_and_runs(project: Project, command: Command) -> None:
@@ -276,8 +276,8 @@ def test_a_preview_shows_rows_as_they_would_leave(project: Project, command: Com
 def test_a_preview_for_people_is_a_table(project: Project, command: Command) -> None:
     project.records(events(4))
     said = command("plan", project.folder, "--preview", 3, "--keys", project.keys, "--at", "2026-11-25T00:00:00Z")
-    assert "as they would leave" in said.out
-    assert "d1" not in said.out.split("as they would leave")[1]
+    assert "released rows" in said.out
+    assert "d1" not in said.out.split("released rows")[1]
 
 
 def test_a_preview_without_the_key_that_it_needs_is_a_mistake(project: Project, command: Command) -> None:

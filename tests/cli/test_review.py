@@ -84,7 +84,7 @@ def test_it_says_what_becomes_of_a_field_step_by_step(project: Project, command:
     assert lines[0] == "latitude in checkins for tenant north, as of 2026-11-25T00:00:00Z: generalized"
     assert any("✓ gate: collected where feature location is on: it is so" in line for line in lines)
     assert "    location on, said by admin for the tenant, from 2026-01-01T00:00:00Z on" in said.out
-    assert lines[-1].startswith("so: ")
+    assert lines[-1].startswith("result: ")
 
 
 def test_for_machines_it_prints_the_steps(project: Project, command: Command) -> None:
@@ -98,7 +98,7 @@ def test_of_a_record_it_tells_outcomes(project: Project, command: Command) -> No
     path = project.records(events(3))
     said = command("explain", project.folder, "battery", "--record", f"{path}:2", *WHEN, "--keys", project.keys)
     assert said.code == 0
-    assert said.out.splitlines()[-1] == "so: 1 made coarser"
+    assert said.out.splitlines()[-1] == "result: 1 made coarser"
     assert "7.3" not in said.out
 
 
@@ -139,7 +139,7 @@ def test_what_is_as_the_fixtures_say_exits_0(project: Project, command: Command)
     brings(project, "a.pass.ndjson", event(0))
     said = command("test", project.folder)
     assert said.code == 0
-    assert said.out == "1 records tried, 0 rows compared, as of 2026-11-24T22:00:00Z: all as they say\n"
+    assert said.out == "1 records tested, 0 rows compared, as of 2026-11-24T22:00:00Z: all passed\n"
 
 
 def test_what_is_not_exits_1_with_file_and_line(project: Project, command: Command) -> None:
@@ -156,7 +156,7 @@ def test_values_are_shown_on_demand_alone(project: Project, command: Command) ->
     assert without.code == shown.code == 1
     assert "F006 battery: another value leaves" in without.out
     assert "70.25" not in without.out
-    assert "(70.25 was expected, 0.0 leaves)" in shown.out
+    assert "(expected 70.25, released 0.0)" in shown.out
 
 
 def test_for_machines_it_prints_failures(project: Project, command: Command) -> None:

@@ -14,7 +14,7 @@ def test_approved_it_says_by_whom_and_where(project: Project, command: Command) 
     said = command("policy", "approve", project.folder, "--by", "ann")
     assert said.code == 0
     assert "checkins version 3 approved by ann on " in said.out
-    assert "no ledger is named, so the audit log was not told" in said.out
+    assert "not recorded in the audit log, because no ledger is configured" in said.out
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_approved_it_says_by_whom_and_where(project: Project, command: Command) 
     [
         ("bob", ("--by", "ann"), "--by", "--by"),
         ("bob", (), "MINIMIZE_ACTOR", "MINIMIZE_ACTOR"),
-        ("", (), "system", "the system's user: neither --by nor MINIMIZE_ACTOR names anybody"),
+        ("", (), "system", "the user of the operating system: neither --by nor MINIMIZE_ACTOR is set"),
     ],
 )
 def test_it_says_where_the_approver_s_name_comes_from(
@@ -37,8 +37,8 @@ def test_it_says_where_the_approver_s_name_comes_from(
     monkeypatch.setenv("MINIMIZE_ACTOR", acts)
     first = command("policy", "approve", project.folder, *words)
     again = command("policy", "approve", project.folder, *words)
-    assert [said.out.splitlines()[-1] for said in (first, again)] == [f"who approves is taken from {told}"] * 2
-    assert "is approved already" in again.out
+    assert [said.out.splitlines()[-1] for said in (first, again)] == [f"approver taken from {told}"] * 2
+    assert "was already approved" in again.out
     assert command("policy", "approve", project.folder, *words, "--json").json["name_from"] == named
 
 

@@ -35,9 +35,9 @@ def said(command: Command, project: Project, file: Path, *more: object) -> Resul
 def test_it_says_what_each_date_came_to(project: Project, command: Command, file: Path) -> None:
     first = said(command, project, file)
     assert first.code == 0
-    assert first.out.startswith("backfill b of checkins: 2 run now, 0 done before, 0 without input\n")
+    assert first.out.startswith("backfill b of checkins: 2 run now, 0 already done, 0 without input\n")
     assert f"  {DAY}  3 read, 3 written" in first.out
-    assert "2 done before" in said(command, project, file).out
+    assert "2 already done" in said(command, project, file).out
 
 
 def test_dates_that_were_left_alone_are_not_among_those_that_were_run(
@@ -52,8 +52,8 @@ def test_dates_that_were_left_alone_are_not_among_those_that_were_run(
     done = said(command, project, file)
     assert done.code == 1
     assert done.out.splitlines()[:2] == [
-        "backfill b of checkins: 1 run now, 0 done before, 0 without input",
-        "1 date left alone",
+        "backfill b of checkins: 1 run now, 0 already done, 0 without input",
+        "1 date skipped",
     ]
 
 
@@ -222,8 +222,8 @@ def test_it_tells_what_passes_and_what_was_run(project: Project, command: Comman
     prepared(project, command)
     said = command("replay", project.out, "--at", LATER, "--keys", project.keys)
     assert said.code == 0
-    assert f"{BEFORE}: 0 of 2 quarantined records pass now" in said.out
-    assert f"{DAY}: 2 of 3 quarantined records pass now" in said.out
+    assert f"{BEFORE}: 0 of 2 quarantined records now pass" in said.out
+    assert f"{DAY}: 2 of 3 quarantined records now pass" in said.out
     assert "checkins: replay " in said.out
 
 
@@ -241,7 +241,7 @@ def test_nothing_to_do_says_so(project: Project, command: Command) -> None:
     project.records(events(30))
     project.run()
     said = command("replay", project.out, "--keys", project.keys)
-    assert (said.code, said.out) == (0, "nothing to do: nothing is in quarantine\n")
+    assert (said.code, said.out) == (0, "nothing to do: no records are quarantined\n")
 
 
 def test_nothing_that_passes_says_so(project: Project, command: Command) -> None:
@@ -249,7 +249,7 @@ def test_nothing_that_passes_says_so(project: Project, command: Command) -> None
     project.run()
     said = command("replay", project.out, "--keys", project.keys)
     assert said.code == 0
-    assert "nothing to do: none of them would leave quarantine" in said.out
+    assert "nothing to do: no quarantined record passes" in said.out
 
 
 def test_what_still_is_above_fail_above_exits_4(project: Project, command: Command) -> None:

@@ -67,7 +67,7 @@ def test_a_date_without_files_exits_1_and_the_log_names_date_and_pattern(
     project: Project, command: Command, words: tuple[str, ...], path: str
 ) -> None:
     said = ran(command, project, "--date", DAY, "--skip-exit-code", *words)
-    assert (said.code, said.out) == (1, "nothing was published: 1 date left alone\n")
+    assert (said.code, said.out) == (1, "nothing was published: 1 date skipped\n")
     assert f"WARNING {DAY} is left alone: no file of {DAY} matches {path}" in said.err
 
 
@@ -272,7 +272,7 @@ def test_a_pending_date_that_lost_files_is_left_alone_and_it_exits_1(project: Pr
     assert ran(command, project, "--pending").code == 0
     lost.unlink()
     said = ran(command, project, "--pending")
-    assert (said.code, said.out) == (1, "nothing was published: 1 date left alone\n")
+    assert (said.code, said.out) == (1, "nothing was published: 1 date skipped\n")
     assert "bring the files back" in said.err
 
 

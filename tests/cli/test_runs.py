@@ -42,7 +42,7 @@ def test_it_counts_what_would_pass_now_where_that_is_asked(project: Project, com
 def test_an_empty_quarantine_says_so(project: Project, command: Command) -> None:
     project.records(events(30))
     project.run()
-    assert command("quarantine", "show", project.out).out == "nothing is in quarantine\n"
+    assert command("quarantine", "show", project.out).out == "no records are quarantined\n"
     assert command("quarantine", "show", project.out, "--json").json == {"rows": 0, "groups": []}
 
 
@@ -97,7 +97,7 @@ def test_a_run_whose_receipt_is_elsewhere_is_shown_without(command: Command, ran
     run = command("runs", "--output", ran.out, "--json").json["runs"][0]
     (ran.out / "runs" / run["run_id"] / "receipt.json").unlink()
     said = command("runs", "show", run["run_id"], "--output", ran.out)
-    assert (said.code, "its receipt cannot be read here" in said.out) == (0, True)
+    assert (said.code, "the receipt cannot be read here" in said.out) == (0, True)
 
 
 def test_without_a_ledger_it_is_said_where_was_looked(command: Command, project: Project) -> None:
@@ -110,7 +110,7 @@ def test_a_lost_ledger_is_restored_from_receipts(command: Command, ran: Project)
     before = command("runs", "--output", ran.out).out
     (ran.out / "ledger.db").unlink()
     said = command("runs", "--rebuild", "--output", ran.out)
-    assert said.out == f"2 runs of {ran.out}; the audit log was told of 2\n"
+    assert said.out == f"2 runs of {ran.out}; 2 added to the audit log\n"
     assert command("runs", "--output", ran.out).out == before
     again = command("runs", "--rebuild", "--ledger", ran.out / "ledger.db", "--json").json
     assert again == {"outputs": [{"output": str(ran.out), "runs": 2, "told": 0}]}

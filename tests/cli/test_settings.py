@@ -84,8 +84,8 @@ def test_an_end_says_whether_the_tenant_is_unknown(project: Project, command: Co
     done = command("locate", "end", "d4711", "--tenant", "nroth")
     assert done.code == 0
     assert done.out.startswith("nothing to do: the ledger has no setting of the tenant nroth. ")
-    assert "must be written as in `locate start`" in done.out
-    assert "must be written as in `locate start`" in command("locate", "end", "d4712", "--tenant", "north").out
+    assert "as in `locate start`" in done.out
+    assert "as in `locate start`" in command("locate", "end", "d4712", "--tenant", "north").out
 
 
 def test_the_audit_log_vouches_for_the_settings_of_actions(

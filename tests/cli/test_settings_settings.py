@@ -36,7 +36,7 @@ def test_a_subject_is_not_printed(project: Project, command: Command) -> None:
 def test_without_a_policy_a_setting_is_set_with_a_warning(project: Project, command: Command) -> None:
     done = command("settings", "set", "north", "locaton", "on")
     assert done.code == 0
-    assert "no policy was asked whether it has this feature" in done.err
+    assert "the feature or level, and who may turn it on, were not checked" in done.err
     assert not said(command, project, "set", "north", "location", "on").err
 
 
@@ -56,9 +56,9 @@ def test_why_tells_the_rows_that_decide(project: Project, command: Command) -> N
     run = ("--run-at", "2099-01-01T00:00:00Z")
     yes = said(command, project, "why", "north", "location", "2026-11-24T10:00:00Z", *run)
     assert yes.out.startswith("location of north: collected")
-    assert "when it happened, 2026-11-24T10:00:00Z: on\n  on by admin: valid from 2026-11-01T00:00:00Z" in yes.out
+    assert "at the event time, 2026-11-24T10:00:00Z: on\n  on by admin: valid from 2026-11-01T00:00:00Z" in yes.out
     no = said(command, project, "why", "north", "location", "2026-10-24T10:00:00Z", *run)
-    assert "when it happened, 2026-10-24T10:00:00Z: off: nobody said anything\n" in no.out
+    assert "at the event time, 2026-10-24T10:00:00Z: off: no setting\n" in no.out
     assert (
         said(command, project, "why", "north", "location", "2026-10-24T10:00:00Z", *run, "--json").json["collected"]
         is False
@@ -100,7 +100,7 @@ def test_a_replay_asks_the_ledger_as_the_run_did(project: Project, command: Comm
     assert command("run", project.folder, "--output", project.out, "--settings", "ledger").code == 0
     done = command("replay", project.out, "--pipeline", project.folder, "--ledger", tmp_path / "ledger.db")
     assert (done.code, file.exists()) == (0, True)
-    assert "0 of 1 quarantined records pass now" in done.out
+    assert "0 of 1 quarantined records now pass" in done.out
 
 
 def test_without_a_policy_an_answer_says_that_none_was_asked(project: Project, command: Command) -> None:
@@ -112,7 +112,7 @@ def test_without_a_policy_an_answer_says_that_none_was_asked(project: Project, c
     assert asked.out.startswith("location of north: collected")
     assert not asked.err
     assert alone.out.startswith("location of north: not collected")
-    assert "no policy was asked who may turn it on" in alone.err
+    assert "levels, and who may turn the feature on, were not checked" in alone.err
 
 
 def test_why_tells_that_nobody_said_anything_of_the_tenant(project: Project, command: Command) -> None:

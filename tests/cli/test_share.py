@@ -82,9 +82,9 @@ def test_before_the_first_run_send_names_the_output_and_the_command(
 
 def test_why_tells_whether_a_tenant_s_records_may_go(shop: Sender, command: Command) -> None:
     yes = command("share", "why", "vendor", "sync", "--tenant", "north")
-    assert yes.out.startswith("vendor, sync: may get device_id, event_time, model\n  consent ")
+    assert yes.out.startswith("vendor, sync: may receive device_id, event_time, model\n  consent ")
     no = command("share", "why", "vendor", "sync", "--tenant", "west")
-    assert no.out.startswith("vendor, sync: gets nothing\n  N039")
+    assert no.out.startswith("vendor, sync: may receive nothing\n  N039")
 
 
 def test_why_tells_that_nobody_named_the_tenant(shop: Sender, command: Command) -> None:
@@ -98,7 +98,7 @@ def test_why_tells_that_nobody_named_the_tenant(shop: Sender, command: Command) 
 
 def test_a_withdrawal_is_called_back_requested_and_confirmed(shop: Sender, command: Command) -> None:
     send(command, shop, "--to", shop.folder / "p.csv")
-    assert command("share", "recall", "list").out == "nothing has to go\n"
+    assert command("share", "recall", "list").out == "no recalls\n"
     shop.consent("north", "withdrawn", at=datetime.now(UTC))
     due = command("share", "recall", "list")
     assert (due.code, "vendor  north  withdrawn  due  2 rows, 2 subjects" in due.out) == (1, True)
@@ -127,7 +127,7 @@ def test_what_is_due_is_requested_of_every_recipient_at_once(shop: Sender, comma
     send(command, shop, "--to", shop.folder / "p.csv")
     shop.consent("north", "refused", at=datetime.now(UTC))
     assert "vendor  north  refused  requested" in command("share", "recall", "request").out
-    assert command("share", "recall", "list", "--late").out == "nothing has to go\n"
+    assert command("share", "recall", "list", "--late").out == "no recalls\n"
 
 
 def test_an_overdue_recall_exits_1(shop: Sender, command: Command) -> None:
@@ -143,5 +143,5 @@ def test_an_overdue_recall_exits_1(shop: Sender, command: Command) -> None:
 def test_a_time_in_the_past_is_for_a_dry_run_alone(shop: Sender, command: Command) -> None:
     said = send(command, shop, "--to", shop.folder / "p.csv", "--at", "2026-01-01T00:00:00Z")
     assert said.code == 2
-    assert "an --at in the past goes with --dry-run alone" in said.err
+    assert "--at is in the past, which only --dry-run allows" in said.err
     assert command("share", "log").out == "nothing was shared\n"

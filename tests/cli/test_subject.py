@@ -56,8 +56,8 @@ def test_a_deletion_is_shown_before_it_is_done(project: Project, command: Comman
     project.run(at=None, output=None)
     words = ("d3", "--tenant", "north", "--output", project.out, "--keys", project.keys)
     shown = command("subject", "delete", *words)
-    assert "would go" in shown.out
-    assert "nothing was changed: --yes does it" in shown.out
+    assert "would be removed" in shown.out
+    assert "nothing was changed. Pass --yes to apply the plan." in shown.out
     done = command("subject", "delete", *words, "--yes", "--json")
     assert (done.code, len(done.json["receipts"])) == (0, 1)
     status = command("subject", "status", "--output", project.out)
@@ -74,7 +74,7 @@ def test_a_restriction_exports_and_deletes(project: Project, command: Command) -
     words = ("d3", "--tenant", "north", "--output", project.out, "--keys", project.keys, "--to", "export")
     assert command("subject", "restrict", *words).code == 0
     assert not (project.folder / "export").exists()
-    assert "went" in command("subject", "restrict", *words, "--yes").out
+    assert "removed" in command("subject", "restrict", *words, "--yes").out
     assert (project.folder / "export/view.json").exists()
 
 
@@ -109,11 +109,11 @@ def test_of_whom_nothing_is_held_a_deletion_says_so(project: Project, command: C
     project.run(at=None, output=None)
     places = ("--output", project.out, "--keys", project.keys)
     done = command("subject", "delete", "d99", "--tenant", "north", *places, "--yes")
-    assert (done.code, "nothing is held" in done.out, "0 records of 1 subject went" in done.out) == (0, True, True)
+    assert (done.code, "no data is held" in done.out, "0 records of 1 subject removed" in done.out) == (0, True, True)
     wrong = command("subject", "delete", "d3", "--tenant", "nroth", *places)
     assert (wrong.code, "is it spelled so?" in wrong.err) == (2, True)
     whole = command("subject", "delete", "--tenant", "north", *places)
-    assert "of 1 tenant would go" in whole.out
+    assert "of 1 tenant would be removed" in whole.out
 
 
 def test_an_operator_corrects_nothing_and_whoever_acts_for_the_person_does(
@@ -152,6 +152,6 @@ def test_what_is_open_past_its_day_is_told_by_the_exit_code(
 
 def test_a_deletion_that_was_interrupted_and_left_nothing_to_do_says_so() -> None:
     text = deletion_text(Deletion((DataSubject("d1", "north"),), {}, resumed=1), yes=True)
-    assert "an earlier deletion of 1 subject was interrupted; nothing of it is left to do" in text
+    assert "an earlier deletion of 1 subject was interrupted; it is now complete" in text
     assert "spelled" not in text
-    assert "are they spelled so?" in deletion_text(Deletion((DataSubject("d1", "north"),), {}), yes=True)
+    assert "Check the spelling of the ids." in deletion_text(Deletion((DataSubject("d1", "north"),), {}), yes=True)

@@ -150,8 +150,8 @@ def test_a_keyring_is_never_overwritten(project: Project, command: Command) -> N
 
 
 def test_a_key_gets_a_new_version(project: Project, command: Command) -> None:
-    assert command("keys", "add", project.keys, "device").out == f"device/2 stands in {project.keys}\n"
-    assert command("keys", "add", project.keys, "other").out == f"other/1 stands in {project.keys}\n"
+    assert command("keys", "add", project.keys, "device").out == f"added device/2 to {project.keys}\n"
+    assert command("keys", "add", project.keys, "other").out == f"added other/1 to {project.keys}\n"
 
 
 def test_no_key_is_ever_printed(project: Project, command: Command) -> None:

@@ -142,7 +142,7 @@ def test_the_command_finds_the_output_in_the_ledger_and_the_index_has_the_receip
     last = load_receipts(bad.out)[-1]
     words = ("--reason", WHY, "--keys", bad.keys, "--ledger", bad.out / "ledger.db")
     done = command("runs", "void", last.run_id, *words)
-    assert (done.code, f"{last.run_id} is void; run again: {DAY}" in done.out) == (0, True)
+    assert (done.code, f"{last.run_id} is void; run these dates again: {DAY}" in done.out) == (0, True)
     rows = command("runs", "--output", bad.out, "--json").json["runs"]
     assert [row["kind"] for row in rows] == ["run", "run", "void"]
     shown = command("audit", "log", "--output", bad.out, "--json")

@@ -53,7 +53,7 @@ def test_commands_have_the_options_that_they_are_called_with(text: str) -> None:
 
 def test_help_shows_an_example() -> None:
     said = CliRunner().invoke(load_command("serve"), ["--help"]).output
-    assert "minimize serve pipelines/device_telemetry --host 0.0.0.0 --cert door.pem --key door.key" in said
+    assert "minimize serve pipelines/device_telemetry --host 0.0.0.0 --cert server.pem --key server.key" in said
     assert "minimize.connect(" in said
 
 
