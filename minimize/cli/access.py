@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 @options.workspace
 @options.as_json
 def token_group(user: str | None, lasts: timedelta | None, once: bool, as_json: bool, **places: Any) -> None:
-    """Create an API token for the data access server, and print it once.
+    """Create an API token of the server.
 
-    The ledger stores only a keyed digest of the token. The token identifies an account. At each read, the access file and the
-    grants decide what the account may see.
+    The token is printed once. The ledger stores only a keyed digest of the token. The token identifies an account. At each
+    read, the access file and the grants decide what the account may see.
     """
     if click.get_current_context().invoked_subcommand is not None:
         return
@@ -239,9 +239,10 @@ def why_command(
     as_json: bool,
     **arguments: Any,
 ) -> int:
-    """Explain whether USER may see DATASET: which columns, rows and forms, step by step. Exits with 3 if not.
+    """Explain whether USER may see DATASET.
 
-    Pass --pipeline: its plan has the columns. Instead of DATASET you can pass a permission such as settings/set.
+    Prints the columns, rows and forms, step by step. Exits with 3 if USER may not. Pass --pipeline: its plan has the columns.
+    Instead of DATASET you can pass a permission such as settings/set.
     """
     wanted = {name: arguments.pop(name) for name in ("purpose", "incident")}
     account, when, tenant = UserAccount(user, frozenset(groups)), parse_time(at) or utc_now(), arguments.pop("tenant")
@@ -262,7 +263,7 @@ def why_command(
 @options.workspace
 @options.as_json
 def show_command(as_json: bool, **places: Any) -> None:
-    """Print the roles, their permissions and the accounts that have them."""
+    """Show roles, permissions and accounts."""
     access = required_access(command_workspace(places))
     if as_json:
         options.print_result(access_json(access), as_json, "")

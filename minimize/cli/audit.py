@@ -73,9 +73,10 @@ def verify_command(
     public_key: str | None,
     as_json: bool,
 ) -> int:
-    """Verify the audit log: every entry, the chain and the signatures, and receipts or a stored head.
+    """Verify the audit log.
 
-    Without --receipts or --head, removal of the last entries cannot be detected.
+    Checks every entry, the chain and the signatures, and compares with receipts or a stored head. Without --receipts or
+    --head, removal of the last entries cannot be detected.
     """
     authorize("audit/read", {"ledger": ledger, "output": output, "keys": keys})
     checked = check_audit(ledger, output=output, receipts=receipts, head=head, keys=keys, public_key=public_key)

@@ -78,7 +78,10 @@ def request_command(**words: Any) -> None:
 @_TEXT
 @click.option("--until", type=TIME, metavar="TIME", help="End of the consent (ISO 8601).")
 def give_command(**words: Any) -> None:
-    """Record that TENANT consents to FUNCTION of RECIPIENT, under the current terms of the recipient's file."""
+    """Record that TENANT consents to FUNCTION of RECIPIENT.
+
+    The consent is to the current terms of the recipient's file.
+    """
     _record_consent("give", **words)
 
 
@@ -109,7 +112,10 @@ def withdraw_command(**words: Any) -> None:
 @quiet
 @options.as_json
 def expire_command(as_json: bool, **places: Any) -> None:
-    """Mark consents that have ended as expired, and recall records sent under them, for a nightly job."""
+    """Mark consents that have ended as expired.
+
+    Recalls the records that were sent under them. Run it every night.
+    """
     authorize("consent/expire", places)
     ended = expire_and_recall(command_workspace(places), utc_now())
     body = {"expired": [consent_act_json(act) for act in ended.acts]}
@@ -138,7 +144,10 @@ def show_command(
     as_json: bool,
     **places: Any,
 ) -> None:
-    """Show for each tenant and function whether there is a consent, and the record that decides."""
+    """Show the consents of tenants.
+
+    Prints for each tenant and function whether there is a consent, and the record that decides.
+    """
     named = {"tenant": tenant, "recipient": recipient, "function": function}
     found = list_consents(
         command_workspace(places), parse_time(at) or utc_now(), **named, history=history, recipients=recipients
@@ -161,7 +170,10 @@ def why_command(
     as_json: bool,
     **places: Any,
 ) -> None:
-    """Explain whether TENANT consents that RECIPIENT receives its rows for FUNCTION, and which records decide."""
+    """Explain whether TENANT consents to FUNCTION of RECIPIENT.
+
+    Prints the records that decide.
+    """
     run, workspace = parse_time(at) or utc_now(), command_workspace(places)
     found = explain_consent(
         tenant, recipient, function, workspace, run=run, event=parse_time(event), recipients=recipients

@@ -148,9 +148,10 @@ def incident_group() -> None:
 @options.workspace
 @options.as_json
 def open_command(id_: str, title: str, exposed: tuple[str, ...], as_json: bool, **words: Any) -> None:
-    """Open the incident ID, with the exposed items and the time of the exposure.
+    """Open the incident ID.
 
-    An item that matches nothing is printed, and recorded all the same. `minimize incident scope` searches in more detail.
+    Name the exposed items and the time of the exposure. An item that matches nothing is printed, and recorded all the same.
+    `minimize incident scope` searches in more detail.
     """
     authorize("incident/open", words)
     now = utc_now()
@@ -169,7 +170,10 @@ def open_command(id_: str, title: str, exposed: tuple[str, ...], as_json: bool, 
 @options.workspace
 @options.as_json
 def scope_command(id_: str, named: tuple[str, ...], as_json: bool, **words: Any) -> None:
-    """Determine the tenants and subjects that ID affects, from receipts, files, disclosures, the audit log and grants."""
+    """Determine the tenants and subjects that ID affects.
+
+    Searches receipts, files, disclosures, the audit log and grants.
+    """
     authorize("incident/assess", words)
     now = utc_now()
     _print_incident(scope_incident(id_, command_workspace(words), now, named_=named), as_json, now)
@@ -200,7 +204,10 @@ def declare_command(id_: str, as_json: bool, **words: Any) -> None:
 @options.workspace
 @options.as_json
 def measure_command(id_: str, text: str, what: StatementKind, as_json: bool, **words: Any) -> None:
-    """Record a measure taken, an action for tenants or a possible consequence of ID. Notices contain it."""
+    """Record a measure, an action or a consequence of ID.
+
+    A measure was taken, an action is for tenants, a consequence is possible. Notices contain all of them.
+    """
     authorize("incident/assess", words)
     now = utc_now()
     _print_incident(record_measure(id_, what, text, command_workspace(words), now), as_json, now)
@@ -226,7 +233,10 @@ def measure_command(id_: str, text: str, what: StatementKind, as_json: bool, **w
 @options.workspace
 @options.as_json
 def notice_command(id_: str, only: tuple[str, ...], was_sent: bool, as_json: bool, **words: Any) -> None:
-    """Draft the next version of the notices of ID, one per tenant to notify. Pass --sent after you have sent them."""
+    """Draft the notices of ID, one per tenant.
+
+    Each draft is a new version. Pass --sent after you have sent them.
+    """
     authorize("incident/notice", words)
     now = utc_now()
     if was_sent:
@@ -252,7 +262,10 @@ def _draft_notices(id_: str, only: tuple[str, ...], as_json: bool, words: Mappin
 @click.argument("file", type=click.Path(dir_okay=False))
 @options.as_json
 def lint_command(file: str, as_json: bool) -> int:
-    """Check a file of contacts: CSV or YAML with tenant_id, role (privacy, security, administrator), name and address."""
+    """Check a file of contacts.
+
+    It is CSV or YAML with tenant_id, role (privacy, security, administrator), name and address.
+    """
     return print_lint_findings(lint_contacts(Path(file)), "error", as_json)
 
 

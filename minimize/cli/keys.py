@@ -62,7 +62,10 @@ def add_command(file: str, name: str, as_json: bool) -> None:
 @options.keys
 @options.as_json
 def list_command(file: str | None, keys: str | None, as_json: bool) -> None:
-    """List the names, versions and states of keys in FILE (or --keys) and in the key service. Never prints a key."""
+    """List the names, versions and states of keys.
+
+    Lists the keys in FILE (or --keys) and in the key service. Never prints a key.
+    """
     from minimize.keys.discovery import key_service_versions
 
     keyring = _find_keyring(file or keys)
@@ -145,7 +148,10 @@ def shred_command(
 @options.keys
 @options.as_json
 def public_command(file: str | None, keys: str | None, as_json: bool) -> None:
-    """Print the public part of the signing key of FILE (or --keys), as PEM."""
+    """Print the public signing key, as PEM.
+
+    The key is read from FILE, or from --keys.
+    """
     pem = _find_keyring(file or keys).public_key_pem().decode("ascii")
     options.print_result({"public_key": pem}, as_json, pem.rstrip("\n"))
 

@@ -244,10 +244,11 @@ def policy_group() -> None:
 @options.keys
 @options.as_json
 def approve_command(policy: str, by: str | None, ledger: str | None, keys: str | None, as_json: bool) -> None:
-    """Approve the current content of POLICY, and record it there as `approved: {by, on, digest}`.
+    """Approve the current content of POLICY.
 
-    The digest covers the rules and the hierarchies, so comments and layout may change afterwards. A policy in which
-    `minimize lint` finds an error is not approved. Prints the approver and the source of that name.
+    The file records it as `approved: {by, on, digest}`. The digest covers the rules and the hierarchies, so comments and
+    layout may change afterwards. A policy in which `minimize lint` finds an error is not approved. Prints the approver and
+    the source of that name.
     """
     from minimize.review.approval import approve
 

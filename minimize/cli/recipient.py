@@ -66,7 +66,10 @@ def list_command(kind: str | None, recipients: str | None, as_json: bool) -> Non
 @options.recipients
 @options.as_json
 def show_command(name: str, kind: str, recipients: str | None, as_json: bool) -> None:
-    """Show the list for tenants: each field of the recipient NAME, with example, use and form."""
+    """Show what the recipient NAME receives and sends.
+
+    Prints the list for tenants: each field, with example, use and form.
+    """
     found = load_configured_recipients(recipients).load(name)
     text = recipient_html(found) if kind == "html" else recipient_markdown(found)
     options.print_result(_recipient_page_json(found) if as_json else None, as_json, text.rstrip("\n"))
@@ -77,7 +80,10 @@ def show_command(name: str, kind: str, recipients: str | None, as_json: bool) ->
 @options.fail_on
 @options.as_json
 def lint_command(path: str, fail_on: str, as_json: bool) -> int:
-    """Check the file of a recipient, or a folder of recipients and subprocessors, and their risks."""
+    """Check the files of recipients and their risks.
+
+    PATH is the file of one recipient, or a folder of recipients and subprocessors.
+    """
     return print_lint_findings(lint_recipients(path, utc_now().date()), fail_on, as_json)
 
 

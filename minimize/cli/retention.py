@@ -113,7 +113,12 @@ def _event_line(event: EventEntry) -> str:
 
 @click.command()
 @click.argument("output", type=click.Path(file_okay=False))
-@click.option("--at", type=TIME, metavar="TIME", help=f"{options.AT_HELP} Not before the last receipt of the dates.")
+@click.option(
+    "--at",
+    type=TIME,
+    metavar="TIME",
+    help=f"{options.AS_OF_HELP} Not before the last receipt of the dates. [default: now]",
+)
 @click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=options.MADE_BY_HELP)
 @click.option(
     "--events",
@@ -164,7 +169,12 @@ def _expiry_text(done: ExpiryResult, yes: bool) -> str:
 @click.command()
 @click.argument("output", type=click.Path(file_okay=False))
 @options.receipt_overrides
-@click.option("--at", type=TIME, metavar="TIME", help=f"{options.AT_HELP} Not before the last receipt of the dates.")
+@click.option(
+    "--at",
+    type=TIME,
+    metavar="TIME",
+    help=f"{options.AS_OF_HELP} Not before the last receipt of the dates. [default: now]",
+)
 @click.option("--yes", is_flag=True, help=options.APPLY_HELP)
 @options.only_ledger
 @options.keys

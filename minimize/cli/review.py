@@ -123,12 +123,12 @@ def try_fixtures_command(pipeline: str, at: str | None, settings: str | None, sh
     """Test PIPELINE against the fixtures in the folder tests/ next to it. Uses its own keys and writes nothing.
 
     Every record of NAME.pass.ndjson must be released. No record of NAME.fail.ndjson may be released, and those of
-    NAME.REASON.fail.ndjson must fail for that reason. The released rows of NAME.pass.ndjson must equal NAME.expect.ndjson (.csv,
-    .parquet), in order; expect.ndjson is for all fixtures together.
+    NAME.REASON.fail.ndjson must fail for that reason. The released rows of NAME.pass.ndjson must equal NAME.expect.ndjson
+    (.csv, .parquet), in order; expect.ndjson is for all fixtures together.
 
-    expect.AGGREGATE.ndjson has the rows of an aggregate over all fixtures. Aggregates that wait for late rows (`late`) are not
-    tested: their rows depend on batches and earlier receipts, which fixtures do not have. To see them, run `minimize run` with
-    another --output.
+    expect.AGGREGATE.ndjson has the rows of an aggregate over all fixtures. Aggregates that wait for late rows (`late`) are
+    not tested: their rows depend on batches and earlier receipts, which fixtures do not have. To see them, run `minimize run`
+    with another --output.
     """
     done = try_fixtures(pipeline, now=utc_now(), at=at, settings=settings)
     options.print_result(done.as_json(show), as_json, _fixtures_text(done, show))

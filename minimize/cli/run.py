@@ -67,7 +67,9 @@ def _results_text(receipt: Receipt, folder: Location) -> str:
     "--to", "until", type=DATE, metavar="D", help="Only batch dates up to and including this one, YYYY-MM-DD."
 )
 @click.option("--pending", is_flag=True, help="Only dates whose inputs have changed since their last receipt.")
-@click.option("--at", type=TIME, metavar="TIME", help=f"{options.AT_HELP} A time in the past requires --output.")
+@click.option(
+    "--at", type=TIME, metavar="TIME", help=f"{options.AS_OF_HELP} A time in the past requires --output. [default: now]"
+)
 @options.engine
 @options.pipeline_overrides
 @options.observability
@@ -124,7 +126,9 @@ def run_command(
 )
 @click.option("--date", type=DATE, metavar="D", help=options.DATE_HELP)
 @click.option("--pending", is_flag=True, help="Only dates whose inputs have changed since their last receipt.")
-@click.option("--at", type=TIME, metavar="TIME", help=f"{options.AT_HELP} A time in the past requires --output.")
+@click.option(
+    "--at", type=TIME, metavar="TIME", help=f"{options.AS_OF_HELP} A time in the past requires --output. [default: now]"
+)
 @options.prerequisites
 @options.recipients
 @options.engine
@@ -258,7 +262,9 @@ def _backfill_text(done: BackfillResult, dry_run: bool) -> str:
 @click.option(
     "--date", type=DATE, metavar="D", help="Batch date, YYYY-MM-DD. [default: all dates with quarantined records]"
 )
-@click.option("--at", type=TIME, metavar="TIME", help=f"{options.AT_HELP} Not before the last run of the dates.")
+@click.option(
+    "--at", type=TIME, metavar="TIME", help=f"{options.AS_OF_HELP} Not before the last run of the dates. [default: now]"
+)
 @options.engine
 @options.observability
 @options.keys

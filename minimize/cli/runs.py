@@ -98,10 +98,10 @@ def adopt_ledger_command(
     keys: str | None,
     as_json: bool,
 ) -> None:
-    """Continue OUTPUT with a new ledger if the ledger that its receipts name is lost.
+    """Continue OUTPUT with a new ledger.
 
-    A signed receipt records the reason. Erasures that only the lost ledger had are lost. Erasures stored with the output still
-    apply.
+    Use it if the ledger that the receipts name is lost. A signed receipt records the reason. Erasures that only the lost
+    ledger had are lost. Erasures stored with the output still apply.
     """
     receipt = adopt_ledger(
         output,

@@ -79,9 +79,10 @@ def set_command(
     as_json: bool,
     **places: Any,
 ) -> None:
-    """Set SETTING of TENANT to VALUE: a feature to on or off, or `level` to a level of the policy.
+    """Set SETTING of TENANT to VALUE.
 
-    With --pipeline, setting and value are checked against its policy. Without it, they are recorded with a warning.
+    Set a feature to on or off, or `level` to a level of the policy. With --pipeline, setting and value are checked against
+    its policy. Without it, they are recorded with a warning.
     """
     authorize("settings/set", places, tenant)
     new = NewSetting(tenant, setting, value, holder, subject, parse_time(valid_from))
@@ -128,10 +129,11 @@ def why_command(
     as_json: bool,
     **places: Any,
 ) -> None:
-    """Explain whether FEATURE (or a level) of TENANT is collected for an event AT a time, and which rows decide.
+    """Explain whether FEATURE of TENANT is collected.
 
-    Settings come from --settings, else from the pipeline, else from the ledger. Pass --pipeline to apply the levels of its
-    policy, and its rules on who may turn a feature on.
+    FEATURE can be a level. AT is the time of an event. Prints the rows that decide. Settings come from --settings, else from
+    the pipeline, else from the ledger. Pass --pipeline to apply the levels of its policy, and its rules on who may turn a
+    feature on.
     """
     event = parse_time(at)
     if event is None:
@@ -150,7 +152,10 @@ def why_command(
 @options.workspace
 @options.as_json
 def import_command(file: str, as_json: bool, **places: Any) -> None:
-    """Import the rows of FILE (CSV or Parquet) into the ledger, with their recording times."""
+    """Import settings of FILE (CSV or Parquet).
+
+    The rows keep their recording times.
+    """
     authorize("settings/set", places)
     count = import_settings(file, command_workspace(places), utc_now())
     options.print_result({"file": file, "new": count}, as_json, f"imported {count_noun(count, 'new row')} of {file}")

@@ -36,10 +36,11 @@ if TYPE_CHECKING:
 
 @click.group("recall")
 def recall_group() -> None:
-    """Recall records that a recipient must delete, because a consent, contract or retention period has ended.
+    """Recall records that a recipient must delete.
 
-    Withdrawing a consent recalls records at once. The end of a contract or retention period adds records to the list. Run
-    `share recall request` every night to record that the recipients are asked to delete them.
+    Records are recalled if a consent, contract or retention period has ended. Withdrawing a consent recalls records at once.
+    The end of a contract or retention period adds records to the list. Run `share recall request` every night to record that
+    the recipients are asked to delete them.
     """
 
 
@@ -74,9 +75,10 @@ def list_recalls_command(
 def request_recalls_command(
     recipient: str | None, to: str | None, recipients: str | None, as_json: bool, **places: Any
 ) -> None:
-    """Record that RECIPIENT, or every recipient, is asked to delete the recalled records, and print the list for it.
+    """Ask recipients to delete recalled records.
 
-    If nothing was ever shared, there are no recalls, and no recipients need to be configured.
+    Records the request to RECIPIENT, or to every recipient, and prints the list for it. If nothing was ever shared, there are
+    no recalls, and no recipients need to be configured.
     """
     workspace = command_workspace(places)
     authorize("share/recall", places)
@@ -159,7 +161,7 @@ share_group.add_command(recall_group)
     "--at",
     type=TIME,
     metavar="TIME",
-    help=f"{options.AT_HELP} Without --dry-run, a future time at which the rules must also hold.",
+    help=f"{options.AS_OF_HELP} Without --dry-run, a future time at which the rules must also hold. [default: now]",
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be sent, and why the rest would not. Nothing is sent.")
 @options.prerequisites
@@ -184,9 +186,9 @@ def send_command(
     settings: str | None,
     **arguments: Any,
 ) -> None:
-    """Write the records that RECIPIENT may receive for FUNCTION to a new file, and record the disclosure.
+    """Send records to RECIPIENT for FUNCTION.
 
-    Exits with 3 if the recipient may receive nothing.
+    Writes the permitted records to a new file, and records the disclosure. Exits with 3 if the recipient may receive nothing.
     """
     if to is None and not dry_run:
         raise click.UsageError("no file to write to. Pass --to FILE or --dry-run.")
@@ -240,7 +242,10 @@ def log_command(recipient: str | None, tenant: str | None, as_json: bool, **plac
 @click.argument("disclosure")
 @options.workspace
 def show_command(disclosure: str, **places: Any) -> None:
-    """Print the signed DISCLOSURE: what permitted it, the fields and their forms, the tenants and the digest."""
+    """Print the signed DISCLOSURE.
+
+    It states what permitted the transfer, the fields and their forms, the tenants and the digest.
+    """
     options.print_json(find_disclosure(command_workspace(places), disclosure).as_json())
 
 
@@ -261,7 +266,10 @@ def why_command(
     as_json: bool,
     **places: Any,
 ) -> None:
-    """Explain whether RECIPIENT may receive records for FUNCTION, with every rule that forbids it."""
+    """Explain whether RECIPIENT may receive records.
+
+    Prints every rule that forbids it for FUNCTION.
+    """
     workspace = command_workspace(places)
     found = explain_share(
         recipient,

@@ -173,7 +173,10 @@ def subject_group() -> None:
 @_linked_option
 @click.option("--html", "as_page", is_flag=True, help="Print an HTML page.")
 def view_command(rows: int, as_json: bool, as_page: bool, **words: Any) -> None:
-    """Show the data held about each ID: location, form, period, retention and recipients."""
+    """Show the data held about each ID.
+
+    Prints its location, form, period, retention and recipients.
+    """
     authorize("subject/view", words, words["tenant"])
     found = _view_subjects(words)
     text = view_page(found, rows).rstrip("\n") if as_page else "\n\n".join(subject_text(each, rows) for each in found)
@@ -195,7 +198,10 @@ def view_command(rows: int, as_json: bool, as_page: bool, **words: Any) -> None:
 @click.option("--redact", multiple=True, metavar="FIELD", help="Leave this field out of the export. Repeatable.")
 @_linked_option
 def export_command(to: str, formats: tuple[str, ...], redact: tuple[str, ...], as_json: bool, **words: Any) -> None:
-    """Export all data held about each ID to a new folder that only its owner can read."""
+    """Export all data held about each ID.
+
+    Only the owner of the new folder can read it.
+    """
     authorize("subject/export", words, words["tenant"])
     workspace = command_workspace(words)
     made = export_subjects(
@@ -213,10 +219,10 @@ def export_command(to: str, formats: tuple[str, ...], redact: tuple[str, ...], a
 @click.option("--allow-unreached", is_flag=True, help="Treat outputs that cannot be reached as permanently deleted.")
 @click.option("--yes", is_flag=True, help=options.APPLY_HELP)
 def delete_command(yes: bool, unseen: bool, allow_unreached: bool, as_json: bool, **words: Any) -> None:
-    """Delete all records of each ID from all outputs permanently, and list the recipients that must also delete them.
+    """Delete all records of each ID permanently.
 
-    Reruns, late files, replays and backfills do not bring back records of events up to now. Repeat the command to continue an
-    open request.
+    Removes them from all outputs, and lists the recipients that must also delete them. Reruns, late files, replays and
+    backfills do not bring back records of events up to now. Repeat the command to continue an open request.
     """
     authorize("subject/delete", words, words["tenant"])
     workspace, now = command_workspace(words), utc_now()
@@ -234,7 +240,7 @@ def delete_command(yes: bool, unseen: bool, allow_unreached: bool, as_json: bool
 @_unseen_option
 @click.option("--yes", is_flag=True, help=options.APPLY_HELP)
 def restrict_command(to: str, redact: tuple[str, ...], yes: bool, unseen: bool, as_json: bool, **words: Any) -> None:
-    """Export all data held about each ID to a new folder, and then delete it."""
+    """Export all data held about each ID, then delete it."""
     authorize("subject/restrict", words, words["tenant"])
     subjects, workspace, now = _parse_subjects(words), command_workspace(words), utc_now()
     if yes:
@@ -264,10 +270,10 @@ def restrict_command(to: str, redact: tuple[str, ...], yes: bool, unseen: bool, 
 def correct_command(
     id_: str, tenant: str, values: tuple[str, ...], named: tuple[str, ...], yes: bool, as_json: bool, **words: Any
 ) -> None:
-    """Correct values of ID in all outputs, and in later runs of records up to now.
+    """Correct values of ID in all outputs.
 
-    Administrators cannot correct values. If you have an access file, grant `subject/correct` to a role that acts for the data
-    subject.
+    Later runs of records up to now are also corrected. Administrators cannot correct values. If you have an access file,
+    grant `subject/correct` to a role that acts for the data subject.
     """
     authorize("subject/correct", words, tenant)
     corrected = {name: value or None for name, _, value in (each.partition("=") for each in values)}
@@ -303,7 +309,10 @@ def status_command(tenant: str | None, as_json: bool, **places: Any) -> int:
 @options.workspace
 @options.as_json
 def coverage_command(named: tuple[str, ...], as_json: bool, **places: Any) -> int:
-    """List the columns that name a subject, and the rule that finds it. Exits with 1 if a column has no rule."""
+    """List the columns that name a subject.
+
+    Prints for each column the rule that finds the subject. Exits with 1 if a column has no rule.
+    """
     authorize("subject/view", places)
     found = subject_coverage(command_workspace(places), named=named)
     lines = [
