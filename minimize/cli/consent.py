@@ -220,9 +220,9 @@ def _end_consent(
     consent = NewConsent(tenant, recipient, function, None, parse_time(valid_from))
     authorize(f"consent/{verb}", places, tenant)
     workspace = command_workspace(places)
-    with open_recall_list(to, recipient) as hand:
+    with open_recall_list(to, recipient) as save_list:
         done = withdraw_and_recall(consent, workspace, utc_now(), verb=verb, recipients=recipients)
-        hand(done.recalls)
+        save_list(done.recalls)
     if ends_nothing(done.acts[0], workspace):
         message = "no consent of this tenant to %s of %s is recorded. Check the spelling of the tenant."
         log.warning(message, single_line(function), single_line(recipient), extra={"code": "W047"})

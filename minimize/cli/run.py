@@ -107,10 +107,10 @@ def run_command(
     from minimize.runs.batch_dates import DateSelection
     from minimize.runs.runner import RunOverrides, run_dates
 
-    job, wanted = load_pipeline(pipeline), DateSelection.from_options(date, since, until, pending=pending)
-    instead = RunOverrides(input_, settings, output, keys, ledger, lineage, metrics)
+    job, selection = load_pipeline(pipeline), DateSelection.from_options(date, since, until, pending=pending)
+    overrides = RunOverrides(input_, settings, output, keys, ledger, lineage, metrics)
     with progress_bar() as advanced:
-        done = run_dates(job, wanted, instead, at=at, engine=engine, progress=advanced, allow_shrink=allow_shrink)
+        done = run_dates(job, selection, overrides, at=at, engine=engine, progress=advanced, allow_shrink=allow_shrink)
     return print_run_result(done, job, output, pending=pending, skips=skips, as_json=as_json)
 
 
@@ -169,15 +169,15 @@ def receive_command(
     from minimize.runs.batch_dates import DateSelection
     from minimize.runs.runner import RunOverrides
 
-    job, wanted = load_pipeline(pipeline), DateSelection.from_options(date, None, None, pending=pending)
-    instead = RunOverrides(input_, settings, output, keys, ledger, lineage, metrics, recipients, tuple(having))
+    job, selection = load_pipeline(pipeline), DateSelection.from_options(date, None, None, pending=pending)
+    overrides = RunOverrides(input_, settings, output, keys, ledger, lineage, metrics, recipients, tuple(having))
     with progress_bar() as advanced:
         done = receive_dates(
             job,
             recipient,
             function,
-            wanted,
-            instead,
+            selection,
+            overrides,
             at=at,
             engine=engine,
             progress=advanced,

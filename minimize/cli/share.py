@@ -83,7 +83,7 @@ def request_recalls_command(
     workspace = command_workspace(places)
     authorize("share/recall", places)
     needed = recipient is not None or recipients is not None or _has_shared(workspace)
-    with open_recall_list(to, recipient) as hand:
+    with open_recall_list(to, recipient) as save_list:
         found = (
             request_recalls(
                 workspace, load_configured_recipients(recipients, workspace.folder), utc_now(), recipient=recipient
@@ -91,7 +91,7 @@ def request_recalls_command(
             if needed
             else []
         )
-        hand(found)
+        save_list(found)
     print_recalls(found, as_json)
 
 

@@ -63,8 +63,8 @@ def request_line(found: RequestStatus, now: datetime) -> str:
     rest = f", waiting for {', '.join(waiting)}" if waiting else ""
     late = " OVERDUE" if body["overdue"] else ""
     whose = f"tenant {body['tenant_id']}" if body["subject"] is None else f"a subject of {body['tenant_id']}"
-    asked = f"{body['request']}  {body['kind']} of {whose}, requested {body['asked_at']}"
-    return f"{asked}: {body['state']}{rest}, by {body['due']}{late}"
+    request = f"{body['request']}  {body['kind']} of {whose}, requested {body['asked_at']}"
+    return f"{request}: {body['state']}{rest}, by {body['due']}{late}"
 
 
 def subject_text(found: SubjectView, rows: int) -> str:
