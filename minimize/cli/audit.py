@@ -105,7 +105,8 @@ def export_command(file: str, ledger: str | None, output: str | None, as_json: b
 
 @audit_group.command("truncate")
 @click.option(
-    "--export",
+    "--to",
+    "export",
     type=click.Path(dir_okay=False),
     metavar="FILE",
     help="Write the removed entries to this new file first.",
@@ -129,9 +130,7 @@ def truncate_command(
     else:
         entries = count_noun(done.entries, "entry", "entries")
         which = f"{entries} older than {seconds_text(done.before)}, up to entry {done.last.sequence:,}"
-        text = (
-            f"removed {which}" if yes else f"would remove {which}\n{UNCHANGED_HINT} Pass --export FILE to keep a copy."
-        )
+        text = f"removed {which}" if yes else f"would remove {which}\n{UNCHANGED_HINT} Pass --to FILE to keep a copy."
     options.print_result({**done.as_json(), "done": yes and done.last is not None}, as_json, text)
 
 

@@ -45,7 +45,7 @@ RETRACT_HINT: Final = (
     "records received under this consent are still stored. Run `minimize retract OUTPUT --yes` to remove them."
 )
 _FROM = click.option(
-    "--from", "valid_from", type=TIME, metavar="TIME", help="Valid from this time on (ISO 8601). [default: now]"
+    "--since", "valid_from", type=TIME, metavar="TIME", help="Valid from this time on (ISO 8601). [default: now]"
 )
 _TEXT = click.option(
     "--text-version",
@@ -246,7 +246,7 @@ def _act_text(act: ConsentAct) -> str:
 def _overruled_text(over: ConsentAct) -> str:
     since = seconds_text(over.valid_from)
     effect = f"no effect from {since} on, because the consent is {over.state} since then"
-    return f"{effect}. Give the consent without --from, or with a later time."
+    return f"{effect}. Give the consent without --since, or with a later time."
 
 
 def _consent_line(one: ConsentStatus) -> str:

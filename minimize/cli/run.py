@@ -62,10 +62,8 @@ def _results_text(receipt: Receipt, folder: Location) -> str:
 @click.command()
 @options.pipeline
 @click.option("--date", type=DATE, metavar="D", help=options.DATE_HELP)
-@click.option("--from", "since", type=DATE, metavar="D", help="Only batch dates from this one on, YYYY-MM-DD.")
-@click.option(
-    "--to", "until", type=DATE, metavar="D", help="Only batch dates up to and including this one, YYYY-MM-DD."
-)
+@click.option("--since", type=DATE, metavar="D", help="Only batch dates from this one on, YYYY-MM-DD.")
+@click.option("--until", type=DATE, metavar="D", help="Only batch dates up to and including this one, YYYY-MM-DD.")
 @click.option("--pending", is_flag=True, help="Only dates whose inputs have changed since their last receipt.")
 @click.option(
     "--at", type=TIME, metavar="TIME", help=f"{options.AS_OF_HELP} A time in the past requires --output. [default: now]"
@@ -188,7 +186,7 @@ def receive_command(
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--look", "dry_run", is_flag=True, help="List the dates that are done and due, and run nothing.")
+@click.option("--dry-run", is_flag=True, help="List the dates that are done and due, and run nothing.")
 @options.engine
 @options.pipeline_overrides
 @options.observability

@@ -48,7 +48,10 @@ def recall_group() -> None:
 @click.option("--recipient", metavar="R", help="Only this recipient.")
 @click.option("--all", "all_", is_flag=True, help="Also list confirmed recalls.")
 @click.option(
-    "--late", is_flag=True, help="Only recalls that need action: not requested yet, or not confirmed in time."
+    "--overdue",
+    "late",
+    is_flag=True,
+    help="Only recalls that need action: not requested yet, or not confirmed in time.",
 )
 @options.recipients
 @options.workspace

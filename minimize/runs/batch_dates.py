@@ -66,7 +66,7 @@ class DateSelection:
         if only is not None and (first is not None or last is not None or pending):
             raise ConfigurationError("one date was given, and others as well", hint="leave --date out, or the rest")
         if first is not None and last is not None and first > last:
-            raise ConfigurationError("the span of dates ends before it begins", hint="--from is the earlier one")
+            raise ConfigurationError("the span of dates ends before it begins", hint="--since is the earlier one")
         return cls(only, first, last, pending)
 
     @property
@@ -109,7 +109,7 @@ def check_run_time(at: dt.datetime | None, now: dt.datetime, apart: bool) -> Non
 ArrivalState = Literal["new", "same", "changed", "shrunk", "gone", "unreadable"]
 PENDING_STATES: Final = frozenset({"new", "changed"})
 _LOST_FILES_HINT: Final = "bring the files back, or run that date by --date, which replaces what it wrote"
-_LOST_DATE_HINT: Final = "bring the files back; with --from a run does not look at earlier dates"
+_LOST_DATE_HINT: Final = "bring the files back; with --since a run does not look at earlier dates"
 READING_KINDS: Final = frozenset({"run", "replay"})
 """The kinds of receipt that read a batch from its source."""
 SkipReason = Literal[

@@ -272,7 +272,7 @@ class NewIncident:
         if not self.exposed or not self.id or not self.title:
             raise ConfigurationError("an incident has a name, a title and something that was exposed")
         if (until is not None and until < since) or self.known_at < since:
-            hint = "--to and --known are not before --from"
+            hint = "--until and --known-at are not before --since"
             raise ConfigurationError("an incident does not end, and is not known, before it begins", hint=hint)
         return {
             "title": self.title,
@@ -301,7 +301,7 @@ def open_incident(case: NewIncident, workspace: Workspace, now: datetime) -> Inc
 def _check_not_future(case: NewIncident, now: datetime) -> None:
     """Raises ConfigurationError for an incident that becomes known, or ends, after now, as far as two clocks may differ."""
     if max(case.known_at, case.period[1] or case.known_at) > now + CLOCK_SKEW:
-        hint = "--to and --known are not after now"
+        hint = "--until and --known-at are not after now"
         raise ConfigurationError("an incident does not end, and is not known, after now", hint=hint)
 
 

@@ -398,7 +398,7 @@ def check_tenants(
     if unknown:
         raise ConfigurationError(
             f"no output and nothing in the ledger names {_shorten_names(unknown)}",
-            hint="is it spelled so? --unseen goes on, so that what arrives late is kept out",
+            hint="is it spelled so? --allow-unknown-tenant goes on, so that what arrives late is kept out",
         )
 
 
