@@ -252,11 +252,11 @@ def build_world(folder: Path) -> World:
 def _acts() -> list[tuple[str, str, list[str]]]:
     """Who does what, one act a minute: the words of a command, and arguments that have spaces."""
     wish = f"access request support --incident {INCIDENT} --tenant north --field phone --justification"
-    exposed = f"--exposed output:usage/out#records --exposed date:{DAY} --from {DAY}T08:00Z --known {DAY}T20:00Z"
+    exposed = f"--exposed output:usage/out#records --exposed date:{DAY} --since {DAY}T08:00Z --known-at {DAY}T20:00Z"
     return [
-        ("pia", "consent give north vendor sync --from 2026-01-01T00:00Z", []),
+        ("pia", "consent give north vendor sync --since 2026-01-01T00:00Z", []),
         ("pia", "consent refuse south vendor sync", []),
-        ("pia", "consent give east vendor sync --from 2026-01-01T00:00Z", []),
+        ("pia", "consent give east vendor sync --since 2026-01-01T00:00Z", []),
         ("pia", "consent withdraw east vendor sync", []),
         ("pia", "share send vendor sync --pipeline usage --to shared.parquet", []),
         ("sam", wish, ["A device is lost."]),

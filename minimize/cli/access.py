@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.group(name="token", invoke_without_command=True)
 @click.option("--user", metavar="NAME", help="Account of the token. [env: MINIMIZE_ACTOR]")
 @click.option("--for", "lasts", type=DURATION, metavar="TIME", help="Lifetime, such as 30m, 8h or 30d. [default: 8h]")
-@click.option("--once", is_flag=True, help="Make the token valid for one call only.")
+@click.option("--single-use", "once", is_flag=True, help="Make the token valid for one call only.")
 @options.workspace
 @options.as_json
 def token_group(user: str | None, lasts: timedelta | None, once: bool, as_json: bool, **places: Any) -> None:
@@ -171,7 +171,7 @@ def request_command(
 def _add_answer_command(verb: GrantVerb, about: str) -> None:
     @access_group.command(verb, help=about, epilog=_ACTOR_HELP)
     @click.argument("grant")
-    @click.option("--note", default="", metavar="TEXT", help="Note for the record, without personal data.")
+    @click.option("--reason", "note", default="", metavar="TEXT", help="Reason, without personal data.")
     @options.workspace
     @options.as_json
     def answer_command(grant: str, note: str, as_json: bool, **places: Any) -> None:

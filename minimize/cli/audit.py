@@ -82,8 +82,8 @@ def verify_command(
     checked = check_audit(ledger, output=output, receipts=receipts, head=head, keys=keys, public_key=public_key)
     word = "verified" if checked.ok else "not verified"
     entries = count_noun(checked.head.sequence, "entry", "entries")
-    gone = checked.checkpoint
-    since = "" if gone is None else f"; entries up to {gone.head.sequence:,} are replaced by a checkpoint"
+    checkpoint = checked.checkpoint
+    since = "" if checkpoint is None else f"; entries up to {checkpoint.head.sequence:,} are replaced by a checkpoint"
     verdict = f"{word}: {entries}, head {checked.head.digest or '(none)'}{since}"
     options.print_result(checked.as_json(), as_json, "\n".join([*finding_lines(checked.findings), verdict]))
     return 0 if checked.ok else 1
@@ -105,7 +105,8 @@ def export_command(file: str, ledger: str | None, output: str | None, as_json: b
 
 @audit_group.command("truncate")
 @click.option(
-    "--export",
+    "--to",
+    "export",
     type=click.Path(dir_okay=False),
     metavar="FILE",
     help="Write the removed entries to this new file first.",
@@ -127,11 +128,9 @@ def truncate_command(
     if done.last is None:
         text = f"nothing to do: no entry is older than {seconds_text(done.before)}"
     else:
-        gone = count_noun(done.entries, "entry", "entries")
-        which = f"{gone} older than {seconds_text(done.before)}, up to entry {done.last.sequence:,}"
-        text = (
-            f"removed {which}" if yes else f"would remove {which}\n{UNCHANGED_HINT} Pass --export FILE to keep a copy."
-        )
+        entries = count_noun(done.entries, "entry", "entries")
+        which = f"{entries} older than {seconds_text(done.before)}, up to entry {done.last.sequence:,}"
+        text = f"removed {which}" if yes else f"would remove {which}\n{UNCHANGED_HINT} Pass --to FILE to keep a copy."
     options.print_result({**done.as_json(), "done": yes and done.last is not None}, as_json, text)
 
 

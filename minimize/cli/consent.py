@@ -45,7 +45,7 @@ RETRACT_HINT: Final = (
     "records received under this consent are still stored. Run `minimize retract OUTPUT --yes` to remove them."
 )
 _FROM = click.option(
-    "--from", "valid_from", type=TIME, metavar="TIME", help="Valid from this time on (ISO 8601). [default: now]"
+    "--since", "valid_from", type=TIME, metavar="TIME", help="Valid from this time on (ISO 8601). [default: now]"
 )
 _TEXT = click.option(
     "--text-version",
@@ -220,9 +220,9 @@ def _end_consent(
     consent = NewConsent(tenant, recipient, function, None, parse_time(valid_from))
     authorize(f"consent/{verb}", places, tenant)
     workspace = command_workspace(places)
-    with open_recall_list(to, recipient) as hand:
+    with open_recall_list(to, recipient) as save_list:
         done = withdraw_and_recall(consent, workspace, utc_now(), verb=verb, recipients=recipients)
-        hand(done.recalls)
+        save_list(done.recalls)
     if ends_nothing(done.acts[0], workspace):
         message = "no consent of this tenant to %s of %s is recorded. Check the spelling of the tenant."
         log.warning(message, single_line(function), single_line(recipient), extra={"code": "W047"})
@@ -246,7 +246,7 @@ def _act_text(act: ConsentAct) -> str:
 def _overruled_text(over: ConsentAct) -> str:
     since = seconds_text(over.valid_from)
     effect = f"no effect from {since} on, because the consent is {over.state} since then"
-    return f"{effect}. Give the consent without --from, or with a later time."
+    return f"{effect}. Give the consent without --since, or with a later time."
 
 
 def _consent_line(one: ConsentStatus) -> str:

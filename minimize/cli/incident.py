@@ -132,11 +132,13 @@ def incident_group() -> None:
 @incident_group.command("open")
 @click.argument("id_", metavar="ID")
 @click.option("--title", required=True, help="Title of the incident and of its notices.")
-@click.option("--from", "since", required=True, type=TIME, metavar="TIME", help="Start of the exposure (ISO 8601).")
+@click.option("--since", required=True, type=TIME, metavar="TIME", help="Start of the exposure (ISO 8601).")
 @click.option(
-    "--to", "until", type=TIME, metavar="TIME", help="End of the exposure (ISO 8601). [default: when it became known]"
+    "--until", type=TIME, metavar="TIME", help="End of the exposure (ISO 8601). [default: when it became known]"
 )
-@click.option("--known", type=TIME, metavar="TIME", help="When the incident became known (ISO 8601). [default: now]")
+@click.option(
+    "--known-at", "known", type=TIME, metavar="TIME", help="When the incident became known (ISO 8601). [default: now]"
+)
 @click.option(
     "--exposed",
     multiple=True,

@@ -49,7 +49,7 @@ def import_command(
 @click.argument("path", type=click.Path(), metavar="PATH")
 @click.option("--of", "name", metavar="NAME", help="Only this output, or `source` for the incoming records.")
 @click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=options.MADE_BY_HELP)
-@click.option("--out", type=click.Path(dir_okay=False), metavar="FILE", help="Write to FILE instead of printing.")
+@click.option("--to", "out", type=click.Path(dir_okay=False), metavar="FILE", help="Write to FILE instead of printing.")
 @options.as_json
 def export_command(
     format_: str, path: str, name: str | None, pipeline: str | None, out: str | None, as_json: bool

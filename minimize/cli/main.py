@@ -30,7 +30,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
             "minimize run pipelines/device_telemetry --pending",
             "minimize run pipelines/device_telemetry --at 2026-11-25T00:00:00Z --output out/as_of_then",
         ),
-        "backfill": ("minimize backfill backfills/coarser_storage.yaml --look",),
+        "backfill": ("minimize backfill backfills/coarser_storage.yaml --dry-run",),
         "verify": (
             "minimize verify out/device_telemetry --keys minimize.keys",
             "minimize verify out/device_telemetry --public-key public.json",
@@ -70,7 +70,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         "locate end": ("minimize locate end d-4711 --tenant contoso",),
         "locate list": ("minimize locate list --tenant contoso",),
         "recipient list": ("minimize recipient list",),
-        "recipient show": ("minimize recipient show apple --html > apple.html",),
+        "recipient show": ("minimize recipient show apple --html apple.html",),
         "recipient lint": ("minimize recipient lint pipelines/recipients",),
         "consent request": ("minimize consent request contoso apple push",),
         "consent give": ("minimize consent give contoso apple push --text-version 1 --until 2027-11-25T00:00:00Z",),
@@ -79,7 +79,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         "consent expire": ("minimize consent expire",),
         "consent show": ("minimize consent show --tenant contoso",),
         "consent why": ("minimize consent why contoso apple push --at 2026-11-25T00:00:00Z",),
-        "share recall list": ("minimize share recall list --late",),
+        "share recall list": ("minimize share recall list --overdue",),
         "share recall request": ("minimize share recall request",),
         "share recall confirm": ("minimize share recall confirm apple --tenant contoso",),
         "share send": (
@@ -111,10 +111,10 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
             "minimize access request device_telemetry --field phone_number --tenant contoso \\\n"
             '      --incident INC-7 --justification "A device is lost." --for 4h',
         ),
-        "access approve": ('minimize access approve GRANT --note "Checked with the customer."',),
-        "access deny": ('minimize access deny GRANT --note "Not needed."',),
+        "access approve": ('minimize access approve GRANT --reason "Checked with the customer."',),
+        "access deny": ('minimize access deny GRANT --reason "Not needed."',),
         "access revoke": ("minimize access revoke GRANT",),
-        "access review": ('minimize access review GRANT --note "It was needed."',),
+        "access review": ('minimize access review GRANT --reason "It was needed."',),
         "access expire": ("minimize access expire",),
         "access list": ("minimize access list --incident INC-7",),
         "access why": ("minimize access why ann device_telemetry --field phone_number --purpose customer_support",),
@@ -125,8 +125,8 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         "access token list": ("minimize access token list",),
         "access token revoke": ("minimize access token revoke NAME",),
         "incident open": (
-            'minimize incident open INC-7 --title "A lost backup" --from 2026-11-24T08:00Z \\\n'
-            "      --known 2026-11-25T09:00Z --exposed output:out/device_telemetry#records --exposed date:2026-11-24",
+            'minimize incident open INC-7 --title "A lost backup" --since 2026-11-24T08:00Z \\\n'
+            "      --known-at 2026-11-25T09:00Z --exposed output:out/device_telemetry#records --exposed date:2026-11-24",
         ),
         "incident scope": ("minimize incident scope INC-7",),
         "incident declare": ("minimize incident declare INC-7",),
@@ -143,7 +143,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         "audit log": ("minimize audit log --activity run --since 2026-11-01",),
         "audit verify": ("minimize audit verify --receipts out/device_telemetry",),
         "audit export": ("minimize audit export audit.ndjson --since 2026-11-01",),
-        "audit truncate": ("minimize audit truncate --export old.ndjson --yes",),
+        "audit truncate": ("minimize audit truncate --to old.ndjson --yes",),
         "diff": (
             "minimize diff main:pipelines/device_telemetry/policy.yaml pipelines/device_telemetry/policy.yaml",
             "minimize diff main HEAD pipelines --markdown",
@@ -155,13 +155,13 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         ),
         "test": ("minimize test pipelines/device_telemetry",),
         "report": ("minimize report out/device_telemetry --html report.html",),
-        "docs": ("minimize docs pipelines --out out/docs",),
+        "docs": ("minimize docs pipelines --to out/docs",),
         "import": (
             "minimize import jsonschema checkins.schema.json mine",
             "minimize import odcs contract.yaml mine --object checkins",
         ),
         "export": (
-            "minimize export odcs pipelines/device_telemetry --out contract.yaml",
+            "minimize export odcs pipelines/device_telemetry --to contract.yaml",
             "minimize export openlineage out/device_telemetry",
         ),
         "check": ("minimize check data.ndjson --schema checkins.schema.json",),

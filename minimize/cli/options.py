@@ -167,6 +167,7 @@ SETTINGS_OR_LEDGER_HELP: Final = "Collection settings, CSV or Parquet, or `ledge
 DATE_HELP: Final = "Batch date, YYYY-MM-DD. [default: all dates found]"
 AS_OF_HELP: Final = "Evaluate as of TIME (ISO 8601)."
 AT_HELP: Final = f"{AS_OF_HELP} [default: now]"
+HTML_HELP: Final = "Write an HTML page to FILE instead of printing."
 APPLY_HELP: Final = "Apply the plan. Without it, only print the plan."
 SEARCH_HELP: Final = "Also search this output; the ledger knows the others. Repeatable."
 TENANT_FILTER_HELP: Final = "Only this tenant."

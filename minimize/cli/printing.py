@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,6 +80,14 @@ def progress_bar() -> Iterator[ProgressCallback]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("minimizing", total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+def write_page(file: str, page: str) -> str:
+    """Writes an HTML page. A new file is readable only by its owner. Returns a line that names the file."""
+    path = Path(file)
+    path.touch(mode=0o600)
+    path.write_text(page, encoding="utf-8")
+    return f"wrote {file}"
 
 
 def recalls_json(found: Sequence[Recall]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
-from minimize.cli.printing import print_lint_findings, single_line
+from minimize.cli.printing import print_lint_findings, single_line, write_page
 from minimize.recipients import lint_recipients, load_configured_recipients
 from minimize.recipients.pages import (
     FIELD_HEADINGS,
@@ -32,11 +32,11 @@ def recipient_group() -> None:
 
 
 @recipient_group.command("list")
-@click.option("--markdown", "kind", flag_value="markdown", help="Print Markdown.")
-@click.option("--html", "kind", flag_value="html", help="Print an HTML page.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown.")
+@click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help=options.HTML_HELP)
 @options.recipients
 @options.as_json
-def list_command(kind: str | None, recipients: str | None, as_json: bool) -> None:
+def list_command(as_markdown: bool, html: str | None, recipients: str | None, as_json: bool) -> None:
     """List the recipients and the subprocessors.
 
     For each recipient, prints how many rows of its list for tenants are sent and received. For each subprocessor, prints its
@@ -50,9 +50,11 @@ def list_command(kind: str | None, recipients: str | None, as_json: bool) -> Non
         "recipients": [_recipient_json(known, one) for one in found],
         "subprocessors": [one.as_json() for one in listed.entries],
     }
-    if kind is not None:
-        page = overview_html if kind == "html" else overview_markdown
-        options.print_result(body, as_json, page(found, listed).rstrip("\n"))
+    if html is not None:
+        options.print_result(body, as_json, write_page(html, overview_html(found, listed)))
+        return
+    if as_markdown:
+        options.print_result(body, as_json, overview_markdown(found, listed).rstrip("\n"))
         return
     lines = list(map(_recipient_line, found)) or [f"no recipients in {known.folder}"]
     lines += ["", "subprocessors:", *map(_subprocessor_line, listed.entries)] if listed.entries else []
@@ -61,17 +63,17 @@ def list_command(kind: str | None, recipients: str | None, as_json: bool) -> Non
 
 @recipient_group.command("show")
 @click.argument("name")
-@click.option("--markdown", "kind", flag_value="markdown", default=True, help="Print Markdown. This is the default.")
-@click.option("--html", "kind", flag_value="html", help="Print an HTML page.")
+@click.option("--markdown", is_flag=True, expose_value=False, help="Print Markdown. This is the default.")
+@click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help=options.HTML_HELP)
 @options.recipients
 @options.as_json
-def show_command(name: str, kind: str, recipients: str | None, as_json: bool) -> None:
+def show_command(name: str, html: str | None, recipients: str | None, as_json: bool) -> None:
     """Show what the recipient NAME receives and sends.
 
     Prints the list for tenants: each field, with example, use and form.
     """
     found = load_configured_recipients(recipients).load(name)
-    text = recipient_html(found) if kind == "html" else recipient_markdown(found)
+    text = recipient_markdown(found) if html is None else write_page(html, recipient_html(found))
     options.print_result(_recipient_page_json(found) if as_json else None, as_json, text.rstrip("\n"))
 
 

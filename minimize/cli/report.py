@@ -48,7 +48,8 @@ def report_command(output: str, html: str | None, as_json: bool, **arguments: An
 @click.command()
 @click.argument("pipelines", nargs=-1, required=True, type=click.Path(exists=True), metavar="DIR|PIPELINE…")
 @click.option(
-    "--out",
+    "--to",
+    "out",
     type=click.Path(file_okay=False),
     metavar="DIR",
     help="Write catalogue and record of processing to DIR, as .md and .json, instead of printing them.",

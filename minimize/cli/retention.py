@@ -149,13 +149,13 @@ def expire_command(
 
     The retention is that of the current policy, counted from the event time.
     """
-    asked = {"at": at, "pipeline": pipeline, "events": events, "keys": keys, "ledger": ledger}
+    arguments = {"at": at, "pipeline": pipeline, "events": events, "keys": keys, "ledger": ledger}
     if due:
-        items = open_items(output, **asked)
+        items = open_items(output, **arguments)
         body = {"open": [each.as_json() for each in items]}
         options.print_result(body, as_json, "\n".join(map(str, items)) or "no open deadlines")
         return int(any(each.overdue for each in items))
-    done = expire(output, yes=yes, allow_shrink=allow_shrink, **asked)
+    done = expire(output, yes=yes, allow_shrink=allow_shrink, **arguments)
     options.print_result(done.as_json(), as_json, _expiry_text(done, yes))
     return 0
 

@@ -62,10 +62,8 @@ def _results_text(receipt: Receipt, folder: Location) -> str:
 @click.command()
 @options.pipeline
 @click.option("--date", type=DATE, metavar="D", help=options.DATE_HELP)
-@click.option("--from", "since", type=DATE, metavar="D", help="Only batch dates from this one on, YYYY-MM-DD.")
-@click.option(
-    "--to", "until", type=DATE, metavar="D", help="Only batch dates up to and including this one, YYYY-MM-DD."
-)
+@click.option("--since", type=DATE, metavar="D", help="Only batch dates from this one on, YYYY-MM-DD.")
+@click.option("--until", type=DATE, metavar="D", help="Only batch dates up to and including this one, YYYY-MM-DD.")
 @click.option("--pending", is_flag=True, help="Only dates whose inputs have changed since their last receipt.")
 @click.option(
     "--at", type=TIME, metavar="TIME", help=f"{options.AS_OF_HELP} A time in the past requires --output. [default: now]"
@@ -107,10 +105,10 @@ def run_command(
     from minimize.runs.batch_dates import DateSelection
     from minimize.runs.runner import RunOverrides, run_dates
 
-    job, wanted = load_pipeline(pipeline), DateSelection.from_options(date, since, until, pending=pending)
-    instead = RunOverrides(input_, settings, output, keys, ledger, lineage, metrics)
+    job, selection = load_pipeline(pipeline), DateSelection.from_options(date, since, until, pending=pending)
+    overrides = RunOverrides(input_, settings, output, keys, ledger, lineage, metrics)
     with progress_bar() as advanced:
-        done = run_dates(job, wanted, instead, at=at, engine=engine, progress=advanced, allow_shrink=allow_shrink)
+        done = run_dates(job, selection, overrides, at=at, engine=engine, progress=advanced, allow_shrink=allow_shrink)
     return print_run_result(done, job, output, pending=pending, skips=skips, as_json=as_json)
 
 
@@ -169,15 +167,15 @@ def receive_command(
     from minimize.runs.batch_dates import DateSelection
     from minimize.runs.runner import RunOverrides
 
-    job, wanted = load_pipeline(pipeline), DateSelection.from_options(date, None, None, pending=pending)
-    instead = RunOverrides(input_, settings, output, keys, ledger, lineage, metrics, recipients, tuple(having))
+    job, selection = load_pipeline(pipeline), DateSelection.from_options(date, None, None, pending=pending)
+    overrides = RunOverrides(input_, settings, output, keys, ledger, lineage, metrics, recipients, tuple(having))
     with progress_bar() as advanced:
         done = receive_dates(
             job,
             recipient,
             function,
-            wanted,
-            instead,
+            selection,
+            overrides,
             at=at,
             engine=engine,
             progress=advanced,
@@ -188,7 +186,7 @@ def receive_command(
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--look", "dry_run", is_flag=True, help="List the dates that are done and due, and run nothing.")
+@click.option("--dry-run", is_flag=True, help="List the dates that are done and due, and run nothing.")
 @options.engine
 @options.pipeline_overrides
 @options.observability

@@ -61,7 +61,7 @@ def settings_group() -> None:
     help="Only this subject of the tenant. The ledger stores it as a keyed token.",
 )
 @click.option(
-    "--from",
+    "--since",
     "valid_from",
     type=TIME,
     metavar="TIME",

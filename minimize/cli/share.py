@@ -48,7 +48,10 @@ def recall_group() -> None:
 @click.option("--recipient", metavar="R", help="Only this recipient.")
 @click.option("--all", "all_", is_flag=True, help="Also list confirmed recalls.")
 @click.option(
-    "--late", is_flag=True, help="Only recalls that need action: not requested yet, or not confirmed in time."
+    "--overdue",
+    "late",
+    is_flag=True,
+    help="Only recalls that need action: not requested yet, or not confirmed in time.",
 )
 @options.recipients
 @options.workspace
@@ -83,7 +86,7 @@ def request_recalls_command(
     workspace = command_workspace(places)
     authorize("share/recall", places)
     needed = recipient is not None or recipients is not None or _has_shared(workspace)
-    with open_recall_list(to, recipient) as hand:
+    with open_recall_list(to, recipient) as save_list:
         found = (
             request_recalls(
                 workspace, load_configured_recipients(recipients, workspace.folder), utc_now(), recipient=recipient
@@ -91,7 +94,7 @@ def request_recalls_command(
             if needed
             else []
         )
-        hand(found)
+        save_list(found)
     print_recalls(found, as_json)
 
 

@@ -11,7 +11,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import authorize, command_workspace
-from minimize.cli.printing import UNCHANGED_HINT
+from minimize.cli.printing import UNCHANGED_HINT, write_page
 from minimize.governance.subjects import (
     DataSubject,
     collect_subjects,
@@ -63,8 +63,8 @@ def request_line(found: RequestStatus, now: datetime) -> str:
     rest = f", waiting for {', '.join(waiting)}" if waiting else ""
     late = " OVERDUE" if body["overdue"] else ""
     whose = f"tenant {body['tenant_id']}" if body["subject"] is None else f"a subject of {body['tenant_id']}"
-    asked = f"{body['request']}  {body['kind']} of {whose}, requested {body['asked_at']}"
-    return f"{asked}: {body['state']}{rest}, by {body['due']}{late}"
+    request = f"{body['request']}  {body['kind']} of {whose}, requested {body['asked_at']}"
+    return f"{request}: {body['state']}{rest}, by {body['due']}{late}"
 
 
 def subject_text(found: SubjectView, rows: int) -> str:
@@ -155,9 +155,9 @@ def _linked_option(command: F) -> F:
 
 
 def _unseen_option(command: F) -> F:
-    """`--unseen`: accepts an unknown tenant."""
+    """`--allow-unknown-tenant`: accepts an unknown tenant."""
     about = "Continue although the tenant is unknown. Its late records are excluded."
-    return click.option("--unseen", is_flag=True, help=about)(command)
+    return click.option("--allow-unknown-tenant", "unseen", is_flag=True, help=about)(command)
 
 
 @click.group(name="subject")
@@ -171,15 +171,16 @@ def subject_group() -> None:
     "--rows", type=click.IntRange(0), default=3, show_default=True, help="Number of records to show per file."
 )
 @_linked_option
-@click.option("--html", "as_page", is_flag=True, help="Print an HTML page.")
-def view_command(rows: int, as_json: bool, as_page: bool, **words: Any) -> None:
+@click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help=options.HTML_HELP)
+def view_command(rows: int, as_json: bool, html: str | None, **words: Any) -> None:
     """Show the data held about each ID.
 
     Prints its location, form, period, retention and recipients.
     """
     authorize("subject/view", words, words["tenant"])
     found = _view_subjects(words)
-    text = view_page(found, rows).rstrip("\n") if as_page else "\n\n".join(subject_text(each, rows) for each in found)
+    shown = [subject_text(each, rows) for each in found]
+    text = "\n\n".join(shown) if html is None else write_page(html, view_page(found, rows))
     options.print_result({"subjects": [each.as_json(rows) for each in found]}, as_json, text)
 
 

@@ -66,7 +66,7 @@ class DateSelection:
                 hint="Pass either --date or the other options.",
             )
         if first is not None and last is not None and first > last:
-            raise ConfigurationError("--to is before --from", hint="Pass the earlier date to --from.")
+            raise ConfigurationError("--until is before --since", hint="Pass the earlier date to --since.")
         return cls(only, first, last, pending)
 
     @property
@@ -109,7 +109,7 @@ def check_run_time(at: dt.datetime | None, now: dt.datetime, apart: bool) -> Non
 ArrivalState = Literal["new", "same", "changed", "shrunk", "gone", "unreadable"]
 PENDING_STATES: Final = frozenset({"new", "changed"})
 _LOST_FILES_HINT: Final = "Restore the files, or pass --date to run that date and replace its output."
-_LOST_DATE_HINT: Final = "Restore the files, or pass --from to exclude earlier dates."
+_LOST_DATE_HINT: Final = "Restore the files, or pass --since to exclude earlier dates."
 READING_KINDS: Final = frozenset({"run", "replay"})
 """The kinds of receipt that read a batch from its source."""
 SkipReason = Literal[

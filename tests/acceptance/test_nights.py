@@ -37,7 +37,7 @@ def rows(number: int, count: int, late: int = 0, first: int = 0) -> list[dict[st
 def switched_on(project: Project, command: Command) -> None:
     for tenant in ("north", "south"):
         said = command(
-            "settings", "set", tenant, "location", "on", "--from", "2026-01-01", "--pipeline", project.folder
+            "settings", "set", tenant, "location", "on", "--since", "2026-01-01", "--pipeline", project.folder
         )
         assert said.code == 0
 
@@ -101,7 +101,7 @@ def test_an_opt_out_counts_whatever_became_of_the_keyring_in_between(project: Pr
         return sum(row["latitude"] is not None for row in project.rows(dates=day(0)))
 
     def says(word: str, since: str) -> None:
-        assert command("settings", "set", *mine[:2], word, *mine[2:], "--from", since).code == 0
+        assert command("settings", "set", *mine[:2], word, *mine[2:], "--since", since).code == 0
 
     everybody = located()
     says("off", "2026-11-01")
@@ -197,7 +197,7 @@ def beside(project: Project) -> Iterator[Path]:
     ("words", "code", "told"),
     [
         (("run", ".", "--date", "2026-11-31"), 2, "--date is not a date"),
-        (("run", ".", "--from", "2026-11-20", "--to", "2026-11-18"), 2, "--to is before --from"),
+        (("run", ".", "--since", "2026-11-20", "--until", "2026-11-18"), 2, "--until is before --since"),
         (("run", ".", "--date", "2026-11-20", "--pending"), 2, "--date cannot be combined with"),
         (("run", ".", "--at", "2026-01-01T00:00:00Z"), 3, "--at is in the past"),
         (("run", ".", "--at", "2026-01-01T00:00:00"), 2, "has no time zone"),

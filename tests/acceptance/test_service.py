@@ -195,9 +195,9 @@ def test_an_incident_names_the_tenants_whose_records_were_exposed(service: Servi
     service(
         *(MORNING, "incident", "open", "INC-1", "--title", "A copy of the help desk's table was lost"),
         *(
-            "--from",
+            "--since",
             "2026-11-25T02:00Z",
-            "--known",
+            "--known-at",
             "2026-11-25T08:00Z",
             "--exposed",
             "output:out/device_lookup#records",

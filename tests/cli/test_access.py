@@ -41,7 +41,7 @@ def test_access_is_asked_for_approved_and_revoked(command: Command, acting: pyte
     own = command("access", "approve", asked["grant"])
     assert (own.code, "U100" in own.err) == (3, True)
     act_as(acting, "pia")
-    assert "active, until" in command("access", "approve", asked["grant"][:8], "--note", "seen").out
+    assert "active, until" in command("access", "approve", asked["grant"][:8], "--reason", "seen").out
     assert command("access", "list").out.count("active, until") == 1
     assert command("access", "revoke", asked["grant"]).code == 0
     assert command("access", "list").out == "no requests or grants\n"
@@ -129,7 +129,7 @@ VERBS = (
     ("subject", "view", "d-1"),
     ("subject", "export", "d-1", "--to", "taken"),
     ("events", "add", "north", "tenant_closed"),
-    ("incident", "open", "INC-1", "--title", "x", "--from", "2026-11-24", "--exposed", "date:2026-11-24"),
+    ("incident", "open", "INC-1", "--title", "x", "--since", "2026-11-24", "--exposed", "date:2026-11-24"),
     ("incident", "scope", "INC-1"),
     ("incident", "declare", "INC-1"),
     ("incident", "measure", "INC-1", "x"),

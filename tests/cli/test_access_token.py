@@ -32,7 +32,7 @@ def test_a_token_is_printed_once_and_listed_without_its_secret(rules: Path, comm
 
 
 def test_for_machines_the_secret_stands_beside_what_is_listed(rules: Path, command: Command) -> None:
-    said = command("access", "token", "--once", "--json").json
+    said = command("access", "token", "--single-use", "--json").json
     assert said["secret"].split("_")[1] == said["token"]
     assert (said["user"], said["once"]) == ("rob", True)
 

@@ -184,9 +184,9 @@ def test_what_is_past_its_year_goes_after_it_was_shown_and_written_out(
     assert (shown.code, "2 entries" in shown.out, "Pass --yes to apply" in shown.out) == (0, True, True)
     assert len(command("audit", "log", "--json").json["entries"]) == 3
     kept = project.folder / "old.ndjson"
-    done = command("audit", "truncate", "--yes", "--export", kept, "--json").json
+    done = command("audit", "truncate", "--yes", "--to", kept, "--json").json
     assert (done["done"], done["entries"], len(kept.read_text().splitlines())) == (True, 2, 2)
     checked = command("audit", "verify")
     assert (checked.code, "entries up to 2 are replaced" in checked.out) == (0, True)
     assert command("audit", "truncate", "--yes").out.startswith("nothing to do")
-    assert command("audit", "truncate", "--yes", "--export", kept).code == 0
+    assert command("audit", "truncate", "--yes", "--to", kept).code == 0

@@ -22,7 +22,7 @@ def _configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_consent_is_asked_for_given_and_withdrawn(command: Command) -> None:
     asked = command("consent", "request", *WHOSE)
-    given = command("consent", "give", *WHOSE, "--from", "2026-11-01T00:00:00Z", "--until", "2099-01-01T00:00:00Z")
+    given = command("consent", "give", *WHOSE, "--since", "2026-11-01T00:00:00Z", "--until", "2099-01-01T00:00:00Z")
     assert (asked.code, given.code) == (0, 0)
     assert given.out == (
         "contoso  vendor  sync  given  by ann@contoso.example, from 2026-11-01T00:00:00Z until 2099-01-01T00:00:00Z\n"
@@ -34,20 +34,20 @@ def test_a_consent_is_asked_for_given_and_withdrawn(command: Command) -> None:
 
 
 def test_a_consent_from_before_a_withdrawal_says_that_it_has_no_effect(command: Command) -> None:
-    assert command("consent", "give", *WHOSE, "--from", "2026-01-01T00:00:00Z").code == 0
-    assert command("consent", "withdraw", *WHOSE, "--from", "2026-06-01T00:00:00Z").code == 0
-    again = command("consent", "give", *WHOSE, "--from", "2026-05-01T00:00:00Z")
+    assert command("consent", "give", *WHOSE, "--since", "2026-01-01T00:00:00Z").code == 0
+    assert command("consent", "withdraw", *WHOSE, "--since", "2026-06-01T00:00:00Z").code == 0
+    again = command("consent", "give", *WHOSE, "--since", "2026-05-01T00:00:00Z")
     assert "no effect from 2026-06-01T00:00:00Z on, because the consent is withdrawn since then" in again.out
-    body = command("consent", "give", *WHOSE, "--from", "2026-05-01T00:00:00Z", "--json").json
+    body = command("consent", "give", *WHOSE, "--since", "2026-05-01T00:00:00Z", "--json").json
     assert body["overruled_by"]["valid_from"] == "2026-06-01T00:00:00Z"
     assert "no consent: withdrawn" in command("consent", "show").out
-    later = command("consent", "give", *WHOSE, "--from", "2026-06-02T00:00:00Z")
+    later = command("consent", "give", *WHOSE, "--since", "2026-06-02T00:00:00Z")
     assert "no effect" not in later.out
     assert ": valid" in command("consent", "show").out
 
 
 def test_why_says_what_decides(command: Command, tmp_path: Path) -> None:
-    assert command("consent", "give", *WHOSE, "--from", "2026-11-01T00:00:00Z").code == 0
+    assert command("consent", "give", *WHOSE, "--since", "2026-11-01T00:00:00Z").code == 0
     said = command("consent", "why", *WHOSE)
     assert said.out.startswith("vendor sync for contoso: consent (valid)\nat 2")
     write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file(functions=sync(text_version=2)))
@@ -57,7 +57,7 @@ def test_why_says_what_decides(command: Command, tmp_path: Path) -> None:
 
 
 def test_why_at_a_time_before_the_recording_says_when_the_consent_was_recorded(command: Command) -> None:
-    given = command("consent", "give", *WHOSE, "--from", "2026-01-01T00:00:00Z", "--json").json
+    given = command("consent", "give", *WHOSE, "--since", "2026-01-01T00:00:00Z", "--json").json
     lines = command("consent", "why", *WHOSE, "--at", "2026-01-02T00:00:00Z").out.splitlines()
     recorded = given["recorded_at"][:19] + "Z"
     assert lines[1:] == [
@@ -102,7 +102,7 @@ def test_a_refusal_is_recorded(command: Command) -> None:
 
 
 def test_what_has_run_out_is_marked(command: Command) -> None:
-    command("consent", "give", *WHOSE, "--from", "2020-01-01T00:00:00Z", "--until", "2020-02-01T00:00:00Z")
+    command("consent", "give", *WHOSE, "--since", "2020-01-01T00:00:00Z", "--until", "2020-02-01T00:00:00Z")
     assert command("consent", "expire").out == "1 consent marked as expired\n"
     assert command("consent", "expire", "--json").json == {"expired": []}
 

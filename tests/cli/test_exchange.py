@@ -65,7 +65,7 @@ def test_what_a_pipeline_says_is_exported(command: Command, format_: str, tmp_pa
     printed = command("export", format_, PIPELINES / "usage_events", "--json")
     assert printed.code == 0, printed.err
     assert printed.json
-    said = command("export", format_, PIPELINES / "usage_events", "--json", "--out", tmp_path / "x")
+    said = command("export", format_, PIPELINES / "usage_events", "--json", "--to", tmp_path / "x")
     assert said.out.startswith("wrote")
     assert (tmp_path / "x").read_text() == printed.out
 

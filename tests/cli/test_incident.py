@@ -30,7 +30,7 @@ def _called(command: Command, project: Project, verb: object, *words: object) ->
 
 
 def opened(incident: Command, project: Project, *more: object) -> None:
-    words = ("INC-1", "--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed", f"output:{project.out}")
+    words = ("INC-1", "--title", TITLE, "--since", "2026-11-20T00:00Z", "--exposed", f"output:{project.out}")
     assert incident("open", *words, *more).code == 0
 
 
@@ -45,7 +45,7 @@ def test_an_incident_is_opened_scoped_and_shown(project: Project, incident: Comm
 
 
 def test_what_was_exposed_and_matches_nothing_is_told_when_it_is_recorded(project: Project, incident: Command) -> None:
-    words = ("--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed")
+    words = ("--title", TITLE, "--since", "2026-11-20T00:00Z", "--exposed")
     said = incident("open", "INC-1", *words, "date:2026-11-30", "--exposed", f"output:{project.out}#recrods")
     asked = "Check the spelling and the time of the incident."
     assert said.code == 0
@@ -58,9 +58,9 @@ def test_what_was_exposed_and_matches_nothing_is_told_when_it_is_recorded(projec
 
 
 def test_what_is_not_known_yet_is_no_incident(project: Project, incident: Command) -> None:
-    words = ("INC-1", "--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed", f"output:{project.out}")
-    said = incident("open", *words, "--known", "2999-01-01T00:00Z")
-    assert (said.code, "Pass --to and --known times that are not in the future." in said.err) == (2, True)
+    words = ("INC-1", "--title", TITLE, "--since", "2026-11-20T00:00Z", "--exposed", f"output:{project.out}")
+    said = incident("open", *words, "--known-at", "2999-01-01T00:00Z")
+    assert (said.code, "Pass --until and --known-at times that are not in the future." in said.err) == (2, True)
     assert incident("list").out == "no incidents\n"
 
 
@@ -85,7 +85,7 @@ def test_an_exception_takes_a_second_person(
 
 
 def test_what_was_exposed_has_to_be_said_in_our_words(project: Project, incident: Command) -> None:
-    words = ("INC-1", "--title", TITLE, "--from", "2026-11-20T00:00Z", "--exposed", "everything")
+    words = ("INC-1", "--title", TITLE, "--since", "2026-11-20T00:00Z", "--exposed", "everything")
     assert incident("open", *words).code == 2
 
 

@@ -34,7 +34,7 @@ def test_whatever_says_that_it_is_a_time_or_a_date_is_read_as_one() -> None:
 
 def test_what_is_no_time_is_answered_with_the_option_that_it_was_given_to() -> None:
     times = [each for each in EVERY if isinstance(each.type, TimeParameter)]
-    assert {each.opts[0] for each in times} >= {"--at", "--date", "--from", "--to", "--known", "--since", "--run-at"}
+    assert {each.opts[0] for each in times} >= {"--at", "--date", "--since", "--until", "--known-at", "--run-at"}
     for each in times:
         word = each.opts[0] if isinstance(each, click.Option) else each.human_readable_name
         with pytest.raises(ConfigurationError, match=rf"^{word} is not a (time|date) "):
@@ -45,7 +45,7 @@ def test_what_is_no_time_is_answered_with_the_option_that_it_was_given_to() -> N
     ("words", "told"),
     [
         (("run", ".", "--date", "2026-11-31"), "--date is not a date"),
-        (("run", ".", "--from", "24.11.2026"), "--from is not a date"),
+        (("run", ".", "--since", "24.11.2026"), "--since is not a date"),
         (("run", ".", "--at", "2026-11-25T00:00:00"), "--at has no time zone"),
         (("settings", "why", "north", "location", "noon"), "AT is not a time"),
         (("settings", "why", "north", "location", "2026-11-24", "--run-at", "noon"), "--run-at is not a time"),

@@ -42,16 +42,23 @@ def test_the_list_ends_with_the_subprocessors_and_what_they_do(command: Command)
     assert printed.endswith(f"\nsubprocessors:\n{AGENT}  from 2026-01-01  {listed[0]['about']}\n")
 
 
-@pytest.mark.parametrize("kind", ["--markdown", "--html"])
-def test_the_list_is_a_page_with_recipients_and_subprocessors(command: Command, kind: str) -> None:
-    page = command("recipient", "list", kind, "--recipients", RECIPIENTS).out
+@pytest.mark.parametrize("kind", ["markdown", "html"])
+def test_the_list_is_a_page_with_recipients_and_subprocessors(command: Command, kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    words = ["--html", file] if kind == "html" else ["--markdown"]
+    page = command("recipient", "list", *words, "--recipients", RECIPIENTS).out
+    if kind == "html":
+        assert page == f"wrote {file}\n"
+        page = file.read_text()
     assert {"Recipients", "Subprocessors", "support_desk", AGENT, "27 sent, 60 received"} <= set(
         re.split(r"<[^>]*>|\s*\|\s*|# |\n", page)
     )
 
 
 def test_without_agents_the_list_says_so_as_a_page_and_nothing_as_text(command: Command, folder: Path) -> None:
-    assert "There are no subprocessors." in command("recipient", "list", "--html", "--recipients", folder).out
+    page = folder.parent / "page.html"
+    assert command("recipient", "list", "--html", page, "--recipients", folder).out == f"wrote {page}\n"
+    assert "There are no subprocessors." in page.read_text()
     assert "subprocessors" not in command("recipient", "list", "--recipients", folder).out
 
 
@@ -59,7 +66,9 @@ def test_a_recipient_is_shown_as_markdown_or_html(command: Command, folder: Path
     plain = command("recipient", "show", "vendor", "--recipients", folder)
     assert plain.out == command("recipient", "show", "vendor", "--markdown", "--recipients", folder).out
     assert plain.out.startswith("# vendor\n")
-    assert command("recipient", "show", "vendor", "--html", "--recipients", folder).out.startswith("<!doctype html>")
+    page = folder.parent / "vendor.html"
+    assert command("recipient", "show", "vendor", "--html", page, "--recipients", folder).out == f"wrote {page}\n"
+    assert page.read_text().startswith("<!doctype html>")
 
 
 def test_a_recipient_is_shown_to_machines(command: Command, folder: Path) -> None:

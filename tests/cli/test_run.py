@@ -59,7 +59,7 @@ def test_dates_that_were_left_alone_are_not_among_those_that_were_run(
 
 def test_a_look_runs_nothing(project: Project, command: Command, file: Path) -> None:
     shutil.rmtree(project.out)
-    looked = said(command, project, file, "--look")
+    looked = said(command, project, file, "--dry-run")
     assert f"  {DAY}  due" in looked.out
     assert not project.out.exists()
 

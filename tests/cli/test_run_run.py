@@ -48,11 +48,14 @@ def test_with_nothing_to_do_it_exits_0_and_says_exactly_that(project: Project, c
     ("words", "told"),
     [
         ((), "no file matches data/{date}/*.ndjson.gz"),
-        (("--from", DAY), f"no file from {DAY} on matches data/{{date}}/*.ndjson.gz"),
-        (("--to", DAY), f"no file up to {DAY} matches data/{{date}}/*.ndjson.gz"),
-        (("--from", "2026-11-20", "--to", DAY), f"no file from 2026-11-20 to {DAY} matches data/{{date}}/*.ndjson.gz"),
+        (("--since", DAY), f"no file from {DAY} on matches data/{{date}}/*.ndjson.gz"),
+        (("--until", DAY), f"no file up to {DAY} matches data/{{date}}/*.ndjson.gz"),
+        (
+            ("--since", "2026-11-20", "--until", DAY),
+            f"no file from 2026-11-20 to {DAY} matches data/{{date}}/*.ndjson.gz",
+        ),
         (("--pending",), "no new files since the last run in data/{date}/*.ndjson.gz"),
-        (("--pending", "--to", DAY), f"no new files since the last run in data/{{date}}/*.ndjson.gz, up to {DAY}"),
+        (("--pending", "--until", DAY), f"no new files since the last run in data/{{date}}/*.ndjson.gz, up to {DAY}"),
     ],
 )
 def test_with_nothing_to_do_it_says_once_which_dates_and_which_pattern_had_no_file(
@@ -283,4 +286,4 @@ def test_pending_and_one_date_contradict_each_other(project: Project, command: C
 def test_a_span_of_dates_runs_those_dates(project: Project, command: Command) -> None:
     for number in (22, 23, 24):
         project.records(events(2, number), day=f"2026-11-{number}")
-    assert ran(command, project, "--from", "2026-11-23", "--to", DAY, "--json").json["dates"] == ["2026-11-23", DAY]
+    assert ran(command, project, "--since", "2026-11-23", "--until", DAY, "--json").json["dates"] == ["2026-11-23", DAY]

@@ -23,7 +23,7 @@ def _ledger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, project: Project, c
     monkeypatch.setenv("MINIMIZE_KEYS", str(project.keys))
     project.write("policy", POLICY, features={"location": {"per_subject": True, "retention": "24h"}})
     project.pipeline(aggregates=None, settings="ledger")
-    done = command("settings", "set", "north", "location", "on", "--from", "2026-11-01T00:00:00Z")
+    done = command("settings", "set", "north", "location", "on", "--since", "2026-11-01T00:00:00Z")
     assert done.code == 0, done.err
 
 

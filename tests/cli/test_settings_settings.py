@@ -22,7 +22,7 @@ def said(command: Command, project: Project, verb: str, *words: object) -> Resul
 
 
 def test_a_setting_is_set_and_shown(project: Project, command: Command) -> None:
-    first = said(command, project, "set", "north", "location", "on", "--from", "2026-11-01T00:00:00Z")
+    first = said(command, project, "set", "north", "location", "on", "--since", "2026-11-01T00:00:00Z")
     assert (first.code, first.out) == (0, "location of north, held by admin: on (before: nothing)\n")
     assert said(command, project, "show").out == "north  location  on  admin  2026-11-01T00:00:00Z\n"
 
@@ -52,7 +52,7 @@ def test_a_pipeline_that_does_not_follow_the_setting_is_warned_of(
 
 
 def test_why_tells_the_rows_that_decide(project: Project, command: Command) -> None:
-    said(command, project, "set", "north", "location", "on", "--from", "2026-11-01T00:00:00Z")
+    said(command, project, "set", "north", "location", "on", "--since", "2026-11-01T00:00:00Z")
     run = ("--run-at", "2099-01-01T00:00:00Z")
     yes = said(command, project, "why", "north", "location", "2026-11-24T10:00:00Z", *run)
     assert yes.out.startswith("location of north: collected")
@@ -74,7 +74,7 @@ def test_a_word_that_the_policy_does_not_know_exits_2(project: Project, command:
 def test_a_run_follows_the_ledger(project: Project, command: Command) -> None:
     project.policy(**LASTING)
     project.records(events(40))
-    said(command, project, "set", "north", "location", "on", "--from", "2026-01-01T00:00:00Z")
+    said(command, project, "set", "north", "location", "on", "--since", "2026-01-01T00:00:00Z")
     ran = command("run", project.folder, "--output", project.out)
     assert ran.code == 0
     assert said(command, project, "export", project.folder / "out.csv").code == 0
@@ -96,7 +96,7 @@ def test_a_replay_asks_the_ledger_as_the_run_did(project: Project, command: Comm
     project.policy(**LASTING)
     project.pipeline(aggregates=None)
     file = project.records([*events(40), "broken"])
-    said(command, project, "set", "north", "location", "on", "--from", "2026-01-01T00:00:00Z")
+    said(command, project, "set", "north", "location", "on", "--since", "2026-01-01T00:00:00Z")
     assert command("run", project.folder, "--output", project.out, "--settings", "ledger").code == 0
     done = command("replay", project.out, "--pipeline", project.folder, "--ledger", tmp_path / "ledger.db")
     assert (done.code, file.exists()) == (0, True)
@@ -106,7 +106,7 @@ def test_a_replay_asks_the_ledger_as_the_run_did(project: Project, command: Comm
 def test_without_a_policy_an_answer_says_that_none_was_asked(project: Project, command: Command) -> None:
     project.policy(features={"location": {"about": "position", "holders": ["user"]}})
     words = ("north", "location", "2026-11-24T10:00:00Z", "--subject", "d1")
-    since = ("--from", "2026-11-01", "--subject", "d1", "--holder", "user")
+    since = ("--since", "2026-11-01", "--subject", "d1", "--holder", "user")
     said(command, project, "set", "north", "location", "on", *since)
     asked, alone = said(command, project, "why", *words), command("settings", "why", *words)
     assert asked.out.startswith("location of north: collected")

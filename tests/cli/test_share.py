@@ -127,7 +127,7 @@ def test_what_is_due_is_requested_of_every_recipient_at_once(shop: Sender, comma
     send(command, shop, "--to", shop.folder / "p.csv")
     shop.consent("north", "refused", at=datetime.now(UTC))
     assert "vendor  north  refused  requested" in command("share", "recall", "request").out
-    assert command("share", "recall", "list", "--late").out == "no recalls\n"
+    assert command("share", "recall", "list", "--overdue").out == "no recalls\n"
 
 
 def test_an_overdue_recall_exits_1(shop: Sender, command: Command) -> None:
@@ -136,7 +136,7 @@ def test_an_overdue_recall_exits_1(shop: Sender, command: Command) -> None:
     (shop.folder / "recipients/vendor.yaml").write_text(json.dumps(vendor))
     command("consent", "refuse", "north", "vendor", "sync")
     time.sleep(1.1)
-    late = command("share", "recall", "list", "--late")
+    late = command("share", "recall", "list", "--overdue")
     assert (late.code, late.out.rstrip().endswith("OVERDUE")) == (1, True)
 
 

@@ -97,9 +97,13 @@ def test_a_key_that_no_rule_finds_fails_lint_and_coverage(project: Project, comm
 def test_a_view_is_a_page_too(project: Project, command: Command) -> None:
     project.records(RECORDS)
     project.run()
-    said = command("subject", "view", "d3", "--html", "--output", project.out, "--keys", project.keys)
-    assert said.out.startswith("<!doctype html>")
-    assert said.out.endswith("</html>\n")
+    page = project.folder / "view.html"
+    said = command("subject", "view", "d3", "--html", page, "--output", project.out, "--keys", project.keys)
+    assert said.out == f"wrote {page}\n"
+    assert page.stat().st_mode & 0o777 == 0o600
+    text = page.read_text()
+    assert text.startswith("<!doctype html>")
+    assert text.endswith("</html>\n")
 
 
 def test_of_whom_nothing_is_held_a_deletion_says_so(project: Project, command: Command) -> None:

@@ -17,7 +17,7 @@ FOLDED = {
     "device_id": {**FIELDS["device_id"], "do": {"pseudonymize": {"key": "device", "per": "tenant_id", "fold": True}}}
 }
 PADDED = "\u00a0B-1\u200b"
-WHEN = ("--from", "2026-01-01T00:00:00Z")
+WHEN = ("--since", "2026-01-01T00:00:00Z")
 
 
 @pytest.fixture

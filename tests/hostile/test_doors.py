@@ -67,7 +67,7 @@ def test_a_keyring_that_others_may_read_is_refused_before_anything_is_read(proje
 
 
 def test_a_setting_of_the_far_future_collects_nothing_today(project: Project, command: Command) -> None:
-    set_ = ("settings", "set", "south", "location", "on", "--from", "9999-12-31T00:00:00Z", "--output", "out")
+    set_ = ("settings", "set", "south", "location", "on", "--since", "9999-12-31T00:00:00Z", "--output", "out")
     assert command(*set_).code == 0
     project.records(events(20))
     assert command("run", ".", *AT, "--output", "out", "--settings", "ledger", "--ledger", "out/ledger.db").code == 0

@@ -114,7 +114,7 @@ def test_no_value_of_a_record_is_in_them(project: Project, tmp_path: Path) -> No
 
 
 def test_the_command_writes_or_prints_them(project: Project, command: Command) -> None:
-    said = command("docs", project.folder, "--out", "told")
+    said = command("docs", project.folder, "--to", "told")
     assert said.code == 0, said.err
     assert said.out.splitlines()[0] == "wrote told/catalogue.md"
     printed = command("docs", project.folder)

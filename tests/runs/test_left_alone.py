@@ -164,7 +164,7 @@ def test_pending_exits_1_once_all_files_of_a_published_date_are_gone(project: Pr
     done = ran(project, "--pending", "--json")
     assert (done.code, done.json["sequence"], done.json["skipped"]) == (1, 0, {DAY: "gone"})
     assert f"skipped {DAY}: all of its files are missing since its last run" in done.err
-    assert ran(project, "--pending", "--to", BEFORE).code == 0
+    assert ran(project, "--pending", "--until", BEFORE).code == 0
 
 
 def test_pending_exits_1_once_the_folder_of_the_source_is_gone(project: Project) -> None:

@@ -276,7 +276,7 @@ class NewIncident:
         if not self.exposed or not self.id or not self.title:
             raise ConfigurationError("an incident needs a name, a title and at least one exposed item")
         if (until is not None and until < since) or self.known_at < since:
-            hint = "Pass --to and --known times that are not before --from."
+            hint = "Pass --until and --known-at times that are not before --since."
             raise ConfigurationError("the incident ends or becomes known before it begins", hint=hint)
         return {
             "title": self.title,
@@ -305,7 +305,7 @@ def open_incident(case: NewIncident, workspace: Workspace, now: datetime) -> Inc
 def _check_not_future(case: NewIncident, now: datetime) -> None:
     """Raises ConfigurationError if the incident ends or becomes known after now, with tolerance for clock skew."""
     if max(case.known_at, case.period[1] or case.known_at) > now + CLOCK_SKEW:
-        hint = "Pass --to and --known times that are not in the future."
+        hint = "Pass --until and --known-at times that are not in the future."
         raise ConfigurationError("the incident ends or becomes known in the future", hint=hint)
 
 

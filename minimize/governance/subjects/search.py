@@ -399,7 +399,7 @@ def check_tenants(
     if unknown:
         raise ConfigurationError(
             f"neither an output nor the ledger names {_shorten_names(unknown)}",
-            hint="Check the spelling. Pass --unseen to continue; then later records are excluded, too.",
+            hint="Check the spelling. Pass --allow-unknown-tenant to continue; then later records are excluded, too.",
         )
 
 

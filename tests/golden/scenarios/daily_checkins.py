@@ -18,7 +18,7 @@ def steps(session: Session) -> None:
     session.run(f"plan {PIPELINE} --json")
     session.run(f"explain {PIPELINE} devices_per_type --json")
     session.run(f"explain {PIPELINE} battery_pct --json")
-    session.run(f"run {PIPELINE} --from 2026-11-23 --to 2026-11-24 --metrics metrics --lineage off --json")
+    session.run(f"run {PIPELINE} --since 2026-11-23 --until 2026-11-24 --metrics metrics --lineage off --json")
     session.look(OUTPUT)
     session.run(f"verify {OUTPUT} --json")
     session.run(f"report {OUTPUT} --at 2026-11-25T12:00:00Z --json")

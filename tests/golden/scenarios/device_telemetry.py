@@ -37,10 +37,10 @@ def steps(session: Session) -> None:
     session.run(f"retract {OUTPUT} --json")
     session.run(f"expire {OUTPUT} --due --json")
     session.run(f"report {OUTPUT} --source --html report.html --at 2026-11-25T12:00:00Z --json")
-    session.run(f"docs {PIPELINE} --out docs --json")
+    session.run(f"docs {PIPELINE} --to docs --json")
     session.run(f"export jsonschema {PIPELINE} --of records --json")
-    session.run(f"export odcs {PIPELINE} --out contract.yaml")
-    session.run(f"export openlineage {OUTPUT} --out lineage.ndjson")
+    session.run(f"export odcs {PIPELINE} --to contract.yaml")
+    session.run(f"export openlineage {OUTPUT} --to lineage.ndjson")
 
     session.copy(ROOT / PIPELINE / "policy.yaml", "before.yaml")
     session.replace(f"{PIPELINE}/policy.yaml", "bin: {width: 10}", "bin: {width: 20}")

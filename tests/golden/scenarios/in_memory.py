@@ -77,7 +77,9 @@ def _shares(session: Session, policy: Any, data: pa.Table) -> None:
     words: dict[str, Any] = {"recipient": "vendor", "function": "sync", "policy": policy, "keys": KEYRING}
     words |= {"ledger": "ledger.db", "recipients": "recipients", "settings": "settings.csv"}
     session.call("share: no ledger", lambda: minimize.share(data, **words))
-    session.run("consent give north vendor sync --from 2026-11-01T00:00:00Z --recipients recipients --ledger ledger.db")
+    session.run(
+        "consent give north vendor sync --since 2026-11-01T00:00:00Z --recipients recipients --ledger ledger.db"
+    )
     session.call("share: what would leave", lambda: minimize.share(data, **words, dry_run=True))
     shared = session.call("share: what leaves", lambda: minimize.share(data, **words))
     session.call("share: one field", lambda: minimize.share(data, **words, fields=["model"]))

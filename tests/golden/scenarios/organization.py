@@ -24,7 +24,7 @@ def steps(session: Session) -> None:
 
 
 def _runs(session: Session) -> None:
-    session.run("settings set north location on --from 2026-01-01T00:00:00Z --pipeline pipeline --json", actor=PIA)
+    session.run("settings set north location on --since 2026-01-01T00:00:00Z --pipeline pipeline --json", actor=PIA)
     session.run("settings set south location on --pipeline pipeline --json", actor=ANN)
     session.run("run pipeline --json")
     session.look(OUTPUT)
@@ -37,9 +37,9 @@ def _shares(session: Session) -> None:
     session.run(f"consent request north vendor sync {on}", actor=PIA)
     session.run(f"{send} --to early.parquet", actor=PIA)
     session.run(f"consent give north vendor sync --text-version 1 {on}", actor=PIA)
-    session.run(f"consent give north vendor sync --text-version 2 --from 2026-11-01T00:00:00Z {on}", actor=PIA)
+    session.run(f"consent give north vendor sync --text-version 2 --since 2026-11-01T00:00:00Z {on}", actor=PIA)
     session.run(
-        f"consent give south vendor sync --from 2026-11-01T00:00:00Z --until 2026-11-26T00:00:00Z {on}", actor=PIA
+        f"consent give south vendor sync --since 2026-11-01T00:00:00Z --until 2026-11-26T00:00:00Z {on}", actor=PIA
     )
     session.run(f"consent refuse west vendor sync {on}", actor=PIA)
     session.run(f"consent give west vendor sync {on}", actor=ANN)
@@ -79,18 +79,18 @@ def _grants(session: Session) -> None:
     session.run(f"access approve {on}", grant, actor=SAM)
     session.run(f"access approve {on}", grant, actor=SUE)
     session.run(f"{request} --field model {on}", actor=PIA)
-    session.run(f"access approve --note seen {on}", grant, actor=PIA)
+    session.run(f"access approve --reason seen {on}", grant, actor=PIA)
     session.run(f"access why sam@example.com checkins --field model --purpose operations --incident INC-7 {on}")
     session.run(f"access list {on}", actor=SAM)
     session.run(f"access revoke {on}", grant, actor=SAM)
     other = session.run(f"{request} --category identified --reidentify {on}", actor=SAM).get("grant")
-    session.run(f"access deny --note no {on}", other, actor=PIA)
+    session.run(f"access deny --reason no {on}", other, actor=PIA)
     session.run(
         f"access request checkins --field model --incident INC-7 --tenant west --justification x {on}", actor=SAM
     )
     urgent = session.run(f"{request} --field model --break-glass {on}", actor=SUE).get("grant")
     session.run(f"access list --all {on}", actor=PIA)
-    session.run(f"access review --note needed {on}", urgent, actor=PIA)
+    session.run(f"access review --reason needed {on}", urgent, actor=PIA)
     session.run(f"access expire {on}", actor=PIA)
     session.run("access token --user ann@example.com --for 30m --pipeline pipeline", actor=ROB)
     session.run("access token --user ann@example.com --for 30m --pipeline pipeline", actor=ANN)
@@ -164,7 +164,7 @@ def _incident(session: Session) -> None:
     )
     session.write("contacts.csv", contacts)
     session.run("incident lint contacts.csv --json")
-    opened = f"--from 2026-11-20T00:00Z --exposed output:{OUTPUT}#records {on}"
+    opened = f"--since 2026-11-20T00:00Z --exposed output:{OUTPUT}#records {on}"
     session.run(f'incident open INC-7 --title "A lost backup" --exposed column:model {opened}', actor=PIA)
     session.run(f'incident open INC-8 --title "A false alarm" --exposed date:2026-11-30 {opened}', actor=PIA)
     session.run(f'incident open INC-9 --title "A lost backup" {opened}', actor=ANN)
@@ -201,5 +201,5 @@ def _log(session: Session) -> None:
     session.run(f"consent expire {on}", actor=PIA)
     session.run(f"expire {OUTPUT} --due --json", actor=PIA)
     # Not with --yes: the database itself compares the entries with its own clock, which cannot be set.
-    session.run("audit truncate --export old.ndjson --ledger ledger.db --json", actor=PIA)
+    session.run("audit truncate --to old.ndjson --ledger ledger.db --json", actor=PIA)
     session.run("audit verify --ledger ledger.db --json", actor=OLGA)

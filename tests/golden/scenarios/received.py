@@ -37,7 +37,7 @@ def steps(session: Session) -> None:
         session.run(f"lint {pipeline} --json")
         session.run(f"plan {pipeline} --json")
         session.run(f"explain {pipeline} {fields[0]} --json")
-        session.run(f"consent give {AGREED} {function} --from 2026-11-01T00:00:00Z {ledger}")
+        session.run(f"consent give {AGREED} {function} --since 2026-11-01T00:00:00Z {ledger}")
         session.run(f"run {pipeline} --json --ledger ledger.db")
         session.run(f"verify {output} --json --ledger ledger.db")
         session.run(f"replay {output} --json --ledger ledger.db")
@@ -47,7 +47,7 @@ def steps(session: Session) -> None:
         session.run(f"report {output} --at 2026-11-25T12:00:00Z --json --ledger ledger.db")
     receive = "receive jamf compliance --pipeline pipelines/jamf_compliance --ledger ledger.db --json"
     session.run(f"{receive} --pending")
-    session.run(f"consent give {OTHER} jamf compliance --from 2026-11-01T00:00:00Z --ledger ledger.db")
+    session.run(f"consent give {OTHER} jamf compliance --since 2026-11-01T00:00:00Z --ledger ledger.db")
     session.run(f"{receive} --date {DAY}")
     session.run("verify out/jamf_compliance --json --ledger ledger.db")
     session.run("audit log --operation receive --ledger ledger.db --json")

@@ -42,11 +42,11 @@ def steps(session: Session) -> None:
     session.run("import jsonschema schema.json imported --json")
     session.run("import allowlist allowed.yaml --json")
     session.run(f"export odcs {PIPELINE} --json")
-    session.run(f"export odcs {PIPELINE} --of source --out contract.yaml")
+    session.run(f"export odcs {PIPELINE} --of source --to contract.yaml")
     session.run("import odcs contract.yaml contracted --json")
     session.run(f"export jsonschema {POLICY} --of source --json")
     session.run(f"export fideslang {PIPELINE} --json")
-    session.run("docs pipelines --out docs --json")
+    session.run("docs pipelines --to docs --json")
     session.run("lint --codes --json")
 
     session.run(f"policy approve {POLICY} --by pia@example.com --json")
@@ -77,7 +77,7 @@ def steps(session: Session) -> None:
     session.run("recipient lint pipelines/recipients --json")
     session.run("recipient list --recipients pipelines/recipients --json")
     session.run("recipient show threat_defense --recipients pipelines/recipients --json")
-    session.run("recipient show threat_defense --recipients pipelines/recipients --html")
+    session.run("recipient show threat_defense --recipients pipelines/recipients --html recipient.html")
     session.run(f"share why apple push --tenant contoso --recipients pipelines/recipients --pipeline {PIPELINE} --json")
     send = f"share send threat_defense app_sync --recipients pipelines/recipients --pipeline {PIPELINE}"
     session.run(f"{send} --dry-run --json")

@@ -31,7 +31,7 @@ def steps(session: Session) -> None:
     session.run(f"settings show --tenant {TENANT} {options}")
     session.run(f"settings why {TENANT} usage 2026-11-24T10:00:00Z {options}")
     session.run(f"run {PIPELINE} --date 2026-11-24 --settings ledger --json")
-    session.run(f"settings set {TENANT} level required --holder admin --from 2026-11-24T00:00:00Z {options}")
+    session.run(f"settings set {TENANT} level required --holder admin --since 2026-11-24T00:00:00Z {options}")
     session.run(f"settings set {TENANT} sdk off --holder developer --subject CANARY-user-22 {options}")
     session.run(f"settings set {TENANT} usage perhaps {options}")
     session.run(f"settings set {TENANT} no_such_feature on {options}")

@@ -77,7 +77,7 @@ def test_what_cannot_be_so_is_not_opened(places: Places, changes: dict[str, Any]
 def test_times_that_run_backwards_are_told_with_the_options_that_say_them(places: Places) -> None:
     with pytest.raises(ConfigurationError) as caught:
         open_incident(replace(CASE, known_at=NOW - timedelta(days=2)), places, NOW)
-    assert caught.value.hint == "Pass --to and --known times that are not before --from."
+    assert caught.value.hint == "Pass --until and --known-at times that are not before --since."
 
 
 @pytest.mark.parametrize("ahead", [timedelta(0), timedelta(minutes=5)])
@@ -95,7 +95,7 @@ def test_clocks_may_differ_by_minutes(places: Places, ahead: timedelta) -> None:
 def test_what_is_not_known_or_over_yet_is_not_said_to_be(places: Places, changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         open_incident(replace(CASE, **changes), places, NOW)
-    assert caught.value.hint == "Pass --to and --known times that are not in the future."
+    assert caught.value.hint == "Pass --until and --known-at times that are not in the future."
     assert load_incidents(places) == {}
 
 
