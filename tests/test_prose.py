@@ -1,0 +1,88 @@
+"""What people read is plain English: pages, help, messages and docstrings have few words of the old dialect.
+
+The list is a symptom. A reader who has not seen the code is the test.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "minimize"
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted((ROOT / "docs").rglob("*.md"))
+
+DENIED: Final = re.compile(
+    r"\b(whoever|somebody|nobody|whatever|he|him|his|beforehand|house|houses|told|tells|stands|lies|anew|at hand|beside)\b",
+    re.IGNORECASE,
+)
+"""Words of the dialect: metaphors, indefinite subjects, and "he" for every person."""
+MOST_PER_THOUSAND: Final = {"pages": 1.0, "messages": 1.0, "docstrings": 1.0}
+LONGEST_AVERAGE: Final = 20
+"""Words per sentence of a page, on average."""
+_BLOCK = re.compile(r"```.*?```|<!--.*?-->|^\s*(?:\||#).*?$", re.DOTALL | re.MULTILINE)
+_SPAN = re.compile(r"`[^`\n]*`")
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+_SENTENCE = re.compile(r"(?<=[.!?:;])\s+|\n\s*(?:[-*]|\d+\.)\s+|\n\s*\n")
+
+
+def prose(page: Path) -> str:
+    """The sentences of a page: without code, tables, headings and addresses. A code span counts as one word."""
+    return _LINK.sub(r"\1", _SPAN.sub("code", _BLOCK.sub("\n\n", page.read_text())))
+
+
+def docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
+    """The docstrings of a module, and the strings below its constants and fields."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value
+
+
+def package_texts(kind: str) -> Iterator[tuple[str, str]]:
+    """The texts of the package, each with its place: docstrings, or strings of four words and more, help included."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(file.read_text())
+        documented = list(docstrings(tree))
+        commands = {
+            id(node.body[0].value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef)
+            and any("command" in ast.unparse(each) or "group" in ast.unparse(each) for each in node.decorator_list)
+            and isinstance(node.body[0], ast.Expr)
+        }
+        place = str(file.relative_to(ROOT))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                is_help = id(node) in commands
+                is_docstring = any(node is each for each in documented) and not is_help
+                if is_docstring == (kind == "docstrings") and len(node.value.split()) > 3:
+                    yield f"{place}:{node.lineno}", node.value
+
+
+def texts(kind: str) -> list[tuple[str, str]]:
+    if kind == "pages":
+        return [(str(page.relative_to(ROOT)), page.read_text()) for page in PAGES]
+    return list(package_texts(kind))
+
+
+@pytest.mark.parametrize("kind", MOST_PER_THOUSAND)
+def test_texts_have_few_words_of_the_dialect(kind: str) -> None:
+    found = [(place, word) for place, text in texts(kind) for word in DENIED.findall(text)]
+    words = sum(len(text.split()) for _, text in texts(kind))
+    assert 1000 * len(found) / words <= MOST_PER_THOUSAND[kind], f"{len(found)} in {words} words, e.g. {found[:40]}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_sentences_of_a_page_are_short(page: Path) -> None:
+    lengths = [len(sentence.split()) for sentence in _SENTENCE.split(prose(page)) if len(sentence.split()) > 2]
+    assert sum(lengths) <= LONGEST_AVERAGE * len(lengths), f"{sum(lengths) / len(lengths):.1f} words per sentence"
+
+
+@pytest.mark.parametrize(("text", "count"), [("He told nobody.", 3), ("The server reads a file.", 0), ("hist and houseboat", 0)])
+def test_the_list_finds_whole_words_in_any_case(text: str, count: int) -> None:
+    assert len(DENIED.findall(text)) == count
