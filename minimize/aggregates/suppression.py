@@ -24,6 +24,15 @@ LargeGroups = Callable[[], npt.NDArray[np.bool_]]
 _MIN_PENDING = 1 << 18
 
 
+def has_enough_subjects(subjects: Codes, below: int) -> Bools:
+    """The groups that may be published: those with at least `below` distinct subjects. All others are suppressed.
+
+    >>> has_enough_subjects(np.array([9, 10, 11]), 10).tolist()
+    [False, True, True]
+    """
+    return np.greater_equal(subjects, below)
+
+
 class PendingRecords:
     """Pairs of a record (a number of its own) and a group that is still too small."""
 

@@ -36,7 +36,12 @@ from minimize.aggregates.definition import (
 )
 from minimize.aggregates.dictionaries import GroupDictionary, SubjectDictionary
 from minimize.aggregates.distinct_counts import Contributors, MeasuredField
-from minimize.aggregates.suppression import PendingRecords, additional_measures, suppressed_measures
+from minimize.aggregates.suppression import (
+    PendingRecords,
+    additional_measures,
+    has_enough_subjects,
+    suppressed_measures,
+)
 from minimize.arrow.batch import Batch
 from minimize.arrow.dictionaries import Codes, valid_mask
 from minimize.arrow.nested import leaf
@@ -242,13 +247,13 @@ class AggregateTally:
         return self.__dict__
 
     def _large_groups(self) -> npt.NDArray[np.bool_]:
-        return np.greater_equal(self._contributors.distinct(np.arange(len(self._groups))), self._definition.below)
+        return has_enough_subjects(self._contributors.distinct(np.arange(len(self._groups))), self._definition.below)
 
     def _large_groups_in_memory(self) -> npt.NDArray[np.bool_]:
         """The groups that already have enough subjects in memory."""
         groups = len(self._groups)
         held = self._contributors.distinct_in_memory(np.arange(groups))
-        return self._shelf.remembered_large_groups(groups) | np.greater_equal(held, self._definition.below)
+        return self._shelf.remembered_large_groups(groups) | has_enough_subjects(held, self._definition.below)
 
     def _is_counted(self, each: BoundMeasure) -> bool:
         """Whether a measure counts rows or subjects, which are always counted."""
@@ -353,7 +358,7 @@ class AggregateTally:
         values, field = tally.settle(groups), _measured_field(each)
         if field is None:
             return values
-        enough = self._contributors.distinct(groups, field) >= self._definition.below
+        enough = has_enough_subjects(self._contributors.distinct(groups, field), self._definition.below)
         return pc.if_else(pa.array(enough), values, pa.nulls(len(groups), values.type))
 
     def _by_field(self) -> Iterator[tuple[MeasuredField | None, list[MeasureTally]]]:

@@ -10,13 +10,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from minimize.errors import ConfigurationError, Finding, RefusedError
 from minimize.governance.access.enforcement import configured_access
 from minimize.governance.incidents.exposure import Exposure
+from minimize.governance.incidents.notice import NOTICE_DEADLINE
 from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.audit_event import EventResult
@@ -25,8 +26,6 @@ from minimize.ledger.incidents import IncidentStep, read_incident_steps, record_
 from minimize.runs.batch_dates import CLOCK_SKEW
 from minimize.times import time_text, time_text_or_none
 
-NOTICE_DEADLINE: Final = timedelta(hours=72)
-"""Time from the declaration of an incident until which notice must be given."""
 IncidentState = Literal["open", "scoped", "declared", "closed"]
 IncidentClass = Literal["false_positive", "security_incident", "customer_reportable"]
 StatementKind = Literal["measure", "action", "consequence"]

@@ -1,4 +1,4 @@
-"""Breach notice: its wording and its formats: Markdown, HTML and the fields of GDPR Art. 33(3).
+"""Breach notice: its deadline, its wording and its formats: Markdown, HTML and the fields of GDPR Art. 33(3).
 
 A notice contains only facts that the ledger records about the incident and about one tenant. The HTML page loads no resources.
 """
@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import escape
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from minimize.governance.incidents.incident import Incident
 from minimize.html_tables import html_page, page_table
 from minimize.recipients.pages import LIST_STYLE
 from minimize.text import escape_markdown, markdown_table
 from minimize.times import time_text
+
+if TYPE_CHECKING:
+    from minimize.governance.incidents.incident import Incident
+
+NOTICE_DEADLINE: Final = timedelta(hours=72)
+"""Time from the declaration of an incident until which notice must be given."""
 
 NATURE: Final[Mapping[str, str]] = MappingProxyType(
     {
