@@ -49,7 +49,7 @@ _RECIPIENTS: Final[Mapping[str, str]] = MappingProxyType(
         "T039": "the pipeline does not list a prerequisite of the inbound function under `having`",
         "N001": "the manifest of the recipient is empty: nothing is shared with it",
         "N002": "the manifest does not have the function",
-        "N003": "the function has the other direction",
+        "N003": "the function has the wrong direction: inbound and not outbound, or outbound and not inbound",
         "N004": "the function of the manifest does not have the field",
         "N010": "the recipient has no contract",
         "N011": "a contract is not in force",
@@ -159,9 +159,9 @@ _SUBJECTS: Final = {
     "Q003": "a column of an output or a disclosure identifies persons, and no rule finds them by it",
 }
 _ERRORS: Final = {
-    "E000": "an error without a code of its own",
+    "E000": "an error that has no specific code",
     "E001": "the command line is not valid",
-    "E100": "a check failed",
+    "E100": "a check failed, for example because files of a date are missing; the message names the reason",
     "E101": "an output does not match its receipts and policies",
     "E102": "a date has far fewer rows than in its last receipt, and was not published",
     "E200": "the request is not valid",
@@ -188,7 +188,7 @@ _ERRORS: Final = {
     "E303": "the receipts of the output name another ledger",
     "E304": "the time of an expiry is implausible; nothing was removed",
     "E400": "quarantine above `stop_above`; nothing was published",
-    "E900": "an error inside minimize",
+    "E900": "an internal error of minimize, not of your data or configuration: please report it",
 }
 _DRIFT: Final = {
     "D001": "a path is not declared",
@@ -228,7 +228,7 @@ _LOG: Final = {
     "W032": "rows of an aggregate are withheld: combined with other tables of the run they would disclose a small group",
     "W031": "the last line of a lineage file was incomplete and was repaired",
     "W033": "a ledger that a migration damaged was replaced by its backup",
-    "W034": "sketches are lost: changed rows keep their figures, and no other rows are published",
+    "W034": "sketches are missing: changed rows keep their figures, no others are published; restore what `verify` reports",
     "W035": "a histogram has too many cells for the disclosure guard and is not published",
     "W036": "a setting was recorded in the ledger, but the pipeline reads its settings elsewhere",
     "W040": "a date was skipped because one of its files cannot be read",

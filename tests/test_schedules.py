@@ -153,6 +153,16 @@ def test_each_schedule_does_every_step_of_a_night_in_a_fresh_folder(tmp_path: Pa
     assert machine.calls == list(NIGHT)
 
 
+@pytest.mark.parametrize("since", ["", "2026-11-20"])
+def test_the_first_date_of_a_night_can_be_set(tmp_path: Path, since: str) -> None:
+    machine = Machine.fresh(tmp_path, "exit 0")
+    job = from_cron()
+    assert machine.runs(Job(job.command, job.folder, job.environment | {"SINCE": since})).returncode == 0
+    first = (tmp_path / "calls").read_text().splitlines()[0]
+    end = " --since 2026-11-20 --quiet" if since else " --quiet"
+    assert first == f"run pipelines/device_telemetry --pending{end}"
+
+
 @pytest.mark.parametrize("schedule", JOBS)
 def test_each_schedule_fails_if_a_step_does(tmp_path: Path, schedule: str) -> None:
     machine = Machine.fresh(tmp_path, '[ "$1" != verify ]')

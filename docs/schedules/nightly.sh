@@ -4,6 +4,7 @@
 #
 #   MINIMIZE   the command (default: minimize in the folder of this script)
 #   RECALLS    the folder for the lists of data that recipients must delete (default: recalls)
+#   SINCE      the first batch date to run, YYYY-MM-DD (default: all); set it if source files are removed after some days
 #   QUIET      if set, successful steps print nothing
 set -u
 minimize=${MINIMIZE:-$(dirname "$0")/minimize}
@@ -26,7 +27,7 @@ mkdir -p "$recalls" || worst=2
 
 every() { # for each pipeline: runs the pending dates, then removes expired data
     while [ $# -gt 0 ]; do
-        step "$minimize" run "$1" --pending
+        step "$minimize" run "$1" --pending ${SINCE:+--since "$SINCE"}
         step "$minimize" expire "$2" --yes
         shift 2
     done

@@ -148,6 +148,9 @@ def expire_command(
     """Remove data of OUTPUT that is past its retention period, or that a lifecycle event concerns.
 
     The retention is that of the current policy, counted from the event time.
+
+    Exit codes: 0 done, or nothing to remove; 1 with --due, a deadline has passed; 2 wrong usage or configuration; 3 refused,
+    because the time is implausible or the account may not do it.
     """
     arguments = {"at": at, "pipeline": pipeline, "events": events, "keys": keys, "ledger": ledger}
     if due:

@@ -64,7 +64,7 @@ def _results_text(receipt: Receipt, folder: Location) -> str:
 @click.option("--date", type=DATE, metavar="D", help=options.DATE_HELP)
 @click.option("--since", type=DATE, metavar="D", help="Only batch dates from this one on, YYYY-MM-DD.")
 @click.option("--until", type=DATE, metavar="D", help="Only batch dates up to and including this one, YYYY-MM-DD.")
-@click.option("--pending", is_flag=True, help="Only dates whose inputs have changed since their last receipt.")
+@click.option("--pending", is_flag=True, help="Only dates whose files are new or changed since their last receipt.")
 @click.option(
     "--at", type=TIME, metavar="TIME", help=f"{options.AS_OF_HELP} A time in the past requires --output. [default: now]"
 )
@@ -100,6 +100,9 @@ def run_command(
 
     A date whose files cannot be read is skipped, and the other dates are run. For several dates the exit code is the first of
     2, 3, 1, 4 that applies. Exits with 1 if there are no files for --date; the log on stderr names the date and the pattern.
+
+    Exit codes: 0 done, or nothing to do; 1 a date was skipped or is not complete; 2 wrong usage, configuration or file; 3
+    refused; 4 too many rows in quarantine.
     """
     from minimize.policy.load import load_pipeline
     from minimize.runs.batch_dates import DateSelection
@@ -123,7 +126,7 @@ def run_command(
     help="Pipeline that reads the records of the recipient.",
 )
 @click.option("--date", type=DATE, metavar="D", help=options.DATE_HELP)
-@click.option("--pending", is_flag=True, help="Only dates whose inputs have changed since their last receipt.")
+@click.option("--pending", is_flag=True, help="Only dates whose files are new or changed since their last receipt.")
 @click.option(
     "--at", type=TIME, metavar="TIME", help=f"{options.AS_OF_HELP} A time in the past requires --output. [default: now]"
 )
@@ -212,6 +215,9 @@ def backfill_command(
 
     Dates that this backfill has already run are skipped. The current settings apply. The policy is the current one, or with
     `policy: then` the policy of each date's last receipt.
+
+    Exit codes: 0 done, or nothing to do; 1 a date was skipped or is not complete; 2 wrong usage, configuration or file; 3
+    refused; 4 too many rows in quarantine.
     """
     from minimize.runs.backfill import run_backfill
     from minimize.runs.guards import log_run_faults

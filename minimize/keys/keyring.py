@@ -250,7 +250,10 @@ class Keyring:
         found = [entry for entry in self._entries if entry.name == name and version in (None, entry.version)]
         if not found:
             wanted = name if version is None else f"{name}/{version}"
-            hint = f"Run `minimize keys add {self.path} {name}`."
+            hint = (
+                f"Check that this is the right keyring. If the key is new, run `minimize keys add {self.path} {name}`. "
+                "A lost version can only be restored from a backup."
+            )
             raise KeyringError(f"key {wanted} is not in the keyring {self.path}", hint=hint)
         if found[-1].destroyed is not None:
             message = f"key {found[-1].id} of the keyring {self.path} was destroyed"

@@ -118,7 +118,10 @@ def renew_lease(connection: Connection, lease: Lease, now: datetime) -> None:
     if not record_heartbeat(connection, lease, now):
         other = lease_holder(connection, lease.output)
         who = "" if other is None else f" to the run {other.run_id} on {other.process.host}"
-        message = f"the lease on the output was lost{who} because this run sent no heartbeat for too long; nothing was published"
+        message = (
+            f"the lease on the output was lost{who} because this run sent no heartbeat for more than "
+            f"{LeaseTiming().expiry.seconds} seconds; nothing was published"
+        )
         raise LedgerError(message, code=LEASE_HELD, hint="Run again.")
 
 
@@ -146,9 +149,11 @@ def lease_held_error(holder: LeaseHolder) -> LedgerError:
         f"another run is writing to this output: {holder.run_id} on {process.host} (process {process.pid}), "
         f"since {time_text(holder.since.replace(microsecond=0))}"
     )
-    return LedgerError(
-        message, code=LEASE_HELD, hint="Wait until it has finished. If it has crashed, its lease expires by itself."
+    hint = (
+        "Wait until it has finished. "
+        f"If it has crashed, its lease expires {LeaseTiming().expiry.seconds} seconds after its last heartbeat: then run again."
     )
+    return LedgerError(message, code=LEASE_HELD, hint=hint)
 
 
 def _try_take(

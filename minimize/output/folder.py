@@ -283,7 +283,7 @@ def hold_lock(folder: Path, *, create: bool) -> Iterator[None]:
     """Holds the lock of an output folder. Raises OutputError if the folder does not exist (`create=False`), or another process
     holds it."""
     with _open_lock_file(folder, create) as file:
-        take_lock(file.fileno())
+        take_lock(file.fileno(), folder)
         yield
 
 
@@ -332,8 +332,9 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def take_lock(handle: int) -> None:
-    """Takes the lock of an open file. Raises OutputError if another process has it, or the file system does not support locks.
+def take_lock(handle: int, folder: Path) -> None:
+    """Takes the lock of an output folder by its open lock file. Raises OutputError if another process has it, or the file
+    system does not support locks.
 
     It is tried for a moment, because `is_locked` holds the lock briefly, too.
     """
@@ -341,7 +342,7 @@ def take_lock(handle: int) -> None:
         if with_output_errors(_try_lock, handle):
             return
         time.sleep(PAUSE_S)
-    raise OutputError("another process is writing to this output folder", hint="Wait until it has ended.")
+    raise OutputError(f"another process is writing to the output folder {folder}", hint="Wait until it has ended.")
 
 
 def _try_lock(handle: int) -> bool:

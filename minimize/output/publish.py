@@ -94,7 +94,10 @@ def _exclusive_access(folder: Location, lease: LeaseCheck | None, create: bool) 
         return hold_lock(folder, create=create)
     if lease is None:
         hint = "Pass a ledger outside the bucket (--ledger, MINIMIZE_LEDGER, or `ledger:` in minimize.yaml)."
-        raise OutputError("an output in an object store needs a lease, and a lease needs a ledger", hint=hint)
+        message = (
+            "an output in an object store needs a ledger outside the bucket: it prevents two runs from writing at once"
+        )
+        raise OutputError(message, hint=hint)
     check_bucket(folder)
     lease()
     return nullcontext()
@@ -303,16 +306,21 @@ class Staging:
         before = self.output.receipts()
         head = (before[-1].sequence, before[-1].digest) if before else (0, None)
         if (receipt.run_id, receipt.sequence - 1, receipt.previous) != (self.run_id, *head):
-            raise OutputError("the receipt does not follow the previous one")
+            raise _internal_error("the receipt does not follow the previous one")
         staged = {f"{path}/{file}" for path, files in swaps.items() for file in files}
         there = set(self._existing_files())
         listed = [file for each in receipt.outputs.values() for file in files_with_companions(each)] + [
             *receipt.quarantine.files
         ]
         if {path for file in listed for path in _file_with_companions(file)} != staged - there:
-            raise OutputError("the receipt does not list the staged files")
+            raise _internal_error("the receipt does not list the staged files")
         if {file.path for file in (*receipt.replaces, *receipt.removes)} != set(self.current_files()) - staged:
-            raise OutputError("the receipt does not list the replaced files")
+            raise _internal_error("the receipt does not list the replaced files")
+
+
+def _internal_error(fault: str) -> OutputError:
+    hint = "Run again. If it repeats, report it with the run id."
+    return OutputError(f"internal check failed; nothing was published: {fault}", hint=hint)
 
 
 def _partition_path(name: str, date: str | None) -> str:

@@ -223,7 +223,7 @@ class _ParquetFile:
         size = -(-table.num_rows // groups)
         if not self._took(table, size):
             raise SchemaError(
-                "a column contains a null or a time that its type does not allow",
+                f"{_refused_columns(table)} contains a null or a time that its type does not allow",
                 hint="Change the type or the technique of the field.",
             )
         if self._beside is not None:
@@ -270,9 +270,23 @@ def _encode_schema(schema: pa.Schema) -> bytes:
     return base64.b64encode(schema.serialize().to_pybytes())
 
 
+def _refused_columns(table: pa.Table) -> str:
+    """The first column that cannot be written alone, by name; "a column" if each can."""
+    for name in table.schema.names:
+        try:
+            pq.write_table(table.select([name]), pa.MockOutputStream(), store_schema=False)
+        except pa.ArrowException:
+            return f"the column {name}"
+    return "a column"
+
+
 def _order_columns(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     if set(batch.schema.names) != set(schema.names):
-        raise SchemaError("the columns of a batch differ from those of its output")
+        missing = ", ".join(name for name in schema.names if name not in batch.schema.names) or "none"
+        unexpected = len(set(batch.schema.names) - set(schema.names))
+        raise SchemaError(
+            f"the columns of a batch differ from those of its output (missing: {missing}; unexpected: {unexpected})"
+        )
     return batch if batch.schema.names == schema.names else batch.select(schema.names)
 
 

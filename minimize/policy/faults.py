@@ -32,7 +32,7 @@ FAULTS: Mapping[str, str] = MappingProxyType(
         "P017": "the policy must name `time` or `subject`",
         "P018": "fields or keys contradict each other",
         "P019": "a backfill needs the earlier policy of a date that was never run",
-        "P020": "keys per value need a column of `partition_by`",
+        "P020": "a key for each value of a field needs a folder for each value: list the field in `partition_by`",
     }
 )
 

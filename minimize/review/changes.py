@@ -58,7 +58,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "J073": "the accounts of a person, and the members of a group",
         "F001": "a record that must be released is not released",
         "F002": "a record that must not be released is released",
-        "F003": "a record is not released, but not for the reason that its fixture names",
+        "F003": "a record is not released, but for another reason than its fixture names",
         "F004": "more or fewer rows are released than a fixture expects",
         "F005": "an unexpected column, or a missing one",
         "F006": "a value differs from the expected one",

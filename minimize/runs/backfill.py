@@ -186,7 +186,7 @@ def backfill(file: PathText, **options: Any) -> BackfillResult:
     """
     done = run_backfill(file, **options)
     if done.failures:
-        raise error_for(done.failures)
+        raise error_for(done.failures, "the backfill is not complete")
     return done
 
 

@@ -62,8 +62,8 @@ class DateSelection:
         only, first, last = (None if each is None else parse_date(each, name) for name, each in given.items())
         if only is not None and (first is not None or last is not None or pending):
             raise ConfigurationError(
-                "--date cannot be combined with --from, --to or --pending",
-                hint="Pass either --date or the other options.",
+                "--date cannot be combined with --since, --until or --pending",
+                hint="Remove --date, or remove the other options.",
             )
         if first is not None and last is not None and first > last:
             raise ConfigurationError("--until is before --since", hint="Pass the earlier date to --since.")
@@ -194,14 +194,17 @@ class SkippedDate:
         }
 
 
-def error_for(skipped: Iterable[SkippedDate]) -> MinimizeError:
-    """The error of a run that skips all of its dates. Its exit code is the one with the highest precedence."""
+def error_for(skipped: Iterable[SkippedDate], result: str = "nothing was published") -> MinimizeError:
+    """The error for skipped dates. Its exit code is the one with the highest precedence.
+
+    `result` is the start of the message if there are several dates.
+    """
     all_ = list(skipped)
     first = next(each for each in all_ if each.exit_code == worst_exit_code(each.exit_code for each in all_))
     kind = _ERRORS_BY_EXIT_CODE[first.exit_code]
     if len(all_) == 1:
         return kind(first.message_with_date, code=first.code, hint=first.hint)
-    message = f"nothing was published: {len(all_)} dates were skipped"
+    message = f"{result}: {len(all_)} dates were skipped; each is listed below"
     return kind(message, code=first.code, findings=[each.finding() for each in all_])
 
 
@@ -357,7 +360,8 @@ def select_dates(found: SourceFiles, selection: DateSelection) -> SourceFiles:
     """The files of the selected dates. Raises ConfigurationError if a date was passed and the source has none."""
     if selection.by_date and not found.has_dates:
         raise ConfigurationError(
-            "a date was passed, but the source's path has no {date}", hint="Remove --date, --from and --to."
+            "a date was passed, but the source's path has no {date}",
+            hint="Remove --date, --since and --until, or put {date} into the source's path.",
         )
     return replace(found, files={when: files for when, files in found.files.items() if when in selection})
 

@@ -151,7 +151,10 @@ class PublishedReleases:
         history = self._open_history(sketches, name, date)
         if history is not None:
             return history
-        message = "the sketches of %s%s are missing: changed rows keep their published figures, and new rows are not published"
+        message = (
+            "the sketches of %s%s are missing: changed rows keep their published figures, and new rows are not published. "
+            "Run `minimize verify OUTPUT`, and restore the sketches that it reports from a backup."
+        )
         log.warning(message, name, f" of {date}" if date else "", extra={"code": "W034"})
         return replace(ReleaseHistory.empty(), is_lost=True)
 

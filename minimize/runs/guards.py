@@ -26,6 +26,7 @@ from minimize.runs.batch_dates import CLOCK_SKEW, BatchDate, SkippedDate, date_t
 from minimize.runs.resolve import ResolvedRun
 from minimize.stores import Location, ObjectPath, PathText, location_text
 from minimize.text import count_noun
+from minimize.times import seconds_text, time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -142,21 +143,25 @@ def check_same_pipeline(resolved: ResolvedRun, folder: OpenOutput) -> None:
 
 def dates_with_later_receipt(resolved: ResolvedRun, chain: Sequence[Receipt]) -> list[SkippedDate]:
     """The dates with a receipt as of a later time. A run as of an earlier time would publish values that were gated since."""
-    void = f"`minimize runs void RUN --output {location_text(resolved.output)}`"
-    hint = f"Pass a later --at or another --output. If that run used a wrong clock, run {void}."
+    advice = "Pass a later --at or another --output. If that run used a wrong clock"
     if not resolved.at_given:
-        hint = (
-            "Check the clock. Run again after that time, or pass a later --at. "
-            f"If that run's clock was ahead, run {void}."
-        )
+        advice = "Check the clock. Run again after that time, or pass a later --at. If that run's clock was ahead"
     later = [receipt for receipt in effective_receipts(chain) if receipt.at > resolved.at]
     found = []
     for when in resolved.sources:
         of = [each for each in later if when is None or not each.dates or date_text(when) in each.dates]
         if of:
-            message = f"a later run ({of[-1].run_id}) already covers these dates"
+            message = (
+                f"a later run ({of[-1].run_id}) already covers these dates: "
+                f"its time is {time_text(of[-1].at)}, the time of this run is {time_text(resolved.at)}"
+            )
+            hint = f"{advice}, run {_void_command(of[-1], resolved)}."
             found.append(SkippedDate(when, "later", RefusedError.default_code, message, hint, exit_code=3))
     return found
+
+
+def _void_command(receipt: Receipt, resolved: ResolvedRun) -> str:
+    return f"`minimize runs void {receipt.run_id} --output {location_text(resolved.output)} --reason TEXT`"
 
 
 def check_quarantine_limit(pipeline: Pipeline, outcomes: Mapping[BatchDate, BatchOutcome]) -> list[SkippedDate]:
@@ -290,7 +295,7 @@ def _check_date(
         f"quarantine and retention would leave {now.retained:,} of {now.read:,} rows "
         f"({before.retained:,} at the last run, {last.run_id}), and the run's time is {doubt}"
     )
-    hint = f"Check the clock. Run `minimize runs void RUN` if that run used a wrong clock, or {_ALLOW_HINT}"
+    hint = f"Check the clock. If that run used a wrong clock, run {_void_command(last, resolved)}. Else {_ALLOW_HINT}"
     return SkippedDate(when, "implausible_time", SHRINK_CODE, message, hint)
 
 
@@ -301,8 +306,16 @@ def time_doubt(at: datetime, chain: Sequence[Receipt], clock: ReferenceClock) ->
         return ""
     other = clock()
     if other is not None:
-        return "more than 5 minutes from the time of the database or store" if abs(at - other) > CLOCK_SKEW else ""
-    return "more than 7 days after the last receipt" if at > newest.at + MAX_GAP else ""
+        if abs(at - other) <= CLOCK_SKEW:
+            return ""
+        return f"more than 5 minutes from the time of the database or store ({_both_times(at, other)})"
+    if at <= newest.at + MAX_GAP:
+        return ""
+    return f"more than 7 days after the last receipt ({_both_times(at, newest.at)})"
+
+
+def _both_times(at: datetime, other: datetime) -> str:
+    return f"{seconds_text(at)}, compared with {seconds_text(other)}"
 
 
 def _covers_date(receipt: Receipt, when: BatchDate) -> bool:

@@ -254,8 +254,12 @@ class LateAggregates:
         for waiting in each:
             for window in waiting.windows:
                 if window.wrong:
-                    message = "%s: the event day %s is not published, because one of its batches was skipped or has changed (%s)"
-                    log.warning(message, waiting.name, window.day, window.wrong, extra={"code": "W011"})
+                    message = (
+                        "%s: the event day %s is not published, because one of its batches was skipped or has changed (%s). "
+                        "Restore its files if they are missing, and run `minimize run PIPELINE --date %s`."
+                    )
+                    batch = window.wrong.partition(":")[0]
+                    log.warning(message, waiting.name, window.day, window.wrong, batch, extra={"code": "W011"})
         return cls(resolved, each)
 
     def reach(self, batch: date | None) -> dict[str, EventDays]:

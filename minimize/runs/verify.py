@@ -58,7 +58,7 @@ def _compare_with_ledger(
     except LedgerError as error:
         if is_required:
             raise
-        message = f"the end of the chain is not anchored: {error.message}"
+        message = f"no ledger confirms the last receipt: {error.message}"
     return [new_finding(NOT_ANCHORED, message, hint="Repair the ledger, and verify again.")]
 
 
@@ -114,7 +114,7 @@ def _agreement_findings(ledger: Ledger, agreement: LogAgreement, count: int) -> 
         ]
     if agreement.state == "behind":
         missing = len(agreement.unrecorded)
-        message = f"the ledger does not have the last {missing} receipts yet, so the end of the chain is not anchored"
+        message = f"the ledger does not have the last {missing} receipts yet, so it does not confirm the last one"
         return [
             new_finding(
                 NOT_ANCHORED, message, hint="Run the pipeline again; the run records the receipts in the ledger."
@@ -124,7 +124,7 @@ def _agreement_findings(ledger: Ledger, agreement: LogAgreement, count: int) -> 
 
 
 def _unknown_output(ledger: Ledger) -> Finding:
-    message = f"the ledger {ledger.address} does not have this output, so the end of the chain is not anchored"
+    message = f"the ledger {ledger.address} does not have this output, so it does not confirm the last receipt"
     return new_finding(NOT_ANCHORED, message, hint="Run `minimize runs --rebuild --output DIR` to add it.")
 
 

@@ -47,7 +47,7 @@ CODES: Final = MappingProxyType(
         "V005": "a receipt does not balance",
         "V006": "receipts contradict each other about files",
         "V007": "a run folder without a receipt: a publication that was not finished",
-        "V008": "the end of the chain is not anchored: missing receipts at its end cannot be detected",
+        "V008": "no ledger confirms the last receipt: missing receipts at the end are not detected",
         "V009": "the ledger records another end of the chain: receipts are missing, or it is not the output's ledger",
         "V010": "a file stored with a receipt is missing or differs from the receipt",
         "V011": "a file in force is missing",
@@ -92,7 +92,7 @@ CODES: Final = MappingProxyType(
         "V065": "a receipt of inbound data does not record the check of consents, or lacks the manifest",
         "V066": "inbound data is kept in a form that its manifest does not have",
         "V070": "receipts before the given one, and the content of their files, were not checked",
-        "V071": "sketches are not those of their aggregate and date",
+        "V071": "sketches belong to another aggregate or date, or are damaged: restore them from a backup",
     }
 )
 _WARNINGS: Final = frozenset({"V007", "V008", "V019", "V038", "V061", "V070"})

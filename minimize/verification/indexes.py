@@ -78,6 +78,7 @@ def check_sketches(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
                 "V071",
                 "the keyring does not open the sketches as those of their aggregate and date",
                 file=sketches.path,
+                hint="Check that this is the right keyring. If it is, restore the sketches from a backup.",
             )
     if unopened:
         message = f"{count_noun(unopened, 'file', 'files')} of sketches not checked"

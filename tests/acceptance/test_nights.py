@@ -203,14 +203,14 @@ def beside(project: Project) -> Iterator[Path]:
         (("run", ".", "--at", "2026-01-01T00:00:00"), 2, "has no time zone"),
         (("run", "nowhere"), 2, "the file does not exist"),
         (("backfill", "nowhere.yaml"), 2, "the file does not exist"),
-        (("verify", "nowhere"), 2, "there is no output"),
+        (("verify", "nowhere"), 2, "output folder nowhere does not exist"),
         (("replay", "nowhere"), 2, "this is not an output folder"),
         (("audit", "verify", "--receipts", "nowhere"), 2, "nowhere does not exist"),
         (("settings", "set", "north", "loation", "on", "--pipeline", "."), 2, "no feature `loation`"),
         (("settings", "set", "north", "location", "on", "--subject", ""), 2, "the subject is blank"),
         (("settings", "import", "nowhere.csv"), 2, "the settings file does not exist"),
         (("runs", "--ledger", "mysql://bob:hunter2@host/db"), 2, "is not supported"),
-        (("audit", "log", "--ledger", "postgresql://bob:hun@ter2@host:port/db"), 2, "cannot be read"),
+        (("audit", "log", "--ledger", "postgresql://bob:hun@ter2@host:port/db"), 2, "is invalid"),
     ],
 )
 def test_a_mistake_is_named_with_its_exit_code_and_changes_nothing(

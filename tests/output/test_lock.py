@@ -33,7 +33,7 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(fcntl, "flock", refuses)
     with (tmp_path / "file").open("w") as file, pytest.raises(OutputError, match="ENOLCK"):
-        take_lock(file.fileno())
+        take_lock(file.fileno(), tmp_path)
 
 
 def test_whoever_asks_whether_it_is_locked_keeps_nobody_out(tmp_path: Path) -> None:

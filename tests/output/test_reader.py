@@ -188,7 +188,7 @@ def _out(bucket: Bucket) -> ObjectPath:
 
 
 def test_a_bucket_without_a_lease_is_refused(bucket: Bucket, out: ObjectPath) -> None:
-    with pytest.raises(OutputError, match="needs a lease") as caught, open_output(out):
+    with pytest.raises(OutputError, match="needs a ledger outside the bucket") as caught, open_output(out):
         pass
     assert "ledger" in caught.value.hint
     assert bucket.keys() == []

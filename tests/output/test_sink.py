@@ -201,6 +201,7 @@ def test_what_arrow_refuses_to_write_is_told_in_our_words(tmp_path: Path) -> Non
     made.write(pa.record_batch([pa.array([None, 7])], names=["n"]))
     with pytest.raises(SchemaError) as caught:
         made.close()
+    assert caught.value.message == "the column n contains a null or a time that its type does not allow"
     assert caught.value.__context__ is None
     made.abandon()
 

@@ -173,7 +173,8 @@ def test_without_its_sketches_a_row_is_published_again_with_equal_figures_alone(
     again(project, of(*range(12), battery=40))
     assert published(project) == {"north": (20, 40.0)}
     assert [record.getMessage() for record in caplog.records if getattr(record, "code", "") == "W034"] == [
-        f"the sketches of daily of {DAY} are missing: changed rows keep their published figures, and new rows are not published"
+        f"the sketches of daily of {DAY} are missing: changed rows keep their published figures, and new rows are not published. "
+        "Run `minimize verify OUTPUT`, and restore the sketches that it reports from a backup."
     ]
     assert errors(project) == []
 

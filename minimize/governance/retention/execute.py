@@ -49,6 +49,7 @@ from minimize.runs.runner import no_progress
 from minimize.runs.session import record_missed_receipts, record_published, run_session
 from minimize.stores import Location, PathText
 from minimize.stores.durable_files import file_digest
+from minimize.times import time_text
 
 REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consent")
 
@@ -335,7 +336,10 @@ def _check_as_of(at: datetime, folder: OpenOutput, dates: set[str | None]) -> No
     """Refuses an earlier time than that of a receipt for the same dates."""
     for receipt in effective_receipts(folder.receipts()):
         if receipt.at > at and (not receipt.dates or None in dates or dates & set(receipt.dates)):
-            message = f"a later run ({receipt.run_id}) already covers these dates"
+            message = (
+                f"a later run ({receipt.run_id}) already covers these dates: "
+                f"its time is {time_text(receipt.at)}, the requested time is {time_text(at)}"
+            )
             raise RefusedError(message, hint="Pass a later --at.")
 
 
