@@ -94,7 +94,8 @@ NO_SUBPROCESSORS = "There are no subprocessors."
 FieldRow = tuple[str, str, str, str, str]
 _STANDING_TEXTS = {
     "agent": (
-        "This recipient is a processor of ours (subprocessor). Data is shared with it only while it is on the list of subprocessors."
+        "This recipient is a processor of ours (subprocessor). "
+        "Data is shared with it only while it is on the list of subprocessors."
     ),
     "independent": "This recipient is an independent controller. Nothing is shared unless the tenant's administrator has agreed.",
 }
