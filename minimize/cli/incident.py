@@ -88,7 +88,7 @@ def _notice_state(each: Mapping[str, Any], body: Mapping[str, Any]) -> str:
     if each["tenant_id"] in body["exempt"]:
         return "exempt"
     if not each["notice"]:
-        return "no notice needed: " + ("unintelligible" if each["form"] == "encrypted" else "it identifies no person")
+        return "no notice drafted: " + ("encrypted" if each["form"] == "encrypted" else "figures about groups")
     given = [one for one in body["notices"][each["tenant_id"]] if one["given_at"]]
     return f"notified {given[-1]['given_at']}" if given else "to be notified"
 
@@ -186,7 +186,11 @@ def scope_command(id_: str, named: tuple[str, ...], as_json: bool, **words: Any)
 @options.workspace
 @options.as_json
 def declare_command(id_: str, as_json: bool, **words: Any) -> None:
-    """Declare ID a breach. The deadline for notices is 72 hours from now."""
+    """Declare ID a breach.
+
+    The deadline is 72 hours, counted from `declare`. It is an internal deadline: the period of GDPR Art. 33 runs from when
+    you became aware (`--known-at`).
+    """
     authorize("incident/declare", words)
     now = utc_now()
     _print_incident(declare_incident(id_, command_workspace(words), now), as_json, now)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html import escape
+from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ from minimize.recipients.model import Contract, Function, Recipient, SharedField
 from minimize.sources.types import arrow_type
 from minimize.techniques import Context, Technique, TechniqueStep, treat
 from minimize.techniques.age import Age
-from minimize.text import escape_markdown, markdown_table
+from minimize.text import count_noun, escape_markdown, markdown_table
 from minimize.times import seconds_text
 
 _NOON: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -77,6 +78,14 @@ def _value_text(value: Any) -> str:
 
 
 FIELD_HEADINGS = ("field", "example", "as it leaves", "used for", "form")
+"""The names of a field's cells in JSON."""
+_PAGE_HEADINGS = MappingProxyType(
+    {
+        "outbound": ("field", "example", "as sent", "used for", "how it is changed"),
+        "inbound": ("field", "example", "as stored", "used for", "how it is changed"),
+    }
+)
+"""The headings of a field table, by the direction of the function."""
 RECIPIENT_HEADINGS = ("recipient", "about", "standing", "rows", "functions")
 SUBPROCESSOR_HEADINGS = ("name", "from", "until", "task")
 RECIPIENTS_TITLE = "Recipients"
@@ -84,18 +93,23 @@ SUBPROCESSORS_TITLE = "Subprocessors"
 NO_SUBPROCESSORS = "There are no subprocessors."
 FieldRow = tuple[str, str, str, str, str]
 _STANDING_TEXTS = {
-    "agent": "This recipient acts on behalf of the service, and only while it is on the list of subprocessors.",
-    "independent": "This recipient acts in its own right. Nothing is shared unless the tenant's administrator has agreed.",
+    "agent": (
+        "This recipient is a processor of ours (subprocessor). "
+        "Data is shared with it only while it is on the list of subprocessors."
+    ),
+    "independent": "This recipient is an independent controller. Nothing is shared unless the tenant's administrator has agreed.",
 }
+_UNITS = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
 _DIRECTION_TEXTS = {"outbound": "sent to this recipient", "inbound": "received from this recipient"}
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionSection:
-    """One function on a page: title, paragraphs above its table, and the rows of the table with their fields."""
+    """One function on a page: title, paragraphs above its table, headings and rows of the table, and the fields of the rows."""
 
     title: str
     paragraphs: tuple[str, ...]
+    headings: tuple[str, ...]
     lines: tuple[FieldRow, ...]
     fields: tuple[SharedField, ...]
 
@@ -107,7 +121,7 @@ def recipient_markdown(recipient: Recipient) -> str:
         parts += [
             f"## {escape_markdown(section.title)}",
             *map(escape_markdown, section.paragraphs),
-            markdown_table(FIELD_HEADINGS, section.lines),
+            markdown_table(section.headings, section.lines),
         ]
     return "\n\n".join(parts) + "\n"
 
@@ -144,7 +158,8 @@ def function_sections(recipient: Recipient) -> Iterator[FunctionSection]:
     for function in (*recipient.outbound, *recipient.inbound):
         title = f"{function.name}: {_DIRECTION_TEXTS[function.direction]}"
         fields = tuple(_fields_in_order(function))
-        yield FunctionSection(title, tuple(_function_texts(function)), tuple(map(_field_row, fields)), fields)
+        headings = _PAGE_HEADINGS[function.direction]
+        yield FunctionSection(title, tuple(_function_texts(function)), headings, tuple(map(_field_row, fields)), fields)
 
 
 def form_text(field: SharedField) -> str:
@@ -177,13 +192,23 @@ def _contract_text(contract: Contract | None) -> str:
     if contract is None or not contract.permits_transmission:
         return "No contract permits sending data to this recipient."
     until = f" until {contract.until}" if contract.until else ""
-    kept = f"; the recipient keeps the data for {duration_text(contract.retention)}" if contract.retention else ""
+    kept = f"; the recipient keeps the data for {_period_text(contract.retention)}" if contract.retention else ""
     deletion = (
-        f", and deletes data on request within {duration_text(contract.deletes_within)}"
+        f", and deletes data on request within {_period_text(contract.deletes_within)}"
         if contract.deletes_within
         else ""
     )
     return f"Contract {contract.reference}, from {contract.from_}{until}{kept}{deletion}."
+
+
+def _period_text(span: timedelta) -> str:
+    """A period in words.
+
+    >>> _period_text(timedelta(days=30)), _period_text(timedelta(hours=1))
+    ('30 days', '1 hour')
+    """
+    text = duration_text(span)
+    return count_noun(int(text[:-1]), _UNITS[text[-1]])
 
 
 def _function_texts(function: Function) -> Iterator[str]:
@@ -254,7 +279,7 @@ td:nth-child(2), td:nth-child(3) { font-family: ui-monospace, Consolas, monospac
   td { border: 0; padding: .1rem 0; }
   td:empty { display: none; }
   td:nth-child(2)::before { content: "for example "; color: var(--soft); }
-  td:nth-child(3)::before { content: "leaves as "; color: var(--soft); }
+  td:nth-child(3)::before { content: "as sent or stored: "; color: var(--soft); }
 }
 """
 )
@@ -268,7 +293,7 @@ def recipient_html(recipient: Recipient) -> str:
         body += [
             f"<h2>{escape(section.title)}</h2>",
             *_html_paragraphs(section.paragraphs),
-            *page_table(FIELD_HEADINGS, section.lines),
+            *page_table(section.headings, section.lines),
         ]
     return html_page(recipient.recipient, LIST_STYLE, [f"<h1>{escape(recipient.recipient)}</h1>", *body])
 

@@ -60,7 +60,7 @@ _TENANT_MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "not_yet": "consent is not valid yet",
         "other_text": "consent was given to another text",
         "other_purpose": "consent was given for another purpose",
-        "other_standing": "consent was given when the recipient had another standing",
+        "other_standing": "the recipient has since changed between agent and independent",
         "other_fields": "consent does not cover these fields in this form",
         "no_explicit_consent": "the recipient is independent, and no administrator has explicitly agreed",
     }

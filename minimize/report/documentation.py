@@ -154,7 +154,7 @@ def activity_entry(pipeline: DocumentedPipeline) -> ActivityEntry:
         data=tuple(_data_categories(plan)),
         recipients=tuple(map(str, pipeline.fed)),
         limits=tuple(_time_limits(plan)),
-        measures=(*_consent_measure(pipeline.pipeline.source), *_security_measures(plan)),
+        measures=(*_authorization_measure(pipeline.pipeline.source), *_security_measures(plan)),
         ran=_publications(pipeline),
     )
 
@@ -221,20 +221,23 @@ def _time_limits(plan: Plan) -> Iterator[str]:
         yield f"no limit: {', '.join(shorter)}"
 
 
-def _consent_measure(source: SourceModel) -> Iterator[str]:
+def _authorization_measure(source: SourceModel) -> Iterator[str]:
     if source.is_received:
         sender = f"{source.recipient} ({source.function})"
-        yield f"consent: a record from {sender} is kept only if its tenant's consent covers both arrival and processing"
+        yield f"authorization: a record from {sender} is kept only if its tenant has authorized it, at arrival and at processing"
 
 
 def _security_measures(plan: Plan) -> Iterator[str]:
     """Art. 30(1)(g), 32: technical measures that the plan enforces."""
     dropped = sum(field.gives is None for field in plan.fields.values())
-    yield f"minimization: {dropped} of {len(plan.fields)} declared fields are dropped; undeclared fields are never read"
+    yield (
+        f"minimization: {dropped} of {len(plan.fields)} declared fields are dropped; "
+        "undeclared fields are never written to an output"
+    )
     used = Counter(word for field in plan.fields.values() if field.gives is not None for word in field.technique)
     coarse = ", ".join(sorted(word for word in used if word not in ("keep", "pseudonymize", "tokenize")))
     if used["pseudonymize"]:
-        yield "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are stored separately"
+        yield "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are not in the output"
     if used["tokenize"]:
         yield "tokenization: reversible only with the keyring (AES-SIV)"
     if coarse:
@@ -276,6 +279,9 @@ def _publications(pipeline: DocumentedPipeline) -> PublicationEntry | None:
     )
 
 
+RECORD_SCOPE: Final = (
+    "Record under GDPR Art. 30(1), as controller. If you act as processor, keep the record under Art. 30(2) separately."
+)
 _STATEMENT_HEADINGS: Final = {
     "controller": "Controller",
     "contact": "Contact",
@@ -289,7 +295,7 @@ _STATEMENT_HEADINGS: Final = {
 
 def record_page(record: ProcessingRecord) -> str:
     """The record of processing activities."""
-    parts = ["# Record of processing activities", f"GDPR Art. 30(1). {ORIGIN_NOTE}"]
+    parts = ["# Record of processing activities", f"{RECORD_SCOPE} {ORIGIN_NOTE}"]
     parts.append(
         markdown_list(f"**{_STATEMENT_HEADINGS[word]}:** {escape_markdown(text)}" for word, text in record.house)
     )

@@ -107,7 +107,12 @@ def test_purpose_text_and_contract_stand_above_the_table() -> None:
     text = recipient_markdown(vendor())
     assert "Purpose: quality_and_security." in text
     assert "Which apps a device has goes to the vendor. (text 1)" in text
-    assert "Contract C-1, from 2026-01-01 until 2027-01-01; the recipient keeps the data for 30d." in text
+    assert "Contract C-1, from 2026-01-01 until 2027-01-01; the recipient keeps the data for 30 days." in text
+
+
+def test_a_table_names_the_form_in_which_a_field_is_sent_or_stored() -> None:
+    sent, received = function_sections(load_recipient(RECIPIENTS / "google.yaml"))
+    assert (sent.headings[2], received.headings[2]) == ("as sent", "as stored")
 
 
 def test_without_a_contract_the_list_says_so() -> None:
@@ -167,7 +172,7 @@ def test_an_aggregate_is_said_to_be_one() -> None:
 def test_what_ends_it_and_how_soon_it_deletes_is_said() -> None:
     text = recipient_markdown(load_recipient(RECIPIENTS / "apple.yaml"))
     assert "At the end of the relationship: the token is disabled here, and the account is deleted at Apple." in text
-    assert "and deletes data on request within 30d." in text
+    assert "and deletes data on request within 30 days." in text
 
 
 def test_the_page_fetches_nothing_and_is_made_for_dark_screens_and_paper() -> None:

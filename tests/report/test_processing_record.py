@@ -33,7 +33,7 @@ def test_an_activity_says_what_article_30_asks() -> None:
     assert one.limits == ("30d from the time of the event",)
     support = of(PIPELINES / "device_support").activities[0]
     assert support.limits == ("30d from the time of the event", "location: 1d")
-    assert "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are stored separately" in one.measures
+    assert "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are not in the output" in one.measures
     assert "fleet_by_version: groups of fewer than 10 subjects are suppressed" in one.measures
 
 
@@ -54,8 +54,8 @@ def test_recipients_are_those_whose_functions_it_can_feed() -> None:
 
 def test_consent_is_a_measure_where_a_third_party_sends_the_records() -> None:
     received, own = (of(PIPELINES / name).activities[0].measures for name in ("jamf_compliance", "device_telemetry"))
-    assert [each for each in received if each.startswith("consent: a record from jamf (compliance)")]
-    assert not [each for each in own if each.startswith("consent")]
+    assert [each for each in received if each.startswith("authorization: a record from jamf (compliance)")]
+    assert not [each for each in own if each.startswith("authorization")]
 
 
 def test_dropped_fields_are_no_data_that_is_processed_further() -> None:

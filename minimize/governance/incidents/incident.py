@@ -309,7 +309,10 @@ def _check_not_future(case: NewIncident, now: datetime) -> None:
 
 
 def declare_incident(name: str, workspace: Workspace, now: datetime) -> Incident:
-    """Declares an incident, which starts the deadline of 72 hours. Raises ConfigurationError if it is declared already."""
+    """Declares an incident. The internal deadline of 72 hours starts.
+
+    Raises ConfigurationError if the incident is declared already.
+    """
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
         if require_open(found).declared_at is not None:
@@ -332,7 +335,7 @@ def record_measure(name: str, what: StatementKind, text: str, workspace: Workspa
 def request_exemption(name: str, tenant: str, reason: str, workspace: Workspace, now: datetime) -> Incident:
     """Requests that a tenant is exempt from notice. The exemption takes effect when a second person approves it.
 
-    Raises ConfigurationError if the tenant needs no notice.
+    Raises ConfigurationError if no notice to the tenant is open.
     """
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:

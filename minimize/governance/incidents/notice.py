@@ -43,9 +43,16 @@ CONSEQUENCES: Final[Mapping[str, str]] = MappingProxyType(
             "could identify some of them."
         ),
         "aggregated": "The data consists of figures about groups and names no individuals.",
-        "encrypted": "The data is encrypted. The keys were not exposed, so the data is unintelligible to anyone holding it.",
+        "encrypted": (
+            "The data is encrypted. To our knowledge the keys were not exposed. Without them the data cannot be read."
+        ),
     }
 )
+LINKED_BY_KEY: Final = (
+    "The data identifies individuals, or can be linked to them with a key that was exposed. "
+    "They could be contacted or impersonated."
+)
+"""The consequence for pseudonyms whose key was exposed."""
 _FORM_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "identified": "identifies individuals",
@@ -56,6 +63,7 @@ _FORM_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 TABLE_HEAD: Final = ("kind of data", "category", "form in which the data was exposed")
 NOTHING_YET: Final = "No measures have been recorded yet. A later version of this notice will list them."
+NO_ACTIONS_YET: Final = "No recommendations have been recorded yet. A later version of this notice will list them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,15 @@ class Notice:
     @property
     def consequences(self) -> tuple[str, ...]:
         """Likely consequences: the recorded ones, otherwise those of the form in which the data was exposed."""
-        return self.incident.statements("consequence") or (CONSEQUENCES[self.tenant["form"]],)
+        return self.incident.statements("consequence") or (self._usual_consequence,)
+
+    @property
+    def _usual_consequence(self) -> str:
+        """The consequence of the form. Pseudonyms with an exposed key have the form `identified`, but their own text."""
+        identified = [each for each in self.tenant["kinds"] if each["form"] == "identified"]
+        if identified and all(_is_pseudonym(each) for each in identified):
+            return LINKED_BY_KEY
+        return CONSEQUENCES[self.tenant["form"]]
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -115,7 +131,7 @@ class Notice:
     @property
     def actions(self) -> tuple[str, ...]:
         """Actions recommended to the tenant."""
-        return self.incident.statements("action") or ("At present, we do not recommend any action.",)
+        return self.incident.statements("action") or (NO_ACTIONS_YET,)
 
     def sections(self) -> Iterator[NoticeSection]:
         """Yields the sections in reading order."""
@@ -141,7 +157,7 @@ class Notice:
 
     def _declared(self) -> Iterator[str]:
         if self.incident.declared_at is not None:
-            yield f"We declared it a data incident at {minute_text(time_text(self.incident.declared_at))}."
+            yield f"We confirmed it as a personal data breach on {minute_text(time_text(self.incident.declared_at))}."
 
     def _period(self) -> Iterator[str]:
         since, until = self.tenant["period"]["from"], self.tenant["period"]["to"]
@@ -152,7 +168,10 @@ class Notice:
         if recipients:
             yield f"Third parties that hold copies: {', '.join(recipients)}."
         if any(each["form"] == "encrypted" for each in self.tenant["kinds"]):
-            yield "The keys of the data listed as encrypted were not exposed. That data is unintelligible to anyone holding it."
+            yield (
+                "To our knowledge the keys of the data listed as encrypted were not exposed. "
+                "Without them that data cannot be read."
+            )
 
 
 def minute_text(time: str) -> str:
@@ -162,6 +181,10 @@ def minute_text(time: str) -> str:
     '2026-11-24 23:59 UTC'
     """
     return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _is_pseudonym(kind: Mapping[str, Any]) -> bool:
+    return kind["category"] == "pseudonymized" or "pseudonymize" in kind.get("technique", "")
 
 
 def _kind_row(kind: Mapping[str, Any]) -> tuple[str, ...]:
@@ -199,7 +222,7 @@ def notice_page(notice: Notice) -> str:
 
 
 def article33(notice: Notice) -> dict[str, Any]:
-    """The content that GDPR Art. 33(3) requires, letter by letter. `phase` refers to Art. 33(4)."""
+    """A draft of the content that GDPR Art. 33(3) requires, letter by letter. `phase` refers to Art. 33(4)."""
     tenant, persons = notice.tenant, notice.tenant["subjects"]
     return {
         "incident": notice.incident.id,
@@ -209,7 +232,7 @@ def article33(notice: Notice) -> dict[str, Any]:
             "nature": notice.nature,
             "happened": {"from": notice.incident.opening["happened"][0], "to": notice.incident.opening["happened"][1]},
             "known_at": notice.incident.opening["known_at"],
-            "categories_of_data_subjects": ["persons and devices of the tenant"],
+            "categories_of_data_subjects": ["users of the tenant's devices"],
             "approximate_number_of_data_subjects": None if persons is None else persons["count"],
             "number_is_exact": persons is not None and persons["exact"],
             "categories_of_records": list(tenant["kinds"]),

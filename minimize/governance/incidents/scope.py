@@ -104,7 +104,10 @@ class AffectedTenant:
 
     @property
     def needs_notice(self) -> bool:
-        """Whether the tenant must be notified. Data encrypted under unexposed keys needs no notice, and neither do aggregates."""
+        """Whether `minimize` drafts a notice for the tenant.
+
+        It drafts none for data encrypted under unexposed keys, nor for aggregates. You decide whether a notice is due.
+        """
         return any(each.form in ("identified", "pseudonymized") for each in self._inside)
 
     @property

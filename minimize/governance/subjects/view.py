@@ -46,6 +46,7 @@ class SubjectView:
     groups        number of row groups in the searched files; `read` is the number of those that were read
     is_unseen     whether neither the ledger nor an output names the tenant
     erasures      open or failed deletion requests: the held records are still to be deleted
+    has_ledger    whether a ledger was searched for disclosures
     """
 
     subject: DataSubject
@@ -58,6 +59,7 @@ class SubjectView:
     read: int = 0
     is_unseen: bool = False
     erasures: tuple[SubjectRequestStep, ...] = ()
+    has_ledger: bool = False
 
     @property
     def rows(self) -> int:
@@ -180,6 +182,7 @@ class _ViewBuilder:
             sum(each.read for each in looks),
             not held and self._is_unseen(subject),
             self._erasures(subject, held),
+            self.ledger is not None,
         )
 
     def _erasures(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> tuple[SubjectRequestStep, ...]:
@@ -231,15 +234,16 @@ _PAGE_STYLE: Final = """
 def view_page(found: Sequence[SubjectView], rows: int = 3, redacted: Iterable[str] = ()) -> str:
     """The views as an HTML page, with at most `rows` records of each file and without redacted columns. All text is escaped."""
     without = frozenset(redacted)
-    body = [line for each in found for line in _view_lines(each.as_json(rows), each.subject, without)]
+    body = [line for each in found for line in _view_lines(each, rows, without)]
     return html_page("Data held about a data subject", f"{LIST_STYLE}{_PAGE_STYLE}", body, kind="page")
 
 
-def _view_lines(view: Mapping[str, Any], subject: DataSubject, without: frozenset[str]) -> Iterator[str]:
-    yield f"<h1>Data held about {escape(_subject_name(subject))}</h1>"
+def _view_lines(found: SubjectView, rows: int, without: frozenset[str]) -> Iterator[str]:
+    view = found.as_json(rows)
+    yield f"<h1>Data held about {escape(_subject_name(found.subject))}</h1>"
     yield f"<p>{count_noun(view['rows'], 'record')} in {count_noun(len(view['held']), 'file')}, as of {escape(view['at'])}.</p>"
-    if view["tenant_is_unseen"]:
-        yield "<p>Neither an output nor the ledger names this tenant. Check the spelling.</p>"
+    for each in view.get("to_be_deleted", ()):
+        yield f"<p>A deletion request of {escape(each['asked_at'][:10])} is in progress.</p>"
     for each in view["held"]:
         yield from _records_lines(each, without)
     yield from _section(
@@ -247,6 +251,8 @@ def _view_lines(view: Mapping[str, Any], subject: DataSubject, without: frozense
         ("Recipient", "Function", "Purpose", "Fields", "Time", "Kept by the recipient until"),
         _disclosure_rows(view),
     )
+    if found.has_ledger and not view["shared"]:
+        yield "<p>No disclosure to third parties is recorded.</p>"
     yield from _section("Files and outputs that could not be searched", ("Location", "Reason"), _unsearched_rows(view))
 
 

@@ -70,7 +70,7 @@ def check_plain_roles(subject: LintSubject) -> Iterator[Finding]:
     for field in subject.fields:
         role = certain_role(field.pointer)
         if role is not None and field.role == "plain" and not is_dropped(field):
-            message = "the name suggests personal data, but the role is plain"
+            message = "the field name suggests personal data, but the policy declares it plain"
             yield subject.finding("L007", message, field=field, hint=f"Set `role: {role}`.")
 
 

@@ -30,7 +30,7 @@ _ROWS = (
     LintRule("L004", "warning", "an identifier is kept unchanged"),
     LintRule("L005", "warning", "an identifier can be guessed or reversed from its released form"),
     LintRule("L006", "warning", "a sensitive value is kept unchanged"),
-    LintRule("L007", "warning", "the name of a field suggests personal data, but its role is plain"),
+    LintRule("L007", "warning", "the field name suggests personal data, but the policy declares it plain"),
     LintRule("L008", "warning", "the values of a field are identifying, and its role is not stated"),
     LintRule("L009", "error", "a name, an IP, e-mail or postal address is kept unchanged below the level `full`"),
     LintRule("L010", "warning", "a pseudonym has no `per`: it links a subject across tenants"),
@@ -43,7 +43,7 @@ _ROWS = (
     LintRule("L030", "warning", "no field uses a feature"),
     LintRule("L031", "warning", "no field uses a level"),
     LintRule("L032", "warning", "a gate has no effect: it names the first level, or its field is always dropped"),
-    LintRule("L033", "error", "a gate never opens because the policy names no tenant"),
+    LintRule("L033", "error", "the value is never collected because the policy names no tenant"),
     LintRule("L034", "warning", "a purpose has no effect because the policy does not list it"),
     LintRule("L035", "warning", "a setting has no effect: no feature has its name, or no field depends on settings"),
     LintRule("L036", "warning", "a setting has no effect because its holder may not turn the feature on"),
@@ -57,7 +57,9 @@ _ROWS = (
     LintRule("L044", "warning", "event times may be more than 7 days in the future"),
     LintRule("L045", "warning", "`future` has no effect because the policy names no event time"),
     LintRule("L046", "warning", "the tenant or subject of a settings row is not in canonical form"),
-    LintRule("L047", "error", "a feature is decided per subject, but the policy names no subject: it is never on"),
+    LintRule(
+        "L047", "error", "a feature is decided per subject, but the policy names no subject: the feature is always off"
+    ),
     LintRule("L048", "warning", "records contain positions and are not encrypted"),
     LintRule("L050", "error", "a condition reads a secret or an identifier"),
     LintRule("L051", "warning", "a condition reads a field that the output does not contain"),

@@ -91,7 +91,7 @@ def check_gates(subject: LintSubject) -> Iterator[Finding]:
         yield subject.finding("L033", message, at="features", hint="Add `tenant: FIELD`.")
     for name, feature in policy.features.items():
         if feature.per_subject and policy.subject is None:
-            message = f"the feature `{name}` is decided per subject, but the policy names no subject: it is never on"
+            message = f"the feature `{name}` is decided per subject, but the policy names no subject: it is always off"
             yield subject.finding("L047", message, at=f"features.{name}", hint="Add `subject: FIELD`.")
 
 

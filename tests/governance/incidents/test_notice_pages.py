@@ -6,7 +6,15 @@ from typing import Any
 
 from minimize.governance.incidents.exposure import EXPOSURE_KINDS
 from minimize.governance.incidents.incident import Incident
-from minimize.governance.incidents.notice import CONSEQUENCES, NATURE, Notice, article33, notice_markdown, notice_page
+from minimize.governance.incidents.notice import (
+    CONSEQUENCES,
+    LINKED_BY_KEY,
+    NATURE,
+    Notice,
+    article33,
+    notice_markdown,
+    notice_page,
+)
 from tests.governance.incidents.test_incident_incident import incident, step
 
 TENANT: dict[str, Any] = {
@@ -30,7 +38,7 @@ def test_every_part_is_on_both_pages() -> None:
             "What happened",
             "At most 1,200",
             "vendor",
-            "unintelligible to anyone holding it",
+            "Without them that data cannot be read",
             "privacy@example.com",
             "version 2",
         ):
@@ -41,6 +49,13 @@ def test_what_was_taken_down_stands_instead_of_what_is_usual() -> None:
     said = notice(incident(step("measured", what="consequence", text="Nothing *at all*.")))
     assert "Nothing \\*at all\\*." in notice_markdown(said)
     assert CONSEQUENCES["pseudonymized"] not in notice_markdown(said)
+
+
+def test_pseudonyms_with_an_exposed_key_do_not_identify_by_themselves() -> None:
+    linked = {"column": "device_id", "category": "pseudonymized", "form": "identified", "technique": "pseudonymize"}
+    name = {"column": "user_name", "category": "identified", "form": "identified", "technique": "keep"}
+    assert notice(form="identified", kinds=[linked]).consequences == (LINKED_BY_KEY,)
+    assert notice(form="identified", kinds=[linked, name]).consequences == (CONSEQUENCES["identified"],)
 
 
 def test_a_page_fetches_nothing_and_runs_nothing() -> None:
@@ -60,7 +75,7 @@ def test_there_are_words_for_everything_that_can_be_exposed() -> None:
 def test_a_narrow_page_calls_its_columns_what_they_are() -> None:
     page = notice_page(notice())
     assert page.rindex('content: "category: "') > page.rindex('content: "for example "')
-    assert page.rindex('content: "exposed: "') > page.rindex('content: "leaves as "')
+    assert page.rindex('content: "exposed: "') > page.rindex('content: "as sent or stored: "')
 
 
 def test_times_are_said_as_people_read_them_and_records_that_may_be_fewer_as_such() -> None:

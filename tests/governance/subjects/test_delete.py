@@ -20,6 +20,7 @@ from minimize.governance.published_outputs import SearchableOutput, find_outputs
 from minimize.governance.subjects import DataSubject, Deletion, delete_subjects, request_statuses, view_subjects
 from minimize.governance.subjects import delete as room
 from minimize.governance.subjects.delete import files_with_leftovers
+from minimize.governance.subjects.view import view_page
 from minimize.governance.workspace import Workspace as Places
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
@@ -213,7 +214,8 @@ def test_a_request_that_failed_is_gone_on_with_by_the_same_command(
     assert partly.rows == 2 * count(RECORDS, D3)
     (named,) = partly.as_json()["to_be_deleted"]
     assert (named["state"], named["rows"]) == ("failed", partly.rows)
-    assert f"is failed: {partly.rows} records still to go" in subject_text(partly, 0)
+    assert f"is failed: {partly.rows} records still to remove" in subject_text(partly, 0)
+    assert f"A deletion request of {named['asked_at'][:10]} is in progress." in view_page([partly])
     done = deleted(filled, D3)
     assert done.rows == 2 * count(RECORDS, D3)
     (left,) = view_subjects([D3], places(filled), NOW)

@@ -47,6 +47,8 @@ def test_a_page_says_where_in_which_form_and_until_when(project: Project) -> Non
     assert "Data held about d3 of south" in text
     assert "pseudonymize" in text
     assert "kept until" in text
+    assert "No disclosure to third parties is recorded." in text
+    assert "deletion request" not in text
     tags = Tags()
     tags.feed(text)
     assert (tags.open, tags.fetched) == ([], [])
