@@ -15,7 +15,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "minimize"
-PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted(
+    (ROOT / "docs").rglob("*.md")
+)
 
 DENIED: Final = re.compile(
     r"\b(whoever|somebody|nobody|whatever|he|him|his|beforehand|house|houses|told|tells|stands|lies|anew|at hand|beside)\b",
@@ -83,6 +85,8 @@ def test_sentences_of_a_page_are_short(page: Path) -> None:
     assert sum(lengths) <= LONGEST_AVERAGE * len(lengths), f"{sum(lengths) / len(lengths):.1f} words per sentence"
 
 
-@pytest.mark.parametrize(("text", "count"), [("He told nobody.", 3), ("The server reads a file.", 0), ("hist and houseboat", 0)])
+@pytest.mark.parametrize(
+    ("text", "count"), [("He told nobody.", 3), ("The server reads a file.", 0), ("hist and houseboat", 0)]
+)
 def test_the_list_finds_whole_words_in_any_case(text: str, count: int) -> None:
     assert len(DENIED.findall(text)) == count

@@ -102,7 +102,7 @@ def test_a_run_whose_receipt_is_elsewhere_is_shown_without(command: Command, ran
 
 def test_without_a_ledger_it_is_said_where_was_looked(command: Command, project: Project) -> None:
     said = command("runs", "--output", project.folder)
-    assert (said.code, f"looked for {project.folder}/ledger.db" in said.err) == (2, True)
+    assert (said.code, f"no ledger found at {project.folder}/ledger.db" in said.err) == (2, True)
     assert "MINIMIZE_LEDGER is not set" in command("runs").err
 
 

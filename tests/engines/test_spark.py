@@ -126,7 +126,7 @@ def test_any_other_session_must_encrypt_what_it_sends_too(master: str) -> None:
 
 def test_without_pyspark_it_says_what_to_install(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
-    with pytest.raises(ConfigurationError, match=r"needs pyspark.*minimize\[spark\]"):
+    with pytest.raises(ConfigurationError, match=r"needs pyspark.*extra `spark`"):
         project.run(engine="spark")
     assert project.files() == set()
 

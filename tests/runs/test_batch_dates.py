@@ -49,7 +49,7 @@ def test_one_date_and_others_contradict_each_other(since: date | None, until: da
 
 
 def test_a_span_does_not_end_before_it_begins() -> None:
-    with pytest.raises(ConfigurationError, match="--to is before"):
+    with pytest.raises(ConfigurationError, match="--until is before"):
         DateSelection.from_options(since=TUESDAY, until=MONDAY)
 
 
