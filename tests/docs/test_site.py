@@ -65,6 +65,6 @@ def test_the_notebooks_were_run_and_show_what_they_made(site: Path) -> None:
     shown = {name: (site / "notebooks" / name / "index.html").read_text() for name in NOTEBOOKS}
     assert len(list((site / "notebooks").glob("*.png"))) >= 3
     assert "groups are not there" in shown["minimized_data"]
-    assert "did you mean 'os_verison'?" in shown["policy_author"]
+    assert "Did you mean 'os_verison'?" in shown["policy_author"]
     assert "consent was withdrawn" in shown["before_sharing"]
     assert [name for name, text in shown.items() if "<table>" not in text and "<pre>" not in text] == []

@@ -225,7 +225,7 @@ def test_a_reader_beside_a_run_that_publishes_waits_and_then_says_so(
     with open_ledger(find_ledger()) as ledger:
         clock, run_id = LeaseClock(), new_run_id(datetime.now(UTC))
         lease = take_lease(ledger, identity, run_id, lambda connection, lease: None, pace=LeaseTiming(), clock=clock)
-        with Heartbeat(ledger, lease, LeaseTiming(), clock), pytest.raises(OutputError, match="does not end"):
+        with Heartbeat(ledger, lease, LeaseTiming(), clock), pytest.raises(OutputError, match="still in progress"):
             minimize.read(out)
         ledger.write(partial(release_lease, lease=lease))
     verified(project, out)
