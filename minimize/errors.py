@@ -76,7 +76,7 @@ class Finding:
         """File and line, as far as they are known."""
         return place_text(self.file, self.line)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The finding as the JSON object that `lint --json` and `verify --json` print."""
         return asdict(self)
 
@@ -103,10 +103,10 @@ class MinimizeError(Exception):
         lines = [self.message + (f" (hint: {self.hint})" if self.hint else "")]
         return "\n".join([*lines, *(f"  {finding}" for finding in self.findings)])
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The error as the JSON object that `--json` prints on stderr."""
         body: dict[str, Any] = {"code": self.code, "message": self.message, "hint": self.hint}
-        return {"error": {**body, "faults": [finding.as_json() for finding in self.findings]}}
+        return {"error": {**body, "faults": [finding.to_json() for finding in self.findings]}}
 
 
 class CheckFailed(MinimizeError):
@@ -202,7 +202,7 @@ class RefusalReason:
         counts = ", ".join(count_noun(number, noun) for number, noun in held if number is not None)
         return self.message + (f" ({counts})" if counts else "")
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The reason as a JSON object."""
         return {**asdict(self), "fields": list(self.fields)}
 

@@ -210,7 +210,7 @@ def test_an_account_cannot_be_changed_and_shows_counts_alone() -> None:
     assert repr(account) == (
         "Account(read=8, returned=2, setting=1, condition=1, retention=3, missing_field=1, complete=True)"
     )
-    assert account.as_json() == {
+    assert account.to_json() == {
         "read": 8,
         "returned": 2,
         "gated": {"setting": 1, "condition": 1, "retention": 3, "erased": 0},

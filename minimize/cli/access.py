@@ -59,7 +59,7 @@ def token_group(user: str | None, lasts: timedelta | None, once: bool, as_json: 
         lasts=lasts,
         once=once,
     )
-    options.print_result({**made.as_json(), "secret": text}, as_json, text)
+    options.print_result({**made.to_json(), "secret": text}, as_json, text)
     if not as_json:
         click.echo(f"{_token_line(made)}; it is not shown again", err=True)
 
@@ -71,7 +71,7 @@ def list_tokens_command(as_json: bool, **places: Any) -> None:
     """List API tokens: name, account, state and expiry. A name does not give access."""
     found = list_api_tokens(command_workspace(places), utc_now())
     options.print_result(
-        {"tokens": [each.as_json() for each in found]}, as_json, "\n".join(map(_token_line, found)) or "no tokens"
+        {"tokens": [each.to_json() for each in found]}, as_json, "\n".join(map(_token_line, found)) or "no tokens"
     )
 
 
@@ -193,7 +193,7 @@ def expire_command(as_json: bool, **places: Any) -> None:
     """Mark grants that have ended as expired, for a nightly job. They already give no access."""
     now = utc_now()
     done = expire_grants(command_workspace(places), now)
-    body = {"expired": [each.as_json(now) for each in done]}
+    body = {"expired": [each.to_json(now) for each in done]}
     options.print_result(body, as_json, f"{count_noun(len(done), 'grant')} marked as expired")
 
 
@@ -208,7 +208,7 @@ def list_grants_command(incident: str | None, all_: bool, at: str | None, as_jso
     when = parse_time(at) or utc_now()
     found = list_grants(command_workspace(places), when, incident=incident, over=all_)
     text = "\n".join(_grant_line(each, when) for each in found) or "no requests or grants"
-    options.print_result({"grants": [each.as_json(when) for each in found]}, as_json, text)
+    options.print_result({"grants": [each.to_json(when) for each in found]}, as_json, text)
     return int(any(each.review(when) in ("due", "overdue") for each in found))
 
 
@@ -255,7 +255,7 @@ def why_command(
         found = explain_access(
             command_workspace(arguments), account, dataset, fields or None, when, **wanted, operation=operation
         )
-    options.print_result(found.as_json(), as_json, "\n".join(single_line(str(step)) for step in found.steps))
+    options.print_result(found.to_json(), as_json, "\n".join(single_line(str(step)) for step in found.steps))
     return 0 if found.decision.allowed else 3
 
 
@@ -290,7 +290,7 @@ def adopt_command(yes: bool, as_json: bool, **places: Any) -> None:
         if yes
         else UNCHANGED_HINT
     )
-    body = {**change.as_json(), "adopted": yes or not change.is_needed}
+    body = {**change.to_json(), "adopted": yes or not change.is_needed}
     options.print_result(body, as_json, "\n".join([*map(single_line, lines), end]))
 
 
@@ -309,7 +309,7 @@ def lint_command(file: str | None, fail_on: str, as_json: bool, **places: Any) -
 
 
 def _print_grant(grant: Grant, now: datetime, as_json: bool) -> None:
-    options.print_result(grant.as_json(now), as_json, _grant_line(grant, now))
+    options.print_result(grant.to_json(now), as_json, _grant_line(grant, now))
 
 
 def _grant_line(grant: Grant, at: datetime) -> str:

@@ -85,7 +85,7 @@ def verify_command(
     checkpoint = checked.checkpoint
     since = "" if checkpoint is None else f"; entries up to {checkpoint.head.sequence:,} are replaced by a checkpoint"
     verdict = f"{word}: {entries}, head {checked.head.digest or '(none)'}{since}"
-    options.print_result(checked.as_json(), as_json, "\n".join([*finding_lines(checked.findings), verdict]))
+    options.print_result(checked.to_json(), as_json, "\n".join([*finding_lines(checked.findings), verdict]))
     return 0 if checked.ok else 1
 
 
@@ -131,7 +131,7 @@ def truncate_command(
         entries = count_noun(done.entries, "entry", "entries")
         which = f"{entries} older than {seconds_text(done.before)}, up to entry {done.last.sequence:,}"
         text = f"removed {which}" if yes else f"would remove {which}\n{UNCHANGED_HINT} Pass --to FILE to keep a copy."
-    options.print_result({**done.as_json(), "done": yes and done.last is not None}, as_json, text)
+    options.print_result({**done.to_json(), "done": yes and done.last is not None}, as_json, text)
 
 
 def _entry_filter(since: str | None, until: str | None, **filters: str | None) -> EntryFilter:

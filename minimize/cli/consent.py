@@ -153,7 +153,7 @@ def show_command(
         command_workspace(places), parse_time(at) or utc_now(), **named, history=history, recipients=recipients
     )
     text = "\n".join(map(_consent_line, found)) or "no consents"
-    options.print_result({"consents": [one.as_json() for one in found]}, as_json, text)
+    options.print_result({"consents": [one.to_json() for one in found]}, as_json, text)
 
 
 @consent_group.command("why")
@@ -178,7 +178,7 @@ def why_command(
     found = explain_consent(
         tenant, recipient, function, workspace, run=run, event=parse_time(event), recipients=recipients
     )
-    options.print_result(found.as_json(), as_json, _explanation_text(found))
+    options.print_result(found.to_json(), as_json, _explanation_text(found))
 
 
 def _record_consent(

@@ -53,7 +53,7 @@ def incident_line(found: Incident, now: datetime) -> str:
 
 def incident_lines(found: Incident, now: datetime) -> list[str]:
     """Returns the lines of an incident and its scope."""
-    body = found.as_json(now)
+    body = found.to_json(now)
     happened = body["happened"]
     lines = [
         incident_line(found, now),
@@ -163,7 +163,7 @@ def open_command(id_: str, title: str, exposed: tuple[str, ...], as_json: bool, 
     found = open_incident(case, workspace, now)
     lost = [str(each) for each in unmatched_items(found, workspace)]
     text = "\n".join([*incident_lines(found, now), *map(single_line, unmatched_lines(lost))])
-    options.print_result({**found.as_json(now), "nothing_matches": lost}, as_json, text)
+    options.print_result({**found.to_json(now), "nothing_matches": lost}, as_json, text)
 
 
 @incident_group.command("scope")
@@ -261,7 +261,7 @@ def _draft_notices(id_: str, only: tuple[str, ...], as_json: bool, words: Mappin
     done = draft_notices(id_, Path(words["to"]), words["contact"], known, workspace, now, only=only)
     lines = [f"version {done.version} for {count_noun(len(done.tenants), 'tenant')}: {done.folder}"]
     lines += [f"  no contact for {tenant}" for tenant in done.without_contact]
-    options.print_result(done.as_json(), as_json, "\n".join(map(single_line, lines)))
+    options.print_result(done.to_json(), as_json, "\n".join(map(single_line, lines)))
 
 
 @incident_group.command("lint")
@@ -315,7 +315,7 @@ def list_command(as_json: bool, **words: Any) -> int:
     authorize("incident/read", words)
     now, found = utc_now(), list(load_incidents(command_workspace(words)).values())
     text = "\n".join(incident_line(each, now) for each in found) or "no incidents"
-    options.print_result({"incidents": [each.as_json(now) for each in found]}, as_json, text)
+    options.print_result({"incidents": [each.to_json(now) for each in found]}, as_json, text)
     return int(any(each.is_overdue(now) for each in found))
 
 
@@ -330,4 +330,4 @@ def show_command(id_: str, as_json: bool, **words: Any) -> None:
 
 
 def _print_incident(found: Incident, as_json: bool, now: datetime) -> None:
-    options.print_result(found.as_json(now), as_json, "\n".join(incident_lines(found, now)))
+    options.print_result(found.to_json(now), as_json, "\n".join(incident_lines(found, now)))

@@ -107,7 +107,7 @@ def rotate_command(
     lines = [f"{each.id} encrypts new files" for each in done.versions] + [
         each.summary(line_width()) for each in done.receipts
     ]
-    options.print_result(done.as_json(), as_json, "\n".join(lines) or "nothing to do")
+    options.print_result(done.to_json(), as_json, "\n".join(lines) or "nothing to do")
 
 
 @keys_group.command("shred")
@@ -140,7 +140,7 @@ def shred_command(
         raise click.UsageError("too many arguments. Pass at most a keyring file and a key.")
     workspace = _workspace(file[0] if file else None, keys, ledger, outputs)
     done = shred_keys(workspace, utc_now(), key=key, tenant=tenant, outputs=outputs, yes=yes)
-    options.print_result(done.as_json(), as_json, str(done))
+    options.print_result(done.to_json(), as_json, str(done))
 
 
 @keys_group.command("public")

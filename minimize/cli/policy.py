@@ -131,7 +131,7 @@ def plan_command(
     plan, unknown = (plan, None) if tenant is None else _plan_for_tenant(tenant, plan, at, settings, keys)
     rows = preview_rows(plan, preview, at=at, input=input_, settings=settings, keys=keys) if preview else None
     if as_json:
-        body = plan.as_json()
+        body = plan.to_json()
         body |= {} if tenant is None else {"tenant": tenant, "at": at, **unknown_tenant.unknown_tenant_json(unknown)}
         body |= {} if rows is None else {"preview": rows.to_pylist()}
         options.print_json(body)
@@ -185,7 +185,7 @@ def drift_command(
     from minimize.review.drift import detect_drift
 
     report = detect_drift(pipeline, date=date, input=input_, output=output, keys=keys)
-    options.print_result(report.as_json(), as_json, "\n".join(_report_lines(report)))
+    options.print_result(report.to_json(), as_json, "\n".join(_report_lines(report)))
     severities = {change.severity for change in report.changes}
     return 1 if severities & options.FAILING_SEVERITIES[fail_on] else 0
 
@@ -253,7 +253,7 @@ def approve_command(policy: str, by: str | None, ledger: str | None, keys: str |
     from minimize.review.approval import approve
 
     done = approve(policy, by=by, ledger=ledger, keys=keys)
-    options.print_result(done.as_json(), as_json, _approval_text(done))
+    options.print_result(done.to_json(), as_json, _approval_text(done))
 
 
 def _approval_text(done: ApprovalResult) -> str:

@@ -63,7 +63,7 @@ def severity_counts(findings: Sequence[Finding]) -> str:
 def print_lint_findings(findings: Sequence[Finding], fail_on: str, as_json: bool) -> int:
     """Prints findings of lint, and returns the exit code that `--fail-on` requires."""
     text = "\n".join([*finding_lines(findings), severity_counts(findings)])
-    options.print_result({"findings": [finding.as_json() for finding in findings]}, as_json, text)
+    options.print_result({"findings": [finding.to_json() for finding in findings]}, as_json, text)
     return 1 if any(finding.severity in options.FAILING_SEVERITIES[fail_on] for finding in findings) else 0
 
 
@@ -92,7 +92,7 @@ def write_page(file: str, page: str) -> str:
 
 def recalls_json(found: Sequence[Recall]) -> list[dict[str, Any]]:
     """Returns recalls as JSON objects."""
-    return [each.as_json() for each in found]
+    return [each.to_json() for each in found]
 
 
 def recall_line(each: Recall) -> str:

@@ -48,7 +48,7 @@ def list_command(as_markdown: bool, html: str | None, recipients: str | None, as
     body = {
         "folder": str(known.folder),
         "recipients": [_recipient_json(known, one) for one in found],
-        "subprocessors": [one.as_json() for one in listed.entries],
+        "subprocessors": [one.to_json() for one in listed.entries],
     }
     if html is not None:
         options.print_result(body, as_json, write_page(html, overview_html(found, listed)))

@@ -40,7 +40,7 @@ def report_command(output: str, html: str | None, as_json: bool, **arguments: An
     found = create_report(output, **arguments)
     if html is not None:
         Path(html).write_text(found.html(), encoding="utf-8")
-    options.print_result(found.as_json(), as_json, found.summary(line_width()))
+    options.print_result(found.to_json(), as_json, found.summary(line_width()))
     if html is not None and not as_json:
         click.echo(f"  page            {html}")
 
@@ -68,4 +68,4 @@ def docs_command(pipelines: tuple[str, ...], out: str | None, as_json: bool) -> 
         return
     found = collect_documentation(pipelines, today)
     text = f"{catalogue_page(found.catalogue)}\n{record_page(found.record)}"
-    options.print_result(found.as_json(), as_json, text.rstrip("\n"))
+    options.print_result(found.to_json(), as_json, text.rstrip("\n"))

@@ -62,7 +62,7 @@ def add_event_command(
             "%s cannot be read, so it is not known whether it contains the subject", output, extra={"code": "W022"}
         )
     options.print_result(
-        {**done.as_json(), "new": done.is_new, "missed": list(done.unreachable)}, as_json, _event_line(done)
+        {**done.to_json(), "new": done.is_new, "missed": list(done.unreachable)}, as_json, _event_line(done)
     )
 
 
@@ -91,7 +91,7 @@ def withdraw_event_command(event: str, as_json: bool, **places: Any) -> None:
     """
     authorize("event/record", places)
     done = withdraw_event(event, command_workspace(places), utc_now())
-    options.print_result({**done.as_json(), "new": done.is_new}, as_json, _event_line(done))
+    options.print_result({**done.to_json(), "new": done.is_new}, as_json, _event_line(done))
 
 
 @events_group.command("list")
@@ -103,7 +103,7 @@ def list_events_command(tenant: str | None, history: bool, as_json: bool, **plac
     """List the events in force, and the deadline of each."""
     found = list_events(command_workspace(places), tenant=tenant, history=history)
     options.print_result(
-        {"events": [each.as_json() for each in found]}, as_json, "\n".join(map(_event_line, found)) or "no events"
+        {"events": [each.to_json() for each in found]}, as_json, "\n".join(map(_event_line, found)) or "no events"
     )
 
 
@@ -155,11 +155,11 @@ def expire_command(
     arguments = {"at": at, "pipeline": pipeline, "events": events, "keys": keys, "ledger": ledger}
     if due:
         items = open_items(output, **arguments)
-        body = {"open": [each.as_json() for each in items]}
+        body = {"open": [each.to_json() for each in items]}
         options.print_result(body, as_json, "\n".join(map(str, items)) or "no open deadlines")
         return int(any(each.overdue for each in items))
     done = expire(output, yes=yes, allow_shrink=allow_shrink, **arguments)
-    options.print_result(done.as_json(), as_json, _expiry_text(done, yes))
+    options.print_result(done.to_json(), as_json, _expiry_text(done, yes))
     return 0
 
 
@@ -199,7 +199,7 @@ def retract_command(
     its rounded event time can mean, if the feature is off now, or if the output does not prove that its condition holds.
     """
     done = retract(output, at=at, pipeline=pipeline, input=input_, settings=settings, keys=keys, ledger=ledger, yes=yes)
-    options.print_result(done.as_json(), as_json, _retraction_text(done, yes))
+    options.print_result(done.to_json(), as_json, _retraction_text(done, yes))
     return 0
 
 

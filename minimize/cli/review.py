@@ -43,7 +43,7 @@ def diff_command(old: str, new: str, path: str | None, allow: tuple[str, ...], a
         raise click.UsageError("pass --json or --markdown, not both")
     changes = diff(old, new, path, allow=allow)
     if as_json or as_markdown:
-        options.print_result(changes.as_json(), as_json, lambda: changes_markdown(changes))
+        options.print_result(changes.to_json(), as_json, lambda: changes_markdown(changes))
     else:
         print_changes(changes)
     return 1 if changes.not_allowed else 0
@@ -92,7 +92,7 @@ def explain_command(
     With --record, the record passes through the stages of a run. The result is printed, but none of its values.
     """
     found = explain(pipeline, field, tenant=tenant, at=at, record=record, settings=settings, keys=keys)
-    options.print_result(found.as_json(), as_json, _explanation_text(found))
+    options.print_result(found.to_json(), as_json, _explanation_text(found))
 
 
 def _explanation_text(found: FieldExplanation) -> str:
@@ -131,7 +131,7 @@ def try_fixtures_command(pipeline: str, at: str | None, settings: str | None, sh
     with another --output.
     """
     done = try_fixtures(pipeline, now=utc_now(), at=at, settings=settings)
-    options.print_result(done.as_json(show), as_json, _fixtures_text(done, show))
+    options.print_result(done.to_json(show), as_json, _fixtures_text(done, show))
     return 1 if done.failures else 0
 
 

@@ -36,7 +36,7 @@ def print_run_result(
 
     receipt = done.receipt
     if as_json:
-        click.echo(json.dumps(done.as_json(), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(done.to_json(), indent=2, ensure_ascii=False))
     elif receipt.sequence == UNPUBLISHED_SEQUENCE:
         left = count_noun(len(done.skipped), "date")
         click.echo(f"nothing was published: {left} skipped" if done.skipped else "nothing to do")
@@ -237,7 +237,7 @@ def backfill_command(
             lineage=lineage,
             metrics=metrics,
         )
-    options.print_result(done.as_json(), as_json, _backfill_text(done, dry_run))
+    options.print_result(done.to_json(), as_json, _backfill_text(done, dry_run))
     return log_run_faults([(receipt, done.pipeline) for receipt in done.receipts], done.failures)
 
 
@@ -313,7 +313,7 @@ def replay_command(
             keys=keys,
             ledger=ledger,
         )
-    options.print_result(done.as_json(), as_json, _replay_text(done))
+    options.print_result(done.to_json(), as_json, _replay_text(done))
     return log_run_faults([*zip(done.receipts, done.pipelines, strict=True)], done.failures)
 
 
@@ -365,6 +365,6 @@ def verify_command(
         verdict = "not verified" if failed else f"verified: {verified_extent(output, from_receipt)}"
         return "\n".join([*finding_lines(findings), verdict])
 
-    body = {"ok": not failed, "findings": [finding.as_json() for finding in findings]}
+    body = {"ok": not failed, "findings": [finding.to_json() for finding in findings]}
     options.print_result(body, as_json, text)
     return 1 if failed else 0

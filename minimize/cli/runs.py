@@ -116,7 +116,7 @@ def adopt_ledger_command(
         if receipt is None
         else receipt.summary(line_width())
     )
-    options.print_result({"receipt": None if receipt is None else receipt.as_json()}, as_json, text)
+    options.print_result({"receipt": None if receipt is None else receipt.to_json()}, as_json, text)
 
 
 @runs_group.command("void")
@@ -148,14 +148,14 @@ def void_run_command(
     receipt = void_run(run, reason, **places)
     dates = ", ".join(receipt.dates) or "all"
     options.print_result(
-        receipt.as_json(), as_json, f"{receipt.voids} is void; run these dates again: {dates}  ({receipt.run_id})"
+        receipt.to_json(), as_json, f"{receipt.voids} is void; run these dates again: {dates}  ({receipt.run_id})"
     )
 
 
 def _print_runs(ledger: str | None, outputs: tuple[str, ...], pipeline: str | None, as_json: bool) -> None:
     each = outputs or (None,)
     rows = [row for output in each for row in list_runs(ledger, output=output, pipeline=pipeline)]
-    body = {"runs": [row.as_json() for row in rows]}
+    body = {"runs": [row.to_json() for row in rows]}
     options.print_result(body, as_json, "\n".join(map(_run_line, rows)) or "no runs")
 
 

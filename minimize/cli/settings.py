@@ -144,7 +144,7 @@ def why_command(
     found = explain_setting(
         tenant, feature, event, command_workspace(places), run=run, subject=subject, settings=settings
     )
-    options.print_result(found.as_json(), as_json, _explanation_text(found))
+    options.print_result(found.to_json(), as_json, _explanation_text(found))
 
 
 @settings_group.command("import")
@@ -252,7 +252,7 @@ def start_command(device: str, tenant: str, hours: int, as_json: bool, **places:
     conditions = position_conditions(workspace)
     lines = [f"a device of {single_line(tenant)} is located until {_end_text(action.until)}"]
     lines += [f"  {field} is released only if: {words}" for field, words in conditions.items()]
-    options.print_result(action.as_json() | {"conditions": conditions}, as_json, "\n".join(lines))
+    options.print_result(action.to_json() | {"conditions": conditions}, as_json, "\n".join(lines))
 
 
 @locate_group.command("end")
@@ -286,7 +286,7 @@ def list_command(tenant: str | None, as_json: bool, **places: Any) -> None:
     authorize(LOCATE_PERMISSION, places, tenant)
     actions = list_locate_actions(command_workspace(places), utc_now(), tenant=tenant)
     options.print_result(
-        {"located": [each.as_json() for each in actions]}, as_json, _actions_text(actions) or "no device is located"
+        {"located": [each.to_json() for each in actions]}, as_json, _actions_text(actions) or "no device is located"
     )
 
 

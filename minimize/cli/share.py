@@ -211,12 +211,12 @@ def send_command(
     )
     if dry_run or to is None:
         account = found.preview()
-        options.print_result(account.as_json(), as_json, str(account))
+        options.print_result(account.to_json(), as_json, str(account))
         raise click.exceptions.Exit(0 if account.permitted else 3)
     done = found.execute(None, Path(to))
     name = "" if done.disclosure is None else done.disclosure.disclosure
     options.print_result(
-        {**done.summary.as_json(), "disclosure": name, "file": to}, as_json, f"{done.summary}\n{to}: disclosure {name}"
+        {**done.summary.to_json(), "disclosure": name, "file": to}, as_json, f"{done.summary}\n{to}: disclosure {name}"
     )
 
 
@@ -235,7 +235,7 @@ def log_command(recipient: str | None, tenant: str | None, as_json: bool, **plac
     workspace = command_workspace(places)
     found = list_disclosures(workspace, recipient=recipient, tenant=tenant)
     bad = [each.disclosure for each in unsigned_disclosures(workspace, found)]
-    body = {"disclosures": [each.as_json() for each in found], "not_signed": bad}
+    body = {"disclosures": [each.to_json() for each in found], "not_signed": bad}
     lines = [_disclosure_line(each) + (" NOT SIGNED" if each.disclosure in bad else "") for each in found]
     options.print_result(body, as_json, "\n".join(lines) or "nothing was shared")
     raise click.exceptions.Exit(1 if bad else 0)
@@ -249,7 +249,7 @@ def show_command(disclosure: str, **places: Any) -> None:
 
     It states what permitted the transfer, the fields and their forms, the tenants and the digest.
     """
-    options.print_json(find_disclosure(command_workspace(places), disclosure).as_json())
+    options.print_json(find_disclosure(command_workspace(places), disclosure).to_json())
 
 
 @share_group.command("why")
@@ -287,7 +287,7 @@ def why_command(
     lines = [head, *(f"  {each.code} {each}" for each in found.reasons)]
     lines += [] if found.unknown_tenant is None else [single_line(f"  {found.unknown_tenant}")]
     options.print_result(
-        found.as_json(), as_json, "\n".join([*lines, *([f"  consent {found.consent}"] if found.consent else [])])
+        found.to_json(), as_json, "\n".join([*lines, *([f"  consent {found.consent}"] if found.consent else [])])
     )
 
 

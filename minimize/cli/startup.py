@@ -166,9 +166,9 @@ def exit_status() -> Iterator[ExitStatus]:
 def report_error(error: MinimizeError, as_json: bool) -> int:
     """Prints an error on stderr and returns its exit code."""
     if as_json:
-        click.echo(json.dumps(error.as_json(), indent=2), err=True)
+        click.echo(json.dumps(error.to_json(), indent=2), err=True)
     elif is_log_json():
-        faults = [finding.as_json() for finding in error.findings]
+        faults = [finding.to_json() for finding in error.findings]
         log.error(error.message, extra={"code": error.code, "data": {"hint": error.hint, "faults": faults}})
     else:
         click.echo(f"error {error.code}: {error}", err=True)

@@ -43,7 +43,7 @@ def deletion_text(done: Deletion, yes: bool) -> str:
         lines += ["  their late records are excluded from later runs"] if yes else []
     plans = {name: plan.outcome_text() if yes else str(plan) for name, plan in done.plans.items()}
     lines += [f"  {name}: {each}" for name, plan in plans.items() for each in plan.splitlines()]
-    body = done.as_json()
+    body = done.to_json()
     lines += [f"  {name} must also delete: {', '.join(acts)}" for name, acts in body["recalls"].items()]
     lines += [
         f"  {name} of {pipeline} keeps figures for {', '.join(dates) or 'all'}: {FIGURES_UNCHANGED}"
@@ -58,7 +58,7 @@ def deletion_text(done: Deletion, yes: bool) -> str:
 
 def request_line(found: RequestStatus, now: datetime) -> str:
     """Returns a request and its state as one line."""
-    body = found.as_json(now)
+    body = found.to_json(now)
     waiting = [name for name, each in found.recipients.items() if not each["confirmed"]]
     rest = f", waiting for {', '.join(waiting)}" if waiting else ""
     late = " OVERDUE" if body["overdue"] else ""
@@ -69,7 +69,7 @@ def request_line(found: RequestStatus, now: datetime) -> str:
 
 def subject_text(found: SubjectView, rows: int) -> str:
     """Returns the text of a subject view, file by file."""
-    body = found.as_json(rows)
+    body = found.to_json(rows)
     lines = [
         f"{_subject_name(found.subject)}: {count_noun(found.rows, 'record')} in {count_noun(len(found.records), 'file')}"
     ]
@@ -181,7 +181,7 @@ def view_command(rows: int, as_json: bool, html: str | None, **words: Any) -> No
     found = _view_subjects(words)
     shown = [subject_text(each, rows) for each in found]
     text = "\n\n".join(shown) if html is None else write_page(html, view_page(found, rows))
-    options.print_result({"subjects": [each.as_json(rows) for each in found]}, as_json, text)
+    options.print_result({"subjects": [each.to_json(rows) for each in found]}, as_json, text)
 
 
 @subject_group.command("export")
@@ -211,7 +211,7 @@ def export_command(to: str, formats: tuple[str, ...], redact: tuple[str, ...], a
     lines = [
         f"{each.folder}: {count_noun(each.rows, 'record')}, {count_noun(len(each.files), 'file')}" for each in made
     ]
-    options.print_result({"exports": [each.as_json() for each in made]}, as_json, "\n".join(lines))
+    options.print_result({"exports": [each.to_json() for each in made]}, as_json, "\n".join(lines))
 
 
 @subject_group.command("delete")
@@ -229,7 +229,7 @@ def delete_command(yes: bool, unseen: bool, allow_unreached: bool, as_json: bool
     workspace, now = command_workspace(words), utc_now()
     how = {"yes": yes, "unseen": unseen, "allow_unreached": allow_unreached}
     done = delete_subjects(_parse_subjects(words), workspace, now, named=words["named"], **how)
-    options.print_result(done.as_json(), as_json, deletion_text(done, yes))
+    options.print_result(done.to_json(), as_json, deletion_text(done, yes))
 
 
 @subject_group.command("restrict")
@@ -250,7 +250,7 @@ def restrict_command(to: str, redact: tuple[str, ...], yes: bool, unseen: bool, 
         )
     else:
         done = delete_subjects(subjects, workspace, now, named=words["named"], unseen=unseen)
-    options.print_result({**done.as_json(), "exported_to": to if yes else None}, as_json, deletion_text(done, yes))
+    options.print_result({**done.to_json(), "exported_to": to if yes else None}, as_json, deletion_text(done, yes))
 
 
 @subject_group.command("correct")
@@ -286,7 +286,7 @@ def correct_command(
     lines += [f"  {name}: {line}" for name, plan in done.plans.items() for line in str(plan).splitlines()]
     lines += [f"  notify {name}: {', '.join(acts)}" for name, acts in done.notices.items()]
     lines += [f"  request {done.request}"] if yes else [UNCHANGED_HINT]
-    options.print_result(done.as_json(), as_json, "\n".join(lines))
+    options.print_result(done.to_json(), as_json, "\n".join(lines))
 
 
 @subject_group.command("status")
@@ -300,7 +300,7 @@ def status_command(tenant: str | None, as_json: bool, **places: Any) -> int:
         found = request_statuses(ledger, tenant=tenant)
     lines = [request_line(each, now) for each in found]
     options.print_result(
-        {"requests": [each.as_json(now) for each in found]}, as_json, "\n".join(lines) or "no requests"
+        {"requests": [each.to_json(now) for each in found]}, as_json, "\n".join(lines) or "no requests"
     )
     return int(any(each.is_overdue(now) for each in found))
 
@@ -322,7 +322,7 @@ def coverage_command(named: tuple[str, ...], as_json: bool, **places: Any) -> in
     ]
     lines += [f"not reached: {each.folder} of {each.pipeline}: {each.reason}" for each in found.unreached]
     missed = [{"output": each.folder, "pipeline": each.pipeline, "why": each.reason} for each in found.unreached]
-    body = {"targets": [each.as_json() for each in found.targets], "not_reached": missed}
+    body = {"targets": [each.to_json() for each in found.targets], "not_reached": missed}
     options.print_result({"ok": not found.uncovered, **body}, as_json, "\n".join(lines) or "no column names a subject")
     return int(bool(found.uncovered))
 
@@ -337,7 +337,7 @@ def confirm_command(request: str, recipient: str, as_json: bool, **places: Any) 
     authorize("share/recall", places)
     now = utc_now()
     found = confirm_deletion(request, recipient, command_workspace(places), now)
-    options.print_result(found.as_json(now), as_json, request_line(found, now))
+    options.print_result(found.to_json(now), as_json, request_line(found, now))
 
 
 def _view_subjects(words: dict[str, Any]) -> tuple[SubjectView, ...]:

@@ -204,7 +204,7 @@ class ConsentStatus:
     holds: bool | None = None
     reason: str | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The act as `consent show --json` prints it."""
         content = consent_act_json(self.act)
         return content if self.holds is None else {**content, "valid": self.holds, "why": self.reason}
@@ -234,7 +234,7 @@ class ConsentExplanation:
         """The reason in words."""
         return "valid" if self.reason is None else NO_CONSENT_REASONS[self.reason]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The answer as `consent why --json` prints it."""
         moments = [
             {"time": time_text(when), "act": None if act is None else consent_act_json(act)}

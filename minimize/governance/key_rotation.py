@@ -198,9 +198,9 @@ class KeyRotation:
     versions: tuple[MasterKey, ...]
     receipts: tuple[Receipt, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The rotation as `keys rotate --json` prints it."""
-        return {"made": [each.id for each in self.versions], "receipts": [each.as_json() for each in self.receipts]}
+        return {"made": [each.id for each in self.versions], "receipts": [each.to_json() for each in self.receipts]}
 
 
 def rotate_keys(
@@ -272,7 +272,7 @@ class UnreadablePartition:
     rows: int
     folders: tuple[str, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The partition as `keys shred --json` prints it."""
         counted = {"files": self.files, "rows": self.rows, "of": list(self.folders)}
         return {"output": self.output, "name": self.name, "date": self.date, **counted}
@@ -293,11 +293,11 @@ class ShreddingResult:
     outputs_unreachable: tuple[str, ...] = ()
     done: bool = False
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The result as `keys shred --json` prints it."""
         return {
             "keys": [each.id for each in self.masters],
-            "unreadable": [each.as_json() for each in self.unreadable],
+            "unreadable": [each.to_json() for each in self.unreadable],
             "outputs": self.outputs_checked,
             "missed": list(self.outputs_unreachable),
             "done": self.done,

@@ -45,7 +45,7 @@ class LocateAction:
     since: datetime
     until: datetime | None
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The action as `locate list --json` prints it."""
         until = time_text_or_none(self.until)
         return {"tenant": self.tenant, "device": self.device, "since": time_text(self.since), "until": until}

@@ -279,7 +279,7 @@ class SettingDecision:
     rows: tuple[SettingRow, ...]
     switch: FeatureSwitch
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The decision as JSON. The subject's own rows do not repeat its id, which is in the question."""
         rows = [
             {**asdict(row), "subject": None if row.subject is None else "the subject"}
@@ -314,11 +314,11 @@ class SettingExplanation:
         """Whether the value is collected."""
         return self.event.holds and self.run.holds
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The answer as `settings why --json` prints it."""
         head = {"tenant": self.tenant, "setting": self.setting, "collected": self.is_collected, "settings": self.file}
         head |= unknown_tenant_json(self.unknown_tenant) | ({"per_subject": True} if self.per_subject else {})
-        return {**head, "event": self.event.as_json(), "run": self.run.as_json()}
+        return {**head, "event": self.event.to_json(), "run": self.run.to_json()}
 
 
 def explain_setting(

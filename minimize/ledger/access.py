@@ -322,7 +322,7 @@ def _reads_in_state(connection: Connection, state: str) -> dict[str, tuple[str, 
 
 
 def _insert_read_state(connection: Connection, event: AuditEvent, state: str, now: datetime) -> None:
-    content = canonical_json(event.as_json()).decode() if state == "begun" else ""
+    content = canonical_json(event.to_json()).decode() if state == "begun" else ""
     process = json.dumps(asdict(ProcessIdentity.current())) if state == "begun" else ""
     row = {"reading": event.id, "state": state, "event": content, "process": process, "recorded_at": now}
     connection.execute(insert(READS).values(**row))

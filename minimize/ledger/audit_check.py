@@ -213,9 +213,9 @@ class AuditCheckResult:
         """Whether there are no errors. Warnings are permitted."""
         return not any(finding.severity == "error" for finding in self.findings)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The object that `audit verify --json` prints. Stored outside the ledger, it can be passed to `--head`."""
-        findings = [finding.as_json() for finding in self.findings]
+        findings = [finding.to_json() for finding in self.findings]
         body = {"ok": self.ok, "sequence": self.head.sequence, "head": self.head.digest, "findings": findings}
         truncated_head = None if self.checkpoint is None else self.checkpoint.head
         return (

@@ -64,7 +64,7 @@ class AuditEvent:
     resources: tuple[Resource, ...] = ()
     category: str
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The event as a JSON object."""
         return {part.name: _to_json(getattr(self, part.name)) for part in fields(self)}
 

@@ -109,7 +109,7 @@ def append_event(connection: Connection, event: AuditEvent, signer: Signer) -> L
     """
     lock_ledger(connection)
     before = log_head(connection)
-    document = event.as_json()
+    document = event.to_json()
     new = LogHead(before.sequence + 1, entry_digest(before.sequence + 1, before.digest, document))
     key, signature = sign_as_text(signed_head(new), signer)
     row = {

@@ -49,7 +49,7 @@ class Truncation:
     latest: datetime | None = None
     outputs: int = 0
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The plan as `audit truncate --json` prints it."""
         last = None if self.last is None else {"sequence": self.last.sequence, "digest": self.last.digest}
         latest = None if self.latest is None else utc_text(self.latest)

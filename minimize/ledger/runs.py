@@ -225,7 +225,7 @@ class RunRow:
     void: bool = False
     """Whether a later receipt declares the run void. The index does not store it (see `list_runs`)."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The row as the JSON object that `runs --json` prints."""
         body = {
             name: time_text(value) if isinstance(value, datetime) else value for name, value in asdict(self).items()

@@ -72,7 +72,7 @@ class Disclosure:
         """Whether a known key signed the stored body."""
         return is_signed(canonical_json(dict(self.body)), self.signature, self.key, verifier)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The disclosure as the JSON object that `share log --json` prints."""
         return {**self.body, "signature": {"algorithm": "ed25519", "key": self.key, "value": self.signature}}
 

@@ -259,7 +259,7 @@ class Staging:
         sync_tree(self.run)
         if self.output.check_lease is not None:
             self.output.check_lease()
-        intent = Intent(self.run_id, swaps, removes, receipt.to_json())
+        intent = Intent(self.run_id, swaps, removes, receipt.file_text())
         intent.write(self.run)
         return intent
 

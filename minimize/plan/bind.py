@@ -304,7 +304,7 @@ def _reveals(policy: Policy, pipeline: Pipeline | None, fields: Mapping[str, Fie
 
 
 def _add_digest(plan: Plan) -> Plan:
-    body = plan.as_json() | {"schema": {name: str(output.schema) for name, output in plan.outputs.items()}}
+    body = plan.to_json() | {"schema": {name: str(output.schema) for name, output in plan.outputs.items()}}
     return replace(plan, digest="sha256:" + hashlib.sha256(rfc8785.dumps(body)).hexdigest())
 
 

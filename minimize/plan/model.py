@@ -73,7 +73,7 @@ class FieldPlan:
         """Every step of every branch, in order."""
         return tuple(step for branch in self.branches for step in branch.steps or ())
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The field as `plan --json` prints it."""
         words: Any = self.technique[0] if len(self.technique) == 1 else list(self.technique) or None
         return {
@@ -125,7 +125,7 @@ class Plan:
     def __repr__(self) -> str:
         return f"Plan({self.policy.policy} version {self.policy.version} for {self.purpose}, {len(self.fields)} fields)"
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The plan as `plan --json` prints it."""
         outputs: dict[str, dict[str, str]] = {
             name: {"category": output.category} for name, output in self.outputs.items()
@@ -140,7 +140,7 @@ class Plan:
         return {
             "policy": {"name": self.policy.policy, "version": self.policy.version, "digest": self.policy.digest},
             "purpose": self.purpose,
-            "fields": {key: field.as_json() for key, field in self.fields.items()},
+            "fields": {key: field.to_json() for key, field in self.fields.items()},
             "outputs": outputs,
             "keys": sorted(self.keys),
             "reveals": dict(self.reveals),

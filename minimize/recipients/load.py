@@ -31,7 +31,7 @@ class Subprocessor(FrozenModel):
     about: str = ""
     line: int | None = None
 
-    def as_json(self) -> dict[str, str | None]:
+    def to_json(self) -> dict[str, str | None]:
         """The entry as a JSON object."""
         until = None if self.until is None else self.until.isoformat()
         return {"name": self.name, "from": self.from_.isoformat(), "until": until, "about": self.about}

@@ -102,10 +102,10 @@ class Documentation:
     catalogue: tuple[DatasetEntry, ...]
     record: ProcessingRecord
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Both as JSON."""
         record = asdict(self.record) | {"house": dict(self.record.house)}
-        record["subprocessors"] = [each.as_json() for each in self.record.subprocessors]
+        record["subprocessors"] = [each.to_json() for each in self.record.subprocessors]
         return {"catalogue": [asdict(each) for each in self.catalogue], "processing": record}
 
 
@@ -375,7 +375,7 @@ def collect_documentation(paths: Sequence[str], on: date) -> Documentation:
 def write_documentation(paths: Sequence[str], out: PathText, on: date) -> list[Path]:
     """Write both documents as of a day into a folder, replacing earlier ones. Returns their paths."""
     found = collect_documentation(paths, on)
-    whole = found.as_json()
+    whole = found.to_json()
     texts = {
         "catalogue.md": catalogue_page(found.catalogue),
         "catalogue.json": json_text(whole["catalogue"]),

@@ -83,7 +83,7 @@ class RoundedCount:
         """Upper bound (exclusive) of a total of small parts. Each small part is at most one less than the step."""
         return self.few * (ROUNDING_STEP - 1) + 1
 
-    def as_json(self) -> int | str:
+    def to_json(self) -> int | str:
         """The number, or text if small parts leave it open."""
         return str(self) if self.is_few or self.is_open or self.hidden else self.value
 
@@ -374,7 +374,7 @@ class ReportFacts:
     policies: tuple[PolicyFacts, ...]
     hidden: tuple[HiddenPart, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The facts as the JSON object that `report --json` prints."""
         body: dict[str, Any] = json_value(self)
         return {
@@ -386,7 +386,7 @@ class ReportFacts:
 def json_value(value: Any) -> Any:
     """A part as JSON."""
     if isinstance(value, RoundedCount):
-        return value.as_json()
+        return value.to_json()
     if isinstance(value, RowFlow):
         return {
             "read": json_value(value.read),

@@ -159,9 +159,9 @@ class OutputReport:
 
     facts: ReportFacts = field(repr=False)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The facts as a JSON object."""
-        return self.facts.as_json()
+        return self.facts.to_json()
 
     def summary(self, width: int = 100) -> str:
         """The facts in a few lines of at most `width` characters. A single longer word may exceed it."""

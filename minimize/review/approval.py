@@ -150,7 +150,7 @@ class ApprovalResult:
     recorded: bool
     named: ApproverSource
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The approval as the JSON object that `policy approve --json` prints."""
         head = {"policy": self.policy, "version": self.version, "file": self.file, "name_from": self.named}
         return {**head, "approved": self.approved.model_dump(), "changed": self.changed, "recorded": self.recorded}

@@ -113,7 +113,7 @@ class GradedChange:
         """File and line, as far as they are known."""
         return place_text(self.file, self.line)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The change as `diff --json` prints it."""
         return asdict(self)
 
@@ -146,9 +146,9 @@ class ChangeReport:
         """The same report, with these codes allowed to loosen."""
         return replace(self, allowed=frozenset(codes))
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The report as the JSON object that `diff --json` prints."""
-        changes = [{**each.as_json(), "allowed": self.is_allowed(each)} for each in self.changes]
+        changes = [{**each.to_json(), "allowed": self.is_allowed(each)} for each in self.changes]
         return {"grade": self.grade, "counts": self.counts, "ok": not self.not_allowed, "changes": changes}
 
     def is_allowed(self, change: GradedChange) -> bool:

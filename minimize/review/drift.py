@@ -75,7 +75,7 @@ class DriftChange:
         """The stable code of its kind."""
         return DRIFT_CODES[self.kind]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The change as `drift --json` prints it, without keys that do not apply."""
         body = {
             "code": self.code,
@@ -121,14 +121,14 @@ class DriftReport:
         lines = [change.edit for change in self.changes if change.edit]
         return "fields:\n" + "\n".join(lines) + "\n" if lines else ""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The report as `drift --json` prints it."""
         return {
             "pipeline": self.pipeline,
             "policy": {"name": self.policy, "version": self.version},
             "dates": list(self.dates),
             "records": self.records,
-            "drift": [change.as_json() for change in self.changes],
+            "drift": [change.to_json() for change in self.changes],
             "unknown": {path: list(seen) for path, seen in self.unknown.items()},
             "edit": self.edit,
         }

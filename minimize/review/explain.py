@@ -210,13 +210,13 @@ class FieldExplanation:
     unknown_tenant: UnknownTenant | None = None
     """The tenant, if no row of the settings names it."""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The explanation as the JSON object that `explain --json` prints."""
         head = {"pipeline": self.pipeline, "field": self.field, "tenant": self.tenant, "record": self.record}
         at = None if self.at is None else self.at.isoformat()
         result = {"at": at, "outcome": self.outcome, "why": self.why}
         known = {} if self.tenant is None else unknown_tenant.unknown_tenant_json(self.unknown_tenant)
-        return {**head, **known, **result, "steps": [step.as_json() for step in self.steps]}
+        return {**head, **known, **result, "steps": [step.to_json() for step in self.steps]}
 
 
 @redact_errors

@@ -297,7 +297,7 @@ class FixtureFailure:
     expected: Any = None
     found: Any = None
 
-    def as_json(self, show: bool) -> dict[str, Any]:
+    def to_json(self, show: bool) -> dict[str, Any]:
         """The failure as `test --json` prints it. Values of fixtures are included only with `show`."""
         body = {"code": self.code, "message": self.message, "file": self.file, "line": self.line, "field": self.field}
         return {**body, "expected": self.expected, "found": self.found} if show and self.code == "F006" else body
@@ -312,9 +312,9 @@ class FixtureResults:
     rows: int
     failures: tuple[FixtureFailure, ...]
 
-    def as_json(self, show: bool = False) -> dict[str, Any]:
+    def to_json(self, show: bool = False) -> dict[str, Any]:
         """The results as the JSON object that `test --json` prints."""
-        found = [each.as_json(show) for each in self.failures]
+        found = [each.to_json(show) for each in self.failures]
         return {
             "ok": not found,
             "at": self.at.isoformat(),

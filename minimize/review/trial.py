@@ -67,7 +67,7 @@ class ExplanationStep:
     line: int | None = None
     rows: tuple[SettingRow, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The step as `explain --json` prints it."""
         body = {"what": self.what, "found": self.found, "verdict": self.verdict, "file": self.file, "line": self.line}
         return {**body, "rows": [setting_row_json(row) for row in self.rows]}

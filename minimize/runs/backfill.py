@@ -168,14 +168,14 @@ class BackfillResult:
     receipts: Sequence[Receipt] = ()
     failures: Sequence[SkippedDate] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The name, the state of each date, and the receipts."""
         return {
             "backfill": self.backfill.backfill,
             "policy": self.backfill.policy,
             "dates": {day.isoformat(): state for day, state in self.dates.items()},
-            "receipts": [receipt.as_json() for receipt in self.receipts],
-            **({"failures": [each.as_json() for each in self.failures]} if self.failures else {}),
+            "receipts": [receipt.to_json() for receipt in self.receipts],
+            **({"failures": [each.to_json() for each in self.failures]} if self.failures else {}),
         }
 
 

@@ -172,7 +172,7 @@ class SkippedDate:
         where = "the batch" if self.day is None else self.date
         hint = f" (hint: {self.hint})" if self.hint else ""
         message = f"skipped {where}: {self.message}{hint}"
-        log.log(level, "%s", message, extra={"code": _LOG_CODES[self.reason], "data": self.as_json()})
+        log.log(level, "%s", message, extra={"code": _LOG_CODES[self.reason], "data": self.to_json()})
 
     def exit_code_of(self, pending: bool) -> int:
         """The exit code of a run that skips the date."""
@@ -182,7 +182,7 @@ class SkippedDate:
         """The failure as a finding."""
         return Finding(self.code, self.message_with_date, hint=self.hint, file=self.file)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The failure as `run --json` prints it."""
         return {
             "date": self.date or None,

@@ -137,7 +137,7 @@ class Account:
         reasons = {**self.gated, **self.left_out, "deduplicated": self.deduplicated}
         return MappingProxyType({reason: rows for reason, rows in reasons.items() if rows})
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The account as a JSON object."""
         return {
             "read": self.read,

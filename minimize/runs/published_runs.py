@@ -144,7 +144,7 @@ def _read_receipt(path: Location) -> Receipt | None:
 
 def run_json(row: RunRow, receipt: Receipt | None) -> dict[str, Any]:
     """A run as `runs show --json` prints it."""
-    return {**row.as_json(), "receipt": None if receipt is None else receipt.as_json()}
+    return {**row.to_json(), "receipt": None if receipt is None else receipt.to_json()}
 
 
 @dataclass(frozen=True, slots=True)

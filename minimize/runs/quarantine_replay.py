@@ -154,14 +154,14 @@ class ReplayResult:
     pipelines: Sequence[Pipeline] = ()
     failures: Sequence[SkippedDate] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Counts by date, and the receipts."""
         dates = [
             {"date": each.quarantined.day, "quarantined": each.quarantined.rows, "passing": each.rows}
             for each in self.rechecked
         ]
-        failures = {"failures": [each.as_json() for each in self.failures]} if self.failures else {}
-        return {"dates": dates, "receipts": [receipt.as_json() for receipt in self.receipts], **failures}
+        failures = {"failures": [each.to_json() for each in self.failures]} if self.failures else {}
+        return {"dates": dates, "receipts": [receipt.to_json() for receipt in self.receipts], **failures}
 
 
 def replay(

@@ -186,10 +186,10 @@ class RunResult:
     receipt: Receipt
     skipped: tuple[SkippedDate, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The receipt, and under `failures` the skipped dates, if there are any."""
-        failures = [each.as_json() for each in self.skipped]
-        return self.receipt.as_json() | ({"failures": failures} if failures else {})
+        failures = [each.to_json() for each in self.skipped]
+        return self.receipt.to_json() | ({"failures": failures} if failures else {})
 
 
 @redact_errors

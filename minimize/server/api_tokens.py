@@ -159,7 +159,7 @@ class TokenInfo:
     expires_at: datetime
     state: str
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """As `access token list --json` prints it."""
         times = {"issued_at": utc_text(self.issued_at), "expires_at": utc_text(self.expires_at)}
         return {"token": self.token, "user": self.user, "once": self.once, **times, "state": self.state}

@@ -190,12 +190,12 @@ class FlightTransport:
 
     def stream(self, request: ReadRequest) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The schema and the batches of a read."""
-        reader = self._get(request.as_json())
+        reader = self._get(request.to_json())
         return _translate_errors(lambda: reader.schema), _stream_batches(reader)
 
     def reidentify(self, reversal: ReidentifyRequest) -> pa.Table:
         """Tokens with their original values."""
-        reader = self._get(reversal.as_json())
+        reader = self._get(reversal.to_json())
         return _translate_errors(reader.read_all)
 
     def close(self) -> None:

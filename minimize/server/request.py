@@ -76,7 +76,7 @@ class FilterCondition:
         """The condition in the audit log, without values."""
         return f"{self.column} {self.operator}"
 
-    def as_json(self) -> list[Any]:
+    def to_json(self) -> list[Any]:
         """The condition in the form of a request."""
         if self.operator == NULL:
             return [self.column, EQUAL, None]
@@ -177,13 +177,13 @@ class ReadRequest:
             return None
         return tuple(dict.fromkeys((*self.columns, *(each.column for each in self.where))))
 
-    def as_json(self) -> bytes:
+    def to_json(self) -> bytes:
         """The request: the command of a descriptor, or a ticket."""
         body: dict[str, Any] = {"read": self.dataset}
         if self.columns is not None:
             body["columns"] = list(self.columns)
         if self.where:
-            body["where"] = [each.as_json() for each in self.where]
+            body["where"] = [each.to_json() for each in self.where]
         return _encode_request(body, self.purpose, self.incident, {"mixed_keys": True} if self.mixed_keys else {})
 
 
@@ -197,7 +197,7 @@ class ReidentifyRequest:
     purpose: str | None = None
     incident: str | None = None
 
-    def as_json(self) -> bytes:
+    def to_json(self) -> bytes:
         """The request."""
         body = {"reidentify": self.dataset, "column": self.column, "tokens": list(self.tokens)}
         return _encode_request(body, self.purpose, self.incident, {})

@@ -152,7 +152,7 @@ def attempt(work: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
         error: Any = raised
         if not hasattr(error, "exit_code"):
             return {"exit": None, "crash": f"{type(error).__module__}.{type(error).__name__}"}
-        return {"exit": error.exit_code, "error": error_of(error.as_json()["error"])}
+        return {"exit": error.exit_code, "error": error_of(error.to_json()["error"])}
 
 
 def error_of(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -135,7 +135,7 @@ class Session:
             try:
                 result = function()
             except MinimizeError as error:
-                step |= self._stable.value({"raised": type(error).__name__, **error.as_json()})
+                step |= self._stable.value({"raised": type(error).__name__, **error.to_json()})
                 self._printed.append(("errors", f"{error!r} {error}".encode()))
             else:
                 step |= {"type": type(result).__name__, "result": self._stable.value(as_data(result))}

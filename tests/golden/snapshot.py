@@ -89,8 +89,8 @@ def _row_count(path: Path) -> int:
 
 def as_data(value: Any) -> Any:
     """A result of the public API as JSON."""
-    if hasattr(value, "as_json"):
-        return as_data(value.as_json())
+    if hasattr(value, "to_json"):
+        return as_data(value.to_json())
     if hasattr(value, "__arrow_c_stream__") or isinstance(value, pa.RecordBatch):
         return _table(pa.table(value))
     if isinstance(value, Mapping):

@@ -50,4 +50,4 @@ def scoped(
 
 def tenants(found: IncidentScope) -> dict[str, Any]:
     """The tenants that a scope names."""
-    return {each["tenant_id"]: each for each in found.as_json()["tenants"]}
+    return {each["tenant_id"]: each for each in found.to_json()["tenants"]}

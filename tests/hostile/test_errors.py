@@ -99,7 +99,7 @@ def test_each_of_ours_has_a_code_an_exit_code_and_its_hint_in_what_it_prints(kin
     assert error.code.startswith("E")
     assert error.exit_code in (1, 2, 3, 4)
     assert str(error) == "something is wrong (hint: do that)"
-    assert error.as_json()["error"]["hint"] == "do that"
+    assert error.to_json()["error"]["hint"] == "do that"
 
 
 def test_what_is_not_permitted_tells_rules_and_counts_alone() -> None:

@@ -71,7 +71,7 @@ def test_accounts_and_refusals_and_prints_hold_no_secret(sender: Sender, caplog:
     passing = PassThroughSecrets(PLANTED.schema, frozenset({"newPassword"}), PLANTED.to_batches())
     with time_machine.travel(NOW, tick=False):
         act = sender.planned(PLANTED, connector=lambda _: None)
-    told = [str(account), repr(account), str(account.as_json()), repr(caught.value), repr(passing), repr(act)]
+    told = [str(account), repr(account), str(account.to_json()), repr(caught.value), repr(passing), repr(act)]
     assert found(CANARIES, " ".join([*told, caplog.text]).encode()) == set()
     assert caught.value.__context__ is None
 

@@ -31,7 +31,7 @@ def told(folder: Path) -> OutputReport:
 
 
 def every(report: OutputReport) -> bytes:
-    return "\n".join([report.html(), json.dumps(report.as_json()), report.summary(), repr(report)]).encode()
+    return "\n".join([report.html(), json.dumps(report.to_json()), report.summary(), repr(report)]).encode()
 
 
 def test_no_canary_stands_in_a_report(ran: Path) -> None:
@@ -55,7 +55,7 @@ def test_no_pseudonym_stands_in_a_report(ran: Path) -> None:
 
 
 def test_no_count_of_few_is_told(ran: Path) -> None:
-    body = told(ran).as_json()
+    body = told(ran).to_json()
     counts = [body["flow"]["written"], *body["flow"]["gated"].values(), *body["flow"]["quarantined"].values()]
     counts += [each[name] for each in body["fields"] for name in ("values", "changed", "before", "after")]
     counts += [number for each in body["fields"] for number in each["dropped"].values()]

@@ -60,7 +60,7 @@ def test_an_explanation_of_a_record_tells_no_value_of_it(folder: Path) -> None:
     assert len(tried) == len(records)
     settings = rows.effective_at(NOW)
     said = [RecordExplanation(trial, each, key, settings) for each in tried for key in job.policy.fields]
-    text = "\n".join(f"{each!r} {each.outcome()} {[step.as_json() for step in each.steps()]}" for each in said)
+    text = "\n".join(f"{each!r} {each.outcome()} {[step.to_json() for step in each.steps()]}" for each in said)
     assert {"kept", "generalized", "gated", "dropped", "record quarantined"} <= {each.outcome() for each in said}
     assert found(NOT_NAMED, text.encode()) == set()
 
@@ -69,7 +69,7 @@ def test_nor_does_the_command(folder: Path) -> None:
     file, records = lines(folder)
     number = next(number for number, line in enumerate(records, 1) if planted(line))
     said = explain(folder, "ip", record=f"{file}:{number}", at=AT, keys=folder / "keys")
-    assert found(NOT_NAMED, f"{said!r} {json.dumps(said.as_json())}".encode()) == set()
+    assert found(NOT_NAMED, f"{said!r} {json.dumps(said.to_json())}".encode()) == set()
 
 
 def test_fixtures_that_fail_are_told_without_what_they_hold(folder: Path) -> None:
@@ -79,7 +79,7 @@ def test_fixtures_that_fail_are_told_without_what_they_hold(folder: Path) -> Non
     (folder / "tests" / "a.expect.ndjson").write_text(json.dumps({"note": VALUE["dropped text"]}) + "\n")
     done = try_fixtures(folder, now=NOW, at=AT)
     assert {"F001", "F004", "F005"} <= {each.code for each in done.failures}
-    text = json.dumps([each.as_json(show=False) for each in done.failures])
+    text = json.dumps([each.to_json(show=False) for each in done.failures])
     assert found(NOT_NAMED, text.encode()) == set()
 
 

@@ -76,7 +76,7 @@ def test_refusals_and_accounts_tell_nothing_that_stays(sender: Sender, caplog: p
     with pytest.raises(NotPermitted) as caught:
         sender.share(planted())
     account = sender.dry(planted())
-    told = [repr(caught.value), str(caught.value.as_json()), str(account), repr(account), str(account.as_json())]
+    told = [repr(caught.value), str(caught.value.to_json()), str(account), repr(account), str(account.to_json())]
     assert found(CANARIES, " ".join([*told, caplog.text]).encode()) == set()
     assert caught.value.__context__ is None
     assert found(CANARIES, sender.folder) == set()

@@ -49,5 +49,5 @@ def test_nothing_of_who_was_deleted_is_in_outputs_the_ledger_or_the_answer(
     assert done.rows == 1
     assert found([*ALL, *forms], tmp_path / "out") == set()
     assert found([*ALL, *forms], tmp_path / "ledger") == set()
-    assert found([*ALL, *forms], json.dumps(done.as_json()).encode()) == set()
+    assert found([*ALL, *forms], json.dumps(done.to_json()).encode()) == set()
     assert found([*ALL, *forms], repr(done).encode()) == set()

@@ -215,7 +215,7 @@ def test_heads_and_receipts_that_name_what_is_gone_are_no_error(old: Ledger, key
         ("H014", "r1"),
         ("H014", "r2"),
     ]
-    assert result.as_json()["checkpoint"] == {"sequence": 3, "head": entries[2].digest}
+    assert result.to_json()["checkpoint"] == {"sequence": 3, "head": entries[2].digest}
     forged = replace(small(5), audit=AuditHead(3, "sha256:other")).with_signature(keys)
     assert not old.read(lambda connection: is_head_in_log(connection, forged))
     assert [each.code for each in check_whole_log(old, keys, None, [("f", forged)]).findings] == ["H006"]

@@ -60,7 +60,7 @@ def test_a_run_is_indexed_with_its_counts(ledger: Ledger, keys: Keyring) -> None
     ledger.write(partial(record_location, output=ONE, pipeline="device_telemetry", folder="/out"))
     ledger.write(partial(index_receipts, output=ONE, receipts=[whole]))
     (row,) = ledger.read(select_runs)
-    assert row.as_json()["rows"] == {
+    assert row.to_json()["rows"] == {
         "read": 1000,
         "written": 950,
         "gated": 30,

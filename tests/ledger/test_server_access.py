@@ -125,7 +125,7 @@ def test_a_read_whose_process_died_is_told_of_as_it_said(
 ) -> None:
     killed(address, tmp_path)
     assert end_lost_reads(ledger, NOW, keys) == 1
-    assert told(ledger) == [UNENDED.as_json()]
+    assert told(ledger) == [UNENDED.to_json()]
     assert end_lost_reads(ledger, NOW, keys) == 0
 
 

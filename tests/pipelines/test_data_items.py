@@ -29,7 +29,7 @@ every = pytest.mark.parametrize(("category", "item"), EVERY, ids=[item["item"] f
 @cache
 def planned(pipeline: str) -> dict[str, Any]:
     """The fields of a pipeline, as `minimize plan --json` prints them."""
-    fields: dict[str, Any] = plan_for(PIPELINES / pipeline).as_json()["fields"]
+    fields: dict[str, Any] = plan_for(PIPELINES / pipeline).to_json()["fields"]
     return fields
 
 

@@ -22,7 +22,7 @@ COLUMNS = ["tenant_id", "event_time", "device_id", "ip_address", "owner_type"]
 def test_nothing_is_encrypted_where_nothing_is_said(tmp_path: Path) -> None:
     made = pipeline_plan(tmp_path)
     assert (planned_encryption(made, "records").by, encrypted_columns(made, "records")) == ("none", [])
-    assert "encrypt" not in made.as_json()["outputs"]["records"]
+    assert "encrypt" not in made.to_json()["outputs"]["records"]
 
 
 def test_it_lists_the_columns_and_says_that_select_star_needs_the_keys(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_it_lists_the_columns_and_says_that_select_star_needs_the_keys(tmp_path:
     words = describe_encryption(made, "records")
     assert encrypted_columns(made, "records") == COLUMNS
     assert words == (f"encrypted by category (pseudonymized keys): {', '.join(COLUMNS)}; `SELECT *` needs the keys")
-    assert made.as_json()["outputs"]["records"]["encrypt"] == words
+    assert made.to_json()["outputs"]["records"]["encrypt"] == words
     assert "needs the keys" in made._repr_html_()
 
 
@@ -108,5 +108,5 @@ def test_a_plan_without_a_pipeline_has_none() -> None:
 
 def test_the_plan_says_it_as_json_and_as_html(tmp_path: Path) -> None:
     made = pipeline_plan(tmp_path)
-    assert made.as_json()["outputs"]["records"]["index"] == plan_subject_index(made).explanation
+    assert made.to_json()["outputs"]["records"]["index"] == plan_subject_index(made).explanation
     assert "an encrypted index by device_id" in made._repr_html_()

@@ -53,11 +53,11 @@ def keyring(tmp_path: Path) -> Keyring:
 
 
 def test_the_json_has_its_names_in_order() -> None:
-    assert list(receipt().as_json()) == ORDER
+    assert list(receipt().to_json()) == ORDER
 
 
 def test_the_json_nests_as_documented() -> None:
-    shown = receipt().as_json()
+    shown = receipt().to_json()
     assert shown["at"] == "2026-11-25T00:00:00Z"
     assert shown["policy"] == {"name": "device_telemetry", "version": 1, "digest": "sha256:aa"}
     assert shown["rows"] == {
@@ -91,28 +91,28 @@ def test_the_json_nests_as_documented() -> None:
 
 def test_a_receipt_survives_its_json(keyring: Keyring) -> None:
     signed = receipt(dates=("2026-11-24", "2026-11-25")).with_signature(keyring)
-    again = Receipt.from_json(signed.to_json())
+    again = Receipt.from_json(signed.file_text())
     assert again == signed
     assert again.digest == signed.digest
-    assert again.to_json() == signed.to_json()
+    assert again.file_text() == signed.file_text()
 
 
 def test_a_chain_of_techniques_survives_its_json() -> None:
     one = receipt().fields["ip_address"]
     made = receipt(fields={"ip_address": replace(one, did=("truncate_ip", "map"))})
-    assert Receipt.from_json(made.to_json()).fields == made.fields
+    assert Receipt.from_json(made.file_text()).fields == made.fields
 
 
 def test_fractions_of_a_second_are_kept() -> None:
     made = receipt(started=datetime(2026, 11, 25, 1, 2, 3, 450, tzinfo=UTC))
-    assert made.as_json()["started"] == "2026-11-25T01:02:03.000450Z"
-    assert Receipt.from_json(made.to_json()).started == made.started
+    assert made.to_json()["started"] == "2026-11-25T01:02:03.000450Z"
+    assert Receipt.from_json(made.file_text()).started == made.started
 
 
 def test_the_signature_is_over_the_canonical_json_of_everything_else(keyring: Keyring) -> None:
     import base64
 
-    shown = receipt().with_signature(keyring).as_json()
+    shown = receipt().with_signature(keyring).to_json()
     signature = shown.pop("signature")
     assert signature["algorithm"] == "ed25519"
     assert signature["key"] == "signing/1"
@@ -120,7 +120,7 @@ def test_the_signature_is_over_the_canonical_json_of_everything_else(keyring: Ke
 
 
 def test_a_signed_receipt_is_known_by_keyring_and_public_key(keyring: Keyring) -> None:
-    signed = Receipt.from_json(receipt().with_signature(keyring).to_json())
+    signed = Receipt.from_json(receipt().with_signature(keyring).file_text())
     signed.verify(keyring)
     signed.verify(PublicKeys(keyring.public_key_pem()))
     assert signed.signature is not None
@@ -128,7 +128,7 @@ def test_a_signed_receipt_is_known_by_keyring_and_public_key(keyring: Keyring) -
 
 def test_the_digest_covers_the_signature(keyring: Keyring) -> None:
     signed = receipt().with_signature(keyring)
-    assert signed.digest == sha256_text(canonical_json(signed.as_json()))
+    assert signed.digest == sha256_text(canonical_json(signed.to_json()))
     assert signed.digest != receipt().digest
 
 
@@ -151,15 +151,15 @@ def test_another_algorithm_is_refused(keyring: Keyring) -> None:
 
 
 def test_an_edited_receipt_is_refused(keyring: Keyring) -> None:
-    text = receipt().with_signature(keyring).to_json().replace('"values": 950', '"values": 951')
+    text = receipt().with_signature(keyring).file_text().replace('"values": 950', '"values": 951')
     with pytest.raises(VerificationError, match="is signed with an unknown key"):
         Receipt.from_json(text).verify(keyring)
 
 
 def test_a_changed_copy_does_not_keep_what_was_read(keyring: Keyring) -> None:
-    signed = Receipt.from_json(receipt().with_signature(keyring).to_json())
+    signed = Receipt.from_json(receipt().with_signature(keyring).file_text())
     changed = replace(signed, purpose="operations")
-    assert changed.as_json()["purpose"] == "operations"
+    assert changed.to_json()["purpose"] == "operations"
     with pytest.raises(VerificationError):
         changed.verify(keyring)
 
@@ -167,14 +167,14 @@ def test_a_changed_copy_does_not_keep_what_was_read(keyring: Keyring) -> None:
 def test_what_a_later_version_adds_is_kept_and_signed(keyring: Keyring) -> None:
     import base64
 
-    shown = receipt().as_json() | {"lineage": {"of": ["later"]}}
+    shown = receipt().to_json() | {"lineage": {"of": ["later"]}}
     shown["rows"]["merged"] = 0
     del shown["signature"]
     key, value = keyring.sign(canonical_json(shown))
     shown["signature"] = {"algorithm": "ed25519", "key": key, "value": base64.b64encode(value).decode()}
     read = Receipt.from_json(json.dumps(shown))
     read.verify(keyring)
-    assert read.as_json() == shown
+    assert read.to_json() == shown
     assert read.digest == sha256_text(canonical_json(shown))
 
 
@@ -186,11 +186,11 @@ def test_what_a_later_version_adds_is_kept_and_signed(keyring: Keyring) -> None:
         "{}",
         '{"receipt": 1, "receipt": 1}',
         "\ud800".encode("utf-8", "surrogatepass"),
-        receipt().to_json().replace('"sequence": 1,', '"sequence": "1",'),
-        receipt().to_json().replace('"sequence": 1,', '"sequence": 1, "sequence": 1,'),
-        receipt().to_json().replace('"sequence": 1,', '"sequence": 99999999999999999999,'),
-        receipt().to_json().replace('"receipt": 1,', '"receipt": 2,'),
-        receipt().to_json().replace('"run",', '"party",'),
+        receipt().file_text().replace('"sequence": 1,', '"sequence": "1",'),
+        receipt().file_text().replace('"sequence": 1,', '"sequence": 1, "sequence": 1,'),
+        receipt().file_text().replace('"sequence": 1,', '"sequence": 99999999999999999999,'),
+        receipt().file_text().replace('"receipt": 1,', '"receipt": 2,'),
+        receipt().file_text().replace('"run",', '"party",'),
         "[" * 100_000,
     ],
 )

@@ -86,7 +86,7 @@ def test_both_documents_are_written_as_markdown_and_json(tmp_path: Path) -> None
     assert [path.name for path in files] == ["catalogue.md", "catalogue.json", "processing.md", "processing.json"]
     found = collect_documentation([PIPELINES], DAY)
     assert files[0].read_text() == catalogue_page(found.catalogue)
-    assert json.loads(files[1].read_text()) == json.loads(json.dumps(found.as_json()["catalogue"]))
+    assert json.loads(files[1].read_text()) == json.loads(json.dumps(found.to_json()["catalogue"]))
     assert json.loads(files[3].read_text())["activities"][0]["name"] == found.record.activities[0].name
 
 

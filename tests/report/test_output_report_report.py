@@ -87,7 +87,7 @@ def test_a_part_that_cannot_be_read_is_left_out_and_said(done: Project) -> None:
 
 
 def test_the_json_holds_the_same_facts_and_says_how_it_rounds(done: Project) -> None:
-    body = json.loads(json.dumps(report(done).as_json()))
+    body = json.loads(json.dumps(report(done).to_json()))
     assert (body["flow"]["read"], body["flow"]["written"]) == ("60 or more", 60)
     assert body["flow"]["quarantined"] == {"malformed": "fewer than 5"}
     assert body["policies"][0]["approved"] == "unknown"

@@ -21,8 +21,8 @@ def test_a_total_of_small_parts_says_no_more_than_they_do() -> None:
 
 def test_a_total_that_leaves_out_small_parts_of_some_weight_says_so() -> None:
     found = RoundedCount.total([RoundedCount.rounded(20), *[RoundedCount.rounded(1)] * 7])
-    assert (str(found), found.as_json()) == ("20 or more", "20 or more")
-    assert RoundedCount.total([RoundedCount.rounded(1_000), RoundedCount.rounded(1)]).as_json() == 1_000
+    assert (str(found), found.to_json()) == ("20 or more", "20 or more")
+    assert RoundedCount.total([RoundedCount.rounded(1_000), RoundedCount.rounded(1)]).to_json() == 1_000
 
 
 @given(numbers)

@@ -125,7 +125,7 @@ def test_without_records_no_number_of_rows_tells_of_the_groups_that_are_left_out
     assert {str(each.flow.read) for each in found.runs} == {"not shown"}
     assert {each.values for each in found.fields} == {None}
     assert "number of rows read and written" in {each.what for each in found.hidden}
-    assert found.as_json()["flow"]["read"] == "not shown"
+    assert found.to_json()["flow"]["read"] == "not shown"
 
 
 def test_without_records_and_suppressed_groups_rows_are_counted(project: Project) -> None:

@@ -70,7 +70,7 @@ def test_a_new_name_that_may_be_a_value_is_not_shown(project: Project, name: str
     project.records(many(**{name: 1}))
     report = found(project)
     assert str(only(report).path) == "/*"
-    assert name not in json.dumps(report.as_json())
+    assert name not in json.dumps(report.to_json())
 
 
 def test_a_renamed_column_is_paired_with_the_one_that_is_gone(project: Project) -> None:
@@ -161,7 +161,7 @@ def test_values_that_a_map_does_not_list_are_counted_and_not_shown(project: Proj
     change = only(report)
     assert (change.kind, str(change.path), change.severity) == ("unlisted", "/owner", "warning")
     assert (change.records, change.values) == (3, 2)
-    assert "canary" not in json.dumps(report.as_json()) + repr(report)
+    assert "canary" not in json.dumps(report.to_json()) + repr(report)
 
 
 def test_values_that_the_conditions_of_cases_do_not_list_are_counted(project: Project) -> None:

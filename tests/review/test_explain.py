@@ -187,8 +187,8 @@ def test_a_row_by_somebody_who_may_not_is_named_and_does_not_count(project: Proj
 def test_of_a_record_the_subject_s_own_row_is_named_without_who_that_is(project: Project) -> None:
     said = of(project, "clicks", record=f"{file_of(project)}:4")
     assert said.outcome == "gated"
-    assert {row["of"] for step in said.as_json()["steps"] for row in step["rows"]} == {"the tenant", "the subject"}
-    assert "d3" not in json.dumps(said.as_json())
+    assert {row["of"] for step in said.to_json()["steps"] for row in step["rows"]} == {"the tenant", "the subject"}
+    assert "d3" not in json.dumps(said.to_json())
 
 
 def test_what_a_field_is_made_from_gates_it_too(project: Project) -> None:

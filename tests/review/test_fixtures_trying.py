@@ -105,8 +105,8 @@ def test_a_row_that_differs_is_told_without_its_values(project: Project) -> None
     (failure,) = tried(project).failures
     assert (failure.code, failure.line, failure.field) == ("F006", 1, "battery")
     assert "0.0" not in failure.message
-    assert failure.as_json(show=False).keys() == {"code", "message", "file", "line", "field"}
-    assert failure.as_json(show=True)["expected"] == 70.0
+    assert failure.to_json(show=False).keys() == {"code", "message", "file", "line", "field"}
+    assert failure.to_json(show=True)["expected"] == 70.0
 
 
 def test_settings_of_their_own_count(project: Project) -> None:

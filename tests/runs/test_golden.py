@@ -179,7 +179,7 @@ def test_names_addresses_and_mail_are_never_there_below_the_full_level(
     receipt = project.run()
     (row,) = project.rows()
     assert [row[name] is not None for name in personal] == [seen] * 3
-    assert json.dumps(receipt.as_json()).count("ann@mail.example") == 0
+    assert json.dumps(receipt.to_json()).count("ann@mail.example") == 0
 
 
 def test_of_several_levels_the_lowest_counts(project: Project) -> None:

@@ -184,7 +184,7 @@ def without_identity(project: Project) -> None:
     body = json.loads(path.read_text())
     del body["audit"]["ledger"]
     body["signature"] = None
-    path.write_text(Receipt.from_json(json.dumps(body)).with_signature(Keyring.load(project.keys)).to_json())
+    path.write_text(Receipt.from_json(json.dumps(body)).with_signature(Keyring.load(project.keys)).file_text())
 
 
 def test_an_output_of_an_older_version_accepts_any_ledger_and_keeps_to_it(project: Project) -> None:

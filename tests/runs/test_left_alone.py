@@ -57,7 +57,7 @@ def test_the_failure_names_date_file_and_what_to_do(broken: Project) -> None:
 def test_the_receipt_that_is_published_is_signed_without_the_failures(broken: Project) -> None:
     ran(broken, "--pending", "--json")
     (receipt,) = load_receipts(broken.out)
-    assert "failures" not in receipt.as_json()
+    assert "failures" not in receipt.to_json()
     assert receipt.skipped == {DAY: "unreadable"}
 
 

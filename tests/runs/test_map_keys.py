@@ -97,7 +97,7 @@ def test_a_key_through_a_technique_stands_beside_its_value(project: Project) -> 
     tokens = {each["key"]: each["value"]["n"] for value in values for each in value or ()}
     assert len(tokens) == 3 * len({event(number)["tenant_id"] for number in range(30)})
     assert not any(mail.encode() in held(project) for mail in MAILS)
-    fields = receipt.as_json()["fields"]["/by_user/~keys"]
+    fields = receipt.to_json()["fields"]["/by_user/~keys"]
     assert (fields["did"], fields["values"], fields["changed"]) == ("pseudonymize", 60, 60)
     minimize.verify(project.out, keys=project.keys)
 
@@ -151,12 +151,12 @@ def test_expiry_of_a_value_leaves_the_others_with_their_keys(project: Project) -
 
 def test_plan_lists_keys_as_a_field(project: Project) -> None:
     project.policy(LEAF)
-    fields = plan_for(project.folder).as_json()["fields"]
+    fields = plan_for(project.folder).to_json()["fields"]
     assert (fields["/by_user/~keys"]["action"], fields["/by_user/~keys"]["leaves"]) == ("drop", None)
     project.policy(mapped(keys=PSEUDONYM))
     plan = plan_for(project.folder)
-    assert plan.as_json()["fields"]["/by_user/~keys"]["technique"] == "pseudonymize"
-    assert plan.as_json()["fields"]["/by_user/~keys"]["category"] == "pseudonymized"
+    assert plan.to_json()["fields"]["/by_user/~keys"]["technique"] == "pseudonymize"
+    assert plan.to_json()["fields"]["/by_user/~keys"]["category"] == "pseudonymized"
 
 
 @pytest.mark.parametrize(

@@ -294,8 +294,8 @@ def test_the_digest_of_consents_changes_with_what_is_recorded(agreed: Inbound) -
 def test_a_run_over_records_of_our_own_names_no_sender(project_with_ledger: Any) -> None:
     project_with_ledger.records([])
     receipt = project_with_ledger.run()
-    assert "received" not in receipt.as_json()
-    assert "consent" not in receipt.as_json()["gated_by"]
+    assert "received" not in receipt.to_json()
+    assert "consent" not in receipt.to_json()["gated_by"]
 
 
 def test_the_audit_log_tells_what_was_received(agreed: Inbound) -> None:

@@ -101,7 +101,7 @@ def test_the_receipt_names_the_head_that_the_log_had(fed: Project) -> None:
     assert receipt.audit is not None
     (entry,) = log_entries(None, EntryFilter(operation="start"), output=fed.out)
     assert (receipt.audit.sequence, receipt.audit.head) == (entry.sequence, entry.digest)
-    assert receipt.as_json()["audit"] == {"sequence": 1, "head": entry.digest, "ledger": receipt.audit.ledger}
+    assert receipt.to_json()["audit"] == {"sequence": 1, "head": entry.digest, "ledger": receipt.audit.ledger}
 
 
 def test_the_ledger_lies_in_the_output_and_is_its_owners_alone(fed: Project) -> None:

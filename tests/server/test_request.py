@@ -34,13 +34,13 @@ def test_a_read_goes_over_the_wire_and_comes_back() -> None:
         "f": b"x",
     }
     ask = read_request("telemetry/records", ["a", "b"], where, "operations", "INC-1", True)
-    assert parse_request(ask.as_json()) == ask
-    assert parse_request(read_request("telemetry").as_json()) == ReadRequest("telemetry")
+    assert parse_request(ask.to_json()) == ask
+    assert parse_request(read_request("telemetry").to_json()) == ReadRequest("telemetry")
 
 
 def test_tokens_to_turn_back_go_over_the_wire_and_come_back() -> None:
     found = reidentify_request("telemetry", "phone", ["t1", "t2"], "operations", "INC-1")
-    assert parse_request(found.as_json()) == found
+    assert parse_request(found.to_json()) == found
     assert isinstance(found, ReidentifyRequest)
 
 

@@ -109,7 +109,7 @@ class OutputWriter:
         """Signs a receipt and puts it into the chain and on the disk."""
         signed = receipt.with_signature(self.keyring)
         self.receipts.append(signed)
-        self._write(f"runs/{signed.run_id}/receipt.json", signed.to_json().encode())
+        self._write(f"runs/{signed.run_id}/receipt.json", signed.file_text().encode())
         return signed
 
     def refs(self, receipt: Receipt) -> tuple[FileRef, ...]:

@@ -123,7 +123,7 @@ def test_a_last_run_that_is_removed_leaves_its_files_behind(writer: OutputWriter
 def test_runs_whose_order_is_exchanged_are_found(writer: OutputWriter) -> None:
     for turn, sequence in ((0, 2), (1, 1)):
         swapped = replace(writer.receipts[turn], sequence=sequence)
-        receipt_of(writer, turn).write_text(swapped.to_json())
+        receipt_of(writer, turn).write_text(swapped.file_text())
     assert {"V003", "V004"} <= set(writer.codes())
 
 
@@ -316,7 +316,7 @@ def test_an_imbalance_that_was_signed_is_found(tmp_path: Path) -> None:
 
     writer = OutputWriter(tmp_path)
     receipt = writer.run(POLICY, {"records": table("a")})
-    raw = receipt.as_json()
+    raw = receipt.to_json()
     del raw["signature"]
     raw["rows"]["read"] = 5
     key, value = writer.keyring.sign(canonical_json(raw))

@@ -158,7 +158,7 @@ class AccessDecision:
         mine, theirs = ((each.allowed, each.tenants, each.columns, dict(each.views)) for each in (self, other))
         return mine == theirs
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The output of `access why --json`."""
         return {
             "allowed": self.allowed,
@@ -169,7 +169,7 @@ class AccessDecision:
             "purpose": self.purpose,
             "incident": self.incident,
             "at": time_text(self.decided_at),
-            "reasons": [each.as_json() for each in self.reasons],
+            "reasons": [each.to_json() for each in self.reasons],
             "tenants": str(self.tenants),
             "columns": list(self.columns),
             "views": {name: [step.name for step in view] for name, view in self.views.items()},

@@ -121,9 +121,9 @@ class AccessExplanation:
     decision: AccessDecision
     steps: tuple[DecisionStep, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The output of `access why --json`."""
-        return {**self.decision.as_json(), "steps": [{"what": each.what, "found": each.found} for each in self.steps]}
+        return {**self.decision.to_json(), "steps": [{"what": each.what, "found": each.found} for each in self.steps]}
 
 
 def recorded_grants(workspace: Workspace) -> Grants:

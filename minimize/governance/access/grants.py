@@ -41,7 +41,7 @@ class GrantRequest:
     role: str = ""
     groups: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The request as the ledger stores it."""
         return {
             "incident": self.incident,
@@ -181,14 +181,14 @@ class Grant:
             return "reviewed"
         return "due" if at < due else "overdue"
 
-    def as_json(self, at: datetime) -> dict[str, Any]:
+    def to_json(self, at: datetime) -> dict[str, Any]:
         """The output of `access list --json` for the grant."""
         ends, answer_by, review_by = self.ends_at(at), self.answer_by, self.review_by
         return {
             "grant": self.id,
             "state": self.state(at),
             "requester": self.requester,
-            **self.request.as_json(),
+            **self.request.to_json(),
             "break_glass": self.is_break_glass,
             "requested_at": time_text(self.requested_at),
             "answer_by": time_text_or_none(answer_by),

@@ -178,7 +178,7 @@ def request_grant(grant: NewGrant, workspace: Workspace, at: datetime, *, break_
         )
         state = "broke_glass" if break_glass else "requested"
         return _grant_act(
-            name, state, actor, at, {"asked": request.as_json(), **_grant_deadlines(access, request, at, break_glass)}
+            name, state, actor, at, {"asked": request.to_json(), **_grant_deadlines(access, request, at, break_glass)}
         ), request
 
     verb = "break_glass" if break_glass else "request"
@@ -348,7 +348,7 @@ class AccessChange:
         """Whether the file is not in force yet."""
         return self.digest != self.before
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The output of `access adopt --json`."""
         return {"digest": self.digest, "before": self.before, "comes": list(self.added), "goes": list(self.removed)}
 

@@ -152,7 +152,7 @@ class ExposedColumn:
     technique: str
     folder: bool = False
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The column as JSON for a scope."""
         entry = {"column": self.name, "category": self.category, "form": self.form, "technique": self.technique}
         return entry | ({"in_folder_name": True} if self.folder else {})

@@ -153,7 +153,7 @@ class Incident:
         """The recorded measures, actions for tenants, or consequences."""
         return tuple(step_body(each)["text"] for each in self._steps_of("measured") if step_body(each)["what"] == what)
 
-    def as_json(self, now: datetime) -> dict[str, Any]:
+    def to_json(self, now: datetime) -> dict[str, Any]:
         """The output of `incident show --json`."""
         opened, closed = self.opening, self.closing_step
         return {
@@ -269,7 +269,7 @@ class NewIncident:
     known_at: datetime
     exposed: Sequence[str]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The content that the ledger stores. Raises ConfigurationError if it is incomplete or its times are out of order."""
         since, until = self.period
         if not self.exposed or not self.id or not self.title:
@@ -290,7 +290,7 @@ def open_incident(case: NewIncident, workspace: Workspace, now: datetime) -> Inc
 
     Raises ConfigurationError if the description is incomplete or the name is taken; LedgerError, KeyringError.
     """
-    opening = case.as_json()
+    opening = case.to_json()
     _check_not_future(case, now)
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:

@@ -475,7 +475,7 @@ class DisclosedCopy:
             )
         return bool({each for key in used for each in _original_keys(key)} & keys)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The copy as JSON for a scope."""
         return {
             "recipient": self.recipient,

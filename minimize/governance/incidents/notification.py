@@ -178,7 +178,7 @@ class DraftedNotices:
     tenants: tuple[str, ...]
     without_contact: tuple[str, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The output of `incident notice --json`."""
         return {
             "incident": self.incident.id,

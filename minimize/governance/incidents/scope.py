@@ -123,7 +123,7 @@ class AffectedTenant:
             most[each.place] = max(each.rows, most.get(each.place, 0))
         return sum(most.values())
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The tenant as JSON for a scope."""
         subjects = self.subjects
         return {
@@ -132,7 +132,7 @@ class AffectedTenant:
             "rows": self.rows,
             "rows_exact": all(each.is_certain for each in self.findings),
             "form": self.form,
-            "kinds": [each.as_json() for each in self.columns],
+            "kinds": [each.to_json() for each in self.columns],
             "period": {
                 "from": _first_time(each.since for each in self.findings),
                 "to": _last_time(each.until for each in self.findings),
@@ -376,11 +376,11 @@ class IncidentScope:
     reads_without_tenant: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
     unmatched: tuple[ExposedItem, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The scope as JSON, in the form that the ledger stores."""
         return {
             "at": time_text(self.as_of),
-            "tenants": [each.as_json() for each in self.tenants],
+            "tenants": [each.to_json() for each in self.tenants],
             "reads": [
                 {"actor": each.actor, "dataset": each.dataset, "at": time_text(each.started_at), "rows": each.rows}
                 for each in self.reads
@@ -413,7 +413,7 @@ def scope_incident(name: str, workspace: Workspace, now: datetime, *, named_: Se
 
     def body_of(now_there: Incident | None) -> Mapping[str, Any]:
         require_open(now_there)
-        return {"scope": found.as_json()}
+        return {"scope": found.to_json()}
 
     return record_step(name, "scoped", body_of, workspace, now)
 
@@ -470,7 +470,7 @@ def _affected_tenants(
     subjects = counter.counts()
     policies = {each.exposed.written_by.receipt.policy.name for each in counted} | {each.policy for each, _ in taken}
     for tenant in sorted(found):
-        held_copies = tuple(each.as_json() for each in out if each.tenant == tenant and each.policy in policies)
+        held_copies = tuple(each.to_json() for each in out if each.tenant == tenant and each.policy in policies)
         yield AffectedTenant(tenant, subjects.get(tenant), tuple(found[tenant]), held_copies)
 
 

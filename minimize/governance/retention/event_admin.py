@@ -167,7 +167,7 @@ class EventEntry:
     is_new: bool = True
     unreachable: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The event as `events --json` prints it."""
         row = self.row
         subject_fields = {

@@ -165,9 +165,9 @@ class ExpiryResult:
     plan: RemovalPlan
     receipts: tuple[Receipt, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The plan and the receipts as JSON."""
-        return {**self.plan.as_json(), "receipts": [receipt.as_json() for receipt in self.receipts]}
+        return {**self.plan.to_json(), "receipts": [receipt.to_json() for receipt in self.receipts]}
 
 
 @dataclass(frozen=True, slots=True)

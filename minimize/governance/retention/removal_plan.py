@@ -266,7 +266,7 @@ class PlannedPartition:
     gated: Mapping[str, int]
     values: Mapping[str, int]
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The partition as `expire --json` prints it."""
         files = {"removed": self.removed, "rewritten": self.rewritten}
         rows = sum(self.gated.values())
@@ -326,11 +326,11 @@ class RemovalPlan:
         places = sorted({(each.name, each.date) for each in self.due}, key=lambda place: (place[0], place[1] or ""))
         return tuple(_planned_partition(place, self.due) for place in places)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The plan as `expire --json` prints it."""
         return {
             "at": time_text(self.as_of),
-            "partitions": [each.as_json() for each in self.partitions],
+            "partitions": [each.to_json() for each in self.partitions],
             "stays": {name: list(dates) for name, dates in self.aggregates_left.items()},
             "untold": list(self.undated),
             "lost": self.unfindable,
@@ -381,7 +381,7 @@ class OpenDeadline:
     overdue: bool = False
     uncertain: int = 0
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The line as `expire --due --json` prints it."""
         line = {"what": self.kind, "by": time_text(self.deadline), "files": self.files, "overdue": self.overdue}
         line |= {"unsure": self.uncertain} if self.uncertain else {}

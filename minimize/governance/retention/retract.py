@@ -209,10 +209,10 @@ class Retraction:
         """Whether there is nothing to do."""
         return not self.plan.due and not self.rerun_dates
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The plan and the receipts as JSON."""
-        receipts = [receipt.as_json() for receipt in self.receipts]
-        return {**self.plan.as_json(), "from_source": list(self.rerun_dates), "receipts": receipts}
+        receipts = [receipt.to_json() for receipt in self.receipts]
+        return {**self.plan.to_json(), "from_source": list(self.rerun_dates), "receipts": receipts}
 
     def __str__(self) -> str:
         if self.is_empty:

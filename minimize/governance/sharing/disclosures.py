@@ -69,7 +69,7 @@ class ShareSummary:
         """All rules that apply: first those that forbid the share, then those that withhold some rows."""
         return (*self.against, *self.held)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The output of `share send --json`."""
         return {
             "recipient": self.recipient,
@@ -79,11 +79,11 @@ class ShareSummary:
             "category": self.category,
             "rows": self.rows,
             "tenants": dict(self.tenants),
-            "fields": {key: decision.as_json() for key, decision in self.fields.items()},
+            "fields": {key: decision.to_json() for key, decision in self.fields.items()},
             "gated": dict(self.gated),
             "unparsable": dict(self.unparsable),
-            "against": [each.as_json() for each in self.against],
-            "held_back": [each.as_json() for each in self.held],
+            "against": [each.to_json() for each in self.against],
+            "held_back": [each.to_json() for each in self.held],
         }
 
     def __str__(self) -> str:

@@ -323,7 +323,7 @@ class ShareExplanation:
         """Whether the share is permitted."""
         return not self.reasons
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The output of `share why --json`."""
         return {
             "recipient": self.recipient,
@@ -333,7 +333,7 @@ class ShareExplanation:
             "permitted": self.permitted,
             "fields": list(self.fields),
             "consent": self.consent,
-            "reasons": [each.as_json() for each in self.reasons],
+            "reasons": [each.to_json() for each in self.reasons],
         }
 
 

@@ -63,7 +63,7 @@ class Recall:
         """Whether action is required: the recipient was not asked, or has not confirmed in time."""
         return self.state == "due" or self.overdue
 
-    def as_json(self, *, subjects: bool = True) -> dict[str, Any]:
+    def to_json(self, *, subjects: bool = True) -> dict[str, Any]:
         """The entry as a JSON object, with the tokens of its subjects or only their number."""
         return {
             "recipient": self.recipient,
@@ -115,7 +115,7 @@ def build_recall(
 
 def recall_list(recipient: str, recalls: Sequence[Recall]) -> dict[str, Any]:
     """The list of data that a recipient is asked to delete, as a JSON object."""
-    return {"recipient": recipient, "delete": [each.as_json() for each in recalls]}
+    return {"recipient": recipient, "delete": [each.to_json() for each in recalls]}
 
 
 def _deletion_period(contract: Contract | None) -> timedelta:

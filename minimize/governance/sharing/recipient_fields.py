@@ -67,7 +67,7 @@ class FieldDecision:
     why: str
     rule: str | None = None
 
-    def as_json(self) -> dict[str, str | None]:
+    def to_json(self) -> dict[str, str | None]:
         """The decision as a JSON object."""
         return {"form": self.form, "why": self.why, "rule": self.rule}
 

@@ -167,11 +167,11 @@ class Correction:
         """The number of values."""
         return sum(sum(each.values.values()) for plan in self.plans.values() for each in plan.due)
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The correction as `subject correct --json` prints it."""
         return {
             "values": self.values,
-            "outputs": {name: plan.as_json() for name, plan in self.plans.items()},
+            "outputs": {name: plan.to_json() for name, plan in self.plans.items()},
             "notices": {name: list(acts) for name, acts in self.notices.items()},
             "receipts": [each.run_id for each in self.receipts],
             "request": self.request,

@@ -42,7 +42,7 @@ class CoverageTarget:
     rule: str | None = None
     reason: str = ""
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The target as `subject coverage --json` prints it."""
         content = {"where": self.location, "name": self.name, "column": self.column, "rule": self.rule}
         return content if self.rule else {**content, "why": self.reason}

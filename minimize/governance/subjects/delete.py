@@ -155,12 +155,12 @@ class Deletion:
                 found.setdefault(receipt.pipeline, {}).setdefault(name, []).extend(dates)
         return found
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The deletion as `subject delete --json` prints it."""
         return {
             "subjects": len(self.subjects),
             "rows": self.rows,
-            "outputs": {name: plan.as_json() for name, plan in self.plans.items()},
+            "outputs": {name: plan.to_json() for name, plan in self.plans.items()},
             "recalls": merge_recalls(self.recalls.values()),
             "stays": self.stays,
             "not_searched": [{"file": each.file.path, "why": each.reason} for each in self.unsearchable],

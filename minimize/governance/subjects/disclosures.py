@@ -29,7 +29,7 @@ class SubjectDisclosure:
     shared_at: datetime
     until: datetime | None
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The disclosure as a view shows it."""
         until = time_text_or_none(self.until)
         return {

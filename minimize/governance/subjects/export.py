@@ -34,7 +34,7 @@ class SubjectExport:
     rows: int = 0
     audit_entries: int = 0
 
-    def as_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The export as `subject export --json` prints it."""
         return {
             "folder": str(self.folder),
@@ -98,7 +98,7 @@ def _write_export(
 
 def _redacted_view(view: SubjectView, redact: frozenset[str]) -> dict[str, Any]:
     """The view without the fields left out, and with their names."""
-    body = view.as_json()
+    body = view.to_json()
     for each in body["held"]:
         each["fields"] = {name: form for name, form in each["fields"].items() if top_field(name) not in redact}
     return {**body, "redacted": sorted(redact)}

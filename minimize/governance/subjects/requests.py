@@ -138,7 +138,7 @@ class RequestStatus:
         """Whether the deadline has passed."""
         return self.is_open and self.last.due < now
 
-    def as_json(self, now: datetime) -> dict[str, Any]:
+    def to_json(self, now: datetime) -> dict[str, Any]:
         """The request as `subject status --json` prints it."""
         return {
             "request": self.last.id[:REQUEST_ID_LENGTH],

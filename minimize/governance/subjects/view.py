@@ -66,7 +66,7 @@ class SubjectView:
         """The number of records."""
         return sum(each.rows.num_rows for each in self.records)
 
-    def as_json(self, rows: int = 0) -> dict[str, Any]:
+    def to_json(self, rows: int = 0) -> dict[str, Any]:
         """The view as JSON, with the last records of each file (at most `rows`) as stored."""
         subject, of = self.subject, [records_summary(each, rows) for each in self.records]
         return {
@@ -81,7 +81,7 @@ class SubjectView:
             "row_groups": {"all": self.groups, "read": self.read},
             "tenant_is_unseen": self.is_unseen,
             "held": of,
-            "shared": [each.as_json() for each in self.disclosures],
+            "shared": [each.to_json() for each in self.disclosures],
             **({"to_be_deleted": self._to_be_deleted()} if self.erasures else {}),
             "not_searched": [
                 {"output": str(each.output.folder), "file": each.file.path, "why": each.reason}
@@ -239,7 +239,7 @@ def view_page(found: Sequence[SubjectView], rows: int = 3, redacted: Iterable[st
 
 
 def _view_lines(found: SubjectView, rows: int, without: frozenset[str]) -> Iterator[str]:
-    view = found.as_json(rows)
+    view = found.to_json(rows)
     yield f"<h1>Data held about {escape(_subject_name(found.subject))}</h1>"
     yield f"<p>{count_noun(view['rows'], 'record')} in {count_noun(len(view['held']), 'file')}, as of {escape(view['at'])}.</p>"
     for each in view.get("to_be_deleted", ()):

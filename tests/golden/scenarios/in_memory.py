@@ -57,8 +57,8 @@ def steps(session: Session) -> None:
     minimizer = session.call("prepare", lambda: minimize.prepare(policy, data.schema, **words))
     session.call("prepare: a batch", lambda: minimizer(data.to_batches()[0], at=datetime.fromisoformat(AT)))
 
-    session.call("prepare: the account of the last call", lambda: minimizer.last.as_json())
-    session.call("apply: with its account", lambda: minimize.apply(policy, data, **given, account=True)[1].as_json())
+    session.call("prepare: the account of the last call", lambda: minimizer.last.to_json())
+    session.call("apply: with its account", lambda: minimize.apply(policy, data, **given, account=True)[1].to_json())
 
     _shares(session, policy, data)
     _erasures(session, policy, data, given)
@@ -67,9 +67,9 @@ def steps(session: Session) -> None:
 
 def _erasures(session: Session, policy: Any, data: pa.Table, given: dict[str, Any]) -> None:
     words = {**given, "ledger": "ledger.db", "account": True}
-    session.call("apply: nobody was erased", lambda: minimize.apply(policy, data, **words)[1].as_json())
+    session.call("apply: nobody was erased", lambda: minimize.apply(policy, data, **words)[1].to_json())
     session.run("events add north erasure --subject d-0 --ledger ledger.db --json")
-    session.call("apply: a subject was erased", lambda: minimize.apply(policy, data, **words)[1].as_json())
+    session.call("apply: a subject was erased", lambda: minimize.apply(policy, data, **words)[1].to_json())
     session.call("apply: no such ledger", lambda: minimize.apply(policy, data, **{**words, "ledger": "none.db"}))
 
 

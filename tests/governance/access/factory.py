@@ -71,7 +71,7 @@ def act(state: str, by: str, at: datetime, *, grant: str = "g1", **body: Any) ->
 
 def requested(at: datetime = NOW, *, by: str = "sam", grant: str = "g1", **more: Any) -> GrantAct:
     """A request, and until when it may be answered."""
-    return act("requested", by, at, grant=grant, asked=asked(**more).as_json(), answer_by=at + timedelta(days=4))
+    return act("requested", by, at, grant=grant, asked=asked(**more).to_json(), answer_by=at + timedelta(days=4))
 
 
 def approved(

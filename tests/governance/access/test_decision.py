@@ -296,7 +296,7 @@ def test_tokens_are_not_reversed_by_who_lost_the_permission() -> None:
 
 
 def test_break_glass_is_flagged() -> None:
-    acts = act("broke_glass", "sam", NOW, asked=asked().as_json(), ends_at=NOW + HOUR, review_by=NOW + 24 * HOUR)
+    acts = act("broke_glass", "sam", NOW, asked=asked().to_json(), ends_at=NOW + HOUR, review_by=NOW + 24 * HOUR)
     found = decided(access_of(), "sam", wanted("phone_number", incident=INCIDENT), acts)
     assert (found.allowed, found.break_glass, found.until) == (True, True, NOW + HOUR)
 

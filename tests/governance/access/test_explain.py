@@ -121,7 +121,7 @@ def test_the_steps_go_from_the_account_to_the_decision() -> None:
         "U201: a grant allows it: g1",
         "decision: allowed: phone_number; tenants north, until 2026-11-25T20:00:00Z",
     ]
-    assert found.as_json()["steps"][-1]["what"] == "decision"
+    assert found.to_json()["steps"][-1]["what"] == "decision"
 
 
 def test_a_refusal_says_which_columns() -> None:

@@ -23,7 +23,7 @@ def seconds(count: int) -> datetime:
 
 def made(steps: list[tuple[int, str]]) -> list[GrantAct]:
     """A request at second 0, and acts that follow, as the ledger would have them (a state once, whatever the clocks said)."""
-    first = act("requested", "sam", NOW, asked=asked().as_json(), answer_by=seconds(WAITS))
+    first = act("requested", "sam", NOW, asked=asked().to_json(), answer_by=seconds(WAITS))
     rest = [
         act(state, "pia", seconds(at), ends_at=seconds(at + LASTS) if state == "approved" else None)
         for at, state in steps
@@ -84,7 +84,7 @@ def test_acts_about_what_nobody_asked_for_are_no_grant() -> None:
 
 @pytest.mark.parametrize("lasts", [SECOND, 8 * HOUR, timedelta(days=1)])
 def test_a_grant_is_shown_with_its_times(lasts: timedelta) -> None:
-    said = grant(requested(duration=lasts), approved(hours=lasts / HOUR)).as_json(NOW)
+    said = grant(requested(duration=lasts), approved(hours=lasts / HOUR)).to_json(NOW)
     assert said["state"] == "active"
     assert said["duration_s"] == lasts.total_seconds()
     assert said["ends_at"].endswith("Z")

@@ -201,7 +201,7 @@ def test_the_history_is_every_act(home: Workspace) -> None:
 
 def test_an_act_for_machines_has_the_vocabularys_word(home: Workspace) -> None:
     record_consent("give", replace(WISH, expires_at=hours(24)), home, NOW)
-    (one,) = [one.as_json() for one in list_consents(home, hours(1))]
+    (one,) = [one.to_json() for one in list_consents(home, hours(1))]
     assert (one["dpv"], one["valid"], one["why"]) == ("ConsentGiven", True, None)
     assert one["fields"] == ["app_id", "device_id", "token"]
     assert one["expires_at"] == "2026-11-26T08:00:00Z"
@@ -232,14 +232,14 @@ def test_why_names_a_consent_that_was_recorded_after_the_time_of_sharing(home: W
     given = record_consent("give", replace(WISH, valid_from=NOW), home, hours(3))
     before = explain_consent("north", "vendor", "sync", home, run=hours(1))
     assert (before.reason, before.deciding, before.recorded_later) == ("none", ((hours(1), None),), (given,))
-    assert before.as_json()["recorded_later"][0]["recorded_at"] == "2026-11-25T11:00:00Z"
+    assert before.to_json()["recorded_later"][0]["recorded_at"] == "2026-11-25T11:00:00Z"
 
 
 def test_why_names_no_act_as_recorded_later_that_the_time_of_sharing_knows(home: Workspace) -> None:
     record_consent("give", replace(WISH, valid_from=NOW), home, hours(3))
     after = explain_consent("north", "vendor", "sync", home, run=hours(3), event=hours(1))
     assert (after.valid, after.recorded_later) == (True, ())
-    assert "recorded_later" not in after.as_json()
+    assert "recorded_later" not in after.to_json()
 
 
 def test_why_names_no_consent_as_recorded_later_that_is_valid_from_a_later_time(home: Workspace) -> None:

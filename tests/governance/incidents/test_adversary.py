@@ -142,7 +142,7 @@ def test_a_partitioned_output_by_its_folder_column_alone_is_about_nobody(project
 def test_records_that_were_written_twice_are_at_most_so_many(project: Project) -> None:
     ran(project, "north")
     ran(project, "north")
-    (north,) = scoped(project, f"output:{project.out}").as_json()["tenants"]
+    (north,) = scoped(project, f"output:{project.out}").to_json()["tenants"]
     assert (north["rows"], north["rows_exact"], north["subjects"]["exact"]) == (2 * len(RECORDS), False, False)
 
 
@@ -162,7 +162,7 @@ def test_records_that_were_written_twice_are_at_most_so_many(project: Project) -
 def test_what_matches_nothing_is_said_and_not_taken_for_nobody(project: Project, wrong: str) -> None:
     ran(project, "north")
     found = scoped(project, wrong)
-    assert (names(found), found.as_json()["nothing_matches"]) == ([], [wrong])
+    assert (names(found), found.to_json()["nothing_matches"]) == ([], [wrong])
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_a_read_reaches_the_tenants_and_columns_that_it_showed(home: Home) -> No
     home.read("sam", columns=["tenant_id", "owner"], incident=INCIDENT)
     at = home.time.at
     scope = exposure_scope(Exposure.parse(["actor:sam"]), (at - timedelta(hours=1), at), home.places(), at)
-    (tenant,) = scope.as_json()["tenants"]
+    (tenant,) = scope.to_json()["tenants"]
     assert (tenant["tenant_id"], tenant["form"]) == ("north", "identified")
     assert {kind["column"] for kind in tenant["kinds"]} == {"tenant_id", "owner"}
 
@@ -81,7 +81,7 @@ def test_who_views_or_exports_persons_of_a_tenant_reads_its_records(home: Home, 
     tells(home, operation, "north", "subject")
     at = home.time.at
     scope = exposure_scope(Exposure.parse(["actor:sam"]), (at - timedelta(hours=1), at), home.places(), at)
-    (tenant,) = scope.as_json()["tenants"]
+    (tenant,) = scope.to_json()["tenants"]
     assert (tenant["tenant_id"], tenant["subjects"]["exact"], scope.reads_without_tenant) == ("north", False, ())
     assert not exposure_scope(Exposure.parse(["actor:sue"]), (at - timedelta(hours=1), at), home.places(), at).tenants
 
@@ -89,7 +89,7 @@ def test_who_views_or_exports_persons_of_a_tenant_reads_its_records(home: Home, 
 def test_an_export_that_named_no_tenant_is_said_and_names_nobody(home: Home) -> None:
     tells(home, "subject/export", "subject/export", "subject")
     at = home.time.at
-    scope = exposure_scope(Exposure.parse(["actor:sam"]), (at - timedelta(hours=1), at), home.places(), at).as_json()
+    scope = exposure_scope(Exposure.parse(["actor:sam"]), (at - timedelta(hours=1), at), home.places(), at).to_json()
     assert scope["tenants"] == []
     assert [(each["actor"], each["operation"]) for each in scope["acts_of_unknown_tenants"]] == [
         ("sam", "subject/export")

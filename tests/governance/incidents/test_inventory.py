@@ -59,7 +59,7 @@ def test_a_copy_is_out_until_it_is_confirmed_to_be_gone(shared: Sender) -> None:
 
 def test_a_recipient_that_leaks_affects_whose_records_it_got(shared: Sender) -> None:
     places = Places(shared.ledger, keys=shared.keys)
-    found = exposure_scope(Exposure.parse(["recipient:vendor"]), (NOW, NOW + HOUR), places, NOW + HOUR).as_json()
+    found = exposure_scope(Exposure.parse(["recipient:vendor"]), (NOW, NOW + HOUR), places, NOW + HOUR).to_json()
     assert [(each["tenant_id"], each["subjects"]) for each in found["tenants"]] == [
         ("north", {"count": 2, "exact": True}),
         ("south", {"count": 1, "exact": True}),
@@ -78,7 +78,7 @@ def test_a_leaked_key_alone_reaches_what_recipients_hold_under_a_key_of_it(share
     places = Places(shared.ledger, keys=shared.keys)
 
     def found(*texts: str) -> dict[str, list[tuple[str, str]]]:
-        scope = exposure_scope(Exposure.parse(texts), (NOW, NOW + HOUR), places, NOW + HOUR).as_json()
+        scope = exposure_scope(Exposure.parse(texts), (NOW, NOW + HOUR), places, NOW + HOUR).to_json()
         return {
             each["tenant_id"]: [(kind["column"], kind["form"]) for kind in each["kinds"]] for each in scope["tenants"]
         }
@@ -108,7 +108,7 @@ def test_what_an_actor_sent_in_the_window_is_at_its_recipient(shared: Sender) ->
     places, (first, *_) = Places(shared.ledger, keys=shared.keys), out(shared)
 
     def found(*texts: str) -> list[tuple[str, list[str]]]:
-        scope = exposure_scope(Exposure.parse(texts), (NOW - HOUR, NOW + HOUR), places, NOW + HOUR).as_json()
+        scope = exposure_scope(Exposure.parse(texts), (NOW - HOUR, NOW + HOUR), places, NOW + HOUR).to_json()
         return [(each["tenant_id"], each["via"]) for each in scope["tenants"]]
 
     with open_ledger(find_ledger(shared.ledger)) as ledger:
@@ -164,7 +164,7 @@ def test_tenants_under_pseudonyms_are_found_where_the_ledger_names_them(project:
 
 def test_an_aggregate_names_nobody(project: Project) -> None:
     found = scoped(filled(project, aggregates=PER_TENANT), f"output:{project.out}#per_tenant")
-    said = {each["tenant_id"]: each for each in found.as_json()["tenants"]}
+    said = {each["tenant_id"]: each for each in found.to_json()["tenants"]}
     assert set(said) == {"north", "south"}
     assert (said["north"]["form"], said["north"]["subjects"], said["north"]["notice"]) == ("aggregated", None, False)
 

@@ -50,7 +50,7 @@ def test_a_run_whose_files_are_gone_still_names_its_tenants(
     assert north["subjects"] == {"count": len(PERSONS), "exact": False}
     assert (north["rows"], north["notice"], north["form"]) == (len(NORTH), True, "pseudonymized")
     assert {"device_id", "battery", "model"} <= {kind["column"] for kind in north["kinds"]}
-    assert [each["tenants_by"] for each in found.as_json()["not_searched"]] == ["record"]
+    assert [each["tenants_by"] for each in found.to_json()["not_searched"]] == ["record"]
 
 
 def test_the_period_of_a_file_that_is_gone_holds_all_event_times(project: Project) -> None:
@@ -81,7 +81,7 @@ def test_where_nothing_was_taken_down_the_folder_tells(project: Project) -> None
     north = tenants(found)["north"]
     assert (north["rows"], north["subjects"]["exact"], north["notice"]) == (len(NORTH), False, True)
     assert {"device_id", "battery"} <= {kind["column"] for kind in north["kinds"]}
-    assert {each["tenants_by"] for each in found.as_json()["not_searched"]} == {"folder"}
+    assert {each["tenants_by"] for each in found.to_json()["not_searched"]} == {"folder"}
 
 
 def test_where_nothing_tells_nobody_is_named_and_that_is_said(project: Project) -> None:
@@ -89,7 +89,7 @@ def test_where_nothing_tells_nobody_is_named_and_that_is_said(project: Project) 
     without_north(project)
     for path in (project.out / "runs").glob(f"*/{INVENTORY_FILE}"):
         path.unlink()
-    found = scoped(project, f"run:{receipt.run_id}").as_json()
+    found = scoped(project, f"run:{receipt.run_id}").to_json()
     assert found["tenants"] == []
     assert [(each["rows"], each["tenants_by"]) for each in found["not_searched"]] == [(len(RECORDS), None)]
 
@@ -101,7 +101,7 @@ def test_what_is_under_destroyed_keys_is_unintelligible_and_needs_no_notice(proj
     north = tenants(found)["north"]
     assert (north["form"], north["notice"], north["rows"]) == ("encrypted", False, len(NORTH))
     assert tenants(found)["south"]["form"] == "encrypted"
-    assert [(each["why"], each["tenants_by"]) for each in found.as_json()["not_searched"]] == [("E210", "folder")]
+    assert [(each["why"], each["tenants_by"]) for each in found.to_json()["not_searched"]] == [("E210", "folder")]
 
 
 def test_a_key_that_leaked_before_it_was_destroyed_opens_what_others_took(project: Project) -> None:

@@ -191,7 +191,7 @@ def _organization(tmp_path_factory: pytest.TempPathFactory) -> Organization:
 def scoped(organization: Organization, *texts: str) -> dict[str, Any]:
     window = (NOW - timedelta(hours=2), datetime.now(NOW.tzinfo))
     places = Places(organization.ledger, keys=organization.keys)
-    found = exposure_scope(Exposure.parse(texts), window, places, window[1]).as_json()
+    found = exposure_scope(Exposure.parse(texts), window, places, window[1]).to_json()
     assert not found["not_searched"]
     assert not found["not_reached"]
     affected = {each["tenant_id"]: each for each in found["tenants"]}

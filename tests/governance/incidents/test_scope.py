@@ -154,7 +154,7 @@ def test_a_file_that_was_replaced_since_is_said_to_be_lost(filled: Project) -> N
 
 
 def test_no_value_stands_in_a_scope(filled: Project) -> None:
-    said = str(scoped(filled, f"output:{filled.out}", "key:device/1").as_json())
+    said = str(scoped(filled, f"output:{filled.out}", "key:device/1").to_json())
     values = {str(value) for row in filled.rows() for key, value in row.items() if key in ("device_id", "model")}
     assert not [each for each in values if len(each) > 5 and each in said]
 
@@ -210,12 +210,12 @@ def test_what_is_encrypted_or_names_nobody_needs_no_notice() -> None:
 
 
 def test_the_period_goes_from_the_first_to_the_last() -> None:
-    said = AffectedTenant("north", None, (found(since=0, until=DAY_US), found("b", since=-DAY_US, until=0))).as_json()
+    said = AffectedTenant("north", None, (found(since=0, until=DAY_US), found("b", since=-DAY_US, until=0))).to_json()
     assert said["period"] == {"from": "1969-12-31T00:00:00Z", "to": "1970-01-02T00:00:00Z"}
 
 
 def test_where_one_beginning_is_not_known_none_is_said() -> None:
-    said = AffectedTenant("north", None, (found(), found("b", since=None, until=DAY_US))).as_json()
+    said = AffectedTenant("north", None, (found(), found("b", since=None, until=DAY_US))).to_json()
     assert said["period"] == {"from": None, "to": "1970-01-02T00:00:00Z"}
 
 

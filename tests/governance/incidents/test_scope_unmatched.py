@@ -28,7 +28,7 @@ def _filled(builds: Builds, project: Project) -> Project:
 def told(project: Project, *texts: str, ago: timedelta = timedelta(0)) -> list[str]:
     """What matches nothing, of what was exposed in the hour until some time ago."""
     until = datetime.now(UTC) - ago
-    said = body_text(NewIncident("I", "A disk", (until - HOUR, until), until, texts).as_json())
+    said = body_text(NewIncident("I", "A disk", (until - HOUR, until), until, texts).to_json())
     opened = Incident((IncidentStep("I", "opened", "ann", said, until),))
     return [str(each) for each in unmatched_items(opened, Places(output=project.out, keys=project.keys))]
 

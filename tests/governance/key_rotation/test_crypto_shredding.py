@@ -135,7 +135,7 @@ def test_an_expiry_goes_on_without_files_that_nobody_can_read_any_more(ran: Proj
     shred_keys(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
     found = expire(ran.out, keys=ran.keys, at=NOW)
     assert len(found.plan.unreadable) == 2
-    assert found.plan.as_json()["closed"] == list(found.plan.unreadable)
+    assert found.plan.to_json()["closed"] == list(found.plan.unreadable)
     assert str(found.plan) == "2 files stay and cannot be read: their keys were destroyed"
 
 

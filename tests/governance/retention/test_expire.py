@@ -298,7 +298,7 @@ def test_a_later_run_of_pending_dates_does_not_bring_it_back(ran: Daily) -> None
 
 def test_its_json_has_counts_and_no_values(ran: Daily) -> None:
     done = ran.expire(RAN, events=ran.events("east,d1,subject_left,2026-01-02T00:00:00Z"))
-    said = done.as_json()
+    said = done.to_json()
     assert said["partitions"][0]["why"] == {"erased": 2}
     assert said["partitions"][0]["files"] == {"removed": 0, "rewritten": 1}
     assert "east" not in json.dumps(said)

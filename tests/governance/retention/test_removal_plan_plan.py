@@ -29,7 +29,7 @@ def test_it_tells_per_output_and_date_how_many_files_and_rows_go_and_why(day: Da
     assert str(found) == (
         "records 2026-01-01: rows: 2 of tenants or subjects with a lifecycle event (files removed: 0, rewritten: 1)"
     )
-    assert found.as_json()["rows"] == 2
+    assert found.to_json()["rows"] == 2
 
 
 def test_aggregates_behind_which_records_go_are_said_to_stay_and_not_for_age(day: Daily) -> None:
@@ -53,7 +53,7 @@ def test_events_about_nobody_who_can_be_found_are_counted(project: Daily) -> Non
     project.collect(rows(START.date()), START.date())
     project.run(START.date(), RAN)
     found = plan(project, 0, LEFT)
-    assert (found.unfindable, found.as_json()["lost"]) == (1, 1)
+    assert (found.unfindable, found.to_json()["lost"]) == (1, 1)
     assert "1 events name subjects that cannot be found" in str(found)
 
 
@@ -67,7 +67,7 @@ def test_what_is_open_is_sorted_by_its_time_limit(day: Daily) -> None:
         ("tenant_closed", 1),
     ]
     assert [each.overdue for each in found] == [True, False, False, False]
-    assert found[1].as_json() == {
+    assert found[1].to_json() == {
         "what": "subject_left",
         "by": "2026-02-01T00:00:00Z",
         "files": 1,

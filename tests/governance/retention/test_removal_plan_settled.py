@@ -29,7 +29,7 @@ def _ran(project: Daily, monkeypatch: pytest.MonkeyPatch) -> Daily:
 
 def planned(project: Daily, hours: int, **options: Any) -> Any:
     return [
-        each.as_json() for each in project.expire(RAN + timedelta(hours=hours), yes=False, **options).plan.partitions
+        each.to_json() for each in project.expire(RAN + timedelta(hours=hours), yes=False, **options).plan.partitions
     ]
 
 

@@ -107,7 +107,7 @@ def test_the_list_has_tokens_of_one_tenant_or_of_all(book: Workspace) -> None:
     assert [each.tenant for each in list_locate_actions(book, NOW + HOUR)] == ["north", "south"]
     (only,) = list_locate_actions(book, NOW + HOUR, tenant="south")
     assert only.device.startswith("subject/1:")
-    assert "4711" not in str(only.as_json())
+    assert "4711" not in str(only.to_json())
 
 
 def test_a_device_stands_in_the_ledger_as_a_token_only(book: Workspace, home: Project) -> None:

@@ -171,7 +171,7 @@ def test_the_subjects_own_row_decides_for_it(files: Workspace) -> None:
     found = explain_setting("north", "location", EVENT, files, run=datetime(2026, 11, 21, tzinfo=UTC), subject="d3")
     assert not found.is_collected
     assert [row.value for row in found.event.rows] == ["on", "off"]
-    assert [row["subject"] for row in found.as_json()["event"]["rows"]] == [None, "the subject"]
+    assert [row["subject"] for row in found.to_json()["event"]["rows"]] == [None, "the subject"]
 
 
 def test_a_per_subject_feature_is_explained_by_the_rows_of_tenant_and_subject(home: Project) -> None:
@@ -184,8 +184,8 @@ def test_a_per_subject_feature_is_explained_by_the_rows_of_tenant_and_subject(ho
         explain_setting("north", "location", EVENT, project, run=run, subject=subject) for subject in (None, "d3")
     )
     assert (whole.is_collected, own.is_collected) == (False, True)
-    assert [row["subject"] for row in own.as_json()["event"]["rows"]] == [None, "the subject"]
-    assert whole.as_json()["per_subject"] is True
+    assert [row["subject"] for row in own.to_json()["event"]["rows"]] == [None, "the subject"]
+    assert whole.to_json()["per_subject"] is True
 
 
 def test_where_nobody_said_anything_it_is_off(files: Workspace) -> None:
@@ -227,6 +227,6 @@ def test_an_own_on_that_has_run_out_is_explained(home: Project) -> None:
         "north", "location", EVENT, Workspace(pipeline=home.folder, keys=home.keys), run=RUN, subject="d3"
     )
     assert (found.event.holds, found.run.holds) == (True, False)
-    told = found.as_json()
+    told = found.to_json()
     assert [row.get("ran_out") for row in told["event"]["rows"]] == [None, None]
     assert [row.get("ran_out") for row in told["run"]["rows"]] == [None, True]

@@ -36,7 +36,7 @@ def test_every_rule_against_it_is_told(sender: Sender) -> None:
         sender.vendor_with("contract.until", "2026-02-01").vendor_with("functions.sync.requires", ["an_account"])
     )
     assert [each.rule for each in found.reasons] == ["contract_not_in_force", "requires", "withdrawn"]
-    assert json.loads(json.dumps(found.as_json()))["permitted"] is False
+    assert json.loads(json.dumps(found.to_json()))["permitted"] is False
 
 
 def test_without_a_tenant_nobody_is_asked(sender: Sender) -> None:

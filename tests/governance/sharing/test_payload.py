@@ -128,7 +128,7 @@ def test_a_value_in_another_form_than_was_declared_stops_it(
     with pytest.raises(NotPermitted) as caught:
         sender.share()
     assert rules(caught) == ["differs"]
-    assert str(value) not in str(caught.value.as_json())
+    assert str(value) not in str(caught.value.to_json())
 
 
 def test_a_technique_that_does_nothing_is_found_out(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,7 +211,7 @@ def test_no_ledger_refuses_nothing_less(sender: Sender) -> None:
     assert [each.rule for each in caught.value.reasons] == ["no_contract"]
 
 
-@pytest.mark.parametrize("make", [repr, str, lambda error: str(error.as_json()), lambda error: str(error.reasons)])
+@pytest.mark.parametrize("make", [repr, str, lambda error: str(error.to_json()), lambda error: str(error.reasons)])
 def test_no_reason_names_a_tenant_or_a_value(sender: Sender, make: Callable[[NotPermitted], str]) -> None:
     sender.consent("north", "withdrawn", at=NOW - timedelta(hours=1))
     sender.consent("south", "withdrawn", at=NOW - timedelta(hours=1))

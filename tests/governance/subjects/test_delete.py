@@ -212,14 +212,14 @@ def test_a_request_that_failed_is_gone_on_with_by_the_same_command(
         assert [each.last.state for each in request_statuses(book)] == ["failed"]
     (partly,) = view_subjects([D3], places(filled), NOW)
     assert partly.rows == 2 * count(RECORDS, D3)
-    (named,) = partly.as_json()["to_be_deleted"]
+    (named,) = partly.to_json()["to_be_deleted"]
     assert (named["state"], named["rows"]) == ("failed", partly.rows)
     assert f"is failed: {partly.rows} records still to remove" in subject_text(partly, 0)
     assert f"A deletion request of {named['asked_at'][:10]} is in progress." in view_page([partly])
     done = deleted(filled, D3)
     assert done.rows == 2 * count(RECORDS, D3)
     (left,) = view_subjects([D3], places(filled), NOW)
-    assert (left.rows, "to_be_deleted" in left.as_json()) == (0, False)
+    assert (left.rows, "to_be_deleted" in left.to_json()) == (0, False)
 
 
 def test_what_is_left_fails_the_check(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ def test_the_acts_that_name_a_subject_are_told(shared: Sender) -> None:
     (act,) = told(shared, DataSubject("d-1", "north"))
     assert (act.recipient, act.function, act.purpose, act.shared_at) == ("vendor", "sync", "operations", NOW)
     assert set(act.fields) == {"device_id", "event_time", "model"}
-    assert act.as_json()["until"] == "2026-12-25T08:00:00Z"
+    assert act.to_json()["until"] == "2026-12-25T08:00:00Z"
 
 
 def test_whose_tenant_did_not_agree_was_not_shared(shared: Sender) -> None:

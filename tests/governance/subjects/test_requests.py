@@ -130,7 +130,7 @@ def test_of_a_request_the_last_step_counts(project: Project, ledger: Path) -> No
     with open_ledger(find_ledger(ledger)) as book:
         (status,) = request_statuses(book)
         assert request_statuses(book, tenant="south") == []
-    body = status.as_json(NOW)
+    body = status.to_json(NOW)
     assert (body["state"], body["receipts"], body["overdue"]) == ("done", ["r"], False)
 
 

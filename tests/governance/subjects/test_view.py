@@ -73,7 +73,7 @@ def test_a_view_says_where_in_which_form_since_when_and_until_when(project: Proj
     project.policy(retention="30d")
     project.records([event(3)])
     receipt = project.run()
-    body = seen(project, DataSubject("d3", "south")).as_json(rows=1)
+    body = seen(project, DataSubject("d3", "south")).to_json(rows=1)
     (held,) = body["held"]
     when = datetime.fromisoformat(event(3)["event_time"]).replace(minute=0, second=0)
     end = when + timedelta(hours=1, microseconds=-1)
@@ -89,14 +89,14 @@ def test_a_view_says_where_in_which_form_since_when_and_until_when(project: Proj
 def test_of_somebody_unknown_nothing_is_held(project: Project) -> None:
     project.records(events(20))
     project.run()
-    body = seen(project, DataSubject("d99", "south")).as_json()
+    body = seen(project, DataSubject("d99", "south")).to_json()
     assert (body["rows"], body["held"], body["shared"], body["not_searched"]) == (0, [], [], [])
 
 
 def test_no_record_is_shown_unless_it_is_asked_for(project: Project) -> None:
     project.records(events(40))
     project.run()
-    assert all(each["records"] == [] for each in seen(project, DataSubject("d3")).as_json()["held"])
+    assert all(each["records"] == [] for each in seen(project, DataSubject("d3")).to_json()["held"])
 
 
 def test_without_a_ledger_the_outputs_must_be_named(project: Project) -> None:
@@ -145,7 +145,7 @@ def test_the_identifiers_beside_somebody_are_counted(project: Project) -> None:
     project.policy({"user": USER})
     project.records(PEOPLE)
     project.run()
-    (held,) = seen(project, DataSubject("u2", field="user")).as_json()["held"]
+    (held,) = seen(project, DataSubject("u2", field="user")).to_json()["held"]
     assert held["beside"] == {"device_id": len({(e["device_id"], e["tenant_id"]) for e in PEOPLE if e["user"] == "u2"})}
 
 
@@ -169,8 +169,8 @@ def test_a_view_tells_how_much_had_to_be_read(project: Project) -> None:
     project.records(events(40))
     project.records(events(40), BEFORE)
     project.run()
-    assert seen(project, DataSubject("d99", "south")).as_json()["row_groups"] == {"all": 2, "read": 0}
-    assert seen(project, DataSubject("d3", "south")).as_json()["row_groups"] == {"all": 2, "read": 2}
+    assert seen(project, DataSubject("d99", "south")).to_json()["row_groups"] == {"all": 2, "read": 0}
+    assert seen(project, DataSubject("d3", "south")).to_json()["row_groups"] == {"all": 2, "read": 2}
 
 
 def test_a_tenant_that_nothing_names_is_noticed(project: Project) -> None:
