@@ -303,8 +303,7 @@ class Receipt:
         if parsed is None:
             raise OutputError("this version cannot read the receipt")
         raw, receipt, digest = parsed
-        object.__setattr__(receipt, "_raw", raw)
-        object.__setattr__(receipt, "digest", digest)  # already known; computing the canonical JSON is expensive
+        vars(receipt).update(_raw=raw, digest=digest)  # stored as `cached_property` does; the digest is expensive
         return receipt
 
     def to_json(self) -> dict[str, Any]:
