@@ -15,10 +15,10 @@ from pydantic.json_schema import GenerateJsonSchema
 from minimize.aggregates import MEASURES
 from minimize.policy.approval import APPROVAL_PATTERNS
 from minimize.policy.fields import FIELD_TYPES
+from minimize.policy.form_values import DURATION_PATTERN, NAME_PATTERN
 from minimize.policy.model import CategoryName, EncryptBy, Holder, Role
 from minimize.policy.pipeline_reader import RESERVED_OUTPUT_NAMES, TIME_UNITS
-from minimize.policy.policy_reader import NAME_PATTERN
-from minimize.policy.value_readers import DURATION_PATTERN, main_parameter
+from minimize.policy.value_readers import main_parameter
 from minimize.techniques import TECHNIQUES
 
 JsonSchema = dict[str, Any]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,35 +9,13 @@ from pydantic import BaseModel
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
+from minimize.policy.form_values import parse_duration
 from minimize.policy.mapping_reader import DeclaredNames, KeyReader, MappingShape, field_pointer, read_mapping
 from minimize.policy.model import DROP, Treatment
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.sources.types import CONTAINER_TYPES
 from minimize.techniques import TECHNIQUES, TechniqueStep
 from minimize.text import did_you_mean
-
-DURATION_PATTERN = r"^[1-9][0-9]{0,5}[smhdw]$"
-
-
-def parse_duration(text: object) -> timedelta | None:
-    """The duration of a text such as `24h`; None if the text is not a duration.
-
-    >>> parse_duration("24h")
-    datetime.timedelta(days=1)
-    >>> parse_duration("30") is None
-    True
-    """
-    if not isinstance(text, str) or not re.fullmatch(DURATION_PATTERN, text):
-        return None
-    count = int(text[:-1])
-    return {
-        "s": timedelta(seconds=count),
-        "m": timedelta(minutes=count),
-        "h": timedelta(hours=count),
-        "d": timedelta(days=count),
-        "w": timedelta(weeks=count),
-    }[text[-1]]
-
 
 _NEGATIONS = frozenset({"not", "none", "nor", "unless", "except"})
 
