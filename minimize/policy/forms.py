@@ -149,6 +149,15 @@ def _input(node: YamlNode, name: str = "", loaded: Mapping[str, Any] | None = No
     return _NULL if node.value is None else node.value
 
 
+def plain_data(value: Any) -> Any:
+    """The plain data of a part of a form's input, as the file has it."""
+    if isinstance(value, Mapping):
+        return {key: plain_data(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [plain_data(item) for item in value]
+    return None if value is _NULL else value
+
+
 _RECORDED: Final = "recorded"
 """The type of the error of a mapping that cannot be read, whose own faults are already recorded."""
 F = TypeVar("F", bound=Form)
@@ -220,6 +229,8 @@ class _MappingReader:
                 pass
             case "missing" if key in self.written:  # its fault is recorded
                 pass
+            case "too_short" if node.value not in ((), {}):  # the faults of its items are recorded
+                pass
             case "missing":
                 self.reading.fault("P005", f"missing key `{key}` in {self.noun}", *path, hint=f"Add `{key}`.")
             case _ if node.value is None:
@@ -236,12 +247,17 @@ class _MappingReader:
                 self.reading.fault("P006", f"{about} {text}", *path)
 
     def _without_faults(self, values: Mapping[str, Any], errors: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """The values without faulty parts. A list of mappings loses faulty items; a list of values is removed."""
+        """The values without faulty parts, and with stand-ins."""
         missing = {str(error["loc"][0]) for error in errors if error["type"] == "missing"}
-        wrong = {_removable_path(self.written, self._path(error)) for error in errors if error["type"] != "missing"}
+        wrong = {self._removable_path(error) for error in errors if error["type"] != "missing"}
         keys = missing | {str(path[0]) for path in wrong if len(path) == 1}
         replaced = {key: _StandIn(value) for key, value in self.form.stand_ins.items() if key in keys}
         return {**_without(values, wrong), **replaced}
+
+    def _removable_path(self, error: Mapping[str, Any]) -> KeyPath:
+        """The part to remove: a form or an entry with a faulty name alone, for any other value the whole key of this form."""
+        is_entry = error["type"] in (_RECORDED, "model_type") or "[key]" in error["loc"]
+        return self._path(error)[: None if is_entry else 1]
 
 
 _TYPE_TEXTS: Final = {
@@ -261,14 +277,6 @@ def _validate(handler: ModelWrapValidatorHandler[F], values: Mapping[str, Any]) 
         return handler(values), ()
     except ValidationError as error:
         return None, error.errors(include_url=False, include_input=False)
-
-
-def _removable_path(value: Any, path: KeyPath) -> KeyPath:
-    for index, part in enumerate(path):
-        if isinstance(value, tuple) and not any(isinstance(item, tuple | dict) for item in value):
-            return path[:index]
-        value = value[part]
-    return path
 
 
 def _without(value: Any, paths: set[KeyPath]) -> Any:

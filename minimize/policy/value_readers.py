@@ -12,6 +12,7 @@ from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldE
 from minimize.policy.form_values import parse_duration
 from minimize.policy.mapping_reader import DeclaredNames, KeyReader, MappingShape, field_pointer, read_mapping
 from minimize.policy.model import DROP, Treatment
+from minimize.policy.treatments import NO_HASH_REASON, UNKEYED_HASHES, main_parameter
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.sources.types import CONTAINER_TYPES
 from minimize.techniques import TECHNIQUES, TechniqueStep
@@ -140,19 +141,6 @@ class ConditionReader:
         self.scope.faults.add("P016", message, line=line, key=self.key, hint=hint)
 
 
-# fmt: off
-UNKEYED_HASHES = frozenset({
-    "hash", "hashed", "md5", "sha", "sha1", "sha2", "sha224", "sha256", "sha384", "sha512", "sha3", "sha_256",
-    "sha_512", "blake2", "blake2b", "blake2s", "blake3", "crc32", "xxhash", "murmur", "murmur3", "digest", "checksum",
-    "fingerprint", "anonymize", "anonymise",
-})
-# fmt: on
-NO_HASH_REASON = (
-    "an unkeyed hash of an address, a phone number or a serial number is reversed by hashing all candidates; "
-    "`pseudonymize` is keyed"
-)
-
-
 @dataclass(frozen=True, slots=True)
 class TechniqueReader(KeyReader):
     """Reads the steps of one field."""
@@ -217,15 +205,6 @@ def _parameters_by_name(kind: type[BaseModel], node: YamlNode) -> YamlNode | Non
         return YamlNode({}, node.line)
     main = main_parameter(kind)
     return None if main is None else YamlNode({main: node}, node.line)
-
-
-def main_parameter(kind: type[BaseModel]) -> str | None:
-    """The parameter that a single value sets: the only required one, else the only one; None if it is ambiguous."""
-    every = [info.alias or name for name, info in kind.model_fields.items()]
-    required = [info.alias or name for name, info in kind.model_fields.items() if info.is_required()]
-    if len(required) == 1:
-        return required[0]
-    return every[0] if len(every) == 1 else None
 
 
 def _parameter_names(kind: type[BaseModel]) -> list[str]:

@@ -17,9 +17,9 @@ from minimize.policy.json_schema import (
     positive_integer_schema,
     schema_ref,
     string_schema,
-    techniques_schema,
 )
 from minimize.policy.model import CategoryName, Role
+from minimize.policy.treatments import techniques_schema
 from minimize.recipients.load import Subprocessors
 from minimize.recipients.model import PASSTHROUGH, Direction, Standing
 

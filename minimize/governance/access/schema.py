@@ -16,8 +16,8 @@ from minimize.policy.json_schema import (
     mapping_schema,
     schema_ref,
     string_schema,
-    techniques_schema,
 )
+from minimize.policy.treatments import techniques_schema
 
 
 def access_schema() -> JsonSchema:
