@@ -85,7 +85,7 @@ def _sharing(given: Given, table: pa.Table, kept: list[str], place: Path, *, mix
         settings=given.settings,
         keys=keys,
         ledger=place / "ledger.db",
-        recipients=Recipients(place, Subprocessors()),
+        recipients=Recipients(place, Subprocessors(entries=())),
     )
     return lambda: (
         plan_operation(resolve_share(vendor, "all", places, whens=(AT,)), table, lambda: AT)

@@ -9,7 +9,7 @@ from minimize.arrow.pointers import MAX_PARTS, Pointer
 from minimize.errors import ConfigurationError
 from minimize.interop.documents import DescribedColumn, DescribedDataset, as_list, as_mapping
 from minimize.policy.proposals import PSEUDONYM_KEY
-from minimize.policy.value_readers import UNKEYED_HASHES
+from minimize.policy.treatments import UNKEYED_HASHES
 from minimize.text import did_you_mean
 
 _KEEP: Final = frozenset({"keep", "allow", "pass", "include", "true"})

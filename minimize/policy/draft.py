@@ -14,10 +14,10 @@ from minimize.errors import ConfigurationError, PolicyError, redact_errors
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import DECIMAL_PATTERN, FIELD_TYPES, MAX_DECIMAL_DIGITS
+from minimize.policy.form_values import NAME_PATTERN
 from minimize.policy.json_schema import json_schema
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.mapping_reader import field_pointer
-from minimize.policy.policy_reader import NAME_PATTERN
 from minimize.policy.proposals import infer_types, propose_treatments
 from minimize.policy.purposes import configured_purposes
 from minimize.policy.roles import suggested_role

@@ -10,16 +10,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema
 
 from minimize.aggregates import MEASURES
 from minimize.policy.approval import APPROVAL_PATTERNS
 from minimize.policy.fields import FIELD_TYPES
+from minimize.policy.form_values import DURATION_PATTERN, NAME_PATTERN
 from minimize.policy.model import CategoryName, EncryptBy, Holder, Role
 from minimize.policy.pipeline_reader import RESERVED_OUTPUT_NAMES, TIME_UNITS
-from minimize.policy.policy_reader import NAME_PATTERN
-from minimize.policy.value_readers import DURATION_PATTERN, main_parameter
-from minimize.techniques import TECHNIQUES
+from minimize.policy.treatments import (
+    named_parameters_schema,
+    parameters_schema,
+    required_parameters,
+    techniques_schema,
+)
 
 JsonSchema = dict[str, Any]
 
@@ -60,75 +63,21 @@ def mapping_schema(about: str, properties: Mapping[str, JsonSchema], required: t
     return schema | ({"required": list(required)} if required else {})
 
 
-def techniques_schema() -> JsonSchema:
-    """A technique: its word alone, with its parameters, or with its only required value."""
-    alone = [name for name, kind in TECHNIQUES.items() if not _required_parameters(kind)]
-    return any_of_schema(
-        enum_schema(alone, "A technique."), *(_technique_schema(name, kind) for name, kind in TECHNIQUES.items())
-    )
-
-
 def measures_schema() -> JsonSchema:
     """A measure: its word alone, with its field, or with its parameters."""
-    alone = [name for name, kind in MEASURES.items() if not _required_parameters(kind)]
+    alone = [name for name, kind in MEASURES.items() if not required_parameters(kind)]
     return any_of_schema(
         enum_schema(alone, "A measure."), *(_measure_schema(name, kind) for name, kind in MEASURES.items())
     )
 
 
-def _technique_schema(name: str, kind: type[BaseModel]) -> JsonSchema:
-    parameters = _parameters_schema(kind)
-    values = [parameters]
-    main = main_parameter(kind)
-    lone = {} if main is None else parameters["properties"][main]
-    if main is not None and lone.get("type") not in ("object", "null"):
-        values.append(lone)
-    if not _required_parameters(kind):
-        values.append({"type": "null"})
-    return _named_parameters_schema(name, kind, values)
-
-
 def _measure_schema(name: str, kind: type[BaseModel]) -> JsonSchema:
-    values = [_parameters_schema(kind)]
-    if set(_required_parameters(kind)) <= {"of"}:
+    values = [parameters_schema(kind)]
+    if set(required_parameters(kind)) <= {"of"}:
         values.append(string_schema("The field that is measured."))
-    if not _required_parameters(kind):
+    if not required_parameters(kind):
         values.append({"type": "null"})
-    return _named_parameters_schema(name, kind, values)
-
-
-def _named_parameters_schema(name: str, kind: type[BaseModel], values: list[JsonSchema]) -> JsonSchema:
-    schema = mapping_schema(str(getattr(kind, "about", "")), {name: any_of_schema(*values)}, required=(name,))
-    return schema | {"title": name}
-
-
-def _required_parameters(kind: type[BaseModel]) -> list[str]:
-    return [info.alias or name for name, info in kind.model_fields.items() if info.is_required()]
-
-
-class _UntitledSchema(GenerateJsonSchema):
-    """Generates schemas without titles made from names."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-
-def _parameters_schema(kind: type[BaseModel]) -> JsonSchema:
-    schema = kind.model_json_schema(by_alias=True, schema_generator=_UntitledSchema)
-    inlined: JsonSchema = _inline_references(schema, schema.pop("$defs", {}))
-    return {"properties": {}, **{key: value for key, value in inlined.items() if key not in ("title", "description")}}
-
-
-def _inline_references(part: Any, definitions: Mapping[str, Any]) -> Any:
-    """The schema with its references resolved, because it is embedded in another document."""
-    if isinstance(part, list):
-        return [_inline_references(item, definitions) for item in part]
-    if not isinstance(part, dict):
-        return part
-    name = str(part.get("$ref", "")).removeprefix("#/$defs/")
-    if name in definitions:
-        return _inline_references(definitions[name], definitions)
-    return {key: _inline_references(value, definitions) for key, value in part.items()}
+    return named_parameters_schema(name, kind, values)
 
 
 JSON_SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -12,6 +12,7 @@ from typing import Any, Final, get_args
 from minimize.aggregates import MEASURES, Measure
 from minimize.config import ACCESS_KEYS, load_config
 from minimize.policy.faults import FaultList
+from minimize.policy.form_values import NAME_PATTERN
 from minimize.policy.mapping_reader import DeclaredNames, KeyReader, MappingShape, NodeReaders, read_mapping
 from minimize.policy.model import (
     AggregateModel,
@@ -28,7 +29,7 @@ from minimize.policy.model import (
     SuppressModel,
     TimeUnit,
 )
-from minimize.policy.policy_reader import NAME_PATTERN, read_name
+from minimize.policy.policy_reader import read_name
 from minimize.policy.purposes import check_purpose
 from minimize.policy.value_readers import ConditionReader, read_duration
 from minimize.policy.yaml_nodes import YamlNode

@@ -20,6 +20,7 @@ from minimize.policy.fields import (
     steps_of,
     treatments_of,
 )
+from minimize.policy.form_values import NAME_PATTERN
 from minimize.policy.mapping_reader import (
     DeclaredNames,
     KeyReader,
@@ -313,9 +314,6 @@ def keeps_container(field: Field) -> bool:
     """Whether any treatment of a field starts with a step other than `presence` or `size`."""
     chains = [*treatments_of(field), *([field.in_aggregates] if field.in_aggregates else [])]
     return any(not isinstance(way, str) and way[0].name not in ("presence", "size") for way in chains)
-
-
-NAME_PATTERN = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, ValidationInfo
 
 from minimize.config import CONFIG_KEYS, Config, load_config
 from minimize.policy.faults import FaultList
+from minimize.policy.forms import Reading, form_error
 from minimize.policy.mapping_reader import DeclaredNames
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, require_utf8
 from minimize.text import did_you_mean
@@ -51,6 +55,19 @@ def check_purpose(
         faults.add("P008", f"unknown purpose `{purpose}`", line=line, key=key, hint=hint)
         return False
     return True
+
+
+def _require_permitted(purpose: str, info: ValidationInfo) -> str:
+    if isinstance(info.context, Reading):
+        faults = FaultList()
+        check_purpose(purpose, info.context.purposes, faults, None)
+        for fault in faults.found:
+            raise form_error(fault.code, fault.message, fault.hint)
+    return purpose
+
+
+Purpose = Annotated[str, AfterValidator(_require_permitted)]
+"""A purpose in a form: from the closed list, or one that the configuration adds."""
 
 
 def configured_purposes(start: Path, faults: FaultList) -> tuple[str, ...]:

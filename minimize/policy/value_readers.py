@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,35 +9,14 @@ from pydantic import BaseModel
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
+from minimize.policy.form_values import parse_duration
 from minimize.policy.mapping_reader import DeclaredNames, KeyReader, MappingShape, field_pointer, read_mapping
 from minimize.policy.model import DROP, Treatment
+from minimize.policy.treatments import NO_HASH_REASON, UNKEYED_HASHES, main_parameter
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.sources.types import CONTAINER_TYPES
 from minimize.techniques import TECHNIQUES, TechniqueStep
 from minimize.text import did_you_mean
-
-DURATION_PATTERN = r"^[1-9][0-9]{0,5}[smhdw]$"
-
-
-def parse_duration(text: object) -> timedelta | None:
-    """The duration of a text such as `24h`; None if the text is not a duration.
-
-    >>> parse_duration("24h")
-    datetime.timedelta(days=1)
-    >>> parse_duration("30") is None
-    True
-    """
-    if not isinstance(text, str) or not re.fullmatch(DURATION_PATTERN, text):
-        return None
-    count = int(text[:-1])
-    return {
-        "s": timedelta(seconds=count),
-        "m": timedelta(minutes=count),
-        "h": timedelta(hours=count),
-        "d": timedelta(days=count),
-        "w": timedelta(weeks=count),
-    }[text[-1]]
-
 
 _NEGATIONS = frozenset({"not", "none", "nor", "unless", "except"})
 
@@ -163,19 +141,6 @@ class ConditionReader:
         self.scope.faults.add("P016", message, line=line, key=self.key, hint=hint)
 
 
-# fmt: off
-UNKEYED_HASHES = frozenset({
-    "hash", "hashed", "md5", "sha", "sha1", "sha2", "sha224", "sha256", "sha384", "sha512", "sha3", "sha_256",
-    "sha_512", "blake2", "blake2b", "blake2s", "blake3", "crc32", "xxhash", "murmur", "murmur3", "digest", "checksum",
-    "fingerprint", "anonymize", "anonymise",
-})
-# fmt: on
-NO_HASH_REASON = (
-    "an unkeyed hash of an address, a phone number or a serial number is reversed by hashing all candidates; "
-    "`pseudonymize` is keyed"
-)
-
-
 @dataclass(frozen=True, slots=True)
 class TechniqueReader(KeyReader):
     """Reads the steps of one field."""
@@ -240,15 +205,6 @@ def _parameters_by_name(kind: type[BaseModel], node: YamlNode) -> YamlNode | Non
         return YamlNode({}, node.line)
     main = main_parameter(kind)
     return None if main is None else YamlNode({main: node}, node.line)
-
-
-def main_parameter(kind: type[BaseModel]) -> str | None:
-    """The parameter that a single value sets: the only required one, else the only one; None if it is ambiguous."""
-    every = [info.alias or name for name, info in kind.model_fields.items()]
-    required = [info.alias or name for name, info in kind.model_fields.items() if info.is_required()]
-    if len(required) == 1:
-        return required[0]
-    return every[0] if len(every) == 1 else None
 
 
 def _parameter_names(kind: type[BaseModel]) -> list[str]:

@@ -7,29 +7,42 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Self
+
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from minimize.config import load_config
 from minimize.errors import Finding, PolicyError
 from minimize.policy.faults import FaultList, require_sound
-from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
-from minimize.policy.model import FrozenModel
+from minimize.policy.form_values import Day
+from minimize.policy.forms import Form, Reading, examine_file
+from minimize.policy.mapping_reader import DeclaredNames
 from minimize.policy.purposes import configured_purposes
-from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
+from minimize.policy.yaml_nodes import node_from_data, parse_yaml, read_utf8
 from minimize.recipients.model import Recipient
-from minimize.recipients.reader import RecipientReader, read_date
+from minimize.recipients.reader import RecipientReader
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 
 
-class Subprocessor(FrozenModel):
-    """One entry: a name, its first day on the list, and the first day without it."""
+class Subprocessor(Form):
+    """An agent, from its first day on the list to the first day without it."""
 
-    name: str
-    from_: date
-    until: date | None = None
-    about: str = ""
-    line: int | None = None
+    noun = "an entry of the list"
+
+    name: str = Field(description="The name that recipients use in `subprocessor`.")
+    from_: Day = Field(validation_alias="from", description="The first day on which it is listed.")
+    until: Day | None = Field(default=None, description="The first day on which it is no longer listed.")
+    about: str = Field(default="", description="Its task.")
+    line: SkipJsonSchema[int | None] = None
+
+    def check(self, reading: Reading) -> None:
+        """Records an entry that ends before it begins."""
+        if self.until is not None and self.until <= self.from_:
+            hint = "Correct `until`, which is the first day without it."
+            reading.fault("T005", "the entry ends before it begins", hint=hint)
 
     def to_json(self) -> dict[str, str | None]:
         """The entry as a JSON object."""
@@ -41,11 +54,16 @@ class Subprocessor(FrozenModel):
         return (other.until is None or self.from_ < other.until) and (self.until is None or other.from_ < self.until)
 
 
-class Subprocessors(FrozenModel):
-    """The whole list. A name may occur more than once, with different dates."""
+class Subprocessors(Form):
+    """The agents that process data on our behalf. A name may occur more than once, with different dates."""
 
-    entries: tuple[Subprocessor, ...] = ()
-    path: Path | None = None
+    noun = "a list of subprocessors"
+    stand_ins = MappingProxyType({"subprocessors": ()})
+
+    entries: tuple[Subprocessor, ...] = Field(
+        validation_alias="subprocessors", description="The entries, in any order."
+    )
+    path: SkipJsonSchema[Path | None] = None
 
     def is_listed(self, name: str, on: date) -> bool:
         """Whether a name is on the list on a day.
@@ -57,39 +75,6 @@ class Subprocessors(FrozenModel):
             entry.name == name and entry.from_ <= on and (entry.until is None or on < entry.until)
             for entry in self.entries
         )
-
-
-def read_subprocessors(root: YamlNode, file: Path | None, faults: FaultList) -> Subprocessors:
-    """The list from nodes. Faults are added to `faults`, and faulty entries are omitted."""
-    scope = DeclaredNames(faults, Path() if file is None else file.parent, None, {})
-    for key, below in root.entries.items():
-        if key != "subprocessors":
-            faults.add("P004", f"unknown key `{key}` in a list of subprocessors", line=below.line)
-    listed = root.entries.get("subprocessors")
-    if listed is None or not listed.is_list:
-        faults.add("P006", "`subprocessors` must be a list of entries", line=None if listed is None else listed.line)
-        return Subprocessors(path=file)
-    found = [_read_entry(node, scope) for node in listed.items]
-    return Subprocessors(entries=tuple(entry for entry in found if entry is not None), path=file)
-
-
-def _read_entry(node: YamlNode, scope: DeclaredNames) -> Subprocessor | None:
-    readers: NodeReaders = {
-        "from": lambda below: read_date(below, scope, "from"),
-        "until": lambda below: read_date(below, scope, "until"),
-    }
-    shape = MappingShape(
-        "an entry of the list", readers, {"line": node.line}, aliases={"from": "from_"}, hidden=frozenset({"line"})
-    )
-    found = read_mapping(Subprocessor, node, scope.faults, shape)
-    if found is not None and found.until is not None and found.until <= found.from_:
-        scope.faults.add(
-            "T005",
-            "the entry ends before it begins",
-            line=node.line,
-            hint="Correct `until`, which is the first day without it.",
-        )
-    return found
 
 
 def load_recipient(path: str | Path, purposes: Sequence[str] = ()) -> Recipient:
@@ -145,12 +130,9 @@ def examine_subprocessors(path: str | Path) -> tuple[Subprocessors, list[Finding
     """The list as far as it can be read, with every fault."""
     file = Path(path)
     if not file.exists():
-        return Subprocessors(path=file), []
-    faults = FaultList(str(file))
-    content = read_utf8(file, faults)
-    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
-    found = Subprocessors(path=file) if root is None else read_subprocessors(root, file, faults)
-    return found, _sort_findings(faults.found)
+        return Subprocessors(entries=(), path=file), []
+    found, faults = examine_file(Subprocessors, file)
+    return found or Subprocessors(entries=(), path=file), faults
 
 
 def _sort_findings(findings: Sequence[Finding]) -> list[Finding]:
@@ -171,7 +153,7 @@ class Recipients:
     @classmethod
     def empty(cls) -> Self:
         """No recipients, and an empty list of subprocessors."""
-        return cls(Path(), Subprocessors())
+        return cls(Path(), Subprocessors(entries=()))
 
     def names(self) -> tuple[str, ...]:
         """The names of the recipients, sorted."""

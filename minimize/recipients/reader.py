@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.fields import DECIMAL_PATTERN, FIELD_TYPES, overlapping_fields
+from minimize.policy.form_values import NAME_PATTERN
 from minimize.policy.mapping_reader import (
     DeclaredNames,
     KeyReader,
@@ -23,7 +24,7 @@ from minimize.policy.mapping_reader import (
     keys_of_mapping,
     read_mapping,
 )
-from minimize.policy.policy_reader import NAME_PATTERN, read_name
+from minimize.policy.policy_reader import read_name
 from minimize.policy.purposes import check_purpose
 from minimize.policy.value_readers import TechniqueReader, read_duration
 from minimize.policy.yaml_nodes import YamlNode

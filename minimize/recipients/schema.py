@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import get_args
 
 from minimize.policy.fields import FIELD_TYPES
+from minimize.policy.form_values import DURATION_PATTERN, NAME_PATTERN
+from minimize.policy.forms import form_schema
 from minimize.policy.json_schema import (
     JSON_SCHEMA_DIALECT,
     JsonSchema,
@@ -15,11 +17,10 @@ from minimize.policy.json_schema import (
     positive_integer_schema,
     schema_ref,
     string_schema,
-    techniques_schema,
 )
 from minimize.policy.model import CategoryName, Role
-from minimize.policy.policy_reader import NAME_PATTERN
-from minimize.policy.value_readers import DURATION_PATTERN
+from minimize.policy.treatments import techniques_schema
+from minimize.recipients.load import Subprocessors
 from minimize.recipients.model import PASSTHROUGH, Direction, Standing
 
 
@@ -55,30 +56,7 @@ def subprocessors_schema() -> JsonSchema:
     >>> subprocessors_schema()["required"]
     ['subprocessors']
     """
-    entry = mapping_schema(
-        "An agent, from its first day on the list to the first day without it.",
-        {
-            "name": string_schema("The name that recipients use in `subprocessor`."),
-            "from": {**schema_ref("day"), "description": "The first day on which it is listed."},
-            "until": {**schema_ref("day"), "description": "The first day on which it is no longer listed."},
-            "about": string_schema("Its task."),
-        },
-        required=("name", "from"),
-    )
-    entries = {
-        "type": "array",
-        "items": schema_ref("entry"),
-        "description": "A name may occur again with other dates.",
-    }
-    body = mapping_schema(
-        "The agents that act on our behalf, with their dates.", {"subprocessors": entries}, ("subprocessors",)
-    )
-    return {
-        "$schema": JSON_SCHEMA_DIALECT,
-        "title": "minimize subprocessors",
-        **body,
-        "$defs": {"day": _day_schema(), "entry": entry},
-    }
+    return form_schema(Subprocessors, "minimize subprocessors")
 
 
 def _day_schema() -> JsonSchema:

@@ -436,7 +436,7 @@ COMPARISONS: Final[Mapping[FileKind, CompareFiles]] = MappingProxyType(
     }
 )
 EMPTY_CONTENT: Final[Mapping[FileKind, Any]] = MappingProxyType(
-    {"subprocessors": Subprocessors(), "configuration": ConfigurationFile(YamlNode({}), (), "none", "none")}
+    {"subprocessors": Subprocessors(entries=()), "configuration": ConfigurationFile(YamlNode({}), (), "none", "none")}
 )
 """Content in place of a missing file."""
 FILE_NOUNS: Final[Mapping[FileKind, str]] = MappingProxyType(

@@ -31,9 +31,9 @@ from minimize.interop.odcs import (
 )
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import FIELD_TYPES as WORDS
+from minimize.policy.form_values import parse_duration
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
-from minimize.policy.value_readers import parse_duration
 from minimize.policy.yaml_nodes import parse_yaml
 
 HEAD = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "c", "name": "c", "version": "2.1.0", "status": "active"}

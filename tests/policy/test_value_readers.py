@@ -12,8 +12,9 @@ import pytest
 from minimize.arrow.pointers import Pointer
 from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
 from minimize.policy.faults import FaultList
+from minimize.policy.form_values import parse_duration
 from minimize.policy.mapping_reader import DeclaredNames
-from minimize.policy.value_readers import ConditionReader, parse_duration
+from minimize.policy.value_readers import ConditionReader
 from minimize.policy.yaml_nodes import node_from_data
 
 TYPES = {

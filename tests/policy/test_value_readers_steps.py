@@ -9,7 +9,8 @@ import pytest
 
 from minimize.policy.faults import FaultList
 from minimize.policy.mapping_reader import DeclaredNames
-from minimize.policy.value_readers import TechniqueReader, main_parameter
+from minimize.policy.treatments import main_parameter
+from minimize.policy.value_readers import TechniqueReader
 from minimize.policy.yaml_nodes import node_from_data
 from minimize.techniques import TECHNIQUES, TechniqueStep
 

@@ -17,7 +17,7 @@ DAY = date(2026, 11, 25)
 
 
 def found(on: date = DAY, **changes: Any) -> list[tuple[str, str | None]]:
-    return [(one.code, one.field) for one in check_recipient(vendor(**changes), Subprocessors(), on)]
+    return [(one.code, one.field) for one in check_recipient(vendor(**changes), Subprocessors(entries=()), on)]
 
 
 def test_of_a_careful_recipient_there_is_nothing_to_say() -> None:

@@ -35,7 +35,7 @@ def test_without_a_file_nobody_is_listed(tmp_path: Path) -> None:
     ("body", "code"),
     [
         ({"subprocessors": "Desk"}, "P006"),
-        ({}, "P006"),
+        ({}, "P005"),
         ({"subprocessors": [{"name": "Desk"}]}, "P005"),
         ({"subprocessors": [{**DESK, "until": "2025-01-01"}]}, "T005"),
         ({"subprocessors": [DESK], "more": 1}, "P004"),

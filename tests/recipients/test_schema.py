@@ -98,5 +98,5 @@ def test_a_list_that_the_loader_refuses_does_not_fit(tmp_path: Path, body: dict[
 
 
 def test_it_knows_every_key_of_an_entry() -> None:
-    known = subprocessors_schema()["$defs"]["entry"]["properties"]
+    known = subprocessors_schema()["$defs"]["Subprocessor"]["properties"]
     assert set(known) == {name.rstrip("_") for name in Subprocessor.model_fields} - {"line"}

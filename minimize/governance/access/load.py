@@ -37,10 +37,10 @@ from minimize.governance.access.model import (
 from minimize.governance.access.roles import BUILTIN_ROLES, find_conflict, is_view_step
 from minimize.plan.category import CATEGORY_ORDER
 from minimize.policy.faults import FaultList, require_sound
+from minimize.policy.form_values import NAME_PATTERN, parse_duration
 from minimize.policy.mapping_reader import DeclaredNames, MappingShape, NodeReaders, read_mapping
 from minimize.policy.mapping_reader import DeclaredNames as Names
-from minimize.policy.policy_reader import NAME_PATTERN
-from minimize.policy.value_readers import TechniqueReader, parse_duration, read_duration
+from minimize.policy.value_readers import TechniqueReader, read_duration
 from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
 from minimize.stores import PathText
 from minimize.techniques import Technique

@@ -6,6 +6,7 @@ from minimize.governance.access.load import ALL_NAMES
 from minimize.governance.access.model import CATEGORY_PERMISSIONS, EXTERNAL, PERMISSIONS, READ
 from minimize.governance.access.roles import BUILTIN_ROLES
 from minimize.plan.category import CATEGORY_ORDER
+from minimize.policy.form_values import DURATION_PATTERN, NAME_PATTERN
 from minimize.policy.json_schema import (
     JSON_SCHEMA_DIALECT,
     JsonSchema,
@@ -15,10 +16,8 @@ from minimize.policy.json_schema import (
     mapping_schema,
     schema_ref,
     string_schema,
-    techniques_schema,
 )
-from minimize.policy.policy_reader import NAME_PATTERN
-from minimize.policy.value_readers import DURATION_PATTERN
+from minimize.policy.treatments import techniques_schema
 
 
 def access_schema() -> JsonSchema:

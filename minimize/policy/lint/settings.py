@@ -10,9 +10,9 @@ from typing import Final
 from minimize.errors import Finding
 from minimize.policy.condition import FeatureOn, LevelAtLeast, atoms
 from minimize.policy.fields import is_dropped
+from minimize.policy.form_values import NAME_PATTERN
 from minimize.policy.lint.rules import LINT_RULES, LintSubject
 from minimize.policy.model import FeatureModel, Pipeline
-from minimize.policy.policy_reader import NAME_PATTERN
 from minimize.text import did_you_mean
 
 LONGEST_RETENTION = timedelta(days=30)

@@ -98,7 +98,7 @@ def fed(project: Project, vendor: Mapping[str, Any], on: date = DAY) -> list[str
     folder = project.folder / "known"
     folder.mkdir(exist_ok=True)
     write_yaml(folder / "vendor.yaml", vendor)
-    known = Recipients(folder, Subprocessors())
+    known = Recipients(folder, Subprocessors(entries=()))
     return [str(each) for each in eligible_functions(load_pipeline(project.folder), known, on)]
 
 

@@ -1,0 +1,64 @@
+"""Types of the values in forms: names, durations, days. Each has its fault code and its JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from minimize.policy.forms import Expected
+from minimize.policy.yaml_nodes import LARGEST_INTEGER
+from minimize.times import parse_iso_date
+
+NAME_PATTERN: Final = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
+DURATION_PATTERN: Final = r"^[1-9][0-9]{0,5}[smhdw]$"
+DAY_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+
+
+def parse_duration(text: object) -> timedelta | None:
+    """The duration of a text such as `24h`; None if the text is not a duration.
+
+    >>> parse_duration("24h")
+    datetime.timedelta(days=1)
+    >>> parse_duration("30") is None
+    True
+    """
+    if not isinstance(text, str) or not re.fullmatch(DURATION_PATTERN, text):
+        return None
+    count = int(text[:-1])
+    return {
+        "s": timedelta(seconds=count),
+        "m": timedelta(minutes=count),
+        "h": timedelta(hours=count),
+        "d": timedelta(days=count),
+        "w": timedelta(weeks=count),
+    }[text[-1]]
+
+
+def _parse_day(value: object) -> object:
+    """The day of a text; any other value as it is, for the type to refuse."""
+    return (isinstance(value, str) and re.fullmatch(DAY_PATTERN, value) and parse_iso_date(value)) or value
+
+
+Name = Annotated[
+    str,
+    Field(pattern=f"^{NAME_PATTERN}$"),
+    Expected("is not a valid name", "P015", "Use a letter or _, then letters, digits, _ and -."),
+]
+"""A name that is valid in paths and receipts."""
+Names = Annotated[tuple[str, ...], Expected("must be a list of names")]
+PositiveInteger = Annotated[int, Field(ge=1, le=LARGEST_INTEGER), Expected("must be a whole number from 1")]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(lambda value: parse_duration(value) or value),
+    Expected("must be a duration", hint="Use a whole number and a unit: 45s, 15m, 24h, 30d, 2w."),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
+]
+Day = Annotated[
+    date,
+    BeforeValidator(_parse_day),
+    Expected("must be a day", hint="Use YYYY-MM-DD."),
+    WithJsonSchema({"type": "string", "pattern": DAY_PATTERN}),
+]

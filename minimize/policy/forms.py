@@ -1,0 +1,384 @@
+"""Forms: YAML files as Pydantic models, which are their only description.
+
+A form declares its keys, their types, defaults and descriptions. `read_form` makes it from the nodes of a file and records
+every fault with its line, code and hint. `form_schema` makes its JSON Schema for editors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self, TypeVar, cast
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, SkipJsonSchema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from minimize.errors import Finding
+from minimize.policy.faults import FaultList
+from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
+from minimize.text import did_you_mean
+
+KeyPath = tuple[str | int, ...]
+"""Keys and positions that lead to a value."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """The file that is being read: the context of the validators of a form.
+
+    faults    the faults that were found
+    folder    the base of relative paths
+    purposes  purposes that the configuration adds to the closed list
+    node      the mapping that is being read
+    key       the field, role or other named part that is being read, for the findings
+    """
+
+    faults: FaultList
+    folder: Path = Path()
+    purposes: tuple[str, ...] = ()
+    node: YamlNode = field(default_factory=lambda: YamlNode({}))
+    key: str | None = None
+
+    def fault(self, code: str, message: str, *path: str | int, hint: str = "") -> None:
+        """Records a fault of the mapping that is being read, at the line of a key below it, if it exists."""
+        self.faults.add(code, message, line=self.node.descend(path).line, key=self.key, hint=hint)
+
+    @contextmanager
+    def within(self, node: YamlNode, key: str | None) -> Iterator[None]:
+        """Reads a mapping below the current one."""
+        outer = self.node, self.key
+        self.node, self.key = node, key
+        try:
+            yield
+        finally:
+            self.node, self.key = outer
+
+
+class Form(BaseModel):
+    """Base class of the models of YAML files: immutable, and unknown keys are faults.
+
+    A key that is not a Python name has a `validation_alias`. A field of type `SkipJsonSchema[…]` is not a key of the file: the
+    loader sets it. Such fields are `line`, and `key` or `name` for the key of the mapping; those of the whole file are
+    `path`, `digest` and `content`.
+
+    noun       what the mapping is, for messages; `{name}` is its key
+    is_named   whether findings name the key of the mapping
+    stand_ins  values that replace a required key if it is missing or wrong, so that the rest can be checked
+    """
+
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_by_name=True
+    )
+
+    noun: ClassVar[str]
+    is_named: ClassVar[bool] = False
+    stand_ins: ClassVar[Mapping[str, Any]] = {}
+
+    def check(self, reading: Reading) -> None:
+        """Records the faults between parts of the form. It is called after the form was read, without its faulty parts."""
+
+    @classmethod
+    def file_keys(cls) -> tuple[str, ...]:
+        """The keys that a file may have."""
+        return tuple(str(info.validation_alias or name) for name, info in _fields(cls, from_loader=False))
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _accept_stand_in(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        return value.value if isinstance(value, _StandIn) else handler(value)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read_mapping(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        if not isinstance(data, _Mapping):
+            return handler(data)
+        reading = cast("Reading", info.context)
+        with reading.within(data.node, data.name if cls.is_named else reading.key):
+            return _MappingReader(cls, data, reading).read(handler)
+
+
+@dataclass(frozen=True, slots=True)
+class _StandIn:
+    """A value that replaces a faulty one and is not checked."""
+
+    value: Any
+
+
+def _fields(form: type[Form], *, from_loader: bool) -> Iterator[tuple[str, FieldInfo]]:
+    marker: Any = SkipJsonSchema
+    for name, info in form.model_fields.items():
+        if any(isinstance(each, marker) for each in info.metadata) == from_loader:
+            yield name, info
+
+
+class _Mapping(dict[str, Any]):
+    """A mapping of a file as the input of a form, with its node, its key and the values that only the loader knows."""
+
+    def __init__(self, values: Mapping[str, Any], node: YamlNode, name: str, loaded: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self.node, self.name, self.loaded = node, name, loaded
+
+
+_NULL: Final = object()
+"""Null as the input of a form. No type accepts it, so that a key without a value is a fault."""
+
+
+def _input(node: YamlNode, name: str = "", loaded: Mapping[str, Any] | None = None) -> Any:
+    """A node as the input of a form."""
+    if node.is_mapping:
+        below = {key: _input(child, key) for key, child in node.entries.items()}
+        return _Mapping(below, node, name, loaded or {"key": name, "name": name, "line": node.line})
+    if node.is_list:
+        return tuple(_input(item, name) for item in node.items)
+    return _NULL if node.value is None else node.value
+
+
+def plain_data(value: Any) -> Any:
+    """The plain data of a part of a form's input, as the file has it."""
+    if isinstance(value, Mapping):
+        return {key: plain_data(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [plain_data(item) for item in value]
+    return None if value is _NULL else value
+
+
+_RECORDED: Final = "recorded"
+"""The type of the error of a mapping that cannot be read, whose own faults are already recorded."""
+F = TypeVar("F", bound=Form)
+
+
+@dataclass(frozen=True, slots=True)
+class _MappingReader:
+    """Reads one mapping: records its faults, and reads it again without its faulty parts."""
+
+    form: type[Form]
+    written: _Mapping
+    reading: Reading
+
+    @property
+    def noun(self) -> str:
+        return self.form.noun.replace("{name}", self.written.name)
+
+    def read(self, handler: ModelWrapValidatorHandler[F]) -> F:
+        """The form. Raises PydanticCustomError if it cannot be read even without its faulty parts."""
+        values = dict(self._known_values())
+        loaded = {name: self.written.loaded.get(name) for name, _ in _fields(self.form, from_loader=True)}
+        known = {name: value for name, value in loaded.items() if value is not None}
+        while True:
+            form, errors = _validate(handler, {**known, **values})
+            if form is not None:
+                form.check(self.reading)
+                return form
+            for path, error in self._first_errors(errors).items():
+                self._add_fault(path, error)
+            remaining = self._without_faults(values, errors)
+            if remaining == values:
+                raise PydanticCustomError(_RECORDED, "the faults are recorded")
+            values = remaining
+
+    def _known_values(self) -> Iterator[tuple[str, Any]]:
+        keys = self.form.file_keys()
+        for word, value in self.written.items():
+            if word in keys:
+                yield word, value
+            else:
+                hint = did_you_mean(word, keys)
+                self.reading.fault("P004", f"unknown key `{word}` in {self.noun}", word, hint=hint)
+
+    def _first_errors(self, errors: Sequence[Mapping[str, Any]]) -> dict[KeyPath, Mapping[str, Any]]:
+        """One error for each place, because a union reports one for each of its members."""
+        found: dict[KeyPath, Mapping[str, Any]] = {}
+        for error in errors:
+            missing = error["type"] == "missing"
+            found.setdefault(tuple(error["loc"]) if missing else self._path(error), error)
+        return found
+
+    def _path(self, error: Mapping[str, Any]) -> KeyPath:
+        """The place of an error in the file. Parts of its location that are names of types are omitted."""
+        found: list[str | int] = []
+        node = self.written.node
+        for part in error["loc"]:
+            below = node.child(part)
+            if below is not None:
+                found.append(part)
+                node = below
+        return tuple(found)
+
+    def _add_fault(self, path: KeyPath, error: Mapping[str, Any]) -> None:
+        key = next((part for part in reversed(path) if isinstance(part, str)), "")
+        node = self.written.node.descend(path)
+        about = f"`{key}` of {self.noun}" if key else self.noun
+        match error["type"]:
+            case "recorded":
+                pass
+            case "missing" if key in self.written:  # its fault is recorded
+                pass
+            case "too_short" if node.value not in ((), {}):  # the faults of its items are recorded
+                pass
+            case "missing":
+                self.reading.fault("P005", f"missing key `{key}` in {self.noun}", *path, hint=f"Add `{key}`.")
+            case _ if node.value is None:
+                self.reading.fault("P006", f"`{key}` has no value", *path, hint="Set a value, or remove the key.")
+            case "literal_error":
+                expected = re.findall("'([^']*)'", str(error["ctx"]["expected"]))
+                hint = did_you_mean(str(node.value) if node.is_scalar else "", expected)
+                self.reading.fault("P007", f"{about}: unknown word", *path, hint=hint)
+            case code if re.fullmatch("[A-Z][0-9]{3}", code):
+                message = str(error["msg"]).replace("{key}", key)
+                self.reading.fault(code, message, *path, hint=error.get("ctx", {}).get("hint", ""))
+            case kind:
+                text = _TYPE_TEXTS.get(kind, str(error["msg"]).removeprefix("Input "))
+                self.reading.fault("P006", f"{about} {text}", *path)
+
+    def _without_faults(self, values: Mapping[str, Any], errors: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """The values without faulty parts, and with stand-ins."""
+        missing = {str(error["loc"][0]) for error in errors if error["type"] == "missing"}
+        wrong = {self._removable_path(error) for error in errors if error["type"] != "missing"}
+        keys = missing | {str(path[0]) for path in wrong if len(path) == 1}
+        replaced = {key: _StandIn(value) for key, value in self.form.stand_ins.items() if key in keys}
+        return {**_without(values, wrong), **replaced}
+
+    def _removable_path(self, error: Mapping[str, Any]) -> KeyPath:
+        """The part to remove: a form or an entry with a faulty name alone, for any other value the whole key of this form."""
+        is_entry = error["type"] in (_RECORDED, "model_type") or "[key]" in error["loc"]
+        return self._path(error)[: None if is_entry else 1]
+
+
+_TYPE_TEXTS: Final = {
+    "bool_type": "must be true or false",
+    "dict_type": "must be a mapping",
+    "mapping_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "string_type": "must be a text",
+    "tuple_type": "must be a list",
+    "too_short": "must not be empty",
+}
+"""What a value must be, by the type of Pydantic's error."""
+
+
+def _validate(handler: ModelWrapValidatorHandler[F], values: Mapping[str, Any]) -> tuple[F | None, Sequence[Any]]:
+    try:
+        return handler(values), ()
+    except ValidationError as error:
+        return None, error.errors(include_url=False, include_input=False)
+
+
+def _without(value: Any, paths: set[KeyPath]) -> Any:
+    """A value without the parts at some paths."""
+
+    def below(part: str | int) -> set[KeyPath]:
+        return {path[1:] for path in paths if path[:1] == (part,)}
+
+    if not paths:
+        return value
+    if isinstance(value, tuple):
+        return tuple(_without(item, below(index)) for index, item in enumerate(value) if (index,) not in paths)
+    kept = {key: _without(item, below(key)) for key, item in value.items() if (key,) not in paths}
+    return _Mapping(kept, value.node, value.name, value.loaded) if isinstance(value, _Mapping) else kept
+
+
+def read_form(form: type[F], node: YamlNode, reading: Reading, loaded: Mapping[str, Any] | None = None) -> F | None:
+    """The form of a file as far as it can be read; None if it cannot be read at all. Every fault is recorded.
+
+    `loaded` has the values of the fields that only the loader knows.
+    """
+    if not node.is_mapping:
+        reading.faults.add("P006", f"{form.noun} must be a mapping", line=node.line)
+        return None
+    try:
+        read = form.model_validate(_input(node, loaded=loaded or {"line": node.line}), strict=True, context=reading)
+    except ValidationError:
+        read = None
+    reading.faults.found[:] = dict.fromkeys(reading.faults.found)
+    return read
+
+
+def examine_file(form: type[F], file: Path, purposes: Sequence[str] = ()) -> tuple[F | None, list[Finding]]:
+    """The form in a file as far as it can be read, and every fault, by line."""
+    faults = FaultList(str(file))
+    content = read_utf8(file, faults)
+    return (None, faults.found) if content is None else examine_content(form, content, file, faults, purposes)
+
+
+def examine_content(
+    form: type[F], content: bytes, file: Path, faults: FaultList, purposes: Sequence[str] = ()
+) -> tuple[F | None, list[Finding]]:
+    """The form in the bytes of a file as far as it can be read, and every fault, by line."""
+    root = parse_yaml(content.decode("utf-8-sig"), faults)
+    if root is None:
+        return None, faults.found
+    loaded = {"path": file, "content": content, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}"}
+    read = read_form(form, root, Reading(faults, file.parent, tuple(purposes)), loaded)
+    return read, sorted(faults.found, key=lambda finding: (finding.file or "", finding.line or 0))
+
+
+def examine_mapping(
+    form: type[F], mapping: Mapping[str, Any], purposes: Sequence[str] = (), folder: Path = Path()
+) -> tuple[F | None, list[Finding]]:
+    """The form in a mapping with the keys of a file, and every fault."""
+    reading = Reading(FaultList(), folder, tuple(purposes))
+    return read_form(form, node_from_data(mapping), reading), reading.faults.found
+
+
+def form_schema(form: type[Form], title: str) -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a form, for editors."""
+    schema = form.model_json_schema(schema_generator=_FormSchema)
+    return {"$schema": GenerateJsonSchema.schema_dialect, "title": title, **schema}
+
+
+class _FormSchema(GenerateJsonSchema):
+    """Schemas without titles that repeat names, and without null: a key is omitted if it has no value."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        found = super().model_schema(schema)
+        return {key: value for key, value in found.items() if key != "title"}
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        found = super().default_schema(schema)
+        return {key: value for key, value in found.items() if key != "default" or value is not None}
+
+
+def form_error(code: str, message: str, hint: str = "") -> PydanticCustomError:
+    """The error of a validator: a fault with a stable code. `{key}` in the message is the key in the file."""
+    return PydanticCustomError(cast("Any", code), cast("Any", message), {"hint": hint})
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Annotation of a type: the fault of every value that the type does not accept, in words that follow the key."""
+
+    text: str
+    code: str = "P006"
+    hint: str = ""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(self._validate, handler(source))
+
+    def _validate(self, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            pass
+        raise form_error(self.code, f"`{{key}}` {self.text}", self.hint)

@@ -1,0 +1,238 @@
+"""Types of the treatments in forms: one technique (`Step`), techniques in order (`Chain`), or `drop` (`Treatment`).
+
+Techniques with their parameters come from their table, so a new one is read, and appears in the JSON Schema, by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+)
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+from typing_extensions import TypeAliasType
+
+from minimize.policy.forms import Reading, form_error, plain_data
+from minimize.techniques import TECHNIQUES, TechniqueStep
+from minimize.text import did_you_mean
+
+DROP: Literal["drop"] = "drop"
+# fmt: off
+UNKEYED_HASHES = frozenset({
+    "hash", "hashed", "md5", "sha", "sha1", "sha2", "sha224", "sha256", "sha384", "sha512", "sha3", "sha_256",
+    "sha_512", "blake2", "blake2b", "blake2s", "blake3", "crc32", "xxhash", "murmur", "murmur3", "digest", "checksum",
+    "fingerprint", "anonymize", "anonymise",
+})
+# fmt: on
+NO_HASH_REASON = (
+    "an unkeyed hash of an address, a phone number or a serial number is reversed by hashing all candidates; "
+    "`pseudonymize` is keyed"
+)
+
+
+class _StepType:
+    """Reads a technique: its word, or its word with parameters."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_wrap_validator_function(_read_step, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return techniques_schema()
+
+
+def _read_step(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> TechniqueStep:
+    if not isinstance(info.context, Reading) or isinstance(value, TechniqueStep):
+        step: TechniqueStep = handler(value)
+        return step
+    if isinstance(value, str):
+        return _named_step(value, {}, info.context)
+    if isinstance(value, Mapping) and len(value) == 1:
+        word, parameters = next(iter(value.items()))
+        return _named_step(word, plain_data(parameters), info.context)
+    hint = "Write several techniques as a list; they are applied in order." if isinstance(value, Mapping) else ""
+    raise form_error("P006", "a technique must be a word, or a word with its parameters", hint)
+
+
+def _named_step(word: str, written: Any, reading: Reading) -> TechniqueStep:
+    if word == DROP:
+        raise form_error("P006", "`drop` must not have parameters or be part of a list")
+    if word not in TECHNIQUES:
+        raise _unknown_technique(word)
+    kind = TECHNIQUES[word]
+    parameters = _parameters_by_name(kind, written)
+    if parameters is None:
+        hint = f"Use: {', '.join(_parameter_names(kind))}."
+        raise form_error("P013", f"`{word}` needs its parameters by name", hint)
+    unknown = [key for key in parameters if key not in _parameter_names(kind)]
+    known = {key: value for key, value in parameters.items() if key not in unknown}
+    step, errors = _validate(kind, known, reading)
+    found = [(error["loc"], _parameter_error(word, error)) for error in errors]
+    for key in unknown:
+        hint = did_you_mean(key, _parameter_names(kind))
+        found.append(((key,), form_error("P004", f"unknown key `{key}` in `{word}`", hint)))
+    if step is None or found:
+        details = [InitErrorDetails(type=error, loc=(word, *loc), input=None) for loc, error in found]
+        raise ValidationError.from_exception_data(word, details)
+    return step
+
+
+def _unknown_technique(word: str) -> PydanticCustomError:
+    """The error for an unknown technique; unkeyed hashes get an explanation."""
+    if word.lower().replace("-", "_") in UNKEYED_HASHES:
+        return form_error("P012", f"`{word}` is not a technique: {NO_HASH_REASON}", "Did you mean `pseudonymize`?")
+    return form_error("P011", f"unknown technique `{word}`", did_you_mean(word, [*TECHNIQUES, DROP]))
+
+
+def _parameters_by_name(kind: type[BaseModel], written: Any) -> dict[str, Any] | None:
+    """Parameters by name. Null is none; a single value is the value of the only (required) parameter."""
+    if isinstance(written, dict):
+        return written
+    main = main_parameter(kind)
+    return {} if written is None else None if main is None else {main: written}
+
+
+def _parameter_error(word: str, error: Mapping[str, Any]) -> PydanticCustomError:
+    name = ".".join(str(part) for part in error["loc"])
+    about = f"`{name}` of `{word}`" if name else f"`{word}`"
+    match error["type"]:
+        case "missing":
+            return form_error("P013", f"missing key `{name}` in `{word}`", f"Add `{name}`.")
+        case "literal_error":
+            expected = re.findall("'([^']*)'", str(error["ctx"]["expected"]))
+            return form_error("P013", f"{about}: unknown word", did_you_mean(str(error["input"]), expected))
+    message = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    return form_error("P013", f"{about}: {message}")
+
+
+_SEQUENCE_ERRORS: Final = ("tuple_type", "list_type", "set_type", "frozen_set_type")
+
+
+def _validate(
+    kind: type[TechniqueStep], parameters: Mapping[str, Any], reading: Reading
+) -> tuple[TechniqueStep | None, Sequence[Mapping[str, Any]]]:
+    text, context = json.dumps(parameters), {"folder": reading.folder}
+    errors: Sequence[Mapping[str, Any]] = ()
+    for strict in (True, False):
+        try:
+            return kind.model_validate_json(text, strict=strict, context=context), ()
+        except ValidationError as error:
+            errors = [dict(each) for each in error.errors(include_url=False)]
+        # a "before" validator returns a Python list, which a strict tuple does not accept; nothing else is coerced
+        if not all(each["type"] in _SEQUENCE_ERRORS for each in errors):
+            break
+    return None, errors
+
+
+def main_parameter(kind: type[BaseModel]) -> str | None:
+    """The parameter that a single value sets: the only required one, else the only one; None if it is ambiguous."""
+    every = [info.alias or name for name, info in kind.model_fields.items()]
+    required = [info.alias or name for name, info in kind.model_fields.items() if info.is_required()]
+    if len(required) == 1:
+        return required[0]
+    return every[0] if len(every) == 1 else None
+
+
+def _parameter_names(kind: type[BaseModel]) -> list[str]:
+    return [info.alias or name for name, info in kind.model_fields.items()]
+
+
+def techniques_schema() -> JsonSchemaValue:
+    """A technique: its word alone, with its parameters, or with its only required value."""
+    alone = [name for name, kind in TECHNIQUES.items() if not required_parameters(kind)]
+    kinds = [_technique_schema(name, kind) for name, kind in TECHNIQUES.items()]
+    return {"anyOf": [{"enum": alone, "description": "A technique."}, *kinds]}
+
+
+def _technique_schema(name: str, kind: type[BaseModel]) -> JsonSchemaValue:
+    parameters = parameters_schema(kind)
+    values = [parameters]
+    main = main_parameter(kind)
+    lone = {} if main is None else parameters["properties"][main]
+    if main is not None and lone.get("type") not in ("object", "null"):
+        values.append(lone)
+    if not required_parameters(kind):
+        values.append({"type": "null"})
+    return named_parameters_schema(name, kind, values)
+
+
+def named_parameters_schema(name: str, kind: type[BaseModel], values: list[JsonSchemaValue]) -> JsonSchemaValue:
+    """A mapping of one word to its parameters, in one of several forms."""
+    return {
+        "type": "object",
+        "title": name,
+        "description": str(getattr(kind, "about", "")),
+        "properties": {name: {"anyOf": values}},
+        "additionalProperties": False,
+        "required": [name],
+    }
+
+
+def required_parameters(kind: type[BaseModel]) -> list[str]:
+    """The parameters that must be set."""
+    return [info.alias or name for name, info in kind.model_fields.items() if info.is_required()]
+
+
+class _UntitledSchema(GenerateJsonSchema):
+    """Generates schemas without titles made from names."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def parameters_schema(kind: type[BaseModel]) -> JsonSchemaValue:
+    """The mapping of the parameters of a technique or measure, without references."""
+    schema = kind.model_json_schema(by_alias=True, schema_generator=_UntitledSchema)
+    inlined: JsonSchemaValue = _inline_references(schema, schema.pop("$defs", {}))
+    return {"properties": {}, **{key: value for key, value in inlined.items() if key not in ("title", "description")}}
+
+
+def _inline_references(part: Any, definitions: Mapping[str, Any]) -> Any:
+    """The schema with its references resolved, because it is embedded in another document."""
+    if isinstance(part, list):
+        return [_inline_references(item, definitions) for item in part]
+    if not isinstance(part, dict):
+        return part
+    name = str(part.get("$ref", "")).removeprefix("#/$defs/")
+    if name in definitions:
+        return _inline_references(definitions[name], definitions)
+    return {key: _inline_references(value, definitions) for key, value in part.items()}
+
+
+class _ChainType:
+    """A chain in a file may be a single technique instead of a list."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        found = handler(schema)
+        return {"anyOf": [found["items"], found], "description": "One technique, or several in order."}
+
+
+def _one_or_more(value: Any, info: ValidationInfo) -> Any:
+    return value if isinstance(value, tuple | list) or not isinstance(info.context, Reading) else (value,)
+
+
+def _treatment_tag(value: Any) -> str:
+    return DROP if value == DROP else "chain"
+
+
+Step = TypeAliasType("Step", Annotated[TechniqueStep, _StepType()])
+Chain = TypeAliasType(
+    "Chain", Annotated[tuple[Step, ...], Field(min_length=1), BeforeValidator(_one_or_more), _ChainType()]
+)
+Treatment = Annotated[
+    Annotated[Literal["drop"], Tag("drop")] | Annotated[Chain, Tag("chain")], Discriminator(_treatment_tag)
+]
+"""Drop, or a chain of techniques; `keep` is a chain of one `Keep`."""
