@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from minimize.cli.options import OPTIONS, TIME, WORKSPACE
+from minimize.cli.options import AT_OR_NOW, OPTIONS, TIME, WORKSPACE
 from minimize.cli.verb import verb
 from minimize.governance.consent import NewConsent, explain_consent, list_consents, record_consent
 from minimize.governance.sharing import end_consent, expire_consents
@@ -88,7 +88,7 @@ def expire_command(workspace: Workspace, now: datetime) -> Printable:
 @verb(
     "show",
     *("--tenant", "--recipient", "--function"),
-    OPTIONS["--at"](param_decls=["--at", "now"]),
+    AT_OR_NOW,
     *("--history", "--recipients"),
     *WORKSPACE,
     group=consent_group,
@@ -105,7 +105,7 @@ def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printab
     "why",
     *("TENANT", "RECIPIENT", "FUNCTION", "--recipients"),
     *WORKSPACE,
-    OPTIONS["--at"](param_decls=["--at", "now"]),
+    AT_OR_NOW,
     _EVENT,
     group=consent_group,
 )

@@ -110,140 +110,99 @@ SETTINGS_OR_LEDGER_HELP: Final = "Collection settings, CSV or Parquet, or `ledge
 TENANT_FILTER_HELP: Final = "Only this tenant."
 
 
-def _option(*names: str, **attributes: Any) -> Callable[..., click.Parameter]:
-    return partial(click.Option, param_decls=names, **attributes)
-
-
-def _argument(name: str, **attributes: Any) -> Callable[..., click.Parameter]:
-    return partial(click.Argument, param_decls=[name], **attributes)
-
-
-OPTIONS: Final[Mapping[str, Callable[..., click.Parameter]]] = MappingProxyType(
-    {
-        "FUNCTION": _argument("function"),
-        "OUTPUT": _argument("output", type=FOLDER),
-        "PIPELINE": _argument("pipeline", type=PATH),
-        "RECIPIENT": _argument("recipient"),
-        "TENANT": _argument("tenant", type=ID),
-        "--allow-shrink": _option(
-            "--allow-shrink",
-            is_flag=True,
-            help="Publish dates even if they have far fewer rows than in their last receipt.",
-        ),
-        "--at": _option("--at", type=TIME, metavar="TIME", help=AT_HELP),
-        "--date": _option("--date", type=DATE, metavar="D", help=DATE_HELP),
-        "--engine": _option(
-            "--engine",
-            type=click.Choice(list(ENGINES)),
-            default="local",
-            show_default=True,
-            help="Engine that processes the batches.",
-        ),
-        "--fail-on": _option(
-            "--fail-on",
-            type=click.Choice(list(FAILING_SEVERITIES)),
-            default="error",
-            show_default=True,
-            help="Exit with 1 if a finding has this severity or a higher one.",
-        ),
-        "--function": _option("--function", metavar="NAME", help="Only this function."),
-        "--having": _option(
-            "--having",
-            multiple=True,
-            metavar="NAME",
-            help="A prerequisite of the function that is met. Repeatable.",
-        ),
-        "--history": _option("--history", is_flag=True, help="List all rows, not only those in force."),
-        "--html": _option("--html", type=FILE, metavar="FILE", help=HTML_HELP),
-        "--in": _option(
-            "--in",
-            "named",
-            multiple=True,
-            metavar="OUTPUT",
-            help=SEARCH_HELP,
-        ),
-        "--input": _option("--input", metavar="PATH", help=INPUT_HELP),
-        "--keys": _option(
-            "--keys", type=FILE, metavar="FILE", help="Keyring. [env: MINIMIZE_KEYS] [default: from minimize.yaml]"
-        ),
-        "--ledger": _option(
-            "--ledger",
-            metavar="PATH_OR_URL",
-            help="Ledger. [env: MINIMIZE_LEDGER] [default: from minimize.yaml, else ledger.db in the output folder]",
-        ),
-        "--lineage": _option(
-            "--lineage",
-            type=PATH,
-            metavar="FILE",
-            help="Write OpenLineage events to FILE; `off` writes none. [env: MINIMIZE_LINEAGE] "
-            "[default: from minimize.yaml, else next to the output]",
-        ),
-        "--metrics": _option(
-            "--metrics",
-            type=PATH,
-            metavar="PATH",
-            help="Write Prometheus metrics to a .prom file, or into a folder. [env: MINIMIZE_METRICS] "
-            "[default: from minimize.yaml, else none]",
-        ),
-        "--output": _option("--output", type=FOLDER, metavar="DIR", help="Output folder that may contain the ledger."),
-        "--pending": _option(
-            "--pending",
-            is_flag=True,
-            help="Only dates whose files are new or changed since their last receipt.",
-        ),
-        "--pipeline": _option(
-            "--pipeline",
-            type=PATH,
-            metavar="PIPELINE",
-            help="Pipeline whose policy, source and output are used.",
-        ),
-        "--public-key": _option(
-            "--public-key",
-            type=FILE,
-            metavar="FILE",
-            help="Verify with this public key (PEM) instead of a keyring.",
-        ),
-        "--recipient": _option("--recipient", metavar="NAME", help="Only this recipient."),
-        "--recipients": _option(
-            "--recipients",
-            type=FOLDER,
-            metavar="DIR",
-            help="Folder of recipients. [default: `recipients:` of minimize.yaml, else recipients/ next to it]",
-        ),
-        "--settings": _option(
-            "--settings",
-            type=PATH,
-            metavar="PATH",
-            help=SETTINGS_HELP,
-        ),
-        "--tenant": _option("--tenant", type=ID, metavar="T", help=TENANT_FILTER_HELP),
-        "--to": _option(
-            "--to",
-            type=FILE,
-            metavar="FILE",
-            help="Write the recall list for the recipient to this new JSON file.",
-        ),
-        "--yes": _option("--yes", is_flag=True, help=APPLY_HELP),
-        **{
-            f"--{name}": _option(f"--{name}", type=kind, metavar=name.upper(), help=text)
-            for name, kind, text in (
-                ("activity", None, "Only this activity (run, settings, …)."),
-                ("operation", None, "Only this operation (start, publish, …)."),
-                ("result", None, "Only this result: success, failure or refused."),
-                ("actor", None, "Only events of this account."),
-                ("resource", None, "Only events about the resource with this id."),
-                ("correlation", None, "Only events with this correlation id, such as a run or a request."),
-                ("since", TIME, "Only entries from this time on (ISO 8601)."),
-                ("until", TIME, "Only entries before this time (ISO 8601)."),
-            )
-        },
-    }
-)
-"""The arguments and options that commands share, as written on the command line.
+_ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "FUNCTION": {},
+    "OUTPUT": {"type": FOLDER},
+    "PIPELINE": {"type": PATH},
+    "RECIPIENT": {},
+    "TENANT": {"type": ID},
+    "--activity": {"metavar": "ACTIVITY", "help": "Only this activity (run, settings, …)."},
+    "--actor": {"metavar": "ACTOR", "help": "Only events of this account."},
+    "--allow-shrink": {
+        "is_flag": True,
+        "help": "Publish dates even if they have far fewer rows than in their last receipt.",
+    },
+    "--at": {"type": TIME, "metavar": "TIME", "help": AT_HELP},
+    "--correlation": {
+        "metavar": "CORRELATION",
+        "help": "Only events with this correlation id, such as a run or a request.",
+    },
+    "--date": {"type": DATE, "metavar": "D", "help": DATE_HELP},
+    "--engine": {
+        "type": click.Choice(list(ENGINES)),
+        "default": "local",
+        "show_default": True,
+        "help": "Engine that processes the batches.",
+    },
+    "--fail-on": {
+        "type": click.Choice(list(FAILING_SEVERITIES)),
+        "default": "error",
+        "show_default": True,
+        "help": "Exit with 1 if a finding has this severity or a higher one.",
+    },
+    "--function": {"metavar": "NAME", "help": "Only this function."},
+    "--having": {
+        "multiple": True,
+        "metavar": "NAME",
+        "help": "A prerequisite of the function that is met. Repeatable.",
+    },
+    "--history": {"is_flag": True, "help": "List all rows, not only those in force."},
+    "--html": {"type": FILE, "metavar": "FILE", "help": HTML_HELP},
+    "--in": {"param_decls": ["--in", "named"], "multiple": True, "metavar": "OUTPUT", "help": SEARCH_HELP},
+    "--input": {"metavar": "PATH", "help": INPUT_HELP},
+    "--keys": {"type": FILE, "metavar": "FILE", "help": "Keyring. [env: MINIMIZE_KEYS] [default: from minimize.yaml]"},
+    "--ledger": {
+        "metavar": "PATH_OR_URL",
+        "help": "Ledger. [env: MINIMIZE_LEDGER] [default: from minimize.yaml, else ledger.db in the output folder]",
+    },
+    "--lineage": {
+        "type": PATH,
+        "metavar": "FILE",
+        "help": "Write OpenLineage events to FILE; `off` writes none. [env: MINIMIZE_LINEAGE] "
+        "[default: from minimize.yaml, else next to the output]",
+    },
+    "--metrics": {
+        "type": PATH,
+        "metavar": "PATH",
+        "help": "Write Prometheus metrics to a .prom file, or into a folder. [env: MINIMIZE_METRICS] "
+        "[default: from minimize.yaml, else none]",
+    },
+    "--operation": {"metavar": "OPERATION", "help": "Only this operation (start, publish, …)."},
+    "--output": {"type": FOLDER, "metavar": "DIR", "help": "Output folder that may contain the ledger."},
+    "--pending": {"is_flag": True, "help": "Only dates whose files are new or changed since their last receipt."},
+    "--pipeline": {"type": PATH, "metavar": "PIPELINE", "help": "Pipeline whose policy, source and output are used."},
+    "--public-key": {
+        "type": FILE,
+        "metavar": "FILE",
+        "help": "Verify with this public key (PEM) instead of a keyring.",
+    },
+    "--recipient": {"metavar": "NAME", "help": "Only this recipient."},
+    "--recipients": {
+        "type": FOLDER,
+        "metavar": "DIR",
+        "help": "Folder of recipients. [default: `recipients:` of minimize.yaml, else recipients/ next to it]",
+    },
+    "--resource": {"metavar": "RESOURCE", "help": "Only events about the resource with this id."},
+    "--result": {"metavar": "RESULT", "help": "Only this result: success, failure or refused."},
+    "--settings": {"type": PATH, "metavar": "PATH", "help": SETTINGS_HELP},
+    "--since": {"type": TIME, "metavar": "SINCE", "help": "Only entries from this time on (ISO 8601)."},
+    "--tenant": {"type": ID, "metavar": "T", "help": TENANT_FILTER_HELP},
+    "--to": {"type": FILE, "metavar": "FILE", "help": "Write the recall list for the recipient to this new JSON file."},
+    "--until": {"type": TIME, "metavar": "UNTIL", "help": "Only entries before this time (ISO 8601)."},
+    "--yes": {"is_flag": True, "help": APPLY_HELP},
+}
+OPTIONS: Final[Mapping[str, Callable[..., click.Parameter]]] = {
+    name: partial(
+        click.Option if name.startswith("-") else click.Argument, **{"param_decls": [name.lower()], **attributes}
+    )
+    for name, attributes in _ATTRIBUTES.items()
+}
+"""The arguments and options that commands share, by their names on the command line.
 
 Each makes a click parameter. An attribute that differs in one command is passed by keyword: `OPTIONS["--at"](help="…")`.
 """
-
+AT_OR_NOW: Final = OPTIONS["--at"](param_decls=["--at", "now"])
+"""`--at`, for a command that evaluates as of a time. It replaces the current time."""
 LEDGER: Final = ("--ledger", "--output")
 WORKSPACE: Final = ("--pipeline", *LEDGER, "--keys")
 OBSERVABILITY: Final = ("--lineage", "--metrics")
