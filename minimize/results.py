@@ -1,4 +1,4 @@
-"""Results of commands: JSON for `--json`, lines of text, notices for the log, and an exit code."""
+"""Results of commands: JSON for `--json`, lines of text, messages for the log, and an exit code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Line = str | Finding | Summary
 class Printable(Protocol):
     """A result of a command.
 
-    It can also have `exit_code` (default: 0) and `notices` (default: none).
+    It can also have `exit_code` (default: 0) and `log_messages` (default: none).
     """
 
     def to_json(self) -> Any:
@@ -37,12 +37,12 @@ class Printable(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class LogMessage:
     """A warning or error about a result. It is logged and is not part of the output.
 
     code    stable code of the log event
     level   level of the log event, as in `logging`
-    run_id  the run that the notice concerns
+    run_id  the run that the message concerns
     """
 
     code: str
@@ -52,7 +52,7 @@ class Notice:
     data: Mapping[str, Any] = field(default_factory=dict)
 
     def log(self) -> None:
-        """Logs the notice."""
+        """Logs the message."""
         extra = {"code": self.code, "run_id": self.run_id, "data": self.data}
         log.log(self.level, "%s", self.message, extra=extra)
 

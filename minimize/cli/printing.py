@@ -30,12 +30,12 @@ def line_width() -> int:
 
 
 def print_result(result: Printable, as_json: bool) -> int:
-    """Prints a result as JSON, or else as text, logs its notices, and returns its exit code."""
+    """Prints a result as JSON, or else as text, logs its messages, and returns its exit code."""
     if as_json:
         options.print_json(result.to_json())
     else:
         click.echo("\n".join(text for line in result.lines() for text in terminal_lines(line)))
-    for each in getattr(result, "notices", ()):
+    for each in getattr(result, "log_messages", ()):
         each.log()
     code: int = getattr(result, "exit_code", 0)
     return code

@@ -27,10 +27,10 @@ from minimize.policy.purposes import configured_purposes
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
 from minimize.receipts import BackfillRef, Receipt, sha256_text
 from minimize.receipts.chain import effective_receipts
-from minimize.results import Notice
+from minimize.results import LogMessage
 from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, arrivals, error_for
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_output_ledger, run_notices, runs_exit_code
+from minimize.runs.guards import check_output_ledger, run_log_messages, runs_exit_code
 from minimize.runs.inputs import find_input_files, path_mask, pipeline_from
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import RunOverrides, attempt_run, check_engine, no_progress, observe_refusal
@@ -182,9 +182,9 @@ class BackfillResult:
         return runs_exit_code(self._runs, self.failures)
 
     @property
-    def notices(self) -> list[Notice]:
+    def log_messages(self) -> list[LogMessage]:
         """Errors about the runs, and the dates that failed."""
-        return run_notices(self._runs, self.failures)
+        return run_log_messages(self._runs, self.failures)
 
     def lines(self) -> Iterator[str]:
         """Counts of dates by state, and each date of a plan or each run."""

@@ -19,7 +19,7 @@ from minimize.errors import (
 )
 from minimize.output.folder import batch_date_of
 from minimize.receipts import Receipt, files_in_force
-from minimize.results import Notice
+from minimize.results import LogMessage
 from minimize.sources.base import Source
 from minimize.sources.file_discovery import NameMask, SourceFiles, displayed_name
 from minimize.sources.files import FilePart
@@ -166,12 +166,12 @@ class SkippedDate:
         known = not self.date or self.date in self.message.replace(":", "").split()
         return self.message if known else f"{self.date}: {self.message}"
 
-    def notice(self, level: int) -> Notice:
+    def log_message(self, level: int) -> LogMessage:
         """The skipped date and the reason, for the log."""
         where = "the batch" if self.day is None else self.date
         hint = f" (hint: {self.hint})" if self.hint else ""
         message = f"skipped {where}: {self.message}{hint}"
-        return Notice(_LOG_CODES[self.reason], message, level, data=self.to_json())
+        return LogMessage(_LOG_CODES[self.reason], message, level, data=self.to_json())
 
     def exit_code_of(self, pending: bool) -> int:
         """The exit code of a run that skips the date."""

@@ -22,7 +22,7 @@ from minimize.output.publish import OpenOutput
 from minimize.policy.model import Pipeline
 from minimize.receipts import Receipt
 from minimize.receipts.chain import VOIDABLE_KINDS, effective_receipts
-from minimize.results import Notice
+from minimize.results import LogMessage
 from minimize.runs.batch_dates import CLOCK_SKEW, BatchDate, SkippedDate, date_text, reads_source, worst_exit_code
 from minimize.runs.resolve import ResolvedRun
 from minimize.stores import Location, ObjectPath, PathText, location_text
@@ -118,13 +118,15 @@ def exit_code(receipt: Receipt, pipeline: Pipeline, skipped: Iterable[SkippedDat
     return worst_exit_code(codes)
 
 
-def run_notices(runs: Iterable[tuple[Receipt, Pipeline]], failures: Iterable[SkippedDate] = ()) -> list[Notice]:
+def run_log_messages(
+    runs: Iterable[tuple[Receipt, Pipeline]], failures: Iterable[SkippedDate] = ()
+) -> list[LogMessage]:
     """Errors about completed runs: too much quarantine, unfinished parts, and dates that could not be run."""
     each_run = list(runs)
     faults = [("W012", receipt, quarantine_exceeded(receipt, pipeline)) for receipt, pipeline in each_run]
     faults += [("W015", receipt, unfinished_parts(receipt)) for receipt, _ in each_run]
-    found = [Notice(code, message, logging.ERROR, receipt.run_id) for code, receipt, message in faults if message]
-    return [*found, *(each.notice(logging.ERROR) for each in failures)]
+    found = [LogMessage(code, message, logging.ERROR, receipt.run_id) for code, receipt, message in faults if message]
+    return [*found, *(each.log_message(logging.ERROR) for each in failures)]
 
 
 def runs_exit_code(runs: Iterable[tuple[Receipt, Pipeline]], failures: Iterable[SkippedDate]) -> int:

@@ -23,10 +23,10 @@ from minimize.output.stored_file import open_stored_file
 from minimize.policy.approval import check_approval
 from minimize.policy.model import Pipeline
 from minimize.receipts import InputFile, Receipt, RunOrigin, quarantine_files_in_force
-from minimize.results import Line, Notice
+from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, parse_batch_date
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_output_ledger, run_notices, runs_exit_code
+from minimize.runs.guards import check_output_ledger, run_log_messages, runs_exit_code
 from minimize.runs.inputs import find_pipeline, origin_place, origin_settings
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun, resolve_run
@@ -171,9 +171,9 @@ class ReplayResult:
         return runs_exit_code(zip(self.receipts, self.pipelines, strict=True), self.failures)
 
     @property
-    def notices(self) -> list[Notice]:
+    def log_messages(self) -> list[LogMessage]:
         """Errors about the runs, and the dates that failed."""
-        return run_notices(zip(self.receipts, self.pipelines, strict=True), self.failures)
+        return run_log_messages(zip(self.receipts, self.pipelines, strict=True), self.failures)
 
     def lines(self) -> Iterator[Line]:
         """Counts by date, and the summaries of the receipts."""

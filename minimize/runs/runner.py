@@ -31,7 +31,7 @@ from minimize.policy.load import hierarchy_files
 from minimize.policy.model import Pipeline
 from minimize.receipts import Receipt, new_run_id
 from minimize.recipients import Recipient
-from minimize.results import Line, Notice
+from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, date_text, error_for
 from minimize.runs.erasure_list import check_erasure_list, store_erasures
 from minimize.runs.execution import ProgressCallback, process_dates
@@ -43,7 +43,7 @@ from minimize.runs.guards import (
     dates_with_later_receipt,
     exit_code,
     reference_clock,
-    run_notices,
+    run_log_messages,
     unfinished_parts,
 )
 from minimize.runs.inputs import check_acts_unchanged, first_read_times, pipeline_from
@@ -212,9 +212,9 @@ class RunResult:
         return exit_code(self.receipt, self.pipeline, self.skipped, pending=self.pending)
 
     @property
-    def notices(self) -> list[Notice]:
+    def log_messages(self) -> list[LogMessage]:
         """Errors about too much quarantine and unfinished parts."""
-        return run_notices([(self.receipt, self.pipeline)])
+        return run_log_messages([(self.receipt, self.pipeline)])
 
     def to_json(self) -> dict[str, Any]:
         """The receipt, and under `failures` the skipped dates, if there are any."""

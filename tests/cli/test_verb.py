@@ -17,7 +17,7 @@ from minimize.cli.options import AT_OR_NOW, OPTIONS, WORKSPACE
 from minimize.cli.verb import verb
 from minimize.errors import Finding
 from minimize.governance.workspace import Workspace
-from minimize.results import Line, Notice
+from minimize.results import Line, LogMessage
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -37,7 +37,7 @@ class Answer:
     received: dict[str, Any]
     shown: tuple[Line, ...] = ()
     exit_code: int = 0
-    notices: tuple[Notice, ...] = ()
+    log_messages: tuple[LogMessage, ...] = ()
 
     def to_json(self) -> dict[str, str]:
         """The names and values."""
@@ -94,9 +94,9 @@ def test_json_replaces_the_lines() -> None:
     assert printed(Answer({"a": 1}, ("text",)), "--json") == (0, '{\n  "a": "1"\n}\n')
 
 
-def test_notices_are_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_are_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("minimize"), "propagate", True)
-    printed(Answer({}, notices=(Notice("W047", "nothing ends", run_id="r"),)))
+    printed(Answer({}, log_messages=(LogMessage("W047", "nothing ends", run_id="r"),)))
     (record,) = caplog.records
     assert (vars(record)["code"], record.getMessage(), record.levelname) == ("W047", "nothing ends", "WARNING")
 

@@ -27,7 +27,7 @@ from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.audit_event import SHARE_ACTIVITY
 from minimize.recipients import Contract, Recipient, Recipients, load_configured_recipients
-from minimize.results import Notice
+from minimize.results import LogMessage
 from minimize.stores import PathText
 from minimize.stores.durable_files import create_private_file
 from minimize.text import count_noun
@@ -295,12 +295,12 @@ class EndedConsent:
     ending: str = ""
 
     @property
-    def notices(self) -> Sequence[Notice]:
+    def log_messages(self) -> Sequence[LogMessage]:
         """A warning (W047) if there was no consent to end."""
         act = self.recorded.act
         about = f"no consent of this tenant to {act.function} of {act.recipient} is recorded"
-        notice = Notice("W047", f"{about}. Check the spelling of the tenant.")
-        return [notice] if self.recorded.answers_nothing else []
+        message = LogMessage("W047", f"{about}. Check the spelling of the tenant.")
+        return [message] if self.recorded.answers_nothing else []
 
     def to_json(self) -> dict[str, Any]:
         """The act, its recalls, and the steps to do by hand."""
