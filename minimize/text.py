@@ -28,6 +28,17 @@ def count_noun(count: int, noun: str, many: str = "") -> str:
     return f"{format_number(count)} {noun if count == 1 else many or noun + 's'}"
 
 
+def single_line(text: str) -> str:
+    r"""Text with escaped line breaks and characters that control a terminal.
+
+    >>> single_line("contoso\n1  forged"), single_line("Zürich 株")
+    ('contoso\\n1  forged', 'Zürich 株')
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
+
+
 def json_text(body: object) -> str:
     """An object as indented JSON with a final line end; characters beyond ASCII are not escaped."""
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"

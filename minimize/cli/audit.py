@@ -10,11 +10,11 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import authorize, quiet
-from minimize.cli.printing import UNCHANGED_HINT, finding_lines, single_line
+from minimize.cli.printing import UNCHANGED_HINT, finding_lines
 from minimize.ledger.audit_check import entry_json
 from minimize.ledger.audit_log import EntryFilter
 from minimize.runs.audit_log import check_audit, export_audit, log_entries, truncate_audit
-from minimize.text import count_noun
+from minimize.text import count_noun, single_line
 from minimize.times import parse_time, seconds_text, utc_now
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import TIME, authorize, command_workspace
-from minimize.cli.printing import print_lint_findings, single_line
+from minimize.cli.printing import print_lint_findings
 from minimize.errors import ConfigurationError
 from minimize.governance.incidents import (
     NewIncident,
@@ -30,7 +30,7 @@ from minimize.governance.incidents import (
     scope_incident,
     unmatched_items,
 )
-from minimize.text import count_noun
+from minimize.text import count_noun, single_line
 from minimize.times import parse_time, utc_now
 
 if TYPE_CHECKING:

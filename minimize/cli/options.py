@@ -1,4 +1,4 @@
-"""Options that commands share, their types, and the workspace and authorization of a command.
+"""The table of options that commands share, their types, and the workspace and authorization of a command.
 
 A text that is not a time or date is refused, and the error names the option. With `--quiet`, a command prints its output
 only if it fails.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -23,17 +24,16 @@ if TYPE_CHECKING:
     from minimize.governance.workspace import Workspace
 
 
-class TimeParameter(StringParamType):
-    """A time or date that is checked and passed on as text. The library parses it again, as for other callers."""
+class TimeParameter(click.ParamType[Any]):
+    """A time in UTC, or a date."""
 
-    def __init__(self, name: str, read: Callable[[str, str], object]) -> None:
+    def __init__(self, name: str, read: Callable[[Any, str], object]) -> None:
         self.name = name
         self._read = read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Returns the text. Raises ConfigurationError, which names the option or the argument, if it cannot be parsed."""
-        self._read(value, _parameter_name(param))
-        return value
+        """Returns the time or date. Raises ConfigurationError, which names the option or the argument, if it is not valid."""
+        return self._read(value, _parameter_name(param))
 
 
 TIME: Final = TimeParameter("time", parse_time)
@@ -67,34 +67,6 @@ def _parameter_name(param: click.Parameter | None) -> str:
     return param.opts[0] if isinstance(param, click.Option) else param.human_readable_name
 
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def quiet(command: F) -> F:
-    """`--quiet`: buffers the output until the exit code is known."""
-    text = "Print and log nothing if the command succeeds."
-    return click.option("--quiet", is_flag=True, expose_value=False, callback=_hold_output, help=text)(command)
-
-
-def _hold_output(ctx: click.Context, _: click.Parameter, is_quiet: bool) -> None:
-    status = ctx.find_object(ExitStatus)
-    if is_quiet and status is not None and not ctx.resilient_parsing:
-        status.hold_output()
-
-
-_AUDIT_FILTERS: Final = {
-    "activity": "Only this activity (run, settings, …).",
-    "operation": "Only this operation (start, publish, …).",
-    "result": "Only this result: success, failure or refused.",
-    "actor": "Only events of this account.",
-    "resource": "Only events about the resource with this id.",
-    "correlation": "Only events with this correlation id, such as a run or a request.",
-    "since": "Only entries from this time on (ISO 8601).",
-    "until": "Only entries before this time (ISO 8601).",
-}
-LEDGER_HELP: Final = "Ledger. [env: MINIMIZE_LEDGER] [default: from minimize.yaml, else ledger.db in the output folder]"
-
-
 class IdentifierParameter(StringParamType):
     """A tenant or a subject, in its canonical form."""
 
@@ -118,16 +90,146 @@ class DataPathParameter(click.Path):
         return value if "://" in str(value) else super().convert(value, param, ctx)
 
 
-def as_json(command: F) -> F:
-    """`--json`, and `--log-format`, which can be given before or after the command name."""
-    log = click.option(
-        "--log-format",
-        type=click.Choice(LOG_FORMATS),
-        expose_value=False,
-        callback=_set_log_format,
-        help=LOG_FORMAT_HELP,
+PATH: Final = click.Path()
+FILE: Final = click.Path(dir_okay=False)
+FOLDER: Final = click.Path(file_okay=False)
+FAILING_SEVERITIES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {"error": frozenset({"error"}), "warning": frozenset({"error", "warning"}), "never": frozenset()}
+)
+"""For each value of `--fail-on`, the severities that make a command exit with 1."""
+AS_OF_HELP: Final = "Evaluate as of TIME (ISO 8601)."
+AT_HELP: Final = f"{AS_OF_HELP} [default: now]"
+APPLY_HELP: Final = "Apply the plan. Without it, only print the plan."
+DATE_HELP: Final = "Batch date, YYYY-MM-DD. [default: all dates found]"
+HTML_HELP: Final = "Write an HTML page to FILE instead of printing."
+INPUT_HELP: Final = "Read from PATH instead of the pipeline's source."
+MADE_BY_HELP: Final = "Pipeline that made the output. [default: from its receipts]"
+SEARCH_HELP: Final = "Also search this output; the ledger knows the others. Repeatable."
+SETTINGS_HELP: Final = "Collection settings, CSV or Parquet. [default: the pipeline's]"
+SETTINGS_OR_LEDGER_HELP: Final = "Collection settings, CSV or Parquet, or `ledger`. [default: the pipeline's]"
+TENANT_FILTER_HELP: Final = "Only this tenant."
+
+
+_ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "FUNCTION": {},
+    "OUTPUT": {"type": FOLDER},
+    "PIPELINE": {"type": PATH},
+    "RECIPIENT": {},
+    "TENANT": {"type": ID},
+    "--activity": {"metavar": "ACTIVITY", "help": "Only this activity (run, settings, …)."},
+    "--actor": {"metavar": "ACTOR", "help": "Only events of this account."},
+    "--allow-shrink": {
+        "is_flag": True,
+        "help": "Publish dates even if they have far fewer rows than in their last receipt.",
+    },
+    "--at": {"type": TIME, "metavar": "TIME", "help": AT_HELP},
+    "--correlation": {
+        "metavar": "CORRELATION",
+        "help": "Only events with this correlation id, such as a run or a request.",
+    },
+    "--date": {"type": DATE, "metavar": "D", "help": DATE_HELP},
+    "--engine": {
+        "type": click.Choice(list(ENGINES)),
+        "default": "local",
+        "show_default": True,
+        "help": "Engine that processes the batches.",
+    },
+    "--fail-on": {
+        "type": click.Choice(list(FAILING_SEVERITIES)),
+        "default": "error",
+        "show_default": True,
+        "help": "Exit with 1 if a finding has this severity or a higher one.",
+    },
+    "--function": {"metavar": "NAME", "help": "Only this function."},
+    "--having": {
+        "multiple": True,
+        "metavar": "NAME",
+        "help": "A prerequisite of the function that is met. Repeatable.",
+    },
+    "--history": {"is_flag": True, "help": "List all rows, not only those in force."},
+    "--html": {"type": FILE, "metavar": "FILE", "help": HTML_HELP},
+    "--in": {"param_decls": ["--in", "named"], "multiple": True, "metavar": "OUTPUT", "help": SEARCH_HELP},
+    "--input": {"metavar": "PATH", "help": INPUT_HELP},
+    "--keys": {"type": FILE, "metavar": "FILE", "help": "Keyring. [env: MINIMIZE_KEYS] [default: from minimize.yaml]"},
+    "--ledger": {
+        "metavar": "PATH_OR_URL",
+        "help": "Ledger. [env: MINIMIZE_LEDGER] [default: from minimize.yaml, else ledger.db in the output folder]",
+    },
+    "--lineage": {
+        "type": PATH,
+        "metavar": "FILE",
+        "help": "Write OpenLineage events to FILE; `off` writes none. [env: MINIMIZE_LINEAGE] "
+        "[default: from minimize.yaml, else next to the output]",
+    },
+    "--metrics": {
+        "type": PATH,
+        "metavar": "PATH",
+        "help": "Write Prometheus metrics to a .prom file, or into a folder. [env: MINIMIZE_METRICS] "
+        "[default: from minimize.yaml, else none]",
+    },
+    "--operation": {"metavar": "OPERATION", "help": "Only this operation (start, publish, …)."},
+    "--output": {"type": FOLDER, "metavar": "DIR", "help": "Output folder that may contain the ledger."},
+    "--pending": {"is_flag": True, "help": "Only dates whose files are new or changed since their last receipt."},
+    "--pipeline": {"type": PATH, "metavar": "PIPELINE", "help": "Pipeline whose policy, source and output are used."},
+    "--public-key": {
+        "type": FILE,
+        "metavar": "FILE",
+        "help": "Verify with this public key (PEM) instead of a keyring.",
+    },
+    "--recipient": {"metavar": "NAME", "help": "Only this recipient."},
+    "--recipients": {
+        "type": FOLDER,
+        "metavar": "DIR",
+        "help": "Folder of recipients. [default: `recipients:` of minimize.yaml, else recipients/ next to it]",
+    },
+    "--resource": {"metavar": "RESOURCE", "help": "Only events about the resource with this id."},
+    "--result": {"metavar": "RESULT", "help": "Only this result: success, failure or refused."},
+    "--settings": {"type": PATH, "metavar": "PATH", "help": SETTINGS_HELP},
+    "--since": {"type": TIME, "metavar": "SINCE", "help": "Only entries from this time on (ISO 8601)."},
+    "--tenant": {"type": ID, "metavar": "T", "help": TENANT_FILTER_HELP},
+    "--to": {"type": FILE, "metavar": "FILE", "help": "Write the recall list for the recipient to this new JSON file."},
+    "--until": {"type": TIME, "metavar": "UNTIL", "help": "Only entries before this time (ISO 8601)."},
+    "--yes": {"is_flag": True, "help": APPLY_HELP},
+}
+OPTIONS: Final[Mapping[str, Callable[..., click.Parameter]]] = {
+    name: partial(
+        click.Option if name.startswith("-") else click.Argument, **{"param_decls": [name.lower()], **attributes}
     )
-    return log(click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command))
+    for name, attributes in _ATTRIBUTES.items()
+}
+"""The arguments and options that commands share, by their names on the command line.
+
+Each makes a click parameter. An attribute that differs in one command is passed by keyword: `OPTIONS["--at"](help="…")`.
+"""
+AT_OR_NOW: Final = OPTIONS["--at"](param_decls=["--at", "now"])
+"""`--at`, for a command that evaluates as of a time. It replaces the current time."""
+LEDGER: Final = ("--ledger", "--output")
+WORKSPACE: Final = ("--pipeline", *LEDGER, "--keys")
+OBSERVABILITY: Final = ("--lineage", "--metrics")
+AUDIT_FILTERS: Final = (
+    "--activity",
+    "--operation",
+    "--result",
+    "--actor",
+    "--resource",
+    "--correlation",
+    "--since",
+    "--until",
+)
+PIPELINE_OVERRIDES: Final = (
+    "--input",
+    OPTIONS["--settings"](help=SETTINGS_OR_LEDGER_HELP),
+    OPTIONS["--output"](help="Write to this output folder instead of the pipeline's."),
+)
+"""Options that replace the locations that the pipeline names."""
+RECEIPT_OVERRIDES: Final = (OPTIONS["--pipeline"](help=MADE_BY_HELP), "--input", "--settings")
+"""Options that replace the locations that the receipts of an output name."""
+
+
+def _hold_output(ctx: click.Context, _: click.Parameter, is_quiet: bool) -> None:
+    status = ctx.find_object(ExitStatus)
+    if is_quiet and status is not None and not ctx.resilient_parsing:
+        status.hold_output()
 
 
 def _set_log_format(ctx: click.Context, _: click.Parameter, log_format: str | None) -> None:
@@ -135,145 +237,25 @@ def _set_log_format(ctx: click.Context, _: click.Parameter, log_format: str | No
         configure_log(log_format, verbose=False)
 
 
-def print_result(body: Any, as_json: bool, text: str | Callable[[], str]) -> None:
-    """Prints a result as JSON, or else as text. `text` may be a function that returns the text."""
-    if as_json:
-        print_json(body)
-    else:
-        click.echo(text if isinstance(text, str) else text())
-
-
-def print_json(body: Any) -> None:
-    """Prints a result as JSON."""
-    click.echo(json.dumps(body, indent=2, default=str))
-
-
-def keys(command: F) -> F:
-    """`--keys FILE`: the keyring."""
-    text = "Keyring. [env: MINIMIZE_KEYS] [default: from minimize.yaml]"
-    return click.option("--keys", type=click.Path(dir_okay=False), metavar="FILE", help=text)(command)
-
-
-def engine(command: F) -> F:
-    """`--engine`: the engine that processes the batches."""
-    kinds = click.Choice(list(ENGINES))
-    text = "Engine that processes the batches."
-    return click.option("--engine", type=kinds, default="local", show_default=True, help=text)(command)
-
-
-INPUT_HELP: Final = "Read from PATH instead of the pipeline's source."
-SETTINGS_HELP: Final = "Collection settings, CSV or Parquet. [default: the pipeline's]"
-SETTINGS_OR_LEDGER_HELP: Final = "Collection settings, CSV or Parquet, or `ledger`. [default: the pipeline's]"
-DATE_HELP: Final = "Batch date, YYYY-MM-DD. [default: all dates found]"
-AS_OF_HELP: Final = "Evaluate as of TIME (ISO 8601)."
-AT_HELP: Final = f"{AS_OF_HELP} [default: now]"
-HTML_HELP: Final = "Write an HTML page to FILE instead of printing."
-APPLY_HELP: Final = "Apply the plan. Without it, only print the plan."
-SEARCH_HELP: Final = "Also search this output; the ledger knows the others. Repeatable."
-TENANT_FILTER_HELP: Final = "Only this tenant."
-MADE_BY_HELP: Final = "Pipeline that made the output. [default: from its receipts]"
-
-
-FAILING_SEVERITIES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
-    {"error": frozenset({"error"}), "warning": frozenset({"error", "warning"}), "never": frozenset()}
+QUIET: Final = click.Option(
+    ["--quiet"],
+    is_flag=True,
+    expose_value=False,
+    callback=_hold_output,
+    help="Print and log nothing if the command succeeds.",
 )
-"""For each value of `--fail-on`, the severities that make a command exit with 1."""
-
-
-def fail_on(command: F) -> F:
-    """`--fail-on`: the lowest severity that makes the command exit with 1."""
-    kinds = click.Choice(list(FAILING_SEVERITIES))
-    text = "Exit with 1 if a finding has this severity or a higher one."
-    return click.option("--fail-on", type=kinds, default="error", show_default=True, help=text)(command)
-
-
-def observability(command: F) -> F:
-    """`--lineage`, `--metrics`: files for lineage events and metrics of a run."""
-    events = (
-        "Write OpenLineage events to FILE; `off` writes none. [env: MINIMIZE_LINEAGE] "
-        "[default: from minimize.yaml, else next to the output]"
-    )
-    text = (
-        "Write Prometheus metrics to a .prom file, or into a folder. [env: MINIMIZE_METRICS] "
-        "[default: from minimize.yaml, else none]"
-    )
-    with_metrics = click.option("--metrics", type=click.Path(), metavar="PATH", help=text)(command)
-    return click.option("--lineage", type=click.Path(), metavar="FILE", help=events)(with_metrics)
-
-
-def receipt_overrides(command: F) -> F:
-    """`--pipeline`, `--input`, `--settings`: replace the locations that the receipts of an output name."""
-    of = MADE_BY_HELP
-    rows = SETTINGS_HELP
-    with_settings = click.option("--settings", type=click.Path(), metavar="PATH", help=rows)(command)
-    with_input = click.option("--input", "input_", metavar="PATH", help=INPUT_HELP)(with_settings)
-    return click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=of)(with_input)
-
-
-def pipeline_overrides(command: F) -> F:
-    """`--input`, `--settings`, `--output`: replace the locations that the pipeline names."""
-    write = "Write to this output folder instead of the pipeline's."
-    rows = SETTINGS_OR_LEDGER_HELP
-    with_output = click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help=write)(command)
-    with_settings = click.option("--settings", type=click.Path(), metavar="PATH", help=rows)(with_output)
-    return click.option("--input", "input_", metavar="PATH", help=INPUT_HELP)(with_settings)
-
-
-def allow_shrink(
-    text: str = "Publish dates even if they have far fewer rows than in their last receipt.",
-) -> Callable[[F], F]:
-    """`--allow-shrink`: turns the shrink guard off."""
-    return click.option("--allow-shrink", is_flag=True, help=text)
-
-
-def pipeline(command: F) -> F:
-    """The argument PIPELINE: a folder, or its pipeline.yaml."""
-    return click.argument("pipeline", type=click.Path())(command)
-
-
-def ledger(command: F) -> F:
-    """`--ledger` and `--output`: the location of the ledger."""
-    own = "Output folder that may contain the ledger."
-    command = click.option("--output", type=click.Path(file_okay=False), metavar="DIR", help=own)(command)
-    return only_ledger(command)
-
-
-def only_ledger(command: F) -> F:
-    """`--ledger`: the location of the ledger."""
-    return click.option("--ledger", metavar="PATH_OR_URL", help=LEDGER_HELP)(command)
-
-
-def workspace(command: F) -> F:
-    """`--pipeline`, `--ledger`, `--output`, `--keys`: the workspace."""
-    text = "Pipeline whose policy, source and output are used."
-    return click.option("--pipeline", type=click.Path(), metavar="PIPELINE", help=text)(ledger(keys(command)))
-
-
-def recipients(command: F) -> F:
-    """`--recipients DIR`: the folder of recipients."""
-    text = "Folder of recipients. [default: `recipients:` of minimize.yaml, else recipients/ next to it]"
-    return click.option("--recipients", type=click.Path(file_okay=False), metavar="DIR", help=text)(command)
-
-
-def prerequisites(command: F) -> F:
-    """`--having NAME`: prerequisites of a function."""
-    text = "A prerequisite of the function that is met. Repeatable."
-    return click.option("--having", multiple=True, metavar="NAME", help=text)(command)
-
-
-def audit_filters(command: F) -> F:
-    """The options that select entries of the audit log."""
-    for name, about in reversed(_AUDIT_FILTERS.items()):
-        kind = TIME if name in ("since", "until") else None
-        command = click.option(f"--{name}", type=kind, metavar=name.upper(), help=about)(command)
-    return command
-
-
-def list_file_option(command: F) -> F:
-    """`--to FILE`: the recall list for the recipient."""
-    text = "Write the recall list for the recipient to this new JSON file."
-    return click.option("--to", type=click.Path(dir_okay=False), metavar="FILE", help=text)(command)
-
+"""`--quiet`: buffers the output until the exit code is known."""
+JSON_OPTIONS: Final = (
+    click.Option(
+        ["--log-format"],
+        type=click.Choice(LOG_FORMATS),
+        expose_value=False,
+        callback=_set_log_format,
+        help=LOG_FORMAT_HELP,
+    ),
+    click.Option(["--json", "as_json"], is_flag=True, help="Print the result as JSON."),
+)
+"""`--json`, and `--log-format`, which can be given before or after the command name."""
 
 _WORKSPACE_OPTIONS: Final = ("ledger", "output", "pipeline", "keys")
 
@@ -298,3 +280,45 @@ def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = N
     from minimize.governance.access.enforcement import require_permission
 
     require_permission(permission, command_workspace(places), utc_now(), tenant=tenant)
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def parameters(*added: str | click.Parameter) -> Callable[[F], F]:
+    """Adds parameters to a command that is not made by `verb`. A text is a name in the table."""
+
+    def decorate(command: F) -> F:
+        kept = getattr(command, "__click_params__", [])
+        found = [OPTIONS[each]() if isinstance(each, str) else each for each in added]
+        vars(command)["__click_params__"] = [*kept, *reversed(found)]
+        return command
+
+    return decorate
+
+
+def allow_shrink(text: str) -> Callable[[F], F]:
+    """`--allow-shrink`: turns the shrink guard off."""
+    return parameters(OPTIONS["--allow-shrink"](help=text))
+
+
+_INPUT: Final = click.Option(["--input", "input_"], metavar="PATH", help=INPUT_HELP)
+receipt_overrides = parameters(RECEIPT_OVERRIDES[0], _INPUT, "--settings")
+quiet, as_json = parameters(QUIET), parameters(*JSON_OPTIONS)
+keys, fail_on, pipeline = parameters("--keys"), parameters("--fail-on"), parameters("PIPELINE")
+only_ledger, ledger, workspace = parameters("--ledger"), parameters(*LEDGER), parameters(*WORKSPACE)
+recipients, prerequisites = parameters("--recipients"), parameters("--having")
+audit_filters, list_file_option = parameters(*AUDIT_FILTERS), parameters("--to")
+
+
+def print_result(body: Any, as_json: bool, text: str | Callable[[], str]) -> None:
+    """Prints a result as JSON, or else as text. `text` may be a function that returns the text."""
+    if as_json:
+        print_json(body)
+    else:
+        click.echo(text if isinstance(text, str) else text())
+
+
+def print_json(body: Any) -> None:
+    """Prints a result as JSON."""
+    click.echo(json.dumps(body, indent=2, default=str))

@@ -10,8 +10,8 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import DATE, TIME
-from minimize.cli.printing import SEVERITY_COLORS, print_lint_findings, single_line
-from minimize.text import count_noun
+from minimize.cli.printing import SEVERITY_COLORS, print_lint_findings
+from minimize.text import count_noun, single_line
 from minimize.times import utc_now
 
 if TYPE_CHECKING:

@@ -1,20 +1,21 @@
-"""Text output: line width, escaping of control characters, findings, recall lists, the progress bar."""
+"""Output of commands: results as JSON or text, line width, findings, the progress bar."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from minimize.cli import options
 from minimize.errors import Finding
-from minimize.text import count_noun
+from minimize.results import Line, Listing, Printable
+from minimize.text import single_line
 
 if TYPE_CHECKING:
     from minimize.governance.sharing import Recall
@@ -28,15 +29,25 @@ def line_width() -> int:
     return min(max(shutil.get_terminal_size().columns, MIN_WIDTH), MAX_WIDTH) if sys.stdout.isatty() else DEFAULT_WIDTH
 
 
-def single_line(text: str) -> str:
-    r"""Escapes line breaks and characters that control a terminal.
+def print_result(result: Printable, as_json: bool) -> int:
+    """Prints a result as JSON, or else as text, logs its messages, and returns its exit code."""
+    if as_json:
+        options.print_json(result.to_json())
+    else:
+        click.echo("\n".join(text for line in result.lines() for text in terminal_lines(line)))
+    for each in getattr(result, "log_messages", ()):
+        each.log()
+    code: int = getattr(result, "exit_code", 0)
+    return code
 
-    >>> single_line("contoso\n1  forged"), single_line("Zürich 株")
-    ('contoso\\n1  forged', 'Zürich 株')
-    """
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
-    )
+
+def terminal_lines(line: Line) -> Iterable[str]:
+    """Returns the lines that a terminal shows for a line of a result: escaped, colored or wrapped."""
+    if isinstance(line, Finding):
+        return finding_lines([line])
+    if isinstance(line, str):
+        return [single_line(line)]
+    return map(single_line, line.summary(line_width()).splitlines())
 
 
 SEVERITY_COLORS: Final = MappingProxyType({"error": "red", "warning": "yellow"})
@@ -90,18 +101,6 @@ def write_page(file: str, page: str) -> str:
     return f"wrote {file}"
 
 
-def recalls_json(found: Sequence[Recall]) -> list[dict[str, Any]]:
-    """Returns recalls as JSON objects."""
-    return [each.to_json() for each in found]
-
-
-def recall_line(each: Recall) -> str:
-    """Returns a recall as one line."""
-    late = "  OVERDUE" if each.overdue else ""
-    counts = f"{count_noun(each.rows, 'row')}, {count_noun(len(each.subjects), 'subject')}"
-    return f"{each.recipient}  {each.tenant}  {each.cause}  {each.state}  {counts}  {each.disclosure}{late}"
-
-
 def print_recalls(found: Sequence[Recall], as_json: bool) -> None:
     """Prints a list of recalls."""
-    options.print_result({"recalls": recalls_json(found)}, as_json, "\n".join(map(recall_line, found)) or "no recalls")
+    print_result(Listing("recalls", found, "no recalls"), as_json)

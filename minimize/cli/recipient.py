@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minimize.cli import options
-from minimize.cli.printing import print_lint_findings, single_line, write_page
+from minimize.cli.printing import print_lint_findings, write_page
 from minimize.recipients import lint_recipients, load_configured_recipients
 from minimize.recipients.pages import (
     FIELD_HEADINGS,
@@ -17,6 +17,7 @@ from minimize.recipients.pages import (
     recipient_html,
     recipient_markdown,
 )
+from minimize.text import single_line
 from minimize.times import utc_now
 
 if TYPE_CHECKING:

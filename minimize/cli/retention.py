@@ -9,10 +9,11 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import TIME, authorize, command_workspace, quiet
-from minimize.cli.printing import UNCHANGED_HINT, line_width, single_line
+from minimize.cli.printing import UNCHANGED_HINT, line_width
 from minimize.governance.retention.event_admin import NewEvent, add_event, list_events, suggest_tenants, withdraw_event
 from minimize.governance.retention.expire import expire, open_items
 from minimize.governance.retention.retract import retract
+from minimize.text import single_line
 from minimize.times import parse_time, utc_now
 
 if TYPE_CHECKING:

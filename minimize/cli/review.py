@@ -8,13 +8,12 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import TIME
-from minimize.cli.printing import single_line
 from minimize.cli.tables import print_matrix
 from minimize.review.changes import changes_markdown, headline
 from minimize.review.diff import diff
 from minimize.review.explain import explain
 from minimize.review.fixtures import try_fixtures
-from minimize.text import count_noun, place_text
+from minimize.text import count_noun, place_text, single_line
 from minimize.times import seconds_text, utc_now
 
 if TYPE_CHECKING:

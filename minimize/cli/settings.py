@@ -11,7 +11,6 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import TIME, authorize, command_workspace
-from minimize.cli.printing import single_line
 from minimize.governance.locate import end_locate, list_locate_actions, position_conditions, start_locate
 from minimize.governance.settings import (
     NewSetting,
@@ -21,7 +20,7 @@ from minimize.governance.settings import (
     list_settings,
     set_setting,
 )
-from minimize.text import count_noun
+from minimize.text import count_noun, single_line
 from minimize.times import parse_time, seconds_text, time_text, utc_now
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import TIME, authorize, command_workspace, list_file_option, quiet
-from minimize.cli.printing import print_recalls, single_line
+from minimize.cli.printing import print_recalls
 from minimize.governance.sharing import (
     confirm_recalls,
     explain_share,
@@ -27,7 +27,7 @@ from minimize.governance.workspace import Workspace
 from minimize.ledger.sharing import read_disclosures
 from minimize.recipients import load_configured_recipients
 from minimize.runs.inputs import pipeline_from
-from minimize.text import count_noun
+from minimize.text import count_noun, single_line
 from minimize.times import parse_time, seconds_text, utc_now
 
 if TYPE_CHECKING:

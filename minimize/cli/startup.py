@@ -20,7 +20,7 @@ from typing import Final
 import click
 
 from minimize.errors import ConfigurationError, MinimizeError, unexpected_error
-from minimize.text import similar_words
+from minimize.text import similar_words, single_line
 
 
 @contextmanager
@@ -78,6 +78,14 @@ class JsonLinesFormatter(logging.Formatter):
         return json.dumps(body, ensure_ascii=False)
 
 
+class TextFormatter(logging.Formatter):
+    """Formats a record as one line of text, with escaped control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Formats the record as its level and message."""
+        return single_line(f"{record.levelname} {record.getMessage()}")
+
+
 def is_log_json() -> bool:
     """True if the log is JSON. Then errors on stderr are JSON, too."""
     return any(isinstance(each.formatter, JsonLinesFormatter) for each in logging.getLogger("minimize").handlers)
@@ -86,9 +94,7 @@ def is_log_json() -> bool:
 def configure_log(log_format: str, verbose: bool) -> None:
     """Sends the library's log to stderr."""
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        JsonLinesFormatter() if log_format == "json" else logging.Formatter("%(levelname)s %(message)s")
-    )
+    handler.setFormatter(JsonLinesFormatter() if log_format == "json" else TextFormatter())
     logger = logging.getLogger("minimize")
     logger.handlers = [handler]
     logger.setLevel(logging.INFO if verbose or log_format == "json" else logging.WARNING)

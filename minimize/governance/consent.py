@@ -27,7 +27,7 @@ from minimize.identifiers import canonical_id, canonical_text
 from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, api, current_actor
 from minimize.recipients import Recipient, find_recipients, load_configured_recipients, load_recipients
 from minimize.stores import PathText
-from minimize.times import time_text, time_text_or_none
+from minimize.times import seconds_text, time_text, time_text_or_none
 
 if TYPE_CHECKING:
     from minimize.ledger.sharing import ConsentAct, RecallPlanner
@@ -56,6 +56,42 @@ class NewConsent:
     expires_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RecordedConsent:
+    """A recorded consent act. `before` has the acts of the tenant, recipient and function that were recorded before it."""
+
+    act: ConsentAct
+    before: tuple[ConsentAct, ...] = ()
+
+    @property
+    def overruling_act(self) -> ConsentAct | None:
+        """The refusal, withdrawal or expiry that becomes valid after the start of a new consent; None if there is none."""
+        if self.act.state not in VALID_STATES:
+            return None
+        later = [each for each in self.before if each.state in ENDING_STATES and self.act.valid_from < each.valid_from]
+        return max(later, key=lambda each: each.valid_from, default=None)
+
+    @property
+    def answers_nothing(self) -> bool:
+        """Whether there is no consent that this refusal or withdrawal could end. A refusal may also answer a request."""
+        answered = {*VALID_STATES, "requested"} if self.act.state == "refused" else VALID_STATES
+        return not any(each.state in answered for each in self.before)
+
+    def to_json(self) -> dict[str, Any]:
+        """The act, and under `overruled_by` the act that overrules it."""
+        over = self.overruling_act
+        return consent_act_json(self.act) | ({} if over is None else {"overruled_by": consent_act_json(over)})
+
+    def lines(self) -> Iterator[str]:
+        """The act, and the act that overrules it."""
+        yield act_text(self.act)
+        over = self.overruling_act
+        if over is not None:
+            since = seconds_text(over.valid_from)
+            effect = f"no effect from {since} on, because the consent is {over.state} since then"
+            yield f"{effect}. Give the consent without --since, or with a later time."
+
+
 def record_consent(
     verb: ConsentVerb,
     consent: NewConsent,
@@ -65,15 +101,15 @@ def record_consent(
     recipients: PathText | None = None,
     allowed: AuthorizeChange | None = None,
     also: RecallPlanner | None = None,
-) -> ConsentAct:
+) -> RecordedConsent:
     """Records a consent act of the current actor (`MINIMIZE_ACTOR`), with its audit event.
 
     recipients  the folder of recipients; default: the configured one
     allowed     checks the actor's permission
     also        plans the recalls to record in the same transaction
 
-    Returns the act; a repeated consent is `renewed`. Raises PolicyError for an unknown recipient, function or text or for
-    impossible times, LedgerError, KeyringError, and any error of `allowed`.
+    Returns the act with the acts before it; a repeated consent is `renewed`. Raises PolicyError for an unknown recipient,
+    function or text or for impossible times, LedgerError, KeyringError, and any error of `allowed`.
     """
     consent = replace(consent, tenant=canonical_text(consent.tenant))
     _check_consent(verb, consent, now)
@@ -88,9 +124,9 @@ def record_consent(
         new = _new_act(verb, consent, found, before, actor, now)
         if allowed is not None:
             allowed(actor, _consent_resource(new, before))
-        return api.sharing.record_consent_acts(
-            ledger, [new], [_CONSENT_ACTIVITY.event(verb, actor, now, _consent_resource(new, before))], keys, also
-        )[0]
+        event = _CONSENT_ACTIVITY.event(verb, actor, now, _consent_resource(new, before))
+        (act,) = api.sharing.record_consent_acts(ledger, [new], [event], keys, also)
+        return RecordedConsent(act, tuple(before))
 
 
 def mark_expired_consents(
@@ -128,28 +164,6 @@ def _check_consent(verb: ConsentVerb, consent: NewConsent, now: datetime) -> Non
         raise PolicyError("only a given consent can have an expiry", hint="Remove the expiry.")
     if consent.expires_at is not None and consent.expires_at <= (consent.valid_from or now):
         raise PolicyError("the consent would expire before it starts", hint="Pass a later expiry.")
-
-
-def find_overruling_act(act: ConsentAct, workspace: Workspace) -> ConsentAct | None:
-    """The refusal, withdrawal or expiry that becomes valid after the start of a new consent; None if there is none."""
-    if act.state not in VALID_STATES:
-        return None
-    with workspace.open_ledger() as ledger:
-        acts = api.sharing.read_consent_acts(
-            ledger, tenant=act.tenant_id, recipient=act.recipient, function=act.function
-        )
-    later = [each for each in acts if each.state in ENDING_STATES and act.valid_from < each.valid_from]
-    return max(later, key=lambda each: each.valid_from, default=None)
-
-
-def ends_nothing(ending: ConsentAct, workspace: Workspace) -> bool:
-    """Whether the ledger has no consent that a refusal or withdrawal could end. A refusal may also answer a request."""
-    with workspace.open_ledger() as ledger:
-        acts = api.sharing.read_consent_acts(
-            ledger, tenant=ending.tenant_id, recipient=ending.recipient, function=ending.function
-        )
-    answered = {*VALID_STATES, "requested"} if ending.state == "refused" else VALID_STATES
-    return not any(each.state in answered for each in acts)
 
 
 def _new_act(
@@ -209,6 +223,14 @@ class ConsentStatus:
         content = consent_act_json(self.act)
         return content if self.holds is None else {**content, "valid": self.holds, "why": self.reason}
 
+    def lines(self) -> Iterator[str]:
+        """The act, and whether the consent holds or when it was recorded."""
+        if self.holds is None:
+            yield f"{act_text(self.act)}, recorded {seconds_text(self.act.recorded_at)}"
+        else:
+            word = "valid" if self.reason is None else f"no consent: {NO_CONSENT_REASONS[self.reason]}"
+            yield f"{act_text(self.act)}: {word}"
+
 
 @dataclass(frozen=True, slots=True)
 class ConsentExplanation:
@@ -245,6 +267,19 @@ class ConsentExplanation:
             {"recorded_later": [consent_act_json(act) for act in self.recorded_later]} if self.recorded_later else {}
         )
         return {**parties, "valid": self.valid, "why": self.reason, "moments": moments, **later}
+
+    def lines(self) -> Iterator[str]:
+        """The answer, the act that decides at each time, and acts that were recorded later."""
+        word = "consent" if self.valid else "no consent"
+        yield f"{self.recipient} {self.function} for {self.tenant}: {word} ({self.reason_text})"
+        for when, act in self.deciding:
+            yield f"at {seconds_text(when)}: {'nothing' if act is None else act_text(act)}"
+        for act in self.recorded_later:
+            recorded = seconds_text(act.recorded_at)
+            yield (
+                f"{act.state} by {act.by}, valid from {seconds_text(act.valid_from)}, but recorded only at {recorded}. "
+                f"Runs before {recorded} ignore it"
+            )
 
 
 def list_consents(
@@ -316,6 +351,13 @@ def consent_act_json(act: ConsentAct) -> dict[str, Any]:
         "expires_at": time_text_or_none(act.expires_at),
         "recorded_at": time_text(act.recorded_at),
     }
+
+
+def act_text(act: ConsentAct) -> str:
+    """An act as one line of text."""
+    until = f" until {seconds_text(act.expires_at)}" if act.expires_at else ""
+    concerns = f"{act.tenant_id}  {act.recipient}  {act.function}"
+    return f"{concerns}  {act.state}  by {act.by}, from {seconds_text(act.valid_from)}{until}"
 
 
 def _load_consents(workspace: Workspace, tenant: str | None, recipient: str | None, function: str | None) -> Consents:

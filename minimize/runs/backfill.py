@@ -5,6 +5,7 @@ The file lists the dates and states the reason and the policy.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -26,13 +27,15 @@ from minimize.policy.purposes import configured_purposes
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
 from minimize.receipts import BackfillRef, Receipt, sha256_text
 from minimize.receipts.chain import effective_receipts
+from minimize.results import LogMessage
 from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, arrivals, error_for
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_output_ledger
+from minimize.runs.guards import check_output_ledger, run_log_messages, runs_exit_code
 from minimize.runs.inputs import find_input_files, path_mask, pipeline_from
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import RunOverrides, attempt_run, check_engine, no_progress, observe_refusal
 from minimize.stores import Location, ObjectPath, PathText
+from minimize.text import count_noun
 from minimize.times import parse_iso_date
 
 LONGEST_SPAN_DAYS: Final = 20_000
@@ -167,6 +170,39 @@ class BackfillResult:
     dates: Mapping[date, BackfillState]
     receipts: Sequence[Receipt] = ()
     failures: Sequence[SkippedDate] = ()
+    dry_run: bool = False
+
+    @property
+    def _runs(self) -> list[tuple[Receipt, Pipeline]]:
+        return [(receipt, self.pipeline) for receipt in self.receipts]
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of `minimize backfill`."""
+        return runs_exit_code(self._runs, self.failures)
+
+    @property
+    def log_messages(self) -> list[LogMessage]:
+        """Errors about the runs, and the dates that failed."""
+        return run_log_messages(self._runs, self.failures)
+
+    def lines(self) -> Iterator[str]:
+        """Counts of dates by state, and each date of a plan or each run."""
+        counts = Counter(self.dates.values())
+        ahead = f"{counts['due']} due" if self.dry_run else f"{len(self.receipts)} run now"
+        yield (
+            f"backfill {self.backfill.backfill} of {self.pipeline.pipeline}: "
+            f"{ahead}, {counts['done']} already done, {counts['no input']} without input"
+        )
+        if self.dry_run:
+            yield from (f"  {day}  {state}" for day, state in self.dates.items())
+            return
+        if self.failures:
+            yield f"{count_noun(len(self.failures), 'date')} skipped"
+        elif not self.receipts:
+            yield "nothing to do"
+        for each in self.receipts:
+            yield f"  {each.dates[0]}  {each.rows.read:,} read, {each.rows.written:,} written  ({each.run_id})"
 
     def to_json(self) -> dict[str, Any]:
         """The name, the state of each date, and the receipts."""
@@ -194,14 +230,14 @@ def run_backfill(
     file: PathText,
     *,
     engine: str = "local",
-    only_look: bool = False,
+    dry_run: bool = False,
     progress: ProgressCallback | None = None,
     allow_shrink: bool = False,
     **options: Any,
 ) -> BackfillResult:
     """Runs the dates of a backfill file that are not done yet, one by one. The result lists the dates that failed.
 
-    Takes the file and overrides of the pipeline's paths (`RunOverrides`). With `only_look`, no date is run. `allow_shrink` has
+    Takes the file and overrides of the pipeline's paths (`RunOverrides`). With `dry_run`, no date is run. `allow_shrink` has
     the same meaning as for `run`. Raises PolicyError for faults of the file, and the errors of `run` that concern more than one
     date. In that case the earlier dates remain published, and the others are still due.
     """
@@ -212,9 +248,8 @@ def run_backfill(
     chain = load_receipts(target) if (target / RUNS).is_dir() else ()
     policies = dict(_former_policies(plan, job, chain, target))
     states = _date_states(plan, job, chain, overrides)
-    found = BackfillResult(plan, job, states)
-    if only_look:
-        return found
+    if dry_run:
+        return BackfillResult(plan, job, states, dry_run=True)
     due = [day for day, state in states.items() if state == "due"]
     for each in {each.digest: each for each in (policies.get(day, job).policy for day in due)}.values():
         check_approval(each, job.folder)

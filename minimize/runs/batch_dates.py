@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -20,13 +19,13 @@ from minimize.errors import (
 )
 from minimize.output.folder import batch_date_of
 from minimize.receipts import Receipt, files_in_force
+from minimize.results import LogMessage
 from minimize.sources.base import Source
 from minimize.sources.file_discovery import NameMask, SourceFiles, displayed_name
 from minimize.sources.files import FilePart
 from minimize.stores import Location
 from minimize.times import parse_date
 
-log = logging.getLogger("minimize")
 BatchDate = dt.date | None
 """A batch date; None is the one batch of a source without dates."""
 CLOCK_SKEW: Final = dt.timedelta(minutes=5)
@@ -167,12 +166,12 @@ class SkippedDate:
         known = not self.date or self.date in self.message.replace(":", "").split()
         return self.message if known else f"{self.date}: {self.message}"
 
-    def log(self, level: int) -> None:
-        """Logs the skipped date and the reason."""
+    def log_message(self, level: int) -> LogMessage:
+        """The skipped date and the reason, for the log."""
         where = "the batch" if self.day is None else self.date
         hint = f" (hint: {self.hint})" if self.hint else ""
         message = f"skipped {where}: {self.message}{hint}"
-        log.log(level, "%s", message, extra={"code": _LOG_CODES[self.reason], "data": self.to_json()})
+        return LogMessage(_LOG_CODES[self.reason], message, level, data=self.to_json())
 
     def exit_code_of(self, pending: bool) -> int:
         """The exit code of a run that skips the date."""

@@ -22,6 +22,7 @@ from minimize.output.publish import OpenOutput
 from minimize.policy.model import Pipeline
 from minimize.receipts import Receipt
 from minimize.receipts.chain import VOIDABLE_KINDS, effective_receipts
+from minimize.results import LogMessage
 from minimize.runs.batch_dates import CLOCK_SKEW, BatchDate, SkippedDate, date_text, reads_source, worst_exit_code
 from minimize.runs.resolve import ResolvedRun
 from minimize.stores import Location, ObjectPath, PathText, location_text
@@ -86,7 +87,6 @@ def last_receipt_with_ledger(chain: Sequence[Receipt]) -> Receipt | None:
     return next((each for each in reversed(chain) if each.audit is not None and each.audit.ledger is not None), None)
 
 
-log = logging.getLogger("minimize")
 _DRIFT_HINT: Final = "Run `minimize drift` to see what changed in the source. The output of this date is unchanged."
 
 
@@ -118,19 +118,24 @@ def exit_code(receipt: Receipt, pipeline: Pipeline, skipped: Iterable[SkippedDat
     return worst_exit_code(codes)
 
 
-def log_run_faults(runs: Sequence[tuple[Receipt, Pipeline]], failures: Sequence[SkippedDate] = ()) -> int:
-    """Logs the faults of completed runs: too much quarantine, unfinished parts, and dates that could not be run.
+def run_log_messages(
+    runs: Iterable[tuple[Receipt, Pipeline]], failures: Iterable[SkippedDate] = ()
+) -> list[LogMessage]:
+    """Errors about completed runs: too much quarantine, unfinished parts, and dates that could not be run."""
+    each_run = list(runs)
+    faults = [("W012", receipt, quarantine_exceeded(receipt, pipeline)) for receipt, pipeline in each_run]
+    faults += [("W015", receipt, unfinished_parts(receipt)) for receipt, _ in each_run]
+    found = [LogMessage(code, message, logging.ERROR, receipt.run_id) for code, receipt, message in faults if message]
+    return [*found, *(each.log_message(logging.ERROR) for each in failures)]
 
-    Returns the exit code of the command: the first of 2, 3, 1, 4 that applies.
-    """
-    exceeded = [("W012", 4, receipt, quarantine_exceeded(receipt, pipeline)) for receipt, pipeline in runs]
-    unfinished = [("W015", 1, receipt, unfinished_parts(receipt)) for receipt, _ in runs]
-    faults = [each for each in (*exceeded, *unfinished) if each[-1]]
-    for code, _, receipt, message in faults:
-        log.error(message, extra={"code": code, "run_id": receipt.run_id})
-    for each in failures:
-        each.log(logging.ERROR)
-    return worst_exit_code([*(exit_code for _, exit_code, _, _ in faults), *(each.exit_code for each in failures)])
+
+def runs_exit_code(runs: Iterable[tuple[Receipt, Pipeline]], failures: Iterable[SkippedDate]) -> int:
+    """The exit code of a command that ran several dates: the first of 2, 3, 1, 4 that applies."""
+    codes = [each.exit_code for each in failures]
+    for receipt, pipeline in runs:
+        codes += [4] if quarantine_exceeded(receipt, pipeline) else []
+        codes += [1] if unfinished_parts(receipt) else []
+    return worst_exit_code(codes)
 
 
 def check_same_pipeline(resolved: ResolvedRun, folder: OpenOutput) -> None:

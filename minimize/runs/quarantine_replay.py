@@ -23,9 +23,10 @@ from minimize.output.stored_file import open_stored_file
 from minimize.policy.approval import check_approval
 from minimize.policy.model import Pipeline
 from minimize.receipts import InputFile, Receipt, RunOrigin, quarantine_files_in_force
+from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, parse_batch_date
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_output_ledger
+from minimize.runs.guards import check_output_ledger, run_log_messages, runs_exit_code
 from minimize.runs.inputs import find_pipeline, origin_place, origin_settings
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun, resolve_run
@@ -33,6 +34,7 @@ from minimize.runs.runner import attempt_run, check_engine, no_progress
 from minimize.sources.base import Source, accepted_positions
 from minimize.sources.file_discovery import split_pattern
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
+from minimize.text import count_noun
 from minimize.times import parse_date
 
 QuarantineGroup = tuple[str, str | None, str]
@@ -162,6 +164,28 @@ class ReplayResult:
         ]
         failures = {"failures": [each.to_json() for each in self.failures]} if self.failures else {}
         return {"dates": dates, "receipts": [receipt.to_json() for receipt in self.receipts], **failures}
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of `minimize replay`."""
+        return runs_exit_code(zip(self.receipts, self.pipelines, strict=True), self.failures)
+
+    @property
+    def log_messages(self) -> list[LogMessage]:
+        """Errors about the runs, and the dates that failed."""
+        return run_log_messages(zip(self.receipts, self.pipelines, strict=True), self.failures)
+
+    def lines(self) -> Iterator[Line]:
+        """Counts by date, and the summaries of the receipts."""
+        if not self.rechecked:
+            yield "nothing to do: no records are quarantined"
+        for each in self.rechecked:
+            yield f"{each.quarantined.day or 'all'}: {each.rows:,} of {each.quarantined.rows:,} quarantined records now pass"
+        if self.failures:
+            yield f"{count_noun(len(self.failures), 'date')} skipped"
+        elif self.rechecked and not self.receipts:
+            yield "nothing to do: no quarantined record passes"
+        yield from self.receipts
 
 
 def replay(

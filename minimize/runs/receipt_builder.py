@@ -256,7 +256,7 @@ def _receipt_head(resolved: ResolvedRun, context: RunContext, run_id: str, seque
 def _log_skipped_dates(resolved: ResolvedRun) -> dict[str, str] | None:
     """Logs the skipped dates, and returns them by reason."""
     for each in resolved.skipped:
-        each.log(logging.WARNING)
+        each.log_message(logging.WARNING).log()
     return {each.date: each.reason for each in resolved.skipped} or None
 
 

@@ -31,6 +31,7 @@ from minimize.policy.load import hierarchy_files
 from minimize.policy.model import Pipeline
 from minimize.receipts import Receipt, new_run_id
 from minimize.recipients import Recipient
+from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, date_text, error_for
 from minimize.runs.erasure_list import check_erasure_list, store_erasures
 from minimize.runs.execution import ProgressCallback, process_dates
@@ -40,17 +41,21 @@ from minimize.runs.guards import (
     check_same_pipeline,
     check_shrink,
     dates_with_later_receipt,
+    exit_code,
     reference_clock,
+    run_log_messages,
+    unfinished_parts,
 )
 from minimize.runs.inputs import check_acts_unchanged, first_read_times, pipeline_from
 from minimize.runs.late_aggregates import LateAggregates
-from minimize.runs.receipt_builder import RunContext, build_receipt, empty_receipt
+from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, build_receipt, empty_receipt
 from minimize.runs.removal_inventory import removal_inventory
 from minimize.runs.resolve import ResolvedRun, audit_created_keys, resolve_run
 from minimize.runs.sender import check_same_sender, warn_of_gated_rows, warn_without_consents
 from minimize.runs.session import record_missed_receipts, record_published, run_session
-from minimize.stores import Location, LocationLike, PathText
+from minimize.stores import Location, LocationLike, ObjectPath, PathText
 from minimize.stores.durable_files import file_digest
+from minimize.text import count_noun
 
 if TYPE_CHECKING:
     from minimize.ledger.leases import RunSession
@@ -181,15 +186,53 @@ class RunOverrides:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """Result of a run: its receipt, and the dates that it skipped."""
+    """Result of a run: its receipt, the dates that it skipped, its pipeline, and its output.
+
+    pending         whether only pending dates were run
+    idle_exit_code  the exit code if there was nothing to do
+    """
 
     receipt: Receipt
-    skipped: tuple[SkippedDate, ...] = ()
+    skipped: tuple[SkippedDate, ...]
+    pipeline: Pipeline
+    output: Location
+    pending: bool = False
+    idle_exit_code: int = 0
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the run published anything."""
+        return self.receipt.sequence != UNPUBLISHED_SEQUENCE
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of `minimize run`."""
+        if not self.is_published and not unfinished_parts(self.receipt):
+            return self.idle_exit_code
+        return exit_code(self.receipt, self.pipeline, self.skipped, pending=self.pending)
+
+    @property
+    def log_messages(self) -> list[LogMessage]:
+        """Errors about too much quarantine and unfinished parts."""
+        return run_log_messages([(self.receipt, self.pipeline)])
 
     def to_json(self) -> dict[str, Any]:
         """The receipt, and under `failures` the skipped dates, if there are any."""
         failures = [each.to_json() for each in self.skipped]
         return self.receipt.to_json() | ({"failures": failures} if failures else {})
+
+    def lines(self) -> Iterator[Line]:
+        """The summary of the receipt, and the folders of the results."""
+        if not self.is_published:
+            left = count_noun(len(self.skipped), "date")
+            yield f"nothing was published: {left} skipped" if self.skipped else "nothing to do"
+            return
+        receipt = self.receipt
+        yield receipt
+        yield f"results in {self.output if isinstance(self.output, ObjectPath) else self.output.resolve()}"
+        for name in (*receipt.outputs, *(["quarantine"] if receipt.quarantine.files else [])):
+            yield f"  {name}/"
+        yield f"  runs/{receipt.run_id}/receipt.json, columns.md"
 
 
 @redact_errors
@@ -278,7 +321,11 @@ def _empty_result(resolved: ResolvedRun, context: RunContext, skipped: tuple[Ski
     """The result of a run that skipped all of its dates. Raises their error, unless pending dates may remain pending."""
     if not resolved.pending or not _may_be_pending(skipped):
         raise error_for(skipped)
-    return RunResult(empty_receipt(replace(resolved, sources={}, skipped=skipped), context), skipped)
+    return _result(empty_receipt(replace(resolved, sources={}, skipped=skipped), context), skipped, resolved)
+
+
+def _result(receipt: Receipt, skipped: tuple[SkippedDate, ...], resolved: ResolvedRun) -> RunResult:
+    return RunResult(receipt, skipped, resolved.pipeline, resolved.output, resolved.pending)
 
 
 def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult | None, tuple[SkippedDate, ...]]:
@@ -289,7 +336,7 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
     if resolved.is_empty:
         receipt, observer = empty_receipt(resolved, context), create_observer(resolved, context, "")
         (observer.record_incomplete if resolved.skipped else observer.record_idle)(receipt.finished)
-        return RunResult(receipt, resolved.skipped), ()
+        return _result(receipt, resolved.skipped, resolved), ()
     all_: list[SkippedDate] = []
     try:
         with (
@@ -367,7 +414,8 @@ def _publish_dates(
             attachments = receipt_attachments(resolved.pipeline, resolved.plan, context.backfill, manifest)
             attachments |= removal_inventory(folder.folder, folder.receipts(), staging.current_files(), resolved.keys)
             receipt = build_receipt(resolved, staging, done.outcomes, late, done.files, attachments, context)
-            return RunResult(_sign_and_publish(receipt, resolved, staging, attachments, session), resolved.skipped)
+            signed = _sign_and_publish(receipt, resolved, staging, attachments, session)
+            return _result(signed, resolved.skipped, resolved)
     if stopped and not resolved.pending:
         all_.extend(skipped)
         raise error_for(skipped)

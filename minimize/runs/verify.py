@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import Finding, LedgerError, OutputError, describe_os_error, redact_errors
 from minimize.keys import Keyring, PublicKeys, Verifier
@@ -12,6 +13,7 @@ from minimize.ledger import Address, find_ledger
 from minimize.output.folder import identity_of
 from minimize.output.reader import ensure_recovered, load_receipts
 from minimize.receipts import Receipt, files_in_force
+from minimize.results import Line
 from minimize.runs.guards import ledger_disagreement
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.text import count_noun
@@ -177,15 +179,47 @@ def check_output(
     raise OutputError("the output was changed during the check", hint="Wait until the run has ended, and check again.")
 
 
-def verified_extent(output: LocationLike, from_receipt: int = 1) -> str:
-    """The extent of a verification in words: the number of receipts, and of the files in force that they wrote."""
-    chain = load_receipts(parse_output_location(output))
-    checked = [receipt for receipt in chain if receipt.sequence >= from_receipt]
-    written = {file.path for receipt in checked for output in receipt.outputs.values() for file in output.files}
-    files = [file for each in files_in_force(chain).values() for file in each if file.path in written]
-    since = "" if from_receipt == 1 else f" from {from_receipt} on"
-    rows = count_noun(sum(file.rows for file in files), "row")
-    return f"{count_noun(len(checked), 'receipt')}{since}, {count_noun(len(files), 'file')} in force, {rows}"
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Result of a verification: the findings about an output, and the first receipt that was checked."""
+
+    output: LocationLike
+    findings: Sequence[Finding]
+    from_receipt: int = 1
+
+    @property
+    def ok(self) -> bool:
+        """Whether no check failed."""
+        return not _has_errors(self.findings)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of `minimize verify`."""
+        return 0 if self.ok else 1
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict and the findings."""
+        return {"ok": self.ok, "findings": [finding.to_json() for finding in self.findings]}
+
+    def lines(self) -> Iterator[Line]:
+        """The findings and the verdict."""
+        yield from self.findings
+        yield f"verified: {self._extent()}" if self.ok else "not verified"
+
+    def _extent(self) -> str:
+        """The number of receipts, and of the files in force that they wrote."""
+        chain = load_receipts(parse_output_location(self.output))
+        checked = [receipt for receipt in chain if receipt.sequence >= self.from_receipt]
+        written = {file.path for receipt in checked for output in receipt.outputs.values() for file in output.files}
+        files = [file for each in files_in_force(chain).values() for file in each if file.path in written]
+        since = "" if self.from_receipt == 1 else f" from {self.from_receipt} on"
+        rows = count_noun(sum(file.rows for file in files), "row")
+        return f"{count_noun(len(checked), 'receipt')}{since}, {count_noun(len(files), 'file')} in force, {rows}"
+
+
+def verify_output(output: LocationLike, *, from_receipt: int = 1, **options: Any) -> Verification:
+    """Checks an output like `check_output`, with the same arguments. Returns the result, which can be printed."""
+    return Verification(output, check_output(output, from_receipt=from_receipt, **options), from_receipt)
 
 
 def _check_once(

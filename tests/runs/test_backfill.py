@@ -135,7 +135,7 @@ def test_a_policy_that_was_changed_beside_its_receipt_is_not_followed(ran: Proje
 
 
 def test_one_may_look_without_running(ran: Project) -> None:
-    looked = filled(ran, says(ran), only_look=True)
+    looked = filled(ran, says(ran), dry_run=True)
     assert set(looked.dates.values()) == {"due"}
     assert widths(ran, DAY) != {0.0}
 

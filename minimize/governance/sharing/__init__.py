@@ -22,20 +22,22 @@ from minimize.governance.sharing.inbound import receive, receive_dates
 from minimize.governance.sharing.outbound import ShareExplanation, explain_share, share
 from minimize.governance.sharing.payload import digest_table, disclosure_token
 from minimize.governance.sharing.recalls import (
-    EndedConsents,
+    EndedConsent,
+    ExpiredConsents,
     Recall,
     confirm_recalls,
-    expire_and_recall,
+    end_consent,
+    expire_consents,
     list_recalls,
     recall_list,
     request_recalls,
-    withdraw_and_recall,
 )
 from minimize.governance.sharing.recipient_fields import EligibleFunction, eligible_functions
 
 __all__ = [
     "EligibleFunction",
-    "EndedConsents",
+    "EndedConsent",
+    "ExpiredConsents",
     "Recall",
     "ShareExplanation",
     "ShareSummary",
@@ -43,7 +45,8 @@ __all__ = [
     "digest_table",
     "disclosure_token",
     "eligible_functions",
-    "expire_and_recall",
+    "end_consent",
+    "expire_consents",
     "explain_share",
     "find_disclosure",
     "list_disclosures",
@@ -54,5 +57,4 @@ __all__ = [
     "request_recalls",
     "share",
     "unsigned_disclosures",
-    "withdraw_and_recall",
 ]

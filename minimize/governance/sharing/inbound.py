@@ -55,12 +55,18 @@ TENANT_FIELD: Final = "tenant_id"
 
 
 def receive_dates(
-    job: Pipeline, recipient: str, function: str, dates: DateSelection, overrides: RunOverrides, **options: Any
+    pipeline: Pipeline | PathText,
+    recipient: str,
+    function: str,
+    dates: DateSelection,
+    overrides: RunOverrides,
+    **options: Any,
 ) -> RunResult:
     """Runs the requested dates of a pipeline that receives from a third party. Arguments and exceptions as for `run_dates`.
 
     Raises ConfigurationError for a pipeline with another source, and AccessDenied (3) for a caller without permission.
     """
+    job = pipeline_from(pipeline)
     check_source(job, recipient, function)
     workspace = Workspace(
         overrides.ledger, None if overrides.output is None else str(overrides.output), job, overrides.keys

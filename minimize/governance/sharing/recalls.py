@@ -14,14 +14,23 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from minimize.consent import Consents, load_consents
 from minimize.consent.terms import ENDING_STATES, VALID_STATES, parse_terms
 from minimize.errors import ConfigurationError, PolicyError
-from minimize.governance.consent import NewConsent, mark_expired_consents, record_consent
+from minimize.governance.consent import (
+    NewConsent,
+    RecordedConsent,
+    act_text,
+    consent_act_json,
+    mark_expired_consents,
+    record_consent,
+)
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.audit_event import SHARE_ACTIVITY
 from minimize.recipients import Contract, Recipient, Recipients, load_configured_recipients
+from minimize.results import LogMessage
 from minimize.stores import PathText
 from minimize.stores.durable_files import create_private_file
+from minimize.text import count_noun
 from minimize.times import time_text, time_text_or_none
 
 if TYPE_CHECKING:
@@ -81,6 +90,12 @@ class Recall:
             "fields": list(self.fields),
             "subjects": list(self.subjects) if subjects else len(self.subjects),
         }
+
+    def lines(self) -> Iterator[str]:
+        """The entry as one line."""
+        late = "  OVERDUE" if self.overdue else ""
+        counts = f"{count_noun(self.rows, 'row')}, {count_noun(len(self.subjects), 'subject')}"
+        yield f"{self.recipient}  {self.tenant}  {self.cause}  {self.state}  {counts}  {self.disclosure}{late}"
 
 
 def build_recall(
@@ -266,43 +281,97 @@ def _record_steps(
     api.sharing.record_recalls(ledger, steps, recall_event(name, state, len(steps), actor, now), workspace.keyring())
 
 
-@dataclass(frozen=True, slots=True)
-class EndedConsents:
-    """Ended consents, their recalls, and the steps that the manifest lists for the end of a consent."""
+RECEIVED_RECORDS_HINT: Final = (
+    "records received under this consent are still stored. Run `minimize retract OUTPUT --yes` to remove them."
+)
 
-    acts: Sequence[ConsentAct]
+
+@dataclass(frozen=True, slots=True)
+class EndedConsent:
+    """A recorded refusal or withdrawal, its recalls, and the steps that the manifest lists for the end of a consent."""
+
+    recorded: RecordedConsent
     recalls: Sequence[Recall]
     ending: str = ""
 
     @property
-    def is_received(self) -> bool:
-        """Whether a consent covered received data. That data remains stored until `retract` removes it."""
-        return any(parse_terms(act.terms).direction == "inbound" for act in self.acts)
+    def log_messages(self) -> Sequence[LogMessage]:
+        """A warning (W047) if there was no consent to end."""
+        act = self.recorded.act
+        about = f"no consent of this tenant to {act.function} of {act.recipient} is recorded"
+        message = LogMessage("W047", f"{about}. Check the spelling of the tenant.")
+        return [message] if self.recorded.answers_nothing else []
+
+    def to_json(self) -> dict[str, Any]:
+        """The act, its recalls, and the steps to do by hand."""
+        act = self.recorded.act
+        body = {**consent_act_json(act), "recalls": [each.to_json() for each in self.recalls], "ending": self.ending}
+        return body | ({"received": True} if _covers_received_records(act) else {})
+
+    def lines(self) -> Iterator[str]:
+        """The act, its recalls, and what remains to do."""
+        yield act_text(self.recorded.act)
+        for each in self.recalls:
+            yield from each.lines()
+        if _covers_received_records(self.recorded.act):
+            yield RECEIVED_RECORDS_HINT
+        if self.ending:
+            yield f"to do by hand: {self.ending}"
 
 
-def withdraw_and_recall(
+@dataclass(frozen=True, slots=True)
+class ExpiredConsents:
+    """Consents that were marked as expired, and their recalls."""
+
+    acts: Sequence[ConsentAct]
+    recalls: Sequence[Recall]
+
+    def to_json(self) -> dict[str, Any]:
+        """The acts, and their recalls if there are any."""
+        recalls = {"recalls": [each.to_json() for each in self.recalls]} if self.recalls else {}
+        return {"expired": [consent_act_json(act) for act in self.acts], **recalls}
+
+    def lines(self) -> Iterator[str]:
+        """The number of consents, their recalls, and what remains to do."""
+        yield f"{count_noun(len(self.acts), 'consent')} marked as expired"
+        for each in self.recalls:
+            yield from each.lines()
+        if any(map(_covers_received_records, self.acts)):
+            yield RECEIVED_RECORDS_HINT
+
+
+def _covers_received_records(act: ConsentAct) -> bool:
+    """Whether a consent covered received data. That data remains stored until `retract` removes it."""
+    return parse_terms(act.terms).direction == "inbound"
+
+
+def end_consent(
+    verb: Literal["withdraw", "refuse"],
     consent: NewConsent,
     workspace: Workspace,
     now: datetime,
     *,
-    verb: Literal["withdraw", "refuse"] = "withdraw",
     recipients: PathText | None = None,
     allowed: AuthorizeChange | None = None,
-) -> EndedConsents:
+    to: str | None = None,
+) -> EndedConsent:
     """Ends a tenant's consent, and records the request to the recipient to delete the data received under it.
 
-    A withdrawal with a future effective time causes a recall at that time. Raises the exceptions of `record_consent`.
+    A withdrawal with a future effective time causes a recall at that time. `to` is a new file for the recall list. Raises the
+    exceptions of `record_consent`, and OutputError if the file exists; then nothing is recorded.
     """
     known = _find_recipient(consent.recipient, workspace, recipients)
     recall_on_end = _RecallOnEnd(now, None if known is None else known.contract)
-    done = record_consent(verb, consent, workspace, now, recipients=recipients, allowed=allowed, also=recall_on_end)
-    return EndedConsents((done,), recall_on_end.recalls, "" if known is None else known.ending)
+    with open_recall_list(to, consent.recipient) as save_list:
+        done = record_consent(verb, consent, workspace, now, recipients=recipients, allowed=allowed, also=recall_on_end)
+        save_list(recall_on_end.recalls)
+    return EndedConsent(done, recall_on_end.recalls, "" if known is None else known.ending)
 
 
-def expire_and_recall(workspace: Workspace, now: datetime) -> EndedConsents:
+def expire_consents(workspace: Workspace, now: datetime) -> ExpiredConsents:
     """Marks consents as expired, and records the request to their recipients to delete the data received under them."""
     recall_on_end = _RecallOnEnd(now, None)
-    return EndedConsents(mark_expired_consents(workspace, now, also=recall_on_end), recall_on_end.recalls)
+    return ExpiredConsents(mark_expired_consents(workspace, now, also=recall_on_end), recall_on_end.recalls)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def acts(configuration: Workspace) -> list[ConsentAct]:
 
 
 def test_a_consent_is_recorded_with_what_was_agreed_to_and_by_whom(home: Workspace) -> None:
-    done = record_consent("give", WISH, home, NOW)
+    done = record_consent("give", WISH, home, NOW).act
     assert (done.state, done.terms, done.by) == ("given", TERMS, "ann@contoso.example")
     assert (done.valid_from, done.recorded_at, done.expires_at) == (NOW, NOW, None)
     assert acts(home) == [done]
@@ -47,14 +47,14 @@ def test_a_consent_is_recorded_with_what_was_agreed_to_and_by_whom(home: Workspa
     ("verb", "state"), [("request", "requested"), ("refuse", "refused"), ("withdraw", "withdrawn")]
 )
 def test_each_verb_brings_its_state(home: Workspace, verb: ConsentVerb, state: str) -> None:
-    assert record_consent(verb, WISH, home, NOW).state == state
+    assert record_consent(verb, WISH, home, NOW).act.state == state
 
 
 def test_what_is_given_once_more_is_renewed(home: Workspace) -> None:
     states = [
-        record_consent("give", WISH, home, hours(0)),
-        record_consent("withdraw", WISH, home, hours(1)),
-        record_consent("give", WISH, home, hours(2)),
+        record_consent("give", WISH, home, hours(0)).act,
+        record_consent("withdraw", WISH, home, hours(1)).act,
+        record_consent("give", WISH, home, hours(2)).act,
     ]
     assert [each.state for each in states] == ["given", "withdrawn", "renewed"]
 
@@ -96,7 +96,7 @@ def test_only_what_is_given_expires(home: Workspace) -> None:
 
 
 def test_the_text_that_counts_can_be_named(home: Workspace) -> None:
-    assert record_consent("give", replace(WISH, text_version=1), home, NOW).state == "given"
+    assert record_consent("give", replace(WISH, text_version=1), home, NOW).act.state == "given"
 
 
 @pytest.mark.parametrize("left", [None, vendor_file(functions={}), vendor_file(functions=sync(fields={"a": "md5"}))])
@@ -106,7 +106,7 @@ def test_a_consent_can_be_withdrawn_whatever_became_of_the_file(
     record_consent("give", WISH, home, NOW)
     path = tmp_path / "recipients" / "vendor.yaml"
     path.unlink() if left is None else write_yaml(tmp_path / "recipients" / "vendor.yaml", left)
-    done = record_consent("withdraw", WISH, home, hours(1))
+    done = record_consent("withdraw", WISH, home, hours(1)).act
     assert (done.state, done.terms) == ("withdrawn", TERMS)
 
 
@@ -133,7 +133,7 @@ def test_without_a_keyring_nothing_is_recorded(home: Workspace) -> None:
 
 def test_a_clock_that_was_put_back_does_not_undo_a_withdrawal(home: Workspace) -> None:
     record_consent("give", WISH, home, NOW)
-    done = record_consent("withdraw", WISH, home, hours(-5))
+    done = record_consent("withdraw", WISH, home, hours(-5)).act
     assert [each.state for each in acts(home)] == ["given", "withdrawn"]
     assert (done.valid_from, explain_consent("north", "vendor", "sync", home, run=hours(1)).reason) == (
         hours(-5),
@@ -195,7 +195,7 @@ def test_where_the_file_is_gone_there_is_no_consent(home: Workspace, tmp_path: P
 
 
 def test_the_history_is_every_act(home: Workspace) -> None:
-    done = [record_consent("give", WISH, home, NOW), record_consent("withdraw", WISH, home, hours(1))]
+    done = [record_consent("give", WISH, home, NOW).act, record_consent("withdraw", WISH, home, hours(1)).act]
     assert [one.act for one in list_consents(home, hours(2), history=True)] == done
 
 
@@ -208,8 +208,8 @@ def test_an_act_for_machines_has_the_vocabularys_word(home: Workspace) -> None:
 
 
 def test_why_tells_the_act_that_decides_at_each_time(home: Workspace) -> None:
-    given = record_consent("give", WISH, home, NOW)
-    withdrawn = record_consent("withdraw", WISH, home, hours(5))
+    given = record_consent("give", WISH, home, NOW).act
+    withdrawn = record_consent("withdraw", WISH, home, hours(5)).act
     found = explain_consent("north", "vendor", "sync", home, run=hours(6), event=hours(2))
     assert (found.valid, found.reason) == (False, "withdrawn")
     assert found.deciding == ((hours(6), withdrawn), (hours(2), given))
@@ -229,7 +229,7 @@ def test_a_function_that_is_not_there_is_no_consent_and_a_recipient_is_an_error(
 
 
 def test_why_names_a_consent_that_was_recorded_after_the_time_of_sharing(home: Workspace) -> None:
-    given = record_consent("give", replace(WISH, valid_from=NOW), home, hours(3))
+    given = record_consent("give", replace(WISH, valid_from=NOW), home, hours(3)).act
     before = explain_consent("north", "vendor", "sync", home, run=hours(1))
     assert (before.reason, before.deciding, before.recorded_later) == ("none", ((hours(1), None),), (given,))
     assert before.to_json()["recorded_later"][0]["recorded_at"] == "2026-11-25T11:00:00Z"

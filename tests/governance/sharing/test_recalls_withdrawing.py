@@ -10,12 +10,12 @@ import pytest
 from minimize.errors import LedgerError, NotPermitted
 from minimize.governance.consent import NewConsent
 from minimize.governance.sharing import (
-    EndedConsents,
+    EndedConsent,
     confirm_recalls,
     disclosure_token,
-    expire_and_recall,
+    end_consent,
+    expire_consents,
     list_recalls,
-    withdraw_and_recall,
 )
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
@@ -33,12 +33,12 @@ def ended(
     *,
     tenant: str = "north",
     after: timedelta = MINUTE,
-) -> EndedConsents:
-    return withdraw_and_recall(
+) -> EndedConsent:
+    return end_consent(
+        verb,
         NewConsent(tenant, "vendor", "sync"),
         sender.places,
         NOW + after,
-        verb=verb,
         recipients=sender.folder / "recipients",
     )
 
@@ -82,7 +82,10 @@ def test_what_was_requested_is_not_requested_again(shared: Sender) -> None:
 
 def test_a_withdrawal_from_a_later_time_calls_back_when_it_has_come(shared: Sender) -> None:
     wish = NewConsent("north", "vendor", "sync", valid_from=NOW + DAY)
-    assert withdraw_and_recall(wish, shared.places, NOW + MINUTE, recipients=shared.folder / "recipients").recalls == []
+    assert (
+        end_consent("withdraw", wish, shared.places, NOW + MINUTE, recipients=shared.folder / "recipients").recalls
+        == []
+    )
     assert list_recalls(shared.places, shared.recipients, NOW + HOUR) == []
     assert [each.state for each in list_recalls(shared.places, shared.recipients, NOW + DAY)] == ["due"]
 
@@ -115,8 +118,8 @@ def test_a_consent_that_ran_out_calls_back_when_it_is_marked(sender: Sender) -> 
     sender.write()
     sender.consent("west", expires_at=NOW + HOUR)
     sender.share()
-    assert expire_and_recall(sender.places, NOW + MINUTE).recalls == []
-    found = expire_and_recall(sender.places, NOW + 2 * HOUR)
+    assert expire_consents(sender.places, NOW + MINUTE).recalls == []
+    found = expire_consents(sender.places, NOW + 2 * HOUR)
     assert [(each.tenant, each.cause, each.state) for each in found.recalls] == [("west", "expired", "requested")]
     assert [act.tenant_id for act in found.acts] == ["west"]
 

@@ -1,0 +1,79 @@
+"""The `verb` decorator, which does what all commands have in common.
+
+A command parses its options into one library call and returns the result. The decorator adds the workspace, the clock, the
+permission check, the progress bar, `--json`, `--log-format`, `--quiet`, the printing and the exit code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from inspect import signature
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from minimize.cli.options import JSON_OPTIONS, OPTIONS, QUIET, WORKSPACE, authorize, command_workspace
+from minimize.cli.printing import print_result, progress_bar
+from minimize.times import utc_now
+
+if TYPE_CHECKING:
+    from minimize.results import Printable
+
+_WORKSPACE_NAMES: Final = tuple(name.removeprefix("--") for name in WORKSPACE)
+
+
+def verb(
+    name: str,
+    *parameters: str | click.Parameter,
+    group: click.Group | None = None,
+    permission: str | None = None,
+    quiet: bool = False,
+    **attributes: Any,
+) -> Callable[[Callable[..., Printable]], click.Command]:
+    """Turns a function that returns a result into a command. Its docstring is the help text.
+
+    parameters  arguments and options in the order of the help; a text is a name in `OPTIONS`
+    group       the group of the command; None for a command of `minimize` itself
+    permission  the permission that the account needs if there is an access file, for the tenant of the parameter `tenant`
+    quiet       whether the command has `--quiet`
+    attributes  further attributes of the click command, such as `epilog`
+
+    The function receives the parsed parameters by name. It can also have these parameters:
+
+    workspace  the workspace that `--ledger`, `--output`, `--pipeline` and `--keys` name, instead of these options
+    now        the current time, unless an option of this name has another
+    progress   the callback of the progress bar
+    """
+
+    def decorate(function: Callable[..., Printable]) -> click.Command:
+        accepted = signature(function).parameters
+
+        def callback(*, as_json: bool, **values: Any) -> int:
+            if permission is not None:
+                authorize(permission, values, values.get("tenant"))
+            with ExitStack() as stack:
+                if "progress" in accepted:
+                    values["progress"] = stack.enter_context(progress_bar())
+                result = function(**_with_environment(values, accepted))
+            return print_result(result, as_json)
+
+        common = [*((QUIET,) if quiet else ()), *JSON_OPTIONS]
+        named = [OPTIONS[each]() if isinstance(each, str) else each for each in parameters]
+        command = click.Command(name, callback=callback, params=[*named, *common], help=function.__doc__, **attributes)
+        if group is not None:
+            group.add_command(command)
+        return command
+
+    return decorate
+
+
+def _with_environment(values: Mapping[str, Any], accepted: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters, with the workspace and the time if the function accepts them."""
+    passed = dict(values)
+    if "now" in accepted:
+        passed["now"] = passed.get("now") or utc_now()
+    if "workspace" in accepted:
+        passed = {name: value for name, value in passed.items() if name in accepted or name not in _WORKSPACE_NAMES}
+        passed["workspace"] = command_workspace(values)
+    return passed

@@ -1,0 +1,75 @@
+"""Results of commands: JSON for `--json`, lines of text, messages for the log, and an exit code."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from minimize.errors import Finding
+
+log = logging.getLogger("minimize")
+
+
+class Summary(Protocol):
+    """An object with a text that is wrapped at a line width."""
+
+    def summary(self, width: int = 100) -> str:
+        """The text, with lines of about the given number of characters at most."""
+
+
+Line = str | Finding | Summary
+"""A line of a result. A terminal colors findings and wraps summaries."""
+
+
+class Printable(Protocol):
+    """A result of a command.
+
+    It can also have `exit_code` (default: 0) and `log_messages` (default: none).
+    """
+
+    def to_json(self) -> Any:
+        """The result as a JSON value."""
+
+    def lines(self) -> Iterable[Line]:
+        """The result as text, without colors."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogMessage:
+    """A warning or error about a result. It is logged and is not part of the output.
+
+    code    stable code of the log event
+    level   level of the log event, as in `logging`
+    run_id  the run that the message concerns
+    """
+
+    code: str
+    message: str
+    level: int = logging.WARNING
+    run_id: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def log(self) -> None:
+        """Logs the message."""
+        extra = {"code": self.code, "run_id": self.run_id, "data": self.data}
+        log.log(self.level, "%s", self.message, extra=extra)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list of results, under a name in JSON. `empty` is the text for no results."""
+
+    name: str
+    items: Sequence[Printable]
+    empty: str
+    exit_code: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The list under its name."""
+        return {self.name: [each.to_json() for each in self.items]}
+
+    def lines(self) -> Iterable[Line]:
+        """The lines of all results."""
+        return [line for each in self.items for line in each.lines()] or [self.empty]
