@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from minimize.failpoints import fail_point
+from minimize.json_form import json_object
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_event import (
@@ -38,7 +39,6 @@ from minimize.ledger.database import lock_ledger
 from minimize.ledger.migrations import ledger_identity
 from minimize.ledger.tables import AUDIT_LOG, OUTPUTS, RUNS
 from minimize.receipts import Receipt
-from minimize.times import time_text
 
 PUBLISH: Final = "publish"
 RECOVER: Final = "recover"
@@ -227,11 +227,8 @@ class RunRow:
 
     def to_json(self) -> dict[str, Any]:
         """The row as the JSON object that `runs --json` prints."""
-        body = {
-            name: time_text(value) if isinstance(value, datetime) else value for name, value in asdict(self).items()
-        }
-        rows = {name: body.pop(name) for name in ROW_COUNTS}
-        return {**body, "dates": list(self.dates), "rows": rows}
+        body = json_object(self)
+        return body | {"rows": {name: body.pop(name) for name in ROW_COUNTS}}
 
 
 def record_location(connection: Connection, output: str, pipeline: str, folder: str) -> None:

@@ -19,6 +19,7 @@ from minimize.governance.access.enforcement import configured_access
 from minimize.governance.incidents.exposure import Exposure
 from minimize.governance.incidents.notice import NOTICE_DEADLINE
 from minimize.governance.workspace import Workspace
+from minimize.json_form import json_object
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.audit_event import EventResult
 from minimize.ledger.audit_log import record_audit_event
@@ -156,27 +157,28 @@ class Incident:
     def to_json(self, now: datetime) -> dict[str, Any]:
         """The output of `incident show --json`."""
         opened, closed = self.opening, self.closing_step
-        return {
+        body = {
             "incident": self.id,
             "title": self.title,
             "state": self.state,
-            "opened_at": time_text(self.steps[0].recorded_at),
+            "opened_at": self.steps[0].recorded_at,
             "opened_by": self.steps[0].by,
             "happened": {"from": opened["happened"][0], "to": opened["happened"][1]},
             "known_at": opened["known_at"],
-            "exposed": list(opened["exposed"]),
-            "declared_at": time_text_or_none(self.declared_at),
-            "due": time_text_or_none(self.notice_deadline),
+            "exposed": opened["exposed"],
+            "declared_at": self.declared_at,
+            "due": self.notice_deadline,
             "overdue": self.is_overdue(now),
-            "pending": list(self.pending),
-            "notices": {each: [dict(one) for one in self.notices(each)] for each in self.affected},
+            "pending": self.pending,
+            "notices": {each: self.notices(each) for each in self.affected},
             "exempt": {tenant: _actor_and_time(step) for tenant, step in self.exempt.items()},
-            "measures": list(self.statements("measure")),
-            "actions": list(self.statements("action")),
-            "consequences": list(self.statements("consequence")),
+            "measures": self.statements("measure"),
+            "actions": self.statements("action"),
+            "consequences": self.statements("consequence"),
             "scope": self.scope,
             "closed": None if closed is None else {**step_body(closed), **_actor_and_time(closed)},
         }
+        return json_object(body)
 
     def _steps_of(self, step: str) -> Iterator[IncidentStep]:
         return (each for each in self.steps if each.step == step)

@@ -140,18 +140,11 @@ class RequestStatus:
 
     def to_json(self, now: datetime) -> dict[str, Any]:
         """The request as `subject status --json` prints it."""
-        return {
-            "request": self.last.id[:REQUEST_ID_LENGTH],
-            "kind": self.last.kind,
-            "tenant_id": self.last.tenant_id,
-            "subject": self.last.subject,
-            "asked_at": time_text(self.last.asked_at),
-            "due": time_text(self.last.due),
-            "state": self.last.state,
-            "overdue": self.is_overdue(now),
-            "recipients": self.recipients,
-            **json.loads(self.last.body),
-        }
+        last = self.last
+        body: dict[str, Any] = {"request": last.id[:REQUEST_ID_LENGTH], "kind": last.kind, "tenant_id": last.tenant_id}
+        body |= {"subject": last.subject, "asked_at": time_text(last.asked_at), "due": time_text(last.due)}
+        status = {"state": last.state, "overdue": self.is_overdue(now), "recipients": self.recipients}
+        return {**body, **status, **json.loads(last.body)}
 
 
 def request_deadline(tenant_wide: bool, asked_at: datetime) -> datetime:
