@@ -61,6 +61,10 @@ def json_member(
     return {_METADATA: member}
 
 
+OMIT_IF_NONE: Final = json_member(omit_none=True)
+OMIT_IF_EMPTY: Final = json_member(omit_empty=True)
+
+
 def json_object(result: Any) -> dict[str, Any]:
     """A mapping, or a dataclass by its `json_names` or its fields, as a JSON object. A key has no trailing underscore."""
     if isinstance(result, Mapping):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -38,7 +38,7 @@ from minimize.ledger.audit_log import (
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.migrations import ledger_identity
 from minimize.ledger.tables import AUDIT_LOG, OUTPUTS, RUNS
-from minimize.receipts import Receipt
+from minimize.receipts import Receipt, RowCounts
 
 PUBLISH: Final = "publish"
 RECOVER: Final = "recover"
@@ -175,9 +175,6 @@ def is_anchor_signed(anchor: Anchor, verifier: Verifier) -> bool:
     )
 
 
-ROW_COUNTS: Final = ("read", "written", "gated", "quarantined", "suppressed", "deduplicated")
-
-
 @dataclass(frozen=True, slots=True)
 class OutputLocation:
     """The last known location of an output."""
@@ -228,7 +225,7 @@ class RunRow:
     def to_json(self) -> dict[str, Any]:
         """The row as the JSON object that `runs --json` prints."""
         body = json_object(self)
-        return body | {"rows": {name: body.pop(name) for name in ROW_COUNTS}}
+        return body | {"rows": {each.name: body.pop(each.name) for each in fields(RowCounts)}}
 
 
 def record_location(connection: Connection, output: str, pipeline: str, folder: str) -> None:
@@ -283,8 +280,8 @@ def _run_query() -> Select[Any]:
 
 def _receipt_values(receipt: Receipt) -> dict[str, Any]:
     names = ("run_id", "sequence", "kind", "pipeline", "purpose", "engine", "at", "started", "finished", "digest")
-    counts = {name: getattr(receipt.rows, name) for name in ROW_COUNTS}
-    return {**{name: getattr(receipt, name) for name in names}, "dates": json.dumps(list(receipt.dates)), **counts}
+    values = {name: getattr(receipt, name) for name in names}
+    return {**values, "dates": json.dumps(list(receipt.dates)), **asdict(receipt.rows)}
 
 
 def _run_from_row(row: Row[Any]) -> RunRow:

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal, Self
 
-from minimize.json_form import json_member
+from minimize.json_form import OMIT_IF_NONE
 
 ReceiptKind = Literal["run", "replay", "expire", "retract", "correct", "delete", "rotate", "adopt", "void"]
 ANNOTATING_KINDS: Final[frozenset[ReceiptKind]] = frozenset({"adopt", "void"})
 """Kinds of receipts that record a decision about an output and change none of its files."""
 RetractionSource = Literal["source", "output"]
 """The origin of the rows of a retraction."""
-OMIT_IF_NONE: Final = json_member(omit_none=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,11 @@ from pydantic import Field as Alias
 
 from minimize.errors import CheckFailed, OutputError, VerificationError
 from minimize.html_tables import html_fragment, html_paragraph, html_table
-from minimize.json_form import json_object
+from minimize.json_form import OMIT_IF_NONE, json_object
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, sign_as_text
 from minimize.receipts.canonical import canonical_json, sha256_text
 from minimize.receipts.parts import (
-    OMIT_IF_NONE,
     AuditHead,
     BackfillRef,
     CompanionFile,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from minimize.errors import Finding, OutputError, RefusedError, call_redacted
-from minimize.json_form import JsonResult, json_member
+from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.observability.destinations import find_destinations
 from minimize.output.folder import batch_date_of
@@ -159,7 +159,7 @@ class ReplayResult(JsonResult):
     rechecked: Sequence[RecheckedDate] = field(metadata=json_member("dates"))
     receipts: Sequence[Receipt]
     pipelines: Sequence[Pipeline] = ()
-    failures: Sequence[SkippedDate] = field(default=(), metadata=json_member(omit_empty=True))
+    failures: Sequence[SkippedDate] = field(default=(), metadata=OMIT_IF_EMPTY)
     json_names = "rechecked receipts failures"
 
     @property

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,6 @@ from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.observability import Observer, observe_run
 from minimize.observability.destinations import default_lineage_path, find_destinations
-from minimize.observability.metrics import ROW_COUNTS
 from minimize.observability.openlineage import RunDescription
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.output.publish import OpenOutput, Staging, open_output
@@ -135,7 +134,7 @@ def log_figures(receipt: Receipt) -> dict[str, Any]:
         "pipeline": receipt.pipeline,
         "dates": list(receipt.dates),
         "seconds": round((receipt.finished - receipt.started).total_seconds(), 3),
-        "rows": {fate: getattr(rows, fate) for fate in ROW_COUNTS},
+        "rows": asdict(rows),
         "quarantine_share": round(rows.quarantined / rows.read, 6) if rows.read else 0.0,
         "quarantined": dict(receipt.quarantine.by_code),
         "outputs": {name: output.rows for name, output in receipt.outputs.items()},

@@ -6,7 +6,6 @@ closing a declared incident as a false positive.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Re
 from minimize.ledger.audit_event import EventResult
 from minimize.ledger.audit_log import record_audit_event
 from minimize.ledger.incidents import IncidentStep, read_incident_steps, record_incident_step
+from minimize.receipts.canonical import sha256_text
 from minimize.runs.batch_dates import CLOCK_SKEW
 from minimize.times import time_text, time_text_or_none
 
@@ -430,7 +430,7 @@ def record_step(
 
 def step_event(name: str, verb: str, text: str, actor: Actor, now: datetime) -> AuditEvent:
     """The audit event of a step: its verb, and the digest of its content."""
-    digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    digest = sha256_text(text.encode())
     return _incident_event(name, verb, PropertyChange("said", None, digest), actor, now)
 
 

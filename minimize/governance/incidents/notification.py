@@ -28,6 +28,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.output.working_folder import write_new_folder
 from minimize.policy.faults import FaultList
 from minimize.policy.yaml_nodes import parse_yaml
+from minimize.receipts.canonical import sha256_text
 from minimize.stores.durable_files import write_private_file
 from minimize.text import json_text
 
@@ -276,7 +277,7 @@ def _write_draft(folder: Path, notice: Notice) -> str:
     _write_private(folder / f"{place}.md", notice_markdown(notice))
     _write_private(folder / f"{place}.html", notice_page(notice))
     _write_private(folder / f"{place}.json", content)
-    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+    return sha256_text(content.encode())
 
 
 def _write_private(path: Path, text: str) -> None:

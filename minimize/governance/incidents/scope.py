@@ -48,7 +48,7 @@ from minimize.keys import Keyring, find_kms
 from minimize.ledger.ledger import tenants_named
 from minimize.output.stored_file import open_stored_file
 from minimize.stores import LocationLike, local_path, parse_output_location
-from minimize.times import from_epoch_microseconds, time_text
+from minimize.times import instant_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,16 +146,12 @@ def _first_time(times: Iterable[int | None]) -> str | None:
     """The earliest time. None if one of the times is unknown."""
     found = list(times)
     known = [each for each in found if each is not None]
-    return _instant_text(min(known)) if known and len(known) == len(found) else None
+    return instant_text(min(known)) if known and len(known) == len(found) else None
 
 
 def _last_time(times: Iterable[int | None]) -> str | None:
     known = [each for each in times if each is not None]
-    return _instant_text(max(known)) if known else None
-
-
-def _instant_text(microseconds: int) -> str:
-    return time_text(from_epoch_microseconds(microseconds))
+    return instant_text(max(known)) if known else None
 
 
 _SEEN_PERSONS = pa.schema([("tenant", pa.string()), ("person", pa.string()), ("sure", pa.bool_())])

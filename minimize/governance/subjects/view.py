@@ -32,7 +32,7 @@ from minimize.ledger.ledger import Ledger, tenants_named
 from minimize.recipients.pages import LIST_STYLE
 from minimize.stores import LocationLike
 from minimize.text import count_noun
-from minimize.times import from_epoch_microseconds, time_text
+from minimize.times import from_epoch_microseconds, instant_text, time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.subjects import SubjectRequestStep
@@ -135,8 +135,8 @@ def records_summary(each: SubjectRecords, rows: int = 0) -> dict[str, Any]:
         "found_by": each.key,
         "category": receipt.outputs["records"].category,
         "rows": each.rows.num_rows,
-        "since": _instant_text(each.since),
-        "to": _instant_text(each.until),
+        "since": instant_text(each.since),
+        "to": instant_text(each.until),
         "until": _retained_until(each.until, policy.retention),
         "fields": {name: form for name, form in forms.items() if form != "drop"},
         "beside": {name: len(found) for name, found in each.other_identifiers.items()},
@@ -195,10 +195,6 @@ class _ViewBuilder:
             and tenant not in self.tenants
             and bool(absent_tenants([tenant], self.outputs, self.keys))
         )
-
-
-def _instant_text(microseconds: int | None) -> str | None:
-    return None if microseconds is None else time_text(from_epoch_microseconds(microseconds))
 
 
 def _retained_until(newest: int | None, retention: timedelta | None) -> str | None:
