@@ -39,6 +39,11 @@ def single_line(text: str) -> str:
     )
 
 
+def text_or_none(value: object) -> str | None:
+    """A value as text; None for None and for an empty text."""
+    return None if value is None or str(value) == "" else str(value)
+
+
 def json_text(body: object) -> str:
     """An object as indented JSON with a final line end; characters beyond ASCII are not escaped."""
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"

@@ -114,6 +114,15 @@ def from_epoch_microseconds(microseconds: int) -> datetime:
     return EPOCH + microseconds * _MICROSECOND
 
 
+def instant_text(microseconds: int | None) -> str | None:
+    """The time for a number of microseconds since 1970 as text; None for None.
+
+    >>> instant_text(1_500_000)
+    '1970-01-01T00:00:01.500000Z'
+    """
+    return None if microseconds is None else time_text(from_epoch_microseconds(microseconds))
+
+
 def _parse_iso(text: str) -> datetime | None:
     try:
         return datetime.fromisoformat(text)

@@ -5,7 +5,6 @@ Acts as columns, the act that decides for each tenant at a time, and the periods
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from minimize.arrow.dictionaries import Bools, valid_mask
 from minimize.consent.terms import ENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
 from minimize.identifiers import canonical_column, canonical_text
 from minimize.ledger import api
+from minimize.receipts.canonical import sha256_text
 from minimize.recipients import Recipient
 from minimize.settings.columns import canonical_texts, code_numbers, column_microseconds, encode_column
 from minimize.times import epoch_microseconds
@@ -417,7 +417,7 @@ def _holding_mask(decisions: Sequence[ConsentDecision]) -> Bools:
 def _combine_digests(*digests: str) -> str:
     """Combines two digests into one; equal digests stay unchanged."""
     each = sorted(set(digests))
-    return each[0] if len(each) == 1 else f"sha256:{hashlib.sha256(' '.join(each).encode()).hexdigest()}"
+    return each[0] if len(each) == 1 else sha256_text(" ".join(each).encode())
 
 
 def _periods_digest(
@@ -430,4 +430,4 @@ def _periods_digest(
         and epoch_microseconds(act.recorded_at) <= epoch_microseconds(run)
     ]
     content = {"terms": None if terms is None else terms.digest, "acts": seen}
-    return f"sha256:{hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()}"
+    return sha256_text(json.dumps(content, sort_keys=True).encode())

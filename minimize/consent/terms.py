@@ -5,7 +5,6 @@ The states are mapped to terms of the Data Privacy Vocabulary (dpv:).
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.errors import PolicyError
+from minimize.receipts.canonical import sha256_text
 from minimize.recipients import Function, Recipient, SharedField
 from minimize.techniques import TechniqueStep
 from minimize.techniques.generalize import Generalize
@@ -73,7 +73,7 @@ class ConsentTerms:
     @property
     def digest(self) -> str:
         """A value that is equal for equal terms."""
-        return f"sha256:{hashlib.sha256(self.text.encode()).hexdigest()}"
+        return sha256_text(self.text.encode())
 
     def coverage_gap(self, terms: ConsentTerms, fields: Collection[str]) -> str | None:
         """Why a consent to these terms does not cover other terms, for some of their fields; None if it does.

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from itertools import chain as chained
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, unquote
 
 from minimize.arrow.batch import Batch
@@ -22,6 +22,7 @@ from minimize.governance.access.enforcement import require_permission
 from minimize.governance.published_outputs import WritingRun, receipts_by_path
 from minimize.governance.rewrite import RewriteResult, rewrite_files
 from minimize.governance.workspace import Workspace
+from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, Kms, MasterKey, find_kms
 from minimize.keys.discovery import key_lifecycle
 from minimize.keys.keyring import KEY_DESTROYED, SUBJECT_KEY
@@ -191,16 +192,16 @@ def _rotated_output(wrote: Receipt, name: str, done: RewriteResult) -> WrittenOu
     )
 
 
+def _key_ids(versions: Sequence[MasterKey]) -> list[str]:
+    return [each.id for each in versions]
+
+
 @dataclass(frozen=True, slots=True)
-class KeyRotation:
+class KeyRotation(JsonResult):
     """The new versions, and the receipts of the re-encrypted outputs."""
 
-    versions: tuple[MasterKey, ...]
+    versions: tuple[MasterKey, ...] = field(metadata=json_member("made", convert=_key_ids))
     receipts: tuple[Receipt, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The rotation as `keys rotate --json` prints it."""
-        return {"made": [each.id for each in self.versions], "receipts": [each.to_json() for each in self.receipts]}
 
 
 def rotate_keys(
@@ -262,7 +263,7 @@ ENCRYPTED_CATEGORIES: Final = ("identified", "pseudonymized")
 
 
 @dataclass(frozen=True, slots=True)
-class UnreadablePartition:
+class UnreadablePartition(JsonResult):
     """Files of one output and date that become unreadable: counts of files and rows, and the tenants' folders if any."""
 
     output: str
@@ -270,12 +271,7 @@ class UnreadablePartition:
     date: str | None
     files: int
     rows: int
-    folders: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The partition as `keys shred --json` prints it."""
-        counted = {"files": self.files, "rows": self.rows, "of": list(self.folders)}
-        return {"output": self.output, "name": self.name, "date": self.date, **counted}
+    folders: tuple[str, ...] = field(metadata=json_member("of"))
 
     def __str__(self) -> str:
         owners = f" of {', '.join(self.folders)}" if self.folders else ""
@@ -284,24 +280,14 @@ class UnreadablePartition:
 
 
 @dataclass(frozen=True, slots=True)
-class ShreddingResult:
+class ShreddingResult(JsonResult):
     """The versions, the partitions that become unreadable, the outputs that could not be checked, and whether it was done."""
 
-    masters: tuple[MasterKey, ...]
+    masters: tuple[MasterKey, ...] = field(metadata=json_member("keys", convert=_key_ids))
     unreadable: tuple[UnreadablePartition, ...]
-    outputs_checked: int
-    outputs_unreachable: tuple[str, ...] = ()
+    outputs_checked: int = field(metadata=json_member("outputs"))
+    outputs_unreachable: tuple[str, ...] = field(default=(), metadata=json_member("missed"))
     done: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """The result as `keys shred --json` prints it."""
-        return {
-            "keys": [each.id for each in self.masters],
-            "unreadable": [each.to_json() for each in self.unreadable],
-            "outputs": self.outputs_checked,
-            "missed": list(self.outputs_unreachable),
-            "done": self.done,
-        }
 
     def __str__(self) -> str:
         ids = ", ".join(each.id for each in self.masters)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
@@ -13,6 +13,7 @@ from minimize.errors import RefusedError
 from minimize.governance.settings import LOCATION_FEATURE, SETTINGS_ACTIVITY, check_subject, warn_if_not_read
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_id, canonical_text
+from minimize.json_form import JsonResult
 from minimize.keys import Keyring
 from minimize.ledger import AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import TokenIndex, subject_token, token_secrets, token_versions
@@ -25,7 +26,7 @@ from minimize.settings import FeatureSwitch
 from minimize.settings.evaluation import OWN_ON_LIMIT
 from minimize.settings.files import missing_name_error
 from minimize.settings.tokenized import ledger_rows
-from minimize.times import time_text, time_text_or_none
+from minimize.times import time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.settings import RecordedSetting
@@ -37,18 +38,13 @@ LONGEST_ACTION: Final = OWN_ON_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
-class LocateAction:
+class LocateAction(JsonResult):
     """A located device: its tenant, its token, the start, and the end (None if no end is recorded)."""
 
     tenant: str
     device: str
     since: datetime
     until: datetime | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The action as `locate list --json` prints it."""
-        until = time_text_or_none(self.until)
-        return {"tenant": self.tenant, "device": self.device, "since": time_text(self.since), "until": until}
 
 
 def start_locate(

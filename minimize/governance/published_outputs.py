@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import MinimizeError, OutputError
+from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.keys.discovery import require_keyring
 from minimize.ledger import api as ledger_api
@@ -183,12 +184,12 @@ ON_ANOTHER_MACHINE: Final = "it is on another machine"
 
 
 @dataclass(frozen=True, slots=True)
-class UnreachableOutput:
+class UnreachableOutput(JsonResult):
     """An output that cannot be checked from here, and the code of the reason."""
 
-    folder: str
+    folder: str = field(metadata=json_member("output"))
     pipeline: str
-    reason: str
+    reason: str = field(metadata=json_member("why"))
 
 
 def find_outputs(

@@ -16,6 +16,7 @@ import pyarrow as pa
 from minimize.errors import PolicyError, RefusedError
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
+from minimize.json_form import json_object
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import (
@@ -282,13 +283,11 @@ class SettingDecision:
     def to_json(self) -> dict[str, Any]:
         """The decision as JSON. The subject's own rows do not repeat its id, which is in the question."""
         rows = [
-            {**asdict(row), "subject": None if row.subject is None else "the subject"}
+            json_object(replace(row, subject=None if row.subject is None else "the subject"))
             | ({"ran_out": True} if self.ran_out(row) else {})
             for row in self.rows
         ]
-        times = ("valid_from", "recorded_at")
-        shown = [{key: time_text(value) if key in times else value for key, value in row.items()} for row in rows]
-        return {"time": time_text(self.time), "on": self.holds, "rows": shown}
+        return json_object({"time": self.time, "on": self.holds, "rows": rows})
 
     def ran_out(self, row: SettingRow) -> bool:
         """Whether the row is a subject's own `on` that no longer counts at this time."""

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from sqlalchemy import Connection, Row, select
 
 from minimize.errors import Finding, VerificationError
+from minimize.json_form import json_value
 from minimize.keys import Verifier
 from minimize.ledger.audit_event import audit_finding, utc_text
 from minimize.ledger.audit_log import (
@@ -215,14 +216,13 @@ class AuditCheckResult:
 
     def to_json(self) -> dict[str, Any]:
         """The object that `audit verify --json` prints. Stored outside the ledger, it can be passed to `--head`."""
-        findings = [finding.to_json() for finding in self.findings]
-        body = {"ok": self.ok, "sequence": self.head.sequence, "head": self.head.digest, "findings": findings}
+        body = {**_head_json(self.head), "findings": json_value(self.findings)}
         truncated_head = None if self.checkpoint is None else self.checkpoint.head
-        return (
-            body
-            if truncated_head is None
-            else {**body, "checkpoint": {"sequence": truncated_head.sequence, "head": truncated_head.digest}}
-        )
+        return {"ok": self.ok, **body, **({} if truncated_head is None else {"checkpoint": _head_json(truncated_head)})}
+
+
+def _head_json(head: LogHead) -> dict[str, Any]:
+    return {"sequence": head.sequence, "head": head.digest}
 
 
 def find_entries(ledger: Ledger, filter_: EntryFilter, last: int | None = None) -> list[LogEntry]:

@@ -5,17 +5,27 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from uuid import uuid4
 
 from minimize.errors import Finding, Severity
+from minimize.json_form import JsonResult, json_member
 
 ACTOR_VARIABLE: Final = "MINIMIZE_ACTOR"
 EventResult = Literal["success", "failure", "refused"]
 PlainValue = str | int | bool | None
+
+
+def utc_text(time: datetime) -> str:
+    """An aware time in UTC to the microsecond: as text it sorts as time does.
+
+    >>> utc_text(datetime(2026, 11, 25, tzinfo=UTC))
+    '2026-11-25T00:00:00.000000Z'
+    """
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +60,19 @@ class Resource:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AuditEvent:
+class AuditEvent(JsonResult):
     """One event. `activity` and `operation` name the act (`run`, `publish`), `component` the component that reports it."""
 
     id: str = field(default_factory=lambda: str(uuid4()))
     component: str
     actor: Actor
     activity: str
-    time: datetime
+    time: datetime = field(metadata=json_member(convert=utc_text))
     operation: str
     result: EventResult = "success"
     correlation_id: str | None = None
     resources: tuple[Resource, ...] = ()
     category: str
-
-    def to_json(self) -> dict[str, Any]:
-        """The event as a JSON object."""
-        return {part.name: _to_json(getattr(self, part.name)) for part in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,25 +119,6 @@ def current_actor(environ: Mapping[str, str] | None = None, *, application: str 
     """The actor of this process: `MINIMIZE_ACTOR`, else the user of the operating system."""
     named = (os.environ if environ is None else environ).get(ACTOR_VARIABLE)
     return Actor("user", application=application, user=named or _login_name())
-
-
-def utc_text(time: datetime) -> str:
-    """An aware time in UTC to the microsecond: as text it sorts as time does.
-
-    >>> utc_text(datetime(2026, 11, 25, tzinfo=UTC))
-    '2026-11-25T00:00:00.000000Z'
-    """
-    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _to_json(value: Any) -> Any:
-    if is_dataclass(value):
-        return {part.name: _to_json(getattr(value, part.name)) for part in fields(value)}
-    if isinstance(value, datetime):
-        return utc_text(value)
-    if isinstance(value, tuple):
-        return [_to_json(each) for each in value]
-    return value
 
 
 def _login_name() -> str:

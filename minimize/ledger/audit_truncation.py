@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TextIO
 
 from sqlalchemy import Connection, delete, func, select
 
+from minimize.json_form import JsonResult, json_member
 from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_check import entry_json
 from minimize.ledger.audit_event import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, utc_text
@@ -37,29 +38,17 @@ from minimize.ledger.tables import AUDIT_LOG
 
 
 @dataclass(frozen=True, slots=True)
-class Truncation:
+class Truncation(JsonResult):
     """Plan of a truncation: the number of entries to remove, the last of them, and the number of outputs recorded again.
 
     If there is nothing to remove, there is no last entry.
     """
 
     entries: int
-    before: datetime
+    before: datetime = field(metadata=json_member(convert=utc_text))
     last: LogHead | None = None
-    latest: datetime | None = None
-    outputs: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """The plan as `audit truncate --json` prints it."""
-        last = None if self.last is None else {"sequence": self.last.sequence, "digest": self.last.digest}
-        latest = None if self.latest is None else utc_text(self.latest)
-        return {
-            "entries": self.entries,
-            "before": utc_text(self.before),
-            "last": last,
-            "latest": latest,
-            "outputs_told_anew": self.outputs,
-        }
+    latest: datetime | None = field(default=None, metadata=json_member(convert=utc_text))
+    outputs: int = field(default=0, metadata=json_member("outputs_told_anew"))
 
 
 def year_before(at: datetime) -> datetime:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from minimize.failpoints import fail_point
+from minimize.json_form import json_object
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_event import (
@@ -37,8 +38,7 @@ from minimize.ledger.audit_log import (
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.migrations import ledger_identity
 from minimize.ledger.tables import AUDIT_LOG, OUTPUTS, RUNS
-from minimize.receipts import Receipt
-from minimize.times import time_text
+from minimize.receipts import Receipt, RowCounts
 
 PUBLISH: Final = "publish"
 RECOVER: Final = "recover"
@@ -175,9 +175,6 @@ def is_anchor_signed(anchor: Anchor, verifier: Verifier) -> bool:
     )
 
 
-ROW_COUNTS: Final = ("read", "written", "gated", "quarantined", "suppressed", "deduplicated")
-
-
 @dataclass(frozen=True, slots=True)
 class OutputLocation:
     """The last known location of an output."""
@@ -227,11 +224,8 @@ class RunRow:
 
     def to_json(self) -> dict[str, Any]:
         """The row as the JSON object that `runs --json` prints."""
-        body = {
-            name: time_text(value) if isinstance(value, datetime) else value for name, value in asdict(self).items()
-        }
-        rows = {name: body.pop(name) for name in ROW_COUNTS}
-        return {**body, "dates": list(self.dates), "rows": rows}
+        body = json_object(self)
+        return body | {"rows": {each.name: body.pop(each.name) for each in fields(RowCounts)}}
 
 
 def record_location(connection: Connection, output: str, pipeline: str, folder: str) -> None:
@@ -286,8 +280,8 @@ def _run_query() -> Select[Any]:
 
 def _receipt_values(receipt: Receipt) -> dict[str, Any]:
     names = ("run_id", "sequence", "kind", "pipeline", "purpose", "engine", "at", "started", "finished", "digest")
-    counts = {name: getattr(receipt.rows, name) for name in ROW_COUNTS}
-    return {**{name: getattr(receipt, name) for name in names}, "dates": json.dumps(list(receipt.dates)), **counts}
+    values = {name: getattr(receipt, name) for name in names}
+    return {**values, "dates": json.dumps(list(receipt.dates)), **asdict(receipt.rows)}
 
 
 def _run_from_row(row: Row[Any]) -> RunRow:

@@ -20,6 +20,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -27,7 +28,6 @@ from typing import Final
 from minimize.receipts import Receipt
 
 log = logging.getLogger("minimize")
-ROW_COUNTS: Final = ("read", "written", "gated", "quarantined", "suppressed", "deduplicated")
 METRIC_HELP: Final[Mapping[str, str]] = {
     "minimize_rows": "Rows of the last published run, by outcome.",
     "minimize_quarantined_rows": "Quarantined rows of the last published run, by code.",
@@ -48,7 +48,7 @@ def success_samples(receipt: Receipt) -> list[Sample]:
     mine = {"pipeline": receipt.pipeline}
     rows, ended = receipt.rows, receipt.finished.timestamp()
     return [
-        *(("minimize_rows", {**mine, "fate": fate}, getattr(rows, fate)) for fate in ROW_COUNTS),
+        *(("minimize_rows", {**mine, "fate": fate}, count) for fate, count in asdict(rows).items()),
         *(("minimize_quarantined_rows", {**mine, "code": code}, n) for code, n in receipt.quarantine.by_code.items()),
         ("minimize_quarantine_share", mine, rows.quarantined / rows.read if rows.read else 0.0),
         *(("minimize_output_rows", {**mine, "output": name}, each.rows) for name, each in receipt.outputs.items()),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from dataclasses import field as dataclass_field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -200,7 +200,7 @@ def complete_event(about: RunDescription, receipt: Receipt) -> dict[str, Any]:
     facets = {
         "sequence": receipt.sequence,
         "receipt": receipt.digest,
-        "rows": {name: getattr(receipt.rows, name) for name in ROW_COUNTS},
+        "rows": asdict(receipt.rows),
         "categories": {name: output.category for name, output in receipt.outputs.items()},
     }
     return _run_event("COMPLETE", about, receipt.finished, facets, inputs, outputs)
@@ -213,9 +213,6 @@ def failure_event(about: RunDescription, at: datetime, error: MinimizeError | No
         facet = {"message": f"{error.code}: {error.message}", "programmingLanguage": "PYTHON"}
         event["run"]["facets"]["errorMessage"] = _facet(about, "ErrorMessageRunFacet", facet)
     return event
-
-
-ROW_COUNTS: Final = ("read", "written", "gated", "quarantined", "suppressed", "deduplicated")
 
 
 def _run_event(

@@ -5,12 +5,10 @@ Fields with their explanations, then keys of maps, then outputs.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
-import rfc8785
 
 from minimize.arrow.nested import leaf_type
 from minimize.arrow.pointers import Pointer
@@ -42,6 +40,7 @@ from minimize.plan.request import allows_purpose
 from minimize.policy.describe import condition_text, duration_text, feature_text, treatment_text
 from minimize.policy.model import Field, Pipeline, Policy, Role
 from minimize.policy.roles import presumed_role
+from minimize.receipts.canonical import canonical_json, sha256_text
 from minimize.techniques import Leaves
 from minimize.text import did_you_mean
 
@@ -305,7 +304,7 @@ def _reveals(policy: Policy, pipeline: Pipeline | None, fields: Mapping[str, Fie
 
 def _add_digest(plan: Plan) -> Plan:
     body = plan.to_json() | {"schema": {name: str(output.schema) for name, output in plan.outputs.items()}}
-    return replace(plan, digest="sha256:" + hashlib.sha256(rfc8785.dumps(body)).hexdigest())
+    return replace(plan, digest=sha256_text(canonical_json(body)))
 
 
 def _count_text(count: int, noun: str) -> str:

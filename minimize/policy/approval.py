@@ -8,7 +8,6 @@ The check has an effect only if the policy has `approved`, or the configuration 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from pathlib import Path
@@ -22,6 +21,7 @@ from minimize.policy.fields import generalize_steps
 from minimize.policy.model import Policy
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.receipts import PolicyRef, ReceiptApproval
+from minimize.receipts.canonical import sha256_text
 from minimize.text import did_you_mean
 
 ApprovalState = Literal["approved", "changed", "unapproved"]
@@ -42,13 +42,13 @@ def content_digest(root: YamlNode) -> str:
     body = (
         {key: value for key, value in content.items() if key != APPROVED_KEY} if isinstance(content, dict) else content
     )
-    return _sha256(json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
+    return sha256_text(json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def approval_digest(policy: Policy) -> str:
     """The digest that an approval names: of the content of the policy and of the hierarchies that it refers to."""
     hierarchies = sorted({(step.hierarchy, step.digest) for step in generalize_steps(policy.fields.values())})
-    return policy.form if not hierarchies else _sha256(json.dumps([policy.form, hierarchies]).encode())
+    return policy.form if not hierarchies else sha256_text(json.dumps([policy.form, hierarchies]).encode())
 
 
 def approval_state(policy: Policy) -> ApprovalState:
@@ -80,10 +80,6 @@ def configured_approval(start: Path | None, faults: FaultList) -> ApprovalDemand
     message, line = "`approval` has an unknown value", config.approval.line
     FaultList(str(config.path), faults.found).add("P007", message, line=line, hint=hint)
     return "required"
-
-
-def _sha256(content: bytes) -> str:
-    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 log = logging.getLogger("minimize")

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from datetime import datetime
-from typing import Any, Final, Literal, Self
+from dataclasses import dataclass, field, fields
+from typing import Final, Literal, Self
 
-from minimize.times import time_text
+from minimize.json_form import OMIT_IF_NONE
 
 ReceiptKind = Literal["run", "replay", "expire", "retract", "correct", "delete", "rotate", "adopt", "void"]
 ANNOTATING_KINDS: Final[frozenset[ReceiptKind]] = frozenset({"adopt", "void"})
 """Kinds of receipts that record a decision about an output and change none of its files."""
 RetractionSource = Literal["source", "output"]
 """The origin of the rows of a retraction."""
-OMIT_IF_NONE: Final = {"omit": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,20 +231,3 @@ class Signature:
     algorithm: str
     key: str
     value: str
-
-
-def as_jsonable(value: Any) -> Any:
-    """A part as JSON: dataclasses as objects in field order, times as text, tuples as lists."""
-    if is_dataclass(value):
-        return {
-            part.name.rstrip("_"): as_jsonable(getattr(value, part.name))
-            for part in fields(value)
-            if not (part.metadata.get("omit") and getattr(value, part.name) is None)
-        }
-    if isinstance(value, datetime):
-        return time_text(value)
-    if isinstance(value, Mapping):
-        return {key: as_jsonable(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_jsonable(each) for each in value]
-    return value

@@ -20,11 +20,11 @@ from pydantic import Field as Alias
 
 from minimize.errors import CheckFailed, OutputError, VerificationError
 from minimize.html_tables import html_fragment, html_paragraph, html_table
+from minimize.json_form import OMIT_IF_NONE, json_object
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, sign_as_text
 from minimize.receipts.canonical import canonical_json, sha256_text
 from minimize.receipts.parts import (
-    OMIT_IF_NONE,
     AuditHead,
     BackfillRef,
     CompanionFile,
@@ -43,7 +43,6 @@ from minimize.receipts.parts import (
     RunOrigin,
     Signature,
     WrittenOutput,
-    as_jsonable,
 )
 from minimize.text import count_noun, format_number, json_text
 
@@ -309,7 +308,7 @@ class Receipt:
     def to_json(self) -> dict[str, Any]:
         """The receipt as the JSON object of its file; unchanged if it was read from a file."""
         raw = getattr(self, "_raw", None)
-        return as_jsonable(self) if raw is None else copy.deepcopy(raw)
+        return json_object(self) if raw is None else copy.deepcopy(raw)
 
     def file_text(self) -> str:
         """The text of `receipt.json`."""

@@ -15,6 +15,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from minimize.config import load_config
 from minimize.errors import Finding, PolicyError
+from minimize.json_form import json_object
 from minimize.policy.faults import FaultList, require_sound
 from minimize.policy.form_values import Day
 from minimize.policy.forms import Form, Reading, examine_file
@@ -46,8 +47,7 @@ class Subprocessor(Form):
 
     def to_json(self) -> dict[str, str | None]:
         """The entry as a JSON object."""
-        until = None if self.until is None else self.until.isoformat()
-        return {"name": self.name, "from": self.from_.isoformat(), "until": until, "about": self.about}
+        return json_object({"name": self.name, "from": self.from_, "until": self.until, "about": self.about})
 
     def overlaps(self, other: Subprocessor) -> bool:
         """Whether both entries are valid on some day."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from minimize.errors import redact_errors
+from minimize.json_form import JsonResult, json_member
 from minimize.plan import Plan
 from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
 from minimize.policy.describe import duration_text
@@ -88,7 +89,7 @@ class ProcessingRecord:
     house  the statements under `processing:` of `minimize.yaml`, by key
     """
 
-    house: tuple[tuple[str, str], ...]
+    house: tuple[tuple[str, str], ...] = field(metadata=json_member(convert=dict))
     activities: tuple[ActivityEntry, ...]
     recipients: tuple[RecipientEntry, ...]
     subprocessors: tuple[Subprocessor, ...]
@@ -96,17 +97,11 @@ class ProcessingRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Documentation:
+class Documentation(JsonResult):
     """Both documents."""
 
     catalogue: tuple[DatasetEntry, ...]
-    record: ProcessingRecord
-
-    def to_json(self) -> dict[str, Any]:
-        """Both as JSON."""
-        record = asdict(self.record) | {"house": dict(self.record.house)}
-        record["subprocessors"] = [each.to_json() for each in self.record.subprocessors]
-        return {"catalogue": [asdict(each) for each in self.catalogue], "processing": record}
+    record: ProcessingRecord = field(metadata=json_member("processing"))
 
 
 _REQUIRED_STATEMENTS = {

@@ -7,11 +7,11 @@ than 5". Sums are made of rounded parts only.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, Self
 
-from minimize.times import time_text
+from minimize.json_form import JsonResult, json_object
 
 ROUNDING_STEP: Final = 5
 
@@ -118,7 +118,7 @@ class HiddenPart:
 
 
 @dataclass(frozen=True, slots=True)
-class RowFlow:
+class RowFlow(JsonResult):
     """Rows read and their outcomes. `read` is the sum of the other counts."""
 
     written: RoundedCount
@@ -126,6 +126,7 @@ class RowFlow:
     quarantined: Mapping[str, RoundedCount]
     suppressed: RoundedCount
     deduplicated: RoundedCount
+    json_names = "read written gated quarantined suppressed deduplicated"
 
     @property
     def parts(self) -> dict[str, RoundedCount]:
@@ -376,26 +377,5 @@ class ReportFacts:
 
     def to_json(self) -> dict[str, Any]:
         """The facts as the JSON object that `report --json` prints."""
-        body: dict[str, Any] = json_value(self)
-        return {
-            **body,
-            "rounding": "counts to the nearest 5, 1 to 4 as `fewer than 5`; totals are sums of rounded parts",
-        }
-
-
-def json_value(value: Any) -> Any:
-    """A part as JSON."""
-    if isinstance(value, RoundedCount):
-        return value.to_json()
-    if isinstance(value, RowFlow):
-        return {
-            "read": json_value(value.read),
-            **{each.name: json_value(getattr(value, each.name)) for each in fields(value)},
-        }
-    if is_dataclass(value):
-        return {each.name: json_value(getattr(value, each.name)) for each in fields(value)}
-    if isinstance(value, datetime):
-        return time_text(value)
-    if isinstance(value, Mapping):
-        return {key: json_value(each) for key, each in value.items()}
-    return [json_value(each) for each in value] if isinstance(value, tuple) else value
+        rounding = "counts to the nearest 5, 1 to 4 as `fewer than 5`; totals are sums of rounded parts"
+        return {**json_object(self), "rounding": rounding}

@@ -9,7 +9,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -23,6 +23,7 @@ from minimize.governance.access.decision import reason
 from minimize.governance.access.enforcement import configured_access, require_permission
 from minimize.governance.access.model import APPROVE_POLICY
 from minimize.governance.workspace import Workspace
+from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, api, current_actor, find_ledger
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
@@ -136,7 +137,7 @@ class ApprovalWorkspace(Workspace):
 
 
 @dataclass(frozen=True, slots=True)
-class ApprovalResult:
+class ApprovalResult(JsonResult):
     """An approval: policy, approver, time, whether the file changed, and whether the audit log recorded it.
 
     named  origin of the approver's name
@@ -145,15 +146,10 @@ class ApprovalResult:
     policy: str
     version: int
     file: str
+    named: ApproverSource = field(metadata=json_member("name_from"))
     approved: PolicyApproval
     changed: bool
     recorded: bool
-    named: ApproverSource
-
-    def to_json(self) -> dict[str, Any]:
-        """The approval as the JSON object that `policy approve --json` prints."""
-        head = {"policy": self.policy, "version": self.version, "file": self.file, "name_from": self.named}
-        return {**head, "approved": self.approved.model_dump(), "changed": self.changed, "recorded": self.recorded}
 
 
 @redact_errors
@@ -180,14 +176,18 @@ def approve(
     name, named = _approver_name(house, by, actor), approver_source(by)
     approved = PolicyApproval(by=name, on=f"{when.astimezone(UTC):%Y-%m-%d}", digest=approval_digest(policy))
     if policy.approved is not None and approval_state(policy) == "approved" and policy.approved.by == name:
-        return ApprovalResult(policy.policy, policy.version, str(file), policy.approved, False, False, named)
+        return ApprovalResult(
+            policy.policy, policy.version, str(file), named, policy.approved, changed=False, recorded=False
+        )
     content = _approved_content(file, policy, approved)
     _write_and_record(
         house,
         _approval_event(policy, approved, actor, when),
         lambda: with_output_errors(write_file, file.resolve(), content),
     )
-    return ApprovalResult(policy.policy, policy.version, str(file), approved, True, house.has_ledger, named)
+    return ApprovalResult(
+        policy.policy, policy.version, str(file), named, approved, changed=True, recorded=house.has_ledger
+    )
 
 
 def approver_source(by: str | None) -> ApproverSource:

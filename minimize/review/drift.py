@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from difflib import SequenceMatcher
 from typing import Any, Final, Literal
 
 from minimize.arrow.pointers import STAR, Pointer
 from minimize.errors import ConfigurationError, Severity, call_redacted
+from minimize.json_form import OMIT_IF_EMPTY, OMIT_IF_NONE, JsonResult, json_member, json_object
 from minimize.keys import find_keyring
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
@@ -43,7 +44,7 @@ DRIFT_CODES: Mapping[DriftKind, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class DriftChange:
+class DriftChange(JsonResult):
     """One difference between the policy and the data that arrives.
 
     path     the path, masked if it could contain a value
@@ -57,42 +58,24 @@ class DriftChange:
     """
 
     kind: DriftKind
-    path: Pointer
+    path: Pointer = field(metadata=json_member("field", convert=str))
     severity: Severity
     message: str
     records: int
     key: str | None = None
-    before: str | None = None
-    was: str | None = None
-    is_: str | None = None
-    values: int | None = None
-    since: str | None = None
-    line: int | None = None
-    edit: str = ""
+    before: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    was: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    is_: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    values: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    since: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    line: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    edit: str = field(default="", metadata=OMIT_IF_EMPTY)
+    json_names = "code kind severity path before was is_ records values since line message edit"
 
     @property
     def code(self) -> str:
         """The stable code of its kind."""
         return DRIFT_CODES[self.kind]
-
-    def to_json(self) -> dict[str, Any]:
-        """The change as `drift --json` prints it, without keys that do not apply."""
-        body = {
-            "code": self.code,
-            "kind": self.kind,
-            "severity": self.severity,
-            "field": str(self.path),
-            "before": self.before,
-            "was": self.was,
-            "is": self.is_,
-            "records": self.records,
-            "values": self.values,
-            "since": self.since,
-            "line": self.line,
-            "message": self.message,
-            "edit": self.edit or None,
-        }
-        return {name: value for name, value in body.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +106,9 @@ class DriftReport:
 
     def to_json(self) -> dict[str, Any]:
         """The report as `drift --json` prints it."""
-        return {
-            "pipeline": self.pipeline,
-            "policy": {"name": self.policy, "version": self.version},
-            "dates": list(self.dates),
-            "records": self.records,
-            "drift": [change.to_json() for change in self.changes],
-            "unknown": {path: list(seen) for path, seen in self.unknown.items()},
-            "edit": self.edit,
-        }
+        policy = {"name": self.policy, "version": self.version}
+        body = {"pipeline": self.pipeline, "policy": policy, "dates": self.dates, "records": self.records}
+        return json_object({**body, "drift": self.changes, "unknown": self.unknown, "edit": self.edit})
 
 
 LEAST_LIKENESS: Final = 0.6
@@ -217,9 +194,9 @@ class DriftComparison:
 
 def changes_of_declared(comparison: DriftComparison) -> Iterator[DriftChange]:
     """Drift of the declared fields, in the policy's order."""
-    for field in comparison.policy.fields.values():
-        if not field.from_ and not field.pointer.is_keys and comparison.arrived.records:
-            yield from _changes_of_field(field, comparison)
+    for declared in comparison.policy.fields.values():
+        if not declared.from_ and not declared.pointer.is_keys and comparison.arrived.records:
+            yield from _changes_of_field(declared, comparison)
 
 
 def undeclared_paths(policy: Policy, arrived_data: ArrivedData) -> dict[Pointer, tuple[bool, UndeclaredCount]]:

@@ -24,6 +24,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.engines.base import Job, derive_row_key
 from minimize.engines.local import share_batches
 from minimize.engines.passes import aggregate_tallies, empty_dictionaries, run_stages, settle_stages
+from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, new_keyring
 from minimize.output.folder import RECORDS
 from minimize.plan import request
@@ -54,7 +55,7 @@ VERDICT_SIGNS: Final = {"passes": "✓", "stops": "✗", "depends": "?", "says":
 
 
 @dataclass(frozen=True, slots=True)
-class ExplanationStep:
+class ExplanationStep(JsonResult):
     """One rule or setting, and its result.
 
     rows  the rows of settings that decide, without the names of tenant and subject
@@ -65,12 +66,9 @@ class ExplanationStep:
     verdict: StepVerdict = "says"
     file: str | None = None
     line: int | None = None
-    rows: tuple[SettingRow, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The step as `explain --json` prints it."""
-        body = {"what": self.what, "found": self.found, "verdict": self.verdict, "file": self.file, "line": self.line}
-        return {**body, "rows": [setting_row_json(row) for row in self.rows]}
+    rows: tuple[SettingRow, ...] = field(
+        default=(), metadata=json_member(convert=lambda rows: [setting_row_json(row) for row in rows])
+    )
 
     def __str__(self) -> str:
         place = place_text(self.file, self.line)

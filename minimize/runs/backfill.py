@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from minimize.errors import ConfigurationError, Finding, PolicyError, SourceError
+from minimize.json_form import json_object
 from minimize.keys import find_keyring
 from minimize.observability.destinations import find_destinations
 from minimize.output.folder import POLICY_FILE, RUNS
@@ -206,13 +207,9 @@ class BackfillResult:
 
     def to_json(self) -> dict[str, Any]:
         """The name, the state of each date, and the receipts."""
-        return {
-            "backfill": self.backfill.backfill,
-            "policy": self.backfill.policy,
-            "dates": {day.isoformat(): state for day, state in self.dates.items()},
-            "receipts": [receipt.to_json() for receipt in self.receipts],
-            **({"failures": [each.to_json() for each in self.failures]} if self.failures else {}),
-        }
+        body = {"backfill": self.backfill.backfill, "policy": self.backfill.policy, "dates": self.dates}
+        failures = {"failures": self.failures} if self.failures else {}
+        return json_object({**body, "receipts": self.receipts, **failures})
 
 
 def backfill(file: PathText, **options: Any) -> BackfillResult:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 
 from minimize.errors import (
     CheckFailed,
@@ -17,6 +17,7 @@ from minimize.errors import (
     SourceError,
     StoppedError,
 )
+from minimize.json_form import JsonResult, json_member
 from minimize.output.folder import batch_date_of
 from minimize.receipts import Receipt, files_in_force
 from minimize.results import LogMessage
@@ -132,7 +133,7 @@ _SINGLE_DATE_REASONS: Final = frozenset({"unreadable", "stopped"})
 
 
 @dataclass(frozen=True, slots=True)
-class SkippedDate:
+class SkippedDate(JsonResult):
     """A batch date that a run skips.
 
     day        the date; None for the single batch of a source without dates, and if the whole source is missing
@@ -141,13 +142,14 @@ class SkippedDate:
     exit_code  of a run of this date alone
     """
 
-    day: BatchDate
+    day: BatchDate = field(metadata=json_member("date"))
     reason: SkipReason
     code: str
     message: str
     hint: str = ""
     file: str | None = None
     exit_code: int = 1
+    json_names = "day reason code message hint file"
 
     @classmethod
     def unreadable(cls, when: BatchDate, error: SourceError, names: Iterable[str] = ()) -> SkippedDate:
@@ -180,17 +182,6 @@ class SkippedDate:
     def finding(self) -> Finding:
         """The failure as a finding."""
         return Finding(self.code, self.message_with_date, hint=self.hint, file=self.file)
-
-    def to_json(self) -> dict[str, Any]:
-        """The failure as `run --json` prints it."""
-        return {
-            "date": self.date or None,
-            "reason": self.reason,
-            "code": self.code,
-            "message": self.message,
-            "hint": self.hint,
-            "file": self.file,
-        }
 
 
 def error_for(skipped: Iterable[SkippedDate], result: str = "nothing was published") -> MinimizeError:

@@ -26,6 +26,7 @@ from minimize.consent import ConsentPeriods
 from minimize.engines.base import BoundPlan, Job, derive_row_key
 from minimize.engines.passes import count_passes, run_stages, settle_stages
 from minimize.errors import ConfigurationError, KeyringError, SchemaError, iterate_redacted, redact_errors
+from minimize.json_form import JsonResult
 from minimize.keys import Keyring, find_keyring
 from minimize.plan import Plan, bind, request
 from minimize.plan.request import needed_fields
@@ -89,13 +90,14 @@ class RowTally:
 
 
 @dataclass(frozen=True, repr=False)
-class Account:
+class Account(JsonResult):
     """Counts of the rows of one call. The account of a stream is complete after the stream was read to its end.
 
     `read` is the sum of `returned`, `gated`, `left_out` and `deduplicated`. It contains no values.
     """
 
     _tally: RowTally = field(repr=False)
+    json_names = "read returned gated left_out deduplicated complete"
 
     @property
     def complete(self) -> bool:
@@ -136,17 +138,6 @@ class Account:
         """Rows that were not returned, by reason or code; without zero counts."""
         reasons = {**self.gated, **self.left_out, "deduplicated": self.deduplicated}
         return MappingProxyType({reason: rows for reason, rows in reasons.items() if rows})
-
-    def to_json(self) -> dict[str, Any]:
-        """The account as a JSON object."""
-        return {
-            "read": self.read,
-            "returned": self.returned,
-            "gated": dict(self.gated),
-            "left_out": dict(self.left_out),
-            "deduplicated": self.deduplicated,
-            "complete": self.complete,
-        }
 
     def __repr__(self) -> str:
         reasons = "".join(f", {reason}={rows}" for reason, rows in self.not_returned.items())

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from minimize.errors import Finding, OutputError, RefusedError, call_redacted
+from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.observability.destinations import find_destinations
 from minimize.output.folder import batch_date_of
@@ -89,8 +90,8 @@ def _read_date(output: Location, day: str | None, paths: list[str], writers: Map
         if table.schema.names != QUARANTINE_SCHEMA.names:
             raise OutputError(f"{path} is not a quarantine file", hint="Run `minimize verify` to check all files.")
         columns = (table[name].to_pylist() for name in ("source", "position", "code", "field"))
-        for source, position, code, field in zip(*columns, strict=True):
-            places.setdefault(source, {})[position] = (code, field)
+        for source, position, code, name in zip(*columns, strict=True):
+            places.setdefault(source, {})[position] = (code, name)
     return QuarantinedDate(day, writers[paths[0]], places)
 
 
@@ -145,25 +146,21 @@ class RecheckedDate:
             (*self.quarantined.places[name][place], name) for name, places in self.passing.items() for place in places
         ]
 
+    def to_json(self) -> dict[str, Any]:
+        """The date with its counts."""
+        return {"date": self.quarantined.day, "quarantined": self.quarantined.rows, "passing": self.rows}
+
 
 @dataclass(frozen=True, slots=True)
-class ReplayResult:
+class ReplayResult(JsonResult):
     """Result of a replay: dates and counts of the checked records, a receipt and the current pipeline for each date that was run
     again, and the dates that failed."""
 
-    rechecked: Sequence[RecheckedDate]
+    rechecked: Sequence[RecheckedDate] = field(metadata=json_member("dates"))
     receipts: Sequence[Receipt]
     pipelines: Sequence[Pipeline] = ()
-    failures: Sequence[SkippedDate] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Counts by date, and the receipts."""
-        dates = [
-            {"date": each.quarantined.day, "quarantined": each.quarantined.rows, "passing": each.rows}
-            for each in self.rechecked
-        ]
-        failures = {"failures": [each.to_json() for each in self.failures]} if self.failures else {}
-        return {"dates": dates, "receipts": [receipt.to_json() for receipt in self.receipts], **failures}
+    failures: Sequence[SkippedDate] = field(default=(), metadata=OMIT_IF_EMPTY)
+    json_names = "rechecked receipts failures"
 
     @property
     def exit_code(self) -> int:

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from minimize.engines import ENGINES
 from minimize.engines.base import BatchOutcome
 from minimize.errors import ConfigurationError, MinimizeError, RedactedErrors, redact_errors
+from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.observability import Observer, observe_run
 from minimize.observability.destinations import default_lineage_path, find_destinations
-from minimize.observability.metrics import ROW_COUNTS
 from minimize.observability.openlineage import RunDescription
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.output.publish import OpenOutput, Staging, open_output
@@ -134,7 +134,7 @@ def log_figures(receipt: Receipt) -> dict[str, Any]:
         "pipeline": receipt.pipeline,
         "dates": list(receipt.dates),
         "seconds": round((receipt.finished - receipt.started).total_seconds(), 3),
-        "rows": {fate: getattr(rows, fate) for fate in ROW_COUNTS},
+        "rows": asdict(rows),
         "quarantine_share": round(rows.quarantined / rows.read, 6) if rows.read else 0.0,
         "quarantined": dict(receipt.quarantine.by_code),
         "outputs": {name: output.rows for name, output in receipt.outputs.items()},
@@ -185,19 +185,20 @@ class RunOverrides:
 
 
 @dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(JsonResult):
     """Result of a run: its receipt, the dates that it skipped, its pipeline, and its output.
 
     pending         whether only pending dates were run
     idle_exit_code  the exit code if there was nothing to do
     """
 
-    receipt: Receipt
-    skipped: tuple[SkippedDate, ...]
+    receipt: Receipt = field(metadata=json_member(merge=True))
+    skipped: tuple[SkippedDate, ...] = field(metadata=json_member("failures", omit_empty=True))
     pipeline: Pipeline
     output: Location
     pending: bool = False
     idle_exit_code: int = 0
+    json_names = "receipt skipped"
 
     @property
     def is_published(self) -> bool:
@@ -215,11 +216,6 @@ class RunResult:
     def log_messages(self) -> list[LogMessage]:
         """Errors about too much quarantine and unfinished parts."""
         return run_log_messages([(self.receipt, self.pipeline)])
-
-    def to_json(self) -> dict[str, Any]:
-        """The receipt, and under `failures` the skipped dates, if there are any."""
-        failures = [each.to_json() for each in self.skipped]
-        return self.receipt.to_json() | ({"failures": failures} if failures else {})
 
     def lines(self) -> Iterator[Line]:
         """The summary of the receipt, and the folders of the results."""

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import Finding, LedgerError, OutputError, describe_os_error, redact_errors
+from minimize.json_form import JsonResult
 from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.ledger import Address, find_ledger
 from minimize.output.folder import identity_of
@@ -180,12 +181,13 @@ def check_output(
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(JsonResult):
     """Result of a verification: the findings about an output, and the first receipt that was checked."""
 
     output: LocationLike
     findings: Sequence[Finding]
     from_receipt: int = 1
+    json_names = "ok findings"
 
     @property
     def ok(self) -> bool:
@@ -196,10 +198,6 @@ class Verification:
     def exit_code(self) -> int:
         """The exit code of `minimize verify`."""
         return 0 if self.ok else 1
-
-    def to_json(self) -> dict[str, Any]:
-        """The verdict and the findings."""
-        return {"ok": self.ok, "findings": [finding.to_json() for finding in self.findings]}
 
     def lines(self) -> Iterator[Line]:
         """The findings and the verdict."""

@@ -12,13 +12,14 @@ import json
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from minimize.errors import ConfigurationError
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.workspace import Workspace
+from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.audit_event import utc_text
@@ -149,20 +150,15 @@ def _token_event(operation: str, token: ApiToken, actor: Actor, now: datetime) -
 
 
 @dataclass(frozen=True, slots=True)
-class TokenInfo:
+class TokenInfo(JsonResult):
     """A token as it is listed. Its name grants no access."""
 
     token: str
     user: str
     once: bool
-    issued_at: datetime
-    expires_at: datetime
+    issued_at: datetime = field(metadata=json_member(convert=utc_text))
+    expires_at: datetime = field(metadata=json_member(convert=utc_text))
     state: str
-
-    def to_json(self) -> dict[str, Any]:
-        """As `access token list --json` prints it."""
-        times = {"issued_at": utc_text(self.issued_at), "expires_at": utc_text(self.expires_at)}
-        return {"token": self.token, "user": self.user, "once": self.once, **times, "state": self.state}
 
 
 def issue_api_token(

@@ -89,10 +89,10 @@ def _row_count(path: Path) -> int:
 
 def as_data(value: Any) -> Any:
     """A result of the public API as JSON."""
-    if hasattr(value, "to_json"):
-        return as_data(value.to_json())
     if hasattr(value, "__arrow_c_stream__") or isinstance(value, pa.RecordBatch):
         return _table(pa.table(value))
+    if hasattr(value, "to_json"):
+        return as_data(value.to_json())
     if isinstance(value, Mapping):
         return {str(key): as_data(member) for key, member in value.items()}
     if isinstance(value, str | int | float | bool | None):

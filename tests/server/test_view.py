@@ -57,7 +57,14 @@ def seen(
 ) -> ReadView:
     chains = {name: (step,) for name, step in views.items()}
     decision = AccessDecision(
-        True, UserAccount("ann"), "dataset/read", AT, (), tenants=tenants, columns=tuple(SCHEMA.names), views=chains
+        allowed=True,
+        account=UserAccount("ann"),
+        permission="dataset/read",
+        decided_at=AT,
+        reasons=(),
+        tenants=tenants,
+        columns=tuple(SCHEMA.names),
+        views=chains,
     )
     ask = read_request("x", columns, where)
     return bind_view(facts(coded), decision, ask.columns, ask.where, AT)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from minimize.errors import RefusalReason
 from minimize.governance.access.grants import AccessOperation, Grant, Grants
@@ -27,11 +27,12 @@ from minimize.governance.access.roles import (
     RoleView,
     coarsest_view,
     find_account_conflict,
+    view_steps,
     views_of_column,
 )
+from minimize.json_form import JsonResult, json_member
 from minimize.plan.model import Category
 from minimize.policy.purposes import is_refused_purpose
-from minimize.times import time_text, time_text_or_none
 
 _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -107,8 +108,8 @@ class AccessRequest:
     by_tenant: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class AccessDecision:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AccessDecision(JsonResult):
     """The decision on an access request, with the reasons.
 
     reasons   every rule that decided, for or against
@@ -121,22 +122,22 @@ class AccessDecision:
     """
 
     allowed: bool
-    account: UserAccount
+    account: UserAccount = field(metadata=json_member(merge=True))
     permission: str
-    decided_at: datetime
-    reasons: tuple[RefusalReason, ...]
     dataset: str | None = None
     purpose: str | None = None
     incident: str | None = None
-    tenants: TenantSet = NO_TENANTS
+    decided_at: datetime = field(metadata=json_member("at"))
+    reasons: tuple[RefusalReason, ...]
+    tenants: TenantSet = field(default=NO_TENANTS, metadata=json_member(convert=str))
     columns: tuple[str, ...] = ()
-    views: Mapping[str, RoleView] = field(default_factory=dict)
+    views: Mapping[str, RoleView] = field(default_factory=dict, metadata=json_member(convert=view_steps))
     withheld: Mapping[str, str] = field(default_factory=dict)
     roles: tuple[str, ...] = ()
     grants: tuple[str, ...] = ()
     until: datetime | None = None
     break_glass: bool = False
-    digest: str = ""
+    digest: str = field(default="", metadata=json_member("access"))
     """Digest of the access file."""
 
     @property
@@ -157,29 +158,6 @@ class AccessDecision:
         """Whether another decision permits exactly the same access."""
         mine, theirs = ((each.allowed, each.tenants, each.columns, dict(each.views)) for each in (self, other))
         return mine == theirs
-
-    def to_json(self) -> dict[str, Any]:
-        """The output of `access why --json`."""
-        return {
-            "allowed": self.allowed,
-            "user": self.account.user,
-            "groups": sorted(self.account.groups),
-            "permission": self.permission,
-            "dataset": self.dataset,
-            "purpose": self.purpose,
-            "incident": self.incident,
-            "at": time_text(self.decided_at),
-            "reasons": [each.to_json() for each in self.reasons],
-            "tenants": str(self.tenants),
-            "columns": list(self.columns),
-            "views": {name: [step.name for step in view] for name, view in self.views.items()},
-            "withheld": dict(self.withheld),
-            "roles": list(self.roles),
-            "grants": list(self.grants),
-            "until": time_text_or_none(self.until),
-            "break_glass": self.break_glass,
-            "access": self.digest,
-        }
 
 
 def column_names(columns: Collection[DatasetColumn]) -> tuple[str, ...]:
@@ -223,7 +201,15 @@ def decide_permission(
     roles = tuple(dict.fromkeys(role.name for _, role, _ in allowing))
     reasons = (reason("role", about=", ".join(roles)),) if allowed else (reason(rule, about=_role_pair_text(conflict)),)
     return AccessDecision(
-        allowed, account, permission, at, reasons, dataset, tenants=tenants, roles=roles, digest=access.digest
+        allowed=allowed,
+        account=account,
+        permission=permission,
+        decided_at=at,
+        reasons=reasons,
+        dataset=dataset,
+        tenants=tenants,
+        roles=roles,
+        digest=access.digest,
     )
 
 
@@ -406,37 +392,37 @@ class _AccessEvaluation:
             *against,
         ]
         return AccessDecision(
-            True,
-            self.holding.account,
-            f"dataset/{self.request.operation}",
-            self.holding.time,
-            tuple(reasons),
-            self.request.dataset,
-            self.request.purpose,
-            self.request.incident,
-            tenants,
-            tuple(columns),
-            views,
-            withheld,
-            roles,
-            tuple(grants),
-            min(ends, default=None),
-            any(each.is_break_glass for each in grants.values()),
-            self.holding.access.digest,
+            allowed=True,
+            account=self.holding.account,
+            permission=f"dataset/{self.request.operation}",
+            decided_at=self.holding.time,
+            reasons=tuple(reasons),
+            dataset=self.request.dataset,
+            purpose=self.request.purpose,
+            incident=self.request.incident,
+            tenants=tenants,
+            columns=tuple(columns),
+            views=views,
+            withheld=withheld,
+            roles=roles,
+            grants=tuple(grants),
+            until=min(ends, default=None),
+            break_glass=any(each.is_break_glass for each in grants.values()),
+            digest=self.holding.access.digest,
         )
 
     def deny(self, reasons: Sequence[RefusalReason], withheld: Mapping[str, str]) -> AccessDecision:
         """Builds the decision that denies access."""
         wanted = self.request
         return AccessDecision(
-            False,
-            self.holding.account,
-            f"dataset/{wanted.operation}",
-            self.holding.time,
-            tuple(reasons) or (reason("nobody"),),
-            wanted.dataset,
-            wanted.purpose,
-            wanted.incident,
+            allowed=False,
+            account=self.holding.account,
+            permission=f"dataset/{wanted.operation}",
+            decided_at=self.holding.time,
+            reasons=tuple(reasons) or (reason("nobody"),),
+            dataset=wanted.dataset,
+            purpose=wanted.purpose,
+            incident=wanted.incident,
             withheld=withheld,
             digest=self.holding.access.digest,
         )

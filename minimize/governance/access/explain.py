@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,7 +26,9 @@ from minimize.governance.access.model import (
     UserAccount,
     highest_or_none,
 )
+from minimize.governance.access.roles import view_steps
 from minimize.governance.workspace import Workspace
+from minimize.json_form import JsonResult, json_member
 from minimize.ledger import api, current_actor
 from minimize.output.folder import RECORDS
 from minimize.output.reader import load_receipts
@@ -115,15 +117,11 @@ class DecisionStep:
 
 
 @dataclass(frozen=True, slots=True)
-class AccessExplanation:
+class AccessExplanation(JsonResult):
     """An access decision with the steps that led to it."""
 
-    decision: AccessDecision
+    decision: AccessDecision = field(metadata=json_member(merge=True))
     steps: tuple[DecisionStep, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The output of `access why --json`."""
-        return {**self.decision.to_json(), "steps": [{"what": each.what, "found": each.found} for each in self.steps]}
 
 
 def recorded_grants(workspace: Workspace) -> Grants:
@@ -245,10 +243,7 @@ def _role_json(access: AccessRules, role: AccessRole) -> dict[str, Any]:
         "about": role.about,
         "allow": [str(each) for each in role.allow],
         "deny": [str(each) for each in role.deny],
-        "views": {
-            dataset: {name: [step.name for step in view] for name, view in columns.items()}
-            for dataset, columns in role.views.items()
-        },
+        "views": {dataset: view_steps(columns) for dataset, columns in role.views.items()},
         "members": sorted(
             {name for each in access.assignments if each.role == role.name for name in member_names(each)}
         ),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from minimize.governance.access.model import Permission, TenantSet
+from minimize.json_form import JsonResult, json_member, json_object
 from minimize.plan.model import Category
-from minimize.times import time_text, time_text_or_none
+from minimize.times import time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.access import GrantAct
@@ -22,7 +23,7 @@ ReviewState = Literal["due", "overdue", "reviewed"]
 
 
 @dataclass(frozen=True, slots=True)
-class GrantRequest:
+class GrantRequest(JsonResult):
     """A request for access for an incident.
 
     columns   requested columns; None for all columns up to `category`
@@ -34,27 +35,12 @@ class GrantRequest:
     justification: str
     dataset: str
     tenants: tuple[str, ...]
-    duration: timedelta
+    duration: timedelta = field(metadata=json_member("duration_s"))
     columns: tuple[str, ...] | None = None
     category: Category | None = None
     operation: AccessOperation = "read"
     role: str = ""
     groups: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The request as the ledger stores it."""
-        return {
-            "incident": self.incident,
-            "justification": self.justification,
-            "dataset": self.dataset,
-            "tenants": list(self.tenants),
-            "duration_s": int(self.duration.total_seconds()),
-            "columns": None if self.columns is None else list(self.columns),
-            "category": self.category,
-            "operation": self.operation,
-            "role": self.role,
-            "groups": list(self.groups),
-        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> GrantRequest:
@@ -183,20 +169,10 @@ class Grant:
 
     def to_json(self, at: datetime) -> dict[str, Any]:
         """The output of `access list --json` for the grant."""
-        ends, answer_by, review_by = self.ends_at(at), self.answer_by, self.review_by
-        return {
-            "grant": self.id,
-            "state": self.state(at),
-            "requester": self.requester,
-            **self.request.to_json(),
-            "break_glass": self.is_break_glass,
-            "requested_at": time_text(self.requested_at),
-            "answer_by": time_text_or_none(answer_by),
-            "approver": self.approver(at),
-            "ends_at": time_text_or_none(ends),
-            "review_by": time_text_or_none(review_by),
-            "review": self.review(at),
-        }
+        body = {"grant": self.id, "state": self.state(at), "requester": self.requester, **self.request.to_json()}
+        body |= {"break_glass": self.is_break_glass, "requested_at": self.requested_at, "answer_by": self.answer_by}
+        body |= {"approver": self.approver(at), "ends_at": self.ends_at(at), "review_by": self.review_by}
+        return json_object({**body, "review": self.review(at)})
 
     def _first(self, states: tuple[str, ...], at: datetime) -> GrantAct | None:
         return next((act for act in self.acts[1:] if act.state in states and act.recorded_at <= at), None)

@@ -170,6 +170,11 @@ def _holds_both_duties(one: AccessRole, other: AccessRole, duty: str, duty_of_ot
 RoleView = tuple[Technique, ...]
 
 
+def view_steps(views: Mapping[str, RoleView]) -> dict[str, list[str]]:
+    """The names of the techniques of each view."""
+    return {name: [step.name for step in view] for name, view in views.items()}
+
+
 def is_view_step(step: TechniqueStep) -> bool:
     """Whether a step can be part of a view: it needs only the released value.
 

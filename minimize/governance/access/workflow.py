@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import uuid4
@@ -41,6 +41,7 @@ from minimize.governance.access.model import (
 from minimize.governance.access.roles import EffectiveAccess, find_account_conflict
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
+from minimize.json_form import JsonResult, json_member
 from minimize.ledger import Actor, api, current_actor
 from minimize.ledger.audit_event import utc_text
 from minimize.plan.model import Category
@@ -335,22 +336,18 @@ def _is_marked_expired(grant: Grant) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class AccessChange:
+class AccessChange(JsonResult):
     """The effect of adopting an access file: added and removed roles and assignments. Empty if the file is in force already."""
 
     digest: str
     before: str | None
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
+    added: tuple[str, ...] = field(default=(), metadata=json_member("comes"))
+    removed: tuple[str, ...] = field(default=(), metadata=json_member("goes"))
 
     @property
     def is_needed(self) -> bool:
         """Whether the file is not in force yet."""
         return self.digest != self.before
-
-    def to_json(self) -> dict[str, Any]:
-        """The output of `access adopt --json`."""
-        return {"digest": self.digest, "before": self.before, "comes": list(self.added), "goes": list(self.removed)}
 
 
 def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> AccessChange:

@@ -15,6 +15,7 @@ from minimize.errors import ConfigurationError
 from minimize.governance.access.model import ALL_TENANTS, NO_TENANTS, READ, REIDENTIFY, TenantSet
 from minimize.governance.incidents.exposure import ExposedItem, Exposure
 from minimize.governance.published_outputs import PolicyCache, SearchableOutput, WritingRun, writing_runs
+from minimize.json_form import JsonResult, json_member
 from minimize.ledger.access import read_begun_reads
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import utc_text
@@ -36,7 +37,7 @@ _ALL_BUT: Final = "all but "
 
 
 @dataclass(frozen=True, slots=True)
-class ExposedRead:
+class ExposedRead(JsonResult):
     """One read, completed or in progress.
 
     started_at  time at which the read began; it reads the files in force at that time to the end
@@ -48,11 +49,12 @@ class ExposedRead:
 
     via: str
     actor: str
-    started_at: datetime
+    started_at: datetime = field(metadata=json_member("at"))
     dataset: str
     columns: frozenset[str] | None
     tenants: TenantSet
     rows: int | None
+    json_names = "actor dataset started_at rows"
 
     @property
     def pipeline(self) -> str:

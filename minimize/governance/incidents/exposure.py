@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal, Self, get_args
+from typing import Final, Literal, Self, get_args
 
 import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
+from minimize.json_form import JsonResult, json_member
 from minimize.keys.master_keys import MasterKey, is_master_key, master_key_name
 from minimize.keys.parquet_encryption import column_category
 from minimize.output.folder import is_date
@@ -140,22 +141,17 @@ EXPOSED_FORMS: Final[tuple[ExposedForm, ...]] = ("encrypted", *CATEGORY_ORDER)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class ExposedColumn:
+class ExposedColumn(JsonResult):
     """One kind of data: the column, its category (output contract), and the form in which it was exposed.
 
     folder  whether the value is part of a folder name, which is never encrypted and does not identify a person by itself
     """
 
-    name: str
+    name: str = field(metadata=json_member("column"))
     category: str
     form: ExposedForm
     technique: str
-    folder: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """The column as JSON for a scope."""
-        entry = {"column": self.name, "category": self.category, "form": self.form, "technique": self.technique}
-        return entry | ({"in_folder_name": True} if self.folder else {})
+    folder: bool = field(default=False, metadata=json_member("in_folder_name", omit_empty=True))
 
 
 @dataclass(frozen=True, slots=True)

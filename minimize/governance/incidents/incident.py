@@ -6,7 +6,6 @@ closing a declared incident as a false positive.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +18,12 @@ from minimize.governance.access.enforcement import configured_access
 from minimize.governance.incidents.exposure import Exposure
 from minimize.governance.incidents.notice import NOTICE_DEADLINE
 from minimize.governance.workspace import Workspace
+from minimize.json_form import json_object
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.audit_event import EventResult
 from minimize.ledger.audit_log import record_audit_event
 from minimize.ledger.incidents import IncidentStep, read_incident_steps, record_incident_step
+from minimize.receipts.canonical import sha256_text
 from minimize.runs.batch_dates import CLOCK_SKEW
 from minimize.times import time_text, time_text_or_none
 
@@ -156,27 +157,28 @@ class Incident:
     def to_json(self, now: datetime) -> dict[str, Any]:
         """The output of `incident show --json`."""
         opened, closed = self.opening, self.closing_step
-        return {
+        body = {
             "incident": self.id,
             "title": self.title,
             "state": self.state,
-            "opened_at": time_text(self.steps[0].recorded_at),
+            "opened_at": self.steps[0].recorded_at,
             "opened_by": self.steps[0].by,
             "happened": {"from": opened["happened"][0], "to": opened["happened"][1]},
             "known_at": opened["known_at"],
-            "exposed": list(opened["exposed"]),
-            "declared_at": time_text_or_none(self.declared_at),
-            "due": time_text_or_none(self.notice_deadline),
+            "exposed": opened["exposed"],
+            "declared_at": self.declared_at,
+            "due": self.notice_deadline,
             "overdue": self.is_overdue(now),
-            "pending": list(self.pending),
-            "notices": {each: [dict(one) for one in self.notices(each)] for each in self.affected},
+            "pending": self.pending,
+            "notices": {each: self.notices(each) for each in self.affected},
             "exempt": {tenant: _actor_and_time(step) for tenant, step in self.exempt.items()},
-            "measures": list(self.statements("measure")),
-            "actions": list(self.statements("action")),
-            "consequences": list(self.statements("consequence")),
+            "measures": self.statements("measure"),
+            "actions": self.statements("action"),
+            "consequences": self.statements("consequence"),
             "scope": self.scope,
             "closed": None if closed is None else {**step_body(closed), **_actor_and_time(closed)},
         }
+        return json_object(body)
 
     def _steps_of(self, step: str) -> Iterator[IncidentStep]:
         return (each for each in self.steps if each.step == step)
@@ -428,7 +430,7 @@ def record_step(
 
 def step_event(name: str, verb: str, text: str, actor: Actor, now: datetime) -> AuditEvent:
     """The audit event of a step: its verb, and the digest of its content."""
-    digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    digest = sha256_text(text.encode())
     return _incident_event(name, verb, PropertyChange("said", None, digest), actor, now)
 
 

@@ -34,6 +34,7 @@ from minimize.governance.incidents.exposure import (
 from minimize.governance.retention.identifier_forms import lookup_column
 from minimize.governance.retention.retention_rules import field_pointers
 from minimize.governance.sharing.recipient_fields import RECIPIENT_MARK
+from minimize.json_form import json_object
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.ledger.sharing import (
@@ -52,7 +53,7 @@ from minimize.receipts import Receipt
 from minimize.runs.removal_inventory import RemovedFileInventory, TenantContent, read_inventory
 from minimize.stores import local_path
 from minimize.techniques.keep import Keep
-from minimize.times import day_start, epoch_microseconds, time_text
+from minimize.times import day_start, epoch_microseconds
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -98,6 +99,11 @@ class UnreadableFile:
     exposed: ExposedFile
     reason: str
     tenants_by: Literal["record", "folder"] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The file as JSON for a scope."""
+        place = {"output": str(self.exposed.output.folder), "file": self.exposed.file.path}
+        return {**place, "rows": self.exposed.file.rows, "why": self.reason, "tenants_by": self.tenants_by}
 
 
 @dataclass(frozen=True)
@@ -477,13 +483,8 @@ class DisclosedCopy:
 
     def to_json(self) -> dict[str, Any]:
         """The copy as JSON for a scope."""
-        return {
-            "recipient": self.recipient,
-            "function": self.act.function,
-            "disclosure": self.act.disclosure,
-            "at": time_text(self.act.recorded_at),
-            "rows": self.share.rows,
-        }
+        act = {"function": self.act.function, "disclosure": self.act.disclosure, "at": self.act.recorded_at}
+        return json_object({"recipient": self.recipient, **act, "rows": self.share.rows})
 
 
 def disclosed_copies(ledger: Ledger, window: tuple[datetime, datetime]) -> Iterator[DisclosedCopy]:

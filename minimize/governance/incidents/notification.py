@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, get_args
@@ -23,9 +24,11 @@ from minimize.governance.incidents.incident import Incident, load_incident, reco
 from minimize.governance.incidents.notice import Notice, article33, notice_markdown, notice_page
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
+from minimize.json_form import JsonResult, json_member
 from minimize.output.working_folder import write_new_folder
 from minimize.policy.faults import FaultList
 from minimize.policy.yaml_nodes import parse_yaml
+from minimize.receipts.canonical import sha256_text
 from minimize.stores.durable_files import write_private_file
 from minimize.text import json_text
 
@@ -166,27 +169,17 @@ ADDRESSES_FILE: Final = "addressed.json"
 
 
 @dataclass(frozen=True, slots=True)
-class DraftedNotices:
+class DraftedNotices(JsonResult):
     """Drafted notices.
 
     without_contact  tenants without a contact
     """
 
-    incident: Incident
-    folder: Path
+    incident: Incident = field(metadata=json_member(convert=attrgetter("id")))
     version: int
+    folder: Path
     tenants: tuple[str, ...]
     without_contact: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The output of `incident notice --json`."""
-        return {
-            "incident": self.incident.id,
-            "version": self.version,
-            "folder": str(self.folder),
-            "tenants": list(self.tenants),
-            "without_contact": list(self.without_contact),
-        }
 
 
 def draft_notices(
@@ -221,7 +214,7 @@ def draft_notices(
         return {"version": version, "tenants": drafts}
 
     done = record_step(name, "drafted", body_of, workspace, now)
-    return DraftedNotices(done, folder, version, tuple(notices), tuple(each for each in listed if not listed[each]))
+    return DraftedNotices(done, version, folder, tuple(notices), tuple(each for each in listed if not listed[each]))
 
 
 def record_notices_sent(name: str, workspace: Workspace, now: datetime, *, only: Sequence[str] = ()) -> Incident:
@@ -284,7 +277,7 @@ def _write_draft(folder: Path, notice: Notice) -> str:
     _write_private(folder / f"{place}.md", notice_markdown(notice))
     _write_private(folder / f"{place}.html", notice_page(notice))
     _write_private(folder / f"{place}.json", content)
-    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+    return sha256_text(content.encode())
 
 
 def _write_private(path: Path, text: str) -> None:

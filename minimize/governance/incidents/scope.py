@@ -43,11 +43,12 @@ from minimize.governance.incidents.inventory import (
 )
 from minimize.governance.published_outputs import SearchableOutput, UnreachableOutput, find_outputs
 from minimize.governance.workspace import Workspace
+from minimize.json_form import JsonResult, json_member, json_object
 from minimize.keys import Keyring, find_kms
 from minimize.ledger.ledger import tenants_named
 from minimize.output.stored_file import open_stored_file
 from minimize.stores import LocationLike, local_path, parse_output_location
-from minimize.times import from_epoch_microseconds, time_text
+from minimize.times import instant_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,38 +126,32 @@ class AffectedTenant:
 
     def to_json(self) -> dict[str, Any]:
         """The tenant as JSON for a scope."""
-        subjects = self.subjects
-        return {
+        first, last = (each.since for each in self.findings), (each.until for each in self.findings)
+        body = {
             "tenant_id": self.tenant,
-            "subjects": None if subjects is None else {"count": subjects.count, "exact": subjects.exact},
+            "subjects": self.subjects,
             "rows": self.rows,
             "rows_exact": all(each.is_certain for each in self.findings),
             "form": self.form,
-            "kinds": [each.to_json() for each in self.columns],
-            "period": {
-                "from": _first_time(each.since for each in self.findings),
-                "to": _last_time(each.until for each in self.findings),
-            },
-            "recipients": list(self.recipients),
-            "via": sorted({each.via for each in self.findings}),
+            "kinds": self.columns,
+            "period": {"from": _first_time(first), "to": _last_time(last)},
+            "recipients": self.recipients,
+            "via": {each.via for each in self.findings},
             "notice": self.needs_notice,
         }
+        return json_object(body)
 
 
 def _first_time(times: Iterable[int | None]) -> str | None:
     """The earliest time. None if one of the times is unknown."""
     found = list(times)
     known = [each for each in found if each is not None]
-    return _instant_text(min(known)) if known and len(known) == len(found) else None
+    return instant_text(min(known)) if known and len(known) == len(found) else None
 
 
 def _last_time(times: Iterable[int | None]) -> str | None:
     known = [each for each in times if each is not None]
-    return _instant_text(max(known)) if known else None
-
-
-def _instant_text(microseconds: int) -> str:
-    return time_text(from_epoch_microseconds(microseconds))
+    return instant_text(max(known)) if known else None
 
 
 _SEEN_PERSONS = pa.schema([("tenant", pa.string()), ("person", pa.string()), ("sure", pa.bool_())])
@@ -355,8 +350,8 @@ class ItemMatcher:
         return key in existing | used or any(copy.columns(frozenset({key}), keyed=True) for copy in evidence.copies)
 
 
-@dataclass(frozen=True)
-class IncidentScope:
+@dataclass(frozen=True, kw_only=True)
+class IncidentScope(JsonResult):
     """Scope of an incident: the affected tenants, and the limits of the search.
 
     unreadable              exposed files that can no longer be read
@@ -367,40 +362,18 @@ class IncidentScope:
     reads_without_tenant    views and exports of persons that named no tenant
     """
 
-    as_of: datetime
+    as_of: datetime = field(metadata=json_member("at"))
     tenants: tuple[AffectedTenant, ...] = ()
-    unreadable: tuple[UnreadableFile, ...] = ()
-    unreachable: tuple[UnreachableOutput, ...] = ()
-    records_without_tenant: int = 0
     reads: tuple[ExposedRead, ...] = field(default=(), repr=False)
-    reads_without_tenant: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
-    unmatched: tuple[ExposedItem, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The scope as JSON, in the form that the ledger stores."""
-        return {
-            "at": time_text(self.as_of),
-            "tenants": [each.to_json() for each in self.tenants],
-            "reads": [
-                {"actor": each.actor, "dataset": each.dataset, "at": time_text(each.started_at), "rows": each.rows}
-                for each in self.reads
-            ],
-            "nothing_matches": [str(each) for each in self.unmatched],
-            "acts_of_unknown_tenants": [dict(each) for each in self.reads_without_tenant],
-            "records_of_unknown_tenants": self.records_without_tenant,
-            "not_searched": [
-                {
-                    "output": str(each.exposed.output.folder),
-                    "file": each.exposed.file.path,
-                    "rows": each.exposed.file.rows,
-                }
-                | {"why": each.reason, "tenants_by": each.tenants_by}
-                for each in self.unreadable
-            ],
-            "not_reached": [
-                {"output": each.folder, "pipeline": each.pipeline, "why": each.reason} for each in self.unreachable
-            ],
-        }
+    unmatched: tuple[ExposedItem, ...] = field(
+        default=(), metadata=json_member("nothing_matches", convert=lambda items: [str(each) for each in items])
+    )
+    reads_without_tenant: tuple[Mapping[str, Any], ...] = field(
+        default=(), repr=False, metadata=json_member("acts_of_unknown_tenants")
+    )
+    records_without_tenant: int = field(default=0, metadata=json_member("records_of_unknown_tenants"))
+    unreadable: tuple[UnreadableFile, ...] = field(default=(), metadata=json_member("not_searched"))
+    unreachable: tuple[UnreachableOutput, ...] = field(default=(), metadata=json_member("not_reached"))
 
 
 def scope_incident(name: str, workspace: Workspace, now: datetime, *, named_: Sequence[LocationLike] = ()) -> Incident:
@@ -441,14 +414,14 @@ def exposure_scope(
     ]
     filled = frozenset(column.name for one in counted for some in one.columns.values() for column in some)
     return IncidentScope(
-        now,
-        tuple(_affected_tenants(counted, exposed_copies, evidence.copies, exposure)),
-        tuple(each for each, _ in unreadable),
-        evidence.unreachable,
-        sum(_records_without_tenant(each) for each in counted),
-        tuple(evidence.reads),
-        tuple(evidence.reads_without_tenant),
-        tuple(ItemMatcher(evidence, filled).unmatched(exposure)),
+        as_of=now,
+        tenants=tuple(_affected_tenants(counted, exposed_copies, evidence.copies, exposure)),
+        unreadable=tuple(each for each, _ in unreadable),
+        unreachable=evidence.unreachable,
+        records_without_tenant=sum(_records_without_tenant(each) for each in counted),
+        reads=tuple(evidence.reads),
+        reads_without_tenant=tuple(evidence.reads_without_tenant),
+        unmatched=tuple(ItemMatcher(evidence, filled).unmatched(exposure)),
     )
 
 

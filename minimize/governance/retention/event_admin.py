@@ -37,6 +37,7 @@ from minimize.governance.retention.retention_rules import field_pointers
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_column, canonical_id, canonical_text
+from minimize.json_form import json_object
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, api, current_actor
@@ -170,17 +171,10 @@ class EventEntry:
     def to_json(self) -> dict[str, Any]:
         """The event as `events --json` prints it."""
         row = self.row
-        subject_fields = {
-            "tenant_id": row.tenant_id,
-            "subject": row.subject,
-            **({"field": row.field} if row.field else {}),
-        }
-        times = {
-            "at": time_text(row.at),
-            "by": time_text(row.at + _removal_deadline(row)),
-            "recorded_at": time_text(row.recorded_at),
-        }
-        return {"event": row.id, **subject_fields, "what": row.kind, **times, "state": row.state, "actor": row.actor}
+        field = {"field": row.field} if row.field else {}
+        subject = {"tenant_id": row.tenant_id, "subject": row.subject, **field, "what": row.kind}
+        times = {"at": row.at, "by": row.at + _removal_deadline(row), "recorded_at": row.recorded_at}
+        return json_object({"event": row.id, **subject, **times, "state": row.state, "actor": row.actor})
 
     def __str__(self) -> str:
         row = self.row

@@ -42,6 +42,7 @@ from minimize.governance.retention.removal_plan import (
 )
 from minimize.governance.retention.rerunnable_dates import find_source
 from minimize.governance.workspace import Workspace
+from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import find_ledger
@@ -159,15 +160,11 @@ def _erased_subjects(events: Sequence[RetentionEvent], keys: Keyring) -> Erasure
 
 
 @dataclass(frozen=True, slots=True)
-class ExpiryResult:
+class ExpiryResult(JsonResult):
     """The plan, and one receipt for each policy whose files were changed; no receipt if nothing was changed."""
 
-    plan: RemovalPlan
+    plan: RemovalPlan = field(metadata=json_member(merge=True))
     receipts: tuple[Receipt, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The plan and the receipts as JSON."""
-        return {**self.plan.to_json(), "receipts": [receipt.to_json() for receipt in self.receipts]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import Address, api
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
+from minimize.text import text_or_none
 from minimize.times import parse_time
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def parse_events(rows: Iterable[tuple[int, Mapping[str, Any]]], file: str) -> tu
 
 
 def _parse_event(line: int, row: Mapping[str, Any], file: str) -> RetentionEvent | Finding:
-    tenant, subject, kind = (_text_or_none(row.get(name)) for name in ("tenant_id", "subject", "event"))
+    tenant, subject, kind = (text_or_none(row.get(name)) for name in ("tenant_id", "subject", "event"))
     tenant, subject = canonical_id(tenant) or None, canonical_id(subject)
     fault = next(event_faults(tenant, subject, kind), None)
     at = _event_time(row.get("at"))
@@ -109,10 +110,6 @@ def event_faults(tenant: str | None, subject: str | None, kind: str | None) -> I
         yield "G005", "the subject is blank"
     if kind == "tenant_closed" and subject is not None:
         yield "G006", "tenant_closed applies to a whole tenant, but a subject is given"
-
-
-def _text_or_none(value: Any) -> str | None:
-    return None if value is None or str(value) == "" else str(value)
 
 
 def _event_time(value: Any) -> datetime | None:

@@ -21,6 +21,7 @@ from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.governance.retention.removal_decision import FileInstructions, RewriteRequest
 from minimize.governance.retention.retention_rules import FieldRule, features_in, written_conditions
 from minimize.governance.rewrite import BatchJudge, verdict_counts
+from minimize.json_form import JsonResult, json_member
 from minimize.output.folder import RECORDS, batch_date_of, output_and_date
 from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
 from minimize.output.subject_search import find_candidate_files
@@ -269,15 +270,8 @@ class PlannedPartition:
     def to_json(self) -> dict[str, Any]:
         """The partition as `expire --json` prints it."""
         files = {"removed": self.removed, "rewritten": self.rewritten}
-        rows = sum(self.gated.values())
-        return {
-            "output": self.name,
-            "date": self.date,
-            "files": files,
-            "rows": rows,
-            "why": dict(self.gated),
-            "values": dict(self.values),
-        }
+        counts = {"rows": sum(self.gated.values()), "why": dict(self.gated), "values": dict(self.values)}
+        return {"output": self.name, "date": self.date, "files": files, **counts}
 
     def __str__(self) -> str:
         why = ", ".join(f"{count:,} {_REASON_TEXTS[reason]}" for reason, count in self.gated.items() if count)
@@ -299,7 +293,7 @@ _REASON_TEXTS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class RemovalPlan:
+class RemovalPlan(JsonResult):
     """The plan of an expiry.
 
     due              the files with due data
@@ -311,32 +305,23 @@ class RemovalPlan:
     unreadable       files with destroyed keys; they are removed by the retention of their batch date, or when it is run again
     """
 
-    as_of: datetime
+    as_of: datetime = field(metadata=json_member("at"))
     due: tuple[DueFile, ...] = field(default=(), repr=False)
-    aggregates_left: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    undated: tuple[str, ...] = ()
-    unfindable: int = 0
-    uncertain: Mapping[RetentionEvent, int] = field(default_factory=dict, repr=False)
+    aggregates_left: Mapping[str, tuple[str, ...]] = field(default_factory=dict, metadata=json_member("stays"))
+    undated: tuple[str, ...] = field(default=(), metadata=json_member("untold"))
+    unfindable: int = field(default=0, metadata=json_member("lost"))
+    uncertain: Mapping[RetentionEvent, int] = field(
+        default_factory=dict, repr=False, metadata=json_member("unsure", convert=len)
+    )
     late_days: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict, repr=False)
-    unreadable: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = field(default=(), metadata=json_member("closed"))
+    json_names = "as_of partitions aggregates_left undated unfindable uncertain unreadable"
 
     @property
     def partitions(self) -> tuple[PlannedPartition, ...]:
         """The planned changes, by output and date."""
         places = sorted({(each.name, each.date) for each in self.due}, key=lambda place: (place[0], place[1] or ""))
         return tuple(_planned_partition(place, self.due) for place in places)
-
-    def to_json(self) -> dict[str, Any]:
-        """The plan as `expire --json` prints it."""
-        return {
-            "at": time_text(self.as_of),
-            "partitions": [each.to_json() for each in self.partitions],
-            "stays": {name: list(dates) for name, dates in self.aggregates_left.items()},
-            "untold": list(self.undated),
-            "lost": self.unfindable,
-            "unsure": len(self.uncertain),
-            "closed": list(self.unreadable),
-        }
 
     def __str__(self) -> str:
         kept = [
@@ -367,25 +352,20 @@ class RemovalPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenDeadline:
+class OpenDeadline(JsonResult):
     """An open removal after an event or by age, and its deadline.
 
     files      files with data to remove
     uncertain  files in which the subject may have a form that the ledger does not know
     """
 
-    kind: str
-    deadline: datetime
+    kind: str = field(metadata=json_member("what"))
+    deadline: datetime = field(metadata=json_member("by"))
     files: int
-    tenant: str | None = None
+    tenant: str | None = field(default=None, metadata=json_member("tenant_id", omit_none=True))
     overdue: bool = False
-    uncertain: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """The line as `expire --due --json` prints it."""
-        line = {"what": self.kind, "by": time_text(self.deadline), "files": self.files, "overdue": self.overdue}
-        line |= {"unsure": self.uncertain} if self.uncertain else {}
-        return line if self.tenant is None else {**line, "tenant_id": self.tenant}
+    uncertain: int = field(default=0, metadata=json_member("unsure", omit_empty=True))
+    json_names = "kind deadline files overdue uncertain tenant"
 
     def __str__(self) -> str:
         tenant = "" if self.tenant is None else f" of {self.tenant}"

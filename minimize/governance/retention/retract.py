@@ -36,6 +36,7 @@ from minimize.governance.retention.retention_rules import (
 )
 from minimize.governance.rewrite import BatchVerdict
 from minimize.governance.workspace import Workspace
+from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.observability.destinations import NO_OBSERVABILITY
 from minimize.output.folder import RECORDS, batch_date_of
@@ -197,22 +198,17 @@ class PolicyReevaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Retraction:
+class Retraction(JsonResult):
     """Plan and result of a retraction: dates to run again from their source, and removals from the other dates."""
 
-    plan: RemovalPlan
-    rerun_dates: tuple[str, ...] = ()
+    plan: RemovalPlan = field(metadata=json_member(merge=True))
+    rerun_dates: tuple[str, ...] = field(default=(), metadata=json_member("from_source"))
     receipts: tuple[Receipt, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
         return not self.plan.due and not self.rerun_dates
-
-    def to_json(self) -> dict[str, Any]:
-        """The plan and the receipts as JSON."""
-        receipts = [receipt.to_json() for receipt in self.receipts]
-        return {**self.plan.to_json(), "from_source": list(self.rerun_dates), "receipts": receipts}
 
     def __str__(self) -> str:
         if self.is_empty:

@@ -19,6 +19,7 @@ from minimize.governance.sharing.plan import ResolvedShare, SharePlan
 from minimize.governance.sharing.recipient_fields import FieldDecision, RecipientKeys, RecipientPolicy
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
+from minimize.json_form import JsonResult, json_member
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.audit_event import SHARE_ACTIVITY
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class ShareSummary:
+class ShareSummary(JsonResult):
     """Summary of a share: the data that was sent, or would be sent.
 
     rows        number of rows sent
@@ -57,7 +58,8 @@ class ShareSummary:
     gated: Mapping[str, int] = field(default_factory=dict)
     unparsable: Mapping[str, int] = field(default_factory=dict)
     against: tuple[RefusalReason, ...] = ()
-    held: tuple[RefusalReason, ...] = ()
+    held: tuple[RefusalReason, ...] = field(default=(), metadata=json_member("held_back"))
+    json_names = "recipient function purpose permitted category rows tenants fields gated unparsable against held"
 
     @property
     def permitted(self) -> bool:
@@ -68,23 +70,6 @@ class ShareSummary:
     def reasons(self) -> tuple[RefusalReason, ...]:
         """All rules that apply: first those that forbid the share, then those that withhold some rows."""
         return (*self.against, *self.held)
-
-    def to_json(self) -> dict[str, Any]:
-        """The output of `share send --json`."""
-        return {
-            "recipient": self.recipient,
-            "function": self.function,
-            "purpose": self.purpose,
-            "permitted": self.permitted,
-            "category": self.category,
-            "rows": self.rows,
-            "tenants": dict(self.tenants),
-            "fields": {key: decision.to_json() for key, decision in self.fields.items()},
-            "gated": dict(self.gated),
-            "unparsable": dict(self.unparsable),
-            "against": [each.to_json() for each in self.against],
-            "held_back": [each.to_json() for each in self.held],
-        }
 
     def __str__(self) -> str:
         verdict = (

@@ -57,6 +57,7 @@ from minimize.governance.sharing.plan import (
     tenant_column_source,
 )
 from minimize.governance.workspace import Workspace
+from minimize.json_form import json_object
 from minimize.ledger.ledger import open_ledger, tenants_named
 from minimize.plan import Plan
 from minimize.policy.model import CategoryName
@@ -325,16 +326,10 @@ class ShareExplanation:
 
     def to_json(self) -> dict[str, Any]:
         """The output of `share why --json`."""
-        return {
-            "recipient": self.recipient,
-            "function": self.function,
-            "tenant": self.tenant,
-            **({} if self.tenant is None else unknown_tenant_json(self.unknown_tenant)),
-            "permitted": self.permitted,
-            "fields": list(self.fields),
-            "consent": self.consent,
-            "reasons": [each.to_json() for each in self.reasons],
-        }
+        known = {} if self.tenant is None else unknown_tenant_json(self.unknown_tenant)
+        body = {"recipient": self.recipient, "function": self.function, "tenant": self.tenant, **known}
+        answer = {"permitted": self.permitted, "fields": self.fields, "consent": self.consent}
+        return json_object({**body, **answer, "reasons": self.reasons})
 
 
 def explain_share(

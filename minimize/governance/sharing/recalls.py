@@ -24,6 +24,7 @@ from minimize.governance.consent import (
 )
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
+from minimize.json_form import json_object
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.audit_event import SHARE_ACTIVITY
 from minimize.recipients import Contract, Recipient, Recipients, load_configured_recipients
@@ -31,7 +32,6 @@ from minimize.results import LogMessage
 from minimize.stores import PathText
 from minimize.stores.durable_files import create_private_file
 from minimize.text import count_noun
-from minimize.times import time_text, time_text_or_none
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -42,7 +42,7 @@ DEFAULT_DELETION_PERIOD: Final = timedelta(days=30)
 """Time for a recipient to confirm the deletion, if its contract sets none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Recall:
     """Data of one tenant in one disclosure, which the recipient must delete.
 
@@ -59,13 +59,13 @@ class Recall:
     cause: str
     state: RecallProgress
     sent_at: datetime
+    requested_at: datetime | None = None
+    confirm_by: datetime | None = None
+    overdue: bool = False
     digest: str
     rows: int
     fields: tuple[str, ...]
     subjects: tuple[str, ...] = field(repr=False)
-    requested_at: datetime | None = None
-    confirm_by: datetime | None = None
-    overdue: bool = False
 
     @property
     def is_late(self) -> bool:
@@ -74,22 +74,7 @@ class Recall:
 
     def to_json(self, *, subjects: bool = True) -> dict[str, Any]:
         """The entry as a JSON object, with the tokens of its subjects or only their number."""
-        return {
-            "recipient": self.recipient,
-            "function": self.function,
-            "disclosure": self.disclosure,
-            "tenant": self.tenant,
-            "cause": self.cause,
-            "state": self.state,
-            "sent_at": time_text(self.sent_at),
-            "requested_at": time_text_or_none(self.requested_at),
-            "confirm_by": time_text_or_none(self.confirm_by),
-            "overdue": self.overdue,
-            "digest": self.digest,
-            "rows": self.rows,
-            "fields": list(self.fields),
-            "subjects": list(self.subjects) if subjects else len(self.subjects),
-        }
+        return json_object(self) | ({} if subjects else {"subjects": len(self.subjects)})
 
     def lines(self) -> Iterator[str]:
         """The entry as one line."""

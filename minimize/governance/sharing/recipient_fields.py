@@ -13,6 +13,7 @@ from typing import Final
 
 from minimize.errors import RefusalReason
 from minimize.governance.sharing.released_output import InputPolicy
+from minimize.json_form import JsonResult
 from minimize.keys import Keyring
 from minimize.plan.model import case_branches
 from minimize.plan.request import allows_purpose, is_released
@@ -59,17 +60,14 @@ def recipient_key_name(name: str, recipient: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldDecision:
+class FieldDecision(JsonResult):
     """The decision on one field: the form in which it is sent, or the rule that withholds it."""
 
     key: str
     form: str | None
     why: str
     rule: str | None = None
-
-    def to_json(self) -> dict[str, str | None]:
-        """The decision as a JSON object."""
-        return {"form": self.form, "why": self.why, "rule": self.rule}
+    json_names = "form why rule"
 
 
 @dataclass(frozen=True, slots=True)

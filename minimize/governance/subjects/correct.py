@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -40,6 +40,7 @@ from minimize.governance.subjects.requests import (
 )
 from minimize.governance.subjects.search import FileSearch, SubjectRecords, SubjectSearch
 from minimize.governance.workspace import Workspace
+from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import Resource, current_actor
@@ -154,28 +155,21 @@ ValuesByField = Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
+class Correction(JsonResult):
     """Plan and result of a correction: changes per output, recipients to notify, receipts, and the request."""
 
-    plans: Mapping[str, RemovalPlan]
+    plans: Mapping[str, RemovalPlan] = field(metadata=json_member("outputs"))
     notices: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    receipts: tuple[Receipt, ...] = ()
+    receipts: tuple[Receipt, ...] = field(
+        default=(), metadata=json_member(convert=lambda made: [each.run_id for each in made])
+    )
     request: str | None = None
+    json_names = "values plans notices receipts request"
 
     @property
     def values(self) -> int:
         """The number of values."""
         return sum(sum(each.values.values()) for plan in self.plans.values() for each in plan.due)
-
-    def to_json(self) -> dict[str, Any]:
-        """The correction as `subject correct --json` prints it."""
-        return {
-            "values": self.values,
-            "outputs": {name: plan.to_json() for name, plan in self.plans.items()},
-            "notices": {name: list(acts) for name, acts in self.notices.items()},
-            "receipts": [each.run_id for each in self.receipts],
-            "request": self.request,
-        }
 
 
 def correct_subject(

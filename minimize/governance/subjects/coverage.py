@@ -7,8 +7,7 @@ identifier in them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 from minimize.errors import Finding
 from minimize.governance.published_outputs import (
@@ -20,6 +19,7 @@ from minimize.governance.published_outputs import (
 )
 from minimize.governance.subjects.disclosures import DisclosedShares, load_disclosures
 from minimize.governance.workspace import Workspace, optional_ledger
+from minimize.json_form import JsonResult, json_member
 from minimize.output.folder import RECORDS
 from minimize.policy.fields import identifying_fields
 from minimize.receipts import files_in_force
@@ -27,7 +27,7 @@ from minimize.stores import LocationLike
 
 
 @dataclass(frozen=True, slots=True)
-class CoverageTarget:
+class CoverageTarget(JsonResult):
     """A column that identifies a person.
 
     location  the output folder, or the disclosure
@@ -36,16 +36,11 @@ class CoverageTarget:
     reason    the reason if there is none
     """
 
-    location: str
+    location: str = field(metadata=json_member("where"))
     name: str
     column: str
     rule: str | None = None
-    reason: str = ""
-
-    def to_json(self) -> dict[str, Any]:
-        """The target as `subject coverage --json` prints it."""
-        content = {"where": self.location, "name": self.name, "column": self.column, "rule": self.rule}
-        return content if self.rule else {**content, "why": self.reason}
+    reason: str = field(default="", metadata=json_member("why", omit_empty=True))
 
     @property
     def finding(self) -> Finding:

@@ -56,6 +56,7 @@ from minimize.governance.subjects.search import (
 )
 from minimize.governance.subjects.view import view_subjects
 from minimize.governance.workspace import Workspace
+from minimize.json_form import json_object
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.ledger import current_actor
@@ -157,17 +158,18 @@ class Deletion:
 
     def to_json(self) -> dict[str, Any]:
         """The deletion as `subject delete --json` prints it."""
-        return {
+        body = {
             "subjects": len(self.subjects),
             "rows": self.rows,
-            "outputs": {name: plan.to_json() for name, plan in self.plans.items()},
+            "outputs": self.plans,
             "recalls": merge_recalls(self.recalls.values()),
             "stays": self.stays,
             "not_searched": [{"file": each.file.path, "why": each.reason} for each in self.unsearchable],
             "not_reached": [{"output": each.folder, "why": each.reason} for each in self.unreachable],
             "receipts": [each.run_id for each in self.receipts],
-            "requests": list(self.requests),
+            "requests": self.requests,
         }
+        return json_object(body)
 
 
 def split_plan(plan: RemovalPlan, files: int = FILES_PER_PORTION) -> Iterator[RemovalPlan]:

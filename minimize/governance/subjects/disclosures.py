@@ -3,45 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from minimize.governance.sharing.payload import disclosure_token
 from minimize.governance.subjects.requests import DataSubject
 from minimize.identifiers import exact_and_folded
+from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.sharing import TOKEN_BYTES, Disclosure, TenantShare, read_disclosures, read_tenant_shares
-from minimize.times import time_text, time_text_or_none
 
 
 @dataclass(frozen=True, slots=True)
-class SubjectDisclosure:
+class SubjectDisclosure(JsonResult):
     """One disclosure that contained a subject's records."""
 
     disclosure: str
-    tenant: str
+    tenant: str = field(metadata=json_member("tenant_id"))
     recipient: str
     function: str
     purpose: str
     fields: tuple[str, ...]
-    shared_at: datetime
+    shared_at: datetime = field(metadata=json_member("at"))
     until: datetime | None
-
-    def to_json(self) -> dict[str, Any]:
-        """The disclosure as a view shows it."""
-        until = time_text_or_none(self.until)
-        return {
-            "disclosure": self.disclosure,
-            "tenant_id": self.tenant,
-            "recipient": self.recipient,
-            "function": self.function,
-            "purpose": self.purpose,
-            "fields": list(self.fields),
-            "at": time_text(self.shared_at),
-            "until": until,
-        }
 
 
 DisclosedShares = Sequence[tuple[Disclosure, TenantShare]]

@@ -15,9 +15,11 @@ from minimize.governance.sharing.export_file import StagedExport, json_default
 from minimize.governance.subjects.search import SubjectRecords
 from minimize.governance.subjects.view import SubjectView, top_field, view_page
 from minimize.governance.workspace import Workspace, optional_ledger
+from minimize.json_form import JsonResult, json_member
 from minimize.ledger.audit_check import entry_json, find_entries
 from minimize.ledger.audit_log import EntryFilter
 from minimize.output.working_folder import write_new_folder
+from minimize.receipts import FileRef
 from minimize.stores.durable_files import file_digest, write_private_file
 from minimize.stores.file_operations import make_folder
 
@@ -25,23 +27,18 @@ EXPORT_FORMATS: Final = ("json", "csv", "parquet")
 SUFFIXES: Final[Mapping[str, str]] = {"json": "ndjson", "csv": "csv", "parquet": "parquet"}
 
 
+def _file_entries(files: Mapping[str, str]) -> list[FileRef]:
+    return [FileRef(path, digest) for path, digest in files.items()]
+
+
 @dataclass(frozen=True, slots=True)
-class SubjectExport:
+class SubjectExport(JsonResult):
     """The export of one subject: the folder, and its files with their digests and rows."""
 
     folder: Path
-    files: Mapping[str, str] = field(default_factory=dict)
-    rows: int = 0
-    audit_entries: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """The export as `subject export --json` prints it."""
-        return {
-            "folder": str(self.folder),
-            "rows": self.rows,
-            "audit_entries": self.audit_entries,
-            "files": [{"path": name, "digest": digest} for name, digest in self.files.items()],
-        }
+    rows: int
+    audit_entries: int
+    files: Mapping[str, str] = field(metadata=json_member(convert=_file_entries))
 
 
 def export_subjects(
@@ -93,7 +90,7 @@ def _write_export(
     entries = _write_audit_entries(view, folder, workspace)
     names += ["view.json", "view.html", *(["audit.ndjson"] if entries is not None else [])]
     digests = {name: file_digest(folder / name) for name in names}
-    return SubjectExport(folder, digests, view.rows, entries or 0)
+    return SubjectExport(folder, view.rows, entries or 0, digests)
 
 
 def _redacted_view(view: SubjectView, redact: frozenset[str]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from minimize.keys import Keyring
 from minimize.ledger import AuditActivity, PropertyChange, Resource, api, current_actor
 from minimize.ledger.audit_event import EventResult
 from minimize.ledger.subject_tokens import find_known_token, token_secrets, token_versions
+from minimize.text import text_or_none
 from minimize.times import time_text
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def load_subjects(path: Path, tenant: str | None = None, field: str | None = Non
 def _parse_subject(
     line: int, row: Mapping[str, Any], tenant: str | None, field: str | None, file: str
 ) -> DataSubject | Finding:
-    values = {name: _text_or_none(row.get(name)) for name in ("subject", "tenant_id", "field")}
+    values = {name: text_or_none(row.get(name)) for name in ("subject", "tenant_id", "field")}
     id_, of = canonical_id(values["subject"]), canonical_id(values["tenant_id"])
     if "" in (id_, of):
         return Finding("Q002", "the subject or tenant of the row is blank", file=file, line=line)
@@ -104,10 +105,6 @@ def _parse_subject(
     if found.id is None and found.tenant is None:
         return Finding("Q002", "the row has neither a subject nor a tenant", file=file, line=line)
     return found
-
-
-def _text_or_none(value: Any) -> str | None:
-    return None if value is None or str(value) == "" else str(value)
 
 
 SUBJECT_ACTIVITY: Final = AuditActivity("subject", component="subjects", category="subjects")
@@ -140,18 +137,11 @@ class RequestStatus:
 
     def to_json(self, now: datetime) -> dict[str, Any]:
         """The request as `subject status --json` prints it."""
-        return {
-            "request": self.last.id[:REQUEST_ID_LENGTH],
-            "kind": self.last.kind,
-            "tenant_id": self.last.tenant_id,
-            "subject": self.last.subject,
-            "asked_at": time_text(self.last.asked_at),
-            "due": time_text(self.last.due),
-            "state": self.last.state,
-            "overdue": self.is_overdue(now),
-            "recipients": self.recipients,
-            **json.loads(self.last.body),
-        }
+        last = self.last
+        body: dict[str, Any] = {"request": last.id[:REQUEST_ID_LENGTH], "kind": last.kind, "tenant_id": last.tenant_id}
+        body |= {"subject": last.subject, "asked_at": time_text(last.asked_at), "due": time_text(last.due)}
+        status = {"state": last.state, "overdue": self.is_overdue(now), "recipients": self.recipients}
+        return {**body, **status, **json.loads(last.body)}
 
 
 def request_deadline(tenant_wide: bool, asked_at: datetime) -> datetime:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -246,6 +247,10 @@ class UnsearchableFile:
     output: SearchableOutput
     file: ReceiptFile
     reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """The file as a view shows it."""
+        return {"output": str(self.output.folder), "file": self.file.path, "why": self.reason}
 
 
 SearchOutcome = SubjectRecords | UnsearchableFile

@@ -26,12 +26,13 @@ from minimize.governance.subjects.search import (
 )
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.html_tables import html_page
+from minimize.json_form import json_value
 from minimize.keys import Keyring
 from minimize.ledger.ledger import Ledger, tenants_named
 from minimize.recipients.pages import LIST_STYLE
 from minimize.stores import LocationLike
 from minimize.text import count_noun
-from minimize.times import from_epoch_microseconds, time_text
+from minimize.times import from_epoch_microseconds, instant_text, time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.subjects import SubjectRequestStep
@@ -68,28 +69,18 @@ class SubjectView:
 
     def to_json(self, rows: int = 0) -> dict[str, Any]:
         """The view as JSON, with the last records of each file (at most `rows`) as stored."""
-        subject, of = self.subject, [records_summary(each, rows) for each in self.records]
+        subject = {"id": self.subject.id, "tenant_id": self.subject.tenant, "field": self.subject.field}
         return {
-            "subject": {
-                "id": subject.id,
-                "tenant_id": subject.tenant,
-                "field": subject.field,
-                **({"is_form": True} if subject.is_form else {}),
-            },
+            "subject": subject | ({"is_form": True} if self.subject.is_form else {}),
             "at": time_text(self.as_of),
             "rows": self.rows,
             "row_groups": {"all": self.groups, "read": self.read},
             "tenant_is_unseen": self.is_unseen,
-            "held": of,
-            "shared": [each.to_json() for each in self.disclosures],
+            "held": [records_summary(each, rows) for each in self.records],
+            "shared": json_value(self.disclosures),
             **({"to_be_deleted": self._to_be_deleted()} if self.erasures else {}),
-            "not_searched": [
-                {"output": str(each.output.folder), "file": each.file.path, "why": each.reason}
-                for each in self.unsearchable
-            ],
-            "not_reached": [
-                {"output": each.folder, "pipeline": each.pipeline, "why": each.reason} for each in self.unreachable
-            ],
+            "not_searched": json_value(self.unsearchable),
+            "not_reached": json_value(self.unreachable),
         }
 
     def _to_be_deleted(self) -> list[dict[str, Any]]:
@@ -144,8 +135,8 @@ def records_summary(each: SubjectRecords, rows: int = 0) -> dict[str, Any]:
         "found_by": each.key,
         "category": receipt.outputs["records"].category,
         "rows": each.rows.num_rows,
-        "since": _instant_text(each.since),
-        "to": _instant_text(each.until),
+        "since": instant_text(each.since),
+        "to": instant_text(each.until),
         "until": _retained_until(each.until, policy.retention),
         "fields": {name: form for name, form in forms.items() if form != "drop"},
         "beside": {name: len(found) for name, found in each.other_identifiers.items()},
@@ -204,10 +195,6 @@ class _ViewBuilder:
             and tenant not in self.tenants
             and bool(absent_tenants([tenant], self.outputs, self.keys))
         )
-
-
-def _instant_text(microseconds: int | None) -> str | None:
-    return None if microseconds is None else time_text(from_epoch_microseconds(microseconds))
 
 
 def _retained_until(newest: int | None, retention: timedelta | None) -> str | None:
