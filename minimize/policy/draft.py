@@ -23,8 +23,10 @@ from minimize.policy.purposes import configured_purposes
 from minimize.policy.roles import suggested_role
 from minimize.policy.value_kinds import summarize_source
 from minimize.policy.yaml_nodes import _YAML_CONSTANTS, key_text, parse_yaml, read_utf8
+from minimize.sources import FORMATS, format_by_name
 from minimize.sources.file_discovery import DATE_PLACEHOLDER, find_files
-from minimize.sources.schema_inference import MIN_RECORDS_OF_NAME, discover_frequent_fields, format_by_name
+from minimize.sources.files import is_uncompressed
+from minimize.sources.schema_inference import MIN_RECORDS_OF_NAME, discover_frequent_fields
 from minimize.stores import (
     Location,
     PathText,
@@ -194,14 +196,23 @@ def init_pipeline(data: PathText, folder: PathText) -> list[Path]:
     """
     target, source = Path(folder), source_pattern(data)
     name = valid_name(target.absolute().name)
-    policy = _drafted_policy(source, name, format_by_name(parse_location(source)) or "ndjson")
+    policy = _drafted_policy(source, name)
     return write_new_files(target, {POLICY_FILE: policy, PIPELINE_FILE: pipeline_text(source, name)})
 
 
 def pipeline_text(source: str, name: str) -> str:
     """The text of a pipeline that reads this source under the policy in the same folder."""
-    kind = format_by_name(parse_location(source)) or "ndjson"
-    return _PIPELINE.format(schema=f"{SCHEMA_FOLDER}/pipeline.json", name=name, path=json.dumps(source), format=kind)
+    schema = f"{SCHEMA_FOLDER}/pipeline.json"
+    return _PIPELINE.format(schema=schema, name=name, path=json.dumps(source), format=_source_format(source))
+
+
+def _source_format(source: str) -> str:
+    """The name of a source's format, by the suffix of its path or of its first file with a known one; else the first format."""
+    named = format_by_name(parse_location(source))
+    if named:
+        return named
+    files = (path for group in find_files(source, Path.cwd()).files.values() for path in group)
+    return next(filter(None, map(format_by_name, files)), next(iter(FORMATS)))
 
 
 def write_new_files(target: Path, texts: Mapping[str, str]) -> list[Path]:
@@ -217,28 +228,31 @@ def write_new_files(target: Path, texts: Mapping[str, str]) -> list[Path]:
     return list(files)
 
 
-def _drafted_policy(source: str, name: str, kind: str) -> str:
+def _drafted_policy(source: str, name: str) -> str:
+    format_ = FORMATS[_source_format(source)]
     found, rare = discover_frequent_fields(source, MIN_RECORDS_OF_NAME)
-    schema = [(key, word) for key, word in found if not looks_like_a_value(key, kind)]
+    schema = [(key, word) for key, word in found if not looks_like_a_value(key, has_columns=format_.has_columns)]
     left_out = len(found) - len(schema) + rare
     leaves = {each: word for each, word in nameable_fields(schema).items() if can_be_declared(each, word)}
     looks = summarize_source(source, leaves)
-    types = infer_types(leaves, looks, kind)
+    types = infer_types(leaves, looks, format_.text_types)
     parts = guess_record_fields(types)
     remarks = {each: found.lines for each, found in propose_treatments(leaves, looks, parts, types).items()}
     text = draft_policy_text(schema, name, remarks, f"{SCHEMA_FOLDER}/policy.json", parts)
     return text + (_OMITTED.format(left_out) if left_out else "")
 
 
-def looks_like_a_value(key: str, kind: str) -> bool:
+def looks_like_a_value(key: str, *, has_columns: bool) -> bool:
     """Whether a name in the data may be a personal value, so that it must not be written to a file.
 
-    >>> looks_like_a_value("ann@example.com", "csv"), looks_like_a_value("/apps/*/name", "ndjson")
+    `has_columns`: names are columns of whole files, so that a name without the form of one is more likely to be one.
+
+    >>> looks_like_a_value("ann@example.com", has_columns=True), looks_like_a_value("/apps/*/name", has_columns=False)
     (True, False)
     """
     pointer = field_pointer(key)
     parts = [str(part) for part in (() if pointer is None else pointer.parts) if isinstance(part, str)]
-    shaped = kind != "ndjson" or all(_NAME.fullmatch(part) for part in parts)
+    shaped = has_columns or all(_NAME.fullmatch(part) for part in parts)
     return not shaped or any(map(has_hit, parts))
 
 
@@ -281,8 +295,7 @@ def _dated_folders(parts: Sequence[str]) -> list[str]:
 
 def _file_suffix(path: Location) -> str:
     """The suffix of a file, including that of its compression."""
-    suffixes = PurePath(path.name).suffixes
-    return "".join(suffixes[-2:] if path.suffix.lower() in (".gz", ".zst") else suffixes[-1:])
+    return "".join(PurePath(path.name).suffixes[-1 if is_uncompressed(path) else -2 :])
 
 
 ALL: Final = "all"

@@ -1,8 +1,5 @@
 """Protocols of sources and sinks: requests, chunks of records, rejects, positions, undeclared fields.
 
-To add a format, write a module in this folder with a `SourceFormat`, a row in `FORMATS` (`__init__.py`) and a test
-file.
-
 Undeclared paths are counted per path, with a limit that hostile names cannot exceed: the `MAX_UNDECLARED_PATHS` paths with
 the smallest keyed hashes are counted separately, the others under `/*`. The selection depends neither on the order of the
 records nor on the order of merges, and no file can influence it.
@@ -20,7 +17,6 @@ import pyarrow as pa
 
 from minimize.arrow.pointers import STAR, Pointer
 from minimize.receipts import FileRef
-from minimize.sources.file_discovery import NameMask
 from minimize.stores import Location
 
 PositionUnit = Literal["byte", "row"]
@@ -176,16 +172,6 @@ class Source(Protocol):
 
     def only(self, keys: Collection[str]) -> Source:
         """The same records, restricted to these fields (by key) and the required ones."""
-        ...
-
-
-class SourceFormat(Protocol):
-    """Binds files to a request. `shown` masks hive partitions in the names of parts."""
-
-    def __call__(
-        self, files: Sequence[Location], root: Location, request: SourceRequest, *, shown: NameMask | None = None
-    ) -> Source:
-        """The bound source. Raises SchemaError with all differences, before anything is decoded."""
         ...
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -30,10 +31,6 @@ from minimize.stores.durable_files import HashingFile, file_digest, remove_tree
 from minimize.stores.file_operations import sync_folder
 from minimize.times import time_text
 
-EXPORT_FORMATS: Final[Mapping[str, str]] = MappingProxyType(
-    {".parquet": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
-)
-
 
 class ExportWriter(Protocol):
     """Writes batches to a file."""
@@ -46,6 +43,26 @@ class ExportWriter(Protocol):
         """Finishes the file."""
         ...
 
+    def stored_rows(self) -> int:
+        """The number of rows in the finished file, found by reading it again if the format permits it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFormat:
+    """A format of export files.
+
+    suffixes  endings of its files; the first is that of new files
+    open      opens a new file for rows of a schema
+    option    the word for it in `subject export --format`
+    nested    whether it can represent nested columns
+    """
+
+    suffixes: tuple[str, ...]
+    open: Callable[[Path, pa.Schema], ExportWriter]
+    option: str
+    nested: bool = True
+
 
 _FORMULA: Final = r"\A(?:[\t\r]|\s*[=+\-@])"
 _NUMBER: Final = r"\A[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\z"
@@ -57,17 +74,16 @@ class StagedExport:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         """Stages a file for a new path. Raises ConfigurationError for an unknown extension, OutputError if the path exists."""
         self.path, self.format = path, export_format(path)
+        format_ = EXPORT_FORMATS[self.format]
         _check_absent(path)
-        if self.format == "csv":
+        if not format_.nested:
             _check_flat(schema)
-        self._rows, self._schema = 0, schema
         self._folder = _private_folder(path)
-        self._file = self._folder / f"payload.{self.format}"
-        self._writer = self._open(schema)
+        self._file = self._folder / f"payload{format_.suffixes[0]}"
+        self._writer = format_.open(self._file, schema)
 
     def take(self, batch: pa.RecordBatch) -> None:
         """Writes the next rows. Raises SchemaError if the format cannot represent them."""
-        self._rows += batch.num_rows
         done = False
         with suppress(pa.ArrowException, ValueError, TypeError):
             self._writer.write(batch)
@@ -78,7 +94,7 @@ class StagedExport:
     def finish(self) -> tuple[str, int]:
         """Writes the file to disk. Returns its digest, and the number of rows found by reading it again."""
         self._writer.close()
-        return file_digest(self._file), self._count_lines()
+        return file_digest(self._file), self._writer.stored_rows()
 
     def publish(self) -> Path:
         """Gives the file its final name. Raises OutputError if the path exists by now."""
@@ -101,26 +117,33 @@ class StagedExport:
             self._writer.close()
         remove_tree(self._folder)
 
-    def _open(self, schema: pa.Schema) -> ExportWriter:
-        if self.format == "parquet":
-            return ParquetSink(self._folder, "", "payload", schema)
-        return NdjsonExportWriter(self._file) if self.format == "ndjson" else CsvExportWriter(self._file, schema)
 
-    def _count_lines(self) -> int:
-        if self.format == "parquet":
-            read = pq.read_metadata(self._file)
-            return int(read.num_rows) if read.schema.to_arrow_schema().names == self._schema.names else -1
-        if self.format == "csv":
-            return self._rows
-        with self._file.open("rb") as lines:
-            return sum(1 for _ in lines)
+class ParquetExportWriter:
+    """Parquet: every type as it is."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._path, self._names = path, schema.names
+        self._sink = ParquetSink(path.parent, "", path.stem, schema)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Writes the next batch."""
+        self._sink.write(batch)
+
+    def close(self) -> None:
+        """Writes the file to disk and closes it."""
+        self._sink.close()
+
+    def stored_rows(self) -> int:
+        """The number of rows; -1 if the file has other columns."""
+        read = pq.read_metadata(self._path)
+        return int(read.num_rows) if read.schema.to_arrow_schema().names == self._names else -1
 
 
 class NdjsonExportWriter:
     """NDJSON: one object per line, nulls included, times as ISO 8601, bytes as Base64."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = HashingFile(path)
+    def __init__(self, path: Path, _: pa.Schema) -> None:
+        self._path, self._file = path, HashingFile(path)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Writes the next batch, row by row, because Arrow has no writer for JSON."""
@@ -131,6 +154,11 @@ class NdjsonExportWriter:
         """Writes the file to disk and closes it."""
         self._file.close()
 
+    def stored_rows(self) -> int:
+        """The number of lines."""
+        with self._path.open("rb") as lines:
+            return sum(1 for _ in lines)
+
 
 class CsvExportWriter:
     """CSV (RFC 4180) with a header. Nested columns are not supported.
@@ -140,10 +168,11 @@ class CsvExportWriter:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._file = HashingFile(path)
-        self._writer = pv.CSVWriter(self._file, schema)
+        self._writer, self._rows = pv.CSVWriter(self._file, schema), 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Writes the next batch."""
+        self._rows += batch.num_rows
         columns = [_escape_formulas(column) if _is_text(column.type) else column for column in batch.columns]
         self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=batch.schema))
 
@@ -151,6 +180,10 @@ class CsvExportWriter:
         """Writes the file to disk and closes it."""
         self._writer.close()
         self._file.close()
+
+    def stored_rows(self) -> int:
+        """The number of rows written, because a value may contain line ends."""
+        return self._rows
 
 
 def _is_text(type_: pa.DataType) -> bool:
@@ -168,11 +201,26 @@ def _escape_formulas(texts: pa.Array) -> pa.Array:
     )
 
 
+EXPORT_FORMATS: Final[Mapping[str, ExportFormat]] = MappingProxyType(
+    {
+        "ndjson": ExportFormat((".ndjson", ".jsonl"), NdjsonExportWriter, "json"),
+        "csv": ExportFormat((".csv",), CsvExportWriter, "csv", nested=False),
+        "parquet": ExportFormat((".parquet",), ParquetExportWriter, "parquet"),
+    }
+)
+"""The formats of payloads and subject exports, by the names that disclosures record."""
+EXPORT_OPTIONS: Final[Mapping[str, ExportFormat]] = MappingProxyType(
+    {each.option: each for each in EXPORT_FORMATS.values()}
+)
+"""The same formats, by the words of `subject export --format`."""
+
+
 def export_format(path: Path) -> str:
     """The format of a path, by its file extension. Raises ConfigurationError."""
-    found = EXPORT_FORMATS.get(path.suffix.lower())
+    found = next((name for name, each in EXPORT_FORMATS.items() if path.suffix.lower() in each.suffixes), None)
     if found is None:
-        raise ConfigurationError("unknown file type of the payload", hint=f"Use one of {', '.join(EXPORT_FORMATS)}.")
+        suffixes = ", ".join(suffix for each in EXPORT_FORMATS.values() for suffix in each.suffixes)
+        raise ConfigurationError("unknown file type of the payload", hint=f"Use one of {suffixes}.")
     return found
 
 

@@ -16,7 +16,7 @@ from minimize.arrow.dictionaries import SeenDictionary, first_occurrences
 from minimize.arrow.interchange import decode_batch
 from minimize.errors import NotPermitted
 from minimize.governance.sharing.consent_filter import TenantCodes
-from minimize.governance.sharing.export_file import StagedExport
+from minimize.governance.sharing.export_file import ParquetExportWriter
 from minimize.governance.sharing.payload import PayloadStats, SubjectTokens, disclosure_token
 from minimize.ledger.sharing import TenantShare
 from tests.governance.sharing.sender import EVENT, RECORDS, Sender
@@ -143,7 +143,7 @@ def test_a_technique_that_does_nothing_is_found_out(sender: Sender, monkeypatch:
 
 
 def test_a_file_of_fewer_rows_than_were_made_stops_it(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(StagedExport, "_count_lines", lambda _: 2)
+    monkeypatch.setattr(ParquetExportWriter, "stored_rows", lambda _: 2)
     with pytest.raises(NotPermitted) as caught:
         sender.share(to=sender.folder / "payload.parquet")
     assert rules(caught) == ["differs"]
