@@ -37,6 +37,7 @@ from minimize.runs.inputs import LEDGER_SETTINGS, SubjectActs, load_pipeline_set
 from minimize.runs.sender import find_sender
 from minimize.settings import SettingsRows, load_settings
 from minimize.sources import FORMATS, format_by_name
+from minimize.sources.base import REJECT_CODES
 from minimize.sources.ndjson import NDJSON
 from minimize.stores import PathText
 from minimize.text import did_you_mean
@@ -46,16 +47,7 @@ FIXTURES_FOLDER: Final = "tests"
 SETTINGS_FILE: Final = "settings.csv"
 CONSENTS_FILE: Final = "consents.csv"
 FAILURE_REASONS: Final = (
-    *(
-        "malformed",
-        "forbidden_field",
-        "wrong_type",
-        "bad_time",
-        "missing_field",
-        "too_large",
-        "too_long",
-        "future_time",
-    ),
+    *REJECT_CODES,
     *("setting", "condition", "retention", "consent", "deduplicated"),
 )
 """Reasons for which a record is not released."""

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import nsmallest
+from types import MappingProxyType
 from typing import Final, Literal, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -21,8 +22,21 @@ from minimize.stores import Location
 
 PositionUnit = Literal["byte", "row"]
 RejectCode = Literal[
-    "malformed", "forbidden_field", "wrong_type", "bad_time", "missing_field", "too_large", "too_long", "future_time"
+    "malformed", "too_large", "too_long", "wrong_type", "bad_time", "missing_field", "forbidden_field", "future_time"
 ]
+REJECT_CODES: Final[Mapping[RejectCode, str]] = MappingProxyType(
+    {
+        "malformed": "the record is not valid in its format",
+        "too_large": "the line exceeds the size limit",
+        "too_long": "an unchanged value that names a folder of the output is too long for a name",
+        "wrong_type": "a value has another type than declared",
+        "bad_time": "a value is not a time",
+        "missing_field": "a required field is missing",
+        "forbidden_field": "the record has a field listed under `never`",
+        "future_time": "the event time is later than the run's time plus the policy's `future` (24h by default)",
+    }
+)
+"""The codes of quarantined records, and what each means."""
 
 SINK_CHUNK_ROWS: Final = 1 << 20
 """Rows of a chunk that is passed to a sink: one row group, so that its dictionary is written once."""
