@@ -6,7 +6,14 @@ evaluation.py  the acts that decide, and whether a consent covers a recipient's 
 
 from __future__ import annotations
 
-from minimize.consent.evaluation import ConsentAnswer, ConsentPeriods, Consents, EffectiveConsents, load_consents
+from minimize.consent.evaluation import (
+    ConsentAnswer,
+    ConsentPeriods,
+    Consents,
+    EffectiveConsents,
+    consent_end,
+    load_consents,
+)
 from minimize.consent.terms import ConsentTerms, current_terms
 
 __all__ = [
@@ -15,6 +22,7 @@ __all__ = [
     "ConsentTerms",
     "Consents",
     "EffectiveConsents",
+    "consent_end",
     "current_terms",
     "load_consents",
 ]

@@ -24,7 +24,7 @@ PositionUnit = Literal["byte", "row"]
 RejectCode = Literal[
     "malformed", "too_large", "too_long", "wrong_type", "bad_time", "missing_field", "forbidden_field", "future_time"
 ]
-REJECT_CODES: Final[Mapping[RejectCode, str]] = MappingProxyType(
+REJECT_CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "malformed": "the record is not valid in its format",
         "too_large": "the line exceeds the size limit",
