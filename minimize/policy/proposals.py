@@ -314,16 +314,15 @@ class Proposal:
     type: str | None = None
 
     @property
-    def text(self) -> str:
-        """The proposal as a mapping on one line."""
-        typed = f"type: {self.type}, " if self.type else ""
-        return f"{{{typed}role: {self.role}, do: {self.do}}}"
+    def entries(self) -> dict[str, str]:
+        """What it would write about the field, in the notation of policies."""
+        typed = {"type": self.type} if self.type else {}
+        return {**typed, "role": self.role, "do": self.do}
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """The comments above the line of the field."""
-        because = textwrap.wrap(f"because: {'; '.join(self.reasons)}", _WIDE, subsequent_indent="  ")
-        return f"proposed: {self.text}", *because
+    def remarks(self) -> list[str]:
+        """The reasons, in lines."""
+        return textwrap.wrap(f"because: {'; '.join(self.reasons)}", _WIDE, subsequent_indent="  ")
 
 
 def propose_treatments(

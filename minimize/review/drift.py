@@ -20,7 +20,8 @@ from minimize.keys import find_keyring
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.plan.request import declared_prefixes, mask_undeclared, needed_fields, request
-from minimize.policy.draft import field_line
+from minimize.policy.draft import drafted_field
+from minimize.policy.drafted_policy import draft_text
 from minimize.policy.model import Field, Pipeline, Policy
 from minimize.policy.yaml_nodes import key_text
 from minimize.receipts import Receipt
@@ -432,7 +433,7 @@ def _new_fields(comparison: DriftComparison) -> Iterator[DriftChange]:
         message = f"not declared, so dropped from {carried.records:,} of {comparison.arrived.records:,} records"
         if not whole:
             message = f"masked names: dropped {carried.records:,} times from {comparison.arrived.records:,} records"
-        edit = field_line(path, word or "string").rstrip("\n") if whole else ""
+        edit = draft_text([drafted_field(path, word or "string")]) if whole else ""
         yield DriftChange("new", path, "warning", message, carried.records, is_=word, edit=edit)
 
 
