@@ -31,26 +31,27 @@ class Registry(MutableMapping[str, T]):
 
     def __init__(self, package: str, paths: Mapping[str, str]) -> None:
         self._package = package
-        self._paths = dict(paths)
-        self._objects: dict[str, T] = {}
+        self._rows: dict[str, str | T] = dict(paths)
 
     def __getitem__(self, name: str) -> T:
         """The object behind a name, imported when it is first used. Raises KeyError for an unknown name."""
-        if name not in self._objects:
-            self._objects[name] = load_object(f"{self._package}.{self._paths[name]}")
-        return self._objects[name]
+        row = self._rows[name]
+        if isinstance(row, str):
+            row = load_object(f"{self._package}.{row}")
+            self._rows[name] = row
+        return row
 
     def __setitem__(self, name: str, value: T) -> None:
-        self._objects[name] = value
+        self._rows[name] = value
 
     def __delitem__(self, name: str) -> None:
-        del self._objects[name]
+        del self._rows[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._paths or name in self._objects
+        return name in self._rows
 
     def __iter__(self) -> Iterator[str]:
-        return iter({**self._paths, **self._objects})
+        return iter(self._rows)
 
     def __len__(self) -> int:
-        return len({**self._paths, **self._objects})
+        return len(self._rows)

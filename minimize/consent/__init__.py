@@ -6,14 +6,7 @@ evaluation.py  the acts that decide, and whether a consent covers a recipient's 
 
 from __future__ import annotations
 
-from minimize.consent.evaluation import (
-    ConsentAnswer,
-    ConsentPeriods,
-    Consents,
-    EffectiveConsents,
-    consent_end,
-    load_consents,
-)
+from minimize.consent.evaluation import ConsentAnswer, ConsentPeriods, Consents, EffectiveConsents, load_consents
 from minimize.consent.terms import ConsentTerms, current_terms
 
 __all__ = [
@@ -22,7 +15,6 @@ __all__ = [
     "ConsentTerms",
     "Consents",
     "EffectiveConsents",
-    "consent_end",
     "current_terms",
     "load_consents",
 ]

@@ -30,14 +30,7 @@ from minimize.policy.draft import (
     valid_name,
     write_new_files,
 )
-from minimize.policy.drafted_policy import (
-    RECORD_PARTS,
-    DraftBlock,
-    DraftedField,
-    DraftedPart,
-    comment_lines,
-    draft_text,
-)
+from minimize.policy.drafted_policy import RECORD_PARTS, DraftBlock, DraftedField, DraftedPart, draft_text
 from minimize.policy.proposals import DROP, FieldEvidence, Proposal, propose_for_field, pseudonymize_text
 from minimize.policy.value_kinds import ValueSummary
 from minimize.policy.yaml_nodes import key_text, quote_yaml
@@ -68,7 +61,7 @@ def imported_policy_text(described: DescribedDataset, source: str) -> str:
     for pointer, column in columns.items():
         is_map = column.type == "map" and any(each != pointer and each.within(pointer) for each in columns)
         entries, proposal = _entries(column, keyed_by_values=is_map), proposals[pointer]
-        blocks.append(DraftedField(key_text(pointer), entries, proposal.entries, comment_lines(proposal.remarks)))
+        blocks.append(DraftedField(key_text(pointer), entries, proposal.entries, proposal.remarks))
     blocks += [
         f"  # {quote_yaml(name)}: {why}; dropped, like every undeclared field"
         for name, why in described.left_out.items()

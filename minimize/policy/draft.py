@@ -16,7 +16,6 @@ from minimize.policy.drafted_policy import (
     DraftBlock,
     DraftedField,
     DraftedPart,
-    comment_lines,
     draft_text,
     open_proposals,
     read_draft,
@@ -146,7 +145,7 @@ def drafted_field(pointer: Pointer, type_: str, proposal: Proposal | None = None
         return f"  # {key}: a policy has no type for {_label(type_)}; dropped, as are all fields without an entry"
     entries = {"type": word, "do": "drop"} | ({"keys": "drop"} if type_ == "map" else {})
     if proposal is not None:
-        return DraftedField(key, entries, proposal.entries, comment_lines(proposal.remarks))
+        return DraftedField(key, entries, proposal.entries, proposal.remarks)
     role = suggested_role(pointer)
     return DraftedField(key, entries, remark=f"  # {role}?" if role else "")
 

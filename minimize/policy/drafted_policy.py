@@ -61,14 +61,14 @@ class DraftedField:
     key       its key, in the notation of YAML
     entries   type, treatment and others, each value in the notation of YAML
     proposed  the entries that are proposed; empty if there is no proposal
-    comments  the lines between the proposal and the field
+    comments  the comments between the proposal and the field
     remark    what follows the entries on their line
     """
 
     key: str
     entries: Mapping[str, str]
     proposed: Mapping[str, str] = field(default_factory=dict)
-    comments: tuple[str, ...] = ()
+    comments: Sequence[str] = ()
     remark: str = ""
     is_accepted: bool = False
 
@@ -93,16 +93,15 @@ class DraftedField:
         """Its lines in the file: the proposal, the comments and the entries."""
         mark = _ACCEPTED if self.is_accepted else _PROPOSED
         proposal = (mark + _flow_text(self.proposed),) if self.proposed else ()
-        return (*proposal, *self.comments, f"  {self.key}: {_flow_text(self.entries)}{self.remark}")
+        return (
+            *proposal,
+            *(_COMMENT + each for each in self.comments),
+            f"  {self.key}: {_flow_text(self.entries)}{self.remark}",
+        )
 
 
 DraftBlock = str | DraftedPart | DraftedField
 """A line as it is, or a part of the model."""
-
-
-def comment_lines(remarks: Iterable[str]) -> tuple[str, ...]:
-    """Remarks as the comments of a field."""
-    return tuple(f"{_COMMENT}{remark}" for remark in remarks)
 
 
 def draft_text(blocks: Iterable[DraftBlock]) -> str:
@@ -143,7 +142,7 @@ def _read_field(above: Sequence[str], line: str) -> DraftedField | None:
         line[key.start_mark.index : key.end_mark.index],
         written,
         written_entries(proposed, above[0].removeprefix(_PROPOSED)),
-        tuple(above[1:]),
+        [each.removeprefix(_COMMENT) for each in above[1:]],
         line[entries.end_mark.index :],
     )
 

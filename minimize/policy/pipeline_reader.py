@@ -289,12 +289,8 @@ class PipelineReader:
         """The pipeline, with stand-ins where there are faults."""
         records = root.entries.get("records")
         wants_none = "aggregates" in root.entries if records is None else records.value is False
-        stand_ins = {
-            "pipeline": "",
-            "purpose": "",
-            "output": "",
-            "source": SourceModel(path="", format=next(iter(FORMATS))),
-        }
+        source = SourceModel(path="", format=next(iter(FORMATS)))
+        stand_ins = {"pipeline": "", "purpose": "", "output": "", "source": source}
         policy = UNREADABLE_POLICY if self.policy is None else self.policy
         values = values | {"lines": dict(root.key_lines()), "policy": policy}
         hidden = frozenset({"path", "digest", "lines", "demanded"})

@@ -173,7 +173,7 @@ def read_expected_rows(path: Path) -> list[JsonRow]:
 
 def _read_rows(path: Path) -> list[JsonRow]:
     format_ = FORMATS.get(format_by_name(path), NDJSON)
-    rows = [row for _, row in format_.read_rows(path).rows]
+    rows = [row for _, row in format_.read_rows(path)[1]]
     if not all(isinstance(row, dict) for row in rows):
         raise ValueError("a row has no names")
     to_value = _json_value if format_.has_types else TextCell

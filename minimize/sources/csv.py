@@ -240,7 +240,7 @@ def _read_rows(path: Path) -> FileRows:
     with suppress(stdlib.Error), path.open(encoding="utf-8-sig", newline="") as file:
         reader = stdlib.DictReader(file, strict=True)
         rows = [(reader.line_num, row) for row in reader]
-        return FileRows(reader.fieldnames or (), rows)
+        return reader.fieldnames or (), rows
     raise ValueError("a record cannot be separated from the next")
 
 

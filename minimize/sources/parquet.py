@@ -413,7 +413,7 @@ def _footer_schema(part: FilePart) -> pa.Schema:
 
 def _read_rows(path: Path) -> FileRows:
     table = pq.read_table(path, partitioning=None)
-    return FileRows(table.column_names, [*enumerate(table.to_pylist(), start=1)])
+    return table.column_names, [*enumerate(table.to_pylist(), start=1)]
 
 
 PARQUET = SourceFormat(suffixes=(".parquet",), bind=parquet_source, read_rows=_read_rows, read_schema=_footer_schema)

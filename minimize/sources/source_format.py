@@ -28,12 +28,8 @@ class FileBinding(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class FileRows:
-    """The rows of a small file, each with its line or number (from 1), and its columns; None if each row has its own names."""
-
-    columns: Sequence[str] | None
-    rows: Sequence[tuple[int, Any]]
+FileRows = tuple[Sequence[str] | None, list[tuple[int, Any]]]
+"""The columns of a small file (None if each row has its own names), and its rows, each with its line or number from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

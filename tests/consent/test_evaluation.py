@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.consent import ConsentAnswer, Consents, consent_end, current_terms
-from minimize.consent.evaluation import ConsentHistory
+from minimize.consent import ConsentAnswer, Consents, current_terms
+from minimize.consent.evaluation import ConsentHistory, consent_end
 from minimize.consent.terms import DPV_STATES
 from minimize.ledger.sharing import ConsentAct
 from tests.consent.factory import NOW, TERMS, VENDOR, act, asked, hours, north

@@ -65,7 +65,7 @@ def read_schema(part: FilePart) -> pa.Schema:
 
 def read_rows(path: Path) -> FileRows:
     names, *rows = [line.split("\t") for line in path.read_text().splitlines()]
-    return FileRows(names, [(number, dict(zip(names, row, strict=True))) for number, row in enumerate(rows, 2)])
+    return names, [(number, dict(zip(names, row, strict=True))) for number, row in enumerate(rows, 2)]
 
 
 def bind(

@@ -23,7 +23,6 @@ from minimize.ledger import Address, api
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
 from minimize.sources import FORMATS, format_by_name
 from minimize.sources.csv import CSV
-from minimize.sources.source_format import FileRows
 from minimize.text import text_or_none
 from minimize.times import parse_time
 
@@ -141,13 +140,11 @@ def load_events(path: Path | str) -> tuple[RetentionEvent, ...]:
 
 def read_rows(file: Path, names: Set[str]) -> NumberedRows | None:
     """The rows of a file, each with its line; None if it cannot be read or its header lacks a required name."""
-    format_ = FORMATS.get(format_by_name(file), CSV)
-    found: FileRows | None = None
     with suppress(OSError, ValueError, pa.ArrowException):
-        found = format_.read_rows(file)
-    if found is None or not (found.columns is None or names <= set(found.columns)):
-        return None
-    return [(line, row if isinstance(row, dict) else {}) for line, row in found.rows]
+        columns, rows = FORMATS.get(format_by_name(file), CSV).read_rows(file)
+        if columns is None or names <= set(columns):
+            return [(line, row if isinstance(row, dict) else {}) for line, row in rows]
+    return None
 
 
 FormTokens = dict[str, tuple[str, ...]]

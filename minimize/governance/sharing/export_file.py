@@ -43,10 +43,6 @@ class ExportWriter(Protocol):
         """Finishes the file."""
         ...
 
-    def stored_rows(self) -> int:
-        """The number of rows in the finished file, found by reading it again if the format permits it."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class ExportFormat:
@@ -55,12 +51,14 @@ class ExportFormat:
     suffixes  endings of its files; the first is that of new files
     open      opens a new file for rows of a schema
     option    the word for it in `subject export --format`
+    count     counts the rows of a finished file with a schema; None if that takes a parser
     nested    whether it can represent nested columns
     """
 
     suffixes: tuple[str, ...]
     open: Callable[[Path, pa.Schema], ExportWriter]
     option: str
+    count: Callable[[Path, pa.Schema], int] | None = None
     nested: bool = True
 
 
@@ -74,16 +72,17 @@ class StagedExport:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         """Stages a file for a new path. Raises ConfigurationError for an unknown extension, OutputError if the path exists."""
         self.path, self.format = path, export_format(path)
-        format_ = EXPORT_FORMATS[self.format]
+        self._format, self._rows, self._schema = EXPORT_FORMATS[self.format], 0, schema
         _check_absent(path)
-        if not format_.nested:
+        if not self._format.nested:
             _check_flat(schema)
         self._folder = _private_folder(path)
-        self._file = self._folder / f"payload{format_.suffixes[0]}"
-        self._writer = format_.open(self._file, schema)
+        self._file = self._folder / f"payload{self._format.suffixes[0]}"
+        self._writer = self._format.open(self._file, schema)
 
     def take(self, batch: pa.RecordBatch) -> None:
         """Writes the next rows. Raises SchemaError if the format cannot represent them."""
+        self._rows += batch.num_rows
         done = False
         with suppress(pa.ArrowException, ValueError, TypeError):
             self._writer.write(batch)
@@ -94,7 +93,8 @@ class StagedExport:
     def finish(self) -> tuple[str, int]:
         """Writes the file to disk. Returns its digest, and the number of rows found by reading it again."""
         self._writer.close()
-        return file_digest(self._file), self._writer.stored_rows()
+        count = self._format.count
+        return file_digest(self._file), self._rows if count is None else count(self._file, self._schema)
 
     def publish(self) -> Path:
         """Gives the file its final name. Raises OutputError if the path exists by now."""
@@ -118,32 +118,11 @@ class StagedExport:
         remove_tree(self._folder)
 
 
-class ParquetExportWriter:
-    """Parquet: every type as it is."""
-
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
-        self._path, self._names = path, schema.names
-        self._sink = ParquetSink(path.parent, "", path.stem, schema)
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Writes the next batch."""
-        self._sink.write(batch)
-
-    def close(self) -> None:
-        """Writes the file to disk and closes it."""
-        self._sink.close()
-
-    def stored_rows(self) -> int:
-        """The number of rows; -1 if the file has other columns."""
-        read = pq.read_metadata(self._path)
-        return int(read.num_rows) if read.schema.to_arrow_schema().names == self._names else -1
-
-
 class NdjsonExportWriter:
     """NDJSON: one object per line, nulls included, times as ISO 8601, bytes as Base64."""
 
     def __init__(self, path: Path, _: pa.Schema) -> None:
-        self._path, self._file = path, HashingFile(path)
+        self._file = HashingFile(path)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Writes the next batch, row by row, because Arrow has no writer for JSON."""
@@ -154,11 +133,6 @@ class NdjsonExportWriter:
         """Writes the file to disk and closes it."""
         self._file.close()
 
-    def stored_rows(self) -> int:
-        """The number of lines."""
-        with self._path.open("rb") as lines:
-            return sum(1 for _ in lines)
-
 
 class CsvExportWriter:
     """CSV (RFC 4180) with a header. Nested columns are not supported.
@@ -168,11 +142,10 @@ class CsvExportWriter:
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._file = HashingFile(path)
-        self._writer, self._rows = pv.CSVWriter(self._file, schema), 0
+        self._writer = pv.CSVWriter(self._file, schema)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Writes the next batch."""
-        self._rows += batch.num_rows
         columns = [_escape_formulas(column) if _is_text(column.type) else column for column in batch.columns]
         self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=batch.schema))
 
@@ -180,10 +153,6 @@ class CsvExportWriter:
         """Writes the file to disk and closes it."""
         self._writer.close()
         self._file.close()
-
-    def stored_rows(self) -> int:
-        """The number of rows written, because a value may contain line ends."""
-        return self._rows
 
 
 def _is_text(type_: pa.DataType) -> bool:
@@ -201,11 +170,26 @@ def _escape_formulas(texts: pa.Array) -> pa.Array:
     )
 
 
+def _parquet_writer(path: Path, schema: pa.Schema) -> ExportWriter:
+    return ParquetSink(path.parent, "", path.stem, schema)
+
+
+def _count_parquet_rows(path: Path, schema: pa.Schema) -> int:
+    """The number of rows; -1 if the file has other columns."""
+    read = pq.read_metadata(path)
+    return int(read.num_rows) if read.schema.to_arrow_schema().names == schema.names else -1
+
+
+def _count_lines(path: Path, _: pa.Schema) -> int:
+    with path.open("rb") as lines:
+        return sum(1 for _ in lines)
+
+
 EXPORT_FORMATS: Final[Mapping[str, ExportFormat]] = MappingProxyType(
     {
-        "ndjson": ExportFormat((".ndjson", ".jsonl"), NdjsonExportWriter, "json"),
+        "ndjson": ExportFormat((".ndjson", ".jsonl"), NdjsonExportWriter, "json", _count_lines),
         "csv": ExportFormat((".csv",), CsvExportWriter, "csv", nested=False),
-        "parquet": ExportFormat((".parquet",), ParquetExportWriter, "parquet"),
+        "parquet": ExportFormat((".parquet",), _parquet_writer, "parquet", _count_parquet_rows),
     }
 )
 """The formats of payloads and subject exports, by the names that disclosures record."""

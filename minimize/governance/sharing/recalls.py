@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from minimize.consent import consent_end
+from minimize.consent.evaluation import consent_end
 from minimize.consent.terms import parse_terms
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.consent import (

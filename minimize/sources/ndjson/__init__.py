@@ -274,7 +274,7 @@ def _first_records(part: FilePart, most: int) -> Iterator[dict[str, Any]]:
 
 def _read_rows(path: Path) -> FileRows:
     lines = enumerate(path.read_text("utf-8-sig").splitlines(), start=1)
-    return FileRows(None, [(number, json.loads(line)) for number, line in lines if line.strip()])
+    return None, [(number, json.loads(line)) for number, line in lines if line.strip()]
 
 
 NDJSON = SourceFormat(
