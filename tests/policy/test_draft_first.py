@@ -176,3 +176,10 @@ def test_an_object_whose_keys_differ_from_record_to_record_is_a_map_with_dropped
     assert "  /by_user/*/n: {type: integer, do: drop}" in text
     assert "u1" not in text
     assert load_policy(tmp_path / "first" / "policy.yaml").fields["/by_user/~keys"].do == "drop"
+
+
+def test_the_format_of_a_pattern_without_a_suffix_is_that_of_its_first_file(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text("id,name\n1,x\n")
+    init_pipeline(str(tmp_path / "data" / "*"), tmp_path / "first")
+    assert YAML(typ="safe", pure=True).load(tmp_path / "first" / "pipeline.yaml")["source"]["format"] == "csv"
