@@ -17,6 +17,7 @@ from minimize.text import place_text
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "J001": "a file was added or removed",
+        "J002": "a key whose effect is not known",
         "J010": "a field was added or removed",
         "J011": "the form of a field: technique, parameters, cases, dropped or kept",
         "J012": "the gate of a field: feature, level, `collect_if`",
@@ -76,16 +77,20 @@ def change_text(before: str, after: str) -> str:
 
 
 def value_text(value: object) -> str:
-    """A word or number; `nothing` if there is none."""
+    """A value of a file in words; `nothing` if there is none.
+
+    >>> value_text(("a", "b")), value_text(True), value_text(timedelta(days=2)), value_text(None)
+    ('a, b', 'true', '2d', 'nothing')
+    """
+    if isinstance(value, tuple):
+        return list_text(value)
+    if isinstance(value, timedelta):
+        return duration_text(value)
     return "nothing" if value is None or value == "" else scalar_text(value)
 
 
 def list_text(names: Iterable[object]) -> str:
-    """Names in a row.
-
-    >>> list_text(["a", "b"]), list_text([])
-    ('a, b', 'nothing')
-    """
+    """Names in a row."""
     return ", ".join(map(str, names)) or "nothing"
 
 

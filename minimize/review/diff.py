@@ -8,35 +8,23 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from os import fspath
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from minimize.config import is_config_file
 from minimize.errors import ConfigurationError, Finding, PolicyError, redact_errors
-from minimize.governance.access.load import examine_access
 from minimize.output.folder import POLICY_FILE, RECEIPT_FILE
 from minimize.policy.faults import FaultList
-from minimize.policy.load import examine_pipeline, examine_policy
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
-from minimize.recipients.load import Subprocessors, examine_recipient, examine_subprocessors
 from minimize.review.changes import ALL_CODES, CODES, ChangeReport, GradedChange, collect_changes
-from minimize.review.configuration_changes import (
-    ConfigurationFile,
-    access_changes,
-    configuration_changes,
-    read_configuration,
-)
+from minimize.review.forms import FORMS, form_changes
 from minimize.review.grades import Grade
-from minimize.review.pipeline_changes import pipeline_changes
-from minimize.review.policy_changes import PolicySides, policy_changes
-from minimize.review.recipient_changes import recipient_changes, subprocessor_changes
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 
@@ -218,21 +206,13 @@ def _run_git(folder: Path, *words: str, content: bytes | None = None) -> bytes |
     return done.stdout if done.returncode == 0 else None
 
 
-FileKind = Literal["policy", "pipeline", "recipient", "subprocessors", "access", "configuration"]
-ReadFile = Callable[[Path], tuple[Any, list[Finding]]]
-
-
 @dataclass(frozen=True, slots=True)
 class ComparedFile:
     """One file: kind, path on disk, and the name shown for it."""
 
-    kind: FileKind
+    kind: str
     path: Path
     shown: str
-
-    def read(self) -> tuple[Any, list[Finding]]:
-        """Content and faults of the file."""
-        return READERS[self.kind](self.path)
 
 
 def find_compared_files(side: ComparedSide) -> dict[str, ComparedFile]:
@@ -268,7 +248,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _file_kinds(path: Path) -> Iterator[tuple[FileKind, Path]]:
+def _file_kinds(path: Path) -> Iterator[tuple[str, Path]]:
     root = _parse_root(path)
     kind = None if root is None else file_kind(root, path.name)
     if kind is not None:
@@ -279,42 +259,16 @@ def _file_kinds(path: Path) -> Iterator[tuple[FileKind, Path]]:
         yield "policy", file / POLICY_FILE if file.is_dir() else file
 
 
-def file_kind(root: YamlNode, name: str) -> FileKind | None:
+def file_kind(root: YamlNode, name: str) -> str | None:
     """The kind of a file, by its name and its top-level keys; None for any other file."""
     if is_config_file(name):
         return "configuration"
-    kinds: tuple[tuple[FileKind, str], ...] = (
-        ("pipeline", "source"),
-        ("policy", "fields"),
-        ("recipient", "standing"),
-        ("subprocessors", "subprocessors"),
-        ("access", "assignments"),
-    )
-    return next(
-        (kind for kind, key in kinds if key in root.entries and (kind in root.entries or kind == "access")), None
-    )
+    return next((kind for kind, form in FORMS.items() if form.keys and root.entries.keys() >= {*form.keys}), None)
 
 
 def _parse_root(path: Path) -> YamlNode | None:
     content = read_utf8(path, FaultList())
     return None if content is None else parse_yaml(content.decode("utf-8-sig"), FaultList())
-
-
-def _examine_configuration(path: Path) -> tuple[Any, list[Finding]]:
-    faults = FaultList(str(path))
-    return read_configuration(path, faults), faults.found
-
-
-READERS: Final[Mapping[FileKind, ReadFile]] = MappingProxyType(
-    {
-        "policy": examine_policy,
-        "pipeline": examine_pipeline,
-        "recipient": examine_recipient,
-        "subprocessors": examine_subprocessors,
-        "access": examine_access,
-        "configuration": _examine_configuration,
-    }
-)
 
 
 @redact_errors
@@ -388,7 +342,7 @@ class _FileContent:
 
 
 def _read_file(file: ComparedFile, side: ComparedSide, faults: list[Finding]) -> _FileContent:
-    content, found = file.read()
+    content, found = FORMS[file.kind].read(file.path)
     faults.extend(replace(each, file=None if each.file is None else _shown_file(side, each.file)) for each in found)
     return _FileContent(file, content)
 
@@ -400,52 +354,19 @@ def _shown_file(side: ComparedSide, file: str) -> str:
 def _file_changes(old: _FileContent | None, new: _FileContent | None) -> Iterator[GradedChange]:
     kinds = {each.file.kind for each in (old, new) if each is not None}
     kind = next(iter(kinds))
-    if len(kinds) == 1 and old is not None and new is not None:
-        yield from COMPARISONS[kind](old.content, new.content, old.file.shown, new.file.shown)
-    elif len(kinds) == 1 and kind in EMPTY_CONTENT:
-        was, now = (
-            (each.content, each.file.shown) if each is not None else (EMPTY_CONTENT[kind], None) for each in (old, new)
-        )
-        yield from COMPARISONS[kind](was[0], now[0], was[1], now[1] or was[1])
-    else:
+    empty = FORMS[kind].empty
+    if len(kinds) > 1 or (empty is None and None in (old, new)):
         yield from _whole_file_change(old, "removed")
         yield from _whole_file_change(new, "added")
+    else:
+        files = [each.file.shown for each in (old, new) if each is not None]
+        contents = [empty if each is None else each.content for each in (old, new)]
+        yield from form_changes(kind, contents[0], contents[1], files[0], files[-1])
 
 
 def _whole_file_change(found: _FileContent | None, word: Literal["added", "removed"]) -> Iterator[GradedChange]:
     """Change of a whole file. An added access file tightens, because permissions are then checked; any other loosens."""
     if found is not None:
-        tightens = (word == "added") == (found.file.kind == "access")
-        grade: Grade = "tightens" if tightens else "loosens"
-        yield GradedChange("J001", grade, f"{word}: {FILE_NOUNS[found.file.kind]}", found.file.shown)
-
-
-def _compare_policies(old: Any, new: Any, was: str | None, now: str | None) -> Iterator[GradedChange]:
-    return policy_changes(PolicySides(old, new, was, now))
-
-
-CompareFiles = Callable[[Any, Any, str | None, str | None], Iterator[GradedChange]]
-COMPARISONS: Final[Mapping[FileKind, CompareFiles]] = MappingProxyType(
-    {
-        "policy": _compare_policies,
-        "pipeline": lambda old, new, was, now: pipeline_changes(old, new, now),
-        "recipient": lambda old, new, was, now: recipient_changes(old, new, now),
-        "subprocessors": lambda old, new, was, now: subprocessor_changes(old, new, now),
-        "access": lambda old, new, was, now: access_changes(old, new, now),
-        "configuration": lambda old, new, was, now: configuration_changes(old, new, now),
-    }
-)
-EMPTY_CONTENT: Final[Mapping[FileKind, Any]] = MappingProxyType(
-    {"subprocessors": Subprocessors(entries=()), "configuration": ConfigurationFile(YamlNode({}), (), "none", "none")}
-)
-"""Content in place of a missing file."""
-FILE_NOUNS: Final[Mapping[FileKind, str]] = MappingProxyType(
-    {
-        "policy": "a policy",
-        "pipeline": "a pipeline",
-        "recipient": "a recipient",
-        "subprocessors": "the list of subprocessors",
-        "access": "an access file",
-        "configuration": "the configuration",
-    }
-)
+        form = FORMS[found.file.kind]
+        grade: Grade = "tightens" if (word == "added") == form.adding_tightens else "loosens"
+        yield GradedChange("J001", grade, f"{word}: {form.noun}", found.file.shown)

@@ -1,0 +1,180 @@
+"""Compare two models of one form: one walk finds every difference, and a table of rules grades and describes it.
+
+A rule belongs to the path of a key, such as `fields.*.do`; `*` is any entry of a mapping. A change of a key without a rule
+loosens, so a key that is added to a form is never ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from minimize.review.changes import GradedChange, change_text, value_text
+from minimize.review.grades import Comparison, Grade, change_loosens
+
+
+@dataclass(frozen=True, slots=True)
+class FormSides:
+    """The old and the new content of a form, with the name of the file on each side."""
+
+    old: Any
+    new: Any
+    old_file: str | None = None
+    new_file: str | None = None
+
+
+USUAL_LABEL: Final = "{path}{change}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a change of a value is graded and described. An entry that one side does not have is None.
+
+    order       the comparison of the old with the new value
+    form_order  instead of `order`: a comparison that also reads other parts of the form
+    keys        keys of a model that are compared together; the rule then gets the model instead of a value
+    read        what of the value is compared
+    text        a value in words
+    words       a change in words; by default the old and the new text
+    label       the message, made of `change`, the `path` below the last entry, and the `entry`
+    from_old    whether a removed entry is shown in the old file
+    """
+
+    code: str
+    order: Comparison = change_loosens
+    text: Callable[[Any], str] = value_text
+    label: str = USUAL_LABEL
+    form_order: Callable[[FormSides, Any, Any], Grade] | None = None
+    keys: tuple[str, ...] = ()
+    read: Callable[[Any], Any] | None = None
+    words: Callable[[Any, Any], str] | None = None
+    from_old: bool = False
+
+
+Rules = Mapping[str, Rule | None]
+"""Rules by path. None for what is not compared: it is not a key of the file, or is compared elsewhere."""
+UNKNOWN: Final = Rule("J002", words=lambda old, new: "changed")
+"""The rule of a key that has none."""
+_NO_LINES: Final[Mapping[Any, int]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Two values at one place of a form, and the rule for them.
+
+    path     keys and entries in the file
+    pattern  the path of the rule
+    entries  the entries on the path; if one is a tuple, its first part is the subject of the change
+    """
+
+    rule: Rule
+    old: Any
+    new: Any
+    path: tuple[Any, ...] = ()
+    pattern: str = ""
+    entries: tuple[Any, ...] = ()
+    line: int | None = None
+
+
+def compare_forms(sides: FormSides, rules: Rules) -> Iterator[GradedChange]:
+    """The graded changes between two models of one form."""
+    for each in find_differences(sides, rules):
+        rule, values = each.rule, (each.old, each.new)
+        grade = rule.order(*values) if rule.form_order is None else rule.form_order(sides, *values)
+        texts = ("", "") if rule.words else (rule.text(each.old), rule.text(each.new))
+        if grade != "neutral" or texts[0] != texts[1] or not _is_same(each):
+            change = rule.words(*values) if rule.words else change_text(*texts)
+            yield _graded_change(sides, each, grade, change)
+
+
+def _graded_change(sides: FormSides, each: Difference, grade: Grade, change: str) -> GradedChange:
+    names = [entry if isinstance(entry, tuple) else (entry,) for entry in each.entries]
+    path = each.pattern.rpartition("*")[2].lstrip(".")
+    message = each.rule.label.format(
+        path=f"{path}: " if path else "", entry=names[-1][-1] if names else "", change=change
+    )
+    about = ": ".join(name[0] for name in names) or None
+    file, line = sides.new_file, each.line
+    if each.rule.from_old and each.new is None:
+        file, line = sides.old_file, _line(sides.old, each.path, each.old)
+    return GradedChange(each.rule.code, grade, message, file, line, about)
+
+
+def _is_same(each: Difference) -> bool:
+    """Whether the values are equal. Texts are compared, too: equal techniques may differ in what they computed."""
+    old, new = each.old, each.new
+    if each.rule.keys and each.rule.read is None:
+        old, new = ([getattr(side, key) for key in each.rule.keys] for side in (old, new))
+    return bool(old == new) or repr(old) == repr(new)
+
+
+def find_differences(sides: FormSides, rules: Rules) -> Iterator[Difference]:
+    """Every pair of values that a rule compares. The values of a pair may be equal."""
+    return _differences(Difference(UNKNOWN, sides.old, sides.new), sides.new, rules)
+
+
+def _differences(pair: Difference, root: Any, rules: Rules) -> Iterator[Difference]:
+    rule = rules.get(pair.pattern, UNKNOWN)
+    if rule is None:
+        return
+    pair = _read(replace(pair, rule=rule))
+    old, new = pair.old, pair.new
+    if pair.pattern and not any(path.startswith(f"{pair.pattern}.") for path in rules):
+        yield pair
+    elif isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in {**old, **new}:
+            entry = _below(pair, key, "*", root, (old.get(key), new.get(key)))
+            yield from _differences(replace(entry, entries=(*pair.entries, key)), root, rules)
+    elif old is None or new is None:
+        yield pair
+    else:
+        yield from _key_differences(pair, root, rules)
+
+
+def _key_differences(pair: Difference, root: Any, rules: Rules) -> Iterator[Difference]:
+    """The differences of two models, key by key. Keys that are compared together are one difference."""
+    found = {name: rules.get(f"{pair.pattern}.{name}".lstrip(".")) for name in model_keys(type(pair.new))}
+    together = {key for rule in found.values() if rule is not None for key in rule.keys}
+    for name, rule in found.items():
+        if rule is not None and rule.keys:
+            places = [_below(pair, key, name, root, (pair.old, pair.new)) for key in rule.keys]
+            yield _read(replace(next((each for each in places if each.line != pair.line), places[0]), rule=rule))
+        elif name not in together:
+            values = (getattr(pair.old, name), getattr(pair.new, name))
+            yield from _differences(_below(pair, name, name, root, values), root, rules)
+
+
+def _read(pair: Difference) -> Difference:
+    read = pair.rule.read
+    if read is None:
+        return pair
+    old, new = (None if value is None else read(value) for value in (pair.old, pair.new))
+    return replace(pair, old=old, new=new)
+
+
+def _below(pair: Difference, key: Any, name: str, root: Any, values: tuple[Any, Any]) -> Difference:
+    """The pair of values below a key. Their line is that of the nearest key on the path that has one."""
+    path = (*pair.path, key.rstrip("_") if name != "*" else key)
+    line = _line(root, path, values[1])
+    return replace(
+        pair,
+        old=values[0],
+        new=values[1],
+        path=path,
+        pattern=f"{pair.pattern}.{name}".lstrip("."),
+        line=pair.line if line is None else line,
+    )
+
+
+def _line(root: Any, path: tuple[Any, ...], value: Any) -> int | None:
+    """The line of a key, as the form or the value itself records it."""
+    line: int | None = getattr(root, "lines", _NO_LINES).get(path)
+    return getattr(value, "line", None) if line is None else line
+
+
+def model_keys(kind: Any) -> tuple[str, ...]:
+    """The keys of a model or a dataclass."""
+    return tuple(kind.model_fields) if issubclass(kind, BaseModel) else tuple(each.name for each in fields(kind))
