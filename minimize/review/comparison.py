@@ -6,8 +6,9 @@ loosens, so a key that is added to a form is never ignored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import chain
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -37,7 +38,7 @@ class Rule:
     form_order  instead of `order`: a comparison that also reads other parts of the form
     keys        keys of a model that are compared together; the rule then gets the model instead of a value
     read        what of the value is compared
-    text        a value in words
+    text        a value in words; `missing` if there is none
     words       a change in words; by default the old and the new text
     label       the message, made of `change`, the `path` below the last entry, and the `entry`
     from_old    whether a removed entry is shown in the old file
@@ -51,6 +52,7 @@ class Rule:
     keys: tuple[str, ...] = ()
     read: Callable[[Any], Any] | None = None
     words: Callable[[Any, Any], str] | None = None
+    missing: str = "nothing"
     from_old: bool = False
 
 
@@ -84,7 +86,7 @@ def compare_forms(sides: FormSides, rules: Rules) -> Iterator[GradedChange]:
     for each in find_differences(sides, rules):
         rule, values = each.rule, (each.old, each.new)
         grade = rule.order(*values) if rule.form_order is None else rule.form_order(sides, *values)
-        texts = ("", "") if rule.words else (rule.text(each.old), rule.text(each.new))
+        texts = ["" if rule.words else rule.missing if value is None else rule.text(value) for value in values]
         if grade != "neutral" or texts[0] != texts[1] or not _is_same(each):
             change = rule.words(*values) if rule.words else change_text(*texts)
             yield _graded_change(sides, each, grade, change)
@@ -120,16 +122,17 @@ def _differences(pair: Difference, root: Any, rules: Rules) -> Iterator[Differen
     rule = rules.get(pair.pattern, UNKNOWN)
     if rule is None:
         return
-    pair = _read(replace(pair, rule=rule))
-    old, new = pair.old, pair.new
+    if rule.read is not None:
+        values = [None if value is None else rule.read(value) for value in (pair.old, pair.new)]
+        pair = replace(pair, old=values[0], new=values[1])
     if pair.pattern and not any(path.startswith(f"{pair.pattern}.") for path in rules):
-        yield pair
-    elif isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in {**old, **new}:
-            entry = _below(pair, key, "*", root, (old.get(key), new.get(key)))
+        yield replace(pair, rule=rule)
+    elif isinstance(pair.old, Mapping) and isinstance(pair.new, Mapping):
+        for key in {**pair.old, **pair.new}:
+            entry = _below(pair, "*", (key,), (pair.old.get(key), pair.new.get(key)), root)
             yield from _differences(replace(entry, entries=(*pair.entries, key)), root, rules)
-    elif old is None or new is None:
-        yield pair
+    elif pair.old is None or pair.new is None:
+        yield replace(pair, rule=rule)
     else:
         yield from _key_differences(pair, root, rules)
 
@@ -137,35 +140,26 @@ def _differences(pair: Difference, root: Any, rules: Rules) -> Iterator[Differen
 def _key_differences(pair: Difference, root: Any, rules: Rules) -> Iterator[Difference]:
     """The differences of two models, key by key. Keys that are compared together are one difference."""
     found = {name: rules.get(f"{pair.pattern}.{name}".lstrip(".")) for name in model_keys(type(pair.new))}
-    together = {key for rule in found.values() if rule is not None for key in rule.keys}
-    for name, rule in found.items():
-        if rule is not None and rule.keys:
-            places = [_below(pair, key, name, root, (pair.old, pair.new)) for key in rule.keys]
-            yield _read(replace(next((each for each in places if each.line != pair.line), places[0]), rule=rule))
-        elif name not in together:
-            values = (getattr(pair.old, name), getattr(pair.new, name))
-            yield from _differences(_below(pair, name, name, root, values), root, rules)
+    groups = {name: rule.keys for name, rule in found.items() if rule is not None and rule.keys}
+    grouped = set(chain.from_iterable(groups.values())) - groups.keys()
+    for name in (each for each in found if each not in grouped):
+        keys = groups.get(name, ())
+        values = [side if keys else getattr(side, name) for side in (pair.old, pair.new)]
+        below = _below(pair, name, [key.rstrip("_") for key in keys or (name,)], values, root)
+        yield from _differences(below, root, rules)
 
 
-def _read(pair: Difference) -> Difference:
-    read = pair.rule.read
-    if read is None:
-        return pair
-    old, new = (None if value is None else read(value) for value in (pair.old, pair.new))
-    return replace(pair, old=old, new=new)
-
-
-def _below(pair: Difference, key: Any, name: str, root: Any, values: tuple[Any, Any]) -> Difference:
-    """The pair of values below a key. Their line is that of the nearest key on the path that has one."""
-    path = (*pair.path, key.rstrip("_") if name != "*" else key)
-    line = _line(root, path, values[1])
+def _below(pair: Difference, name: str, keys: Sequence[Any], values: Sequence[Any], root: Any) -> Difference:
+    """The pair of values below a key, or below several. The line is that of the nearest key on the path that has one."""
+    paths = [(*pair.path, key) for key in keys]
+    lines = [line for path in paths if (line := _line(root, path, values[1])) is not None]
     return replace(
         pair,
         old=values[0],
         new=values[1],
-        path=path,
+        path=paths[0],
         pattern=f"{pair.pattern}.{name}".lstrip("."),
-        line=pair.line if line is None else line,
+        line=lines[0] if lines else pair.line,
     )
 
 

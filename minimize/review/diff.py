@@ -208,11 +208,12 @@ def _run_git(folder: Path, *words: str, content: bytes | None = None) -> bytes |
 
 @dataclass(frozen=True, slots=True)
 class ComparedFile:
-    """One file: kind, path on disk, and the name shown for it."""
+    """One file: kind, path on disk, the name shown for it, and its content."""
 
     kind: str
     path: Path
     shown: str
+    content: Any = None
 
 
 def find_compared_files(side: ComparedSide) -> dict[str, ComparedFile]:
@@ -222,7 +223,7 @@ def find_compared_files(side: ComparedSide) -> dict[str, ComparedFile]:
     """
     found: dict[str, ComparedFile] = {}
     start = side.place if side.place.is_dir() else side.place.parent
-    for path in _files_at(side.place):
+    for path in sorted(_files_below(side.place)) if side.place.is_dir() else [side.place]:
         for kind, file in _file_kinds(path):
             key = Path(os.path.relpath(file, start)).as_posix()
             found.setdefault(key if side.place.is_dir() else kind, ComparedFile(kind, file, side.display_path(file)))
@@ -230,12 +231,6 @@ def find_compared_files(side: ComparedSide) -> dict[str, ComparedFile]:
         hint = "Pass a policy, a pipeline, a recipient, an access file, minimize.yaml, or a folder that contains some."
         raise ConfigurationError(f"no file to compare in {side.display_path(side.place)}", hint=hint)
     return found
-
-
-def _files_at(place: Path) -> list[Path]:
-    if not place.is_dir():
-        return [place]
-    return sorted(_files_below(place))
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -249,11 +244,13 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _file_kinds(path: Path) -> Iterator[tuple[str, Path]]:
-    root = _parse_root(path)
+    """The kind of a file, if it has one; for a pipeline, then the policy that it names."""
+    content = read_utf8(path, FaultList())
+    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), FaultList())
     kind = None if root is None else file_kind(root, path.name)
     if kind is not None:
         yield kind, path
-    named = root.get("policy") if kind == "pipeline" and root is not None else None
+    named = root.get("policy") if root is not None and kind == "pipeline" else None
     if named is not None and isinstance(named.value, str):
         file = Path(os.path.normpath(path.parent / named.value))
         yield "policy", file / POLICY_FILE if file.is_dir() else file
@@ -264,11 +261,6 @@ def file_kind(root: YamlNode, name: str) -> str | None:
     if is_config_file(name):
         return "configuration"
     return next((kind for kind, form in FORMS.items() if form.keys and root.entries.keys() >= {*form.keys}), None)
-
-
-def _parse_root(path: Path) -> YamlNode | None:
-    content = read_utf8(path, FaultList())
-    return None if content is None else parse_yaml(content.decode("utf-8-sig"), FaultList())
 
 
 @redact_errors
@@ -324,8 +316,7 @@ def compare_sides(old: ComparedSide, new: ComparedSide) -> ChangeReport:
     """All changes between two sides. Raises PolicyError with the faults of both, ConfigurationError if a side has no file."""
     faults: list[Finding] = []
     before, after = (
-        {key: _read_file(thing, side, faults) for key, thing in find_compared_files(side).items()}
-        for side in (old, new)
+        {key: _read_file(file, side, faults) for key, file in find_compared_files(side).items()} for side in (old, new)
     )
     if faults:
         raise PolicyError("files with faults cannot be compared", findings=list(dict.fromkeys(faults)))
@@ -333,40 +324,30 @@ def compare_sides(old: ComparedSide, new: ComparedSide) -> ChangeReport:
     return collect_changes(change for was, now in pairs for change in _file_changes(was, now))
 
 
-@dataclass(frozen=True, slots=True)
-class _FileContent:
-    """One file of a side, and its content."""
-
-    file: ComparedFile
-    content: Any
-
-
-def _read_file(file: ComparedFile, side: ComparedSide, faults: list[Finding]) -> _FileContent:
+def _read_file(file: ComparedFile, side: ComparedSide, faults: list[Finding]) -> ComparedFile:
     content, found = FORMS[file.kind].read(file.path)
     faults.extend(replace(each, file=None if each.file is None else _shown_file(side, each.file)) for each in found)
-    return _FileContent(file, content)
+    return replace(file, content=content)
 
 
 def _shown_file(side: ComparedSide, file: str) -> str:
     return side.display_path(Path(file)) if side.root is None or Path(file).is_relative_to(side.root) else file
 
 
-def _file_changes(old: _FileContent | None, new: _FileContent | None) -> Iterator[GradedChange]:
-    kinds = {each.file.kind for each in (old, new) if each is not None}
-    kind = next(iter(kinds))
-    empty = FORMS[kind].empty
-    if len(kinds) > 1 or (empty is None and None in (old, new)):
+def _file_changes(old: ComparedFile | None, new: ComparedFile | None) -> Iterator[GradedChange]:
+    """Changes of one file. A missing file is compared as an empty one if its form has one."""
+    given = [each for each in (old, new) if each is not None]
+    form = FORMS[given[0].kind]
+    if len({each.kind for each in given}) > 1 or (form.empty is None and len(given) == 1):
         yield from _whole_file_change(old, "removed")
         yield from _whole_file_change(new, "added")
     else:
-        files = [each.file.shown for each in (old, new) if each is not None]
-        contents = [empty if each is None else each.content for each in (old, new)]
-        yield from form_changes(kind, contents[0], contents[1], files[0], files[-1])
+        contents = [form.empty if each is None else each.content for each in (old, new)]
+        yield from form_changes(given[0].kind, *contents, given[0].shown, given[-1].shown)
 
 
-def _whole_file_change(found: _FileContent | None, word: Literal["added", "removed"]) -> Iterator[GradedChange]:
-    """Change of a whole file. An added access file tightens, because permissions are then checked; any other loosens."""
-    if found is not None:
-        form = FORMS[found.file.kind]
+def _whole_file_change(file: ComparedFile | None, word: Literal["added", "removed"]) -> Iterator[GradedChange]:
+    if file is not None:
+        form = FORMS[file.kind]
         grade: Grade = "tightens" if (word == "added") == form.adding_tightens else "loosens"
-        yield GradedChange("J001", grade, f"{word}: {form.noun}", found.file.shown)
+        yield GradedChange("J001", grade, f"{word}: {form.noun}", file.shown)

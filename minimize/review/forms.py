@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -48,6 +48,7 @@ from minimize.review.grades import (
     chain_grade,
     change_is_neutral,
     change_loosens,
+    compare_entries,
     condition_grade,
     fewer_tightens,
     higher_tightens,
@@ -59,16 +60,12 @@ from minimize.review.grades import (
     time_unit_grade,
     unsetting_tightens,
 )
-from minimize.techniques import TechniqueStep
 
 ROLE_ORDER: Final[tuple[Role, ...]] = ("secret", "identifier", "free_text", "sensitive", "quasi", "plain")
 """Roles, most protected first."""
-TYPE_ORDER: Final = ("boolean", "integer", "double", "string")
+_VALUE_TYPES: Final = ("boolean", "integer", "double", "string")
 """Types, narrowest first: each accepts all values of those before it."""
-TIME_TYPES: Final = ("date", "timestamp")
-_STANDING_ORDER: Final = ("agent", "independent")
-"""An agent acts only for the organization; an independent recipient also acts for itself. Strictest first."""
-_APPROVAL_ORDER: Final = ("required", "warn", "none")
+_TIME_TYPES: Final = ("date", "timestamp")
 
 category_limit_grade: Final = ranked_comparison((*CATEGORY_ORDER, None))
 """Grade of a change of the highest permitted category; None means no limit."""
@@ -146,7 +143,7 @@ def type_grade(old: Field, new: Field) -> Grade:
     """Grade of a change of type: a wider type loosens. Neutral if the field is not released on either side."""
     if not _is_released(old) and not _is_released(new):
         return "neutral"
-    return ranked_comparison(TIME_TYPES if {old.type, new.type} <= set(TIME_TYPES) else TYPE_ORDER)(old.type, new.type)
+    return ranked_comparison(_TIME_TYPES if old.type in _TIME_TYPES else _VALUE_TYPES)(old.type, new.type)
 
 
 def _is_released(field: Field) -> bool:
@@ -235,7 +232,7 @@ FIELD_RULES: Final[Rules] = {
     "do": Rule("J011", form_order=treatment_grade, text=_form_text, keys=("do", "cases", "otherwise")),
     "feature": Rule("J012", form_order=gate_grade, text=_gate_text, keys=("feature", "level", "collect_if")),
     "purposes": Rule("J013", fewer_or_all, lambda purposes: f"for {', '.join(purposes) or 'all purposes'}"),
-    "type": Rule("J014", type_grade, lambda each: each.type, keys=("type",)),
+    "type": Rule("J014", type_grade, attrgetter("type"), keys=("type",)),
     "role": Rule("J015", role_grade, lambda role: f"role {role}"),
     "in_aggregates": Rule("J016", form_order=in_aggregates_grade, text=_aggregates_text, keys=("in_aggregates",)),
     "from_": Rule("J017", text=lambda names: f"from {', '.join(names) or 'itself'}"),
@@ -295,28 +292,19 @@ def aggregate_retention_grade(sides: FormSides, old: Any, new: Any) -> Grade:
 
 def group_keys_grade(old: Mapping[str, GroupKeyModel], new: Mapping[str, GroupKeyModel]) -> Grade:
     """Grade of a change of group keys. Fewer or coarser keys tighten, because groups become larger."""
-    return join_grades(
-        unsetting_tightens(old.get(name), new.get(name))
-        if name not in old or name not in new
-        else _key_grade(old[name], new[name])
-        for name in {**old, **new}
-    )
+    return compare_entries(_group_key_grade, old, new)
 
 
-def _key_grade(old: GroupKeyModel, new: GroupKeyModel) -> Grade:
-    if old.field != new.field:
-        return "loosens"
-    if old.to is None or new.to is None:
-        return setting_tightens(old.to, new.to)
-    return time_unit_grade(old.to, new.to)
+def _group_key_grade(old: GroupKeyModel | None, new: GroupKeyModel | None) -> Grade:
+    if old is None or new is None or old.field != new.field:
+        return unsetting_tightens(old, new)
+    return time_unit_grade(old.to, new.to) if old.to and new.to else setting_tightens(old.to, new.to)
 
 
 def measures_grade(old: Mapping[str, Measure], new: Mapping[str, Measure]) -> Grade:
     """Grade of a change of measures. A new measure and a changed one loosen."""
-    before, after = (
-        {name: {"name": each.name, **each.model_dump()} for name, each in side.items()} for side in (old, new)
-    )
-    return join_grades(unsetting_tightens(before.get(name), after.get(name)) for name in {**before, **after})
+    before, after = ({name: (each.name, each.model_dump()) for name, each in side.items()} for side in (old, new))
+    return compare_entries(unsetting_tightens, before, after)
 
 
 def suppress_grade(old: SuppressModel, new: SuppressModel) -> Grade:
@@ -340,20 +328,12 @@ def records_encryption_grade(old: EncryptModel, new: EncryptModel) -> Grade:
     return join_grades((encryption_grade(old.by, new.by), per))
 
 
-def _aggregate_retention_text(span: timedelta | None) -> str:
-    return "kept as long as records" if span is None else retention_text(span)
-
-
-def _collection_text(condition: Condition | None) -> str:
-    return "always" if condition is None else condition_text(condition)
-
-
 def _sender_text(source: SourceModel) -> str:
     return f"{source.function} of {source.recipient}" if source.is_received else "the organization's own records"
 
 
-def _deduplicate_text(each: DeduplicateModel | None) -> str:
-    return "every record" if each is None else f"one record per {each.per} and {', '.join(each.by)}"
+def _deduplicate_text(each: DeduplicateModel) -> str:
+    return f"one record per {each.per} and {', '.join(each.by)}"
 
 
 def _encryption_text(each: EncryptModel) -> str:
@@ -381,10 +361,12 @@ AGGREGATE_RULES: Final[Rules] = {
     "group_by": Rule("J036", group_keys_grade, _group_keys_text),
     "measures": Rule("J037", measures_grade, _measures_text),
     "suppress": Rule("J038", suppress_grade, lambda rule: f"below {rule.below} of {rule.counting or 'the subject'}"),
-    "round": Rule("J038", higher_tightens, read=lambda rule: rule.counts_to),
+    "round": Rule("J038", higher_tightens, read=attrgetter("counts_to")),
     "must_be": _CATEGORY_LIMIT,
     "encrypt": Rule("J034", encryption_grade),
-    "retention": Rule("J040", form_order=aggregate_retention_grade, text=_aggregate_retention_text),
+    "retention": Rule(
+        "J040", form_order=aggregate_retention_grade, text=retention_text, missing="kept as long as records"
+    ),
     "late": _SOURCE,
 }
 PIPELINE_RULES: Final[Rules] = {
@@ -395,10 +377,10 @@ PIPELINE_RULES: Final[Rules] = {
     "source.having": Rule("J031", lambda old, new: change_loosens(set(old), set(new))),
     "settings": Rule("J031", settings_grade),
     **dict.fromkeys(("quarantine.fail_above", "quarantine.stop_above"), _QUARANTINE_LIMIT),
-    "records": Rule("J032", unsetting_tightens, lambda each: "not written" if each is None else "written"),
+    "records": Rule("J032", unsetting_tightens, lambda records: "written", missing="not written"),
     "records.must_be": _CATEGORY_LIMIT,
-    "records.collect_if": Rule("J035", form_order=collection_grade, text=_collection_text),
-    "records.deduplicate": Rule("J035", setting_tightens, _deduplicate_text),
+    "records.collect_if": Rule("J035", form_order=collection_grade, text=condition_text, missing="always"),
+    "records.deduplicate": Rule("J035", setting_tightens, _deduplicate_text, missing="every record"),
     "records.encrypt": Rule("J034", records_encryption_grade, _encryption_text),
     "aggregates.*": Rule("J032", unsetting_tightens, words=_added_or_removed("aggregate added", "aggregate removed")),
     **below("aggregates.*", AGGREGATE_RULES),
@@ -412,10 +394,6 @@ PIPELINE_RULES: Final[Rules] = {
 
 def _period_text(each: Subprocessor | Contract) -> str:
     return f"from {each.from_} until {each.until or 'terminated'}"
-
-
-def _contract_text(contract: Contract | None) -> str:
-    return "no contract" if contract is None else f"contract {contract.reference}"
 
 
 def _permitted_fields(contract: Contract) -> tuple[str, ...]:
@@ -470,7 +448,7 @@ SHARED_FIELD_RULES: Final[Rules] = {
     "passes": Rule("J063", false_tightens, label="passes through: {change}"),
     **dict.fromkeys(("optional", "protocol", "row", "about", "example"), _NAME),
     "role": Rule("J015", role_grade),
-    "type": Rule("J014", shared_type_grade, lambda each: each.type, keys=("type",)),
+    "type": Rule("J014", shared_type_grade, attrgetter("type"), keys=("type",)),
     **dict.fromkeys(("key", "line")),
 }
 FUNCTION_RULES: Final[Rules] = {
@@ -497,9 +475,9 @@ CONTRACT_RULES: Final[Rules] = {
 }
 RECIPIENT_RULES: Final[Rules] = {
     **dict.fromkeys(("recipient", "subprocessor"), Rule("J060")),
-    "standing": Rule("J060", ranked_comparison(_STANDING_ORDER)),
+    "standing": Rule("J060", ranked_comparison(("agent", "independent"))),
     **dict.fromkeys(("about", "ending"), _NAME),
-    "contract": Rule("J061", unsetting_tightens, _contract_text),
+    "contract": Rule("J061", unsetting_tightens, lambda each: f"contract {each.reference}", missing="no contract"),
     **below("contract", CONTRACT_RULES),
     "functions.*": Rule("J062", unsetting_tightens, words=_function_words),
     **below("functions.*", FUNCTION_RULES),
@@ -521,22 +499,21 @@ SUBPROCESSOR_RULES: Final[Rules] = {
 
 def allowed_grade(old: Iterable[Permission], new: Iterable[Permission]) -> Grade:
     """Grade of a change of allowed permissions. Each covers categories up to the one it names, or all."""
-    before, after = _category_ranks(old), _category_ranks(new)
-    return join_grades(lower_tightens(before.get(name, 0), after.get(name, 0)) for name in {**before, **after})
+    before, after = (_covered_categories(each, CATEGORY_ORDER) for each in (old, new))
+    return compare_entries(lower_tightens, before, after, 0)
 
 
 def denied_grade(old: Iterable[Permission], new: Iterable[Permission]) -> Grade:
     """Grade of a change of denied permissions. Each covers categories from the one it names, or all."""
-    before, after = _category_ranks(old, denied=True), _category_ranks(new, denied=True)
-    return join_grades(higher_tightens(before.get(name, 0), after.get(name, 0)) for name in {**before, **after})
+    before, after = (_covered_categories(each, CATEGORY_ORDER[::-1]) for each in (old, new))
+    return compare_entries(higher_tightens, before, after, 0)
 
 
-def _category_ranks(permissions: Iterable[Permission], *, denied: bool = False) -> dict[str, int]:
+def _covered_categories(permissions: Iterable[Permission], order: Sequence[str]) -> dict[str, int]:
     """How many categories each operation covers; one more if it covers all of them without naming one."""
     ranks: dict[str, int] = {}
     for each in permissions:
-        named = CATEGORY_ORDER[::-1] if denied else CATEGORY_ORDER
-        rank = len(named) + 1 if each.category is None else named.index(each.category) + 1
+        rank = len(order) + 1 if each.category is None else order.index(each.category) + 1
         ranks[each.name] = max(rank, ranks.get(each.name, 0))
     return ranks
 
@@ -547,15 +524,9 @@ def _permissions_text(old: Iterable[Permission], new: Iterable[Permission]) -> s
     return ", ".join(signed) or "nothing"
 
 
-RoleViews = Mapping[str, Mapping[str, tuple[TechniqueStep, ...]]]
-
-
-def views_grade(old: RoleViews, new: RoleViews) -> Grade:
+def views_grade(old: Mapping[str, Any], new: Mapping[str, Any]) -> Grade:
     """Grade of a change of the techniques that are applied before values are shown, by dataset and column."""
-    before, after = (
-        {(name, column): steps for name, each in side.items() for column, steps in each.items()} for side in (old, new)
-    )
-    return join_grades(chain_grade(before.get(place, ()), after.get(place, ())) for place in {**before, **after})
+    return compare_entries(lambda before, after: compare_entries(chain_grade, before, after, ()), old, new, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -662,10 +633,6 @@ ACCESS_RULES: Final[Rules] = {
 # Configuration
 
 
-def _access_text(file: str | None) -> str:
-    return file or "no access file, so no permission is checked"
-
-
 def _config_value(value: Any) -> Any:
     given = value.value if isinstance(value, ConfigEntry) else value
     return dict(given) or None if isinstance(given, Mapping) else given
@@ -700,11 +667,14 @@ def examine_configuration(path: Path) -> tuple[ConfigurationFile | None, list[Fi
 
 
 _KEYS: Final = ("keys", "kms", "ledger", "recipients", "contacts", "memory", "lineage", "metrics", "processing")
+_NO_ACCESS: Final = "no access file, so no permission is checked"
 CONFIGURATION_RULES: Final[Rules] = {
     "purposes": Rule("J050", fewer_tightens),
-    "approval": Rule("J050", ranked_comparison(_APPROVAL_ORDER)),
+    "approval": Rule("J050", ranked_comparison(("required", "warn", "none"))),
     "encrypt": Rule("J050", encryption_grade, label="access: {change}"),
-    "config.access": Rule("J050", setting_tightens, _access_text, "access: {change}", read=lambda access: access.file),
+    "config.access": Rule(
+        "J050", setting_tightens, label="access: {change}", read=attrgetter("file"), missing=_NO_ACCESS
+    ),
     **{
         f"config.{key}": Rule("J050", change_is_neutral, label=f"{key}: {{change}}", read=_config_value)
         for key in _KEYS
