@@ -94,9 +94,9 @@ def list_text(names: Iterable[object]) -> str:
     return ", ".join(map(str, names)) or "nothing"
 
 
-def retention_text(length: timedelta | None) -> str:
-    """A retention period as text."""
-    return "kept without limit" if length is None else f"kept for {duration_text(length)}"
+def retention_text(length: timedelta) -> str:
+    """A retention period in words."""
+    return f"kept for {duration_text(length)}"
 
 
 ALL_CODES: Final = "all"

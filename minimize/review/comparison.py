@@ -34,31 +34,46 @@ USUAL_LABEL: Final = "{path}{change}"
 class Rule:
     """How a change of a value is graded and described. An entry that one side does not have is None.
 
+    Texts are templates or functions. Labels are templates with `change`, which is the old and the new text, `text` (that of the
+    only value), `path` (the keys below the last entry) and `entry`.
+
     order       the comparison of the old with the new value
+    text        a value in words; `missing` if there is none
+    label       the message; `added` and `removed` if only one side has the entry, and the label differs
     form_order  instead of `order`: a comparison that also reads other parts of the form
     keys        keys of a model that are compared together; the rule then gets the model instead of a value
     read        what of the value is compared
-    text        a value in words; `missing` if there is none
-    words       a change in words; by default the old and the new text
-    label       the message, made of `change`, the `path` below the last entry, and the `entry`
+    change      instead of the old and the new text: a change in words
     from_old    whether a removed entry is shown in the old file
     """
 
     code: str
     order: Comparison = change_loosens
-    text: Callable[[Any], str] = value_text
+    text: str | Callable[[Any], str] = value_text
     label: str = USUAL_LABEL
+    added: str = ""
+    removed: str = ""
     form_order: Callable[[FormSides, Any, Any], Grade] | None = None
     keys: tuple[str, ...] = ()
     read: Callable[[Any], Any] | None = None
-    words: Callable[[Any, Any], str] | None = None
+    change: Callable[[Any, Any], str] | None = None
     missing: str = "nothing"
     from_old: bool = False
+
+    def value_text(self, value: Any) -> str:
+        """A value in words."""
+        if value is None:
+            return self.missing
+        return self.text.format(value) if isinstance(self.text, str) else self.text(value)
+
+    def label_of(self, old: Any, new: Any) -> str:
+        """The label for a change, an added entry or a removed one."""
+        return (self.added if old is None else self.removed if new is None else "") or self.label
 
 
 Rules = Mapping[str, Rule | None]
 """Rules by path. None for what is not compared: it is not a key of the file, or is compared elsewhere."""
-UNKNOWN: Final = Rule("J002", words=lambda old, new: "changed")
+UNKNOWN: Final = Rule("J002", text=str, label="{path}changed")
 """The rule of a key that has none."""
 _NO_LINES: Final[Mapping[Any, int]] = {}
 
@@ -84,33 +99,36 @@ class Difference:
 def compare_forms(sides: FormSides, rules: Rules) -> Iterator[GradedChange]:
     """The graded changes between two models of one form."""
     for each in find_differences(sides, rules):
-        rule, values = each.rule, (each.old, each.new)
-        grade = rule.order(*values) if rule.form_order is None else rule.form_order(sides, *values)
-        texts = ["" if rule.words else rule.missing if value is None else rule.text(value) for value in values]
-        if grade != "neutral" or texts[0] != texts[1] or not _is_same(each):
-            change = rule.words(*values) if rule.words else change_text(*texts)
-            yield _graded_change(sides, each, grade, change)
+        order, form_order = each.rule.order, each.rule.form_order
+        grade = order(each.old, each.new) if form_order is None else form_order(sides, each.old, each.new)
+        if grade != "neutral" or not _is_same(each):
+            yield _graded_change(sides, each, grade)
 
 
-def _graded_change(sides: FormSides, each: Difference, grade: Grade, change: str) -> GradedChange:
+def _graded_change(sides: FormSides, each: Difference, grade: Grade) -> GradedChange:
+    rule, path = each.rule, each.pattern.rpartition("*")[2].lstrip(".")
+    texts = rule.value_text(each.old), rule.value_text(each.new)
     names = [entry if isinstance(entry, tuple) else (entry,) for entry in each.entries]
-    path = each.pattern.rpartition("*")[2].lstrip(".")
-    message = each.rule.label.format(
-        path=f"{path}: " if path else "", entry=names[-1][-1] if names else "", change=change
+    message = rule.label_of(each.old, each.new).format(
+        change=change_text(*texts) if rule.change is None else rule.change(each.old, each.new),
+        text=texts[0] if each.new is None else texts[1],
+        path=f"{path}: " if path else "",
+        entry=names[-1][-1] if names else "",
     )
-    about = ": ".join(name[0] for name in names) or None
     file, line = sides.new_file, each.line
-    if each.rule.from_old and each.new is None:
-        file, line = sides.old_file, _line(sides.old, each.path, each.old)
-    return GradedChange(each.rule.code, grade, message, file, line, about)
+    if rule.from_old and each.new is None:
+        file, line = sides.old_file, _line(sides.old, [each.path], each.old)
+    return GradedChange(rule.code, grade, message, file, line, ": ".join(name[0] for name in names) or None)
 
 
 def _is_same(each: Difference) -> bool:
-    """Whether the values are equal. Texts are compared, too: equal techniques may differ in what they computed."""
+    """Whether the values are equal. Equal techniques may differ in what they computed, so their texts are compared, too."""
     old, new = each.old, each.new
     if each.rule.keys and each.rule.read is None:
         old, new = ([getattr(side, key) for key in each.rule.keys] for side in (old, new))
-    return bool(old == new) or repr(old) == repr(new)
+    if isinstance(old, Mapping) and isinstance(new, Mapping) and [*old] != [*new]:
+        return False
+    return repr(old) == repr(new) or (type(old) is type(new) and bool(old == new))
 
 
 def find_differences(sides: FormSides, rules: Rules) -> Iterator[Difference]:
@@ -152,21 +170,22 @@ def _key_differences(pair: Difference, root: Any, rules: Rules) -> Iterator[Diff
 def _below(pair: Difference, name: str, keys: Sequence[Any], values: Sequence[Any], root: Any) -> Difference:
     """The pair of values below a key, or below several. The line is that of the nearest key on the path that has one."""
     paths = [(*pair.path, key) for key in keys]
-    lines = [line for path in paths if (line := _line(root, path, values[1])) is not None]
+    line = _line(root, paths, values[1])
     return replace(
         pair,
         old=values[0],
         new=values[1],
         path=paths[0],
         pattern=f"{pair.pattern}.{name}".lstrip("."),
-        line=lines[0] if lines else pair.line,
+        line=pair.line if line is None else line,
     )
 
 
-def _line(root: Any, path: tuple[Any, ...], value: Any) -> int | None:
-    """The line of a key, as the form or the value itself records it."""
-    line: int | None = getattr(root, "lines", _NO_LINES).get(path)
-    return getattr(value, "line", None) if line is None else line
+def _line(root: Any, paths: Sequence[tuple[Any, ...]], value: Any) -> int | None:
+    """The line of the first key that has one, as the form or the value itself records it."""
+    lines = getattr(root, "lines", _NO_LINES)
+    line: int | None = getattr(value, "line", None)
+    return next((lines[path] for path in paths if path in lines), line)
 
 
 def model_keys(kind: Any) -> tuple[str, ...]:

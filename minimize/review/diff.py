@@ -343,7 +343,7 @@ def _file_changes(old: ComparedFile | None, new: ComparedFile | None) -> Iterato
         yield from _whole_file_change(new, "added")
     else:
         contents = [form.empty if each is None else each.content for each in (old, new)]
-        yield from form_changes(given[0].kind, *contents, given[0].shown, given[-1].shown)
+        yield from form_changes(given[0].kind, contents[0], contents[1], given[0].shown, given[-1].shown)
 
 
 def _whole_file_change(file: ComparedFile | None, word: Literal["added", "removed"]) -> Iterator[GradedChange]:

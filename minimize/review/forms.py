@@ -83,10 +83,6 @@ def below(path: str, rules: Rules, label: str = "") -> Rules:
     }
 
 
-def _added_or_removed(added: str, removed: str) -> Callable[[Any, Any], str]:
-    return lambda old, new: removed if new is None else added
-
-
 # Policies
 
 
@@ -190,12 +186,6 @@ def _field_text(field: Field) -> str:
     return _form_text(field) + (f", {_aggregates_text(field)}" if field.in_aggregates else "")
 
 
-def _field_words(old: Field | None, new: Field | None) -> str:
-    if new is None:
-        return f"removed, and so dropped; it was {'' if old is None else _field_text(old)}"
-    return f"new: {_field_text(new)}"
-
-
 def _form_text(field: Field) -> str:
     if not field.cases:
         return treatment_text(field.do)
@@ -226,14 +216,14 @@ _FILE_KEYS: Final[Rules] = dict.fromkeys(("path", "digest", "lines"))
 _NAME: Final = Rule("J029", change_is_neutral)
 """Names, versions and descriptions."""
 _HEAD_FIELD: Final = Rule("J025", setting_tightens)
-_POLICY_PERIOD: Final = Rule("J020", lower_tightens, retention_text)
+_RETENTION: Final = Rule("J020", lower_tightens, retention_text, missing="kept without limit")
 
 FIELD_RULES: Final[Rules] = {
     "do": Rule("J011", form_order=treatment_grade, text=_form_text, keys=("do", "cases", "otherwise")),
     "feature": Rule("J012", form_order=gate_grade, text=_gate_text, keys=("feature", "level", "collect_if")),
     "purposes": Rule("J013", fewer_or_all, lambda purposes: f"for {', '.join(purposes) or 'all purposes'}"),
-    "type": Rule("J014", type_grade, attrgetter("type"), keys=("type",)),
-    "role": Rule("J015", role_grade, lambda role: f"role {role}"),
+    "type": Rule("J014", type_grade, "{.type}", keys=("type",)),
+    "role": Rule("J015", role_grade, "role {}"),
     "in_aggregates": Rule("J016", form_order=in_aggregates_grade, text=_aggregates_text, keys=("in_aggregates",)),
     "from_": Rule("J017", text=lambda names: f"from {', '.join(names) or 'itself'}"),
     "about": Rule("J029", change_is_neutral, _description_text, keys=("about", "unit", "required", "optional")),
@@ -242,7 +232,7 @@ FIELD_RULES: Final[Rules] = {
 }
 FEATURE_RULES: Final[Rules] = {
     "holders": Rule("J022", holders_grade, lambda names: f"is turned on by {', '.join(names) or 'anyone'}"),
-    "retention": Rule("J022", lower_tightens, retention_text),
+    "retention": replace(_RETENTION, code="J022"),
     "per_subject": Rule("J022", true_tightens, _per_subject_text),
     "about": Rule("J029", change_is_neutral, label="about: description changed"),
 }
@@ -251,11 +241,18 @@ POLICY_RULES: Final[Rules] = {
     "purposes": Rule("J021", fewer_tightens),
     **dict.fromkeys(("tenant", "subject", "time"), _HEAD_FIELD),
     "record": Rule("J025", change_is_neutral),
-    **dict.fromkeys(("retention", "future"), _POLICY_PERIOD),
+    **dict.fromkeys(("retention", "future"), _RETENTION),
     "levels": Rule("J023", levels_grade),
-    "features.*": Rule("J022", change_is_neutral, words=_added_or_removed("feature added", "feature removed")),
+    "features.*": Rule("J022", change_is_neutral, added="feature added", removed="feature removed"),
     **below("features.*", FEATURE_RULES, "feature {change}"),
-    "fields.*": Rule("J010", field_grade, words=_field_words, from_old=True),
+    "fields.*": Rule(
+        "J010",
+        field_grade,
+        _field_text,
+        added="new: {text}",
+        removed="removed, and so dropped; it was {text}",
+        from_old=True,
+    ),
     **below("fields.*", FIELD_RULES, "{change}"),
     "never": Rule("J024", never_grade, lambda never: list_text(path.forbidden_text for path in never)),
     "records": Rule("J026", form_order=gate_grade, text=_gate_text),
@@ -312,6 +309,10 @@ def suppress_grade(old: SuppressModel, new: SuppressModel) -> Grade:
     return join_grades((higher_tightens(old.below, new.below), change_loosens(old.counting, new.counting)))
 
 
+def _suppress_text(rule: SuppressModel) -> str:
+    return f"below {rule.below} of {rule.counting or 'the subject'}"
+
+
 def settings_grade(old: str | None, new: str | None) -> Grade:
     """Grade of a change of settings. Adding them loosens: without settings every feature is off."""
     return "neutral" if old and new else unsetting_tightens(old, new)
@@ -360,12 +361,12 @@ _CATEGORY_LIMIT: Final = Rule("J033", category_limit_grade)
 AGGREGATE_RULES: Final[Rules] = {
     "group_by": Rule("J036", group_keys_grade, _group_keys_text),
     "measures": Rule("J037", measures_grade, _measures_text),
-    "suppress": Rule("J038", suppress_grade, lambda rule: f"below {rule.below} of {rule.counting or 'the subject'}"),
+    "suppress": Rule("J038", suppress_grade, _suppress_text),
     "round": Rule("J038", higher_tightens, read=attrgetter("counts_to")),
     "must_be": _CATEGORY_LIMIT,
     "encrypt": Rule("J034", encryption_grade),
-    "retention": Rule(
-        "J040", form_order=aggregate_retention_grade, text=retention_text, missing="kept as long as records"
+    "retention": replace(
+        _RETENTION, code="J040", form_order=aggregate_retention_grade, missing="kept as long as records"
     ),
     "late": _SOURCE,
 }
@@ -377,12 +378,12 @@ PIPELINE_RULES: Final[Rules] = {
     "source.having": Rule("J031", lambda old, new: change_loosens(set(old), set(new))),
     "settings": Rule("J031", settings_grade),
     **dict.fromkeys(("quarantine.fail_above", "quarantine.stop_above"), _QUARANTINE_LIMIT),
-    "records": Rule("J032", unsetting_tightens, lambda records: "written", missing="not written"),
+    "records": Rule("J032", unsetting_tightens, "written", missing="not written"),
     "records.must_be": _CATEGORY_LIMIT,
     "records.collect_if": Rule("J035", form_order=collection_grade, text=condition_text, missing="always"),
     "records.deduplicate": Rule("J035", setting_tightens, _deduplicate_text, missing="every record"),
     "records.encrypt": Rule("J034", records_encryption_grade, _encryption_text),
-    "aggregates.*": Rule("J032", unsetting_tightens, words=_added_or_removed("aggregate added", "aggregate removed")),
+    "aggregates.*": Rule("J032", unsetting_tightens, added="aggregate added", removed="aggregate removed"),
     **below("aggregates.*", AGGREGATE_RULES),
     "policy": None,  # a file of its own
     "demanded": None,  # part of `encrypt`
@@ -400,13 +401,8 @@ def _permitted_fields(contract: Contract) -> tuple[str, ...]:
     return contract.permitted_fields if contract.permits_transmission else ()
 
 
-def _function_words(old: Function | None, new: Function | None) -> str:
-    return "function removed" if new is None else f"function added, for {new.purpose}"
-
-
-def _shared_field_words(old: SharedField | None, new: SharedField | None) -> str:
-    field = old or new
-    return f"{'removed' if new is None else 'added'}: {'' if field is None else treatment_text(field.do)}"
+def _shared_field_text(field: SharedField) -> str:
+    return treatment_text(field.do)
 
 
 def shared_form_grade(old: SharedField, new: SharedField) -> Grade:
@@ -448,15 +444,15 @@ SHARED_FIELD_RULES: Final[Rules] = {
     "passes": Rule("J063", false_tightens, label="passes through: {change}"),
     **dict.fromkeys(("optional", "protocol", "row", "about", "example"), _NAME),
     "role": Rule("J015", role_grade),
-    "type": Rule("J014", shared_type_grade, attrgetter("type"), keys=("type",)),
+    "type": Rule("J014", shared_type_grade, "{.type}", keys=("type",)),
     **dict.fromkeys(("key", "line")),
 }
 FUNCTION_RULES: Final[Rules] = {
     **dict.fromkeys(("direction", "purpose", "aggregate"), Rule("J062")),
     "requires": Rule("J062", more_tightens),
     "must_be": Rule("J064", category_limit_grade),
-    "text": Rule("J065", text_grade, lambda each: f"version {each.text_version}", keys=("text", "text_version")),
-    "fields.*": Rule("J063", shared_field_grade, words=_shared_field_words),
+    "text": Rule("J065", text_grade, "version {.text_version}", keys=("text", "text_version")),
+    "fields.*": Rule("J063", shared_field_grade, _shared_field_text, added="added: {text}", removed="removed: {text}"),
     **below("fields.*", SHARED_FIELD_RULES),
     **dict.fromkeys(("name", "line")),
 }
@@ -470,24 +466,24 @@ CONTRACT_RULES: Final[Rules] = {
         "permits: {change}",
         keys=("permits_transmission", "permitted_fields"),
     ),
-    "retention": Rule("J061", lower_tightens, retention_text, "retention: {change}"),
+    "retention": replace(_RETENTION, code="J061", label="retention: {change}"),
     "deletes_within": Rule("J061", lower_tightens, label="deletes within: {change}"),
 }
 RECIPIENT_RULES: Final[Rules] = {
     **dict.fromkeys(("recipient", "subprocessor"), Rule("J060")),
     "standing": Rule("J060", ranked_comparison(("agent", "independent"))),
     **dict.fromkeys(("about", "ending"), _NAME),
-    "contract": Rule("J061", unsetting_tightens, lambda each: f"contract {each.reference}", missing="no contract"),
+    "contract": Rule("J061", unsetting_tightens, "contract {.reference}", missing="no contract"),
     **below("contract", CONTRACT_RULES),
-    "functions.*": Rule("J062", unsetting_tightens, words=_function_words),
+    "functions.*": Rule(
+        "J062", unsetting_tightens, "for {.purpose}", added="function added, {text}", removed="function removed"
+    ),
     **below("functions.*", FUNCTION_RULES),
     **_FILE_KEYS,
 }
 SUBPROCESSOR_RULES: Final[Rules] = {
     "entries": Rule("J060", read=lambda entries: {(each.name, each.from_): each for each in entries}),
-    "entries.*": Rule(
-        "J060", unsetting_tightens, words=_added_or_removed("added to the list", "removed from the list")
-    ),
+    "entries.*": Rule("J060", unsetting_tightens, added="added to the list", removed="removed from the list"),
     "entries.*.until": Rule("J060", until_grade, _period_text, "{change}", keys=("until",)),
     "entries.*.about": _NAME,
     **dict.fromkeys(("entries.*.name", "entries.*.from_", "entries.*.line")),
@@ -548,12 +544,6 @@ def scopes_by_member(assignments: Iterable[RoleAssignment]) -> dict[tuple[str, s
     return found
 
 
-def _scopes_words(old: MemberScopes | None, new: MemberScopes | None) -> str:
-    if new is None:
-        return "no longer has the role"
-    return "now has the role" if old is None else "has the role in another scope"
-
-
 def scopes_grade(sides: FormSides, old: MemberScopes | None, new: MemberScopes | None) -> Grade:
     """Grade of a change of the scopes of a member of a role.
 
@@ -597,14 +587,14 @@ def members_grade(old: Any, new: Any) -> Grade:
     return change_loosens(old, new) if EXTERNAL in (old, new) else fewer_tightens(old or (), new or ())
 
 
-def _role_words(old: AccessRole | None, new: AccessRole | None) -> str:
-    return "role removed" if new is None else f"new role: {new.base}, {_permissions_text((), new.allow)}"
+def _role_text(role: AccessRole) -> str:
+    return f"{role.base}, {_permissions_text((), role.allow)}"
 
 
 ROLE_RULES: Final[Rules] = {
     "base": Rule("J070", label="copies {change}"),
-    "allow": Rule("J070", allowed_grade, words=_permissions_text, label="allows {change}", read=frozenset),
-    "deny": Rule("J070", denied_grade, words=_permissions_text, label="denies {change}", read=frozenset),
+    "allow": Rule("J070", allowed_grade, change=_permissions_text, label="allows {change}", read=frozenset),
+    "deny": Rule("J070", denied_grade, change=_permissions_text, label="denies {change}", read=frozenset),
     "views": Rule("J070", views_grade, label="views: columns or their forms changed"),
     "about": _NAME,
     **dict.fromkeys(("name", "line")),
@@ -621,10 +611,17 @@ ACCESS_RULES: Final[Rules] = {
     "people.*": Rule("J073", accounts_grade, label="accounts of this person changed"),
     "groups": Rule("J073", read=_named_groups),
     "groups.*": Rule("J073", members_grade, label="members changed"),
-    "roles.*": Rule("J070", change_is_neutral, words=_role_words),
+    "roles.*": Rule("J070", change_is_neutral, _role_text, added="new role: {text}", removed="role removed"),
     **below("roles.*", ROLE_RULES),
     "assignments": Rule("J071", read=scopes_by_member),
-    "assignments.*": Rule("J071", form_order=scopes_grade, words=_scopes_words, label="{entry} {change}"),
+    "assignments.*": Rule(
+        "J071",
+        form_order=scopes_grade,
+        text=str,
+        label="{entry} has the role in another scope",
+        added="{entry} now has the role",
+        removed="{entry} no longer has the role",
+    ),
     "conflicts": Rule("J072", more_tightens, label="conflicting roles changed", read=frozenset),
     **{f"grants.{key}": Rule("J072", lower_tightens, label=f"{text}: {{change}}") for key, text in _DURATIONS.items()},
     **_FILE_KEYS,
