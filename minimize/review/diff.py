@@ -23,7 +23,7 @@ from minimize.output.folder import POLICY_FILE, RECEIPT_FILE
 from minimize.policy.faults import FaultList
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
 from minimize.review.changes import ALL_CODES, CODES, ChangeReport, GradedChange, collect_changes
-from minimize.review.forms import FORMS, form_changes
+from minimize.review.form_rules import FORMS, form_changes
 from minimize.review.grades import Grade
 from minimize.stores import PathText
 from minimize.text import did_you_mean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
@@ -215,7 +216,6 @@ _FILE_KEYS: Final[Rules] = dict.fromkeys(("path", "digest", "lines"))
 """What the loader knows of a file."""
 _NAME: Final = Rule("J029", change_is_neutral)
 """Names, versions and descriptions."""
-_HEAD_FIELD: Final = Rule("J025", setting_tightens)
 _RETENTION: Final = Rule("J020", lower_tightens, retention_text, missing="kept without limit")
 
 FIELD_RULES: Final[Rules] = {
@@ -239,7 +239,7 @@ FEATURE_RULES: Final[Rules] = {
 POLICY_RULES: Final[Rules] = {
     **dict.fromkeys(("policy", "version", "owner"), _NAME),
     "purposes": Rule("J021", fewer_tightens),
-    **dict.fromkeys(("tenant", "subject", "time"), _HEAD_FIELD),
+    **dict.fromkeys(("tenant", "subject", "time"), Rule("J025", setting_tightens)),
     "record": Rule("J025", change_is_neutral),
     **dict.fromkeys(("retention", "future"), _RETENTION),
     "levels": Rule("J023", levels_grade),
@@ -280,11 +280,12 @@ def with_required_encryption(pipeline: Pipeline) -> Pipeline:
     return pipeline.model_copy(update={"records": records, "aggregates": aggregates})
 
 
-def aggregate_retention_grade(sides: FormSides, old: Any, new: Any) -> Grade:
+def aggregate_retention_grade(sides: FormSides, old: timedelta | None, new: timedelta | None) -> Grade:
     """Grade of a change of an aggregate's own retention. Without one it has that of the policy, which is graded there."""
     if old is None and new is None:
         return "neutral"
-    return lower_tightens(old or sides.old.policy.retention, new or sides.new.policy.retention)
+    before, after = (side.policy.retention for side in (sides.old, sides.new))
+    return lower_tightens(before if old is None else old, after if new is None else new)
 
 
 def group_keys_grade(old: Mapping[str, GroupKeyModel], new: Mapping[str, GroupKeyModel]) -> Grade:
@@ -355,7 +356,6 @@ def _measure_text(measure: Measure) -> str:
 
 
 _SOURCE: Final = Rule("J031", change_is_neutral)
-_QUARANTINE_LIMIT: Final = Rule("J039", lower_tightens)
 _CATEGORY_LIMIT: Final = Rule("J033", category_limit_grade)
 
 AGGREGATE_RULES: Final[Rules] = {
@@ -377,7 +377,7 @@ PIPELINE_RULES: Final[Rules] = {
     "source.recipient": Rule("J031", sender_grade, _sender_text, keys=("recipient", "function")),
     "source.having": Rule("J031", lambda old, new: change_loosens(set(old), set(new))),
     "settings": Rule("J031", settings_grade),
-    **dict.fromkeys(("quarantine.fail_above", "quarantine.stop_above"), _QUARANTINE_LIMIT),
+    **dict.fromkeys(("quarantine.fail_above", "quarantine.stop_above"), Rule("J039", lower_tightens)),
     "records": Rule("J032", unsetting_tightens, "written", missing="not written"),
     "records.must_be": _CATEGORY_LIMIT,
     "records.collect_if": Rule("J035", form_order=collection_grade, text=condition_text, missing="always"),
@@ -683,7 +683,7 @@ CONFIGURATION_RULES: Final[Rules] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ComparedForm:
     """A kind of file: how it is called, recognized by its keys, read and compared.
 
     adding_tightens  whether a file that is added tightens, and one that is removed loosens; else the reverse
@@ -700,24 +700,24 @@ class Form:
     prepare: Callable[[Any], Any] | None = None
 
 
-FORMS: Final[Mapping[str, Form]] = MappingProxyType(
+FORMS: Final[Mapping[str, ComparedForm]] = MappingProxyType(
     {
-        "configuration": Form(
+        "configuration": ComparedForm(
             "the configuration", (), examine_configuration, CONFIGURATION_RULES, empty=ConfigurationFile()
         ),
-        "pipeline": Form(
+        "pipeline": ComparedForm(
             "a pipeline", ("source", "pipeline"), examine_pipeline, PIPELINE_RULES, prepare=with_required_encryption
         ),
-        "policy": Form("a policy", ("fields", "policy"), examine_policy, POLICY_RULES),
-        "recipient": Form("a recipient", ("standing", "recipient"), examine_recipient, RECIPIENT_RULES),
-        "subprocessors": Form(
+        "policy": ComparedForm("a policy", ("fields", "policy"), examine_policy, POLICY_RULES),
+        "recipient": ComparedForm("a recipient", ("standing", "recipient"), examine_recipient, RECIPIENT_RULES),
+        "subprocessors": ComparedForm(
             "the list of subprocessors",
             ("subprocessors",),
             examine_subprocessors,
             SUBPROCESSOR_RULES,
             empty=Subprocessors(entries=()),
         ),
-        "access": Form("an access file", ("assignments",), examine_access, ACCESS_RULES, adding_tightens=True),
+        "access": ComparedForm("an access file", ("assignments",), examine_access, ACCESS_RULES, adding_tightens=True),
     }
 )
 """In the order in which a file is recognized."""
