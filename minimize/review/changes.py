@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
+from minimize.json_form import JsonResult
 from minimize.policy.describe import duration_text
 from minimize.policy.yaml_nodes import scalar_text
 from minimize.review.grades import GRADE_ORDER, Grade, join_grades
@@ -103,7 +104,7 @@ ALL_CODES: Final = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class GradedChange:
+class GradedChange(JsonResult):
     """One change: code, grade, message with the old and the new state, file and line, and its subject (`about`)."""
 
     code: str
@@ -117,10 +118,6 @@ class GradedChange:
     def place(self) -> str:
         """File and line, as far as they are known."""
         return place_text(self.file, self.line)
-
-    def to_json(self) -> dict[str, Any]:
-        """The change as `diff --json` prints it."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
