@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,6 +77,21 @@ class Listing:
     def lines(self) -> Iterable[Line]:
         """The lines of all results."""
         return [line for each in self.items for line in each.lines()] or [self.empty]
+
+
+@dataclass(frozen=True, slots=True)
+class JsonText:
+    """A JSON value that is also printed as JSON without `--json`."""
+
+    body: Any
+
+    def to_json(self) -> Any:
+        """The value."""
+        return self.body
+
+    def lines(self) -> Iterable[Line]:
+        """The lines of its text."""
+        return json.dumps(self.body, indent=2).split("\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ import click
 
 from minimize.cli import options
 from minimize.errors import Finding
-from minimize.results import Line, Listing, Printable
+from minimize.results import Line, Printable
 from minimize.text import single_line
 
 if TYPE_CHECKING:
-    from minimize.governance.sharing import Recall
     from minimize.runs.execution import ProgressCallback
 
 MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 60, 100, 120
@@ -99,8 +98,3 @@ def write_page(file: str, page: str) -> str:
     path.touch(mode=0o600)
     path.write_text(page, encoding="utf-8")
     return f"wrote {file}"
-
-
-def print_recalls(found: Sequence[Recall], as_json: bool) -> None:
-    """Prints a list of recalls."""
-    print_result(Listing("recalls", found, "no recalls"), as_json)
