@@ -20,10 +20,10 @@ from minimize.results import Printable, WrittenFiles
     OPTIONS["--date"](param_decls=["--date", "dates"], multiple=True, help="Batch date, YYYY-MM-DD. Repeatable."),
     click.Option(
         ["--format"],
-        type=click.Choice(["ndjson.gz", "ndjson", "parquet"]),
+        metavar="SUFFIX",
         default="ndjson.gz",
         show_default=True,
-        help="Format of the files.",
+        help="Format of the files, by their suffix.",
     ),
 )
 def sample_command(name: str, out: str, **arguments: Any) -> Printable:

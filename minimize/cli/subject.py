@@ -12,6 +12,7 @@ import click
 from minimize.cli.options import FILE, ID, OPTIONS, WORKSPACE
 from minimize.cli.printing import write_page
 from minimize.cli.verb import verb
+from minimize.governance.sharing.export_file import EXPORT_OPTIONS
 from minimize.governance.subjects import (
     DataSubject,
     collect_subjects,
@@ -103,7 +104,7 @@ def view_command(
     click.Option(
         ["--format", "formats"],
         multiple=True,
-        type=click.Choice(["json", "csv", "parquet"]),
+        type=click.Choice(list(EXPORT_OPTIONS)),
         help="Format of the files. Repeatable. [default: all]",
     ),
     _REDACT,
@@ -126,8 +127,8 @@ def export_command(
     Only the owner of the new folder can read it.
     """
     found = view_subjects(_subjects(**selected), workspace, now, named=named, linked=linked)
-    chosen = {"formats": formats} if formats else {}
-    return Listing("exports", export_subjects(found, Path(to), workspace, redact=redact, **chosen), "no subject")
+    made = export_subjects(found, Path(to), workspace, formats=formats, redact=redact)
+    return Listing("exports", made, "no subject")
 
 
 @verb(

@@ -23,6 +23,7 @@ from minimize.policy.treatments import (
     required_parameters,
     techniques_schema,
 )
+from minimize.sources import FORMATS
 
 JsonSchema = dict[str, Any]
 
@@ -296,7 +297,7 @@ def _pipeline_definitions() -> dict[str, JsonSchema]:
                     "A file, folder or glob, on disk or as the URI of an object store (s3://, gs://, abfs://) that "
                     "contains no credentials; `{date}` is the batch date."
                 ),
-                "format": enum_schema(("ndjson", "csv", "parquet")),
+                "format": enum_schema(tuple(FORMATS)),
                 "recipient": string_schema(
                     "The third party that sends the records. Consent then decides on each record."
                 ),

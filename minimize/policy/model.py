@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic_core import PydanticCustomError
 
 from minimize.aggregates import Measure
 from minimize.arrow.pointers import Pointer
@@ -18,6 +19,7 @@ from minimize.identifiers import CaseFolding
 from minimize.policy.condition import Condition
 from minimize.policy.describe import policy_html
 from minimize.settings.evaluation import FeatureSwitch
+from minimize.sources import FORMATS
 from minimize.stores import Location, LocationLike, parse_output_location
 from minimize.techniques import TechniqueStep
 
@@ -172,6 +174,16 @@ CategoryName = Literal["identified", "pseudonymized", "aggregated"]
 EncryptBy = Literal["none", "by_category"]
 
 
+def _known_format(name: str) -> str:
+    if name in FORMATS:
+        return name
+    expected = ", ".join(f"'{each}'" for each in FORMATS)
+    raise PydanticCustomError("literal_error", "unknown format", {"expected": expected})
+
+
+SourceFormatName = Annotated[str, AfterValidator(_known_format)]
+
+
 class SourceModel(FrozenModel):
     """The source of records. `path` is as in the file: relative to the pipeline's folder, with `{date}` for the batch date.
 
@@ -181,7 +193,7 @@ class SourceModel(FrozenModel):
     """
 
     path: str
-    format: Literal["ndjson", "csv", "parquet"]
+    format: SourceFormatName
     recipient: str | None = None
     function: str | None = None
     having: tuple[str, ...] = ()

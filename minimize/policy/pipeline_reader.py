@@ -33,6 +33,7 @@ from minimize.policy.policy_reader import read_name
 from minimize.policy.purposes import check_purpose
 from minimize.policy.value_readers import ConditionReader, read_duration
 from minimize.policy.yaml_nodes import YamlNode
+from minimize.sources import FORMATS
 from minimize.stores import location_error
 from minimize.text import did_you_mean
 
@@ -288,7 +289,8 @@ class PipelineReader:
         """The pipeline, with stand-ins where there are faults."""
         records = root.entries.get("records")
         wants_none = "aggregates" in root.entries if records is None else records.value is False
-        stand_ins = {"pipeline": "", "purpose": "", "output": "", "source": SourceModel(path="", format="ndjson")}
+        source = SourceModel(path="", format=next(iter(FORMATS)))
+        stand_ins = {"pipeline": "", "purpose": "", "output": "", "source": source}
         policy = UNREADABLE_POLICY if self.policy is None else self.policy
         values = values | {"lines": dict(root.key_lines()), "policy": policy}
         hidden = frozenset({"path", "digest", "lines", "demanded"})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
+from minimize.json_form import JsonResult
 from minimize.policy.describe import duration_text
 from minimize.policy.yaml_nodes import scalar_text
 from minimize.review.grades import GRADE_ORDER, Grade, join_grades
@@ -17,6 +18,7 @@ from minimize.text import place_text
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "J001": "a file was added or removed",
+        "J002": "a key whose effect is not known",
         "J010": "a field was added or removed",
         "J011": "the form of a field: technique, parameters, cases, dropped or kept",
         "J012": "the gate of a field: feature, level, `collect_if`",
@@ -76,29 +78,33 @@ def change_text(before: str, after: str) -> str:
 
 
 def value_text(value: object) -> str:
-    """A word or number; `nothing` if there is none."""
+    """A value of a file in words; `nothing` if there is none.
+
+    >>> value_text(("a", "b")), value_text(True), value_text(timedelta(days=2)), value_text(None)
+    ('a, b', 'true', '2d', 'nothing')
+    """
+    if isinstance(value, tuple):
+        return list_text(value)
+    if isinstance(value, timedelta):
+        return duration_text(value)
     return "nothing" if value is None or value == "" else scalar_text(value)
 
 
 def list_text(names: Iterable[object]) -> str:
-    """Names in a row.
-
-    >>> list_text(["a", "b"]), list_text([])
-    ('a, b', 'nothing')
-    """
+    """Names in a row."""
     return ", ".join(map(str, names)) or "nothing"
 
 
-def retention_text(length: timedelta | None) -> str:
-    """A retention period as text."""
-    return "kept without limit" if length is None else f"kept for {duration_text(length)}"
+def retention_text(length: timedelta) -> str:
+    """A retention period in words."""
+    return f"kept for {duration_text(length)}"
 
 
 ALL_CODES: Final = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class GradedChange:
+class GradedChange(JsonResult):
     """One change: code, grade, message with the old and the new state, file and line, and its subject (`about`)."""
 
     code: str
@@ -112,10 +118,6 @@ class GradedChange:
     def place(self) -> str:
         """File and line, as far as they are known."""
         return place_text(self.file, self.line)
-
-    def to_json(self) -> dict[str, Any]:
-        """The change as `diff --json` prints it."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

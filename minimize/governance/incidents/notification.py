@@ -5,7 +5,6 @@ The contacts file is CSV or YAML. All of its faults are reported at once, with s
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 from collections import Counter
@@ -22,6 +21,7 @@ from minimize.config import load_config
 from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError
 from minimize.governance.incidents.incident import Incident, load_incident, record_step, require_open
 from minimize.governance.incidents.notice import Notice, article33, notice_markdown, notice_page
+from minimize.governance.retention.lifecycle_events import read_rows
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
@@ -29,6 +29,7 @@ from minimize.output.working_folder import write_new_folder
 from minimize.policy.faults import FaultList
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.receipts.canonical import sha256_text
+from minimize.sources.csv import CSV
 from minimize.stores.durable_files import write_private_file
 from minimize.text import json_text
 
@@ -139,18 +140,11 @@ def _parse_contact(line: int | None, row: Mapping[str, Any], file: str) -> Conta
 
 def _read_rows(path: Path) -> Sequence[_Row] | None:
     """The rows, each with its line number. None if the file cannot be read."""
-    try:
-        return list(_csv_rows(path) if path.suffix.lower() == ".csv" else _yaml_rows(path))
-    except (OSError, ValueError, csv.Error):
-        return None
-
-
-def _csv_rows(path: Path) -> Iterator[_Row]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        if not {"tenant_id", "role", "address"} <= set(reader.fieldnames or ()):
-            raise ValueError("no contacts")
-        yield from ((reader.line_num, row) for row in reader)
+    if path.suffix.lower() in CSV.suffixes:
+        return read_rows(path, {"tenant_id", "role", "address"})
+    with suppress(OSError, ValueError):
+        return list(_yaml_rows(path))
+    return None
 
 
 def _yaml_rows(path: Path) -> Iterator[_Row]:
