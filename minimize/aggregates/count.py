@@ -19,6 +19,12 @@ class Count(Measure):
 
     name: ClassVar[str] = "count"
     about: ClassVar[str] = "the number of rows"
+    shown_values = "none"
+    revealed_counts = "rounded"
+    is_dominated = False
+    open_bins = "null"
+    hidden_cells = "none"
+    presentation = "none"
     of: None = None
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_number, require_type
+from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.exact_sums import ExactSums, GroupSums
 from minimize.arrow.dictionaries import Codes
 
@@ -20,16 +20,23 @@ class Mean(Measure):
 
     name: ClassVar[str] = "mean"
     about: ClassVar[str] = "the exact mean, rounded once"
+    takes = NUMBERS
+    shown_values = "none"
+    revealed_counts = "exact"
+    is_dominated = True
+    open_bins = "refused"
+    hidden_cells = "together"
+    presentation = "total"
     of: str
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """Always double. Raises MeasureRefused."""
-        require_type(type_, "numbers", is_number)
+        self.accepted_type(type_)
         return pa.float64()
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        kind = require_type(type_, "numbers", is_number)
+        kind = self.accepted_type(type_)
         return MeanTally(10**kind.scale if pa.types.is_decimal(kind) else 1)
 
 

@@ -6,10 +6,8 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_ordered, require_type
+from minimize.aggregates.base import ORDERED_TYPES, Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.extreme_tally import ExtremeTally
-
-_TAKES = "numbers, timestamps, dates"
 
 
 class Min(Measure):
@@ -20,12 +18,15 @@ class Min(Measure):
 
     name: ClassVar[str] = "min"
     about: ClassVar[str] = "the smallest released value"
+    takes = ORDERED_TYPES
+    shown_values = "single"
+    revealed_counts = "none"
+    is_dominated = False
+    open_bins = "null"
+    hidden_cells = "none"
+    presentation = "none"
     of: str
-
-    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
-        """The field's type. Raises MeasureRefused."""
-        return require_type(type_, _TAKES, is_ordered)
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return ExtremeTally(self.output_type(type_), "min")
+        return ExtremeTally(self.accepted_type(type_), "min")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 from typing import ClassVar, Self
@@ -11,14 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_ordered, require_type
+from minimize.aggregates.base import ORDERED_TYPES, Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.exact_sums import CellSums
 from minimize.aggregates.quantile_support import SpilledValueCounts, ValueSubjects
 from minimize.arrow.dictionaries import Codes
 from minimize.arrow.value_dictionary import ValueDictionary
 from minimize.spill import HashWords, SpillSpace
-
-_TAKES = "numbers, timestamps, dates"
 
 
 class Quantile(Measure):
@@ -32,17 +31,30 @@ class Quantile(Measure):
 
     name: ClassVar[str] = "quantile"
     about: ClassVar[str] = "the value at a rank (inverse of the distribution, type 1)"
-    by_rank: ClassVar[bool] = True
+    takes = ORDERED_TYPES
+    shown_values = "supported"
+    revealed_counts = "none"
+    is_dominated = False
+    open_bins = "ranked"
+    hidden_cells = "together"
+    presentation = "total"
     of: str
     q: float = Field(ge=0, le=1)
 
-    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
-        """The field's type. Raises MeasureRefused."""
-        return require_type(type_, _TAKES, is_ordered)
+    @property
+    def extreme(self) -> str | None:
+        """A share of 0 or 1 gives an extreme value."""
+        return {0.0: "smallest", 1.0: "largest"}.get(self.q)
+
+    def null_reasons(self, below: int, *, has_open_bins: bool) -> Iterator[str]:
+        """Few subjects, or a value in an open bin."""
+        yield from super().null_reasons(below, has_open_bins=has_open_bins)
+        if has_open_bins:
+            yield "the value is in an open-ended bin"
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return QuantileTally(ValueCounts(self.output_type(type_)), ValueSubjects(terms.below), self.q, terms)
+        return QuantileTally(ValueCounts(self.accepted_type(type_)), ValueSubjects(terms.below), self.q, terms)
 
     @property
     def shared_measure(self) -> Measure:

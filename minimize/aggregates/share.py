@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -10,16 +12,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
-from minimize.aggregates.base import Measure, MeasureRefused, MeasureTally, MeasureTerms, require_type
+from minimize.aggregates.base import FieldTypes, MeasureRefused, MeasureTally, MeasureTerms
+from minimize.aggregates.cells import CellMeasure, cell_name, complement_name
+from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
 from minimize.aggregates.distinct_counts import CellCounts
-from minimize.arrow.dictionaries import Codes
+from minimize.arrow.dictionaries import Bools, Codes
 from minimize.spill import HashWords, SpillSpace
 
 ShareScalar = bool | int | float | str
-_TAKES = "strings, booleans, integers, doubles"
 
 
-class Share(Measure):
+def _is_nameable(type_: pa.DataType) -> bool:
+    tests = (
+        pa.types.is_boolean,
+        pa.types.is_integer,
+        pa.types.is_floating,
+        pa.types.is_string,
+        pa.types.is_large_string,
+    )
+    return any(test(type_) for test in tests)
+
+
+class Share(CellMeasure):
     """The share of the rows with a value whose value is one of those named (`is`).
 
     Takes strings, booleans, integers, doubles. Gives a double between 0 and 1. Null unless both sides, the rows that have one
@@ -30,6 +44,13 @@ class Share(Measure):
 
     name: ClassVar[str] = "share"
     about: ClassVar[str] = "the share of values that are among the named ones"
+    takes = FieldTypes("strings, booleans, integers, doubles", _is_nameable)
+    shown_values = "none"
+    revealed_counts = "exact"
+    is_dominated = False
+    open_bins = "null"
+    hidden_cells = "apart"
+    presentation = "some"
     of: str
     is_: tuple[ShareScalar, ...] = Field(alias="is", min_length=1)
 
@@ -40,18 +61,67 @@ class Share(Measure):
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """Always double. Raises MeasureRefused for another type, and if a named value has another type than the field."""
-        self._values(require_type(type_, _TAKES, _is_nameable))
+        self._values(type_)
         return pa.float64()
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return ShareTally(self._values(require_type(type_, _TAKES, _is_nameable)), terms)
+        return ShareTally(self._values(type_), terms)
 
-    def _values(self, type_: pa.DataType) -> pa.Array:
-        kinds = _python_types(type_)
-        if not all(type(value) in kinds for value in self.is_):
+    @property
+    def named_values(self) -> frozenset[str]:
+        """The values of which it shows the share."""
+        return frozenset(map(str, self.is_))
+
+    def null_reasons(self, below: int, *, has_open_bins: bool) -> Iterator[str]:
+        """Few subjects, in all or on one side."""
+        yield from super().null_reasons(below, has_open_bins=has_open_bins)
+        yield f"fewer than {below} subjects on one of its sides"
+
+    def cell_keys(self, values: pa.Array, type_: pa.DataType) -> pa.Array:
+        """The side of each value."""
+        others = ~_matches_named(values, self._values(type_))
+        return pa.DictionaryArray.from_arrays(others.astype(np.int8), self._sides(type_))
+
+    def name_of_cell(self, key: str) -> str:
+        """The side is named by its key."""
+        return key
+
+    def published_cells(self, column: pa.ChunkedArray, type_: pa.DataType) -> Iterator[tuple[str, Bools]]:
+        """Both sides, in the rows that have a share."""
+        valid = np.asarray(column.is_valid().to_numpy(), np.bool_)
+        yield from ((side, valid) for side in self._sides(type_).to_pylist())
+
+    @classmethod
+    def additional_measures(cls, definition: AggregateDefinition) -> Iterator[BoundMeasure]:
+        """The parts into which the shares of a field divide its values, and all the values that they name."""
+        for shares in _related_shares(definition).values():
+            yield from _share_parts(shares)
+            yield _make_share(shares[0], _named_values(shares))
+
+    @classmethod
+    def suppressed_measures(
+        cls, definition: AggregateDefinition, tallies: Mapping[BoundMeasure, MeasureTally], groups: Codes, below: int
+    ) -> Iterator[tuple[BoundMeasure, Bools]]:
+        """All shares of a field but the first, in the groups in which few subjects are in a part."""
+        for shares in _related_shares(definition).values():
+            small = np.zeros(len(groups), np.bool_)
+            for part in _share_parts(shares):
+                small |= _groups_with_few(tallies[part], groups, below)
+            whole = tallies[_make_share(shares[0], _named_values(shares))]
+            small |= _groups_with_few(whole, groups, below, complement=True)
+            yield from ((each, small) for each in shares[1:])
+
+    def _sides(self, type_: pa.DataType) -> pa.Array:
+        """The names of both cells."""
+        values = self._values(type_).cast(pa.string()).to_pylist()
+        return pa.array([cell_name(values), complement_name(values)])
+
+    def _values(self, type_: pa.DataType | None) -> pa.Array:
+        kind = self.accepted_type(type_)
+        if not all(type(value) in _python_types(kind) for value in self.is_):
             raise MeasureRefused("values of the type of the field")
-        return pa.array(self.is_, type_)
+        return pa.array(self.is_, kind)
 
 
 class ShareTally:
@@ -112,12 +182,51 @@ def _python_types(type_: pa.DataType) -> tuple[type, ...]:
     return (int, float) if pa.types.is_floating(type_) else (str,)
 
 
-def _is_nameable(type_: pa.DataType) -> bool:
-    tests = (
-        pa.types.is_boolean,
-        pa.types.is_integer,
-        pa.types.is_floating,
-        pa.types.is_string,
-        pa.types.is_large_string,
+def _groups_with_few(tally: MeasureTally, groups: Codes, below: int, *, complement: bool = False) -> Bools:
+    """The groups in which few subjects have one of the values of a share, or another value."""
+    assert isinstance(tally, ShareTally)
+    subjects = tally.subjects(groups)[complement]
+    return np.asarray((subjects > 0) & (subjects < below), np.bool_)
+
+
+def _related_shares(definition: AggregateDefinition) -> dict[str, list[BoundMeasure]]:
+    """The published shares of the same groups by field, if there are several; the one with the fewest values first."""
+    every = [
+        each
+        for each in (*definition.measures.values(), *definition.related_measures)
+        if isinstance(each.measure, Share)
+    ]
+    found: dict[str, list[BoundMeasure]] = {}
+    for each in sorted(
+        dict.fromkeys(every), key=lambda each: (len(_share_values(each)), repr(sorted(map(repr, _share_values(each)))))
+    ):
+        found.setdefault(each.measure.of or "", []).append(each)
+    own = {*definition.measures.values()}
+    several = (
+        len({_share_values(each) for each in shares}) > 1 and own.intersection(shares) for shares in found.values()
     )
-    return any(test(type_) for test in tests)
+    return {of: shares for (of, shares), chosen in zip(found.items(), several, strict=True) if chosen}
+
+
+def _share_parts(shares: Sequence[BoundMeasure]) -> list[BoundMeasure]:
+    """The parts into which shares divide the values that they name."""
+    by: dict[tuple[bool, ...], list[ShareScalar]] = {}
+    for value in _named_values(shares):
+        by.setdefault(tuple(value in _share_values(each) for each in shares), []).append(value)
+    return [_make_share(shares[0], values) for values in by.values()]
+
+
+def _named_values(shares: Sequence[BoundMeasure]) -> list[ShareScalar]:
+    """All values that shares name."""
+    return sorted(
+        frozenset[ShareScalar]().union(*map(_share_values, shares)), key=lambda value: (type(value).__name__, value)
+    )
+
+
+def _make_share(like: BoundMeasure, values: Sequence[ShareScalar]) -> BoundMeasure:
+    return replace(like, measure=Share(of=like.measure.of or "", is_=tuple(values)))
+
+
+def _share_values(share: BoundMeasure) -> frozenset[ShareScalar]:
+    assert isinstance(share.measure, Share)
+    return frozenset(share.measure.is_)
