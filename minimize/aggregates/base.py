@@ -114,17 +114,11 @@ ORDERED_TYPES = FieldTypes("numbers, timestamps, dates", _is_ordered)
 SCALARS = FieldTypes("every type that is not nested", _is_scalar)
 """Values that can be compared as wholes."""
 
-ShownValues = Literal["none", "frequent", "supported", "single"]
-RevealedCounts = Literal["none", "rounded", "exact"]
-OpenBins = Literal["refused", "ranked", "null"]
-HiddenCells = Literal["none", "together", "apart"]
-Presentation = Literal["none", "total", "each", "some"]
-
 
 class Measure(BaseModel):
     """A keyword of `measures:` with its parameters. `of` is the key of the measured field; a measure of rows has none.
 
-    The class states facts about the measure, which other modules ask. The default of each fact is the case that reveals most.
+    The class states facts about the measure, which other modules ask. The default of each is the case that reveals most.
 
     name             the keyword
     about            what it is, in a line
@@ -146,13 +140,13 @@ class Measure(BaseModel):
     name: ClassVar[str]
     about: ClassVar[str]
     takes: ClassVar[FieldTypes | None] = None
-    shown_values: ClassVar[ShownValues] = "single"
-    revealed_counts: ClassVar[RevealedCounts] = "exact"
+    shown_values: ClassVar[Literal["none", "frequent", "supported", "single"]] = "single"
+    revealed_counts: ClassVar[Literal["none", "rounded", "exact"]] = "exact"
     counts_distinct: ClassVar[bool] = False
     is_dominated: ClassVar[bool] = True
-    open_bins: ClassVar[OpenBins] = "refused"
-    hidden_cells: ClassVar[HiddenCells] = "apart"
-    presentation: ClassVar[Presentation] = "total"
+    open_bins: ClassVar[Literal["refused", "ranked", "null"]] = "refused"
+    hidden_cells: ClassVar[Literal["none", "together", "apart"]] = "apart"
+    presentation: ClassVar[Literal["none", "total", "each", "some"]] = "total"
     of: str | None = None
 
     @property

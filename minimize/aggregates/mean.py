@@ -22,11 +22,7 @@ class Mean(Measure):
     about: ClassVar[str] = "the exact mean, rounded once"
     takes = NUMBERS
     shown_values = "none"
-    revealed_counts = "exact"
-    is_dominated = True
-    open_bins = "refused"
     hidden_cells = "together"
-    presentation = "total"
     of: str
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:

@@ -37,7 +37,6 @@ class Quantile(Measure):
     is_dominated = False
     open_bins = "ranked"
     hidden_cells = "together"
-    presentation = "total"
     of: str
     q: float = Field(ge=0, le=1)
 

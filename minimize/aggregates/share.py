@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import ClassVar, Self
 
@@ -22,15 +22,15 @@ from minimize.spill import HashWords, SpillSpace
 ShareScalar = bool | int | float | str
 
 
-def _is_nameable(type_: pa.DataType) -> bool:
-    tests = (
-        pa.types.is_boolean,
-        pa.types.is_integer,
-        pa.types.is_floating,
-        pa.types.is_string,
-        pa.types.is_large_string,
-    )
-    return any(test(type_) for test in tests)
+def _python_types(type_: pa.DataType) -> tuple[type, ...]:
+    """The types of the values that can be named; empty for a type that the measure does not take."""
+    if pa.types.is_boolean(type_):
+        return (bool,)
+    if pa.types.is_integer(type_):
+        return (int,)
+    if pa.types.is_floating(type_):
+        return (int, float)
+    return (str,) if pa.types.is_string(type_) or pa.types.is_large_string(type_) else ()
 
 
 class Share(CellMeasure):
@@ -44,12 +44,10 @@ class Share(CellMeasure):
 
     name: ClassVar[str] = "share"
     about: ClassVar[str] = "the share of values that are among the named ones"
-    takes = FieldTypes("strings, booleans, integers, doubles", _is_nameable)
+    takes = FieldTypes("strings, booleans, integers, doubles", lambda type_: bool(_python_types(type_)))
     shown_values = "none"
-    revealed_counts = "exact"
     is_dominated = False
     open_bins = "null"
-    hidden_cells = "apart"
     presentation = "some"
     of: str
     is_: tuple[ShareScalar, ...] = Field(alias="is", min_length=1)
@@ -95,21 +93,18 @@ class Share(CellMeasure):
     @classmethod
     def additional_measures(cls, definition: AggregateDefinition) -> Iterator[BoundMeasure]:
         """The parts into which the shares of a field divide its values, and all the values that they name."""
-        for shares in _related_shares(definition).values():
-            yield from _share_parts(shares)
-            yield _make_share(shares[0], _named_values(shares))
+        for _, parts, whole in _related_shares(definition):
+            yield from (*parts, whole)
 
     @classmethod
     def suppressed_measures(
         cls, definition: AggregateDefinition, tallies: Mapping[BoundMeasure, MeasureTally], groups: Codes, below: int
     ) -> Iterator[tuple[BoundMeasure, Bools]]:
         """All shares of a field but the first, in the groups in which few subjects are in a part."""
-        for shares in _related_shares(definition).values():
-            small = np.zeros(len(groups), np.bool_)
-            for part in _share_parts(shares):
+        for shares, parts, whole in _related_shares(definition):
+            small = _groups_with_few(tallies[whole], groups, below, complement=True)
+            for part in parts:
                 small |= _groups_with_few(tallies[part], groups, below)
-            whole = tallies[_make_share(shares[0], _named_values(shares))]
-            small |= _groups_with_few(whole, groups, below, complement=True)
             yield from ((each, small) for each in shares[1:])
 
     def _sides(self, type_: pa.DataType) -> pa.Array:
@@ -174,14 +169,6 @@ def _matches_named(values: pa.Array, named: pa.Array) -> npt.NDArray[np.bool_]:
     return np.asarray(pc.is_in(values, value_set=named.cast(values.type)).to_numpy(zero_copy_only=False), np.bool_)
 
 
-def _python_types(type_: pa.DataType) -> tuple[type, ...]:
-    if pa.types.is_boolean(type_):
-        return (bool,)
-    if pa.types.is_integer(type_):
-        return (int,)
-    return (int, float) if pa.types.is_floating(type_) else (str,)
-
-
 def _groups_with_few(tally: MeasureTally, groups: Codes, below: int, *, complement: bool = False) -> Bools:
     """The groups in which few subjects have one of the values of a share, or another value."""
     assert isinstance(tally, ShareTally)
@@ -189,44 +176,28 @@ def _groups_with_few(tally: MeasureTally, groups: Codes, below: int, *, compleme
     return np.asarray((subjects > 0) & (subjects < below), np.bool_)
 
 
-def _related_shares(definition: AggregateDefinition) -> dict[str, list[BoundMeasure]]:
-    """The published shares of the same groups by field, if there are several; the one with the fewest values first."""
-    every = [
-        each
-        for each in (*definition.measures.values(), *definition.related_measures)
-        if isinstance(each.measure, Share)
-    ]
-    found: dict[str, list[BoundMeasure]] = {}
-    for each in sorted(
-        dict.fromkeys(every), key=lambda each: (len(_share_values(each)), repr(sorted(map(repr, _share_values(each)))))
-    ):
-        found.setdefault(each.measure.of or "", []).append(each)
-    own = {*definition.measures.values()}
-    several = (
-        len({_share_values(each) for each in shares}) > 1 and own.intersection(shares) for shares in found.values()
-    )
-    return {of: shares for (of, shares), chosen in zip(found.items(), several, strict=True) if chosen}
+def _related_shares(
+    definition: AggregateDefinition,
+) -> Iterator[tuple[list[BoundMeasure], list[BoundMeasure], BoundMeasure]]:
+    """The shares of a field, if several with different values are published; the one with the fewest values first.
 
-
-def _share_parts(shares: Sequence[BoundMeasure]) -> list[BoundMeasure]:
-    """The parts into which shares divide the values that they name."""
-    by: dict[tuple[bool, ...], list[ShareScalar]] = {}
-    for value in _named_values(shares):
-        by.setdefault(tuple(value in _share_values(each) for each in shares), []).append(value)
-    return [_make_share(shares[0], values) for values in by.values()]
-
-
-def _named_values(shares: Sequence[BoundMeasure]) -> list[ShareScalar]:
-    """All values that shares name."""
-    return sorted(
-        frozenset[ShareScalar]().union(*map(_share_values, shares)), key=lambda value: (type(value).__name__, value)
-    )
-
-
-def _make_share(like: BoundMeasure, values: Sequence[ShareScalar]) -> BoundMeasure:
-    return replace(like, measure=Share(of=like.measure.of or "", is_=tuple(values)))
-
-
-def _share_values(share: BoundMeasure) -> frozenset[ShareScalar]:
-    assert isinstance(share.measure, Share)
-    return frozenset(share.measure.is_)
+    Each time with the parts into which they divide the values that they name, and the share of all of these.
+    """
+    fields: dict[str, dict[BoundMeasure, frozenset[ShareScalar]]] = {}
+    for each in (*definition.measures.values(), *definition.related_measures):
+        if isinstance(each.measure, Share):
+            fields.setdefault(each.measure.of, {})[each] = frozenset(each.measure.is_)
+    for of, values in fields.items():
+        if len(set(values.values())) == 1 or values.keys().isdisjoint(definition.measures.values()):
+            continue
+        shares = sorted(values, key=lambda each: (len(values[each]), repr(sorted(map(repr, values[each])))))
+        named = sorted(
+            frozenset[ShareScalar]().union(*values.values()), key=lambda value: (type(value).__name__, value)
+        )
+        parts: dict[tuple[bool, ...], list[ShareScalar]] = {}
+        for value in named:
+            parts.setdefault(tuple(value in values[each] for each in shares), []).append(value)
+        *divided, whole = (
+            replace(shares[0], measure=Share(of=of, is_=tuple(part))) for part in (*parts.values(), named)
+        )
+        yield shares, divided, whole

@@ -23,11 +23,7 @@ class Sum(Measure):
     about: ClassVar[str] = "the exact sum"
     takes = NUMBERS
     shown_values = "none"
-    revealed_counts = "exact"
-    is_dominated = True
-    open_bins = "refused"
     hidden_cells = "together"
-    presentation = "total"
     of: str
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:
