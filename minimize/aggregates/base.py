@@ -10,7 +10,7 @@ Everything else that lint, plan, run, `diff` and documentation need to know abou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -55,10 +55,10 @@ class MeasureTerms:
 class MeasureTally(Protocol):
     """One measure of all groups. Groups and subjects are dense codes that the aggregate hands out and keeps over batches."""
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds equally long columns: the group, the value, the subject (-1 for none) of each row.
 
-        Values are plain or dictionary-encoded and hold no null; a measure over rows gets None.
+        Values are plain or dictionary-encoded and hold no null; those of a measure of rows have no meaning.
         """
         ...
 
@@ -122,17 +122,20 @@ class Measure(BaseModel):
 
     name             the keyword
     about            what it is, in a line
-    takes            the types of fields that it takes; None for a measure of rows
+    takes            the types of fields that it takes; None for a measure of rows, to which most other facts do not apply
+    gives            the type of its column; None for the type of the field
     shown_values     the values of the field that a figure is or contains: `none`; `frequent` ones, each of at least `below`
                      subjects; a `supported` one, with at least `below` subjects on both sides; or a `single` one
     revealed_counts  the numbers of rows that a figure reveals: `none`, `rounded` ones, or `exact` ones
     counts_distinct  whether it counts distinct values of the field; if the field is the counted subject, the subjects
-    is_dominated     whether one value can determine most of a figure, unless the values are generalized
-    open_bins        whether values in open bins are `refused`, take part as they are `ranked`, or are `null`
+    needs_bounds     whether one value can determine most of a figure: values must be clipped or otherwise generalized, and the
+                     field must not have open bins
+    by_rank          whether values in open bins take part, by their rank
     hidden_cells     whether a figure contains the hidden cells of a cell measure of the field: `none`, all `together`, or some
                      cells `apart` from the others
     presentation     how it shows the field: by a `total`, by numbers of rows with `each` value, or with `some` values; `none` can
                      be shown next to any other
+    null_reasons     what a null can mean, apart from few subjects in the group
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", populate_by_name=True)
@@ -140,19 +143,16 @@ class Measure(BaseModel):
     name: ClassVar[str]
     about: ClassVar[str]
     takes: ClassVar[FieldTypes | None] = None
+    gives: ClassVar[pa.DataType | None] = None
     shown_values: ClassVar[Literal["none", "frequent", "supported", "single"]] = "single"
     revealed_counts: ClassVar[Literal["none", "rounded", "exact"]] = "exact"
     counts_distinct: ClassVar[bool] = False
-    is_dominated: ClassVar[bool] = True
-    open_bins: ClassVar[Literal["refused", "ranked", "null"]] = "refused"
+    needs_bounds: ClassVar[bool] = True
+    by_rank: ClassVar[bool] = False
     hidden_cells: ClassVar[Literal["none", "together", "apart"]] = "apart"
     presentation: ClassVar[Literal["none", "total", "each", "some"]] = "total"
+    null_reasons: ClassVar[tuple[str, ...]] = ()
     of: str | None = None
-
-    @property
-    def by_rank(self) -> bool:
-        """Whether values in open bins take part, by their rank."""
-        return self.open_bins == "ranked"
 
     @property
     def phrase(self) -> str:
@@ -169,10 +169,6 @@ class Measure(BaseModel):
         """The values of which it shows numbers of rows, if it shows only `some`."""
         return frozenset()
 
-    def null_reasons(self, below: int, *, has_open_bins: bool) -> Iterator[str]:
-        """What a null can mean: for a threshold of subjects, and a field with or without open bins."""
-        yield f"based on fewer than {below} subjects"
-
     def accepted_type(self, type_: pa.DataType | None) -> pa.DataType:
         """The (plain) type of the measured field, if the measure takes it. Raises MeasureRefused."""
         if self.takes is None or type_ is None or not self.takes.includes(type_):
@@ -181,7 +177,8 @@ class Measure(BaseModel):
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """The type of its column, for the (plain) type of the measured field. Raises MeasureRefused."""
-        return self.accepted_type(type_)
+        accepted = None if self.takes is None else self.accepted_type(type_)
+        return accepted if self.gives is None else self.gives
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally for values of this (plain) type. Raises MeasureRefused."""

@@ -82,13 +82,11 @@ def _measure_figures(
     definition: AggregateDefinition, each: BoundMeasure, column: pa.ChunkedArray
 ) -> Iterator[tuple[FigureKind, Bools]]:
     """The kinds of figures of a measure, each with the rows that have one."""
-    of, by_rank = each.measure.of, each.measure.by_rank
-    if of is not None and isinstance(each.measure, CellMeasure):
-        for cell, mask in each.measure.published_cells(column, each.plain):
-            yield (of, by_rank, cell), mask
-        return
-    kind = None if of is None or definition.counts_subjects(each) else (of, by_rank)
-    yield kind, np.asarray(column.is_valid().to_numpy(), np.bool_)
+    kind = None if definition.counts_subjects(each) else each.measured_field
+    if kind is not None and isinstance(each.measure, CellMeasure):
+        yield from (((*kind, cell), mask) for cell, mask in each.measure.published_cells(column, each.plain))
+    else:
+        yield kind, np.asarray(column.is_valid().to_numpy(), np.bool_)
 
 
 def suppress_related(tables: Sequence[PublishedTable]) -> None:

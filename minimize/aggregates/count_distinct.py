@@ -22,19 +22,14 @@ class CountDistinct(Measure):
     name: ClassVar[str] = "count_distinct"
     about: ClassVar[str] = "the number of distinct values"
     takes = SCALARS
+    gives = pa.int64()
     shown_values = "none"
     revealed_counts = "rounded"
     counts_distinct = True
-    is_dominated = False
-    open_bins = "null"
+    needs_bounds = False
     hidden_cells = "together"
     presentation = "none"
     of: str
-
-    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
-        """Always int64. Raises MeasureRefused for nested fields."""
-        self.accepted_type(type_)
-        return pa.int64()
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
@@ -59,10 +54,9 @@ class CountDistinctTally:
         self._seen.spill(space, space.hasher(self._values.values))
         self._values = ValueDictionary(self._values.values.type)
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows."""
-        if values is not None:
-            self._seen.add(groups, self._values.encode(values))
+        self._seen.add(groups, self._values.encode(values))
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Merges another tally."""

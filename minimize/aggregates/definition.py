@@ -103,6 +103,11 @@ class BoundMeasure:
         return None if self.measure.of is None else innermost_list(self.measure.of)
 
     @property
+    def measured_field(self) -> tuple[str, bool] | None:
+        """The key of the measured field, and whether it is measured by rank."""
+        return None if self.measure.of is None else (self.measure.of, self.measure.by_rank)
+
+    @property
     def plain(self) -> pa.DataType | None:
         """The type of the values without dictionary encoding."""
         return None if self.type is None else stored_type(self.type)

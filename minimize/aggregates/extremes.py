@@ -17,8 +17,7 @@ class ExtremeMeasure(Measure):
 
     takes = ORDERED_TYPES
     revealed_counts = "none"
-    is_dominated = False
-    open_bins = "null"
+    needs_bounds = False
     hidden_cells = "none"
     presentation = "none"
     of: str
@@ -35,10 +34,9 @@ class ExtremeTally:
         self._aggregation = aggregation
         self._best = pa.table({"group": pa.array([], pa.int64()), "value": pa.array([], type_)})
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows."""
-        if values is not None:
-            self._take(pa.table({"group": groups, "value": values.cast(self._best.schema.field("value").type)}))
+        self._take(pa.table({"group": groups, "value": values.cast(self._best.schema.field("value").type)}))
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Merges another tally."""

@@ -33,10 +33,10 @@ class Histogram(CellMeasure):
     takes = SCALARS
     shown_values = "frequent"
     revealed_counts = "rounded"
-    is_dominated = False
-    open_bins = "null"
+    needs_bounds = False
     hidden_cells = "none"
     presentation = "each"
+    null_reasons = ("a null count: fewer than {below} subjects have the value",)
     of: str
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:
@@ -46,11 +46,6 @@ class Histogram(CellMeasure):
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
         return HistogramTally(self.output_type(type_), terms)
-
-    def null_reasons(self, below: int, *, has_open_bins: bool) -> Iterator[str]:
-        """Few subjects, in all or in a cell."""
-        yield from super().null_reasons(below, has_open_bins=has_open_bins)
-        yield f"a null count: fewer than {below} subjects have the value"
 
     def published_cells(self, column: pa.ChunkedArray, type_: pa.DataType) -> Iterator[tuple[str, Bools]]:
         """The cell of each value that has a count in a row."""
@@ -107,11 +102,10 @@ class HistogramTally:
         """Spills the subjects of all cells by their hashes."""
         self._rows.spill(space, subjects)
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows."""
-        if values is not None:
-            cells = self._cells.encode(pa.array(pack_codes(groups, self._values.encode(values))))
-            self._rows.add(cells, subjects)
+        cells = self._cells.encode(pa.array(pack_codes(groups, self._values.encode(values))))
+        self._rows.add(cells, subjects)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Merges another tally."""

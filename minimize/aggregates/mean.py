@@ -21,14 +21,10 @@ class Mean(Measure):
     name: ClassVar[str] = "mean"
     about: ClassVar[str] = "the exact mean, rounded once"
     takes = NUMBERS
+    gives = pa.float64()
     shown_values = "none"
     hidden_cells = "together"
     of: str
-
-    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
-        """Always double. Raises MeasureRefused."""
-        self.accepted_type(type_)
-        return pa.float64()
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
@@ -44,11 +40,10 @@ class MeanTally:
         self._sums = ExactSums()
         self._counts = GroupSums()
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows."""
-        if values is not None:
-            self._sums.add(groups, values)
-            self._counts.count(groups)
+        self._sums.add(groups, values)
+        self._counts.count(groups)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Merges another tally."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
 from typing import ClassVar, Self
@@ -34,8 +33,8 @@ class Quantile(Measure):
     takes = ORDERED_TYPES
     shown_values = "supported"
     revealed_counts = "none"
-    is_dominated = False
-    open_bins = "ranked"
+    needs_bounds = False
+    by_rank = True
     hidden_cells = "together"
     of: str
     q: float = Field(ge=0, le=1)
@@ -44,12 +43,6 @@ class Quantile(Measure):
     def extreme(self) -> str | None:
         """A share of 0 or 1 gives an extreme value."""
         return {0.0: "smallest", 1.0: "largest"}.get(self.q)
-
-    def null_reasons(self, below: int, *, has_open_bins: bool) -> Iterator[str]:
-        """Few subjects, or a value in an open bin."""
-        yield from super().null_reasons(below, has_open_bins=has_open_bins)
-        if has_open_bins:
-            yield "the value is in an open-ended bin"
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
@@ -142,10 +135,9 @@ class QuantileTally:
         """The same rows at another rank."""
         return QuantileTally(self._counts, self._subjects, q, self._terms)
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows."""
-        if values is not None:
-            self._subjects.add(groups, self._counts.add(groups, values), subjects)
+        self._subjects.add(groups, self._counts.add(groups, values), subjects)
 
     @property
     def nbytes(self) -> int:

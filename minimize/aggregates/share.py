@@ -46,9 +46,9 @@ class Share(CellMeasure):
     about: ClassVar[str] = "the share of values that are among the named ones"
     takes = FieldTypes("strings, booleans, integers, doubles", lambda type_: bool(_python_types(type_)))
     shown_values = "none"
-    is_dominated = False
-    open_bins = "null"
+    needs_bounds = False
     presentation = "some"
+    null_reasons = ("fewer than {below} subjects on one of its sides",)
     of: str
     is_: tuple[ShareScalar, ...] = Field(alias="is", min_length=1)
 
@@ -70,11 +70,6 @@ class Share(CellMeasure):
     def named_values(self) -> frozenset[str]:
         """The values of which it shows the share."""
         return frozenset(map(str, self.is_))
-
-    def null_reasons(self, below: int, *, has_open_bins: bool) -> Iterator[str]:
-        """Few subjects, in all or on one side."""
-        yield from super().null_reasons(below, has_open_bins=has_open_bins)
-        yield f"fewer than {below} subjects on one of its sides"
 
     def cell_keys(self, values: pa.Array, type_: pa.DataType) -> pa.Array:
         """The side of each value."""
@@ -137,10 +132,8 @@ class ShareTally:
         self._having.spill(space, subjects)
         self._others.spill(space, subjects)
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows."""
-        if values is None:
-            return
         hits = _matches_named(values, self._named)
         for side, crowd in ((hits, self._having), (~hits, self._others)):
             crowd.add(groups[side], subjects[side])

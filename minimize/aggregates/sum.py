@@ -47,10 +47,9 @@ class SumTally:
         self._gives = output_type
         self._sums = ExactSums()
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows."""
-        if values is not None:
-            self._sums.add(groups, values)
+        self._sums.add(groups, values)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Merges another tally."""

@@ -160,7 +160,7 @@ class AggregateTally:
         measured = [
             each for each in dict.fromkeys(definition.measures.values()) if not definition.counts_subjects(each)
         ]
-        fields = (_measured_field(each) for each in measured if not isinstance(each.measure, CellMeasure))
+        fields = (each.measured_field for each in measured if not isinstance(each.measure, CellMeasure))
         self._sketched: dict[MeasuredField | None, int] = {
             key: place for place, key in enumerate(dict.fromkeys([None, *fields]))
         }
@@ -297,7 +297,9 @@ class AggregateTally:
         partial: dict[MeasuredField, RowView] = {}
         lacking: dict[MeasuredField, npt.NDArray[np.bool_]] = {}
         for field, tallies in self._by_field():
-            found = _FieldRows(seen.rows, None) if field is None else _field_rows(seen, field)
+            found = (
+                _FieldRows(seen.rows, pa.nulls(len(seen.rows.groups))) if field is None else _field_rows(seen, field)
+            )
             if field is not None and found.there is not None:
                 lacking[field] = ~found.there
             elif field is not None and found.view is not seen.rows and found.view is not seen.elements:
@@ -318,8 +320,6 @@ class AggregateTally:
         words = self._subjects.hashes(self._hasher)
         whole: dict[int, HashWords | None] = {self._sketched[None]: None}
         for field, found in valued.items():
-            if found.values is None:
-                continue
             for each in self._cells:
                 if each.field == field:
                     each.add(found.view.groups, found.values, words[found.view.subjects])
@@ -353,7 +353,7 @@ class AggregateTally:
         if self._definition.counts_subjects(each):
             return pa.array(self._definition.terms.rounded(self._contributors.distinct(groups)))
         tally = each.measure.adapt_tally(self._measures[_tally_measure(each)])
-        values, field = tally.settle(groups), _measured_field(each)
+        values, field = tally.settle(groups), each.measured_field
         if field is None:
             return values
         enough = has_enough_subjects(self._contributors.distinct(groups, field), self._definition.below)
@@ -362,7 +362,7 @@ class AggregateTally:
     def _by_field(self) -> Iterator[tuple[MeasuredField | None, list[MeasureTally]]]:
         fields: dict[MeasuredField | None, list[MeasureTally]] = {}
         for each, tally in self._measures.items():
-            fields.setdefault(_measured_field(each), []).append(tally)
+            fields.setdefault(each.measured_field, []).append(tally)
         yield from fields.items()
 
 
@@ -371,13 +371,9 @@ def _tally_measure(each: BoundMeasure) -> BoundMeasure:
     return replace(each, measure=each.measure.shared_measure)
 
 
-def _measured_field(each: BoundMeasure) -> MeasuredField | None:
-    return None if each.measure.of is None else (each.measure.of, each.measure.by_rank)
-
-
 def _record_fields(definition: AggregateDefinition) -> list[MeasuredField]:
     """The measured fields outside lists."""
-    found = (_measured_field(each) for each in definition.measures.values() if not definition.counts_subjects(each))
+    found = (each.measured_field for each in definition.measures.values() if not definition.counts_subjects(each))
     return [field for field in dict.fromkeys(found) if field is not None and innermost_list(field[0]) is None]
 
 
@@ -386,7 +382,7 @@ class _FieldRows:
     """The rows with a value of a field, and the values; and the mask of these rows if some lack a value."""
 
     view: RowView
-    values: pa.Array | None
+    values: pa.Array
     there: npt.NDArray[np.bool_] | None = None
 
 

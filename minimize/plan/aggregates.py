@@ -209,9 +209,9 @@ def _measure_faults(
             measure.of,
             "measures",
         )
-    elif measure.open_bins == "refused" and _field_has_open_ends(field):
+    elif measure.needs_bounds and _field_has_open_ends(field):
         message = f"{label}: {measure.name} over {measure.of}, whose first and last bins are open-ended"
-        ranked = ", ".join(name for name, kind in MEASURES.items() if kind.open_bins == "ranked")
+        ranked = ", ".join(name for name, kind in MEASURES.items() if kind.by_rank)
         hint = f"Add `in_aggregates` to the field (such as clip), or use another measure ({ranked})."
         yield _aggregate_fault(pipeline, name, "P114", message, hint, measure.of, "measures")
 

@@ -192,10 +192,16 @@ def _aggregate_rows(plan: Plan, name: str, output: OutputPlan) -> Iterator[str]:
         rounded = aggregate.model.round if measure.revealed_counts == "rounded" else None
         form = f"counts to the nearest {rounded.counts_to}" if rounded else "exact"
         counts = measure.of is None or aggregate.definition.counts_subjects(aggregate.definition.measures[key])
-        field = plan.fields.get(measure.of or "")
-        reasons = measure.null_reasons(below, has_open_bins=field is not None and _has_open_bins(field))
-        null = "never null" if counts else "; ".join(reasons)
+        null = "never null" if counts else "; ".join(_measure_nulls(plan, measure, below))
         yield _table_row(key, str(output.schema.field(key).type), measure.phrase, form, null)
+
+
+def _measure_nulls(plan: Plan, measure: Measure, below: int) -> Iterator[str]:
+    yield f"based on fewer than {below} subjects"
+    yield from (reason.format(below=below) for reason in measure.null_reasons)
+    field = plan.fields.get(measure.of or "")
+    if measure.by_rank and field is not None and _has_open_bins(field):
+        yield "the value is in an open-ended bin"
 
 
 def _field_meaning(field: FieldPlan) -> str:

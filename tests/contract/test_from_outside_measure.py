@@ -37,14 +37,10 @@ class Variance(Measure):
     name: ClassVar[str] = "variance"
     about: ClassVar[str] = "the population variance, rounded once"
     takes = NUMBERS
+    gives = pa.float64()
     shown_values = "none"
     hidden_cells = "together"
     of: str
-
-    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
-        """Always double. Raises MeasureRefused."""
-        self.accepted_type(type_)
-        return pa.float64()
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
@@ -57,9 +53,8 @@ class VarianceTally:
     def __init__(self) -> None:
         self._counts, self._sums, self._squares = GroupSums(), ExactSums(), ExactSums()
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows. The square of a double is the sum of four products of its halves, none of which is rounded."""
-        assert values is not None
         numbers = decode_dictionary(values).cast(pa.float64()).to_numpy(zero_copy_only=False)
         scaled = numbers * (2**27 + 1)
         high = scaled - (scaled - numbers)
@@ -92,15 +87,12 @@ class Guess(Measure):
     name: ClassVar[str] = "guess"
     about: ClassVar[str] = "a figure"
     takes = NUMBERS
+    gives = pa.float64()
     of: str
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """The tally of the mean."""
         return MEASURES["mean"](of=self.of).start(type_, terms)
-
-    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
-        """Always double."""
-        return pa.float64()
 
 
 def exact(total: ExactTotal) -> Fraction:

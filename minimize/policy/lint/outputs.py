@@ -40,7 +40,7 @@ def check_measures(subject: LintSubject) -> Iterator[Finding]:
 def _check_measure(subject: LintSubject, place: tuple[str, str], measure: Measure, field: Field) -> Iterator[Finding]:
     at = ("aggregates", place[0], "measures")
     about = f"`{place[1]}`: the {measure.name} of `{field.key}`"
-    if measure.is_dominated and not _is_bounded(field):
+    if measure.needs_bounds and not _is_bounded(field):
         hint = "Add `in_aggregates: {clip: {min: …, max: …}}` to the field."
         yield subject.pipeline_finding("L060", f"{about}, whose values are not generalized", *at, hint=hint)
     if measure.shown_values == "single" and is_raw_in_aggregates(field):
