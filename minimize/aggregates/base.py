@@ -123,7 +123,7 @@ class Measure(BaseModel):
     name             the keyword
     about            what it is, in a line
     takes            the types of fields that it takes; None for a measure of rows, to which most other facts do not apply
-    gives            the type of its column; None for the type of the field
+    result_type      the type of its column; None for the type of the field
     shown_values     the values of the field that a figure is or contains: `none`; `frequent` ones, each of at least `below`
                      subjects; a `supported` one, with at least `below` subjects on both sides; or a `single` one
     revealed_counts  the numbers of rows that a figure reveals: `none`, `rounded` ones, or `exact` ones
@@ -143,7 +143,7 @@ class Measure(BaseModel):
     name: ClassVar[str]
     about: ClassVar[str]
     takes: ClassVar[FieldTypes | None] = None
-    gives: ClassVar[pa.DataType | None] = None
+    result_type: ClassVar[pa.DataType | None] = None
     shown_values: ClassVar[Literal["none", "frequent", "supported", "single"]] = "single"
     revealed_counts: ClassVar[Literal["none", "rounded", "exact"]] = "exact"
     counts_distinct: ClassVar[bool] = False
@@ -178,7 +178,7 @@ class Measure(BaseModel):
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """The type of its column, for the (plain) type of the measured field. Raises MeasureRefused."""
         accepted = None if self.takes is None else self.accepted_type(type_)
-        return accepted if self.gives is None else self.gives
+        return accepted if self.result_type is None else self.result_type
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally for values of this (plain) type. Raises MeasureRefused."""

@@ -19,7 +19,7 @@ class Count(Measure):
 
     name: ClassVar[str] = "count"
     about: ClassVar[str] = "the number of rows"
-    gives = pa.int64()
+    result_type = pa.int64()
     shown_values = "none"
     revealed_counts = "rounded"
     of: None = None

@@ -22,7 +22,7 @@ class CountDistinct(Measure):
     name: ClassVar[str] = "count_distinct"
     about: ClassVar[str] = "the number of distinct values"
     takes = SCALARS
-    gives = pa.int64()
+    result_type = pa.int64()
     shown_values = "none"
     revealed_counts = "rounded"
     counts_distinct = True

@@ -151,11 +151,6 @@ class AggregateDefinition:
         """The fields and units of its groups, independent of the names of the keys."""
         return frozenset((key.pointer, key.to) for key in self.keys.values())
 
-    @property
-    def terms(self) -> MeasureTerms:
-        """Terms that all measures share."""
-        return MeasureTerms(self.below, self.counts_to)
-
     def terms_of(self, measured: BoundMeasure) -> MeasureTerms:
         """Terms of one measure."""
         return MeasureTerms(self.below, self.counts_to, measured.generalized)

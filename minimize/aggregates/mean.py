@@ -21,7 +21,7 @@ class Mean(Measure):
     name: ClassVar[str] = "mean"
     about: ClassVar[str] = "the exact mean, rounded once"
     takes = NUMBERS
-    gives = pa.float64()
+    result_type = pa.float64()
     shown_values = "none"
     hidden_cells = "together"
     of: str

@@ -351,7 +351,7 @@ class AggregateTally:
 
     def _column(self, each: BoundMeasure, groups: Codes) -> pa.Array:
         if self._definition.counts_subjects(each):
-            return pa.array(self._definition.terms.rounded(self._contributors.distinct(groups)))
+            return pa.array(self._definition.terms_of(each).rounded(self._contributors.distinct(groups)))
         tally = each.measure.adapt_tally(self._measures[_tally_measure(each)])
         values, field = tally.settle(groups), each.measured_field
         if field is None:

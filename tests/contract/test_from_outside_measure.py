@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 from collections.abc import Mapping
 from fractions import Fraction
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import pyarrow as pa
@@ -23,6 +25,7 @@ from minimize.errors import PolicyError, RefusedError, VerificationError
 from minimize.verification.aggregates import MEASURE_RULES, MeasureRule
 from tests.aggregates.test_tally import batch, definition, devices
 from tests.commands import command
+from tests.contract.test_apart import graph
 from tests.project import FIELDS, Project, event, events
 from tests.runs.test_late_aggregates import LATE, at, crowd
 from tests.runs.test_late_aggregates import batch as day_of
@@ -37,7 +40,7 @@ class Variance(Measure):
     name: ClassVar[str] = "variance"
     about: ClassVar[str] = "the population variance, rounded once"
     takes = NUMBERS
-    gives = pa.float64()
+    result_type = pa.float64()
     shown_values = "none"
     hidden_cells = "together"
     of: str
@@ -87,7 +90,7 @@ class Guess(Measure):
     name: ClassVar[str] = "guess"
     about: ClassVar[str] = "a figure"
     takes = NUMBERS
-    gives = pa.float64()
+    result_type = pa.float64()
     of: str
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
@@ -181,6 +184,26 @@ def test_verification_refuses_it_without_a_rule(project: Project, rows: int) -> 
     with pytest.raises(VerificationError) as caught:
         minimize.verify(project.out, keys=project.keys)
     assert [(each.code, each.field) for each in caught.value.findings] == [("V047", "charge")]
+
+
+PACKAGE = Path(minimize.__file__).parent
+DISTINCT_NAMES = {"mean", "quantile", "histogram"}
+"""Names of measures that mean nothing else."""
+
+
+def test_no_other_module_names_a_measure() -> None:
+    places = set()
+    for path in PACKAGE.rglob("*.py"):
+        words = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+        folder, name = path.relative_to(PACKAGE).parts[0], path.stem
+        places |= {(folder, name, word) for word in words & DISTINCT_NAMES if name != word}
+    assert {folder for folder, _, _ in places} == {"verification"}, places
+
+
+def test_only_the_table_imports_a_measure() -> None:
+    modules = {kind.__module__ for kind in MEASURES.values()} - {__name__}
+    importers = {each for module in modules for each in graph().find_modules_that_directly_import(module)}
+    assert importers == {"minimize.aggregates"}
 
 
 def test_every_measure_of_the_package_has_a_rule() -> None:
