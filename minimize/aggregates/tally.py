@@ -148,18 +148,15 @@ class AggregateTally:
         self._subjects = (SubjectDictionary() if subjects is None else subjects).acquire()
         self._rows = GroupSums()
         self._contributors = Contributors(_record_fields(definition))
-        tallied = [
-            _tally_measure(each) for each in definition.measures.values() if not definition.counts_subjects(each)
+        measured = [
+            each for each in dict.fromkeys(definition.measures.values()) if not definition.counts_subjects(each)
         ]
-        tallied += additional_measures(definition)
+        tallied = [*map(_tally_measure, measured), *additional_measures(definition)]
         self._measures = {each: each.measure.start(each.plain, definition.terms_of(each)) for each in tallied}
         self._undecided = PendingRecords()
         self._outside = 0
         self._shelf = SpillState(SpillSpace(None) if space is None else space)
         self._hasher = hasher
-        measured = [
-            each for each in dict.fromkeys(definition.measures.values()) if not definition.counts_subjects(each)
-        ]
         fields = (each.measured_field for each in measured if not isinstance(each.measure, CellMeasure))
         self._sketched: dict[MeasuredField | None, int] = {
             key: place for place, key in enumerate(dict.fromkeys([None, *fields]))
@@ -297,9 +294,7 @@ class AggregateTally:
         partial: dict[MeasuredField, RowView] = {}
         lacking: dict[MeasuredField, npt.NDArray[np.bool_]] = {}
         for field, tallies in self._by_field():
-            found = (
-                _FieldRows(seen.rows, pa.nulls(len(seen.rows.groups))) if field is None else _field_rows(seen, field)
-            )
+            found = _field_rows(seen, field)
             if field is not None and found.there is not None:
                 lacking[field] = ~found.there
             elif field is not None and found.view is not seen.rows and found.view is not seen.elements:
@@ -386,7 +381,9 @@ class _FieldRows:
     there: npt.NDArray[np.bool_] | None = None
 
 
-def _field_rows(views: BatchViews, field: MeasuredField) -> _FieldRows:
+def _field_rows(views: BatchViews, field: MeasuredField | None) -> _FieldRows:
+    if field is None:
+        return _FieldRows(views.rows, pa.nulls(len(views.rows.groups)))
     key, by_rank = field
     batch = views.batch
     leaves = batch.measured if key in batch.measured else batch.released
