@@ -38,13 +38,11 @@ Bounds = tuple[Any, Any]
 class MeasureRule:
     """What the column of a measure must obey.
 
-    is_count  whether it has counts, or histograms with counts: rounded, and of no small group
-    counts    the values that it counts: all rows, or the distinct values of its field, which may be few
-    bounds    takes its field as the policy treats it, and returns the bounds of its figures
+    counts  what it counts, alone or in histograms: rows, or values of its field, which may be few; None if it counts nothing
+    bounds  takes its field as the policy treats it, and returns the bounds of its figures
     """
 
-    is_count: bool = False
-    counts: Literal["rows", "distinct values"] = "rows"
+    counts: Literal["rows", "values"] | None = None
     bounds: Callable[[FieldView | None], Bounds] = lambda view: (None, None)
 
 
@@ -58,9 +56,9 @@ def _clip_bounds(view: FieldView | None) -> Bounds:
 
 
 MEASURE_RULES: Final[dict[str, MeasureRule]] = {
-    "count": MeasureRule(is_count=True),
-    "count_distinct": MeasureRule(is_count=True, counts="distinct values"),
-    "histogram": MeasureRule(is_count=True),
+    "count": MeasureRule("rows"),
+    "count_distinct": MeasureRule("values"),
+    "histogram": MeasureRule("rows"),
     "sum": MeasureRule(),
     "mean": MeasureRule(bounds=_clip_bounds),
     "min": MeasureRule(bounds=_clip_bounds),
@@ -194,8 +192,8 @@ def _value_findings(table: pa.Table, defined: AggregateView, run: EvidenceRun, p
             yield from _group_key_findings(batch, column, view, unit, run, place)
     for column, (word, of) in defined.measures.items():
         rule = MEASURE_RULES.get(word, MeasureRule())
-        if rule.is_count:
-            may_be_small = rule.counts == "distinct values" and of != defined.counting
+        if rule.counts is not None:
+            may_be_small = rule.counts == "values" and of != defined.counting
             yield from _count_findings(batch, column, word, defined, place, may_be_small=may_be_small)
         else:
             bounds = rule.bounds(None if of is None else run.policy.fields.get(of))
