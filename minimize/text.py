@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.metadata import distribution
 from typing import Final
@@ -58,7 +58,20 @@ def place_text(file: str | None, line: int | None) -> str:
     return ":".join(str(part) for part in (file, line) if part is not None)
 
 
-_MARKUP: Final = re.compile(r"[\\|`*\[\]<>#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+def percent_text(share: float | None) -> str:
+    """A share in words.
+
+    >>> [percent_text(share) for share in (None, 0.0, 0.004, 0.256, 0.997, 1.0)]
+    ['', '0%', 'under 1%', '26%', 'over 99%', '100%']
+    """
+    if share is None:
+        return ""
+    if 0 < share < 0.01:
+        return "under 1%"
+    return "over 99%" if 0.99 < share < 1 else f"{share:.0%}"
+
+
+_MARKUP: Final = re.compile(r"[\\|`*\[\]<>#~!&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """Characters that Markdown would interpret; an underscore within a word is left as it is."""
 
 
@@ -68,14 +81,13 @@ def escape_markdown(text: str) -> str:
     >>> print(escape_markdown("a|b\n# c <i>"))
     a\|b \# c \<i\>
     """
-    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+    plain = "".join(char if char.isprintable() else " " for char in text)
+    return _MARKUP.sub(r"\\\g<0>", " ".join(plain.split()))
 
 
-def markdown_table(
-    heads: Sequence[str], rows: Iterable[Sequence[str]], escape: Callable[[str], str] = escape_markdown
-) -> str:
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown; its cells are escaped, and its heads are not."""
-    cells = [heads, ("---",) * len(heads), *(tuple(map(escape, row)) for row in rows)]
+    cells = [heads, ("---",) * len(heads), *(tuple(map(escape_markdown, row)) for row in rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 

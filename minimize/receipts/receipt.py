@@ -19,10 +19,10 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from pydantic import Field as Alias
 
 from minimize.errors import CheckFailed, OutputError, VerificationError
-from minimize.html_tables import html_fragment, html_paragraph, html_table
 from minimize.json_form import OMIT_IF_NONE, json_object
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, sign_as_text
+from minimize.pages import Table, html_fragment
 from minimize.receipts.canonical import canonical_json, sha256_text
 from minimize.receipts.parts import (
     AuditHead,
@@ -97,30 +97,30 @@ def receipt_summary(receipt: Receipt, width: int = _SUMMARY_WIDTH) -> str:
 def receipt_html(receipt: Receipt) -> str:
     """The change as HTML tables; all texts are escaped."""
     return html_fragment(
-        html_paragraph(_title(receipt)),
-        html_table(
+        _title(receipt),
+        Table(
             "rows",
             ("read", *_OUTCOMES),
             [[format_number(getattr(receipt.rows, name)) for name in ("read", *_OUTCOMES)]],
-            0,
+            numbers=0,
         ),
-        html_table(
+        Table(
             "reasons and undeclared fields",
             ("", "rows"),
             [[what, format_number(n)] for what, n in _row_causes(receipt)],
-            1,
+            numbers=1,
         ),
-        html_table(
+        Table(
             "fields",
             ("field", "did", "values", "changed", "gated", "unparsable", "dropped"),
             [[name, *_field_cells(each)] for name, each in receipt.fields.items()],
-            2,
+            numbers=2,
         ),
-        html_table(
+        Table(
             "outputs",
             ("output", "category", "rows", "files", "groups suppressed"),
             [[name, *_output_cells(each)] for name, each in receipt.outputs.items()],
-            2,
+            numbers=2,
         ),
     )
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from minimize.errors import redact_errors
 from minimize.json_form import JsonResult, json_member
+from minimize.pages import BulletList, Section, Table, TermList, markdown_page
 from minimize.plan import Plan
 from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
 from minimize.policy.describe import duration_text
@@ -27,8 +28,6 @@ from minimize.report.catalogue import (
     DocumentedPipeline,
     catalogue_page,
     dataset_entry,
-    escape_markdown,
-    markdown_list,
     pipelines_in,
     recipients_of,
     retention_of_field,
@@ -36,7 +35,7 @@ from minimize.report.catalogue import (
     subprocessors_of,
 )
 from minimize.stores import PathText, durable_files
-from minimize.text import json_text, markdown_table
+from minimize.text import json_text
 from minimize.times import time_text
 
 
@@ -290,25 +289,17 @@ _STATEMENT_HEADINGS: Final = {
 
 def record_page(record: ProcessingRecord) -> str:
     """The record of processing activities."""
-    parts = ["# Record of processing activities", f"{RECORD_SCOPE} {ORIGIN_NOTE}"]
-    parts.append(
-        markdown_list(f"**{_STATEMENT_HEADINGS[word]}:** {escape_markdown(text)}" for word, text in record.house)
+    recipients = Table("Recipients", _RECIPIENT_HEADINGS, [*map(_recipient_cells, record.recipients)])
+    agents = Table("Subprocessors", _SUBPROCESSOR_HEADINGS, [*map(_subprocessor_cells, record.subprocessors)])
+    blocks = (
+        f"{RECORD_SCOPE} {ORIGIN_NOTE}",
+        TermList([(_STATEMENT_HEADINGS[word], (text,)) for word, text in record.house]),
+        Section("Missing statements", (BulletList(record.missing),)) if record.missing else "",
+        *(Section(each.name, (_activity_terms(each),)) for each in record.activities),
+        Section("Recipients", (recipients,)) if recipients else "",
+        Section("Subprocessors", (agents,)) if agents else "",
     )
-    if record.missing:
-        parts += ["## Missing statements", markdown_list(map(escape_markdown, record.missing))]
-    for each in record.activities:
-        parts += [f"## {escape_markdown(each.name)}", markdown_list(_activity_lines(each))]
-    if record.recipients:
-        parts += [
-            "## Recipients",
-            markdown_table(_RECIPIENT_HEADINGS, map(_recipient_cells, record.recipients), escape_markdown),
-        ]
-    if record.subprocessors:
-        parts += [
-            "## Subprocessors",
-            markdown_table(_SUBPROCESSOR_HEADINGS, map(_subprocessor_cells, record.subprocessors), escape_markdown),
-        ]
-    return "\n\n".join(filter(None, parts)) + "\n"
+    return markdown_page(Section("Record of processing activities", blocks))
 
 
 _RECIPIENT_HEADINGS: Final = ("recipient", "standing", "about", "functions", "fields", "contract")
@@ -325,19 +316,19 @@ def _subprocessor_cells(each: Subprocessor) -> tuple[str, ...]:
     return each.name, str(each.from_), str(each.until or ""), each.about
 
 
-def _activity_lines(each: ActivityEntry) -> Iterator[str]:
-    lines = (
-        ("Owner", (each.owner or "not named",)),
-        ("Purposes (b)", each.purposes),
-        ("Data subjects (c)", (each.subjects,)),
-        ("Categories of data (c)", each.data),
-        ("Recipients (d)", each.recipients or ("none",)),
-        ("Time limits (f)", each.limits),
-        ("Security measures (g)", each.measures),
-        ("Changes to the output", tuple(_publication_texts(each))),
+def _activity_terms(each: ActivityEntry) -> TermList:
+    return TermList(
+        (
+            ("Owner", (each.owner or "not named",)),
+            ("Purposes (b)", each.purposes),
+            ("Data subjects (c)", (each.subjects,)),
+            ("Categories of data (c)", each.data),
+            ("Recipients (d)", each.recipients or ("none",)),
+            ("Time limits (f)", each.limits),
+            ("Security measures (g)", each.measures),
+            ("Changes to the output", tuple(_publication_texts(each))),
+        )
     )
-    for head, texts in lines:
-        yield f"**{head}:** {'; '.join(map(escape_markdown, texts))}"
 
 
 def _publication_texts(each: ActivityEntry) -> Iterator[str]:

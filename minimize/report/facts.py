@@ -92,19 +92,6 @@ class RoundedCount:
         return None if self.is_few or self.hidden or not whole.value else min(1.0, self.value / whole.value)
 
 
-def percent_text(share: float | None) -> str:
-    """A share in words.
-
-    >>> [percent_text(share) for share in (None, 0.0, 0.004, 0.256, 0.997, 1.0)]
-    ['', '0%', 'under 1%', '26%', 'over 99%', '100%']
-    """
-    if share is None:
-        return ""
-    if 0 < share < 0.01:
-        return "under 1%"
-    return "over 99%" if 0.99 < share < 1 else f"{share:.0%}"
-
-
 ApprovalAnswer = Literal["yes", "no", "unknown"]
 PartitionState = Literal["kept", "soon", "overdue", "without end"]
 

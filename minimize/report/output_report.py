@@ -6,18 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from importlib.util import find_spec
 from textwrap import wrap
 from typing import Any, Final
 
-from minimize.errors import ConfigurationError, KeyringError, redact_errors
+from minimize.errors import KeyringError, redact_errors
 from minimize.keys import Keyring
+from minimize.pages import render_page
 from minimize.policy.model import Policy
 from minimize.receipts import Receipt
-from minimize.recipients.pages import PAGE_STYLE
 from minimize.report.context import ReportContext, ReportRequest, open_report, reads_source
-from minimize.report.facts import ReportFacts, RetentionFacts, percent_text
+from minimize.report.facts import ReportFacts, RetentionFacts
 from minimize.report.fields import field_facts, undeclared_counts
+from minimize.report.figures import draw_figures
 from minimize.report.row_flow import (
     current_runs,
     hides_rows,
@@ -33,59 +33,6 @@ from minimize.runs.disclosure_guard import PublishedReleases
 from minimize.stores import LocationLike, PathText
 from minimize.text import count_noun
 from minimize.times import parse_time
-
-_PACKAGES: Final = ("jinja2", "matplotlib")
-_TEMPLATE: Final = "page.html"
-
-
-def render_page(facts: ReportFacts) -> str:
-    """The HTML page. Every text from a file or from data is escaped. Raises ConfigurationError without the extra `report`."""
-    missing = [name for name in _PACKAGES if find_spec(name) is None]
-    if missing:
-        raise ConfigurationError(
-            f"an HTML report needs {' and '.join(missing)}", hint="Install minimize with its extra `report`."
-        )
-    from minimize.report.plots import draw_pictures  # imported late: matplotlib is optional
-
-    return str(
-        _template_environment()
-        .get_template(_TEMPLATE)
-        .render(facts=facts, base=PAGE_STYLE, pictures=draw_pictures(facts))
-    )
-
-
-def _template_environment() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    found = Environment(
-        loader=PackageLoader("minimize.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    found.filters |= {
-        "day": _day_text,
-        "minute": _minute_text,
-        "percent": percent_text,
-        "words": _spaced_words,
-        "of": count_noun,
-    }
-    return found
-
-
-def _day_text(when: datetime | None) -> str:
-    return "" if when is None else f"{when:%Y-%m-%d}"
-
-
-def _minute_text(when: datetime) -> str:
-    return f"{when:%Y-%m-%d %H:%M} UTC"
-
-
-def _spaced_words(name: str) -> str:
-    """An identifier of the code as text, without underscores."""
-    return name.replace("_", " ")
-
 
 _LABEL_WIDTH: Final = 16
 
@@ -168,9 +115,8 @@ class OutputReport:
         return render_summary(self.facts, width)
 
     def html(self) -> str:
-        """The facts as one HTML page without external content. Raises ConfigurationError without the extra `report`."""
-
-        return render_page(self.facts)
+        """The facts as one HTML page without external content."""
+        return render_page("report.html", facts=self.facts, figures=draw_figures(self.facts))
 
 
 @redact_errors

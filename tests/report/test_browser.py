@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from minimize.pages import html_page
 from minimize.recipients import Recipient
-from minimize.recipients.pages import recipient_html
+from minimize.recipients.pages import recipient_document
 from tests.project import events, new_project
 from tests.report.browsing import WIDTHS, chromium, shown, violations
 from tests.report.telling import report
@@ -89,7 +90,8 @@ def test_on_paper_the_tables_are_unfolded(browser: Browser, page: Path) -> None:
 def test_a_list_that_a_tenant_reads_stands_as_well(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "leaflet.html"
     path.write_text(
-        recipient_html(Recipient(recipient="vendor", standing="independent", functions={})), encoding="utf-8"
+        html_page(recipient_document(Recipient(recipient="vendor", standing="independent", functions={}))),
+        encoding="utf-8",
     )
     found, _ = shown(browser, path, 375)
     assert found.evaluate("document.documentElement.scrollWidth") <= 375

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.recipients import Subprocessor
-from minimize.report.catalogue import DatasetEntry, FieldEntry, OutputEntry, catalogue_page, escape_markdown
+from minimize.report.catalogue import DatasetEntry, FieldEntry, OutputEntry, catalogue_page
 from minimize.report.documentation import (
     ActivityEntry,
     ProcessingRecord,
@@ -22,6 +22,7 @@ from minimize.report.documentation import (
     record_page,
     write_documentation,
 )
+from minimize.text import escape_markdown
 from tests.cli.conftest import _command, _project
 from tests.commands import Command
 from tests.project import AT, Project, event, events
