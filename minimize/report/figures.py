@@ -193,7 +193,8 @@ def runs_figure(runs: Sequence[RunFacts]) -> Figure | None:
 def _stacked(parts: Mapping[str, RoundedCount], whole: int = 0, opacity: float = 1.0) -> Iterator[Bar]:
     """Bars that follow each other, in percent of the whole, or of their sum."""
     sizes: dict[BarRole, float] = {name: parts[name].value or 1.0 for name in OUTCOMES if parts.get(name)}
-    scale, start = 100 / (whole or sum(sizes.values())), 0.0
+    total = sum(sizes.values())
+    scale, start = 100 / (whole or total), 0.0
     for name, size in sizes.items():
         yield Bar(start, scale * size, name, opacity)
         start += scale * size
