@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import distribution
+from textwrap import wrap
 from typing import Final
 
 
@@ -47,6 +48,20 @@ def text_or_none(value: object) -> str | None:
 def json_text(body: object) -> str:
     """An object as indented JSON with a final line end; characters beyond ASCII are not escaped."""
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+
+
+def labelled_lines(pairs: Iterable[tuple[str, str]], label_width: int, width: int) -> Iterator[str]:
+    """Lines of at most `width` characters, each text after its label. A text that is empty has no line.
+
+    >>> list(labelled_lines([("rows", "10 read = 9 written + 1 gated"), ("policy", "")], 6, 30))
+    ['  rows  10 read = 9 written +', '        1 gated']
+    """
+    indent = " " * (label_width + 2)
+    for label, text in pairs:
+        words = wrap(text, max(20, width - len(indent)), break_long_words=False, break_on_hyphens=False)
+        if words:
+            yield f"  {label:<{label_width - 1}} {words[0]}"
+            yield from (indent + line for line in words[1:])
 
 
 def place_text(file: str | None, line: int | None) -> str:

@@ -12,7 +12,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
-from textwrap import wrap
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
@@ -44,7 +43,7 @@ from minimize.receipts.parts import (
     Signature,
     WrittenOutput,
 )
-from minimize.text import count_noun, format_number, json_text
+from minimize.text import count_noun, format_number, json_text, labelled_lines
 
 
 def imbalances(receipt: Receipt) -> list[str]:
@@ -90,8 +89,7 @@ FIGURES_UNCHANGED = "it could not be counted again, or the change would reveal t
 
 def receipt_summary(receipt: Receipt, width: int = _SUMMARY_WIDTH) -> str:
     """The change as lines of text, without a final newline: what was dropped, gated, generalized, suppressed."""
-    labelled = [(label, text) for label, text in _summary_lines(receipt) if text]
-    return "\n".join([_title(receipt), *(_wrapped_line(label, text, width) for label, text in labelled)])
+    return "\n".join([_title(receipt), *labelled_lines(_summary_lines(receipt), _LABEL_WIDTH, width)])
 
 
 def receipt_html(receipt: Receipt) -> str:
@@ -163,17 +161,6 @@ def _field_counts(fields: Mapping[str, FieldReceipt], what: str) -> str:
 
 def _is_treated(each: FieldReceipt) -> bool:
     return each.did not in ("drop", "keep")
-
-
-def _wrapped_line(label: str, text: str, width: int) -> str:
-    indent = " " * (_LABEL_WIDTH + 2)
-    lines = wrap(text, width - len(indent), break_long_words=False, break_on_hyphens=False)
-    return "\n".join(
-        [
-            f"  {label:<{_LABEL_WIDTH}}{lines[0]}" if len(label) < _LABEL_WIDTH else f"  {label} {lines[0]}",
-            *(indent + each for each in lines[1:]),
-        ]
-    )
 
 
 def _gate_reasons(receipt: Receipt) -> list[tuple[str, int]]:

@@ -175,14 +175,14 @@ def introduction(recipient: Recipient) -> Iterator[str]:
     if recipient.about:
         yield f"For {recipient.about}."
     yield _STANDING_TEXTS[recipient.standing]
-    yield _contract_text(recipient.contract)
+    yield _contract_sentence(recipient.contract)
     if recipient.ending:
         yield f"At the end of the relationship: {recipient.ending}."
     if not recipient.functions:
         yield "No data is sent to this recipient, and none is received from it."
 
 
-def _contract_text(contract: Contract | None) -> str:
+def _contract_sentence(contract: Contract | None) -> str:
     if contract is None or not contract.permits_transmission:
         return "No contract permits sending data to this recipient."
     until = f" until {contract.until}" if contract.until else ""
@@ -193,6 +193,14 @@ def _contract_text(contract: Contract | None) -> str:
         else ""
     )
     return f"Contract {contract.reference}, from {contract.from_}{until}{kept}{deletion}."
+
+
+def contract_text(contract: Contract) -> str:
+    """A contract in a few words: reference, period, retention by the recipient."""
+    until = f" until {contract.until}" if contract.until else ""
+    kept = f"; the recipient may keep the data for {duration_text(contract.retention)}" if contract.retention else ""
+    permits = "" if contract.permits_transmission else "; does not permit transmission"
+    return f"{contract.reference}, from {contract.from_}{until}{kept}{permits}"
 
 
 def _period_text(span: timedelta) -> str:

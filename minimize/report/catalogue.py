@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +53,11 @@ class FieldEntry:
     outputs: tuple[str, ...]
     recipients: tuple[str, ...]
 
+    @property
+    def meaning_with_unit(self) -> str:
+        """The meaning, with the unit in parentheses."""
+        return f"{self.meaning} ({self.unit})" if self.unit else self.meaning
+
 
 @dataclass(frozen=True, slots=True)
 class OutputEntry:
@@ -86,13 +92,23 @@ STATED_KEYS: Final = ("controller", "contact", "representative", "dpo", "subject
 
 
 @dataclass(frozen=True, slots=True)
+class RecipientFolder:
+    """A folder of recipients, with all of them."""
+
+    known: Recipients
+    recipients: tuple[Recipient, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentedPipeline:
-    """One pipeline: plan (with the policy's types), receipts of its output, and functions of recipients it can supply."""
+    """One pipeline: plan (with the policy's types), receipts of its output, its folder of recipients, and the functions of
+    recipients that it can supply."""
 
     pipeline: Pipeline
     plan: Plan
     receipts: tuple[Receipt, ...]
-    fed: tuple[EligibleFunction, ...] = ()
+    folder: RecipientFolder | None
+    fed: tuple[EligibleFunction, ...]
 
 
 def pipelines_in(paths: Sequence[str], on: date) -> list[DocumentedPipeline]:
@@ -106,25 +122,20 @@ def pipelines_in(paths: Sequence[str], on: date) -> list[DocumentedPipeline]:
         raise ConfigurationError(
             "no pipeline found", hint=f"Pass a {PIPELINE_FILE}, its folder, or a folder of such folders."
         )
-    found = [_document_pipeline(file) for file in files]
-    parties = {
-        folder: _load_all_recipients(folder)
-        for folder in {_recipient_folder(each.pipeline.folder) for each in found}
-        if folder is not None
-    }
-    whole = [replace(each, fed=_fed_functions(each, parties, on)) for each in found]
-    return sorted(whole, key=lambda each: (each.pipeline.pipeline, each.pipeline.purpose))
+    load_folder = cache(_load_recipient_folder)
+    found = [_document_pipeline(file, on, load_folder) for file in files]
+    return sorted(found, key=lambda each: (each.pipeline.pipeline, each.pipeline.purpose))
 
 
 def recipients_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Recipient, ...]:
     """The recipients configured for these pipelines, by name; none if no folder of recipients is configured."""
-    found = [every.load(name) for every in _recipient_folders(pipelines) for name in every.names()]
+    found = [recipient for each in _recipient_folders(pipelines) for recipient in each.recipients]
     return tuple(sorted(found, key=lambda each: each.recipient))
 
 
 def subprocessors_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Subprocessor, ...]:
     """The entries of the lists of subprocessors next to these recipients, by name and first day."""
-    found = [entry for every in _recipient_folders(pipelines) for entry in every.subprocessors.entries]
+    found = [entry for each in _recipient_folders(pipelines) for entry in each.known.subprocessors.entries]
     return tuple(sorted(found, key=lambda each: (each.name, each.from_)))
 
 
@@ -143,42 +154,28 @@ def _pipeline_files(path: Path) -> list[Path]:
     return [path / PIPELINE_FILE] if (path / PIPELINE_FILE).is_file() else sorted(path.glob(f"*/{PIPELINE_FILE}"))
 
 
-def _document_pipeline(file: Path) -> DocumentedPipeline:
+def _document_pipeline(file: Path, on: date, load_folder: Callable[[Path], RecipientFolder]) -> DocumentedPipeline:
     job = load_pipeline(file)
     source = declared_schema(request(job.policy, job.purpose, job))
     plan = examine(job.policy, source, purpose=job.purpose, pipeline=job).require_allowed()
     output = job.target()
-    return DocumentedPipeline(job, plan, read_receipts(output) if has_runs(output) else ())
-
-
-def _load_all_recipients(folder: Path) -> tuple[Recipients, list[Recipient]]:
-    known = load_recipients(folder)
-    return known, [known.load(name) for name in known.names()]
-
-
-def _fed_functions(
-    each: DocumentedPipeline, parties: Mapping[Path, tuple[Recipients, list[Recipient]]], on: date
-) -> tuple[EligibleFunction, ...]:
-    folder = _recipient_folder(each.pipeline.folder)
-    if folder is None:
-        return ()
-    known, recipients = parties[folder]
-    return tuple(eligible_functions(each.pipeline, known, on, recipients))
-
-
-def _recipient_folders(pipelines: Iterable[DocumentedPipeline]) -> list[Recipients]:
-    folders: dict[Path, None] = {}
-    for each in pipelines:
-        folder = _recipient_folder(each.pipeline.folder)
-        folders |= {} if folder is None else {folder.resolve(): None}
-    return [load_recipients(folder) for folder in folders]
-
-
-def _recipient_folder(start: Path) -> Path | None:
+    receipts = read_receipts(output) if has_runs(output) else ()
     try:
-        return find_recipients(start=start)
+        place = find_recipients(start=job.folder).resolve()
     except PolicyError:
-        return None
+        return DocumentedPipeline(job, plan, receipts, None, ())
+    folder = load_folder(place)
+    fed = tuple(eligible_functions(job, folder.known, on, folder.recipients))
+    return DocumentedPipeline(job, plan, receipts, folder, fed)
+
+
+def _load_recipient_folder(folder: Path) -> RecipientFolder:
+    known = load_recipients(folder)
+    return RecipientFolder(known, tuple(map(known.load, known.names())))
+
+
+def _recipient_folders(pipelines: Iterable[DocumentedPipeline]) -> Iterable[RecipientFolder]:
+    return {each.folder.known.folder: each.folder for each in pipelines if each.folder is not None}.values()
 
 
 ABSENT = "absent"
@@ -263,20 +260,25 @@ def _output_entry(plan: Plan, name: str) -> OutputEntry:
 
 
 ORIGIN_NOTE: Final = "Generated by minimize docs from the enforced policies."
-_FIELD_HEADINGS: Final = (
-    "field",
-    "meaning",
-    "role",
-    "before",
-    "after",
-    "remaining form",
-    "category",
-    "purposes",
-    "collected if",
-    "kept",
-    "outputs",
-    "recipients",
-)
+_FIELD_COLUMNS: Final = {
+    "field": "key",
+    "meaning": "meaning_with_unit",
+    "role": "role",
+    "before": "before",
+    "after": "after",
+    "remaining form": "leaves",
+    "category": "category",
+    "purposes": "purposes",
+    "collected if": "collected",
+    "kept": "kept",
+    "outputs": "outputs",
+    "recipients": "recipients",
+}
+"""The headings of the table of fields, each with the attribute below it."""
+_OUTPUT_COLUMNS: Final = {
+    "output": "name",
+    **{name: name for name in ("category", "columns", "encrypted", "suppressed")},
+}
 
 
 def catalogue_page(datasets: Sequence[DatasetEntry]) -> str:
@@ -303,22 +305,23 @@ def _dataset_section(each: DatasetEntry) -> Section:
             ("Forbidden paths", (", ".join(each.never),)),
         )
     )
-    heads = ("output", "category", "columns", "encrypted", "suppressed")
     return Section(
         each.name,
         (
             terms,
-            Table("Fields", _FIELD_HEADINGS, [*map(_field_cells, each.fields)]),
-            Table("Outputs", heads, [*map(_output_cells, each.outputs)]),
+            entry_table("Fields", _FIELD_COLUMNS, each.fields),
+            entry_table("Outputs", _OUTPUT_COLUMNS, each.outputs),
         ),
     )
 
 
-def _field_cells(each: FieldEntry) -> tuple[str, ...]:
-    meaning = f"{each.meaning} ({each.unit})" if each.unit else each.meaning
-    words = (", ".join(each.purposes), each.collected, each.kept, ", ".join(each.outputs), ", ".join(each.recipients))
-    return (each.key, meaning, each.role, each.before, each.after, each.leaves, each.category, *words)
+def entry_table(caption: str, columns: Mapping[str, str], entries: Sequence[object]) -> Table:
+    """A table with one row for each entry. Takes the attribute of each heading."""
+    values = [[getattr(each, name) for name in columns.values()] for each in entries]
+    return Table(caption, tuple(columns), [[*map(_cell_text, row)] for row in values])
 
 
-def _output_cells(each: OutputEntry) -> tuple[str, ...]:
-    return each.name, each.category, ", ".join(each.columns), each.encrypted, each.suppressed
+def _cell_text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return "" if value is None else str(value)

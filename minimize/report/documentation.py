@@ -14,12 +14,13 @@ from typing import Final
 
 from minimize.errors import redact_errors
 from minimize.json_form import JsonResult, json_member
-from minimize.pages import BulletList, Section, Table, TermList, markdown_page
+from minimize.pages import BulletList, Section, TermList, markdown_page
 from minimize.plan import Plan
 from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
 from minimize.policy.describe import duration_text
 from minimize.policy.model import SourceModel
 from minimize.recipients import Recipient, Subprocessor
+from minimize.recipients.pages import contract_text
 from minimize.report.catalogue import (
     ORIGIN_NOTE,
     STATED_KEYS,
@@ -28,6 +29,7 @@ from minimize.report.catalogue import (
     DocumentedPipeline,
     catalogue_page,
     dataset_entry,
+    entry_table,
     pipelines_in,
     recipients_of,
     retention_of_field,
@@ -164,7 +166,7 @@ def recipient_entry(recipient: Recipient) -> RecipientEntry:
         about=recipient.about,
         functions=tuple(functions),
         fields=tuple(fields),
-        contract=_contract_text(recipient),
+        contract="none" if recipient.contract is None else contract_text(recipient.contract),
     )
 
 
@@ -245,16 +247,6 @@ def _security_measures(plan: Plan) -> Iterator[str]:
     yield "accountability: signed, chained receipts of every change; `minimize verify` checks the published output again"
 
 
-def _contract_text(recipient: Recipient) -> str:
-    contract = recipient.contract
-    if contract is None:
-        return "none"
-    until = f" until {contract.until}" if contract.until else ""
-    held = f"; the recipient may keep the data for {duration_text(contract.retention)}" if contract.retention else ""
-    permits = "" if contract.permits_transmission else "; does not permit transmission"
-    return f"{contract.reference}, from {contract.from_}{until}{held}{permits}"
-
-
 def _publications(pipeline: DocumentedPipeline) -> PublicationEntry | None:
     """Summary of the receipts. The last one shows whether the current policy was applied."""
     if not pipeline.receipts:
@@ -289,8 +281,10 @@ _STATEMENT_HEADINGS: Final = {
 
 def record_page(record: ProcessingRecord) -> str:
     """The record of processing activities."""
-    recipients = Table("Recipients", _RECIPIENT_HEADINGS, [*map(_recipient_cells, record.recipients)])
-    agents = Table("Subprocessors", _SUBPROCESSOR_HEADINGS, [*map(_subprocessor_cells, record.subprocessors)])
+    names = ("standing", "about", "functions", "fields", "contract")
+    recipients = entry_table("Recipients", {"recipient": "name", **{name: name for name in names}}, record.recipients)
+    columns = {"name": "name", "from": "from_", "until": "until", "service": "about"}
+    agents = entry_table("Subprocessors", columns, record.subprocessors)
     blocks = (
         f"{RECORD_SCOPE} {ORIGIN_NOTE}",
         TermList([(_STATEMENT_HEADINGS[word], (text,)) for word, text in record.house]),
@@ -300,20 +294,6 @@ def record_page(record: ProcessingRecord) -> str:
         Section("Subprocessors", (agents,)) if agents else "",
     )
     return markdown_page(Section("Record of processing activities", blocks))
-
-
-_RECIPIENT_HEADINGS: Final = ("recipient", "standing", "about", "functions", "fields", "contract")
-
-
-def _recipient_cells(each: RecipientEntry) -> tuple[str, ...]:
-    return each.name, each.standing, each.about, ", ".join(each.functions), ", ".join(each.fields), each.contract
-
-
-_SUBPROCESSOR_HEADINGS: Final = ("name", "from", "until", "service")
-
-
-def _subprocessor_cells(each: Subprocessor) -> tuple[str, ...]:
-    return each.name, str(each.from_), str(each.until or ""), each.about
 
 
 def _activity_terms(each: ActivityEntry) -> TermList:

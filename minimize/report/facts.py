@@ -294,12 +294,12 @@ class FunctionFacts:
     direction: str
     purpose: str
     fields: int
-    consented: int | None
-    not_consented: int | None
-    acts: int | None
-    rows: RoundedCount | None
-    last: datetime | None
-    recalls: Mapping[str, int]
+    consented: int | None = None
+    not_consented: int | None = None
+    acts: int | None = None
+    rows: RoundedCount | None = None
+    last: datetime | None = None
+    recalls: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +361,16 @@ class ReportFacts:
     runs: tuple[RunFacts, ...]
     policies: tuple[PolicyFacts, ...]
     hidden: tuple[HiddenPart, ...]
+
+    @property
+    def dropped(self) -> int:
+        """Number of fields that are never released."""
+        return sum(each.is_dropped for each in self.fields)
+
+    @property
+    def unchanged(self) -> int:
+        """Number of fields whose values are released as they are."""
+        return sum(each.form == "unchanged" for each in self.fields)
 
     def to_json(self) -> dict[str, Any]:
         """The facts as the JSON object that `report --json` prints."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from textwrap import wrap
 from typing import Any, Final
 
 from minimize.errors import KeyringError, redact_errors
@@ -31,7 +30,7 @@ from minimize.report.row_flow import (
 from minimize.report.sections import collection_facts, retention_facts, sharing_facts
 from minimize.runs.disclosure_guard import PublishedReleases
 from minimize.stores import LocationLike, PathText
-from minimize.text import count_noun
+from minimize.text import count_noun, labelled_lines
 from minimize.times import parse_time
 
 _LABEL_WIDTH: Final = 16
@@ -41,8 +40,7 @@ def render_summary(facts: ReportFacts, width: int) -> str:
     """The report as lines of text, without a newline at the end."""
     dates = f", {facts.dates[0]} to {facts.dates[-1]}" if facts.dates else ""
     title = f"{facts.pipeline}: {count_noun(len(facts.runs), 'run')}{dates}, for {', '.join(facts.purposes)}"
-    lines = [_wrapped_line(label, text, width) for label, text in _summary_lines(facts) if text]
-    return "\n".join([title, *lines])
+    return "\n".join([title, *labelled_lines(_summary_lines(facts), _LABEL_WIDTH, width)])
 
 
 def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
@@ -65,10 +63,10 @@ def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
 
 
 def _fields_line(facts: ReportFacts) -> str:
-    dropped = sum(each.is_dropped for each in facts.fields)
-    same = sum(each.form == "unchanged" for each in facts.fields)
-    rest = len(facts.fields) - dropped - same
-    return f"{dropped} dropped, {rest} made coarser or replaced, {same} unchanged" if facts.fields else ""
+    rest = len(facts.fields) - facts.dropped - facts.unchanged
+    return (
+        f"{facts.dropped} dropped, {rest} made coarser or replaced, {facts.unchanged} unchanged" if facts.fields else ""
+    )
 
 
 def _collection_line(facts: ReportFacts) -> str:
@@ -91,13 +89,6 @@ def _sharing_line(facts: ReportFacts) -> str:
     return (
         f"{count_noun(len(facts.sharing), 'recipient')}, {count_noun(sum(acts), 'disclosure')}" if facts.sharing else ""
     )
-
-
-def _wrapped_line(label: str, text: str, width: int) -> str:
-    indent = " " * (_LABEL_WIDTH + 2)
-    lines = wrap(text, max(20, width - len(indent)), break_long_words=False, break_on_hyphens=False)
-    head = f"  {label:<{_LABEL_WIDTH}}{lines[0]}" if len(label) < _LABEL_WIDTH else f"  {label} {lines[0]}"
-    return "\n".join([head, *(indent + each for each in lines[1:])])
 
 
 @dataclass(frozen=True, slots=True)

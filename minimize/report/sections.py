@@ -28,7 +28,8 @@ from minimize.output.folder import batch_date_of
 from minimize.policy.describe import duration_text
 from minimize.policy.model import Policy
 from minimize.receipts import files_in_force
-from minimize.recipients import Contract, Function, Recipient, Recipients, find_recipients, load_recipients
+from minimize.recipients import Function, Recipient, Recipients, find_recipients, load_recipients
+from minimize.recipients.pages import contract_text
 from minimize.report.context import ReportContext
 from minimize.report.facts import (
     ROUNDING_STEP,
@@ -245,15 +246,6 @@ class SharingHistory:
     consents: tuple[ConsentStatus, ...] = field(repr=False)
     recalls: tuple[Recall, ...] = field(repr=False)
 
-    def for_function(self, recipient: str, function: str) -> SharingHistory:
-        """The part of the history that concerns one function."""
-        mine = (recipient, function)
-        return SharingHistory(
-            tuple(each for each in self.acts if (each.recipient, each.function) == mine),
-            tuple(each for each in self.consents if (each.act.recipient, each.act.function) == mine),
-            tuple(each for each in self.recalls if (each.recipient, each.function) == mine),
-        )
-
 
 def sharing_facts(context: ReportContext) -> tuple[RecipientFacts, ...] | None:
     """The configured recipients; None if there are none. Raises PolicyError if their list has faults."""
@@ -292,39 +284,30 @@ def _recipient_facts(
         found = context.attempt(f"recipient {name}", partial(folder.load, name))
         if found is not None:
             functions = tuple(_function_facts(found, each, book) for each in (*found.outbound, *found.inbound))
-            may_act = folder.is_listed(found, on) and (found.contract is not None and found.contract.holds(on))
-            yield RecipientFacts(name, found.standing, _contract_text(found.contract), may_act, functions)
+            contract = found.contract
+            may_act = folder.is_listed(found, on) and contract is not None and contract.holds(on)
+            text = "no contract" if contract is None else contract_text(contract)
+            yield RecipientFacts(name, found.standing, text, may_act, functions)
 
 
 def _function_facts(recipient: Recipient, function: Function, book: SharingHistory | None) -> FunctionFacts:
     head = (function.name, function.direction, function.purpose, len(function.shared))
     if book is None:
-        return FunctionFacts(*head, None, None, None, None, None, {})
-    mine = book.for_function(recipient.recipient, function.name)
-    holding = sum(each.holds is True for each in mine.consents)
+        return FunctionFacts(*head)
+    mine = (recipient.recipient, function.name)
+    acts = [each for each in book.acts if (each.recipient, each.function) == mine]
+    consents = [each.holds is True for each in book.consents if (each.act.recipient, each.act.function) == mine]
+    recalls = Counter(_recall_state(each) for each in book.recalls if (each.recipient, each.function) == mine)
     return FunctionFacts(
         *head,
-        holding,
-        len(mine.consents) - holding,
-        len(mine.acts),
-        RoundedCount.total(RoundedCount.rounded(act.rows) for act in mine.acts),
-        _last_time(mine.acts),
-        dict(sorted(Counter(_recall_state(each) for each in mine.recalls).items())),
+        consented=sum(consents),
+        not_consented=len(consents) - sum(consents),
+        acts=len(acts),
+        rows=RoundedCount.total(RoundedCount.rounded(act.rows) for act in acts),
+        last=max((act.recorded_at for act in acts), default=None),
+        recalls=dict(sorted(recalls.items())),
     )
-
-
-def _last_time(acts: Sequence[Disclosure]) -> datetime | None:
-    return max((act.recorded_at for act in acts), default=None)
 
 
 def _recall_state(recall: Recall) -> str:
     return "overdue" if recall.overdue else recall.state
-
-
-def _contract_text(contract: Contract | None) -> str:
-    if contract is None:
-        return "no contract"
-    until = f" until {contract.until}" if contract.until else ""
-    kept = f", kept by the recipient for {duration_text(contract.retention)}" if contract.retention else ""
-    allowed = "" if contract.permits_transmission else ", does not permit transmission"
-    return f"{contract.reference}, from {contract.from_}{until}{kept}{allowed}"
