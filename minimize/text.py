@@ -101,9 +101,9 @@ def escape_markdown(text: str) -> str:
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown; its cells are escaped, and its heads are not."""
-    cells = [heads, ("---",) * len(heads), *(tuple(map(escape_markdown, row)) for row in rows)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+    """A table in Markdown. All of its texts are escaped."""
+    head, *lines = (f"| {' | '.join(map(escape_markdown, row))} |" for row in [heads, *rows])
+    return "\n".join([head, f"|{' --- |' * len(heads)}", *lines])
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
 """Documentation (`minimize docs`): the record of processing activities (GDPR Art. 30(1)), and all documents.
 
-The record has one entry per pipeline, made from the plan that is enforced. Documents are written as Markdown and as JSON.
+The record has one entry per pipeline, made from the plan that is enforced. Documents are written as Markdown, HTML and JSON.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 
 from minimize.errors import redact_errors
 from minimize.json_form import JsonResult, json_member
-from minimize.pages import BulletList, Section, TermList, markdown_page
+from minimize.pages import BulletList, Section, TermList, html_page, markdown_page
 from minimize.plan import Plan
 from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
 from minimize.policy.describe import duration_text
@@ -27,7 +27,7 @@ from minimize.report.catalogue import (
     UNLIMITED,
     DatasetEntry,
     DocumentedPipeline,
-    catalogue_page,
+    catalogue_document,
     dataset_entry,
     entry_table,
     pipelines_in,
@@ -279,7 +279,7 @@ _STATEMENT_HEADINGS: Final = {
 }
 
 
-def record_page(record: ProcessingRecord) -> str:
+def record_document(record: ProcessingRecord) -> Section:
     """The record of processing activities."""
     names = ("standing", "about", "functions", "fields", "contract")
     recipients = entry_table("Recipients", {"recipient": "name", **{name: name for name in names}}, record.recipients)
@@ -293,7 +293,7 @@ def record_page(record: ProcessingRecord) -> str:
         Section("Recipients", (recipients,)) if recipients else "",
         Section("Subprocessors", (agents,)) if agents else "",
     )
-    return markdown_page(Section("Record of processing activities", blocks))
+    return Section("Record of processing activities", blocks)
 
 
 def _activity_terms(each: ActivityEntry) -> TermList:
@@ -342,13 +342,12 @@ def write_documentation(paths: Sequence[str], out: PathText, on: date) -> list[P
     """Write both documents as of a day into a folder, replacing earlier ones. Returns their paths."""
     found = collect_documentation(paths, on)
     whole = found.to_json()
-    texts = {
-        "catalogue.md": catalogue_page(found.catalogue),
-        "catalogue.json": json_text(whole["catalogue"]),
-        "processing.md": record_page(found.record),
-        "processing.json": json_text(whole["processing"]),
-    }
-    files = {Path(out) / name: text for name, text in texts.items()}
+    documents = {"catalogue": catalogue_document(found.catalogue), "processing": record_document(found.record)}
+    files = {}
+    for name, document in documents.items():
+        files[Path(out) / f"{name}.md"] = markdown_page(document)
+        files[Path(out) / f"{name}.html"] = html_page(document)
+        files[Path(out) / f"{name}.json"] = json_text(whole[name])
     durable_files.with_output_errors(_write_files, files)
     return list(files)
 
