@@ -99,7 +99,11 @@ def _markdown_parts(blocks: Sequence[Block], level: int) -> Iterator[str]:
                 yield markdown_table(block.head, block.rows)
             case TermList():
                 items = [(term, [*filter(None, texts)]) for term, texts in block.items]
-                yield "\n".join(f"- **{t}:** {'; '.join(map(escape_markdown, texts))}" for t, texts in items if texts)
+                yield "\n".join(
+                    f"- **{escape_markdown(t)}:** {'; '.join(map(escape_markdown, texts))}"
+                    for t, texts in items
+                    if texts
+                )
             case BulletList():
                 yield "\n".join(f"- {escape_markdown(text)}" for text in block.texts)
             case str():
