@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,8 +20,8 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import Bools
 from minimize.errors import PolicyError
 from minimize.governance.consent import ConsentStatus, list_consents
-from minimize.governance.retention.expire import ResolvedExpiry, resolve_expiry
-from minimize.governance.retention.removal_plan import OpenDeadline, RemovalPlan, open_deadlines
+from minimize.governance.retention.expire import resolve_expiry
+from minimize.governance.retention.removal_plan import OpenDeadline, RemovalPlan
 from minimize.governance.sharing import list_recalls
 from minimize.governance.sharing.recalls import Recall
 from minimize.ledger.sharing import read_disclosures
@@ -206,15 +207,7 @@ def _due_now(context: ReportContext) -> tuple[tuple[DueRemoval, ...], tuple[Open
         context.output, at=asked.at, pipeline=asked.pipeline, keys=context.keys, ledger=asked.ledger
     )
     plan = expiry.plan()
-    return tuple(_due_removals(plan)), tuple(_events_by_kind(_open_events(expiry, plan)))
-
-
-def _open_events(expiry: ResolvedExpiry, plan: RemovalPlan) -> list[OpenDeadline]:
-    return (
-        open_deadlines(plan, expiry.request.events, {})
-        if not expiry.request.past_events
-        else expiry.open_deadlines(plan)
-    )
+    return tuple(_due_removals(plan)), tuple(_events_by_kind(expiry.open_deadlines(plan)))
 
 
 def _due_removals(plan: RemovalPlan) -> Iterator[DueRemoval]:
@@ -226,16 +219,10 @@ def _due_removals(plan: RemovalPlan) -> Iterator[DueRemoval]:
 
 def _events_by_kind(items: Iterable[OpenDeadline]) -> Iterator[OpenEvents]:
     """Open events by kind, without the subjects concerned."""
-    by: dict[str, list[OpenDeadline]] = {}
-    for each in items:
-        if each.kind != _AGE_EVENT:
-            by.setdefault(each.kind, []).append(each)
-    for kind, mine in sorted(by.items()):
-        yield _open_events_of_kind(kind, mine)
-
-
-def _open_events_of_kind(kind: str, mine: Sequence[OpenDeadline]) -> OpenEvents:
-    return OpenEvents(kind, len(mine), sum(each.overdue for each in mine), min(each.deadline for each in mine))
+    events = sorted((each for each in items if each.kind != _AGE_EVENT), key=lambda each: each.kind)
+    for kind, group in groupby(events, key=lambda each: each.kind):
+        mine = list(group)
+        yield OpenEvents(kind, len(mine), sum(each.overdue for each in mine), min(each.deadline for each in mine))
 
 
 @dataclass(frozen=True, slots=True)
