@@ -133,7 +133,13 @@ def create_report(
     be used.
     """
     asked = ReportRequest(
-        parse_time(at, "at") or datetime.now(UTC), pipeline, settings, recipients, keys, ledger, source
+        at=parse_time(at, "at") or datetime.now(UTC),
+        pipeline=pipeline,
+        settings=settings,
+        recipients=recipients,
+        keys=keys,
+        ledger=ledger,
+        source=source,
     )
     return OutputReport(_collect_facts(open_report(output, asked)))
 

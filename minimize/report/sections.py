@@ -96,12 +96,12 @@ def collection_of_settings(policy: Policy, rows: SettingsRows, at: datetime) -> 
     }
     groups = _tenant_groups(tenants.to_pylist(), states)[:MOST_GROUPS]
     return CollectionFacts(
-        len(tenants),
-        moments,
-        {name: tuple(int(on) for on in state.sum(axis=1)) for name, state in states.items()},
-        {name: _switch_description(policy, name) for name in states},
-        groups,
-        len(tenants) - sum(group.tenants for group in groups),
+        tenants=len(tenants),
+        moments=moments,
+        on={name: tuple(int(on) for on in state.sum(axis=1)) for name, state in states.items()},
+        about={name: _switch_description(policy, name) for name in states},
+        groups=groups,
+        rest=len(tenants) - sum(group.tenants for group in groups),
     )
 
 
@@ -167,7 +167,9 @@ def retention_facts(context: ReportContext) -> RetentionFacts:
     spans = {} if context.pipeline is None else context.pipeline.own_retentions
     partitions = tuple(_partition_facts(context, policy, spans))
     aggregates = {name: duration_text(span) for name, span in spans.items()}
-    return RetentionFacts(whole, features, partitions, due, events, aggregates)
+    return RetentionFacts(
+        retention=whole, features=features, partitions=partitions, due=due, events=events, aggregates=aggregates
+    )
 
 
 def _partition_facts(

@@ -108,7 +108,15 @@ def view_subjects(
     with optional_ledger(workspace, needed=not named) as ledger:
         found, missed = find_outputs(ledger, named)
         check_fields(subjects, found)
-        looking = _ViewBuilder(found, missed, ledger, at, keys, tenants_named(ledger), linked)
+        looking = _ViewBuilder(
+            outputs=found,
+            unreachable=missed,
+            ledger=ledger,
+            as_of=at,
+            keys=keys,
+            tenants=tenants_named(ledger),
+            linked=linked,
+        )
         return tuple(map(looking.view, subjects))
 
 
@@ -158,17 +166,17 @@ class _ViewBuilder:
         forms = frozenset(form for one in held for form in one.subjects)
         disclosures = () if self.ledger is None else load_disclosures(self.ledger)
         return SubjectView(
-            subject,
-            self.as_of,
-            tuple(held),
-            tuple(each.found for each in looks if isinstance(each.found, UnsearchableFile)),
-            tuple(self.unreachable),
-            tuple(disclosures_of(disclosures, subject, self._tenants(subject, held), self.keys, forms)),
-            sum(each.groups for each in looks),
-            sum(each.read for each in looks),
-            not held and self._is_unseen(subject),
-            self._erasures(subject, held),
-            self.ledger is not None,
+            subject=subject,
+            as_of=self.as_of,
+            records=tuple(held),
+            unsearchable=tuple(each.found for each in looks if isinstance(each.found, UnsearchableFile)),
+            unreachable=tuple(self.unreachable),
+            disclosures=tuple(disclosures_of(disclosures, subject, self._tenants(subject, held), self.keys, forms)),
+            groups=sum(each.groups for each in looks),
+            read=sum(each.read for each in looks),
+            is_unseen=not held and self._is_unseen(subject),
+            erasures=self._erasures(subject, held),
+            has_ledger=self.ledger is not None,
         )
 
     def _erasures(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> tuple[SubjectRequestStep, ...]:
