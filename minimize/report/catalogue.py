@@ -95,7 +95,7 @@ STATED_KEYS: Final = ("controller", "contact", "representative", "dpo", "subject
 class RecipientFolder:
     """A folder of recipients, with all of them."""
 
-    known: Recipients
+    source: Recipients
     recipients: tuple[Recipient, ...]
 
 
@@ -135,7 +135,7 @@ def recipients_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Recipient, .
 
 def subprocessors_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Subprocessor, ...]:
     """The entries of the lists of subprocessors next to these recipients, by name and first day."""
-    found = [entry for each in _recipient_folders(pipelines) for entry in each.known.subprocessors.entries]
+    found = [entry for each in _recipient_folders(pipelines) for entry in each.source.subprocessors.entries]
     return tuple(sorted(found, key=lambda each: (each.name, each.from_)))
 
 
@@ -165,7 +165,7 @@ def _document_pipeline(file: Path, on: date, load_folder: Callable[[Path], Recip
     except PolicyError:
         return DocumentedPipeline(job, plan, receipts, None, ())
     folder = load_folder(place)
-    fed = tuple(eligible_functions(job, folder.known, on, folder.recipients))
+    fed = tuple(eligible_functions(job, folder.source, on, folder.recipients))
     return DocumentedPipeline(job, plan, receipts, folder, fed)
 
 
@@ -175,7 +175,7 @@ def _load_recipient_folder(folder: Path) -> RecipientFolder:
 
 
 def _recipient_folders(pipelines: Iterable[DocumentedPipeline]) -> Iterable[RecipientFolder]:
-    return {each.folder.known.folder: each.folder for each in pipelines if each.folder is not None}.values()
+    return {each.folder.source.folder: each.folder for each in pipelines if each.folder is not None}.values()
 
 
 ABSENT = "absent"
