@@ -96,3 +96,4 @@ def test_a_list_that_a_tenant_reads_stands_as_well(browser: Browser, tmp_path: P
     )
     found, _ = shown(browser, path, 375)
     assert found.evaluate("document.documentElement.scrollWidth") <= 375
+    assert violations(found) == []
