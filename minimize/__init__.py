@@ -25,6 +25,7 @@ Layers, top down; each imports only what is listed below it:
     keys                                  keyring, master keys, encryption of Parquet columns
     arrow                                 work on columns that knows neither policies nor files
     stores                                folders on disk and prefixes in object stores
+    json_form                             the JSON form of results
     pages                                 pages and documents from templates
     config · identifiers · results · times
     errors · failpoints
