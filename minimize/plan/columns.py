@@ -16,6 +16,7 @@ from minimize.plan.aggregates import has_open_ends
 from minimize.plan.model import FieldPlan, OutputPlan, Plan, describe_encryption
 from minimize.policy.describe import condition_text, duration_text, step_text
 from minimize.policy.model import AggregateModel, Policy
+from minimize.text import escape_markdown
 
 ColumnMetadata = Mapping[str, str]
 
@@ -239,4 +240,4 @@ def _has_open_bins(field: FieldPlan) -> bool:
 
 
 def _table_row(*cells: str) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    return f"| {' | '.join(map(escape_markdown, cells))} |"
