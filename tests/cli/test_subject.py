@@ -157,6 +157,5 @@ def test_a_deletion_that_was_interrupted_and_left_nothing_to_do_says_so() -> Non
     text = "\n".join(map(str, Deletion((DataSubject("d1", "north"),), {}, resumed=1, applied=True).lines()))
     assert "an earlier deletion of 1 subject was interrupted; it is now complete" in text
     assert "spelled" not in text
-    assert "Check the spelling of the ids." in "\n".join(
-        Deletion((DataSubject("d1", "north"),), {}, applied=True).lines()
-    )
+    empty = map(str, Deletion((DataSubject("d1", "north"),), {}, applied=True).lines())
+    assert "Check the spelling of the ids." in "\n".join(empty)
