@@ -46,6 +46,7 @@ from minimize.policy.condition import Atom, Condition, FeatureOn, LevelAtLeast
 from minimize.policy.fields import compare_coarseness, is_dropped
 from minimize.policy.model import DROP, Field, Pipeline, Policy, Treatment
 from minimize.receipts import Receipt, ReceiptFile, RunOrigin, files_in_force
+from minimize.results import UNCHANGED, Line
 from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, origin_place, origin_settings
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress, run_resolved
@@ -209,6 +210,13 @@ class Retraction(JsonResult):
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
         return not self.plan.due and not self.rerun_dates
+
+    def lines(self) -> Iterator[Line]:
+        """The plan or its outcome, then the receipts."""
+        yield from str(self).split("\n")
+        yield from self.receipts
+        if not self.is_empty and not self.receipts:
+            yield UNCHANGED
 
     def __str__(self) -> str:
         if self.is_empty:
