@@ -95,6 +95,28 @@ class JsonText:
 
 
 @dataclass(frozen=True, slots=True)
+class PageOf:
+    """A result that was written to a file as a page. Its JSON form and exit code are unchanged."""
+
+    result: Printable
+    file: str
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the result."""
+        code: int = getattr(self.result, "exit_code", 0)
+        return code
+
+    def to_json(self) -> Any:
+        """The result as JSON."""
+        return self.result.to_json()
+
+    def lines(self) -> Iterable[Line]:
+        """The file."""
+        return [f"wrote {self.file}"]
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenFiles:
     """Files that a command wrote, with further members of its JSON form and further lines."""
 

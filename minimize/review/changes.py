@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.json_form import JsonResult
+from minimize.pages import Section, Table
 from minimize.policy.describe import duration_text
 from minimize.policy.yaml_nodes import scalar_text
 from minimize.review.grades import GRADE_ORDER, Grade, join_grades
@@ -180,6 +181,21 @@ def headline(changes: ChangeReport) -> str:
     counts = [f"{count} {grade}" for grade, count in changes.counts.items() if count]
     allowed = sum(map(changes.is_allowed, changes.changes))
     return ", ".join([*counts, *([f"{allowed} of them allowed"] if allowed else [])]) or "nothing changed"
+
+
+def changes_document(changes: ChangeReport) -> Section:
+    """The changes as a document, with one table for each grade."""
+    head = ("code", "about", "change", "place", "allowed")
+    rows = [
+        (each.grade, (each.code, each.about or "", each.message, each.place, "yes" if changes.is_allowed(each) else ""))
+        for each in changes.changes
+    ]
+    tables = [
+        Section(grade.capitalize(), (Table("Changes with this grade", head, found),))
+        for grade in GRADE_ORDER
+        if (found := [row for own, row in rows if own == grade])
+    ]
+    return Section("Policy review", (f"{headline(changes)}.", *tables))
 
 
 def changes_markdown(changes: ChangeReport) -> str:

@@ -20,12 +20,13 @@ from typing import Any, Final, Literal, get_args
 from minimize.config import load_config
 from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError
 from minimize.governance.incidents.incident import Incident, load_incident, record_step, require_open
-from minimize.governance.incidents.notice import Notice, article33, notice_markdown, notice_page
+from minimize.governance.incidents.notice import Notice, article33
 from minimize.governance.retention.lifecycle_events import read_rows
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
 from minimize.output.working_folder import write_new_folder
+from minimize.pages import html_page, markdown_page
 from minimize.policy.faults import FaultList
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.receipts.canonical import sha256_text
@@ -268,8 +269,8 @@ def _write_drafts(
 def _write_draft(folder: Path, notice: Notice) -> str:
     place = _file_name(str(notice.tenant["tenant_id"]))
     content = json_text(article33(notice))
-    _write_private(folder / f"{place}.md", notice_markdown(notice))
-    _write_private(folder / f"{place}.html", notice_page(notice))
+    _write_private(folder / f"{place}.md", markdown_page(notice.document))
+    _write_private(folder / f"{place}.html", html_page(notice.document))
     _write_private(folder / f"{place}.json", content)
     return sha256_text(content.encode())
 
