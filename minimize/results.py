@@ -7,9 +7,12 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import TextWrapper
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from minimize.errors import Finding
+from minimize.pages import Table
 
 log = logging.getLogger("minimize")
 
@@ -23,8 +26,26 @@ class Summary(Protocol):
 
 UNCHANGED: Final = "nothing was changed. Pass --yes to apply the plan."
 """The last line of a plan that was not applied."""
-Line = str | Finding | Summary
-"""A line of a result. A terminal colors findings and wraps summaries."""
+Line = str | Finding | Summary | Table
+"""A line of a result. A terminal colors findings, wraps summaries, and fits tables to its width."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records(Table):
+    """A table of records. If it is wider than the terminal, each record is shown as a table of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A text that is wrapped. All its lines are indented."""
+
+    text: str
+    indent: str = ""
+
+    def summary(self, width: int = 100) -> str:
+        """The wrapped text."""
+        wrapper = TextWrapper(width, self.indent, self.indent, break_long_words=False, break_on_hyphens=False)
+        return wrapper.fill(self.text)
 
 
 class Printable(Protocol):
@@ -79,6 +100,34 @@ class Listing:
         return [line for each in self.items for line in each.lines()] or [self.empty]
 
 
+FAILING_SEVERITIES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {"error": frozenset({"error"}), "warning": frozenset({"error", "warning"}), "never": frozenset()}
+)
+"""For each value of `--fail-on`, the severities that make a command exit with 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingList:
+    """Findings of a check, which fails from the severity `fail_on` on."""
+
+    findings: Sequence[Finding]
+    fail_on: str = "error"
+
+    @property
+    def exit_code(self) -> int:
+        """1 if the check fails."""
+        return int(any(each.severity in FAILING_SEVERITIES[self.fail_on] for each in self.findings))
+
+    def to_json(self) -> dict[str, Any]:
+        """The findings."""
+        return {"findings": [each.to_json() for each in self.findings]}
+
+    def lines(self) -> Iterable[Line]:
+        """The findings, and how many there are of each severity."""
+        errors = sum(each.severity == "error" for each in self.findings)
+        return [*self.findings, f"{errors} error(s), {len(self.findings) - errors} warning(s)"]
+
+
 @dataclass(frozen=True, slots=True)
 class JsonText:
     """A JSON value that is also printed as JSON without `--json`."""
@@ -95,11 +144,11 @@ class JsonText:
 
 
 @dataclass(frozen=True, slots=True)
-class PageOf:
-    """A result that was written to a file as a page. Its JSON form and exit code are unchanged."""
+class AlternativeText:
+    """A result with another text. Its JSON form and exit code are unchanged."""
 
     result: Printable
-    file: str
+    text: Sequence[Line]
 
     @property
     def exit_code(self) -> int:
@@ -112,8 +161,8 @@ class PageOf:
         return self.result.to_json()
 
     def lines(self) -> Iterable[Line]:
-        """The file."""
-        return [f"wrote {self.file}"]
+        """The other text."""
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)

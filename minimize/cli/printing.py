@@ -14,7 +14,8 @@ import click
 
 from minimize.cli import options
 from minimize.errors import Finding
-from minimize.results import Line, Printable
+from minimize.pages import Table
+from minimize.results import FindingList, Line, Printable
 from minimize.text import single_line
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ def terminal_lines(line: Line) -> Iterable[str]:
         return finding_lines([line])
     if isinstance(line, str):
         return [single_line(line)]
+    if isinstance(line, Table):
+        from minimize.cli.tables import table_lines  # it imports rich, which most commands do not need
+
+        return table_lines(line)
     return map(single_line, line.summary(line_width()).splitlines())
 
 
@@ -64,17 +69,9 @@ def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
             yield f"    {click.style('hint', dim=True)} {finding.hint}"
 
 
-def severity_counts(findings: Sequence[Finding]) -> str:
-    """How many of which severity."""
-    errors = sum(finding.severity == "error" for finding in findings)
-    return f"{errors} error(s), {len(findings) - errors} warning(s)"
-
-
 def print_lint_findings(findings: Sequence[Finding], fail_on: str, as_json: bool) -> int:
     """Prints findings of lint, and returns the exit code that `--fail-on` requires."""
-    text = "\n".join([*finding_lines(findings), severity_counts(findings)])
-    options.print_result({"findings": [finding.to_json() for finding in findings]}, as_json, text)
-    return 1 if any(finding.severity in options.FAILING_SEVERITIES[fail_on] for finding in findings) else 0
+    return print_result(FindingList(findings, fail_on), as_json)
 
 
 @contextmanager
