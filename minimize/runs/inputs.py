@@ -322,7 +322,7 @@ def _unchanged_folder_fields(job: Pipeline) -> list[str]:
     """The fields whose unchanged values name folders."""
     keys = () if job.records is None else job.records.partition_by
     fields = [field for key in keys if (field := job.policy.fields.get(key)) is not None and not field.from_]
-    kept = [field for field in fields if all(step.name == "keep" for step in steps_of(field))]
+    kept = [field for field in fields if all(step.changes_nothing for step in steps_of(field))]
     return [field.pointer.top for field in kept if field.pointer.is_flat and not is_dropped(field)]
 
 

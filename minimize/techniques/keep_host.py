@@ -28,14 +28,14 @@ class KeepHost(Technique):
 
     name: ClassVar[str] = "keep_host"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
+    gives: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "RFC 3986"
     about: ClassVar[str] = "the host of a URL, without user, port and path"
 
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises UnsupportedType for other types than text."""
-        super().output_type(type_)
-        return pa.string()
+    def phrase(self) -> str:
+        """What stays."""
+        return "only the host of the address"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The hosts."""

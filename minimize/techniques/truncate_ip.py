@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,12 +19,14 @@ from minimize.techniques.base import (
     Context,
     Family,
     Leaves,
+    LostBits,
     Technique,
     TechniqueResult,
     apply_per_distinct,
     failure_mask,
 )
 from minimize.techniques.cache import ValueCache
+from minimize.techniques.parameters import LOWER_TIGHTENS, NEUTRAL
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -48,18 +51,26 @@ class TruncateIp(Technique):
 
     name: ClassVar[str] = "truncate_ip"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
+    gives: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "RFC 4632, RFC 5952"
     about: ClassVar[str] = "the network part of an IP address"
+    coarsens_itself: ClassVar[bool] = True
+    proposed_for: ClassVar[Mapping[str, str]] = {"ip": "{v4: 24, v6: 48}"}
 
-    v4: int = Field(24, ge=0, lt=32)
-    v6: int = Field(48, ge=0, lt=128)
-    as_: Literal["address", "network"] = Field("address", alias="as")
+    v4: Annotated[int, LOWER_TIGHTENS] = Field(24, ge=0, lt=32)
+    v6: Annotated[int, LOWER_TIGHTENS] = Field(48, ge=0, lt=128)
+    as_: Annotated[Literal["address", "network"], NEUTRAL] = Field("address", alias="as")
 
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises UnsupportedType for other types than text."""
-        super().output_type(type_)
-        return pa.string()
+    def phrase(self) -> str:
+        """The bits that stay."""
+        return f"its network: the first {self.v4} bits (IPv4) or {self.v6} bits (IPv6)"
+
+    def lost_bits(self, type_: str) -> LostBits:
+        """The bits of an IPv4 address."""
+        of_v4, of_v6 = 32 - self.v4, 128 - self.v6
+        return LostBits(of_v4, f"by width: {of_v4} of 32 bits of an IPv4 address; {of_v6} of 128 of IPv6")
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The networks: plain IPv4 and IPv6 by their leading part, other texts one by one."""

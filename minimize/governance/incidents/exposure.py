@@ -22,7 +22,7 @@ from minimize.output.folder import is_date
 from minimize.plan.category import CATEGORY_ORDER
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
-from minimize.techniques import PSEUDONYM_TECHNIQUES, TechniqueStep
+from minimize.techniques import TechniqueStep, published_techniques
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize
 from minimize.times import parse_time
@@ -215,7 +215,8 @@ def uses_keys(field: pa.Field, masters: Collection[str], keys: Collection[str]) 
 
 
 def _is_made_with_key(field: pa.Field) -> bool:
-    return any(set(each.split(",")) & PSEUDONYM_TECHNIQUES for each in _field_metadata(field, b"minimize:technique"))
+    texts = _field_metadata(field, b"minimize:technique")
+    return any(kind.is_pseudonym() for text in texts for kind in published_techniques(text))
 
 
 def _field_metadata(field: pa.Field, what: bytes) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from minimize.html_tables import html_page, page_table
 from minimize.recipients.pages import LIST_STYLE
+from minimize.techniques import published_techniques
 from minimize.text import escape_markdown, markdown_table
 from minimize.times import time_text
 
@@ -184,7 +185,8 @@ def minute_text(time: str) -> str:
 
 
 def _is_pseudonym(kind: Mapping[str, Any]) -> bool:
-    return kind["category"] == "pseudonymized" or "pseudonymize" in kind.get("technique", "")
+    techniques = published_techniques(kind.get("technique", ""))
+    return kind["category"] == "pseudonymized" or any(each.leaves == "linkable" for each in techniques)
 
 
 def _kind_row(kind: Mapping[str, Any]) -> tuple[str, ...]:

@@ -87,8 +87,8 @@ def _compare_chains(then: Sequence[TechniqueStep], today: Sequence[TechniqueStep
         return FormChange("finer")
     if _is_keep(then) and _can_follow(today, type_):
         return FormChange("coarser", tuple(step for step in today if isinstance(step, Technique)))
-    if len(then) == len(today) == 1 and type(then[0]) is type(today[0]):
-        found = compare_coarseness(then[0].name, then[0].model_dump(), today[0].model_dump())
+    if len(then) == len(today) == 1:
+        found = compare_coarseness(then[0], today[0])
         if found == "coarser" and isinstance(today[0], Technique):
             return FormChange("coarser", (today[0],))
         if found is not None:

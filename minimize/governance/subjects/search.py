@@ -42,7 +42,6 @@ from minimize.policy.model import Field, Policy
 from minimize.receipts import ReceiptFile
 from minimize.stores import Location, local_path
 from minimize.techniques import Context
-from minimize.techniques.base import DISTINCT_LEAVES
 from minimize.techniques.keep import Keep
 from minimize.techniques.tokenize import Tokenize
 from minimize.text import similar_words
@@ -80,7 +79,7 @@ class FileSearch:
         steps = [
             step for way in treatments_of(self.policy.fields[self.key]) if not isinstance(way, str) for step in way
         ]
-        vague = [step.name for step in steps if step.leaves not in DISTINCT_LEAVES]
+        vague = [step.name for step in steps if not step.keeps_distinct()]
         if vague:
             return f"{self.key} went through {vague[0]}, which gives several subjects the same form"
         if not knows_tenants and any(self.policy.tenant in step.reads() for step in steps):
