@@ -70,7 +70,7 @@ class TruncateIp(Technique):
     def lost_bits(self, type_: str) -> LostBits:
         """The bits of an IPv4 address."""
         of_v4, of_v6 = 32 - self.v4, 128 - self.v6
-        return LostBits(of_v4, f"by width: {of_v4} of 32 bits of an IPv4 address; {of_v6} of 128 of IPv6")
+        return LostBits(float(of_v4), f"by width: {of_v4} of 32 bits of an IPv4 address; {of_v6} of 128 of IPv6")
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The networks: plain IPv4 and IPv6 by their leading part, other texts one by one."""

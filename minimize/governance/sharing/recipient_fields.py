@@ -26,7 +26,7 @@ from minimize.techniques import TechniqueStep
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize
 from minimize.verification.declared_forms import DeclaredColumn
-from minimize.verification.policy_reading import StepView
+from minimize.verification.rules import StepView
 
 RECIPIENT_MARK: Final = "@"
 
