@@ -28,7 +28,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from minimize.arrow.dictionaries import decode_dictionary, distinct_values, take_values, to_python, value_type
-from minimize.techniques.cache import ColumnCache, TechniqueCache, ValueCache
+from minimize.techniques.cache import ResultCache, TechniqueCache
 from minimize.techniques.parameters import UNORDERED, Names, Order
 from minimize.techniques.periods import CalendarUnit
 
@@ -83,13 +83,9 @@ class Context:
     time: pa.Array | None = dataclasses.field(default=None, repr=False)
     cache: TechniqueCache | None = None
 
-    def value_cache(self, technique: object) -> ValueCache:
-        """The cache of single values for a technique and this field; a new one if the caller keeps no cache."""
-        return ValueCache() if self.cache is None else self.cache.value_cache(technique)
-
-    def column_cache(self, technique: object) -> ColumnCache | None:
-        """The cache of results for texts of this field; None if the caller keeps no cache."""
-        return None if self.cache is None else self.cache.column_cache(technique)
+    def results_of(self, technique: object) -> ResultCache:
+        """The results of a technique for this field; none yet if the caller keeps no cache."""
+        return ResultCache() if self.cache is None else self.cache.results_of(technique)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,26 +318,26 @@ def treat(technique: Technique, values: pa.Array, context: Context) -> Technique
 
 
 def apply_per_distinct(
-    values: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType, recall: ValueCache | None = None
+    values: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType, recall: ResultCache | None = None
 ) -> TechniqueResult:
     """Applies a function to each distinct value (a Python loop, hence never over many rows). None means: cannot be treated.
 
     With a `recall` cache, known values are not computed again.
     """
     if len(values) <= FEW_ROWS:
-        return _apply_to_few(values, of, output_type, ValueCache() if recall is None else recall)
+        return _apply_to_few(values, of, output_type, ResultCache() if recall is None else recall)
     found = distinct_values(values)
-    if recall is None or len(found.values) <= FEW_ROWS:
-        results = _computed_values(found.values, of, output_type)
-    else:
-        results = recall.compute_distinct(found.values, lambda words: _computed_values(words, of, output_type))
+    known = None
+    if recall is not None and len(found.values) > FEW_ROWS and found.values.type == output_type == pa.string():
+        known = recall.column(found.values, lambda words: _computed_values(words, of, output_type))
+    results = _computed_values(found.values, of, output_type) if known is None else decode_dictionary(known.values)
     failed = pc.and_(results.is_null(), found.values.is_valid())
     untreated = pc.fill_null(failed.take(found.codes), False) if failed.true_count else None
     return TechniqueResult(take_values(results, found.codes), untreated)
 
 
 def _apply_to_few(
-    values: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType, recall: ValueCache
+    values: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType, recall: ResultCache
 ) -> TechniqueResult:
     """The same for few rows: looking up each value is cheaper than finding the distinct ones."""
     given = to_python(values)

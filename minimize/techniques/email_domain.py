@@ -38,7 +38,7 @@ class EmailDomain(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The domains."""
-        return apply_per_distinct(values, _domain_of_address, pa.string(), context.value_cache(self))
+        return apply_per_distinct(values, _domain_of_address, pa.string(), context.results_of(self))
 
 
 def _domain_of_address(address: str) -> str | None:

@@ -261,7 +261,7 @@ class Generalize(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The labels."""
-        return apply_per_distinct(values, self._label, pa.string(), context.value_cache(self))
+        return apply_per_distinct(values, self._label, pa.string(), context.results_of(self))
 
     def _label(self, value: Any) -> str:
         return self._words.get(str(value), self._read.root)

@@ -39,7 +39,7 @@ class KeepHost(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The hosts."""
-        return apply_per_distinct(values, _host_of_url, pa.string(), context.value_cache(self))
+        return apply_per_distinct(values, _host_of_url, pa.string(), context.results_of(self))
 
 
 _AUTHORITY = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?P<authority>[^/?#\\\s]+)(?=[/?#\\]|\s*$)")

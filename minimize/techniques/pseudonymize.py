@@ -34,7 +34,7 @@ from minimize.arrow.dictionaries import (
 from minimize.arrow.interner import compact_codes
 from minimize.errors import PolicyError
 from minimize.techniques.base import FEW_ROWS, Context, Family, Leaves, Technique, TechniqueResult, type_family
-from minimize.techniques.cache import TechniqueCache, ValueCache
+from minimize.techniques.cache import ResultCache
 from minimize.techniques.keyed_hash import (
     HmacState,
     ScopePart,
@@ -96,7 +96,7 @@ def are_few_rows(values: pa.Array, scope_columns: Sequence[pa.Array]) -> bool:
 
 
 def apply_per_scope(
-    values: pa.Array, scope_columns: Sequence[pa.Array], key: Any, of: Callable[[ScopedValue], str], recall: ValueCache
+    values: pa.Array, scope_columns: Sequence[pa.Array], key: Any, of: Callable[[ScopedValue], str], recall: ResultCache
 ) -> TechniqueResult:
     """The result of each value in its scope. A value cannot be treated if a part of its scope is null."""
     given = to_python(decode_dictionary(values))
@@ -238,7 +238,7 @@ class Pseudonymize(Technique):
         """The pseudonyms of few rows, one by one."""
         version = required_keys(context).version_of(self.key)
         return apply_per_scope(
-            values, scope_columns, version, SinglePseudonyms(self, context), context.value_cache(self)
+            values, scope_columns, version, SinglePseudonyms(self, context), context.results_of(self)
         )
 
     def _scope_parts(self, context: Context) -> tuple[ScopePart, ...]:
@@ -250,9 +250,8 @@ class Pseudonymize(Technique):
     ) -> pa.DictionaryArray:
         """The pseudonyms of values without nulls, each in one of the named scopes."""
         hashes = PseudonymHashes(HmacState.from_key(required_keys(context).bytes_of(self.key)), self.fold)
-        memo = TechniqueCache() if context.cache is None else context.cache
         beginnings = [self._beginning(scope, context) for scope in named]
-        codes, rows = memo.rows(
+        codes, rows = context.results_of(self).rows(
             _as_cacheable_texts(values), scopes.astype(np.int32), hashes.scope_names(beginnings), hashes
         )
         if len(rows) <= SHARED_PSEUDONYMS_RATIO * len(codes):

@@ -46,7 +46,7 @@ class TruncateVersion(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The leading parts."""
-        return apply_per_distinct(values, self._truncated, pa.string(), context.value_cache(self))
+        return apply_per_distinct(values, self._truncated, pa.string(), context.results_of(self))
 
     def _truncated(self, version: str) -> str | None:
         found = self._leading.match(version)
