@@ -23,7 +23,6 @@ from minimize.plan.category import CATEGORY_ORDER
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
 from minimize.techniques import TechniqueStep, published_techniques
-from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize
 from minimize.times import parse_time
 
@@ -257,7 +256,7 @@ class PersonIdentifiers:
         if key is None or pointer is None or pointer.stars:
             return cls()
         chains = [way for way in treatments_of(policy.fields[key]) if not isinstance(way, str)]
-        chain = [step for step in chains[0] if not isinstance(step, Keep)] if len(chains) == 1 else None
+        chain = [step for step in chains[0] if not step.changes_nothing] if len(chains) == 1 else None
         space = None if chain is None else _identifier_space(key, chain, schema.field(pointer.top))
         return cls() if space is None else cls(pointer, space)
 

@@ -53,7 +53,6 @@ from minimize.receipts import Receipt
 from minimize.runs.removal_inventory import RemovedFileInventory, TenantContent, read_inventory
 from minimize.stores import local_path
 from minimize.techniques import published_techniques
-from minimize.techniques.keep import Keep
 from minimize.times import day_start, epoch_microseconds
 
 if TYPE_CHECKING:
@@ -227,7 +226,7 @@ class OpenedFile:
             return pa.nulls(batch.num_rows, pa.string())
         values = _as_text(leaf(batch, pointer).values)
         if all(
-            isinstance(step, Keep)
+            step.changes_nothing
             for way in treatments_of(self.policy.fields[key])
             if not isinstance(way, str)
             for step in way

@@ -25,7 +25,6 @@ from minimize.output.stored_file import StoredFile
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
 from minimize.techniques import Context, Technique, TechniqueStep, treat
-from minimize.techniques.keep import Keep
 from minimize.techniques.periods import period_starts
 from minimize.techniques.pseudonymize import Pseudonymize
 from minimize.times import EPOCH, from_epoch_microseconds
@@ -147,7 +146,7 @@ class IdentifierColumn:
 
         Made of the steps and their parameters, the field that separates their tokens, key versions, and the periods of the time.
         """
-        if all(isinstance(step, Keep) for step in chain.steps):
+        if all(step.changes_nothing for step in chain.steps):
             return AS_RECEIVED
         steps = [[step.name, step.model_dump(mode="json")] for step in chain.steps]
         keys = sorted({f"{name}/{self.keys.version_of(name)}" for step in chain.steps for name in step.key_names})

@@ -54,7 +54,6 @@ from minimize.settings import SettingsRows
 from minimize.stages.chains import run_chain
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.techniques import Context, Technique, TechniqueStep, UnsupportedType
-from minimize.techniques.keep import Keep
 from minimize.times import parse_time
 
 FormVerdict = Literal["same", "coarser", "finer", "gone"]
@@ -106,7 +105,7 @@ def _steps_of(treatment: Treatment) -> tuple[TechniqueStep, ...]:
 
 
 def _is_keep(steps: Sequence[TechniqueStep]) -> bool:
-    return bool(steps) and all(isinstance(step, Keep) for step in steps)
+    return bool(steps) and all(step.changes_nothing for step in steps)
 
 
 def _can_follow(steps: Sequence[TechniqueStep], type_: pa.DataType) -> bool:

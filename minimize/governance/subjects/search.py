@@ -42,7 +42,6 @@ from minimize.policy.model import Field, Policy
 from minimize.receipts import ReceiptFile
 from minimize.stores import Location, local_path
 from minimize.techniques import Context
-from minimize.techniques.keep import Keep
 from minimize.techniques.tokenize import Tokenize
 from minimize.text import similar_words
 from minimize.times import END_OF_TIME, EPOCH, epoch_microseconds
@@ -178,7 +177,7 @@ class FileSearch:
 
 def keeps_original(field: Field) -> bool:
     """Whether the values are kept as received."""
-    return all(isinstance(step, Keep) for way in treatments_of(field) if not isinstance(way, str) for step in way)
+    return all(step.changes_nothing for way in treatments_of(field) if not isinstance(way, str) for step in way)
 
 
 def distinct_texts(rows: pa.Table, pointer: Pointer) -> frozenset[str]:
