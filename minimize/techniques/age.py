@@ -45,7 +45,7 @@ class Age(Technique):
 
     name: ClassVar[str] = "age"
     takes: ClassVar[tuple[Family, ...]] = ("timestamp", "date")
-    gives: ClassVar[pa.DataType | None] = pa.int32()
+    result_type: ClassVar[pa.DataType | None] = pa.int32()
     leaves: ClassVar[Leaves] = "nothing"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "ISO 8601"

@@ -149,7 +149,7 @@ class TechniqueStep(BaseModel):
 
     name: ClassVar[str]
     takes: ClassVar[tuple[Family, ...]]
-    gives: ClassVar[pa.DataType | None] = None
+    result_type: ClassVar[pa.DataType | None] = None
     """The output type; None if it is the input type."""
     leaves: ClassVar[Leaves] = "everything"
     """What remains of a value."""
@@ -254,7 +254,7 @@ class TechniqueStep(BaseModel):
         """The output type for an input type. Raises UnsupportedType."""
         if type_family(type_) not in self.takes:
             raise UnsupportedType(self.takes)
-        return value_type(type_) if self.gives is None else self.gives
+        return value_type(type_) if self.result_type is None else self.result_type
 
     def reads(self) -> frozenset[str]:
         """The keys of other fields that it reads (`per`, `at`)."""

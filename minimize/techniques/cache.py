@@ -154,7 +154,7 @@ class ResultCache:
 
 
 def _cached_column(
-    texts: pa.Array, known: RowCache, results: TextInterner, compute: Callable[[pa.Array], pa.Array]
+    texts: pa.Array, row_cache: RowCache, results: TextInterner, compute: Callable[[pa.Array], pa.Array]
 ) -> CachedColumn:
     there = None if not texts.null_count else np.asarray(texts.is_valid())
     some = texts if there is None else texts.drop_null()
@@ -167,7 +167,7 @@ def _cached_column(
         rows: ByteRows = (results.codes(made) << 1 | differs).view(np.uint8).reshape(len(new), -1)
         return rows
 
-    codes, rows = known.rows(some, np.zeros(len(some), np.int32), [b""], outcomes_of)
+    codes, rows = row_cache.rows(some, np.zeros(len(some), np.int32), [b""], outcomes_of)
     outcomes = rows.view(np.int32)[:, 0][codes]
     places = _expand_to_rows(outcomes >> 1, there)
     failed = places < 0 if there is None else (places < 0) & there

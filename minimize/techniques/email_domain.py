@@ -26,7 +26,7 @@ class EmailDomain(Technique):
 
     name: ClassVar[str] = "email_domain"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
-    gives: ClassVar[pa.DataType | None] = pa.string()
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "nothing"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "RFC 5321, RFC 5322"

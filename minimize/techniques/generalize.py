@@ -213,7 +213,7 @@ class Generalize(Technique):
 
     name: ClassVar[str] = "generalize"
     takes: ClassVar[tuple[Family, ...]] = ("string", "integer")
-    gives: ClassVar[pa.DataType | None] = pa.string()
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "nothing"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "Sweeney 2002"

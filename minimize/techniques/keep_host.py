@@ -28,7 +28,7 @@ class KeepHost(Technique):
 
     name: ClassVar[str] = "keep_host"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
-    gives: ClassVar[pa.DataType | None] = pa.string()
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "RFC 3986"
     about: ClassVar[str] = "the host of a URL, without user, port and path"

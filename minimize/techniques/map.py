@@ -38,7 +38,7 @@ class Map(Technique):
 
     name: ClassVar[str] = "map"
     takes: ClassVar[tuple[Family, ...]] = ("string", "integer", "boolean")
-    gives: ClassVar[pa.DataType | None] = pa.string()
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "ISO/IEC 20889:2018"
     about: ClassVar[str] = "a replacement from a table of values"

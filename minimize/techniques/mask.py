@@ -32,7 +32,7 @@ class Mask(Technique):
 
     name: ClassVar[str] = "mask"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
-    gives: ClassVar[pa.DataType | None] = pa.string()
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "PCI DSS v4.0, 3.4"
     about: ClassVar[str] = "a fixed mark and the last (or first) characters"

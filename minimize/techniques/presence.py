@@ -24,7 +24,7 @@ class Presence(Technique):
 
     name: ClassVar[str] = "presence"
     takes: ClassVar[tuple[Family, ...]] = ALL_FAMILIES
-    gives: ClassVar[pa.DataType | None] = pa.bool_()
+    result_type: ClassVar[pa.DataType | None] = pa.bool_()
     leaves: ClassVar[Leaves] = "nothing"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "GDPR Art. 5(1)(c)"

@@ -144,7 +144,7 @@ class Pseudonymize(Technique):
 
     name: ClassVar[str] = "pseudonymize"
     takes: ClassVar[tuple[Family, ...]] = ("string", "integer", "binary")
-    gives: ClassVar[pa.DataType | None] = pa.string()
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "linkable"
     source: ClassVar[str] = "RFC 2104, RFC 4231"
     about: ClassVar[str] = "a keyed hash, the same for the same value within its field and `per`"

@@ -36,7 +36,7 @@ class Redact(Technique):
 
     name: ClassVar[str] = "redact"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
-    gives: ClassVar[pa.DataType | None] = pa.string()
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "RFC 5322, E.164, ISO/IEC 7812-1, ISO 13616"
     about: ClassVar[str] = "free text with a mark in place of each hit of a pattern"

@@ -26,7 +26,7 @@ class Size(Technique):
 
     name: ClassVar[str] = "size"
     takes: ClassVar[tuple[Family, ...]] = ("list", "map")
-    gives: ClassVar[pa.DataType | None] = pa.int32()
+    result_type: ClassVar[pa.DataType | None] = pa.int32()
     leaves: ClassVar[Leaves] = "nothing"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "GDPR Art. 5(1)(c)"

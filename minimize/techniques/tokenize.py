@@ -51,7 +51,7 @@ class Tokenize(Technique):
 
     name: ClassVar[str] = "tokenize"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
-    gives: ClassVar[pa.DataType | None] = pa.string()
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "reversible"
     source: ClassVar[str] = "RFC 5297"
     about: ClassVar[str] = "encrypted with AES-SIV, reversible through the keyring only"

@@ -28,7 +28,7 @@ class Top(TechniqueStep):
 
     name: ClassVar[str] = "top"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
-    gives: ClassVar[pa.DataType | None] = pa.string()
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "nothing"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "top-n tabulation with a threshold; Hundepool et al., Statistical Disclosure Control (2012)"
@@ -60,7 +60,7 @@ class TopValues(Technique):
 
     name: ClassVar[str] = "top"
     takes: ClassVar[tuple[Family, ...]] = Top.takes
-    gives: ClassVar[pa.DataType | None] = pa.string()
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = Top.leaves
     source: ClassVar[str] = Top.source
     about: ClassVar[str] = Top.about

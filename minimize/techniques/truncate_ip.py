@@ -51,7 +51,7 @@ class TruncateIp(Technique):
 
     name: ClassVar[str] = "truncate_ip"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
-    gives: ClassVar[pa.DataType | None] = pa.string()
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "nothing"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "RFC 4632, RFC 5952"

@@ -30,7 +30,7 @@ class TruncateVersion(Technique):
 
     name: ClassVar[str] = "truncate_version"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
-    gives: ClassVar[pa.DataType | None] = pa.string()
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "nothing"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "SemVer 2.0.0"
