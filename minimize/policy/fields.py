@@ -153,4 +153,4 @@ def compare_coarseness(then: TechniqueStep, today: TechniqueStep) -> Coarseness 
     changed = [name for name in before if before[name] != after[name]]
     if all(orders[name].tightens(before[name], after[name]) for name in changed):
         return "coarser"
-    return "finer" if all(orders[name].tightens(after[name], before[name]) for name in changed) else None
+    return "finer" if all(orders[name].refines(before[name], after[name]) for name in changed) else None

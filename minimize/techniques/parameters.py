@@ -35,6 +35,12 @@ class Order:
 
     tightens: Callable[[Any, Any], bool]
     neutral: bool = False
+    scale: tuple[Any, ...] = ()
+    """All values from the finest, if `tightens` does not compare all of them."""
+
+    def refines(self, old: Any, new: Any) -> bool:
+        """Whether the new value is finer than the old one."""
+        return self.scale.index(new) < self.scale.index(old) if self.scale else self.tightens(new, old)
 
     def grade(self, old: Any, new: Any) -> Literal["tightens", "loosens", "neutral"]:
         """The grade of a change. Without an order, any difference loosens."""
@@ -43,14 +49,15 @@ class Order:
         return "tightens" if self.tightens(old, new) else "loosens"
 
 
-def ranked(*chains: tuple[Any, ...]) -> Order:
+def ranked(*chains: tuple[Any, ...], scale: tuple[Any, ...] = ()) -> Order:
     """The order of chains of values, each from the tightest to the loosest. Values that share no chain are not comparable.
 
     >>> ranked(("year", "month", "day"), ("week", "day")).grade("day", "week")
     'tightens'
     """
     return Order(
-        lambda old, new: any(old in chain and new in chain and chain.index(new) < chain.index(old) for chain in chains)
+        lambda old, new: any(old in chain and new in chain and chain.index(new) < chain.index(old) for chain in chains),
+        scale=scale,
     )
 
 

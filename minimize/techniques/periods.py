@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -87,7 +87,11 @@ def _utc_offset(rule: ZoneInfo, instant: int) -> int:
 
 
 CalendarUnit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
-UNIT_ORDER: Final = ranked(("year", "quarter", "month", "day", "hour", "minute"), ("week", "day", "hour", "minute"))
+UNIT_ORDER: Final = ranked(
+    ("year", "quarter", "month", "day", "hour", "minute"),
+    ("week", "day", "hour", "minute"),
+    scale=get_args(CalendarUnit),
+)
 """A unit tightens if it consists of whole units of the one before. Months do not consist of whole weeks."""
 UTC_NAMES = frozenset({"UTC", "Etc/UTC", "Z", "+00:00"})
 Ticks = npt.NDArray[np.int64]
