@@ -11,7 +11,7 @@ from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, FieldCase, Role, Treatment
 from minimize.techniques import TechniqueStep
 from minimize.techniques.base import LEAVES_ORDER
-from minimize.techniques.periods import UNIT_ORDER
+from minimize.techniques.parameters import FEWER_TIGHTENS, MORE_TIGHTENS
 
 Grade = Literal["tightens", "loosens", "neutral"]
 Comparison = Callable[[Any, Any], Grade]
@@ -28,84 +28,18 @@ def join_grades(grades: Iterable[Grade]) -> Grade:
     return min(grades, key=GRADE_ORDER.index, default="neutral")
 
 
-def change_loosens(old: Any, new: Any) -> Grade:
-    """Any difference loosens, because the values have no order."""
-    return "neutral" if old == new else "loosens"
-
-
-def change_is_neutral(old: Any, new: Any) -> Grade:
-    """Any difference is neutral."""
-    return "neutral"
-
-
-def lower_tightens(old: Any, new: Any) -> Grade:
-    """A lower number tightens. None means no limit, above every number.
-
-    >>> lower_tightens(24, 16), lower_tightens(16, None), lower_tightens(None, None)
-    ('tightens', 'loosens', 'neutral')
-    """
-    if old == new:
-        return "neutral"
-    return "tightens" if old is None or (new is not None and new < old) else "loosens"
-
-
-def higher_tightens(old: Any, new: Any) -> Grade:
-    """A higher number tightens. None means no limit, below every number.
-
-    >>> higher_tightens(10, 20), higher_tightens(20, None)
-    ('tightens', 'loosens')
-    """
-    if old == new:
-        return "neutral"
-    return "tightens" if old is None or (new is not None and new > old) else "loosens"
-
-
 def fewer_tightens(old: Collection[Any], new: Collection[Any]) -> Grade:
-    """A proper subset tightens; any other difference loosens.
+    """A proper subset tightens; any other difference loosens. The order of the values does not matter.
 
     >>> fewer_tightens({1, 2}, {1}), fewer_tightens({1}, {2})
     ('tightens', 'loosens')
     """
-    before, after = set(old), set(new)
-    return "neutral" if before == after else "tightens" if after < before else "loosens"
+    return FEWER_TIGHTENS.grade(set(old), set(new))
 
 
 def more_tightens(old: Collection[Any], new: Collection[Any]) -> Grade:
-    """A proper superset tightens; any other difference loosens."""
-    before, after = set(old), set(new)
-    return "neutral" if before == after else "tightens" if after > before else "loosens"
-
-
-def setting_tightens(old: Any, new: Any) -> Grade:
-    """Setting a value for the first time tightens; any other difference loosens."""
-    if old == new:
-        return "neutral"
-    return "tightens" if old is None else "loosens"
-
-
-def unsetting_tightens(old: Any, new: Any) -> Grade:
-    """Removing the value tightens; any other difference loosens."""
-    if old == new:
-        return "neutral"
-    return "tightens" if new is None else "loosens"
-
-
-def ranked_comparison(words: Sequence[Any]) -> Comparison:
-    """Comparison by rank, from the tightest to the loosest. A value without a rank loosens."""
-
-    def compared(old: Any, new: Any) -> Grade:
-        if old == new:
-            return "neutral"
-        if old not in words or new not in words:
-            return "loosens"
-        return "tightens" if words.index(new) < words.index(old) else "loosens"
-
-    return compared
-
-
-def grade_parts(comparisons: Mapping[str, Comparison], old: Mapping[str, Any], new: Mapping[str, Any]) -> Grade:
-    """Grade of parts by name, each by its comparison. Without a comparison, any difference loosens."""
-    return join_grades(comparisons.get(name, change_loosens)(old.get(name), new.get(name)) for name in {**old, **new})
+    """A proper superset tightens; any other difference loosens. The order of the values does not matter."""
+    return MORE_TIGHTENS.grade(set(old), set(new))
 
 
 def compare_entries(order: Comparison, old: Mapping[Any, Any], new: Mapping[Any, Any], missing: Any = None) -> Grade:
@@ -152,11 +86,6 @@ def _atom_implies(one: Condition, other: Condition, levels: Sequence[str]) -> bo
         known = one.name in levels and other.name in levels
         return known and levels.index(one.name) >= levels.index(other.name)
     return False
-
-
-def time_unit_grade(old: str, new: str) -> Grade:
-    """Grade of a change of a time unit. It tightens if the new unit consists of whole old ones; otherwise it loosens."""
-    return UNIT_ORDER.grade(old, new)
 
 
 def chain_grade(old: Treatment, new: Treatment, roles: Collection[Role] = ()) -> Grade:
