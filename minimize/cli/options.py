@@ -6,10 +6,9 @@ only if it fails.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.types import StringParamType
@@ -94,16 +93,8 @@ PATH: Final = click.Path()
 FILE: Final = click.Path(dir_okay=False)
 FOLDER: Final = click.Path(file_okay=False)
 AS_OF_HELP: Final = "Evaluate as of TIME (ISO 8601)."
-AT_HELP: Final = f"{AS_OF_HELP} [default: now]"
-APPLY_HELP: Final = "Apply the plan. Without it, only print the plan."
-DATE_HELP: Final = "Batch date, YYYY-MM-DD. [default: all dates found]"
-HTML_HELP: Final = "Write an HTML page to FILE instead of printing."
-INPUT_HELP: Final = "Read from PATH instead of the pipeline's source."
 MADE_BY_HELP: Final = "Pipeline that made the output. [default: from its receipts]"
-SEARCH_HELP: Final = "Also search this output; the ledger knows the others. Repeatable."
-SETTINGS_HELP: Final = "Collection settings, CSV or Parquet. [default: the pipeline's]"
 SETTINGS_OR_LEDGER_HELP: Final = "Collection settings, CSV or Parquet, or `ledger`. [default: the pipeline's]"
-TENANT_FILTER_HELP: Final = "Only this tenant."
 
 
 _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -118,12 +109,12 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "is_flag": True,
         "help": "Publish dates even if they have far fewer rows than in their last receipt.",
     },
-    "--at": {"type": TIME, "metavar": "TIME", "help": AT_HELP},
+    "--at": {"type": TIME, "metavar": "TIME", "help": f"{AS_OF_HELP} [default: now]"},
     "--correlation": {
         "metavar": "CORRELATION",
         "help": "Only events with this correlation id, such as a run or a request.",
     },
-    "--date": {"type": DATE, "metavar": "D", "help": DATE_HELP},
+    "--date": {"type": DATE, "metavar": "D", "help": "Batch date, YYYY-MM-DD. [default: all dates found]"},
     "--engine": {
         "type": click.Choice(list(ENGINES)),
         "default": "local",
@@ -143,9 +134,14 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "help": "A prerequisite of the function that is met. Repeatable.",
     },
     "--history": {"is_flag": True, "help": "List all rows, not only those in force."},
-    "--html": {"type": FILE, "metavar": "FILE", "help": HTML_HELP},
-    "--in": {"param_decls": ["--in", "named"], "multiple": True, "metavar": "OUTPUT", "help": SEARCH_HELP},
-    "--input": {"metavar": "PATH", "help": INPUT_HELP},
+    "--html": {"type": FILE, "metavar": "FILE", "help": "Write an HTML page to FILE instead of printing."},
+    "--in": {
+        "param_decls": ["--in", "named"],
+        "multiple": True,
+        "metavar": "OUTPUT",
+        "help": "Also search this output; the ledger knows the others. Repeatable.",
+    },
+    "--input": {"metavar": "PATH", "help": "Read from PATH instead of the pipeline's source."},
     "--keys": {"type": FILE, "metavar": "FILE", "help": "Keyring. [env: MINIMIZE_KEYS] [default: from minimize.yaml]"},
     "--ledger": {
         "metavar": "PATH_OR_URL",
@@ -180,12 +176,16 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "--resource": {"metavar": "RESOURCE", "help": "Only events about the resource with this id."},
     "--result": {"metavar": "RESULT", "help": "Only this result: success, failure or refused."},
-    "--settings": {"type": PATH, "metavar": "PATH", "help": SETTINGS_HELP},
+    "--settings": {
+        "type": PATH,
+        "metavar": "PATH",
+        "help": "Collection settings, CSV or Parquet. [default: the pipeline's]",
+    },
     "--since": {"type": TIME, "metavar": "SINCE", "help": "Only entries from this time on (ISO 8601)."},
-    "--tenant": {"type": ID, "metavar": "T", "help": TENANT_FILTER_HELP},
+    "--tenant": {"type": ID, "metavar": "T", "help": "Only this tenant."},
     "--to": {"type": FILE, "metavar": "FILE", "help": "Write the recall list for the recipient to this new JSON file."},
     "--until": {"type": TIME, "metavar": "UNTIL", "help": "Only entries before this time (ISO 8601)."},
-    "--yes": {"is_flag": True, "help": APPLY_HELP},
+    "--yes": {"is_flag": True, "help": "Apply the plan. Without it, only print the plan."},
 }
 OPTIONS: Final[Mapping[str, Callable[..., click.Parameter]]] = {
     name: partial(
@@ -276,45 +276,3 @@ def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = N
     from minimize.governance.access.enforcement import require_permission
 
     require_permission(permission, command_workspace(places), utc_now(), tenant=tenant)
-
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def parameters(*added: str | click.Parameter) -> Callable[[F], F]:
-    """Adds parameters to a command that is not made by `verb`. A text is a name in the table."""
-
-    def decorate(command: F) -> F:
-        kept = getattr(command, "__click_params__", [])
-        found = [OPTIONS[each]() if isinstance(each, str) else each for each in added]
-        vars(command)["__click_params__"] = [*kept, *reversed(found)]
-        return command
-
-    return decorate
-
-
-def allow_shrink(text: str) -> Callable[[F], F]:
-    """`--allow-shrink`: turns the shrink guard off."""
-    return parameters(OPTIONS["--allow-shrink"](help=text))
-
-
-_INPUT: Final = click.Option(["--input", "input_"], metavar="PATH", help=INPUT_HELP)
-receipt_overrides = parameters(RECEIPT_OVERRIDES[0], _INPUT, "--settings")
-quiet, as_json = parameters(QUIET), parameters(*JSON_OPTIONS)
-keys, fail_on, pipeline = parameters("--keys"), parameters("--fail-on"), parameters("PIPELINE")
-only_ledger, ledger, workspace = parameters("--ledger"), parameters(*LEDGER), parameters(*WORKSPACE)
-recipients, prerequisites = parameters("--recipients"), parameters("--having")
-audit_filters, list_file_option = parameters(*AUDIT_FILTERS), parameters("--to")
-
-
-def print_result(body: Any, as_json: bool, text: str | Callable[[], str]) -> None:
-    """Prints a result as JSON, or else as text. `text` may be a function that returns the text."""
-    if as_json:
-        print_json(body)
-    else:
-        click.echo(text if isinstance(text, str) else text())
-
-
-def print_json(body: Any) -> None:
-    """Prints a result as JSON."""
-    click.echo(json.dumps(body, indent=2, default=str))

@@ -10,7 +10,7 @@ import click
 from minimize.cli.options import FOLDER, OPTIONS, PATH, DataPathParameter
 from minimize.cli.printing import print_result
 from minimize.cli.verb import verb
-from minimize.results import AlternativeText, FindingList, JsonText, Printable
+from minimize.results import AlternativeText, JsonText, LintResult, Printable
 
 
 @verb(
@@ -59,7 +59,7 @@ def lint_command(now: datetime, pipeline: str | None, fail_on: str, codes: bool,
         raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
     from minimize.review.lint import lint_path
 
-    return FindingList(lint_path(pipeline, on=now.date(), keys=keys), fail_on)
+    return LintResult(lint_path(pipeline, on=now.date(), keys=keys), fail_on)
 
 
 @verb(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -12,10 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from minimize.cli import options
 from minimize.errors import Finding
 from minimize.pages import Table
-from minimize.results import FindingList, Line, Printable
+from minimize.results import AlternativeText, Line, Printable
 from minimize.text import single_line
 
 if TYPE_CHECKING:
@@ -32,9 +32,11 @@ def line_width() -> int:
 def print_result(result: Printable, as_json: bool) -> int:
     """Prints a result as JSON, or else as text, logs its messages, and returns its exit code."""
     if as_json:
-        options.print_json(result.to_json())
+        click.echo(json.dumps(result.to_json(), indent=2, default=str))
     else:
         click.echo("\n".join(text for line in result.lines() for text in terminal_lines(line)))
+        for note in getattr(result, "notes", ()):
+            click.echo(single_line(note), err=True)
     for each in getattr(result, "log_messages", ()):
         each.log()
     code: int = getattr(result, "exit_code", 0)
@@ -42,36 +44,31 @@ def print_result(result: Printable, as_json: bool) -> int:
 
 
 def terminal_lines(line: Line) -> Iterable[str]:
-    """Returns the lines that a terminal shows for a line of a result: escaped, colored or wrapped."""
+    """Returns the lines that a terminal shows for a line of a result: escaped, colored, wrapped or drawn."""
     if isinstance(line, Finding):
-        return finding_lines([line])
+        return finding_lines(line)
     if isinstance(line, str):
         return [single_line(line)]
+    if isinstance(line, tuple):
+        return ["\t".join(map(single_line, line))]
     if isinstance(line, Table):
-        from minimize.cli.tables import table_lines  # it imports rich, which most commands do not need
+        from minimize.cli.tables import table_lines  # late: most commands print no table
 
         return table_lines(line)
     return map(single_line, line.summary(line_width()).splitlines())
 
 
 SEVERITY_COLORS: Final = MappingProxyType({"error": "red", "warning": "yellow"})
-UNCHANGED_HINT: Final = "nothing was changed. Pass --yes to apply the plan."
 
 
-def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """Returns the lines of findings: each with its place, and with its hint on a separate line."""
-    for finding in findings:
-        word = click.style(finding.severity, fg=SEVERITY_COLORS[finding.severity])
-        field = f" {click.style(finding.field, bold=True)}:" if finding.field else ""
-        place = f"{finding.place}: " if finding.place else ""
-        yield f"{place}{word} {finding.code}{field} {finding.message}"
-        if finding.hint:
-            yield f"    {click.style('hint', dim=True)} {finding.hint}"
-
-
-def print_lint_findings(findings: Sequence[Finding], fail_on: str, as_json: bool) -> int:
-    """Prints findings of lint, and returns the exit code that `--fail-on` requires."""
-    return print_result(FindingList(findings, fail_on), as_json)
+def finding_lines(finding: Finding) -> Iterator[str]:
+    """Returns the lines of a finding: with its place, and with its hint on a separate line."""
+    word = click.style(finding.severity, fg=SEVERITY_COLORS[finding.severity])
+    field = f" {click.style(finding.field, bold=True)}:" if finding.field else ""
+    place = f"{finding.place}: " if finding.place else ""
+    yield f"{place}{word} {finding.code}{field} {finding.message}"
+    if finding.hint:
+        yield f"    {click.style('hint', dim=True)} {finding.hint}"
 
 
 @contextmanager
@@ -89,9 +86,9 @@ def progress_bar() -> Iterator[ProgressCallback]:
         yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
-def write_page(file: str, page: str) -> str:
-    """Writes an HTML page. A new file is readable only by its owner. Returns a line that names the file."""
+def write_page(result: Printable, file: str, page: str) -> Printable:
+    """Writes an HTML page of a result. A new file is readable only by its owner. Returns the result; its text names the file."""
     path = Path(file)
     path.touch(mode=0o600)
     path.write_text(page, encoding="utf-8")
-    return f"wrote {file}"
+    return AlternativeText(result, [f"wrote {file}"])

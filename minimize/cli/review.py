@@ -40,7 +40,7 @@ def diff_command(markdown: bool, html: str | None, as_json: bool, **arguments: A
         raise click.UsageError("pass --json or --markdown, not both")
     changes = diff(**arguments)
     if html is not None:
-        return AlternativeText(changes, [write_page(html, html_page(changes_document(changes)))])
+        return write_page(changes, html, html_page(changes_document(changes)))
     return AlternativeText(changes, changes_markdown(changes).split("\n")) if markdown else changes
 
 

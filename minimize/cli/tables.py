@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-import click
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -51,17 +49,3 @@ def _rich_table(table: Table) -> RichTable:
 
 def _width(table: RichTable) -> int:
     return Console(width=_UNLIMITED_WIDTH).measure(table).maximum
-
-
-def print_counts(rows: Sequence[Mapping[str, Any]], words: Sequence[str], numbers: Sequence[str]) -> None:
-    """Prints rows with columns of text and columns of counts."""
-    cells = [
-        (*("" if row[name] is None else str(row[name]) for name in words), *(f"{row[name]:,}" for name in numbers))
-        for row in rows
-    ]
-    click.echo("\n".join(table_lines(Table("", (*words, *numbers), cells, len(words)))))
-
-
-def print_matrix(head: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> None:
-    """Prints a table whose rows have a name and one word per column."""
-    click.echo("\n".join(table_lines(Table("", (head, *columns), [(name, *cells) for name, cells in rows]))))

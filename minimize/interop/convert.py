@@ -32,7 +32,7 @@ from minimize.policy.draft import (
     write_new_files,
 )
 from minimize.policy.drafted_policy import RECORD_PARTS, DraftBlock, DraftedField, DraftedPart, draft_text
-from minimize.policy.proposals import DROP, FieldEvidence, Proposal, propose_for_field, pseudonymize_text
+from minimize.policy.proposals import DROP, FieldEvidence, Proposal, propose_for_field, technique_for, treatment_for
 from minimize.policy.value_kinds import ValueSummary
 from minimize.policy.yaml_nodes import key_text, quote_yaml
 from minimize.registry import load_object
@@ -107,8 +107,8 @@ def _combined_proposal(column: DescribedColumn, evidence: FieldEvidence) -> Prop
     do = found.do if column.do is None else column.do
     if column.role in _DROPPED_ROLES:
         do = DROP
-    elif column.role == "identifier" and "pseudonymize" not in do:
-        do = DROP if column.do is None else pseudonymize_text(evidence)
+    elif column.role == "identifier" and technique_for("identifier").name not in do:
+        do = DROP if column.do is None else treatment_for("identifier", evidence)
     return replace(found, role=column.role or found.role, do=do, reasons=reasons)
 
 

@@ -13,7 +13,7 @@ from minimize.errors import Finding, OutputError, PolicyError, redact_errors
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, has_runs, read_receipts
 from minimize.policy.approval import configured_approval
 from minimize.policy.faults import FaultList, require_sound
-from minimize.policy.fields import generalize_steps
+from minimize.policy.fields import reference_files
 from minimize.policy.mapping_reader import DeclaredNames
 from minimize.policy.model import EncryptBy, Pipeline, Policy
 from minimize.policy.pipeline_reader import UNREADABLE_POLICY, PipelineReader, configured_encryption
@@ -83,7 +83,7 @@ def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pi
 
 def hierarchy_files(policy: Policy) -> tuple[Path, ...]:
     """The files that a policy's steps refer to (hierarchies), each once, in the policy's order."""
-    return tuple(dict.fromkeys(step.file for step in generalize_steps(policy.fields.values())))
+    return tuple(dict.fromkeys(file.path for file in reference_files(policy.fields.values())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,11 +97,11 @@ def _unknown_technique(word: str) -> PydanticCustomError:
     return form_error("P011", f"unknown technique `{word}`", did_you_mean(word, [*TECHNIQUES, DROP]))
 
 
-def _parameters_by_name(kind: type[BaseModel], written: Any) -> dict[str, Any] | None:
+def _parameters_by_name(kind: type[TechniqueStep], written: Any) -> dict[str, Any] | None:
     """Parameters by name. Null is none; a single value is the value of the only (required) parameter."""
     if isinstance(written, dict):
         return written
-    main = main_parameter(kind)
+    main = kind.lone_parameter()
     return {} if written is None else None if main is None else {main: written}
 
 
@@ -137,15 +137,6 @@ def _validate(
     return None, errors
 
 
-def main_parameter(kind: type[BaseModel]) -> str | None:
-    """The parameter that a single value sets: the only required one, else the only one; None if it is ambiguous."""
-    every = [info.alias or name for name, info in kind.model_fields.items()]
-    required = [info.alias or name for name, info in kind.model_fields.items() if info.is_required()]
-    if len(required) == 1:
-        return required[0]
-    return every[0] if len(every) == 1 else None
-
-
 def _parameter_names(kind: type[BaseModel]) -> list[str]:
     return [info.alias or name for name, info in kind.model_fields.items()]
 
@@ -157,10 +148,10 @@ def techniques_schema() -> JsonSchemaValue:
     return {"anyOf": [{"enum": alone, "description": "A technique."}, *kinds]}
 
 
-def _technique_schema(name: str, kind: type[BaseModel]) -> JsonSchemaValue:
+def _technique_schema(name: str, kind: type[TechniqueStep]) -> JsonSchemaValue:
     parameters = parameters_schema(kind)
     values = [parameters]
-    main = main_parameter(kind)
+    main = kind.lone_parameter()
     lone = {} if main is None else parameters["properties"][main]
     if main is not None and lone.get("type") not in ("object", "null"):
         values.append(lone)

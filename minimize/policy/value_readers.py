@@ -12,7 +12,7 @@ from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldE
 from minimize.policy.form_values import parse_duration
 from minimize.policy.mapping_reader import DeclaredNames, KeyReader, MappingShape, field_pointer, read_mapping
 from minimize.policy.model import DROP, Treatment
-from minimize.policy.treatments import NO_HASH_REASON, UNKEYED_HASHES, main_parameter
+from minimize.policy.treatments import NO_HASH_REASON, UNKEYED_HASHES
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.sources.types import CONTAINER_TYPES
 from minimize.techniques import TECHNIQUES, TechniqueStep
@@ -197,13 +197,13 @@ class TechniqueReader(KeyReader):
         return
 
 
-def _parameters_by_name(kind: type[BaseModel], node: YamlNode) -> YamlNode | None:
+def _parameters_by_name(kind: type[TechniqueStep], node: YamlNode) -> YamlNode | None:
     """Parameters as a mapping. Null is an empty mapping; a single value is the value of the only (required) parameter."""
     if node.is_mapping:
         return node
     if node.value is None:
         return YamlNode({}, node.line)
-    main = main_parameter(kind)
+    main = kind.lone_parameter()
     return None if main is None else YamlNode({main: node}, node.line)
 
 

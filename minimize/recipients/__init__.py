@@ -2,7 +2,7 @@
 
 model.py   contract, functions and fields; reader.py reads them from YAML; load.py files and the list of subprocessors
 lint.py    faults and risks of a recipient's file; inbound.py of a pipeline that receives from a recipient
-rules.py   rules that forbid sending or receiving; pages.py pages for tenants; schema.py JSON Schemas
+rules.py   rules that forbid sending or receiving; pages.py pages for tenants; overview.py results; schema.py JSON Schemas
 """
 
 from __future__ import annotations

@@ -54,7 +54,6 @@ from minimize.runs.erasure_list import store_erasures
 from minimize.runs.inputs import find_pipeline, load_pipeline_settings
 from minimize.settings.unknown_tenant import settings_tenants, similar_tenants
 from minimize.stores import Location, local_path, location_text, parse_output_location
-from minimize.techniques.keep import Keep
 from minimize.times import time_text
 
 if TYPE_CHECKING:
@@ -473,7 +472,7 @@ class _TenantSearch:
             if key is None or pointer is None
             else [way for way in treatments_of(policy.fields[key]) if way != "drop"]
         )
-        if pointer is None or pointer.stars or not all(isinstance(step, Keep) for way in ways for step in way):
+        if pointer is None or pointer.stars or not all(step.changes_nothing for way in ways for step in way):
             return None
         found: set[str] = set()
         for batch in stored.batches(columns=[pointer.top]):

@@ -55,7 +55,6 @@ from minimize.settings import SettingsRows
 from minimize.stages.chains import run_chain
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.techniques import Context, Technique, TechniqueStep, UnsupportedType
-from minimize.techniques.keep import Keep
 from minimize.times import parse_time
 
 FormVerdict = Literal["same", "coarser", "finer", "gone"]
@@ -88,8 +87,8 @@ def _compare_chains(then: Sequence[TechniqueStep], today: Sequence[TechniqueStep
         return FormChange("finer")
     if _is_keep(then) and _can_follow(today, type_):
         return FormChange("coarser", tuple(step for step in today if isinstance(step, Technique)))
-    if len(then) == len(today) == 1 and type(then[0]) is type(today[0]):
-        found = compare_coarseness(then[0].name, then[0].model_dump(), today[0].model_dump())
+    if len(then) == len(today) == 1:
+        found = compare_coarseness(then[0], today[0])
         if found == "coarser" and isinstance(today[0], Technique):
             return FormChange("coarser", (today[0],))
         if found is not None:
@@ -107,7 +106,7 @@ def _steps_of(treatment: Treatment) -> tuple[TechniqueStep, ...]:
 
 
 def _is_keep(steps: Sequence[TechniqueStep]) -> bool:
-    return bool(steps) and all(isinstance(step, Keep) for step in steps)
+    return bool(steps) and all(step.changes_nothing for step in steps)
 
 
 def _can_follow(steps: Sequence[TechniqueStep], type_: pa.DataType) -> bool:
