@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.types import StringParamType
 
-from minimize.cli.startup import LOG_FORMAT_HELP, LOG_FORMATS, ExitStatus, configure_log
+from minimize.cli.startup import LOG_FORMAT, ExitStatus, configure_log
 from minimize.engines import ENGINES
 from minimize.errors import ConfigurationError
 from minimize.results import FAILING_SEVERITIES
@@ -242,13 +242,7 @@ QUIET: Final = click.Option(
 )
 """`--quiet`: buffers the output until the exit code is known."""
 JSON_OPTIONS: Final = (
-    click.Option(
-        ["--log-format"],
-        type=click.Choice(LOG_FORMATS),
-        expose_value=False,
-        callback=_set_log_format,
-        help=LOG_FORMAT_HELP,
-    ),
+    click.Option(["--log-format"], expose_value=False, callback=_set_log_format, **LOG_FORMAT),
     click.Option(["--json", "as_json"], is_flag=True, help="Print the result as JSON."),
 )
 """`--json`, and `--log-format`, which can be given before or after the command name."""
