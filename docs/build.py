@@ -21,9 +21,7 @@ from executed import executed
 
 from minimize.cli.main import COMMANDS, group, load_command
 from minimize.codes import CODES
-from minimize.governance.access.schema import access_schema
-from minimize.policy.json_schema import json_schema
-from minimize.recipients.schema import recipient_schema, subprocessors_schema
+from minimize.interop.file_schemas import FILE_SCHEMAS
 from minimize.techniques import TECHNIQUES
 from minimize.techniques.reference_table import markdown_table
 
@@ -71,20 +69,20 @@ def codes() -> str:
     return "\n".join([*head, *rows])
 
 
-SCHEMAS: Mapping[str, Callable[[], Mapping[str, Any]]] = {
-    "Policy": lambda: json_schema("policy"),
-    "Pipeline": lambda: json_schema("pipeline"),
-    "Recipient": recipient_schema,
-    "List of subprocessors": subprocessors_schema,
-    "Access file": access_schema,
+TITLES: Mapping[str, str] = {
+    "policy": "Policy",
+    "pipeline": "Pipeline",
+    "recipient": "Recipient",
+    "subprocessors": "List of subprocessors",
+    "access": "Access file",
 }
 
 
 def files() -> str:
     """The keys of every file that a person writes."""
     lines = ["# Files", "", "`minimize schema KIND` prints the same as JSON Schema, for editors."]
-    for title, schema in SCHEMAS.items():
-        body = schema()
+    for kind, title in TITLES.items():
+        body = FILE_SCHEMAS[kind]()
         parts = body.get("$defs", {})
         for heading, part in (
             (f"## {title}", body),

@@ -220,13 +220,9 @@ def schema_command(kind: str | None, as_json: bool) -> None:
 
     Without KIND, print the schemas of policies and pipelines as one object.
     """
-    from minimize.governance.access.schema import access_schema
-    from minimize.policy.json_schema import json_schema
-    from minimize.recipients.schema import recipient_schema, subprocessors_schema
+    from minimize.interop.file_schemas import FILE_SCHEMAS
 
-    both = {"policy": json_schema("policy"), "pipeline": json_schema("pipeline")}
-    others = {"recipient": recipient_schema, "subprocessors": subprocessors_schema, "access": access_schema}
-    body = others[kind]() if kind in others else both[kind] if kind else both
+    body = FILE_SCHEMAS[kind]() if kind else {each: FILE_SCHEMAS[each]() for each in ("policy", "pipeline")}
     options.print_json(body)
 
 

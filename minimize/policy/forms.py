@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self, TypeVar, cast
 
@@ -18,6 +19,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationError,
     ValidationInfo,
@@ -30,6 +32,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, SkipJsonSc
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from minimize.errors import Finding
+from minimize.policy.describe import duration_text
 from minimize.policy.faults import FaultList
 from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
 from minimize.text import did_you_mean
@@ -147,6 +150,36 @@ def _input(node: YamlNode, name: str = "", loaded: Mapping[str, Any] | None = No
     if node.is_list:
         return tuple(_input(item, name) for item in node.items)
     return _NULL if node.value is None else node.value
+
+
+@dataclass(frozen=True, slots=True)
+class ShortForm:
+    """Annotation of a mapping of forms: an entry may have the value of one key instead of the whole form.
+
+    key       the key
+    is_short  whether an entry is the value of the key
+    """
+
+    key: str
+    is_short: Callable[[YamlNode], bool]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._expand, handler(source))
+
+    def _expand(self, value: Any) -> Any:
+        if not isinstance(value, _Mapping):
+            return value
+        entries = {key: node for key, node in value.node.entries.items() if key in value}
+        whole = {
+            key: YamlNode({self.key: node}, node.line) if self.is_short(node) else node for key, node in entries.items()
+        }
+        return _input(YamlNode(whole, value.node.line), value.name, value.loaded)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        found = handler(schema)
+        form = found["additionalProperties"]
+        short = handler.resolve_ref_schema(form)["properties"][self.key]
+        return {**found, "additionalProperties": {"anyOf": [form, short]}}
 
 
 def plain_data(value: Any) -> Any:
@@ -343,7 +376,7 @@ def form_schema(form: type[Form], title: str) -> dict[str, Any]:
 
 
 class _FormSchema(GenerateJsonSchema):
-    """Schemas without titles that repeat names, and without null: a key is omitted if it has no value."""
+    """Schemas without titles that repeat names, without empty defaults, and without null: a key without a value is omitted."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -355,9 +388,19 @@ class _FormSchema(GenerateJsonSchema):
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
 
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        """Keys that do not match their pattern are refused, which `patternProperties` does not do."""
+        found = super().dict_schema(schema)
+        for pattern, values in found.pop("patternProperties", {}).items():
+            found |= {"propertyNames": {"pattern": pattern}, "additionalProperties": values}
+        return found
+
+    def encode_default(self, dft: Any) -> Any:
+        return duration_text(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         found = super().default_schema(schema)
-        return {key: value for key, value in found.items() if key != "default" or value is not None}
+        return {key: value for key, value in found.items() if key != "default" or value not in (None, "", [], {})}
 
 
 def form_error(code: str, message: str, hint: str = "") -> PydanticCustomError:

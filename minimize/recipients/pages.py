@@ -165,7 +165,7 @@ def function_sections(recipient: Recipient) -> Iterator[FunctionSection]:
 def form_text(field: SharedField) -> str:
     """The form of a field, in words.
 
-    >>> form_text(SharedField(key="password", role="secret", passes=True))
+    >>> form_text(SharedField(key="password", role="secret", do="pass_through"))
     'passed through; never stored, logged or counted'
     """
     if field.passes:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from minimize.policy.describe import treatment_text
+from minimize.policy.model import DROP
 from minimize.recipients.load import Subprocessor, Subprocessors
 from minimize.recipients.model import Contract, Function, Recipient, SharedField
 from minimize.review.changes import GradedChange, change_text, list_text, retention_text, value_text
@@ -168,7 +169,10 @@ def _shared_field_changes(
     if old is None or new is None:
         field, grade = (old, "tightens") if new is None else (new, "loosens")
         leaves = field is not None and (bool(field.chain) or field.passes)
-        word, form_text = "removed" if new is None else "added", "" if field is None else treatment_text(field.do)
+        word, form_text = (
+            "removed" if new is None else "added",
+            "" if field is None else treatment_text(field.chain or DROP),
+        )
         final: Grade = "neutral" if not leaves else "tightens" if grade == "tightens" else "loosens"
         yield GradedChange("J063", final, f"{word}: {form_text}", file, line if new is None else new.line, about)
         return

@@ -44,7 +44,7 @@ def test_a_field_of_which_nothing_is_said_is_dropped() -> None:
 
 def test_a_secret_may_pass_through_and_nothing_of_it_is_kept() -> None:
     field = read(a={"role": "secret", "do": "pass_through"})["a"]
-    assert (field.passes, field.do, field.chain) == (True, "drop", ())
+    assert (field.passes, field.do, field.chain) == (True, "pass_through", ())
 
 
 @pytest.mark.parametrize("do", ["keep", {"mask": {"keep_last": 2}}, {"pseudonymize": {"key": "k"}}])

@@ -327,7 +327,8 @@ def inbound_policy(sender: Recipient, function: Function | None, tenant: str = T
 def _manifest_field(function: Function | None, key: str) -> Field:
     assert function is not None
     each = function.fields[key]
-    return Field(key=key, type=each.type, role=each.role, do=each.do, about=each.about, optional=True, line=each.line)
+    do = each.chain or DROP
+    return Field(key=key, type=each.type, role=each.role, do=do, about=each.about, optional=True, line=each.line)
 
 
 def _consent_counts(gated: Mapping[str, int]) -> dict[str, int]:

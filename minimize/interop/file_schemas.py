@@ -1,0 +1,24 @@
+"""JSON Schemas (2020-12) of the files that are written by hand, for editors and for the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from minimize.governance.access.schema import access_schema
+from minimize.policy.forms import form_schema
+from minimize.policy.json_schema import json_schema
+from minimize.recipients.load import Subprocessors
+from minimize.recipients.model import Recipient
+
+FILE_SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = MappingProxyType(
+    {
+        "policy": lambda: json_schema("policy"),
+        "pipeline": lambda: json_schema("pipeline"),
+        "recipient": lambda: form_schema(Recipient, "minimize recipient"),
+        "subprocessors": lambda: form_schema(Subprocessors, "minimize subprocessors"),
+        "access": access_schema,
+    }
+)
+"""The schema of each kind of file."""
