@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from minimize.governance.access.schema import access_schema
+from minimize.governance.access.model import AccessRules
 from minimize.policy.forms import form_schema
 from minimize.policy.json_schema import json_schema
 from minimize.recipients.load import Subprocessors
@@ -18,7 +18,7 @@ FILE_SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = MappingProxyTy
         "pipeline": lambda: json_schema("pipeline"),
         "recipient": lambda: form_schema(Recipient, "minimize recipient"),
         "subprocessors": lambda: form_schema(Subprocessors, "minimize subprocessors"),
-        "access": access_schema,
+        "access": lambda: form_schema(AccessRules, "minimize access"),
     }
 )
 """The schema of each kind of file."""

@@ -289,7 +289,8 @@ class _MappingReader:
 
     def _removable_path(self, error: Mapping[str, Any]) -> KeyPath:
         """The part to remove: a form or an entry with a faulty name alone, for any other value the whole key of this form."""
-        is_entry = error["type"] in (_RECORDED, "model_type") or "[key]" in error["loc"]
+        is_alone = error["type"] in (_RECORDED, "model_type") or error.get("ctx", {}).get("is_alone")
+        is_entry = is_alone or "[key]" in error["loc"]
         return self._path(error)[: None if is_entry else 1]
 
 
@@ -403,9 +404,12 @@ class _FormSchema(GenerateJsonSchema):
         return {key: value for key, value in found.items() if key != "default" or value not in (None, "", [], {})}
 
 
-def form_error(code: str, message: str, hint: str = "") -> PydanticCustomError:
-    """The error of a validator: a fault with a stable code. `{key}` in the message is the key in the file."""
-    return PydanticCustomError(cast("Any", code), cast("Any", message), {"hint": hint})
+def form_error(code: str, message: str, hint: str = "", *, is_alone: bool = False) -> PydanticCustomError:
+    """The error of a validator: a fault with a stable code. `{key}` in the message is the key in the file.
+
+    `is_alone` removes only this value of a list, because the others are valid without it.
+    """
+    return PydanticCustomError(cast("Any", code), cast("Any", message), {"hint": hint, "is_alone": is_alone})
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ FieldType = Annotated[
         }
     ),
 ]
-FieldKey = Annotated[
+SharedFieldKey = Annotated[
     str,
     AfterValidator(_require_field_key),
     WithJsonSchema({"type": "string", "pattern": r"^(?!/?date(/|$))([^/*][^/]*|(/([^/~]|~[012])+)+)$"}),
@@ -246,8 +246,8 @@ class Function(Form):
         default=None,
         description="The aggregate that is sent; the fields are its columns, and the category is `aggregated`.",
     )
-    fields: Annotated[Mapping[FieldKey, SharedField], Field(min_length=1), ShortForm("do", _is_treatment)] = Field(
-        default={}, description="The fields, each with its treatment, or with more keys."
+    fields: Annotated[Mapping[SharedFieldKey, SharedField], Field(min_length=1), ShortForm("do", _is_treatment)] = (
+        Field(default={}, description="The fields, each with its treatment, or with more keys.")
     )
     name: SkipJsonSchema[str]
     line: SkipJsonSchema[int | None] = None

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from minimize.config import load_config
-from minimize.governance.access.model import AccessRole, AccessRules, AccessScope, Permission, RoleAssignment, covers
+from minimize.governance.access.model import AccessRules, AccessScope, RoleAssignment, covers
+from minimize.governance.access.permissions import Permission
+from minimize.governance.access.roles import AccessRole
 from minimize.plan.category import CATEGORY_ORDER
 from minimize.policy.approval import ApprovalDemand, configured_approval
 from minimize.policy.describe import duration_text
@@ -193,7 +195,7 @@ def access_changes(old: AccessRules, new: AccessRules, file: str | None) -> Iter
 def _assignments_by_member(access: AccessRules) -> dict[RoleMember, list[RoleAssignment]]:
     held: dict[RoleMember, list[RoleAssignment]] = {}
     for each in access.assignments:
-        for name in (*each.users, *(f"group {name}" for name in each.groups)):
+        for name in (*each.members.users, *(f"group {name}" for name in each.members.groups)):
             held.setdefault((each.role, name), []).append(each)
     return held
 
