@@ -397,6 +397,8 @@ class _FormSchema(GenerateJsonSchema):
         return found
 
     def encode_default(self, dft: Any) -> Any:
+        if isinstance(dft, Form):  # its keys have their own defaults
+            return {}
         return duration_text(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:

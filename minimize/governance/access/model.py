@@ -84,14 +84,16 @@ ConflictingRoles = Annotated[tuple[str, str], BeforeValidator(_require_pair)]
 
 
 class AccessScope(Form):
-    """The tenants, datasets and purposes for which a role applies. None for datasets or purposes means all of them."""
+    """The tenants, datasets and purposes for which a role applies."""
 
     noun = "a scope"
     stand_ins = MappingProxyType({"tenants": NO_TENANTS, "datasets": ()})
 
     tenants: SomeTenants = Field(description="The tenants, or `all`.")
     datasets: SomeNames = Field(description="The datasets, or `all`. The name of a pipeline covers all of its outputs.")
+    """None means all of them."""
     purposes: SomeNames = Field(default=None, description="The purposes, or `all`.")
+    """None means all of them."""
 
     def has_dataset(self, dataset: str | None) -> bool:
         """Whether a dataset is in scope. An operation without a dataset is in every scope."""
@@ -115,6 +117,7 @@ class RoleAssignment(Form):
     """Assigns a role to members within a scope."""
 
     noun = "an assignment"
+    stand_ins = MappingProxyType({"scope": AccessScope.model_construct(tenants=NO_TENANTS, datasets=())})
 
     role: str = Field(description="A built-in or custom role.")
     members: Members
