@@ -212,7 +212,9 @@ def _change_line(change: DriftChange) -> str:
 
 @click.command()
 @click.argument(
-    "kind", type=click.Choice(["policy", "pipeline", "recipient", "subprocessors", "access"]), required=False
+    "kind",
+    type=click.Choice(["policy", "pipeline", "recipient", "subprocessors", "access", "contacts"]),
+    required=False,
 )
 @options.as_json
 def schema_command(kind: str | None, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.governance.access.model import AccessRules
+from minimize.governance.incidents.notification import Contacts
 from minimize.policy.forms import form_schema
 from minimize.policy.json_schema import json_schema
 from minimize.recipients.load import Subprocessors
@@ -19,6 +20,7 @@ FILE_SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = MappingProxyTy
         "recipient": lambda: form_schema(Recipient, "minimize recipient"),
         "subprocessors": lambda: form_schema(Subprocessors, "minimize subprocessors"),
         "access": lambda: form_schema(AccessRules, "minimize access"),
+        "contacts": lambda: form_schema(Contacts, "minimize contacts"),
     }
 )
 """The schema of each kind of file."""

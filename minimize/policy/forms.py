@@ -73,6 +73,10 @@ class Reading:
             self.node, self.key = outer
 
 
+UNKNOWN_KEY: Final = ""
+"""Stands for every unknown key in `codes` of a form."""
+
+
 class Form(BaseModel):
     """Base class of the models of YAML files: immutable, and unknown keys are faults.
 
@@ -83,6 +87,7 @@ class Form(BaseModel):
     noun       what the mapping is, for messages; `{name}` is its key
     is_named   whether findings name the key of the mapping
     stand_ins  values that replace a required key if it is missing or wrong, so that the rest can be checked
+    codes      own codes for the faults of keys, and for unknown keys
     """
 
     model_config = ConfigDict(
@@ -92,6 +97,7 @@ class Form(BaseModel):
     noun: ClassVar[str]
     is_named: ClassVar[bool] = False
     stand_ins: ClassVar[Mapping[str, Any]] = {}
+    codes: ClassVar[Mapping[str, str]] = {}
 
     def check(self, reading: Reading) -> None:
         """Records the faults between parts of the form. It is called after the form was read, without its faulty parts."""
@@ -232,7 +238,8 @@ class _MappingReader:
                 yield word, value
             else:
                 hint = did_you_mean(word, keys)
-                self.reading.fault("P004", f"unknown key `{word}` in {self.noun}", word, hint=hint)
+                code = self.form.codes.get(UNKNOWN_KEY, "P004")
+                self.reading.fault(code, f"unknown key `{word}` in {self.noun}", word, hint=hint)
 
     def _first_errors(self, errors: Sequence[Mapping[str, Any]]) -> dict[KeyPath, Mapping[str, Any]]:
         """One error for each place, because a union reports one for each of its members."""
@@ -257,27 +264,28 @@ class _MappingReader:
         key = next((part for part in reversed(path) if isinstance(part, str)), "")
         node = self.written.node.descend(path)
         about = f"`{key}` of {self.noun}" if key else self.noun
+        hint = ""
         match error["type"]:
             case "recorded":
-                pass
+                return
             case "missing" if key in self.written:  # its fault is recorded
-                pass
+                return
             case "too_short" if node.value not in ((), {}):  # the faults of its items are recorded
-                pass
+                return
             case "missing":
-                self.reading.fault("P005", f"missing key `{key}` in {self.noun}", *path, hint=f"Add `{key}`.")
+                code, message, hint = "P005", f"missing key `{key}` in {self.noun}", f"Add `{key}`."
             case _ if node.value is None:
-                self.reading.fault("P006", f"`{key}` has no value", *path, hint="Set a value, or remove the key.")
+                code, message, hint = "P006", f"`{key}` has no value", "Set a value, or remove the key."
             case "literal_error":
                 expected = re.findall("'([^']*)'", str(error["ctx"]["expected"]))
                 hint = did_you_mean(str(node.value) if node.is_scalar else "", expected)
-                self.reading.fault("P007", f"{about}: unknown word", *path, hint=hint)
-            case code if re.fullmatch("[A-Z][0-9]{3}", code):
-                message = str(error["msg"]).replace("{key}", key)
-                self.reading.fault(code, message, *path, hint=error.get("ctx", {}).get("hint", ""))
+                code, message = "P007", f"{about}: unknown word"
+            case own if re.fullmatch("[A-Z][0-9]{3}", own):
+                code, message, hint = own, str(error["msg"]).replace("{key}", key), error.get("ctx", {}).get("hint", "")
             case kind:
                 text = _TYPE_TEXTS.get(kind, str(error["msg"]).removeprefix("Input "))
-                self.reading.fault("P006", f"{about} {text}", *path)
+                code, message = "P006", f"{about} {text}"
+        self.reading.fault(self.form.codes.get(key, code), message, *path, hint=hint)
 
     def _without_faults(self, values: Mapping[str, Any], errors: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The values without faulty parts, and with stand-ins."""
