@@ -213,7 +213,7 @@ def _change_line(change: DriftChange) -> str:
 @click.command()
 @click.argument(
     "kind",
-    type=click.Choice(["policy", "pipeline", "recipient", "subprocessors", "access", "contacts"]),
+    type=click.Choice(["policy", "pipeline", "recipient", "subprocessors", "access", "contacts", "configuration"]),
     required=False,
 )
 @options.as_json

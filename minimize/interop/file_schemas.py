@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from minimize.config import config_schema
 from minimize.governance.access.model import AccessRules
 from minimize.governance.incidents.notification import Contacts
 from minimize.policy.forms import form_schema
@@ -21,6 +22,7 @@ FILE_SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = MappingProxyTy
         "subprocessors": lambda: form_schema(Subprocessors, "minimize subprocessors"),
         "access": lambda: form_schema(AccessRules, "minimize access"),
         "contacts": lambda: form_schema(Contacts, "minimize contacts"),
+        "configuration": config_schema,
     }
 )
 """The schema of each kind of file."""
