@@ -54,11 +54,11 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(lambda value: parse_duration(value) or value),
     Expected("must be a duration", hint="Use a whole number and a unit: 45s, 15m, 24h, 30d, 2w."),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["30d"]}),
 ]
 Day = Annotated[
     date,
     BeforeValidator(_parse_day),
     Expected("must be a day", hint="Use YYYY-MM-DD."),
-    WithJsonSchema({"type": "string", "pattern": DAY_PATTERN}),
+    WithJsonSchema({"type": "string", "pattern": DAY_PATTERN, "examples": ["2026-11-25"]}),
 ]

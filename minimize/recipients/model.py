@@ -53,11 +53,13 @@ class Contract(Form):
 
     noun = "a contract"
 
-    reference: str = Field(description="The reference under which it is filed.")
+    reference: str = Field(description="The reference under which it is filed.", examples=["C-2026-17"])
     from_: Day = Field(validation_alias="from", description="The first day on which it is in force.")
     until: Day | None = Field(default=None, description="The first day on which it is no longer in force.")
     permits_transmission: bool = Field(default=False, description="Whether data may be sent.")
-    permitted_fields: Names = Field(default=(), description="The only fields that may be sent.")
+    permitted_fields: Names = Field(
+        default=(), description="The only fields that may be sent.", examples=[["serial_number", "model"]]
+    )
     retention: Duration | None = Field(default=None, description="How long the recipient may keep the data.")
     deletes_within: Duration | None = Field(
         default=None, description="The time limit for a deletion request and its confirmation."
@@ -235,7 +237,9 @@ class Function(Form):
     noun = "the function `{name}`"
 
     direction: Direction = Field(description="Whether data is sent to the recipient or received from it.")
-    purpose: Purpose = Field(description="From the closed list, or one that `minimize.yaml` adds.")
+    purpose: Purpose = Field(
+        description="From the closed list, or one that `minimize.yaml` adds.", examples=["service_maintenance"]
+    )
     text_version: PositiveInteger = Field(
         description="Incremented with each change of the text; a consent to an older version does not cover it."
     )
@@ -247,7 +251,11 @@ class Function(Form):
         description="The aggregate that is sent; the fields are its columns, and the category is `aggregated`.",
     )
     fields: Annotated[Mapping[SharedFieldKey, SharedField], Field(min_length=1), ShortForm("do", _is_treatment)] = (
-        Field(default={}, description="The fields, each with its treatment, or with more keys.")
+        Field(
+            default={},
+            description="The fields, each with its treatment, or with more keys.",
+            examples=[{"serial_number": {"mask": {"keep_last": 4}}, "model": {"do": "keep", "role": "quasi"}}],
+        )
     )
     name: SkipJsonSchema[str]
     line: SkipJsonSchema[int | None] = None

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -170,13 +170,18 @@ class AccessRules(Form):
     noun = "an access file"
     stand_ins = MappingProxyType({"version": 1})
 
-    version: Annotated[Literal[1], Expected("must be 1")] = Field(description="Version of the file format.")
+    version: Annotated[int, Field(ge=1, le=1), Expected("must be 1"), WithJsonSchema({"const": 1})] = Field(
+        description="Version of the file format."
+    )
     people: Mapping[str, AccountNames] = Field(
-        default={}, description="Accounts by person; an account that is not listed counts as a separate person."
+        default={},
+        description="Accounts by person; an account that is not listed counts as a separate person.",
+        examples=[{"Pia": ["pia", "pia-admin"]}],
     )
     groups: Mapping[str, GroupMembers] = Field(
         default={},
         description="Users by group, or `external` if the authentication service confirms the members.",
+        examples=[{"support": ["sam", "sue"], "insights": "external"}],
     )
     custom_roles: Mapping[CustomRoleName, AccessRole] = Field(
         default={}, validation_alias="roles", description="Copies of the built-in roles."
@@ -185,7 +190,9 @@ class AccessRules(Form):
         default=(), description="Assignments of roles to members within a scope."
     )
     conflicts: tuple[ConflictingRoles, ...] = Field(
-        default=(), description="Pairs of roles that one person must not have."
+        default=(),
+        description="Pairs of roles that one person must not have.",
+        examples=[[["analyst", "operator"]]],
     )
     grants: GrantRules = GrantRules()
     path: SkipJsonSchema[Path | None] = None

@@ -89,12 +89,18 @@ class AccessRole(Form):
         default=(),
         validation_alias="allow",
         description="Additional permissions: resource/operation, and for data a category.",
+        examples=[["settings/read"]],
     )
     denied: Permissions = Field(
-        default=(), validation_alias="deny", description="Denied permissions, regardless of other roles."
+        default=(),
+        validation_alias="deny",
+        description="Denied permissions, regardless of other roles.",
+        examples=[["dataset/read:identified"]],
     )
     views: Mapping[str, Mapping[str, RoleView]] = Field(
-        default={}, description="Coarser forms of released values, by dataset and column."
+        default={},
+        description="Coarser forms of released values, by dataset and column.",
+        examples=[{"device_telemetry": {"event_time": {"truncate_time": {"to": "day"}}}}],
     )
     name: SkipJsonSchema[str]
     line: SkipJsonSchema[int | None] = None

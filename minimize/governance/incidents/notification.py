@@ -69,7 +69,7 @@ class Contact(Form):
     )
     name: str = Field(default="", repr=False, description="The name of the contact.")
     address: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s.]+$"), Expected("must be an email address")] = (
-        Field(repr=False, description="The email address.")
+        Field(repr=False, description="The email address.", examples=["privacy@example.com"])
     )
     line: SkipJsonSchema[int | None] = None
 
