@@ -22,7 +22,8 @@ from executed import executed
 from minimize.cli.main import COMMANDS, group, load_command
 from minimize.codes import CODES
 from minimize.governance.access.schema import access_schema
-from minimize.policy.json_schema import json_schema
+from minimize.policy.forms import form_schema
+from minimize.policy.model import Pipeline, Policy
 from minimize.recipients.schema import recipient_schema, subprocessors_schema
 from minimize.techniques import TECHNIQUES
 from minimize.techniques.reference_table import markdown_table
@@ -72,8 +73,8 @@ def codes() -> str:
 
 
 SCHEMAS: Mapping[str, Callable[[], Mapping[str, Any]]] = {
-    "Policy": lambda: json_schema("policy"),
-    "Pipeline": lambda: json_schema("pipeline"),
+    "Policy": lambda: form_schema(Policy, "minimize policy"),
+    "Pipeline": lambda: form_schema(Pipeline, "minimize pipeline"),
     "Recipient": recipient_schema,
     "List of subprocessors": subprocessors_schema,
     "Access file": access_schema,

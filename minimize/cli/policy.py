@@ -221,10 +221,11 @@ def schema_command(kind: str | None, as_json: bool) -> None:
     Without KIND, print the schemas of policies and pipelines as one object.
     """
     from minimize.governance.access.schema import access_schema
-    from minimize.policy.json_schema import json_schema
+    from minimize.policy.forms import form_schema
+    from minimize.policy.model import Pipeline, Policy
     from minimize.recipients.schema import recipient_schema, subprocessors_schema
 
-    both = {"policy": json_schema("policy"), "pipeline": json_schema("pipeline")}
+    both = {"policy": form_schema(Policy, "minimize policy"), "pipeline": form_schema(Pipeline, "minimize pipeline")}
     others = {"recipient": recipient_schema, "subprocessors": subprocessors_schema, "access": access_schema}
     body = others[kind]() if kind in others else both[kind] if kind else both
     options.print_json(body)

@@ -21,7 +21,8 @@ from minimize.policy.yaml_nodes import scalar_text
 from minimize.techniques import TechniqueStep
 
 if TYPE_CHECKING:
-    from minimize.policy.model import FeatureModel, Field, Policy, RecordsGate, Treatment
+    from minimize.policy.model import FeatureModel, Field, Policy, RecordsGate
+    from minimize.policy.treatments import Treatment
 
 
 def condition_text(condition: Condition) -> str:

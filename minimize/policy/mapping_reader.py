@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.faults import FaultList
+from minimize.policy.names import field_pointer
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.text import did_you_mean
 
@@ -99,37 +100,6 @@ class KeyReader:
     def fault(self, code: str, message: str, line: int | None, hint: str = "") -> None:
         """Records a fault of this field or aggregate."""
         self.scope.faults.add(code, message, line=line, key=self.key, hint=hint)
-
-
-def field_pointer(text: str) -> Pointer | None:
-    """The pointer of a field's key; None if the key is not a pointer."""
-    try:
-        return Pointer.parse(text)
-    except ValueError:
-        return None
-
-
-def forbidden_pointer(text: str) -> Pointer | None:
-    """The pointer of a forbidden path; None if the text is neither a key nor a pointer."""
-    try:
-        return Pointer.parse_forbidden(text)
-    except ValueError:
-        return None
-
-
-def declared_names(root: YamlNode, folder: Path, faults: FaultList) -> DeclaredNames:
-    """The names that a policy declares. Faulty fields are included, so one fault does not cause others."""
-    fields = root.get("fields") or YamlNode({})
-    keys: dict[Pointer, str] = {}
-    for key in fields.entries:
-        pointer = field_pointer(key)
-        if pointer is not None:
-            keys.setdefault(pointer, key)
-    types = {key: str(node.entries["type"].value) for key, node in fields.entries.items() if "type" in node.entries}
-    features = tuple((root.get("features") or YamlNode({})).entries)
-    levels = tuple(str(item.value) for item in (root.get("levels") or YamlNode(())).items)
-    time = root.get("time")
-    return DeclaredNames(faults, folder, keys, types, features, levels, None if time is None else str(time.value))
 
 
 M = TypeVar("M", bound=BaseModel)

@@ -1,144 +1,19 @@
-"""Readers of values that occur in several kinds of files: durations, conditions, technique chains."""
+"""Readers of values that occur in several kinds of files: names, durations, technique chains."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 
 from pydantic import BaseModel
 
-from minimize.arrow.pointers import Pointer
-from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
-from minimize.policy.form_values import parse_duration
-from minimize.policy.mapping_reader import DeclaredNames, KeyReader, MappingShape, field_pointer, read_mapping
-from minimize.policy.model import DROP, Treatment
-from minimize.policy.treatments import NO_HASH_REASON, UNKEYED_HASHES, main_parameter
+from minimize.policy.form_values import NAME_PATTERN, parse_duration
+from minimize.policy.mapping_reader import DeclaredNames, KeyReader, MappingShape, read_mapping
+from minimize.policy.treatments import DROP, NO_HASH_REASON, UNKEYED_HASHES, Treatment, main_parameter
 from minimize.policy.yaml_nodes import YamlNode
-from minimize.sources.types import CONTAINER_TYPES
 from minimize.techniques import TECHNIQUES, TechniqueStep
 from minimize.text import did_you_mean
-
-_NEGATIONS = frozenset({"not", "none", "nor", "unless", "except"})
-
-
-@dataclass(frozen=True, slots=True)
-class ConditionReader:
-    """Reads the conditions of one field, or of whole records (no key). The lists around the field limit what it may read."""
-
-    scope: DeclaredNames
-    key: str | None = None
-
-    def __call__(self, node: YamlNode) -> Condition | None:
-        """The condition; None if a fault was recorded."""
-        if not node.is_mapping or not node.entries:
-            self.fault("a condition must be a mapping of fields and settings to values", node.line)
-            return None
-        parts = [self.entry(word, below) for word, below in node.entries.items()]
-        good = tuple(part for part in parts if part is not None)
-        if len(good) < len(parts):
-            return None
-        return good[0] if len(good) == 1 else AllOf(good)
-
-    def entry(self, word: str, node: YamlNode) -> Condition | None:
-        """The condition of one key of the mapping."""
-        if word in ("any", "all"):
-            return self.nested(word, node)
-        if word in ("feature", "level"):
-            return self.setting(word, node)
-        if word in _NEGATIONS and self.scope.keys is not None and Pointer((word,)) not in self.scope.keys:
-            self.fault(
-                f"`{word}` is not valid in a condition",
-                node.line,
-                "State the values that must match. There is no negation; null never matches.",
-            )
-            return None
-        return self.equals(word, node)
-
-    def nested(self, word: str, node: YamlNode) -> Condition | None:
-        """A list of conditions, any or all of which must be true."""
-        if not node.items:
-            self.fault(f"`{word}` must be a list of conditions", node.line)
-            return None
-        parts = [self(item) for item in node.items]
-        good = tuple(part for part in parts if part is not None)
-        if len(good) < len(parts):
-            return None
-        return AnyOf(good) if word == "any" else AllOf(good)
-
-    def setting(self, word: str, node: YamlNode) -> Condition | None:
-        """A feature or a level, or a list; one of the list is enough."""
-        names = node.items or (node,)
-        if not all(isinstance(item.value, str) for item in names):
-            self.fault(
-                f"`{word}` must be the name of a {word}", node.line, f"Write `/{word}` for a field of that name."
-            )
-            return None
-        look = self.scope.feature if word == "feature" else self.scope.level
-        found = [look(str(item.value), item.line, self.key) for item in names]
-        kind = FeatureOn if word == "feature" else LevelAtLeast
-        good = tuple(kind(name) for name in found if name is not None)
-        if len(good) < len(found):
-            return None
-        return good[0] if len(good) == 1 else AnyOf(good)
-
-    def equals(self, word: str, node: YamlNode) -> Condition | None:
-        """A field with the values that it may have, or with its maximum age."""
-        key = self.scope.key_of(word, node.line, "a condition", self.key)
-        if key is None or not self.reachable(key, node):
-            return None
-        if node.is_mapping:
-            return self.within(key, node)
-        values = [item.value for item in (node.items if node.is_list else (node,))]
-        good = tuple(value for value in values if isinstance(value, str | int | float | bool))
-        if not good or len(good) < len(values):
-            self.fault(f"`{word}` must be a value or a list of values", node.line, "Replace null, which never matches.")
-            return None
-        return FieldEquals(key, good)
-
-    def within(self, key: str, node: YamlNode) -> TimeWithin | None:
-        """The longest time between a field's time and another time."""
-        known, hint = (
-            {"within", "of"},
-            "Write {FIELD: {within: 7d, of: OTHER_FIELD}}. The default of `of` is the event time.",
-        )
-        within, given = node.get("within"), node.get("of")
-        age = None if within is None else parse_duration(within.value)
-        if age is None or not known >= node.entries.keys():
-            self.fault(f"`{key}` must be a value, a list of values, or {{within: …}}", node.line, hint)
-            return None
-        of = self.scope.time if given is None else str(given.value)
-        other = None if of is None else self.scope.key_of(of, node.line, "a condition", self.key)
-        if of is None:
-            self.fault("the policy names no event time", node.line, "Add `of: FIELD`.")
-        if other is None or not self.reachable(other, node):
-            return None
-        for name in (key, other):
-            if self.scope.types.get(name, "timestamp") not in ("timestamp", "date"):
-                self.fault(f"`{name}` is not a time, so `within` cannot be used", node.line, hint)
-                return None
-        return TimeWithin(key, age, other)
-
-    def reachable(self, key: str, node: YamlNode) -> bool:
-        """Whether a field is in the record, or in the same list element as the field with the condition."""
-        asked = field_pointer(key)
-        own = None if self.key is None else field_pointer(self.key)
-        stars = () if own is None else own.stars
-        if asked is None or asked.stars == stars[: len(asked.stars)]:
-            return self.comparable(key, node)
-        hint = "Use a field of the record, or of the same list element."
-        self.fault(f"the condition reads `{key}`, which is in another list", node.line, hint)
-        return False
-
-    def comparable(self, key: str, node: YamlNode) -> bool:
-        """Whether a field has single values that can be compared."""
-        if self.scope.types.get(key) in CONTAINER_TYPES:
-            self.fault(f"the condition reads `{key}`, which is not a single value", node.line)
-            return False
-        return True
-
-    def fault(self, message: str, line: int | None, hint: str = "") -> None:
-        """Records a fault of this condition."""
-        self.scope.faults.add("P016", message, line=line, key=self.key, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,3 +93,12 @@ def read_duration(node: YamlNode, scope: DeclaredNames, word: str, key: str | No
         hint = "Use a whole number and a unit: 45s, 15m, 24h, 30d, 2w."
         scope.faults.add("P006", f"`{word}` must be a duration", line=node.line, key=key, hint=hint)
     return found
+
+
+def read_name(node: YamlNode, what: str, scope: DeclaredNames) -> str | None:
+    """A name that is valid in paths and receipts."""
+    if isinstance(node.value, str) and re.fullmatch(NAME_PATTERN, node.value):
+        return node.value
+    hint = "Use a letter or _, then letters, digits, _ and -."
+    scope.faults.add("P015", f"this is not a valid name for a {what}", line=node.line, hint=hint)
+    return None

@@ -7,7 +7,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Literal
 
-from minimize.policy.model import DROP, CategoryName, FrozenModel, Role, Treatment
+from minimize.policy.model import CategoryName, FrozenModel, Role
+from minimize.policy.treatments import DROP, Treatment
 from minimize.techniques import TechniqueStep
 
 Standing = Literal["agent", "independent"]

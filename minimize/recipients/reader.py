@@ -13,20 +13,19 @@ from typing import Any, Final
 import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
-from minimize.policy.fields import DECIMAL_PATTERN, FIELD_TYPES, overlapping_fields
-from minimize.policy.form_values import NAME_PATTERN
+from minimize.policy.fields import overlapping_fields
+from minimize.policy.form_values import DECIMAL_PATTERN, FIELD_TYPES, NAME_PATTERN
 from minimize.policy.mapping_reader import (
     DeclaredNames,
     KeyReader,
     MappingShape,
     NodeReaders,
-    field_pointer,
     keys_of_mapping,
     read_mapping,
 )
-from minimize.policy.policy_reader import read_name
+from minimize.policy.names import field_pointer
 from minimize.policy.purposes import check_purpose
-from minimize.policy.value_readers import TechniqueReader, read_duration
+from minimize.policy.value_readers import TechniqueReader, read_duration, read_name
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.recipients.model import PASSTHROUGH, Contract, Function, Recipient, SharedField
 from minimize.sources.types import arrow_type

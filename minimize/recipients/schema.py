@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from minimize.policy.fields import FIELD_TYPES
-from minimize.policy.form_values import DURATION_PATTERN, NAME_PATTERN
+from minimize.policy.form_values import DURATION_PATTERN, FIELD_TYPES, NAME_PATTERN
 from minimize.policy.forms import form_schema
 from minimize.policy.json_schema import (
     JSON_SCHEMA_DIALECT,

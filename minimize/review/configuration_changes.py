@@ -17,8 +17,8 @@ from minimize.plan.category import CATEGORY_ORDER
 from minimize.policy.approval import ApprovalDemand, configured_approval
 from minimize.policy.describe import duration_text
 from minimize.policy.faults import FaultList
+from minimize.policy.load import configured_encryption
 from minimize.policy.model import EncryptBy
-from minimize.policy.pipeline_reader import configured_encryption
 from minimize.policy.purposes import config_nodes, configured_purposes
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.review.changes import GradedChange, change_text, list_text
