@@ -207,7 +207,11 @@ def _required_parameters(kind: type[BaseModel]) -> list[str]:
 
 
 class _UntitledSchema(GenerateJsonSchema):
-    """Generates schemas without titles made from names."""
+    """Generates schemas without titles made from names. A number may be quoted; other texts are refused."""
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        number, text = super().decimal_schema(schema)["anyOf"]
+        return {"anyOf": [number, {**text, "pattern": r"^[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"}]}
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
