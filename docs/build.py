@@ -21,7 +21,7 @@ from executed import executed
 
 from minimize.cli.main import COMMANDS, group, load_command
 from minimize.codes import CODES
-from minimize.interop.file_schemas import FILE_SCHEMAS
+from minimize.interop.file_schemas import FILE_KINDS, file_schema
 from minimize.techniques import TECHNIQUES
 from minimize.techniques.reference_table import markdown_table
 
@@ -72,8 +72,8 @@ def codes() -> str:
 def files() -> str:
     """The keys of every file that a person writes."""
     lines = ["# Files", "", "`minimize schema KIND` prints the same as JSON Schema, for editors."]
-    for kind, schema in FILE_SCHEMAS.items():
-        body, title = schema(), kind.capitalize()
+    for kind in FILE_KINDS:
+        body, title = file_schema(kind), kind.capitalize()
         parts = body.get("$defs", {})
         headings = {f"## {title}": body, **{f"### {title}: `{name}`": part for name, part in parts.items()}}
         for heading, part in headings.items():

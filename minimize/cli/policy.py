@@ -213,7 +213,9 @@ def _change_line(change: DriftChange) -> str:
 @click.command()
 @click.argument(
     "kind",
-    type=click.Choice(["policy", "pipeline", "recipient", "subprocessors", "access", "contacts", "configuration"]),
+    type=click.Choice(
+        ["policy", "pipeline", "backfill", "recipient", "subprocessors", "access", "contacts", "configuration"]
+    ),
     required=False,
 )
 @options.as_json
@@ -222,9 +224,9 @@ def schema_command(kind: str | None, as_json: bool) -> None:
 
     Without KIND, print the schemas of policies and pipelines as one object.
     """
-    from minimize.interop.file_schemas import FILE_SCHEMAS
+    from minimize.interop.file_schemas import file_schema
 
-    body = FILE_SCHEMAS[kind]() if kind else {each: FILE_SCHEMAS[each]() for each in ("policy", "pipeline")}
+    body = file_schema(kind) if kind else {each: file_schema(each) for each in ("policy", "pipeline")}
     options.print_json(body)
 
 

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.config import config_schema
 from minimize.governance.access.model import AccessRules
 from minimize.governance.incidents.notification import Contacts
-from minimize.policy.forms import form_schema
-from minimize.policy.json_schema import json_schema
+from minimize.policy.forms import Form, form_schema
+from minimize.policy.model import Pipeline, Policy
 from minimize.recipients.load import Subprocessors
 from minimize.recipients.model import Recipient
+from minimize.runs.backfill import Backfill
 
-FILE_SCHEMAS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = MappingProxyType(
+CONFIGURATION: Final = "configuration"
+FILE_FORMS: Final[Mapping[str, type[Form]]] = MappingProxyType(
     {
-        "policy": lambda: json_schema("policy"),
-        "pipeline": lambda: json_schema("pipeline"),
-        "recipient": lambda: form_schema(Recipient, "minimize recipient"),
-        "subprocessors": lambda: form_schema(Subprocessors, "minimize subprocessors"),
-        "access": lambda: form_schema(AccessRules, "minimize access"),
-        "contacts": lambda: form_schema(Contacts, "minimize contacts"),
-        "configuration": config_schema,
+        "policy": Policy,
+        "pipeline": Pipeline,
+        "backfill": Backfill,
+        "recipient": Recipient,
+        "subprocessors": Subprocessors,
+        "access": AccessRules,
+        "contacts": Contacts,
     }
 )
-"""The schema of each kind of file."""
+"""The form of each kind of file. `minimize.yaml` is not a form, because every command reads it."""
+FILE_KINDS: Final = (*FILE_FORMS, CONFIGURATION)
+
+
+def file_schema(kind: str) -> dict[str, Any]:
+    """The JSON Schema of a kind of file.
+
+    >>> file_schema("contacts")["required"]
+    ['contacts']
+    """
+    return config_schema() if kind == CONFIGURATION else form_schema(FILE_FORMS[kind], f"minimize {kind}")

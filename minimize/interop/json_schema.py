@@ -32,7 +32,7 @@ from minimize.interop.documents import (
 )
 from minimize.interop.schema_merging import SchemaMerger, SchemaPlace, SchemaReferences, dialect_of_schema
 from minimize.plan import Plan
-from minimize.policy.json_schema import JSON_SCHEMA_DIALECT
+from minimize.policy.forms import JSON_SCHEMA_DIALECT
 from minimize.policy.model import Field, Policy, Role
 from minimize.sources.file_discovery import SourceFiles, find_files
 from minimize.sources.files import FilePart, line_blocks, nonblank_lines, open_stream

@@ -11,29 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.condition import fields_read_by_condition
-from minimize.policy.model import DROP, AggregateModel, Field, Policy, Treatment
+from minimize.policy.model import AggregateModel, Field, Policy
+from minimize.policy.treatments import DROP, Treatment
 from minimize.techniques import PSEUDONYM_TECHNIQUES, TechniqueStep
 from minimize.techniques.base import DISTINCT_LEAVES
 from minimize.techniques.shift_dates import ShiftDates
 
 if TYPE_CHECKING:
     from minimize.techniques.generalize import Generalize
-
-FIELD_TYPES = (
-    "string",
-    "boolean",
-    "integer",
-    "double",
-    "decimal",
-    "timestamp",
-    "date",
-    "binary",
-    "list",
-    "struct",
-    "map",
-)
-DECIMAL_PATTERN = r"decimal\(\s*([0-9]{1,3})\s*,\s*([0-9]{1,3})\s*\)"
-MAX_DECIMAL_DIGITS = 38
 
 
 def treatments_of(field: Field) -> Iterator[Treatment]:

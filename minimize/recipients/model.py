@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -14,10 +13,11 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
 from minimize.arrow.pointers import Pointer
-from minimize.policy.fields import DECIMAL_PATTERN, FIELD_TYPES, overlapping_fields
-from minimize.policy.form_values import Day, Duration, Name, Names, PositiveInteger
+from minimize.policy.fields import overlapping_fields
+from minimize.policy.form_values import Day, Duration, FieldType, Name, Names, PositiveInteger
 from minimize.policy.forms import Expected, Form, Reading, ShortForm, form_error
 from minimize.policy.model import CategoryName, Role
+from minimize.policy.names import field_pointer
 from minimize.policy.purposes import Purpose
 from minimize.policy.treatments import DROP, Chain, Treatment
 from minimize.policy.yaml_nodes import YamlNode
@@ -25,7 +25,6 @@ from minimize.sources.types import arrow_type
 from minimize.techniques import TECHNIQUES, Context, Technique, TechniqueResult, TechniqueStep, UnsupportedType
 from minimize.techniques.base import apply_per_distinct
 from minimize.techniques.map import Map
-from minimize.text import did_you_mean
 
 Standing = Literal["agent", "independent"]
 """An agent acts on our behalf and must be on the list of subprocessors; an independent recipient acts for itself."""
@@ -84,17 +83,6 @@ class Contract(Form):
         return self.permits_transmission and key in self.permitted_fields
 
 
-def _require_type(text: str) -> str:
-    """The text if it is a type of a field; `decimal` needs its digits."""
-    try:
-        known = (text in FIELD_TYPES and text != "decimal") or re.fullmatch(DECIMAL_PATTERN, text) is not None
-        if known and arrow_type(text) is not None:
-            return text
-    except ValueError:
-        pass
-    raise form_error("P007", "`{key}` is an unknown type", did_you_mean(text, FIELD_TYPES))
-
-
 def _require_distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(values)) < len(values):
         raise ValueError("duplicates")
@@ -102,34 +90,15 @@ def _require_distinct(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _require_field_key(key: str) -> str:
-    pointer = _field_pointer(key)
+    pointer = field_pointer(key)
     if pointer is None or pointer.top == "date":
         hint = (
             "Use a column name or a JSON Pointer such as /apps/*/name. The name `date` is reserved for the partition."
         )
-        raise form_error("P015", "`{key}` is not a valid name for a field", hint)
+        raise form_error("P015", "`{key}` is not a valid name for a field", hint, is_named=True)
     return key
 
 
-def _field_pointer(key: str) -> Pointer | None:
-    try:
-        return Pointer.parse(key)
-    except ValueError:
-        return None
-
-
-FieldType = Annotated[
-    str,
-    AfterValidator(_require_type),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"enum": [word for word in FIELD_TYPES if word != "decimal"]},
-                {"type": "string", "pattern": f"^{DECIMAL_PATTERN}$", "description": "A decimal of p digits."},
-            ]
-        }
-    ),
-]
 SharedFieldKey = Annotated[
     str,
     AfterValidator(_require_field_key),
@@ -291,7 +260,7 @@ def _overlaps(keys: Iterable[str]) -> Iterator[tuple[str, str, str, str]]:
     """Faults of fields that are declared in two spellings, or below another field: code, key, message, hint."""
     places: dict[Pointer, str] = {}
     for key in keys:
-        pointer = _field_pointer(key)
+        pointer = field_pointer(key)
         if pointer is not None and places.setdefault(pointer, key) != key:
             hint = f"Remove it: it is the same field as `{places[pointer]}`."
             yield "P002", key, f"`{key}` declares a field a second time", hint

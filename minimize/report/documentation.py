@@ -16,7 +16,6 @@ from minimize.errors import redact_errors
 from minimize.json_form import JsonResult, json_member
 from minimize.plan import Plan
 from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
-from minimize.policy.describe import duration_text
 from minimize.policy.model import SourceModel
 from minimize.recipients import Recipient, Subprocessor
 from minimize.report.catalogue import (
@@ -37,7 +36,7 @@ from minimize.report.catalogue import (
 )
 from minimize.stores import PathText, durable_files
 from minimize.text import json_text, markdown_table
-from minimize.times import time_text
+from minimize.times import duration_text, time_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
-from minimize.policy.describe import duration_text
 from minimize.policy.yaml_nodes import scalar_text
 from minimize.review.grades import GRADE_ORDER, Grade, join_grades
 from minimize.text import place_text
+from minimize.times import duration_text
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -17,10 +17,9 @@ from minimize.governance.access.permissions import Permission
 from minimize.governance.access.roles import AccessRole
 from minimize.plan.category import CATEGORY_ORDER
 from minimize.policy.approval import ApprovalDemand, configured_approval
-from minimize.policy.describe import duration_text
 from minimize.policy.faults import FaultList
+from minimize.policy.load import configured_encryption
 from minimize.policy.model import EncryptBy
-from minimize.policy.pipeline_reader import configured_encryption
 from minimize.policy.purposes import config_nodes, configured_purposes
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.review.changes import GradedChange, change_text, list_text
@@ -38,6 +37,7 @@ from minimize.review.grades import (
     setting_tightens,
 )
 from minimize.techniques import TechniqueStep
+from minimize.times import duration_text
 
 _APPROVAL_ORDER: Final = ("required", "warn", "none")
 NO_ACCESS_FILE: Final = "no access file, so no permission is checked"

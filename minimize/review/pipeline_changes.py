@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from minimize.aggregates import Measure
-from minimize.policy.describe import condition_text, duration_text
+from minimize.policy.describe import condition_text
 from minimize.policy.model import AggregateModel, DeduplicateModel, GroupKeyModel, Pipeline, RecordsModel
 from minimize.review.changes import GradedChange, change_text, list_text, retention_text, value_text
 from minimize.review.grades import (
@@ -24,6 +24,7 @@ from minimize.review.grades import (
     setting_tightens,
     time_unit_grade,
 )
+from minimize.times import duration_text
 
 _NAMED_PARAMETERS: Final = ("name", "of")
 

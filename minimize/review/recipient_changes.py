@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from minimize.policy.describe import treatment_text
-from minimize.policy.model import DROP
+from minimize.policy.treatments import DROP
 from minimize.recipients.load import Subprocessor, Subprocessors
 from minimize.recipients.model import Contract, Function, Recipient, SharedField
 from minimize.review.changes import GradedChange, change_text, list_text, retention_text, value_text

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from minimize.errors import PolicyError
-from minimize.interop.file_schemas import FILE_SCHEMAS
+from minimize.interop.file_schemas import file_schema
 from minimize.policy.faults import FaultList
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.recipients import recipient_from
@@ -20,7 +20,7 @@ from tests.world import CONTRACT, sync, vendor_file
 FILES = sorted(path for path in RECIPIENTS.glob("*.yaml") if path.stem != "subprocessors")
 
 
-RECIPIENT = Draft202012Validator(FILE_SCHEMAS["recipient"]())
+RECIPIENT = Draft202012Validator(file_schema("recipient"))
 
 
 def accepts(document: Any) -> bool:
@@ -60,7 +60,7 @@ def test_what_the_loader_refuses_does_not_fit(changes: dict[str, Any]) -> None:
     assert not accepts(document)
 
 
-LISTED = Draft202012Validator(FILE_SCHEMAS["subprocessors"]())
+LISTED = Draft202012Validator(file_schema("subprocessors"))
 DESK = {"name": "Desk", "from": "2026-01-01", "until": "2026-07-01", "about": "takes calls"}
 
 

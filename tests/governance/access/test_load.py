@@ -13,7 +13,7 @@ from minimize.governance.access.load import examine_access
 from minimize.governance.access.model import GrantRules
 from minimize.governance.access.permissions import PERMISSIONS
 from minimize.governance.access.roles import BUILTIN_ROLES
-from minimize.interop.file_schemas import FILE_SCHEMAS
+from minimize.interop.file_schemas import file_schema
 from tests.governance.access.factory import HOUR, access_of
 from tests.world import access_file, assignment
 
@@ -185,11 +185,11 @@ def test_the_schema_takes_what_the_loader_takes() -> None:
     root = parse_yaml(FULL, FaultList())
     assert root is not None
     plain = json.loads(json.dumps(root.to_data()))
-    jsonschema.Draft202012Validator.check_schema(FILE_SCHEMAS["access"]())
-    jsonschema.validate(plain, FILE_SCHEMAS["access"]())
+    jsonschema.Draft202012Validator.check_schema(file_schema("access"))
+    jsonschema.validate(plain, file_schema("access"))
     for wrong in ({"version": 2}, {"version": 1, "extra": 1}, access_file(roles={"a": {"copy": "nobody"}})):
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(wrong, FILE_SCHEMAS["access"]())
+            jsonschema.validate(wrong, file_schema("access"))
 
 
 def test_the_configuration_may_demand_encryption_beside_naming_the_file(tmp_path: Path) -> None:
