@@ -14,7 +14,7 @@ from minimize.errors import Finding
 from minimize.policy.faults import FaultList
 from minimize.policy.forms import Form, Reading, examine_mapping, form_schema, read_form
 from minimize.policy.purposes import Purpose
-from minimize.policy.treatments import Chain, Treatment
+from minimize.policy.treatments import Chain, Treatment, main_parameter
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.techniques import TECHNIQUES, TechniqueStep
 
@@ -151,3 +151,8 @@ def test_a_form_in_python_takes_steps_and_not_words() -> None:
     assert Column(do=(step("keep"),)).do == (step("keep"),)
     with pytest.raises(ValidationError):
         Column.model_validate({"do": "keep"})
+
+
+@pytest.mark.parametrize(("name", "main"), [("round", "to"), ("keep", None), ("clip", None)])
+def test_a_lone_value_is_the_parameter_that_cannot_be_another(name: str, main: str | None) -> None:
+    assert main_parameter(TECHNIQUES[name]) == main

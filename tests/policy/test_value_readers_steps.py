@@ -9,7 +9,6 @@ import pytest
 
 from minimize.policy.faults import FaultList
 from minimize.policy.mapping_reader import DeclaredNames
-from minimize.policy.treatments import main_parameter
 from minimize.policy.value_readers import TechniqueReader
 from minimize.policy.yaml_nodes import node_from_data
 from minimize.techniques import TECHNIQUES, TechniqueStep
@@ -76,8 +75,3 @@ def test_why_there_is_no_hash_is_said() -> None:
     TechniqueReader(scope, "f").treatment(node_from_data("md5"))
     assert "keyed" in scope.faults.found[0].message
     assert "pseudonymize" in scope.faults.found[0].hint
-
-
-@pytest.mark.parametrize(("name", "main"), [("round", "to"), ("keep", None), ("clip", None)])
-def test_a_lone_value_is_the_parameter_that_cannot_be_another(name: str, main: str | None) -> None:
-    assert main_parameter(TECHNIQUES[name]) == main
