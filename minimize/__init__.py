@@ -25,7 +25,9 @@ Layers, top down; each imports only what is listed below it:
     keys                                  keyring, master keys, encryption of Parquet columns
     arrow                                 work on columns that knows neither policies nor files
     stores                                folders on disk and prefixes in object stores
-    config · identifiers · html_tables · results · times
+    json_form                             the JSON form of results
+    pages                                 pages and documents from templates
+    config · identifiers · results · times
     errors · failpoints
     registry · text
 """

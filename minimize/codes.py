@@ -13,6 +13,7 @@ from minimize.policy.faults import FAULTS
 from minimize.policy.lint import LINT_RULES
 from minimize.review.changes import CODES as REVIEW
 from minimize.server.errors import CODES as SERVER
+from minimize.sources.base import REJECT_CODES
 from minimize.verification.evidence import CODES as VERIFICATION
 
 _RECIPIENTS: Final[Mapping[str, str]] = MappingProxyType(
@@ -262,6 +263,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         **REVIEW,
         **_DRIFT,
         **_LOG,
+        **REJECT_CODES,
     }
 )
 """The texts by code, in the order in which `minimize lint --codes` prints them."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import distribution
+from textwrap import wrap
 from typing import Final
 
 
@@ -49,6 +50,20 @@ def json_text(body: object) -> str:
     return json.dumps(body, indent=2, ensure_ascii=False) + "\n"
 
 
+def labelled_lines(pairs: Iterable[tuple[str, str]], label_width: int, width: int) -> Iterator[str]:
+    """Lines of at most `width` characters, each text after its label. A text that is empty has no line.
+
+    >>> list(labelled_lines([("rows", "10 read = 9 written + 1 gated"), ("policy", "")], 6, 30))
+    ['  rows  10 read = 9 written +', '        1 gated']
+    """
+    indent = " " * (label_width + 2)
+    for label, text in pairs:
+        words = wrap(text, max(20, width - len(indent)), break_long_words=False, break_on_hyphens=False)
+        if words:
+            yield f"  {label:<{label_width - 1}} {words[0]}"
+            yield from (indent + line for line in words[1:])
+
+
 def place_text(file: str | None, line: int | None) -> str:
     """A place in a file, in the form that compilers use; unknown parts are omitted.
 
@@ -58,7 +73,20 @@ def place_text(file: str | None, line: int | None) -> str:
     return ":".join(str(part) for part in (file, line) if part is not None)
 
 
-_MARKUP: Final = re.compile(r"[\\|`*\[\]<>#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+def percent_text(share: float | None) -> str:
+    """A share in words.
+
+    >>> [percent_text(share) for share in (None, 0.0, 0.004, 0.256, 0.997, 1.0)]
+    ['', '0%', 'under 1%', '26%', 'over 99%', '100%']
+    """
+    if share is None:
+        return ""
+    if 0 < share < 0.01:
+        return "under 1%"
+    return "over 99%" if 0.99 < share < 1 else f"{share:.0%}"
+
+
+_MARKUP: Final = re.compile(r"[\\|`*\[\]<>#~!&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 """Characters that Markdown would interpret; an underscore within a word is left as it is."""
 
 
@@ -68,15 +96,14 @@ def escape_markdown(text: str) -> str:
     >>> print(escape_markdown("a|b\n# c <i>"))
     a\|b \# c \<i\>
     """
-    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+    plain = "".join(char if char.isprintable() else " " for char in text)
+    return _MARKUP.sub(r"\\\g<0>", " ".join(plain.split()))
 
 
-def markdown_table(
-    heads: Sequence[str], rows: Iterable[Sequence[str]], escape: Callable[[str], str] = escape_markdown
-) -> str:
-    """A table in Markdown; its cells are escaped, and its heads are not."""
-    cells = [heads, ("---",) * len(heads), *(tuple(map(escape, row)) for row in rows)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown. All of its texts are escaped."""
+    head, *lines = (f"| {' | '.join(map(escape_markdown, row))} |" for row in [heads, *rows])
+    return "\n".join([head, f"|{' --- |' * len(heads)}", *lines])
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:

@@ -75,6 +75,15 @@ def day_start(day: date | str) -> datetime:
     return datetime.combine(date.fromisoformat(day) if isinstance(day, str) else day, time(), UTC)
 
 
+def minute_text(moment: datetime) -> str:
+    """An aware time for readers: to the minute, in UTC.
+
+    >>> minute_text(datetime(2026, 11, 24, 23, 59, 59, tzinfo=UTC))
+    '2026-11-24 23:59 UTC'
+    """
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def time_text(moment: datetime) -> str:
     """An aware time in UTC; fractions only if there are any.
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 from minimize import codes
 from minimize.codes import CODES
+from minimize.sources.base import REJECT_CODES, RejectCode
+from minimize.verification.files import QUARANTINE_CODES
 
 PACKAGE = Path(codes.__file__).parent
 CODE = re.compile(r'"([A-Z]\d{3})"')
@@ -48,14 +51,30 @@ def test_every_code_in_the_package_is_in_a_table() -> None:
 
 
 def test_every_code_in_a_table_is_used() -> None:
-    assert set(CODES) - used_codes() == set()
+    assert set(CODES) - set(REJECT_CODES) - used_codes() == set()
 
 
 def test_no_code_means_two_things() -> None:
     tables = [PACKAGE / table for table in TABLES]
     defined = Counter(code for table in tables for code in row_pattern(table).findall(table.read_text()))
     assert [code for code, count in defined.items() if count > 1] == []
-    assert set(defined) == set(CODES)
+    assert set(defined) == set(CODES) - set(REJECT_CODES)
+
+
+def test_every_code_of_a_quarantined_record_has_a_text_and_is_used() -> None:
+    texts = [
+        file.read_text() for folder in ("sources", "stages", "output") for file in (PACKAGE / folder).rglob("*.py")
+    ]
+    uses = {code: sum(text.count(f'"{code}"') for text in texts) for code in REJECT_CODES}
+    assert set(REJECT_CODES) == set(get_args(RejectCode)) <= set(CODES)
+    assert [code for code, count in uses.items() if count < 3] == []  # the type, its text, and a use
+
+
+def test_verification_and_the_guide_have_the_codes_of_quarantined_records() -> None:
+    assert set(REJECT_CODES) == QUARANTINE_CODES
+    guide = (PACKAGE.parent / "docs" / "how-to" / "batch-engineer.md").read_text()
+    rows = [f"| `{code}` | {about} |" for code, about in REJECT_CODES.items()]
+    assert [row for row in rows if row not in guide] == []
 
 
 def test_each_letter_belongs_to_one_room() -> None:

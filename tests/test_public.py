@@ -11,7 +11,19 @@ import pytest
 import minimize
 from minimize.registry import load_object
 
-HEAVY = ("pandas", "pyspark", "sqlalchemy", "pyarrow", "numpy", "pydantic", "polars", "duckdb", "cryptography", "rich")
+HEAVY = (
+    "pandas",
+    "pyspark",
+    "sqlalchemy",
+    "pyarrow",
+    "numpy",
+    "pydantic",
+    "polars",
+    "duckdb",
+    "cryptography",
+    "rich",
+    "jinja2",
+)
 
 
 def python(text: str) -> str:

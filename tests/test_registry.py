@@ -32,5 +32,7 @@ def test_a_table_imports_no_row_before_it_is_asked_for(table: str, rows: str) ->
     assert lazy[table] not in found
 
 
-def test_each_format_is_a_way_to_read() -> None:
-    assert all(callable(read) for read in FORMATS.values())
+def test_each_format_reads_a_schema_or_records() -> None:
+    assert [(each.read_schema is None) for each in FORMATS.values()] == [
+        each.read_records is not None for each in FORMATS.values()
+    ]

@@ -22,7 +22,7 @@ def run(given: Given, out: Path) -> None:
 
 def _pieces(given: Given) -> Iterator[Piece]:
     wanted = request(load_policy(JOBS / "ingest"), "service_maintenance")
-    source = FORMATS["ndjson"]([given.lines], given.folder, wanted)
+    source = FORMATS["ndjson"].bind([given.lines], given.folder, wanted)
     with ThreadPoolExecutor(2) as pool:
         for some in pool.map(_read, (piece for part in source.parts for piece in part.pieces())):
             yield from some

@@ -1,17 +1,18 @@
-"""The contract of a measure: the measure and its parameters, its tally per group, and tests of field types.
+"""The contract of a measure: its parameters, its facts, and its tally per group.
 
 A tally is exact and can be merged, independently of the division of records into batches.
 
 A new measure is one file in this folder with one class and its tally, one row in `MEASURES` (`__init__.py`), one test
 file. `tally.py` hands out the codes of groups and subjects, leaves out rows without a value, and makes a measure null if
 fewer than `below` subjects contribute a value. A measure does its own arithmetic, and protects cells finer than a group.
+Everything else that lint, plan, run, `diff` and documentation need to know about it is stated on its class.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -54,10 +55,10 @@ class MeasureTerms:
 class MeasureTally(Protocol):
     """One measure of all groups. Groups and subjects are dense codes that the aggregate hands out and keeps over batches."""
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds equally long columns: the group, the value, the subject (-1 for none) of each row.
 
-        Values are plain or dictionary-encoded and hold no null; a measure over rows gets None.
+        Values are plain or dictionary-encoded and hold no null; those of a measure of rows have no meaning.
         """
         ...
 
@@ -87,24 +88,101 @@ class SpillableTally(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class FieldTypes:
+    """The (plain) types of fields that a measure takes: their names, and the test of a type."""
+
+    names: str
+    includes: Callable[[pa.DataType], bool]
+
+
+def _is_number(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
+
+
+def _is_ordered(type_: pa.DataType) -> bool:
+    return _is_number(type_) or bool(pa.types.is_timestamp(type_) or pa.types.is_date(type_))
+
+
+def _is_scalar(type_: pa.DataType) -> bool:
+    return not (pa.types.is_nested(type_) or pa.types.is_null(type_) or pa.types.is_dictionary(type_))
+
+
+NUMBERS = FieldTypes("numbers", _is_number)
+"""Values that can be added up: integers, doubles, decimals."""
+ORDERED_TYPES = FieldTypes("numbers, timestamps, dates", _is_ordered)
+SCALARS = FieldTypes("every type that is not nested", _is_scalar)
+"""Values that can be compared as wholes."""
+
+
 class Measure(BaseModel):
-    """A keyword of `measures:` with its parameters. `of` is the key of the measured field."""
+    """A keyword of `measures:` with its parameters. `of` is the key of the measured field; a measure of rows has none.
+
+    The class states facts about the measure, which other modules ask. The default of each is the case that reveals most.
+
+    name             the keyword
+    about            what it is, in a line
+    takes            the types of fields that it takes; None for a measure of rows, to which most other facts do not apply
+    result_type      the type of its column; None for the type of the field
+    shown_values     the values of the field that a figure is or contains: `none`; `frequent` ones, each of at least `below`
+                     subjects; a `supported` one, with at least `below` subjects on both sides; or a `single` one
+    revealed_counts  the numbers of rows that a figure reveals: `none`, `rounded` ones, or `exact` ones
+    counts_distinct  whether it counts distinct values of the field; if the field is the counted subject, the subjects
+    needs_bounds     whether one value can determine most of a figure: values must be clipped or otherwise generalized, and the
+                     field must not have open bins
+    by_rank          whether values in open bins take part, by their rank
+    hidden_cells     whether a figure contains the hidden cells of a cell measure of the field: `none`, all `together`, or some
+                     cells `apart` from the others
+    presentation     how it shows the field: by a `total`, by numbers of rows with `each` value, or with `some` values; `none` can
+                     be shown next to any other
+    null_reasons     what a null can mean, apart from few subjects in the group
+    """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", populate_by_name=True)
 
     name: ClassVar[str]
     about: ClassVar[str]
+    takes: ClassVar[FieldTypes | None] = None
+    result_type: ClassVar[pa.DataType | None] = None
+    shown_values: ClassVar[Literal["none", "frequent", "supported", "single"]] = "single"
+    revealed_counts: ClassVar[Literal["none", "rounded", "exact"]] = "exact"
+    counts_distinct: ClassVar[bool] = False
+    needs_bounds: ClassVar[bool] = True
     by_rank: ClassVar[bool] = False
-    """Whether values in open bins take part, by their rank."""
+    hidden_cells: ClassVar[Literal["none", "together", "apart"]] = "apart"
+    presentation: ClassVar[Literal["none", "total", "each", "some"]] = "total"
+    null_reasons: ClassVar[tuple[str, ...]] = ()
     of: str | None = None
+
+    @property
+    def phrase(self) -> str:
+        """The measure and its field in words."""
+        return self.name if self.of is None else f"{self.name} of {self.of}"
+
+    @property
+    def extreme(self) -> str | None:
+        """The word for the extreme value that it gives because of its parameters."""
+        return None
+
+    @property
+    def named_values(self) -> frozenset[str]:
+        """The values of which it shows numbers of rows, if it shows only `some`."""
+        return frozenset()
+
+    def accepted_type(self, type_: pa.DataType | None) -> pa.DataType:
+        """The (plain) type of the measured field, if the measure takes it. Raises MeasureRefused."""
+        if self.takes is None or type_ is None or not self.takes.includes(type_):
+            raise MeasureRefused("nothing" if self.takes is None else self.takes.names)
+        return type_
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """The type of its column, for the (plain) type of the measured field. Raises MeasureRefused."""
-        raise MeasureRefused("nothing")
+        accepted = None if self.takes is None else self.accepted_type(type_)
+        return accepted if self.result_type is None else self.result_type
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
-        """An empty tally for values of this (plain) type."""
-        raise MeasureRefused("nothing")
+        """An empty tally for values of this (plain) type. Raises MeasureRefused."""
+        raise NotImplementedError
 
     @property
     def shared_measure(self) -> Measure:
@@ -114,25 +192,3 @@ class Measure(BaseModel):
     def adapt_tally(self, tally: MeasureTally) -> MeasureTally:
         """A view of the tally of `shared_measure` that settles as this measure."""
         return tally
-
-
-def require_type(type_: pa.DataType | None, takes: str, *tests: Callable[[pa.DataType], bool]) -> pa.DataType:
-    """The type, if it passes one of the tests. Raises MeasureRefused."""
-    if type_ is None or not any(test(type_) for test in tests):
-        raise MeasureRefused(takes)
-    return type_
-
-
-def is_number(type_: pa.DataType) -> bool:
-    """Whether values can be added up: integers, doubles, decimals."""
-    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
-
-
-def is_ordered(type_: pa.DataType) -> bool:
-    """Whether values have a meaningful order: numbers and times."""
-    return is_number(type_) or bool(pa.types.is_timestamp(type_) or pa.types.is_date(type_))
-
-
-def is_scalar(type_: pa.DataType) -> bool:
-    """Whether values can be compared as wholes: all types that are not nested."""
-    return not (pa.types.is_nested(type_) or pa.types.is_null(type_) or pa.types.is_dictionary(type_))

@@ -15,19 +15,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.aggregates.cells import CellMeasure
 from minimize.aggregates.contribution_sketches import (
     Entries,
     FigureKind,
     count_differing,
     fold_sketches,
-    publishes_cells,
-    share_sides,
-    shown_cells,
     sum_sketches,
 )
 from minimize.aggregates.definition import TIME_UNITS, AggregateDefinition, BoundMeasure, GroupKey, TimeUnit
 from minimize.aggregates.dictionaries import truncate_times
-from minimize.aggregates.histogram import Histogram
 from minimize.arrow.dictionaries import Bools, Codes
 
 _ROWS_AT_ONCE: Final = 1 << 14
@@ -85,16 +82,11 @@ def _measure_figures(
     definition: AggregateDefinition, each: BoundMeasure, column: pa.ChunkedArray
 ) -> Iterator[tuple[FigureKind, Bools]]:
     """The kinds of figures of a measure, each with the rows that have one."""
-    of, by_rank = each.measure.of, each.measure.by_rank
-    valid = np.asarray(column.is_valid().to_numpy(), np.bool_)
-    if of is None or definition.counts_subjects(each):
-        yield None, valid
-    elif not publishes_cells(each):
-        yield (of, by_rank), valid
-    elif isinstance(each.measure, Histogram):
-        yield from (((of, by_rank, cell), mask) for cell, mask in shown_cells(column))
+    kind = None if definition.counts_subjects(each) else each.measured_field
+    if kind is not None and isinstance(each.measure, CellMeasure):
+        yield from (((*kind, cell), mask) for cell, mask in each.measure.published_cells(column, each.plain))
     else:
-        yield from (((of, by_rank, side), valid) for side in share_sides(each))
+        yield kind, np.asarray(column.is_valid().to_numpy(), np.bool_)
 
 
 def suppress_related(tables: Sequence[PublishedTable]) -> None:

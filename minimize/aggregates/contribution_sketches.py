@@ -8,27 +8,22 @@ short if two of them share a bucket.
 With 8 buckets per subject of the threshold of 10, 9 changed subjects are never seen as 10. 10 are in 56 % of cases, 12 in
 97 %, 14 in 99.9 %.
 
-A histogram publishes a number for each value, and a share one for the values that it names. Each of these numbers has a
-sketch of its own: it can be compared with the same number of another table or of an earlier release.
+Each number of a cell measure (`cells.py`) has a sketch of its own.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from minimize.aggregates.definition import BoundMeasure
+from minimize.aggregates.cells import CellMeasure
 from minimize.aggregates.dictionaries import CombinationDictionary
-from minimize.aggregates.histogram import Histogram
-from minimize.aggregates.share import Share
-from minimize.arrow.dictionaries import Bools, Codes, is_identity
+from minimize.arrow.dictionaries import Codes, is_identity
 from minimize.arrow.hashing import SPREAD_FACTOR
 from minimize.arrow.value_dictionary import ValueDictionary
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace, ValueHasher
@@ -310,58 +305,36 @@ def sum_sketches(entries: Entries, owners: Codes, groups: int) -> Entries:
 
 FigureKind = tuple[str, bool] | tuple[str, bool, str] | None
 """A kind of figures that can be subtracted from each other: numbers of rows and of subjects (None), figures over the values of a
-field (its key, and whether by rank), and numbers of rows with some of its values (by `cell_name` or `complement_name`)."""
+field (its key, and whether by rank), and numbers of rows with some of its values (by the name of the cell)."""
 MAX_CELL_SKETCH_BYTES: Final = 1 << 28
-"""Largest size of the sketches of all cells of a histogram."""
-
-
-def publishes_cells(measured: BoundMeasure) -> bool:
-    """Whether a measure publishes numbers of rows with some values."""
-    return isinstance(measured.measure, Histogram | Share)
-
-
-def cell_name(values: Iterable[str]) -> str:
-    """The name of the cell of rows with one of some values."""
-    return "is:" + json.dumps(sorted(values))
-
-
-def complement_name(values: Iterable[str]) -> str:
-    """The name of the cell of rows with any other value."""
-    return "not:" + json.dumps(sorted(values))
-
-
-def share_sides(measured: BoundMeasure) -> tuple[str, str]:
-    """The names of both cells of a share."""
-    assert isinstance(measured.measure, Share)
-    values = pa.array(measured.measure.is_, measured.plain).cast(pa.string()).to_pylist()
-    return cell_name(values), complement_name(values)
+"""Largest size of the sketches of all cells of a measure."""
 
 
 class CellSketches:
     """Sketches of the rows of each group that are in a cell of one measure."""
 
-    def __init__(self, measured: BoundMeasure, below: int, space: SpillSpace) -> None:
-        self.measured = measured
+    def __init__(self, measure: CellMeasure, type_: pa.DataType, below: int, space: SpillSpace) -> None:
+        self.measure = measure
+        self._type = type_
         self._below = below
-        self._named = None if isinstance(measured.measure, Histogram) else share_sides(measured)
-        self._values = ValueDictionary(pa.string())
+        self._keys = ValueDictionary(pa.string())
         self._cells = CombinationDictionary(2)
         self._sketches = ContributionSketches(1, below, space)
 
     @property
     def field(self) -> tuple[str, bool]:
         """The field of the measure."""
-        return self.measured.measure.of or "", self.measured.measure.by_rank
+        return self.measure.of or "", self.measure.by_rank
 
     def add(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows: the group, the value and the keyed hash of the subject of each."""
-        cells = self._cells.encode([groups, self._codes(values)], len(groups))
+        cells = self._cells.encode([groups, self._keys.encode(self.measure.cell_keys(values, self._type))], len(groups))
         self._sketches.add(cells, subjects, {0: None})
 
     def merge(self, other: Self, groups: Codes) -> None:
         """Merges other sketches; `groups[i]` is the code here of their group i."""
         theirs, codes = other._cells.columns()
-        ours = codes if self._named is not None else self._values.codes(other._values.values)[codes]
+        ours = self._keys.codes(other._keys.values)[codes]
         self._sketches.merge(other._sketches, self._cells.encode([groups[theirs], ours], len(theirs)))
 
     def settle(self, groups: Codes) -> dict[str, Entries] | None:
@@ -370,7 +343,7 @@ class CellSketches:
         places = np.full(int(max(owners.max(initial=-1), groups.max(initial=-1))) + 1, -1)
         places[groups] = np.arange(len(groups))
         chosen = np.flatnonzero(places[owners] >= 0)
-        names = self._named or [cell_name([each]) for each in self._values.values.to_pylist()]
+        keys = self._keys.values.to_pylist()
         present = np.unique(codes[chosen])
         buckets = bucket_count(self._below)
         if len(present) * len(groups) * buckets * 4 > MAX_CELL_SKETCH_BYTES:
@@ -381,28 +354,5 @@ class CellSketches:
             entries = np.zeros((len(groups), buckets), np.uint32)
             mine = np.flatnonzero(codes[chosen] == code)
             entries[places[owners[chosen[mine]]]] = settled[mine]
-            found[names[code]] = entries
+            found[self.measure.name_of_cell(keys[code])] = entries
         return found
-
-    def _codes(self, values: pa.Array) -> Codes:
-        if pa.types.is_dictionary(values.type):
-            indices: Codes = values.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-            return self._codes(values.dictionary)[indices]
-        if isinstance(self.measured.measure, Share):
-            named = pa.array(self.measured.measure.is_, self.measured.plain)
-            hits = pc.is_in(values, value_set=named.cast(values.type)).to_numpy(zero_copy_only=False)
-            return np.where(hits, 0, 1)
-        return self._values.encode(values.cast(pa.string()))
-
-
-def shown_cells(column: pa.ChunkedArray) -> Iterator[tuple[str, Bools]]:
-    """The names of the published cells of a column of histograms, each with the rows that contain it."""
-    whole = column.combine_chunks()
-    parents, cells = pc.list_parent_indices(whole).to_numpy(), pc.list_flatten(whole)
-    values = pc.struct_field(cells, "value").cast(pa.string()).dictionary_encode()
-    shown = pc.struct_field(cells, "count").is_valid().to_numpy(zero_copy_only=False)
-    indices = values.indices.fill_null(-1).to_numpy()
-    for code, value in enumerate(values.dictionary.to_pylist()):
-        mask = np.zeros(len(whole), np.bool_)
-        mask[parents[shown & (indices == code)]] = True
-        yield cell_name([value]), mask

@@ -19,11 +19,10 @@ class Count(Measure):
 
     name: ClassVar[str] = "count"
     about: ClassVar[str] = "the number of rows"
+    result_type = pa.int64()
+    shown_values = "none"
+    revealed_counts = "rounded"
     of: None = None
-
-    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
-        """Always int64."""
-        return pa.int64()
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
@@ -37,7 +36,7 @@ class CountTally:
         self._terms = terms
         self._rows = GroupSums()
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows."""
         self._rows.count(groups)
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_scalar, require_type
+from minimize.aggregates.base import SCALARS, Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.distinct_counts import DistinctPairs
 from minimize.arrow.dictionaries import Codes
 from minimize.arrow.value_dictionary import ValueDictionary
@@ -21,16 +21,19 @@ class CountDistinct(Measure):
 
     name: ClassVar[str] = "count_distinct"
     about: ClassVar[str] = "the number of distinct values"
+    takes = SCALARS
+    result_type = pa.int64()
+    shown_values = "none"
+    revealed_counts = "rounded"
+    counts_distinct = True
+    needs_bounds = False
+    hidden_cells = "together"
+    presentation = "none"
     of: str
-
-    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
-        """Always int64. Raises MeasureRefused for nested fields."""
-        require_type(type_, "every type that is not nested", is_scalar)
-        return pa.int64()
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return CountDistinctTally(require_type(type_, "every type that is not nested", is_scalar), terms)
+        return CountDistinctTally(self.accepted_type(type_), terms)
 
 
 class CountDistinctTally:
@@ -51,10 +54,9 @@ class CountDistinctTally:
         self._seen.spill(space, space.hasher(self._values.values))
         self._values = ValueDictionary(self._values.values.type)
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows."""
-        if values is not None:
-            self._seen.add(groups, self._values.encode(values))
+        self._seen.add(groups, self._values.encode(values))
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Merges another tally."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.aggregates.base import Measure, MeasureRefused, MeasureTerms, is_scalar
+from minimize.aggregates.base import SCALARS, Measure, MeasureRefused, MeasureTerms
 from minimize.arrow.dictionaries import valid_mask
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
@@ -103,6 +103,11 @@ class BoundMeasure:
         return None if self.measure.of is None else innermost_list(self.measure.of)
 
     @property
+    def measured_field(self) -> tuple[str, bool] | None:
+        """The key of the measured field, and whether it is measured by rank."""
+        return None if self.measure.of is None else (self.measure.of, self.measure.by_rank)
+
+    @property
     def plain(self) -> pa.DataType | None:
         """The type of the values without dictionary encoding."""
         return None if self.type is None else stored_type(self.type)
@@ -117,7 +122,7 @@ class AggregateDefinition:
     below     groups with fewer distinct subjects are suppressed
     counting  the pointer of the subject in a record
     folds     whether subjects that differ only in case are equal
-    related_measures    shares and histograms of the same groups in other tables
+    related_measures    cell measures of the same groups in other tables
     related_below  the largest threshold of these tables
     retention  retention of groups; None without limit
     """
@@ -146,11 +151,6 @@ class AggregateDefinition:
         """The fields and units of its groups, independent of the names of the keys."""
         return frozenset((key.pointer, key.to) for key in self.keys.values())
 
-    @property
-    def terms(self) -> MeasureTerms:
-        """Terms that all measures share."""
-        return MeasureTerms(self.below, self.counts_to)
-
     def terms_of(self, measured: BoundMeasure) -> MeasureTerms:
         """Terms of one measure."""
         return MeasureTerms(self.below, self.counts_to, measured.generalized)
@@ -173,7 +173,7 @@ class AggregateDefinition:
     def counts_subjects(self, measured: BoundMeasure) -> bool:
         """Whether a measure counts the field of the subject. Subjects are then counted by their ids."""
         measure = measured.measure
-        return measure.name == "count_distinct" and Pointer.parse(measure.of or "_") == self.counting
+        return measure.counts_distinct and Pointer.parse(measure.of or "_") == self.counting
 
 
 def definition_faults(definition: AggregateDefinition) -> tuple[Finding, ...]:
@@ -188,7 +188,7 @@ _FaultParts = tuple[str, str, str, str | None]
 def _key_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
     for name, key in definition.keys.items():
         kind = stored_type(key.type)
-        if not is_scalar(kind):
+        if not SCALARS.includes(kind):
             yield "A001", f"{name} is nested and cannot be a group key", "Group by a leaf of the field.", key.key
         elif key.to is not None and not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
             yield "A002", f"{name} is not a time and cannot be cut to {key.to}", "Remove the unit.", key.key

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_scalar, require_type
+from minimize.aggregates.base import SCALARS, MeasureTally, MeasureTerms
+from minimize.aggregates.cells import CellMeasure, cell_name
+from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
 from minimize.aggregates.distinct_counts import CellCounts
-from minimize.arrow.dictionaries import Codes, pack_codes, unpack_codes
+from minimize.arrow.dictionaries import Bools, Codes, pack_codes, unpack_codes
 from minimize.arrow.value_dictionary import ValueDictionary
 from minimize.spill import HashWords, SpillSpace
 
-_TAKES = "every type that is not nested"
 
-
-class Histogram(Measure):
+class Histogram(CellMeasure):
     """The values of a group, each with its number of rows: a list of (value, count), ordered by value, nulls not counted.
 
     Takes every type that is not nested. Cells with fewer than `below` distinct subjects are not published, not even
@@ -29,16 +30,57 @@ class Histogram(Measure):
     about: ClassVar[str] = (
         "each value and its number of rows; small cells are merged into one cell without value and count"
     )
+    takes = SCALARS
+    shown_values = "frequent"
+    revealed_counts = "rounded"
+    needs_bounds = False
+    hidden_cells = "none"
+    presentation = "each"
+    null_reasons = ("a null count: fewer than {below} subjects have the value",)
     of: str
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """A list of structs of value and count. Raises MeasureRefused."""
-        kind = require_type(type_, _TAKES, is_scalar)
-        return pa.list_(pa.struct([("value", kind), ("count", pa.int64())]))
+        return pa.list_(pa.struct([("value", self.accepted_type(type_)), ("count", pa.int64())]))
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return HistogramTally(require_type(type_, _TAKES, is_scalar), terms)
+        return HistogramTally(self.output_type(type_), terms)
+
+    def published_cells(self, column: pa.ChunkedArray, type_: pa.DataType) -> Iterator[tuple[str, Bools]]:
+        """The cell of each value that has a count in a row."""
+        whole = column.combine_chunks()
+        parents, cells = pc.list_parent_indices(whole).to_numpy(), pc.list_flatten(whole)
+        values = pc.struct_field(cells, "value").cast(pa.string()).dictionary_encode()
+        shown = pc.struct_field(cells, "count").is_valid().to_numpy(zero_copy_only=False)
+        indices = values.indices.fill_null(-1).to_numpy()
+        for code, value in enumerate(values.dictionary.to_pylist()):
+            mask = np.zeros(len(whole), np.bool_)
+            mask[parents[shown & (indices == code)]] = True
+            yield cell_name([value]), mask
+
+    @classmethod
+    def additional_measures(cls, definition: AggregateDefinition) -> Iterator[BoundMeasure]:
+        """The histograms that other tables publish of fields that this one measures."""
+        fields = {each.measure.of for each in definition.measures.values()}
+        for each in definition.related_measures:
+            if isinstance(each.measure, cls) and each.measure.of in fields:
+                yield each
+
+    @classmethod
+    def suppressed_measures(
+        cls, definition: AggregateDefinition, tallies: Mapping[BoundMeasure, MeasureTally], groups: Codes, below: int
+    ) -> Iterator[tuple[BoundMeasure, Bools]]:
+        """Measures whose figures contain hidden cells: apart from each other, or all together with few subjects."""
+        for histogram in dict.fromkeys([*definition.measures.values(), *definition.related_measures]):
+            tally = tallies.get(histogram)
+            if not isinstance(tally, HistogramTally):
+                continue
+            hidden = tally.hidden_subjects(groups)
+            small = {"apart": hidden > 0, "together": (hidden > 0) & (hidden < below)}
+            for each in definition.measures.values():
+                if each.measure.of == histogram.measure.of and each.measure.hidden_cells in small:
+                    yield each, small[each.measure.hidden_cells]
 
 
 class HistogramTally:
@@ -47,7 +89,7 @@ class HistogramTally:
     def __init__(self, type_: pa.DataType, terms: MeasureTerms) -> None:
         self._type = type_
         self._terms = terms
-        self._values = ValueDictionary(type_)
+        self._values = ValueDictionary(type_.value_type.field("value").type)
         self._cells = ValueDictionary(pa.int64())
         self._rows = CellCounts()
 
@@ -60,11 +102,10 @@ class HistogramTally:
         """Spills the subjects of all cells by their hashes."""
         self._rows.spill(space, subjects)
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows."""
-        if values is not None:
-            cells = self._cells.encode(pa.array(pack_codes(groups, self._values.encode(values))))
-            self._rows.add(cells, subjects)
+        cells = self._cells.encode(pa.array(pack_codes(groups, self._values.encode(values))))
+        self._rows.add(cells, subjects)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Merges another tally."""
@@ -83,15 +124,16 @@ class HistogramTally:
         owners = np.concatenate([rows[order], hidden])
         places = pa.array(np.argsort(owners, kind="stable"))
         nothing = pa.nulls(len(hidden), pa.int64())
+        type_ = self._type.value_type
         cells = pa.StructArray.from_arrays(
             [
-                self._values.values.take(_append_nulls(values[order], nothing).take(places)).cast(self._type),
+                self._values.values.take(_append_nulls(values[order], nothing).take(places)).cast(type_[0].type),
                 _append_nulls(self._terms.rounded(count)[order], nothing).take(places),
             ],
-            fields=list(self.type.value_type),
+            fields=list(type_),
         )
         offsets = np.append(0, np.searchsorted(np.sort(owners), groups, side="right"))
-        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), cells, type=self.type)
+        return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), cells, type=self._type)
 
     def hidden_subjects(self, groups: Codes) -> Codes:
         """The number of distinct subjects in the hidden cells of each group together."""
@@ -101,11 +143,6 @@ class HistogramTally:
         places[groups] = np.arange(len(groups))
         hidden = np.where(subjects < self._terms.below, places[owners], -1)
         return self._rows.distinct_together(hidden, len(groups))
-
-    @property
-    def type(self) -> pa.DataType:
-        """The type of the column."""
-        return pa.list_(pa.struct([("value", self._type), ("count", pa.int64())]))
 
     def _ranks(self) -> Codes:
         """The rank of each value among all values."""

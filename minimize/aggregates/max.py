@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import pyarrow as pa
-
-from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_ordered, require_type
-from minimize.aggregates.extreme_tally import ExtremeTally
-
-_TAKES = "numbers, timestamps, dates"
+from minimize.aggregates.extremes import ExtremeMeasure
 
 
-class Max(Measure):
+class Max(ExtremeMeasure):
     """The largest value, as released.
 
     Takes numbers, timestamps and dates, and gives the same type. Null if fewer than `below` subjects contribute a value.
@@ -20,12 +15,3 @@ class Max(Measure):
 
     name: ClassVar[str] = "max"
     about: ClassVar[str] = "the largest released value"
-    of: str
-
-    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
-        """The field's type. Raises MeasureRefused."""
-        return require_type(type_, _TAKES, is_ordered)
-
-    def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
-        """An empty tally."""
-        return ExtremeTally(self.output_type(type_), "max")

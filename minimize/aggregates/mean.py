@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_number, require_type
+from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.exact_sums import ExactSums, GroupSums
 from minimize.arrow.dictionaries import Codes
 
@@ -20,16 +20,15 @@ class Mean(Measure):
 
     name: ClassVar[str] = "mean"
     about: ClassVar[str] = "the exact mean, rounded once"
+    takes = NUMBERS
+    result_type = pa.float64()
+    shown_values = "none"
+    hidden_cells = "together"
     of: str
-
-    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
-        """Always double. Raises MeasureRefused."""
-        require_type(type_, "numbers", is_number)
-        return pa.float64()
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        kind = require_type(type_, "numbers", is_number)
+        kind = self.accepted_type(type_)
         return MeanTally(10**kind.scale if pa.types.is_decimal(kind) else 1)
 
 
@@ -41,11 +40,10 @@ class MeanTally:
         self._sums = ExactSums()
         self._counts = GroupSums()
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows."""
-        if values is not None:
-            self._sums.add(groups, values)
-            self._counts.count(groups)
+        self._sums.add(groups, values)
+        self._counts.count(groups)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Merges another tally."""

@@ -11,14 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_ordered, require_type
+from minimize.aggregates.base import ORDERED_TYPES, Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.exact_sums import CellSums
 from minimize.aggregates.quantile_support import SpilledValueCounts, ValueSubjects
 from minimize.arrow.dictionaries import Codes
 from minimize.arrow.value_dictionary import ValueDictionary
 from minimize.spill import HashWords, SpillSpace
-
-_TAKES = "numbers, timestamps, dates"
 
 
 class Quantile(Measure):
@@ -32,17 +30,23 @@ class Quantile(Measure):
 
     name: ClassVar[str] = "quantile"
     about: ClassVar[str] = "the value at a rank (inverse of the distribution, type 1)"
-    by_rank: ClassVar[bool] = True
+    takes = ORDERED_TYPES
+    shown_values = "supported"
+    revealed_counts = "none"
+    needs_bounds = False
+    by_rank = True
+    hidden_cells = "together"
     of: str
     q: float = Field(ge=0, le=1)
 
-    def output_type(self, type_: pa.DataType | None) -> pa.DataType:
-        """The field's type. Raises MeasureRefused."""
-        return require_type(type_, _TAKES, is_ordered)
+    @property
+    def extreme(self) -> str | None:
+        """A share of 0 or 1 gives an extreme value."""
+        return {0.0: "smallest", 1.0: "largest"}.get(self.q)
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return QuantileTally(ValueCounts(self.output_type(type_)), ValueSubjects(terms.below), self.q, terms)
+        return QuantileTally(ValueCounts(self.accepted_type(type_)), ValueSubjects(terms.below), self.q, terms)
 
     @property
     def shared_measure(self) -> Measure:
@@ -131,10 +135,9 @@ class QuantileTally:
         """The same rows at another rank."""
         return QuantileTally(self._counts, self._subjects, q, self._terms)
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows."""
-        if values is not None:
-            self._subjects.add(groups, self._counts.add(groups, values), subjects)
+        self._subjects.add(groups, self._counts.add(groups, values), subjects)
 
     @property
     def nbytes(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -10,16 +12,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
-from minimize.aggregates.base import Measure, MeasureRefused, MeasureTally, MeasureTerms, require_type
+from minimize.aggregates.base import FieldTypes, MeasureRefused, MeasureTally, MeasureTerms
+from minimize.aggregates.cells import CellMeasure, cell_name, complement_name
+from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
 from minimize.aggregates.distinct_counts import CellCounts
-from minimize.arrow.dictionaries import Codes
+from minimize.arrow.dictionaries import Bools, Codes
 from minimize.spill import HashWords, SpillSpace
 
 ShareScalar = bool | int | float | str
-_TAKES = "strings, booleans, integers, doubles"
 
 
-class Share(Measure):
+def _python_types(type_: pa.DataType) -> tuple[type, ...]:
+    """The types of the values that can be named; empty for a type that the measure does not take."""
+    if pa.types.is_boolean(type_):
+        return (bool,)
+    if pa.types.is_integer(type_):
+        return (int,)
+    if pa.types.is_floating(type_):
+        return (int, float)
+    return (str,) if pa.types.is_string(type_) or pa.types.is_large_string(type_) else ()
+
+
+class Share(CellMeasure):
     """The share of the rows with a value whose value is one of those named (`is`).
 
     Takes strings, booleans, integers, doubles. Gives a double between 0 and 1. Null unless both sides, the rows that have one
@@ -30,6 +44,11 @@ class Share(Measure):
 
     name: ClassVar[str] = "share"
     about: ClassVar[str] = "the share of values that are among the named ones"
+    takes = FieldTypes("strings, booleans, integers, doubles", lambda type_: bool(_python_types(type_)))
+    shown_values = "none"
+    needs_bounds = False
+    presentation = "some"
+    null_reasons = ("fewer than {below} subjects on one of its sides",)
     of: str
     is_: tuple[ShareScalar, ...] = Field(alias="is", min_length=1)
 
@@ -40,18 +59,59 @@ class Share(Measure):
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """Always double. Raises MeasureRefused for another type, and if a named value has another type than the field."""
-        self._values(require_type(type_, _TAKES, _is_nameable))
+        self._values(type_)
         return pa.float64()
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return ShareTally(self._values(require_type(type_, _TAKES, _is_nameable)), terms)
+        return ShareTally(self._values(type_), terms)
 
-    def _values(self, type_: pa.DataType) -> pa.Array:
-        kinds = _python_types(type_)
-        if not all(type(value) in kinds for value in self.is_):
+    @property
+    def named_values(self) -> frozenset[str]:
+        """The values of which it shows the share."""
+        return frozenset(map(str, self.is_))
+
+    def cell_keys(self, values: pa.Array, type_: pa.DataType) -> pa.Array:
+        """The side of each value."""
+        others = ~_matches_named(values, self._values(type_))
+        return pa.DictionaryArray.from_arrays(others.astype(np.int8), self._sides(type_))
+
+    def name_of_cell(self, key: str) -> str:
+        """The side is named by its key."""
+        return key
+
+    def published_cells(self, column: pa.ChunkedArray, type_: pa.DataType) -> Iterator[tuple[str, Bools]]:
+        """Both sides, in the rows that have a share."""
+        valid = np.asarray(column.is_valid().to_numpy(), np.bool_)
+        yield from ((side, valid) for side in self._sides(type_).to_pylist())
+
+    @classmethod
+    def additional_measures(cls, definition: AggregateDefinition) -> Iterator[BoundMeasure]:
+        """The parts into which the shares of a field divide its values, and all the values that they name."""
+        for _, parts, whole in _related_shares(definition):
+            yield from (*parts, whole)
+
+    @classmethod
+    def suppressed_measures(
+        cls, definition: AggregateDefinition, tallies: Mapping[BoundMeasure, MeasureTally], groups: Codes, below: int
+    ) -> Iterator[tuple[BoundMeasure, Bools]]:
+        """All shares of a field but the first, in the groups in which few subjects are in a part."""
+        for shares, parts, whole in _related_shares(definition):
+            small = _groups_with_few(tallies[whole], groups, below, complement=True)
+            for part in parts:
+                small |= _groups_with_few(tallies[part], groups, below)
+            yield from ((each, small) for each in shares[1:])
+
+    def _sides(self, type_: pa.DataType) -> pa.Array:
+        """The names of both cells."""
+        values = self._values(type_).cast(pa.string()).to_pylist()
+        return pa.array([cell_name(values), complement_name(values)])
+
+    def _values(self, type_: pa.DataType | None) -> pa.Array:
+        kind = self.accepted_type(type_)
+        if not all(type(value) in _python_types(kind) for value in self.is_):
             raise MeasureRefused("values of the type of the field")
-        return pa.array(self.is_, type_)
+        return pa.array(self.is_, kind)
 
 
 class ShareTally:
@@ -72,10 +132,8 @@ class ShareTally:
         self._having.spill(space, subjects)
         self._others.spill(space, subjects)
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows."""
-        if values is None:
-            return
         hits = _matches_named(values, self._named)
         for side, crowd in ((hits, self._having), (~hits, self._others)):
             crowd.add(groups[side], subjects[side])
@@ -104,20 +162,35 @@ def _matches_named(values: pa.Array, named: pa.Array) -> npt.NDArray[np.bool_]:
     return np.asarray(pc.is_in(values, value_set=named.cast(values.type)).to_numpy(zero_copy_only=False), np.bool_)
 
 
-def _python_types(type_: pa.DataType) -> tuple[type, ...]:
-    if pa.types.is_boolean(type_):
-        return (bool,)
-    if pa.types.is_integer(type_):
-        return (int,)
-    return (int, float) if pa.types.is_floating(type_) else (str,)
+def _groups_with_few(tally: MeasureTally, groups: Codes, below: int, *, complement: bool = False) -> Bools:
+    """The groups in which few subjects have one of the values of a share, or another value."""
+    assert isinstance(tally, ShareTally)
+    subjects = tally.subjects(groups)[complement]
+    return np.asarray((subjects > 0) & (subjects < below), np.bool_)
 
 
-def _is_nameable(type_: pa.DataType) -> bool:
-    tests = (
-        pa.types.is_boolean,
-        pa.types.is_integer,
-        pa.types.is_floating,
-        pa.types.is_string,
-        pa.types.is_large_string,
-    )
-    return any(test(type_) for test in tests)
+def _related_shares(
+    definition: AggregateDefinition,
+) -> Iterator[tuple[list[BoundMeasure], list[BoundMeasure], BoundMeasure]]:
+    """The shares of a field, if several with different values are published; the one with the fewest values first.
+
+    Each time with the parts into which they divide the values that they name, and the share of all of these.
+    """
+    fields: dict[str, dict[BoundMeasure, frozenset[ShareScalar]]] = {}
+    for each in (*definition.measures.values(), *definition.related_measures):
+        if isinstance(each.measure, Share):
+            fields.setdefault(each.measure.of, {})[each] = frozenset(each.measure.is_)
+    for of, values in fields.items():
+        if len(set(values.values())) == 1 or values.keys().isdisjoint(definition.measures.values()):
+            continue
+        shares = sorted(values, key=lambda each: (len(values[each]), repr(sorted(map(repr, values[each])))))
+        named = sorted(
+            frozenset[ShareScalar]().union(*values.values()), key=lambda value: (type(value).__name__, value)
+        )
+        parts: dict[tuple[bool, ...], list[ShareScalar]] = {}
+        for value in named:
+            parts.setdefault(tuple(value in values[each] for each in shares), []).append(value)
+        *divided, whole = (
+            replace(shares[0], measure=Share(of=of, is_=tuple(part))) for part in (*parts.values(), named)
+        )
+        yield shares, divided, whole

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, is_number, require_type
+from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.exact_sums import ExactSums, ExactTotal
 from minimize.arrow.dictionaries import Codes
 
@@ -21,11 +21,14 @@ class Sum(Measure):
 
     name: ClassVar[str] = "sum"
     about: ClassVar[str] = "the exact sum"
+    takes = NUMBERS
+    shown_values = "none"
+    hidden_cells = "together"
     of: str
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:
         """int64, double or decimal. Raises MeasureRefused."""
-        kind = require_type(type_, "numbers", is_number)
+        kind = self.accepted_type(type_)
         if pa.types.is_decimal256(kind):
             return pa.decimal256(76, kind.scale)
         if pa.types.is_decimal(kind):
@@ -44,10 +47,9 @@ class SumTally:
         self._gives = output_type
         self._sums = ExactSums()
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows."""
-        if values is not None:
-            self._sums.add(groups, values)
+        self._sums.add(groups, values)
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Merges another tally."""

@@ -4,16 +4,15 @@ by difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
 from minimize.aggregates.base import MeasureTally
+from minimize.aggregates.cells import CellMeasure
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
-from minimize.aggregates.histogram import Histogram, HistogramTally
-from minimize.aggregates.share import Share, ShareTally
 from minimize.arrow.dictionaries import Bools, Codes
 from minimize.arrow.hashing import SPREAD_FACTOR
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
@@ -105,24 +104,10 @@ def _count_lost(rows: HashedRows, large: npt.NDArray[np.bool_]) -> int:
     return int((~np.logical_or.reduceat(large[groups], starts)).sum())
 
 
-ShareValue = bool | int | float | str
-_SPLITTING_MEASURES = ("share",)
-"""Measures that split the hidden cells: each part must be large enough by itself."""
-_WHOLE_MEASURES = ("sum", "mean", "quantile", "count_distinct")
-"""Measures of all values, including hidden ones."""
-
-
 def additional_measures(definition: AggregateDefinition) -> Iterator[BoundMeasure]:
-    """Measures that are tallied but not published by the table: the parts of shares, and measures of other tables."""
-    for shares in _related_shares(definition).values():
-        yield from _share_parts(shares)
-        yield _make_share(shares[0], _named_values(shares))
-    fields = {each.measure.of for each in definition.measures.values()}
-    yield from (
-        each
-        for each in definition.related_measures
-        if isinstance(each.measure, Histogram) and each.measure.of in fields
-    )
+    """Measures that are tallied but not published by the table."""
+    for kind in _cell_measures(definition):
+        yield from kind.additional_measures(definition)
 
 
 def suppressed_measures(
@@ -130,71 +115,11 @@ def suppressed_measures(
 ) -> Iterator[tuple[BoundMeasure, Bools]]:
     """Measures that become null in some of these groups, each with a mask over the groups."""
     below = max(definition.below, definition.related_below, 1)
-    for shares in _related_shares(definition).values():
-        small = np.zeros(len(groups), np.bool_)
-        for part in _share_parts(shares):
-            small |= _groups_with_few(tallies[part], groups, below)
-        small |= _groups_with_few(
-            tallies[_make_share(shares[0], _named_values(shares))], groups, below, complement=True
-        )
-        yield from ((each, small) for each in shares[1:])
-    for histogram in dict.fromkeys([*definition.measures.values(), *definition.related_measures]):
-        tally = tallies.get(histogram)
-        if isinstance(tally, HistogramTally):
-            hidden = tally.hidden_subjects(groups)
-            for each in definition.measures.values():
-                if each.measure.of == histogram.measure.of and each.measure.name in (
-                    *_SPLITTING_MEASURES,
-                    *_WHOLE_MEASURES,
-                ):
-                    yield each, (hidden > 0) & ((hidden < below) | (each.measure.name in _SPLITTING_MEASURES))
+    for kind in _cell_measures(definition):
+        yield from kind.suppressed_measures(definition, tallies, groups, below)
 
 
-def _groups_with_few(tally: MeasureTally, groups: Codes, below: int, *, complement: bool = False) -> Bools:
-    """The groups in which few subjects have one of the values of a share, or another value."""
-    assert isinstance(tally, ShareTally)
-    subjects = tally.subjects(groups)[complement]
-    return np.asarray((subjects > 0) & (subjects < below), np.bool_)
-
-
-def _related_shares(definition: AggregateDefinition) -> dict[str, list[BoundMeasure]]:
-    """The published shares of the same groups by field, if there are several; the one with the fewest values first."""
-    every = [
-        each
-        for each in (*definition.measures.values(), *definition.related_measures)
-        if isinstance(each.measure, Share)
-    ]
-    found: dict[str, list[BoundMeasure]] = {}
-    for each in sorted(
-        dict.fromkeys(every), key=lambda each: (len(_share_values(each)), repr(sorted(map(repr, _share_values(each)))))
-    ):
-        found.setdefault(each.measure.of or "", []).append(each)
-    own = {*definition.measures.values()}
-    several = (
-        len({_share_values(each) for each in shares}) > 1 and own.intersection(shares) for shares in found.values()
-    )
-    return {of: shares for (of, shares), chosen in zip(found.items(), several, strict=True) if chosen}
-
-
-def _share_parts(shares: Sequence[BoundMeasure]) -> list[BoundMeasure]:
-    """The parts into which shares divide the values that they name."""
-    by: dict[tuple[bool, ...], list[ShareValue]] = {}
-    for value in _named_values(shares):
-        by.setdefault(tuple(value in _share_values(each) for each in shares), []).append(value)
-    return [_make_share(shares[0], values) for values in by.values()]
-
-
-def _named_values(shares: Sequence[BoundMeasure]) -> list[ShareValue]:
-    """All values that shares name."""
-    return sorted(
-        frozenset[ShareValue]().union(*map(_share_values, shares)), key=lambda value: (type(value).__name__, value)
-    )
-
-
-def _make_share(like: BoundMeasure, values: Sequence[ShareValue]) -> BoundMeasure:
-    return BoundMeasure(Share(of=like.measure.of or "", is_=tuple(values)), like.type, like.generalized)
-
-
-def _share_values(share: BoundMeasure) -> frozenset[ShareValue]:
-    assert isinstance(share.measure, Share)
-    return frozenset(share.measure.is_)
+def _cell_measures(definition: AggregateDefinition) -> list[type[CellMeasure]]:
+    """The classes of the cell measures of the same groups."""
+    measures = (each.measure for each in (*definition.measures.values(), *definition.related_measures))
+    return list(dict.fromkeys(type(measure) for measure in measures if isinstance(measure, CellMeasure)))

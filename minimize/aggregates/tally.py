@@ -15,17 +15,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.base import MeasureTally, MeasureTerms, SpillableTally
+from minimize.aggregates.base import MeasureTally, SpillableTally
 from minimize.aggregates.batch_views import BatchBuffer, BatchViews, RowView, group_batch, select_records, split_batch
+from minimize.aggregates.cells import CellMeasure
 from minimize.aggregates.contribution_sketches import (
     CellSketches,
     ContributionSketches,
     Entries,
     FigureKind,
     hash_values,
-    publishes_cells,
 )
-from minimize.aggregates.count import Count, CountTally
 from minimize.aggregates.definition import (
     AggregateDefinition,
     BoundMeasure,
@@ -36,6 +35,7 @@ from minimize.aggregates.definition import (
 )
 from minimize.aggregates.dictionaries import GroupDictionary, SubjectDictionary
 from minimize.aggregates.distinct_counts import Contributors, MeasuredField
+from minimize.aggregates.exact_sums import GroupSums
 from minimize.aggregates.suppression import (
     PendingRecords,
     additional_measures,
@@ -146,28 +146,29 @@ class AggregateTally:
         self._gathered = BatchBuffer(definition)
         self._groups = GroupDictionary.for_definition(definition) if groups is None else groups
         self._subjects = (SubjectDictionary() if subjects is None else subjects).acquire()
-        self._rows = CountTally(MeasureTerms())
+        self._rows = GroupSums()
         self._contributors = Contributors(_record_fields(definition))
-        tallied = [_tally_measure(each) for each in definition.measures.values() if not self._is_counted(each)]
-        tallied += additional_measures(definition)
+        measured = [
+            each for each in dict.fromkeys(definition.measures.values()) if not definition.counts_subjects(each)
+        ]
+        tallied = [*map(_tally_measure, measured), *additional_measures(definition)]
         self._measures = {each: each.measure.start(each.plain, definition.terms_of(each)) for each in tallied}
         self._undecided = PendingRecords()
         self._outside = 0
         self._shelf = SpillState(SpillSpace(None) if space is None else space)
         self._hasher = hasher
-        measured = [each for each in dict.fromkeys(definition.measures.values()) if not self._is_counted(each)]
-        fields = (_measured_field(each) for each in measured if not publishes_cells(each))
+        fields = (each.measured_field for each in measured if not isinstance(each.measure, CellMeasure))
         self._sketched: dict[MeasuredField | None, int] = {
             key: place for place, key in enumerate(dict.fromkeys([None, *fields]))
         }
         self._sketches = (
             None if hasher is None else ContributionSketches(len(self._sketched), definition.below, self._shelf.aside)
         )
-        self._cells = (
-            []
-            if hasher is None
-            else [CellSketches(each, definition.below, self._shelf.aside) for each in measured if publishes_cells(each)]
-        )
+        self._cells = [
+            CellSketches(each.measure, each.plain, definition.below, self._shelf.aside)
+            for each in measured
+            if isinstance(each.measure, CellMeasure) and hasher is not None
+        ]
 
     def observe(self, batch: Batch) -> None:
         """Adds one batch after its values were released: leaves in `released`, `measured`, `ranks`; subjects in `raw`."""
@@ -182,7 +183,7 @@ class AggregateTally:
         groups, subjects = self._groups.merge(other._groups), self._subjects.merge(other._subjects)
         self._shelf.merge(other._shelf, groups)
         self._outside += other._outside
-        self._rows.merge(other._rows, groups, subjects)
+        self._rows.merge(other._rows, groups)
         self._contributors.merge(other._contributors, groups, subjects)
         if self._sketches is not None and other._sketches is not None:
             self._sketches.merge(other._sketches, groups)
@@ -199,7 +200,7 @@ class AggregateTally:
         if self._shelf.used:
             self._set_aside()
         everyone = np.arange(len(self._groups))
-        rows = self._rows.settle(everyone).to_numpy()
+        rows = self._rows.select(everyone)
         published = self._large_groups()
         groups = np.flatnonzero(published)
         table = self._table(groups)
@@ -218,13 +219,13 @@ class AggregateTally:
             lost,
             0,
             self._definition.star is not None,
-            self._rows.settle(groups).to_numpy(),
+            self._rows.select(groups),
             self._contributors.distinct(groups),
             sketches,
         )
 
     def _sketched_table(self, table: pa.Table, groups: Codes) -> tuple[pa.Table, dict[FigureKind, Entries]]:
-        """A table of some groups and their sketches. A histogram of too many cells to compare them is null."""
+        """A table of some groups and their sketches. A cell measure of too many cells to compare them is null."""
         if self._sketches is None:
             return table, {}
         sketches: dict[FigureKind, Entries] = dict(zip(self._sketched, self._sketches.settle(groups), strict=True))
@@ -232,9 +233,9 @@ class AggregateTally:
             found = each.settle(groups)
             sketches |= {(*each.field, cell): entries for cell, entries in (found or {}).items()}
             for name, measured in self._definition.measures.items() if found is None else ():
-                if measured == each.measured:
-                    message = "%s: the histogram %s has too many cells for the disclosure guard and is not published"
-                    log.warning(message, self._definition.name, name, extra={"code": "W035"})
+                if measured.measure == each.measure:
+                    message = "%s: the %s %s has too many cells for the disclosure guard and is not published"
+                    log.warning(message, self._definition.name, each.measure.name, name, extra={"code": "W035"})
                     place = table.schema.get_field_index(name)
                     table = table.set_column(
                         place, table.schema.field(place), pa.nulls(table.num_rows, table.schema.types[place])
@@ -254,10 +255,6 @@ class AggregateTally:
         groups = len(self._groups)
         held = self._contributors.distinct_in_memory(np.arange(groups))
         return self._shelf.remembered_large_groups(groups) | has_enough_subjects(held, self._definition.below)
-
-    def _is_counted(self, each: BoundMeasure) -> bool:
-        """Whether a measure counts rows or subjects, which are always counted."""
-        return isinstance(each.measure, Count) or self._definition.counts_subjects(each)
 
     def _work_off(self) -> None:
         for batch in self._gathered.take():
@@ -292,12 +289,12 @@ class AggregateTally:
         )
         seen = group_batch(self._definition, self._groups, batch, subjects)
         self._outside += seen.outside
-        self._rows.observe(seen.rows.groups, None, seen.rows.subjects)
+        self._rows.count(seen.rows.groups)
         valued: dict[MeasuredField, _FieldRows] = {}
         partial: dict[MeasuredField, RowView] = {}
         lacking: dict[MeasuredField, npt.NDArray[np.bool_]] = {}
         for field, tallies in self._by_field():
-            found = _FieldRows(seen.rows, None) if field is None else _field_rows(seen, field)
+            found = _field_rows(seen, field)
             if field is not None and found.there is not None:
                 lacking[field] = ~found.there
             elif field is not None and found.view is not seen.rows and found.view is not seen.elements:
@@ -318,8 +315,6 @@ class AggregateTally:
         words = self._subjects.hashes(self._hasher)
         whole: dict[int, HashWords | None] = {self._sketched[None]: None}
         for field, found in valued.items():
-            if found.values is None:
-                continue
             for each in self._cells:
                 if each.field == field:
                     each.add(found.view.groups, found.values, words[found.view.subjects])
@@ -351,11 +346,9 @@ class AggregateTally:
 
     def _column(self, each: BoundMeasure, groups: Codes) -> pa.Array:
         if self._definition.counts_subjects(each):
-            return pa.array(self._definition.terms.rounded(self._contributors.distinct(groups)))
-        if isinstance(each.measure, Count):
-            return pa.array(self._definition.terms.rounded(self._rows.settle(groups).to_numpy()))
+            return pa.array(self._definition.terms_of(each).rounded(self._contributors.distinct(groups)))
         tally = each.measure.adapt_tally(self._measures[_tally_measure(each)])
-        values, field = tally.settle(groups), _measured_field(each)
+        values, field = tally.settle(groups), each.measured_field
         if field is None:
             return values
         enough = has_enough_subjects(self._contributors.distinct(groups, field), self._definition.below)
@@ -364,7 +357,7 @@ class AggregateTally:
     def _by_field(self) -> Iterator[tuple[MeasuredField | None, list[MeasureTally]]]:
         fields: dict[MeasuredField | None, list[MeasureTally]] = {}
         for each, tally in self._measures.items():
-            fields.setdefault(_measured_field(each), []).append(tally)
+            fields.setdefault(each.measured_field, []).append(tally)
         yield from fields.items()
 
 
@@ -373,13 +366,9 @@ def _tally_measure(each: BoundMeasure) -> BoundMeasure:
     return replace(each, measure=each.measure.shared_measure)
 
 
-def _measured_field(each: BoundMeasure) -> MeasuredField | None:
-    return None if each.measure.of is None else (each.measure.of, each.measure.by_rank)
-
-
 def _record_fields(definition: AggregateDefinition) -> list[MeasuredField]:
     """The measured fields outside lists."""
-    found = (_measured_field(each) for each in definition.measures.values() if not definition.counts_subjects(each))
+    found = (each.measured_field for each in definition.measures.values() if not definition.counts_subjects(each))
     return [field for field in dict.fromkeys(found) if field is not None and innermost_list(field[0]) is None]
 
 
@@ -388,11 +377,13 @@ class _FieldRows:
     """The rows with a value of a field, and the values; and the mask of these rows if some lack a value."""
 
     view: RowView
-    values: pa.Array | None
+    values: pa.Array
     there: npt.NDArray[np.bool_] | None = None
 
 
-def _field_rows(views: BatchViews, field: MeasuredField) -> _FieldRows:
+def _field_rows(views: BatchViews, field: MeasuredField | None) -> _FieldRows:
+    if field is None:
+        return _FieldRows(views.rows, pa.nulls(len(views.rows.groups)))
     key, by_rank = field
     batch = views.batch
     leaves = batch.measured if key in batch.measured else batch.released

@@ -64,7 +64,7 @@ def _next_step(target: str, taken: list[str]) -> str:
 @click.command()
 @click.argument("pipeline", type=click.Path(), required=False)
 @options.fail_on
-@click.option("--codes", is_flag=True, help="List all codes of findings, errors and log events, and check nothing.")
+@click.option("--codes", is_flag=True, help="List all codes with their meanings, and check nothing.")
 @options.keys
 @options.as_json
 @click.pass_context

@@ -8,14 +8,13 @@ import click
 
 from minimize.cli import options
 from minimize.cli.printing import print_lint_findings, write_page
+from minimize.pages import Section, html_page, markdown_page
 from minimize.recipients import lint_recipients, load_configured_recipients
 from minimize.recipients.pages import (
     FIELD_HEADINGS,
     function_sections,
-    overview_html,
-    overview_markdown,
-    recipient_html,
-    recipient_markdown,
+    overview_document,
+    recipient_document,
 )
 from minimize.text import single_line
 from minimize.times import utc_now
@@ -51,11 +50,8 @@ def list_command(as_markdown: bool, html: str | None, recipients: str | None, as
         "recipients": [_recipient_json(known, one) for one in found],
         "subprocessors": [one.to_json() for one in listed.entries],
     }
-    if html is not None:
-        options.print_result(body, as_json, write_page(html, overview_html(found, listed)))
-        return
-    if as_markdown:
-        options.print_result(body, as_json, overview_markdown(found, listed).rstrip("\n"))
+    if html is not None or as_markdown:
+        _print_document(overview_document(found, listed), body, as_json, html)
         return
     lines = list(map(_recipient_line, found)) or [f"no recipients in {known.folder}"]
     lines += ["", "subprocessors:", *map(_subprocessor_line, listed.entries)] if listed.entries else []
@@ -74,8 +70,13 @@ def show_command(name: str, html: str | None, recipients: str | None, as_json: b
     Prints the list for tenants: each field, with example, use and form.
     """
     found = load_configured_recipients(recipients).load(name)
-    text = recipient_markdown(found) if html is None else write_page(html, recipient_html(found))
-    options.print_result(_recipient_page_json(found) if as_json else None, as_json, text.rstrip("\n"))
+    _print_document(recipient_document(found), _recipient_page_json(found) if as_json else None, as_json, html)
+
+
+def _print_document(document: Section, body: Any, as_json: bool, html: str | None) -> None:
+    """Print a document as Markdown or JSON; with a path, write it as an HTML page."""
+    text = markdown_page(document).rstrip("\n") if html is None else write_page(html, html_page(document))
+    options.print_result(body, as_json, text)
 
 
 @recipient_group.command("lint")

@@ -10,9 +10,10 @@ import click
 from minimize.cli import options
 from minimize.cli.options import TIME
 from minimize.cli.printing import line_width
+from minimize.pages import markdown_page
 from minimize.report import create_report
-from minimize.report.catalogue import catalogue_page
-from minimize.report.documentation import collect_documentation, record_page, write_documentation
+from minimize.report.catalogue import catalogue_document
+from minimize.report.documentation import collect_documentation, record_document, write_documentation
 from minimize.times import utc_now
 
 
@@ -52,7 +53,7 @@ def report_command(output: str, html: str | None, as_json: bool, **arguments: An
     "out",
     type=click.Path(file_okay=False),
     metavar="DIR",
-    help="Write catalogue and record of processing to DIR, as .md and .json, instead of printing them.",
+    help="Write catalogue and record of processing to DIR, as .md, .html and .json, instead of printing them.",
 )
 @options.as_json
 def docs_command(pipelines: tuple[str, ...], out: str | None, as_json: bool) -> None:
@@ -67,5 +68,5 @@ def docs_command(pipelines: tuple[str, ...], out: str | None, as_json: bool) -> 
         options.print_result({"files": files}, as_json, "\n".join(f"wrote {path}" for path in files))
         return
     found = collect_documentation(pipelines, today)
-    text = f"{catalogue_page(found.catalogue)}\n{record_page(found.record)}"
+    text = "\n".join(map(markdown_page, (catalogue_document(found.catalogue), record_document(found.record))))
     options.print_result(found.to_json(), as_json, text.rstrip("\n"))

@@ -8,8 +8,10 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import TIME
+from minimize.cli.printing import write_page
 from minimize.cli.tables import print_matrix
-from minimize.review.changes import changes_markdown, headline
+from minimize.pages import html_page
+from minimize.review.changes import changes_document, changes_markdown, headline
 from minimize.review.diff import diff
 from minimize.review.explain import explain
 from minimize.review.fixtures import try_fixtures
@@ -30,8 +32,11 @@ if TYPE_CHECKING:
     "--allow", multiple=True, metavar="CODE", help="Do not fail for changes with this code, or `all`. Repeatable."
 )
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the changes as Markdown, for a pull request.")
+@click.option("--html", type=click.Path(dir_okay=False), metavar="FILE", help=options.HTML_HELP)
 @options.as_json
-def diff_command(old: str, new: str, path: str | None, allow: tuple[str, ...], as_markdown: bool, as_json: bool) -> int:
+def diff_command(
+    old: str, new: str, path: str | None, allow: tuple[str, ...], as_markdown: bool, html: str | None, as_json: bool
+) -> int:
     """Compare OLD with NEW, and grade each change: tightens, loosens, neutral. Exits with 1 if a change loosens.
 
     OLD and NEW are policies, pipelines, recipients, access files, or folders of these, on disk or as REVISION:PATH of git.
@@ -41,7 +46,9 @@ def diff_command(old: str, new: str, path: str | None, allow: tuple[str, ...], a
     if as_json and as_markdown:
         raise click.UsageError("pass --json or --markdown, not both")
     changes = diff(old, new, path, allow=allow)
-    if as_json or as_markdown:
+    if html is not None:
+        options.print_result(changes.to_json(), as_json, write_page(html, html_page(changes_document(changes))))
+    elif as_json or as_markdown:
         options.print_result(changes.to_json(), as_json, lambda: changes_markdown(changes))
     else:
         print_changes(changes)

@@ -17,10 +17,10 @@ from minimize.cli.options import DATE
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(["ndjson.gz", "ndjson", "parquet"]),
+    metavar="SUFFIX",
     default="ndjson.gz",
     show_default=True,
-    help="Format of the files.",
+    help="Format of the files, by their suffix.",
 )
 @options.as_json
 def sample_command(

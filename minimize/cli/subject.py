@@ -12,6 +12,7 @@ import click
 from minimize.cli import options
 from minimize.cli.options import authorize, command_workspace
 from minimize.cli.printing import UNCHANGED_HINT, write_page
+from minimize.governance.sharing.export_file import EXPORT_OPTIONS
 from minimize.governance.subjects import (
     DataSubject,
     collect_subjects,
@@ -193,7 +194,7 @@ def view_command(rows: int, as_json: bool, html: str | None, **words: Any) -> No
     "--format",
     "formats",
     multiple=True,
-    type=click.Choice(["json", "csv", "parquet"]),
+    type=click.Choice(list(EXPORT_OPTIONS)),
     help="Format of the files. Repeatable. [default: all]",
 )
 @click.option("--redact", multiple=True, metavar="FIELD", help="Leave this field out of the export. Repeatable.")
@@ -205,9 +206,7 @@ def export_command(to: str, formats: tuple[str, ...], redact: tuple[str, ...], a
     """
     authorize("subject/export", words, words["tenant"])
     workspace = command_workspace(words)
-    made = export_subjects(
-        _view_subjects(words), Path(to), workspace, formats=formats or ("json", "csv", "parquet"), redact=redact
-    )
+    made = export_subjects(_view_subjects(words), Path(to), workspace, formats=formats, redact=redact)
     lines = [
         f"{each.folder}: {count_noun(each.rows, 'record')}, {count_noun(len(each.files), 'file')}" for each in made
     ]

@@ -261,6 +261,29 @@ def load_consents(ledger: Ledger, *, recipient: str | None = None) -> Consents:
     return Consents(tuple(api.sharing.read_consent_acts(ledger, recipient=recipient)))
 
 
+def consent_end(acts: Sequence[ConsentAct], consent: str, now: datetime) -> str | None:
+    """How a consent has ended, so that data shared under it must be recalled; None if it has not.
+
+    acts     all acts of its tenant about its function, in recording order
+    consent  its id; of an unknown consent, every end counts
+
+    Returns `refused`, `withdrawn` or `expired`. An act ends a consent if it was recorded after it, or is valid from a later time.
+    A later consent does not cancel the end. It takes the place of a consent whose time is over, unless that was recorded.
+    """
+    place, agreement = next(((place, act) for place, act in enumerate(acts) if act.id == consent), (NO_ACT, None))
+    begun = [(number, act) for number, act in enumerate(acts) if act.valid_from <= now]
+    ends = [
+        act.state
+        for number, act in begun
+        if act.state in ENDING_STATES and (agreement is None or number > place or act.valid_from > agreement.valid_from)
+    ]
+    if ends or agreement is None:
+        return ends[-1] if ends else None
+    is_over = agreement.expires_at is not None and agreement.expires_at <= now
+    holding = (act for _, act in begun if act.state in VALID_STATES)
+    return "expired" if is_over and not any(act.expires_at is None or act.expires_at > now for act in holding) else None
+
+
 class TermsCoverage:
     """Compares deciding acts with the required terms, for some fields or for all."""
 

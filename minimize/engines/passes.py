@@ -201,9 +201,9 @@ def count_passes(plan: Plan) -> int:
 
 
 def ranked_fields(plan: Plan) -> frozenset[str]:
-    """The fields that have a quantile."""
+    """The fields that are measured by rank."""
     measures = (m for aggregate in plan.aggregates.values() for m in aggregate.model.measures.values())
-    return frozenset(measure.of for measure in measures if measure.name == "quantile" and measure.of is not None)
+    return frozenset(measure.of for measure in measures if measure.by_rank and measure.of is not None)
 
 
 def run_stages(stages: tuple[Stage, ...], batch: Batch) -> Batch:

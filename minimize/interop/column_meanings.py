@@ -83,9 +83,8 @@ def _group_meaning(plan: Plan, key: str, text: str, form: str) -> ColumnMeaning:
 
 
 def _measure_meaning(plan: Plan, measure: Measure) -> ColumnMeaning:
-    of = f" of {measure.of}" if measure.of else ""
     return ColumnMeaning(
-        f"{measure.name}{of}",
+        measure.phrase,
         measure.name,
         (measure.of,) if measure.of else (),
         "plain",

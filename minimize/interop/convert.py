@@ -24,13 +24,13 @@ from minimize.policy.draft import (
     SCHEMA_FOLDER,
     can_be_declared,
     guess_record_fields,
-    head_line,
     pipeline_text,
     source_pattern,
     type_text,
     valid_name,
     write_new_files,
 )
+from minimize.policy.drafted_policy import RECORD_PARTS, DraftBlock, DraftedField, DraftedPart, draft_text
 from minimize.policy.proposals import DROP, FieldEvidence, Proposal, propose_for_field, pseudonymize_text
 from minimize.policy.value_kinds import ValueSummary
 from minimize.policy.yaml_nodes import key_text, quote_yaml
@@ -56,24 +56,22 @@ def imported_policy_text(described: DescribedDataset, source: str) -> str:
     columns = {each.pointer: each for each in described.columns if can_be_declared(each.pointer, each.type)}
     if not columns:
         raise ConfigurationError("the document describes no field that a policy can declare")
-    lines = [*_head(described, columns), "fields:"]
+    blocks: list[DraftBlock] = [*_head(described, columns), "fields:"]
     proposals = _proposals(described, columns)
     for pointer, column in columns.items():
         is_map = column.type == "map" and any(each != pointer and each.within(pointer) for each in columns)
-        lines += [
-            *(f"  # {line}" for line in proposals[pointer].lines),
-            _field_line_text(column, keyed_by_values=is_map),
-        ]
-    lines += [
+        entries, proposal = _entries(column, keyed_by_values=is_map), proposals[pointer]
+        blocks.append(DraftedField(key_text(pointer), entries, proposal.entries, proposal.remarks))
+    blocks += [
         f"  # {quote_yaml(name)}: {why}; dropped, like every undeclared field"
         for name, why in described.left_out.items()
     ]
     if described.never:
-        lines += ["never:", *(f"  - {quote_yaml(pointer.forbidden_text)}" for pointer in described.never)]
-    return _HEAD.format(schema=f"{SCHEMA_FOLDER}/policy.json", source=source) + "\n".join(lines) + "\n"
+        blocks += ["never:", *(f"  - {quote_yaml(pointer.forbidden_text)}" for pointer in described.never)]
+    return _HEAD.format(schema=f"{SCHEMA_FOLDER}/policy.json", source=source) + draft_text(blocks) + "\n"
 
 
-def _head(described: DescribedDataset, columns: Mapping[Pointer, DescribedColumn]) -> Iterator[str]:
+def _head(described: DescribedDataset, columns: Mapping[Pointer, DescribedColumn]) -> Iterator[DraftBlock]:
     for remark in described.remarks:
         yield from textwrap.wrap(_one_line(remark), 118, initial_indent="# ", subsequent_indent="#   ")
     yield f"policy: {valid_name(described.name)}"
@@ -81,9 +79,9 @@ def _head(described: DescribedDataset, columns: Mapping[Pointer, DescribedColumn
     yield f"owner: {quote_yaml(described.owner)}" if described.owner else "owner: nobody@example.com"
     yield f"purposes: [{', '.join(described.purposes or ('operations',))}]"
     guesses = guess_record_fields({pointer: column.type for pointer, column in columns.items()})
-    for word in ("tenant", "subject", "time", "record"):
+    for word in RECORD_PARTS:
         field = described.parts.get(word)
-        yield head_line(word, guesses.get(word)) if field is None else f"{word}: {key_text(Pointer.parse(field))}"
+        yield DraftedPart.of(word, guesses.get(word)) if field is None else f"{word}: {key_text(Pointer.parse(field))}"
     if described.retention is not None:
         yield f"{'' if 'time' in described.parts else '# '}retention: {described.retention}"
 
@@ -112,14 +110,17 @@ def _combined_proposal(column: DescribedColumn, evidence: FieldEvidence) -> Prop
     return replace(found, role=column.role or found.role, do=do, reasons=reasons)
 
 
-def _field_line_text(column: DescribedColumn, *, keyed_by_values: bool) -> str:
-    parts = [f"type: {type_text(column.type)}"]
-    parts += [f"role: {column.role}"] if column.role else []
-    parts += ["required: true"] if column.required else []
-    parts += [f"about: {quote_yaml(column.about)}"] if column.about else []
-    parts += [f"unit: {quote_yaml(column.unit)}"] if column.unit else []
-    parts += ["do: drop", *(["keys: drop"] if keyed_by_values else [])]
-    return f"  {key_text(column.pointer)}: {{{', '.join(parts)}}}"
+def _entries(column: DescribedColumn, *, keyed_by_values: bool) -> dict[str, str]:
+    entries = {
+        "type": type_text(column.type),
+        "role": column.role,
+        "required": "true" if column.required else None,
+        "about": quote_yaml(column.about) if column.about else None,
+        "unit": quote_yaml(column.unit) if column.unit else None,
+        "do": DROP,
+        "keys": DROP if keyed_by_values else None,
+    }
+    return {key: value for key, value in entries.items() if value}
 
 
 def _one_line(remark: str) -> str:

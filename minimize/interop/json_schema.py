@@ -34,9 +34,10 @@ from minimize.interop.schema_merging import SchemaMerger, SchemaPlace, SchemaRef
 from minimize.plan import Plan
 from minimize.policy.forms import JSON_SCHEMA_DIALECT
 from minimize.policy.model import Field, Policy, Role
+from minimize.sources import FORMATS, format_by_name
 from minimize.sources.file_discovery import SourceFiles, find_files
 from minimize.sources.files import FilePart, line_blocks, nonblank_lines, open_stream
-from minimize.sources.schema_inference import format_by_name
+from minimize.sources.ndjson import NDJSON
 from minimize.stores import PathText, absolute_location, location_text, parse_location
 from minimize.text import json_text
 
@@ -342,7 +343,7 @@ def _violation_place(path: Sequence[str | int]) -> tuple[str, str]:
 
 def _ndjson_records(data: PathText) -> Iterator[bytes]:
     found = _find_files(data)
-    files = [path for group in found.files.values() for path in group if format_by_name(path) == "ndjson"]
+    files = [path for group in found.files.values() for path in group if FORMATS.get(format_by_name(path)) is NDJSON]
     if not files:
         raise SourceError(
             "no NDJSON file was found", hint="Pass NDJSON: no other format is validated by a JSON Schema."

@@ -9,8 +9,8 @@ from functools import partial
 
 import pyarrow as pa
 
-from minimize.aggregates import Measure
-from minimize.aggregates.contribution_sketches import publishes_cells
+from minimize.aggregates import MEASURES, Measure
+from minimize.aggregates.cells import CellMeasure
 from minimize.aggregates.definition import (
     TIME_UNITS,
     AggregateDefinition,
@@ -30,8 +30,6 @@ from minimize.techniques.base import TechniqueStep
 from minimize.techniques.periods import local_days, period_starts
 from minimize.techniques.truncate_time import TruncateTime
 
-_MEASURES_WITHOUT_OPEN_BINS = ("sum", "mean")
-
 
 def plan_aggregates(
     pipeline: Pipeline, fields: Mapping[str, FieldPlan], faults: list[Finding]
@@ -49,7 +47,7 @@ def plan_aggregates(
 
 
 def _add_related_measures(plans: Mapping[str, AggregatePlan]) -> Iterator[tuple[str, AggregatePlan]]:
-    """Each aggregate, with the shares and histograms that other aggregates publish for the same groups."""
+    """Each aggregate, with the cell measures that other aggregates publish for the same groups."""
     for name, plan in plans.items():
         mine = plan.definition
         alike = [
@@ -57,7 +55,9 @@ def _add_related_measures(plans: Mapping[str, AggregatePlan]) -> Iterator[tuple[
             for label, each in plans.items()
             if label != name and each.definition.groups == mine.groups and each.definition.counting == mine.counting
         ]
-        others = dict.fromkeys(each for one in alike for each in one.measures.values() if publishes_cells(each))
+        others = dict.fromkeys(
+            each for one in alike for each in one.measures.values() if isinstance(each.measure, CellMeasure)
+        )
         below = max([mine.below, *(each.below for each in alike)]) if others else mine.below
         yield name, replace(plan, definition=replace(mine, related_measures=tuple(others), related_below=below))
 
@@ -195,7 +195,7 @@ def _measure_faults(
     fields: Mapping[str, FieldPlan],
     subject: str | None,
 ) -> Iterator[Finding]:
-    if measure.of is None or (measure.name == "count_distinct" and measure.of == subject):
+    if measure.of is None or (measure.counts_distinct and measure.of == subject):
         return
     field = fields.get(measure.of)
     if field is None or (field.gives is None and field.measured is None):
@@ -209,9 +209,10 @@ def _measure_faults(
             measure.of,
             "measures",
         )
-    elif measure.name in _MEASURES_WITHOUT_OPEN_BINS and _field_has_open_ends(field):
+    elif measure.needs_bounds and _field_has_open_ends(field):
         message = f"{label}: {measure.name} over {measure.of}, whose first and last bins are open-ended"
-        hint = "Add `in_aggregates` to the field (such as clip), or use a quantile."
+        ranked = ", ".join(name for name, kind in MEASURES.items() if kind.by_rank)
+        hint = f"Add `in_aggregates` to the field (such as clip), or use another measure ({ranked})."
         yield _aggregate_fault(pipeline, name, "P114", message, hint, measure.of, "measures")
 
 

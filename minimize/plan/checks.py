@@ -10,7 +10,7 @@ from itertools import combinations
 
 import pyarrow as pa
 
-from minimize.aggregates.share import Share
+from minimize.aggregates import MEASURES, Measure
 from minimize.arrow.dictionaries import value_type
 from minimize.arrow.nested import leaf_type
 from minimize.arrow.pointers import Pointer
@@ -269,10 +269,15 @@ def _unencrypted_outputs(plan: Plan) -> Iterator[Finding]:
 def _single_value_measures(plan: Plan, aggregate: AggregatePlan) -> Iterator[Finding]:
     for name, measure in aggregate.model.measures.items():
         field = plan.fields.get(measure.of or "")
-        if field is not None and field.measured is not None and measure.name in ("min", "max", "quantile"):
+        if field is not None and field.measured is not None and _shows_one_value(measure):
             message = f"measure {name} of {aggregate.name}: {measure.name} over a field with in_aggregates"
-            hint = "Use mean, sum or a histogram, which do not release single values."
+            others = ", ".join(word for word, kind in MEASURES.items() if not _shows_one_value(kind))
+            hint = f"Use a measure that does not release single values ({others})."
             yield _refusal(plan, "R003", message, hint, field.key, at=("aggregates", aggregate.name, "measures"))
+
+
+def _shows_one_value(measure: Measure | type[Measure]) -> bool:
+    return measure.shown_values in ("supported", "single")
 
 
 def _conflicting_presentations(plan: Plan) -> Iterator[Finding]:
@@ -293,19 +298,15 @@ def _conflicting_presentations(plan: Plan) -> Iterator[Finding]:
 
 
 Presentation = tuple[str, frozenset[str]]
-"""How a table shows a field: by totals, by groups, by numbers of rows with each value, or with some."""
+"""How a table shows a field: as `Measure.presentation` states, or by `groups`; and the values of which it shows some."""
 
 
 def _presentations(plan: Plan, aggregate: AggregatePlan) -> dict[str, set[Presentation]]:
     """The ways in which an aggregate shows each field."""
     found: dict[str, set[Presentation]] = {}
     for each in aggregate.definition.measures.values():
-        measure, values = each.measure, frozenset[str]()
-        kind = {"sum": "total", "mean": "total", "quantile": "total", "histogram": "each"}.get(measure.name)
-        if isinstance(measure, Share):
-            kind, values = "some", frozenset(map(str, measure.is_))
-        if kind is not None:
-            found.setdefault(measure.of or "", set()).add((kind, values))
+        if each.measure.of is not None and each.measure.presentation != "none":
+            found.setdefault(each.measure.of, set()).add((each.measure.presentation, each.measure.named_values))
     for key in aggregate.definition.keys.values():
         if plan.fields[key.key].measured is None:
             found.setdefault(key.key, set()).add(("groups", frozenset()))

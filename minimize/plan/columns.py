@@ -16,6 +16,7 @@ from minimize.plan.aggregates import has_open_ends
 from minimize.plan.model import FieldPlan, OutputPlan, Plan, describe_encryption
 from minimize.policy.describe import condition_text, step_text
 from minimize.policy.model import AggregateModel, Policy
+from minimize.text import escape_markdown
 from minimize.times import duration_text
 
 ColumnMetadata = Mapping[str, str]
@@ -50,11 +51,11 @@ def _policy_metadata(policy: Policy) -> ColumnMetadata:
 
 
 def _measure_metadata(measure: Measure, fields: Mapping[str, FieldPlan]) -> ColumnMetadata:
-    """The metadata of a measure names keys only for a histogram, because only a histogram shows values of its field."""
+    """The metadata of a measure names the keys of its field if it shows values of the field."""
     described = {"minimize:measure": measure.name}
     if measure.of is None:
         return described
-    shown = _key_metadata(fields[measure.of]) if measure.name == "histogram" else {}
+    shown = {} if measure.shown_values == "none" else _key_metadata(fields[measure.of])
     return {**described, "minimize:field": measure.of, **shown}
 
 
@@ -149,10 +150,6 @@ def _add_field_versions(field: pa.Field, versions: Mapping[str, int]) -> pa.Fiel
     return field.with_metadata(metadata or None)
 
 
-COUNT_MEASURES = ("count", "count_distinct", "histogram")
-"""The measures that `round` applies to."""
-
-
 def columns_markdown(plan: Plan) -> str:
     """The page as Markdown, with one table per output."""
     policy = plan.policy
@@ -194,23 +191,19 @@ def _aggregate_rows(plan: Plan, name: str, output: OutputPlan) -> Iterator[str]:
             key, str(output.schema.field(key).type), f"group: {group.field}", form, "the group without a value"
         )
     for key, measure in aggregate.model.measures.items():
-        of = f" of {measure.of}" if measure.of else ""
-        rounded = aggregate.model.round if measure.name in COUNT_MEASURES else None
+        rounded = aggregate.model.round if measure.revealed_counts == "rounded" else None
         form = f"counts to the nearest {rounded.counts_to}" if rounded else "exact"
         counts = measure.of is None or aggregate.definition.counts_subjects(aggregate.definition.measures[key])
         null = "never null" if counts else "; ".join(_measure_nulls(plan, measure, below))
-        yield _table_row(key, str(output.schema.field(key).type), f"{measure.name}{of}", form, null)
+        yield _table_row(key, str(output.schema.field(key).type), measure.phrase, form, null)
 
 
 def _measure_nulls(plan: Plan, measure: Measure, below: int) -> Iterator[str]:
     yield f"based on fewer than {below} subjects"
+    yield from (reason.format(below=below) for reason in measure.null_reasons)
     field = plan.fields.get(measure.of or "")
-    if measure.name == "quantile" and field is not None and _has_open_bins(field):
+    if measure.by_rank and field is not None and _has_open_bins(field):
         yield "the value is in an open-ended bin"
-    elif measure.name == "share":
-        yield f"fewer than {below} subjects on one of its sides"
-    elif measure.name == "histogram":
-        yield f"a null count: fewer than {below} subjects have the value"
 
 
 def _field_meaning(field: FieldPlan) -> str:
@@ -248,4 +241,4 @@ def _has_open_bins(field: FieldPlan) -> bool:
 
 
 def _table_row(*cells: str) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+    return f"| {' | '.join(map(escape_markdown, cells))} |"

@@ -15,8 +15,8 @@ import pyarrow as pa
 from minimize.aggregates.definition import AggregateDefinition, LateWindow
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
-from minimize.html_tables import html_fragment, html_paragraph, html_table
 from minimize.keys.parquet_encryption import OPEN_CATEGORY, column_category, has_unusable_name
+from minimize.pages import Table, html_fragment
 from minimize.policy.condition import Condition
 from minimize.policy.model import AggregateModel, EncryptModel, Field, Pipeline, Policy
 from minimize.policy.treatments import Treatment
@@ -289,14 +289,14 @@ def plan_html(plan: Plan) -> str:
     keys = f"keys needed: {', '.join(sorted(plan.keys))}" if plan.keys else ""
     outputs = [(name, output.category, ", ".join(output.schema.names)) for name, output in plan.outputs.items()]
     return html_fragment(
-        html_paragraph(title),
-        html_table("fields", _FIELD_HEADINGS, map(_field_cells, plan.fields.values())),
-        html_table("outputs", ("output", "category", "columns"), outputs),
-        html_table("what the presence of a value (or record) reveals", ("field", "reveals"), plan.reveals.items()),
-        html_paragraph(f"records: {index}" if index else ""),
-        *map(html_paragraph, encrypted),
-        *map(html_paragraph, kept),
-        html_paragraph(keys),
+        title,
+        Table("fields", _FIELD_HEADINGS, [*map(_field_cells, plan.fields.values())]),
+        Table("outputs", ("output", "category", "columns"), outputs),
+        Table("what the presence of a value (or record) reveals", ("field", "reveals"), [*plan.reveals.items()]),
+        f"records: {index}" if index else "",
+        *encrypted,
+        *kept,
+        keys,
     )
 
 

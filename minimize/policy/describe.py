@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from minimize.html_tables import html_fragment, html_paragraph, html_table
+from minimize.pages import Table, html_fragment
 from minimize.policy.condition import (
     AllOf,
     AnyOf,
@@ -106,17 +106,15 @@ def policy_html(policy: Policy) -> str:
         for name, each in policy.features.items()
     ]
     return html_fragment(
-        html_paragraph(f"{policy.policy} version {policy.version}, for {', '.join(policy.purposes)}"),
-        html_paragraph("; ".join(_policy_facts(policy))),
-        html_table(
+        f"{policy.policy} version {policy.version}, for {', '.join(policy.purposes)}",
+        "; ".join(_policy_facts(policy)),
+        Table(
             "fields",
             ("field", "type", "role", "what happens", "when", "about"),
-            map(_field_cells, policy.fields.values()),
+            [*map(_field_cells, policy.fields.values())],
         ),
-        html_table("features (the default is off)", ("feature", "about", "kept for", "who turns it on"), features),
-        html_paragraph(
-            f"must not arrive: {', '.join(each.forbidden_text for each in policy.never)}" if policy.never else ""
-        ),
+        Table("features (the default is off)", ("feature", "about", "kept for", "who turns it on"), features),
+        f"must not arrive: {', '.join(each.forbidden_text for each in policy.never)}" if policy.never else "",
     )
 
 

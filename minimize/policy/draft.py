@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Final
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, PolicyError, redact_errors
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
+from minimize.policy.drafted_policy import (
+    RECORD_PARTS,
+    DraftBlock,
+    DraftedField,
+    DraftedPart,
+    draft_text,
+    open_proposals,
+    read_draft,
+)
 from minimize.policy.faults import FaultList
 from minimize.policy.form_values import DECIMAL_PATTERN, FIELD_TYPES, MAX_DECIMAL_DIGITS, NAME_PATTERN
 from minimize.policy.forms import form_schema
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Pipeline, Policy
 from minimize.policy.names import field_pointer
-from minimize.policy.proposals import infer_types, propose_treatments
+from minimize.policy.proposals import Proposal, infer_types, propose_treatments
 from minimize.policy.purposes import configured_purposes
 from minimize.policy.roles import suggested_role
 from minimize.policy.value_kinds import summarize_source
 from minimize.policy.yaml_nodes import _YAML_CONSTANTS, key_text, parse_yaml, read_utf8
+from minimize.sources import FORMATS, format_by_name
 from minimize.sources.file_discovery import DATE_PLACEHOLDER, find_files
-from minimize.sources.schema_inference import MIN_RECORDS_OF_NAME, discover_frequent_fields, format_by_name
+from minimize.sources.files import is_uncompressed
+from minimize.sources.schema_inference import MIN_RECORDS_OF_NAME, discover_frequent_fields
 from minimize.stores import (
     Location,
     PathText,
@@ -38,7 +48,7 @@ from minimize.stores import (
 from minimize.techniques.redact import has_hit
 from minimize.text import did_you_mean
 
-_SCHEMA = "# yaml-language-server: $schema={schema}\n"
+_SCHEMA = "# yaml-language-server: $schema={schema}"
 _GUESSED = "A comment after a field is a guess from its name."
 _PROPOSALS_REMARK = "A proposal takes effect when it is accepted, by hand or with: minimize init DIR --accept FIELD."
 _POLICY_HEAD = """\
@@ -47,11 +57,8 @@ _POLICY_HEAD = """\
 policy: {name}
 version: 1
 owner: nobody@example.com               # who is responsible for this policy
-purposes: [operations]                  # or customer_support, service_maintenance, quality_and_security
-{roles}
-{retention}
-fields:
-"""
+purposes: [operations]                  # or customer_support, service_maintenance, quality_and_security"""
+_RETENTION = "# retention: 30d                         # counts from `time`"
 _RECORD_FIELD_NAMES = {
     "tenant": r"(tenant|account|customer|org(ani[sz]ation)?)_?id",
     "subject": r"(device|user|person|subject|installation)_?(id|guid|uuid)",
@@ -63,29 +70,33 @@ _RECORD_FIELD_NAMES = {
 def draft_policy_text(
     schema: Sequence[tuple[str, str]],
     name: str,
-    remarks: Mapping[Pointer, Sequence[str]] | None = None,
+    proposals: Mapping[Pointer, Proposal] | None = None,
     editor: str | None = None,
     parts: Mapping[str, Pointer] | None = None,
 ) -> str:
     """The text of a policy in which every field is dropped, ready to edit. It loads without faults.
 
-    schema   leaves of the data, as pointers (or columns) with the policy's word for their type
-    name     the name of the policy
-    remarks  the comments above the line of each field
-    editor   the path of the JSON Schema for editors
-    parts    the fields that are tenant, subject, time and record; by default guessed from their names
+    schema     leaves of the data, as pointers (or columns) with the policy's word for their type
+    name       the name of the policy
+    proposals  the proposals for the fields; None for comments that guess the role of each field from its name
+    editor     the path of the JSON Schema for editors
+    parts      the fields that are tenant, subject, time and record; by default guessed from their names
 
     >>> print(draft_policy_text([("/phone", "string")], "calls").splitlines()[-1])
       phone: {type: string, do: drop}  # identifier?
     """
     leaves = nameable_fields(schema)
     guesses = guess_record_fields(leaves) if parts is None else parts
-    roles = "\n".join(head_line(word, guesses.get(word)) for word in _RECORD_FIELD_NAMES)
-    retention = "# retention: 30d                         # counts from `time`"
-    remark = _GUESSED if remarks is None else _PROPOSALS_REMARK
-    head = _POLICY_HEAD.format(name=valid_name(name), roles=roles, retention=retention, remark=remark)
-    lines = (_field_with_remarks(pointer, type_, (remarks or {}).get(pointer, ())) for pointer, type_ in leaves.items())
-    return ("" if editor is None else _SCHEMA.format(schema=editor)) + head + "".join(lines)
+    remark = _GUESSED if proposals is None else _PROPOSALS_REMARK
+    blocks: list[DraftBlock] = [
+        *([] if editor is None else [_SCHEMA.format(schema=editor)]),
+        _POLICY_HEAD.format(name=valid_name(name), remark=remark),
+        *(DraftedPart.of(word, guesses.get(word)) for word in RECORD_PARTS),
+        _RETENTION,
+        "fields:",
+        *(drafted_field(pointer, type_, (proposals or {}).get(pointer)) for pointer, type_ in leaves.items()),
+    ]
+    return draft_text(blocks) + "\n"
 
 
 def nameable_fields(schema: Sequence[tuple[str, str]]) -> dict[Pointer, str]:
@@ -107,13 +118,6 @@ def can_be_declared(pointer: Pointer, type_: str) -> bool:
     return pointer.top != "date" and type_text(type_) is not None
 
 
-def _field_with_remarks(pointer: Pointer, type_: str, remarks: Sequence[str]) -> str:
-    """A field's line, below its comments."""
-    if not remarks or not can_be_declared(pointer, type_):
-        return field_line(pointer, type_)
-    return "".join(f"  # {remark}\n" for remark in remarks) + field_line(pointer, type_, guess=False)
-
-
 def valid_name(text: str) -> str:
     """The nearest valid name of a policy or pipeline for a text.
 
@@ -125,13 +129,6 @@ def valid_name(text: str) -> str:
     return words if good else f"p_{words}".rstrip("_")
 
 
-def head_line(word: str, pointer: Pointer | None) -> str:
-    """A top-level key as a comment. Records without a named field are faulty, so a person has to activate it."""
-    about = {"tenant": "whose settings apply", "subject": "the person or device", "time": "when it happened"}
-    found = "FIELD" if pointer is None else key_text(pointer)
-    return f"{f'# {word}: {found}':<40}# {about.get(word, 'which record it is')}"
-
-
 def _is_record_field(word: str, pointer: Pointer, type_: str) -> bool:
     if pointer.stars or (word == "time" and type_ not in ("timestamp", "date")):
         return False
@@ -139,17 +136,18 @@ def _is_record_field(word: str, pointer: Pointer, type_: str) -> bool:
     return re.fullmatch(_RECORD_FIELD_NAMES[word], snake) is not None
 
 
-def field_line(pointer: Pointer, type_: str, *, guess: bool = True) -> str:
-    """The line of a dropped field, with a guess at its role."""
-    role = suggested_role(pointer) if guess else None
-    remark = f"  # {role}?" if role else ""
+def drafted_field(pointer: Pointer, type_: str, proposal: Proposal | None = None) -> DraftBlock:
+    """A dropped field with its proposal, or with a guess at its role; a comment for a field that cannot be declared."""
+    key, word = key_text(pointer), type_text(type_)
     if pointer.top == "date":
-        return f"  # {key_text(pointer)}: `date` is reserved for the partition; rename the field in the source\n"
-    word = type_text(type_)
+        return f"  # {key}: `date` is reserved for the partition; rename the field in the source"
     if word is None:
-        return f"  # {key_text(pointer)}: a policy has no type for {_label(type_)}; dropped, as are all fields without an entry\n"
-    keys = ", keys: drop" if type_ == "map" else ""
-    return f"  {key_text(pointer)}: {{type: {word}, do: drop{keys}}}{remark}\n"
+        return f"  # {key}: a policy has no type for {_label(type_)}; dropped, as are all fields without an entry"
+    entries = {"type": word, "do": "drop"} | ({"keys": "drop"} if type_ == "map" else {})
+    if proposal is not None:
+        return DraftedField(key, entries, proposal.entries, proposal.remarks)
+    role = suggested_role(pointer)
+    return DraftedField(key, entries, remark=f"  # {role}?" if role else "")
 
 
 def type_text(type_: str) -> str | None:
@@ -194,14 +192,23 @@ def init_pipeline(data: PathText, folder: PathText) -> list[Path]:
     """
     target, source = Path(folder), source_pattern(data)
     name = valid_name(target.absolute().name)
-    policy = _drafted_policy(source, name, format_by_name(parse_location(source)) or "ndjson")
+    policy = _drafted_policy(source, name)
     return write_new_files(target, {POLICY_FILE: policy, PIPELINE_FILE: pipeline_text(source, name)})
 
 
 def pipeline_text(source: str, name: str) -> str:
     """The text of a pipeline that reads this source under the policy in the same folder."""
-    kind = format_by_name(parse_location(source)) or "ndjson"
-    return _PIPELINE.format(schema=f"{SCHEMA_FOLDER}/pipeline.json", name=name, path=json.dumps(source), format=kind)
+    schema = f"{SCHEMA_FOLDER}/pipeline.json"
+    return _PIPELINE.format(schema=schema, name=name, path=json.dumps(source), format=_source_format(source))
+
+
+def _source_format(source: str) -> str:
+    """The name of a source's format, by the suffix of its path or of its first file with a known one; else the first format."""
+    named = format_by_name(parse_location(source))
+    if named:
+        return named
+    files = (path for group in find_files(source, Path.cwd()).files.values() for path in group)
+    return next(filter(None, map(format_by_name, files)), next(iter(FORMATS)))
 
 
 def write_new_files(target: Path, texts: Mapping[str, str]) -> list[Path]:
@@ -217,28 +224,31 @@ def write_new_files(target: Path, texts: Mapping[str, str]) -> list[Path]:
     return list(files)
 
 
-def _drafted_policy(source: str, name: str, kind: str) -> str:
+def _drafted_policy(source: str, name: str) -> str:
+    format_ = FORMATS[_source_format(source)]
     found, rare = discover_frequent_fields(source, MIN_RECORDS_OF_NAME)
-    schema = [(key, word) for key, word in found if not looks_like_a_value(key, kind)]
+    schema = [(key, word) for key, word in found if not looks_like_a_value(key, has_columns=format_.has_columns)]
     left_out = len(found) - len(schema) + rare
     leaves = {each: word for each, word in nameable_fields(schema).items() if can_be_declared(each, word)}
     looks = summarize_source(source, leaves)
-    types = infer_types(leaves, looks, kind)
+    types = infer_types(leaves, looks, format_.text_types)
     parts = guess_record_fields(types)
-    remarks = {each: found.lines for each, found in propose_treatments(leaves, looks, parts, types).items()}
-    text = draft_policy_text(schema, name, remarks, f"{SCHEMA_FOLDER}/policy.json", parts)
+    proposals = propose_treatments(leaves, looks, parts, types)
+    text = draft_policy_text(schema, name, proposals, f"{SCHEMA_FOLDER}/policy.json", parts)
     return text + (_OMITTED.format(left_out) if left_out else "")
 
 
-def looks_like_a_value(key: str, kind: str) -> bool:
+def looks_like_a_value(key: str, *, has_columns: bool) -> bool:
     """Whether a name in the data may be a personal value, so that it must not be written to a file.
 
-    >>> looks_like_a_value("ann@example.com", "csv"), looks_like_a_value("/apps/*/name", "ndjson")
+    `has_columns`: names are columns of whole files, so that a name without the form of one is more likely to be one.
+
+    >>> looks_like_a_value("ann@example.com", has_columns=True), looks_like_a_value("/apps/*/name", has_columns=False)
     (True, False)
     """
     pointer = field_pointer(key)
     parts = [str(part) for part in (() if pointer is None else pointer.parts) if isinstance(part, str)]
-    shaped = kind != "ndjson" or all(_NAME.fullmatch(part) for part in parts)
+    shaped = has_columns or all(_NAME.fullmatch(part) for part in parts)
     return not shaped or any(map(has_hit, parts))
 
 
@@ -281,31 +291,10 @@ def _dated_folders(parts: Sequence[str]) -> list[str]:
 
 def _file_suffix(path: Location) -> str:
     """The suffix of a file, including that of its compression."""
-    suffixes = PurePath(path.name).suffixes
-    return "".join(suffixes[-2:] if path.suffix.lower() in (".gz", ".zst") else suffixes[-1:])
+    return "".join(PurePath(path.name).suffixes[-1 if is_uncompressed(path) else -2 :])
 
 
 ALL: Final = "all"
-_HEAD: Final = ("tenant", "subject", "time", "record")
-_PROPOSED: Final = re.compile(r"  # proposed: \{(?:type: (?P<type>[a-z]+), )?(?P<said>role: .*)\}")
-_REMARK: Final = re.compile(r"  # .*")
-_DROPPED: Final = re.compile(
-    r"  (?P<key>\"(?:[^\"\\]|\\.)*\"|[A-Za-z_/][A-Za-z0-9_/*.~-]*): "
-    r"\{type: (?P<type>[a-z]+|\"decimal\([0-9]+,[0-9]+\)\"), (?:role: [a-z_]+, )?(?P<more>.*)do: drop\}"
-)
-_PART: Final = re.compile(r"# (?P<part>tenant|subject|time|record): (?P<key>(?!FIELD ).+?) +# .*")
-
-
-@dataclass(frozen=True, slots=True)
-class OpenProposal:
-    """A proposal that is not accepted yet: for a field, or for one of `tenant`, `subject`, `time`, `record`.
-
-    name   the field's key without quotes; or `tenant`, `subject`, `time`, `record`
-    lines  the lines of the file that change, with their new text
-    """
-
-    name: str
-    lines: tuple[tuple[int, str], ...]
 
 
 @redact_errors
@@ -318,17 +307,20 @@ def accept_proposals(folder: Path, names: Collection[str]) -> list[str]:
     """
     path = Path(folder) / POLICY_FILE
     text = _read_policy_text(path)
-    proposals: dict[str, list[OpenProposal]] = {}
-    for each in open_proposals(text):
-        proposals.setdefault(each.name, []).append(each)
-    wanted = list(proposals) if ALL in names else list(dict.fromkeys(names))
+    blocks = list(read_draft(text))
+    proposals = dict.fromkeys(each.name for each in open_proposals(blocks))
+    wanted = list(proposals if ALL in names else dict.fromkeys(names))
     missing = [name for name in wanted if name not in proposals]
     if missing:
         hint = _missing_proposal_hint(missing[0], text, proposals)
         raise ConfigurationError(
             f"there is no open proposal for {', '.join(f'`{name}`' for name in missing)}", hint=hint
         )
-    changed = _apply_proposals(text, [each for name in wanted for each in proposals[name]])
+    accepted = (
+        block if isinstance(block, str) or not block.is_open or block.name not in wanted else block.accept()
+        for block in blocks
+    )
+    changed = draft_text(accepted)
     _require_sound(changed, path)
     durable_files.with_output_errors(durable_files.write_file, path, changed.encode())
     return wanted
@@ -342,50 +334,6 @@ def _missing_proposal_hint(name: str, text: str, proposals: Collection[str]) -> 
     if isinstance(fields, dict) and name in fields:
         return "Check its line in the policy: the proposal was accepted, the line was edited, or there was none."
     return did_you_mean(name, proposals) or "Look for `# proposed:` in the policy, which marks the open proposals."
-
-
-def open_proposals(text: str) -> list[OpenProposal]:
-    """The proposals that a policy's text holds, in its order."""
-    lines = text.split("\n")
-    return [*_record_field_proposals(lines), *_field_proposals(lines)]
-
-
-def _record_field_proposals(lines: Sequence[str]) -> Iterator[OpenProposal]:
-    for number, line in enumerate(lines):
-        found = _PART.fullmatch(line)
-        if found is not None:
-            yield OpenProposal(found["part"], ((number, line.removeprefix("# ")),))
-
-
-def _field_proposals(lines: Sequence[str]) -> Iterator[OpenProposal]:
-    for number, line in enumerate(lines):
-        proposed = _PROPOSED.fullmatch(line)
-        at = _next_field_line(lines, number) if proposed is not None else None
-        dropped = None if at is None else _DROPPED.fullmatch(lines[at])
-        if proposed is not None and dropped is not None and at is not None:
-            type_, more = proposed["type"] or dropped["type"], dropped["more"]
-            accepted_line = f"  {dropped['key']}: {{type: {type_}, {more}{proposed['said']}}}"
-            accepted = line.replace("# proposed:", "# accepted:", 1)
-            yield OpenProposal(_unquoted_key(dropped["key"]), ((number, accepted), (at, accepted_line)))
-
-
-def _next_field_line(lines: Sequence[str], number: int) -> int | None:
-    """The first line after a comment that is not a comment."""
-    return next((at for at in range(number + 1, len(lines)) if not _REMARK.fullmatch(lines[at])), None)
-
-
-def _unquoted_key(key: str) -> str:
-    """The key without the quotes and escapes of YAML."""
-    root = parse_yaml(f"{key}: x", FaultList())
-    return key if root is None else next(iter(root.entries), key)
-
-
-def _apply_proposals(text: str, proposals: Sequence[OpenProposal]) -> str:
-    lines = text.split("\n")
-    for proposal in proposals:
-        for number, line in proposal.lines:
-            lines[number] = line
-    return "\n".join(lines)
 
 
 def _require_sound(text: str, path: Path) -> None:

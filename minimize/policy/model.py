@@ -46,6 +46,7 @@ from minimize.policy.names import (
 from minimize.policy.purposes import Purpose
 from minimize.policy.treatments import DROP, Chain, FormMeasure, Treatment
 from minimize.settings.evaluation import FeatureSwitch
+from minimize.sources import FORMATS
 from minimize.stores import Location, LocationLike, location_error, parse_output_location
 from minimize.techniques import TechniqueStep
 from minimize.text import did_you_mean
@@ -314,7 +315,19 @@ def _only_date_placeholder(path: str, _: Reading) -> str:
     return path
 
 
+def _known_format(name: str, _: Reading) -> str:
+    if name in FORMATS:
+        return name
+    raise form_error("P007", f"unknown format `{name}`", did_you_mean(name, FORMATS))
+
+
+class _FormatSchema:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"enum": [*FORMATS]}
+
+
 LocationText = Annotated[str, when_read(_valid_location)]
+SourceFormatName = Annotated[str, when_read(_known_format), _FormatSchema()]
 
 
 class SourceModel(Form):
@@ -326,7 +339,7 @@ class SourceModel(Form):
         description="A file, folder or glob, relative to the pipeline's folder; or the URI of an object store (s3://, gs://, "
         "abfs://) that contains no credentials. `{date}` is the batch date."
     )
-    format: Literal["ndjson", "csv", "parquet"]
+    format: SourceFormatName
     recipient: str | None = pydantic.Field(
         None, description="The third party that sends the records. Consent then decides on each record."
     )
@@ -622,7 +635,7 @@ class Pipeline(Form):
             "pipeline": "",
             "policy": UNREADABLE_POLICY,
             "purpose": "",
-            "source": SourceModel(path="", format="ndjson"),
+            "source": SourceModel(path="", format=next(iter(FORMATS))),
             "output": "",
         }
     )

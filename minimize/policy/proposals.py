@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -314,16 +314,15 @@ class Proposal:
     type: str | None = None
 
     @property
-    def text(self) -> str:
-        """The proposal as a mapping on one line."""
-        typed = f"type: {self.type}, " if self.type else ""
-        return f"{{{typed}role: {self.role}, do: {self.do}}}"
+    def entries(self) -> dict[str, str]:
+        """What it would write about the field, in the notation of policies."""
+        typed = {"type": self.type} if self.type else {}
+        return {**typed, "role": self.role, "do": self.do}
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """The comments above the line of the field."""
-        because = textwrap.wrap(f"because: {'; '.join(self.reasons)}", _WIDE, subsequent_indent="  ")
-        return f"proposed: {self.text}", *because
+    def remarks(self) -> list[str]:
+        """The reasons, in lines."""
+        return textwrap.wrap(f"because: {'; '.join(self.reasons)}", _WIDE, subsequent_indent="  ")
 
 
 def propose_treatments(
@@ -352,16 +351,12 @@ def propose_treatments(
 
 
 def infer_types(
-    leaves: Mapping[Pointer, str], summaries: Mapping[Pointer, ValueSummary], kind: str
+    leaves: Mapping[Pointer, str], summaries: Mapping[Pointer, ValueSummary], text_types: Collection[str]
 ) -> dict[Pointer, str]:
-    """The types that the values of fields can be read as, if sources of this format convert text to them.
-
-    CSV has only text. In NDJSON a time is text, but numbers and booleans in quotes are not converted. Parquet has types.
-    """
-    readable = {"csv": ("boolean", "integer", "double", "date", "timestamp"), "ndjson": ("date", "timestamp")}
+    """The types that the values of fields can be read as. Takes the types that sources of the format read from text."""
     found = dict(leaves)
     for pointer, look in summaries.items():
-        reads = [word for word in look.reads if word in readable.get(kind, ())]
+        reads = [word for word in look.reads if word in text_types]
         if leaves[pointer] == "string" and reads and look.kind not in ("imei", "card", "phone", "postal_code"):
             found[pointer] = reads[0]
     return found

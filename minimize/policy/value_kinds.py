@@ -22,10 +22,10 @@ from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import SchemaError, SourceError
-from minimize.sources import FORMATS
+from minimize.sources import FORMATS, format_by_name
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.file_discovery import find_files
-from minimize.sources.schema_inference import SAMPLED_FILES, SAMPLED_LINES, format_by_name
+from minimize.sources.schema_inference import SAMPLED_FILES, SAMPLED_RECORDS
 from minimize.sources.types import CONTAINER_TYPES, parse_text
 from minimize.stores import Location
 from minimize.techniques.patterns import PATTERNS, PatternName, find_pattern, is_imei
@@ -266,7 +266,7 @@ def summarize_source(
     """
     found = find_files(pattern, base or Path.cwd())
     files = [path for group in found.files.values() for path in group if format_by_name(path)][:SAMPLED_FILES]
-    asked = SourceRequest(tuple(_requested_fields(leaves)), rows=SAMPLED_LINES)
+    asked = SourceRequest(tuple(_requested_fields(leaves)), rows=SAMPLED_RECORDS)
     batches = [batch for path in files for batch in _read_first_records(path, found.root, asked)]
     return {pointer: summarize_values(_columns(batches, pointer)) for pointer in _scalars(leaves)}
 
@@ -286,9 +286,9 @@ def _read_first_records(path: Location, root: Location, request: SourceRequest) 
     """The first records of one file."""
     batches: list[pa.RecordBatch] = []
     with suppress(SchemaError, SourceError):
-        source = FORMATS[format_by_name(path)]([path], root, request)
-        left = SAMPLED_LINES
-        for chunk in islice(source.parts[0].read(), SAMPLED_LINES):
+        source = FORMATS[format_by_name(path)].bind([path], root, request)
+        left = SAMPLED_RECORDS
+        for chunk in islice(source.parts[0].read(), SAMPLED_RECORDS):
             batches.append(chunk.records.slice(0, left))
             left -= chunk.read
             if left <= 0:

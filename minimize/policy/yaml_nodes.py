@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -176,6 +177,25 @@ def _compose(text: str, faults: FaultList) -> YamlNode | None:
     for line in _lines_with_tags(text):
         faults.add("P003", "tags are not allowed", line=line, hint="Write the value without a tag.")
     return YamlNode({}, 1) if root is None else _NodeBuilder(faults, set()).node(root, 1)
+
+
+def compose_mapping(text: str) -> MappingNode | None:
+    """A text as a mapping whose keys and values have positions in it; None if it is no mapping."""
+    root = None
+    with suppress(YAMLError, RecursionError):
+        root = YAML(typ="safe", pure=True).compose(text)
+    return root if isinstance(root, MappingNode) else None
+
+
+def written_entries(node: Any, text: str) -> dict[str, str]:
+    """The values of a composed mapping by key, as they are written in its text; empty for another kind of node.
+
+    >>> text = "{type: string, do: {round: {to: 1e3}}}"
+    >>> written_entries(compose_mapping(text), text)
+    {'type': 'string', 'do': '{round: {to: 1e3}}'}
+    """
+    pairs = node.value if isinstance(node, MappingNode) else ()
+    return {str(key.value): text[value.start_mark.index : value.end_mark.index] for key, value in pairs}
 
 
 def _lines_with_tags(text: str) -> list[int]:

@@ -12,17 +12,16 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
-from textwrap import wrap
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from pydantic import Field as Alias
 
 from minimize.errors import CheckFailed, OutputError, VerificationError
-from minimize.html_tables import html_fragment, html_paragraph, html_table
 from minimize.json_form import OMIT_IF_NONE, json_object
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, sign_as_text
+from minimize.pages import Table, html_fragment
 from minimize.receipts.canonical import canonical_json, sha256_text
 from minimize.receipts.parts import (
     AuditHead,
@@ -44,7 +43,7 @@ from minimize.receipts.parts import (
     Signature,
     WrittenOutput,
 )
-from minimize.text import count_noun, format_number, json_text
+from minimize.text import count_noun, format_number, json_text, labelled_lines
 
 
 def imbalances(receipt: Receipt) -> list[str]:
@@ -90,37 +89,36 @@ FIGURES_UNCHANGED = "it could not be counted again, or the change would reveal t
 
 def receipt_summary(receipt: Receipt, width: int = _SUMMARY_WIDTH) -> str:
     """The change as lines of text, without a final newline: what was dropped, gated, generalized, suppressed."""
-    labelled = [(label, text) for label, text in _summary_lines(receipt) if text]
-    return "\n".join([_title(receipt), *(_wrapped_line(label, text, width) for label, text in labelled)])
+    return "\n".join([_title(receipt), *labelled_lines(_summary_lines(receipt), _LABEL_WIDTH, width)])
 
 
 def receipt_html(receipt: Receipt) -> str:
     """The change as HTML tables; all texts are escaped."""
     return html_fragment(
-        html_paragraph(_title(receipt)),
-        html_table(
+        _title(receipt),
+        Table(
             "rows",
             ("read", *_OUTCOMES),
             [[format_number(getattr(receipt.rows, name)) for name in ("read", *_OUTCOMES)]],
-            0,
+            numbers=0,
         ),
-        html_table(
+        Table(
             "reasons and undeclared fields",
             ("", "rows"),
             [[what, format_number(n)] for what, n in _row_causes(receipt)],
-            1,
+            numbers=1,
         ),
-        html_table(
+        Table(
             "fields",
             ("field", "did", "values", "changed", "gated", "unparsable", "dropped"),
             [[name, *_field_cells(each)] for name, each in receipt.fields.items()],
-            2,
+            numbers=2,
         ),
-        html_table(
+        Table(
             "outputs",
             ("output", "category", "rows", "files", "groups suppressed"),
             [[name, *_output_cells(each)] for name, each in receipt.outputs.items()],
-            2,
+            numbers=2,
         ),
     )
 
@@ -163,17 +161,6 @@ def _field_counts(fields: Mapping[str, FieldReceipt], what: str) -> str:
 
 def _is_treated(each: FieldReceipt) -> bool:
     return each.did not in ("drop", "keep")
-
-
-def _wrapped_line(label: str, text: str, width: int) -> str:
-    indent = " " * (_LABEL_WIDTH + 2)
-    lines = wrap(text, width - len(indent), break_long_words=False, break_on_hyphens=False)
-    return "\n".join(
-        [
-            f"  {label:<{_LABEL_WIDTH}}{lines[0]}" if len(label) < _LABEL_WIDTH else f"  {label} {lines[0]}",
-            *(indent + each for each in lines[1:]),
-        ]
-    )
 
 
 def _gate_reasons(receipt: Receipt) -> list[tuple[str, int]]:

@@ -1,21 +1,19 @@
-"""Pages about recipients for tenants, as Markdown and HTML: every field of every function, with example, purpose and form.
+"""Pages about recipients for tenants: every field of every function, with example, purpose and form.
 
-The pages are made from the enforced manifest. The released form of an example is computed with the field's techniques. The
-HTML needs no script and loads nothing; it is suitable for screens, dark mode and paper.
+The pages are made from the enforced manifest. The released form of an example is computed with the field's techniques.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from html import escape
 from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
 
-from minimize.html_tables import html_page, page_table
+from minimize.pages import Section, Table
 from minimize.policy.describe import treatment_text
 from minimize.policy.yaml_nodes import scalar_text
 from minimize.recipients.load import Subprocessors
@@ -23,7 +21,7 @@ from minimize.recipients.model import Contract, Function, Recipient, SharedField
 from minimize.sources.types import arrow_type
 from minimize.techniques import Context, Technique, TechniqueStep, treat
 from minimize.techniques.age import Age
-from minimize.text import count_noun, escape_markdown, markdown_table
+from minimize.text import count_noun
 from minimize.times import duration_text, seconds_text
 
 _NOON: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -88,9 +86,6 @@ _PAGE_HEADINGS = MappingProxyType(
 """The headings of a field table, by the direction of the function."""
 RECIPIENT_HEADINGS = ("recipient", "about", "standing", "rows", "functions")
 SUBPROCESSOR_HEADINGS = ("name", "from", "until", "task")
-RECIPIENTS_TITLE = "Recipients"
-SUBPROCESSORS_TITLE = "Subprocessors"
-NO_SUBPROCESSORS = "There are no subprocessors."
 FieldRow = tuple[str, str, str, str, str]
 _STANDING_TEXTS = {
     "agent": (
@@ -114,26 +109,25 @@ class FunctionSection:
     fields: tuple[SharedField, ...]
 
 
-def recipient_markdown(recipient: Recipient) -> str:
-    """The page of a recipient in Markdown; text from the file is escaped."""
-    parts = [f"# {escape_markdown(recipient.recipient)}", *map(escape_markdown, introduction(recipient))]
-    for section in function_sections(recipient):
-        parts += [
-            f"## {escape_markdown(section.title)}",
-            *map(escape_markdown, section.paragraphs),
-            markdown_table(section.headings, section.lines),
-        ]
-    return "\n\n".join(parts) + "\n"
+def recipient_document(recipient: Recipient) -> Section:
+    """The page of a recipient."""
+    sections = (
+        Section(each.title, (*each.paragraphs, Table("Fields of this function", each.headings, each.lines)))
+        for each in function_sections(recipient)
+    )
+    return Section(recipient.recipient, (*introduction(recipient), *sections))
 
 
-def overview_markdown(recipients: Sequence[Recipient], listed: Subprocessors) -> str:
-    """All recipients and the list of subprocessors in Markdown."""
-    parts = [f"# {RECIPIENTS_TITLE}", markdown_table(RECIPIENT_HEADINGS, recipient_rows(recipients))]
-    parts += [
-        f"## {SUBPROCESSORS_TITLE}",
-        markdown_table(SUBPROCESSOR_HEADINGS, subprocessor_rows(listed)) if listed.entries else NO_SUBPROCESSORS,
-    ]
-    return "\n\n".join(parts) + "\n"
+def overview_document(recipients: Sequence[Recipient], listed: Subprocessors) -> Section:
+    """All recipients and the list of subprocessors."""
+    known = Table("Subprocessors by name", SUBPROCESSOR_HEADINGS, subprocessor_rows(listed))
+    return Section(
+        "Recipients",
+        (
+            Table("Recipients by name", RECIPIENT_HEADINGS, recipient_rows(recipients)),
+            Section("Subprocessors", (known if known else "There are no subprocessors.",)),
+        ),
+    )
 
 
 def recipient_rows(recipients: Sequence[Recipient]) -> list[tuple[str, ...]]:
@@ -181,14 +175,14 @@ def introduction(recipient: Recipient) -> Iterator[str]:
     if recipient.about:
         yield f"For {recipient.about}."
     yield _STANDING_TEXTS[recipient.standing]
-    yield _contract_text(recipient.contract)
+    yield _contract_sentence(recipient.contract)
     if recipient.ending:
         yield f"At the end of the relationship: {recipient.ending}."
     if not recipient.functions:
         yield "No data is sent to this recipient, and none is received from it."
 
 
-def _contract_text(contract: Contract | None) -> str:
+def _contract_sentence(contract: Contract | None) -> str:
     if contract is None or not contract.permits_transmission:
         return "No contract permits sending data to this recipient."
     until = f" until {contract.until}" if contract.until else ""
@@ -199,6 +193,14 @@ def _contract_text(contract: Contract | None) -> str:
         else ""
     )
     return f"Contract {contract.reference}, from {contract.from_}{until}{kept}{deletion}."
+
+
+def contract_text(contract: Contract) -> str:
+    """A contract in a few words: reference, period, retention by the recipient."""
+    until = f" until {contract.until}" if contract.until else ""
+    kept = f"; the recipient may keep the data for {duration_text(contract.retention)}" if contract.retention else ""
+    permits = "" if contract.permits_transmission else "; does not permit transmission"
+    return f"{contract.reference}, from {contract.from_}{until}{kept}{permits}"
 
 
 def _period_text(span: timedelta) -> str:
@@ -238,76 +240,3 @@ def _conditions_text(field: SharedField) -> str:
     words = ["optional"] if field.optional else []
     words += [] if field.protocol is None else [f"protocol {field.protocol} and later"]
     return f" ({', '.join(words)})" if words else ""
-
-
-PAGE_STYLE: Final = """
-:root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --head: #f3f5f7; --page: #fff; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e9ed; --soft: #a2abb5; --line: #3a424c; --head: #20262d; --page: #14181d; }
-}
-body { margin: 2rem auto; max-width: 72rem; padding: 0 1.25rem; background: var(--page); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", sans-serif; }
-h1 { font-size: 1.75rem; margin: 0 0 .5rem; }
-h2 { font-size: 1.2rem; margin: 2.25rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--line); }
-p { margin: .3rem 0; max-width: 46rem; }
-table { border-collapse: collapse; width: 100%; margin: 1rem 0; font-size: .9rem; }
-th, td { text-align: left; vertical-align: top; padding: .45rem .6rem; border-bottom: 1px solid var(--line);
-  overflow-wrap: anywhere; }
-th { background: var(--head); color: var(--soft); font-weight: 600; }
-@media print {
-  :root { --ink: #000; --soft: #333; --line: #999; --head: #fff; --page: #fff; }
-  body { margin: 0; max-width: none; padding: 0; font-size: 10pt; }
-  table { font-size: 8.5pt; }
-  thead { display: table-header-group; }
-  tr { break-inside: avoid; }
-  h2, h2 + p { break-after: avoid; }
-}
-"""
-"""The style of all recipient pages."""
-LIST_STYLE: Final = (
-    PAGE_STYLE
-    + """
-table { table-layout: fixed; }
-th, td { width: 19%; }
-th:nth-child(4) { width: 25%; }
-td:first-child { font-weight: 600; }
-td:nth-child(2), td:nth-child(3) { font-family: ui-monospace, Consolas, monospace; font-size: .9em; }
-@media (max-width: 40rem) {
-  table, tbody, tr, td { display: block; width: auto; }
-  thead { display: none; }
-  tr { border-bottom: 1px solid var(--line); padding: .5rem 0; }
-  td { border: 0; padding: .1rem 0; }
-  td:empty { display: none; }
-  td:nth-child(2)::before { content: "for example "; color: var(--soft); }
-  td:nth-child(3)::before { content: "as sent or stored: "; color: var(--soft); }
-}
-"""
-)
-"""The style of tables with five columns, of which the second and third contain values."""
-
-
-def recipient_html(recipient: Recipient) -> str:
-    """The page of a recipient in HTML; text from the file is escaped."""
-    body = [*_html_paragraphs(introduction(recipient))]
-    for section in function_sections(recipient):
-        body += [
-            f"<h2>{escape(section.title)}</h2>",
-            *_html_paragraphs(section.paragraphs),
-            *page_table(section.headings, section.lines),
-        ]
-    return html_page(recipient.recipient, LIST_STYLE, [f"<h1>{escape(recipient.recipient)}</h1>", *body])
-
-
-def overview_html(recipients: Sequence[Recipient], listed: Subprocessors) -> str:
-    """All recipients and the list of subprocessors as a page."""
-    known = (
-        page_table(SUBPROCESSOR_HEADINGS, subprocessor_rows(listed))
-        if listed.entries
-        else _html_paragraphs([NO_SUBPROCESSORS])
-    )
-    body = [*page_table(RECIPIENT_HEADINGS, recipient_rows(recipients)), f"<h2>{SUBPROCESSORS_TITLE}</h2>", *known]
-    return html_page(RECIPIENTS_TITLE, PAGE_STYLE, [f"<h1>{RECIPIENTS_TITLE}</h1>", *body])
-
-
-def _html_paragraphs(texts: Iterable[str]) -> list[str]:
-    return [f"<p>{escape(text)}</p>" for text in texts]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.sharing import EligibleFunction, eligible_functions
 from minimize.interop.column_meanings import column_meanings
 from minimize.output.folder import PIPELINE_FILE, has_runs, read_receipts
+from minimize.pages import Section, Table, TermList
 from minimize.plan import Plan, request
 from minimize.plan.bind import examine
 from minimize.plan.columns import describe_form
@@ -24,7 +25,6 @@ from minimize.policy.model import Pipeline, SourceModel
 from minimize.receipts import Receipt
 from minimize.recipients import Recipient, Recipients, Subprocessor, find_recipients, load_recipients
 from minimize.sources import declared_schema
-from minimize.text import markdown_table
 from minimize.times import duration_text
 
 
@@ -53,6 +53,11 @@ class FieldEntry:
     kept: str
     outputs: tuple[str, ...]
     recipients: tuple[str, ...]
+
+    @property
+    def meaning_with_unit(self) -> str:
+        """The meaning, with the unit in parentheses."""
+        return f"{self.meaning} ({self.unit})" if self.unit else self.meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +93,23 @@ STATED_KEYS: Final = ("controller", "contact", "representative", "dpo", "subject
 
 
 @dataclass(frozen=True, slots=True)
+class RecipientFolder:
+    """A folder of recipients, with all of them."""
+
+    source: Recipients
+    recipients: tuple[Recipient, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentedPipeline:
-    """One pipeline: plan (with the policy's types), receipts of its output, and functions of recipients it can supply."""
+    """One pipeline: plan (with the policy's types), receipts of its output, its folder of recipients, and the functions of
+    recipients that it can supply."""
 
     pipeline: Pipeline
     plan: Plan
     receipts: tuple[Receipt, ...]
-    fed: tuple[EligibleFunction, ...] = ()
+    folder: RecipientFolder | None
+    fed: tuple[EligibleFunction, ...]
 
 
 def pipelines_in(paths: Sequence[str], on: date) -> list[DocumentedPipeline]:
@@ -108,25 +123,20 @@ def pipelines_in(paths: Sequence[str], on: date) -> list[DocumentedPipeline]:
         raise ConfigurationError(
             "no pipeline found", hint=f"Pass a {PIPELINE_FILE}, its folder, or a folder of such folders."
         )
-    found = [_document_pipeline(file) for file in files]
-    parties = {
-        folder: _load_all_recipients(folder)
-        for folder in {_recipient_folder(each.pipeline.folder) for each in found}
-        if folder is not None
-    }
-    whole = [replace(each, fed=_fed_functions(each, parties, on)) for each in found]
-    return sorted(whole, key=lambda each: (each.pipeline.pipeline, each.pipeline.purpose))
+    load_folder = cache(_load_recipient_folder)
+    found = [_document_pipeline(file, on, load_folder) for file in files]
+    return sorted(found, key=lambda each: (each.pipeline.pipeline, each.pipeline.purpose))
 
 
 def recipients_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Recipient, ...]:
     """The recipients configured for these pipelines, by name; none if no folder of recipients is configured."""
-    found = [every.load(name) for every in _recipient_folders(pipelines) for name in every.names()]
+    found = [recipient for each in _recipient_folders(pipelines) for recipient in each.recipients]
     return tuple(sorted(found, key=lambda each: each.recipient))
 
 
 def subprocessors_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Subprocessor, ...]:
     """The entries of the lists of subprocessors next to these recipients, by name and first day."""
-    found = [entry for every in _recipient_folders(pipelines) for entry in every.subprocessors.entries]
+    found = [entry for each in _recipient_folders(pipelines) for entry in each.source.subprocessors.entries]
     return tuple(sorted(found, key=lambda each: (each.name, each.from_)))
 
 
@@ -145,42 +155,28 @@ def _pipeline_files(path: Path) -> list[Path]:
     return [path / PIPELINE_FILE] if (path / PIPELINE_FILE).is_file() else sorted(path.glob(f"*/{PIPELINE_FILE}"))
 
 
-def _document_pipeline(file: Path) -> DocumentedPipeline:
+def _document_pipeline(file: Path, on: date, load_folder: Callable[[Path], RecipientFolder]) -> DocumentedPipeline:
     job = load_pipeline(file)
     source = declared_schema(request(job.policy, job.purpose, job))
     plan = examine(job.policy, source, purpose=job.purpose, pipeline=job).require_allowed()
     output = job.target()
-    return DocumentedPipeline(job, plan, read_receipts(output) if has_runs(output) else ())
-
-
-def _load_all_recipients(folder: Path) -> tuple[Recipients, list[Recipient]]:
-    known = load_recipients(folder)
-    return known, [known.load(name) for name in known.names()]
-
-
-def _fed_functions(
-    each: DocumentedPipeline, parties: Mapping[Path, tuple[Recipients, list[Recipient]]], on: date
-) -> tuple[EligibleFunction, ...]:
-    folder = _recipient_folder(each.pipeline.folder)
-    if folder is None:
-        return ()
-    known, recipients = parties[folder]
-    return tuple(eligible_functions(each.pipeline, known, on, recipients))
-
-
-def _recipient_folders(pipelines: Iterable[DocumentedPipeline]) -> list[Recipients]:
-    folders: dict[Path, None] = {}
-    for each in pipelines:
-        folder = _recipient_folder(each.pipeline.folder)
-        folders |= {} if folder is None else {folder.resolve(): None}
-    return [load_recipients(folder) for folder in folders]
-
-
-def _recipient_folder(start: Path) -> Path | None:
+    receipts = read_receipts(output) if has_runs(output) else ()
     try:
-        return find_recipients(start=start)
+        place = find_recipients(start=job.folder).resolve()
     except PolicyError:
-        return None
+        return DocumentedPipeline(job, plan, receipts, None, ())
+    folder = load_folder(place)
+    fed = tuple(eligible_functions(job, folder.source, on, folder.recipients))
+    return DocumentedPipeline(job, plan, receipts, folder, fed)
+
+
+def _load_recipient_folder(folder: Path) -> RecipientFolder:
+    known = load_recipients(folder)
+    return RecipientFolder(known, tuple(map(known.load, known.names())))
+
+
+def _recipient_folders(pipelines: Iterable[DocumentedPipeline]) -> Iterable[RecipientFolder]:
+    return {each.folder.source.folder: each.folder for each in pipelines if each.folder is not None}.values()
 
 
 ABSENT = "absent"
@@ -264,81 +260,70 @@ def _output_entry(plan: Plan, name: str) -> OutputEntry:
     return OutputEntry(name, output.category, columns, describe_encryption(plan, name), below)
 
 
-_MARKDOWN_SIGNS: Final = re.compile(r"[\\|`*\[\]<>#~!&$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-"""Characters that Markdown would interpret. An underscore within a word is shown as it is."""
-ORIGIN_NOTE: Final = "Generated by `minimize docs` from the enforced policies."
-_FIELD_HEADINGS: Final = (
-    "field",
-    "meaning",
-    "role",
-    "before",
-    "after",
-    "remaining form",
-    "category",
-    "purposes",
-    "collected if",
-    "kept",
-    "outputs",
-    "recipients",
-)
+ORIGIN_NOTE: Final = "Generated by minimize docs from the enforced policies."
+_FIELD_COLUMNS: Final = {
+    "field": "key",
+    "meaning": "meaning_with_unit",
+    "role": "role",
+    "before": "before",
+    "after": "after",
+    "remaining form": "leaves",
+    "category": "category",
+    "purposes": "purposes",
+    "collected if": "collected",
+    "kept": "kept",
+    "outputs": "outputs",
+    "recipients": "recipients",
+}
+"""The headings of the table of fields, each with the attribute below it."""
+_OUTPUT_COLUMNS: Final = {
+    "output": "name",
+    **{name: name for name in ("category", "columns", "encrypted", "suppressed")},
+}
 
 
-def catalogue_page(datasets: Sequence[DatasetEntry]) -> str:
+def catalogue_document(datasets: Sequence[DatasetEntry]) -> Section:
     """The data catalogue.
 
-    >>> print(catalogue_page(()), end="")
+    >>> from minimize.pages import markdown_page
+    >>> print(markdown_page(catalogue_document(())), end="")
     # Data catalogue
     <BLANKLINE>
-    Generated by `minimize docs` from the enforced policies. Recipients: those with a function the pipeline can supply.
+    Generated by minimize docs from the enforced policies. Recipients: those with a function the pipeline can supply.
     """
-    parts = [
-        "# Data catalogue",
-        f"{ORIGIN_NOTE} Recipients: those with a function the pipeline can supply.",
-    ]
-    for each in datasets:
-        parts += [f"## {escape_markdown(each.name)}", *_dataset_parts(each)]
-    return "\n\n".join(parts) + "\n"
+    note = f"{ORIGIN_NOTE} Recipients: those with a function the pipeline can supply."
+    return Section("Data catalogue", (note, *map(_dataset_section, datasets)))
 
 
-def escape_markdown(text: str) -> str:
-    r"""Text as Markdown shows it, on one line.
-
-    >>> print(escape_markdown("a|b\n# c <i>"))
-    a\|b \# c \<i\>
-    """
-    plain = "".join(char if char.isprintable() else " " for char in text)
-    return _MARKDOWN_SIGNS.sub(r"\\\g<0>", " ".join(plain.split()))
-
-
-def _dataset_parts(each: DatasetEntry) -> Iterator[str]:
-    yield markdown_list(
-        f"**{head}:** {escape_markdown(text)}"
-        for head, text in (
-            ("Policy", f"{each.policy}, version {each.version}"),
-            ("Owner", each.owner or "not named"),
-            ("Purpose", each.purpose),
-            ("Source", each.source),
-            ("Kept", each.kept),
-            ("Features", " · ".join(each.features)),
-            ("Forbidden paths", ", ".join(each.never)),
+def _dataset_section(each: DatasetEntry) -> Section:
+    terms = TermList(
+        (
+            ("Policy", (f"{each.policy}, version {each.version}",)),
+            ("Owner", (each.owner or "not named",)),
+            ("Purpose", (each.purpose,)),
+            ("Source", (each.source,)),
+            ("Kept", (each.kept,)),
+            ("Features", (" · ".join(each.features),)),
+            ("Forbidden paths", (", ".join(each.never),)),
         )
-        if text
     )
-    yield markdown_table(_FIELD_HEADINGS, map(_field_cells, each.fields), escape_markdown)
-    heads = ("output", "category", "columns", "encrypted", "suppressed")
-    yield markdown_table(heads, map(_output_cells, each.outputs), escape_markdown)
+    return Section(
+        each.name,
+        (
+            terms,
+            entry_table("Fields", _FIELD_COLUMNS, each.fields),
+            entry_table("Outputs", _OUTPUT_COLUMNS, each.outputs),
+        ),
+    )
 
 
-def _field_cells(each: FieldEntry) -> tuple[str, ...]:
-    meaning = f"{each.meaning} ({each.unit})" if each.unit else each.meaning
-    words = (", ".join(each.purposes), each.collected, each.kept, ", ".join(each.outputs), ", ".join(each.recipients))
-    return (each.key, meaning, each.role, each.before, each.after, each.leaves, each.category, *words)
+def entry_table(caption: str, columns: Mapping[str, str], entries: Sequence[object]) -> Table:
+    """A table with one row for each entry. Takes the attribute of each heading."""
+    values = [[getattr(each, name) for name in columns.values()] for each in entries]
+    return Table(caption, tuple(columns), [[*map(_cell_text, row)] for row in values])
 
 
-def _output_cells(each: OutputEntry) -> tuple[str, ...]:
-    return each.name, each.category, ", ".join(each.columns), each.encrypted, each.suppressed
-
-
-def markdown_list(items: Iterable[str]) -> str:
-    """A bullet list."""
-    return "\n".join(f"- {item}" for item in items)
+def _cell_text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return "" if value is None else str(value)

@@ -121,7 +121,13 @@ def open_report(output: LocationLike, request: ReportRequest) -> ReportContext:
     else:
         _check_receipts(chain, keys)
     return ReportContext(
-        folder, request, chain, job, keys, hidden, PolicyCache(() if job is None else job.policy.purposes)
+        output=folder,
+        request=request,
+        chain=chain,
+        pipeline=job,
+        keys=keys,
+        hidden=hidden,
+        reading=PolicyCache(() if job is None else job.policy.purposes),
     )
 
 

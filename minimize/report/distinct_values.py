@@ -200,4 +200,4 @@ def _bind_source(context: ReportContext, job: Pipeline, day: BatchDate, before: 
     files = found.files.get(day, ())
     if file_digests(files, found.root, shown) != before:
         raise SourceError("the source differs from the receipts")
-    return FORMATS[job.source.format](files, found.root, request(job.policy, job.purpose, job), shown=shown)
+    return FORMATS[job.source.format].bind(files, found.root, request(job.policy, job.purpose, job), shown=shown)

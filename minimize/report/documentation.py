@@ -1,6 +1,6 @@
 """Documentation (`minimize docs`): the record of processing activities (GDPR Art. 30(1)), and all documents.
 
-The record has one entry per pipeline, made from the plan that is enforced. Documents are written as Markdown and as JSON.
+The record has one entry per pipeline, made from the plan that is enforced. Documents are written as Markdown, HTML and JSON.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from typing import Final
 
 from minimize.errors import redact_errors
 from minimize.json_form import JsonResult, json_member
+from minimize.pages import BulletList, Section, TermList, html_page, markdown_page
 from minimize.plan import Plan
 from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
 from minimize.policy.model import SourceModel
 from minimize.recipients import Recipient, Subprocessor
+from minimize.recipients.pages import contract_text
 from minimize.report.catalogue import (
     ORIGIN_NOTE,
     STATED_KEYS,
     UNLIMITED,
     DatasetEntry,
     DocumentedPipeline,
-    catalogue_page,
+    catalogue_document,
     dataset_entry,
-    escape_markdown,
-    markdown_list,
+    entry_table,
     pipelines_in,
     recipients_of,
     retention_of_field,
@@ -35,7 +36,7 @@ from minimize.report.catalogue import (
     subprocessors_of,
 )
 from minimize.stores import PathText, durable_files
-from minimize.text import json_text, markdown_table
+from minimize.text import json_text
 from minimize.times import duration_text, time_text
 
 
@@ -164,7 +165,7 @@ def recipient_entry(recipient: Recipient) -> RecipientEntry:
         about=recipient.about,
         functions=tuple(functions),
         fields=tuple(fields),
-        contract=_contract_text(recipient),
+        contract="none" if recipient.contract is None else contract_text(recipient.contract),
     )
 
 
@@ -245,16 +246,6 @@ def _security_measures(plan: Plan) -> Iterator[str]:
     yield "accountability: signed, chained receipts of every change; `minimize verify` checks the published output again"
 
 
-def _contract_text(recipient: Recipient) -> str:
-    contract = recipient.contract
-    if contract is None:
-        return "none"
-    until = f" until {contract.until}" if contract.until else ""
-    held = f"; the recipient may keep the data for {duration_text(contract.retention)}" if contract.retention else ""
-    permits = "" if contract.permits_transmission else "; does not permit transmission"
-    return f"{contract.reference}, from {contract.from_}{until}{held}{permits}"
-
-
 def _publications(pipeline: DocumentedPipeline) -> PublicationEntry | None:
     """Summary of the receipts. The last one shows whether the current policy was applied."""
     if not pipeline.receipts:
@@ -287,56 +278,36 @@ _STATEMENT_HEADINGS: Final = {
 }
 
 
-def record_page(record: ProcessingRecord) -> str:
+def record_document(record: ProcessingRecord) -> Section:
     """The record of processing activities."""
-    parts = ["# Record of processing activities", f"{RECORD_SCOPE} {ORIGIN_NOTE}"]
-    parts.append(
-        markdown_list(f"**{_STATEMENT_HEADINGS[word]}:** {escape_markdown(text)}" for word, text in record.house)
+    names = ("standing", "about", "functions", "fields", "contract")
+    recipients = entry_table("Recipients", {"recipient": "name", **{name: name for name in names}}, record.recipients)
+    columns = {"name": "name", "from": "from_", "until": "until", "service": "about"}
+    agents = entry_table("Subprocessors", columns, record.subprocessors)
+    blocks = (
+        f"{RECORD_SCOPE} {ORIGIN_NOTE}",
+        TermList([(_STATEMENT_HEADINGS[word], (text,)) for word, text in record.house]),
+        Section("Missing statements", (BulletList(record.missing),)) if record.missing else "",
+        *(Section(each.name, (_activity_terms(each),)) for each in record.activities),
+        Section("Recipients", (recipients,)) if recipients else "",
+        Section("Subprocessors", (agents,)) if agents else "",
     )
-    if record.missing:
-        parts += ["## Missing statements", markdown_list(map(escape_markdown, record.missing))]
-    for each in record.activities:
-        parts += [f"## {escape_markdown(each.name)}", markdown_list(_activity_lines(each))]
-    if record.recipients:
-        parts += [
-            "## Recipients",
-            markdown_table(_RECIPIENT_HEADINGS, map(_recipient_cells, record.recipients), escape_markdown),
-        ]
-    if record.subprocessors:
-        parts += [
-            "## Subprocessors",
-            markdown_table(_SUBPROCESSOR_HEADINGS, map(_subprocessor_cells, record.subprocessors), escape_markdown),
-        ]
-    return "\n\n".join(filter(None, parts)) + "\n"
+    return Section("Record of processing activities", blocks)
 
 
-_RECIPIENT_HEADINGS: Final = ("recipient", "standing", "about", "functions", "fields", "contract")
-
-
-def _recipient_cells(each: RecipientEntry) -> tuple[str, ...]:
-    return each.name, each.standing, each.about, ", ".join(each.functions), ", ".join(each.fields), each.contract
-
-
-_SUBPROCESSOR_HEADINGS: Final = ("name", "from", "until", "service")
-
-
-def _subprocessor_cells(each: Subprocessor) -> tuple[str, ...]:
-    return each.name, str(each.from_), str(each.until or ""), each.about
-
-
-def _activity_lines(each: ActivityEntry) -> Iterator[str]:
-    lines = (
-        ("Owner", (each.owner or "not named",)),
-        ("Purposes (b)", each.purposes),
-        ("Data subjects (c)", (each.subjects,)),
-        ("Categories of data (c)", each.data),
-        ("Recipients (d)", each.recipients or ("none",)),
-        ("Time limits (f)", each.limits),
-        ("Security measures (g)", each.measures),
-        ("Changes to the output", tuple(_publication_texts(each))),
+def _activity_terms(each: ActivityEntry) -> TermList:
+    return TermList(
+        (
+            ("Owner", (each.owner or "not named",)),
+            ("Purposes (b)", each.purposes),
+            ("Data subjects (c)", (each.subjects,)),
+            ("Categories of data (c)", each.data),
+            ("Recipients (d)", each.recipients or ("none",)),
+            ("Time limits (f)", each.limits),
+            ("Security measures (g)", each.measures),
+            ("Changes to the output", tuple(_publication_texts(each))),
+        )
     )
-    for head, texts in lines:
-        yield f"**{head}:** {'; '.join(map(escape_markdown, texts))}"
 
 
 def _publication_texts(each: ActivityEntry) -> Iterator[str]:
@@ -370,13 +341,12 @@ def write_documentation(paths: Sequence[str], out: PathText, on: date) -> list[P
     """Write both documents as of a day into a folder, replacing earlier ones. Returns their paths."""
     found = collect_documentation(paths, on)
     whole = found.to_json()
-    texts = {
-        "catalogue.md": catalogue_page(found.catalogue),
-        "catalogue.json": json_text(whole["catalogue"]),
-        "processing.md": record_page(found.record),
-        "processing.json": json_text(whole["processing"]),
-    }
-    files = {Path(out) / name: text for name, text in texts.items()}
+    documents = {"catalogue": catalogue_document(found.catalogue), "processing": record_document(found.record)}
+    files = {}
+    for name, document in documents.items():
+        files[Path(out) / f"{name}.md"] = markdown_page(document)
+        files[Path(out) / f"{name}.html"] = html_page(document)
+        files[Path(out) / f"{name}.json"] = json_text(whole[name])
     durable_files.with_output_errors(_write_files, files)
     return list(files)
 

@@ -92,19 +92,6 @@ class RoundedCount:
         return None if self.is_few or self.hidden or not whole.value else min(1.0, self.value / whole.value)
 
 
-def percent_text(share: float | None) -> str:
-    """A share in words.
-
-    >>> [percent_text(share) for share in (None, 0.0, 0.004, 0.256, 0.997, 1.0)]
-    ['', '0%', 'under 1%', '26%', 'over 99%', '100%']
-    """
-    if share is None:
-        return ""
-    if 0 < share < 0.01:
-        return "under 1%"
-    return "over 99%" if 0.99 < share < 1 else f"{share:.0%}"
-
-
 ApprovalAnswer = Literal["yes", "no", "unknown"]
 PartitionState = Literal["kept", "soon", "overdue", "without end"]
 
@@ -307,12 +294,12 @@ class FunctionFacts:
     direction: str
     purpose: str
     fields: int
-    consented: int | None
-    not_consented: int | None
-    acts: int | None
-    rows: RoundedCount | None
-    last: datetime | None
-    recalls: Mapping[str, int]
+    consented: int | None = None
+    not_consented: int | None = None
+    acts: int | None = None
+    rows: RoundedCount | None = None
+    last: datetime | None = None
+    recalls: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +361,16 @@ class ReportFacts:
     runs: tuple[RunFacts, ...]
     policies: tuple[PolicyFacts, ...]
     hidden: tuple[HiddenPart, ...]
+
+    @property
+    def dropped(self) -> int:
+        """Number of fields that are never released."""
+        return sum(each.is_dropped for each in self.fields)
+
+    @property
+    def unchanged(self) -> int:
+        """Number of fields whose values are released as they are."""
+        return sum(each.form == "unchanged" for each in self.fields)
 
     def to_json(self) -> dict[str, Any]:
         """The facts as the JSON object that `report --json` prints."""

@@ -6,18 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from importlib.util import find_spec
-from textwrap import wrap
 from typing import Any, Final
 
-from minimize.errors import ConfigurationError, KeyringError, redact_errors
+from minimize.errors import KeyringError, redact_errors
 from minimize.keys import Keyring
+from minimize.pages import render_page
 from minimize.policy.model import Policy
 from minimize.receipts import Receipt
-from minimize.recipients.pages import PAGE_STYLE
 from minimize.report.context import ReportContext, ReportRequest, open_report, reads_source
-from minimize.report.facts import ReportFacts, RetentionFacts, percent_text
+from minimize.report.facts import ReportFacts, RetentionFacts
 from minimize.report.fields import field_facts, undeclared_counts
+from minimize.report.figures import draw_figures
 from minimize.report.row_flow import (
     current_runs,
     hides_rows,
@@ -31,61 +30,8 @@ from minimize.report.row_flow import (
 from minimize.report.sections import collection_facts, retention_facts, sharing_facts
 from minimize.runs.disclosure_guard import PublishedReleases
 from minimize.stores import LocationLike, PathText
-from minimize.text import count_noun
+from minimize.text import count_noun, labelled_lines
 from minimize.times import parse_time
-
-_PACKAGES: Final = ("jinja2", "matplotlib")
-_TEMPLATE: Final = "page.html"
-
-
-def render_page(facts: ReportFacts) -> str:
-    """The HTML page. Every text from a file or from data is escaped. Raises ConfigurationError without the extra `report`."""
-    missing = [name for name in _PACKAGES if find_spec(name) is None]
-    if missing:
-        raise ConfigurationError(
-            f"an HTML report needs {' and '.join(missing)}", hint="Install minimize with its extra `report`."
-        )
-    from minimize.report.plots import draw_pictures  # imported late: matplotlib is optional
-
-    return str(
-        _template_environment()
-        .get_template(_TEMPLATE)
-        .render(facts=facts, base=PAGE_STYLE, pictures=draw_pictures(facts))
-    )
-
-
-def _template_environment() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    found = Environment(
-        loader=PackageLoader("minimize.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    found.filters |= {
-        "day": _day_text,
-        "minute": _minute_text,
-        "percent": percent_text,
-        "words": _spaced_words,
-        "of": count_noun,
-    }
-    return found
-
-
-def _day_text(when: datetime | None) -> str:
-    return "" if when is None else f"{when:%Y-%m-%d}"
-
-
-def _minute_text(when: datetime) -> str:
-    return f"{when:%Y-%m-%d %H:%M} UTC"
-
-
-def _spaced_words(name: str) -> str:
-    """An identifier of the code as text, without underscores."""
-    return name.replace("_", " ")
-
 
 _LABEL_WIDTH: Final = 16
 
@@ -94,8 +40,7 @@ def render_summary(facts: ReportFacts, width: int) -> str:
     """The report as lines of text, without a newline at the end."""
     dates = f", {facts.dates[0]} to {facts.dates[-1]}" if facts.dates else ""
     title = f"{facts.pipeline}: {count_noun(len(facts.runs), 'run')}{dates}, for {', '.join(facts.purposes)}"
-    lines = [_wrapped_line(label, text, width) for label, text in _summary_lines(facts) if text]
-    return "\n".join([title, *lines])
+    return "\n".join([title, *labelled_lines(_summary_lines(facts), _LABEL_WIDTH, width)])
 
 
 def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
@@ -118,10 +63,10 @@ def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
 
 
 def _fields_line(facts: ReportFacts) -> str:
-    dropped = sum(each.is_dropped for each in facts.fields)
-    same = sum(each.form == "unchanged" for each in facts.fields)
-    rest = len(facts.fields) - dropped - same
-    return f"{dropped} dropped, {rest} made coarser or replaced, {same} unchanged" if facts.fields else ""
+    rest = len(facts.fields) - facts.dropped - facts.unchanged
+    return (
+        f"{facts.dropped} dropped, {rest} made coarser or replaced, {facts.unchanged} unchanged" if facts.fields else ""
+    )
 
 
 def _collection_line(facts: ReportFacts) -> str:
@@ -146,13 +91,6 @@ def _sharing_line(facts: ReportFacts) -> str:
     )
 
 
-def _wrapped_line(label: str, text: str, width: int) -> str:
-    indent = " " * (_LABEL_WIDTH + 2)
-    lines = wrap(text, max(20, width - len(indent)), break_long_words=False, break_on_hyphens=False)
-    head = f"  {label:<{_LABEL_WIDTH}}{lines[0]}" if len(label) < _LABEL_WIDTH else f"  {label} {lines[0]}"
-    return "\n".join([head, *(indent + each for each in lines[1:])])
-
-
 @dataclass(frozen=True, slots=True)
 class OutputReport:
     """A report of an output: its facts, and the ways to show them."""
@@ -168,9 +106,8 @@ class OutputReport:
         return render_summary(self.facts, width)
 
     def html(self) -> str:
-        """The facts as one HTML page without external content. Raises ConfigurationError without the extra `report`."""
-
-        return render_page(self.facts)
+        """The facts as one HTML page without external content."""
+        return render_page("report.html", facts=self.facts, figures=draw_figures(self.facts))
 
 
 @redact_errors
@@ -196,7 +133,13 @@ def create_report(
     be used.
     """
     asked = ReportRequest(
-        parse_time(at, "at") or datetime.now(UTC), pipeline, settings, recipients, keys, ledger, source
+        at=parse_time(at, "at") or datetime.now(UTC),
+        pipeline=pipeline,
+        settings=settings,
+        recipients=recipients,
+        keys=keys,
+        ledger=ledger,
+        source=source,
     )
     return OutputReport(_collect_facts(open_report(output, asked)))
 

@@ -89,14 +89,14 @@ def run_facts(receipts: Sequence[Receipt]) -> Iterator[RunFacts]:
     current = {each.sequence for each in current_runs(receipts)}
     for receipt in filter(reads_source, receipts):
         yield RunFacts(
-            receipt.sequence,
-            receipt.run_id,
-            receipt.kind,
-            receipt.at,
-            receipt.dates,
-            f"{receipt.policy.name} {receipt.policy.version}",
-            row_flow(receipt),
-            receipt.sequence in current,
+            sequence=receipt.sequence,
+            run_id=receipt.run_id,
+            kind=receipt.kind,
+            at=receipt.at,
+            dates=receipt.dates,
+            policy=f"{receipt.policy.name} {receipt.policy.version}",
+            flow=row_flow(receipt),
+            in_force=receipt.sequence in current,
         )
 
 
@@ -117,14 +117,14 @@ def output_facts(receipts: Sequence[Receipt], deferred_of: Callable[[str], int |
         deferred = deferred_of(name) if any(file.sketches for file in files) else None
         small = [RoundedCount.rounded(each.groups_suppressed) for each in mine if each.groups_suppressed is not None]
         yield OutputFacts(
-            name,
-            last[name].category,
-            RoundedCount.total(RoundedCount.rounded(file.rows) for file in files),
-            len(files),
-            len({file.path.split("/")[1] for file in files if "/date=" in file.path}),
-            RoundedCount.total(small) if small else None,
-            None if deferred is None else RoundedCount.rounded(deferred),
-            any(file.keys for file in files),
+            name=name,
+            category=last[name].category,
+            rows=RoundedCount.total(RoundedCount.rounded(file.rows) for file in files),
+            files=len(files),
+            dates=len({file.path.split("/")[1] for file in files if "/date=" in file.path}),
+            suppressed=RoundedCount.total(small) if small else None,
+            deferred=None if deferred is None else RoundedCount.rounded(deferred),
+            encrypted=any(file.keys for file in files),
         )
 
 
@@ -136,4 +136,12 @@ def policy_facts(receipts: Iterable[Receipt], policy_of: Callable[[Receipt], Pol
     for digest, mine in by.items():
         policy, approved = mine[-1].policy, approval_answer(mine, policy_of(mine[-1]))
         first, last = min(each.at for each in mine), max(each.at for each in mine)
-        yield PolicyFacts(policy.name, policy.version, digest, len(mine), first, last, approved)
+        yield PolicyFacts(
+            name=policy.name,
+            version=policy.version,
+            digest=digest,
+            runs=len(mine),
+            first=first,
+            last=last,
+            approved=approved,
+        )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -19,15 +20,16 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import Bools
 from minimize.errors import PolicyError
 from minimize.governance.consent import ConsentStatus, list_consents
-from minimize.governance.retention.expire import ResolvedExpiry, resolve_expiry
-from minimize.governance.retention.removal_plan import OpenDeadline, RemovalPlan, open_deadlines
+from minimize.governance.retention.expire import resolve_expiry
+from minimize.governance.retention.removal_plan import OpenDeadline, RemovalPlan
 from minimize.governance.sharing import list_recalls
 from minimize.governance.sharing.recalls import Recall
 from minimize.ledger.sharing import read_disclosures
 from minimize.output.folder import batch_date_of
 from minimize.policy.model import Policy
 from minimize.receipts import files_in_force
-from minimize.recipients import Contract, Function, Recipient, Recipients, find_recipients, load_recipients
+from minimize.recipients import Function, Recipient, Recipients, find_recipients, load_recipients
+from minimize.recipients.pages import contract_text
 from minimize.report.context import ReportContext
 from minimize.report.facts import (
     ROUNDING_STEP,
@@ -93,12 +95,12 @@ def collection_of_settings(policy: Policy, rows: SettingsRows, at: datetime) -> 
     }
     groups = _tenant_groups(tenants.to_pylist(), states)[:MOST_GROUPS]
     return CollectionFacts(
-        len(tenants),
-        moments,
-        {name: tuple(int(on) for on in state.sum(axis=1)) for name, state in states.items()},
-        {name: _switch_description(policy, name) for name in states},
-        groups,
-        len(tenants) - sum(group.tenants for group in groups),
+        tenants=len(tenants),
+        moments=moments,
+        on={name: tuple(int(on) for on in state.sum(axis=1)) for name, state in states.items()},
+        about={name: _switch_description(policy, name) for name in states},
+        groups=groups,
+        rest=len(tenants) - sum(group.tenants for group in groups),
     )
 
 
@@ -164,7 +166,9 @@ def retention_facts(context: ReportContext) -> RetentionFacts:
     spans = {} if context.pipeline is None else context.pipeline.own_retentions
     partitions = tuple(_partition_facts(context, policy, spans))
     aggregates = {name: duration_text(span) for name, span in spans.items()}
-    return RetentionFacts(whole, features, partitions, due, events, aggregates)
+    return RetentionFacts(
+        retention=whole, features=features, partitions=partitions, due=due, events=events, aggregates=aggregates
+    )
 
 
 def _partition_facts(
@@ -204,15 +208,7 @@ def _due_now(context: ReportContext) -> tuple[tuple[DueRemoval, ...], tuple[Open
         context.output, at=asked.at, pipeline=asked.pipeline, keys=context.keys, ledger=asked.ledger
     )
     plan = expiry.plan()
-    return tuple(_due_removals(plan)), tuple(_events_by_kind(_open_events(expiry, plan)))
-
-
-def _open_events(expiry: ResolvedExpiry, plan: RemovalPlan) -> list[OpenDeadline]:
-    return (
-        open_deadlines(plan, expiry.request.events, {})
-        if not expiry.request.past_events
-        else expiry.open_deadlines(plan)
-    )
+    return tuple(_due_removals(plan)), tuple(_events_by_kind(expiry.open_deadlines(plan)))
 
 
 def _due_removals(plan: RemovalPlan) -> Iterator[DueRemoval]:
@@ -224,16 +220,10 @@ def _due_removals(plan: RemovalPlan) -> Iterator[DueRemoval]:
 
 def _events_by_kind(items: Iterable[OpenDeadline]) -> Iterator[OpenEvents]:
     """Open events by kind, without the subjects concerned."""
-    by: dict[str, list[OpenDeadline]] = {}
-    for each in items:
-        if each.kind != _AGE_EVENT:
-            by.setdefault(each.kind, []).append(each)
-    for kind, mine in sorted(by.items()):
-        yield _open_events_of_kind(kind, mine)
-
-
-def _open_events_of_kind(kind: str, mine: Sequence[OpenDeadline]) -> OpenEvents:
-    return OpenEvents(kind, len(mine), sum(each.overdue for each in mine), min(each.deadline for each in mine))
+    events = sorted((each for each in items if each.kind != _AGE_EVENT), key=lambda each: each.kind)
+    for kind, group in groupby(events, key=lambda each: each.kind):
+        mine = list(group)
+        yield OpenEvents(kind, len(mine), sum(each.overdue for each in mine), min(each.deadline for each in mine))
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,15 +233,6 @@ class SharingHistory:
     acts: tuple[Disclosure, ...] = field(repr=False)
     consents: tuple[ConsentStatus, ...] = field(repr=False)
     recalls: tuple[Recall, ...] = field(repr=False)
-
-    def for_function(self, recipient: str, function: str) -> SharingHistory:
-        """The part of the history that concerns one function."""
-        mine = (recipient, function)
-        return SharingHistory(
-            tuple(each for each in self.acts if (each.recipient, each.function) == mine),
-            tuple(each for each in self.consents if (each.act.recipient, each.act.function) == mine),
-            tuple(each for each in self.recalls if (each.recipient, each.function) == mine),
-        )
 
 
 def sharing_facts(context: ReportContext) -> tuple[RecipientFacts, ...] | None:
@@ -291,39 +272,30 @@ def _recipient_facts(
         found = context.attempt(f"recipient {name}", partial(folder.load, name))
         if found is not None:
             functions = tuple(_function_facts(found, each, book) for each in (*found.outbound, *found.inbound))
-            may_act = folder.is_listed(found, on) and (found.contract is not None and found.contract.holds(on))
-            yield RecipientFacts(name, found.standing, _contract_text(found.contract), may_act, functions)
+            contract = found.contract
+            may_act = folder.is_listed(found, on) and contract is not None and contract.holds(on)
+            text = "no contract" if contract is None else contract_text(contract)
+            yield RecipientFacts(name, found.standing, text, may_act, functions)
 
 
 def _function_facts(recipient: Recipient, function: Function, book: SharingHistory | None) -> FunctionFacts:
     head = (function.name, function.direction, function.purpose, len(function.shared))
     if book is None:
-        return FunctionFacts(*head, None, None, None, None, None, {})
-    mine = book.for_function(recipient.recipient, function.name)
-    holding = sum(each.holds is True for each in mine.consents)
+        return FunctionFacts(*head)
+    mine = (recipient.recipient, function.name)
+    acts = [each for each in book.acts if (each.recipient, each.function) == mine]
+    consents = [each.holds is True for each in book.consents if (each.act.recipient, each.act.function) == mine]
+    recalls = Counter(_recall_state(each) for each in book.recalls if (each.recipient, each.function) == mine)
     return FunctionFacts(
         *head,
-        holding,
-        len(mine.consents) - holding,
-        len(mine.acts),
-        RoundedCount.total(RoundedCount.rounded(act.rows) for act in mine.acts),
-        _last_time(mine.acts),
-        dict(sorted(Counter(_recall_state(each) for each in mine.recalls).items())),
+        consented=sum(consents),
+        not_consented=len(consents) - sum(consents),
+        acts=len(acts),
+        rows=RoundedCount.total(RoundedCount.rounded(act.rows) for act in acts),
+        last=max((act.recorded_at for act in acts), default=None),
+        recalls=dict(sorted(recalls.items())),
     )
-
-
-def _last_time(acts: Sequence[Disclosure]) -> datetime | None:
-    return max((act.recorded_at for act in acts), default=None)
 
 
 def _recall_state(recall: Recall) -> str:
     return "overdue" if recall.overdue else recall.state
-
-
-def _contract_text(contract: Contract | None) -> str:
-    if contract is None:
-        return "no contract"
-    until = f" until {contract.until}" if contract.until else ""
-    kept = f", kept by the recipient for {duration_text(contract.retention)}" if contract.retention else ""
-    allowed = "" if contract.permits_transmission else ", does not permit transmission"
-    return f"{contract.reference}, from {contract.from_}{until}{kept}{allowed}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
+from minimize.json_form import JsonResult
+from minimize.pages import Section, Table
 from minimize.policy.yaml_nodes import scalar_text
 from minimize.review.grades import GRADE_ORDER, Grade, join_grades
 from minimize.text import place_text
@@ -17,6 +19,7 @@ from minimize.times import duration_text
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "J001": "a file was added or removed",
+        "J002": "a key whose effect is not known",
         "J010": "a field was added or removed",
         "J011": "the form of a field: technique, parameters, cases, dropped or kept",
         "J012": "the gate of a field: feature, level, `collect_if`",
@@ -76,29 +79,33 @@ def change_text(before: str, after: str) -> str:
 
 
 def value_text(value: object) -> str:
-    """A word or number; `nothing` if there is none."""
+    """A value of a file in words; `nothing` if there is none.
+
+    >>> value_text(("a", "b")), value_text(True), value_text(timedelta(days=2)), value_text(None)
+    ('a, b', 'true', '2d', 'nothing')
+    """
+    if isinstance(value, tuple):
+        return list_text(value)
+    if isinstance(value, timedelta):
+        return duration_text(value)
     return "nothing" if value is None or value == "" else scalar_text(value)
 
 
 def list_text(names: Iterable[object]) -> str:
-    """Names in a row.
-
-    >>> list_text(["a", "b"]), list_text([])
-    ('a, b', 'nothing')
-    """
+    """Names in a row."""
     return ", ".join(map(str, names)) or "nothing"
 
 
-def retention_text(length: timedelta | None) -> str:
-    """A retention period as text."""
-    return "kept without limit" if length is None else f"kept for {duration_text(length)}"
+def retention_text(length: timedelta) -> str:
+    """A retention period in words."""
+    return f"kept for {duration_text(length)}"
 
 
 ALL_CODES: Final = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class GradedChange:
+class GradedChange(JsonResult):
     """One change: code, grade, message with the old and the new state, file and line, and its subject (`about`)."""
 
     code: str
@@ -112,10 +119,6 @@ class GradedChange:
     def place(self) -> str:
         """File and line, as far as they are known."""
         return place_text(self.file, self.line)
-
-    def to_json(self) -> dict[str, Any]:
-        """The change as `diff --json` prints it."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,21 @@ def headline(changes: ChangeReport) -> str:
     counts = [f"{count} {grade}" for grade, count in changes.counts.items() if count]
     allowed = sum(map(changes.is_allowed, changes.changes))
     return ", ".join([*counts, *([f"{allowed} of them allowed"] if allowed else [])]) or "nothing changed"
+
+
+def changes_document(changes: ChangeReport) -> Section:
+    """The changes as a document, with one table for each grade."""
+    head = ("code", "about", "change", "place", "allowed")
+    rows = [
+        (each.grade, (each.code, each.about or "", each.message, each.place, "yes" if changes.is_allowed(each) else ""))
+        for each in changes.changes
+    ]
+    tables = [
+        Section(grade.capitalize(), (Table("Changes with this grade", head, found),))
+        for grade in GRADE_ORDER
+        if (found := [row for own, row in rows if own == grade])
+    ]
+    return Section("Policy review", (f"{headline(changes)}.", *tables))
 
 
 def changes_markdown(changes: ChangeReport) -> str:

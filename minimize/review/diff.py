@@ -8,35 +8,23 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from os import fspath
 from pathlib import Path, PurePosixPath
 from posixpath import normpath
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from minimize.config import is_config_file
 from minimize.errors import ConfigurationError, Finding, PolicyError, redact_errors
-from minimize.governance.access.load import examine_access
 from minimize.output.folder import POLICY_FILE, RECEIPT_FILE
 from minimize.policy.faults import FaultList
-from minimize.policy.load import examine_pipeline, examine_policy
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
-from minimize.recipients.load import Subprocessors, examine_recipient, examine_subprocessors
 from minimize.review.changes import ALL_CODES, CODES, ChangeReport, GradedChange, collect_changes
-from minimize.review.configuration_changes import (
-    ConfigurationFile,
-    access_changes,
-    configuration_changes,
-    read_configuration,
-)
+from minimize.review.form_rules import FORMS, form_changes
 from minimize.review.grades import Grade
-from minimize.review.pipeline_changes import pipeline_changes
-from minimize.review.policy_changes import PolicySides, policy_changes
-from minimize.review.recipient_changes import recipient_changes, subprocessor_changes
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 
@@ -218,21 +206,14 @@ def _run_git(folder: Path, *words: str, content: bytes | None = None) -> bytes |
     return done.stdout if done.returncode == 0 else None
 
 
-FileKind = Literal["policy", "pipeline", "recipient", "subprocessors", "access", "configuration"]
-ReadFile = Callable[[Path], tuple[Any, list[Finding]]]
-
-
 @dataclass(frozen=True, slots=True)
 class ComparedFile:
-    """One file: kind, path on disk, and the name shown for it."""
+    """One file: kind, path on disk, the name shown for it, and its content."""
 
-    kind: FileKind
+    kind: str
     path: Path
     shown: str
-
-    def read(self) -> tuple[Any, list[Finding]]:
-        """Content and faults of the file."""
-        return READERS[self.kind](self.path)
+    content: Any = None
 
 
 def find_compared_files(side: ComparedSide) -> dict[str, ComparedFile]:
@@ -242,7 +223,7 @@ def find_compared_files(side: ComparedSide) -> dict[str, ComparedFile]:
     """
     found: dict[str, ComparedFile] = {}
     start = side.place if side.place.is_dir() else side.place.parent
-    for path in _files_at(side.place):
+    for path in sorted(_files_below(side.place)) if side.place.is_dir() else [side.place]:
         for kind, file in _file_kinds(path):
             key = Path(os.path.relpath(file, start)).as_posix()
             found.setdefault(key if side.place.is_dir() else kind, ComparedFile(kind, file, side.display_path(file)))
@@ -250,12 +231,6 @@ def find_compared_files(side: ComparedSide) -> dict[str, ComparedFile]:
         hint = "Pass a policy, a pipeline, a recipient, an access file, minimize.yaml, or a folder that contains some."
         raise ConfigurationError(f"no file to compare in {side.display_path(side.place)}", hint=hint)
     return found
-
-
-def _files_at(place: Path) -> list[Path]:
-    if not place.is_dir():
-        return [place]
-    return sorted(_files_below(place))
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -268,53 +243,24 @@ def _files_below(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _file_kinds(path: Path) -> Iterator[tuple[FileKind, Path]]:
-    root = _parse_root(path)
+def _file_kinds(path: Path) -> Iterator[tuple[str, Path]]:
+    """The kind of a file, if it has one; for a pipeline, then the policy that it names."""
+    content = read_utf8(path, FaultList())
+    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), FaultList())
     kind = None if root is None else file_kind(root, path.name)
     if kind is not None:
         yield kind, path
-    named = root.get("policy") if kind == "pipeline" and root is not None else None
+    named = root.get("policy") if root is not None and kind == "pipeline" else None
     if named is not None and isinstance(named.value, str):
         file = Path(os.path.normpath(path.parent / named.value))
         yield "policy", file / POLICY_FILE if file.is_dir() else file
 
 
-def file_kind(root: YamlNode, name: str) -> FileKind | None:
+def file_kind(root: YamlNode, name: str) -> str | None:
     """The kind of a file, by its name and its top-level keys; None for any other file."""
     if is_config_file(name):
         return "configuration"
-    kinds: tuple[tuple[FileKind, str], ...] = (
-        ("pipeline", "source"),
-        ("policy", "fields"),
-        ("recipient", "standing"),
-        ("subprocessors", "subprocessors"),
-        ("access", "assignments"),
-    )
-    return next(
-        (kind for kind, key in kinds if key in root.entries and (kind in root.entries or kind == "access")), None
-    )
-
-
-def _parse_root(path: Path) -> YamlNode | None:
-    content = read_utf8(path, FaultList())
-    return None if content is None else parse_yaml(content.decode("utf-8-sig"), FaultList())
-
-
-def _examine_configuration(path: Path) -> tuple[Any, list[Finding]]:
-    faults = FaultList(str(path))
-    return read_configuration(path, faults), faults.found
-
-
-READERS: Final[Mapping[FileKind, ReadFile]] = MappingProxyType(
-    {
-        "policy": examine_policy,
-        "pipeline": examine_pipeline,
-        "recipient": examine_recipient,
-        "subprocessors": examine_subprocessors,
-        "access": examine_access,
-        "configuration": _examine_configuration,
-    }
-)
+    return next((kind for kind, form in FORMS.items() if form.keys and root.entries.keys() >= {*form.keys}), None)
 
 
 @redact_errors
@@ -370,8 +316,7 @@ def compare_sides(old: ComparedSide, new: ComparedSide) -> ChangeReport:
     """All changes between two sides. Raises PolicyError with the faults of both, ConfigurationError if a side has no file."""
     faults: list[Finding] = []
     before, after = (
-        {key: _read_file(thing, side, faults) for key, thing in find_compared_files(side).items()}
-        for side in (old, new)
+        {key: _read_file(file, side, faults) for key, file in find_compared_files(side).items()} for side in (old, new)
     )
     if faults:
         raise PolicyError("files with faults cannot be compared", findings=list(dict.fromkeys(faults)))
@@ -379,73 +324,30 @@ def compare_sides(old: ComparedSide, new: ComparedSide) -> ChangeReport:
     return collect_changes(change for was, now in pairs for change in _file_changes(was, now))
 
 
-@dataclass(frozen=True, slots=True)
-class _FileContent:
-    """One file of a side, and its content."""
-
-    file: ComparedFile
-    content: Any
-
-
-def _read_file(file: ComparedFile, side: ComparedSide, faults: list[Finding]) -> _FileContent:
-    content, found = file.read()
+def _read_file(file: ComparedFile, side: ComparedSide, faults: list[Finding]) -> ComparedFile:
+    content, found = FORMS[file.kind].read(file.path)
     faults.extend(replace(each, file=None if each.file is None else _shown_file(side, each.file)) for each in found)
-    return _FileContent(file, content)
+    return replace(file, content=content)
 
 
 def _shown_file(side: ComparedSide, file: str) -> str:
     return side.display_path(Path(file)) if side.root is None or Path(file).is_relative_to(side.root) else file
 
 
-def _file_changes(old: _FileContent | None, new: _FileContent | None) -> Iterator[GradedChange]:
-    kinds = {each.file.kind for each in (old, new) if each is not None}
-    kind = next(iter(kinds))
-    if len(kinds) == 1 and old is not None and new is not None:
-        yield from COMPARISONS[kind](old.content, new.content, old.file.shown, new.file.shown)
-    elif len(kinds) == 1 and kind in EMPTY_CONTENT:
-        was, now = (
-            (each.content, each.file.shown) if each is not None else (EMPTY_CONTENT[kind], None) for each in (old, new)
-        )
-        yield from COMPARISONS[kind](was[0], now[0], was[1], now[1] or was[1])
-    else:
+def _file_changes(old: ComparedFile | None, new: ComparedFile | None) -> Iterator[GradedChange]:
+    """Changes of one file. A missing file is compared as an empty one if its form has one."""
+    given = [each for each in (old, new) if each is not None]
+    form = FORMS[given[0].kind]
+    if len({each.kind for each in given}) > 1 or (form.empty is None and len(given) == 1):
         yield from _whole_file_change(old, "removed")
         yield from _whole_file_change(new, "added")
+    else:
+        contents = [form.empty if each is None else each.content for each in (old, new)]
+        yield from form_changes(given[0].kind, contents[0], contents[1], given[0].shown, given[-1].shown)
 
 
-def _whole_file_change(found: _FileContent | None, word: Literal["added", "removed"]) -> Iterator[GradedChange]:
-    """Change of a whole file. An added access file tightens, because permissions are then checked; any other loosens."""
-    if found is not None:
-        tightens = (word == "added") == (found.file.kind == "access")
-        grade: Grade = "tightens" if tightens else "loosens"
-        yield GradedChange("J001", grade, f"{word}: {FILE_NOUNS[found.file.kind]}", found.file.shown)
-
-
-def _compare_policies(old: Any, new: Any, was: str | None, now: str | None) -> Iterator[GradedChange]:
-    return policy_changes(PolicySides(old, new, was, now))
-
-
-CompareFiles = Callable[[Any, Any, str | None, str | None], Iterator[GradedChange]]
-COMPARISONS: Final[Mapping[FileKind, CompareFiles]] = MappingProxyType(
-    {
-        "policy": _compare_policies,
-        "pipeline": lambda old, new, was, now: pipeline_changes(old, new, now),
-        "recipient": lambda old, new, was, now: recipient_changes(old, new, now),
-        "subprocessors": lambda old, new, was, now: subprocessor_changes(old, new, now),
-        "access": lambda old, new, was, now: access_changes(old, new, now),
-        "configuration": lambda old, new, was, now: configuration_changes(old, new, now),
-    }
-)
-EMPTY_CONTENT: Final[Mapping[FileKind, Any]] = MappingProxyType(
-    {"subprocessors": Subprocessors(entries=()), "configuration": ConfigurationFile(YamlNode({}), (), "none", "none")}
-)
-"""Content in place of a missing file."""
-FILE_NOUNS: Final[Mapping[FileKind, str]] = MappingProxyType(
-    {
-        "policy": "a policy",
-        "pipeline": "a pipeline",
-        "recipient": "a recipient",
-        "subprocessors": "the list of subprocessors",
-        "access": "an access file",
-        "configuration": "the configuration",
-    }
-)
+def _whole_file_change(file: ComparedFile | None, word: Literal["added", "removed"]) -> Iterator[GradedChange]:
+    if file is not None:
+        form = FORMS[file.kind]
+        grade: Grade = "tightens" if (word == "added") == form.adding_tightens else "loosens"
+        yield GradedChange("J001", grade, f"{word}: {form.noun}", file.shown)

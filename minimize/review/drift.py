@@ -20,13 +20,15 @@ from minimize.keys import find_keyring
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.plan.request import declared_prefixes, mask_undeclared, needed_fields, request
-from minimize.policy.draft import field_line
+from minimize.policy.draft import drafted_field
+from minimize.policy.drafted_policy import draft_text
 from minimize.policy.model import Field, Pipeline, Policy
 from minimize.policy.yaml_nodes import key_text
 from minimize.receipts import Receipt
 from minimize.review.drift_observation import ArrivedData, UnlistedValues, listed_values, observe_files
 from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, date_text, select_dates
 from minimize.runs.inputs import find_input_files, path_mask, pipeline_from
+from minimize.sources import FORMATS
 from minimize.sources.base import UndeclaredCount
 from minimize.sources.file_discovery import SourceFiles
 from minimize.sources.types import CONTAINER_TYPES
@@ -212,7 +214,7 @@ def undeclared_paths(policy: Policy, arrived_data: ArrivedData) -> dict[Pointer,
 
 def arrived_type(arrived_data: ArrivedData, pointer: Pointer) -> str | None:
     """The policy's type of the data at a path; None if the types differ or the format has none."""
-    words = set(arrived_data.types_at(pointer)) if arrived_data.kind != "csv" else set[str]()
+    words = set(arrived_data.types_at(pointer)) if arrived_data.has_types else set[str]()
     if words == {"integer", "double"}:
         return "double"
     if len(words) > 1 and words <= TEXT_LIKE_TYPES:
@@ -389,7 +391,7 @@ def _drift_report(
     policy = job.policy
     shown = path_mask(job, find_keyring(keys, job.folder))
     asked = replace(request(policy, job.purpose, job), salt=shown.ranking_salt)
-    seen = observe_files(found.files[day], found.root, job.source.format, asked, listed_values(policy), shown)
+    seen = observe_files(found.files[day], found.root, FORMATS[job.source.format], asked, listed_values(policy), shown)
     last = next((receipt for receipt in reversed(chain) if receipt.kind in READING_KINDS), None)
     comparison = DriftComparison(
         policy,
@@ -431,7 +433,7 @@ def _new_fields(comparison: DriftComparison) -> Iterator[DriftChange]:
         message = f"not declared, so dropped from {carried.records:,} of {comparison.arrived.records:,} records"
         if not whole:
             message = f"masked names: dropped {carried.records:,} times from {comparison.arrived.records:,} records"
-        edit = field_line(path, word or "string").rstrip("\n") if whole else ""
+        edit = draft_text([drafted_field(path, word or "string")]) if whole else ""
         yield DriftChange("new", path, "warning", message, carried.records, is_=word, edit=edit)
 
 

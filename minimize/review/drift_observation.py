@@ -18,12 +18,12 @@ from minimize.errors import SchemaError
 from minimize.policy.condition import FieldEquals, atoms
 from minimize.policy.model import Field, Policy
 from minimize.policy.treatments import Treatment
-from minimize.sources import FORMATS
 from minimize.sources.base import Chunk, DeclaredField, Source, SourceRequest, UndeclaredCount, merge_undeclared
 from minimize.sources.file_discovery import NameMask, hive_partitions
 from minimize.sources.files import FilePart
 from minimize.sources.record_checks import records_with_path
 from minimize.sources.schema_inference import ObservedValues, observe_file
+from minimize.sources.source_format import SourceFormat
 from minimize.stores import Location
 from minimize.techniques.map import Map
 
@@ -95,7 +95,7 @@ SourceBinding = Callable[[SourceRequest], Source]
 class ArrivedData:
     """Observations of the files of a date.
 
-    kind        format of the files
+    has_types   whether values in the files have types of their own
     records     number of records read
     carried     per declared field the number of records with it
     refused     per declared field the number of records refused because of its type or time
@@ -106,7 +106,7 @@ class ArrivedData:
     shape       types by path in the first records
     """
 
-    kind: str = "ndjson"
+    has_types: bool = True
     records: int = 0
     carried: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -150,7 +150,7 @@ class ArrivedData:
 def observe_files(
     files: Sequence[Location],
     root: Location,
-    kind: str,
+    format_: SourceFormat,
     request: SourceRequest,
     lists: Mapping[str, frozenset[str]],
     shown: NameMask | None = None,
@@ -159,16 +159,16 @@ def observe_files(
 
     Takes the request of a policy, and the listed values of each field that lists values. Raises SourceError.
     """
-    seen = ArrivedData(kind)
+    seen = ArrivedData(format_.has_types)
     asked = _lenient_request(request)
     for number, path in enumerate(files):
-        if number < MOST_FILES_SHAPED or kind != "ndjson":
-            shape = observe_file(FilePart(path, root, shown), kind)
+        if number < MOST_FILES_SHAPED or format_.has_columns:
+            shape = observe_file(FilePart(path, root, shown), format_)
             seen.shape.append(shape)
-            if kind != "ndjson":
+            if format_.has_columns:
                 partitions = hive_partitions(path, root)
                 seen.absent.update(each.key for each in request.fields if _lacks_column(shape, each, partitions))
-        _read_repeatedly(seen, asked, lists, partial(FORMATS[kind], [path], root, shown=shown))
+        _read_repeatedly(seen, asked, lists, partial(format_.bind, [path], root, shown=shown))
     declared = [each.pointer for each in request.fields]
     seen.undeclared = {path: carried for path, carried in seen.undeclared.items() if not _is_declared(path, declared)}
     return seen

@@ -300,7 +300,7 @@ def _explain_record(
 ) -> FieldExplanation:
     file, line = _record_place(record)
     people = None if keyring is None else load_subject_acts(job, keyring, job.target(), None)
-    trial = Trial.of(job, (file,), at, rows, keyring or trial_keyring(job.policy, at), job.source.format, people)
+    trial = Trial.of(job, (file,), at, rows, keyring or trial_keyring(job.policy, at), people=people)
     tried = trial.one(line)
     if tried is None:
         raise ConfigurationError(

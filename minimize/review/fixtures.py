@@ -14,7 +14,6 @@ A test writes no file, no ledger entry and no key.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +23,6 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from minimize.consent import Consents, current_terms
 from minimize.consent.terms import DPV_STATES
@@ -38,6 +36,9 @@ from minimize.review.trial import Trial, TriedRecord, latest_event_time, trial_k
 from minimize.runs.inputs import LEDGER_SETTINGS, SubjectActs, load_pipeline_settings, pipeline_from
 from minimize.runs.sender import find_sender
 from minimize.settings import SettingsRows, load_settings
+from minimize.sources import FORMATS, format_by_name
+from minimize.sources.base import REJECT_CODES
+from minimize.sources.ndjson import NDJSON
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 from minimize.times import parse_time, time_text
@@ -46,21 +47,11 @@ FIXTURES_FOLDER: Final = "tests"
 SETTINGS_FILE: Final = "settings.csv"
 CONSENTS_FILE: Final = "consents.csv"
 FAILURE_REASONS: Final = (
-    *(
-        "malformed",
-        "forbidden_field",
-        "wrong_type",
-        "bad_time",
-        "missing_field",
-        "too_large",
-        "too_long",
-        "future_time",
-    ),
+    *REJECT_CODES,
     *("setting", "condition", "retention", "consent", "deduplicated"),
 )
 """Reasons for which a record is not released."""
 EXPECTED_MARK: Final = "expect"
-TABLE_SUFFIXES: Final = (".ndjson", ".csv", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +88,7 @@ class Fixtures:
         failing = tuple(
             FailingFixture(path, _failure_reason(path)) for path in files if path.name.endswith(".fail.ndjson")
         )
-        tables = [path for path in files if path.suffix in TABLE_SUFFIXES and EXPECTED_MARK in path.stem.split(".")]
+        tables = [path for path in files if format_by_name(path) and EXPECTED_MARK in path.stem.split(".")]
         if not passing and not failing:
             hint = (
                 "Write records that must be released to NAME.pass.ndjson, and those that must not to NAME.fail.ndjson."
@@ -160,8 +151,8 @@ class RowDifference:
     found: Any = field(default=None, repr=False)
 
 
-class CsvCell(str):
-    """A value of a CSV file: a text that may represent any type. An empty text is null."""
+class TextCell(str):
+    """A value of a format without types: a text that may represent any type. An empty text is null."""
 
     __slots__ = ()
 
@@ -171,7 +162,7 @@ def read_expected_rows(path: Path) -> list[JsonRow]:
     rows: list[JsonRow] | None = None
     try:
         rows = _read_rows(path)
-    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         problem = type(error).__name__
     if rows is None:
         raise ConfigurationError(
@@ -181,15 +172,12 @@ def read_expected_rows(path: Path) -> list[JsonRow]:
 
 
 def _read_rows(path: Path) -> list[JsonRow]:
-    if path.suffix == ".parquet":
-        return json_rows(pq.read_table(path))
-    if path.suffix == ".csv":
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return [{key: CsvCell(value) for key, value in row.items()} for row in csv.DictReader(file, strict=True)]
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    format_ = FORMATS.get(format_by_name(path), NDJSON)
+    rows = [row for _, row in format_.read_rows(path)[1]]
     if not all(isinstance(row, dict) for row in rows):
-        raise ValueError("a line is not a JSON object")
-    return rows
+        raise ValueError("a row has no names")
+    to_value = _json_value if format_.has_types else TextCell
+    return [{key: to_value(value) for key, value in row.items()} for row in rows]
 
 
 def json_rows(table: pa.Table) -> list[JsonRow]:
@@ -254,12 +242,12 @@ def _is_consistent_substitute(found: Any, expected: Any, forth: dict[str, str], 
 def is_same_value(found: Any, expected: Any) -> bool:
     """Whether a value equals the expected one, in the spelling of either file format.
 
-    >>> is_same_value("2026-11-24T10:00:00Z", "2026-11-24T11:00:00+01:00"), is_same_value(80.0, CsvCell("80"))
+    >>> is_same_value("2026-11-24T10:00:00Z", "2026-11-24T11:00:00+01:00"), is_same_value(80.0, TextCell("80"))
     (True, True)
-    >>> is_same_value(True, 1), is_same_value(None, CsvCell(""))
+    >>> is_same_value(True, 1), is_same_value(None, TextCell(""))
     (False, True)
     """
-    if isinstance(expected, CsvCell):
+    if isinstance(expected, TextCell):
         expected = None if expected == "" else expected if isinstance(found, str) else _parse_json(expected)
     if isinstance(found, dict) and isinstance(expected, dict):
         return all(is_same_value(found.get(key), expected.get(key)) for key in {**found, **expected})
@@ -336,7 +324,7 @@ def try_fixtures(
     """
     job = pipeline_from(pipeline)
     fixtures = Fixtures.from_folder(job.folder / FIXTURES_FOLDER)
-    when = parse_time(at, "at") or latest_event_time(job, fixtures.files) or now
+    when = parse_time(at, "at") or latest_event_time(job, fixtures.files, NDJSON) or now
     people = SubjectActs(consents=_fixture_consents(job, fixtures.consents, when))
     trying = _FixtureRun(job, when, trial_keyring(job.policy, now), _fixture_settings(job, fixtures, settings), people)
     return FixtureResults(when, *trying.run_all(fixtures))
@@ -398,7 +386,7 @@ class _FixtureRun:
 
     def start_trial(self, files: Sequence[Path]) -> Trial:
         """A trial over some files."""
-        return Trial.of(self.job, files, self.at, self.settings, self.keys, people=self.people)
+        return Trial.of(self.job, files, self.at, self.settings, self.keys, NDJSON, self.people)
 
 
 def _unreleased_failure(tried: TriedRecord) -> FixtureFailure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from minimize.plan.category import CATEGORY_ORDER, LEAVES_ORDER, least_revealing, step_leaves
+from minimize.plan.category import LEAVES_ORDER, least_revealing, step_leaves
 from minimize.policy.condition import AllOf, AnyOf, Condition, FieldEquals, LevelAtLeast, TimeWithin
 from minimize.policy.fields import compare_coarseness, treatments_of
 from minimize.policy.model import Field, FieldCase, Role
@@ -103,20 +103,14 @@ def ranked_comparison(words: Sequence[Any]) -> Comparison:
     return compared
 
 
-def names_or_all(names: Collection[Any], available: Collection[Any]) -> Collection[Any]:
-    """The names; all available ones if none are given."""
-    return names or available
-
-
 def grade_parts(comparisons: Mapping[str, Comparison], old: Mapping[str, Any], new: Mapping[str, Any]) -> Grade:
     """Grade of parts by name, each by its comparison. Without a comparison, any difference loosens."""
     return join_grades(comparisons.get(name, change_loosens)(old.get(name), new.get(name)) for name in {**old, **new})
 
 
-CATEGORY_LIMITS: Final = (*CATEGORY_ORDER, None)
-"""Limits of a category, from the strictest; None means no limit."""
-ENCRYPTION_ORDER: Final = ("by_category", "none")
-"""From the strictest."""
+def compare_entries(order: Comparison, old: Mapping[Any, Any], new: Mapping[Any, Any], missing: Any = None) -> Grade:
+    """Grade of two mappings, entry by entry. `missing` stands for an entry that only one side has."""
+    return join_grades(order(old.get(name, missing), new.get(name, missing)) for name in {**old, **new})
 
 
 def condition_grade(old: Condition | None, new: Condition | None, levels: Sequence[str] = ()) -> Grade:

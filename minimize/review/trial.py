@@ -41,6 +41,7 @@ from minimize.settings.evaluation import LEVEL_SETTING, ExplainableSettings
 from minimize.sources import FORMATS
 from minimize.sources.base import Source, SourcePart
 from minimize.sources.files import open_stream
+from minimize.sources.source_format import SourceFormat
 from minimize.stages.conditions import BatchFacts, field_gate, holds
 from minimize.stages.corrections import find_corrections
 from minimize.stages.future_time import reject_future
@@ -280,7 +281,6 @@ class LineIndex:
         return bisect_right(self.starts, position)
 
 
-NDJSON: Final = "ndjson"
 RecordOutcome = Literal["leaves", "quarantined", "gated", "deduplicated"]
 
 
@@ -310,7 +310,7 @@ class Trial:
     files: Sequence[Path]
     stages: tuple[Stage, ...]
     release: Release | None
-    kind: str = NDJSON
+    format_: SourceFormat
 
     @classmethod
     def of(
@@ -320,15 +320,16 @@ class Trial:
         at: datetime,
         settings: SettingsRows | None,
         keys: Keyring,
-        kind: str = NDJSON,
+        format_: SourceFormat | None = None,
         people: SubjectActs | None = None,
     ) -> Trial:
-        """Prepare a trial over files of one format. `people`: erasures, corrections and consents; None if they are not known.
+        """Prepare a trial over files of one format (default: the pipeline's).
 
+        `people`: erasures, corrections and consents; None if they are not known.
         Raises the errors that a run raises before it reads.
         """
-        known = people or SubjectActs()
-        source = reject_future(_open_source(pipeline, files, kind, known.erased.fields), pipeline.policy, at)
+        known, format_ = people or SubjectActs(), format_ or FORMATS[pipeline.source.format]
+        source = reject_future(_open_source(pipeline, files, format_, known.erased.fields), pipeline.policy, at)
         plan = bind(pipeline.policy, source.schema, purpose=pipeline.purpose, pipeline=pipeline)
         seen = None if settings is None else settings.effective_at(at)
         erasures, corrections = (
@@ -341,7 +342,7 @@ class Trial:
         )
         stages = settle_stages(job, partial(share_batches, source))
         release = Release(plan, schema=job.records_schema, secret=job.row_key) if RECORDS in plan.outputs else None
-        return cls(job, source, files, stages, release, kind)
+        return cls(job, source, files, stages, release, format_)
 
     def tried(self) -> Iterator[TriedRecord]:
         """Outcomes of all records, by file and line."""
@@ -385,7 +386,7 @@ class Trial:
         self, path: Path, part: SourcePart
     ) -> Iterator[tuple[dict[int, TriedRecord], dict[int, pa.RecordBatch]]]:
         """For each chunk, by line: records that cannot be processed, and those that can."""
-        lines, seen = LineIndex.from_file(path) if self.kind == NDJSON else None, 0
+        lines, seen = LineIndex.from_file(path) if self.format_.unit == "byte" else None, 0
         for chunk in part.read():
             own = range(seen + 1, seen + chunk.read + 1) if lines is None else lines.filled[seen : seen + chunk.read]
             seen += chunk.read
@@ -412,14 +413,18 @@ def _stage_outcome(counts: BatchCounts) -> tuple[RecordOutcome, str | None]:
     return "deduplicated", "deduplicated"
 
 
-def _open_source(pipeline: Pipeline, files: Sequence[Path], kind: str = NDJSON, also: Collection[str] = ()) -> Source:
+def _open_source(
+    pipeline: Pipeline, files: Sequence[Path], format_: SourceFormat, also: Collection[str] = ()
+) -> Source:
     root = files[0].parent if files else Path()
-    return FORMATS[kind](files, root, request(pipeline.policy, pipeline.purpose, pipeline, also))
+    return format_.bind(files, root, request(pipeline.policy, pipeline.purpose, pipeline, also))
 
 
-def latest_event_time(pipeline: Pipeline, files: Sequence[Path]) -> datetime | None:
+def latest_event_time(pipeline: Pipeline, files: Sequence[Path], format_: SourceFormat) -> datetime | None:
     """The latest event time of the records of some files; None if no record has one."""
-    times = [time for part in _open_source(pipeline, files).parts for time in _event_times(pipeline.policy, part)]
+    times = [
+        time for part in _open_source(pipeline, files, format_).parts for time in _event_times(pipeline.policy, part)
+    ]
     return max(times, default=None)
 
 

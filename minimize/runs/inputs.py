@@ -41,7 +41,7 @@ from minimize.runs.sender import NO_CONSENTS, load_consents
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import RecordedErasures
 from minimize.sources import FORMATS, declared_schema
-from minimize.sources.base import PositionUnit, Source
+from minimize.sources.base import Source
 from minimize.sources.file_discovery import (
     DATE_PLACEHOLDER,
     NameMask,
@@ -309,12 +309,11 @@ def open_sources(
     """
     asked = replace(request(job.policy, job.purpose, job, also), salt=shown.ranking_salt)
     days = [when for when in sort_dates(found.files) if found.files[when]]
-    bound = FORMATS[job.source.format]
-    sources = {when: bound(found.files[when], found.root, asked, shown=shown) for when in days}
-    unit: PositionUnit = "byte" if job.source.format == "ndjson" else "row"
+    format_ = FORMATS[job.source.format]
+    sources = {when: format_.bind(found.files[when], found.root, asked, shown=shown) for when in days}
     named = _unchanged_folder_fields(job)
     return {
-        when: reject_future(reject_long_partitions(source, named, unit), job.policy, at)
+        when: reject_future(reject_long_partitions(source, named, format_.unit), job.policy, at)
         for when, source in sources.items()
     }
 

@@ -44,10 +44,10 @@ from minimize.runs.inputs import (
 from minimize.runs.minimizer import require_keys
 from minimize.runs.sender import consent_periods, find_sender
 from minimize.settings import SettingsRows
-from minimize.sources import declared_schema
+from minimize.sources import declared_schema, format_by_name
 from minimize.sources.base import Source
 from minimize.sources.file_discovery import find_files, hive_partitions
-from minimize.sources.schema_inference import discover_fields, format_by_name
+from minimize.sources.schema_inference import discover_fields
 from minimize.spill import SpillSpace, find_budget
 from minimize.stages.corrections import find_corrections
 from minimize.stages.release import Release

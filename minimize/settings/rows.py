@@ -13,8 +13,8 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.html_tables import html_fragment, html_paragraph, html_table
 from minimize.identifiers import NO_FOLDING, CaseFolding
+from minimize.pages import Table, html_fragment
 from minimize.settings.evaluation import SETTINGS_SCHEMA, EffectiveSettings, ExplainableSettings
 from minimize.text import count_noun
 from minimize.times import epoch_microseconds
@@ -90,9 +90,8 @@ class SettingsRows:
         title = (
             f"collection settings{f' of {self.file}' if self.file else ''}: {count_noun(self.table.num_rows, 'row')}"
         )
-        return html_fragment(
-            html_paragraph(title), html_table("", ("setting", "holder", "value", "rows", "tenants"), rows, 3)
-        )
+        head = ("setting", "holder", "value", "rows", "tenants")
+        return html_fragment(title, Table("changes of settings", head, rows, numbers=3))
 
     def kinds(self) -> tuple[SettingKind, ...]:
         """The distinct (setting, holder, value) with the first line of each, for lint."""

@@ -1,6 +1,7 @@
 """Sources: one format per module or folder, bound to the fields that a policy declares.
 
-base              protocols: request, reject, chunk, part, source, format, sink
+base              protocols: request, reject, chunk, part, source, sink
+source_format     description of a format
 file_discovery    the files that a source path names, by batch date
 files             one file of a source, and its bytes as blocks of whole lines
 types             the types that a policy names, and text parsed as them
@@ -20,16 +21,30 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.registry import Registry
-from minimize.sources.base import SourceFormat, SourceRequest
+from minimize.sources.base import SourceRequest
+from minimize.sources.files import uncompressed_suffix
 from minimize.sources.projection import field_tree, prune_schema
+from minimize.sources.source_format import SourceFormat
+from minimize.stores import Location
 
-__all__ = ["FORMATS", "declared_schema"]
+__all__ = ["FORMATS", "declared_schema", "format_by_name", "format_suffixes"]
 
 
 FORMATS: Final[Mapping[str, SourceFormat]] = Registry(
-    "minimize.sources", {"ndjson": "ndjson.ndjson_source", "csv": "csv.csv_source", "parquet": "parquet.parquet_source"}
+    "minimize.sources", {"ndjson": "ndjson.NDJSON", "csv": "csv.CSV", "parquet": "parquet.PARQUET"}
 )
-"""The format of each name that a pipeline uses."""
+"""The formats by the names that pipelines use. The first one is the default where nothing names a format."""
+
+
+def format_by_name(path: Location) -> str:
+    """The format for a file's suffix; '' for an unknown one."""
+    suffix = uncompressed_suffix(path)
+    return next((name for name, each in FORMATS.items() if suffix in each.suffixes), "")
+
+
+def format_suffixes() -> str:
+    """The suffixes of all formats, for messages."""
+    return ", ".join(suffix for each in FORMATS.values() for suffix in each.suffixes)
 
 
 def declared_schema(request: SourceRequest) -> pa.Schema:

@@ -1,8 +1,5 @@
 """Protocols of sources and sinks: requests, chunks of records, rejects, positions, undeclared fields.
 
-To add a format, write a module in this folder with a `SourceFormat`, a row in `FORMATS` (`__init__.py`) and a test
-file.
-
 Undeclared paths are counted per path, with a limit that hostile names cannot exceed: the `MAX_UNDECLARED_PATHS` paths with
 the smallest keyed hashes are counted separately, the others under `/*`. The selection depends neither on the order of the
 records nor on the order of merges, and no file can influence it.
@@ -14,19 +11,32 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import nsmallest
+from types import MappingProxyType
 from typing import Final, Literal, Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from minimize.arrow.pointers import STAR, Pointer
 from minimize.receipts import FileRef
-from minimize.sources.file_discovery import NameMask
 from minimize.stores import Location
 
 PositionUnit = Literal["byte", "row"]
 RejectCode = Literal[
-    "malformed", "forbidden_field", "wrong_type", "bad_time", "missing_field", "too_large", "too_long", "future_time"
+    "malformed", "too_large", "too_long", "wrong_type", "bad_time", "missing_field", "forbidden_field", "future_time"
 ]
+REJECT_CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "malformed": "the record is not valid in its format",
+        "too_large": "the line exceeds the size limit",
+        "too_long": "an unchanged value that names a folder of the output is too long for a name",
+        "wrong_type": "a value has another type than declared",
+        "bad_time": "a value is not a time",
+        "missing_field": "a required field is missing",
+        "forbidden_field": "the record has a field listed under `never`",
+        "future_time": "the event time is later than the run's time plus the policy's `future` (24h by default)",
+    }
+)
+"""The codes of quarantined records, and what each means."""
 
 SINK_CHUNK_ROWS: Final = 1 << 20
 """Rows of a chunk that is passed to a sink: one row group, so that its dictionary is written once."""
@@ -176,16 +186,6 @@ class Source(Protocol):
 
     def only(self, keys: Collection[str]) -> Source:
         """The same records, restricted to these fields (by key) and the required ones."""
-        ...
-
-
-class SourceFormat(Protocol):
-    """Binds files to a request. `shown` masks hive partitions in the names of parts."""
-
-    def __call__(
-        self, files: Sequence[Location], root: Location, request: SourceRequest, *, shown: NameMask | None = None
-    ) -> Source:
-        """The bound source. Raises SchemaError with all differences, before anything is decoded."""
         ...
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import StringIO
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,7 @@ from minimize.sources.files import (
 )
 from minimize.sources.projection import field_tree, prune_schema
 from minimize.sources.record_checks import FaultMask
+from minimize.sources.source_format import FileRows, SourceFormat
 from minimize.sources.types import arrow_type, parse_texts
 from minimize.stores import Location
 
@@ -228,3 +230,26 @@ def _reject_code(field: DeclaredField) -> RejectCode:
 
 def _empty_batch(names: Sequence[str]) -> pa.RecordBatch:
     return pa.record_batch([pa.array([], pa.binary()) for _ in names], names=list(names))
+
+
+def _header_schema(part: FilePart) -> pa.Schema:
+    return pa.schema([(name, pa.string()) for name in read_header(part)[0]])
+
+
+def _read_rows(path: Path) -> FileRows:
+    with suppress(stdlib.Error), path.open(encoding="utf-8-sig", newline="") as file:
+        reader = stdlib.DictReader(file, strict=True)
+        rows = [(reader.line_num, row) for row in reader]
+        return reader.fieldnames or (), rows
+    raise ValueError("a record cannot be separated from the next")
+
+
+CSV = SourceFormat(
+    suffixes=(".csv",),
+    bind=csv_source,
+    read_rows=_read_rows,
+    read_schema=_header_schema,
+    has_types=False,
+    text_types=("boolean", "integer", "double", "date", "timestamp"),
+)
+"""CSV: names in a header, and every value is text."""

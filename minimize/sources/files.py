@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Protocol, TypeVar
 
 import pyarrow as pa
@@ -277,6 +277,12 @@ class _NamedStream:
 def is_uncompressed(path: Location) -> bool:
     """Whether a file is not compressed, by its name, so that it can be read from any position."""
     return path.suffix.lower() not in _CODECS
+
+
+def uncompressed_suffix(path: Location) -> str:
+    """The suffix of a file without that of its compression, in lower case."""
+    name = path.name.lower()
+    return PurePath(name if is_uncompressed(path) else name.removesuffix(path.suffix.lower())).suffix
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,7 @@ from minimize.sources.projection import (
     prune_schema,
 )
 from minimize.sources.record_checks import SUBJECT_SAMPLE, FaultMask, flat_values, sample_subjects
+from minimize.sources.source_format import FileRows, SourceFormat
 from minimize.sources.types import arrow_type, storage_type
 from minimize.stores import Location, open_parquet_file
 
@@ -403,3 +405,16 @@ def _partition_value(value: str | None, field: DeclaredField, name: str) -> pa.S
         ]
     )
     raise AssertionError
+
+
+def _footer_schema(part: FilePart) -> pa.Schema:
+    return read_footer(part).schema
+
+
+def _read_rows(path: Path) -> FileRows:
+    table = pq.read_table(path, partitioning=None)
+    return table.column_names, [*enumerate(table.to_pylist(), start=1)]
+
+
+PARQUET = SourceFormat(suffixes=(".parquet",), bind=parquet_source, read_rows=_read_rows, read_schema=_footer_schema)
+"""Parquet: names and types in the footer."""

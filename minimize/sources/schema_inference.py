@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +15,17 @@ import pyarrow as pa
 
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
 from minimize.errors import SourceError
-from minimize.sources.csv import read_header
+from minimize.sources import FORMATS, format_by_name, format_suffixes
 from minimize.sources.file_discovery import find_files
-from minimize.sources.files import FilePart, line_blocks, nonblank_lines, open_stream
+from minimize.sources.files import FilePart
 from minimize.sources.memory import read_memory
-from minimize.sources.ndjson.strict_reader import FractionText, IntegerText, MalformedLine, parse_line
-from minimize.sources.parquet import read_footer
 from minimize.sources.projection import is_list_type, nested_fields
-from minimize.sources.types import parse_text, storage_type, type_word
-from minimize.stores import Location, ObjectPath, location_text
+from minimize.sources.source_format import SourceFormat
+from minimize.sources.types import FractionText, IntegerText, parse_text, storage_type, type_word
+from minimize.stores import ObjectPath, location_text
 
-SAMPLED_LINES = 5000
-"""Number of NDJSON records that are examined."""
+SAMPLED_RECORDS = 5000
+"""Number of records of a file that are examined."""
 SAMPLED_FILES = 3
 """Number of files of a source that are examined."""
 MAX_STRUCT_KEYS = 64
@@ -38,10 +35,9 @@ MAX_OBSERVED_KEYS = 1000
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _KINDS = {"integer": "number", "double": "number", "string": "text", "timestamp": "text", "date": "text"}
 """Types of values that can be read as one common type."""
-_ENDINGS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv", ".parquet": "parquet"}
 
 MIN_RECORDS_OF_NAME = 10
-"""A name in this many records of NDJSON, or in half of them, cannot be the value of a single record."""
+"""A name in this many records, or in half of them, cannot be the value of a single record."""
 DiscoveredFields = list[tuple[str, str]]
 
 
@@ -55,7 +51,10 @@ def discover_fields(source: Any) -> DiscoveredFields:
 
 
 def discover_frequent_fields(source: Any, records: int = 0) -> tuple[DiscoveredFields, int]:
-    """The fields, and the number of omitted names: in fewer than `records` records of NDJSON and in less than half of them."""
+    """The fields, and the number of omitted names: in fewer than `records` records and in less than half of them.
+
+    No name is omitted if the format has columns.
+    """
     if not isinstance(source, str | Path | ObjectPath):
         return _schema_fields(read_memory(source).schema), 0
     found = find_files(location_text(source), Path.cwd())
@@ -63,15 +62,16 @@ def discover_frequent_fields(source: Any, records: int = 0) -> tuple[DiscoveredF
     if not parts:
         raise SourceError(
             f"no file of a known format was found in {source}",
-            hint=f"Name files that end in {', '.join(_ENDINGS)}, also with .gz or .zst.",
+            hint=f"Name files that end in {format_suffixes()}, also with .gz or .zst.",
         )
     together: dict[str, str] = {}
     seen = ObservedValues()
     for part in parts[:SAMPLED_FILES]:
-        if format_by_name(part.path) == "ndjson":
-            _observe_lines(seen, part)
+        format_ = FORMATS[format_by_name(part.path)]
+        if format_.read_schema is None:
+            _observe_records(seen, part, format_)
         else:
-            for key, word in _FIELD_READERS[format_by_name(part.path)](part):
+            for key, word in _schema_fields(format_.read_schema(part)):
                 together.setdefault(key, word)
     left_out = seen.drop_rare_names(min(records, -(-seen.records // 2)))
     for parts_, word in seen.leaves(()):
@@ -79,24 +79,16 @@ def discover_frequent_fields(source: Any, records: int = 0) -> tuple[DiscoveredF
     return list(together.items()), left_out
 
 
-def format_by_name(path: Location) -> str:
-    """The format for a file's suffix; '' for an unknown one."""
-    name = path.name.lower().removesuffix(".gz").removesuffix(".zst")
-    return _ENDINGS.get(Path(name).suffix, "")
-
-
-def observe_file(part: FilePart, kind: str) -> ObservedValues:
-    """The observed values of a file: the first lines of NDJSON, the schema of Parquet, the header of CSV.
+def observe_file(part: FilePart, format_: SourceFormat) -> ObservedValues:
+    """The observed values of a file: its schema, or its first records if each record has its own names.
 
     Raises SourceError if the file cannot be read.
     """
     seen = ObservedValues()
-    if kind == "parquet":
-        _observe_type(seen, pa.struct(list(read_footer(part).schema)))
-    elif kind == "csv":
-        _observe_type(seen, pa.struct([(name, pa.string()) for name in read_header(part)[0]]))
+    if format_.read_schema is None:
+        _observe_records(seen, part, format_)
     else:
-        _observe_lines(seen, part)
+        _observe_type(seen, pa.struct(list(format_.read_schema(part))))
     return seen
 
 
@@ -111,7 +103,8 @@ def _observe_type(observed: ObservedValues, type_: pa.DataType) -> None:
 
 
 def _schema_fields(schema: pa.Schema) -> DiscoveredFields:
-    return [(_field_key(parts), word) for column in schema for parts, word in _leaf_types(column.type, (column.name,))]
+    columns = [column for column in schema if column.name]
+    return [(_field_key(parts), word) for column in columns for parts, word in _leaf_types(column.type, (column.name,))]
 
 
 def _leaf_types(type_: pa.DataType, parts: tuple[PointerPart, ...]) -> Iterator[tuple[tuple[PointerPart, ...], str]]:
@@ -133,24 +126,9 @@ def _field_key(parts: tuple[PointerPart, ...]) -> str:
     return str(parts[0]) if flat else str(Pointer(parts))
 
 
-def _parquet_fields(part: FilePart) -> DiscoveredFields:
-    return _schema_fields(read_footer(part).schema)
-
-
-def _csv_fields(part: FilePart) -> DiscoveredFields:
-    """A CSV file has names but no types."""
-    return [(name, "string") for name in read_header(part)[0] if name]
-
-
-def _observe_lines(observed: ObservedValues, part: FilePart) -> None:
-    with open_stream(part.path, part.name) as stream:
-        every = (line for block in line_blocks(stream) for _, line in nonblank_lines(block))
-        for line in islice(every, SAMPLED_LINES):
-            with suppress(MalformedLine):
-                observed.observe(parse_line(line), observed.records + 1)
-
-
-_FIELD_READERS = {"csv": _csv_fields, "parquet": _parquet_fields}
+def _observe_records(observed: ObservedValues, part: FilePart, format_: SourceFormat) -> None:
+    for record in () if format_.read_records is None else format_.read_records(part, SAMPLED_RECORDS):
+        observed.observe(record, observed.records + 1)
 
 
 @dataclass
@@ -254,8 +232,10 @@ class ObservedValues:
 def _value_type(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
-    if isinstance(value, IntegerText | FractionText):
-        return "integer" if isinstance(value, IntegerText) else "double"
+    if isinstance(value, IntegerText | int):
+        return "integer"
+    if isinstance(value, FractionText | float):
+        return "double"
     # Most texts are neither a time nor a date. Without this check, sampling takes twice the time.
     if not value[:1].isdigit():
         return "string"

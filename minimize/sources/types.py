@@ -45,6 +45,19 @@ from minimize.times import EPOCH, epoch_microseconds
 _DECIMAL = re.compile(r"decimal\(\s*(\d{1,2})\s*(?:,\s*(\d{1,2})\s*)?\)")
 CONTAINER_TYPES = ("list", "struct", "map")
 
+
+class IntegerText(str):
+    """The text of a number without fraction or exponent, in a format that distinguishes numbers from texts."""
+
+    __slots__ = ()
+
+
+class FractionText(str):
+    """The text of a number with a fraction or an exponent, in a format that distinguishes numbers from texts."""
+
+    __slots__ = ()
+
+
 STRING_TESTS = pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view
 BINARY_TESTS = (
     pa.types.is_binary,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -30,7 +30,43 @@ from minimize.verification.rules import (
 from minimize.verification.rules.numeric import unit_starts
 from minimize.verification.values import count_past_groups, distinct_rows, end_of_date, leaf_values, to_nanoseconds
 
-_BOUNDED_MEASURES: Final = ("mean", "min", "max", "quantile")
+Bounds = tuple[Any, Any]
+"""The lowest and the highest value; None for no bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureRule:
+    """What the column of a measure must obey.
+
+    counts  what it counts, alone or in histograms: rows, or values of its field, which may be few; None if it counts nothing
+    bounds  takes its field as the policy treats it, and returns the bounds of its figures
+    """
+
+    counts: Literal["rows", "values"] | None = None
+    bounds: Callable[[FieldView | None], Bounds] = lambda view: (None, None)
+
+
+def _clip_bounds(view: FieldView | None) -> Bounds:
+    """The bounds that `clip` sets for a field's form in aggregates."""
+    if view is None:
+        return None, None
+    chain = view.measured or (view.chains[0] if len(view.branches) == 1 and view.chains else ())
+    last = chain[-1] if chain else StepView("keep")
+    return (last.parameters.get("min"), last.parameters.get("max")) if last.technique == "clip" else (None, None)
+
+
+MEASURE_RULES: Final[dict[str, MeasureRule]] = {
+    "count": MeasureRule("rows"),
+    "count_distinct": MeasureRule("values"),
+    "histogram": MeasureRule("rows"),
+    "sum": MeasureRule(),
+    "mean": MeasureRule(bounds=_clip_bounds),
+    "min": MeasureRule(bounds=_clip_bounds),
+    "max": MeasureRule(bounds=_clip_bounds),
+    "quantile": MeasureRule(bounds=_clip_bounds),
+    "share": MeasureRule(bounds=lambda view: (0, 1)),
+}
+"""The rules by measure. A measure without a rule is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +99,7 @@ def read_aggregate(raw: Mapping[str, Any], policy: PolicyView) -> AggregateView:
 
 
 def check_aggregates(evidence: Evidence) -> Iterator[Finding]:
-    """V040 to V046 for every aggregate in force, partition by partition."""
+    """V040 to V047 for every aggregate in force, partition by partition."""
     files = [standing for standing in evidence.files if standing.name not in (RECORDS, QUARANTINE)]
     for _, group in groupby(files, key=lambda each: (each.root, each.run.receipt.run_id)):
         partition = list(group)
@@ -90,6 +126,9 @@ def _partition_findings(
     if run.receipt.outputs[name].category != "aggregated":
         yield new_finding("V025", "the category of an aggregate must be `aggregated`", file=run.place)
     yield from _group_findings(defined, run.policy, partition[0].root)
+    for column, (word, _) in defined.measures.items():
+        if word not in MEASURE_RULES:
+            yield new_finding("V047", f"there is no rule for `{word}`", file=partition[0].root, field=column)
     tables = [file.read() for file in (open_file(evidence, each) for each in partition) if file is not None]
     for table in tables:
         if table.column_names != defined.columns:
@@ -152,8 +191,13 @@ def _value_findings(table: pa.Table, defined: AggregateView, run: EvidenceRun, p
         if view is not None and view.chains:
             yield from _group_key_findings(batch, column, view, unit, run, place)
     for column, (word, of) in defined.measures.items():
-        yield from _count_findings(batch, column, word, of, defined, place)
-        yield from _statistic_findings(batch, column, word, None if of is None else run.policy.fields.get(of), place)
+        rule = MEASURE_RULES.get(word, MeasureRule())
+        if rule.counts is not None:
+            may_be_small = rule.counts == "values" and of != defined.counting
+            yield from _count_findings(batch, column, word, defined, place, may_be_small=may_be_small)
+        else:
+            bounds = rule.bounds(None if of is None else run.policy.fields.get(of))
+            yield from _statistic_findings(batch, column, word, bounds, place)
 
 
 def _group_key_findings(
@@ -186,10 +230,8 @@ def _group_rule(chain: Sequence[StepView], unit: str | None, place: ColumnContex
 
 
 def _count_findings(
-    batch: pa.RecordBatch, column: str, word: str, of: Pointer | None, defined: AggregateView, place: str
+    batch: pa.RecordBatch, column: str, word: str, defined: AggregateView, place: str, *, may_be_small: bool
 ) -> Iterator[Finding]:
-    if word not in ("count", "count_distinct", "histogram"):
-        return
     counts = _integer_counts(leaf_values(batch, Pointer((column,))).values)
     if counts is None:
         yield new_finding("V023", f"the type is not one that `{word}` returns", file=place, field=column)
@@ -198,7 +240,7 @@ def _count_findings(
     odd = sum(count % defined.counts_to != 0 for count in found_counts)
     if odd:
         yield new_finding("V042", f"{odd} counts are not multiples of {defined.counts_to}", file=place, field=column)
-    if word == "count_distinct" and of != defined.counting:
+    if may_be_small:
         return
     small = sum(2 * count + defined.counts_to * (defined.counts_to > 1) < 2 * defined.below for count in found_counts)
     if small:
@@ -213,10 +255,8 @@ def _integer_counts(column: pa.Array) -> pa.Array | None:
     return column if pa.types.is_integer(column.type) else None
 
 
-def _statistic_findings(
-    batch: pa.RecordBatch, column: str, word: str, view: FieldView | None, place: str
-) -> Iterator[Finding]:
-    low, high = (0, 1) if word == "share" else _clip_bounds(view) if word in _BOUNDED_MEASURES else (None, None)
+def _statistic_findings(batch: pa.RecordBatch, column: str, word: str, bounds: Bounds, place: str) -> Iterator[Finding]:
+    low, high = bounds
     if (low, high) == (None, None) or not _is_number(batch.schema.field(column).type):
         return
     outside = sum(
@@ -225,15 +265,6 @@ def _statistic_findings(
     )
     if outside:
         yield new_finding("V045", f"{outside} values of `{word}` are outside its bounds", file=place, field=column)
-
-
-def _clip_bounds(view: FieldView | None) -> tuple[Any, Any]:
-    """The bounds that `clip` sets for a field's form in aggregates."""
-    if view is None:
-        return None, None
-    chain = view.measured or (view.chains[0] if len(view.branches) == 1 and view.chains else ())
-    last = chain[-1] if chain else StepView("keep")
-    return (last.parameters.get("min"), last.parameters.get("max")) if last.technique == "clip" else (None, None)
 
 
 def _is_number(type_: pa.DataType) -> bool:

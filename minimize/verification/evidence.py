@@ -81,6 +81,7 @@ CODES: Final = MappingProxyType(
         "V044": "an aggregate has the same group twice",
         "V045": "a statistic is outside the bounds of its values",
         "V046": "groups were already past the retention of the aggregate when they were written",
+        "V047": "the figures of a measure cannot be checked, because there is no rule for it",
         "V050": "a quarantine file does not have exactly the six required columns",
         "V051": "a quarantine file contains more than codes and pointers",
         "V052": "the counts of a quarantine file differ from its receipt",

@@ -260,7 +260,7 @@ _QUARANTINE_COLUMNS: Final = (
     ("field", pa.string()),
     ("code", pa.string()),
 )
-_QUARANTINE_CODES: Final = frozenset(
+QUARANTINE_CODES: Final = frozenset(
     {
         "malformed",
         "wrong_type",
@@ -301,7 +301,7 @@ def _quarantine_findings(quarantine_file: EvidenceFile, file: pq.ParquetFile) ->
         ("run_id", {quarantine_file.run.receipt.run_id}),
         ("source", {each.path for each in quarantine_file.run.receipt.inputs}),
         ("unit", {"byte", "row"}),
-        ("code", _QUARANTINE_CODES),
+        ("code", QUARANTINE_CODES),
         ("field", {None, *_declared_pointers(quarantine_file.run)}),
     ):
         strange = sum(value not in allowed for value in set(table[column].to_pylist()))

@@ -62,6 +62,12 @@ def test_for_a_pull_request_it_prints_markdown_in_which_texts_are_nothing_but_te
     assert "<script>" not in said.out
 
 
+def test_changes_are_written_as_a_page(two: tuple[Path, Path], command: Command, tmp_path: Path) -> None:
+    said = command("diff", *two, "--html", tmp_path / "diff.html")
+    assert (said.code, said.out) == (1, f"wrote {tmp_path / 'diff.html'}\n")
+    assert "<h2>Loosens</h2>" in (tmp_path / "diff.html").read_text()
+
+
 def test_the_same_twice_has_nothing_to_say(two: tuple[Path, Path], command: Command) -> None:
     said = command("diff", two[0], two[0])
     assert (said.code, said.out) == (0, "nothing changed\n")

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.consent import ConsentAnswer, Consents, current_terms
-from minimize.consent.evaluation import ConsentHistory
+from minimize.consent.evaluation import ConsentHistory, consent_end
 from minimize.consent.terms import DPV_STATES
 from minimize.ledger.sharing import ConsentAct
 from tests.consent.factory import NOW, TERMS, VENDOR, act, asked, hours, north
@@ -300,3 +300,39 @@ def test_nothing_decides_where_nothing_was_recorded() -> None:
     empty: Sequence[ConsentAct] = ()
     assert ConsentHistory.from_acts(empty).deciding(hours(0), hours(0)).dtype == np.int64
     assert len(ConsentHistory.from_acts(empty).deciding(hours(0), hours(0))) == 0
+
+
+GIVEN = act("given", -3)
+
+
+@pytest.mark.parametrize(
+    ("acts", "end"),
+    [
+        ([GIVEN], None),
+        ([GIVEN, act("withdrawn", -2)], "withdrawn"),
+        ([GIVEN, act("withdrawn", 2, recorded=-2)], None),
+        ([GIVEN, act("requested", -2)], None),
+        ([GIVEN, act("withdrawn", -2), act("renewed", -1)], "withdrawn"),
+        ([GIVEN, act("refused", -2), act("withdrawn", -1)], "withdrawn"),
+        ([act("withdrawn", -4), GIVEN], None),
+        ([act("withdrawn", -1, recorded=-4), GIVEN], "withdrawn"),
+        ([GIVEN, act("withdrawn", -4, recorded=-2)], "withdrawn"),
+        ([GIVEN, act("withdrawn", -5, recorded=-5)], "withdrawn"),
+    ],
+)
+def test_a_consent_ends_with_an_act_that_was_recorded_after_it_or_is_valid_from_a_later_time(
+    acts: list[ConsentAct], end: str | None
+) -> None:
+    assert consent_end(acts, GIVEN.id, NOW) == end
+
+
+def test_a_consent_whose_time_is_over_has_ended_unless_another_one_holds() -> None:
+    over = act("given", -3, until=-1)
+    assert consent_end([over], over.id, NOW) == "expired"
+    assert consent_end([over, act("renewed", -2)], over.id, NOW) is None
+    assert consent_end([over, act("renewed", -2, until=-1)], over.id, NOW) == "expired"
+
+
+def test_every_end_counts_for_a_consent_that_the_ledger_does_not_contain() -> None:
+    assert consent_end([act("withdrawn", -4), GIVEN], "unknown", NOW) == "withdrawn"
+    assert consent_end([GIVEN], "unknown", NOW) is None

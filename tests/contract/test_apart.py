@@ -18,7 +18,7 @@ from minimize.techniques import TECHNIQUES
 ROOMS = {
     "techniques": {kind.__module__ for kind in TECHNIQUES.values()},
     "measures": {kind.__module__ for kind in MEASURES.values()},
-    "formats": {read.__module__ for read in FORMATS.values()} | {"minimize.sources.memory"},
+    "formats": {each.bind.__module__ for each in FORMATS.values()} | {"minimize.sources.memory"},
     "engines": {run.__module__ for run in ENGINES.values()},
     "exchange": {path.rpartition(".")[0] for row in EXCHANGED.values() for path in (row.reads, row.writes) if path},
     "verbs": {path.rpartition(".")[0] for path, _ in COMMANDS.values()},

@@ -82,7 +82,7 @@ FILES: dict[str, tuple[str, Callable[[], bytes]]] = {
 
 def sources_by_date(pattern: str, kind: str, base: Path) -> dict[date | None, Source]:
     found = find_files(pattern, base)
-    return {day: FORMATS[kind](files, found.root, REQUEST) for day, files in found.files.items()}
+    return {day: FORMATS[kind].bind(files, found.root, REQUEST) for day, files in found.files.items()}
 
 
 @pytest.fixture(params=[*FILES, "memory"])

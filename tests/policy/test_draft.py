@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, PolicyError
-from minimize.policy.draft import accept_proposals, open_proposals
+from minimize.policy.draft import accept_proposals
+from minimize.policy.drafted_policy import DraftedField, DraftedPart, draft_text, open_proposals, read_draft
 from minimize.policy.faults import FaultList
 from minimize.policy.load import load_policy
 from minimize.policy.yaml_nodes import parse_yaml
@@ -79,7 +81,7 @@ def test_a_field_called_as_what_it_is_to_its_record_is_accepted_as_both(tmp_path
 
 def test_all_is_all_that_is_proposed_and_once_accepted_nothing_is_open(drafted: Path) -> None:
     assert accept_proposals(drafted, ["all"]) == ["tenant", "tenant_id", "mail", 'od"d key']
-    assert open_proposals((drafted / "policy.yaml").read_text()) == []
+    assert open_proposals(read_draft((drafted / "policy.yaml").read_text())) == []
     assert accept_proposals(drafted, ["all"]) == []
 
 
@@ -127,3 +129,47 @@ def test_a_rewritten_file_is_yaml_of_the_same_shape(drafted: Path) -> None:
     root = parse_yaml((drafted / "policy.yaml").read_text(), faults)
     assert root is not None
     assert list(root.entries) == ["policy", "version", "purposes", "tenant", "fields"]
+
+
+def test_the_model_writes_what_it_read() -> None:
+    blocks = list(read_draft(HEAD + FIELDS))
+    assert [each.name for each in open_proposals(blocks)] == ["tenant", "tenant_id", "mail", 'od"d key']
+    assert draft_text(blocks) == HEAD + FIELDS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "  # proposed: {role: plain, do: keep}\n  # proposed: {role: quasi, do: drop}\n",
+        "  # proposed: {role: plain, do: keep\n  a: {type: string, do: drop}\n",
+        "  # proposed: {role: plain, do: keep}\n  a:\n    type: string\n",
+        "  # proposed: {role: plain, do: keep}",
+        "# tenant: [a, b\n# tenant\n# tenant:\n",
+        "",
+    ],
+)
+def test_text_that_is_no_proposal_for_a_field_stays_as_it_is(text: str) -> None:
+    blocks = list(read_draft(text))
+    assert (open_proposals(blocks), draft_text(blocks)) == ([], text)
+
+
+def test_a_comment_behind_a_field_and_the_order_of_its_entries_may_be_changed_by_hand() -> None:
+    (block, _) = read_draft(
+        "  # proposed: {role: plain, do: keep}\n  a: {do: drop, about: 'x: y', type: string}  # mine\n"
+    )
+    assert isinstance(block, DraftedField)
+    assert block.accept().lines == (
+        "  # accepted: {role: plain, do: keep}",
+        "  a: {about: 'x: y', type: string, role: plain, do: keep}  # mine",
+    )
+
+
+def test_a_map_whose_keys_are_dropped_is_left_to_a_person() -> None:
+    (block, _) = read_draft("  # proposed: {role: plain, do: size}\n  a: {type: map, do: drop, keys: drop}\n")
+    assert isinstance(block, DraftedField)
+    assert not block.is_open
+
+
+def test_a_long_name_of_a_part_is_separated_from_its_remark() -> None:
+    part = DraftedPart.of("tenant", Pointer(("a" * 60,)))
+    assert part.accept().lines == (f"tenant: {'a' * 60} # whose settings apply",)

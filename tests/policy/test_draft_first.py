@@ -20,6 +20,7 @@ from minimize.policy.draft import accept_proposals, init_pipeline, looks_like_a_
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import load_policy
 from minimize.runs.inspection import lint
+from minimize.sources import FORMATS
 from tests.commands import command
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "device_telemetry"
@@ -126,7 +127,7 @@ def test_the_same_data_gives_the_same_policy(drafted: Path, tmp_path: Path) -> N
     ],
 )
 def test_names_that_may_be_values_are_told_apart(key: str, kind: str, expected: bool) -> None:
-    assert looks_like_a_value(key, kind) is expected
+    assert looks_like_a_value(key, has_columns=FORMATS[kind].has_columns) is expected
 
 
 def drafted(folder: Path, records: Sequence[object]) -> str:
@@ -175,3 +176,10 @@ def test_an_object_whose_keys_differ_from_record_to_record_is_a_map_with_dropped
     assert "  /by_user/*/n: {type: integer, do: drop}" in text
     assert "u1" not in text
     assert load_policy(tmp_path / "first" / "policy.yaml").fields["/by_user/~keys"].do == "drop"
+
+
+def test_the_format_of_a_pattern_without_a_suffix_is_that_of_its_first_file(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text("id,name\n1,x\n")
+    init_pipeline(str(tmp_path / "data" / "*"), tmp_path / "first")
+    assert YAML(typ="safe", pure=True).load(tmp_path / "first" / "pipeline.yaml")["source"]["format"] == "csv"

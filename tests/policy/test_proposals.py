@@ -19,6 +19,7 @@ from minimize.policy.proposals import (
 )
 from minimize.policy.value_kinds import ENOUGH_VALUES, ValueSummary
 from minimize.policy.yaml_nodes import node_from_data, parse_yaml
+from minimize.sources import FORMATS
 
 TENANT, MAIL, TIME = map(Pointer.parse, ("tenant_id", "mail", "time"))
 LEAVES = {TENANT: "string", MAIL: "string", TIME: "string"}
@@ -49,25 +50,28 @@ def test_fields_that_nobody_looked_at_are_judged_by_name_and_type() -> None:
 
 
 def test_a_type_that_the_values_read_as_is_part_of_the_proposal() -> None:
-    found = propose_treatments(LEAVES, LOOKS, {}, infer_types(LEAVES, LOOKS, "ndjson"))
-    assert found[TIME].text == "{type: timestamp, role: quasi, do: {truncate_time: {to: hour}}}"
-    assert found[MAIL].text.startswith("{role: ")
+    found = propose_treatments(LEAVES, LOOKS, {}, infer_types(LEAVES, LOOKS, FORMATS["ndjson"].text_types))
+    assert found[TIME].entries == {"type": "timestamp", "role": "quasi", "do": "{truncate_time: {to: hour}}"}
+    assert "type" not in found[MAIL].entries
 
 
 def test_a_number_as_text_is_a_number_in_csv_alone() -> None:
     look = {MAIL: ValueSummary(9, 0, 9, {}, ("integer", "double"))}
-    read = {kind: infer_types({MAIL: "string"}, look, kind)[MAIL] for kind in ("csv", "ndjson", "parquet")}
+    read = {
+        kind: infer_types({MAIL: "string"}, look, FORMATS[kind].text_types)[MAIL]
+        for kind in ("csv", "ndjson", "parquet")
+    }
     assert read == {"csv": "integer", "ndjson": "string", "parquet": "string"}
 
 
 def test_an_imei_stays_text() -> None:
     look = {MAIL: ValueSummary(9, 0, 9, {"imei": 1.0}, ("integer",))}
-    assert infer_types({MAIL: "string"}, look, "csv")[MAIL] == "string"
+    assert infer_types({MAIL: "string"}, look, FORMATS["csv"].text_types)[MAIL] == "string"
 
 
 def test_remarks_are_lines_that_fit_a_screen() -> None:
     lines = [
-        line for each in propose_treatments(LEAVES, LOOKS, {"tenant": TENANT}, LEAVES).values() for line in each.lines
+        line for each in propose_treatments(LEAVES, LOOKS, {"tenant": TENANT}, LEAVES).values() for line in each.remarks
     ]
     assert max(map(len, lines)) <= 116
 

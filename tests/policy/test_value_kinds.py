@@ -20,7 +20,7 @@ from minimize.policy.value_kinds import (
     summarize_source,
     summarize_values,
 )
-from minimize.sources.schema_inference import SAMPLED_LINES
+from minimize.sources.schema_inference import SAMPLED_RECORDS
 
 OF_A_KIND = {
     "email": "ann@example.com",
@@ -190,8 +190,8 @@ def test_leaves_below_lists_are_looked_at_element_by_element(tmp_path: Path) -> 
 
 
 def test_no_more_than_the_first_records_are_looked_at(tmp_path: Path) -> None:
-    ndjson(tmp_path / "a.ndjson", [{"mail": "x"}] * (SAMPLED_LINES + 7))
-    assert summarize_source(str(tmp_path), {MAIL: "string"})[MAIL].values == SAMPLED_LINES
+    ndjson(tmp_path / "a.ndjson", [{"mail": "x"}] * (SAMPLED_RECORDS + 7))
+    assert summarize_source(str(tmp_path), {MAIL: "string"})[MAIL].values == SAMPLED_RECORDS
 
 
 def test_a_file_that_does_not_fit_is_passed_over(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from minimize.pages import html_page, markdown_page
 from minimize.recipients import load_recipient, load_recipients
 from minimize.recipients.pages import (
     example_array,
     example_text,
     function_sections,
-    recipient_html,
-    recipient_markdown,
+    recipient_document,
     treated_example,
 )
 from tests.pipelines.shipped import RECIPIENTS
@@ -96,7 +96,7 @@ class Tags(HTMLParser):
 
 
 def test_each_field_has_its_example_its_use_and_its_form() -> None:
-    lines = recipient_markdown(vendor()).splitlines()
+    lines = markdown_page(recipient_document(vendor())).splitlines()
     assert "| app_id | com.example.mail | com.example.mail | identifies the app | keep |" in lines
     assert "| device_id |  |  | names the device | pseudonymize (key device) |" in lines
     assert "| token |  |  | reaches the device | passed through; never stored, logged or counted |" in lines
@@ -104,7 +104,7 @@ def test_each_field_has_its_example_its_use_and_its_form() -> None:
 
 
 def test_purpose_text_and_contract_stand_above_the_table() -> None:
-    text = recipient_markdown(vendor())
+    text = markdown_page(recipient_document(vendor()))
     assert "Purpose: quality_and_security." in text
     assert "Which apps a device has goes to the vendor. (text 1)" in text
     assert "Contract C-1, from 2026-01-01 until 2027-01-01; the recipient keeps the data for 30 days." in text
@@ -116,7 +116,9 @@ def test_a_table_names_the_form_in_which_a_field_is_sent_or_stored() -> None:
 
 
 def test_without_a_contract_the_list_says_so() -> None:
-    assert "No contract permits sending data to this recipient." in recipient_markdown(vendor(contract=None))
+    assert "No contract permits sending data to this recipient." in markdown_page(
+        recipient_document(vendor(contract=None))
+    )
 
 
 def test_the_lines_of_google_are_grouped() -> None:
@@ -128,19 +130,21 @@ def test_the_lines_of_google_are_grouped() -> None:
 
 def test_an_underscore_is_escaped_where_it_would_become_markup() -> None:
     fields = {"a_b": {"do": "keep", "about": "_mark_ a_b"}}
-    assert r"| a_b |  |  | \_mark\_ a_b | keep |" in recipient_markdown(vendor(functions=sync(fields=fields)))
+    assert r"| a_b |  |  | \_mark\_ a_b | keep |" in markdown_page(
+        recipient_document(vendor(functions=sync(fields=fields)))
+    )
 
 
 def test_of_the_sibling_the_list_says_that_nothing_is_shared() -> None:
-    assert "No data is sent to this recipient, and none is received from it." in recipient_markdown(
-        load_recipient(RECIPIENTS / "configmgr.yaml")
+    assert "No data is sent to this recipient, and none is received from it." in markdown_page(
+        recipient_document(load_recipient(RECIPIENTS / "configmgr.yaml"))
     )
 
 
 def test_what_a_file_says_becomes_no_markup() -> None:
     fields = {"a": {"do": "keep", "about": EVIL, "example": EVIL}}
     evil = vendor(about=EVIL, functions=sync(fields=fields, text=EVIL))
-    assert set(Tags(recipient_html(evil)).found) == {
+    assert set(Tags(html_page(recipient_document(evil))).found) == {
         "html",
         "head",
         "meta",
@@ -150,40 +154,42 @@ def test_what_a_file_says_becomes_no_markup() -> None:
         "h1",
         "h2",
         "p",
+        "main",
         "table",
+        "caption",
         "thead",
         "tbody",
         "tr",
         "th",
         "td",
     }
-    row = next(line for line in recipient_markdown(evil).splitlines() if line.startswith("| a |"))
+    row = next(line for line in markdown_page(recipient_document(evil)).splitlines() if line.startswith("| a |"))
     assert row.replace(r"\|", "").count("|") == 6
-    assert "<script>" not in recipient_markdown(evil).replace(r"\<", "")
+    assert "<script>" not in markdown_page(recipient_document(evil)).replace(r"\<", "")
 
 
 def test_an_aggregate_is_said_to_be_one() -> None:
     said = sync(aggregate="fleet", fields={"events": {"type": "integer", "do": "keep"}})
-    assert "Only counts and statistics of groups, never single records: fleet." in recipient_markdown(
-        vendor(functions=said)
+    assert "Only counts and statistics of groups, never single records: fleet." in markdown_page(
+        recipient_document(vendor(functions=said))
     )
 
 
 def test_what_ends_it_and_how_soon_it_deletes_is_said() -> None:
-    text = recipient_markdown(load_recipient(RECIPIENTS / "apple.yaml"))
+    text = markdown_page(recipient_document(load_recipient(RECIPIENTS / "apple.yaml")))
     assert "At the end of the relationship: the token is disabled here, and the account is deleted at Apple." in text
     assert "and deletes data on request within 30 days." in text
 
 
 def test_the_page_fetches_nothing_and_is_made_for_dark_screens_and_paper() -> None:
-    page = recipient_html(load_recipient(RECIPIENTS / "apple.yaml"))
+    page = html_page(recipient_document(load_recipient(RECIPIENTS / "apple.yaml")))
     assert not [word for word in ("http:", "https://fonts", "src=", "@import", "<script") if word in page]
     assert "prefers-color-scheme: dark" in page
     assert "@media print" in page
 
 
 def test_listed_values_optional_fields_and_protocol_versions_are_printed() -> None:
-    lines = recipient_markdown(load_recipient(RECIPIENTS / "apple.yaml")).splitlines()
+    lines = markdown_page(recipient_document(load_recipient(RECIPIENTS / "apple.yaml"))).splitlines()
     (status,) = (line for line in lines if line.startswith("| profile_status | assigned"))
     assert status.endswith("| keep; only empty, assigned, pushed, removed |")
     (support,) = (line for line in lines if line.startswith("| support_email_address"))
@@ -192,4 +198,4 @@ def test_listed_values_optional_fields_and_protocol_versions_are_printed() -> No
 
 def test_both_sides_of_an_end_are_printed_for_google() -> None:
     said = "Android enterprise management is turned off here, and the Google account is deleted at Google."
-    assert said in recipient_markdown(load_recipient(RECIPIENTS / "google.yaml"))
+    assert said in markdown_page(recipient_document(load_recipient(RECIPIENTS / "google.yaml")))

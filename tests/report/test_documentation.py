@@ -11,17 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimize.pages import html_page, markdown_page
 from minimize.recipients import Subprocessor
-from minimize.report.catalogue import DatasetEntry, FieldEntry, OutputEntry, catalogue_page, escape_markdown
+from minimize.report.catalogue import DatasetEntry, FieldEntry, OutputEntry, catalogue_document
 from minimize.report.documentation import (
     ActivityEntry,
     ProcessingRecord,
     PublicationEntry,
     RecipientEntry,
     collect_documentation,
-    record_page,
+    record_document,
     write_documentation,
 )
+from minimize.text import escape_markdown
 from tests.cli.conftest import _command, _project
 from tests.commands import Command
 from tests.project import AT, Project, event, events
@@ -48,10 +50,12 @@ def whole(text: str) -> ProcessingRecord:
 
 @pytest.mark.parametrize("text", [HOSTILE, "|", "\n", "\\|", "| a |\n|---|"])
 def test_a_hostile_name_adds_no_cell_no_line_and_no_markup(text: str) -> None:
-    for page, plain in (
-        (catalogue_page((dataset(text),)), catalogue_page((dataset("x"),))),
-        (record_page(whole(text)), record_page(whole("x"))),
+    for document, plain_document in (
+        (catalogue_document((dataset(text),)), catalogue_document((dataset("x"),))),
+        (record_document(whole(text)), record_document(whole("x"))),
     ):
+        page, plain = markdown_page(document), markdown_page(plain_document)
+        assert "<script>" not in html_page(document)
         assert len(page.splitlines()) == len(plain.splitlines())
         bars = [len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in page.splitlines()]
         assert bars == [line.count("|") for line in plain.splitlines()]
@@ -72,29 +76,30 @@ def test_names_of_fields_stay_readable() -> None:
 
 
 def test_what_is_missing_stands_at_the_top_and_nothing_stands_there_otherwise() -> None:
-    assert "## Missing statements" in record_page(whole("x"))
+    assert "## Missing statements" in markdown_page(record_document(whole("x")))
     full = ProcessingRecord((), (), (), (), ())
-    assert "Not stated" not in record_page(full)
+    assert "Not stated" not in markdown_page(record_document(full))
 
 
 DAY = AT.date()
 PIPELINES = str(Path(__file__).parents[2] / "pipelines")
 
 
-def test_both_documents_are_written_as_markdown_and_json(tmp_path: Path) -> None:
+def test_both_documents_are_written_as_markdown_html_and_json(tmp_path: Path) -> None:
     files = write_documentation([PIPELINES], tmp_path / "out", DAY)
-    assert [path.name for path in files] == ["catalogue.md", "catalogue.json", "processing.md", "processing.json"]
+    forms = ("md", "html", "json")
+    assert [path.name for path in files] == [f"{name}.{form}" for name in ("catalogue", "processing") for form in forms]
     found = collect_documentation([PIPELINES], DAY)
-    assert files[0].read_text() == catalogue_page(found.catalogue)
-    assert json.loads(files[1].read_text()) == json.loads(json.dumps(found.to_json()["catalogue"]))
-    assert json.loads(files[3].read_text())["activities"][0]["name"] == found.record.activities[0].name
+    assert files[0].read_text() == markdown_page(catalogue_document(found.catalogue))
+    assert json.loads(files[2].read_text()) == json.loads(json.dumps(found.to_json()["catalogue"]))
+    assert json.loads(files[5].read_text())["activities"][0]["name"] == found.record.activities[0].name
 
 
 def test_the_record_has_the_list_of_subprocessors(tmp_path: Path) -> None:
     files = write_documentation([PIPELINES], tmp_path / "out", DAY)
-    (agent,) = json.loads(files[3].read_text())["subprocessors"]
+    (agent,) = json.loads(files[5].read_text())["subprocessors"]
     assert (agent["name"], agent["from"], agent["until"]) == ("Example Support Desk", "2026-01-01", None)
-    assert f"| Example Support Desk | 2026-01-01 |  | {agent['about']} |" in files[2].read_text()
+    assert f"| Example Support Desk | 2026-01-01 |  | {agent['about']} |" in files[3].read_text()
 
 
 def test_they_are_the_same_every_time_whatever_the_order_of_paths(tmp_path: Path) -> None:

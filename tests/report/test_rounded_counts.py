@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.report.facts import ROUNDING_STEP, RoundedCount, percent_text
+from minimize.report.facts import ROUNDING_STEP, RoundedCount
+from minimize.text import percent_text
 
 numbers = st.integers(0, 10**7)
 

@@ -33,7 +33,7 @@ def sync(home: Project, **asked: object) -> FunctionFacts:
 def test_who_may_get_what_is_told(home: Project) -> None:
     found = vendor(home)
     assert (found.name, found.standing, found.may_act) == ("vendor", "independent", True)
-    assert found.contract == "C-1, from 2026-01-01 until 2027-06-01, kept by the recipient for 30d"
+    assert found.contract == "C-1, from 2026-01-01 until 2027-06-01; the recipient may keep the data for 30d"
     assert (found.functions[0].name, found.functions[0].fields, found.functions[0].consented) == ("sync", 5, 1)
 
 

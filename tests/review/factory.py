@@ -7,7 +7,7 @@ from typing import Any
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.review.changes import ChangeReport, collect_changes
-from minimize.review.policy_changes import PolicySides, policy_changes
+from minimize.review.form_rules import form_changes
 
 BODY: dict[str, Any] = {
     "policy": "p",
@@ -39,7 +39,7 @@ def policy(field: dict[str, Any] | None = None, **head: Any) -> Policy:
 
 def between(old: Policy, new: Policy) -> ChangeReport:
     """All changes."""
-    return collect_changes(policy_changes(PolicySides(old, new, "old", "new")))
+    return collect_changes(form_changes("policy", old, new, "old", "new"))
 
 
 def told(old: Policy, new: Policy) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.review.fixtures import CsvCell, is_same_value, read_expected_rows, row_differences
+from minimize.review.fixtures import TextCell, is_same_value, read_expected_rows, row_differences
 
 ROWS: list[dict[str, Any]] = [
     {"a": "x", "n": 1.5, "at": "2026-11-24T10:00:00Z"},
@@ -66,11 +66,11 @@ def test_in_columns_that_depend_on_keys_one_text_stands_for_one_value(labels: li
         (True, 1, False),
         ([1, {"a": None}], [1, {}], True),
         ("2026-11-24T10:00:00Z", "2026-11-24T10:00:00", False),
-        (True, CsvCell("true"), True),
-        ("true", CsvCell("true"), True),
-        ([1, 2], CsvCell("[1, 2]"), True),
-        (2, CsvCell("two"), False),
-        ("", CsvCell(""), False),
+        (True, TextCell("true"), True),
+        ("true", TextCell("true"), True),
+        ([1, 2], TextCell("[1, 2]"), True),
+        (2, TextCell("two"), False),
+        ("", TextCell(""), False),
     ],
 )
 def test_spellings(found: Any, expected: Any, is_so: bool) -> None:

@@ -11,9 +11,8 @@ import pytest
 from minimize.governance.access import access_from_mapping
 from minimize.recipients.load import recipient_from
 from minimize.review.changes import GradedChange, collect_changes
-from minimize.review.configuration_changes import access_changes
 from minimize.review.diff import diff
-from minimize.review.recipient_changes import recipient_changes
+from minimize.review.form_rules import form_changes
 from tests.project import write_yaml
 from tests.world import access_file, assignment
 
@@ -68,7 +67,7 @@ def recipients(old: dict[str, Any], new: dict[str, Any]) -> list[GradedChange]:
         recipient_from({key: value for key, value in {**BODY, **side}.items() if value is not None})
         for side in (old, new)
     ]
-    return list(collect_changes(recipient_changes(sides[0], sides[1], "new")).changes)
+    return list(collect_changes(form_changes("recipient", sides[0], sides[1], "old", "new")).changes)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +96,7 @@ def test_a_new_text_with_a_new_version_is_neutral() -> None:
 
 
 def access(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str]]:
-    changes = collect_changes(access_changes(access_from_mapping(old), access_from_mapping(new), "new"))
+    changes = collect_changes(form_changes("access", access_from_mapping(old), access_from_mapping(new), "old", "new"))
     return [(each.code, each.grade) for each in changes.changes]
 
 

@@ -1,21 +1,18 @@
-"""Breach notice: its deadline, its wording and its formats: Markdown, HTML and the fields of GDPR Art. 33(3).
+"""Breach notice: its deadline, its wording, its document and the fields of GDPR Art. 33(3).
 
-A notice contains only facts that the ledger records about the incident and about one tenant. The HTML page loads no resources.
+A notice contains only facts that the ledger records about the incident and about one tenant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from html import escape
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from minimize.html_tables import html_page, page_table
-from minimize.recipients.pages import LIST_STYLE
-from minimize.text import escape_markdown, markdown_table
-from minimize.times import time_text
+from minimize.pages import Section, Table
+from minimize.times import minute_text
 
 if TYPE_CHECKING:
     from minimize.governance.incidents.incident import Incident
@@ -61,18 +58,8 @@ _FORM_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "encrypted": "encrypted",
     }
 )
-TABLE_HEAD: Final = ("kind of data", "category", "form in which the data was exposed")
 NOTHING_YET: Final = "No measures have been recorded yet. A later version of this notice will list them."
 NO_ACTIONS_YET: Final = "No recommendations have been recorded yet. A later version of this notice will list them."
-
-
-@dataclass(frozen=True, slots=True)
-class NoticeSection:
-    """A section of a notice: its title, its sentences, and the rows of a table."""
-
-    title: str
-    sentences: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,37 +120,39 @@ class Notice:
         """Actions recommended to the tenant."""
         return self.incident.statements("action") or (NO_ACTIONS_YET,)
 
-    def sections(self) -> Iterator[NoticeSection]:
-        """Yields the sections in reading order."""
+    @property
+    def document(self) -> Section:
+        """The notice as a document."""
         body = self.incident.opening
         since, until = body["happened"]
-        ended = f" It ended at {minute_text(until)}." if until else ""
-        yield NoticeSection("What happened", (self.incident.title, self.nature))
-        yield NoticeSection(
-            "When",
+        ended = f" It ended at {_minute_text(until)}." if until else ""
+        known = f"We became aware of it at {_minute_text(body['known_at'])}."
+        kinds = [(each["column"], each["category"], _FORM_TEXTS[each["form"]]) for each in self.tenant["kinds"]]
+        head = ("kind of data", "category", "form in which the data was exposed")
+        return Section(
+            self.title,
             (
-                f"The incident began at {minute_text(since)}.{ended} We became aware of it at {minute_text(body['known_at'])}.",
-                *self._declared(),
+                self.stage,
+                Section("What happened", (self.incident.title, self.nature)),
+                Section("When", (f"The incident began at {_minute_text(since)}.{ended} {known}", *self._declared())),
+                Section("Who is affected", (self.subjects,)),
+                Section("What data is affected", (*self._period(), Table("Kinds of data", head, kinds))),
+                Section("Likely consequences", self.consequences),
+                Section("Measures taken", self.measures),
+                Section("Recommended actions", self.actions),
+                Section("Contact", (self.contact,)),
             ),
         )
-        yield NoticeSection("Who is affected", (self.subjects,))
-        yield NoticeSection(
-            "What data is affected", tuple(self._period()), tuple(_kind_row(each) for each in self.tenant["kinds"])
-        )
-        yield NoticeSection("Likely consequences", self.consequences)
-        yield NoticeSection("Measures taken", self.measures)
-        yield NoticeSection("Recommended actions", self.actions)
-        yield NoticeSection("Contact", (self.contact,))
 
     def _declared(self) -> Iterator[str]:
         if self.incident.declared_at is not None:
-            yield f"We confirmed it as a personal data breach on {minute_text(time_text(self.incident.declared_at))}."
+            yield f"We confirmed it as a personal data breach on {minute_text(self.incident.declared_at)}."
 
     def _period(self) -> Iterator[str]:
         since, until = self.tenant["period"]["from"], self.tenant["period"]["to"]
-        start = f"from {minute_text(since)} to" if since else "up to"
+        start = f"from {_minute_text(since)} to" if since else "up to"
         if until:
-            yield f"The records describe events {start} {minute_text(until)}."
+            yield f"The records describe events {start} {_minute_text(until)}."
         recipients = sorted({each["recipient"] for each in self.tenant["recipients"]})
         if recipients:
             yield f"Third parties that hold copies: {', '.join(recipients)}."
@@ -174,51 +163,12 @@ class Notice:
             )
 
 
-def minute_text(time: str) -> str:
-    """Formats a time for readers, to the minute, in UTC.
-
-    >>> minute_text("2026-11-24T23:59:59.999999Z")
-    '2026-11-24 23:59 UTC'
-    """
-    return f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+def _minute_text(time: str) -> str:
+    return minute_text(datetime.fromisoformat(time))
 
 
 def _is_pseudonym(kind: Mapping[str, Any]) -> bool:
     return kind["category"] == "pseudonymized" or "pseudonymize" in kind.get("technique", "")
-
-
-def _kind_row(kind: Mapping[str, Any]) -> tuple[str, ...]:
-    return (kind["column"], kind["category"], _FORM_TEXTS[kind["form"]])
-
-
-_NOTICE_STYLE: Final = """
-th, td { width: 33%; }
-td:nth-child(2), td:nth-child(3) { font: inherit; }
-@media (max-width: 40rem) {
-  th, td { width: auto; }
-  td:nth-child(2)::before { content: "category: "; }
-  td:nth-child(3)::before { content: "exposed: "; }
-}
-"""
-"""Additions to `LIST_STYLE`: three columns, and their labels if the screen has room for one column only."""
-
-
-def notice_markdown(notice: Notice) -> str:
-    """The notice in Markdown. All text is escaped."""
-    parts = [f"# {escape_markdown(notice.title)}", escape_markdown(notice.stage)]
-    for section in notice.sections():
-        parts += [f"## {section.title}", *map(escape_markdown, section.sentences)]
-        parts += [markdown_table(TABLE_HEAD, section.rows)] if section.rows else []
-    return "\n\n".join(parts) + "\n"
-
-
-def notice_page(notice: Notice) -> str:
-    """The notice as an HTML page. All text is escaped."""
-    body = [f"<h1>{escape(notice.title)}</h1>", f"<p>{escape(notice.stage)}</p>"]
-    for section in notice.sections():
-        body += [f"<h2>{escape(section.title)}</h2>", *(f"<p>{escape(each)}</p>" for each in section.sentences)]
-        body += page_table(TABLE_HEAD, section.rows) if section.rows else ()
-    return html_page(notice.title, f"{LIST_STYLE}{_NOTICE_STYLE}", body)
 
 
 def article33(notice: Notice) -> dict[str, Any]:

@@ -5,7 +5,6 @@ The contacts file is CSV or YAML. All of its faults are reported at once, with s
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
 from collections import Counter
@@ -24,15 +23,18 @@ from pydantic.json_schema import SkipJsonSchema
 from minimize.config import load_config
 from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError
 from minimize.governance.incidents.incident import Incident, load_incident, record_step, require_open
-from minimize.governance.incidents.notice import Notice, article33, notice_markdown, notice_page
+from minimize.governance.incidents.notice import Notice, article33
+from minimize.governance.retention.lifecycle_events import read_rows
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
 from minimize.output.working_folder import write_new_folder
+from minimize.pages import html_page, markdown_page
 from minimize.policy.faults import FaultList
 from minimize.policy.forms import UNKNOWN_KEY, Expected, Form, Reading, read_form
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
 from minimize.receipts.canonical import sha256_text
+from minimize.sources.csv import CSV
 from minimize.stores.durable_files import write_private_file
 from minimize.text import json_text
 
@@ -137,7 +139,7 @@ def lint_contacts(path: Path) -> tuple[Finding, ...]:
 def _read_contacts(path: Path) -> tuple[Contacts, list[Finding]]:
     """The contacts as far as they can be read, and every fault."""
     faults = FaultList(str(path))
-    root = _csv_node(path) if path.suffix.lower() == ".csv" else _yaml_node(path)
+    root = _csv_node(path) if path.suffix.lower() in CSV.suffixes else _yaml_node(path)
     if root is None:
         faults.add("K001", "the contacts file cannot be read", hint=_READING_HINT)
         return NO_CONTACTS, faults.found
@@ -146,17 +148,14 @@ def _read_contacts(path: Path) -> tuple[Contacts, list[Finding]]:
 
 def _csv_node(path: Path) -> YamlNode | None:
     """The rows of a CSV file as the nodes of a list `contacts`. None if the file cannot be read, or lacks a column."""
-    rows = []
-    with suppress(OSError, ValueError, csv.Error), path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        for row in reader:
-            values = {
-                str(column): YamlNode(str(value).strip(), reader.line_num) for column, value in row.items() if value
-            }
-            rows.append(YamlNode(values, reader.line_num))
-        if {"tenant_id", "role", "address"} <= set(reader.fieldnames or ()):
-            return YamlNode({"contacts": YamlNode(tuple(rows), 1)}, 1)
-    return None
+    rows = read_rows(path, {"tenant_id", "role", "address"})
+    if rows is None:
+        return None
+    items = [
+        YamlNode({str(column): YamlNode(str(value).strip(), line) for column, value in row.items() if value}, line)
+        for line, row in rows
+    ]
+    return YamlNode({"contacts": YamlNode(tuple(items), 1)}, 1)
 
 
 def _yaml_node(path: Path) -> YamlNode | None:
@@ -276,8 +275,8 @@ def _write_drafts(
 def _write_draft(folder: Path, notice: Notice) -> str:
     place = _file_name(str(notice.tenant["tenant_id"]))
     content = json_text(article33(notice))
-    _write_private(folder / f"{place}.md", notice_markdown(notice))
-    _write_private(folder / f"{place}.html", notice_page(notice))
+    _write_private(folder / f"{place}.md", markdown_page(notice.document))
+    _write_private(folder / f"{place}.html", html_page(notice.document))
     _write_private(folder / f"{place}.json", content)
     return sha256_text(content.encode())
 

@@ -5,7 +5,6 @@ Event files are CSV with a header, NDJSON, or Parquet with the same names.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
@@ -16,13 +15,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from minimize.errors import ConfigurationError, Finding, PolicyError
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import Address, api
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
+from minimize.sources import FORMATS, format_by_name
+from minimize.sources.csv import CSV
 from minimize.text import text_or_none
 from minimize.times import parse_time
 
@@ -124,7 +124,7 @@ NumberedRows = list[tuple[int, Mapping[str, Any]]]
 
 
 def load_events(path: Path | str) -> tuple[RetentionEvent, ...]:
-    """The distinct events of a file. The suffix sets the format: `.parquet`, `.ndjson` or `.jsonl`, else CSV.
+    """The distinct events of a file in a source format, which the suffix sets; by default CSV.
 
     Raises PolicyError with every fault, by line.
     """
@@ -140,38 +140,11 @@ def load_events(path: Path | str) -> tuple[RetentionEvent, ...]:
 
 def read_rows(file: Path, names: Set[str]) -> NumberedRows | None:
     """The rows of a file, each with its line; None if it cannot be read or its header lacks a required name."""
-    read = {".parquet": _parquet_rows, ".ndjson": _ndjson_rows, ".jsonl": _ndjson_rows}.get(
-        file.suffix.lower(), _csv_rows
-    )
-    try:
-        return list(read(file, names))
-    except (OSError, ValueError, csv.Error, pa.ArrowException):
-        return None
-
-
-def _csv_rows(path: Path, names: Set[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
-        _check_columns(names, reader.fieldnames or ())
-        yield from ((reader.line_num, row) for row in reader)
-
-
-def _ndjson_rows(path: Path, _: Set[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), start=1):
-        if line.strip():
-            row = json.loads(line)
-            yield number, row if isinstance(row, dict) else {}
-
-
-def _parquet_rows(path: Path, names: Set[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    table = pq.read_table(path, partitioning=None)
-    _check_columns(names, table.column_names)
-    yield from enumerate(table.to_pylist(), start=1)
-
-
-def _check_columns(names: Set[str], there: Iterable[str]) -> None:
-    if not names <= set(there):
-        raise ValueError("a column is missing")
+    with suppress(OSError, ValueError, pa.ArrowException):
+        columns, rows = FORMATS.get(format_by_name(file), CSV).read_rows(file)
+        if columns is None or names <= set(columns):
+            return [(line, row if isinstance(row, dict) else {}) for line, row in rows]
+    return None
 
 
 FormTokens = dict[str, tuple[str, ...]]

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from html import escape
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -24,6 +23,7 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.audit_event import SHARE_ACTIVITY
 from minimize.ledger.sharing import Disclosure, TenantShare, read_disclosures, record_disclosure
+from minimize.pages import html_fragment
 from minimize.recipients import Function
 from minimize.recipients.rules import payload_differs_error, refusal_error, rule_reason, tenant_reason
 from minimize.runs.sender import record_refusal
@@ -85,7 +85,7 @@ class ShareSummary(JsonResult):
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
+        return html_fragment(*str(self).splitlines())
 
 
 def summarize_payload(

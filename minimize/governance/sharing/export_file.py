@@ -9,8 +9,9 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -30,10 +31,6 @@ from minimize.stores.durable_files import HashingFile, file_digest, remove_tree
 from minimize.stores.file_operations import sync_folder
 from minimize.times import time_text
 
-EXPORT_FORMATS: Final[Mapping[str, str]] = MappingProxyType(
-    {".parquet": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson", ".csv": "csv"}
-)
-
 
 class ExportWriter(Protocol):
     """Writes batches to a file."""
@@ -47,6 +44,24 @@ class ExportWriter(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ExportFormat:
+    """A format of export files.
+
+    suffixes  endings of its files; the first is that of new files
+    open      opens a new file for rows of a schema
+    option    the word for it in `subject export --format`
+    count     counts the rows of a finished file with a schema; None if that takes a parser
+    nested    whether it can represent nested columns
+    """
+
+    suffixes: tuple[str, ...]
+    open: Callable[[Path, pa.Schema], ExportWriter]
+    option: str
+    count: Callable[[Path, pa.Schema], int] | None = None
+    nested: bool = True
+
+
 _FORMULA: Final = r"\A(?:[\t\r]|\s*[=+\-@])"
 _NUMBER: Final = r"\A[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\z"
 
@@ -57,13 +72,13 @@ class StagedExport:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         """Stages a file for a new path. Raises ConfigurationError for an unknown extension, OutputError if the path exists."""
         self.path, self.format = path, export_format(path)
+        self._format, self._rows, self._schema = EXPORT_FORMATS[self.format], 0, schema
         _check_absent(path)
-        if self.format == "csv":
+        if not self._format.nested:
             _check_flat(schema)
-        self._rows, self._schema = 0, schema
         self._folder = _private_folder(path)
-        self._file = self._folder / f"payload.{self.format}"
-        self._writer = self._open(schema)
+        self._file = self._folder / f"payload{self._format.suffixes[0]}"
+        self._writer = self._format.open(self._file, schema)
 
     def take(self, batch: pa.RecordBatch) -> None:
         """Writes the next rows. Raises SchemaError if the format cannot represent them."""
@@ -78,7 +93,8 @@ class StagedExport:
     def finish(self) -> tuple[str, int]:
         """Writes the file to disk. Returns its digest, and the number of rows found by reading it again."""
         self._writer.close()
-        return file_digest(self._file), self._count_lines()
+        count = self._format.count
+        return file_digest(self._file), self._rows if count is None else count(self._file, self._schema)
 
     def publish(self) -> Path:
         """Gives the file its final name. Raises OutputError if the path exists by now."""
@@ -101,25 +117,11 @@ class StagedExport:
             self._writer.close()
         remove_tree(self._folder)
 
-    def _open(self, schema: pa.Schema) -> ExportWriter:
-        if self.format == "parquet":
-            return ParquetSink(self._folder, "", "payload", schema)
-        return NdjsonExportWriter(self._file) if self.format == "ndjson" else CsvExportWriter(self._file, schema)
-
-    def _count_lines(self) -> int:
-        if self.format == "parquet":
-            read = pq.read_metadata(self._file)
-            return int(read.num_rows) if read.schema.to_arrow_schema().names == self._schema.names else -1
-        if self.format == "csv":
-            return self._rows
-        with self._file.open("rb") as lines:
-            return sum(1 for _ in lines)
-
 
 class NdjsonExportWriter:
     """NDJSON: one object per line, nulls included, times as ISO 8601, bytes as Base64."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, _: pa.Schema) -> None:
         self._file = HashingFile(path)
 
     def write(self, batch: pa.RecordBatch) -> None:
@@ -168,11 +170,41 @@ def _escape_formulas(texts: pa.Array) -> pa.Array:
     )
 
 
+def _parquet_writer(path: Path, schema: pa.Schema) -> ExportWriter:
+    return ParquetSink(path.parent, "", path.stem, schema)
+
+
+def _count_parquet_rows(path: Path, schema: pa.Schema) -> int:
+    """The number of rows; -1 if the file has other columns."""
+    read = pq.read_metadata(path)
+    return int(read.num_rows) if read.schema.to_arrow_schema().names == schema.names else -1
+
+
+def _count_lines(path: Path, _: pa.Schema) -> int:
+    with path.open("rb") as lines:
+        return sum(1 for _ in lines)
+
+
+EXPORT_FORMATS: Final[Mapping[str, ExportFormat]] = MappingProxyType(
+    {
+        "ndjson": ExportFormat((".ndjson", ".jsonl"), NdjsonExportWriter, "json", _count_lines),
+        "csv": ExportFormat((".csv",), CsvExportWriter, "csv", nested=False),
+        "parquet": ExportFormat((".parquet",), _parquet_writer, "parquet", _count_parquet_rows),
+    }
+)
+"""The formats of payloads and subject exports, by the names that disclosures record."""
+EXPORT_OPTIONS: Final[Mapping[str, ExportFormat]] = MappingProxyType(
+    {each.option: each for each in EXPORT_FORMATS.values()}
+)
+"""The same formats, by the words of `subject export --format`."""
+
+
 def export_format(path: Path) -> str:
     """The format of a path, by its file extension. Raises ConfigurationError."""
-    found = EXPORT_FORMATS.get(path.suffix.lower())
+    found = next((name for name, each in EXPORT_FORMATS.items() if path.suffix.lower() in each.suffixes), None)
     if found is None:
-        raise ConfigurationError("unknown file type of the payload", hint=f"Use one of {', '.join(EXPORT_FORMATS)}.")
+        suffixes = ", ".join(suffix for each in EXPORT_FORMATS.values() for suffix in each.suffixes)
+        raise ConfigurationError("unknown file type of the payload", hint=f"Use one of {suffixes}.")
     return found
 
 

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError, RefusalReason
+from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError, RefusalReason, SourceError
 from minimize.governance.sharing.connector import Connector, as_rereadable, check_secrets
 from minimize.governance.sharing.recipient_fields import RecipientKeys, RecipientPolicy, compose_policy, declare_forms
 from minimize.governance.sharing.released_output import (
@@ -44,8 +43,9 @@ from minimize.runs.minimizer import RereadableSource, require_keys
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import RecordedErasures
 from minimize.settings.tokenized import load_ledger_settings
-from minimize.sources import FORMATS
+from minimize.sources import FORMATS, format_by_name, format_suffixes
 from minimize.sources.base import SourceRequest
+from minimize.sources.files import FilePart
 from minimize.sources.memory import memory_source
 from minimize.stores import PathText
 from minimize.verification.declared_forms import DeclaredColumn
@@ -162,17 +162,15 @@ def open_source(data: Any, request: SourceRequest) -> RereadableSource:
     if not isinstance(data, str | os.PathLike):
         return memory_source(data, request)
     path = Path(data)
-    kinds = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
-    kind = next((kinds[ending] for ending in path.suffixes if ending in kinds), None)
+    format_ = FORMATS.get(format_by_name(path))
     if path.is_dir() or not path.suffix:
         raise OutputError(
             f"no run has published to {path} yet", hint="Run the pipeline first: `minimize run PIPELINE`."
         )
-    if kind is None or not path.is_file():
-        raise ConfigurationError(
-            "the file type of the data is not supported", hint="Pass a .parquet, .ndjson or .csv file."
-        )
-    return RereadableFiles(FORMATS[kind]([path], path.parent, request))
+    if format_ is None or not path.is_file():
+        hint = f"Pass a file that ends in {format_suffixes()}, also with .gz or .zst."
+        raise ConfigurationError("the file type of the data is not supported", hint=hint)
+    return RereadableFiles(format_.bind([path], path.parent, request))
 
 
 def open_output(data: Any, keys: Keyring) -> Any:
@@ -377,9 +375,11 @@ def _technique_chains(each: Any) -> Iterator[Any]:
 
 
 def _arrow_schema(data: Any) -> pa.Schema:
-    """The schema of Arrow data or of a Parquet file. Other formats cannot record that a run released them."""
+    """The schema of Arrow data or of a file with columns. Other formats cannot record that a run released them."""
     schema = getattr(data, "schema", None)
-    if isinstance(data, str | os.PathLike) and Path(data).suffix == ".parquet":
-        with suppress(pa.ArrowException, OSError):
-            schema = pq.read_schema(Path(data))
+    if isinstance(data, str | os.PathLike):
+        format_ = FORMATS.get(format_by_name(Path(data)))
+        if format_ is not None and format_.read_schema is not None:
+            with suppress(SourceError):
+                schema = format_.read_schema(FilePart(Path(data), Path(data).parent))
     return schema if isinstance(schema, pa.Schema) else pa.schema([])

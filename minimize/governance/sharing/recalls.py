@@ -11,8 +11,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from minimize.consent import Consents, load_consents
-from minimize.consent.terms import ENDING_STATES, VALID_STATES, parse_terms
+from minimize.consent.evaluation import consent_end
+from minimize.consent.terms import parse_terms
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.consent import (
     NewConsent,
@@ -124,14 +124,18 @@ def _deletion_period(contract: Contract | None) -> timedelta:
 
 DisclosureTenant = tuple[str, str]
 """The id of a disclosure, and a tenant whose data it contained."""
+ConsentParties = tuple[str, str, str]
+"""The recipient, the function and the tenant of a consent."""
 
 
 def find_recalls(
     ledger: Ledger, recipients: Recipients, now: datetime, recipient: str | None, *, all_: bool = False
 ) -> list[Recall]:
     """The recalls that are due or requested, oldest first. `all_` includes confirmed ones."""
-    consents, steps = load_consents(ledger), _recorded_steps(ledger, recipient)
-    search = _RecallSearch(ledger, recipients, consents, now, {each.id: each for each in consents.acts})
+    acts: dict[ConsentParties, list[ConsentAct]] = {}
+    for one in api.sharing.read_consent_acts(ledger, recipient=recipient):
+        acts.setdefault((one.recipient, one.function, one.tenant_id), []).append(one)
+    search, steps = _RecallSearch(ledger, recipients, acts, now), _recorded_steps(ledger, recipient)
     each = [
         one
         for act in api.sharing.read_disclosures(ledger, recipient=recipient)
@@ -151,9 +155,8 @@ def _recorded_steps(ledger: Ledger, recipient: str | None) -> dict[DisclosureTen
 class _RecallSearch:
     ledger: Ledger
     recipients: Recipients
-    consents: Consents
+    acts: Mapping[ConsentParties, Sequence[ConsentAct]]
     now: datetime
-    acts_by_id: Mapping[str, ConsentAct]
     contracts: dict[str, Contract | None] = field(default_factory=dict)
 
     def recalls_of_disclosure(
@@ -161,10 +164,11 @@ class _RecallSearch:
     ) -> Iterator[Recall]:
         """Yields the recalls of one disclosure."""
         contract = self._contract(act.recipient)
-        whole, ended = self._cause_for_all(act, contract), self._ended_consents(act)
+        whole = self._cause_for_all(act, contract)
         for share in api.sharing.read_tenant_shares(self.ledger, act.disclosure):
             recorded = steps.get((act.disclosure, share.tenant_id), [])
-            cause = recorded[0].cause if recorded else ended.get(share.tenant_id) or self._expiry_cause(share) or whole
+            acts = self.acts.get((act.recipient, act.function, share.tenant_id), ())
+            cause = recorded[0].cause if recorded else consent_end(acts, share.consent, self.now) or whole
             if cause is not None:
                 state = recorded[-1].state if recorded else "due"
                 requested = recorded[0].recorded_at if recorded else None
@@ -176,34 +180,11 @@ class _RecallSearch:
             return "contract_ended"
         return "retention_due" if act.retention_due is not None and act.retention_due <= self.now else None
 
-    def _ended_consents(self, act: Disclosure) -> dict[str, str]:
-        """The tenants whose consent ended after the disclosure, with the cause. A later consent does not cancel the recall."""
-        about = self.consents.history(act.recipient, act.function).acts
-        return {each.tenant_id: each.state for each in about if is_recall_due(each, act, self.now)}
-
-    def _expiry_cause(self, share: TenantShare) -> str | None:
-        """The cause, if the consent that covered the share has expired and no later consent is valid."""
-        given = self.acts_by_id.get(share.consent)
-        if given is None or given.expires_at is None or given.expires_at > self.now:
-            return None
-        later = self.consents.history(given.recipient, given.function).acts
-        on = [each for each in later if each.tenant_id == given.tenant_id and _is_consent_valid(each, self.now)]
-        return None if on else "expired"
-
     def _contract(self, name: str) -> Contract | None:
         """The contract of a recipient. None if the recipient is no longer configured."""
         if name not in self.contracts:
             self.contracts[name] = self.recipients.load(name).contract if name in self.recipients.names() else None
         return self.contracts[name]
-
-
-def is_recall_due(ending: ConsentAct, act: Disclosure, now: datetime) -> bool:
-    """Whether a recorded end of consent applies to an earlier disclosure."""
-    return ending.state in ENDING_STATES and act.recorded_at <= ending.recorded_at and ending.valid_from <= now
-
-
-def _is_consent_valid(act: ConsentAct, now: datetime) -> bool:
-    return act.state in VALID_STATES and act.valid_from <= now and (act.expires_at is None or act.expires_at > now)
 
 
 def list_recalls(
@@ -388,14 +369,18 @@ class _RecallOnEnd:
             yield api.sharing.RecallBatch(steps, recall_event(name, "requested", len(steps), actor, self.now))
 
     def _recalls_of_act(self, ledger: Ledger, ending: ConsentAct) -> Iterator[Recall]:
-        """Yields the recalls for one ended consent. Disclosures already in the ledger count as earlier, regardless of clocks."""
-        for sent in api.sharing.read_disclosures(ledger, recipient=ending.recipient):
-            if sent.function == ending.function and ending.state in ENDING_STATES and ending.valid_from <= self.now:
-                for share in api.sharing.read_tenant_shares(ledger, sent.disclosure, ending.tenant_id):
+        """Yields the recalls of the tenant and function of an act, which the transaction has not committed yet."""
+        parties = {"tenant": ending.tenant_id, "recipient": ending.recipient, "function": ending.function}
+        acts = [*api.sharing.read_consent_acts(ledger, **parties), ending]
+        sent = api.sharing.read_disclosures(ledger, recipient=ending.recipient)
+        for act in (each for each in sent if each.function == ending.function):
+            for share in api.sharing.read_tenant_shares(ledger, act.disclosure, ending.tenant_id):
+                cause = consent_end(acts, share.consent, self.now)
+                if cause is not None:
                     yield build_recall(
-                        sent,
+                        act,
                         share,
-                        ending.state,
+                        cause,
                         "requested",
                         requested_at=self.now,
                         contract=self.contract,

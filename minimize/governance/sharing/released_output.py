@@ -25,6 +25,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.aggregates import MEASURES
 from minimize.arrow.dictionaries import value_type
 from minimize.arrow.nested import leaf_type
 from minimize.arrow.pointers import Pointer
@@ -416,7 +417,8 @@ def _aggregate_column(label: str, schema: pa.Schema, field: Field | None, *, is_
 
 def _is_distinct_count(schema: pa.Schema, label: str) -> bool:
     """Whether a measure counts distinct values. Such a count shows none of the values."""
-    return (schema.field(label).metadata or {}).get(b"minimize:measure") == b"count_distinct"
+    kind = MEASURES.get((schema.field(label).metadata or {}).get(b"minimize:measure", b"").decode())
+    return kind is not None and kind.counts_distinct
 
 
 def _undecidable_columns(columns: Mapping[str, Field | None]) -> Iterator[str]:

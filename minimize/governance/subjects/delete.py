@@ -36,7 +36,7 @@ from minimize.governance.retention.lifecycle_events import RetentionEvent, ledge
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile, RemovalPlan
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
-from minimize.governance.subjects.export import EXPORT_FORMATS, SubjectExport, export_subjects
+from minimize.governance.subjects.export import SubjectExport, export_subjects
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
@@ -444,7 +444,7 @@ def restrict_subjects(
     now: datetime,
     *,
     named: Sequence[LocationLike] = (),
-    formats: Collection[str] = EXPORT_FORMATS,
+    formats: Collection[str] = (),
     redact: Collection[str] = (),
     unseen: bool = False,
 ) -> tuple[tuple[SubjectExport, ...], Deletion]:

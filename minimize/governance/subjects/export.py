@@ -6,12 +6,12 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
 from minimize.errors import ConfigurationError, OutputError, describe_os_error
-from minimize.governance.sharing.export_file import StagedExport, json_default
+from minimize.governance.sharing.export_file import EXPORT_OPTIONS, StagedExport, json_default
 from minimize.governance.subjects.search import SubjectRecords
 from minimize.governance.subjects.view import SubjectView, top_field, view_page
 from minimize.governance.workspace import Workspace, optional_ledger
@@ -22,9 +22,6 @@ from minimize.output.working_folder import write_new_folder
 from minimize.receipts import FileRef
 from minimize.stores.durable_files import file_digest, write_private_file
 from minimize.stores.file_operations import make_folder
-
-EXPORT_FORMATS: Final = ("json", "csv", "parquet")
-SUFFIXES: Final[Mapping[str, str]] = {"json": "ndjson", "csv": "csv", "parquet": "parquet"}
 
 
 def _file_entries(files: Mapping[str, str]) -> list[FileRef]:
@@ -46,17 +43,17 @@ def export_subjects(
     folder: Path,
     workspace: Workspace,
     *,
-    formats: Collection[str] = EXPORT_FORMATS,
+    formats: Collection[str] = (),
     redact: Collection[str] = (),
 ) -> tuple[SubjectExport, ...]:
     """Writes the data found about each subject into a new folder. Several subjects get one subfolder each.
 
-    Takes the formats of records, and the fields to leave out. Only the owner can read the files. With a ledger, the export
-    includes the audit entries in which the subject is the actor. Raises ConfigurationError, OutputError, LedgerError.
+    Takes the formats of records (default: all), and the fields to leave out. Only the owner can read the files. With a ledger,
+    the export includes the audit entries in which the subject is the actor. Raises ConfigurationError, OutputError, LedgerError.
     """
-    unknown = sorted(set(formats) - set(EXPORT_FORMATS))
+    unknown = sorted(set(formats) - set(EXPORT_OPTIONS))
     if unknown:
-        raise ConfigurationError(f"unknown format {unknown[0]}", hint=f"Use one of {', '.join(EXPORT_FORMATS)}.")
+        raise ConfigurationError(f"unknown format {unknown[0]}", hint=f"Use one of {', '.join(EXPORT_OPTIONS)}.")
     if folder.exists() or folder.is_symlink():
         raise OutputError(f"{folder} already exists", hint="Pass a new folder.")
     names = [""] if len(found) == 1 else [str(number) for number in range(1, len(found) + 1)]
@@ -105,9 +102,9 @@ def _write_records(view: SubjectView, folder: Path, formats: Collection[str], re
     """The files of records: one for each pipeline, and another one if column types differ."""
     for number, (pipeline, batch) in enumerate(_tables_by_pipeline(view.records), start=1):
         left = batch.select([name for name in batch.schema.names if name not in redact])
-        for format_ in [each for each in EXPORT_FORMATS if each in formats]:
-            name = f"{number}-{pipeline}.{SUFFIXES[format_]}"
-            table = _nested_as_json(left) if format_ == "csv" else left
+        for format_ in [each for option, each in EXPORT_OPTIONS.items() if option in formats or not formats]:
+            name = f"{number}-{pipeline}{format_.suffixes[0]}"
+            table = left if format_.nested else _nested_as_json(left)
             aside = StagedExport(folder / name, table.schema)
             try:
                 for each in table.to_batches():
@@ -130,7 +127,7 @@ def _tables_by_pipeline(records: Sequence[SubjectRecords]) -> Iterator[tuple[str
 
 
 def _nested_as_json(table: pa.Table) -> pa.Table:
-    """Nested columns as JSON text, for CSV."""
+    """Nested columns as JSON text, for formats that have none."""
     for index, each in enumerate(table.schema):
         if pa.types.is_nested(each.type):
             texts = [

@@ -1,16 +1,12 @@
-"""Subject view (`subject view`): all data held about a subject, as JSON and as an HTML page.
-
-The page has no scripts and loads no resources. It fits screens, dark mode and paper.
-"""
+"""Subject view (`subject view`): all data held about a subject, as JSON and as an HTML page."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from minimize.governance.published_outputs import SearchableOutput, UnreachableOutput, find_outputs
 from minimize.governance.sharing.export_file import json_default
@@ -25,11 +21,10 @@ from minimize.governance.subjects.search import (
     linked_records,
 )
 from minimize.governance.workspace import Workspace, optional_ledger
-from minimize.html_tables import html_page
 from minimize.json_form import json_value
 from minimize.keys import Keyring
 from minimize.ledger.ledger import Ledger, tenants_named
-from minimize.recipients.pages import LIST_STYLE
+from minimize.pages import Section, Table, html_page
 from minimize.stores import LocationLike
 from minimize.text import count_noun
 from minimize.times import from_epoch_microseconds, instant_text, time_text
@@ -113,7 +108,15 @@ def view_subjects(
     with optional_ledger(workspace, needed=not named) as ledger:
         found, missed = find_outputs(ledger, named)
         check_fields(subjects, found)
-        looking = _ViewBuilder(found, missed, ledger, at, keys, tenants_named(ledger), linked)
+        looking = _ViewBuilder(
+            outputs=found,
+            unreachable=missed,
+            ledger=ledger,
+            as_of=at,
+            keys=keys,
+            tenants=tenants_named(ledger),
+            linked=linked,
+        )
         return tuple(map(looking.view, subjects))
 
 
@@ -163,17 +166,17 @@ class _ViewBuilder:
         forms = frozenset(form for one in held for form in one.subjects)
         disclosures = () if self.ledger is None else load_disclosures(self.ledger)
         return SubjectView(
-            subject,
-            self.as_of,
-            tuple(held),
-            tuple(each.found for each in looks if isinstance(each.found, UnsearchableFile)),
-            tuple(self.unreachable),
-            tuple(disclosures_of(disclosures, subject, self._tenants(subject, held), self.keys, forms)),
-            sum(each.groups for each in looks),
-            sum(each.read for each in looks),
-            not held and self._is_unseen(subject),
-            self._erasures(subject, held),
-            self.ledger is not None,
+            subject=subject,
+            as_of=self.as_of,
+            records=tuple(held),
+            unsearchable=tuple(each.found for each in looks if isinstance(each.found, UnsearchableFile)),
+            unreachable=tuple(self.unreachable),
+            disclosures=tuple(disclosures_of(disclosures, subject, self._tenants(subject, held), self.keys, forms)),
+            groups=sum(each.groups for each in looks),
+            read=sum(each.read for each in looks),
+            is_unseen=not held and self._is_unseen(subject),
+            erasures=self._erasures(subject, held),
+            has_ledger=self.ledger is not None,
         )
 
     def _erasures(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> tuple[SubjectRequestStep, ...]:
@@ -204,103 +207,66 @@ def _retained_until(newest: int | None, retention: timedelta | None) -> str | No
     return time_text(from_epoch_microseconds(newest) + retention)
 
 
-_PAGE_STYLE: Final = """
-.page th, .page td { width: auto; }
-.page td:first-child { font-weight: inherit; }
-.page td:nth-child(2), .page td:nth-child(3) { font: inherit; }
-.page table.records { font-size: .8rem; }
-.page .wide { overflow-x: auto; }
-.page .where { color: var(--soft); font-size: .85rem; overflow-wrap: anywhere; }
-@media (max-width: 40rem) {
-  .page td:nth-child(2)::before, .page td:nth-child(3)::before { content: none; }
-  .page td::before { content: attr(data-name) " " !important; color: var(--soft); }
-}
-"""
-
-
 def view_page(found: Sequence[SubjectView], rows: int = 3, redacted: Iterable[str] = ()) -> str:
-    """The views as an HTML page, with at most `rows` records of each file and without redacted columns. All text is escaped."""
-    without = frozenset(redacted)
-    body = [line for each in found for line in _view_lines(each, rows, without)]
-    return html_page("Data held about a data subject", f"{LIST_STYLE}{_PAGE_STYLE}", body, kind="page")
+    """The views as an HTML page, with at most `rows` records of each file and without redacted columns."""
+    sections = [_view_section(each, rows, frozenset(redacted)) for each in found]
+    return html_page(sections[0] if len(sections) == 1 else Section("Data held about several data subjects", sections))
 
 
-def _view_lines(found: SubjectView, rows: int, without: frozenset[str]) -> Iterator[str]:
+def _view_section(found: SubjectView, rows: int, without: frozenset[str]) -> Section:
     view = found.to_json(rows)
-    yield f"<h1>Data held about {escape(_subject_name(found.subject))}</h1>"
-    yield f"<p>{count_noun(view['rows'], 'record')} in {count_noun(len(view['held']), 'file')}, as of {escape(view['at'])}.</p>"
-    for each in view.get("to_be_deleted", ()):
-        yield f"<p>A deletion request of {escape(each['asked_at'][:10])} is in progress.</p>"
-    for each in view["held"]:
-        yield from _records_lines(each, without)
-    yield from _section(
-        "Disclosed to third parties",
+    counts = f"{count_noun(view['rows'], 'record')} in {count_noun(len(view['held']), 'file')}"
+    shared = Table(
+        "Disclosures, the first one first",
         ("Recipient", "Function", "Purpose", "Fields", "Time", "Kept by the recipient until"),
-        _disclosure_rows(view),
+        [_disclosure_cells(each) for each in view["shared"]],
     )
-    if found.has_ledger and not view["shared"]:
-        yield "<p>No disclosure to third parties is recorded.</p>"
-    yield from _section("Files and outputs that could not be searched", ("Location", "Reason"), _unsearched_rows(view))
-
-
-def _records_lines(each: Mapping[str, Any], without: frozenset[str]) -> Iterator[str]:
-    date = f", {each['date']}" if each["date"] else ""
-    yield f"<h2>{escape(each['pipeline'] + date)}</h2>"
-    kept = f"; kept until {each['until']}" if each["until"] else ""
-    yield f"<p>{count_noun(each['rows'], 'record')}, {escape(each['category'])}. Purpose: {escape(each['purpose'])}.</p>"
-    yield f"<p>Events from {escape(each['since'] or 'unknown')} to {escape(each['to'] or 'unknown')}{escape(kept)}.</p>"
-    yield f'<p class="where">{escape(each["output"])}/{escape(each["file"])}; found by the field {escape(each["found_by"])}</p>'
-    left = {name: form for name, form in each["fields"].items() if top_field(name) not in without}
-    yield from _table(("Field", "Form"), [(name, form_text(form)) for name, form in left.items()])
-    records = [{name: value for name, value in row.items() if name not in without} for row in each["records"]]
-    if records:
-        yield f"<p>The last {count_noun(len(records), 'record')}, as stored:</p>"
-        rows = [(name, *(_cell_text(row[name]) for row in records)) for name in records[0]]
-        yield from _table(("Field", *map(str, range(1, len(records) + 1))), rows, kind="records")
-
-
-def _disclosure_rows(view: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    return [
-        (
-            each["recipient"],
-            each["function"],
-            each["purpose"],
-            ", ".join(each["fields"]),
-            each["at"],
-            each["until"] or "",
-        )
-        for each in view["shared"]
-    ]
-
-
-def _unsearched_rows(view: Mapping[str, Any]) -> list[tuple[str, ...]]:
     files = [(f"{each['output']}/{each['file']}", each["why"]) for each in view["not_searched"]]
-    return [*files, *((each["output"], each["why"]) for each in view["not_reached"])]
+    outputs = [(each["output"], each["why"]) for each in view["not_reached"]]
+    unsearched = Table("Locations and reasons", ("Location", "Reason"), [*files, *outputs])
+    return Section(
+        f"Data held about {_subject_name(found.subject)}",
+        (
+            f"{counts}, as of {view['at']}.",
+            *(
+                f"A deletion request of {each['asked_at'][:10]} is in progress."
+                for each in view.get("to_be_deleted", ())
+            ),
+            *(_records_section(each, without) for each in view["held"]),
+            Section("Disclosed to third parties", (shared,)) if shared else "",
+            "No disclosure to third parties is recorded." if found.has_ledger and not shared else "",
+            Section("Files and outputs that could not be searched", (unsearched,)) if unsearched else "",
+        ),
+    )
 
 
-def _section(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    if rows:
-        yield f"<h2>{escape(title)}</h2>"
-        yield from _table(names, rows)
+def _records_section(each: Mapping[str, Any], without: frozenset[str]) -> Section:
+    kept = f"; kept until {each['until']}" if each["until"] else ""
+    forms = [(name, form_text(form)) for name, form in each["fields"].items() if top_field(name) not in without]
+    records = [{name: value for name, value in row.items() if name not in without} for row in each["records"]]
+    cells = [(name, *(_cell_text(row[name]) for row in records)) for name in records[0]] if records else []
+    numbers = map(str, range(1, len(records) + 1))
+    return Section(
+        f"{each['pipeline']}, {each['date']}" if each["date"] else each["pipeline"],
+        (
+            f"{count_noun(each['rows'], 'record')}, {each['category']}. Purpose: {each['purpose']}.",
+            f"Events from {each['since'] or 'unknown'} to {each['to'] or 'unknown'}{kept}.",
+            f"{each['output']}/{each['file']}; found by the field {each['found_by']}",
+            Table("Fields, and the form in which they are stored", ("Field", "Form"), forms),
+            Table(f"The last {count_noun(len(records), 'record')}, as stored", ("Field", *numbers), cells),
+        ),
+    )
 
 
-def _table(names: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> Iterator[str]:
-    yield f'<div class="wide"><table class="{kind}"><thead><tr>'
-    yield "".join(f"<th>{escape(name)}</th>" for name in names) + "</tr></thead><tbody>"
-    yield from (_row(names, row) for row in rows)
-    yield "</tbody></table></div>"
+def _disclosure_cells(each: Mapping[str, Any]) -> tuple[str, ...]:
+    names = (each["recipient"], each["function"], each["purpose"], ", ".join(each["fields"]))
+    return (*names, each["at"], each["until"] or "")
 
 
 def _cell_text(value: Any) -> str:
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False, default=json_default)
     return "" if value is None else str(value)
-
-
-def _row(names: Sequence[str], row: Sequence[str]) -> str:
-    """One table row. On a narrow screen each cell shows its column name."""
-    cells = (f'<td data-name="{escape(name)}">{escape(cell)}</td>' for name, cell in zip(names, row, strict=True))
-    return f"<tr>{''.join(cells)}</tr>"
 
 
 def _subject_name(subject: DataSubject) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from minimize.aggregates import Measure
-from minimize.aggregates.quantile import Quantile
 from minimize.errors import Finding, LedgerError
 from minimize.ledger import find_ledger
 from minimize.policy.approval import APPROVED_KEY, approval_finding, configured_approval
@@ -41,14 +40,14 @@ def check_measures(subject: LintSubject) -> Iterator[Finding]:
 def _check_measure(subject: LintSubject, place: tuple[str, str], measure: Measure, field: Field) -> Iterator[Finding]:
     at = ("aggregates", place[0], "measures")
     about = f"`{place[1]}`: the {measure.name} of `{field.key}`"
-    if measure.name in ("sum", "mean") and not _is_bounded(field):
+    if measure.needs_bounds and not _is_bounded(field):
         hint = "Add `in_aggregates: {clip: {min: …, max: …}}` to the field."
         yield subject.pipeline_finding("L060", f"{about}, whose values are not generalized", *at, hint=hint)
-    if measure.name in ("min", "max") and is_raw_in_aggregates(field):
+    if measure.shown_values == "single" and is_raw_in_aggregates(field):
         yield subject.pipeline_finding("L062", f"{about} is one person's value", *at, hint="Make the field coarser.")
-    if isinstance(measure, Quantile) and measure.q in (0, 1):
-        end = "largest" if measure.q else "smallest"
-        yield subject.pipeline_finding("L068", f"{about} is the {end} value", *at, hint="Choose a `q` between 0 and 1.")
+    if measure.extreme is not None:
+        hint = "Choose a `q` between 0 and 1."
+        yield subject.pipeline_finding("L068", f"{about} is the {measure.extreme} value", *at, hint=hint)
 
 
 def check_suppression(subject: LintSubject) -> Iterator[Finding]:
@@ -91,7 +90,7 @@ def check_counted_field(subject: LintSubject) -> Iterator[Finding]:
 def check_exact_figures(subject: LintSubject) -> Iterator[Finding]:
     """L066: exact figures from which rounded counts can be derived."""
     for name, aggregate in _aggregates(subject):
-        exact = [label for label, measure in aggregate.measures.items() if measure.name in ("mean", "sum", "share")]
+        exact = [label for label, measure in aggregate.measures.items() if measure.revealed_counts == "exact"]
         if aggregate.round is not None and exact:
             message = f"{', '.join(exact)} next to rounded counts: if values are coarse, an exact figure reveals the exact count"
             hint = "Remove the exact figure, or move it to an aggregate without counts."

@@ -14,11 +14,13 @@ must match. A byte order mark at the start of a file is skipped. Lines may end w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,6 +65,7 @@ from minimize.sources.ndjson.line_scan import Positions, ScannedLines, mark_deep
 from minimize.sources.ndjson.strict_reader import ChunkBuilder, MalformedLine, parse_line, values_at_path
 from minimize.sources.prefetch import prefetch
 from minimize.sources.projection import FieldNode, field_tree, prune_schema
+from minimize.sources.source_format import FileRows, SourceFormat
 from minimize.stores import Location
 
 PIECE_BYTES = 64 << 20
@@ -249,7 +252,8 @@ def _undeclared_maps(parts: Sequence[FilePart], request: SourceRequest) -> froze
     above = (Pointer(star.parts[:-1]) for field in request.fields for star in field.pointer.stars)
     wanted = dict.fromkeys(pointer for pointer in above if pointer not in declared)
     kinds: dict[Pointer, type] = {}
-    for record in _first_records(parts) if wanted else ():
+    records = chain.from_iterable(_first_records(part, PEEKED_LINES) for part in parts)
+    for record in records if wanted else ():
         for pointer in wanted:
             kind = next((type(value) for value in values_at_path(record, pointer.parts) if value is not None), None)
             if kind is not None:
@@ -259,11 +263,26 @@ def _undeclared_maps(parts: Sequence[FilePart], request: SourceRequest) -> froze
     return frozenset(pointer for pointer, kind in kinds.items() if kind is dict)
 
 
-def _first_records(parts: Sequence[FilePart]) -> Iterator[dict[str, Any]]:
-    """The valid records among the first lines of each file."""
-    for part in parts:
-        with open_stream(part.path, part.name) as stream:
-            every = (line for block in line_blocks(stream, 1 << 20) for _, line in nonblank_lines(block))
-            for line in islice(every, PEEKED_LINES):
-                with suppress(MalformedLine):
-                    yield parse_line(line)
+def _first_records(part: FilePart, most: int) -> Iterator[dict[str, Any]]:
+    """The valid records among the first lines of a file."""
+    with open_stream(part.path, part.name) as stream:
+        every = (line for block in line_blocks(stream, 1 << 20) for _, line in nonblank_lines(block))
+        for line in islice(every, most):
+            with suppress(MalformedLine):
+                yield parse_line(line)
+
+
+def _read_rows(path: Path) -> FileRows:
+    lines = enumerate(path.read_text("utf-8-sig").splitlines(), start=1)
+    return None, [(number, json.loads(line)) for number, line in lines if line.strip()]
+
+
+NDJSON = SourceFormat(
+    suffixes=(".ndjson", ".jsonl", ".json"),
+    bind=ndjson_source,
+    read_rows=_read_rows,
+    read_records=_first_records,
+    unit="byte",
+    text_types=("date", "timestamp"),
+)
+"""NDJSON: each record has its own names; numbers and booleans have types, times are text."""

@@ -45,25 +45,13 @@ from minimize.sources.record_checks import (
     has_key_at_any_depth,
     value_at_path,
 )
-from minimize.sources.types import decimal_digits, exact_decimal, parse_text, type_family
+from minimize.sources.types import FractionText, IntegerText, decimal_digits, exact_decimal, parse_text, type_family
 
 MAX_DEPTH = 128
 """Maximum nesting depth of a record."""
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-
-
-class IntegerText(str):
-    """The text of a number without fraction or exponent."""
-
-    __slots__ = ()
-
-
-class FractionText(str):
-    """The text of a number with a fraction or an exponent."""
-
-    __slots__ = ()
 
 
 class MalformedLine(Exception):

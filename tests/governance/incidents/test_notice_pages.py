@@ -12,9 +12,8 @@ from minimize.governance.incidents.notice import (
     NATURE,
     Notice,
     article33,
-    notice_markdown,
-    notice_page,
 )
+from minimize.pages import html_page, markdown_page
 from tests.governance.incidents.test_incident_incident import incident, step
 
 TENANT: dict[str, Any] = {
@@ -33,7 +32,7 @@ def notice(this: Incident | None = None, **changes: Any) -> Notice:
 
 
 def test_every_part_is_on_both_pages() -> None:
-    for page in (notice_markdown(notice()), notice_page(notice())):
+    for page in (markdown_page(notice().document), html_page(notice().document)):
         for word in (
             "What happened",
             "At most 1,200",
@@ -47,8 +46,8 @@ def test_every_part_is_on_both_pages() -> None:
 
 def test_what_was_taken_down_stands_instead_of_what_is_usual() -> None:
     said = notice(incident(step("measured", what="consequence", text="Nothing *at all*.")))
-    assert "Nothing \\*at all\\*." in notice_markdown(said)
-    assert CONSEQUENCES["pseudonymized"] not in notice_markdown(said)
+    assert "Nothing \\*at all\\*." in markdown_page(said.document)
+    assert CONSEQUENCES["pseudonymized"] not in markdown_page(said.document)
 
 
 def test_pseudonyms_with_an_exposed_key_do_not_identify_by_themselves() -> None:
@@ -59,13 +58,13 @@ def test_pseudonyms_with_an_exposed_key_do_not_identify_by_themselves() -> None:
 
 
 def test_a_page_fetches_nothing_and_runs_nothing() -> None:
-    page = notice_page(notice(tenant_id="<script>alert(1)</script>"))
+    page = html_page(notice(tenant_id="<script>alert(1)</script>").document)
     assert not [word for word in ("<script", "<link", "src=", "url(", "@import") if word in page]
 
 
 def test_groups_have_no_number_of_persons() -> None:
     assert article33(notice(subjects=None))["a"]["approximate_number_of_data_subjects"] is None
-    assert "No individuals" in notice_markdown(notice(subjects=None))
+    assert "No individuals" in markdown_page(notice(subjects=None).document)
 
 
 def test_there_are_words_for_everything_that_can_be_exposed() -> None:
@@ -73,13 +72,14 @@ def test_there_are_words_for_everything_that_can_be_exposed() -> None:
 
 
 def test_a_narrow_page_calls_its_columns_what_they_are() -> None:
-    page = notice_page(notice())
-    assert page.rindex('content: "category: "') > page.rindex('content: "for example "')
-    assert page.rindex('content: "exposed: "') > page.rindex('content: "as sent or stored: "')
+    page = html_page(notice().document)
+    assert 'data-label="category"' in page
+    assert 'data-label="form in which the data was exposed"' in page
+    assert "content: attr(data-label)" in page
 
 
 def test_times_are_said_as_people_read_them_and_records_that_may_be_fewer_as_such() -> None:
-    page = notice_markdown(notice(rows_exact=False))
+    page = markdown_page(notice(rows_exact=False).document)
     assert "to 2026-11-24 23:00 UTC" in page
     assert "in at most 5,000 records" in page
     assert article33(notice(rows_exact=False))["a"]["number_of_records_is_exact"] is False

@@ -4,6 +4,7 @@ A payload that is not what was declared does not leave.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import pytest
 from minimize.arrow.dictionaries import SeenDictionary, first_occurrences
 from minimize.arrow.interchange import decode_batch
 from minimize.errors import NotPermitted
+from minimize.governance.sharing import export_file
 from minimize.governance.sharing.consent_filter import TenantCodes
-from minimize.governance.sharing.export_file import StagedExport
+from minimize.governance.sharing.export_file import EXPORT_FORMATS
 from minimize.governance.sharing.payload import PayloadStats, SubjectTokens, disclosure_token
 from minimize.ledger.sharing import TenantShare
 from tests.governance.sharing.sender import EVENT, RECORDS, Sender
@@ -143,7 +145,8 @@ def test_a_technique_that_does_nothing_is_found_out(sender: Sender, monkeypatch:
 
 
 def test_a_file_of_fewer_rows_than_were_made_stops_it(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(StagedExport, "_count_lines", lambda _: 2)
+    short = replace(EXPORT_FORMATS["parquet"], count=lambda *_: 2)
+    monkeypatch.setattr(export_file, "EXPORT_FORMATS", {**EXPORT_FORMATS, "parquet": short})
     with pytest.raises(NotPermitted) as caught:
         sender.share(to=sender.folder / "payload.parquet")
     assert rules(caught) == ["differs"]

@@ -90,6 +90,17 @@ def test_a_withdrawal_from_a_later_time_calls_back_when_it_has_come(shared: Send
     assert [each.state for each in list_recalls(shared.places, shared.recipients, NOW + DAY)] == ["due"]
 
 
+def test_a_withdrawal_from_a_later_time_calls_back_what_was_sent_in_between(shared: Sender) -> None:
+    wish = NewConsent("north", "vendor", "sync", valid_from=NOW + DAY)
+    end_consent("withdraw", wish, shared.places, NOW + MINUTE, recipients=shared.folder / "recipients")
+    shared.share(RECORDS.slice(0, 1), clock=NOW + HOUR)
+    listed = list_recalls(shared.places, shared.recipients, NOW + DAY)
+    assert [(each.sent_at, each.cause, each.state) for each in listed] == [
+        (NOW, "withdrawn", "due"),
+        (NOW + HOUR, "withdrawn", "due"),
+    ]
+
+
 def test_without_the_recall_there_is_no_withdrawal(shared: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise LedgerError("the disk is full")

@@ -14,8 +14,6 @@ from minimize.arrow.pointers import Pointer
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.ndjson.strict_reader import (
     MAX_DEPTH,
-    FractionText,
-    IntegerText,
     JsonFault,
     MalformedLine,
     convert_value,
@@ -25,6 +23,7 @@ from minimize.sources.ndjson.strict_reader import (
     undeclared_in_record,
 )
 from minimize.sources.projection import field_tree
+from minimize.sources.types import FractionText, IntegerText
 
 CANARY = "c4n4ry"
 

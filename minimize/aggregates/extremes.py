@@ -1,29 +1,42 @@
-"""Tally of the smallest or largest value per group, for `min` and `max`."""
+"""The smallest or largest value per group: what both measures have in common, and their tally."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.aggregates.base import ORDERED_TYPES, Measure, MeasureTally, MeasureTerms
 from minimize.arrow.dictionaries import Codes
 
-ExtremeSide = Literal["min", "max"]
+
+class ExtremeMeasure(Measure):
+    """An extreme value, as released. Its name is that of the aggregation in Arrow."""
+
+    takes = ORDERED_TYPES
+    revealed_counts = "none"
+    needs_bounds = False
+    hidden_cells = "none"
+    presentation = "none"
+    of: str
+
+    def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
+        """An empty tally."""
+        return ExtremeTally(self.accepted_type(type_), self.name)
 
 
 class ExtremeTally:
     """One extreme value per group. NaN is ignored."""
 
-    def __init__(self, type_: pa.DataType, side: ExtremeSide) -> None:
-        self._side: ExtremeSide = side
+    def __init__(self, type_: pa.DataType, aggregation: str) -> None:
+        self._aggregation = aggregation
         self._best = pa.table({"group": pa.array([], pa.int64()), "value": pa.array([], type_)})
 
-    def observe(self, groups: Codes, values: pa.Array | None, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
         """Adds rows."""
-        if values is not None:
-            self._take(pa.table({"group": groups, "value": values.cast(self._best.schema.field("value").type)}))
+        self._take(pa.table({"group": groups, "value": values.cast(self._best.schema.field("value").type)}))
 
     def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
         """Merges another tally."""
@@ -42,5 +55,5 @@ class ExtremeTally:
         if pa.types.is_floating(rows.schema.field("value").type):
             rows = rows.filter(pc.invert(pc.is_nan(rows["value"])))
         grouped = pa.concat_tables([self._best, rows]).group_by("group", use_threads=False)
-        best = grouped.aggregate([("value", self._side)])
-        self._best = pa.table({"group": best["group"], "value": best[f"value_{self._side}"]})
+        best = grouped.aggregate([("value", self._aggregation)])
+        self._best = pa.table({"group": best["group"], "value": best[f"value_{self._aggregation}"]})

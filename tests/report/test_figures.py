@@ -1,4 +1,4 @@
-"""Each picture: what it says, what it leaves out and says so, and where there is none."""
+"""Each figure: its sentence, the parts that it leaves out, and outputs without one."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from datetime import timedelta
 import pytest
 
 from minimize.report.facts import PartitionFacts, PrecisionLoss, ReportFacts, RoundedCount
-from minimize.report.plots import draw_pictures
+from minimize.report.figures import draw_figures
 from tests.project import clean_environment, events, new_project
 from tests.report.telling import facts
 
 
 @pytest.fixture(name="found", scope="module")
 def _found(tmp_path_factory: pytest.TempPathFactory) -> ReportFacts:
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("figures")
     with clean_environment(folder):
         project = new_project(folder)
         project.records([*events(60), *["broken"] * 6])
@@ -24,9 +24,9 @@ def _found(tmp_path_factory: pytest.TempPathFactory) -> ReportFacts:
 
 
 def says(found: ReportFacts, name: str) -> str:
-    picture = draw_pictures(found)[name]
-    assert picture is not None
-    return picture.caption
+    figure = draw_figures(found)[name]
+    assert figure is not None
+    return figure.sentence
 
 
 def test_the_flow_says_what_became_of_the_rows(found: ReportFacts) -> None:
@@ -34,7 +34,7 @@ def test_the_flow_says_what_became_of_the_rows(found: ReportFacts) -> None:
 
 
 def test_fields_are_drawn_by_their_bits(found: ReportFacts) -> None:
-    assert says(found, "bits").startswith("event_time 11.8")
+    assert "event_time gives up 11.8 bits." in says(found, "bits")
 
 
 def test_more_fields_than_fit_are_said_to_stand_in_the_table(found: ReportFacts) -> None:
@@ -43,7 +43,7 @@ def test_more_fields_than_fit_are_said_to_stand_in_the_table(found: ReportFacts)
 
 
 def test_the_map_says_how_many_tenants_have_what_on(found: ReportFacts) -> None:
-    assert says(found, "collection") == "Turned on now, of 1 tenants: location 1."
+    assert says(found, "collection").startswith("Turned on now, of 1 tenant: location 1.")
 
 
 def test_dates_that_go_first_are_drawn(found: ReportFacts) -> None:
@@ -57,13 +57,13 @@ def test_dates_that_go_first_are_drawn(found: ReportFacts) -> None:
 
 
 def test_the_last_runs_are_drawn(found: ReportFacts) -> None:
-    assert "140 earlier runs are left out" in says(replace(found, runs=found.runs * 200), "runs")
+    assert "169 earlier runs are left out" in says(replace(found, runs=found.runs * 200), "runs")
 
 
-def test_where_there_is_nothing_to_draw_there_is_no_picture(found: ReportFacts) -> None:
+def test_where_there_is_nothing_to_draw_there_is_no_figure(found: ReportFacts) -> None:
     flow = replace(found.flow, written=RoundedCount(), quarantined={})
     runs = tuple(replace(run, flow=flow) for run in found.runs)
     bare = replace(
         found, flow=flow, fields=(), collection=None, runs=runs, retention=replace(found.retention, partitions=())
     )
-    assert set(draw_pictures(bare).values()) == {None}
+    assert set(draw_figures(bare).values()) == {None}

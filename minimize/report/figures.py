@@ -1,0 +1,218 @@
+"""Figures of a report: rows, precision, collection, retention and runs as bars, each with a title, a unit and a sentence.
+
+Positions and widths are percentages, so that a figure fits any width. Colours are roles that the style sheet defines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from minimize.report.facts import (
+    CollectionFacts,
+    FieldFacts,
+    ReportFacts,
+    RetentionFacts,
+    RoundedCount,
+    RowFlow,
+    RunFacts,
+)
+from minimize.text import count_noun, percent_text
+from minimize.times import day_start
+
+BarRole = Literal["written", "gated", "quarantined", "suppressed", "deduplicated", "accent", "empty"]
+OUTCOMES: Final[tuple[BarRole, ...]] = ("written", "gated", "quarantined", "suppressed", "deduplicated")
+"""The outcomes of a row, each with its own colour."""
+MOST_FIELDS: Final = 25
+MOST_DATES: Final = 31
+MOST_RUNS: Final = 31
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A part of a row: its start and its width in percent, and its colour."""
+
+    start: float
+    width: float
+    role: BarRole
+    opacity: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class BarRow:
+    """A row of a figure: label, bars, number, and a note below."""
+
+    label: str
+    figure: str
+    bars: tuple[Bar, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure. `marker` is the position of a vertical line in percent, `axis` the labels below, from left to right."""
+
+    title: str
+    unit: str
+    sentence: str
+    rows: tuple[BarRow, ...]
+    marker: float | None = None
+    axis: tuple[str, ...] = ()
+    legend: tuple[str, ...] = ()
+
+
+def draw_figures(facts: ReportFacts) -> dict[str, Figure | None]:
+    """The figures by name; None if there is nothing to show."""
+    return {
+        "flow": flow_figure(facts.flow),
+        "bits": precision_figure(facts.fields),
+        "collection": None if facts.collection is None else collection_figure(facts.collection),
+        "keeping": retention_figure(facts.retention, facts.at),
+        "runs": runs_figure(facts.runs),
+    }
+
+
+def flow_figure(flow: RowFlow) -> Figure | None:
+    """The outcomes of the rows read, each bar from the end of the one before it; None if no rows were read."""
+    if not flow.read or flow.read.hidden:
+        return None
+    counts = {name: count for name, count in flow.parts.items() if count}
+    numbers = {name: f"{count}{_share_text(count, flow)}" for name, count in counts.items()}
+    said = ", ".join(f"{count} {name}{_share_text(count, flow)}" for name, count in counts.items())
+    rows = (BarRow(bar.role, numbers[bar.role], (bar,), _reasons_text(flow, bar.role)) for bar in _stacked(counts))
+    return Figure("Outcomes of the rows read", "rows", f"{flow.read} rows were read: {said}.", tuple(rows))
+
+
+def precision_figure(fields: Sequence[FieldFacts]) -> Figure | None:
+    """The fields whose bits are known and not zero, the largest first; None if there are none."""
+    known = sorted((each for each in fields if each.bits.number), key=lambda each: -(each.bits.number or 0))
+    if not known:
+        return None
+    most = known[0].bits.number or 1.0
+    return Figure(
+        "Precision given up",
+        "bits",
+        f"The longer the bar, the more fine values share one coarse value; {known[0].key} gives up {known[0].bits} bits."
+        + _left_out(len(known) - MOST_FIELDS, "more fields are only in the table"),
+        tuple(
+            BarRow(each.key, str(each.bits), (Bar(0, 100 * (each.bits.number or 0) / most, "accent"),))
+            for each in known[:MOST_FIELDS]
+        ),
+    )
+
+
+def collection_figure(collection: CollectionFacts) -> Figure:
+    """The share of tenants that have turned each feature and level on, over time."""
+    now = ", ".join(f"{name} {numbers[-1]}" for name, numbers in collection.on.items())
+    cell = 100 / len(collection.moments)
+    middle = collection.moments[len(collection.moments) // 2]
+    return Figure(
+        "Tenants that have turned a feature on, over time",
+        "tenants",
+        f"Turned on now, of {count_noun(collection.tenants, 'tenant')}: {now}. The stronger the colour, the more tenants.",
+        tuple(
+            BarRow(
+                name,
+                f"{numbers[-1]:,} of {collection.tenants:,}",
+                (
+                    Bar(0, 100, "empty", 0.4),
+                    *(
+                        Bar(cell * place, cell * 0.92, "accent", 0.2 + 0.8 * number / collection.tenants)
+                        for place, number in enumerate(numbers)
+                        if number
+                    ),
+                ),
+            )
+            for name, numbers in collection.on.items()
+        ),
+        axis=(f"{collection.moments[0]:%Y-%m-%d}", f"{middle:%Y-%m-%d}", "now"),
+    )
+
+
+def retention_figure(retention: RetentionFacts, at: datetime) -> Figure | None:
+    """The dates that are removed first, from their start to their removal; None if no date has a limit."""
+    ending = [(each, each.gone_by) for each in retention.partitions if each.gone_by is not None]
+    if not ending:
+        return None
+    shown = ending[:MOST_DATES]
+    first, last = day_start(shown[0][0].date), max(at, *(gone_by for _, gone_by in shown))
+    roles: Mapping[str, BarRole] = {"kept": "written", "soon": "gated", "overdue": "quarantined"}
+    states = ", ".join(f"{sum(each.state == state for each, _ in ending)} {state}" for state in roles)
+
+    def position(when: datetime) -> float:
+        return 100 * (when - first) / (last - first)
+
+    return Figure(
+        "Removal dates",
+        "time from the batch date to its removal; the dashed line is now",
+        f"Of {count_noun(len(ending), 'date')}: {states}. The first must be removed by {shown[0][1]:%Y-%m-%d}."
+        + _left_out(len(ending) - MOST_DATES, "later dates are left out"),
+        tuple(
+            BarRow(
+                each.date,
+                f"{gone_by:%Y-%m-%d}" + ("" if each.state == "kept" else f" {each.state}"),
+                (
+                    Bar(
+                        position(day_start(each.date)),
+                        position(gone_by) - position(day_start(each.date)),
+                        roles.get(each.state, "written"),
+                    ),
+                ),
+            )
+            for each, gone_by in shown
+        ),
+        marker=position(at),
+    )
+
+
+def runs_figure(runs: Sequence[RunFacts]) -> Figure | None:
+    """The rows of the last runs, by outcome; None if no run read rows."""
+    shown = runs[-MOST_RUNS:]
+    most = max((each.flow.read.value for each in shown), default=0)
+    if not most:
+        return None
+    return Figure(
+        "Rows of each run",
+        "rows",
+        f"{count_noun(len(shown), 'run')}; the first read {shown[0].flow.read} rows, the last {shown[-1].flow.read}."
+        f" A later run replaced the pale ones.{_left_out(len(runs) - MOST_RUNS, 'earlier runs are left out')}",
+        tuple(
+            BarRow(
+                each.dates[-1] if each.dates else f"{each.at:%Y-%m-%d}",
+                str(each.flow.read),
+                tuple(_stacked(each.flow.parts, most, 1.0 if each.in_force else 0.4)),
+            )
+            for each in shown
+        ),
+        legend=tuple(name for name in OUTCOMES if any(each.flow.parts[name].value for each in shown)),
+    )
+
+
+def _stacked(parts: Mapping[str, RoundedCount], whole: int = 0, opacity: float = 1.0) -> Iterator[Bar]:
+    """Bars that follow each other, in percent of the whole, or of their sum."""
+    sizes: dict[BarRole, float] = {name: parts[name].value or 1.0 for name in OUTCOMES if parts.get(name)}
+    total = sum(sizes.values())
+    scale, start = 100 / (whole or total), 0.0
+    for name, size in sizes.items():
+        yield Bar(start, scale * size, name, opacity)
+        start += scale * size
+
+
+def _left_out(number: int, words: str) -> str:
+    return f" {number} {words}." if number > 0 else ""
+
+
+def _share_text(count: RoundedCount, flow: RowFlow) -> str:
+    share = percent_text(count.share(flow.read))
+    return f" ({share})" if share else ""
+
+
+def _reasons_text(flow: RowFlow, name: str) -> str:
+    """The most frequent reasons of an outcome."""
+    reasons = {"gated": flow.gated, "quarantined": flow.quarantined}.get(name, {})
+    words = [reason.replace("_", " ") for reason in sorted(reasons, key=lambda each: -reasons[each].value)]
+    if words:
+        return ", ".join(words[:3]) + (f" and {len(words) - 3} more" if len(words) > 3 else "")
+    return {"suppressed": "groups that are too small", "deduplicated": "duplicates"}.get(name, "")

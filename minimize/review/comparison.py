@@ -1,0 +1,193 @@
+"""Compare two models of one form: one walk finds every difference, and a table of rules grades and describes it.
+
+A rule belongs to the path of a key, such as `fields.*.do`; `*` is any entry of a mapping. A change of a key without a rule
+loosens, so a key that is added to a form is never ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import chain
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from minimize.review.changes import GradedChange, change_text, value_text
+from minimize.review.grades import Comparison, Grade, change_loosens
+
+
+@dataclass(frozen=True, slots=True)
+class FormSides:
+    """The old and the new content of a form, with the name of the file on each side."""
+
+    old: Any
+    new: Any
+    old_file: str | None = None
+    new_file: str | None = None
+
+
+USUAL_LABEL: Final = "{path}{change}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a change of a value is graded and described. An entry that one side does not have is None.
+
+    Texts are templates or functions. Labels are templates with `change`, which is the old and the new text, `text` (that of the
+    only value), `path` (the keys below the last entry) and `entry`.
+
+    order       the comparison of the old with the new value
+    text        a value in words; `missing` if there is none
+    label       the message; `added` and `removed` if only one side has the entry, and the label differs
+    form_order  instead of `order`: a comparison that also reads other parts of the form
+    keys        keys of a model that are compared together; the rule then gets the model instead of a value
+    read        what of the value is compared
+    change      instead of the old and the new text: a change in words
+    from_old    whether a removed entry is shown in the old file
+    """
+
+    code: str
+    order: Comparison = change_loosens
+    text: str | Callable[[Any], str] = value_text
+    label: str = USUAL_LABEL
+    added: str = ""
+    removed: str = ""
+    form_order: Callable[[FormSides, Any, Any], Grade] | None = None
+    keys: tuple[str, ...] = ()
+    read: Callable[[Any], Any] | None = None
+    change: Callable[[Any, Any], str] | None = None
+    missing: str = "nothing"
+    from_old: bool = False
+
+    def value_text(self, value: Any) -> str:
+        """A value in words."""
+        if value is None:
+            return self.missing
+        return self.text.format(value) if isinstance(self.text, str) else self.text(value)
+
+    def label_of(self, old: Any, new: Any) -> str:
+        """The label for a change, an added entry or a removed one."""
+        return (self.added if old is None else self.removed if new is None else "") or self.label
+
+
+Rules = Mapping[str, Rule | None]
+"""Rules by path. None for what is not compared: it is not a key of the file, or is compared elsewhere."""
+UNKNOWN: Final = Rule("J002", text=str, label="{path}changed")
+"""The rule of a key that has none."""
+_NO_LINES: Final[Mapping[Any, int]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Two values at one place of a form, and the rule for them.
+
+    path     keys and entries in the file
+    pattern  the path of the rule
+    entries  the entries on the path; if one is a tuple, its first part is the subject of the change
+    """
+
+    rule: Rule
+    old: Any
+    new: Any
+    path: tuple[Any, ...] = ()
+    pattern: str = ""
+    entries: tuple[Any, ...] = ()
+    line: int | None = None
+
+
+def compare_forms(sides: FormSides, rules: Rules) -> Iterator[GradedChange]:
+    """The graded changes between two models of one form."""
+    for each in find_differences(sides, rules):
+        order, form_order = each.rule.order, each.rule.form_order
+        grade = order(each.old, each.new) if form_order is None else form_order(sides, each.old, each.new)
+        if grade != "neutral" or not _is_same(each):
+            yield _graded_change(sides, each, grade)
+
+
+def _graded_change(sides: FormSides, each: Difference, grade: Grade) -> GradedChange:
+    rule, path = each.rule, each.pattern.rpartition("*")[2].lstrip(".")
+    texts = rule.value_text(each.old), rule.value_text(each.new)
+    names = [entry if isinstance(entry, tuple) else (entry,) for entry in each.entries]
+    message = rule.label_of(each.old, each.new).format(
+        change=change_text(*texts) if rule.change is None else rule.change(each.old, each.new),
+        text=texts[0] if each.new is None else texts[1],
+        path=f"{path}: " if path else "",
+        entry=names[-1][-1] if names else "",
+    )
+    file, line = sides.new_file, each.line
+    if rule.from_old and each.new is None:
+        file, line = sides.old_file, _line(sides.old, [each.path], each.old)
+    return GradedChange(rule.code, grade, message, file, line, ": ".join(name[0] for name in names) or None)
+
+
+def _is_same(each: Difference) -> bool:
+    """Whether the values are equal. Equal techniques may differ in what they computed, so their texts are compared, too."""
+    old, new = each.old, each.new
+    if each.rule.keys and each.rule.read is None:
+        old, new = ([getattr(side, key) for key in each.rule.keys] for side in (old, new))
+    if isinstance(old, Mapping) and isinstance(new, Mapping) and [*old] != [*new]:
+        return False
+    return repr(old) == repr(new) or (type(old) is type(new) and bool(old == new))
+
+
+def find_differences(sides: FormSides, rules: Rules) -> Iterator[Difference]:
+    """Every pair of values that a rule compares. The values of a pair may be equal."""
+    return _differences(Difference(UNKNOWN, sides.old, sides.new), sides.new, rules)
+
+
+def _differences(pair: Difference, root: Any, rules: Rules) -> Iterator[Difference]:
+    rule = rules.get(pair.pattern, UNKNOWN)
+    if rule is None:
+        return
+    if rule.read is not None:
+        values = [None if value is None else rule.read(value) for value in (pair.old, pair.new)]
+        pair = replace(pair, old=values[0], new=values[1])
+    if pair.pattern and not any(path.startswith(f"{pair.pattern}.") for path in rules):
+        yield replace(pair, rule=rule)
+    elif isinstance(pair.old, Mapping) and isinstance(pair.new, Mapping):
+        for key in {**pair.old, **pair.new}:
+            entry = _below(pair, "*", (key,), (pair.old.get(key), pair.new.get(key)), root)
+            yield from _differences(replace(entry, entries=(*pair.entries, key)), root, rules)
+    elif pair.old is None or pair.new is None:
+        yield replace(pair, rule=rule)
+    else:
+        yield from _key_differences(pair, root, rules)
+
+
+def _key_differences(pair: Difference, root: Any, rules: Rules) -> Iterator[Difference]:
+    """The differences of two models, key by key. Keys that are compared together are one difference."""
+    found = {name: rules.get(f"{pair.pattern}.{name}".lstrip(".")) for name in model_keys(type(pair.new))}
+    groups = {name: rule.keys for name, rule in found.items() if rule is not None and rule.keys}
+    grouped = set(chain.from_iterable(groups.values())) - groups.keys()
+    for name in (each for each in found if each not in grouped):
+        keys = groups.get(name, ())
+        values = [side if keys else getattr(side, name) for side in (pair.old, pair.new)]
+        below = _below(pair, name, [key.rstrip("_") for key in keys or (name,)], values, root)
+        yield from _differences(below, root, rules)
+
+
+def _below(pair: Difference, name: str, keys: Sequence[Any], values: Sequence[Any], root: Any) -> Difference:
+    """The pair of values below a key, or below several. The line is that of the nearest key on the path that has one."""
+    paths = [(*pair.path, key) for key in keys]
+    line = _line(root, paths, values[1])
+    return replace(
+        pair,
+        old=values[0],
+        new=values[1],
+        path=paths[0],
+        pattern=f"{pair.pattern}.{name}".lstrip("."),
+        line=pair.line if line is None else line,
+    )
+
+
+def _line(root: Any, paths: Sequence[tuple[Any, ...]], value: Any) -> int | None:
+    """The line of the first key that has one, as the form or the value itself records it."""
+    lines = getattr(root, "lines", _NO_LINES)
+    line: int | None = getattr(value, "line", None)
+    return next((lines[path] for path in paths if path in lines), line)
+
+
+def model_keys(kind: Any) -> tuple[str, ...]:
+    """The keys of a model or a dataclass."""
+    return tuple(kind.model_fields) if issubclass(kind, BaseModel) else tuple(each.name for each in fields(kind))

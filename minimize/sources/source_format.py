@@ -1,0 +1,62 @@
+"""Description of a source format: everything that other modules ask about it.
+
+To add a format, write a module in this folder with a `SourceFormat`, a row in `FORMATS` (`__init__.py`) and a test file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from minimize.sources.base import PositionUnit, Source, SourceRequest
+from minimize.sources.file_discovery import NameMask
+from minimize.sources.files import FilePart
+from minimize.stores import Location
+
+
+class FileBinding(Protocol):
+    """Binds files to a request. `shown` masks hive partitions in the names of parts."""
+
+    def __call__(
+        self, files: Sequence[Location], root: Location, request: SourceRequest, *, shown: NameMask | None = None
+    ) -> Source:
+        """The bound source. Raises SchemaError with all differences, before anything is decoded."""
+        ...
+
+
+FileRows = tuple[Sequence[str] | None, list[tuple[int, Any]]]
+"""The columns of a small file (None if each row has its own names), and its rows, each with its line or number from 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFormat:
+    """A format of source files. It has either `read_schema` or `read_records`.
+
+    suffixes      endings of its files, in lower case and without the ending of a compression
+    bind          binds files to a request
+    read_schema   the columns of a file and their types; None if each record has its own names
+    read_records  up to so many of the first records of a file, as mappings, without malformed ones
+    read_rows     the rows of a small local file of events, subjects or expected values; raises OSError, ValueError or
+                  ArrowException
+    unit          unit of positions: the byte at which a line begins, or the number of the row
+    has_types     whether values have types of their own; otherwise every value is text
+    text_types    the policy's types, other than `string`, that text is read as
+    """
+
+    suffixes: tuple[str, ...]
+    bind: FileBinding
+    read_rows: Callable[[Path], FileRows]
+    read_schema: Callable[[FilePart], pa.Schema] | None = None
+    read_records: Callable[[FilePart, int], Iterator[Mapping[str, Any]]] | None = None
+    unit: PositionUnit = "row"
+    has_types: bool = True
+    text_types: tuple[str, ...] = ()
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether names are columns of the whole file. Otherwise a name in one record may be a value."""
+        return self.read_schema is not None
