@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final
@@ -213,7 +212,7 @@ class AccessRules(Form):
             info.context.faults.add("U003", f"unknown role `{each.role}`", line=each.line, hint=hint)
         return tuple(each for each in assignments if each.role in known)
 
-    @cached_property
+    @property
     def roles(self) -> Mapping[str, AccessRole]:
         """The built-in roles and the custom roles."""
         return {**BUILTIN_ROLES, **self.custom_roles}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from itertools import combinations, product
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
@@ -110,12 +109,12 @@ class AccessRole(Form):
         """Whether the role is built in. A file cannot change built-in roles."""
         return self.name == self.base
 
-    @cached_property
+    @property
     def allow(self) -> tuple[Permission, ...]:
         """The permissions, including those of the copied role."""
         return self.added if self.is_builtin else tuple(dict.fromkeys((*BUILTIN_ROLES[self.base].added, *self.added)))
 
-    @cached_property
+    @property
     def deny(self) -> tuple[Permission, ...]:
         """The denied permissions, including those of the copied role."""
         return (
