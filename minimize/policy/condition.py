@@ -132,7 +132,12 @@ class _ConditionType:
         return {
             "type": "object",
             "description": "All keys must match; of a list of values, one must match. Null never matches. There is no `not`.",
-            "properties": {"any": conditions, "all": conditions, "feature": names, "level": names},
+            "properties": {
+                "any": {**conditions, "description": "At least one of these conditions is true."},
+                "all": {**conditions, "description": "Every one of these conditions is true."},
+                "feature": {**names, "description": "The feature is on; of a list, at least one."},
+                "level": {**names, "description": "The level, or a higher one, is set; of a list, at least one."},
+            },
             "additionalProperties": {"anyOf": [plain, _list_schema(plain), within]},
             "minProperties": 1,
         }

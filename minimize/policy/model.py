@@ -69,7 +69,7 @@ class FeatureModel(Form):
     noun = "the feature `{name}`"
 
     about: str = pydantic.Field("", description="A description of the data that is collected.")
-    retention: Duration | None = None
+    retention: Duration | None = pydantic.Field(None, description="How long its values are kept, from the event time.")
     holders: tuple[Holder, ...] = pydantic.Field((), description="The holders that may turn it on.")
     per_subject: bool = pydantic.Field(
         False,
@@ -83,8 +83,8 @@ class FieldCase(Form):
 
     noun = "a case"
 
-    when: FormCondition = pydantic.Field(validation_alias="if")
-    do: Treatment
+    when: FormCondition = pydantic.Field(validation_alias="if", description="The condition of the case.")
+    do: Treatment = pydantic.Field(description="Drop, one technique, or several in order.")
 
 
 def _field_key(key: str, _: Reading) -> str:
@@ -113,7 +113,7 @@ class Field(Form):
     model_config = pydantic.ConfigDict(json_schema_extra=_type_is_optional)
 
     key: SkipJsonSchema[Annotated[str, when_read(_field_key)]]
-    type: FieldType
+    type: FieldType = pydantic.Field(description="The type of the value. A derived field is a struct by default.")
     role: Role = pydantic.Field("plain", description="The role of the field.")
     do: Treatment = pydantic.Field(DROP, description="Drop, one technique, or several in order.")
     cases: Annotated[tuple[FieldCase, ...], NotEmpty()] = pydantic.Field(
@@ -339,7 +339,7 @@ class SourceModel(Form):
         description="A file, folder or glob, relative to the pipeline's folder; or the URI of an object store (s3://, gs://, "
         "abfs://) that contains no credentials. `{date}` is the batch date."
     )
-    format: SourceFormatName
+    format: SourceFormatName = pydantic.Field(description="The format of the files.")
     recipient: str | None = pydantic.Field(
         None, description="The third party that sends the records. Consent then decides on each record."
     )
@@ -367,8 +367,8 @@ class DeduplicateModel(Form):
 
     noun = "`deduplicate`"
 
-    by: FieldKeys
-    per: Literal["day"] = "day"
+    by: FieldKeys = pydantic.Field(description="Records with equal values in all these fields are duplicates.")
+    per: Literal["day"] = pydantic.Field("day", description="The span of time within which records are duplicates.")
 
     def check(self, reading: Reading) -> None:
         """The earliest record needs an event time."""
@@ -521,8 +521,12 @@ class AggregateModel(Form):
     noun = "an aggregate"
     is_named = True
 
-    group_by: Mapping[ColumnName, Annotated[GroupKeyModel, _GroupKeyType()]]
-    measures: Annotated[Mapping[ColumnName, FormMeasure], NotEmpty()]
+    group_by: Mapping[ColumnName, Annotated[GroupKeyModel, _GroupKeyType()]] = pydantic.Field(
+        description="The fields whose values make a group, by column. Without one, all records are one group."
+    )
+    measures: Annotated[Mapping[ColumnName, FormMeasure], NotEmpty()] = pydantic.Field(
+        description="The figures of each group, by column."
+    )
     suppress: SuppressModel = SuppressModel()
     round: RoundModel | None = None
     late: Annotated[Duration, when_read(_short_enough)] | None = pydantic.Field(
@@ -595,7 +599,7 @@ def _records_or_flag(value: Any, handler: Handler, info: ValidationInfo) -> Any:
 
 class _FlagSchema:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [handler(schema), {"type": "boolean", "description": "`false` writes none."}]}
+        return {"anyOf": [handler(schema), {"type": "boolean"}]}
 
 
 class Pipeline(Form):
@@ -618,7 +622,9 @@ class Pipeline(Form):
         description="The output folder, relative to this file; or the URI of an object store (s3://, gs://, abfs://) without "
         "credentials, which needs a ledger elsewhere."
     )
-    records: Annotated[RecordsModel | None, WrapValidator(_records_or_flag), _FlagSchema()] = RecordsModel()
+    records: Annotated[RecordsModel | None, WrapValidator(_records_or_flag), _FlagSchema()] = pydantic.Field(
+        RecordsModel(), description="The records output. With `false`, no records are written."
+    )
     aggregates: Mapping[OutputName, AggregateModel] = pydantic.Field(
         {}, description="Counts and statistics per group, by name."
     )
