@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 from minimize.errors import Finding
 
@@ -19,6 +20,8 @@ class Summary(Protocol):
         """The text, with lines of about the given number of characters at most."""
 
 
+UNCHANGED: Final = "nothing was changed. Pass --yes to apply the plan."
+"""The last line of a plan that was not applied."""
 Line = str | Finding | Summary
 """A line of a result. A terminal colors findings and wraps summaries."""
 
@@ -73,3 +76,43 @@ class Listing:
     def lines(self) -> Iterable[Line]:
         """The lines of all results."""
         return [line for each in self.items for line in each.lines()] or [self.empty]
+
+
+@dataclass(frozen=True, slots=True)
+class PageOf:
+    """A result that was written to a file as a page. Its JSON form and exit code are unchanged."""
+
+    result: Printable
+    file: str
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the result."""
+        code: int = getattr(self.result, "exit_code", 0)
+        return code
+
+    def to_json(self) -> Any:
+        """The result as JSON."""
+        return self.result.to_json()
+
+    def lines(self) -> Iterable[Line]:
+        """The file."""
+        return [f"wrote {self.file}"]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFiles:
+    """Files that a command wrote, with further members of its JSON form and further lines."""
+
+    files: Sequence[Path]
+    about: Mapping[str, Any] = field(default_factory=dict)
+    then: Sequence[str] = ()
+    prefix: str = "wrote "
+
+    def to_json(self) -> dict[str, Any]:
+        """The paths, and what is known about the files."""
+        return {"files": [str(path) for path in self.files], **self.about}
+
+    def lines(self) -> Iterable[Line]:
+        """A line for each file, then the further lines."""
+        return [*(f"{self.prefix}{path}" for path in self.files), *self.then]

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from minimize.cli import options
-from minimize.cli.options import DATE
+from minimize.cli.options import OPTIONS
+from minimize.cli.verb import verb
+from minimize.results import Printable, WrittenFiles
 
 
-@click.command()
-@click.argument("name")
-@click.option("--rows", type=click.IntRange(min=0), default=10_000, show_default=True, help="Number of records.")
-@click.option("--out", type=click.Path(file_okay=False), required=True, metavar="DIR", help="Write to this folder.")
-@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the generator.")
-@click.option("--date", "dates", multiple=True, type=DATE, metavar="D", help="Batch date, YYYY-MM-DD. Repeatable.")
-@click.option(
-    "--format",
-    "format_",
-    metavar="SUFFIX",
-    default="ndjson.gz",
-    show_default=True,
-    help="Format of the files, by their suffix.",
+@verb(
+    "sample",
+    click.Argument(["name"]),
+    click.Option(["--rows"], type=click.IntRange(min=0), default=10_000, show_default=True, help="Number of records."),
+    OPTIONS["--output"](param_decls=["--out"], required=True, help="Write to this folder."),
+    click.Option(["--seed"], type=int, default=1, show_default=True, help="Seed of the generator."),
+    OPTIONS["--date"](param_decls=["--date", "dates"], multiple=True, help="Batch date, YYYY-MM-DD. Repeatable."),
+    click.Option(
+        ["--format"],
+        metavar="SUFFIX",
+        default="ndjson.gz",
+        show_default=True,
+        help="Format of the files, by their suffix.",
+    ),
 )
-@options.as_json
-def sample_command(
-    name: str, rows: int, out: str, seed: int, dates: tuple[str, ...], format_: str, as_json: bool
-) -> None:
+def sample_command(name: str, out: str, **arguments: Any) -> Printable:
     """Generate the sample data NAME. The same seed gives the same data.
 
     All samples have the same tenants, users and devices.
@@ -59,5 +60,4 @@ def sample_command(
     """
     from minimize.samples import generate  # it imports Arrow, which `--help` does not need
 
-    files = [str(path) for path in generate(name, rows, out, seed=seed, dates=dates, format=format_)]
-    options.print_result({"files": files}, as_json, "\n".join(files))
+    return WrittenFiles(generate(name, out=out, **arguments), prefix="")

@@ -30,7 +30,7 @@ def verb(
     permission: str | None = None,
     quiet: bool = False,
     **attributes: Any,
-) -> Callable[[Callable[..., Printable]], click.Command]:
+) -> Callable[[Callable[..., Printable | None]], click.Command]:
     """Turns a function that returns a result into a command. Its docstring is the help text.
 
     parameters  arguments and options in the order of the help; a text is a name in `OPTIONS`
@@ -44,9 +44,10 @@ def verb(
     workspace  the workspace that `--ledger`, `--output`, `--pipeline` and `--keys` name, instead of these options
     now        the current time, unless an option of this name has another
     progress   the callback of the progress bar
+    as_json    whether `--json` was given; then the function prints its result itself and returns None
     """
 
-    def decorate(function: Callable[..., Printable]) -> click.Command:
+    def decorate(function: Callable[..., Printable | None]) -> click.Command:
         accepted = signature(function).parameters
 
         def callback(*, as_json: bool, **values: Any) -> int:
@@ -55,8 +56,10 @@ def verb(
             with ExitStack() as stack:
                 if "progress" in accepted:
                     values["progress"] = stack.enter_context(progress_bar())
+                if "as_json" in accepted:
+                    values["as_json"] = as_json
                 result = function(**_with_environment(values, accepted))
-            return print_result(result, as_json)
+            return 0 if result is None else print_result(result, as_json)
 
         common = [*((QUIET,) if quiet else ()), *JSON_OPTIONS]
         named = [OPTIONS[each]() if isinstance(each, str) else each for each in parameters]

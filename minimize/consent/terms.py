@@ -15,7 +15,6 @@ from minimize.errors import PolicyError
 from minimize.receipts.canonical import sha256_text
 from minimize.recipients import Function, Recipient, SharedField
 from minimize.techniques import TechniqueStep
-from minimize.techniques.generalize import Generalize
 from minimize.text import did_you_mean
 
 DPV_STATES: Final[Mapping[str, str]] = MappingProxyType(
@@ -120,9 +119,9 @@ def _field_form(field: SharedField) -> str:
 
 
 def _step_form(step: TechniqueStep) -> dict[str, Any]:
-    """A step with its parameters. A hierarchy is identified by the digest of its file, not only by its name."""
-    parameters = step.model_dump(mode="json", by_alias=True)
-    return {step.name: {**parameters, "digest": step.digest} if isinstance(step, Generalize) else parameters}
+    """A step with its parameters. A file that it reads is identified by its digest, not only by its name."""
+    parameters, file = step.model_dump(mode="json", by_alias=True), step.reference_file
+    return {step.name: parameters if file is None else {**parameters, "digest": file.digest}}
 
 
 def _canonical_json(value: Any) -> str:

@@ -23,9 +23,6 @@ from minimize.policy.fields import group_time_key, treatments_of
 from minimize.policy.model import Field, Policy
 from minimize.settings.columns import column_microseconds
 from minimize.techniques import TechniqueStep
-from minimize.techniques.keep import Keep
-from minimize.techniques.shift_dates import ShiftDates
-from minimize.techniques.truncate_time import TruncateTime
 from minimize.times import day_start, epoch_microseconds
 
 Moments = npt.NDArray[np.int64]
@@ -149,14 +146,16 @@ def _chain_width(chain: Iterable[TechniqueStep]) -> int | None:
     """How long after the released time the event may have happened, in microseconds; None if a step leaves this open."""
     width = 0
     for step in chain:
-        if not isinstance(step, Keep | ShiftDates | TruncateTime):
+        form = step.time_form
+        if form is None:
             return None
-        width += _LONGEST_UNITS[step.to] - 1 if isinstance(step, TruncateTime) else 0
+        width += 0 if form.unit is None else _LONGEST_UNITS[form.unit] - 1
     return width
 
 
 def _chain_shift(chain: Iterable[TechniqueStep]) -> int:
-    return sum(step.max_days * 86_400_000_000 for step in chain if isinstance(step, ShiftDates))
+    shifts = (form.shift for step in chain if (form := step.time_form) is not None)
+    return sum(shift // timedelta(microseconds=1) for shift in shifts)
 
 
 def partition_start(on: str | None) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from minimize.arrow.pointers import MAX_PARTS, Pointer
 from minimize.errors import ConfigurationError
 from minimize.interop.documents import DescribedColumn, DescribedDataset, as_list, as_mapping
-from minimize.policy.proposals import PSEUDONYM_KEY
+from minimize.policy.proposals import FieldEvidence, treatment_for
 from minimize.policy.treatments import UNKEYED_HASHES
 from minimize.text import did_you_mean
 
@@ -55,14 +55,9 @@ def _column(pointer: Pointer, word: str, left_out: dict[str, str]) -> DescribedC
     if plain in _KEEP:
         return DescribedColumn(pointer, "string", do="keep", reason="the allow-list keeps it")
     if plain in UNKEYED_HASHES:
-        do = f"{{pseudonymize: {{key: {PSEUDONYM_KEY}}}}}"
-        return DescribedColumn(
-            pointer,
-            "string",
-            "identifier",
-            do=do,
-            reason="the allow-list hashes it; a hash without a key can be reversed",
-        )
+        do = treatment_for("identifier", FieldEvidence(pointer, "string"))
+        reason = "the allow-list hashes it; a hash without a key can be reversed"
+        return DescribedColumn(pointer, "string", "identifier", do=do, reason=reason)
     if plain in _DROP or plain in _MASK:
         return DescribedColumn(pointer, "string", do="drop", reason=f"the allow-list has `{word}` for it")
     return DescribedColumn(pointer, "string", do="drop", reason="the allow-list has an unknown word for it")

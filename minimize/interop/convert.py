@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from minimize.interop.documents import (
     ExportRequest,
     read_document,
 )
+from minimize.json_form import JsonResult
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.policy.draft import (
     SCHEMA_FOLDER,
@@ -31,10 +32,11 @@ from minimize.policy.draft import (
     write_new_files,
 )
 from minimize.policy.drafted_policy import RECORD_PARTS, DraftBlock, DraftedField, DraftedPart, draft_text
-from minimize.policy.proposals import DROP, FieldEvidence, Proposal, propose_for_field, pseudonymize_text
+from minimize.policy.proposals import DROP, FieldEvidence, Proposal, propose_for_field, technique_for, treatment_for
 from minimize.policy.value_kinds import ValueSummary
 from minimize.policy.yaml_nodes import key_text, quote_yaml
 from minimize.registry import load_object
+from minimize.results import Line, WrittenFiles
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 
@@ -105,8 +107,8 @@ def _combined_proposal(column: DescribedColumn, evidence: FieldEvidence) -> Prop
     do = found.do if column.do is None else column.do
     if column.role in _DROPPED_ROLES:
         do = DROP
-    elif column.role == "identifier" and "pseudonymize" not in do:
-        do = DROP if column.do is None else pseudonymize_text(evidence)
+    elif column.role == "identifier" and technique_for("identifier").name not in do:
+        do = DROP if column.do is None else treatment_for("identifier", evidence)
     return replace(found, role=column.role or found.role, do=do, reasons=reasons)
 
 
@@ -128,9 +130,20 @@ def _one_line(remark: str) -> str:
     return "".join(char if char.isprintable() else " " for char in remark)
 
 
+@dataclass(frozen=True, slots=True)
+class ImportedPolicy(JsonResult):
+    """The text of an imported policy."""
+
+    policy: str
+
+    def lines(self) -> Iterator[Line]:
+        """The lines of the policy."""
+        yield from self.policy.rstrip("\n").split("\n")
+
+
 @redact_errors
-def import_policy(kind: str, file: PathText, *, choice: str | None = None) -> str:
-    """The text of a policy for the dataset that a document describes: every field dropped, proposals above them.
+def import_policy(kind: str, file: PathText, *, choice: str | None = None) -> ImportedPolicy:
+    """A policy for the dataset that a document describes: every field dropped, proposals above them.
 
     Takes a format of `IMPORTS`, the document's file, and the name of one of several datasets. Raises ConfigurationError,
     PolicyError if the document cannot be read.
@@ -139,7 +152,7 @@ def import_policy(kind: str, file: PathText, *, choice: str | None = None) -> st
         raise ConfigurationError("unknown format for an import", hint=did_you_mean(kind, IMPORTS))
     row = FORMATS[kind]
     read: DocumentReader = load_object(row.reads or "")
-    return imported_policy_text(read(read_document(Path(file)), choice), row.about)
+    return ImportedPolicy(imported_policy_text(read(read_document(Path(file)), choice), row.about))
 
 
 @redact_errors
@@ -150,12 +163,13 @@ def import_into(
     *,
     choice: str | None = None,
     data: PathText | None = None,
-) -> list[Path]:
-    """Write the policy, and a pipeline for the data if given, into a folder. Never overwrites. Returns the paths."""
-    texts = {POLICY_FILE: import_policy(kind, file, choice=choice)}
+) -> WrittenFiles:
+    """Write the policy, and a pipeline for the data if given, into a folder. Never overwrites."""
+    texts = {POLICY_FILE: import_policy(kind, file, choice=choice).policy}
     if data is not None:
         texts[PIPELINE_FILE] = pipeline_text(source_pattern(data), valid_name(Path(folder).absolute().name))
-    return write_new_files(Path(folder), texts)
+    following = f"next: review the policy, then run `minimize init {folder} --accept FIELD`"
+    return WrittenFiles(write_new_files(Path(folder), texts), {"format": FORMATS[kind].about}, (following,))
 
 
 @redact_errors

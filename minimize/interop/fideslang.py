@@ -13,7 +13,7 @@ from minimize.errors import ConfigurationError
 from minimize.interop.column_meanings import ColumnMeaning, column_meanings
 from minimize.interop.documents import SOURCE_NAME, ExportRequest, document_text, find_output_plan, requested_plan
 from minimize.plan import Plan
-from minimize.techniques import PSEUDONYM_TECHNIQUES
+from minimize.techniques import published_techniques
 from minimize.times import duration_text
 
 _BY_NAME: Final[Mapping[str, str]] = MappingProxyType(
@@ -80,7 +80,8 @@ def data_category(name: str, meaning: ColumnMeaning | None, aggregated: bool) ->
     """The data category of a column, by its name and precision. Figures of aggregates are operations data."""
     if meaning is None or aggregated:
         return OPERATIONS
-    if PSEUDONYM_TECHNIQUES & set(meaning.facts.get("techniques") or ()):
+    names = ",".join(meaning.facts.get("techniques") or ())
+    if any(kind.is_pseudonym() for kind in published_techniques(names)):
         return PSEUDONYM
     found = _category_by_name(name)
     if found == "user.location":

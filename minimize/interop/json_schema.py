@@ -31,9 +31,11 @@ from minimize.interop.documents import (
     requested_policy,
 )
 from minimize.interop.schema_merging import SchemaMerger, SchemaPlace, SchemaReferences, dialect_of_schema
+from minimize.json_form import JsonResult
 from minimize.plan import Plan
 from minimize.policy.forms import JSON_SCHEMA_DIALECT
 from minimize.policy.model import Field, Policy, Role
+from minimize.results import Line
 from minimize.sources import FORMATS, format_by_name
 from minimize.sources.file_discovery import SourceFiles, find_files
 from minimize.sources.files import FilePart, line_blocks, nonblank_lines, open_stream
@@ -286,13 +288,24 @@ class SchemaViolation:
 
 
 @dataclass(frozen=True, slots=True)
-class SchemaValidation:
+class SchemaValidation(JsonResult):
     """Result of the validation of records by a schema."""
 
     draft: str
     records: int
     valid: int
     broken: tuple[SchemaViolation, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a record is invalid."""
+        return int(self.valid < self.records)
+
+    def lines(self) -> Iterator[Line]:
+        """The numbers of records, then each violated keyword with its number of records."""
+        yield f"{self.records:,} records against {self.draft}: {self.records - self.valid:,} invalid"
+        for each in self.broken:
+            yield f"{each.records:>9,}  {each.keyword}  {each.place}".rstrip()
 
 
 @redact_errors

@@ -1,4 +1,4 @@
-"""Cryptographic primitives: subkeys (HKDF), Ed25519 signatures, AES-CMAC of many messages at once, AES-SIV for sealed bytes."""
+"""Cryptographic primitives: subkeys (HKDF), Ed25519 signatures, keyed BLAKE2b, AES-SIV for sealed bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import base64
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, Protocol, Self
 
@@ -14,9 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
@@ -134,97 +133,34 @@ def _load_public_key(pem: bytes) -> Ed25519PublicKey | None:
     return key if isinstance(key, Ed25519PublicKey) else None
 
 
-BLOCK_BYTES: Final = 16
-"""Bytes of a block, and of a tag."""
-MESSAGES_AT_ONCE: Final = 1 << 14
-"""Messages processed together, so that they fit into the cache of the processor."""
+HASH_BYTES: Final = 16
+"""Bytes of a keyed hash."""
 Bytes = npt.NDArray[np.uint8]
-Words = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
 
 
-class Cmac:
-    """AES-CMAC of many messages. Its `repr` does not contain the key.
+class KeyedHash:
+    """BLAKE2b with a key (RFC 7693) of many messages. Its `repr` does not contain the key.
 
-    >>> Cmac(bytes(16)).tags(np.frombuffer(b"one, two", np.uint8), np.array([0, 3, 8])).shape
+    >>> KeyedHash(bytes(16)).tags(np.frombuffer(b"one, two", np.uint8), np.array([0, 3, 8])).shape
     (2, 16)
     """
 
-    def __init__(self, key: bytes) -> None:
-        """Takes 16, 24 or 32 bytes."""
-        self._cipher = Cipher(AES(key), modes.ECB())
-        zero = int.from_bytes(self._cipher.encryptor().update(bytes(BLOCK_BYTES)))
-        self._whole, self._padded = _block_words(_double_block(zero)), _block_words(_double_block(_double_block(zero)))
+    def __init__(self, key: bytes, domain: bytes = b"") -> None:
+        """Takes at most 64 bytes, and at most 16 that name a domain. Hashes of different domains are independent."""
+        self._start = blake2b(key=key, person=domain, digest_size=HASH_BYTES)
 
     def tags(self, content: Bytes, offsets: Offsets) -> Bytes:
         """One row of 16 bytes per message.
 
         Takes messages in the layout of Arrow: their bytes one after another, the offset of each, and the end of the last one.
         """
-        starts, lengths = offsets[:-1], offsets[1:] - offsets[:-1]
-        tags = np.empty((len(lengths), BLOCK_BYTES), np.uint8)
-        for length in _unique_lengths(lengths).tolist():
-            for some in _chosen_portions(lengths == length):
-                tags[some] = self._tags_of_length(_padded_rows(content, starts[some], length), length)
-        return tags
-
-    def _tags_of_length(self, rows: Words, length: int) -> Bytes:
-        """The tags of messages of one length, padded to whole blocks: rows × blocks × 2 words."""
-        rows[:, -1] ^= self._whole if length and length % BLOCK_BYTES == 0 else self._padded
-        encryptor, state = self._cipher.encryptor(), np.zeros((len(rows), 2), np.uint64)
-        for block in range(rows.shape[1]):
-            state = _encrypt_blocks(encryptor, state ^ rows[:, block])
-        return state.view(np.uint8)
-
-
-def _chosen_portions(chosen: npt.NDArray[np.bool_]) -> Iterator[slice | Offsets]:
-    """The chosen positions in portions; slices if all positions are chosen."""
-    if chosen.all():
-        yield from (slice(first, first + MESSAGES_AT_ONCE) for first in range(0, len(chosen), MESSAGES_AT_ONCE))
-        return
-    places = np.flatnonzero(chosen)
-    yield from (places[first : first + MESSAGES_AT_ONCE] for first in range(0, len(places), MESSAGES_AT_ONCE))
-
-
-def _encrypt_blocks(encryptor: CipherContext, blocks: Words) -> Words:
-    out = np.empty(blocks.nbytes + BLOCK_BYTES - 1, np.uint8)
-    encryptor.update_into(blocks.data.cast("B"), out.data)
-    return out[: blocks.nbytes].view(np.uint64).reshape(-1, 2)
-
-
-def _padded_rows(content: Bytes, starts: Offsets, length: int) -> Words:
-    """Messages of one length as rows of whole blocks. An incomplete block is padded with a one bit and zeros."""
-    blocks = max(1, -(-length // BLOCK_BYTES))
-    rows = np.zeros((len(starts), blocks * BLOCK_BYTES), np.uint8)
-    rows[:, :length] = _gather_messages(content, starts, length)
-    rows[:, length : length + 1] = 0x80
-    return rows.view(np.uint64).reshape(-1, blocks, 2)
-
-
-def _gather_messages(content: Bytes, starts: Offsets, length: int) -> Bytes:
-    """The messages as rows; without copying one by one if they follow one another."""
-    first, end = int(starts[0]), int(starts[-1]) + length
-    if end - first == len(starts) * length:
-        return content[first:end].reshape(len(starts), length)
-    found: Bytes = content[starts[:, None] + np.arange(length)]
-    return found
-
-
-def _unique_lengths(numbers: Offsets) -> Offsets:
-    """The distinct numbers in order. Sorting is faster here than the hash table of `np.unique`."""
-    if not len(numbers) or numbers.min() == numbers.max():
-        return numbers[:1]
-    ordered = np.sort(numbers)
-    return ordered[np.diff(ordered, prepend=-1) > 0]
-
-
-def _double_block(block: int) -> int:
-    """A block multiplied by two in the finite field of CMAC."""
-    return ((block << 1) & ((1 << 128) - 1)) ^ (0x87 if block >> 127 else 0)
-
-
-def _block_words(block: int) -> Words:
-    return np.frombuffer(block.to_bytes(BLOCK_BYTES), np.uint64)
+        data, begin, tags = content[offsets[0] : offsets[-1]].tobytes(), self._start.copy, bytearray()
+        for first, end in pairwise((offsets - offsets[0]).tolist()):
+            state = begin()
+            state.update(data[first:end])
+            tags += state.digest()
+        return np.frombuffer(tags, np.uint8).reshape(-1, HASH_BYTES)
 
 
 SEAL_BYTES: Final = 16

@@ -35,7 +35,7 @@ from minimize.arrow.dictionaries import value_type
 from minimize.arrow.nested import leaf, leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.failpoints import fail_point
-from minimize.keys.cryptography import SEAL_BYTES, Cmac, Sealer
+from minimize.keys.cryptography import SEAL_BYTES, KeyedHash, Sealer
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.sealing import Subkeys, subject_sealer
 from minimize.receipts import FileRef
@@ -54,15 +54,15 @@ class IndexKey:
     """One version of the `subject` key, for indexes."""
 
     version: int
-    cmac: Cmac
+    hash: KeyedHash
     seal: Sealer
 
     @classmethod
     def from_keys(cls, keys: Subkeys, version: int | None = None) -> IndexKey:
         """The key in this version, or in the newest. Raises KeyringError."""
         number = keys.version_of(SUBJECT_KEY) if version is None else version
-        cmac = Cmac(keys.subkey(SUBJECT_KEY, VALUES_PURPOSE, number))
-        return cls(number, cmac, subject_sealer(keys, SEAL_PURPOSES, number))
+        hashes = KeyedHash(keys.subkey(SUBJECT_KEY, VALUES_PURPOSE, number))
+        return cls(number, hashes, subject_sealer(keys, SEAL_PURPOSES, number))
 
     def prefixes(self, values: pa.Array) -> HashPrefixes:
         """The prefixes of distinct values (text, integers or bytes, no nulls), ascending, without duplicates."""
@@ -71,7 +71,7 @@ class IndexKey:
         words = (values.cast(pa.string()) if pa.types.is_integer(values.type) else values).cast(pa.large_binary())
         _, offsets, content = words.buffers()
         places = np.frombuffer(offsets, np.int64)[words.offset : words.offset + len(words) + 1]
-        tags = self.cmac.tags(np.frombuffer(content or b"", np.uint8), places)
+        tags = self.hash.tags(np.frombuffer(content or b"", np.uint8), places)
         return _sort_distinct(np.ascontiguousarray(tags[:, :8]).view(np.uint64).reshape(-1))
 
     def prefixes_of(self, values: Iterable[SubjectValue]) -> HashPrefixes:

@@ -26,9 +26,8 @@ from minimize.errors import Finding
 from minimize.plan.model import AggregatePlan, FieldPlan
 from minimize.policy.fields import group_time_key, is_raw_in_aggregates
 from minimize.policy.model import AggregateModel, GroupKeyModel, Pipeline
-from minimize.techniques.base import TechniqueStep
+from minimize.techniques.base import TechniqueStep, TimeForm
 from minimize.techniques.periods import local_days, period_starts
-from minimize.techniques.truncate_time import TruncateTime
 
 
 def plan_aggregates(
@@ -105,7 +104,7 @@ def _group_key(key: GroupKeyModel, field: FieldPlan) -> GroupKey:
 
 def _release_zone(field: FieldPlan) -> str:
     """The time zone in which a time is released."""
-    return next((step.zone for step in field.steps if isinstance(step, TruncateTime)), "UTC")
+    return next((form.zone for form in _time_forms(field) if form.unit is not None), "UTC")
 
 
 def _late_window(pipeline: Pipeline, model: AggregateModel, fields: Mapping[str, FieldPlan]) -> LateWindow | None:
@@ -218,8 +217,12 @@ def _measure_faults(
 
 def released_unit(field: FieldPlan) -> str | None:
     """The finest unit to which the branches of a field truncate its time; None if no step truncates it."""
-    units = [step.to for step in field.steps if step.name == "truncate_time" and hasattr(step, "to")]
-    return min(units, key=lambda unit: TIME_UNITS.index(unit), default=None)
+    units = [form.unit for form in _time_forms(field) if form.unit is not None]
+    return min(units, key=TIME_UNITS.index, default=None)
+
+
+def _time_forms(field: FieldPlan) -> list[TimeForm]:
+    return [form for step in field.steps if (form := step.time_form) is not None]
 
 
 def _field_has_open_ends(field: FieldPlan) -> bool:

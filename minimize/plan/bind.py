@@ -40,6 +40,7 @@ from minimize.plan.request import allows_purpose
 from minimize.policy.describe import condition_text, feature_text, treatment_text
 from minimize.policy.model import Field, Pipeline, Policy, Role
 from minimize.policy.roles import presumed_role
+from minimize.policy.treatments import DROP
 from minimize.receipts.canonical import canonical_json, sha256_text
 from minimize.techniques import Leaves
 from minimize.text import did_you_mean
@@ -88,7 +89,7 @@ def _field_leaves(branches: Sequence[CaseBranch], roles: Collection[Role]) -> Le
 
 
 def _technique_names(branches: Sequence[CaseBranch]) -> tuple[str, ...]:
-    words = [name for branch in branches for name in ([s.name for s in branch.steps] if branch.steps else ["drop"])]
+    words = [name for branch in branches for name in ([s.name for s in branch.steps] if branch.steps else [DROP])]
     return tuple(words if len(branches) == 1 else dict.fromkeys(words))
 
 
@@ -97,7 +98,7 @@ def _field_action(field: Field, branches: Sequence[CaseBranch], released: bool) 
         return "drop"
     if field.is_gated:
         return "gate"
-    return "keep" if set(_technique_names(branches)) == {"keep"} else "generalize"
+    return "keep" if all(branch.keeps_value for branch in branches) else "generalize"
 
 
 def _excluding_purposes(policy: Policy, field: Field, purpose: str | None) -> tuple[str, ...]:
@@ -151,7 +152,7 @@ def _drop_unused_keys(field: FieldPlan, fields: Mapping[str, FieldPlan]) -> Fiel
         field,
         gives=None,
         action="drop",
-        technique=("drop",),
+        technique=(DROP,),
         why="no value of the map is released",
         leaves=None,
         category=None,
@@ -177,7 +178,7 @@ def _dropped_keys(keys: Pointer) -> FieldPlan:
         gives=None,
         measured=None,
         action="drop",
-        technique=("drop",),
+        technique=(DROP,),
         why="keys of a map are dropped unless the policy has `keys:`",
         leaves=None,
         category=None,

@@ -7,13 +7,9 @@ from collections.abc import Collection, Iterable
 from minimize.plan.model import Category
 from minimize.policy.model import Role
 from minimize.techniques import Leaves, TechniqueStep
-from minimize.techniques.top import Top
+from minimize.techniques.base import LEAVES_ORDER
 
 CATEGORY_ORDER: tuple[Category, ...] = ("aggregated", "pseudonymized", "identified")
-FEW_SUBJECTS = 10
-"""A value with fewer subjects than this represents few subjects."""
-_ROUNDING_TECHNIQUES = ("round", "bin", "clip")
-LEAVES_ORDER: tuple[Leaves, ...] = ("nothing", "linkable", "guessable", "reversible", "everything")
 
 
 def least_revealing(chain: Iterable[Leaves]) -> Leaves:
@@ -31,12 +27,8 @@ def most_revealing(branches: Iterable[Leaves]) -> Leaves:
 
 
 def step_leaves(step: TechniqueStep, roles: Collection[Role]) -> Leaves:
-    """The remaining form after a step, for a field that is derived from fields of these roles.
-
-    An identifying number can still be guessed after rounding. So can a value that only a few subjects have.
-    """
-    near = step.name in _ROUNDING_TECHNIQUES or (isinstance(step, Top) and step.at_least < FEW_SUBJECTS)
-    return "guessable" if step.leaves == "nothing" and near and "identifier" in roles else step.leaves
+    """The remaining form after a step, for a field that is derived from fields of these roles."""
+    return step.remaining_form(identifier="identifier" in roles)
 
 
 def column_category(role: Role, leaves: Leaves) -> Category:

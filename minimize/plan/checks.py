@@ -68,15 +68,15 @@ def chain_type(
 
 def misplaced_techniques(policy: Policy, field: Field) -> Iterator[Finding]:
     """Faults of techniques that are not valid for a field, or not at this place."""
-    tops = [step for branch in case_branches(field) for step in branch.steps or () if step.name == "top"]
-    if len(tops) > 1:
-        yield field_fault(policy, field, "P103", "the field has more than one `top`", "Use `top` once per field.")
-    if tops and policy.subject is None:
-        yield field_fault(
-            policy, field, "P104", "`top` counts subjects, but the policy names no subject", "Add `subject: FIELD`."
-        )
-    if any(step.name == "top" for step in field.in_aggregates):
-        yield field_fault(policy, field, "P105", "`top` is not valid in `in_aggregates`", "Move it to `do`.")
+    names = [step.name for branch in case_branches(field) for step in branch.steps or () if step.needs_all_rows]
+    if len(names) > 1:
+        hint = f"Use `{names[1]}` once per field."
+        yield field_fault(policy, field, "P103", f"the field has more than one `{names[1]}`", hint)
+    if names and policy.subject is None:
+        message = f"`{names[0]}` counts subjects, but the policy names no subject"
+        yield field_fault(policy, field, "P104", message, "Add `subject: FIELD`.")
+    for name in dict.fromkeys(step.name for step in field.in_aggregates if step.needs_all_rows):
+        yield field_fault(policy, field, "P105", f"`{name}` is not valid in `in_aggregates`", "Move it to `do`.")
     if field.from_ and not field.pointer.is_flat:
         yield field_fault(policy, field, "P106", "a derived field cannot be nested", "Use a plain column name.")
 

@@ -34,6 +34,11 @@ class CaseBranch:
     when: Condition | None
     steps: tuple[TechniqueStep, ...] | None
 
+    @property
+    def keeps_value(self) -> bool:
+        """Whether the value is released unchanged."""
+        return self.steps is not None and all(step.changes_nothing for step in self.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class FieldPlan:

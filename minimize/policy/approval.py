@@ -16,7 +16,7 @@ from typing import Final, Literal, get_args
 from minimize.config import load_config
 from minimize.errors import Finding, RefusedError
 from minimize.policy.faults import FaultList
-from minimize.policy.fields import generalize_steps
+from minimize.policy.fields import reference_files
 from minimize.policy.model import Policy
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.receipts import PolicyRef, ReceiptApproval
@@ -42,7 +42,7 @@ def content_digest(root: YamlNode) -> str:
 
 def approval_digest(policy: Policy) -> str:
     """The digest that an approval names: of the content of the policy and of the hierarchies that it refers to."""
-    hierarchies = sorted({(step.hierarchy, step.digest) for step in generalize_steps(policy.fields.values())})
+    hierarchies = sorted({(file.name, file.digest) for file in reference_files(policy.fields.values())})
     return policy.form if not hierarchies else sha256_text(json.dumps([policy.form, hierarchies]).encode())
 
 

@@ -132,9 +132,9 @@ class PolicyChecks:
 
 
 def keeps_container(field: Field) -> bool:
-    """Whether any treatment of a field starts with a step other than `presence` or `size`."""
+    """Whether any treatment of a field shows elements of its lists or maps."""
     chains = [*treatments_of(field), *([field.in_aggregates] if field.in_aggregates else [])]
-    return any(not isinstance(way, str) and way[0].name not in ("presence", "size") for way in chains)
+    return any(not isinstance(way, str) and not way[0].summarizes for way in chains)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import Final, Literal
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.condition import fields_read_by_condition
 from minimize.policy.model import AggregateModel, Field, Policy
 from minimize.policy.treatments import DROP, Treatment
-from minimize.techniques import PSEUDONYM_TECHNIQUES, TechniqueStep
-from minimize.techniques.base import DISTINCT_LEAVES
-from minimize.techniques.shift_dates import ShiftDates
-
-if TYPE_CHECKING:
-    from minimize.techniques.generalize import Generalize
+from minimize.techniques import TechniqueStep
+from minimize.techniques.base import ReferenceFile
 
 
 def treatments_of(field: Field) -> Iterator[Treatment]:
@@ -40,9 +36,8 @@ def aggregate_treatments(field: Field) -> list[tuple[TechniqueStep, ...]]:
 
 
 def is_raw_in_aggregates(field: Field) -> bool:
-    """Whether aggregates may see a raw value. Clipping changes only values outside its bounds, so it counts as raw."""
-    chains = aggregate_treatments(field)
-    return any(all(step.leaves == "everything" or step.name == "clip" for step in chain) for chain in chains)
+    """Whether aggregates may see an exact figure of a record."""
+    return any(not any(step.generalizes for step in chain) for chain in aggregate_treatments(field))
 
 
 def is_dropped(field: Field) -> bool:
@@ -58,10 +53,10 @@ def steps_of(field: Field) -> Iterator[TechniqueStep]:
     yield from field.in_aggregates
 
 
-def generalize_steps(fields: Iterable[Field]) -> tuple[Generalize, ...]:
-    """The steps of these fields that read a hierarchy file."""
-    steps = (step for field in fields for step in steps_of(field) if step.name == "generalize")
-    return cast("tuple[Generalize, ...]", tuple(steps))
+def reference_files(fields: Iterable[Field]) -> tuple[ReferenceFile, ...]:
+    """The files that the steps of these fields read."""
+    files = (step.reference_file for field in fields for step in steps_of(field))
+    return tuple(file for file in files if file is not None)
 
 
 def overlapping_fields(fields: dict[Pointer, str]) -> Iterator[tuple[str, str]]:
@@ -102,12 +97,12 @@ def identifying_fields(policy: Policy) -> Iterator[str]:
 def keeps_values_distinct(field: Field) -> bool:
     """Whether equal values stay equal, and different values different, in at least one released form of the field."""
     ways = [way for way in treatments_of(field) if not isinstance(way, str)]
-    return any(all(step.leaves in DISTINCT_LEAVES for step in way) for way in ways)
+    return any(all(step.keeps_distinct() for step in way) for way in ways)
 
 
 def _is_pseudonym(field: Field) -> bool:
     ways = [way for way in treatments_of(field) if not isinstance(way, str)]
-    return any(step.name in PSEUDONYM_TECHNIQUES for way in ways for step in way)
+    return any(step.is_pseudonym() for way in ways for step in way)
 
 
 _UNITS_FINEST_FIRST: Final = (None, "minute", "hour", "day", "week", "month", "quarter", "year")
@@ -123,59 +118,24 @@ def group_time_key(policy: Policy, units: Mapping[str, str | None]) -> tuple[str
         return None
     column = min(units, key=lambda column: _UNITS_FINEST_FIRST.index(units[column]))
     ways = [way for way in treatments_of(field) if not isinstance(way, str)]
-    shifts = [sum(step.max_days for step in way if isinstance(step, ShiftDates)) for way in ways]
-    return column, timedelta(days=max(shifts, default=0))
+    shifts = [sum((step.time_form.shift for step in way if step.time_form), timedelta()) for way in ways]
+    return column, max(shifts, default=timedelta())
 
 
 Coarseness = Literal["coarser", "finer"]
-_TIME_UNITS: Final = ("minute", "hour", "day", "week", "month", "quarter", "year")
-_NESTING_UNITS: Final = ("minute", "hour", "day", "month", "quarter", "year")
-"""Units that consist of whole units of those before. Months do not consist of whole weeks."""
 
 
-def compare_coarseness(word: str, then: Mapping[str, Any], today: Mapping[str, Any]) -> Coarseness | None:
-    """How the second of two forms by one technique compares with the first; None if neither can be derived from the other.
+def compare_coarseness(then: TechniqueStep, today: TechniqueStep) -> Coarseness | None:
+    """How the second of two steps compares with the first; None if neither result can be made from the other.
 
-    Takes the technique's word, and its parameters then and today.
-
-    >>> compare_coarseness("truncate_time", {"to": "hour", "zone": "UTC"}, {"to": "day", "zone": "UTC"})
+    >>> from minimize.techniques.truncate_time import TruncateTime
+    >>> compare_coarseness(TruncateTime(to="hour"), TruncateTime(to="day"))
     'coarser'
     """
-    ranks = [_precision(word, given) for given in (then, today)]
-    others = [
-        {key: value for key, value in given.items() if key not in _PRECISION_PARAMETERS.get(word, ())}
-        for given in (then, today)
-    ]
-    if word not in _PRECISION_PARAMETERS or others[0] != others[1]:
+    if type(then) is not type(today) or not then.coarsens_itself:
         return None
-    if all(new <= old for old, new in zip(*ranks, strict=True)):
-        return "coarser" if _is_derivable(word, then, today) else None
-    return "finer" if all(new >= old for old, new in zip(*ranks, strict=True)) else None
-
-
-_PRECISION_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "truncate_time": ("to",),
-    "truncate_ip": ("v4", "v6"),
-    "truncate_version": ("parts",),
-    "mask": ("keep_last", "keep_first"),
-}
-"""The parameters of each technique that determine only how fine the released form is."""
-
-
-def _precision(word: str, parameters: Mapping[str, Any]) -> list[int]:
-    """A measure of how fine a form is; a higher number is finer."""
-    if word == "truncate_time":
-        return [-_TIME_UNITS.index(parameters["to"])]
-    return [parameters[name] or 0 for name in _PRECISION_PARAMETERS.get(word, ())]
-
-
-def _is_derivable(word: str, then: Mapping[str, Any], today: Mapping[str, Any]) -> bool:
-    """Whether the coarser form can be derived from the finer form: the start of a week does not determine the month."""
-    if word != "truncate_time":
-        return True
-    units = (then["to"], today["to"])
-    return (
-        units == ("week", "week")
-        or all(unit in _NESTING_UNITS for unit in units)
-        or (units[1] == "week" and units[0] in ("minute", "hour", "day"))
-    )
+    before, after, orders = then.parameters(), today.parameters(), then.parameter_orders()
+    changed = [name for name in before if before[name] != after[name]]
+    if all(orders[name].tightens(before[name], after[name]) for name in changed):
+        return "coarser"
+    return "finer" if all(orders[name].refines(before[name], after[name]) for name in changed) else None

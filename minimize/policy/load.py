@@ -15,7 +15,7 @@ from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, has_runs, read_re
 from minimize.policy.approval import configured_approval, content_digest
 from minimize.policy.checks import PolicyChecks
 from minimize.policy.faults import FaultList, require_sound
-from minimize.policy.fields import generalize_steps
+from minimize.policy.fields import reference_files
 from minimize.policy.forms import read_form
 from minimize.policy.model import BY_CATEGORY, UNREADABLE_POLICY, EncryptBy, Pipeline, PipelineReading, Policy
 from minimize.policy.names import ANY_NAMES, PolicyNames, PolicyReading, declared_names
@@ -129,7 +129,7 @@ def configured_encryption(start: Path, faults: FaultList) -> EncryptBy:
 
 def hierarchy_files(policy: Policy) -> tuple[Path, ...]:
     """The files that a policy's steps refer to (hierarchies), each once, in the policy's order."""
-    return tuple(dict.fromkeys(step.file for step in generalize_steps(policy.fields.values())))
+    return tuple(dict.fromkeys(file.path for file in reference_files(policy.fields.values())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from minimize.policy.model import Role
 from minimize.policy.roles import certain_role, suggested_role, words_of_name
 from minimize.policy.value_kinds import ValueSummary
 from minimize.policy.yaml_nodes import key_text
+from minimize.techniques import TECHNIQUES, TechniqueStep
 
 TEXT_TYPES = ("string",)
 NUMBER_TYPES = ("integer", "double")
@@ -60,8 +61,8 @@ class FieldEvidence:
 
     @property
     def can_be_keyed(self) -> bool:
-        """Whether `pseudonymize` accepts its type."""
-        return self.type in ("string", "integer", "binary")
+        """Whether the technique for identifiers accepts its type."""
+        return self.type in technique_for("identifier").takes
 
     def has_words(self, pattern: str) -> bool:
         """Whether its name contains one of these words, as a whole word.
@@ -83,24 +84,37 @@ DROP: Final = "drop"
 class ProposalRule:
     """A rule: when it applies, the role and treatment that it proposes, and the reason.
 
-    do  the proposed treatment, in the notation of policies
+    do  the kind of field whose proposed technique it is, or `drop`
     """
 
     applies: Callable[[FieldEvidence], bool]
     role: Role
-    do: Callable[[FieldEvidence], str] | str
+    do: str
     because: str
 
 
-def pseudonymize_text(evidence: FieldEvidence) -> str:
-    """A pseudonym, per tenant if there is a tenant field; `drop` if the type does not permit it.
+def technique_for(kind: str) -> type[TechniqueStep]:
+    """The technique that states that it is proposed for a kind of field."""
+    return next(technique for technique in TECHNIQUES.values() if kind in technique.proposed_for)
+
+
+def treatment_for(kind: str, evidence: FieldEvidence) -> str:
+    """The proposed treatment for a kind of field, in the notation of policies; `drop` if the technique does not take its type.
+
+    A keyed technique gets the key of proposals, and works per tenant if there is a tenant field.
 
     >>> from minimize.arrow.pointers import Pointer
-    >>> pseudonymize_text(FieldEvidence(Pointer.parse("imei"), "string", per="tenant_id"))
+    >>> treatment_for("identifier", FieldEvidence(Pointer.parse("imei"), "string", per="tenant_id"))
     '{pseudonymize: {key: pseudonyms, per: tenant_id}}'
     """
-    per = f", per: {evidence.per}" if evidence.per else ""
-    return f"{{pseudonymize: {{key: {PSEUDONYM_KEY}{per}}}}}" if evidence.can_be_keyed else DROP
+    if kind == DROP:
+        return DROP
+    technique = technique_for(kind)
+    if technique.is_keyed():
+        per = f", per: {evidence.per}" if evidence.per else ""
+        return f"{{{technique.name}: {{key: {PSEUDONYM_KEY}{per}}}}}" if evidence.type in technique.takes else DROP
+    parameters = technique.proposed_for[kind]
+    return f"{{{technique.name}: {parameters}}}" if parameters else technique.name
 
 
 def _is_of_kind(*kinds: str) -> Callable[[FieldEvidence], bool]:
@@ -155,7 +169,10 @@ _RULES_BY_NAME: Final = (
     ProposalRule(lambda seen: seen.was_read and seen.summary.is_empty, "plain", DROP, "no value was found"),
     ProposalRule(lambda seen: seen.suggested_role == "secret", "secret", DROP, "a secret is never kept"),
     ProposalRule(
-        lambda seen: seen.type in ("list", "map"), "plain", "size", "the number of items is enough for most purposes"
+        lambda seen: seen.type in ("list", "map"),
+        "plain",
+        "container",
+        "the number of items is enough for most purposes",
     ),
     ProposalRule(
         lambda seen: seen.type in ("struct", "binary") and seen.kind is None,
@@ -164,7 +181,7 @@ _RULES_BY_NAME: Final = (
         "its content is unknown",
     ),
     ProposalRule(_is_of_kind("card", "iban"), "identifier", DROP, "payment data"),
-    ProposalRule(_is_tenant, "plain", "keep", "it selects the settings that apply"),
+    ProposalRule(_is_tenant, "plain", "tenant", "it selects the settings that apply"),
     ProposalRule(
         lambda seen: seen.part == "record", "identifier", DROP, "it identifies one record and has no other meaning"
     ),
@@ -174,17 +191,17 @@ _RULES_BY_KIND: Final = (
     ProposalRule(
         _is_text_and(_is_of_kind("email", "phone", "mac")),
         "identifier",
-        pseudonymize_text,
+        "identifier",
         "it identifies a person or a device",
     ),
-    ProposalRule(_is_of_kind("imei"), "identifier", pseudonymize_text, "it identifies a device"),
+    ProposalRule(_is_of_kind("imei"), "identifier", "identifier", "it identifies a device"),
     ProposalRule(
-        lambda seen: seen.part == "subject", "identifier", pseudonymize_text, "it identifies the subject of the record"
+        lambda seen: seen.part == "subject", "identifier", "identifier", "it identifies the subject of the record"
     ),
     ProposalRule(
         _is_text_and(lambda seen: seen.kind == "ip" and not seen.has_words("version")),
         "quasi",
-        "{truncate_ip: {v4: 24, v6: 48}}",
+        "ip",
         "the network is enough for grouping",
     ),
     ProposalRule(
@@ -196,27 +213,23 @@ _RULES_BY_KIND: Final = (
     ProposalRule(
         _is_text_and(_is_of_kind("position")), "quasi", DROP, "a position as text; as two numbers it could be rounded"
     ),
-    ProposalRule(_is_coordinate, "quasi", "{round: {to: 0.1}}", "a tenth of a degree is about 11 km"),
-    ProposalRule(
-        _has_words(_BIRTH, *TIME_TYPES), "quasi", "{truncate_time: {to: year}}", "the year is enough for an age"
-    ),
-    ProposalRule(
-        lambda seen: seen.type == "timestamp", "quasi", "{truncate_time: {to: hour}}", "exact times link records"
-    ),
-    ProposalRule(lambda seen: seen.type == "date", "quasi", "{truncate_time: {to: month}}", "exact days link records"),
+    ProposalRule(_is_coordinate, "quasi", "coordinate", "a tenth of a degree is about 11 km"),
+    ProposalRule(_has_words(_BIRTH, *TIME_TYPES), "quasi", "birth", "the year is enough for an age"),
+    ProposalRule(lambda seen: seen.type == "timestamp", "quasi", "timestamp", "exact times link records"),
+    ProposalRule(lambda seen: seen.type == "date", "quasi", "date", "exact days link records"),
     ProposalRule(
         _is_text_and(_is_of_kind("time")), "quasi", DROP, "a time as text; as `type: timestamp` it could be truncated"
     ),
     ProposalRule(
         _is_text_and(lambda seen: seen.kind in ("version", "ip") or (seen.kind is None and seen.has_words("version"))),
         "quasi",
-        "{truncate_version: {parts: 2}}",
+        "version",
         "the other parts distinguish devices",
     ),
     ProposalRule(
         _is_text_and(lambda seen: seen.kind == "postal_code" and seen.certain_role == "quasi"),
         "quasi",
-        "{mask: {keep_first: 2}}",
+        "postal_code",
         "its first characters are a region",
     ),
     ProposalRule(_is_of_kind("path"), "free_text", DROP, "paths contain names of people"),
@@ -232,39 +245,39 @@ _RULES_BY_KIND: Final = (
     ProposalRule(
         lambda seen: _is_random(seen) and seen.summary.is_unique, "identifier", DROP, "it identifies one record"
     ),
-    ProposalRule(_is_random, "identifier", pseudonymize_text, "it identifies something that occurs repeatedly"),
+    ProposalRule(_is_random, "identifier", "identifier", "it identifies something that occurs repeatedly"),
     ProposalRule(
         lambda seen: seen.suggested_role == "identifier",
         "identifier",
-        pseudonymize_text,
+        "identifier",
         "it identifies a person or a device",
     ),
 )
 _RULES_BY_COUNT: Final = (
-    ProposalRule(_is_flag, "plain", "keep", "it has only two values"),
+    ProposalRule(_is_flag, "plain", "flag", "it has only two values"),
     ProposalRule(_is_text_and(lambda seen: seen.summary.is_unique), "identifier", DROP, "it identifies one record"),
     ProposalRule(
         lambda seen: seen.type == "double" and seen.has_words("pct|percent|percentage"),
         "plain",
-        "{bin: {width: 10}}",
+        "percentage",
         "tenths are enough",
     ),
     ProposalRule(
         lambda seen: seen.is_number and seen.has_words("bytes"),
         "plain",
-        "{bin: {edges: [1e9, 4e9, 16e9, 64e9, 256e9]}}",
+        "bytes",
         "exact sizes distinguish devices",
     ),
     ProposalRule(
         lambda seen: _is_group(seen) and seen.suggested_role == "quasi" and not seen.is_number,
         "quasi",
-        "keep",
+        "group",
         "each of its values is shared by many records",
     ),
     ProposalRule(
         lambda seen: _is_group(seen) and seen.type in ("string", "integer"),
         "plain",
-        "keep",
+        "group",
         "it sorts records into groups",
     ),
     ProposalRule(lambda seen: seen.certain_role == "quasi", "quasi", DROP, "it helps to identify a person"),
@@ -365,7 +378,7 @@ def infer_types(
 def propose_for_field(evidence: FieldEvidence) -> Proposal:
     """The proposal of the first rule that applies."""
     rule = next(rule for rule in PROPOSAL_RULES if rule.applies(evidence))
-    do = rule.do if isinstance(rule.do, str) else rule.do(evidence)
+    do = treatment_for(rule.do, evidence)
     reasons = (rule.because, *_reasons_by_name(evidence), *_reasons_by_values(evidence))
     return Proposal(rule.role, do, reasons)
 

@@ -25,8 +25,6 @@ from minimize.policy.model import Field, Pipeline, Policy
 from minimize.recipients.model import Function, SharedField
 from minimize.recipients.rules import find_party
 from minimize.techniques import TechniqueStep
-from minimize.techniques.generalize import Generalize
-from minimize.techniques.map import Map
 from minimize.techniques.pseudonymize import Pseudonymize
 from minimize.text import did_you_mean
 
@@ -177,15 +175,15 @@ def _steps_after_manifest(
     manifest_chain: Sequence[TechniqueStep], manifest: Sequence[TechniqueStep]
 ) -> list[TechniqueStep] | None:
     """The steps after those of the manifest; None if the chain does not begin with them. `keep` steps are ignored."""
-    own, first = ([step for step in chain if step.name != "keep"] for chain in (manifest_chain, manifest))
+    own, first = ([step for step in chain if not step.changes_nothing] for chain in (manifest_chain, manifest))
     begins = len(own) >= len(first) and all(map(_is_as_strict, own, first))
     return own[len(first) :] if begins else None
 
 
 def _gives_only(steps: Sequence[TechniqueStep], values: Collection[str]) -> bool:
     """Whether a chain returns only some of these values, or null."""
-    maps = [step for step in steps if isinstance(step, Map)]
-    return bool(maps) and {*maps[-1].values.values(), maps[-1].otherwise} <= {*values, None} and steps[-1] is maps[-1]
+    possible = steps[-1].possible_values if steps else None
+    return possible is not None and possible <= {*values, None}
 
 
 def _is_as_strict(step: TechniqueStep, manifest: TechniqueStep) -> bool:
@@ -194,11 +192,11 @@ def _is_as_strict(step: TechniqueStep, manifest: TechniqueStep) -> bool:
     A pseudonym may differ for each tenant or period if that of the manifest does not. Hierarchies are compared by the digests
     of their files.
     """
-    if isinstance(step, Generalize) and isinstance(manifest, Generalize):
-        return (step.level, step.digest) == (manifest.level, manifest.digest)
     if isinstance(step, Pseudonymize) and isinstance(manifest, Pseudonymize):
         narrower = {name: getattr(step, name) for name in ("per", "rotate") if getattr(manifest, name) is None}
         return step == manifest.model_copy(update=narrower)
+    if step.reference_file is not None and type(step) is type(manifest):
+        return step.parameters() == manifest.parameters()
     return step == manifest
 
 

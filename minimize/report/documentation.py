@@ -18,6 +18,7 @@ from minimize.pages import BulletList, Section, TermList, html_page, markdown_pa
 from minimize.plan import Plan
 from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
 from minimize.policy.model import SourceModel
+from minimize.policy.treatments import DROP
 from minimize.recipients import Recipient, Subprocessor
 from minimize.recipients.pages import contract_text
 from minimize.report.catalogue import (
@@ -36,6 +37,7 @@ from minimize.report.catalogue import (
     subprocessors_of,
 )
 from minimize.stores import PathText, durable_files
+from minimize.techniques import TECHNIQUES
 from minimize.text import json_text
 from minimize.times import duration_text, time_text
 
@@ -195,7 +197,7 @@ def _branch_text(branch: CaseBranch) -> str:
     """The techniques of one case."""
     if branch.steps is None:
         return "dropped"
-    return " → ".join(step.name for step in branch.steps if step.name != "keep") or "unchanged"
+    return " → ".join(step.name for step in branch.steps if not step.changes_nothing) or "unchanged"
 
 
 def _time_limits(plan: Plan) -> Iterator[str]:
@@ -229,14 +231,13 @@ def _security_measures(plan: Plan) -> Iterator[str]:
         f"minimization: {dropped} of {len(plan.fields)} declared fields are dropped; "
         "undeclared fields are never written to an output"
     )
-    used = Counter(word for field in plan.fields.values() if field.gives is not None for word in field.technique)
-    coarse = ", ".join(sorted(word for word in used if word not in ("keep", "pseudonymize", "tokenize")))
-    if used["pseudonymize"]:
-        yield "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are not in the output"
-    if used["tokenize"]:
-        yield "tokenization: reversible only with the keyring (AES-SIV)"
+    names = {name for field in plan.fields.values() if field.gives is not None for name in field.technique}
+    kinds = [TECHNIQUES[name] for name in TECHNIQUES if name in names]
+    used = [kind for kind in kinds if not kind.changes_nothing]
+    yield from dict.fromkeys(kind.safeguard for kind in used if kind.safeguard)
+    coarse = sorted({*(kind.name for kind in used if not kind.safeguard), *(names & {DROP})})
     if coarse:
-        yield f"generalization: {coarse}"
+        yield f"generalization: {', '.join(coarse)}"
     for name, aggregate in plan.aggregates.items():
         yield f"{name}: groups of fewer than {aggregate.model.suppress.below} subjects are suppressed"
     for name in plan.outputs:

@@ -14,7 +14,8 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from minimize.review.changes import GradedChange, change_text, value_text
-from minimize.review.grades import Comparison, Grade, change_loosens
+from minimize.review.grades import Comparison, Grade
+from minimize.techniques.parameters import UNORDERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Rule:
     """
 
     code: str
-    order: Comparison = change_loosens
+    order: Comparison = UNORDERED.grade
     text: str | Callable[[Any], str] = value_text
     label: str = USUAL_LABEL
     added: str = ""

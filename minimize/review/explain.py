@@ -292,7 +292,7 @@ def _plan_outcome(field: FieldPlan, steps: Sequence[ExplanationStep]) -> str:
         return "dropped"
     if field.action == "gate" and "depends" in gates:
         return "gated"
-    return "kept" if set(field.technique) == {"keep"} else "generalized"
+    return "kept" if all(branch.keeps_value for branch in field.branches) else "generalized"
 
 
 def _explain_record(

@@ -49,33 +49,30 @@ from minimize.review.grades import (
     aggregate_input_grade,
     cases_grade,
     chain_grade,
-    change_is_neutral,
-    change_loosens,
     compare_entries,
     condition_grade,
     fewer_tightens,
-    higher_tightens,
     join_grades,
-    lower_tightens,
     more_tightens,
-    ranked_comparison,
-    setting_tightens,
-    time_unit_grade,
-    unsetting_tightens,
 )
+from minimize.techniques.parameters import (
+    HIGHER_TIGHTENS,
+    LOWER_TIGHTENS,
+    NEUTRAL,
+    SETTING_TIGHTENS,
+    UNORDERED,
+    UNSETTING_TIGHTENS,
+    ranked,
+)
+from minimize.techniques.periods import UNIT_ORDER
 
-ROLE_ORDER: Final[tuple[Role, ...]] = ("secret", "identifier", "free_text", "sensitive", "quasi", "plain")
+_ROLES: Final = ranked(("secret", "identifier", "free_text", "sensitive", "quasi", "plain"))
 """Roles, most protected first."""
-_VALUE_TYPES: Final = ("boolean", "integer", "double", "string")
+_TYPES: Final = ranked(("boolean", "integer", "double", "string"), ("date", "timestamp"))
 """Types, narrowest first: each accepts all values of those before it."""
-_TIME_TYPES: Final = ("date", "timestamp")
-
-category_limit_grade: Final = ranked_comparison((*CATEGORY_ORDER, None))
-"""Grade of a change of the highest permitted category; None means no limit."""
-encryption_grade: Final = ranked_comparison(("by_category", "none"))
-role_grade: Final = ranked_comparison(ROLE_ORDER)
-true_tightens: Final = ranked_comparison((True, False))
-false_tightens: Final = ranked_comparison((False, True))
+_CATEGORY_LIMITS: Final = ranked((*CATEGORY_ORDER, None))
+"""Highest permitted categories; None means no limit."""
+_ENCRYPTION: Final = ranked(("by_category", "none"))
 
 
 def below(path: str, rules: Rules, label: str = "") -> Rules:
@@ -99,15 +96,15 @@ def level_grade(sides: FormSides, old: str | None, new: str | None) -> Grade:
     """Grade of a change of the required level. The first level is always collected, as if none were required."""
     levels = policy_levels(sides)
     if not levels:
-        return setting_tightens(old, new)
-    return ranked_comparison(levels[::-1])(old or levels[0], new or levels[0])
+        return SETTING_TIGHTENS.grade(old, new)
+    return ranked(levels[::-1]).grade(old or levels[0], new or levels[0])
 
 
 def gate_grade(sides: FormSides, old: Field | RecordsGate, new: Field | RecordsGate) -> Grade:
     """Grade of a change of feature, level and condition. A value or record must pass all of them."""
     return join_grades(
         (
-            setting_tightens(old.feature, new.feature),
+            SETTING_TIGHTENS.grade(old.feature, new.feature),
             level_grade(sides, old.level, new.level),
             collection_grade(sides, old.collect_if, new.collect_if),
         )
@@ -135,14 +132,14 @@ def field_grade(old: Field | None, new: Field | None) -> Grade:
     """Grade of a field that was added or removed. A field that is dropped makes no difference."""
     if not any(each is not None and _is_released(each) for each in (old, new)):
         return "neutral"
-    return unsetting_tightens(old, new)
+    return UNSETTING_TIGHTENS.grade(old, new)
 
 
 def type_grade(old: Field, new: Field) -> Grade:
     """Grade of a change of type: a wider type loosens. Neutral if the field is not released on either side."""
     if not _is_released(old) and not _is_released(new):
         return "neutral"
-    return ranked_comparison(_TIME_TYPES if old.type in _TIME_TYPES else _VALUE_TYPES)(old.type, new.type)
+    return _TYPES.grade(old.type, new.type)
 
 
 def _is_released(field: Field) -> bool:
@@ -167,7 +164,7 @@ def fewer_or_all(old: Collection[Any], new: Collection[Any]) -> Grade:
 def holders_grade(old: Collection[str], new: Collection[str]) -> Grade:
     """Grade of a change of who may turn a feature on. A choice by each subject alone is not comparable: it loosens."""
     before, after = (set(each or HOLDERS) for each in (old, new))
-    return change_loosens(before, after) if {"user"} in (before, after) else fewer_tightens(before, after)
+    return UNORDERED.grade(before, after) if {"user"} in (before, after) else fewer_tightens(before, after)
 
 
 def levels_grade(old: tuple[str, ...], new: tuple[str, ...]) -> Grade:
@@ -216,36 +213,36 @@ def _per_subject_text(per_subject: bool) -> str:
 
 _FILE_KEYS: Final[Rules] = dict.fromkeys(("path", "digest", "lines"))
 """What the loader knows of a file."""
-_NAME: Final = Rule("J029", change_is_neutral)
+_NAME: Final = Rule("J029", NEUTRAL.grade)
 """Names, versions and descriptions."""
-_RETENTION: Final = Rule("J020", lower_tightens, retention_text, missing="kept without limit")
+_RETENTION: Final = Rule("J020", LOWER_TIGHTENS.grade, retention_text, missing="kept without limit")
 
 FIELD_RULES: Final[Rules] = {
     "do": Rule("J011", form_order=treatment_grade, text=_form_text, keys=("do", "cases", "otherwise")),
     "feature": Rule("J012", form_order=gate_grade, text=_gate_text, keys=("feature", "level", "collect_if")),
     "purposes": Rule("J013", fewer_or_all, lambda purposes: f"for {', '.join(purposes) or 'all purposes'}"),
     "type": Rule("J014", type_grade, "{.type}", keys=("type",)),
-    "role": Rule("J015", role_grade, "role {}"),
+    "role": Rule("J015", _ROLES.grade, "role {}"),
     "in_aggregates": Rule("J016", form_order=in_aggregates_grade, text=_aggregates_text, keys=("in_aggregates",)),
     "from_": Rule("J017", text=lambda names: f"from {', '.join(names) or 'itself'}"),
-    "about": Rule("J029", change_is_neutral, _description_text, keys=("about", "unit", "required", "optional")),
+    "about": Rule("J029", NEUTRAL.grade, _description_text, keys=("about", "unit", "required", "optional")),
     "keys": None,  # a field of its own
     **dict.fromkeys(("key", "line")),
 }
 FEATURE_RULES: Final[Rules] = {
     "holders": Rule("J022", holders_grade, lambda names: f"is turned on by {', '.join(names) or 'anyone'}"),
     "retention": replace(_RETENTION, code="J022"),
-    "per_subject": Rule("J022", true_tightens, _per_subject_text),
-    "about": Rule("J029", change_is_neutral, label="about: description changed"),
+    "per_subject": Rule("J022", ranked((True, False)).grade, _per_subject_text),
+    "about": Rule("J029", NEUTRAL.grade, label="about: description changed"),
 }
 POLICY_RULES: Final[Rules] = {
     **dict.fromkeys(("policy", "version", "owner"), _NAME),
     "purposes": Rule("J021", fewer_tightens),
-    **dict.fromkeys(("tenant", "subject", "time"), Rule("J025", setting_tightens)),
-    "record": Rule("J025", change_is_neutral),
+    **dict.fromkeys(("tenant", "subject", "time"), Rule("J025", SETTING_TIGHTENS.grade)),
+    "record": Rule("J025", NEUTRAL.grade),
     **dict.fromkeys(("retention", "future"), _RETENTION),
     "levels": Rule("J023", levels_grade),
-    "features.*": Rule("J022", change_is_neutral, added="feature added", removed="feature removed"),
+    "features.*": Rule("J022", NEUTRAL.grade, added="feature added", removed="feature removed"),
     **below("features.*", FEATURE_RULES, "feature {change}"),
     "fields.*": Rule(
         "J010",
@@ -260,7 +257,7 @@ POLICY_RULES: Final[Rules] = {
     "records": Rule("J026", form_order=gate_grade, text=_gate_text),
     "approved": Rule(
         "J027",
-        lambda old, new: true_tightens(old[0] == "approved", new[0] == "approved"),
+        lambda old, new: ranked((True, False)).grade(old[0] == "approved", new[0] == "approved"),
         lambda approval: str(approval[0]),
         keys=("approved", "form"),
         read=lambda policy: (approval_state(policy), policy.approved),
@@ -287,7 +284,7 @@ def aggregate_retention_grade(sides: FormSides, old: timedelta | None, new: time
     if old is None and new is None:
         return "neutral"
     before, after = (side.policy.retention for side in (sides.old, sides.new))
-    return lower_tightens(before if old is None else old, after if new is None else new)
+    return LOWER_TIGHTENS.grade(before if old is None else old, after if new is None else new)
 
 
 def group_keys_grade(old: Mapping[str, GroupKeyModel], new: Mapping[str, GroupKeyModel]) -> Grade:
@@ -297,19 +294,19 @@ def group_keys_grade(old: Mapping[str, GroupKeyModel], new: Mapping[str, GroupKe
 
 def _group_key_grade(old: GroupKeyModel | None, new: GroupKeyModel | None) -> Grade:
     if old is None or new is None or old.field != new.field:
-        return unsetting_tightens(old, new)
-    return time_unit_grade(old.to, new.to) if old.to and new.to else setting_tightens(old.to, new.to)
+        return UNSETTING_TIGHTENS.grade(old, new)
+    return UNIT_ORDER.grade(old.to, new.to) if old.to and new.to else SETTING_TIGHTENS.grade(old.to, new.to)
 
 
 def measures_grade(old: Mapping[str, Measure], new: Mapping[str, Measure]) -> Grade:
     """Grade of a change of measures. A new measure and a changed one loosen."""
     before, after = ({name: (each.name, each.model_dump()) for name, each in side.items()} for side in (old, new))
-    return compare_entries(unsetting_tightens, before, after)
+    return compare_entries(UNSETTING_TIGHTENS.grade, before, after)
 
 
 def suppress_grade(old: SuppressModel, new: SuppressModel) -> Grade:
     """Grade of a change of the suppression of small groups."""
-    return join_grades((higher_tightens(old.below, new.below), change_loosens(old.counting, new.counting)))
+    return join_grades((HIGHER_TIGHTENS.grade(old.below, new.below), UNORDERED.grade(old.counting, new.counting)))
 
 
 def _suppress_text(rule: SuppressModel) -> str:
@@ -318,18 +315,20 @@ def _suppress_text(rule: SuppressModel) -> str:
 
 def settings_grade(old: str | None, new: str | None) -> Grade:
     """Grade of a change of settings. Adding them loosens: without settings every feature is off."""
-    return "neutral" if old and new else unsetting_tightens(old, new)
+    return "neutral" if old and new else UNSETTING_TIGHTENS.grade(old, new)
 
 
 def sender_grade(old: SourceModel, new: SourceModel) -> Grade:
     """Grade of a change of sender. A third party as sender tightens, because consent then decides about each record."""
-    return setting_tightens(*((each.recipient, each.function) if each.is_received else None for each in (old, new)))
+    return SETTING_TIGHTENS.grade(
+        *((each.recipient, each.function) if each.is_received else None for each in (old, new))
+    )
 
 
 def records_encryption_grade(old: EncryptModel, new: EncryptModel) -> Grade:
     """Grade of a change of encryption. A key per folder is stricter than one key."""
-    per = setting_tightens(old.per, new.per) if old.by == new.by else "neutral"
-    return join_grades((encryption_grade(old.by, new.by), per))
+    per = SETTING_TIGHTENS.grade(old.per, new.per) if old.by == new.by else "neutral"
+    return join_grades((_ENCRYPTION.grade(old.by, new.by), per))
 
 
 def _sender_text(source: SourceModel) -> str:
@@ -357,16 +356,16 @@ def _measure_text(measure: Measure) -> str:
     return " ".join(filter(None, [measure.name, measure.of or "", *(f"{key} {value}" for key, value in given.items())]))
 
 
-_SOURCE: Final = Rule("J031", change_is_neutral)
-_CATEGORY_LIMIT: Final = Rule("J033", category_limit_grade)
+_SOURCE: Final = Rule("J031", NEUTRAL.grade)
+_CATEGORY_LIMIT: Final = Rule("J033", _CATEGORY_LIMITS.grade)
 
 AGGREGATE_RULES: Final[Rules] = {
     "group_by": Rule("J036", group_keys_grade, _group_keys_text),
     "measures": Rule("J037", measures_grade, _measures_text),
     "suppress": Rule("J038", suppress_grade, _suppress_text),
-    "round": Rule("J038", higher_tightens, read=attrgetter("counts_to")),
+    "round": Rule("J038", HIGHER_TIGHTENS.grade, read=attrgetter("counts_to")),
     "must_be": _CATEGORY_LIMIT,
-    "encrypt": Rule("J034", encryption_grade),
+    "encrypt": Rule("J034", _ENCRYPTION.grade),
     "retention": replace(
         _RETENTION, code="J040", form_order=aggregate_retention_grade, missing="kept as long as records"
     ),
@@ -377,15 +376,15 @@ PIPELINE_RULES: Final[Rules] = {
     "purpose": Rule("J030"),
     **dict.fromkeys(("source.path", "source.format", "output", "records.partition_by", "records.index"), _SOURCE),
     "source.recipient": Rule("J031", sender_grade, _sender_text, keys=("recipient", "function")),
-    "source.having": Rule("J031", lambda old, new: change_loosens(set(old), set(new))),
+    "source.having": Rule("J031", lambda old, new: UNORDERED.grade(set(old), set(new))),
     "settings": Rule("J031", settings_grade),
-    **dict.fromkeys(("quarantine.fail_above", "quarantine.stop_above"), Rule("J039", lower_tightens)),
-    "records": Rule("J032", unsetting_tightens, "written", missing="not written"),
+    **dict.fromkeys(("quarantine.fail_above", "quarantine.stop_above"), Rule("J039", LOWER_TIGHTENS.grade)),
+    "records": Rule("J032", UNSETTING_TIGHTENS.grade, "written", missing="not written"),
     "records.must_be": _CATEGORY_LIMIT,
     "records.collect_if": Rule("J035", form_order=collection_grade, text=condition_text, missing="always"),
-    "records.deduplicate": Rule("J035", setting_tightens, _deduplicate_text, missing="every record"),
+    "records.deduplicate": Rule("J035", SETTING_TIGHTENS.grade, _deduplicate_text, missing="every record"),
     "records.encrypt": Rule("J034", records_encryption_grade, _encryption_text),
-    "aggregates.*": Rule("J032", unsetting_tightens, added="aggregate added", removed="aggregate removed"),
+    "aggregates.*": Rule("J032", UNSETTING_TIGHTENS.grade, added="aggregate added", removed="aggregate removed"),
     **below("aggregates.*", AGGREGATE_RULES),
     "policy": None,  # a file of its own
     "demanded": None,  # part of `encrypt`
@@ -414,49 +413,49 @@ def _shared_form_text(field: SharedField) -> str:
 def shared_form_grade(old: SharedField, new: SharedField) -> Grade:
     """Grade of a change of the form in which a field is shared. Passing it through loosens."""
     form = chain_grade(old.form, new.form, {old.role, new.role})
-    return join_grades((form, false_tightens(old.passes, new.passes)))
+    return join_grades((form, ranked((False, True)).grade(old.passes, new.passes)))
 
 
 def shared_type_grade(old: SharedField, new: SharedField) -> Grade:
     """Grade of a change of the type of a shared field. Neutral if it is dropped on both sides."""
-    return change_loosens(old.type, new.type) if old.chain or new.chain else "neutral"
+    return UNORDERED.grade(old.type, new.type) if old.chain or new.chain else "neutral"
 
 
 def until_grade(old: Subprocessor | Contract, new: Subprocessor | Contract) -> Grade:
     """Grade of a change of an end: an earlier one tightens."""
-    return lower_tightens(old.until, new.until)
+    return LOWER_TIGHTENS.grade(old.until, new.until)
 
 
 def period_grade(old: Contract, new: Contract) -> Grade:
     """Grade of a change of the days in force: a later begin and an earlier end tighten."""
-    return join_grades((until_grade(old, new), higher_tightens(old.from_, new.from_)))
+    return join_grades((until_grade(old, new), HIGHER_TIGHTENS.grade(old.from_, new.from_)))
 
 
 def text_grade(old: Function, new: Function) -> Grade:
     """Grade of a change of the text of a consent. It needs a higher version, so that tenants are asked again."""
     if new.text_version == old.text_version:
-        return change_loosens(old.text, new.text)
+        return UNORDERED.grade(old.text, new.text)
     return "neutral" if new.text_version > old.text_version else "loosens"
 
 
 def shared_field_grade(old: SharedField | None, new: SharedField | None) -> Grade:
     """Grade of a shared field that was added or removed. A field that is dropped makes no difference."""
     leaves = any(each is not None and (each.chain or each.passes) for each in (old, new))
-    return unsetting_tightens(old, new) if leaves else "neutral"
+    return UNSETTING_TIGHTENS.grade(old, new) if leaves else "neutral"
 
 
 SHARED_FIELD_RULES: Final[Rules] = {
     "do": Rule("J063", shared_form_grade, _shared_form_text, "form: {change}", keys=("do",)),
     "values": Rule("J063", fewer_or_all, lambda values: list_text(values) if values else "any"),
     **dict.fromkeys(("optional", "protocol", "row", "about", "example"), _NAME),
-    "role": Rule("J015", role_grade),
+    "role": Rule("J015", _ROLES.grade),
     "type": Rule("J014", shared_type_grade, "{.type}", keys=("type",)),
     **dict.fromkeys(("key", "line")),
 }
 FUNCTION_RULES: Final[Rules] = {
     **dict.fromkeys(("direction", "purpose", "aggregate"), Rule("J062")),
     "requires": Rule("J062", more_tightens),
-    "must_be": Rule("J064", category_limit_grade),
+    "must_be": Rule("J064", _CATEGORY_LIMITS.grade),
     "text": Rule("J065", text_grade, "version {.text_version}", keys=("text", "text_version")),
     "fields.*": Rule("J063", shared_field_grade, _shared_field_text, added="added: {text}", removed="removed: {text}"),
     **below("fields.*", SHARED_FIELD_RULES),
@@ -473,23 +472,23 @@ CONTRACT_RULES: Final[Rules] = {
         keys=("permits_transmission", "permitted_fields"),
     ),
     "retention": replace(_RETENTION, code="J061", label="retention: {change}"),
-    "deletes_within": Rule("J061", lower_tightens, label="deletes within: {change}"),
+    "deletes_within": Rule("J061", LOWER_TIGHTENS.grade, label="deletes within: {change}"),
 }
 RECIPIENT_RULES: Final[Rules] = {
     **dict.fromkeys(("recipient", "subprocessor"), Rule("J060")),
-    "standing": Rule("J060", ranked_comparison(("agent", "independent"))),
+    "standing": Rule("J060", ranked(("agent", "independent")).grade),
     **dict.fromkeys(("about", "ending"), _NAME),
-    "contract": Rule("J061", unsetting_tightens, "contract {.reference}", missing="no contract"),
+    "contract": Rule("J061", UNSETTING_TIGHTENS.grade, "contract {.reference}", missing="no contract"),
     **below("contract", CONTRACT_RULES),
     "functions.*": Rule(
-        "J062", unsetting_tightens, "for {.purpose}", added="function added, {text}", removed="function removed"
+        "J062", UNSETTING_TIGHTENS.grade, "for {.purpose}", added="function added, {text}", removed="function removed"
     ),
     **below("functions.*", FUNCTION_RULES),
     **_FILE_KEYS,
 }
 SUBPROCESSOR_RULES: Final[Rules] = {
     "entries": Rule("J060", read=lambda entries: {(each.name, each.from_): each for each in entries}),
-    "entries.*": Rule("J060", unsetting_tightens, added="added to the list", removed="removed from the list"),
+    "entries.*": Rule("J060", UNSETTING_TIGHTENS.grade, added="added to the list", removed="removed from the list"),
     "entries.*.until": Rule("J060", until_grade, _period_text, "{change}", keys=("until",)),
     "entries.*.about": _NAME,
     **dict.fromkeys(("entries.*.name", "entries.*.from_", "entries.*.line")),
@@ -502,13 +501,13 @@ SUBPROCESSOR_RULES: Final[Rules] = {
 def allowed_grade(old: Iterable[Permission], new: Iterable[Permission]) -> Grade:
     """Grade of a change of allowed permissions. Each covers categories up to the one it names, or all."""
     before, after = (_covered_categories(each, CATEGORY_ORDER) for each in (old, new))
-    return compare_entries(lower_tightens, before, after, 0)
+    return compare_entries(LOWER_TIGHTENS.grade, before, after, 0)
 
 
 def denied_grade(old: Iterable[Permission], new: Iterable[Permission]) -> Grade:
     """Grade of a change of denied permissions. Each covers categories from the one it names, or all."""
     before, after = (_covered_categories(each, CATEGORY_ORDER[::-1]) for each in (old, new))
-    return compare_entries(higher_tightens, before, after, 0)
+    return compare_entries(HIGHER_TIGHTENS.grade, before, after, 0)
 
 
 def _covered_categories(permissions: Iterable[Permission], order: Sequence[str]) -> dict[str, int]:
@@ -590,7 +589,7 @@ def _named_groups(groups: Mapping[str, Any]) -> dict[str, Any]:
 
 def members_grade(old: Any, new: Any) -> Grade:
     """Grade of a change of a group's members. A group whose members only the authentication service knows is not comparable."""
-    return change_loosens(old, new) if EXTERNAL in (old, new) else fewer_tightens(old or (), new or ())
+    return UNORDERED.grade(old, new) if EXTERNAL in (old, new) else fewer_tightens(old or (), new or ())
 
 
 def _role_text(role: AccessRole) -> str:
@@ -631,7 +630,7 @@ ACCESS_RULES: Final[Rules] = {
     "people.*": Rule("J073", accounts_grade, label="accounts of this person changed"),
     "groups": Rule("J073", read=_named_groups),
     "groups.*": Rule("J073", members_grade, label="members changed"),
-    "custom_roles.*": Rule("J070", change_is_neutral, _role_text, added="new role: {text}", removed="role removed"),
+    "custom_roles.*": Rule("J070", NEUTRAL.grade, _role_text, added="new role: {text}", removed="role removed"),
     **below("custom_roles.*", ROLE_RULES),
     "assignments": Rule("J071", read=scopes_by_member),
     "assignments.*": Rule(
@@ -643,7 +642,10 @@ ACCESS_RULES: Final[Rules] = {
         removed="{entry} no longer has the role",
     ),
     "conflicts": Rule("J072", more_tightens, label="conflicting roles changed", read=frozenset),
-    **{f"grants.{key}": Rule("J072", lower_tightens, label=f"{text}: {{change}}") for key, text in _DURATIONS.items()},
+    **{
+        f"grants.{key}": Rule("J072", LOWER_TIGHTENS.grade, label=f"{text}: {{change}}")
+        for key, text in _DURATIONS.items()
+    },
     **_FILE_KEYS,
 }
 
@@ -687,15 +689,12 @@ _KEYS: Final = ("keys", "kms", "ledger", "recipients", "contacts", "memory", "li
 _NO_ACCESS: Final = "no access file, so no permission is checked"
 CONFIGURATION_RULES: Final[Rules] = {
     "purposes": Rule("J050", fewer_tightens),
-    "approval": Rule("J050", ranked_comparison(("required", "warn", "none"))),
-    "encrypt": Rule("J050", encryption_grade, label="access: {change}"),
+    "approval": Rule("J050", ranked(("required", "warn", "none")).grade),
+    "encrypt": Rule("J050", _ENCRYPTION.grade, label="access: {change}"),
     "config.access": Rule(
-        "J050", setting_tightens, label="access: {change}", read=attrgetter("file"), missing=_NO_ACCESS
+        "J050", SETTING_TIGHTENS.grade, label="access: {change}", read=attrgetter("file"), missing=_NO_ACCESS
     ),
-    **{
-        f"config.{key}": Rule("J050", change_is_neutral, label=f"{key}: {{change}}", read=_config_value)
-        for key in _KEYS
-    },
+    **{f"config.{key}": Rule("J050", NEUTRAL.grade, label=f"{key}: {{change}}", read=_config_value) for key in _KEYS},
     **dict.fromkeys(("config.purposes", "config.approval")),  # compared as what they amount to
     **dict.fromkeys(f"config.{name}" for name in ("path", "content", "is_readable", "unknown_keys", "faults")),
     "lines": None,

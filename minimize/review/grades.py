@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from minimize.plan.category import LEAVES_ORDER, least_revealing, step_leaves
+from minimize.plan.category import least_revealing, step_leaves
 from minimize.policy.condition import AllOf, AnyOf, Condition, FieldEquals, LevelAtLeast, TimeWithin
-from minimize.policy.fields import compare_coarseness, treatments_of
+from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, FieldCase, Role
 from minimize.policy.treatments import Treatment
 from minimize.techniques import TechniqueStep
-from minimize.techniques.generalize import Generalize
+from minimize.techniques.base import LEAVES_ORDER
+from minimize.techniques.parameters import FEWER_TIGHTENS, MORE_TIGHTENS
 
 Grade = Literal["tightens", "loosens", "neutral"]
 Comparison = Callable[[Any, Any], Grade]
@@ -28,84 +29,18 @@ def join_grades(grades: Iterable[Grade]) -> Grade:
     return min(grades, key=GRADE_ORDER.index, default="neutral")
 
 
-def change_loosens(old: Any, new: Any) -> Grade:
-    """Any difference loosens, because the values have no order."""
-    return "neutral" if old == new else "loosens"
-
-
-def change_is_neutral(old: Any, new: Any) -> Grade:
-    """Any difference is neutral."""
-    return "neutral"
-
-
-def lower_tightens(old: Any, new: Any) -> Grade:
-    """A lower number tightens. None means no limit, above every number.
-
-    >>> lower_tightens(24, 16), lower_tightens(16, None), lower_tightens(None, None)
-    ('tightens', 'loosens', 'neutral')
-    """
-    if old == new:
-        return "neutral"
-    return "tightens" if old is None or (new is not None and new < old) else "loosens"
-
-
-def higher_tightens(old: Any, new: Any) -> Grade:
-    """A higher number tightens. None means no limit, below every number.
-
-    >>> higher_tightens(10, 20), higher_tightens(20, None)
-    ('tightens', 'loosens')
-    """
-    if old == new:
-        return "neutral"
-    return "tightens" if old is None or (new is not None and new > old) else "loosens"
-
-
 def fewer_tightens(old: Collection[Any], new: Collection[Any]) -> Grade:
-    """A proper subset tightens; any other difference loosens.
+    """A proper subset tightens; any other difference loosens. The order of the values does not matter.
 
     >>> fewer_tightens({1, 2}, {1}), fewer_tightens({1}, {2})
     ('tightens', 'loosens')
     """
-    before, after = set(old), set(new)
-    return "neutral" if before == after else "tightens" if after < before else "loosens"
+    return FEWER_TIGHTENS.grade(set(old), set(new))
 
 
 def more_tightens(old: Collection[Any], new: Collection[Any]) -> Grade:
-    """A proper superset tightens; any other difference loosens."""
-    before, after = set(old), set(new)
-    return "neutral" if before == after else "tightens" if after > before else "loosens"
-
-
-def setting_tightens(old: Any, new: Any) -> Grade:
-    """Setting a value for the first time tightens; any other difference loosens."""
-    if old == new:
-        return "neutral"
-    return "tightens" if old is None else "loosens"
-
-
-def unsetting_tightens(old: Any, new: Any) -> Grade:
-    """Removing the value tightens; any other difference loosens."""
-    if old == new:
-        return "neutral"
-    return "tightens" if new is None else "loosens"
-
-
-def ranked_comparison(words: Sequence[Any]) -> Comparison:
-    """Comparison by rank, from the tightest to the loosest. A value without a rank loosens."""
-
-    def compared(old: Any, new: Any) -> Grade:
-        if old == new:
-            return "neutral"
-        if old not in words or new not in words:
-            return "loosens"
-        return "tightens" if words.index(new) < words.index(old) else "loosens"
-
-    return compared
-
-
-def grade_parts(comparisons: Mapping[str, Comparison], old: Mapping[str, Any], new: Mapping[str, Any]) -> Grade:
-    """Grade of parts by name, each by its comparison. Without a comparison, any difference loosens."""
-    return join_grades(comparisons.get(name, change_loosens)(old.get(name), new.get(name)) for name in {**old, **new})
+    """A proper superset tightens; any other difference loosens. The order of the values does not matter."""
+    return MORE_TIGHTENS.grade(set(old), set(new))
 
 
 def compare_entries(order: Comparison, old: Mapping[Any, Any], new: Mapping[Any, Any], missing: Any = None) -> Grade:
@@ -154,60 +89,6 @@ def _atom_implies(one: Condition, other: Condition, levels: Sequence[str]) -> bo
     return False
 
 
-_ROTATION_ORDER: Final = ("day", "week", "month", "quarter", "year", None)
-_AGE_UNIT_ORDER: Final = ("years", "months", "days")
-
-
-def _fewer_characters(old: int | None, new: int | None) -> Grade:
-    return lower_tightens(old or 0, new or 0)
-
-
-def time_unit_grade(old: str, new: str) -> Grade:
-    """Grade of a change of a time unit. It tightens if the new unit consists of whole old ones; otherwise it loosens."""
-    if old == new:
-        return "neutral"
-    return "tightens" if compare_coarseness("truncate_time", {"to": old}, {"to": new}) == "coarser" else "loosens"
-
-
-def _mapping_grade(old: Mapping[str, Any], new: Mapping[str, Any]) -> Grade:
-    """Mapping fewer values, with the same results, tightens: more values get the common replacement."""
-    same = all(old[key] == new[key] for key in old.keys() & new.keys())
-    return fewer_tightens(old.keys(), new.keys()) if same else "loosens"
-
-
-PARAMETER_COMPARISONS: Final[Mapping[str, Mapping[str, Comparison]]] = {
-    "keep": {},
-    "pseudonymize": {
-        "key": change_is_neutral,
-        "per": setting_tightens,
-        "rotate": ranked_comparison(_ROTATION_ORDER),
-        "link": unsetting_tightens,
-        "fold": change_loosens,
-    },
-    "tokenize": {"key": change_is_neutral, "per": setting_tightens},
-    "mask": {"keep_last": _fewer_characters, "keep_first": _fewer_characters},
-    "round": {"to": higher_tightens},
-    "bin": {"width": higher_tightens, "origin": change_loosens, "edges": change_loosens, "as_": change_is_neutral},
-    "clip": {"min": higher_tightens, "max": lower_tightens},
-    "truncate_time": {"to": time_unit_grade, "zone": change_loosens},
-    "age": {"unit": ranked_comparison(_AGE_UNIT_ORDER), "at": change_loosens},
-    "shift_dates": {"key": change_is_neutral, "per": change_loosens, "max_days": higher_tightens},
-    "truncate_ip": {"v4": lower_tightens, "v6": lower_tightens, "as_": change_is_neutral},
-    "truncate_version": {"parts": lower_tightens},
-    "generalize": {"hierarchy": change_loosens, "level": higher_tightens},
-    "map": {"values": _mapping_grade, "otherwise": change_loosens},
-    "top": {"keep": lower_tightens, "other": change_is_neutral, "at_least": higher_tightens},
-    "grid": {"metres": higher_tightens},
-    "h3": {"resolution": lower_tightens},
-    "keep_host": {},
-    "email_domain": {},
-    "redact": {"patterns": more_tightens, "mark": change_is_neutral},
-    "presence": {},
-    "size": {},
-}
-"""Comparison of each parameter, by technique. For a parameter that is missing here, any difference loosens."""
-
-
 def chain_grade(old: Treatment, new: Treatment, roles: Collection[Role] = ()) -> Grade:
     """Grade of a change from one form to another.
 
@@ -217,47 +98,33 @@ def chain_grade(old: Treatment, new: Treatment, roles: Collection[Role] = ()) ->
     >>> chain_grade((Mask(keep_last=4),), (Mask(keep_last=2),)), chain_grade("drop", (Mask(keep_last=2),))
     ('tightens', 'loosens')
     """
-    if old == "drop" or new == "drop":
-        return "neutral" if old == new else "tightens" if new == "drop" else "loosens"
+    if isinstance(old, str) or isinstance(new, str):
+        return "neutral" if old == new else "tightens" if isinstance(new, str) else "loosens"
     before, after = _effective_steps(old), _effective_steps(new)
-    if before == after:
+    forms = [[(step.name, step.parameters()) for step in steps] for steps in (before, after)]
+    if forms[0] == forms[1]:
         return "neutral"
-    if [name for name, _ in before] == [name for name, _ in after]:
-        return join_grades(_step_grade(name, then, now) for (name, then), (_, now) in zip(before, after, strict=True))
-    if after[: len(before)] == before or before[: len(after)] == after:
+    if [step.name for step in before] == [step.name for step in after]:
+        return join_grades(map(_step_grade, before, after))
+    if forms[1][: len(before)] == forms[0] or forms[0][: len(after)] == forms[1]:
         return "tightens" if len(after) > len(before) else "loosens"
     return _grade_by_leaves(old, new, roles)
 
 
-def _effective_steps(chain: tuple[TechniqueStep, ...]) -> list[tuple[str, dict[str, Any]]]:
-    """The steps except `keep`, by name and with all parameters. A hierarchy is compared by its content."""
-    steps = [(step.name, {**step.model_dump(), **_hierarchy_content(step)}) for step in chain]
-    return [each for each in steps if each[0] != "keep"]
+def _effective_steps(chain: tuple[TechniqueStep, ...]) -> list[TechniqueStep]:
+    """The steps that change values."""
+    return [step for step in chain if not step.changes_nothing]
 
 
-def _hierarchy_content(step: TechniqueStep) -> dict[str, str]:
-    return {"hierarchy": step.digest} if isinstance(step, Generalize) else {}
-
-
-def _step_grade(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Grade:
-    if name == "bin" and old["edges"] is not None and new["edges"] is not None:
-        return join_grades(
-            [
-                fewer_tightens(old["edges"], new["edges"]),
-                ranked_comparison((False, True))(*map(_is_labeled, (old, new))),
-            ]
-        )
-    return grade_parts(PARAMETER_COMPARISONS.get(name, {}), old, new)
-
-
-def _is_labeled(parameters: Mapping[str, Any]) -> bool:
-    """Whether bins are labels. Labels show on which side a value is outside the bins; numbers are then null."""
-    return bool(parameters["as_"] == "label")
+def _step_grade(old: TechniqueStep, new: TechniqueStep) -> Grade:
+    """Grade of a change of the parameters of one technique."""
+    before, after = old.parameters(), new.parameters()
+    return join_grades(order.grade(before[name], after[name]) for name, order in old.parameter_orders().items())
 
 
 def _grade_by_leaves(old: tuple[TechniqueStep, ...], new: tuple[TechniqueStep, ...], roles: Collection[Role]) -> Grade:
-    if "presence" in (old[-1].name, new[-1].name):
-        return "tightens" if new[-1].name == "presence" else "loosens"
+    if old[-1].shows_presence_only or new[-1].shows_presence_only:
+        return "tightens" if new[-1].shows_presence_only else "loosens"
     before, after = (
         LEAVES_ORDER.index(least_revealing(step_leaves(step, roles) for step in chain)) for chain in (old, new)
     )

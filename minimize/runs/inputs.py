@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -27,8 +27,9 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
 from minimize.output.folder import PIPELINE_FILE
 from minimize.output.partitions import reject_long_partitions
-from minimize.plan import request
+from minimize.plan import Plan, request
 from minimize.plan.bind import ExaminedPlan, examine
+from minimize.plan.checks import field_fault
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import is_dropped, steps_of
 from minimize.policy.load import load_pipeline, normalize_path
@@ -55,6 +56,7 @@ from minimize.stages.future_time import reject_future
 from minimize.stores import Location, LocationLike, ObjectPath, PathText, is_uri, location_options
 from minimize.techniques.patterns import find_pattern
 from minimize.techniques.redact import ALL_PATTERNS, has_hit
+from minimize.verification.rules import RULES
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -322,7 +324,7 @@ def _unchanged_folder_fields(job: Pipeline) -> list[str]:
     """The fields whose unchanged values name folders."""
     keys = () if job.records is None else job.records.partition_by
     fields = [field for key in keys if (field := job.policy.fields.get(key)) is not None and not field.from_]
-    kept = [field for field in fields if all(step.name == "keep" for step in steps_of(field))]
+    kept = [field for field in fields if all(step.changes_nothing for step in steps_of(field))]
     return [field.pointer.top for field in kept if field.pointer.is_flat and not is_dropped(field)]
 
 
@@ -350,12 +352,27 @@ def examine_sources(job: Pipeline, sources: Mapping[BatchDate, Source]) -> Exami
     Raises SchemaError if two dates have different types.
     """
     if not sources:
-        declared = declared_schema(request(job.policy, job.purpose, job))
-        return examine(job.policy, declared, purpose=job.purpose, pipeline=job)
+        return examine_job(job, declared_schema(request(job.policy, job.purpose, job)))
     first, *others = sources.values()
     for other in others:
         _check_same_types(first.schema, other.schema)
-    return examine(job.policy, first.schema, purpose=job.purpose, pipeline=job)
+    return examine_job(job, first.schema)
+
+
+def examine_job(job: Pipeline, source: pa.Schema) -> ExaminedPlan:
+    """The plan for a source with this schema, with its faults. A technique that `verify` refuses is a fault."""
+    examined = examine(job.policy, source, purpose=job.purpose, pipeline=job)
+    return replace(examined, faults=(*examined.faults, *_techniques_without_rule(examined.plan)))
+
+
+def _techniques_without_rule(plan: Plan) -> Iterator[Finding]:
+    for planned in plan.fields.values():
+        for name in dict.fromkeys(step.name for step in (*planned.steps, *planned.field.in_aggregates)):
+            if name not in RULES:
+                message = f"`verify` has no rule for `{name}` and would refuse the output"
+                yield field_fault(
+                    plan.policy, planned.field, "P124", message, "Add a rule to minimize/verification/rules."
+                )
 
 
 def _check_same_types(first: pa.Schema, other: pa.Schema) -> None:

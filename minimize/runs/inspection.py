@@ -20,7 +20,7 @@ from minimize.engines.passes import run_stages, settle_stages
 from minimize.errors import ConfigurationError, Finding, KeyringError, LedgerError, PolicyError, redact_errors
 from minimize.keys import find_keyring
 from minimize.plan import Plan, request
-from minimize.plan.bind import ExaminedPlan, examine
+from minimize.plan.bind import ExaminedPlan
 from minimize.plan.tenant import plan_for_tenant
 from minimize.policy import lint as rules
 from minimize.policy.lint.fields import is_below_full, may_identify
@@ -33,6 +33,7 @@ from minimize.recipients import inbound
 from minimize.runs.inputs import (
     LEDGER_SETTINGS,
     SubjectActs,
+    examine_job,
     examine_sources,
     find_input_files,
     load_pipeline_settings,
@@ -175,7 +176,7 @@ def _lint_plan(job: Pipeline, faults: Sequence[Finding]) -> list[Finding]:
     """The findings of a pipeline's plan. For a pipeline with faults, only findings that the faults cannot have caused."""
     if faults:
         return rules.independent_of_faults(faults, rules.lint(job, columns=_source_columns(job)[0]))
-    examined = examine(job.policy, _declared_schema(job), purpose=job.purpose, pipeline=job)
+    examined = examine_job(job, _declared_schema(job))
     return [*examined.faults, *examined.refused, *_lint_rules(job)]
 
 

@@ -30,13 +30,12 @@ from minimize.policy.yaml_nodes import parse_yaml
 from minimize.receipts import Receipt, ReceiptFile, files_with_companions
 from minimize.settings.columns import column_microseconds
 from minimize.stores import Location, local_path
+from minimize.techniques import is_published_unchanged, published_techniques
 
 INVENTORY_FILE: Final = "left.sealed"
 """The name of the attachment."""
 _SUBKEY_PURPOSES: Final = ("left/1", "left/2")
 CODE_TYPE: Final = pa.dictionary(pa.int32(), pa.string())
-_PERSON_TECHNIQUES: Final = frozenset({"keep", "pseudonymize"})
-"""Techniques that keep persons distinguishable."""
 DictionaryCodes = npt.NDArray[np.int32]
 
 
@@ -157,10 +156,10 @@ class _InventoryBuilder:
     def of(cls, stored: StoredFile, keys: Sequence[str], inventories: dict[str, RemovedFileInventory]) -> Self:
         """Takes the policy's names of the tenant, subject and time, and the mapping to which the result is added."""
         tenant, subject, time = (_field_column(stored.whole, key) for key in keys)
-        tenant_field = tenant if _has_technique(tenant, frozenset({"keep"})) else None
-        return cls(
-            stored, tenant_field, subject if _has_technique(subject, _PERSON_TECHNIQUES) else None, time, inventories
-        )
+        tenant_field = tenant if is_published_unchanged(_technique_names(tenant)) else None
+        kinds = published_techniques(_technique_names(subject))
+        subject_field = subject if len(kinds) == 1 and kinds[0].keeps_distinct() else None
+        return cls(stored, tenant_field, subject_field, time, inventories)
 
     @property
     def names(self) -> list[str]:
@@ -243,8 +242,8 @@ def _is_field(about: Mapping[bytes, bytes], key: str) -> bool:
     return bool(key) and about.get(b"minimize:field", b"").decode() == key and b"minimize:measure" not in about
 
 
-def _has_technique(field: pa.Field | None, techniques: frozenset[str]) -> bool:
-    return field is not None and (field.metadata or {}).get(b"minimize:technique", b"").decode() in techniques
+def _technique_names(field: pa.Field | None) -> str:
+    return "" if field is None else (field.metadata or {}).get(b"minimize:technique", b"").decode()
 
 
 def _dictionary_codes(batch: pa.RecordBatch, field: pa.Field | None) -> pa.DictionaryArray:

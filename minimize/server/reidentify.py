@@ -21,7 +21,7 @@ from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
 from minimize.server.errors import column_error
 from minimize.server.request import IN, FilterCondition, ReidentifyRequest
-from minimize.server.snapshot import FIELD_METADATA, OpenSnapshot
+from minimize.server.snapshot import FIELD_METADATA, OpenSnapshot, unchanged_column
 from minimize.server.stream import viewed_batches
 from minimize.server.view import ReadView, bind_view
 from minimize.techniques import Context
@@ -99,16 +99,10 @@ def _tokenized_column(schema: pa.Schema, column: pa.Field, policy: Policy) -> To
     if technique is None:
         raise column_error("the column was not tokenized, so its values cannot be reversed")
     versions = dict(each.split("/") for each in metadata.get(KEY_METADATA, b"").decode().split(",") if each)
-    per = None if technique.per is None else _unchanged_column(schema, technique.per)
+    per = None if technique.per is None else unchanged_column(schema, technique.per)
     if technique.key not in versions or (technique.per is not None and per is None):
         raise column_error("the tokens cannot be reversed: the output does not name the key or the `per` column")
     return TokenizedColumn(key, technique, int(versions[technique.key]), per)
-
-
-def _unchanged_column(schema: pa.Schema, key: str) -> str | None:
-    """The column of a field that is published unchanged; None if there is none."""
-    wanted = {FIELD_METADATA: key.encode(), b"minimize:technique": b"keep"}
-    return next((each.name for each in schema if wanted.items() <= (each.metadata or {}).items()), None)
 
 
 def _with_per_column(view: ReadView, per: str) -> ReadView:

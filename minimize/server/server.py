@@ -7,7 +7,7 @@ import resource
 import signal
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore
@@ -17,6 +17,8 @@ import pyarrow as pa
 from pyarrow import flight
 
 from minimize.errors import ConfigurationError, MinimizeError, RefusedError, call_redacted
+from minimize.json_form import JsonResult, json_member
+from minimize.results import Line
 from minimize.server.api_tokens import TokenBearer, authenticate
 from minimize.server.authorizer import Caller, Clock
 from minimize.server.client import LOOPBACK
@@ -246,13 +248,19 @@ class ListenOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class RunningServer:
+class RunningServer(JsonResult):
     """A running server: its URL, the names of its datasets, and the number of earlier reads that were lost."""
+
+    json_names = "url datasets lost_reads"
 
     server: Any
     url: str
     datasets: tuple[str, ...]
-    lost_reads: int
+    lost_reads: int = field(metadata=json_member("lost"))
+
+    def lines(self) -> Iterator[Line]:
+        """The URL and the datasets."""
+        yield f"{self.url} serves {', '.join(self.datasets)}"
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from minimize.policy.model import Policy
 from minimize.receipts import Receipt, ReceiptFile, files_in_force
 from minimize.server.errors import OUTPUT_REPLACED, UNKNOWN_DATASET, error_for
 from minimize.stores import Location
+from minimize.techniques import is_published_unchanged
 
 DESCRIPTOR_FOLDER: Final = Path("/dev/fd")
 
@@ -251,13 +252,18 @@ def _unify_schemas(schemas: Sequence[pa.Schema]) -> pa.Schema:
 
 def _tenant_column(files: Mapping[str, tuple[Policy, pa.Schema]]) -> str | None:
     """The column with the unchanged tenant in every file; None if there is none."""
-    found = {_unchanged_column(policy, schema) for policy, schema in files.values()}
+    found = {unchanged_column(schema, policy.tenant or "") for policy, schema in files.values()}
     return found.pop() if len(found) == 1 else None
 
 
-def _unchanged_column(policy: Policy, schema: pa.Schema) -> str | None:
-    wanted = {b"minimize:field": (policy.tenant or "").encode(), b"minimize:technique": b"keep"}
-    return next((each.name for each in schema if wanted.items() <= (each.metadata or {}).items()), None)
+def unchanged_column(schema: pa.Schema, key: str) -> str | None:
+    """The column of a field that is published unchanged; None if there is none."""
+    return next((each.name for each in schema if _is_unchanged(each.metadata or {}, key)), None)
+
+
+def _is_unchanged(metadata: Mapping[bytes, bytes], key: str) -> bool:
+    names = metadata.get(b"minimize:technique", b"").decode()
+    return metadata.get(b"minimize:field") == key.encode() and is_published_unchanged(names)
 
 
 def _common_purposes(policies: Iterable[Policy]) -> tuple[str, ...]:

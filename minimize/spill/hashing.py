@@ -1,15 +1,13 @@
 """Values as keyed 128-bit hashes, whole columns at once, and a filter for hashes seen recently.
 
-A hash is an AES-CMAC (RFC 4493) of a value's bytes: a pseudorandom function. Two values have the same hash with a
+A hash is a keyed BLAKE2b (RFC 7693) of a value's bytes: a pseudorandom function. Two values have the same hash with a
 probability of one in 2**128, and a hash reveals nothing without the key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.hashing import decimal_words
-from minimize.keys.cryptography import Cmac
+from minimize.keys.cryptography import KeyedHash
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -29,23 +27,6 @@ class PackedValues:
 
     content: Bytes = field(repr=False)
     offsets: Offsets = field(repr=False)
-
-    @classmethod
-    def from_values(cls, values: Sequence[bytes]) -> Self:
-        """The given values."""
-        ends = np.cumsum([0, *map(len, values)])
-        return cls(np.frombuffer(b"".join(values), np.uint8), ends)
-
-    def value(self, row: int) -> bytes:
-        """The bytes of one value."""
-        return self.content[self.offsets[row] : self.offsets[row + 1]].tobytes()
-
-    def clear_rows(self, rows: Offsets) -> PackedValues:
-        """The values, with those of some rows replaced by empty ones."""
-        sizes = np.diff(self.offsets)
-        kept = np.repeat(~np.isin(np.arange(len(sizes)), rows), sizes)
-        sizes[rows] = 0
-        return PackedValues(self.content[self.offsets[0] : self.offsets[-1]][kept], np.append(0, np.cumsum(sizes)))
 
 
 def pack_values(values: pa.Array) -> PackedValues:
@@ -89,8 +70,6 @@ def _is_string(type_: pa.DataType) -> bool:
 
 
 HashWords = npt.NDArray[np.uint64]
-_LONG_VALUE: Final = 1 << 12
-"""Bytes above which values are first hashed with BLAKE2b, because CMAC processes a column block by block."""
 _KEY_MARK_DOMAIN: Final = 255
 
 
@@ -107,7 +86,8 @@ class ValueHasher:
         """
         if pa.types.is_dictionary(values.type):
             return self._of_dictionary(values, domain)
-        found = self._hashed(pack_values(values), domain)
+        packed = pack_values(values)
+        found = KeyedHash(self.key, bytes([domain])).tags(packed.content, packed.offsets).view(np.uint64)
         if values.null_count:
             found[values.is_null().to_numpy(zero_copy_only=False)] = 0
         return found
@@ -124,20 +104,6 @@ class ValueHasher:
         words = np.vstack([self(values.dictionary, domain), np.zeros((1, 2), np.uint64)])
         indices: npt.NDArray[np.int64] = pc.fill_null(values.indices.cast(pa.int64()), none).to_numpy()
         return words[indices]
-
-    def _hashed(self, laid: PackedValues, domain: int) -> HashWords:
-        long = np.flatnonzero(np.diff(laid.offsets) > _LONG_VALUE)
-        if not len(long):
-            return self._tags(laid, b"short", domain)
-        # A loop over long values only; each is hashed separately.
-        digests = [blake2b(laid.value(row), key=self.key, digest_size=32).digest() for row in long.tolist()]
-        found = self._tags(laid.clear_rows(long), b"short", domain)
-        found[long] = self._tags(PackedValues.from_values(digests), b"long", domain)
-        return found
-
-    def _tags(self, laid: PackedValues, kind: bytes, domain: int) -> HashWords:
-        key = blake2b(bytes([domain]), key=self.key, person=kind, digest_size=32).digest()
-        return Cmac(key).tags(laid.content, laid.offsets).view(np.uint64)
 
 
 _LOOKUP_ROWS: Final = 1 << 15

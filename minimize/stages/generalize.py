@@ -32,7 +32,6 @@ from minimize.techniques import Context, Family, Leaves, Technique, TechniqueRes
 from minimize.techniques.base import KeySource
 from minimize.techniques.bin import Bin
 from minimize.techniques.cache import TechniqueCache
-from minimize.techniques.keep import Keep
 
 
 class RankNumbers(Technique):
@@ -211,7 +210,7 @@ def _replaces_values(plan: FieldPlan) -> bool:
 
 
 def _keeps_values(chain: Sequence[Technique] | None) -> bool:
-    return chain is not None and all(isinstance(step, Keep) for step in chain)
+    return chain is not None and all(step.changes_nothing for step in chain)
 
 
 BoundFields = Mapping[str, BoundField]

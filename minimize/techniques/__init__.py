@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from minimize.registry import Registry
 from minimize.techniques.base import (
+    ALL_FAMILIES,
     Context,
     Family,
     Leaves,
@@ -20,9 +22,9 @@ from minimize.techniques.base import (
 from minimize.techniques.cache import TechniqueCache
 
 __all__ = [
-    "PSEUDONYM_TECHNIQUES",
     "TECHNIQUES",
     "Context",
+    "Drop",
     "Family",
     "Leaves",
     "Technique",
@@ -30,6 +32,8 @@ __all__ = [
     "TechniqueResult",
     "TechniqueStep",
     "UnsupportedType",
+    "is_published_unchanged",
+    "published_techniques",
     "treat",
     "type_family",
 ]
@@ -61,6 +65,58 @@ TECHNIQUES: Final[Mapping[str, type[TechniqueStep]]] = Registry(
         "size": "size.Size",
     },
 )
-"""In the order of the table in the README. `drop` is a keyword of the policy without a class."""
-PSEUDONYM_TECHNIQUES: Final = frozenset({"pseudonymize", "tokenize"})
-"""The techniques that leave a linkable or reversible value, by their names in the metadata of columns."""
+"""In the order of the table in the README. `drop` is a keyword of the policy and not in the table."""
+
+
+class Drop(TechniqueStep):
+    """The treatment `drop`, which a policy names like a technique."""
+
+    name: ClassVar[str] = "drop"
+    takes: ClassVar[tuple[Family, ...]] = ALL_FAMILIES
+    leaves: ClassVar[Leaves] = "nothing"
+    source: ClassVar[str] = "GDPR Art. 5(1)(c)"
+    about: ClassVar[str] = "the field is removed from schema and data"
+
+
+class UnknownTechnique(TechniqueStep):
+    """A technique that the table does not have. Each answer is the one that assumes the most about what it reveals."""
+
+    @classmethod
+    def is_pseudonym(cls) -> bool:
+        """A holder of the keys may be able to link or reverse it."""
+        return True
+
+    @classmethod
+    def keeps_distinct(cls) -> bool:
+        """Its values cannot be used to distinguish persons."""
+        return False
+
+    @classmethod
+    def is_keyed(cls) -> bool:
+        """A key may have been used."""
+        return True
+
+
+_PARAMETERS_IN_TEXT: Final = re.compile(r"\([^()]*\)")
+
+
+def published_techniques(text: str) -> list[type[TechniqueStep]]:
+    """The techniques that the metadata of a column, or the description of a form, names.
+
+    >>> [kind.__name__ for kind in published_techniques("pseudonymize (key device, per tenant_id) → mask (keep_last 4)")]
+    ['Pseudonymize', 'Mask']
+    >>> [kind.__name__ for kind in published_techniques("keep,drop, shuffle")]
+    ['Keep', 'Drop', 'UnknownTechnique']
+    """
+    names = re.split(r"[,;→]", _PARAMETERS_IN_TEXT.sub("", text))
+    return [_published_technique(name.strip()) for name in names if name.strip()]
+
+
+def is_published_unchanged(text: str) -> bool:
+    """Whether the techniques that metadata names change nothing. False if it names none."""
+    kinds = published_techniques(text)
+    return bool(kinds) and all(kind.changes_nothing for kind in kinds)
+
+
+def _published_technique(name: str) -> type[TechniqueStep]:
+    return Drop if name == Drop.name else TECHNIQUES.get(name, UnknownTechnique)

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 
 from minimize.arrow.dictionaries import decode_dictionary
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, failure_mask, type_family
-from minimize.techniques.periods import Ticks, month_and_rest, ticks, ticks_per_second
+from minimize.techniques.base import (
+    Context,
+    Family,
+    Leaves,
+    LostBits,
+    Technique,
+    TechniqueResult,
+    failure_mask,
+    type_family,
+)
+from minimize.techniques.parameters import UNORDERED, Names, ranked
+from minimize.techniques.periods import CalendarUnit, Ticks, month_and_rest, ticks, ticks_per_second, unit_cell
 
 RUN = "run"
+AgeUnit = Literal["days", "months", "years"]
+_CALENDAR_UNITS: Mapping[AgeUnit, CalendarUnit] = {"days": "day", "months": "month", "years": "year"}
 
 
 class Age(Technique):
@@ -32,26 +45,31 @@ class Age(Technique):
 
     name: ClassVar[str] = "age"
     takes: ClassVar[tuple[Family, ...]] = ("timestamp", "date")
+    result_type: ClassVar[pa.DataType | None] = pa.int32()
     leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "ISO 8601"
     about: ClassVar[str] = "completed days, months or years until the run or another field"
 
-    unit: Literal["days", "months", "years"]
-    at: str = RUN
-
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """int32. Raises UnsupportedType for other types than times."""
-        super().output_type(type_)
-        return pa.int32()
+    unit: Annotated[AgeUnit, ranked(("years", "months", "days"))]
+    at: Annotated[str, Names.FIELD, UNORDERED] = RUN
 
     def reads(self) -> frozenset[str]:
         """The field with the reference time, unless that is the run."""
-        return frozenset() if self.at == RUN else frozenset({self.at})
+        return super().reads() - {RUN}
 
     @property
     def reads_only(self) -> tuple[Family, ...]:
         """The other field must be a time too."""
         return self.takes
+
+    def phrase(self) -> str:
+        """The unit and the reference time."""
+        return f"completed {self.unit} until {'the run' if self.at == RUN else self.at}"
+
+    def lost_bits(self, type_: str) -> LostBits:
+        """The seconds or days in the unit."""
+        return LostBits.of_cell(*unit_cell(_CALENDAR_UNITS[self.unit], type_))
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The ages."""

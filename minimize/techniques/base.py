@@ -15,9 +15,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import log2
 from operator import ne
-from typing import Any, ClassVar, Literal, Protocol, get_args
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +28,13 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
 from minimize.arrow.dictionaries import decode_dictionary, distinct_values, take_values, to_python, value_type
-from minimize.techniques.cache import ColumnCache, TechniqueCache, ValueCache
+from minimize.techniques.cache import ResultCache, TechniqueCache
+from minimize.techniques.parameters import UNORDERED, Names, Order
+from minimize.techniques.periods import CalendarUnit
 
 Leaves = Literal["everything", "nothing", "linkable", "guessable", "reversible"]
-DISTINCT_LEAVES: tuple[Leaves, ...] = ("everything", "linkable", "reversible")
-"""Remaining forms that keep different values different."""
+LEAVES_ORDER: tuple[Leaves, ...] = ("nothing", "linkable", "guessable", "reversible", "everything")
+"""From the least revealing."""
 Family = Literal[
     "string", "integer", "double", "decimal", "boolean", "timestamp", "date", "binary", "list", "struct", "map"
 ]
@@ -79,13 +83,9 @@ class Context:
     time: pa.Array | None = dataclasses.field(default=None, repr=False)
     cache: TechniqueCache | None = None
 
-    def value_cache(self, technique: object) -> ValueCache:
-        """The cache of single values for a technique and this field; a new one if the caller keeps no cache."""
-        return ValueCache() if self.cache is None else self.cache.value_cache(technique)
-
-    def column_cache(self, technique: object) -> ColumnCache | None:
-        """The cache of results for texts of this field; None if the caller keeps no cache."""
-        return None if self.cache is None else self.cache.column_cache(technique)
+    def results_of(self, technique: object) -> ResultCache:
+        """The results of a technique for this field; none yet if the caller keeps no cache."""
+        return ResultCache() if self.cache is None else self.cache.results_of(technique)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,29 +104,153 @@ class TechniqueResult:
     entries: pa.Array | None = dataclasses.field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class ReferenceFile:
+    """A file that a technique reads: its name in the policy, its path, and the digest of its content."""
+
+    name: str
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeForm:
+    """How a result of type time relates to the time that it is made from.
+
+    unit   unit whose start it is; None if it is not truncated
+    zone   time zone of the unit
+    shift  longest shift
+    """
+
+    unit: CalendarUnit | None = None
+    zone: str = "UTC"
+    shift: timedelta = timedelta()
+
+
+class LostBits(NamedTuple):
+    """Bits of precision that a technique removes, and how they are computed."""
+
+    bits: float
+    computation: str
+
+    @classmethod
+    def of_cell(cls, size: float, finer: str, cell: str) -> LostBits:
+        """The bits of a cell that `size` finer values share."""
+        return cls(max(0.0, log2(max(size, 1.0))), f"by width: {size:,.0f} {finer} in {cell}")
+
+
 class TechniqueStep(BaseModel):
-    """Common part of techniques and `top`: everything that is known without data."""
+    """Common part of techniques and `top`: everything that is known without data.
+
+    A fact that a class does not state has the value that assumes the most about what a result reveals.
+    """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     name: ClassVar[str]
     takes: ClassVar[tuple[Family, ...]]
-    leaves: ClassVar[Leaves]
+    result_type: ClassVar[pa.DataType | None] = None
+    """The output type; None if it is the input type."""
+    leaves: ClassVar[Leaves] = "everything"
+    """What remains of a value."""
+    singles_out: ClassVar[bool] = True
+    """Whether a number or text that identifies by itself can be guessed from the result, because near values stay near."""
     source: ClassVar[str]
     about: ClassVar[str]
     """One line for the table in the README and for `plan`."""
+    changes_nothing: ClassVar[bool] = False
+    """Whether each result is the value."""
+    coarsens_itself: ClassVar[bool] = False
+    """Whether its coarser result can be made from its finer result."""
+    summarizes: ClassVar[bool] = False
+    """Whether it takes a list or a map as a whole and shows none of its elements."""
+    shows_presence_only: ClassVar[bool] = False
+    """Whether a result shows nothing but that there is a value."""
+    needs_all_rows: ClassVar[bool] = False
+    """Whether it counts the subjects of each value, so that it is applied after all rows were seen."""
     locates: ClassVar[bool] = False
     """Whether the result is a position."""
+    safeguard: ClassVar[str] = ""
+    """The security measure that it is (GDPR Art. 32); empty for generalization."""
+    proposed_for: ClassVar[Mapping[str, str]] = {}
+    """The kinds of fields that drafts propose it for, each with its parameters in the notation of policies."""
+
+    @classmethod
+    def is_pseudonym(cls) -> bool:
+        """Whether a result stands for one value: it can be linked, or reversed with a key."""
+        return cls.leaves in ("linkable", "reversible")
+
+    @classmethod
+    def keeps_distinct(cls) -> bool:
+        """Whether different values stay different."""
+        return cls.leaves in ("everything", "linkable", "reversible")
+
+    @classmethod
+    def is_keyed(cls) -> bool:
+        """Whether a parameter names a key."""
+        return bool(_parameters_naming(cls, Names.KEY))
+
+    def remaining_form(self, *, identifier: bool) -> Leaves:
+        """What remains of a value. Of an identifier, at least a guessable form if a result can single out, or if a pseudonym
+        has no key: all candidates can be tried."""
+        is_guessable = (
+            self.singles_out if self.leaves == "nothing" else self.leaves == "linkable" and not self.key_names
+        )
+        return "guessable" if identifier and is_guessable else self.leaves
+
+    @property
+    def generalizes(self) -> bool:
+        """Whether no result is an exact figure of one record. Then measures need no bounds."""
+        return self.leaves == "nothing"
+
+    @property
+    def is_one_to_one(self) -> bool:
+        """Whether the number of distinct values stays the same."""
+        return self.keeps_distinct()
+
+    @property
+    def time_form(self) -> TimeForm | None:
+        """How a released time relates to the time of the event; None if it does not bound it."""
+        return None
+
+    @property
+    def reference_file(self) -> ReferenceFile | None:
+        """The file that it reads."""
+        return None
+
+    @property
+    def possible_values(self) -> frozenset[str | None] | None:
+        """All results that it can have; None if they depend on the data."""
+        return None
+
+    def phrase(self) -> str:
+        """What it does with these parameters, for a reader of the report."""
+        return self.about
+
+    def lost_bits(self, type_: str) -> LostBits | None:
+        """The bits of precision that it removes from a value of a policy's type; None if they depend on the data."""
+        return None
+
+    def parameter_orders(self) -> dict[str, Order]:
+        """The order of each parameter."""
+        return {
+            name: next((each for each in info.metadata if isinstance(each, Order)), UNORDERED)
+            for name, info in type(self).model_fields.items()
+        }
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters, for comparison. A file is represented by its digest."""
+        return self.model_dump()
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """The output type for an input type. Raises UnsupportedType."""
         if type_family(type_) not in self.takes:
             raise UnsupportedType(self.takes)
-        return value_type(type_)
+        return value_type(type_) if self.result_type is None else self.result_type
 
     def reads(self) -> frozenset[str]:
         """The keys of other fields that it reads (`per`, `at`)."""
-        return frozenset()
+        return self._named_by(Names.FIELD)
 
     @property
     def reads_only(self) -> tuple[Family, ...] | None:
@@ -146,7 +270,15 @@ class TechniqueStep(BaseModel):
     @property
     def key_names(self) -> frozenset[str]:
         """The names of the keys it needs."""
-        return frozenset()
+        return self._named_by(Names.KEY)
+
+    def _named_by(self, what: Names) -> frozenset[str]:
+        given = (getattr(self, name) for name in _parameters_naming(type(self), what))
+        return frozenset(value for value in given if value is not None)
+
+
+def _parameters_naming(kind: type[TechniqueStep], what: Names) -> list[str]:
+    return [name for name, info in kind.model_fields.items() if what in info.metadata]
 
 
 class Technique(TechniqueStep):
@@ -178,26 +310,26 @@ def treat(technique: Technique, values: pa.Array, context: Context) -> Technique
 
 
 def apply_per_distinct(
-    values: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType, recall: ValueCache | None = None
+    values: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType, recall: ResultCache | None = None
 ) -> TechniqueResult:
     """Applies a function to each distinct value (a Python loop, hence never over many rows). None means: cannot be treated.
 
     With a `recall` cache, known values are not computed again.
     """
     if len(values) <= FEW_ROWS:
-        return _apply_to_few(values, of, output_type, ValueCache() if recall is None else recall)
+        return _apply_to_few(values, of, output_type, ResultCache() if recall is None else recall)
     found = distinct_values(values)
-    if recall is None or len(found.values) <= FEW_ROWS:
-        results = _computed_values(found.values, of, output_type)
-    else:
-        results = recall.compute_distinct(found.values, lambda words: _computed_values(words, of, output_type))
+    known = None
+    if recall is not None and len(found.values) > FEW_ROWS and found.values.type == output_type == pa.string():
+        known = recall.column(found.values, lambda words: _computed_values(words, of, output_type))
+    results = _computed_values(found.values, of, output_type) if known is None else decode_dictionary(known.values)
     failed = pc.and_(results.is_null(), found.values.is_valid())
     untreated = pc.fill_null(failed.take(found.codes), False) if failed.true_count else None
     return TechniqueResult(take_values(results, found.codes), untreated)
 
 
 def _apply_to_few(
-    values: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType, recall: ValueCache
+    values: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType, recall: ResultCache
 ) -> TechniqueResult:
     """The same for few rows: looking up each value is cheaper than finding the distinct ones."""
     given = to_python(values)

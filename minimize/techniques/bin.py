@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from minimize.techniques.base import (
     Context,
     Family,
     Leaves,
+    LostBits,
     Technique,
     TechniqueResult,
     UnsupportedType,
@@ -44,10 +45,12 @@ from minimize.techniques.numeric import (
     as_number,
     can_hold,
     null_mask,
+    number_text,
     raw_doubles,
     raw_integers,
     result_from_doubles,
 )
+from minimize.techniques.parameters import FEWER_TIGHTENS, HIGHER_TIGHTENS, NEUTRAL, UNORDERED, Order, ranked
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +181,18 @@ class Bin(Technique):
     name: ClassVar[str] = "bin"
     takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
     leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = True
     source: ClassVar[str] = "ISO/IEC 20889:2018"
     about: ClassVar[str] = "half-open intervals: lower bound, middle or label"
+    proposed_for: ClassVar[Mapping[str, str]] = {
+        "percentage": "{width: 10}",
+        "bytes": "{edges: [1e9, 4e9, 16e9, 64e9, 256e9]}",
+    }
 
-    width: Number | None = Field(None, gt=0)
-    origin: Number = Decimal(0)
-    edges: tuple[Number, ...] | None = Field(None, min_length=1)
-    as_: BinForm = Field("lower", alias="as")
+    width: Annotated[Number | None, HIGHER_TIGHTENS] = Field(None, gt=0)
+    origin: Annotated[Number, UNORDERED] = Decimal(0)
+    edges: Annotated[tuple[Number, ...] | None, FEWER_TIGHTENS] = Field(None, min_length=1)
+    as_: Annotated[BinForm, NEUTRAL] = Field("lower", alias="as")
 
     @model_validator(mode="after")
     def _width_or_edges(self) -> Self:
@@ -204,6 +212,26 @@ class Bin(Technique):
     def is_open(self) -> bool:
         """Whether some values fall into bins without a bound on one side."""
         return self.edges is not None
+
+    def parameter_orders(self) -> dict[str, Order]:
+        """Labels show on which side a value is outside the edges. Numbers are null there."""
+        return super().parameter_orders() | ({"as_": ranked(("number", "label"))} if self.is_open else {})
+
+    def parameters(self) -> dict[str, Any]:
+        """Between edges, both kinds of numbers show the same."""
+        return super().parameters() | ({"as_": "number"} if self.is_open and self.as_ != "label" else {})
+
+    def phrase(self) -> str:
+        """The width or the bounds."""
+        if self.width is not None:
+            return f"replaced by its interval of width {number_text(self.width)}"
+        return f"replaced by its interval, with bounds at {', '.join(map(number_text, self.edges or ()))}"
+
+    def lost_bits(self, type_: str) -> LostBits | None:
+        """The whole numbers in an interval of equal width."""
+        if self.width is None or type_ != "integer":
+            return None
+        return LostBits.of_cell(float(self.width), "whole numbers", "an interval")
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """The same type, double or text. Raises UnsupportedType also if `lower` has bounds that the type cannot hold."""

@@ -1,18 +1,19 @@
-"""Caches of techniques: results are kept over batches, so that a value in every batch is computed once.
+"""Cache of techniques: results are kept over batches, so that a value in every batch is computed once.
 
 RowCache        rows of bytes by scope and text
-ColumnCache     results of many texts with few distinct results, such as the networks of addresses
-ValueCache      results of single values
-TechniqueCache  the three of them for each technique
+ResultCache     results of one technique for a field
+TechniqueCache  a result cache for each technique of a field
 
-A cache never changes a result, only the time it takes. It contains plain values, so it stays in its process.
+A cache never changes a result, only the time it takes. It contains plain values, so it stays in its process: a pickled cache is
+empty, and its `repr` is without content. Threads may share it; results that two threads add at the same time may be computed
+twice.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -78,6 +79,10 @@ _TRIALS: Final = ((1 << 18, 7 / 8), (1 << 20, 1 / 2))
 """Rows after which the repetition of texts is checked, and the share of them that may be new."""
 
 
+MAX_VALUES: Final = 200_000
+"""Single values that are kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class CachedColumn:
     """Dictionary-encoded results (null for null and untreated values), a mask of untreated values, and the number of changes."""
@@ -87,83 +92,100 @@ class CachedColumn:
     changed: int
 
 
-class ColumnCache:
-    """A bounded cache of the result of each text. It never changes a result, only the time it takes.
+class ResultCache:
+    """A bounded cache of the results of one technique. It is emptied when it holds more than `limit` texts or values."""
 
-    It is emptied when it holds more than `limit` texts, and switched off if most of the rows are new. It holds plain values, so
-    it stays in its process, and its `repr` is without content. Threads may share it.
-    """
-
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int = MAX_VALUES) -> None:
         self.limit = limit
-        self._rows = 0
-        self._results: _TextResults | None = _TextResults()
+        self._values: dict[Any, Any] = {None: None}
+        self._rows: dict[pa.DataType, RowCache] = {}
+        self._texts: RowCache | None = RowCache(pa.string())
+        """For each text the index of its result, and whether it differs (lowest bit). None if caching does not pay."""
+        self._results = TextInterner(pa.string())
+        self._looked_up = 0
 
-    def __len__(self) -> int:
-        return 0 if self._results is None else len(self._results.texts)
+    def map_values(self, values: Sequence[Any], of: Callable[[Any], Any]) -> list[Any]:
+        """The result of each of a few values; None for None."""
+        known = self._values
+        if len(known) > min(self.limit, MAX_VALUES):
+            known = self._values = {None: None}
+        for value in values:
+            if value not in known:
+                known[value] = of(value)
+        return [known[value] for value in values]
 
-    def __repr__(self) -> str:
-        return f"ColumnCache(limit={self.limit})"
+    def rows(
+        self, texts: pa.Array, scopes: Int32Codes, named: Sequence[bytes], compute: ComputeRows
+    ) -> tuple[Int32Codes, ByteRows]:
+        """For each text (or bytes; none is null) the index of its row, and the rows, which include rows of other texts.
 
-    def column(self, texts: pa.Array, compute: Callable[[pa.Array], pa.Array]) -> CachedColumn | None:
-        """The result of each text; None, with nothing done, if caching does not pay.
-
-        Takes strings. `compute` returns the results of distinct ones, null if it cannot.
+        Takes for each text the index of its scope in `named`.
         """
-        held = self._results
-        if held is None or len(texts) < MIN_CACHED_ROWS:
-            return None
-        found = held.column(texts, compute)
-        self._rows += len(texts)
-        if any(self._rows >= rows and len(held.texts) > part * self._rows for rows, part in _TRIALS):
-            self._results = None
-        elif len(held.texts) > self.limit:
-            self._results, self._rows = _TextResults(), 0
+        found = self._rows.setdefault(texts.type, RowCache(texts.type)).rows(texts, scopes, named, compute)
+        if sum(map(len, self._rows.values())) > self.limit:
+            self._rows = {}
         return found
 
+    def column(self, texts: pa.Array, compute: Callable[[pa.Array], pa.Array]) -> CachedColumn | None:
+        """The result of each string; None, with nothing done, if most strings were new, so that caching does not pay.
 
-@dataclass(frozen=True, slots=True)
-class _TextResults:
-    """The texts with the index of their results, whether a result differs (lowest bit), and the results."""
+        `compute` returns the results of distinct strings, null if it cannot.
+        """
+        known, results = self._texts, self._results
+        if known is None:
+            return None
+        found = _cached_column(texts, known, results, compute)
+        self._looked_up += len(texts)
+        if any(self._looked_up >= rows and len(known) > part * self._looked_up for rows, part in _TRIALS):
+            self._texts = None
+        elif len(known) > self.limit:
+            self._texts, self._results, self._looked_up = RowCache(pa.string()), TextInterner(pa.string()), 0
+        return found
 
-    texts: RowCache = field(default_factory=lambda: RowCache(pa.string()))
-    results: TextInterner = field(default_factory=lambda: TextInterner(pa.string()))
+    def __len__(self) -> int:
+        texts = 0 if self._texts is None else len(self._texts)
+        return len(self._values) - 1 + sum(map(len, self._rows.values())) + texts
 
-    def column(self, texts: pa.Array, compute: Callable[[pa.Array], pa.Array]) -> CachedColumn:
-        there = None if not texts.null_count else np.asarray(texts.is_valid())
-        if there is not None and not there.any():
-            return CachedColumn(self._encoded(np.full(len(texts), -1, np.int32)), np.zeros(len(texts), np.bool_), 0)
-        some = texts if there is None else texts.drop_null()
-        codes, rows = self.texts.rows(some, np.zeros(len(some), np.int32), [b""], self._rows_of(compute))
-        outcomes = rows.view(np.int32)[:, 0][codes]
-        places = _expand_to_rows(outcomes >> 1, there)
-        changed = int(np.count_nonzero(outcomes & 1))
-        failed = places < 0 if there is None else (places < 0) & there
-        return CachedColumn(self._encoded(places), failed, changed)
+    def __reduce__(self) -> tuple[type[ResultCache], tuple[int]]:
+        return ResultCache, (self.limit,)
 
-    def _encoded(self, places: Int32Codes) -> pa.DictionaryArray:
-        """A dictionary of the results of these rows; for many rows of all results, which costs nothing."""
-        if len(places) >= MANY_ROWS and len(self.results) <= SHARED_RESULTS_RATIO * len(places):
-            lost = places < 0
-            return pa.DictionaryArray.from_arrays(
-                pa.array(places, mask=lost if lost.any() else None), self.results.values(), safe=False
-            )
-        used, indices = compact_codes(places + np.int32(1))
-        lacking = int(len(used) > 0 and used[0] == 0)
-        words = self.results.values().take(pa.array(used[lacking:] - 1))
-        mask = places < 0 if lacking else None
-        return pa.DictionaryArray.from_arrays(pa.array(indices - np.int32(lacking), mask=mask), words)
+    def __repr__(self) -> str:
+        return f"ResultCache(limit={self.limit})"
 
-    def _rows_of(
-        self, compute: Callable[[pa.Array], pa.Array]
-    ) -> Callable[[Sequence[bytes], Int32Codes, pa.Array], ByteRows]:
-        def rows(_: Sequence[bytes], __: Int32Codes, texts: pa.Array) -> ByteRows:
-            made = compute(texts)
-            differs = pc.fill_null(pc.not_equal(made, texts), False).to_numpy(zero_copy_only=False)
-            outcomes: ByteRows = (self.results.codes(made) << 1 | differs).view(np.uint8).reshape(len(texts), -1)
-            return outcomes
 
+def _cached_column(
+    texts: pa.Array, row_cache: RowCache, results: TextInterner, compute: Callable[[pa.Array], pa.Array]
+) -> CachedColumn:
+    there = None if not texts.null_count else np.asarray(texts.is_valid())
+    some = texts if there is None else texts.drop_null()
+    if not len(some):
+        return CachedColumn(_encoded(np.full(len(texts), -1, np.int32), results), np.zeros(len(texts), np.bool_), 0)
+
+    def outcomes_of(_: Sequence[bytes], __: Int32Codes, new: pa.Array) -> ByteRows:
+        made = compute(new)
+        differs = pc.fill_null(pc.not_equal(made, new), False).to_numpy(zero_copy_only=False)
+        rows: ByteRows = (results.codes(made) << 1 | differs).view(np.uint8).reshape(len(new), -1)
         return rows
+
+    codes, rows = row_cache.rows(some, np.zeros(len(some), np.int32), [b""], outcomes_of)
+    outcomes = rows.view(np.int32)[:, 0][codes]
+    places = _expand_to_rows(outcomes >> 1, there)
+    failed = places < 0 if there is None else (places < 0) & there
+    return CachedColumn(_encoded(places, results), failed, int(np.count_nonzero(outcomes & 1)))
+
+
+def _encoded(places: Int32Codes, results: TextInterner) -> pa.DictionaryArray:
+    """A dictionary of the results of these rows; for many rows of all results, which costs nothing."""
+    if len(places) >= MANY_ROWS and len(results) <= SHARED_RESULTS_RATIO * len(places):
+        lost = places < 0
+        return pa.DictionaryArray.from_arrays(
+            pa.array(places, mask=lost if lost.any() else None), results.values(), safe=False
+        )
+    used, indices = compact_codes(places + np.int32(1))
+    lacking = int(len(used) > 0 and used[0] == 0)
+    words = results.values().take(pa.array(used[lacking:] - 1))
+    mask = places < 0 if lacking else None
+    return pa.DictionaryArray.from_arrays(pa.array(indices - np.int32(lacking), mask=mask), words)
 
 
 def _expand_to_rows(places: Int32Codes, there: npt.NDArray[np.bool_] | None) -> Int32Codes:
@@ -175,111 +197,25 @@ def _expand_to_rows(places: Int32Codes, there: npt.NDArray[np.bool_] | None) -> 
     return found
 
 
-MAX_KNOWN_RATIO = 64
-"""Ratio of known to requested values above which a lookup costs more than computing."""
-
-
-class ValueCache:
-    """A bounded cache of results by value. It never changes a result, only the time it takes.
-
-    It is emptied when it holds more than `limit` values. It holds plain values, so it stays in its process, and its `repr` is
-    without content. Threads may share it; results that two threads add at the same time may be computed again.
-    """
-
-    def __init__(self, limit: int = 200_000) -> None:
-        self.limit = limit
-        self._each: dict[Any, Any] = {None: None}
-        self._words: tuple[pa.Array, pa.Array] | None = None
-
-    def map_values(self, values: Sequence[Any], of: Callable[[Any], Any]) -> list[Any]:
-        """The result of each of a few values; None for None."""
-        known = self._each
-        if len(known) > self.limit:
-            known = self._each = {None: None}
-        for value in values:
-            if value not in known:
-                known[value] = of(value)
-        return [known[value] for value in values]
-
-    def compute_distinct(self, words: pa.Array, compute: Callable[[pa.Array], pa.Array]) -> pa.Array:
-        """The result of each of many distinct values; null for null. Unknown values are computed together."""
-        held = self._words
-        if held is None or held[0].type != words.type or len(held[0]) > MAX_KNOWN_RATIO * len(words):
-            made = compute(words)
-            self._learn(held, words, made)
-            return made
-        known, results = held
-        places = pc.index_in(words, value_set=known, skip_nulls=True)
-        fresh = pc.and_(places.is_null(), words.is_valid())
-        if not fresh.true_count:
-            return results.take(places)
-        unknown = words.filter(fresh)
-        made = compute(unknown)
-        self._learn(held, unknown, made)
-        new = pc.add(pc.cumulative_sum(fresh.cast(pa.int32())), len(known) - 1)
-        return pa.concat_arrays([results, made]).take(pc.if_else(fresh, new, places))
-
-    def _learn(self, entries: tuple[pa.Array, pa.Array] | None, words: pa.Array, result: pa.Array) -> None:
-        there = words.is_valid()
-        words, result = words.filter(there), result.filter(there)
-        if entries is not None and entries[0].type == words.type and len(entries[0]) + len(words) <= self.limit:
-            words, result = pa.concat_arrays([entries[0], words]), pa.concat_arrays([entries[1], result])
-        if len(words) <= self.limit:
-            self._words = (words, result)
-
-    def __len__(self) -> int:
-        return len(self._each) - 1 + (0 if self._words is None else len(self._words[0]))
-
-    def __reduce__(self) -> tuple[type[ValueCache], tuple[int]]:
-        return ValueCache, (self.limit,)
-
-    def __repr__(self) -> str:
-        return f"ValueCache(limit={self.limit})"
-
-
 class TechniqueCache:
-    """Cache of rows of bytes by scope and text, and of the other caches per technique. `limit` is the number of texts.
-
-    It is emptied above the limit. It never changes a result, only the time it takes. It holds plain values, so it stays in its
-    process: a pickled cache is empty, and its `repr` is without content. Threads may share it.
-    """
+    """The result caches of the techniques of a field, each with the same limit."""
 
     def __init__(self, limit: int = 1_000_000) -> None:
         self.limit = limit
-        self._known: dict[pa.DataType, RowCache] = {}
-        self._recalls: dict[int, tuple[object, ValueCache]] = {}
-        self._lasting: dict[int, tuple[object, ColumnCache]] = {}
+        self._results: dict[int, tuple[object, ResultCache]] = {}
 
-    def value_cache(self, technique: object) -> ValueCache:
-        """The cache of single values of this technique."""
-        held = self._recalls.get(id(technique))
+    def results_of(self, technique: object) -> ResultCache:
+        """The cache of this technique."""
+        held = self._results.get(id(technique))
         if held is None:
-            held = self._recalls.setdefault(id(technique), (technique, ValueCache(self.limit // 5)))
+            held = self._results.setdefault(id(technique), (technique, ResultCache(self.limit)))
         return held[1]
 
-    def column_cache(self, technique: object) -> ColumnCache:
-        """The cache of texts of this technique."""
-        return self._lasting.setdefault(id(technique), (technique, ColumnCache(self.limit)))[1]
-
-    def rows(
-        self, texts: pa.Array, scopes: Int32Codes, named: Sequence[bytes], compute: ComputeRows
-    ) -> tuple[Int32Codes, ByteRows]:
-        """For each text (or bytes; none is null) the index of its row, and the rows, which include rows of other texts.
-
-        Takes for each text the index of its scope in `named`.
-        """
-        known = self._known.setdefault(texts.type, RowCache(texts.type))
-        found = known.rows(texts, scopes, named, compute)
-        if sum(map(len, self._known.values())) > self.limit:
-            self._known = {}
-        return found
+    def __len__(self) -> int:
+        return sum(len(results) for _, results in self._results.values())
 
     def __reduce__(self) -> tuple[type[TechniqueCache], tuple[int]]:
         return TechniqueCache, (self.limit,)
 
     def __repr__(self) -> str:
         return f"TechniqueCache(limit={self.limit})"
-
-    def __len__(self) -> int:
-        single = sum(len(recall) for _, recall in self._recalls.values())
-        return sum(map(len, self._known.values())) + single + sum(len(lasting) for _, lasting in self._lasting.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,8 @@ from minimize.techniques.base import (
     apply_per_distinct,
     type_family,
 )
-from minimize.techniques.numeric import Number, as_doubles, can_hold, finite_result
+from minimize.techniques.numeric import Number, as_doubles, can_hold, finite_result, number_text
+from minimize.techniques.parameters import HIGHER_TIGHTENS, LOWER_TIGHTENS
 
 
 class Clip(Technique):
@@ -42,8 +43,8 @@ class Clip(Technique):
     source: ClassVar[str] = "Hundepool et al. 2012"
     about: ClassVar[str] = "values beyond a limit become the limit"
 
-    min: Number | None = Field(None)
-    max: Number | None = Field(None)
+    min: Annotated[Number | None, HIGHER_TIGHTENS] = Field(None)
+    max: Annotated[Number | None, LOWER_TIGHTENS] = Field(None)
 
     @model_validator(mode="after")
     def _check_bounds(self) -> Self:
@@ -59,6 +60,12 @@ class Clip(Technique):
         if not all(can_hold(bound, given) for bound in (self.min, self.max) if bound is not None):
             raise UnsupportedType(tuple(word for word in self.takes if word != type_family(given)))
         return given
+
+    def phrase(self) -> str:
+        """The bounds."""
+        low = [] if self.min is None else [f"below {number_text(self.min)}"]
+        high = [] if self.max is None else [f"above {number_text(self.max)}"]
+        return f"values {' or '.join([*low, *high])} become the bound"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The values, or the limits."""

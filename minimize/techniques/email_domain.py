@@ -26,18 +26,19 @@ class EmailDomain(Technique):
 
     name: ClassVar[str] = "email_domain"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "RFC 5321, RFC 5322"
     about: ClassVar[str] = "the domain of an e-mail address, in lower case"
 
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises UnsupportedType for other types than text."""
-        super().output_type(type_)
-        return pa.string()
+    def phrase(self) -> str:
+        """What stays."""
+        return "only the domain of the address"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The domains."""
-        return apply_per_distinct(values, _domain_of_address, pa.string(), context.value_cache(self))
+        return apply_per_distinct(values, _domain_of_address, pa.string(), context.results_of(self))
 
 
 def _domain_of_address(address: str) -> str | None:

@@ -14,12 +14,21 @@ from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from math import inf
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import pyarrow as pa
 from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
+from minimize.techniques.base import (
+    Context,
+    Family,
+    Leaves,
+    ReferenceFile,
+    Technique,
+    TechniqueResult,
+    apply_per_distinct,
+)
+from minimize.techniques.parameters import HIGHER_TIGHTENS, UNORDERED
 
 HierarchyRow = tuple[str, ...]
 
@@ -204,12 +213,14 @@ class Generalize(Technique):
 
     name: ClassVar[str] = "generalize"
     takes: ClassVar[tuple[Family, ...]] = ("string", "integer")
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "Sweeney 2002"
     about: ClassVar[str] = "a coarser label from a hierarchy file; an unlisted value becomes the root"
 
-    hierarchy: str = Field(min_length=1)
-    level: int = Field(ge=1)
+    hierarchy: Annotated[str, UNORDERED] = Field(min_length=1)
+    level: Annotated[int, HIGHER_TIGHTENS] = Field(ge=1)
     _file: Path = PrivateAttr()
     _read: Hierarchy = PrivateAttr()
     _words: Mapping[str, str] = PrivateAttr()
@@ -227,14 +238,17 @@ class Generalize(Technique):
         return self
 
     @property
-    def file(self) -> Path:
-        """The path of the hierarchy."""
-        return self._file
+    def reference_file(self) -> ReferenceFile:
+        """The hierarchy."""
+        return ReferenceFile(self.hierarchy, self._file, self._read.digest)
 
-    @property
-    def digest(self) -> str:
-        """`sha256:` of the file's bytes."""
-        return self._read.digest
+    def parameters(self) -> dict[str, Any]:
+        """The hierarchy by its content, and the level."""
+        return {"hierarchy": self._read.digest, "level": self.level}
+
+    def phrase(self) -> str:
+        """The level."""
+        return f"generalized by {self.level} levels of its hierarchy"
 
     @property
     def content(self) -> bytes:
@@ -245,14 +259,9 @@ class Generalize(Technique):
         """The labels of a level (default: its own), and the root: the values that a released column may contain."""
         return self._read.labels(self.level if level is None else level)
 
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises UnsupportedType for other types than text and integer."""
-        super().output_type(type_)
-        return pa.string()
-
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The labels."""
-        return apply_per_distinct(values, self._label, pa.string(), context.value_cache(self))
+        return apply_per_distinct(values, self._label, pa.string(), context.results_of(self))
 
     def _label(self, value: Any) -> str:
         return self._words.get(str(value), self._read.root)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from pydantic import Field
 
 from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, failure_mask
 from minimize.techniques.numeric import Doubles
+from minimize.techniques.parameters import HIGHER_TIGHTENS
 from minimize.techniques.position import parse_positions, require_position
 
 RADIUS = 6_371_007.2
@@ -95,11 +96,16 @@ class Grid(Technique):
     name: ClassVar[str] = "grid"
     takes: ClassVar[tuple[Family, ...]] = ("struct",)
     leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "Malkin 2016"
     about: ClassVar[str] = "the centre of an equal-area cell"
     locates: ClassVar[bool] = True
 
-    metres: float = Field(300.0, ge=10, le=1_000_000)
+    metres: Annotated[float, HIGHER_TIGHTENS] = Field(300.0, ge=10, le=1_000_000)
+
+    def phrase(self) -> str:
+        """The size of a cell."""
+        return f"the centre of a cell of {self.metres:g} metres"
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Two doubles under the names of the inputs. Raises UnsupportedType for other types than a pair of numbers."""

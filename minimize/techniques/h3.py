@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -11,6 +11,7 @@ from pydantic import Field
 from minimize.arrow.dictionaries import combine_columns, distinct_values
 from minimize.errors import ConfigurationError
 from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, failure_mask
+from minimize.techniques.parameters import LOWER_TIGHTENS
 from minimize.techniques.position import parse_positions, require_position
 
 
@@ -32,11 +33,16 @@ class H3(Technique):
     name: ClassVar[str] = "h3"
     takes: ClassVar[tuple[Family, ...]] = ("struct",)
     leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "H3 (Uber, 2018)"
     about: ClassVar[str] = "the H3 cell of a position"
     locates: ClassVar[bool] = True
 
-    resolution: int = Field(ge=0, le=15)
+    resolution: Annotated[int, LOWER_TIGHTENS] = Field(ge=0, le=15)
+
+    def phrase(self) -> str:
+        """The resolution."""
+        return f"its H3 cell of resolution {self.resolution}"
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises UnsupportedType for other types than a pair of numbers."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import pyarrow as pa
 
-from minimize.techniques.base import ALL_FAMILIES, Context, Family, Leaves, Technique, TechniqueResult
+from minimize.techniques.base import ALL_FAMILIES, Context, Family, Leaves, Technique, TechniqueResult, TimeForm
 
 
 class Keep(Technique):
@@ -25,6 +26,17 @@ class Keep(Technique):
     leaves: ClassVar[Leaves] = "everything"
     source: ClassVar[str] = "—"
     about: ClassVar[str] = "the unchanged value"
+    changes_nothing: ClassVar[bool] = True
+    proposed_for: ClassVar[Mapping[str, str]] = {"tenant": "", "flag": "", "group": ""}
+
+    @property
+    def time_form(self) -> TimeForm:
+        """The time itself."""
+        return TimeForm()
+
+    def phrase(self) -> str:
+        """Nothing happens to the value."""
+        return "unchanged"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The same array."""

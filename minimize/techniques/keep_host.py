@@ -28,18 +28,18 @@ class KeepHost(Technique):
 
     name: ClassVar[str] = "keep_host"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "RFC 3986"
     about: ClassVar[str] = "the host of a URL, without user, port and path"
 
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises UnsupportedType for other types than text."""
-        super().output_type(type_)
-        return pa.string()
+    def phrase(self) -> str:
+        """What stays."""
+        return "only the host of the address"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The hosts."""
-        return apply_per_distinct(values, _host_of_url, pa.string(), context.value_cache(self))
+        return apply_per_distinct(values, _host_of_url, pa.string(), context.results_of(self))
 
 
 _AUTHORITY = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?P<authority>[^/?#\\\s]+)(?=[/?#\\]|\s*$)")

@@ -9,6 +9,7 @@ import pyarrow as pa
 from pydantic import BeforeValidator, Field
 
 from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
+from minimize.techniques.parameters import FEWER_TIGHTENS, UNORDERED
 
 
 def _as_text(value: Any) -> Any:
@@ -37,17 +38,22 @@ class Map(Technique):
 
     name: ClassVar[str] = "map"
     takes: ClassVar[tuple[Family, ...]] = ("string", "integer", "boolean")
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "ISO/IEC 20889:2018"
     about: ClassVar[str] = "a replacement from a table of values"
 
-    values: Mapping[MapWord, MapWord] = Field(min_length=1)
-    otherwise: MapWord | None = None
+    values: Annotated[Mapping[MapWord, MapWord], FEWER_TIGHTENS] = Field(min_length=1)
+    otherwise: Annotated[MapWord | None, UNORDERED] = None
 
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises UnsupportedType for other types than text, integer and boolean."""
-        super().output_type(type_)
-        return pa.string()
+    @property
+    def possible_values(self) -> frozenset[str | None]:
+        """The replacements."""
+        return frozenset({*self.values.values(), self.otherwise})
+
+    def phrase(self) -> str:
+        """How many replacements there are."""
+        return f"one of {len(set(self.values.values()))} words of a table"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The replacements."""

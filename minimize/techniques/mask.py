@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult
+from minimize.techniques.parameters import LOWER_TIGHTENS
 
 MARK = "****"
 MAX_CHARACTERS = 1_000_000
@@ -30,12 +32,15 @@ class Mask(Technique):
 
     name: ClassVar[str] = "mask"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "PCI DSS v4.0, 3.4"
     about: ClassVar[str] = "a fixed mark and the last (or first) characters"
+    coarsens_itself: ClassVar[bool] = True
+    proposed_for: ClassVar[Mapping[str, str]] = {"postal_code": "{keep_first: 2}"}
 
-    keep_last: int | None = Field(None, ge=1, le=MAX_CHARACTERS)
-    keep_first: int | None = Field(None, ge=1, le=MAX_CHARACTERS)
+    keep_last: Annotated[int | None, LOWER_TIGHTENS] = Field(None, ge=1, le=MAX_CHARACTERS)
+    keep_first: Annotated[int | None, LOWER_TIGHTENS] = Field(None, ge=1, le=MAX_CHARACTERS)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -43,10 +48,10 @@ class Mask(Technique):
             raise ValueError("mask requires either keep_last or keep_first")
         return self
 
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises UnsupportedType for other types than text."""
-        super().output_type(type_)
-        return pa.string()
+    def phrase(self) -> str:
+        """The characters that stay."""
+        place, count = ("first", self.keep_first) if self.keep_last is None else ("last", self.keep_last)
+        return f"masked except the {place} {count} characters"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The mark and the kept characters."""

@@ -65,6 +65,16 @@ def finite_result(values: pa.Array, results: Doubles) -> TechniqueResult:
     return TechniqueResult(given, failure_mask(bad & ~null_mask(values)))
 
 
+def number_text(value: Decimal | float) -> str:
+    """A number for readers, whole numbers with a comma at the thousands.
+
+    >>> number_text(1e9), number_text(Decimal("0.10"))
+    ('1,000,000,000', '0.1')
+    """
+    number = float(value)
+    return f"{number:,.0f}" if number.is_integer() else f"{number:g}"
+
+
 def raw_doubles(values: pa.Array) -> Doubles:
     """A column of 64-bit floats without copying. The number at a null is arbitrary."""
     buffer = values.buffers()[1]

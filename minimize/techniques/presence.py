@@ -24,14 +24,17 @@ class Presence(Technique):
 
     name: ClassVar[str] = "presence"
     takes: ClassVar[tuple[Family, ...]] = ALL_FAMILIES
+    result_type: ClassVar[pa.DataType | None] = pa.bool_()
     leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "GDPR Art. 5(1)(c)"
     about: ClassVar[str] = "true if there is a value, else null"
+    summarizes: ClassVar[bool] = True
+    shows_presence_only: ClassVar[bool] = True
 
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Boolean. Raises UnsupportedType for a type that no policy names."""
-        super().output_type(type_)
-        return pa.bool_()
+    def phrase(self) -> str:
+        """What stays."""
+        return "whether there is a value"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """True or null."""

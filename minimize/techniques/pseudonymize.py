@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 from base64 import b32encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ from minimize.arrow.dictionaries import (
 from minimize.arrow.interner import compact_codes
 from minimize.errors import PolicyError
 from minimize.techniques.base import FEW_ROWS, Context, Family, Leaves, Technique, TechniqueResult, type_family
-from minimize.techniques.cache import TechniqueCache, ValueCache
+from minimize.techniques.cache import ResultCache
 from minimize.techniques.keyed_hash import (
     HmacState,
     ScopePart,
@@ -47,6 +47,7 @@ from minimize.techniques.keyed_hash import (
     row_scopes,
     scope_values,
 )
+from minimize.techniques.parameters import SETTING_TIGHTENS, UNORDERED, UNSETTING_TIGHTENS, KeyName, Names, ranked
 from minimize.techniques.periods import period_starts
 
 ByteRows = npt.NDArray[np.uint8]
@@ -95,7 +96,7 @@ def are_few_rows(values: pa.Array, scope_columns: Sequence[pa.Array]) -> bool:
 
 
 def apply_per_scope(
-    values: pa.Array, scope_columns: Sequence[pa.Array], key: Any, of: Callable[[ScopedValue], str], recall: ValueCache
+    values: pa.Array, scope_columns: Sequence[pa.Array], key: Any, of: Callable[[ScopedValue], str], recall: ResultCache
 ) -> TechniqueResult:
     """The result of each value in its scope. A value cannot be treated if a part of its scope is null."""
     given = to_python(decode_dictionary(values))
@@ -143,24 +144,29 @@ class Pseudonymize(Technique):
 
     name: ClassVar[str] = "pseudonymize"
     takes: ClassVar[tuple[Family, ...]] = ("string", "integer", "binary")
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "linkable"
     source: ClassVar[str] = "RFC 2104, RFC 4231"
     about: ClassVar[str] = "a keyed hash, the same for the same value within its field and `per`"
+    proposed_for: ClassVar[Mapping[str, str]] = {"identifier": ""}
+    safeguard: ClassVar[str] = "pseudonymization: keyed hashes (HMAC-SHA-256); the keys are not in the output"
 
-    key: str = Field(min_length=1)
-    per: str | None = Field(None, min_length=1)
-    rotate: Rotation | None = None
-    link: str | None = Field(None, min_length=1)
-    fold: bool = False
+    key: KeyName
+    per: Annotated[str | None, Names.FIELD, SETTING_TIGHTENS] = Field(None, min_length=1)
+    rotate: Annotated[Rotation | None, ranked((*get_args(Rotation), None))] = None
+    link: Annotated[str | None, UNSETTING_TIGHTENS] = Field(None, min_length=1)
+    fold: Annotated[bool, UNORDERED] = False
 
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises UnsupportedType for types without canonical form."""
-        super().output_type(type_)
-        return pa.string()
+    @property
+    def is_one_to_one(self) -> bool:
+        """Whether a value keeps its pseudonym for ever."""
+        return self.rotate is None
 
-    def reads(self) -> frozenset[str]:
-        """The field of the scope (`per`)."""
-        return frozenset() if self.per is None else frozenset({self.per})
+    def phrase(self) -> str:
+        """The scope in which a pseudonym is equal."""
+        within = f", different for each {self.per}" if self.per else ""
+        turned = f", changed every {self.rotate}" if self.rotate else ""
+        return f"replaced by a keyed pseudonym{within}{turned}"
 
     @property
     def needs_time(self) -> bool:
@@ -171,11 +177,6 @@ class Pseudonymize(Technique):
     def folds(self) -> bool:
         """Whether it folds to one case."""
         return self.fold
-
-    @property
-    def key_names(self) -> frozenset[str]:
-        """The key."""
-        return frozenset({self.key})
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The pseudonyms. Raises KeyringError if the key is missing."""
@@ -237,7 +238,7 @@ class Pseudonymize(Technique):
         """The pseudonyms of few rows, one by one."""
         version = required_keys(context).version_of(self.key)
         return apply_per_scope(
-            values, scope_columns, version, SinglePseudonyms(self, context), context.value_cache(self)
+            values, scope_columns, version, SinglePseudonyms(self, context), context.results_of(self)
         )
 
     def _scope_parts(self, context: Context) -> tuple[ScopePart, ...]:
@@ -249,9 +250,8 @@ class Pseudonymize(Technique):
     ) -> pa.DictionaryArray:
         """The pseudonyms of values without nulls, each in one of the named scopes."""
         hashes = PseudonymHashes(HmacState.from_key(required_keys(context).bytes_of(self.key)), self.fold)
-        memo = TechniqueCache() if context.cache is None else context.cache
         beginnings = [self._beginning(scope, context) for scope in named]
-        codes, rows = memo.rows(
+        codes, rows = context.results_of(self).rows(
             _as_cacheable_texts(values), scopes.astype(np.int32), hashes.scope_names(beginnings), hashes
         )
         if len(rows) <= SHARED_PSEUDONYMS_RATIO * len(codes):

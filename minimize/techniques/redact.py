@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
 
 from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
+from minimize.techniques.parameters import MORE_TIGHTENS, NEUTRAL
 from minimize.techniques.patterns import PATTERNS, PatternName, TextSpan, find_pattern
 
 ALL_PATTERNS: tuple[PatternName, ...] = tuple(PATTERNS)
@@ -35,17 +36,17 @@ class Redact(Technique):
 
     name: ClassVar[str] = "redact"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "RFC 5322, E.164, ISO/IEC 7812-1, ISO 13616"
     about: ClassVar[str] = "free text with a mark in place of each hit of a pattern"
 
-    patterns: tuple[PatternName, ...] = Field(ALL_PATTERNS, min_length=1)
-    mark: str = Field(f"[{NAME_PLACEHOLDER}]", min_length=1, max_length=64)
+    patterns: Annotated[tuple[PatternName, ...], MORE_TIGHTENS] = Field(ALL_PATTERNS, min_length=1)
+    mark: Annotated[str, NEUTRAL] = Field(f"[{NAME_PLACEHOLDER}]", min_length=1, max_length=64)
 
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises UnsupportedType for other types than text."""
-        super().output_type(type_)
-        return pa.string()
+    def phrase(self) -> str:
+        """The patterns."""
+        return f"text with {', '.join(self.patterns)} redacted"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The texts with marks."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from minimize.techniques import Drop
 from minimize.techniques.base import ALL_FAMILIES, Family, Leaves, TechniqueStep
 
 
@@ -35,10 +36,7 @@ def technique_entry(kind: type[TechniqueStep]) -> TechniqueEntry:
 def technique_entries(kinds: Iterable[type[TechniqueStep]]) -> tuple[TechniqueEntry, ...]:
     """The lines of these techniques, with `drop` after the first, which is a keyword of the policy without a class."""
     first, *others = (technique_entry(kind) for kind in kinds)
-    drop = TechniqueEntry(
-        "drop", (), first.takes, "nothing", "GDPR Art. 5(1)(c)", "the field is removed from schema and data"
-    )
-    return first, drop, *others
+    return first, technique_entry(Drop), *others
 
 
 def markdown_table(kinds: Iterable[type[TechniqueStep]]) -> str:

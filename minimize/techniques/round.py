@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from minimize.techniques.base import (
     Context,
     Family,
     Leaves,
+    LostBits,
     Technique,
     TechniqueResult,
     UnsupportedType,
@@ -32,9 +34,11 @@ from minimize.techniques.numeric import (
     can_hold,
     finite_result,
     null_mask,
+    number_text,
     raw_doubles,
     result_from_doubles,
 )
+from minimize.techniques.parameters import HIGHER_TIGHTENS
 
 
 class Round(Technique):
@@ -54,10 +58,12 @@ class Round(Technique):
     name: ClassVar[str] = "round"
     takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
     leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = True
     source: ClassVar[str] = "IEEE 754-2019, §4.3.1"
     about: ClassVar[str] = "the nearest multiple of a step, ties to even"
+    proposed_for: ClassVar[Mapping[str, str]] = {"coordinate": "{to: 0.1}"}
 
-    to: Decimal = Field(ge=Decimal("1e-9"), le=Decimal("1e15"))
+    to: Annotated[Decimal, HIGHER_TIGHTENS] = Field(ge=Decimal("1e-9"), le=Decimal("1e15"))
 
     @model_validator(mode="after")
     def _of_few_digits(self) -> Self:
@@ -79,6 +85,14 @@ class Round(Technique):
         if not can_hold(self.to, given):
             raise UnsupportedType(tuple(word for word in self.takes if word != type_family(given)))
         return given
+
+    def phrase(self) -> str:
+        """The step."""
+        return f"rounded to the nearest {number_text(self.to)}"
+
+    def lost_bits(self, type_: str) -> LostBits | None:
+        """The whole numbers in a step."""
+        return LostBits.of_cell(float(self.to), "whole numbers", "a step") if type_ == "integer" else None
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The nearest multiples."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from datetime import timedelta
+from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +11,9 @@ import pyarrow as pa
 from pydantic import Field
 
 from minimize.arrow.dictionaries import as_int64, distinct_values
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, failure_mask
+from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, TimeForm, failure_mask
 from minimize.techniques.keyed_hash import HmacState, canonical_forms, length_prefixed, required_keys
+from minimize.techniques.parameters import HIGHER_TIGHTENS, UNORDERED, KeyName, Names
 from minimize.techniques.periods import Ticks, leaves_calendar, ticks, ticks_per_second
 
 
@@ -42,18 +44,23 @@ class ShiftDates(Technique):
     source: ClassVar[str] = "Hripcsak et al. 2016"
     about: ClassVar[str] = "shifted by a secret number of days, equal within one `per` value"
 
-    key: str = Field(min_length=1)
-    per: str = Field(min_length=1)
-    max_days: int = Field(ge=1, le=36_500)
-
-    def reads(self) -> frozenset[str]:
-        """The field whose values move together."""
-        return frozenset({self.per})
+    key: KeyName
+    per: Annotated[str, Names.FIELD, UNORDERED] = Field(min_length=1)
+    max_days: Annotated[int, HIGHER_TIGHTENS] = Field(ge=1, le=36_500)
 
     @property
-    def key_names(self) -> frozenset[str]:
-        """The key."""
-        return frozenset({self.key})
+    def generalizes(self) -> bool:
+        """Every time moves."""
+        return True
+
+    @property
+    def time_form(self) -> TimeForm:
+        """A time that is moved by at most `max_days`."""
+        return TimeForm(shift=timedelta(days=self.max_days))
+
+    def phrase(self) -> str:
+        """The longest shift, and what moves together."""
+        return f"shifted by a secret number of days, up to {self.max_days}, the same for each {self.per}"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The moved times. Raises KeyringError if the key is missing."""

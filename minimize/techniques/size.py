@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import pyarrow as pa
@@ -25,14 +26,13 @@ class Size(Technique):
 
     name: ClassVar[str] = "size"
     takes: ClassVar[tuple[Family, ...]] = ("list", "map")
+    result_type: ClassVar[pa.DataType | None] = pa.int32()
     leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "GDPR Art. 5(1)(c)"
     about: ClassVar[str] = "the number of elements"
-
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """int32. Raises UnsupportedType for other types than list and map."""
-        super().output_type(type_)
-        return pa.int32()
+    summarizes: ClassVar[bool] = True
+    proposed_for: ClassVar[Mapping[str, str]] = {"container": ""}
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The lengths."""

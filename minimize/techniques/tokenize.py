@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -20,6 +20,7 @@ from minimize.techniques.keyed_hash import (
     required_keys,
     scope_values,
 )
+from minimize.techniques.parameters import SETTING_TIGHTENS, KeyName, Names
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -50,26 +51,18 @@ class Tokenize(Technique):
 
     name: ClassVar[str] = "tokenize"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "reversible"
     source: ClassVar[str] = "RFC 5297"
     about: ClassVar[str] = "encrypted with AES-SIV, reversible through the keyring only"
+    safeguard: ClassVar[str] = "tokenization: reversible only with the keyring (AES-SIV)"
 
-    key: str = Field(min_length=1)
-    per: str | None = Field(None, min_length=1)
+    key: KeyName
+    per: Annotated[str | None, Names.FIELD, SETTING_TIGHTENS] = Field(None, min_length=1)
 
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises UnsupportedType for other types than text."""
-        super().output_type(type_)
-        return pa.string()
-
-    def reads(self) -> frozenset[str]:
-        """The field of the scope (`per`)."""
-        return frozenset() if self.per is None else frozenset({self.per})
-
-    @property
-    def key_names(self) -> frozenset[str]:
-        """The key."""
-        return frozenset({self.key})
+    def phrase(self) -> str:
+        """Who can reverse it."""
+        return "encrypted; reversible only with the keyring"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The tokens. Raises KeyringError if the key is missing."""

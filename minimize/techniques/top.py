@@ -13,6 +13,10 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, TechniqueStep
+from minimize.techniques.parameters import HIGHER_TIGHTENS, LOWER_TIGHTENS, NEUTRAL
+
+FEW_SUBJECTS = 10
+"""A value with fewer subjects than this represents few subjects."""
 
 
 class Top(TechniqueStep):
@@ -24,17 +28,25 @@ class Top(TechniqueStep):
 
     name: ClassVar[str] = "top"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "top-n tabulation with a threshold; Hundepool et al., Statistical Disclosure Control (2012)"
     about: ClassVar[str] = "the most frequent values by number of subjects; all others become `other`"
-    keep: Annotated[int, Field(ge=1)]
-    other: str
-    at_least: Annotated[int, Field(ge=1)] = 10
 
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Always string. Raises UnsupportedType."""
-        super().output_type(type_)
-        return pa.string()
+    needs_all_rows: ClassVar[bool] = True
+
+    keep: Annotated[int, Field(ge=1), LOWER_TIGHTENS]
+    other: Annotated[str, NEUTRAL]
+    at_least: Annotated[int, Field(ge=1), HIGHER_TIGHTENS] = 10
+
+    def remaining_form(self, *, identifier: bool) -> Leaves:
+        """An identifier that few subjects share can still be guessed."""
+        return "guessable" if identifier and self.at_least < FEW_SUBJECTS else self.leaves
+
+    def phrase(self) -> str:
+        """How many values stay."""
+        return f"one of the {self.keep} most frequent values; the others are combined"
 
 
 class TopValues(Technique):
@@ -48,16 +60,12 @@ class TopValues(Technique):
 
     name: ClassVar[str] = "top"
     takes: ClassVar[tuple[Family, ...]] = Top.takes
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = Top.leaves
     source: ClassVar[str] = Top.source
     about: ClassVar[str] = Top.about
     values: tuple[str, ...] = Field(repr=False)
     other: str
-
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Always string. Raises UnsupportedType."""
-        super().output_type(type_)
-        return pa.string()
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The kept values, and `other`."""

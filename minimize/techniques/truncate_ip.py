@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,12 +19,14 @@ from minimize.techniques.base import (
     Context,
     Family,
     Leaves,
+    LostBits,
     Technique,
     TechniqueResult,
     apply_per_distinct,
     failure_mask,
 )
-from minimize.techniques.cache import ValueCache
+from minimize.techniques.cache import MIN_CACHED_ROWS
+from minimize.techniques.parameters import LOWER_TIGHTENS, NEUTRAL
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -48,18 +51,26 @@ class TruncateIp(Technique):
 
     name: ClassVar[str] = "truncate_ip"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "RFC 4632, RFC 5952"
     about: ClassVar[str] = "the network part of an IP address"
+    coarsens_itself: ClassVar[bool] = True
+    proposed_for: ClassVar[Mapping[str, str]] = {"ip": "{v4: 24, v6: 48}"}
 
-    v4: int = Field(24, ge=0, lt=32)
-    v6: int = Field(48, ge=0, lt=128)
-    as_: Literal["address", "network"] = Field("address", alias="as")
+    v4: Annotated[int, LOWER_TIGHTENS] = Field(24, ge=0, lt=32)
+    v6: Annotated[int, LOWER_TIGHTENS] = Field(48, ge=0, lt=128)
+    as_: Annotated[Literal["address", "network"], NEUTRAL] = Field("address", alias="as")
 
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises UnsupportedType for other types than text."""
-        super().output_type(type_)
-        return pa.string()
+    def phrase(self) -> str:
+        """The bits that stay."""
+        return f"its network: the first {self.v4} bits (IPv4) or {self.v6} bits (IPv6)"
+
+    def lost_bits(self, type_: str) -> LostBits:
+        """The bits of an IPv4 address."""
+        of_v4, of_v6 = 32 - self.v4, 128 - self.v6
+        return LostBits(float(of_v4), f"by width: {of_v4} of 32 bits of an IPv4 address; {of_v6} of 128 of IPv6")
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The networks: plain IPv4 and IPv6 by their leading part, other texts one by one."""
@@ -69,19 +80,17 @@ class TruncateIp(Technique):
     def apply_column(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The networks, dictionary-encoded, because there are few."""
         if len(values) <= FEW_ROWS:
-            return apply_per_distinct(values, self._truncated, pa.string(), context.value_cache(self))
+            return apply_per_distinct(values, self._truncated, pa.string(), context.results_of(self))
         texts = as_takeable(values).cast(pa.string())
-        lasting = context.column_cache(self)
-        found = (
-            None
-            if lasting is None
-            else lasting.column(texts, lambda new: decode_dictionary(self._column(new, context).values))
-        )
+        found = None
+        if context.cache is not None and len(texts) >= MIN_CACHED_ROWS:
+            results = context.cache.results_of(self)
+            found = results.column(texts, lambda new: decode_dictionary(self._column(new).values))
         if found is None:
-            return self._column(texts, context)
+            return self._column(texts)
         return TechniqueResult(found.values, failure_mask(found.failed), found.changed)
 
-    def _column(self, texts: pa.StringArray, context: Context) -> TechniqueResult:
+    def _column(self, texts: pa.StringArray) -> TechniqueResult:
         """Computes the networks of any texts."""
         numbers, plain = parse_ipv4(texts)
         kept = numbers & self._mask
@@ -90,7 +99,7 @@ class TruncateIp(Technique):
         words = self._suffixed(format_ipv4(networks.dictionary.to_numpy().astype(np.uint32)))
         if plain.all():
             return TechniqueResult(pa.DictionaryArray.from_arrays(networks.indices, words), changed=changed)
-        others = self._truncate_others(texts.filter(pa.array(~plain)), context.value_cache(self))
+        others = self._truncate_others(texts.filter(pa.array(~plain)))
         codes = np.full(len(texts), -1)
         codes[plain] = networks.indices.filter(pa.array(plain)).to_numpy()
         codes[~plain] = pc.fill_null(pc.add(others.values.indices, len(words)), -1).to_numpy()
@@ -102,10 +111,10 @@ class TruncateIp(Technique):
             pa.DictionaryArray.from_arrays(encoded, both), failure_mask(lost), changed + (others.changed or 0)
         )
 
-    def _truncate_others(self, texts: pa.StringArray, recall: ValueCache) -> TechniqueResult:
+    def _truncate_others(self, texts: pa.StringArray) -> TechniqueResult:
         """All texts except plain IPv4, by distinct text, dictionary-encoded."""
         found = distinct_values(texts)
-        results = recall.compute_distinct(found.values, self._texts)
+        results = self._texts(found.values)
         merged = results.dictionary_encode()
         failed = pc.and_(results.is_null(), found.values.is_valid())
         changed = pc.fill_null(pc.not_equal(results, found.values), False).take(found.codes).true_count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -9,8 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import AfterValidator
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, UnsupportedType
-from minimize.techniques.periods import CalendarUnit, period_starts
+from minimize.techniques.base import (
+    Context,
+    Family,
+    Leaves,
+    LostBits,
+    Technique,
+    TechniqueResult,
+    TimeForm,
+    UnsupportedType,
+)
+from minimize.techniques.parameters import UNORDERED
+from minimize.techniques.periods import UNIT_ORDER, CalendarUnit, period_starts, unit_cell
 
 
 def _known_zone(name: str) -> str:
@@ -42,11 +53,31 @@ class TruncateTime(Technique):
     name: ClassVar[str] = "truncate_time"
     takes: ClassVar[tuple[Family, ...]] = ("timestamp", "date")
     leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "ISO 8601"
     about: ClassVar[str] = "the start of the minute, hour, day, week, month, quarter or year"
+    coarsens_itself: ClassVar[bool] = True
+    proposed_for: ClassVar[Mapping[str, str]] = {
+        "birth": "{to: year}",
+        "timestamp": "{to: hour}",
+        "date": "{to: month}",
+    }
 
-    to: CalendarUnit
-    zone: Annotated[str, AfterValidator(_known_zone)] = "UTC"
+    to: Annotated[CalendarUnit, UNIT_ORDER]
+    zone: Annotated[str, AfterValidator(_known_zone), UNORDERED] = "UTC"
+
+    @property
+    def time_form(self) -> TimeForm:
+        """The start of the unit."""
+        return TimeForm(self.to, self.zone)
+
+    def phrase(self) -> str:
+        """The unit, and the zone unless it is UTC."""
+        return f"truncated to the {self.to}{'' if self.zone == 'UTC' else f' in {self.zone}'}"
+
+    def lost_bits(self, type_: str) -> LostBits:
+        """The seconds or days in the unit."""
+        return LostBits.of_cell(*unit_cell(self.to, type_))
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """The same type. Raises UnsupportedType also for a date and a unit that is finer than a day."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
 
 from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
+from minimize.techniques.parameters import LOWER_TIGHTENS
 
 
 class TruncateVersion(Technique):
@@ -28,20 +30,23 @@ class TruncateVersion(Technique):
 
     name: ClassVar[str] = "truncate_version"
     takes: ClassVar[tuple[Family, ...]] = ("string",)
+    result_type: ClassVar[pa.DataType | None] = pa.string()
     leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "SemVer 2.0.0"
     about: ClassVar[str] = "the leading parts of a version number"
+    coarsens_itself: ClassVar[bool] = True
+    proposed_for: ClassVar[Mapping[str, str]] = {"version": "{parts: 2}"}
 
-    parts: int = Field(ge=1, le=16)
+    parts: Annotated[int, LOWER_TIGHTENS] = Field(ge=1, le=16)
 
-    def output_type(self, type_: pa.DataType) -> pa.DataType:
-        """Text. Raises UnsupportedType for other types than text."""
-        super().output_type(type_)
-        return pa.string()
+    def phrase(self) -> str:
+        """The parts that stay."""
+        return "its first part" if self.parts == 1 else f"its first {self.parts} parts"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The leading parts."""
-        return apply_per_distinct(values, self._truncated, pa.string(), context.value_cache(self))
+        return apply_per_distinct(values, self._truncated, pa.string(), context.results_of(self))
 
     def _truncated(self, version: str) -> str | None:
         found = self._leading.match(version)

@@ -17,14 +17,16 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
 from minimize.verification.evidence import QUARANTINE, Evidence, EvidenceFile, EvidenceRun, new_finding
 from minimize.verification.files import open_file
-from minimize.verification.policy_reading import FieldView, PolicyView, StepView
+from minimize.verification.policy_reading import FieldView, PolicyView
 from minimize.verification.records import RECORDS
 from minimize.verification.rules import (
     ColumnContext,
     RuleUnavailable,
+    StepView,
     ValueRule,
     chain_rule,
     output_family,
+    techniques_without_rule,
     type_family,
 )
 from minimize.verification.rules.numeric import unit_starts
@@ -129,6 +131,7 @@ def _partition_findings(
     for column, (word, _) in defined.measures.items():
         if word not in MEASURE_RULES:
             yield new_finding("V047", f"there is no rule for `{word}`", file=partition[0].root, field=column)
+    yield from _rule_findings(defined, run.policy, partition[0].root)
     tables = [file.read() for file in (open_file(evidence, each) for each in partition) if file is not None]
     for table in tables:
         if table.column_names != defined.columns:
@@ -176,6 +179,16 @@ def _group_findings(defined: AggregateView, policy: PolicyView, place: str) -> I
         elif view is None or not view.chains:
             yield new_finding(
                 "V043", "the column shows a field that the policy drops or does not declare", file=place, field=column
+            )
+
+
+def _rule_findings(defined: AggregateView, policy: PolicyView, place: str) -> Iterator[Finding]:
+    """Techniques of the fields that the aggregate reads that have no rule."""
+    pointers = {*(pointer for pointer, _ in defined.groups.values()), *(of for _, of in defined.measures.values())}
+    for view in (view for pointer, view in policy.fields.items() if pointer in pointers):
+        for name in techniques_without_rule([*view.chains, view.measured]):
+            yield new_finding(
+                "V034", f"`{name}` has no rule, so its values were not checked", file=place, field=view.key
             )
 
 

@@ -20,8 +20,7 @@ from minimize.arrow.hashing import known_entries
 from minimize.arrow.interner import TextInterner
 from minimize.arrow.pointers import Pointer
 from minimize.stores import Location
-from minimize.verification.policy_reading import StepView
-from minimize.verification.rules import ColumnContext, RuleUnavailable, ValueRule, chain_rule
+from minimize.verification.rules import ColumnContext, RuleUnavailable, StepView, ValueRule, chain_rule
 from minimize.verification.rules.base import exact_fraction
 from minimize.verification.values import comparable_values, distinct_rows, leaf_values
 

@@ -69,7 +69,7 @@ CODES: Final = MappingProxyType(
         "V031": "values are present although a condition forbids them",
         "V032": "counts of a field in the receipt contradict the technique or the file",
         "V033": "rare values are present",
-        "V034": "a hierarchy is missing, so its labels were not checked",
+        "V034": "a hierarchy is missing or a technique has no rule, so values were not checked",
         "V035": "rows were already past their retention when they were written",
         "V036": "values were already past the retention of their feature when they were written",
         "V037": "the event time of rows was too far in the future when they were written",

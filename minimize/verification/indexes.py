@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, KeyringError
 from minimize.keys import Keyring, Verifier
-from minimize.keys.cryptography import Cmac, Sealer
+from minimize.keys.cryptography import KeyedHash, Sealer
 from minimize.receipts import FileRef, ReceiptFile
 from minimize.text import count_noun
 from minimize.verification.evidence import QUARANTINE, Evidence, EvidenceFile, new_finding
@@ -135,7 +135,7 @@ class _OpenedIndex:
             raise IndexMismatch("the file is not an index")
         length, version = (int.from_bytes(content[-16:][place : place + 4], "little") for place in (0, 4))
         one, two = (keys.subkey("subject", f"index/seal/{number}", version) for number in (1, 2))
-        self._seal, self._cmac = Sealer(one + two), Cmac(keys.subkey("subject", "index/values", version))
+        self._seal, self._hash = Sealer(one + two), KeyedHash(keys.subkey("subject", "index/values", version))
         self._of, self._content, self._end = of, content, len(content) - 16 - length
         opened = self._open(content[self._end : -16], b"contents", of.digest.encode()).partition(b"\n")
         self._contents: Mapping[str, Any] = json.loads(opened[0])
@@ -186,7 +186,7 @@ class _OpenedIndex:
     def _value_prefixes(self, values: pa.Array) -> Prefixes:
         words = [value if isinstance(value, bytes) else str(value).encode() for value in values.to_pylist()]
         content, ends = np.frombuffer(b"".join(words), np.uint8), np.cumsum([0, *map(len, words)], dtype=np.int64)
-        return np.frombuffer(self._cmac.tags(content, ends)[:, :8].tobytes(), "<u8").astype(np.uint64)
+        return np.frombuffer(self._hash.tags(content, ends)[:, :8].tobytes(), "<u8").astype(np.uint64)
 
 
 def _parse_block(content: bytes, count: int, width: int) -> tuple[Prefixes, npt.NDArray[np.bool_]]:

@@ -11,22 +11,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from minimize.arrow.pointers import Pointer
-
-_LONE_PARAMETERS: Final[Mapping[str, str]] = {
-    "pseudonymize": "key",
-    "tokenize": "key",
-    "round": "to",
-    "truncate_time": "to",
-    "age": "unit",
-    "truncate_version": "parts",
-    "top": "keep",
-    "grid": "metres",
-    "h3": "resolution",
-    "redact": "patterns",
-    "map": "values",
-}
-"""The parameter that a single value sets."""
-
+from minimize.verification.rules import RULES, StepView
 
 _DAY_NANOSECONDS: Final = 86_400 * 10**9
 _SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -34,14 +19,6 @@ _SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "
 
 class UnreadableDocument(Exception):
     """The file is not a policy or pipeline."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepView:
-    """One technique of a chain, with its parameters."""
-
-    technique: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +243,8 @@ def _step_view(raw: Any) -> StepView:
     ((word, given),) = raw.items()
     if isinstance(given, dict):
         return StepView(word, given)
-    return StepView(word, {} if given is None else {_LONE_PARAMETERS.get(word, "value"): given})
+    lone = RULES[word].lone if word in RULES else "value"
+    return StepView(word, {} if given is None else {lone: given})
 
 
 def _is_keep(chain: Sequence[StepView]) -> bool:

@@ -17,12 +17,15 @@ from minimize.errors import Finding
 from minimize.receipts import Receipt
 from minimize.verification.evidence import Evidence, EvidenceFile, EvidenceRun, new_finding
 from minimize.verification.files import open_file, read_schema
-from minimize.verification.policy_reading import FieldView, PolicyView, StepView
+from minimize.verification.policy_reading import FieldView, PolicyView
 from minimize.verification.rules import (
+    RULES,
     ColumnContext,
     RuleUnavailable,
+    StepView,
     ValueRule,
     chain_rule,
+    may_identify,
     output_family,
     type_family,
 )
@@ -39,10 +42,6 @@ from minimize.verification.values import (
     top_fields,
 )
 
-_KEYED: Final = frozenset({"pseudonymize", "tokenize", "shift_dates"})
-_IDENTIFYING: Final = frozenset(
-    {"keep", "mask", "tokenize", "redact", "clip", "round", "bin", "map", "keep_host", "shift_dates"}
-)
 _KEY_FAMILIES: Final = ("string", "integer", "double", "decimal", "boolean", "timestamp", "date", "binary")
 """Possible types of map keys. The policy does not declare their type; they have the type of the source."""
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
@@ -125,12 +124,8 @@ def released_fields(policy: PolicyView) -> Mapping[Pointer, FieldView]:
 
 
 def _is_identified(view: FieldView) -> bool:
-    kept = any(all(_may_identify(step) for step in chain) for chain in view.chains)
+    kept = any(all(map(may_identify, chain)) for chain in view.chains)
     return view.role == "free_text" or (view.role == "identifier" and kept)
-
-
-def _may_identify(step: StepView) -> bool:
-    return step.technique in _IDENTIFYING or (step.technique == "top" and int(step.parameters.get("at_least", 10)) < 10)
 
 
 def _type_findings(view: FieldView, type_: pa.DataType, place: str) -> Iterator[Finding]:
@@ -153,7 +148,7 @@ def _metadata_findings(view: FieldView, column: pa.Field, receipt: Receipt, plac
     technique = _metadata_value(column, view, "technique")
     if technique != ",".join(view.techniques):
         yield new_finding("V024", "the metadata does not name the technique", file=place, field=view.key)
-    if any(step.technique in _KEYED for chain in view.chains for step in chain):
+    if any(step.technique in RULES and RULES[step.technique].keyed for chain in view.chains for step in chain):
         keys = (_metadata_value(column, view, "key") or "").split(",")
         if not set(keys) <= set(receipt.keys):
             yield new_finding("V024", "the metadata does not name a key of the receipt", file=place, field=view.key)
@@ -252,10 +247,6 @@ class FieldJudge:
                 return
 
 
-_MAY_GIVE_NULL = frozenset({"map", "grid", "h3"})
-"""Techniques that may return null for a value, as open-ended bins do."""
-
-
 @dataclass(slots=True)
 class ShownCounts:
     """Counts of released values of one run's records, over all its files in force."""
@@ -288,13 +279,13 @@ class ShownCounts:
 
 def _may_be_missing(view: FieldView) -> bool:
     """Whether a counted value may be missing. The key of a map is removed with the values that a gate removes."""
-    return view.pointer.is_keys or any(
-        step.technique in _MAY_GIVE_NULL or _has_open_ends(step) for chain in view.chains for step in chain
-    )
+    return view.pointer.is_keys or any(_may_lose(step) for chain in view.chains for step in chain)
 
 
-def _has_open_ends(step: StepView) -> bool:
-    return step.technique == "bin" and "edges" in step.parameters
+def _may_lose(step: StepView) -> bool:
+    """Whether a step may return null for a value, as open-ended bins do."""
+    has_open_ends = step.technique == "bin" and "edges" in step.parameters
+    return has_open_ends or (step.technique in RULES and RULES[step.technique].may_lose)
 
 
 RECORDS: Final = "records"

@@ -19,7 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.pointers import KEYS, STAR, Pointer, PointerPart
-from minimize.verification.policy_reading import FieldView, PolicyView, StepView
+from minimize.verification.policy_reading import FieldView, PolicyView
+from minimize.verification.rules import StepView
+from minimize.verification.rules.base import numpy_float
 
 NANOSECONDS: Final = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 DAY: Final = 86_400 * 10**9
@@ -118,13 +120,6 @@ def comparable_values(values: pa.Array) -> list[Any]:
         narrow = numpy_float(kind)
         return [None if each is None else Decimal(str(narrow(each))) for each in values.to_pylist()]
     return list(values.to_pylist())
-
-
-def numpy_float(type_: pa.DataType) -> type[np.floating[Any]]:
-    """The numpy type of a floating type's values."""
-    if type_.bit_width == 64:
-        return np.float64
-    return np.float32 if type_.bit_width == 32 else np.float16
 
 
 def _scale_integers(values: pa.Array, unit: int) -> list[int | None]:

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import pytest
 
-from minimize.cli.subject import deletion_text
 from minimize.governance.subjects import DataSubject, Deletion, delete, requests
 from tests.commands import Command
 from tests.project import LASTING, Project, events
@@ -155,7 +154,8 @@ def test_what_is_open_past_its_day_is_told_by_the_exit_code(
 
 
 def test_a_deletion_that_was_interrupted_and_left_nothing_to_do_says_so() -> None:
-    text = deletion_text(Deletion((DataSubject("d1", "north"),), {}, resumed=1), yes=True)
+    text = "\n".join(map(str, Deletion((DataSubject("d1", "north"),), {}, resumed=1, applied=True).lines()))
     assert "an earlier deletion of 1 subject was interrupted; it is now complete" in text
     assert "spelled" not in text
-    assert "Check the spelling of the ids." in deletion_text(Deletion((DataSubject("d1", "north"),), {}), yes=True)
+    empty = map(str, Deletion((DataSubject("d1", "north"),), {}, applied=True).lines())
+    assert "Check the spelling of the ids." in "\n".join(empty)

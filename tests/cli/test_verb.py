@@ -95,6 +95,7 @@ def test_json_replaces_the_lines() -> None:
 
 
 def test_messages_are_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("minimize"), "handlers", [])
     monkeypatch.setattr(logging.getLogger("minimize"), "propagate", True)
     printed(Answer({}, log_messages=(LogMessage("W047", "nothing ends", run_id="r"),)))
     (record,) = caplog.records

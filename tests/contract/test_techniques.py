@@ -15,15 +15,17 @@ import pytest
 
 from minimize.arrow.dictionaries import value_type
 from minimize.techniques import (
-    PSEUDONYM_TECHNIQUES,
     TECHNIQUES,
     Context,
     Technique,
     TechniqueResult,
     UnsupportedType,
+    is_published_unchanged,
+    published_techniques,
     treat,
     type_family,
 )
+from minimize.techniques.parameters import Order
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -225,7 +227,28 @@ def test_an_encoded_column_comes_out_as_a_plain_one_does(
     )
 
 
-def test_pseudonyms_are_the_techniques_that_leave_a_linkable_or_reversible_value() -> None:
-    assert {
-        name for name, kind in TECHNIQUES.items() if kind.leaves in ("linkable", "reversible")
-    } == PSEUDONYM_TECHNIQUES
+@pytest.mark.parametrize("word", TECHNIQUES)
+def test_every_technique_states_its_facts(word: str) -> None:
+    kind = TECHNIQUES[word]
+    assert kind.name == word
+    assert {"name", "takes", "leaves", "source", "about"} <= vars(kind).keys()
+    assert kind.leaves != "nothing" or "singles_out" in vars(kind)
+
+
+@pytest.mark.parametrize("word", TECHNIQUES)
+def test_every_parameter_has_an_order(word: str) -> None:
+    fields = TECHNIQUES[word].model_fields.items()
+    assert [name for name, info in fields if not any(isinstance(each, Order) for each in info.metadata)] == []
+
+
+def test_each_kind_of_field_has_one_proposal() -> None:
+    kinds = [kind for technique in TECHNIQUES.values() for kind in technique.proposed_for]
+    assert len(kinds) == len(set(kinds))
+
+
+def test_an_unknown_name_in_metadata_is_the_more_revealing_case() -> None:
+    (unknown,) = published_techniques("shuffle")
+    assert (unknown.is_pseudonym(), unknown.is_keyed(), unknown.leaves) == (True, True, "everything")
+    assert not is_published_unchanged("shuffle")
+    assert not is_published_unchanged("")
+    assert is_published_unchanged("keep")

@@ -42,8 +42,8 @@ def test_no_format_is_loaded_before_it_is_asked_for() -> None:
 def test_a_policy_is_written_once_and_loads(tmp_path: Path) -> None:
     schema = tmp_path / "s.json"
     schema.write_text(json.dumps({"title": "check ins", "properties": {"a": {"type": "string"}}}))
-    [path] = import_into("jsonschema", schema, tmp_path / "p")
-    assert path.read_text() == import_policy("jsonschema", schema)
+    [path] = import_into("jsonschema", schema, tmp_path / "p").files
+    assert path.read_text() == import_policy("jsonschema", schema).policy
     assert load_policy(tmp_path / "p").policy == "check_ins"
     assert (tmp_path / "p" / ".schema" / "policy.json").exists()
     with pytest.raises(ConfigurationError, match="exists"):

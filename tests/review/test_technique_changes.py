@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 
 from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
 from minimize.policy.treatments import Treatment
-from minimize.review.grades import PARAMETER_COMPARISONS, chain_grade, condition_grade, implies
+from minimize.review.grades import chain_grade, condition_grade, implies
 from minimize.techniques import TECHNIQUES
 
 LEVELS = ("required", "basic", "full")
@@ -134,18 +134,6 @@ INCOMPARABLE: dict[str, list[dict[str, Any]]] = {
 
 def form(word: str, given: dict[str, Any]) -> Treatment:
     return (TECHNIQUES[word].model_validate(given, context={"folder": FOLDER}),)
-
-
-def test_what_has_an_order_is_a_parameter_of_its_technique() -> None:
-    known = {name: set(kind.model_fields) for name, kind in TECHNIQUES.items()}
-    assert {name: set(parameters) for name, parameters in PARAMETER_COMPARISONS.items()} == {
-        name: known[name] for name in PARAMETER_COMPARISONS
-    }
-
-
-def test_a_parameter_without_an_order_loosens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minimize.review.grades.PARAMETER_COMPARISONS", {})
-    assert chain_grade(form("mask", {"keep_last": 4}), form("mask", {"keep_last": 2})) == "loosens"
 
 
 @pytest.mark.parametrize("word", CHAINS)

@@ -8,7 +8,7 @@ import pytest
 from minimize.errors import SourceError
 from minimize.techniques import TECHNIQUES, Context, Family, Leaves, UnsupportedType, treat
 from minimize.techniques.base import FEW_ROWS, apply_per_distinct
-from minimize.techniques.cache import ValueCache
+from minimize.techniques.cache import ResultCache
 from minimize.techniques.keep import Keep
 from minimize.techniques.presence import Presence
 from minimize.techniques.pseudonymize import Pseudonymize
@@ -64,8 +64,8 @@ def test_a_loop_sees_each_distinct_value_once() -> None:
     assert treated.values.to_pylist() == ["a", "b", "a", None]
 
 
-@pytest.mark.parametrize("recall", [None, ValueCache()])
-def test_a_loop_over_many_rows_gives_what_one_over_few_does(recall: ValueCache | None) -> None:
+@pytest.mark.parametrize("recall", [None, ResultCache()])
+def test_a_loop_over_many_rows_gives_what_one_over_few_does(recall: ResultCache | None) -> None:
     few: list[str | None] = ["10.1", "x", None, "9.9.9"]
     made = [apply_per_distinct(pa.array(few * times), _short, pa.string(), recall) for times in (1, FEW_ROWS)]
     assert made[1].values.to_pylist() == made[0].values.to_pylist() * FEW_ROWS == ["10", None, None, "9"] * FEW_ROWS
@@ -80,7 +80,7 @@ def test_a_loop_over_many_rows_gives_what_one_over_few_does(recall: ValueCache |
 
 
 def test_what_is_recalled_of_many_words_is_what_was_worked_out() -> None:
-    recall, many = ValueCache(), pa.array([f"{number}.x" for number in range(2 * FEW_ROWS)])
+    recall, many = ResultCache(), pa.array([f"{number}.x" for number in range(2 * FEW_ROWS)])
     made = [apply_per_distinct(many, _short, pa.string(), recall).values for _ in range(2)]
     assert made[0].equals(made[1])
     assert made[0][7].as_py() == "7"

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from minimize.techniques.cache import MIN_CACHED_ROWS, ColumnCache
+from minimize.techniques.cache import MIN_CACHED_ROWS, ResultCache
 
 
 class First:
@@ -31,7 +31,7 @@ def batch(values: list[Any], rows: int = MIN_CACHED_ROWS) -> pa.Array:
 
 
 def test_each_text_is_worked_out_once() -> None:
-    lasting, first = ColumnCache(100), First()
+    lasting, first = ResultCache(100), First()
     for values in (["ab", "ac", "b"], ["ab", "cd", "b"]):
         found = lasting.column(batch(values), first)
         assert found is not None
@@ -40,7 +40,7 @@ def test_each_text_is_worked_out_once() -> None:
 
 
 def test_it_says_what_differs_and_what_could_not_be_treated() -> None:
-    found = ColumnCache(100).column(batch(["ab", "b", None, "xy"]), First())
+    found = ResultCache(100).column(batch(["ab", "b", None, "xy"]), First())
     assert found is not None
     assert found.values.to_pylist()[:4] == ["a", "b", None, None]
     assert found.failed.tolist()[:4] == [False, False, False, True]
@@ -48,7 +48,7 @@ def test_it_says_what_differs_and_what_could_not_be_treated() -> None:
 
 
 def test_a_batch_has_the_results_of_its_own_rows_only() -> None:
-    lasting = ColumnCache(100)
+    lasting = ResultCache(100)
     lasting.column(batch(["ab", "cd"]), First())
     found = lasting.column(batch(["ef"]), First())
     assert found is not None
@@ -57,18 +57,14 @@ def test_a_batch_has_the_results_of_its_own_rows_only() -> None:
 
 @pytest.mark.parametrize("values", [[None], ["xy"]])
 def test_a_batch_may_have_no_results(values: list[Any]) -> None:
-    found = ColumnCache(100).column(batch(values), First())
+    found = ResultCache(100).column(batch(values), First())
     assert found is not None
     assert found.values.null_count == MIN_CACHED_ROWS
     assert found.values.dictionary.to_pylist() == []
 
 
-def test_small_batches_are_not_its_business() -> None:
-    assert ColumnCache(100).column(batch(["ab"], rows=MIN_CACHED_ROWS - 1), First()) is None
-
-
 def test_it_forgets_rather_than_grow() -> None:
-    lasting, first = ColumnCache(2), First()
+    lasting, first = ResultCache(2), First()
     for values in (["a", "b", "c"], ["a"]):
         assert lasting.column(batch(values), first) is not None
     assert first.asked == ["a", "b", "c", "a"]
@@ -76,20 +72,14 @@ def test_it_forgets_rather_than_grow() -> None:
 
 
 def test_where_nothing_comes_again_it_gives_up() -> None:
-    lasting, first = ColumnCache(10**7), First()
+    lasting, first = ResultCache(10**7), First()
     assert lasting.column(pa.array([f"{row}" for row in range(1 << 18)]), first) is not None
     assert lasting.column(batch(["a"]), first) is None
     assert len(lasting) == 0
 
 
-def test_it_prints_without_what_it_holds() -> None:
-    lasting = ColumnCache(100)
-    lasting.column(batch(["planted"]), First())
-    assert repr(lasting) == "ColumnCache(limit=100)"
-
-
 def test_threads_may_share_it() -> None:
-    lasting = ColumnCache(10_000)
+    lasting = ResultCache(10_000)
     random = np.random.default_rng(1)
     batches = [
         pa.array([f"{letter:c}{row}" for row, letter in enumerate(random.integers(97, 120, MIN_CACHED_ROWS))])
@@ -106,6 +96,31 @@ def test_threads_may_share_it() -> None:
 
 
 def test_the_first_text_of_all_is_no_failure_where_nothing_is_null() -> None:
-    found = ColumnCache(100).column(batch(["ab", "xy"]), First())
+    found = ResultCache(100).column(batch(["ab", "xy"]), First())
     assert found is not None
     assert found.failed.tolist()[:2] == [False, True]
+
+
+class Upper:
+    """Writes texts large, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, value: str) -> str:
+        self.asked.append(value)
+        return value.upper()
+
+
+def test_of_a_few_values_each_is_worked_out_once() -> None:
+    recall, upper = ResultCache(), Upper()
+    assert recall.map_values(["a", None, "b", "a"], upper) == ["A", None, "B", "A"]
+    assert recall.map_values(["c", "a"], upper) == ["C", "A"]
+    assert upper.asked == ["a", "b", "c"]
+
+
+def test_single_values_are_forgotten_rather_than_kept_without_bound() -> None:
+    recall, upper = ResultCache(limit=2), Upper()
+    recall.map_values(["a", "b", "c"], upper)
+    recall.map_values(["a"], upper)
+    assert upper.asked == ["a", "b", "c", "a"]

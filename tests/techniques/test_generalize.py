@@ -63,7 +63,7 @@ def test_commas_quotes_and_a_byte_order_mark_are_read(run: Run, folder: Path) ->
 
 def test_an_absolute_path_needs_no_folder(folder: Path) -> None:
     technique = Generalize(hierarchy=str(folder / "ages.csv"), level=2)
-    assert technique.file == folder / "ages.csv"
+    assert technique.reference_file.path == folder / "ages.csv"
 
 
 def test_what_a_column_may_hold_is_known(ages: Generalize) -> None:
@@ -73,7 +73,7 @@ def test_what_a_column_may_hold_is_known(ages: Generalize) -> None:
 
 def test_the_bytes_behind_it_are_known(ages: Generalize) -> None:
     assert ages.content == AGES.encode()
-    assert ages.digest == "sha256:" + hashlib.sha256(AGES.encode()).hexdigest()
+    assert ages.reference_file.digest == "sha256:" + hashlib.sha256(AGES.encode()).hexdigest()
 
 
 def test_a_copy_knows_as_much(run: Run, ages: Generalize) -> None:

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from minimize.keys import new_keyring
 from minimize.techniques import TECHNIQUES, Context, Technique
-from minimize.verification.policy_reading import StepView
-from minimize.verification.rules import RULES, ColumnContext, chain_rule, output_family, type_family
+from minimize.verification.rules import RULES, ColumnContext, StepView, chain_rule, output_family, type_family
 from minimize.verification.values import distinct_rows
 from tests.hypothesis_profiles import examples
 

@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.verification.declared_forms import DeclaredColumn, DeclaredForms, column_rule
-from minimize.verification.policy_reading import StepView
-from minimize.verification.rules import ColumnContext, chain_rule
+from minimize.verification.rules import ColumnContext, StepView, chain_rule
 from minimize.verification.values import comparable_values
 
 TIME = pa.timestamp("ms", "UTC")

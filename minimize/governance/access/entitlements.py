@@ -22,7 +22,6 @@ from minimize.plan.category import CATEGORY_ORDER
 from minimize.plan.model import Category
 from minimize.policy.fields import compare_coarseness
 from minimize.techniques import TechniqueStep
-from minimize.techniques.presence import Presence
 
 
 def find_account_conflict(access: AccessRules, account: UserAccount) -> RolePair | None:
@@ -53,20 +52,15 @@ def coarsest_view(views: Iterable[RoleView]) -> RoleView | None:
 def shows_less(view: RoleView, form: Sequence[TechniqueStep]) -> bool:
     """Whether a view can show less than the released form. False if it provably shows the same."""
     if len(view) == len(form) == 1 and view[0].name == form[0].name:
-        return (
-            compare_coarseness(view[0].name, form[0].model_dump(), view[0].model_dump()) == "coarser"
-            and view[0] != form[0]
-        )
+        return compare_coarseness(form[0], view[0]) == "coarser" and view[0] != form[0]
     return bool(view)
 
 
 def _is_coarser(one: RoleView, other: RoleView) -> bool:
     """Whether the second of two views shows at most as much as the first."""
-    if one == other or isinstance(other[-1], Presence):
+    if one == other or other[-1].shows_presence_only:
         return True
-    if len(one) != 1 or len(other) != 1 or one[0].name != other[0].name:
-        return False
-    return compare_coarseness(one[0].name, one[0].model_dump(), other[0].model_dump()) == "coarser"
+    return len(one) == len(other) == 1 and compare_coarseness(one[0], other[0]) == "coarser"
 
 
 def _distinct_views(views: Sequence[RoleView]) -> list[RoleView]:

@@ -22,8 +22,7 @@ from minimize.output.folder import is_date
 from minimize.plan.category import CATEGORY_ORDER
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
-from minimize.techniques import PSEUDONYM_TECHNIQUES, TechniqueStep
-from minimize.techniques.keep import Keep
+from minimize.techniques import TechniqueStep, published_techniques
 from minimize.techniques.pseudonymize import Pseudonymize
 from minimize.times import parse_time
 
@@ -215,7 +214,8 @@ def uses_keys(field: pa.Field, masters: Collection[str], keys: Collection[str]) 
 
 
 def _is_made_with_key(field: pa.Field) -> bool:
-    return any(set(each.split(",")) & PSEUDONYM_TECHNIQUES for each in _field_metadata(field, b"minimize:technique"))
+    texts = _field_metadata(field, b"minimize:technique")
+    return any(kind.is_pseudonym() for text in texts for kind in published_techniques(text))
 
 
 def _field_metadata(field: pa.Field, what: bytes) -> Iterator[str]:
@@ -256,7 +256,7 @@ class PersonIdentifiers:
         if key is None or pointer is None or pointer.stars:
             return cls()
         chains = [way for way in treatments_of(policy.fields[key]) if not isinstance(way, str)]
-        chain = [step for step in chains[0] if not isinstance(step, Keep)] if len(chains) == 1 else None
+        chain = [step for step in chains[0] if not step.changes_nothing] if len(chains) == 1 else None
         space = None if chain is None else _identifier_space(key, chain, schema.field(pointer.top))
         return cls() if space is None else cls(pointer, space)
 

@@ -49,10 +49,11 @@ from minimize.output.partitions import partition_values
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
+from minimize.policy.treatments import DROP
 from minimize.receipts import Receipt
 from minimize.runs.removal_inventory import RemovedFileInventory, TenantContent, read_inventory
 from minimize.stores import local_path
-from minimize.techniques.keep import Keep
+from minimize.techniques import published_techniques
 from minimize.times import day_start, epoch_microseconds
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ class OpenedFile:
             return pa.nulls(batch.num_rows, pa.string())
         values = _as_text(leaf(batch, pointer).values)
         if all(
-            isinstance(step, Keep)
+            step.changes_nothing
             for way in treatments_of(self.policy.fields[key])
             if not isinstance(way, str)
             for step in way
@@ -301,9 +302,6 @@ def _as_text(values: pa.Array) -> pa.Array:
 
 def _is_measure(each: pa.Field) -> bool:
     return b"minimize:measure" in (each.metadata or {})
-
-
-_KEYED_TECHNIQUES: Final = frozenset({"pseudonymize", "tokenize", "shift_dates"})
 
 
 @dataclass(frozen=True)
@@ -400,13 +398,13 @@ def _file_schema(exposed_file: ExposedFile) -> pa.Schema:
 def _receipt_fields(exposed_file: ExposedFile) -> Iterator[pa.Field]:
     wrote = exposed_file.written_by.receipt
     for name, treatment in wrote.fields.items():
-        did = [treatment.did] if isinstance(treatment.did, str) else [*treatment.did]
+        did = ", ".join([treatment.did] if isinstance(treatment.did, str) else treatment.did)
         about = {
             "minimize:category": wrote.outputs[exposed_file.name].category,
-            "minimize:technique": ", ".join(did),
-            "minimize:key": ",".join(wrote.keys) if set(did) & _KEYED_TECHNIQUES else "",
+            "minimize:technique": did,
+            "minimize:key": ",".join(wrote.keys) if any(kind.is_keyed() for kind in published_techniques(did)) else "",
         }
-        if did != ["drop"]:
+        if did != DROP:
             yield pa.field(name, pa.null(), metadata=about)
 
 
@@ -503,8 +501,11 @@ def disclosed_copies(ledger: Ledger, window: tuple[datetime, datetime]) -> Itera
 
 def _exposed_form(category: str, technique: str, *, opened: bool) -> ExposedForm:
     """The exposed form of a sent field. A pseudonym stays one, regardless of the category of the payload."""
-    if "pseudonymize" in technique:
-        return "identified" if opened else "pseudonymized"
+    kinds = published_techniques(technique)
+    if opened and any(kind.is_pseudonym() for kind in kinds):
+        return "identified"
+    if any(kind.leaves == "linkable" for kind in kinds):
+        return "pseudonymized"
     return next((form for form in EXPOSED_FORMS if form == category), "identified")
 
 

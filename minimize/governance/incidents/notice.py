@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.pages import Section, Table
+from minimize.techniques import published_techniques
 from minimize.times import minute_text
 
 if TYPE_CHECKING:
@@ -168,7 +169,8 @@ def _minute_text(time: str) -> str:
 
 
 def _is_pseudonym(kind: Mapping[str, Any]) -> bool:
-    return kind["category"] == "pseudonymized" or "pseudonymize" in kind.get("technique", "")
+    techniques = published_techniques(kind.get("technique", ""))
+    return kind["category"] == "pseudonymized" or any(each.leaves == "linkable" for each in techniques)
 
 
 def article33(notice: Notice) -> dict[str, Any]:

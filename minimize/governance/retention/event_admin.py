@@ -37,7 +37,7 @@ from minimize.governance.retention.retention_rules import field_pointers
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_column, canonical_id, canonical_text
-from minimize.json_form import json_object
+from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member, json_object
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, api, current_actor
@@ -49,11 +49,11 @@ from minimize.output.stored_file import open_stored_file
 from minimize.policy.fields import is_dropped, treatments_of
 from minimize.policy.model import Pipeline, Policy
 from minimize.receipts import Receipt, ReceiptFile, files_in_force
+from minimize.results import Line, LogMessage
 from minimize.runs.erasure_list import store_erasures
 from minimize.runs.inputs import find_pipeline, load_pipeline_settings
 from minimize.settings.unknown_tenant import settings_tenants, similar_tenants
 from minimize.stores import Location, local_path, location_text, parse_output_location
-from minimize.techniques.keep import Keep
 from minimize.times import time_text
 
 if TYPE_CHECKING:
@@ -176,11 +176,55 @@ class EventEntry:
         times = {"at": row.at, "by": row.at + _removal_deadline(row), "recorded_at": row.recorded_at}
         return json_object({"event": row.id, **subject, **times, "state": row.state, "actor": row.actor})
 
+    def lines(self) -> Iterator[Line]:
+        """The event in one line."""
+        yield str(self)
+
     def __str__(self) -> str:
         row = self.row
         subject = "" if row.subject is None else "a subject of "
         by = "" if row.state == "withdrawn" else f", by {time_text(row.at + _removal_deadline(row))}"
         return f"{row.id[:EVENT_ID_LENGTH]}  {row.kind} of {subject}{row.tenant_id} at {time_text(row.at)}: {row.state}{by}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent(JsonResult):
+    """An event that was added or withdrawn.
+
+    missed           outputs in which the forms of the subject are unknown; None for a withdrawal
+    similar_tenants  known tenants with a similar name if the tenant is unknown, else None
+    """
+
+    entry: EventEntry = field(metadata=json_member(merge=True))
+    is_new: bool = field(metadata=json_member("new"))
+    missed: tuple[str, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
+    similar_tenants: tuple[str, ...] | None = None
+    json_names = "entry is_new missed"
+
+    def lines(self) -> Iterator[Line]:
+        """The event in one line."""
+        yield from self.entry.lines()
+
+    @property
+    def log_messages(self) -> Iterator[LogMessage]:
+        """Warnings about an unknown tenant and about outputs that cannot be read."""
+        if self.similar_tenants is not None:
+            hint = f"Did you mean {' or '.join(self.similar_tenants)}? " if self.similar_tenants else ""
+            yield LogMessage(
+                "W029",
+                f"unknown tenant {self.entry.row.tenant_id}: not in the ledger, the settings or the newest records"
+                f" ({hint}To undo it, run `minimize events withdraw`.)",
+            )
+        for output in self.missed or ():
+            message = f"{output} cannot be read, so it is not known whether it contains the subject"
+            yield LogMessage("W022", message)
+
+
+def record_event(event: NewEvent, workspace: Workspace, now: datetime) -> RecordedEvent:
+    """Adds an event, also of an unknown tenant. Raises the errors of `add_event`."""
+    similar = suggest_tenants(event.tenant, workspace)
+    entry = add_event(event, workspace, now)
+    return RecordedEvent(entry, entry.is_new, entry.unreachable, similar)
 
 
 def add_event(
@@ -428,7 +472,7 @@ class _TenantSearch:
             if key is None or pointer is None
             else [way for way in treatments_of(policy.fields[key]) if way != "drop"]
         )
-        if pointer is None or pointer.stars or not all(isinstance(step, Keep) for way in ways for step in way):
+        if pointer is None or pointer.stars or not all(step.changes_nothing for way in ways for step in way):
             return None
         found: set[str] = set()
         for batch in stored.batches(columns=[pointer.top]):

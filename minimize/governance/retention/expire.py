@@ -50,6 +50,7 @@ from minimize.output.folder import RECORDS, batch_date_of
 from minimize.output.stored_file import open_stored_file
 from minimize.policy.model import Pipeline, Policy
 from minimize.receipts import Receipt, ReceiptFile, files_in_force, retained_sketches
+from minimize.results import UNCHANGED, Line
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.settings.erasures import Erasures, Tombstone
 from minimize.sources.base import Source
@@ -165,6 +166,13 @@ class ExpiryResult(JsonResult):
 
     plan: RemovalPlan = field(metadata=json_member(merge=True))
     receipts: tuple[Receipt, ...] = ()
+
+    def lines(self) -> Iterator[Line]:
+        """The plan or its outcome, then the receipts."""
+        yield from (self.plan.outcome_text() if self.receipts else str(self.plan)).split("\n")
+        yield from self.receipts
+        if self.plan.due and not self.receipts:
+            yield UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,6 @@ from minimize.output.stored_file import StoredFile
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
 from minimize.techniques import Context, Technique, TechniqueStep, treat
-from minimize.techniques.base import DISTINCT_LEAVES
-from minimize.techniques.keep import Keep
 from minimize.techniques.periods import period_starts
 from minimize.techniques.pseudonymize import Pseudonymize
 from minimize.times import EPOCH, from_epoch_microseconds
@@ -113,7 +111,7 @@ class IdentifierColumn:
     def is_injective(self) -> bool:
         """Whether two values of a tenant never have the same form in the column."""
         steps = [step for way in self.chains or () for step in way.steps]
-        return self.chains is not None and all(step.leaves in DISTINCT_LEAVES for step in steps)
+        return self.chains is not None and all(step.keeps_distinct() for step in steps)
 
     def forms(self, value: str, tenant: str) -> frozenset[str] | None:
         """Every form that a value may have in the column; None if it depends on unknown values."""
@@ -148,7 +146,7 @@ class IdentifierColumn:
 
         Made of the steps and their parameters, the field that separates their tokens, key versions, and the periods of the time.
         """
-        if all(isinstance(step, Keep) for step in chain.steps):
+        if all(step.changes_nothing for step in chain.steps):
             return AS_RECEIVED
         steps = [[step.name, step.model_dump(mode="json")] for step in chain.steps]
         keys = sorted({f"{name}/{self.keys.version_of(name)}" for step in chain.steps for name in step.key_names})

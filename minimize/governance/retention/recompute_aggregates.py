@@ -45,7 +45,6 @@ from minimize.sources.base import Chunk, Source, SourcePart, WrittenFile
 from minimize.sources.files import WrappingPart
 from minimize.stores import PathText
 from minimize.techniques.periods import period_starts
-from minimize.techniques.truncate_time import TruncateTime
 
 RecordFilter = Callable[[pa.RecordBatch], Bools]
 
@@ -249,8 +248,9 @@ def _released_starts(policy: Policy, batch: pa.RecordBatch) -> Moments:
     key = str(policy.time)
     times = leaf(batch, Pointer.parse(key)).values
     for way in treatments_of(policy.fields[key]):
-        for step in () if isinstance(way, str) else way:
-            times = period_starts(times, step.to, step.zone) if isinstance(step, TruncateTime) else times
+        forms = [step.time_form for step in way] if not isinstance(way, str) else []
+        for form in forms:
+            times = period_starts(times, form.unit, form.zone) if form is not None and form.unit is not None else times
     return column_microseconds(times)
 
 

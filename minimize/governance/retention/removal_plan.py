@@ -27,6 +27,7 @@ from minimize.output.stored_file import StoredFile, open_stored_file, with_dicti
 from minimize.output.subject_search import find_candidate_files
 from minimize.policy.condition import AllOf, AnyOf, Condition, fields_read_by_condition
 from minimize.receipts import ReceiptFile
+from minimize.results import Line
 from minimize.sources.parquet import ParquetFooter
 from minimize.text import count_noun
 from minimize.times import time_text
@@ -366,6 +367,10 @@ class OpenDeadline(JsonResult):
     overdue: bool = False
     uncertain: int = field(default=0, metadata=json_member("unsure", omit_empty=True))
     json_names = "kind deadline files overdue uncertain tenant"
+
+    def lines(self) -> Iterator[Line]:
+        """The removal in one line."""
+        yield str(self)
 
     def __str__(self) -> str:
         tenant = "" if self.tenant is None else f" of {self.tenant}"

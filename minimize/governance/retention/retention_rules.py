@@ -241,7 +241,7 @@ class ConditionCertainty:
 def shows_original(field: Field) -> bool:
     """Whether the file has every value of a field as received."""
     ways = list(treatments_of(field))
-    return len(ways) == 1 and not isinstance(ways[0], str) and all(isinstance(step, Keep) for step in ways[0])
+    return len(ways) == 1 and not isinstance(ways[0], str) and all(step.changes_nothing for step in ways[0])
 
 
 OWNER_FIELDS: Final = ("owner_type", "ownerType")
@@ -327,7 +327,7 @@ def _releasing_chains(field: Field) -> list[tuple[TechniqueStep, ...]]:
 
 
 def _is_keep_chain(chain: Sequence[TechniqueStep]) -> bool:
-    return all(isinstance(step, Keep) for step in chain)
+    return all(step.changes_nothing for step in chain)
 
 
 def _needs_only_value(chain: Sequence[TechniqueStep]) -> bool:

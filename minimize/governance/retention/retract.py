@@ -47,6 +47,7 @@ from minimize.policy.fields import compare_coarseness, is_dropped
 from minimize.policy.model import Field, Pipeline, Policy
 from minimize.policy.treatments import DROP, Treatment
 from minimize.receipts import Receipt, ReceiptFile, RunOrigin, files_in_force
+from minimize.results import UNCHANGED, Line
 from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, origin_place, origin_settings
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress, run_resolved
@@ -55,7 +56,6 @@ from minimize.settings import SettingsRows
 from minimize.stages.chains import run_chain
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.techniques import Context, Technique, TechniqueStep, UnsupportedType
-from minimize.techniques.keep import Keep
 from minimize.times import parse_time
 
 FormVerdict = Literal["same", "coarser", "finer", "gone"]
@@ -88,8 +88,8 @@ def _compare_chains(then: Sequence[TechniqueStep], today: Sequence[TechniqueStep
         return FormChange("finer")
     if _is_keep(then) and _can_follow(today, type_):
         return FormChange("coarser", tuple(step for step in today if isinstance(step, Technique)))
-    if len(then) == len(today) == 1 and type(then[0]) is type(today[0]):
-        found = compare_coarseness(then[0].name, then[0].model_dump(), today[0].model_dump())
+    if len(then) == len(today) == 1:
+        found = compare_coarseness(then[0], today[0])
         if found == "coarser" and isinstance(today[0], Technique):
             return FormChange("coarser", (today[0],))
         if found is not None:
@@ -107,7 +107,7 @@ def _steps_of(treatment: Treatment) -> tuple[TechniqueStep, ...]:
 
 
 def _is_keep(steps: Sequence[TechniqueStep]) -> bool:
-    return bool(steps) and all(isinstance(step, Keep) for step in steps)
+    return bool(steps) and all(step.changes_nothing for step in steps)
 
 
 def _can_follow(steps: Sequence[TechniqueStep], type_: pa.DataType) -> bool:
@@ -210,6 +210,13 @@ class Retraction(JsonResult):
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
         return not self.plan.due and not self.rerun_dates
+
+    def lines(self) -> Iterator[Line]:
+        """The plan or its outcome, then the receipts."""
+        yield from str(self).split("\n")
+        yield from self.receipts
+        if not self.is_empty and not self.receipts:
+            yield UNCHANGED
 
     def __str__(self) -> str:
         if self.is_empty:

@@ -34,7 +34,7 @@ from minimize.governance.sharing.plan import ResolvedShare, SharePlan
 from minimize.governance.sharing.recipient_fields import RecipientKeys
 from minimize.identifiers import canonical_column, canonical_text
 from minimize.keys import Keyring
-from minimize.keys.cryptography import Cmac
+from minimize.keys.cryptography import KeyedHash
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger.sharing import disclosure_token_text
 from minimize.plan import Plan
@@ -238,7 +238,7 @@ class SubjectTokens:
         found, first = {}, 0
         for name, own, end in zip(names, _tenant_keys(_token_secret(keys, None), names), ends, strict=True):
             if end > first:
-                found[name] = _sort_tags(Cmac(own).tags(data, offsets[first : end + 1]))
+                found[name] = _sort_tags(KeyedHash(own).tags(data, offsets[first : end + 1]))
             first = end
         return found
 
@@ -253,14 +253,14 @@ def disclosure_token(keys: Keyring, tenant: str, subject: str, version: int | No
         _tenant_keys(_token_secret(keys, which), [canonical_text(tenant)]),
         _canonical_subjects(pa.array([subject], pa.large_string())),
     )
-    return disclosure_token_text(which, Cmac(own).tags(text_bytes(forms), text_offsets(forms)).tobytes())
+    return disclosure_token_text(which, KeyedHash(own).tags(text_bytes(forms), text_offsets(forms)).tobytes())
 
 
-def _token_secret(keys: Keyring, version: int | None) -> Cmac:
-    return Cmac(keys.subkey(SUBJECT_KEY, DISCLOSURE_PURPOSE, version))
+def _token_secret(keys: Keyring, version: int | None) -> KeyedHash:
+    return KeyedHash(keys.subkey(SUBJECT_KEY, DISCLOSURE_PURPOSE, version))
 
 
-def _tenant_keys(secret: Cmac, tenants: Sequence[str]) -> list[bytes]:
+def _tenant_keys(secret: KeyedHash, tenants: Sequence[str]) -> list[bytes]:
     """Derives a key per tenant, so that a subject has a different token in each tenant."""
     names = [name.encode() for name in tenants]
     offsets = np.cumsum([0, *map(len, names)])

@@ -23,12 +23,11 @@ from minimize.policy.treatments import DROP, Treatment
 from minimize.recipients import Contract, Function, Recipient, Recipients, SharedField
 from minimize.recipients.model import PASSTHROUGH
 from minimize.recipients.rules import Party, purpose_reasons, rule_reason
-from minimize.techniques import PSEUDONYM_TECHNIQUES, TechniqueStep
-from minimize.techniques.generalize import Generalize
+from minimize.techniques import TechniqueStep
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize
 from minimize.verification.declared_forms import DeclaredColumn
-from minimize.verification.policy_reading import StepView
+from minimize.verification.rules import StepView
 
 RECIPIENT_MARK: Final = "@"
 
@@ -212,10 +211,10 @@ def _append_steps(first: Treatment, then: tuple[TechniqueStep, ...], recipient: 
     """The policy's steps, then the manifest's. Linking pseudonyms use a different key for each recipient."""
     if isinstance(first, str):
         return DROP
-    steps = [step for step in (*first, *then) if not isinstance(step, Keep)]
-    links = [name for step in first if step.name in PSEUDONYM_TECHNIQUES for name in step.key_names]
+    steps = [step for step in (*first, *then) if not step.changes_nothing]
+    links = [name for step in first if step.is_pseudonym() for name in step.key_names]
     links += [] if linked is None else [linked]
-    if links and not any(step.name in PSEUDONYM_TECHNIQUES for step in then):
+    if links and not any(step.is_pseudonym() for step in then):
         steps.append(Pseudonymize(key=recipient_key_name(links[-1], recipient)))
     return tuple(steps) or (Keep(),)
 
@@ -234,34 +233,28 @@ def _form_texts(field: Field) -> Iterable[str]:
     )
 
 
-PER_DATE = "top"
-"""Techniques that depend on all rows of a date. Several dates of an output may contain more values."""
-
-
 def declare_forms(
     policy: Policy, function: Function, recipient: Recipient, composed: RecipientPolicy, entry: InputPolicy
 ) -> dict[str, DeclaredColumn]:
-    """The declared form of each sent field, by key. Pass-through secrets are unchanged."""
+    """The declared form of each sent field, by key. Pass-through secrets are unchanged.
+
+    A step that depends on all rows of a date is left out for an output: several dates may contain more values.
+    """
     whole = composed if entry.aggregated else compose_policy(InputPolicy(policy, {}), function, recipient, None)
     keys = [key for key in composed.sent_fields if key not in composed.secrets]
-    skipped = () if entry.columns is None else (PER_DATE,)
-    return {key: _declare_form(whole.policy.fields[key], skipped) for key in keys}
+    return {key: _declare_form(whole.policy.fields[key], by_date=entry.columns is not None) for key in keys}
 
 
-def _declare_form(field: Field, skipped: Sequence[str]) -> DeclaredColumn:
+def _declare_form(field: Field, *, by_date: bool) -> DeclaredColumn:
     chains = [branch.steps for branch in case_branches(field) if branch.steps is not None]
-    views = tuple(tuple(step_view(step) for step in chain if step.name not in skipped) for chain in chains)
-    return DeclaredColumn(views, next(_hierarchy_folders(step for chain in chains for step in reversed(chain)), Path()))
+    views = tuple(tuple(step_view(step) for step in chain if not (by_date and step.needs_all_rows)) for chain in chains)
+    files = (step.reference_file for chain in chains for step in reversed(chain))
+    return DeclaredColumn(views, next((file.path.parent for file in files if file is not None), Path()))
 
 
 def step_view(step: TechniqueStep) -> StepView:
     """A step in the form that the rules read: its name, and its options as in a policy file."""
     return StepView(step.name, step.model_dump(by_alias=True, exclude_none=True))
-
-
-def _hierarchy_folders(steps: Iterator[TechniqueStep]) -> Iterator[Path]:
-    """The folders of the hierarchies of these steps."""
-    return (step.file.parent for step in steps if isinstance(step, Generalize))
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ from minimize.policy.treatments import DROP, Treatment
 from minimize.recipients.rules import rule_reason
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import LEVEL_SETTING, SETTINGS_SCHEMA
-from minimize.techniques import PSEUDONYM_TECHNIQUES
+from minimize.techniques import TechniqueStep, is_published_unchanged, published_techniques
 from minimize.techniques.base import Context, type_family
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize
@@ -174,7 +174,7 @@ def input_policy_for(policy: Policy, schema: pa.Schema) -> InputPolicy:
     linked = {
         key: last_key_name(leaf_metadata)
         for key, leaf_metadata in columns.items()
-        if set(_techniques(leaf_metadata)) & PSEUDONYM_TECHNIQUES
+        if any(kind.is_pseudonym() for kind in _techniques(leaf_metadata))
     }
     changed = policy.model_copy(update={"fields": fields, "records": whole, "never": (), **own})
     return InputPolicy(changed, linked, frozenset(key for key, each in again.items() if each is None), columns)
@@ -182,7 +182,7 @@ def input_policy_for(policy: Policy, schema: pa.Schema) -> InputPolicy:
 
 def _unchanged_fields(columns: Mapping[str, ColumnMetadata]) -> frozenset[str]:
     """The fields whose values are unchanged."""
-    return frozenset(key for key, told in columns.items() if set(_techniques(told)) == {"keep"})
+    return frozenset(key for key, told in columns.items() if is_published_unchanged(told["technique"]))
 
 
 def _reduce_record_condition(condition: Condition | None, columns: Mapping[str, ColumnMetadata]) -> Condition | None:
@@ -232,8 +232,8 @@ def policy_type(kind: pa.DataType) -> str:
     return f"decimal({kind.precision},{kind.scale})" if pa.types.is_decimal(kind) else str(type_family(kind))
 
 
-def _techniques(metadata: Mapping[str, str]) -> list[str]:
-    return metadata["technique"].split(",")
+def _techniques(metadata: Mapping[str, str]) -> list[type[TechniqueStep]]:
+    return published_techniques(metadata["technique"])
 
 
 def last_key_name(metadata: Mapping[str, str]) -> str:
@@ -256,7 +256,7 @@ def settings_for_output(
     if entry.aggregated:
         return SettingsRows(wide)
     metadata = entry.columns.get(entry.policy.subject or "")
-    if metadata is not None and metadata["technique"] == "keep":
+    if metadata is not None and is_published_unchanged(metadata["technique"]):
         return rows
     plain = type(rows) is SettingsRows
     named = _subject_pseudonyms(rows.table, policy, metadata, keys, at) if metadata is not None and plain else None
@@ -376,7 +376,7 @@ def aggregate_policy(policy: Policy, model: AggregateModel, schema: pa.Schema) -
     linked = {
         label: last_key_name(each)
         for label, each in metadata.items()
-        if set(each["technique"].split(",")) & PSEUDONYM_TECHNIQUES
+        if any(kind.is_pseudonym() for kind in _techniques(each))
     }
     return InputPolicy(whole, linked, frozenset(_undecidable_columns(columns)), metadata, aggregated=True)
 

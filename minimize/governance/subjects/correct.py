@@ -51,11 +51,13 @@ from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, Pipeline, Policy
 from minimize.receipts import Receipt
+from minimize.results import UNCHANGED, Line
 from minimize.sources.types import arrow_type, parse_text
 from minimize.stages.chains import run_chain
 from minimize.stages.corrections import correctable_fields, seal_value
 from minimize.stores import LocationLike, local_path
 from minimize.techniques import Context, Technique
+from minimize.text import count_noun
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,15 @@ class Correction(JsonResult):
     def values(self) -> int:
         """The number of values."""
         return sum(sum(each.values.values()) for plan in self.plans.values() for each in plan.due)
+
+    def lines(self) -> Iterator[Line]:
+        """The corrected values, then the recipients to notify."""
+        applied = self.request is not None
+        were = "would be" if not applied else "was" if self.values == 1 else "were"
+        yield f"{count_noun(self.values, 'value')} {were} corrected"
+        yield from (f"  {name}: {line}" for name, plan in self.plans.items() for line in str(plan).splitlines())
+        yield from (f"  notify {name}: {', '.join(acts)}" for name, acts in self.notices.items())
+        yield f"  request {self.request}" if applied else UNCHANGED
 
 
 def correct_subject(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from minimize.errors import Finding
 from minimize.governance.published_outputs import (
@@ -19,10 +20,11 @@ from minimize.governance.published_outputs import (
 )
 from minimize.governance.subjects.disclosures import DisclosedShares, load_disclosures
 from minimize.governance.workspace import Workspace, optional_ledger
-from minimize.json_form import JsonResult, json_member
+from minimize.json_form import JsonResult, json_member, json_value
 from minimize.output.folder import RECORDS
 from minimize.policy.fields import identifying_fields
 from minimize.receipts import files_in_force
+from minimize.results import Line
 from minimize.stores import LocationLike
 
 
@@ -61,6 +63,24 @@ class Coverage:
     def uncovered(self) -> tuple[CoverageTarget, ...]:
         """The targets without a rule."""
         return tuple(each for each in self.targets if each.rule is None)
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a column has no rule."""
+        return int(bool(self.uncovered))
+
+    def to_json(self) -> dict[str, Any]:
+        """The targets as `subject coverage --json` prints them."""
+        missed = [{"output": each.folder, "pipeline": each.pipeline, "why": each.reason} for each in self.unreached]
+        return {"ok": not self.uncovered, "targets": json_value(self.targets), "not_reached": missed}
+
+    def lines(self) -> Iterator[Line]:
+        """A line for each target and each output that cannot be checked."""
+        for each in self.targets:
+            yield f"{each.location}  {each.name}  {each.column}: {each.rule or 'NO RULE, ' + each.reason}"
+        yield from (f"not reached: {each.folder} of {each.pipeline}: {each.reason}" for each in self.unreached)
+        if not self.targets and not self.unreached:
+            yield "no column names a subject"
 
 
 def subject_coverage(

@@ -36,7 +36,7 @@ from minimize.governance.retention.lifecycle_events import RetentionEvent, ledge
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile, RemovalPlan
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
-from minimize.governance.subjects.export import SubjectExport, export_subjects
+from minimize.governance.subjects.export import export_subjects
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
@@ -56,7 +56,7 @@ from minimize.governance.subjects.search import (
 )
 from minimize.governance.subjects.view import view_subjects
 from minimize.governance.workspace import Workspace
-from minimize.json_form import json_object
+from minimize.json_form import JsonResult, json_member, json_object
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.ledger import current_actor
@@ -67,10 +67,13 @@ from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
 from minimize.policy.model import Pipeline
 from minimize.receipts import Receipt
+from minimize.receipts.receipt import FIGURES_UNCHANGED
+from minimize.results import UNCHANGED, Line
 from minimize.runs.erasure_list import store_erasures
 from minimize.runs.guards import check_open_ledger
 from minimize.settings.erasures import ERASURE
 from minimize.stores import LocationLike, local_path
+from minimize.text import count_noun
 
 
 def files_with_leftovers(
@@ -141,6 +144,7 @@ class Deletion:
     receipts: tuple[Receipt, ...] = ()
     requests: tuple[str, ...] = ()
     resumed: int = 0
+    applied: bool = False
 
     @property
     def rows(self) -> int:
@@ -170,6 +174,53 @@ class Deletion:
             "requests": self.requests,
         }
         return json_object(body)
+
+    def lines(self) -> Iterator[Line]:
+        """The removed records, then what is left to do."""
+        done = "removed" if self.applied else "would be removed"
+        yield f"{count_noun(self.rows, 'record')} of {self._subjects_text()} {done}"
+        yield from self._lines_without_records()
+        for name, plan in self.plans.items():
+            text = plan.outcome_text() if self.applied else str(plan)
+            yield from (f"  {name}: {each}" for each in text.splitlines())
+        for recipient, acts in merge_recalls(self.recalls.values()).items():
+            yield f"  {recipient} must also delete: {', '.join(acts)}"
+        for pipeline, stays in self.stays.items():
+            for name, dates in stays.items():
+                yield f"  {name} of {pipeline} keeps figures for {', '.join(dates) or 'all'}: {FIGURES_UNCHANGED}"
+        yield from (f"  not searched: {each.file.path}: {each.reason}" for each in self.unsearchable)
+        yield from (f"  not reached: {each.folder}: {each.reason}" for each in self.unreachable)
+        yield from (f"  request {name}" for name in self.requests)
+        if not self.applied:
+            yield UNCHANGED
+
+    def _lines_without_records(self) -> Iterator[str]:
+        if self.rows:
+            return
+        if self.resumed:
+            interrupted = count_noun(self.resumed, "subject")
+            yield f"  an earlier deletion of {interrupted} was interrupted; it is now complete"
+            return
+        yield "  no data is held of these subjects. Check the spelling of the ids."
+        if self.applied:
+            yield "  their late records are excluded from later runs"
+
+    def _subjects_text(self) -> str:
+        tenants = sum(each.is_tenant for each in self.subjects)
+        numbers = ((len(self.subjects) - tenants, "subject"), (tenants, "tenant"))
+        return " and ".join(count_noun(count, word) for count, word in numbers if count) or "no subject"
+
+
+@dataclass(frozen=True, slots=True)
+class Restriction(JsonResult):
+    """The export and deletion of subjects. `folder` is that of the export; None if nothing was changed."""
+
+    deletion: Deletion = field(metadata=json_member(merge=True))
+    folder: Path | None = field(default=None, metadata=json_member("exported_to"))
+
+    def lines(self) -> Iterator[Line]:
+        """The lines of the deletion."""
+        yield from self.deletion.lines()
 
 
 def split_plan(plan: RemovalPlan, files: int = FILES_PER_PORTION) -> Iterator[RemovalPlan]:
@@ -230,7 +281,7 @@ def delete_subjects(
         whose = tuple(dict.fromkeys(one for each in subjects for one in made.in_each_tenant(each)))
         made = replace(made, open_requests=open_requests(ledger, made.keys, "delete", whose))
         plan = made.plan(whose)
-        return made.execute(plan, allow_unreached=allow_unreached) if yes else plan
+        return replace(made.execute(plan, allow_unreached=allow_unreached), applied=True) if yes else plan
 
 
 @dataclass(frozen=True)
@@ -447,11 +498,14 @@ def restrict_subjects(
     formats: Collection[str] = (),
     redact: Collection[str] = (),
     unseen: bool = False,
-) -> tuple[tuple[SubjectExport, ...], Deletion]:
-    """Exports all data about these subjects into a new folder, then deletes it.
+    yes: bool = False,
+) -> Restriction:
+    """Exports all data about these subjects into a new folder, then deletes it; without `yes` only makes the plan.
 
     Takes the arguments and raises the errors of `export_subjects` and `delete_subjects`. Deletes nothing if the export fails.
     """
-    found = view_subjects(subjects, workspace, now, named=named)
-    exported = export_subjects(found, folder, workspace, formats=formats, redact=redact)
-    return exported, delete_subjects(subjects, workspace, now, named=named, yes=True, unseen=unseen)
+    if yes:
+        found = view_subjects(subjects, workspace, now, named=named)
+        export_subjects(found, folder, workspace, formats=formats, redact=redact)
+    deletion = delete_subjects(subjects, workspace, now, named=named, yes=yes, unseen=unseen)
+    return Restriction(deletion, folder if yes else None)

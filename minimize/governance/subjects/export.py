@@ -20,8 +20,10 @@ from minimize.ledger.audit_check import entry_json, find_entries
 from minimize.ledger.audit_log import EntryFilter
 from minimize.output.working_folder import write_new_folder
 from minimize.receipts import FileRef
+from minimize.results import Line
 from minimize.stores.durable_files import file_digest, write_private_file
 from minimize.stores.file_operations import make_folder
+from minimize.text import count_noun
 
 
 def _file_entries(files: Mapping[str, str]) -> list[FileRef]:
@@ -36,6 +38,10 @@ class SubjectExport(JsonResult):
     rows: int
     audit_entries: int
     files: Mapping[str, str] = field(metadata=json_member(convert=_file_entries))
+
+    def lines(self) -> Iterator[Line]:
+        """The folder with its numbers of records and files."""
+        yield f"{self.folder}: {count_noun(self.rows, 'record')}, {count_noun(len(self.files), 'file')}"
 
 
 def export_subjects(

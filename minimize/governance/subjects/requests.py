@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from minimize.keys import Keyring
 from minimize.ledger import AuditActivity, PropertyChange, Resource, api, current_actor
 from minimize.ledger.audit_event import EventResult
 from minimize.ledger.subject_tokens import find_known_token, token_secrets, token_versions
+from minimize.results import Line
 from minimize.text import text_or_none
 from minimize.times import time_text
 
@@ -135,6 +136,10 @@ class RequestStatus:
         """Whether the deadline has passed."""
         return self.is_open and self.last.due < now
 
+    def at(self, now: datetime) -> DatedRequestStatus:
+        """The request as of a time, which decides whether it is overdue."""
+        return DatedRequestStatus(self, now)
+
     def to_json(self, now: datetime) -> dict[str, Any]:
         """The request as `subject status --json` prints it."""
         last = self.last
@@ -142,6 +147,33 @@ class RequestStatus:
         body |= {"subject": last.subject, "asked_at": time_text(last.asked_at), "due": time_text(last.due)}
         status = {"state": last.state, "overdue": self.is_overdue(now), "recipients": self.recipients}
         return {**body, **status, **json.loads(last.body)}
+
+
+@dataclass(frozen=True, slots=True)
+class DatedRequestStatus:
+    """The state of a request as of a time."""
+
+    status: RequestStatus
+    now: datetime
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.status.is_overdue(self.now)
+
+    def to_json(self) -> dict[str, Any]:
+        """The request as `subject status --json` prints it."""
+        return self.status.to_json(self.now)
+
+    def lines(self) -> Iterator[Line]:
+        """The request and its state in one line."""
+        body = self.to_json()
+        waiting = [name for name, each in self.status.recipients.items() if not each["confirmed"]]
+        rest = f", waiting for {', '.join(waiting)}" if waiting else ""
+        late = " OVERDUE" if self.overdue else ""
+        whose = f"tenant {body['tenant_id']}" if body["subject"] is None else f"a subject of {body['tenant_id']}"
+        request = f"{body['request']}  {body['kind']} of {whose}, requested {body['asked_at']}"
+        yield f"{request}: {body['state']}{rest}, by {body['due']}{late}"
 
 
 def request_deadline(tenant_wide: bool, asked_at: datetime) -> datetime:

@@ -42,8 +42,6 @@ from minimize.policy.model import Field, Policy
 from minimize.receipts import ReceiptFile
 from minimize.stores import Location, local_path
 from minimize.techniques import Context
-from minimize.techniques.base import DISTINCT_LEAVES
-from minimize.techniques.keep import Keep
 from minimize.techniques.tokenize import Tokenize
 from minimize.text import similar_words
 from minimize.times import END_OF_TIME, EPOCH, epoch_microseconds
@@ -80,7 +78,7 @@ class FileSearch:
         steps = [
             step for way in treatments_of(self.policy.fields[self.key]) if not isinstance(way, str) for step in way
         ]
-        vague = [step.name for step in steps if step.leaves not in DISTINCT_LEAVES]
+        vague = [step.name for step in steps if not step.keeps_distinct()]
         if vague:
             return f"{self.key} went through {vague[0]}, which gives several subjects the same form"
         if not knows_tenants and any(self.policy.tenant in step.reads() for step in steps):
@@ -179,7 +177,7 @@ class FileSearch:
 
 def keeps_original(field: Field) -> bool:
     """Whether the values are kept as received."""
-    return all(isinstance(step, Keep) for way in treatments_of(field) if not isinstance(way, str) for step in way)
+    return all(step.changes_nothing for way in treatments_of(field) if not isinstance(way, str) for step in way)
 
 
 def distinct_texts(rows: pa.Table, pointer: Pointer) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from minimize.json_form import json_value
 from minimize.keys import Keyring
 from minimize.ledger.ledger import Ledger, tenants_named
 from minimize.pages import Section, Table, html_page
+from minimize.results import Line
 from minimize.stores import LocationLike
 from minimize.text import count_noun
 from minimize.times import from_epoch_microseconds, instant_text, time_text
@@ -78,6 +79,38 @@ class SubjectView:
             "not_reached": json_value(self.unreachable),
         }
 
+    def lines(self, rows: int = 0) -> Iterator[Line]:
+        """The view file by file, with the last records of each file (at most `rows`)."""
+        number = count_noun(len(self.records), "file")
+        yield f"{self._subject_text()}: {count_noun(self.rows, 'record')} in {number}"
+        if self.groups:
+            yield f"  {self.read:,} of {count_noun(self.groups, 'row group')} read"
+        if self.is_unseen:
+            yield "  unknown tenant: neither an output nor the ledger names it. Check the spelling."
+        for each in self._to_be_deleted():
+            yield (
+                f"  deletion {each['request']}, requested {each['asked_at']}, is {each['state']}: "
+                f"{count_noun(each['rows'], 'record')} still to remove. Run `minimize subject delete` again."
+            )
+        for held in self.records:
+            yield from _summary_lines(records_summary(held, rows))
+        for shared in json_value(self.disclosures):
+            kept = f", kept there until {shared['until']}" if shared["until"] else ""
+            yield (
+                f"  shared with {shared['recipient']} ({shared['function']}, {shared['purpose']}) at {shared['at']}: "
+                f"{', '.join(shared['fields'])}{kept}"
+            )
+        for missed in json_value(self.unsearchable):
+            yield f"  not searched: {missed['output']}/{missed['file']}: {missed['why']}"
+        for missed in json_value(self.unreachable):
+            yield f"  not reached: {missed['output']} of {missed['pipeline']}: {missed['why']}"
+
+    def _subject_text(self) -> str:
+        subject = self.subject
+        if subject.id is None:
+            return f"tenant {subject.tenant}"
+        return subject.id if subject.tenant is None else f"{subject.id} of {subject.tenant}"
+
     def _to_be_deleted(self) -> list[dict[str, Any]]:
         return [
             {
@@ -88,6 +121,37 @@ class SubjectView:
             }
             for each in self.erasures
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectViews:
+    """The views of several subjects, with at most `rows` records of each file."""
+
+    views: tuple[SubjectView, ...]
+    rows: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The views as `subject view --json` prints them."""
+        return {"subjects": [each.to_json(self.rows) for each in self.views]}
+
+    def lines(self) -> Iterator[Line]:
+        """The views, separated by blank lines."""
+        for number, each in enumerate(self.views):
+            yield from [""] if number else []
+            yield from each.lines(self.rows)
+
+
+def _summary_lines(held: Mapping[str, Any]) -> Iterator[str]:
+    kept = f", kept until {held['until']}" if held["until"] else ""
+    yield (
+        f"  {held['pipeline']}  {held['date'] or ''}  {count_noun(held['rows'], 'record')}, {held['category']}, "
+        f"for {held['purpose']}: {held['since'] or '?'} to {held['to'] or '?'}{kept}"
+    )
+    yield f"    in {held['output']}/{held['file']}, found by {held['found_by']}"
+    yield "    " + ", ".join(f"{name} ({form_text(form)})" for name, form in held["fields"].items())
+    yield from (f"    also: {count_noun(count, 'form')} of {name}" for name, count in held["beside"].items())
+    for row in held["records"]:
+        yield "    " + "  ".join(f"{name}={value}" for name, value in row.items() if value is not None)
 
 
 def view_subjects(

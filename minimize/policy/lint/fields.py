@@ -18,7 +18,8 @@ from minimize.policy.load import load_policy
 from minimize.policy.model import Field, Pipeline, Policy, Role
 from minimize.policy.roles import certain_role
 from minimize.policy.treatments import Treatment
-from minimize.techniques import PSEUDONYM_TECHNIQUES, TechniqueStep
+from minimize.techniques import Leaves
+from minimize.techniques.base import LEAVES_ORDER
 
 FULL_LEVEL: Final = "full"
 """The level below which names and addresses should not be kept unchanged."""
@@ -131,7 +132,7 @@ def check_pseudonyms(subject: LintSubject) -> Iterator[Finding]:
     """L010, L011: pseudonyms that link across tenants, or that requests cannot find."""
     tenant = subject.policy.tenant
     for field in subject.fields:
-        for step in dict.fromkeys(step for step in steps_of(field) if step.name in PSEUDONYM_TECHNIQUES):
+        for step in dict.fromkeys(step for step in steps_of(field) if step.is_pseudonym()):
             per = getattr(step, "per", None)
             if per is None:
                 hint = f"Set `per: {tenant}`." if tenant else "Set `per:` to the field that names the tenant."
@@ -151,21 +152,16 @@ def missing_keys(pipeline: Pipeline, known_names: Sequence[str], reason: str = "
                 yield subject.finding("L012", message, field=field, hint=f"Run `minimize keys add FILE {name}`.")
 
 
-def remaining_form(treatment: Treatment) -> str:
+def remaining_form(treatment: Treatment) -> Leaves:
     """The remaining form after a chain: that of its least revealing step."""
-    order = ("nothing", "linkable", "guessable", "reversible", "everything")
-    left_by: list[str] = ["nothing"] if isinstance(treatment, str) else [_leaves_of_step(step) for step in treatment]
-    return min(left_by, key=order.index)
+    steps = () if isinstance(treatment, str) else treatment
+    return min((step.leaves for step in steps), key=LEAVES_ORDER.index, default="nothing")
 
 
 def _own_and_input_roles(subject: LintSubject, field: Field) -> Iterator[Role]:
     """The role of a field, and the roles of the fields that it is derived from; each once."""
     inputs = (subject.policy.fields.get(key) for key in field.from_)
     yield from dict.fromkeys([field.role, *(found.role for found in inputs if found is not None)])
-
-
-def _leaves_of_step(step: TechniqueStep) -> str:
-    return step.leaves
 
 
 def _cases_suffix(field: Field) -> str:

@@ -1,22 +1,27 @@
 """Rules: the values that a technique can return, written only from its definition.
 
-The table has one rule per technique. In a chain the last step decides. Values that it passes unchanged must also obey the
-previous step.
+The table has one rule per technique, with other facts that the checks need. In a chain the last step decides. Values that it
+passes unchanged must also obey the previous step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
 
-from minimize.verification.policy_reading import StepView
-from minimize.verification.rules.base import ColumnContext, Parameters, RuleFactory, RuleUnavailable, ValueRule
+from minimize.verification.rules.base import (
+    ColumnContext,
+    Parameters,
+    RuleUnavailable,
+    StepView,
+    TechniqueRule,
+    ValueRule,
+)
 from minimize.verification.rules.numeric import (
     ages,
     bin_values,
@@ -45,11 +50,14 @@ from minimize.verification.rules.text import (
 __all__ = [
     "RULES",
     "ColumnContext",
-    "RuleFactory",
     "RuleUnavailable",
+    "StepView",
+    "TechniqueRule",
     "ValueRule",
     "chain_rule",
+    "may_identify",
     "output_family",
+    "techniques_without_rule",
     "type_family",
 ]
 
@@ -63,45 +71,37 @@ def _accept(value: Any) -> bool:
     return True
 
 
-RULES: Final[Mapping[str, RuleFactory]] = MappingProxyType(
-    {
-        "keep": any_value,
-        "pseudonymize": pseudonyms,
-        "tokenize": tokens,
-        "mask": masked_texts,
-        "round": multiples,
-        "bin": bin_values,
-        "clip": bounded_values,
-        "truncate_time": time_starts,
-        "age": ages,
-        "shift_dates": any_value,
-        "truncate_ip": networks,
-        "truncate_version": versions,
-        "generalize": hierarchy_labels,
-        "map": mapped_words,
-        "top": top_values,
-        "grid": grid_centres,
-        "h3": h3_cells,
-        "keep_host": hosts,
-        "email_domain": email_domains,
-        "redact": redacted_texts,
-        "presence": presence_flags,
-        "size": sizes,
-    }
-)
-
-
-_TEXT_TECHNIQUES: Final = frozenset(
-    (
-        *("pseudonymize", "tokenize", "mask", "truncate_ip", "truncate_version", "generalize", "map", "top", "h3"),
-        *("keep_host", "email_domain", "redact"),
-    )
-)
-_FIXED_FAMILIES: Final = {"presence": "boolean", "size": "integer", "age": "integer", "grid": "struct"}
+RULES: Final[dict[str, TechniqueRule]] = {
+    "keep": TechniqueRule(any_value),
+    "pseudonymize": TechniqueRule(pseudonyms, "string", "key", identifies=False, keyed=True),
+    "tokenize": TechniqueRule(tokens, "string", "key", keyed=True),
+    "mask": TechniqueRule(masked_texts, "string"),
+    "round": TechniqueRule(multiples, lone="to"),
+    "bin": TechniqueRule(bin_values),
+    "clip": TechniqueRule(bounded_values),
+    "truncate_time": TechniqueRule(time_starts, lone="to", identifies=False),
+    "age": TechniqueRule(ages, "integer", "unit", identifies=False),
+    "shift_dates": TechniqueRule(any_value, keyed=True),
+    "truncate_ip": TechniqueRule(networks, "string", identifies=False),
+    "truncate_version": TechniqueRule(versions, "string", "parts", identifies=False),
+    "generalize": TechniqueRule(hierarchy_labels, "string", identifies=False),
+    "map": TechniqueRule(mapped_words, "string", "values", may_lose=True),
+    "top": TechniqueRule(top_values, "string", identifies=False),
+    "grid": TechniqueRule(grid_centres, "struct", "metres", identifies=False, may_lose=True),
+    "h3": TechniqueRule(h3_cells, "string", "resolution", identifies=False, may_lose=True),
+    "keep_host": TechniqueRule(hosts, "string"),
+    "email_domain": TechniqueRule(email_domains, "string", identifies=False),
+    "redact": TechniqueRule(redacted_texts, "string", "patterns"),
+    "presence": TechniqueRule(presence_flags, "boolean", identifies=False),
+    "size": TechniqueRule(sizes, "integer", identifies=False),
+}
+"""A technique that is not in this table is refused: its output is an error of `verify`."""
 
 
 def chain_rule(chain: Sequence[StepView], place: ColumnContext) -> ValueRule:
-    """The check of a chain's values. Raises RuleUnavailable if a rule lacks something."""
+    """The check of a chain's values. Raises RuleUnavailable if a technique has no rule, or a rule lacks something."""
+    for name in techniques_without_rule([chain]):
+        raise RuleUnavailable(name)
     *before, last = chain
     obeys = _rule_of_step(last, place)
     if not before or last.technique not in ("keep", "top", "clip"):
@@ -111,11 +111,23 @@ def chain_rule(chain: Sequence[StepView], place: ColumnContext) -> ValueRule:
     return lambda value: obeys(value) and (value in passed or earlier(value))
 
 
+def techniques_without_rule(chains: Iterable[Sequence[StepView]]) -> list[str]:
+    """The techniques of some chains that have no rule, each once."""
+    return [name for name in dict.fromkeys(step.technique for chain in chains for step in chain) if name not in RULES]
+
+
+def may_identify(step: StepView) -> bool:
+    """Whether an identifier can be recognized or guessed from the result of a step. Without a rule it can."""
+    if step.technique == "top":
+        return int(step.parameters.get("at_least", 10)) < 10
+    return step.technique not in RULES or RULES[step.technique].identifies
+
+
 def _rule_of_step(step: StepView, place: ColumnContext) -> ValueRule:
     """The check of one step. A value of a type that it cannot check does not obey."""
-    rule, obeys = RULES.get(step.technique), None
+    obeys = None
     with suppress(KeyError, TypeError, ValueError, ArithmeticError):
-        obeys = None if rule is None else rule(step.parameters, place)
+        obeys = RULES[step.technique].values(step.parameters, place)
     if obeys is None:
         raise RuleUnavailable(step.technique)
     return partial(_obeys_safely, obeys)
@@ -148,11 +160,9 @@ def output_family(chain: Sequence[StepView], declared: str) -> str:
 
 
 def _family_after(step: StepView, family: str) -> str:
-    if step.technique in _TEXT_TECHNIQUES:
-        return "string"
     if step.technique == "bin":
         return {"label": "string", "middle": "double"}.get(str(step.parameters.get("as", "lower")), family)
-    return _FIXED_FAMILIES.get(step.technique, family)
+    return (RULES[step.technique].family if step.technique in RULES else "") or family
 
 
 def type_family(type_: pa.DataType) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from minimize import stores
@@ -15,6 +16,14 @@ from minimize import stores
 Parameters = Mapping[str, Any]
 ValueRule = Callable[[Any], bool]
 """Takes one non-null value in the form of `comparable_values`. A check may depend on earlier values."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One technique of a chain, with its parameters."""
+
+    technique: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +37,35 @@ class ColumnContext:
 RuleFactory = Callable[[Parameters, ColumnContext], ValueRule]
 
 
+@dataclass(frozen=True, slots=True)
+class TechniqueRule:
+    """The rule of one technique, written from its definition.
+
+    values          makes the check of values
+    family          type family of the results; empty if it is that of the values
+    lone            parameter that a single value sets
+    identifies      whether an identifier can be recognized or guessed from its result
+    keyed           whether it uses a key
+    may_lose        whether it may return null for a value
+    """
+
+    values: RuleFactory
+    family: str = ""
+    lone: str = "value"
+    identifies: bool = True
+    keyed: bool = False
+    may_lose: bool = False
+
+
 class RuleUnavailable(Exception):
-    """A rule lacks a file that it needs (a hierarchy). The message names it."""
+    """A technique has no rule, or its rule lacks a file that it needs (a hierarchy). The message names it."""
+
+
+def numpy_float(type_: pa.DataType) -> type[np.floating[Any]]:
+    """The numpy type of a floating type's values."""
+    if type_.bit_width == 64:
+        return np.float64
+    return np.float32 if type_.bit_width == 32 else np.float16
 
 
 def exact_fraction(number: Any) -> Fraction:

@@ -16,8 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.verification.rules.base import ColumnContext, Parameters, ValueRule, exact_fraction, is_multiple
-from minimize.verification.values import numpy_float
+from minimize.verification.rules.base import (
+    ColumnContext,
+    Parameters,
+    ValueRule,
+    exact_fraction,
+    is_multiple,
+    numpy_float,
+)
 
 _NUMBER: Final = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _CLOSED_LABEL: Final = re.compile(rf"\[({_NUMBER}), ({_NUMBER})\)")
