@@ -141,16 +141,16 @@ class SubjectViews:
             yield from each.lines(self.rows)
 
 
-def _summary_lines(held: Mapping[str, Any]) -> Iterator[str]:
-    kept = f", kept until {held['until']}" if held["until"] else ""
+def _summary_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    kept = f", kept until {summary['until']}" if summary["until"] else ""
     yield (
-        f"  {held['pipeline']}  {held['date'] or ''}  {count_noun(held['rows'], 'record')}, {held['category']}, "
-        f"for {held['purpose']}: {held['since'] or '?'} to {held['to'] or '?'}{kept}"
+        f"  {summary['pipeline']}  {summary['date'] or ''}  {count_noun(summary['rows'], 'record')}, {summary['category']}, "
+        f"for {summary['purpose']}: {summary['since'] or '?'} to {summary['to'] or '?'}{kept}"
     )
-    yield f"    in {held['output']}/{held['file']}, found by {held['found_by']}"
-    yield "    " + ", ".join(f"{name} ({form_text(form)})" for name, form in held["fields"].items())
-    yield from (f"    also: {count_noun(count, 'form')} of {name}" for name, count in held["beside"].items())
-    for row in held["records"]:
+    yield f"    in {summary['output']}/{summary['file']}, found by {summary['found_by']}"
+    yield "    " + ", ".join(f"{name} ({form_text(form)})" for name, form in summary["fields"].items())
+    yield from (f"    also: {count_noun(count, 'form')} of {name}" for name, count in summary["beside"].items())
+    for row in summary["records"]:
         yield "    " + "  ".join(f"{name}={value}" for name, value in row.items() if value is not None)
 
 
