@@ -25,7 +25,7 @@ from minimize.governance.access.explain import (
     unknown_columns,
 )
 from minimize.governance.access.lint import lint_access
-from minimize.governance.access.model import PERMISSIONS
+from minimize.governance.access.permissions import PERMISSIONS
 from minimize.governance.access.workflow import NewGrant, adopt_access, answer_grant, expire_grants, request_grant
 from minimize.ledger import current_actor
 from minimize.server.api_tokens import issue_api_token, list_api_tokens, revoke_api_token

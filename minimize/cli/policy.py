@@ -212,7 +212,11 @@ def _change_line(change: DriftChange) -> str:
 
 @click.command()
 @click.argument(
-    "kind", type=click.Choice(["policy", "pipeline", "recipient", "subprocessors", "access"]), required=False
+    "kind",
+    type=click.Choice(
+        ["policy", "pipeline", "backfill", "recipient", "subprocessors", "access", "contacts", "configuration"]
+    ),
+    required=False,
 )
 @options.as_json
 def schema_command(kind: str | None, as_json: bool) -> None:
@@ -220,13 +224,9 @@ def schema_command(kind: str | None, as_json: bool) -> None:
 
     Without KIND, print the schemas of policies and pipelines as one object.
     """
-    from minimize.governance.access.schema import access_schema
-    from minimize.policy.json_schema import json_schema
-    from minimize.recipients.schema import recipient_schema, subprocessors_schema
+    from minimize.interop.file_schemas import file_schema
 
-    both = {"policy": json_schema("policy"), "pipeline": json_schema("pipeline")}
-    others = {"recipient": recipient_schema, "subprocessors": subprocessors_schema, "access": access_schema}
-    body = others[kind]() if kind in others else both[kind] if kind else both
+    body = file_schema(kind) if kind else {each: file_schema(each) for each in ("policy", "pipeline")}
     options.print_json(body)
 
 

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from minimize.plan import Plan
 from minimize.plan.model import FieldPlan, describe_encryption, plan_subject_index
-from minimize.policy.describe import duration_text
+from minimize.times import duration_text
 
 _COLOURS = {"keep": "yellow", "drop": "dim", "gate": "cyan", "generalize": "green"}
 _PIPE_WIDTH, _UNLIMITED_WIDTH = 200, 100_000
