@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from minimize.errors import Finding
 
 log = logging.getLogger("minimize")
+UNCHANGED_HINT: Final = "nothing was changed. Pass --yes to apply the plan."
+"""The last line of a plan that was not applied."""
 
 
 class Summary(Protocol):
@@ -116,3 +120,57 @@ class WrittenFiles:
     def lines(self) -> Iterable[Line]:
         """A line for each file, then the further lines."""
         return [*(f"{self.prefix}{path}" for path in self.files), *self.then]
+
+
+class TimedResult(Protocol):
+    """An object whose state depends on the time."""
+
+    def to_json(self, at: datetime) -> Any:
+        """The state at a time as a JSON value."""
+
+    def lines(self, at: datetime) -> Iterable[Line]:
+        """The state at a time as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultAt:
+    """An object as a result, with its state at a time."""
+
+    result: TimedResult
+    at: datetime
+
+    def to_json(self) -> Any:
+        """The state as a JSON value."""
+        return self.result.to_json(self.at)
+
+    def lines(self) -> Iterable[Line]:
+        """The state as text."""
+        return self.result.lines(self.at)
+
+
+FAILING_SEVERITIES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {"error": frozenset({"error"}), "warning": frozenset({"error", "warning"}), "never": frozenset()}
+)
+"""For each value of `--fail-on`, the severities that make a command exit with 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class LintResult:
+    """The findings of lint. `fail_on` is a key of `FAILING_SEVERITIES`."""
+
+    findings: Sequence[Finding]
+    fail_on: str = "error"
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a finding has a severity that fails, else 0."""
+        return int(any(finding.severity in FAILING_SEVERITIES[self.fail_on] for finding in self.findings))
+
+    def to_json(self) -> dict[str, Any]:
+        """The findings under their name."""
+        return {"findings": [finding.to_json() for finding in self.findings]}
+
+    def lines(self) -> Iterable[Line]:
+        """The findings, and how many there are of each severity."""
+        errors = sum(finding.severity == "error" for finding in self.findings)
+        return [*self.findings, f"{errors} error(s), {len(self.findings) - errors} warning(s)"]

@@ -11,7 +11,7 @@ import click
 
 from minimize.cli import options
 from minimize.cli.options import DURATION, TIME, command_workspace, quiet
-from minimize.cli.printing import UNCHANGED_HINT, print_lint_findings
+from minimize.cli.printing import print_lint_findings
 from minimize.cli.tables import print_matrix
 from minimize.governance.access import UserAccount
 from minimize.governance.access.enforcement import required_access
@@ -28,6 +28,7 @@ from minimize.governance.access.lint import lint_access
 from minimize.governance.access.permissions import PERMISSIONS
 from minimize.governance.access.workflow import NewGrant, adopt_access, answer_grant, expire_grants, request_grant
 from minimize.ledger import current_actor
+from minimize.results import UNCHANGED_HINT
 from minimize.server.api_tokens import issue_api_token, list_api_tokens, revoke_api_token
 from minimize.text import count_noun, single_line
 from minimize.times import parse_time, seconds_text, utc_now
@@ -35,7 +36,7 @@ from minimize.times import parse_time, seconds_text, utc_now
 if TYPE_CHECKING:
     from minimize.governance.access.grants import Grant
     from minimize.governance.access.workflow import GrantVerb
-    from minimize.server.api_tokens import TokenInfo
+from minimize.server.api_tokens import TokenInfo
 
 
 @click.group(name="token", invoke_without_command=True)

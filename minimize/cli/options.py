@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -18,6 +17,7 @@ from click.types import StringParamType
 from minimize.cli.startup import LOG_FORMAT_HELP, LOG_FORMATS, ExitStatus, configure_log
 from minimize.engines import ENGINES
 from minimize.errors import ConfigurationError
+from minimize.results import FAILING_SEVERITIES
 from minimize.times import parse_date, parse_time, utc_now
 
 if TYPE_CHECKING:
@@ -93,10 +93,6 @@ class DataPathParameter(click.Path):
 PATH: Final = click.Path()
 FILE: Final = click.Path(dir_okay=False)
 FOLDER: Final = click.Path(file_okay=False)
-FAILING_SEVERITIES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
-    {"error": frozenset({"error"}), "warning": frozenset({"error", "warning"}), "never": frozenset()}
-)
-"""For each value of `--fail-on`, the severities that make a command exit with 1."""
 AS_OF_HELP: Final = "Evaluate as of TIME (ISO 8601)."
 AT_HELP: Final = f"{AS_OF_HELP} [default: now]"
 APPLY_HELP: Final = "Apply the plan. Without it, only print the plan."

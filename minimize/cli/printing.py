@@ -14,7 +14,7 @@ import click
 
 from minimize.cli import options
 from minimize.errors import Finding
-from minimize.results import Line, Listing, Printable
+from minimize.results import Line, LintResult, Listing, Printable
 from minimize.text import single_line
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ def terminal_lines(line: Line) -> Iterable[str]:
 
 
 SEVERITY_COLORS: Final = MappingProxyType({"error": "red", "warning": "yellow"})
-UNCHANGED_HINT: Final = "nothing was changed. Pass --yes to apply the plan."
 
 
 def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
@@ -65,17 +64,9 @@ def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
             yield f"    {click.style('hint', dim=True)} {finding.hint}"
 
 
-def severity_counts(findings: Sequence[Finding]) -> str:
-    """How many of which severity."""
-    errors = sum(finding.severity == "error" for finding in findings)
-    return f"{errors} error(s), {len(findings) - errors} warning(s)"
-
-
 def print_lint_findings(findings: Sequence[Finding], fail_on: str, as_json: bool) -> int:
     """Prints findings of lint, and returns the exit code that `--fail-on` requires."""
-    text = "\n".join([*finding_lines(findings), severity_counts(findings)])
-    options.print_result({"findings": [finding.to_json() for finding in findings]}, as_json, text)
-    return 1 if any(finding.severity in options.FAILING_SEVERITIES[fail_on] for finding in findings) else 0
+    return print_result(LintResult(findings, fail_on), as_json)
 
 
 @contextmanager
