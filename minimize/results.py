@@ -26,14 +26,25 @@ class Summary(Protocol):
 
 UNCHANGED: Final = "nothing was changed. Pass --yes to apply the plan."
 """The last line of a plan that was not applied."""
-Line = str | Finding | Summary
-"""A line of a result. A terminal colors findings and wraps summaries."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A table: the heads of its columns, and its rows. Numbers are aligned on the right."""
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str | int | None]]
+
+
+Line = str | Finding | Summary | TextTable
+"""A line of a result. A terminal colors findings, wraps summaries and draws tables."""
 
 
 class Printable(Protocol):
     """A result of a command.
 
-    It can also have `exit_code` (default: 0) and `log_messages` (default: none).
+    It can also have `exit_code` (default: 0), `log_messages` (default: none), and `notes`: lines for stderr, unless the result is
+    printed as JSON.
     """
 
     def to_json(self) -> Any:

@@ -14,7 +14,7 @@ import click
 
 from minimize.cli import options
 from minimize.errors import Finding
-from minimize.results import Line, LintResult, Listing, Printable
+from minimize.results import Line, LintResult, Listing, Printable, TextTable
 from minimize.text import single_line
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def print_result(result: Printable, as_json: bool) -> int:
         options.print_json(result.to_json())
     else:
         click.echo("\n".join(text for line in result.lines() for text in terminal_lines(line)))
+        for note in getattr(result, "notes", ()):
+            click.echo(single_line(note), err=True)
     for each in getattr(result, "log_messages", ()):
         each.log()
     code: int = getattr(result, "exit_code", 0)
@@ -42,11 +44,15 @@ def print_result(result: Printable, as_json: bool) -> int:
 
 
 def terminal_lines(line: Line) -> Iterable[str]:
-    """Returns the lines that a terminal shows for a line of a result: escaped, colored or wrapped."""
+    """Returns the lines that a terminal shows for a line of a result: escaped, colored, wrapped or drawn."""
     if isinstance(line, Finding):
         return finding_lines([line])
     if isinstance(line, str):
         return [single_line(line)]
+    if isinstance(line, TextTable):
+        from minimize.cli.tables import table_lines  # late: most commands print no table
+
+        return table_lines(line)
     return map(single_line, line.summary(line_width()).splitlines())
 
 
