@@ -36,8 +36,8 @@ class TextTable:
     rows: Sequence[Sequence[str | int | None]]
 
 
-Line = str | Finding | Summary | TextTable
-"""A line of a result. A terminal colors findings, wraps summaries and draws tables."""
+Line = str | tuple[str, ...] | Finding | Summary | TextTable
+"""A line of a result; a tuple has cells separated by tabs. A terminal colors findings, wraps summaries and draws tables."""
 
 
 class Printable(Protocol):

@@ -49,6 +49,8 @@ def terminal_lines(line: Line) -> Iterable[str]:
         return finding_lines([line])
     if isinstance(line, str):
         return [single_line(line)]
+    if isinstance(line, tuple):
+        return ["\t".join(map(single_line, line))]
     if isinstance(line, TextTable):
         from minimize.cli.tables import table_lines  # late: most commands print no table
 
