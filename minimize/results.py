@@ -13,8 +13,6 @@ from typing import Any, Final, Protocol
 from minimize.errors import Finding
 
 log = logging.getLogger("minimize")
-UNCHANGED_HINT: Final = "nothing was changed. Pass --yes to apply the plan."
-"""The last line of a plan that was not applied."""
 
 
 class Summary(Protocol):

@@ -33,7 +33,7 @@ from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import PUBLICATION_OPERATIONS, REBUILD
 from minimize.ledger.tables import AUDIT_LOG
-from minimize.results import UNCHANGED_HINT
+from minimize.results import UNCHANGED
 from minimize.text import count_noun
 from minimize.times import seconds_text
 
@@ -61,7 +61,7 @@ class Truncation(JsonResult):
         verb = "removed" if self.done else "would remove"
         yield f"{verb} {entries} older than {seconds_text(self.before)}, up to entry {self.last.sequence:,}"
         if not self.done:
-            yield f"{UNCHANGED_HINT} Pass --to FILE to keep a copy."
+            yield f"{UNCHANGED} Pass --to FILE to keep a copy."
 
 
 def year_before(at: datetime) -> datetime:

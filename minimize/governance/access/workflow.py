@@ -37,7 +37,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.ledger import Actor, api, current_actor
 from minimize.ledger.audit_event import utc_text
 from minimize.plan.model import Category
-from minimize.results import UNCHANGED_HINT
+from minimize.results import UNCHANGED
 from minimize.techniques.redact import Redact
 from minimize.text import count_noun
 
@@ -374,7 +374,7 @@ class AccessChange(JsonResult):
         if not self.is_needed:
             yield "nothing to do: the access file is already adopted"
         else:
-            yield "adopted" if self.adopted else UNCHANGED_HINT
+            yield "adopted" if self.adopted else UNCHANGED
 
 
 def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> AccessChange:
