@@ -130,9 +130,9 @@ def public_command(file: str | None, keys: str | None) -> Printable:
 
     The key is read from FILE, or from --keys.
     """
-    from minimize.keys.listing import show_public_key
+    from minimize.keys.listing import PublicKey
 
-    return show_public_key(_find_keyring(file or keys))
+    return PublicKey(_find_keyring(file or keys).public_key_pem().decode("ascii"))
 
 
 def _find_keyring(file: str | None) -> Keyring:

@@ -304,7 +304,7 @@ quiet, as_json = parameters(QUIET), parameters(*JSON_OPTIONS)
 keys, fail_on, pipeline = parameters("--keys"), parameters("--fail-on"), parameters("PIPELINE")
 only_ledger, ledger, workspace = parameters("--ledger"), parameters(*LEDGER), parameters(*WORKSPACE)
 recipients, prerequisites = parameters("--recipients"), parameters("--having")
-audit_filters, list_file_option = parameters(*AUDIT_FILTERS), parameters("--to")
+list_file_option = parameters("--to")
 
 
 def print_result(body: Any, as_json: bool, text: str | Callable[[], str]) -> None:

@@ -28,7 +28,6 @@ from minimize.ledger.subject_tokens import (
     token_versions,
 )
 from minimize.policy.model import HOLDERS, Pipeline
-from minimize.results import LogMessage
 from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings
 from minimize.settings import (
     SETTINGS_SCHEMA,
@@ -85,7 +84,6 @@ def not_in_policy_error(job: Pipeline, message: str, *declared: Any) -> PolicyEr
 
 log = logging.getLogger("minimize")
 
-_UNCHECKED: Final = "were not checked against a policy. Pass --pipeline PIPELINE."
 _PER_SUBJECT: Final = "it is collected only if the settings of the tenant and of the subject (--subject) are both on"
 _RAN_OUT: Final = "; expired, because `on` for a subject is valid for 24 hours"
 LOCATION_FEATURE: Final = "location"
@@ -111,7 +109,6 @@ class SettingChange(JsonResult):
     """A recorded setting, and the value of the same holder before it, or `nothing` if there was none.
 
     is_for_subject  whether the setting is for one subject of the tenant
-    is_checked      whether the setting was checked against a policy
     """
 
     json_names = "tenant setting holder old new"
@@ -122,21 +119,11 @@ class SettingChange(JsonResult):
     old: str
     new: str
     is_for_subject: bool
-    is_checked: bool
 
     def lines(self) -> Iterator[str]:
         """The setting, its holder and its values."""
         owner = f"a subject of {self.tenant}" if self.is_for_subject else self.tenant
         yield f"{self.setting} of {owner}, held by {self.holder}: {self.new} (before: {self.old})"
-
-    @property
-    def log_messages(self) -> tuple[LogMessage, ...]:
-        """A warning without a policy."""
-        return (
-            ()
-            if self.is_checked
-            else (LogMessage("W019", f"the feature or level, and who may turn it on, {_UNCHECKED}"),)
-        )
 
 
 def set_setting(
@@ -168,15 +155,15 @@ def set_setting(
         api.settings.record_settings(ledger, [row], SETTINGS_ACTIVITY.event("set", actor, now, resource), keys)
     if workspace.loaded_pipeline is not None:
         warn_if_not_read(workspace.loaded_pipeline)
-    values = (before or "nothing", setting.value)
-    return SettingChange(
-        setting.tenant,
-        setting.setting,
-        setting.holder,
-        *values,
-        is_for_subject=bool(setting.subject),
-        is_checked=workspace.pipeline is not None,
-    )
+    else:
+        _warn_if_unchecked("the feature or level, and who may turn it on,")
+    old, new, is_for_subject = before or "nothing", setting.value, bool(setting.subject)
+    return SettingChange(setting.tenant, setting.setting, setting.holder, old, new, is_for_subject)
+
+
+def _warn_if_unchecked(names: str) -> None:
+    message = "%s were not checked against a policy. Pass --pipeline PIPELINE."
+    log.warning(message, names, extra={"code": "W019"})
 
 
 def warn_if_not_read(job: Pipeline) -> None:
@@ -386,8 +373,6 @@ class SettingExplanation:
     """Set if no row names the tenant."""
     per_subject: bool = False
     """Whether the tenant's setting and the subject's own must both be on."""
-    is_checked: bool = True
-    """Whether the levels, and who may turn the feature on, were checked against a policy."""
 
     @property
     def is_collected(self) -> bool:
@@ -411,13 +396,6 @@ class SettingExplanation:
         yield from self.event.lines("at the event time")
         yield from self.run.lines("at the run time")
 
-    @property
-    def log_messages(self) -> tuple[LogMessage, ...]:
-        """A warning without a policy."""
-        return (
-            () if self.is_checked else (LogMessage("W019", f"levels, and who may turn the feature on, {_UNCHECKED}"),)
-        )
-
 
 def explain_setting(
     tenant: str,
@@ -437,6 +415,8 @@ def explain_setting(
     """
     rows = _load_rows(workspace, settings)
     job = workspace.loaded_pipeline
+    if job is None:
+        _warn_if_unchecked("levels, and who may turn the feature on,")
     question = _SettingQuestion.for_setting(setting, job)
     seen = rows.effective_at(run)
     then, now = (
@@ -449,9 +429,7 @@ def explain_setting(
         for when in (event, run)
     )
     unknown = find_unknown_tenant(tenant, rows, workspace.folder)
-    return SettingExplanation(
-        tenant, setting, then, now, rows.file, unknown, question.switch.per_subject, job is not None
-    )
+    return SettingExplanation(tenant, setting, then, now, rows.file, unknown, question.switch.per_subject)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,11 +73,6 @@ def list_keys(keyring: Keyring, file: PathText | None = None) -> KeyListing:
     return KeyListing(str(file or keyring.path), keys)
 
 
-def show_public_key(keyring: Keyring) -> PublicKey:
-    """The public signing key of a keyring. Raises KeyringError."""
-    return PublicKey(keyring.public_key_pem().decode("ascii"))
-
-
 def _listed_keys(versions: Sequence[KeyInfo]) -> tuple[ListedKey, ...]:
     return tuple(
         ListedKey(f"{each.name}/{each.version}", each.created, key_state(each, versions), each.destroyed)

@@ -66,14 +66,10 @@ class PublishedRun(JsonResult):
 
 
 @dataclass(frozen=True, slots=True)
-class VoidedRun:
+class VoidedRun(JsonResult):
     """The signed receipt that declares a run void."""
 
-    receipt: Receipt
-
-    def to_json(self) -> dict[str, Any]:
-        """The receipt."""
-        return self.receipt.to_json()
+    receipt: Receipt = field(metadata=json_member(merge=True))
 
     def lines(self) -> Iterator[str]:
         """The run, and the dates to run again."""

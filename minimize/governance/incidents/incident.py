@@ -25,6 +25,7 @@ from minimize.ledger.audit_event import EventResult
 from minimize.ledger.audit_log import record_audit_event
 from minimize.ledger.incidents import IncidentStep, read_incident_steps, record_incident_step
 from minimize.receipts.canonical import sha256_text
+from minimize.results import Listing
 from minimize.runs.batch_dates import CLOCK_SKEW
 from minimize.text import count_noun
 from minimize.times import time_text, time_text_or_none
@@ -222,24 +223,19 @@ class OpenedIncident:
 
 
 @dataclass(frozen=True, slots=True)
-class IncidentList:
-    """Incidents at a time."""
+class IncidentSummary:
+    """An incident in the list, at a time."""
 
-    incidents: tuple[Incident, ...]
+    incident: Incident
     at: datetime
 
-    @property
-    def exit_code(self) -> int:
-        """1 if a notice is overdue, else 0."""
-        return int(any(each.is_overdue(self.at) for each in self.incidents))
-
     def to_json(self) -> dict[str, Any]:
-        """The incidents under their name."""
-        return {"incidents": [each.to_json(self.at) for each in self.incidents]}
+        """The incident."""
+        return self.incident.to_json(self.at)
 
-    def lines(self) -> Sequence[str]:
-        """A line for each incident."""
-        return [each.summary_line(self.at) for each in self.incidents] or ["no incidents"]
+    def lines(self) -> Iterator[str]:
+        """The summary without the details."""
+        yield self.incident.summary_line(self.at)
 
 
 def group_steps(steps: Iterable[IncidentStep]) -> dict[str, Incident]:
@@ -525,9 +521,11 @@ def load_incidents(workspace: Workspace) -> dict[str, Incident]:
         return group_steps(read_incident_steps(ledger))
 
 
-def list_incidents(workspace: Workspace, now: datetime) -> IncidentList:
-    """Reads all incidents and their deadlines. Raises LedgerError."""
-    return IncidentList(tuple(load_incidents(workspace).values()), now)
+def list_incidents(workspace: Workspace, now: datetime) -> Listing:
+    """Reads all incidents and their deadlines; the exit code is 1 if a notice is overdue. Raises LedgerError."""
+    found = load_incidents(workspace).values()
+    overdue = any(each.is_overdue(now) for each in found)
+    return Listing("incidents", [IncidentSummary(each, now) for each in found], "no incidents", int(overdue))
 
 
 def load_incident(name: str, workspace: Workspace) -> Incident:
