@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from minimize.errors import Finding

@@ -95,12 +95,9 @@ FILE: Final = click.Path(dir_okay=False)
 FOLDER: Final = click.Path(file_okay=False)
 AS_OF_HELP: Final = "Evaluate as of TIME (ISO 8601)."
 AT_HELP: Final = f"{AS_OF_HELP} [default: now]"
-APPLY_HELP: Final = "Apply the plan. Without it, only print the plan."
-DATE_HELP: Final = "Batch date, YYYY-MM-DD. [default: all dates found]"
 HTML_HELP: Final = "Write an HTML page to FILE instead of printing."
 INPUT_HELP: Final = "Read from PATH instead of the pipeline's source."
 MADE_BY_HELP: Final = "Pipeline that made the output. [default: from its receipts]"
-SEARCH_HELP: Final = "Also search this output; the ledger knows the others. Repeatable."
 SETTINGS_HELP: Final = "Collection settings, CSV or Parquet. [default: the pipeline's]"
 SETTINGS_OR_LEDGER_HELP: Final = "Collection settings, CSV or Parquet, or `ledger`. [default: the pipeline's]"
 TENANT_FILTER_HELP: Final = "Only this tenant."
@@ -123,7 +120,7 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "metavar": "CORRELATION",
         "help": "Only events with this correlation id, such as a run or a request.",
     },
-    "--date": {"type": DATE, "metavar": "D", "help": DATE_HELP},
+    "--date": {"type": DATE, "metavar": "D", "help": "Batch date, YYYY-MM-DD. [default: all dates found]"},
     "--engine": {
         "type": click.Choice(list(ENGINES)),
         "default": "local",
@@ -144,7 +141,12 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "--history": {"is_flag": True, "help": "List all rows, not only those in force."},
     "--html": {"type": FILE, "metavar": "FILE", "help": HTML_HELP},
-    "--in": {"param_decls": ["--in", "named"], "multiple": True, "metavar": "OUTPUT", "help": SEARCH_HELP},
+    "--in": {
+        "param_decls": ["--in", "named"],
+        "multiple": True,
+        "metavar": "OUTPUT",
+        "help": "Also search this output; the ledger knows the others. Repeatable.",
+    },
     "--input": {"metavar": "PATH", "help": INPUT_HELP},
     "--keys": {"type": FILE, "metavar": "FILE", "help": "Keyring. [env: MINIMIZE_KEYS] [default: from minimize.yaml]"},
     "--ledger": {
@@ -185,7 +187,7 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
     "--tenant": {"type": ID, "metavar": "T", "help": TENANT_FILTER_HELP},
     "--to": {"type": FILE, "metavar": "FILE", "help": "Write the recall list for the recipient to this new JSON file."},
     "--until": {"type": TIME, "metavar": "UNTIL", "help": "Only entries before this time (ISO 8601)."},
-    "--yes": {"is_flag": True, "help": APPLY_HELP},
+    "--yes": {"is_flag": True, "help": "Apply the plan. Without it, only print the plan."},
 }
 OPTIONS: Final[Mapping[str, Callable[..., click.Parameter]]] = {
     name: partial(
@@ -293,16 +295,9 @@ def parameters(*added: str | click.Parameter) -> Callable[[F], F]:
     return decorate
 
 
-def allow_shrink(text: str) -> Callable[[F], F]:
-    """`--allow-shrink`: turns the shrink guard off."""
-    return parameters(OPTIONS["--allow-shrink"](help=text))
-
-
-_INPUT: Final = click.Option(["--input", "input_"], metavar="PATH", help=INPUT_HELP)
-receipt_overrides = parameters(RECEIPT_OVERRIDES[0], _INPUT, "--settings")
 quiet, as_json = parameters(QUIET), parameters(*JSON_OPTIONS)
 keys, fail_on, pipeline = parameters("--keys"), parameters("--fail-on"), parameters("PIPELINE")
-only_ledger, ledger, workspace = parameters("--ledger"), parameters(*LEDGER), parameters(*WORKSPACE)
+only_ledger, workspace = parameters("--ledger"), parameters(*WORKSPACE)
 recipients, prerequisites = parameters("--recipients"), parameters("--having")
 list_file_option = parameters("--to")
 

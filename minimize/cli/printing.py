@@ -46,7 +46,7 @@ def print_result(result: Printable, as_json: bool) -> int:
 def terminal_lines(line: Line) -> Iterable[str]:
     """Returns the lines that a terminal shows for a line of a result: escaped, colored, wrapped or drawn."""
     if isinstance(line, Finding):
-        return finding_lines([line])
+        return finding_lines(line)
     if isinstance(line, str):
         return [single_line(line)]
     if isinstance(line, tuple):
@@ -61,15 +61,14 @@ def terminal_lines(line: Line) -> Iterable[str]:
 SEVERITY_COLORS: Final = MappingProxyType({"error": "red", "warning": "yellow"})
 
 
-def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """Returns the lines of findings: each with its place, and with its hint on a separate line."""
-    for finding in findings:
-        word = click.style(finding.severity, fg=SEVERITY_COLORS[finding.severity])
-        field = f" {click.style(finding.field, bold=True)}:" if finding.field else ""
-        place = f"{finding.place}: " if finding.place else ""
-        yield f"{place}{word} {finding.code}{field} {finding.message}"
-        if finding.hint:
-            yield f"    {click.style('hint', dim=True)} {finding.hint}"
+def finding_lines(finding: Finding) -> Iterator[str]:
+    """Returns the lines of a finding: with its place, and with its hint on a separate line."""
+    word = click.style(finding.severity, fg=SEVERITY_COLORS[finding.severity])
+    field = f" {click.style(finding.field, bold=True)}:" if finding.field else ""
+    place = f"{finding.place}: " if finding.place else ""
+    yield f"{place}{word} {finding.code}{field} {finding.message}"
+    if finding.hint:
+        yield f"    {click.style('hint', dim=True)} {finding.hint}"
 
 
 def print_lint_findings(findings: Sequence[Finding], fail_on: str, as_json: bool) -> int:

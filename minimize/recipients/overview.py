@@ -23,7 +23,7 @@ from minimize.stores import PathText
 
 
 @dataclass(frozen=True, slots=True)
-class RecipientEntry:
+class ListedRecipient:
     """A recipient in the list on a day, and whether the list of subprocessors permits it."""
 
     recipient: Recipient
@@ -58,7 +58,7 @@ class RecipientOverview(JsonResult):
     json_names = "folder recipients subprocessors"
 
     folder: Path
-    recipients: tuple[RecipientEntry, ...]
+    recipients: tuple[ListedRecipient, ...]
     subprocessors: Subprocessors = field(metadata=json_member(convert=attrgetter("entries")))
     markdown: bool = False
 
@@ -126,7 +126,7 @@ def list_recipients(recipients: PathText | None, on: date, *, markdown: bool = F
     """The recipients in the configured folder on a day. Takes another folder, or None. Raises PolicyError."""
     known = load_configured_recipients(recipients)
     found = (known.load(name) for name in known.names())
-    entries = tuple(RecipientEntry(each, known.is_listed(each, on), on) for each in found)
+    entries = tuple(ListedRecipient(each, known.is_listed(each, on), on) for each in found)
     return RecipientOverview(known.folder, entries, known.subprocessors, markdown)
 
 
