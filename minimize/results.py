@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from minimize.errors import Finding
@@ -22,14 +24,25 @@ class Summary(Protocol):
 
 UNCHANGED: Final = "nothing was changed. Pass --yes to apply the plan."
 """The last line of a plan that was not applied."""
-Line = str | Finding | Summary
-"""A line of a result. A terminal colors findings and wraps summaries."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A table: the heads of its columns, and its rows. Numbers are aligned on the right."""
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str | int | None]]
+
+
+Line = str | tuple[str, ...] | Finding | Summary | TextTable
+"""A line of a result; a tuple has cells separated by tabs. A terminal colors findings, wraps summaries and draws tables."""
 
 
 class Printable(Protocol):
     """A result of a command.
 
-    It can also have `exit_code` (default: 0) and `log_messages` (default: none).
+    It can also have `exit_code` (default: 0), `log_messages` (default: none), and `notes`: lines for stderr, unless the result is
+    printed as JSON.
     """
 
     def to_json(self) -> Any:
@@ -116,3 +129,57 @@ class WrittenFiles:
     def lines(self) -> Iterable[Line]:
         """A line for each file, then the further lines."""
         return [*(f"{self.prefix}{path}" for path in self.files), *self.then]
+
+
+class TimedResult(Protocol):
+    """An object whose state depends on the time."""
+
+    def to_json(self, at: datetime) -> Any:
+        """The state at a time as a JSON value."""
+
+    def lines(self, at: datetime) -> Iterable[Line]:
+        """The state at a time as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultAt:
+    """An object as a result, with its state at a time."""
+
+    result: TimedResult
+    at: datetime
+
+    def to_json(self) -> Any:
+        """The state as a JSON value."""
+        return self.result.to_json(self.at)
+
+    def lines(self) -> Iterable[Line]:
+        """The state as text."""
+        return self.result.lines(self.at)
+
+
+FAILING_SEVERITIES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {"error": frozenset({"error"}), "warning": frozenset({"error", "warning"}), "never": frozenset()}
+)
+"""For each value of `--fail-on`, the severities that make a command exit with 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class LintResult:
+    """The findings of lint. `fail_on` is a key of `FAILING_SEVERITIES`."""
+
+    findings: Sequence[Finding]
+    fail_on: str = "error"
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a finding has a severity that fails, else 0."""
+        return int(any(finding.severity in FAILING_SEVERITIES[self.fail_on] for finding in self.findings))
+
+    def to_json(self) -> dict[str, Any]:
+        """The findings under their name."""
+        return {"findings": [finding.to_json() for finding in self.findings]}
+
+    def lines(self) -> Iterable[Line]:
+        """The findings, and how many there are of each severity."""
+        errors = sum(finding.severity == "error" for finding in self.findings)
+        return [*self.findings, f"{errors} error(s), {len(self.findings) - errors} warning(s)"]

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from minimize.results import Listing
+from datetime import UTC, datetime
+
+import pytest
+
+from minimize.errors import Finding
+from minimize.results import LintResult, Listing, PageOf, ResultAt
+
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
 class Word:
@@ -29,3 +36,33 @@ def test_a_listing_has_its_name_in_json_and_a_line_for_each_result() -> None:
 def test_an_empty_listing_says_so() -> None:
     found = Listing("words", [], "no words")
     assert (found.to_json(), list(found.lines()), found.exit_code) == ({"words": []}, ["no words"], 0)
+
+
+class Door:
+    """An object that is open from noon on."""
+
+    def to_json(self, at: datetime) -> bool:
+        """Whether it is open."""
+        return at >= NOON
+
+    def lines(self, at: datetime) -> list[str]:
+        """Its state."""
+        return ["open" if at >= NOON else "closed"]
+
+
+def test_a_result_at_a_time_has_the_state_of_that_time() -> None:
+    found = ResultAt(Door(), NOON)
+    assert (found.to_json(), list(found.lines())) == (True, ["open"])
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("error", 0), ("warning", 1), ("never", 0)])
+def test_findings_fail_from_a_severity_on(fail_on: str, code: int) -> None:
+    warning = Finding("P001", "risky", "warning")
+    found = LintResult([warning], fail_on)
+    assert (found.exit_code, list(found.lines())) == (code, [warning, "0 error(s), 1 warning(s)"])
+    assert found.to_json() == {"findings": [warning.to_json()]}
+
+
+def test_a_page_keeps_the_json_and_the_exit_code_of_its_result() -> None:
+    found = PageOf(Listing("words", [], "no words", exit_code=1), "page.html")
+    assert (found.to_json(), list(found.lines()), found.exit_code) == ({"words": []}, ["wrote page.html"], 1)

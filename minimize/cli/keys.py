@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from minimize.cli import options
-from minimize.cli.options import authorize
-from minimize.cli.printing import line_width
-from minimize.times import seconds_text, utc_now
+from minimize.cli.options import FILE, OPTIONS, PATH
+from minimize.cli.verb import verb
 
 # Commands import the library when they run, so that help and completion do not import Arrow.
 if TYPE_CHECKING:
     from minimize.governance.workspace import Workspace
-    from minimize.keys import KeyInfo, Keyring
+    from minimize.keys import Keyring
+    from minimize.results import Printable
+
+_FILE: Final = click.Argument(["file"], type=FILE, required=False)
 
 
 @click.group(name="keys")
@@ -27,133 +28,111 @@ def keys_group() -> None:
     """
 
 
-@keys_group.command("new")
-@click.argument("file", type=click.Path(dir_okay=False))
-@click.option("--name", "names", multiple=True, metavar="NAME", help="Name of a key to create. Repeatable.")
-@click.argument("more", nargs=-1, metavar="[NAME]…")
-@options.as_json
-def new_command(file: str, names: tuple[str, ...], more: tuple[str, ...], as_json: bool) -> None:
+@verb(
+    "new",
+    click.Argument(["file"], type=FILE),
+    click.Option(["--name", "names"], multiple=True, metavar="NAME", help="Name of a key to create. Repeatable."),
+    click.Argument(["more"], nargs=-1, metavar="[NAME]…"),
+    group=keys_group,
+)
+def new_command(now: datetime, file: str, names: tuple[str, ...], more: tuple[str, ...]) -> Printable:
     """Create the keyring FILE. An existing file is not overwritten.
 
     The keyring has the named keys, a signing key and a subject key, all in version 1.
     """
-    from minimize.keys import new_keyring
+    from minimize.keys.listing import create_keyring
 
-    keyring = new_keyring(file, (*names, *more), now=utc_now())
-    text = f"created {file} with {', '.join(keyring.names())}. Keep it secret, and back it up."
-    options.print_result(_keyring_json(file, keyring), as_json, text)
+    return create_keyring(file, (*names, *more), now)
 
 
-@keys_group.command("add")
-@click.argument("file", type=click.Path(dir_okay=False))
-@click.argument("name")
-@options.as_json
-def add_command(file: str, name: str, as_json: bool) -> None:
+@verb(
+    "add",
+    click.Argument(["keys"], type=FILE, metavar="FILE"),
+    click.Argument(["name"]),
+    group=keys_group,
+    permission="keys/add",
+)
+def add_command(now: datetime, keys: str, name: str) -> Printable:
     """Add the key NAME, or a new version of it, to the keyring FILE."""
-    from minimize.keys import add_key
+    from minimize.keys.listing import extend_keyring
 
-    authorize("keys/add", {"keys": file})
-    keyring = add_key(file, name, now=utc_now())
-    options.print_result(_keyring_json(file, keyring), as_json, f"added {name}/{keyring.version_of(name)} to {file}")
+    return extend_keyring(keys, name, now)
 
 
-@keys_group.command("list")
-@click.argument("file", type=click.Path(dir_okay=False), required=False)
-@options.keys
-@options.as_json
-def list_command(file: str | None, keys: str | None, as_json: bool) -> None:
+@verb("list", _FILE, "--keys", group=keys_group)
+def list_command(file: str | None, keys: str | None) -> Printable:
     """List the names, versions and states of keys.
 
     Lists the keys in FILE (or --keys) and in the key service. Never prints a key.
     """
-    from minimize.keys.discovery import key_service_versions
+    from minimize.keys.listing import list_keys
 
-    keyring = _find_keyring(file or keys)
-    body = _keyring_json(file or keys or str(keyring.path), keyring)
-    body["keys"] += _key_lines(key_service_versions())
-    options.print_result(
-        body, as_json, "\n".join(f"{key['id']}\t{key['created']}\t{key['state']}" for key in body["keys"])
-    )
+    return list_keys(_find_keyring(file or keys), file or keys)
 
 
-@keys_group.command("rotate")
-@click.argument("file", type=click.Path(dir_okay=False), required=False)
-@click.option("--name", "names", multiple=True, metavar="NAME", help="Only this master key. Repeatable.")
-@click.option(
-    "--rewrite",
-    multiple=True,
-    type=click.Path(),
-    metavar="OUTPUT",
-    help="Encrypt the files of OUTPUT again under the new version. Repeatable.",
+@verb(
+    "rotate",
+    _FILE,
+    click.Option(["--name", "names"], multiple=True, metavar="NAME", help="Only this master key. Repeatable."),
+    click.Option(
+        ["--rewrite", "outputs"],
+        multiple=True,
+        type=PATH,
+        metavar="OUTPUT",
+        help="Encrypt the files of OUTPUT again under the new version. Repeatable.",
+    ),
+    click.Option(
+        ["--no-new", "new"],
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="Create no new version; only rewrite files.",
+    ),
+    *("--ledger", "--keys"),
+    group=keys_group,
 )
-@click.option("--no-new", is_flag=True, help="Create no new version; only rewrite files.")
-@options.only_ledger
-@options.keys
-@options.as_json
-def rotate_command(
-    file: str | None,
-    names: tuple[str, ...],
-    rewrite: tuple[str, ...],
-    no_new: bool,
-    ledger: str | None,
-    keys: str | None,
-    as_json: bool,
-) -> None:
+def rotate_command(now: datetime, file: str | None, keys: str | None, ledger: str | None, **chosen: Any) -> Printable:
     """Create a new version of the master keys of FILE (or --keys). Old versions only decrypt from now on."""
     from minimize.governance.key_rotation import rotate_keys
 
-    workspace = _workspace(file, keys, ledger, rewrite)
-    done = rotate_keys(workspace, utc_now(), names=names, outputs=rewrite, new=not no_new)
-    lines = [f"{each.id} encrypts new files" for each in done.versions] + [
-        each.summary(line_width()) for each in done.receipts
-    ]
-    options.print_result(done.to_json(), as_json, "\n".join(lines) or "nothing to do")
+    return rotate_keys(_workspace(keys or file, ledger, chosen["outputs"]), now, **chosen)
 
 
-@keys_group.command("shred")
-@click.argument("words", nargs=-1, metavar="[FILE] [KEY]")
-@click.option("--tenant", type=options.ID, metavar="TENANT", help="All master keys of this tenant, instead of KEY.")
-@click.option(
-    "--output", "outputs", multiple=True, type=click.Path(), metavar="DIR", help="Also search this output. Repeatable."
+@verb(
+    "shred",
+    click.Argument(["words"], nargs=-1, metavar="[FILE] [KEY]"),
+    OPTIONS["--tenant"](metavar="TENANT", help="All master keys of this tenant, instead of KEY."),
+    click.Option(
+        ["--output", "outputs"], multiple=True, type=PATH, metavar="DIR", help="Also search this output. Repeatable."
+    ),
+    *("--yes", "--ledger", "--keys"),
+    group=keys_group,
 )
-@click.option("--yes", is_flag=True, help=options.APPLY_HELP)
-@options.only_ledger
-@options.keys
-@options.as_json
 def shred_command(
-    words: tuple[str, ...],
-    tenant: str | None,
-    outputs: tuple[str, ...],
-    yes: bool,
-    ledger: str | None,
-    keys: str | None,
-    as_json: bool,
-) -> None:
+    now: datetime, words: tuple[str, ...], keys: str | None, ledger: str | None, **chosen: Any
+) -> Printable:
     """Destroy a version of a master key. Data encrypted under it becomes unreadable.
 
     KEY has the form encrypt.pseudonymized/1.
     """
     from minimize.governance.key_rotation import shred_keys
 
-    key, *file = reversed(words) if tenant is None and words else (None, *words)
+    key, *file = reversed(words) if chosen["tenant"] is None and words else (None, *words)
     if len(file) > 1:
         raise click.UsageError("too many arguments. Pass at most a keyring file and a key.")
-    workspace = _workspace(file[0] if file else None, keys, ledger, outputs)
-    done = shred_keys(workspace, utc_now(), key=key, tenant=tenant, outputs=outputs, yes=yes)
-    options.print_result(done.to_json(), as_json, str(done))
+    workspace = _workspace(keys or next(iter(file), None), ledger, chosen["outputs"])
+    return shred_keys(workspace, now, key=key, **chosen)
 
 
-@keys_group.command("public")
-@click.argument("file", type=click.Path(dir_okay=False), required=False)
-@options.keys
-@options.as_json
-def public_command(file: str | None, keys: str | None, as_json: bool) -> None:
+@verb("public", _FILE, "--keys", group=keys_group)
+def public_command(file: str | None, keys: str | None) -> Printable:
     """Print the public signing key, as PEM.
 
     The key is read from FILE, or from --keys.
     """
-    pem = _find_keyring(file or keys).public_key_pem().decode("ascii")
-    options.print_result({"public_key": pem}, as_json, pem.rstrip("\n"))
+    from minimize.keys.listing import PublicKey
+
+    return PublicKey(_find_keyring(file or keys).public_key_pem().decode("ascii"))
 
 
 def _find_keyring(file: str | None) -> Keyring:
@@ -168,23 +147,8 @@ def _find_keyring(file: str | None) -> Keyring:
     return found
 
 
-def _workspace(file: str | None, keys: str | None, ledger: str | None, outputs: tuple[str, ...]) -> Workspace:
+def _workspace(keys: str | None, ledger: str | None, outputs: tuple[str, ...]) -> Workspace:
     """Returns the workspace. The ledger may be in the first named output."""
     from minimize.governance.workspace import Workspace
 
-    return Workspace(ledger, outputs[0] if outputs else None, None, keys or file)
-
-
-def _keyring_json(file: str, keyring: Keyring) -> dict[str, Any]:
-    """Returns the printable part of a keyring: no key."""
-    return {"file": file, "keys": _key_lines(keyring.listing())}
-
-
-def _key_lines(lines: Sequence[KeyInfo]) -> list[dict[str, str]]:
-    from minimize.keys.master_keys import key_state
-
-    return [
-        {"id": f"{line.name}/{line.version}", "created": seconds_text(line.created), "state": key_state(line, lines)}
-        | ({} if line.destroyed is None else {"destroyed": seconds_text(line.destroyed)})
-        for line in lines
-    ]
+    return Workspace(ledger, outputs[0] if outputs else None, None, keys)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -18,6 +17,7 @@ from click.types import StringParamType
 from minimize.cli.startup import LOG_FORMAT_HELP, LOG_FORMATS, ExitStatus, configure_log
 from minimize.engines import ENGINES
 from minimize.errors import ConfigurationError
+from minimize.results import FAILING_SEVERITIES
 from minimize.times import parse_date, parse_time, utc_now
 
 if TYPE_CHECKING:
@@ -93,18 +93,11 @@ class DataPathParameter(click.Path):
 PATH: Final = click.Path()
 FILE: Final = click.Path(dir_okay=False)
 FOLDER: Final = click.Path(file_okay=False)
-FAILING_SEVERITIES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
-    {"error": frozenset({"error"}), "warning": frozenset({"error", "warning"}), "never": frozenset()}
-)
-"""For each value of `--fail-on`, the severities that make a command exit with 1."""
 AS_OF_HELP: Final = "Evaluate as of TIME (ISO 8601)."
 AT_HELP: Final = f"{AS_OF_HELP} [default: now]"
-APPLY_HELP: Final = "Apply the plan. Without it, only print the plan."
-DATE_HELP: Final = "Batch date, YYYY-MM-DD. [default: all dates found]"
 HTML_HELP: Final = "Write an HTML page to FILE instead of printing."
 INPUT_HELP: Final = "Read from PATH instead of the pipeline's source."
 MADE_BY_HELP: Final = "Pipeline that made the output. [default: from its receipts]"
-SEARCH_HELP: Final = "Also search this output; the ledger knows the others. Repeatable."
 SETTINGS_HELP: Final = "Collection settings, CSV or Parquet. [default: the pipeline's]"
 SETTINGS_OR_LEDGER_HELP: Final = "Collection settings, CSV or Parquet, or `ledger`. [default: the pipeline's]"
 TENANT_FILTER_HELP: Final = "Only this tenant."
@@ -127,7 +120,7 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "metavar": "CORRELATION",
         "help": "Only events with this correlation id, such as a run or a request.",
     },
-    "--date": {"type": DATE, "metavar": "D", "help": DATE_HELP},
+    "--date": {"type": DATE, "metavar": "D", "help": "Batch date, YYYY-MM-DD. [default: all dates found]"},
     "--engine": {
         "type": click.Choice(list(ENGINES)),
         "default": "local",
@@ -148,7 +141,12 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "--history": {"is_flag": True, "help": "List all rows, not only those in force."},
     "--html": {"type": FILE, "metavar": "FILE", "help": HTML_HELP},
-    "--in": {"param_decls": ["--in", "named"], "multiple": True, "metavar": "OUTPUT", "help": SEARCH_HELP},
+    "--in": {
+        "param_decls": ["--in", "named"],
+        "multiple": True,
+        "metavar": "OUTPUT",
+        "help": "Also search this output; the ledger knows the others. Repeatable.",
+    },
     "--input": {"metavar": "PATH", "help": INPUT_HELP},
     "--keys": {"type": FILE, "metavar": "FILE", "help": "Keyring. [env: MINIMIZE_KEYS] [default: from minimize.yaml]"},
     "--ledger": {
@@ -189,7 +187,7 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
     "--tenant": {"type": ID, "metavar": "T", "help": TENANT_FILTER_HELP},
     "--to": {"type": FILE, "metavar": "FILE", "help": "Write the recall list for the recipient to this new JSON file."},
     "--until": {"type": TIME, "metavar": "UNTIL", "help": "Only entries before this time (ISO 8601)."},
-    "--yes": {"is_flag": True, "help": APPLY_HELP},
+    "--yes": {"is_flag": True, "help": "Apply the plan. Without it, only print the plan."},
 }
 OPTIONS: Final[Mapping[str, Callable[..., click.Parameter]]] = {
     name: partial(
@@ -297,18 +295,11 @@ def parameters(*added: str | click.Parameter) -> Callable[[F], F]:
     return decorate
 
 
-def allow_shrink(text: str) -> Callable[[F], F]:
-    """`--allow-shrink`: turns the shrink guard off."""
-    return parameters(OPTIONS["--allow-shrink"](help=text))
-
-
-_INPUT: Final = click.Option(["--input", "input_"], metavar="PATH", help=INPUT_HELP)
-receipt_overrides = parameters(RECEIPT_OVERRIDES[0], _INPUT, "--settings")
 quiet, as_json = parameters(QUIET), parameters(*JSON_OPTIONS)
 keys, fail_on, pipeline = parameters("--keys"), parameters("--fail-on"), parameters("PIPELINE")
-only_ledger, ledger, workspace = parameters("--ledger"), parameters(*LEDGER), parameters(*WORKSPACE)
+only_ledger, workspace = parameters("--ledger"), parameters(*WORKSPACE)
 recipients, prerequisites = parameters("--recipients"), parameters("--having")
-audit_filters, list_file_option = parameters(*AUDIT_FILTERS), parameters("--to")
+list_file_option = parameters("--to")
 
 
 def print_result(body: Any, as_json: bool, text: str | Callable[[], str]) -> None:

@@ -11,6 +11,7 @@ import click
 from minimize.cli import options
 from minimize.cli.options import DATE, TIME
 from minimize.cli.printing import SEVERITY_COLORS, print_lint_findings
+from minimize.results import FAILING_SEVERITIES
 from minimize.text import count_noun, single_line
 from minimize.times import utc_now
 
@@ -187,7 +188,7 @@ def drift_command(
     report = detect_drift(pipeline, date=date, input=input_, output=output, keys=keys)
     options.print_result(report.to_json(), as_json, "\n".join(_report_lines(report)))
     severities = {change.severity for change in report.changes}
-    return 1 if severities & options.FAILING_SEVERITIES[fail_on] else 0
+    return 1 if severities & FAILING_SEVERITIES[fail_on] else 0
 
 
 def _report_lines(report: DriftReport) -> Iterator[str]:

@@ -14,7 +14,7 @@ import click
 
 from minimize.cli import options
 from minimize.errors import Finding
-from minimize.results import Line, Listing, Printable
+from minimize.results import Line, LintResult, Listing, Printable, TextTable
 from minimize.text import single_line
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def print_result(result: Printable, as_json: bool) -> int:
         options.print_json(result.to_json())
     else:
         click.echo("\n".join(text for line in result.lines() for text in terminal_lines(line)))
+        for note in getattr(result, "notes", ()):
+            click.echo(single_line(note), err=True)
     for each in getattr(result, "log_messages", ()):
         each.log()
     code: int = getattr(result, "exit_code", 0)
@@ -42,40 +44,36 @@ def print_result(result: Printable, as_json: bool) -> int:
 
 
 def terminal_lines(line: Line) -> Iterable[str]:
-    """Returns the lines that a terminal shows for a line of a result: escaped, colored or wrapped."""
+    """Returns the lines that a terminal shows for a line of a result: escaped, colored, wrapped or drawn."""
     if isinstance(line, Finding):
-        return finding_lines([line])
+        return finding_lines(line)
     if isinstance(line, str):
         return [single_line(line)]
+    if isinstance(line, tuple):
+        return ["\t".join(map(single_line, line))]
+    if isinstance(line, TextTable):
+        from minimize.cli.tables import table_lines  # late: most commands print no table
+
+        return table_lines(line)
     return map(single_line, line.summary(line_width()).splitlines())
 
 
 SEVERITY_COLORS: Final = MappingProxyType({"error": "red", "warning": "yellow"})
-UNCHANGED_HINT: Final = "nothing was changed. Pass --yes to apply the plan."
 
 
-def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """Returns the lines of findings: each with its place, and with its hint on a separate line."""
-    for finding in findings:
-        word = click.style(finding.severity, fg=SEVERITY_COLORS[finding.severity])
-        field = f" {click.style(finding.field, bold=True)}:" if finding.field else ""
-        place = f"{finding.place}: " if finding.place else ""
-        yield f"{place}{word} {finding.code}{field} {finding.message}"
-        if finding.hint:
-            yield f"    {click.style('hint', dim=True)} {finding.hint}"
-
-
-def severity_counts(findings: Sequence[Finding]) -> str:
-    """How many of which severity."""
-    errors = sum(finding.severity == "error" for finding in findings)
-    return f"{errors} error(s), {len(findings) - errors} warning(s)"
+def finding_lines(finding: Finding) -> Iterator[str]:
+    """Returns the lines of a finding: with its place, and with its hint on a separate line."""
+    word = click.style(finding.severity, fg=SEVERITY_COLORS[finding.severity])
+    field = f" {click.style(finding.field, bold=True)}:" if finding.field else ""
+    place = f"{finding.place}: " if finding.place else ""
+    yield f"{place}{word} {finding.code}{field} {finding.message}"
+    if finding.hint:
+        yield f"    {click.style('hint', dim=True)} {finding.hint}"
 
 
 def print_lint_findings(findings: Sequence[Finding], fail_on: str, as_json: bool) -> int:
     """Prints findings of lint, and returns the exit code that `--fail-on` requires."""
-    text = "\n".join([*finding_lines(findings), severity_counts(findings)])
-    options.print_result({"findings": [finding.to_json() for finding in findings]}, as_json, text)
-    return 1 if any(finding.severity in options.FAILING_SEVERITIES[fail_on] for finding in findings) else 0
+    return print_result(LintResult(findings, fail_on), as_json)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -18,6 +18,7 @@ from rich.text import Text
 
 from minimize.plan import Plan
 from minimize.plan.model import FieldPlan, describe_encryption, plan_subject_index
+from minimize.results import TextTable
 from minimize.times import duration_text
 
 _COLOURS = {"keep": "yellow", "drop": "dim", "gate": "cyan", "generalize": "green"}
@@ -43,15 +44,15 @@ def print_rows(rows: pa.Table) -> None:
         _print_parts(title, *(_single_row_table(number, row) for number, row in enumerate(rows.to_pylist(), start=1)))
 
 
-def print_counts(rows: Sequence[Mapping[str, Any]], words: Sequence[str], numbers: Sequence[str]) -> None:
-    """Prints rows with columns of text and columns of counts."""
-    table = _table(*words)
-    for name in numbers:
-        table.add_column(name, justify="right")
-    for row in rows:
-        texts = [Text("" if row[name] is None else str(row[name])) for name in words]
-        table.add_row(*texts, *(Text(f"{row[name]:,}") for name in numbers))
-    _print_parts(table)
+def table_lines(table: TextTable) -> list[str]:
+    """The lines of a table."""
+    drawn = _table()
+    for number, head in enumerate(table.heads):
+        is_count = any(isinstance(row[number], int) for row in table.rows)
+        drawn.add_column(head, justify="right" if is_count else "left")
+    for row in table.rows:
+        drawn.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else cell or "") for cell in row))
+    return _drawn_lines(drawn)
 
 
 def print_matrix(head: str, columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) -> None:
@@ -83,13 +84,14 @@ def _value_text(value: Any) -> str:
 
 
 def _print_parts(*parts: RenderableType) -> None:
+    click.echo("\n".join(_drawn_lines(*parts)))
+
+
+def _drawn_lines(*parts: RenderableType) -> list[str]:
     console = _console()
-    if console.is_terminal:
-        console.print(*parts, sep="\n")
-        return
     with console.capture() as printed:
         console.print(*parts, sep="\n")
-    click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
+    return [line.rstrip() for line in printed.get().splitlines()]
 
 
 def _console(width: int | None = None) -> Console:

@@ -26,9 +26,10 @@ _WORKSPACE_NAMES: Final = tuple(name.removeprefix("--") for name in WORKSPACE)
 def verb(
     name: str,
     *parameters: str | click.Parameter,
-    group: click.Group | None = None,
+    group: click.Command | None = None,
     permission: str | None = None,
     quiet: bool = False,
+    kind: type[click.Command] = click.Command,
     **attributes: Any,
 ) -> Callable[[Callable[..., Printable | None]], click.Command]:
     """Turns a function that returns a result into a command. Its docstring is the help text.
@@ -37,6 +38,7 @@ def verb(
     group       the group of the command; None for a command of `minimize` itself
     permission  the permission that the account needs if there is an access file, for the tenant of the parameter `tenant`
     quiet       whether the command has `--quiet`
+    kind        the class of the command: a click group for a command that also has commands of its own
     attributes  further attributes of the click command, such as `epilog`
 
     The function receives the parsed parameters by name. It can also have these parameters:
@@ -51,6 +53,8 @@ def verb(
         accepted = signature(function).parameters
 
         def callback(*, as_json: bool, **values: Any) -> int:
+            if click.get_current_context().invoked_subcommand is not None:
+                return 0
             if permission is not None:
                 authorize(permission, values, values.get("tenant"))
             with ExitStack() as stack:
@@ -63,8 +67,8 @@ def verb(
 
         common = [*((QUIET,) if quiet else ()), *JSON_OPTIONS]
         named = [OPTIONS[each]() if isinstance(each, str) else each for each in parameters]
-        command = click.Command(name, callback=callback, params=[*named, *common], help=function.__doc__, **attributes)
-        if group is not None:
+        command = kind(name, callback=callback, params=[*named, *common], help=function.__doc__, **attributes)
+        if isinstance(group, click.Group):
             group.add_command(command)
         return command
 

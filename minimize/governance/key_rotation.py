@@ -37,6 +37,7 @@ from minimize.output.reader import load_receipts
 from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
 from minimize.policy.model import Pipeline
 from minimize.receipts import FieldReceipt, Receipt, ReceiptFile, RowCounts, WrittenOutput, files_in_force, sha256_text
+from minimize.results import Line
 from minimize.runs import receipt_builder
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.receipt_builder import RunContext
@@ -203,6 +204,10 @@ class KeyRotation(JsonResult):
     versions: tuple[MasterKey, ...] = field(metadata=json_member("made", convert=_key_ids))
     receipts: tuple[Receipt, ...] = ()
 
+    def lines(self) -> list[Line]:
+        """The new versions, and summaries of the receipts."""
+        return [*(f"{each.id} encrypts new files" for each in self.versions), *self.receipts] or ["nothing to do"]
+
 
 def rotate_keys(
     workspace: Workspace,
@@ -289,14 +294,17 @@ class ShreddingResult(JsonResult):
     outputs_unreachable: tuple[str, ...] = field(default=(), metadata=json_member("missed"))
     done: bool = False
 
-    def __str__(self) -> str:
+    def lines(self) -> Iterator[str]:
+        """The versions, the partitions, the outputs that were not checked, and how to destroy the keys."""
         ids = ", ".join(each.id for each in self.masters)
-        missed = [f"{folder}: could not be checked" for folder in self.outputs_unreachable]
         known = f"in {count_noun(self.outputs_checked, 'known output')}"
         found = f"unreadable files {known}:" if self.unreadable else f"no file {known} uses this key"
         verb = "destroyed" if self.done else "would be destroyed"
-        end = [] if self.done else ["nothing was changed: pass --yes to destroy the keys; this cannot be undone"]
-        return "\n".join([f"{ids} {verb}; {found}", *map(str, self.unreadable), *missed, *end])
+        yield f"{ids} {verb}; {found}"
+        yield from map(str, self.unreadable)
+        yield from (f"{folder}: could not be checked" for folder in self.outputs_unreachable)
+        if not self.done:
+            yield "nothing was changed: pass --yes to destroy the keys; this cannot be undone"
 
 
 def shred_keys(

@@ -5,7 +5,8 @@ A signed receipt of kind `adopt` records the decision and its reason.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,10 +15,12 @@ from minimize.errors import ConfigurationError, OutputError, RefusedError
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.published_outputs import WritingRun
 from minimize.governance.workspace import Workspace
+from minimize.json_form import JsonResult
 from minimize.keys import Keyring, require_keyring
 from minimize.output.publish import OpenOutput
 from minimize.output.reader import load_receipts
 from minimize.receipts import LedgerAdoption, Receipt
+from minimize.results import Line
 from minimize.runs.erasure_list import erasure_list_digest, is_erasure_list_lost, stored_erasures
 from minimize.runs.guards import last_receipt_with_ledger, ledger_disagreement
 from minimize.runs.inputs import find_pipeline
@@ -29,6 +32,17 @@ if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
 
 
+@dataclass(frozen=True, slots=True)
+class AdoptedLedger(JsonResult):
+    """The signed receipt of a ledger adoption. None if the receipts of the output already name this ledger."""
+
+    receipt: Receipt | None
+
+    def lines(self) -> Iterator[Line]:
+        """A summary of the receipt."""
+        yield self.receipt or "nothing to do: the receipts of this output already name this ledger"
+
+
 def adopt_ledger(
     output: LocationLike,
     reason: str,
@@ -37,12 +51,12 @@ def adopt_ledger(
     keys: Keyring | PathText | None = None,
     ledger: PathText | None = None,
     allow_lost_erasures: bool = False,
-) -> Receipt | None:
+) -> AdoptedLedger:
     """Records, in a signed receipt of kind `adopt`, that an output continues with the ledger that is found for it now.
 
     Takes the output folder and the reason, and optionally a pipeline, keyring and ledger instead of those that are found. Creates
-    a ledger if there is none. Returns None if nothing has to be adopted: the receipts of the output already name this ledger, the
-    ledger contains their audit head, and the erasure list is the named one or a later one.
+    a ledger if there is none. Records nothing if nothing has to be adopted: the receipts of the output already name this ledger,
+    the ledger contains their audit head, and the erasure list is the named one or a later one.
 
     Raises OutputError, KeyringError, LedgerError (2), AccessDenied (3). Raises RefusedError (3) if subjects were erased from the
     output and the erasure list stored with it is missing or older, unless `allow_lost_erasures` is set.
@@ -66,7 +80,7 @@ def adopt_ledger(
         "output/adopt", Workspace(ledger, str(folder), job, keyring), datetime.now(UTC), dataset=job.pipeline
     )
     decide = partial(_adoption_decision, reason=reason.strip(), lost=lost)
-    return record_decision("adopt", DecidedOutput(job, folder, keyring), ledger, decide)
+    return AdoptedLedger(record_decision("adopt", DecidedOutput(job, folder, keyring), ledger, decide))
 
 
 def _has_deletions(chain: tuple[Receipt, ...]) -> bool:

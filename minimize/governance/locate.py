@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +13,7 @@ from minimize.errors import RefusedError
 from minimize.governance.settings import LOCATION_FEATURE, SETTINGS_ACTIVITY, check_subject, warn_if_not_read
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_id, canonical_text
-from minimize.json_form import JsonResult
+from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import AuditEvent, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import TokenIndex, subject_token, token_secrets, token_versions
@@ -26,7 +26,7 @@ from minimize.settings import FeatureSwitch
 from minimize.settings.evaluation import OWN_ON_LIMIT
 from minimize.settings.files import missing_name_error
 from minimize.settings.tokenized import ledger_rows
-from minimize.times import time_text
+from minimize.times import seconds_text, time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.settings import RecordedSetting
@@ -46,10 +46,56 @@ class LocateAction(JsonResult):
     since: datetime
     until: datetime | None
 
+    @property
+    def end_text(self) -> str:
+        """The end in words."""
+        return "it is ended" if self.until is None else seconds_text(self.until)
+
+    def lines(self) -> Iterator[str]:
+        """The tenant, the start, the end and the token."""
+        yield f"{self.tenant}  since {seconds_text(self.since)}  until {self.end_text}  {self.device}"
+
+
+@dataclass(frozen=True, slots=True)
+class StartedLocate(JsonResult):
+    """A located device, and the policy's conditions for each field that the pipeline releases about it, in words."""
+
+    action: LocateAction = field(metadata=json_member(merge=True))
+    conditions: Mapping[str, str]
+
+    def lines(self) -> Iterator[str]:
+        """The end, and the conditions."""
+        yield f"a device of {self.action.tenant} is located until {self.action.end_text}"
+        yield from (f"  {name} is released only if: {words}" for name, words in self.conditions.items())
+
+
+@dataclass(frozen=True, slots=True)
+class EndedLocate(JsonResult):
+    """Whether a device of a tenant was located, or was to be located later.
+
+    is_known  whether the ledger has a setting of the tenant
+    """
+
+    json_names = "tenant ended"
+
+    tenant: str
+    ended: bool
+    is_known: bool
+
+    def lines(self) -> Iterator[str]:
+        """The result, and what to check if nothing was ended."""
+        ids = "Write the ids of the tenant and the device as in `locate start`."
+        if self.ended:
+            yield f"a device of {self.tenant} is no longer located"
+        elif self.is_known:
+            yield f"nothing to do: the device is not located. {ids}"
+        else:
+            yield f"nothing to do: the ledger has no setting of the tenant {self.tenant}. {ids}"
+
 
 def start_locate(
     device: str, tenant: str, workspace: Workspace, now: datetime, *, span: timedelta = LONGEST_ACTION
-) -> LocateAction:
+) -> StartedLocate:
     """Turns `location` on for a device of a tenant from now on, and off after the time span. Records both at once.
 
     An active action for the device gets the new end. Takes a span of at most 24 hours, and the workspace with the pipeline whose
@@ -80,11 +126,11 @@ def start_locate(
             ledger, new, _locate_event("locate", now, tokens, PropertyChange("until", None, time_text(end))), keys
         )
     warn_if_not_read(job)
-    return LocateAction(*tokens[0], now, end)
+    return StartedLocate(LocateAction(*tokens[0], now, end), position_conditions(workspace))
 
 
-def end_locate(device: str, tenant: str, workspace: Workspace, now: datetime) -> bool:
-    """Turns `location` off for a device from now on. Returns whether it was located, or was to be located later.
+def end_locate(device: str, tenant: str, workspace: Workspace, now: datetime) -> EndedLocate:
+    """Turns `location` off for a device from now on.
 
     Without a pipeline, ids that differ only in case count as one device. Raises PolicyError for blank names, LedgerError,
     KeyringError.
@@ -103,7 +149,7 @@ def end_locate(device: str, tenant: str, workspace: Workspace, now: datetime) ->
             api.settings.record_settings(
                 ledger, new, _locate_event("end_locate", now, list(dict.fromkeys(located))), keys
             )
-    return bool(new)
+    return EndedLocate(tenant, bool(new), any(each.tenant_id == tenant for each in rows))
 
 
 def list_locate_actions(workspace: Workspace, now: datetime, *, tenant: str | None = None) -> list[LocateAction]:

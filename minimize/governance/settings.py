@@ -16,7 +16,7 @@ import pyarrow as pa
 from minimize.errors import PolicyError, RefusedError
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
-from minimize.json_form import json_object
+from minimize.json_form import JsonResult, json_object
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, api, current_actor
 from minimize.ledger.subject_tokens import (
@@ -43,7 +43,8 @@ from minimize.settings.tokenized import load_ledger_settings
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant, unknown_tenant_json
 from minimize.stores import PathText
 from minimize.stores.durable_files import write_private_file
-from minimize.times import epoch_microseconds, time_text
+from minimize.text import count_noun
+from minimize.times import epoch_microseconds, seconds_text, time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.settings import RecordedSetting
@@ -83,6 +84,8 @@ def not_in_policy_error(job: Pipeline, message: str, *declared: Any) -> PolicyEr
 
 log = logging.getLogger("minimize")
 
+_PER_SUBJECT: Final = "it is collected only if the settings of the tenant and of the subject (--subject) are both on"
+_RAN_OUT: Final = "; expired, because `on` for a subject is valid for 24 hours"
 LOCATION_FEATURE: Final = "location"
 """The feature that `locate start` turns on for one device."""
 AuthorizeChange = Callable[[Actor, Resource], None]
@@ -101,14 +104,36 @@ class NewSetting:
     valid_from: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SettingChange(JsonResult):
+    """A recorded setting, and the value of the same holder before it, or `nothing` if there was none.
+
+    is_for_subject  whether the setting is for one subject of the tenant
+    """
+
+    json_names = "tenant setting holder old new"
+
+    tenant: str
+    setting: str
+    holder: str
+    old: str
+    new: str
+    is_for_subject: bool
+
+    def lines(self) -> Iterator[str]:
+        """The setting, its holder and its values."""
+        owner = f"a subject of {self.tenant}" if self.is_for_subject else self.tenant
+        yield f"{self.setting} of {owner}, held by {self.holder}: {self.new} (before: {self.old})"
+
+
 def set_setting(
     setting: NewSetting, workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
-) -> str:
+) -> SettingChange:
     """Records a setting with its audit event.
 
-    Returns the previous value of the same holder, or `nothing` if there was none. Raises PolicyError for words that the
-    pipeline's policy does not declare, LedgerError, KeyringError, and any error of `allowed`. Raises RefusedError for a subject's
-    own `on` of a feature that the pipeline's policy decides `per_subject`: `locate start` has its own permission.
+    Raises PolicyError for words that the pipeline's policy does not declare, LedgerError, KeyringError, and any error of
+    `allowed`. Raises RefusedError for a subject's own `on` of a feature that the pipeline's policy decides `per_subject`:
+    `locate start` has its own permission.
     """
     check_setting(setting.tenant, setting.setting, setting.value, setting.holder, workspace.loaded_pipeline)
     check_subject(setting.subject)
@@ -130,7 +155,15 @@ def set_setting(
         api.settings.record_settings(ledger, [row], SETTINGS_ACTIVITY.event("set", actor, now, resource), keys)
     if workspace.loaded_pipeline is not None:
         warn_if_not_read(workspace.loaded_pipeline)
-    return before or "nothing"
+    else:
+        _warn_if_unchecked("the feature or level, and who may turn it on,")
+    old, new, is_for_subject = before or "nothing", setting.value, bool(setting.subject)
+    return SettingChange(setting.tenant, setting.setting, setting.holder, old, new, is_for_subject)
+
+
+def _warn_if_unchecked(names: str) -> None:
+    message = "%s were not checked against a policy. Pass --pipeline PIPELINE."
+    log.warning(message, names, extra={"code": "W019"})
 
 
 def warn_if_not_read(job: Pipeline) -> None:
@@ -193,10 +226,34 @@ def _setting_resource(row: RecordedSetting, before: str | None) -> Resource:
     return Resource(row.setting, "setting", place, (PropertyChange(row.holder, before, row.value), start))
 
 
-def import_settings(file: PathText, workspace: Workspace, now: datetime) -> int:
+@dataclass(frozen=True, slots=True)
+class ImportedSettings(JsonResult):
+    """A file of settings, and the number of its rows that were new."""
+
+    file: str
+    new: int
+
+    def lines(self) -> Iterator[str]:
+        """The number of rows, and the file."""
+        yield f"imported {count_noun(self.new, 'new row')} of {self.file}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedSettings(JsonResult):
+    """A new file of settings, and the number of its rows."""
+
+    file: str
+    rows: int
+
+    def lines(self) -> Iterator[str]:
+        """The number of rows, and the file."""
+        yield f"wrote {count_noun(self.rows, 'row')} to {self.file}"
+
+
+def import_settings(file: PathText, workspace: Workspace, now: datetime) -> ImportedSettings:
     """Imports the rows of a settings file (CSV, Parquet) into the ledger; existing rows are skipped.
 
-    Returns the number of new rows. Subjects become tokens. Raises PolicyError with every faulty row, including rows recorded in
+    Subjects become tokens. Raises PolicyError with every faulty row, including rows recorded in
     the future.
     """
     given = read_file(Path(file), tokens=True)
@@ -205,15 +262,14 @@ def import_settings(file: PathText, workspace: Workspace, now: datetime) -> int:
     resource = Resource("import", "settings", "settings/import", (PropertyChange("digest", None, given.digest),))
     with workspace.open_ledger(create=True) as ledger:
         rows = _with_tokens(given, _known_tokens(given, api.settings.read_settings(ledger)), keys)
-        return api.settings.record_settings(
-            ledger, rows, SETTINGS_ACTIVITY.event("import", current_actor(), now, resource), keys
-        )[0]
+        event = SETTINGS_ACTIVITY.event("import", current_actor(), now, resource)
+        return ImportedSettings(str(file), api.settings.record_settings(ledger, rows, event, keys)[0])
 
 
-def export_settings(file: PathText, workspace: Workspace) -> int:
+def export_settings(file: PathText, workspace: Workspace) -> ExportedSettings:
     """Writes every row of the ledger to a new CSV file that only its owner can read. Subjects stay tokens.
 
-    Returns the number of rows. Raises OutputError if the file exists.
+    Raises OutputError if the file exists.
     """
     with workspace.open_ledger() as ledger:
         rows = api.settings.read_settings(ledger)
@@ -224,7 +280,7 @@ def export_settings(file: PathText, workspace: Workspace) -> int:
         writer.writerows(_csv_row(row) for row in rows)
         return len(rows)
 
-    return write_private_file(Path(file), fill)
+    return ExportedSettings(str(file), write_private_file(Path(file), fill))
 
 
 def _known_tokens(unresolved: SettingsRows, rows: Sequence[RecordedSetting]) -> dict[str, set[str]]:
@@ -289,6 +345,16 @@ class SettingDecision:
         ]
         return json_object({"time": self.time, "on": self.holds, "rows": rows})
 
+    def lines(self, moment: str) -> Iterator[str]:
+        """The value and the rows that decide it. `moment` describes the time."""
+        head = f"{moment}, {seconds_text(self.time)}: {'on' if self.holds else 'off'}"
+        yield head if self.rows else f"{head}: no setting"
+        for row in self.rows:
+            subject = "" if row.subject is None else " for the subject"
+            times = f"valid from {seconds_text(row.valid_from)}, recorded {seconds_text(row.recorded_at)}"
+            line = "" if row.line is None else f", line {row.line}"
+            yield f"  {row.value} by {row.holder}{subject}: {times}{line}{_RAN_OUT if self.ran_out(row) else ''}"
+
     def ran_out(self, row: SettingRow) -> bool:
         """Whether the row is a subject's own `on` that no longer counts at this time."""
         return row.ran_out(self.switch, self.time)
@@ -319,6 +385,17 @@ class SettingExplanation:
         head |= unknown_tenant_json(self.unknown_tenant) | ({"per_subject": True} if self.per_subject else {})
         return {**head, "event": self.event.to_json(), "run": self.run.to_json()}
 
+    def lines(self) -> Iterator[str]:
+        """The answer, and the rows that decide at each time."""
+        source = f" (settings: {self.file})" if self.file else ""
+        yield f"{self.setting} of {self.tenant}: {'collected' if self.is_collected else 'not collected'}{source}"
+        if self.unknown_tenant is not None:
+            yield str(self.unknown_tenant)
+        if self.per_subject:
+            yield _PER_SUBJECT
+        yield from self.event.lines("at the event time")
+        yield from self.run.lines("at the run time")
+
 
 def explain_setting(
     tenant: str,
@@ -338,6 +415,8 @@ def explain_setting(
     """
     rows = _load_rows(workspace, settings)
     job = workspace.loaded_pipeline
+    if job is None:
+        _warn_if_unchecked("levels, and who may turn the feature on,")
     question = _SettingQuestion.for_setting(setting, job)
     seen = rows.effective_at(run)
     then, now = (

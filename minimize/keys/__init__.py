@@ -5,6 +5,7 @@ cryptography        subkeys by purpose, Ed25519 signatures, keyed BLAKE2b, AES-S
 sealing             content sealed under the `subject` key
 master_keys         master keys, which wrap the keys of files; those of a keyring file
 transit             master keys in Vault's or OpenBao's Transit engine
+listing             keys by name, version and state, without their bytes
 discovery           which keyring and which key service apply
 parquet_footer      encrypted columns of a Parquet footer, read without a key
 parquet_encryption  columns of Parquet files under the keys of their categories

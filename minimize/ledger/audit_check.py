@@ -38,6 +38,8 @@ from minimize.ledger.runs import REBUILD
 from minimize.ledger.settings import check_settings_digest, setting_digests
 from minimize.ledger.tables import AUDIT_LOG
 from minimize.receipts import Receipt, canonical_json
+from minimize.results import Line
+from minimize.text import count_noun
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +216,27 @@ class AuditCheckResult:
         """Whether there are no errors. Warnings are permitted."""
         return not any(finding.severity == "error" for finding in self.findings)
 
+    @property
+    def exit_code(self) -> int:
+        """0 if there are no errors, else 1."""
+        return 0 if self.ok else 1
+
     def to_json(self) -> dict[str, Any]:
         """The object that `audit verify --json` prints. Stored outside the ledger, it can be passed to `--head`."""
         body = {**_head_json(self.head), "findings": json_value(self.findings)}
         truncated_head = None if self.checkpoint is None else self.checkpoint.head
         return {"ok": self.ok, **body, **({} if truncated_head is None else {"checkpoint": _head_json(truncated_head)})}
+
+    def lines(self) -> Iterator[Line]:
+        """The findings, and whether the log is verified."""
+        yield from self.findings
+        since = (
+            ""
+            if self.checkpoint is None
+            else f"; entries up to {self.checkpoint.head.sequence:,} are replaced by a checkpoint"
+        )
+        entries = f"{count_noun(self.head.sequence, 'entry', 'entries')}, head {self.head.digest or '(none)'}"
+        yield f"{'verified' if self.ok else 'not verified'}: {entries}{since}"
 
 
 def _head_json(head: LogHead) -> dict[str, Any]:
@@ -258,16 +276,5 @@ def export_entries(ledger: Ledger, filter_: EntryFilter, out: TextIO) -> int:
     return ledger.read(lambda connection: _write_entries(read_entries(connection, filter_), out))
 
 
-def entry_json(entry: LogEntry) -> dict[str, Any]:
-    """An entry as the JSON object that `audit log --json` and `audit export` print."""
-    return {
-        "sequence": entry.sequence,
-        "previous": entry.previous,
-        "digest": entry.digest,
-        "event": json.loads(entry.event),
-        "signature": {"algorithm": "ed25519", "key": entry.key, "value": entry.signature},
-    }
-
-
 def _write_entries(found: Iterable[LogEntry], out: TextIO) -> int:
-    return sum(1 for entry in found if out.write(json.dumps(entry_json(entry), ensure_ascii=False) + "\n"))
+    return sum(1 for entry in found if out.write(entry.json_line()))

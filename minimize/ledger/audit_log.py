@@ -57,6 +57,28 @@ class LogEntry:
         """The head of the log while this was its last entry."""
         return LogHead(self.sequence, self.digest)
 
+    def to_json(self) -> dict[str, Any]:
+        """The entry as `audit log --json` and `audit export` print it."""
+        return {
+            "sequence": self.sequence,
+            "previous": self.previous,
+            "digest": self.digest,
+            "event": json.loads(self.event),
+            "signature": {"algorithm": "ed25519", "key": self.key, "value": self.signature},
+        }
+
+    def json_line(self) -> str:
+        """The entry as a line of an exported file."""
+        return json.dumps(self.to_json(), ensure_ascii=False) + "\n"
+
+    def lines(self) -> Iterator[str]:
+        """The number, time, actor, operation, result and resources."""
+        event: dict[str, Any] = json.loads(self.event)
+        who = event["actor"]["user"] or event["actor"]["application"]
+        did = f"{event['activity']} {event['operation']}: {event['result']}"
+        what = ", ".join(f"{each['type']} {each['name']}" for each in event["resources"])
+        yield f"{self.sequence:>6}  {event['time'][:19]}Z  {who}  {did}  {what}".rstrip()
+
 
 def entry_digest(sequence: int, previous: str | None, event: Mapping[str, Any]) -> str:
     """The digest of an entry."""

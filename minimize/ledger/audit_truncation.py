@@ -5,9 +5,8 @@ The last publication of each output that is anchored in removed entries is first
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TextIO
 
@@ -15,7 +14,6 @@ from sqlalchemy import Connection, delete, func, select
 
 from minimize.json_form import JsonResult, json_member
 from minimize.keys.cryptography import Signer
-from minimize.ledger.audit_check import entry_json
 from minimize.ledger.audit_event import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, utc_text
 from minimize.ledger.audit_log import (
     AUDIT_ACTIVITY,
@@ -35,13 +33,16 @@ from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import PUBLICATION_OPERATIONS, REBUILD
 from minimize.ledger.tables import AUDIT_LOG
+from minimize.results import UNCHANGED
+from minimize.text import count_noun
+from minimize.times import seconds_text
 
 
 @dataclass(frozen=True, slots=True)
 class Truncation(JsonResult):
     """Plan of a truncation: the number of entries to remove, the last of them, and the number of outputs recorded again.
 
-    If there is nothing to remove, there is no last entry.
+    If there is nothing to remove, there is no last entry. `done` is whether the entries were removed.
     """
 
     entries: int
@@ -49,6 +50,18 @@ class Truncation(JsonResult):
     last: LogHead | None = None
     latest: datetime | None = field(default=None, metadata=json_member(convert=utc_text))
     outputs: int = field(default=0, metadata=json_member("outputs_told_anew"))
+    done: bool = False
+
+    def lines(self) -> Iterator[str]:
+        """The entries that were or would be removed."""
+        if self.last is None:
+            yield f"nothing to do: no entry is older than {seconds_text(self.before)}"
+            return
+        entries = count_noun(self.entries, "entry", "entries")
+        verb = "removed" if self.done else "would remove"
+        yield f"{verb} {entries} older than {seconds_text(self.before)}, up to entry {self.last.sequence:,}"
+        if not self.done:
+            yield f"{UNCHANGED} Pass --to FILE to keep a copy."
 
 
 def year_before(at: datetime) -> datetime:
@@ -70,7 +83,7 @@ def export_truncated_entries(ledger: Ledger, plan: Truncation, out: TextIO) -> i
     """Writes the entries that would be removed as JSON Lines. Returns their number."""
 
     def work(connection: Connection) -> int:
-        return sum(1 for entry in _entries_until(connection, plan) if out.write(_entry_line(entry)))
+        return sum(1 for entry in _entries_until(connection, plan) if out.write(entry.json_line()))
 
     return ledger.read(work)
 
@@ -94,7 +107,7 @@ def truncate_log(ledger: Ledger, plan: Truncation, actor: Actor, at: datetime, s
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA secure_delete = ON")
         connection.execute(delete(AUDIT_LOG).where(AUDIT_LOG.c.sequence <= found.last.sequence))
-        return found
+        return replace(found, done=True)
 
     return ledger.write(work)
 
@@ -148,7 +161,3 @@ def _entries_until(connection: Connection, plan: Truncation) -> Iterator[LogEntr
     while page := connection.execute(query.where(AUDIT_LOG.c.sequence > after)).all():
         yield from map(entry_from_row, page)
         after = page[-1].sequence
-
-
-def _entry_line(entry: LogEntry) -> str:
-    return json.dumps(entry_json(entry), ensure_ascii=False) + "\n"

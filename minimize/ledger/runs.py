@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -226,6 +226,14 @@ class RunRow:
         """The row as the JSON object that `runs --json` prints."""
         body = json_object(self)
         return body | {"rows": {each.name: body.pop(each.name) for each in fields(RowCounts)}}
+
+    def lines(self) -> Iterator[str]:
+        """The run, its dates and its rows."""
+        dates = ", ".join(self.dates) or "all"
+        if len(self.dates) > 3:
+            dates = f"{self.dates[0]} … {self.dates[-1]} ({len(self.dates)})"
+        counts = f"{self.read:,} read, {self.written:,} written, {self.quarantined:,} quarantined"
+        yield f"{self.run_id}  {self.pipeline}  {self.kind}  {dates}  {counts}{'  void' if self.void else ''}"
 
 
 def record_location(connection: Connection, output: str, pipeline: str, folder: str) -> None:

@@ -2,7 +2,7 @@
 
 model.py   the form of a recipient's file: contract, functions, fields; load.py files and the list of subprocessors
 lint.py    faults and risks of a recipient's file; inbound.py of a pipeline that receives from a recipient
-rules.py   rules that forbid sending or receiving; pages.py pages for tenants
+rules.py   rules that forbid sending or receiving; pages.py pages for tenants; overview.py results of commands
 """
 
 from __future__ import annotations

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from minimize.errors import ConfigurationError, Finding, OutputError
+from minimize.json_form import JsonResult
 from minimize.keys import Keyring, PublicKeys, require_keyring
 from minimize.ledger import current_actor, find_ledger
 from minimize.ledger.audit_event import audit_finding
@@ -17,6 +19,7 @@ from minimize.output.folder import RECEIPT_FILE
 from minimize.receipts import Receipt
 from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location, relative_path
 from minimize.stores.durable_files import write_private_file
+from minimize.text import count_noun
 from minimize.verification import verifier_for
 
 if TYPE_CHECKING:
@@ -24,6 +27,19 @@ if TYPE_CHECKING:
     from minimize.ledger.audit_log import EntryFilter, LogEntry
     from minimize.ledger.audit_truncation import Truncation
     from minimize.ledger.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class AuditExport(JsonResult):
+    """The file to which entries were exported, and their number."""
+
+    file: str
+    entries: int
+
+    def lines(self) -> Iterator[str]:
+        """The number of entries, and the file."""
+        yield f"wrote {count_noun(self.entries, 'entry', 'entries')} to {self.file}"
+
 
 _RECEIPTS_HINT: Final = "Pass an output folder or a folder of receipts to --receipts."
 
@@ -45,7 +61,7 @@ def log_entries(
         return find_entries(book, entry_filter, last)
 
 
-def check_audit(
+def verify_audit(
     ledger: PathText | None = None,
     *,
     output: LocationLike | None = None,
@@ -61,8 +77,6 @@ def check_audit(
     that the end of the log is not checked. Raises LedgerError, ConfigurationError, and OutputError if a folder is passed that
     contains no receipt.
     """
-    from dataclasses import replace
-
     from minimize.ledger.audit_check import ExternalHead, check_whole_log
 
     folder = output if output is not None else receipts
@@ -79,16 +93,17 @@ def check_audit(
 
 
 def export_audit(
-    ledger: PathText | None, file: Path, entry_filter: EntryFilter, *, output: LocationLike | None = None
-) -> int:
-    """Writes entries to a new file that only its owner can read, one JSON object per line; returns their number.
+    ledger: PathText | None, file: PathText, entry_filter: EntryFilter, *, output: LocationLike | None = None
+) -> AuditExport:
+    """Writes entries to a new file that only its owner can read, one JSON object per line.
 
     Raises LedgerError, and OutputError if the file exists or cannot be created.
     """
     from minimize.ledger.audit_check import export_entries
 
     with open_existing_ledger(ledger, output) as book:
-        return write_private_file(file, lambda out: export_entries(book, entry_filter, out))
+        count = write_private_file(Path(file), lambda out: export_entries(book, entry_filter, out))
+    return AuditExport(str(file), count)
 
 
 def truncate_audit(
@@ -97,7 +112,7 @@ def truncate_audit(
     *,
     output: LocationLike | None = None,
     keys: Keyring | PathText | None = None,
-    export: Path | None = None,
+    to: PathText | None = None,
     yes: bool = False,
 ) -> Truncation:
     """Removes entries older than a year, up to a signed checkpoint. Without `yes` it only makes the plan.
@@ -117,8 +132,8 @@ def truncate_audit(
             None if output is None else local_path(output),
             "no keyring found; one is needed to sign the checkpoint",
         )
-        if export is not None:
-            write_private_file(export, lambda out: export_truncated_entries(book, plan, out))
+        if to is not None:
+            write_private_file(Path(to), lambda out: export_truncated_entries(book, plan, out))
         return truncate_log(book, plan, current_actor(), at, keyring)
 
 

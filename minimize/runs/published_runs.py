@@ -6,13 +6,14 @@ A decision changes no files. A void run does not count, so that its dates can be
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import ConfigurationError, LedgerError, OutputError
+from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, require_keyring
 from minimize.ledger import current_actor, find_ledger
 from minimize.observability.destinations import Destinations
@@ -21,6 +22,7 @@ from minimize.output.publish import OpenOutput, open_output
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind, check_chain, sha256_text
 from minimize.receipts.chain import VOIDABLE_KINDS, void_run_ids
+from minimize.results import Line
 from minimize.runs import receipt_builder
 from minimize.runs.audit_log import open_existing_ledger
 from minimize.runs.inputs import find_pipeline
@@ -29,6 +31,7 @@ from minimize.runs.runner import no_progress
 from minimize.runs.session import DecidedOutput, record_missed_receipts, record_published, resolve_output, run_session
 from minimize.stores import Location, LocationLike, PathText, local_path, location_text, parse_output_location
 from minimize.techniques.redact import has_hit
+from minimize.text import count_noun
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -36,12 +39,42 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class RebuiltIndex:
+class RebuiltIndex(JsonResult):
     """One output whose index of runs was rebuilt: the number of runs, and the number of those added to the audit log."""
 
-    folder: str
+    folder: str = field(metadata=json_member("output"))
     runs: int
-    recorded: int
+    recorded: int = field(metadata=json_member("told"))
+
+    def lines(self) -> Iterator[str]:
+        """The numbers of runs."""
+        yield f"{count_noun(self.runs, 'run')} of {self.folder}; {self.recorded:,} added to the audit log"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRun(JsonResult):
+    """One run in the index, and its receipt if it can be read on this host."""
+
+    row: RunRow = field(metadata=json_member(merge=True))
+    receipt: Receipt | None
+
+    def lines(self) -> Iterator[Line]:
+        """The run, its location, and a summary of its receipt."""
+        yield from self.row.lines()
+        yield f"  in {self.row.folder} on {self.row.host}, receipt {self.row.sequence} {self.row.digest}"
+        yield self.receipt or "  the receipt cannot be read here"
+
+
+@dataclass(frozen=True, slots=True)
+class VoidedRun(JsonResult):
+    """The signed receipt that declares a run void."""
+
+    receipt: Receipt = field(metadata=json_member(merge=True))
+
+    def lines(self) -> Iterator[str]:
+        """The run, and the dates to run again."""
+        dates = ", ".join(self.receipt.dates) or "all"
+        yield f"{self.receipt.voids} is void; run these dates again: {dates}  ({self.receipt.run_id})"
 
 
 def list_runs(
@@ -58,11 +91,8 @@ def list_runs(
         return _mark_void(book.read(partial(select_runs, output=identity, pipeline=pipeline)))
 
 
-def show_run(
-    run_id: str, ledger: PathText | None = None, *, output: LocationLike | None = None
-) -> tuple[RunRow, Receipt | None]:
-    """One run, by the beginning of its id, and its receipt if it can be read on this host. Raises LedgerError,
-    ConfigurationError."""
+def show_run(run_id: str, ledger: PathText | None = None, *, output: LocationLike | None = None) -> PublishedRun:
+    """One run, by the beginning of its id. Raises LedgerError, ConfigurationError."""
     from minimize.ledger.runs import select_runs, select_runs_by_id
 
     with open_existing_ledger(ledger, output) as book:
@@ -73,7 +103,8 @@ def show_run(
         message = f"the ledger has {runs} whose id begins with this text"
         raise ConfigurationError(message, hint="Run `minimize runs` to list the runs.")
     (row,) = (each for each in _mark_void(others, output) if each.run_id == found[0].run_id)
-    return row, _read_receipt(parse_output_location(output or row.folder) / RUNS / row.run_id / RECEIPT_FILE)
+    place = parse_output_location(output or row.folder) / RUNS / row.run_id / RECEIPT_FILE
+    return PublishedRun(row, _read_receipt(place))
 
 
 def _mark_void(rows: Sequence[RunRow], output: LocationLike | None = None) -> list[RunRow]:
@@ -140,11 +171,6 @@ def _read_receipt(path: Location) -> Receipt | None:
         return Receipt.from_json(path.read_bytes())
     except (OSError, ConfigurationError):
         return None
-
-
-def run_json(row: RunRow, receipt: Receipt | None) -> dict[str, Any]:
-    """A run as `runs show --json` prints it."""
-    return {**row.to_json(), "receipt": None if receipt is None else receipt.to_json()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +249,8 @@ def void_run(
     pipeline: PathText | None = None,
     ledger: PathText | None = None,
     keys: Keyring | PathText | None = None,
-) -> Receipt:
-    """Declares a run void, and returns the signed receipt of that decision.
+) -> VoidedRun:
+    """Declares a run void, and records that decision in a signed receipt.
 
     Takes the run's id or its beginning, the reason, the output folder (default: the one in the ledger), and replacements of its
     pipeline, ledger and keyring. No file is deleted: the run's files stay in force until its dates are run again. The dates are
@@ -247,7 +273,7 @@ def void_run(
     signed = record_decision("void", DecidedOutput(job, folder, keyring), ledger, decide)
     assert signed is not None
     log.info("the run %s is void", found.run_id, extra={"code": "I005", "run_id": signed.run_id})
-    return signed
+    return VoidedRun(signed)
 
 
 def check_reason(reason: str) -> None:

@@ -24,7 +24,7 @@ from minimize.output.stored_file import open_stored_file
 from minimize.policy.approval import check_approval
 from minimize.policy.model import Pipeline
 from minimize.receipts import InputFile, Receipt, RunOrigin, quarantine_files_in_force
-from minimize.results import Line, LogMessage
+from minimize.results import Line, LogMessage, TextTable
 from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, parse_batch_date
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.guards import check_output_ledger, run_log_messages, runs_exit_code
@@ -81,6 +81,41 @@ def count_groups(found: list[QuarantinedDate]) -> list[dict[str, Any]]:
         rows.update(each.groups())
     ordered = sorted(rows.items(), key=lambda pair: (-pair[1], pair[0][0], pair[0][1] or "", pair[0][2]))
     return [{"code": code, "field": field, "file": source, "rows": count} for (code, field, source), count in ordered]
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineCounts(JsonResult):
+    """The number of quarantined records, and the groups of `count_groups`, which can have the number that would pass now."""
+
+    rows: int
+    groups: Sequence[Mapping[str, Any]]
+
+    def lines(self) -> Iterator[Line]:
+        """A table of the groups, and their total."""
+        if not self.groups:
+            yield "no records are quarantined"
+            return
+        heads = ["code", "field", "file", *(name for name in ("rows", "passing") if name in self.groups[0])]
+        yield TextTable(heads, [[group[name] for name in heads] for group in self.groups])
+        passing = f"; {sum(each['passing'] for each in self.groups):,} would pass now" if "passing" in heads else ""
+        yield f"{count_noun(self.rows, 'record')} in quarantine{passing}"
+
+
+def show_quarantine(
+    output: LocationLike, *, date: date | str | None = None, check: bool = False, **overrides: Any
+) -> QuarantineCounts:
+    """Counts the quarantined records of an output by code, field and file.
+
+    With `check` also counts the records that would pass now, which are read from the source. Takes the arguments of `replay` and
+    raises its errors.
+    """
+    found = quarantined_dates(parse_output_location(output), date)
+    groups = count_groups(found)
+    if check:
+        rechecked = recheck_quarantine(output, date=date, **overrides)
+        passing = Counter(group for each in rechecked for group in each.groups())
+        groups = [{**each, "passing": passing[each["code"], each["field"], each["file"]]} for each in groups]
+    return QuarantineCounts(sum(each.rows for each in found), groups)
 
 
 def _read_date(output: Location, day: str | None, paths: list[str], writers: Mapping[str, Receipt]) -> QuarantinedDate:

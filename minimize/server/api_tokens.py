@@ -11,7 +11,7 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -25,7 +25,7 @@ from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Re
 from minimize.ledger.audit_event import utc_text
 from minimize.server.errors import NOT_AUTHENTICATED, error_for
 from minimize.server.request import is_name
-from minimize.times import EPOCH
+from minimize.times import EPOCH, seconds_text
 
 if TYPE_CHECKING:
     from minimize.ledger.access import ApiToken
@@ -160,21 +160,55 @@ class TokenInfo(JsonResult):
     expires_at: datetime = field(metadata=json_member(convert=utc_text))
     state: str
 
+    def lines(self) -> Iterator[str]:
+        """The name, account, state and expiry."""
+        once = ", single use" if self.once else ""
+        yield f"{self.token}  {self.user}  {self.state}  until {seconds_text(self.expires_at)}{once}"
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken(JsonResult):
+    """A new token and its text, which cannot be shown again."""
+
+    info: TokenInfo = field(metadata=json_member(merge=True))
+    secret: str = field(repr=False)
+
+    def lines(self) -> Iterator[str]:
+        """The text of the token."""
+        yield self.secret
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """The entry of the token in the list."""
+        return (f"{line}; it is not shown again" for line in self.info.lines())
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedToken(JsonResult):
+    """The name of a token that was revoked."""
+
+    revoked: str
+
+    def lines(self) -> Iterator[str]:
+        """The name of the token."""
+        yield f"revoked {self.revoked}"
+
 
 def issue_api_token(
-    workspace: Workspace, user: str, now: datetime, *, lasts: timedelta | None = None, once: bool = False
-) -> tuple[str, TokenInfo]:
-    """Creates a token for an account. Returns its text, which cannot be shown again, and its entry in the list.
+    workspace: Workspace, user: str | None, now: datetime, *, lasts: timedelta | None = None, once: bool = False
+) -> IssuedToken:
+    """Creates a token for an account (default: the current actor).
 
     Raises AccessDenied without `token/make`, ConfigurationError for an invalid name or lifetime, LedgerError, KeyringError.
     """
+    user = user or current_actor().user or ""
     require_permission("token/make", workspace, now, about=user)
     with workspace.open_ledger(create=True) as ledger:
         text, made = create_token(ledger, workspace.keyring(), user, now, lasts=lasts or DEFAULT_LIFETIME, once=once)
-    return text, TokenInfo(made.token, made.user, made.once, made.issued_at, made.expires_at, made.state)
+    return IssuedToken(TokenInfo(made.token, made.user, made.once, made.issued_at, made.expires_at, made.state), text)
 
 
-def revoke_api_token(workspace: Workspace, token: str, now: datetime) -> None:
+def revoke_api_token(workspace: Workspace, token: str, now: datetime) -> RevokedToken:
     """Revokes a token by name. Reads that began with it end.
 
     Raises AccessDenied without `token/revoke`, ConfigurationError if it does not exist or was already revoked.
@@ -183,6 +217,7 @@ def revoke_api_token(workspace: Workspace, token: str, now: datetime) -> None:
     with workspace.open_ledger() as ledger:
         if not revoke_token(ledger, workspace.keyring(), token, now):
             raise ConfigurationError("no valid token has this name", hint="Run `minimize access token list`.")
+    return RevokedToken(token)
 
 
 def list_api_tokens(workspace: Workspace, now: datetime) -> list[TokenInfo]:

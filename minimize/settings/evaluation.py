@@ -5,7 +5,7 @@ The questions of the gate, and the effective settings (on or off, and levels) of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -18,8 +18,10 @@ import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools, decode_dictionary, valid_mask
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_column, canonical_text
+from minimize.json_form import json_object
 from minimize.settings.columns import column_microseconds, nameable_mask, positions_among
 from minimize.settings.timeline import Changes, Integers, Timeline
+from minimize.times import seconds_text
 
 SETTINGS_SCHEMA = pa.schema(
     [
@@ -203,6 +205,16 @@ class SettingRow:
         """Whether this is a subject's own `on` of a `per_subject` feature that is no longer valid at a time."""
         limited = switch.per_subject and self.subject is not None and self.value == "on"
         return limited and when - self.valid_from >= OWN_ON_LIMIT
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as `settings show --json` prints it."""
+        return {name: value for name, value in json_object(self).items() if name != "line"}
+
+    def lines(self) -> Iterator[str]:
+        """The row as `settings show` prints it."""
+        subject = f"  {self.subject}" if self.subject else ""
+        since = seconds_text(self.valid_from)
+        yield f"{self.tenant_id}  {self.setting}  {self.value}  {self.holder}  {since}{subject}"
 
 
 class ExplainableSettings(Settings, Protocol):

@@ -17,7 +17,7 @@ from minimize.cli.options import AT_OR_NOW, OPTIONS, WORKSPACE
 from minimize.cli.verb import verb
 from minimize.errors import Finding
 from minimize.governance.workspace import Workspace
-from minimize.results import Line, LogMessage
+from minimize.results import Line, LogMessage, TextTable
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -38,6 +38,7 @@ class Answer:
     shown: tuple[Line, ...] = ()
     exit_code: int = 0
     log_messages: tuple[LogMessage, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, str]:
         """The names and values."""
@@ -88,6 +89,33 @@ def test_lines_are_escaped_findings_keep_their_hint_and_summaries_fit_the_width(
         4,
         ["north\\n1  forged", "policy.yaml:3: error P001 unknown key", "    hint Remove it.", "at most", "100"],
     )
+
+
+def test_cells_are_separated_by_tabs_and_tables_are_drawn() -> None:
+    table = TextTable(["code", "rows"], [["Q001", 1200], [None, 3]])
+    _, out = printed(Answer({}, (("a", "b\tc"), table)))
+    assert out.splitlines()[0] == "a\tb\\tc"
+    assert [line.split() for line in out.splitlines()[1:] if line and "─" not in line] == [
+        ["code", "rows"],
+        ["Q001", "1,200"],
+        ["3"],
+    ]
+
+
+@pytest.mark.parametrize(("words", "err"), [((), "shown once\n"), (("--json",), "")])
+def test_notes_are_printed_on_stderr_unless_the_result_is_json(words: tuple[str, ...], err: str) -> None:
+    answer = Answer({}, ("text",), notes=("shown once",))
+    assert CliRunner().invoke(verb("try")(lambda: answer), list(words), standalone_mode=False).stderr == err
+
+
+def test_a_command_can_have_commands_of_its_own() -> None:
+    above = verb("try", kind=click.Group, invoke_without_command=True)(lambda: Answer({}, ("above",)))
+    verb("below", group=above)(lambda: Answer({}, ("below",)))
+    runner = CliRunner()
+    assert [runner.invoke(above, words, standalone_mode=False).output for words in ([], ["below"])] == [
+        "above\n",
+        "below\n",
+    ]
 
 
 def test_json_replaces_the_lines() -> None:

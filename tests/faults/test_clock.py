@@ -11,7 +11,7 @@ import pytest
 from minimize.errors import RefusedError
 from minimize.failpoints import KILLED
 from minimize.receipts import Receipt
-from minimize.runs.audit_log import check_audit
+from minimize.runs.audit_log import verify_audit
 from minimize.runs.published_runs import list_runs
 from minimize.runs.verify import check_output
 from tests.faults.child import Fault, ended
@@ -56,7 +56,7 @@ def run(project: Project, day: str = DAY) -> Receipt:
 
 
 def codes(project: Project) -> list[str]:
-    audit = check_audit(output=project.out, receipts=project.out, keys=project.keys)
+    audit = verify_audit(output=project.out, receipts=project.out, keys=project.keys)
     return [finding.code for finding in (*check_output(project.out, keys=project.keys), *audit.findings)]
 
 

@@ -54,4 +54,4 @@ def test_an_audit_log_that_is_exported(project: Project, disk: Disk) -> None:
     project.run()
     file = disk.folder / "log.ndjson"
     refused(disk, lambda: export_audit(None, file, ALL_ENTRIES, output=project.out))
-    assert export_audit(None, file, ALL_ENTRIES, output=project.out) == len(file.read_text().splitlines()) == 2
+    assert export_audit(None, file, ALL_ENTRIES, output=project.out).entries == len(file.read_text().splitlines()) == 2

@@ -20,7 +20,7 @@ from minimize.failpoints import KILLED
 from minimize.keys import Keyring
 from minimize.output.reader import load_receipts
 from minimize.receipts.parts import ReceiptKind
-from minimize.runs.audit_log import check_audit
+from minimize.runs.audit_log import verify_audit
 from minimize.runs.verify import check_output
 from tests.buckets import Bucket
 from tests.faults.child import killed
@@ -204,7 +204,7 @@ def test_an_export_that_is_killed_is_made_by_the_same_command_elsewhere(home: Pa
     assert killed([*words, "--to", home / "first"], "sync.small.before") == KILLED
     assert killed([*words, "--to", home / "second"], None) == 0
     assert json.loads((home / "second/view.json").read_text())
-    assert check_audit(output=project.out, receipts=project.out, keys=project.keys).findings == ()
+    assert verify_audit(output=project.out, receipts=project.out, keys=project.keys).findings == ()
 
 
 @pytest.mark.usefixtures("home")
@@ -253,7 +253,7 @@ def tells_of_a_kill(project: Project, ledger: Path | str) -> None:
     words = [*run_again(project), "--keys", project.keys, "--ledger", ledger]
     assert killed(words, "run.indexed") == KILLED
     assert killed(words, None) == 0
-    assert check_audit(ledger, receipts=project.out, keys=project.keys).findings == ()
+    assert verify_audit(ledger, receipts=project.out, keys=project.keys).findings == ()
 
 
 def test_a_ledger_in_a_file_is_whole_after_a_kill(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

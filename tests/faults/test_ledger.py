@@ -15,7 +15,7 @@ from minimize.errors import LedgerError, RefusedError
 from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.runs import runner, session
-from minimize.runs.audit_log import check_audit
+from minimize.runs.audit_log import verify_audit
 from minimize.runs.published_runs import list_runs
 from minimize.runs.verify import check_output
 from tests.project import Project
@@ -109,7 +109,7 @@ def test_one_that_is_locked_after_publication_is_told_by_the_next_run(
         assert project.run().sequence == 2
     assert "published, but the ledger could not record it" in caplog.text
     goes_on(project, 3)
-    assert check_audit(output=project.out, receipts=project.out, keys=project.keys).findings == ()
+    assert verify_audit(output=project.out, receipts=project.out, keys=project.keys).findings == ()
 
 
 def test_one_that_is_gone_between_runs_is_made_anew_once_that_is_adopted(

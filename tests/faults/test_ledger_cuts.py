@@ -22,7 +22,7 @@ import pytest
 import minimize
 from minimize.ledger import ledger as ledgers
 from minimize.ledger.process import ProcessIdentity
-from minimize.runs.audit_log import check_audit
+from minimize.runs.audit_log import verify_audit
 from tests.commands import command
 from tests.faults.power_cut_model import Tree, tree_of
 from tests.governance.sharing.sender import Sender, recent_records
@@ -204,7 +204,7 @@ def restore(folder: Path, cut: Cut) -> None:
 
 def is_whole(folder: Path, keys: Path, receipts: Path | None = None) -> bool:
     """Whether the audit log is whole, and tells of every receipt that the output had when it was written."""
-    found = check_audit(folder / LEDGER, receipts=receipts, keys=keys)
+    found = verify_audit(folder / LEDGER, receipts=receipts, keys=keys)
     return not [finding for finding in found.findings if finding.severity == "error"]
 
 

@@ -14,7 +14,7 @@ from minimize.ledger import audit_log, ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.output.publish import Staging
 from minimize.runs import runner, session
-from minimize.runs.audit_log import check_audit
+from minimize.runs.audit_log import verify_audit
 from minimize.runs.published_runs import list_runs
 from minimize.runs.verify import check_output
 from tests.postgres import Server
@@ -75,7 +75,7 @@ def at(monkeypatch: pytest.MonkeyPatch, stage: str, act: Callable[[], None]) -> 
 def is_whole(project: Project, runs: int) -> None:
     assert [row.sequence for row in list_runs(output=project.out)] == [*range(1, runs + 1)]
     assert check_output(project.out, keys=project.keys) == []
-    assert check_audit(receipts=project.out, keys=project.keys).findings == ()
+    assert verify_audit(receipts=project.out, keys=project.keys).findings == ()
 
 
 @pytest.mark.parametrize("how", [Server.restart, crashes], ids=["restarted", "crashed"])

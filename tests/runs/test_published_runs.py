@@ -40,7 +40,7 @@ def _bad(builds: Builds, project: Project) -> Project:
 def void(project: Project, receipt: Receipt, **options: str) -> Receipt:
     return void_run(
         receipt.run_id, options.get("reason", WHY), output=project.out, keys=project.keys, pipeline=project.folder
-    )
+    ).receipt
 
 
 def test_a_run_by_a_wrong_clock_locks_its_date_until_it_is_void(bad: Project) -> None:

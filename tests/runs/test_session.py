@@ -24,7 +24,7 @@ from minimize.ledger.leases import RunSession, lease_holder
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.output.folder import identity_of
 from minimize.receipts import Receipt
-from minimize.runs.audit_log import check_audit, log_entries
+from minimize.runs.audit_log import log_entries, verify_audit
 from minimize.runs.published_runs import list_runs, rebuild_index
 from minimize.runs.verify import check_output
 from tests.ledger.ledgers import unguarded
@@ -223,8 +223,8 @@ def test_an_audit_log_that_was_cut_short_is_found_by_receipts(fed: Project) -> N
     older = ledger.read_bytes()
     fed.run()
     ledger.write_bytes(older)
-    assert [each.code for each in check_audit(output=fed.out, keys=fed.keys).findings] == ["H009"]
-    found = check_audit(output=fed.out, receipts=fed.out, keys=fed.keys)
+    assert [each.code for each in verify_audit(output=fed.out, keys=fed.keys).findings] == ["H009"]
+    found = verify_audit(output=fed.out, receipts=fed.out, keys=fed.keys)
     assert [each.code for each in found.findings] == ["H006"]
 
 
@@ -241,9 +241,9 @@ def test_a_ledger_that_was_lost_is_made_anew_once_it_is_adopted_and_that_is_said
             fed.run()
     assert "the ledger is new or an older copy" in caplog.text
     assert first.run_id in {row.run_id for row in list_runs(output=fed.out)}
-    assert "H007" in {each.code for each in check_audit(receipts=fed.out, keys=fed.keys).findings}
+    assert "H007" in {each.code for each in verify_audit(receipts=fed.out, keys=fed.keys).findings}
     rebuild_index([fed.out], keys=fed.keys, now=AT)
-    assert {each.code for each in check_audit(receipts=fed.out, keys=fed.keys).findings} == {"H012"}
+    assert {each.code for each in verify_audit(receipts=fed.out, keys=fed.keys).findings} == {"H012"}
 
 
 def test_the_index_is_restored_from_receipts(fed: Project) -> None:
@@ -375,7 +375,7 @@ def test_on_a_server_it_is_all_the_same(fed: Project, postgres: Server, monkeypa
     receipts = [fed.run(), fed.run()]
     assert [row.run_id for row in list_runs()] == [receipt.run_id for receipt in receipts]
     assert codes(fed) == []
-    assert check_audit(receipts=fed.out, keys=fed.keys).findings == ()
+    assert verify_audit(receipts=fed.out, keys=fed.keys).findings == ()
     assert not (fed.out / "ledger.db").exists()
 
 

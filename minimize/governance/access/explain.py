@@ -31,6 +31,7 @@ from minimize.plan import Plan
 from minimize.plan.category import highest_category
 from minimize.plan.model import FieldPlan
 from minimize.policy.model import Pipeline
+from minimize.results import Line, TextTable
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.inspection import plan_for
 from minimize.stores import parse_output_location
@@ -118,6 +119,15 @@ class AccessExplanation(JsonResult):
     decision: AccessDecision = field(metadata=json_member(merge=True))
     steps: tuple[DecisionStep, ...]
 
+    @property
+    def exit_code(self) -> int:
+        """3 if access is denied."""
+        return 0 if self.decision.allowed else 3
+
+    def lines(self) -> Iterator[str]:
+        """The steps."""
+        return map(str, self.steps)
+
 
 def recorded_grants(workspace: Workspace) -> Grants:
     """Reads all grants of the configured ledger. Raises LedgerError, KeyringError."""
@@ -151,14 +161,18 @@ def explain_access(
     columns: Sequence[str] | None,
     at: datetime,
     *,
+    tenant: str | None = None,
     purpose: str | None = None,
     incident: str | None = None,
     operation: AccessOperation = "read",
 ) -> AccessExplanation:
     """Explains whether an account may read columns of a dataset at a time, by the plan of the configured pipeline.
 
-    Raises PolicyError for an unknown dataset or column, LedgerError, KeyringError.
+    If `dataset` is a permission, explains whether the account has it for one or all tenants. Raises PolicyError for an unknown
+    dataset or column, LedgerError, KeyringError.
     """
+    if dataset in PERMISSIONS:
+        return explain_permission(workspace, account, dataset, at, tenant=tenant)
     access, job = required_access(workspace), workspace.loaded_pipeline
     pipeline = dataset.partition("/")[0]
     if job is None or job.pipeline != pipeline:
@@ -221,14 +235,32 @@ def _grid_cell(role: AccessRole, name: str) -> str:
     return f"{word}, not {denied[0]}" if denied else word
 
 
-def access_json(access: AccessRules) -> dict[str, Any]:
-    """The output of `access show --json`."""
-    return {
-        "file": None if access.path is None else str(access.path),
-        "digest": access.digest,
-        "roles": [_role_json(access, role) for role in access.roles.values()],
-        "assignments": [_assignment_json(each) for each in access.assignments],
-    }
+@dataclass(frozen=True, slots=True)
+class AccessOverview:
+    """The roles, permissions and assignments of an access file."""
+
+    access: AccessRules
+
+    def to_json(self) -> dict[str, Any]:
+        """The output of `access show --json`."""
+        access = self.access
+        return {
+            "file": None if access.path is None else str(access.path),
+            "digest": access.digest,
+            "roles": [_role_json(access, role) for role in access.roles.values()],
+            "assignments": [_assignment_json(each) for each in access.assignments],
+        }
+
+    def lines(self) -> Iterator[Line]:
+        """What each role has of each permission, and the assignments."""
+        rows = [(name, *cells) for name, cells in permission_grid(self.access)]
+        yield TextTable(["permission", *self.access.roles], rows)
+        yield from assignment_lines(self.access) or ["no account has a role"]
+
+
+def show_access(workspace: Workspace) -> AccessOverview:
+    """Reads the access file in force. Raises PolicyError, LedgerError, KeyringError."""
+    return AccessOverview(required_access(workspace))
 
 
 def _role_json(access: AccessRules, role: AccessRole) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from minimize.governance.access.permissions import Permission, TenantSet
 from minimize.json_form import JsonResult, json_member, json_object
 from minimize.plan.model import Category
-from minimize.times import time_text
+from minimize.times import seconds_text, time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.access import GrantAct
@@ -173,6 +173,19 @@ class Grant:
         body |= {"break_glass": self.is_break_glass, "requested_at": self.requested_at, "answer_by": self.answer_by}
         body |= {"approver": self.approver(at), "ends_at": self.ends_at(at), "review_by": self.review_by}
         return json_object({**body, "review": self.review(at)})
+
+    def lines(self, at: datetime) -> Iterator[str]:
+        """The state, its deadline, and the requested access."""
+        request, ends = self.request, self.ends_at(at)
+        times = f", until {seconds_text(ends)}" if ends else ""
+        if ends is None and self.answer_by is not None and self.state(at) == "requested":
+            times = f", answer by {seconds_text(self.answer_by)}"
+        dataset = f"{request.dataset}{' (reidentify)' if request.operation == 'reidentify' else ''}"
+        access = (
+            f"{dataset}: {', '.join(request.columns or (f'up to {request.category}',))} of {', '.join(request.tenants)}"
+        )
+        glass = f"  BREAK-GLASS, review {self.review(at)}" if self.is_break_glass else ""
+        yield f"{self.id}  {self.state(at)}{times}  {self.requester}  {request.incident}  {access}{glass}"
 
     def _first(self, states: tuple[str, ...], at: datetime) -> GrantAct | None:
         return next((act for act in self.acts[1:] if act.state in states and act.recorded_at <= at), None)

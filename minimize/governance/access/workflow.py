@@ -7,6 +7,7 @@ effect when a person who may assign roles adopts it.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ from minimize.governance.access.enforcement import (
     required_access,
 )
 from minimize.governance.access.entitlements import EffectiveAccess, find_account_conflict
-from minimize.governance.access.explain import assignment_lines, role_lines
+from minimize.governance.access.explain import assignment_lines, role_lines, unknown_columns
 from minimize.governance.access.grants import AccessOperation, Grant, GrantRequest, Grants
 from minimize.governance.access.load import parse_access, required_access_file
 from minimize.governance.access.model import AccessRules, RoleAssignment, UserAccount
@@ -36,11 +37,14 @@ from minimize.json_form import JsonResult, json_member
 from minimize.ledger import Actor, api, current_actor
 from minimize.ledger.audit_event import utc_text
 from minimize.plan.model import Category
+from minimize.results import UNCHANGED
 from minimize.techniques.redact import Redact
+from minimize.text import count_noun
 
 if TYPE_CHECKING:
     from minimize.ledger.access import GrantAct
 
+log = logging.getLogger("minimize")
 _SECOND: Final = timedelta(seconds=1)
 _HOUR: Final = timedelta(hours=1)
 
@@ -153,7 +157,7 @@ def request_grant(grant: NewGrant, workspace: Workspace, at: datetime, *, break_
     """Requests access for an incident, as the current actor (`MINIMIZE_ACTOR`). With `break_glass`, opens it at once.
 
     Returns the grant. Raises PolicyError for an incomplete request, AccessDenied for a request that no role permits,
-    LedgerError, KeyringError. Records the request or its refusal in the audit log.
+    LedgerError, KeyringError. Records the request or its refusal in the audit log. Warns of columns that the dataset lacks.
     """
     access, actor = required_access(workspace), current_actor()
     check_new_grant(grant)
@@ -174,7 +178,10 @@ def request_grant(grant: NewGrant, workspace: Workspace, at: datetime, *, break_
         ), request
 
     verb = "break_glass" if break_glass else "request"
-    return _record_act(verb, name, build_act, workspace, actor, at, grant_request_from(grant, access.grants.default))
+    done = _record_act(verb, name, build_act, workspace, actor, at, grant_request_from(grant, access.grants.default))
+    for column, hint in unknown_columns(grant.dataset, grant.columns or (), workspace).items():
+        log.warning("`%s` has no column `%s` (%s)", grant.dataset, column, hint, extra={"code": "W027"})
+    return done
 
 
 def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime, *, note: str = "") -> Grant:
@@ -210,10 +217,26 @@ def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime
     return _record_act(verb, grant, build_act, workspace, actor, at)
 
 
-def expire_grants(workspace: Workspace, at: datetime) -> list[Grant]:
+@dataclass(frozen=True, slots=True)
+class ExpiredGrants:
+    """The grants that were marked as expired, and the time."""
+
+    grants: tuple[Grant, ...]
+    at: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """The grants, with their state at the time."""
+        return {"expired": [each.to_json(self.at) for each in self.grants]}
+
+    def lines(self) -> Iterator[str]:
+        """The number of grants."""
+        yield f"{count_noun(len(self.grants), 'grant')} marked as expired"
+
+
+def expire_grants(workspace: Workspace, at: datetime) -> ExpiredGrants:
     """Marks unanswered requests and expired access in the ledger. They are already unusable before they are marked.
 
-    Returns the grants. Raises LedgerError, KeyringError.
+    Raises LedgerError, KeyringError.
     """
     keys, actor = workspace.keyring(), current_actor()
     over: list[Grant] = []
@@ -229,7 +252,7 @@ def expire_grants(workspace: Workspace, at: datetime) -> list[Grant]:
 
     with workspace.open_ledger() as ledger:
         api.access.record_grant_acts(ledger, build_act, keys, keys)
-    return over
+    return ExpiredGrants(tuple(over), at)
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,17 +351,30 @@ def _is_marked_expired(grant: Grant) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AccessChange(JsonResult):
-    """The effect of adopting an access file: added and removed roles and assignments. Empty if the file is in force already."""
+    """The effect of adopting an access file: added and removed roles and assignments. Empty if the file is in force already.
+
+    `adopted` is whether the file is in force now.
+    """
 
     digest: str
     before: str | None
     added: tuple[str, ...] = field(default=(), metadata=json_member("comes"))
     removed: tuple[str, ...] = field(default=(), metadata=json_member("goes"))
+    adopted: bool = False
 
     @property
     def is_needed(self) -> bool:
         """Whether the file is not in force yet."""
         return self.digest != self.before
+
+    def lines(self) -> Iterator[str]:
+        """The changes, and whether they were adopted."""
+        yield from (f"+ {line}" for line in self.added)
+        yield from (f"- {line}" for line in self.removed)
+        if not self.is_needed:
+            yield "nothing to do: the access file is already adopted"
+        else:
+            yield "adopted" if self.adopted else UNCHANGED
 
 
 def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> AccessChange:
@@ -367,7 +403,7 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
                 raise LedgerError(
                     "another file was adopted in the meantime", hint="Review the changes and adopt again."
                 )
-            return change
+            return replace(change, adopted=True)
         api.audit_log.record_audit_event(ledger, replace(event, result="refused"), keys)
     raise AccessDenied(
         f"{actor.user} may not adopt this file", reasons=against, hint=f"Ask a person with the permission `{ASSIGN}`."
@@ -377,7 +413,7 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
 def _access_change(before: AccessRules | None, new: AccessRules, digest: str | None) -> AccessChange:
     old = set() if before is None else {*role_lines(before), *assignment_lines(before)}
     now = {*role_lines(new), *assignment_lines(new)}
-    return AccessChange(new.digest, digest, tuple(sorted(now - old)), tuple(sorted(old - now)))
+    return AccessChange(new.digest, digest, tuple(sorted(now - old)), tuple(sorted(old - now)), new.digest == digest)
 
 
 def _reasons_against_adoption(

@@ -2,6 +2,7 @@
 
 exposure.py          exposed items, as the command names them; the columns of an exposed file
 incident.py          an incident and its recorded steps
+incident_text.py     an incident as text
 exposed_files.py     files and reads that an incident exposed
 inventory.py         content of exposed files and copies, by tenant
 scope.py             the tenants that an incident affects
@@ -15,9 +16,11 @@ from minimize.governance.incidents.exposure import ExposedItem, Exposure
 from minimize.governance.incidents.incident import (
     Incident,
     NewIncident,
+    OpenedIncident,
     approve_exemption,
     close_incident,
     declare_incident,
+    list_incidents,
     load_incident,
     load_incidents,
     open_incident,
@@ -43,6 +46,7 @@ __all__ = [
     "Incident",
     "IncidentScope",
     "NewIncident",
+    "OpenedIncident",
     "approve_exemption",
     "close_incident",
     "declare_incident",
@@ -50,6 +54,7 @@ __all__ = [
     "exposure_scope",
     "find_contacts",
     "lint_contacts",
+    "list_incidents",
     "load_contacts",
     "load_incident",
     "load_incidents",

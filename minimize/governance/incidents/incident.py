@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from minimize.errors import ConfigurationError, Finding, RefusedError
 from minimize.governance.access.enforcement import configured_access
 from minimize.governance.incidents.exposure import Exposure
+from minimize.governance.incidents.incident_text import incident_lines, unmatched_lines
 from minimize.governance.incidents.notice import NOTICE_DEADLINE
 from minimize.governance.workspace import Workspace
 from minimize.json_form import json_object
@@ -24,7 +25,9 @@ from minimize.ledger.audit_event import EventResult
 from minimize.ledger.audit_log import record_audit_event
 from minimize.ledger.incidents import IncidentStep, read_incident_steps, record_incident_step
 from minimize.receipts.canonical import sha256_text
+from minimize.results import Listing
 from minimize.runs.batch_dates import CLOCK_SKEW
+from minimize.text import count_noun
 from minimize.times import time_text, time_text_or_none
 
 IncidentState = Literal["open", "scoped", "declared", "closed"]
@@ -180,11 +183,59 @@ class Incident:
         }
         return json_object(body)
 
+    def summary_line(self, now: datetime) -> str:
+        """The title, the state, and the deadline of notices."""
+        due = self.notice_deadline
+        notice = (
+            f", notice by {due:%Y-%m-%dT%H:%MZ}, {count_noun(len(self.pending), 'tenant')} to notify" if due else ""
+        )
+        late = " OVERDUE" if self.is_overdue(now) else ""
+        return f"{self.id}  {self.title}: {self.state}, {count_noun(len(self.affected), 'tenant')}{notice}{late}"
+
+    def lines(self, now: datetime) -> Iterator[str]:
+        """The summary and the details."""
+        yield self.summary_line(now)
+        yield from incident_lines(self.to_json(now))
+
     def _steps_of(self, step: str) -> Iterator[IncidentStep]:
         return (each for each in self.steps if each.step == step)
 
     def _last_step(self, step: str) -> IncidentStep | None:
         return next((each for each in reversed(self.steps) if each.step == step), None)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedIncident:
+    """An incident that was opened at a time, and its exposed items that match nothing."""
+
+    incident: Incident
+    at: datetime
+    nothing_matches: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The incident and the items."""
+        return {**self.incident.to_json(self.at), "nothing_matches": list(self.nothing_matches)}
+
+    def lines(self) -> Iterator[str]:
+        """The incident, and a line for each item."""
+        yield from self.incident.lines(self.at)
+        yield from unmatched_lines(self.nothing_matches)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentSummary:
+    """An incident in the list, at a time."""
+
+    incident: Incident
+    at: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """The incident."""
+        return self.incident.to_json(self.at)
+
+    def lines(self) -> Iterator[str]:
+        """The summary without the details."""
+        yield self.incident.summary_line(self.at)
 
 
 def group_steps(steps: Iterable[IncidentStep]) -> dict[str, Incident]:
@@ -468,6 +519,13 @@ def load_incidents(workspace: Workspace) -> dict[str, Incident]:
     """Reads all incidents, in the order in which they were opened. Raises LedgerError."""
     with workspace.open_ledger() as ledger:
         return group_steps(read_incident_steps(ledger))
+
+
+def list_incidents(workspace: Workspace, now: datetime) -> Listing:
+    """Reads all incidents and their deadlines; the exit code is 1 if a notice is overdue. Raises LedgerError."""
+    found = load_incidents(workspace).values()
+    overdue = any(each.is_overdue(now) for each in found)
+    return Listing("incidents", [IncidentSummary(each, now) for each in found], "no incidents", int(overdue))
 
 
 def load_incident(name: str, workspace: Workspace) -> Incident:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -35,8 +35,9 @@ from minimize.policy.forms import UNKNOWN_KEY, Expected, Form, Reading, read_for
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
 from minimize.receipts.canonical import sha256_text
 from minimize.sources.csv import CSV
+from minimize.stores import PathText
 from minimize.stores.durable_files import write_private_file
-from minimize.text import json_text
+from minimize.text import count_noun, json_text
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -114,7 +115,7 @@ def load_contacts(path: Path) -> Contacts:
     return contacts
 
 
-def find_contacts(path: str | Path | None, start: Path) -> Contacts:
+def find_contacts(path: PathText | None, start: Path) -> Contacts:
     """Reads the contacts of `path`, else of the file that `contacts:` in the configuration names; otherwise none.
 
     Raises PolicyError.
@@ -125,9 +126,9 @@ def find_contacts(path: str | Path | None, start: Path) -> Contacts:
     return NO_CONTACTS if config.contacts is None else load_contacts(config.folder / config.contacts)
 
 
-def lint_contacts(path: Path) -> tuple[Finding, ...]:
+def lint_contacts(path: PathText) -> tuple[Finding, ...]:
     """Checks a contacts file for faults and for tenants without a privacy contact."""
-    contacts, findings = _read_contacts(path)
+    contacts, findings = _read_contacts(Path(path))
     named = {each.tenant_id for each in contacts.entries if each.role == "privacy"}
     lacking = len({each.tenant_id for each in contacts.entries} - named)
     if lacking:
@@ -182,12 +183,17 @@ class DraftedNotices(JsonResult):
     tenants: tuple[str, ...]
     without_contact: tuple[str, ...]
 
+    def lines(self) -> Iterator[str]:
+        """The version and its folder, and the tenants without a contact."""
+        yield f"version {self.version} for {count_noun(len(self.tenants), 'tenant')}: {self.folder}"
+        yield from (f"  no contact for {tenant}" for tenant in self.without_contact)
+
 
 def draft_notices(
     name: str,
-    to: Path,
-    contact: str,
-    contacts: Contacts,
+    to: PathText | None,
+    contact: str | None,
+    contacts: Contacts | PathText | None,
     workspace: Workspace,
     now: datetime,
     *,
@@ -195,17 +201,24 @@ def draft_notices(
 ) -> DraftedNotices:
     """Drafts the next version of the notices for the tenants that must be notified, or for those of them in `only`.
 
-    to       folder in which a new folder is made for each version
-    contact  the contact point that the notice names for questions
+    to        folder in which a new folder is made for each version
+    contact   the contact point that the notice names for questions
+    contacts  the contacts of tenants or their file; None for the configured file
 
-    Raises ConfigurationError if no tenant needs a notice, OutputError, LedgerError, KeyringError.
+    Raises ConfigurationError without `to` or `contact`, or if no tenant needs a notice; PolicyError, OutputError, LedgerError,
+    KeyringError.
     """
+    if to is None or not contact:
+        raise ConfigurationError(
+            "a notice needs a folder and a contact for questions", hint="Pass --to DIR and --contact WHOM, or --sent."
+        )
+    known = contacts if isinstance(contacts, Contacts) else find_contacts(contacts, workspace.folder)
     this = load_incident(name, workspace)
     tenants = _tenants_to_notify(require_open(this), only)
     version = this.draft_count + 1
-    folder = to / f"{_file_name(name)}-v{version}"
+    folder = Path(to) / f"{_file_name(name)}-v{version}"
     notices = {tenant["tenant_id"]: Notice(this, tenant, version, contact) for tenant in tenants}
-    listed = {tenant: contacts.for_tenant(tenant) for tenant in notices}
+    listed = {tenant: known.for_tenant(tenant) for tenant in notices}
     digests = _write_drafts(folder, notices, listed)
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:

@@ -376,13 +376,13 @@ class IncidentScope(JsonResult):
     unreachable: tuple[UnreachableOutput, ...] = field(default=(), metadata=json_member("not_reached"))
 
 
-def scope_incident(name: str, workspace: Workspace, now: datetime, *, named_: Sequence[LocationLike] = ()) -> Incident:
+def scope_incident(name: str, workspace: Workspace, now: datetime, *, named: Sequence[LocationLike] = ()) -> Incident:
     """Determines the scope of an incident and records it.
 
     Raises ConfigurationError if the incident is closed; LedgerError, KeyringError.
     """
     this = require_open(load_incident(name, workspace))
-    found = exposure_scope(this.exposure, this.window, workspace, now, named=named_)
+    found = exposure_scope(this.exposure, this.window, workspace, now, named=named)
 
     def body_of(now_there: Incident | None) -> Mapping[str, Any]:
         require_open(now_there)

@@ -16,7 +16,7 @@ from minimize.governance.subjects.search import SubjectRecords
 from minimize.governance.subjects.view import SubjectView, top_field, view_page
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.json_form import JsonResult, json_member
-from minimize.ledger.audit_check import entry_json, find_entries
+from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_log import EntryFilter
 from minimize.output.working_folder import write_new_folder
 from minimize.receipts import FileRef
@@ -150,6 +150,6 @@ def _write_audit_entries(view: SubjectView, folder: Path, workspace: Workspace) 
         if ledger is None or view.subject.id is None:
             return None
         entries = find_entries(ledger, EntryFilter(actor=view.subject.id))
-    lines = "".join(json.dumps(entry_json(entry), ensure_ascii=False) + "\n" for entry in entries)
+    lines = "".join(entry.json_line() for entry in entries)
     write_private_file(folder / "audit.ndjson", lambda out: out.write(lines))
     return len(entries)

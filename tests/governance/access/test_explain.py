@@ -9,7 +9,7 @@ import pytest
 from minimize.errors import PolicyError
 from minimize.governance.access import UserAccount
 from minimize.governance.access.explain import (
-    access_json,
+    AccessOverview,
     assignment_lines,
     dataset_columns,
     explain_decision,
@@ -149,7 +149,7 @@ def test_the_grid_has_what_each_role_has_of_each_permission() -> None:
 
 
 def test_machines_get_roles_and_assignments() -> None:
-    body = access_json(access_of())
+    body = AccessOverview(access_of()).to_json()
     assert [each["role"] for each in body["assignments"]][:2] == ["analyst", "support_engineer"]
     assert body["assignments"][1]["tenants"] == "north, south"
     assert body["roles"][0]["allow"] == ["dataset/read:pseudonymized"]

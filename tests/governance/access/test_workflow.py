@@ -245,9 +245,9 @@ def test_a_request_that_is_refused_is_told_of_with_what_it_asked_for(home: Works
 def test_what_ran_out_is_marked_once(home: Workspace, as_: Callable[..., Grant], ask: Callable[[], Grant]) -> None:
     waiting = ask()
     over = as_("pia", "approve", ask())
-    assert [each.id for each in expire_grants(home, NOW + 8 * HOUR)] == [over.id]
-    assert [each.id for each in expire_grants(home, NOW + DAYS_4)] == [waiting.id]
-    assert expire_grants(home, NOW + DAYS_4) == []
+    assert [each.id for each in expire_grants(home, NOW + 8 * HOUR).grants] == [over.id]
+    assert [each.id for each in expire_grants(home, NOW + DAYS_4).grants] == [waiting.id]
+    assert expire_grants(home, NOW + DAYS_4).grants == ()
     assert [each.state(NOW + DAYS_4) for each in recorded_grants(home).all_grants] == ["expired", "expired"]
     assert [each for each in events(home) if each[0] == "expire"] == [("expire", "success")] * 2
 

@@ -150,7 +150,7 @@ def test_what_nobody_can_read_any_more_goes_with_its_batch_date(ran: Project) ->
 
 def test_what_nobody_uses_is_told_in_one_line(ran: Project) -> None:
     rotate_keys(where(ran), NOW)
-    told = str(shred_keys(where(ran), NOW, key="encrypt.pseudonymized/2"))
+    told = "\n".join(shred_keys(where(ran), NOW, key="encrypt.pseudonymized/2").lines())
     assert told.splitlines()[0] == (
         "encrypt.pseudonymized/2 would be destroyed; no file in 1 known output uses this key"
     )

@@ -79,16 +79,16 @@ def test_starting_again_for_less_time_ends_earlier(book: Workspace) -> None:
 def test_an_action_is_ended_at_once_and_for_good(book: Workspace) -> None:
     start_locate("d1", "north", book, NOW)
     start_locate("d1", "north", book, NOW + 20 * HOUR)
-    assert end_locate("d1", "north", book, NOW + 21 * HOUR)
+    assert end_locate("d1", "north", book, NOW + 21 * HOUR).ended
     assert [collected(book, NOW + hour * HOUR) for hour in (20, 21, 25, 43)] == [True, False, False, False]
     assert list_locate_actions(book, NOW + 21 * HOUR) == []
 
 
 def test_ending_what_is_not_located_changes_nothing(book: Workspace) -> None:
-    assert not end_locate("d1", "north", book, NOW)
+    assert not end_locate("d1", "north", book, NOW).ended
     start_locate("d1", "north", book, NOW)
-    assert not end_locate("d1", "north", book, NOW + 25 * HOUR)
-    assert not end_locate("d2", "north", book, NOW)
+    assert not end_locate("d1", "north", book, NOW + 25 * HOUR).ended
+    assert not end_locate("d2", "north", book, NOW).ended
     assert len(list_settings(book, NOW + 25 * HOUR, history=True)) == 3
 
 
@@ -158,7 +158,7 @@ def test_a_field_that_depends_on_the_feature_in_another_way_is_enough(
     shown_ = {"type": "double", "role": "quasi", "do": {"round": {"to": 0.1}}} | made
     fields = POLICY["fields"] | {"latitude": hidden, "place": shown_}
     home.write("policy", POLICY | {"features": {"location": {"per_subject": True}}, "fields": fields})
-    assert start_locate("d1", "north", book, NOW).until == NOW + 24 * HOUR
+    assert start_locate("d1", "north", book, NOW).action.until == NOW + 24 * HOUR
 
 
 def test_without_a_pipeline_nothing_is_started(book: Workspace) -> None:
@@ -207,7 +207,7 @@ def test_after_a_rotation_of_the_key_an_action_is_found(book: Workspace, home: P
     add_key(home.keys, "subject", now=NOW)
     start_locate("d1", "north", book, NOW + HOUR)
     assert hours(book, NOW + 2 * HOUR) == [(0, 25)]
-    assert end_locate("d1", "north", book, NOW + 2 * HOUR)
+    assert end_locate("d1", "north", book, NOW + 2 * HOUR).ended
     assert not collected(book, NOW + 2 * HOUR)
 
 
@@ -219,7 +219,7 @@ def test_ids_that_differ_in_case_are_one_device_where_the_policy_says_so(book: W
     set_setting(NewSetting("north", "usage", "off", "user", subject="D1"), book, NOW - HOUR)
     start_locate("d1", "north", book, NOW)
     assert collected(book, NOW, "D1")
-    assert end_locate("D1", "north", replace(book, pipeline=None), NOW + HOUR)
+    assert end_locate("D1", "north", replace(book, pipeline=None), NOW + HOUR).ended
     assert not collected(book, NOW + HOUR, "d1")
 
 
@@ -254,16 +254,16 @@ def test_a_device_that_its_user_turned_on_is_listed_until_it_runs_out_and_can_be
     set_setting(by_user, replace(book, pipeline=None), NOW)
     assert hours(book, NOW + HOUR) == [(0, 24)]
     assert hours(book, NOW + 24 * HOUR) == []
-    assert end_locate("d1", "north", book, NOW + 2 * HOUR)
+    assert end_locate("d1", "north", book, NOW + 2 * HOUR).ended
     assert hours(book, NOW + 2 * HOUR) == []
     assert [collected(book, NOW + hour * HOUR) for hour in (1, 2)] == [True, False]
-    assert not end_locate("d1", "north", book, NOW + 3 * HOUR)
+    assert not end_locate("d1", "north", book, NOW + 3 * HOUR).ended
 
 
 def test_what_a_user_is_to_turn_on_later_is_ended_too(book: Workspace) -> None:
     by_user = replace(TENANT_ON, subject="d1", holder="user", valid_from=NOW + 5 * HOUR)
     set_setting(by_user, replace(book, pipeline=None), NOW)
-    assert end_locate("d1", "north", book, NOW + HOUR)
+    assert end_locate("d1", "north", book, NOW + HOUR).ended
     assert not collected(book, NOW + 6 * HOUR)
 
 

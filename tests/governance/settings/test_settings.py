@@ -34,15 +34,16 @@ def values(project: Workspace, at: datetime = NOW, **asked: Any) -> list[tuple[s
 
 
 def test_what_was_set_is_shown(book: Workspace) -> None:
-    assert set_setting(NewSetting("north", "location", "on"), book, NOW) == "nothing"
+    assert set_setting(NewSetting("north", "location", "on"), book, NOW).old == "nothing"
     assert values(book) == [("north", "location", "on", None)]
 
 
 def test_it_says_what_was_in_force_before(book: Workspace) -> None:
     set_setting(NewSetting("north", "location", "on"), book, NOW)
-    assert set_setting(NewSetting("north", "location", "off"), book, NOW + timedelta(hours=1)) == "on"
+    assert set_setting(NewSetting("north", "location", "off"), book, NOW + timedelta(hours=1)).old == "on"
     assert (
-        set_setting(NewSetting("north", "location", "off", holder="user"), book, NOW + timedelta(hours=2)) == "nothing"
+        set_setting(NewSetting("north", "location", "off", holder="user"), book, NOW + timedelta(hours=2)).old
+        == "nothing"
     )
 
 
@@ -74,7 +75,7 @@ def test_a_change_after_the_key_was_rotated_counts(book: Workspace, home: Projec
     set_setting(NewSetting("north", "location", "on"), book, NOW)
     set_setting(mine, book, NOW)
     add_key(home.keys, "subject", now=NOW)
-    assert set_setting(replace(mine, value="off"), book, NOW + timedelta(hours=1)) == "on"
+    assert set_setting(replace(mine, value="off"), book, NOW + timedelta(hours=1)).old == "on"
     answer = explain_setting("north", "location", NOW, book, run=NOW + timedelta(hours=2), subject="d1")
     assert (answer.event.holds, answer.run.holds) == (True, False)
     set_setting(mine, book, NOW + timedelta(hours=3))

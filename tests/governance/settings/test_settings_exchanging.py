@@ -28,8 +28,8 @@ def _book(home: Project) -> Workspace:
 def test_rows_are_brought_in_once(book: Workspace, home: Project) -> None:
     file = home.folder / "settings.csv"
     file.write_text(SETTINGS + OWN)
-    assert import_settings(file, book, NOW) == 2
-    assert import_settings(file, book, NOW) == 0
+    assert import_settings(file, book, NOW).new == 2
+    assert import_settings(file, book, NOW).new == 0
 
 
 def test_after_the_key_was_rotated_the_same_rows_are_not_brought_in_again(book: Workspace, home: Project) -> None:
@@ -37,7 +37,7 @@ def test_after_the_key_was_rotated_the_same_rows_are_not_brought_in_again(book: 
     file.write_text(SETTINGS + OWN)
     import_settings(file, book, NOW)
     add_key(home.keys, "subject", now=NOW)
-    assert import_settings(file, book, NOW) == 0
+    assert import_settings(file, book, NOW).new == 0
 
 
 def test_a_pipeline_runs_under_them_as_under_the_file(book: Workspace, home: Project) -> None:
@@ -56,10 +56,10 @@ def test_a_pipeline_runs_under_them_as_under_the_file(book: Workspace, home: Pro
 def test_what_was_taken_out_can_be_brought_in_elsewhere(book: Workspace, home: Project, tmp_path: Path) -> None:
     (home.folder / "settings.csv").write_text(SETTINGS + OWN)
     import_settings(home.folder / "settings.csv", book, NOW)
-    assert export_settings(tmp_path / "out.csv", book) == 2
+    assert export_settings(tmp_path / "out.csv", book).rows == 2
     other = Workspace(ledger=tmp_path / "other.db", keys=home.keys)
-    assert import_settings(tmp_path / "out.csv", other, NOW) == 2
-    assert export_settings(tmp_path / "again.csv", other) == 2
+    assert import_settings(tmp_path / "out.csv", other, NOW).new == 2
+    assert export_settings(tmp_path / "again.csv", other).rows == 2
     assert (tmp_path / "again.csv").read_text() == (tmp_path / "out.csv").read_text()
 
 

@@ -1,0 +1,72 @@
+"""An incident as text: its times, exposed items, affected tenants, statements and closing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from minimize.text import count_noun
+
+
+def incident_lines(body: Mapping[str, Any]) -> Iterator[str]:
+    """The details of an incident, from its JSON form."""
+    happened, scope, closed = body["happened"], body["scope"], body["closed"]
+    yield f"  happened {happened['from']} to {happened['to'] or '?'}, known {body['known_at']}"
+    yield f"  exposed: {', '.join(body['exposed'])}"
+    if scope is not None:
+        for each in scope["tenants"]:
+            yield from _tenant_lines(each, body)
+        yield from _unattributed_lines(scope)
+    for what in ("measure", "action", "consequence"):
+        yield from (f"  {what}: {text}" for text in body[f"{what}s"])
+    if closed is not None:
+        yield f"  closed as {closed['class']} by {closed['by']}: {closed['reason']}"
+
+
+def _tenant_lines(each: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[str]:
+    many, period, kinds = each["subjects"], each["period"], each["kinds"]
+    subjects = (
+        "groups" if many is None else f"{'' if many['exact'] else 'at most '}{count_noun(many['count'], 'subject')}"
+    )
+    there = ", ".join(sorted({one["recipient"] for one in each["recipients"]}))
+    records = f"{'' if each.get('rows_exact', True) else 'at most '}{count_noun(each['rows'], 'record')}"
+    times = f"{period['from'] or '?'} to {period['to'] or '?'}"
+    yield f"  {each['tenant_id']}: {subjects}, {records}, {each['form']}, {times}; {_notice_state(each, body)}"
+    yield "    " + ", ".join(f"{kind['column']} ({kind['form']})" for kind in kinds)
+    if there:
+        yield f"    copies at {there}"
+
+
+def _notice_state(each: Mapping[str, Any], body: Mapping[str, Any]) -> str:
+    if each["tenant_id"] in body["exempt"]:
+        return "exempt"
+    if not each["notice"]:
+        return "no notice drafted: " + ("encrypted" if each["form"] == "encrypted" else "figures about groups")
+    given = [one for one in body["notices"][each["tenant_id"]] if one["given_at"]]
+    return f"notified {given[-1]['given_at']}" if given else "to be notified"
+
+
+def _unattributed_lines(scope: Mapping[str, Any]) -> Iterator[str]:
+    unknown = scope["records_of_unknown_tenants"]
+    if unknown:
+        yield f"  {count_noun(unknown, 'record')} of unknown tenants"
+    yield from unmatched_lines(scope.get("nothing_matches", ()))
+    for one in scope.get("acts_of_unknown_tenants", ()):
+        yield f"  {one['operation']} by {one['actor']} at {one['at']}: tenants unknown"
+    for one in scope["not_searched"]:
+        yield f"  not searched: {one['file']}: {_unsearched_reason(one)}"
+    for one in scope["not_reached"]:
+        yield f"  not reached: {one['output']} of {one['pipeline']}: {one['why']}"
+
+
+def unmatched_lines(lost: Sequence[str]) -> Iterator[str]:
+    """A line for each exposed item that matches nothing."""
+    return (f"  NOTHING MATCHES {one}. Check the spelling and the time of the incident." for one in lost)
+
+
+def _unsearched_reason(one: Mapping[str, Any]) -> str:
+    """Why a file was not searched, and the source of its tenants instead."""
+    why = "its keys were destroyed" if one["why"] == "E210" else one["why"]
+    known = {"record": "the inventory recorded when it was removed", "folder": "the name of its folder"}
+    by = known.get(str(one.get("tenants_by")))
+    return f"{why}; {f'its tenants are known from {by}' if by else 'its tenants are unknown'}"
