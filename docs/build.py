@@ -21,9 +21,7 @@ from executed import executed
 
 from minimize.cli.main import COMMANDS, group, load_command
 from minimize.codes import CODES
-from minimize.governance.access.schema import access_schema
-from minimize.policy.json_schema import json_schema
-from minimize.recipients.schema import recipient_schema, subprocessors_schema
+from minimize.interop.file_schemas import FILE_KINDS, file_schema
 from minimize.techniques import TECHNIQUES
 from minimize.techniques.reference_table import markdown_table
 
@@ -71,36 +69,29 @@ def codes() -> str:
     return "\n".join([*head, *rows])
 
 
-SCHEMAS: Mapping[str, Callable[[], Mapping[str, Any]]] = {
-    "Policy": lambda: json_schema("policy"),
-    "Pipeline": lambda: json_schema("pipeline"),
-    "Recipient": recipient_schema,
-    "List of subprocessors": subprocessors_schema,
-    "Access file": access_schema,
-}
-
-
 def files() -> str:
     """The keys of every file that a person writes."""
     lines = ["# Files", "", "`minimize schema KIND` prints the same as JSON Schema, for editors."]
-    for title, schema in SCHEMAS.items():
-        body = schema()
+    for kind in FILE_KINDS:
+        body, title = file_schema(kind), kind.capitalize()
         parts = body.get("$defs", {})
-        for heading, part in (
-            (f"## {title}", body),
-            *((f"### {title}: `{name}`", part) for name, part in parts.items()),
-        ):
+        headings = {f"## {title}": body, **{f"### {title}: `{name}`": part for name, part in parts.items()}}
+        for heading, part in headings.items():
             if part.get("properties"):
                 lines += ["", heading, "", str(part.get("description", "")), *_keys(part, parts)]
     return "\n".join(lines)
 
 
 def _keys(schema: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("", "| key | what it takes | what it means |", "|---|---|---|")
-    wanted = set(schema.get("required", ()))
+    yield from ("", "| key | type | default | description | example |", "|---|---|---|---|---|")
     for name, part in schema.get("properties", {}).items():
-        must = " (required)" if name in wanted else ""
-        yield f"| `{name}`{must} | {_cell(_kind(part))} | {_cell(_about(part, parts))} |"
+        default = "required" if name in schema.get("required", ()) else _code(part.get("default", ""))
+        example = "" if "default" in part else next(map(_code, part.get("examples", ())), "")
+        yield f"| `{name}` | {_cell(_kind(part))} | {default} | {_cell(_about(part, parts))} | {example} |"
+
+
+def _code(value: Any) -> str:
+    return "" if value == "" else f"`{value if isinstance(value, str) else json.dumps(value)}`"
 
 
 def _about(part: Mapping[str, Any], parts: Mapping[str, Any]) -> str:
@@ -116,12 +107,17 @@ def _kind(part: Mapping[str, Any]) -> str:
     """The type of a key in a few words."""
     if "$ref" in part:
         return f"`{part['$ref'].rpartition('/')[2]}`"
-    if "enum" in part:
-        return ", ".join(f"`{json.dumps(each)}`" for each in part["enum"])
-    if "anyOf" in part:
-        return " or ".join(dict.fromkeys(_kind(each) for each in part["anyOf"]))
+    words = part.get("enum", [part["const"]] if "const" in part else ())
+    if words:
+        return ", ".join(f"`{each}`" for each in words)
+    ways = part.get("anyOf", part.get("oneOf", ()))
+    if ways:
+        return " or ".join(dict.fromkeys(_kind(each) for each in ways))
     if part.get("type") == "array" and isinstance(part.get("items"), Mapping):
         return f"list of {_kind(part['items'])}"
+    values = part.get("additionalProperties")
+    if isinstance(values, Mapping):
+        return f"mapping of names to {_kind(values)}"
     said = part.get("type", "any")
     return " or ".join(said) if isinstance(said, list) else str(said)
 

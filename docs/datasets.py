@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from minimize.policy.describe import duration_text
 from minimize.policy.load import load_pipeline
 from minimize.policy.model import Pipeline
+from minimize.times import duration_text
 
 HERE = Path(__file__).parent
 PAGE = HERE / "guide" / "datasets.md"

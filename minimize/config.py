@@ -105,9 +105,35 @@ def _no_entries() -> Mapping[Any, Any]:
     return MappingProxyType({})
 
 
-def _key(read: Callable[[_RawEntry], Any], expected: str, hint: str = "") -> dict[str, Any]:
-    """Metadata of a key: its reader, the expected type in words, and a hint how to write it."""
-    return {"read": read, "wanted": expected, "hint": hint}
+@dataclass(frozen=True, slots=True)
+class _ValueKind:
+    """The kind of a value: its reader, the expected type in words, and its JSON Schema."""
+
+    read: Callable[[_RawEntry], Any]
+    expected: str
+    schema: Mapping[str, Any]
+
+
+_STRING: Final = {"type": "string"}
+_TEXT: Final = _ValueKind(_read_text, "text", _STRING)
+_WORD: Final = _ValueKind(_read_any, "a word", _STRING)
+_SIZE: Final = _ValueKind(_read_any, "a size", {"type": ["string", "integer"]})
+_WORDS: Final = _ValueKind(_read_words, "a list of words", {"type": "array", "items": _STRING})
+_TEXTS: Final = _ValueKind(_read_texts, "a mapping of texts", {"type": "object", "additionalProperties": _STRING})
+_ACCESS_SCHEMA: Final = {
+    "type": "object",
+    "properties": {
+        "file": {**_STRING, "description": "The access file."},
+        "encrypt": {**_STRING, "description": "How every output must be encrypted: `none` or `by_category`."},
+    },
+    "additionalProperties": False,
+}
+_ACCESS: Final = _ValueKind(_read_access, "a file", {"anyOf": [_STRING, _ACCESS_SCHEMA]})
+
+
+def _key(kind: _ValueKind, about: str, hint: str = "") -> dict[str, Any]:
+    """Metadata of a key: the kind of its value, a description, and a hint how to write it."""
+    return {"kind": kind, "about": about, "hint": hint}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,28 +150,55 @@ class Config:
     path: Path | None = None
     content: bytes | None = None
     is_readable: bool = True
-    keys: str | None = field(default=None, metadata=_key(_read_text, "text", "Write `keys: FILE`."))
+    keys: str | None = field(
+        default=None, metadata=_key(_TEXT, "The keyring, if `MINIMIZE_KEYS` is not set.", "Write `keys: FILE`.")
+    )
     kms: str | None = field(
-        default=None, metadata=_key(_read_text, "text", "Write `kms: vault+https://HOST:PORT/MOUNT`.")
+        default=None,
+        metadata=_key(
+            _TEXT, "The URL of a key service for the master keys.", "Write `kms: vault+https://HOST:PORT/MOUNT`."
+        ),
     )
     ledger: str | None = field(
-        default=None, metadata=_key(_read_text, "text", "Write `ledger: PATH` or `ledger: URL`.")
+        default=None,
+        metadata=_key(_TEXT, "The ledger: a file, or the URL of a database.", "Write `ledger: PATH` or `ledger: URL`."),
     )
     access: AccessConfig = field(
         default=AccessConfig(),
-        metadata=_key(_read_access, "a file", "Write `access: FILE`, or `access: {file: FILE}`."),
+        metadata=_key(_ACCESS, "The access file.", "Write `access: FILE`, or `access: {file: FILE}`."),
     )
-    recipients: str | None = field(default=None, metadata=_key(_read_text, "text", "Write `recipients: FOLDER`."))
-    contacts: str | None = field(default=None, metadata=_key(_read_text, "text", "Write `contacts: FILE`."))
-    purposes: tuple[ConfigEntry, ...] = field(default=(), metadata=_key(_read_words, "a list of words"))
-    approval: ConfigEntry | None = field(default=None, metadata=_key(_read_any, "a word"))
-    processing: Mapping[str, str] = field(default_factory=_no_entries, metadata=_key(_read_texts, "a mapping of texts"))
-    memory: ConfigEntry | None = field(default=None, metadata=_key(_read_any, "a size"))
+    recipients: str | None = field(
+        default=None,
+        metadata=_key(_TEXT, "The folder of recipients. The default is `recipients`.", "Write `recipients: FOLDER`."),
+    )
+    contacts: str | None = field(
+        default=None, metadata=_key(_TEXT, "The contacts of tenants for incidents.", "Write `contacts: FILE`.")
+    )
+    purposes: tuple[ConfigEntry, ...] = field(
+        default=(), metadata=_key(_WORDS, "Purposes in addition to the closed list.")
+    )
+    approval: ConfigEntry | None = field(
+        default=None,
+        metadata=_key(
+            _WORD, "What is required of a policy that is not approved: `warn`, or `required` if no run may use it."
+        ),
+    )
+    processing: Mapping[str, str] = field(
+        default_factory=_no_entries,
+        metadata=_key(_TEXTS, "Facts for the record of processing that no policy contains."),
+    )
+    memory: ConfigEntry | None = field(default=None, metadata=_key(_SIZE, "The memory limit of a run, such as `1GiB`."))
     lineage: str | None = field(
-        default=None, metadata=_key(_read_text, "text", "Write `lineage: PATH`, or `lineage: off`.")
+        default=None,
+        metadata=_key(
+            _TEXT, "Where OpenLineage events are sent, or `off`.", "Write `lineage: PATH`, or `lineage: off`."
+        ),
     )
     metrics: str | None = field(
-        default=None, metadata=_key(_read_text, "text", "Write `metrics: PATH`, or `metrics: off`.")
+        default=None,
+        metadata=_key(
+            _TEXT, "The folder of metrics for Prometheus, or `off`.", "Write `metrics: PATH`, or `metrics: off`."
+        ),
     )
     unknown_keys: tuple[ConfigEntry, ...] = ()
     faults: Mapping[str, Finding] = field(default_factory=_no_entries)
@@ -174,6 +227,15 @@ class Config:
 _KEYS: Final = MappingProxyType({each.name: each.metadata for each in fields(Config) if each.metadata})
 CONFIG_KEYS: Final = tuple(_KEYS)
 """The keys that `minimize.yaml` may have."""
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of `minimize.yaml`, for editors. Null is the default of every key."""
+    null = {"type": "null"}
+    keys = {key: {"anyOf": [spec["kind"].schema, null], "description": spec["about"]} for key, spec in _KEYS.items()}
+    about = "The settings for all pipelines below a folder. Paths are relative to this file."
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "minimize configuration"}
+    return {**head, "description": about, "type": "object", "properties": keys, "additionalProperties": False}
 
 
 def load_config(start: str | os.PathLike[str] | None = None) -> Config:
@@ -219,9 +281,9 @@ def _parse_config(path: Path, content: bytes) -> Config:
         if key not in entries or entries[key].value is None:
             continue
         try:
-            values[key] = spec["read"](entries[key])
+            values[key] = spec["kind"].read(entries[key])
         except _WrongKindError as error:
-            line, message = entries[key].line, f"`{key}` must be {spec['wanted']}"
+            line, message = entries[key].line, f"`{key}` must be {spec['kind'].expected}"
             values[key] = error.value
             faults[key] = Finding("P006", message, hint=spec["hint"], file=str(path), line=line)
     unknown = _unknown_keys(entries, CONFIG_KEYS)

@@ -137,3 +137,16 @@ def _parse_iso(text: str) -> datetime | None:
         return datetime.fromisoformat(text)
     except ValueError:
         return None
+
+
+def duration_text(span: timedelta) -> str:
+    """A duration in the notation of policies.
+
+    >>> duration_text(timedelta(hours=24)), duration_text(timedelta(hours=36)), duration_text(timedelta(minutes=90))
+    ('1d', '36h', '90m')
+    """
+    seconds = int(span.total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"

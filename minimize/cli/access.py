@@ -13,7 +13,7 @@ from minimize.cli.verb import verb
 from minimize.governance.access import UserAccount
 from minimize.governance.access.explain import explain_access, list_grants, show_access
 from minimize.governance.access.lint import lint_access
-from minimize.governance.access.model import PERMISSIONS
+from minimize.governance.access.permissions import PERMISSIONS
 from minimize.governance.access.workflow import NewGrant, adopt_access, answer_grant, expire_grants, request_grant
 from minimize.governance.workspace import Workspace
 from minimize.results import LintResult, Listing, Printable, ResultAt

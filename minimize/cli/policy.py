@@ -115,7 +115,9 @@ def drift_command(**arguments: Any) -> Printable:
     "schema",
     click.Argument(
         ["kind"],
-        type=click.Choice(["policy", "pipeline", "recipient", "subprocessors", "access"]),
+        type=click.Choice(
+            ["policy", "pipeline", "backfill", "recipient", "subprocessors", "access", "contacts", "configuration"]
+        ),
         required=False,
     ),
 )
@@ -124,13 +126,9 @@ def schema_command(kind: str | None) -> Printable:
 
     Without KIND, print the schemas of policies and pipelines as one object.
     """
-    from minimize.governance.access.schema import access_schema
-    from minimize.policy.json_schema import json_schema
-    from minimize.recipients.schema import recipient_schema, subprocessors_schema
+    from minimize.interop.file_schemas import file_schema
 
-    both = {"policy": json_schema("policy"), "pipeline": json_schema("pipeline")}
-    others = {"recipient": recipient_schema, "subprocessors": subprocessors_schema, "access": access_schema}
-    return JsonText(others[kind]() if kind in others else both[kind] if kind else both)
+    return JsonText(file_schema(kind) if kind else {each: file_schema(each) for each in ("policy", "pipeline")})
 
 
 @click.group(name="policy")

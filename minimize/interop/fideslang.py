@@ -13,8 +13,8 @@ from minimize.errors import ConfigurationError
 from minimize.interop.column_meanings import ColumnMeaning, column_meanings
 from minimize.interop.documents import SOURCE_NAME, ExportRequest, document_text, find_output_plan, requested_plan
 from minimize.plan import Plan
-from minimize.policy.describe import duration_text
 from minimize.techniques import published_techniques
+from minimize.times import duration_text
 
 _BY_NAME: Final[Mapping[str, str]] = MappingProxyType(
     {

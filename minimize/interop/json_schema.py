@@ -33,7 +33,7 @@ from minimize.interop.documents import (
 from minimize.interop.schema_merging import SchemaMerger, SchemaPlace, SchemaReferences, dialect_of_schema
 from minimize.json_form import JsonResult
 from minimize.plan import Plan
-from minimize.policy.json_schema import JSON_SCHEMA_DIALECT
+from minimize.policy.forms import JSON_SCHEMA_DIALECT
 from minimize.policy.model import Field, Policy, Role
 from minimize.results import Line
 from minimize.sources import FORMATS, format_by_name

@@ -15,9 +15,8 @@ from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RUNS, has_runs, r
 from minimize.plan import request
 from minimize.plan.bind import examine
 from minimize.policy.faults import FaultList
-from minimize.policy.model import Pipeline
-from minimize.policy.pipeline_reader import PipelineReader
-from minimize.policy.policy_reader import read_policy
+from minimize.policy.load import read_pipeline, read_policy
+from minimize.policy.model import Pipeline, PipelineReading
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml
 from minimize.receipts import Receipt, sha256_text
 from minimize.runs.inputs import find_pipeline, origin_place
@@ -83,9 +82,10 @@ def _recorded_pipeline(output: Location, receipt: Receipt) -> Pipeline:
         texts = {name: _read_verified(folder / name, digest) for name, digest in _recorded_digests(receipt).items()}
         root, pipeline = _parse_node(texts[POLICY_FILE], faults), _parse_node(texts[PIPELINE_FILE], faults)
         purposes = (receipt.purpose,)
-        policy, scope = read_policy(root, folder, faults, purposes, {"digest": receipt.policy.digest})
-        given = {"path": folder / PIPELINE_FILE, "digest": receipt.files[PIPELINE_FILE], "demanded": "none"}
-        found = None if policy is None else PipelineReader.over(policy, scope, faults, purposes)(pipeline, given)
+        reading = PipelineReading(faults, folder, purposes)
+        reading.policy = read_policy(root, reading, {"digest": receipt.policy.digest})
+        loaded = {"path": folder / PIPELINE_FILE, "digest": receipt.files[PIPELINE_FILE]}
+        found = read_pipeline(pipeline, reading, loaded)
     if found is None or faults.found:
         raise OutputError(f"the policy of {receipt.run_id} cannot be read", findings=faults.found)
     return found

@@ -37,12 +37,14 @@ from minimize.plan.model import (
     encryption_faults,
 )
 from minimize.plan.request import allows_purpose
-from minimize.policy.describe import condition_text, duration_text, feature_text, treatment_text
-from minimize.policy.model import DROP, Field, Pipeline, Policy, Role
+from minimize.policy.describe import condition_text, feature_text, treatment_text
+from minimize.policy.model import Field, Pipeline, Policy, Role
 from minimize.policy.roles import presumed_role
+from minimize.policy.treatments import DROP
 from minimize.receipts.canonical import canonical_json, sha256_text
 from minimize.techniques import Leaves
 from minimize.text import did_you_mean
+from minimize.times import duration_text
 
 
 def plan_field(

@@ -14,9 +14,10 @@ from minimize.aggregates import Measure
 from minimize.arrow.pointers import KEYS, STAR, PointerPart
 from minimize.plan.aggregates import has_open_ends
 from minimize.plan.model import FieldPlan, OutputPlan, Plan, describe_encryption
-from minimize.policy.describe import condition_text, duration_text, step_text
+from minimize.policy.describe import condition_text, step_text
 from minimize.policy.model import AggregateModel, Policy
 from minimize.text import escape_markdown
+from minimize.times import duration_text
 
 ColumnMetadata = Mapping[str, str]
 

@@ -19,10 +19,11 @@ from minimize.errors import Finding
 from minimize.keys.parquet_encryption import OPEN_CATEGORY, column_category, has_unusable_name
 from minimize.pages import Table, html_fragment
 from minimize.policy.condition import Condition
-from minimize.policy.describe import duration_text
-from minimize.policy.model import AggregateModel, EncryptModel, Field, Pipeline, Policy, Treatment
+from minimize.policy.model import AggregateModel, EncryptModel, Field, Pipeline, Policy
+from minimize.policy.treatments import Treatment
 from minimize.results import Line, Paragraph
 from minimize.techniques import Leaves, TechniqueStep
+from minimize.times import duration_text
 
 FieldAction = Literal["keep", "drop", "gate", "generalize"]
 Category = Literal["identified", "pseudonymized", "aggregated"]

@@ -1,8 +1,7 @@
 """Policy and pipeline files.
 
-Content: model, condition. Reading: yaml_nodes, mapping_reader, value_readers,
-fields, policy_reader, pipeline_reader, load. Checks: lint, approval. Descriptions: describe,
-json_schema. Drafts from data: draft, proposals, value_kinds, roles.
+Content: model, condition, fields. Forms: forms, form_values, names, purposes, treatments. Reading: yaml_nodes, faults, load.
+Checks: checks, lint, approval. Descriptions: describe. Drafts from data: draft, proposals, value_kinds, roles.
 """
 
 from __future__ import annotations

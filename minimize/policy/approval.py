@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 from minimize.config import load_config
@@ -30,10 +29,6 @@ ApprovalDemand = Literal["none", "warn", "required"]
 """What `minimize.yaml` requires of a policy that is not approved: nothing, a warning, or that no run uses it."""
 APPROVED_KEY: Final = "approved"
 APPROVAL_WORDS: Final = tuple(word for word in get_args(ApprovalDemand) if word != "none")
-APPROVAL_PATTERNS: Final = MappingProxyType(
-    {"by": r"[^\x00-\x1f\x7f]{1,200}", "on": r"\d{4}-\d{2}-\d{2}", "digest": r"sha256:[0-9a-f]{64}"}
-)
-"""Patterns of the parts of an approval."""
 
 
 def content_digest(root: YamlNode) -> str:

@@ -1,4 +1,4 @@
-"""Conditions of a field, a case or a whole record, as a monotone tree: there is no `not`.
+"""Conditions of a field, a case or a whole record, as a monotone tree: there is no `not`. Their type in forms.
 
 `FeatureOn` and `LevelAtLeast` read the collection settings; `FieldEquals` and `TimeWithin` read fields of the record or of
 the same list element. All keys of a mapping must match; of a list of values, one must match. Null never matches.
@@ -6,9 +6,26 @@ the same list element. All keys of a mapping must match; of a list of values, on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+from typing_extensions import TypeAliasType
+
+from minimize.policy.form_values import DURATION_PATTERN, parse_duration
+from minimize.policy.forms import KeyPath, Reading, form_error
+from minimize.policy.names import PolicyNames, field_pointer, names_of
+from minimize.sources.types import CONTAINER_TYPES
 
 ConditionValue = str | int | float | bool
 
@@ -90,3 +107,159 @@ def fields_read_by_condition(condition: Condition | None) -> Iterator[str]:
     """The fields that a condition reads; none if the condition is None."""
     if condition is not None:
         yield from (field for atom in atoms(condition) for field in fields_of_atom(atom))
+
+
+class _ConditionType:
+    """Reads a condition: a mapping of fields and settings to the values that they must have."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        nested = handler.generate_schema(tuple[FormCondition, ...])  # for the JSON Schema
+        return core_schema.with_info_wrap_validator_function(_read_condition, nested)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        text = {"type": "string"}
+        plain = {"type": ["string", "number", "boolean"]}
+        age = {"type": "string", "pattern": DURATION_PATTERN}
+        within = {
+            "type": "object",
+            "description": "The longest time before the other time. The default of `of` is the event time.",
+            "properties": {"within": age, "of": text},
+            "additionalProperties": False,
+            "required": ["within"],
+        }
+        conditions = {**handler(schema), "minItems": 1}
+        names = {"anyOf": [text, _list_schema(text)]}
+        return {
+            "type": "object",
+            "description": "All keys must match; of a list of values, one must match. Null never matches. There is no `not`.",
+            "properties": {
+                "any": {**conditions, "description": "At least one of these conditions is true."},
+                "all": {**conditions, "description": "Every one of these conditions is true."},
+                "feature": {**names, "description": "The feature is on; of a list, at least one."},
+                "level": {**names, "description": "The level, or a higher one, is set; of a list, at least one."},
+            },
+            "additionalProperties": {"anyOf": [plain, _list_schema(plain), within]},
+            "minProperties": 1,
+        }
+
+
+def _list_schema(items: JsonSchemaValue) -> JsonSchemaValue:
+    return {"type": "array", "items": items, "minItems": 1}
+
+
+FormCondition = TypeAliasType("FormCondition", Annotated[Condition, _ConditionType()])
+"""A condition in a form."""
+
+
+def _read_condition(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    if not isinstance(info.context, Reading):
+        return value
+    reader = _ConditionReader(info.context.key, names_of(info.context))
+    condition = reader.read(value, ())
+    if reader.errors:
+        raise ValidationError.from_exception_data("condition", reader.errors)
+    return condition
+
+
+_NEGATIONS: Final = frozenset({"not", "none", "nor", "unless", "except"})
+
+
+@dataclass(frozen=True, slots=True)
+class _ConditionReader:
+    """Reads the conditions of one field, or of whole records (no key). The lists around the field limit what it may read.
+
+    A method for one value raises PydanticCustomError; a method for several records every error, and then returns None. A
+    path leads from the whole condition to the value.
+    """
+
+    key: str | None
+    names: PolicyNames
+    errors: list[InitErrorDetails] = field(default_factory=list)
+
+    def read(self, value: Any, path: KeyPath) -> Condition | None:
+        """The condition of a mapping."""
+        if not isinstance(value, Mapping) or not value:
+            return self.record(_fault("a condition must be a mapping of fields and settings to values"), path)
+        parts = [self.entry(word, item, (*path, word)) for word, item in value.items()]
+        good = tuple(part for part in parts if part is not None)
+        if len(good) < len(parts):
+            return None
+        return good[0] if len(good) == 1 else AllOf(good)
+
+    def entry(self, word: str, value: Any, path: KeyPath) -> Condition | None:
+        """The condition of one key of the mapping."""
+        try:
+            if word in ("any", "all"):
+                return self.nested(word, value, path)
+            return self.setting(word, value) if word in ("feature", "level") else self.comparison(word, value)
+        except PydanticCustomError as error:
+            return self.record(error, path)
+
+    def record(self, error: PydanticCustomError, path: KeyPath) -> Condition | None:
+        """Records an error. There is no condition then."""
+        self.errors.append(InitErrorDetails(type=error, loc=path, input=None))
+        return None
+
+    def nested(self, word: str, value: Any, path: KeyPath) -> Condition | None:
+        """A list of conditions, any or all of which must be true."""
+        if not isinstance(value, tuple) or not value:
+            raise _fault(f"`{word}` must be a list of conditions")
+        parts = [self.read(item, (*path, index)) for index, item in enumerate(value)]
+        good = tuple(part for part in parts if part is not None)
+        if len(good) < len(parts):
+            return None
+        return AnyOf(good) if word == "any" else AllOf(good)
+
+    def setting(self, word: str, value: Any) -> Condition:
+        """A feature or a level, or a list; one of the list is enough."""
+        written = value if isinstance(value, tuple) and value else (value,)
+        if not all(isinstance(name, str) for name in written):
+            raise _fault(f"`{word}` must be the name of a {word}", f"Write `/{word}` for a field of that name.")
+        for name in written:
+            self.names.require(word, name)
+        kind = FeatureOn if word == "feature" else LevelAtLeast
+        parts = tuple(kind(name) for name in written)
+        return parts[0] if len(parts) == 1 else AnyOf(parts)
+
+    def comparison(self, word: str, value: Any) -> Condition:
+        """A field with the values that it may have, or with its maximum age."""
+        if word in _NEGATIONS and self.names.keys is not None and self.names.find(word) is None:
+            hint = "State the values that must match. There is no negation; null never matches."
+            raise _fault(f"`{word}` is not valid in a condition", hint)
+        key = self.readable_field(word)
+        if isinstance(value, Mapping):
+            return self.within(key, value)
+        values = value if isinstance(value, tuple) else (value,)
+        if not values or not all(isinstance(each, str | int | float) for each in values):
+            raise _fault(f"`{word}` must be a value or a list of values", "Replace null, which never matches.")
+        return FieldEquals(key, values)
+
+    def within(self, key: str, value: Mapping[str, Any]) -> TimeWithin:
+        """The longest time between a field's time and another time."""
+        hint = "Write {FIELD: {within: 7d, of: OTHER_FIELD}}. The default of `of` is the event time."
+        age, of = parse_duration(value.get("within")), value.get("of", self.names.time)
+        if age is None or not isinstance(of, str | None) or not value.keys() <= {"within", "of"}:
+            raise _fault(f"`{key}` must be a value, a list of values, or {{within: …}}", hint)
+        if of is None:
+            raise _fault("the policy names no event time", "Add `of: FIELD`.")
+        other = self.readable_field(of)
+        for name in (key, other):
+            if self.names.types.get(name, "timestamp") not in ("timestamp", "date"):
+                raise _fault(f"`{name}` is not a time, so `within` cannot be used", hint)
+        return TimeWithin(key, age, other)
+
+    def readable_field(self, text: str) -> str:
+        """The key of a declared field with single values, of the record or of the same list element as the field's own."""
+        key = self.names.key_of(text, "a condition")
+        pointer, own = field_pointer(key), None if self.key is None else field_pointer(self.key)
+        stars = () if own is None else own.stars
+        if pointer is None or pointer.stars != stars[: len(pointer.stars)]:
+            hint = "Use a field of the record, or of the same list element."
+            raise _fault(f"the condition reads `{key}`, which is in another list", hint)
+        if self.names.types.get(key) in CONTAINER_TYPES:
+            raise _fault(f"the condition reads `{key}`, which is not a single value")
+        return key
+
+
+def _fault(message: str, hint: str = "") -> PydanticCustomError:
+    return form_error("P016", message, hint)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from minimize.pages import Table, html_fragment
@@ -19,9 +18,11 @@ from minimize.policy.condition import (
 )
 from minimize.policy.yaml_nodes import scalar_text
 from minimize.techniques import TechniqueStep
+from minimize.times import duration_text
 
 if TYPE_CHECKING:
-    from minimize.policy.model import FeatureModel, Field, Policy, RecordsGate, Treatment
+    from minimize.policy.model import FeatureModel, Field, Policy, RecordsGate
+    from minimize.policy.treatments import Treatment
 
 
 def condition_text(condition: Condition) -> str:
@@ -61,19 +62,6 @@ def step_text(step: TechniqueStep) -> str:
     given = step.model_dump(exclude_unset=True)
     words = ", ".join(f"{key} {_parameter_text(value)}" for key, value in given.items() if value is not None)
     return f"{step.name} ({words})" if words else step.name
-
-
-def duration_text(span: timedelta) -> str:
-    """A duration in the notation of policies.
-
-    >>> duration_text(timedelta(hours=24)), duration_text(timedelta(hours=36)), duration_text(timedelta(minutes=90))
-    ('1d', '36h', '90m')
-    """
-    seconds = int(span.total_seconds())
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
 
 
 def feature_text(policy: Policy, name: str) -> str:

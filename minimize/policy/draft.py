@@ -21,11 +21,11 @@ from minimize.policy.drafted_policy import (
     read_draft,
 )
 from minimize.policy.faults import FaultList
-from minimize.policy.fields import DECIMAL_PATTERN, FIELD_TYPES, MAX_DECIMAL_DIGITS
-from minimize.policy.form_values import NAME_PATTERN
-from minimize.policy.json_schema import json_schema
+from minimize.policy.form_values import DECIMAL_PATTERN, FIELD_TYPES, MAX_DECIMAL_DIGITS, NAME_PATTERN
+from minimize.policy.forms import form_schema
 from minimize.policy.load import policy_from_mapping
-from minimize.policy.mapping_reader import field_pointer
+from minimize.policy.model import Pipeline, Policy
+from minimize.policy.names import field_pointer
 from minimize.policy.proposals import Proposal, infer_types, propose_treatments
 from minimize.policy.purposes import configured_purposes
 from minimize.policy.roles import suggested_role
@@ -270,7 +270,7 @@ def looks_like_a_value(key: str, *, has_columns: bool) -> bool:
 
 
 def _schemas(target: Path) -> dict[Path, str]:
-    kinds = {"policy": json_schema("policy"), "pipeline": json_schema("pipeline")}
+    kinds = {"policy": form_schema(Policy, "minimize policy"), "pipeline": form_schema(Pipeline, "minimize pipeline")}
     return {target / SCHEMA_FOLDER / f"{kind}.json": json.dumps(body, indent=2) + "\n" for kind, body in kinds.items()}
 
 

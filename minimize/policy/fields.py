@@ -11,25 +11,10 @@ from typing import Final, Literal
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.condition import fields_read_by_condition
-from minimize.policy.model import DROP, AggregateModel, Field, Policy, Treatment
+from minimize.policy.model import AggregateModel, Field, Policy
+from minimize.policy.treatments import DROP, Treatment
 from minimize.techniques import TechniqueStep
 from minimize.techniques.base import ReferenceFile
-
-FIELD_TYPES = (
-    "string",
-    "boolean",
-    "integer",
-    "double",
-    "decimal",
-    "timestamp",
-    "date",
-    "binary",
-    "list",
-    "struct",
-    "map",
-)
-DECIMAL_PATTERN = r"decimal\(\s*([0-9]{1,3})\s*,\s*([0-9]{1,3})\s*\)"
-MAX_DECIMAL_DIGITS = 38
 
 
 def treatments_of(field: Field) -> Iterator[Treatment]:

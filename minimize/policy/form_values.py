@@ -8,10 +8,26 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from minimize.policy.forms import Expected
+from minimize.policy.forms import Expected, Reading, form_error, when_read
 from minimize.policy.yaml_nodes import LARGEST_INTEGER
+from minimize.text import did_you_mean
 from minimize.times import parse_iso_date
 
+FIELD_TYPES: Final = (
+    "string",
+    "boolean",
+    "integer",
+    "double",
+    "decimal",
+    "timestamp",
+    "date",
+    "binary",
+    "list",
+    "struct",
+    "map",
+)
+DECIMAL_PATTERN: Final = r"decimal\(\s*([0-9]{1,3})\s*,\s*([0-9]{1,3})\s*\)"
+MAX_DECIMAL_DIGITS: Final = 38
 NAME_PATTERN: Final = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
 DURATION_PATTERN: Final = r"^[1-9][0-9]{0,5}[smhdw]$"
 DAY_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
@@ -42,6 +58,22 @@ def _parse_day(value: object) -> object:
     return (isinstance(value, str) and re.fullmatch(DAY_PATTERN, value) and parse_iso_date(value)) or value
 
 
+def _field_type(text: str, _: Reading) -> str:
+    """The word for a type. Raises PydanticCustomError for another word, and for a decimal that no value can have."""
+    digits = re.fullmatch(DECIMAL_PATTERN, text)
+    if digits:
+        precision, scale = int(digits[1]), int(digits[2])
+        if 1 <= precision <= MAX_DECIMAL_DIGITS and scale <= precision:
+            return f"decimal({precision},{scale})"
+        hint = f"Use decimal(p,s) with p from 1 to {MAX_DECIMAL_DIGITS} and s at most p."
+        raise form_error("P006", f"decimal({precision},{scale}) is not a valid type", hint)
+    if text in FIELD_TYPES and text != "decimal":
+        return text
+    is_decimal = text.startswith("decimal")
+    hint = 'Quote it: type: "decimal(10,2)".' if is_decimal else did_you_mean(text, FIELD_TYPES)
+    raise form_error("P007", f"unknown type `{text}`", hint)
+
+
 Name = Annotated[
     str,
     Field(pattern=f"^{NAME_PATTERN}$"),
@@ -54,11 +86,23 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(lambda value: parse_duration(value) or value),
     Expected("must be a duration", hint="Use a whole number and a unit: 45s, 15m, 24h, 30d, 2w."),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["30d"]}),
 ]
 Day = Annotated[
     date,
     BeforeValidator(_parse_day),
     Expected("must be a day", hint="Use YYYY-MM-DD."),
-    WithJsonSchema({"type": "string", "pattern": DAY_PATTERN}),
+    WithJsonSchema({"type": "string", "pattern": DAY_PATTERN, "examples": ["2026-11-25"]}),
 ]
+Share = Annotated[float, Field(ge=0, le=1), Expected("must be a share of the rows, from 0 to 1")]
+_DECIMAL_SCHEMA: Final = {
+    "type": "string",
+    "pattern": f"^{DECIMAL_PATTERN}$",
+    "description": "A decimal of p digits, s of them after the point.",
+}
+FieldType = Annotated[
+    str,
+    when_read(_field_type),
+    WithJsonSchema({"anyOf": [{"enum": [word for word in FIELD_TYPES if word != "decimal"]}, _DECIMAL_SCHEMA]}),
+]
+"""The type of a field's values."""

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self, TypeVar, cast
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationError,
     ValidationInfo,
@@ -25,14 +29,14 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, SkipJsonSchema
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from minimize.errors import Finding
 from minimize.policy.faults import FaultList
 from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
 from minimize.text import did_you_mean
+from minimize.times import duration_text
 
 KeyPath = tuple[str | int, ...]
 """Keys and positions that lead to a value."""
@@ -70,6 +74,10 @@ class Reading:
             self.node, self.key = outer
 
 
+UNKNOWN_KEY: Final = ""
+"""Stands for every unknown key in `codes` of a form."""
+
+
 class Form(BaseModel):
     """Base class of the models of YAML files: immutable, and unknown keys are faults.
 
@@ -80,6 +88,7 @@ class Form(BaseModel):
     noun       what the mapping is, for messages; `{name}` is its key
     is_named   whether findings name the key of the mapping
     stand_ins  values that replace a required key if it is missing or wrong, so that the rest can be checked
+    codes      own codes for the faults of keys, and for unknown keys
     """
 
     model_config = ConfigDict(
@@ -89,14 +98,20 @@ class Form(BaseModel):
     noun: ClassVar[str]
     is_named: ClassVar[bool] = False
     stand_ins: ClassVar[Mapping[str, Any]] = {}
+    codes: ClassVar[Mapping[str, str]] = {}
 
     def check(self, reading: Reading) -> None:
         """Records the faults between parts of the form. It is called after the form was read, without its faulty parts."""
 
     @classmethod
+    def implied_values(cls, written: Collection[str]) -> Mapping[str, Any]:
+        """The values of keys that a file omits because of other keys that it has."""
+        return {}
+
+    @classmethod
     def file_keys(cls) -> tuple[str, ...]:
         """The keys that a file may have."""
-        return tuple(str(info.validation_alias or name) for name, info in _fields(cls, from_loader=False))
+        return tuple(_fields(cls, from_loader=False))
 
     @field_validator("*", mode="wrap")
     @classmethod
@@ -107,6 +122,8 @@ class Form(BaseModel):
     @classmethod
     def _read_mapping(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         if not isinstance(data, _Mapping):
+            if is_read(info) and not isinstance(data, dict | BaseModel):
+                raise PydanticCustomError("model_type", "must be a mapping", {"is_named": cls.is_named})
             return handler(data)
         reading = cast("Reading", info.context)
         with reading.within(data.node, data.name if cls.is_named else reading.key):
@@ -120,11 +137,15 @@ class _StandIn:
     value: Any
 
 
-def _fields(form: type[Form], *, from_loader: bool) -> Iterator[tuple[str, FieldInfo]]:
+@cache  # a policy has dozens of mappings of each form
+def _fields(form: type[Form], *, from_loader: bool) -> Mapping[str, str]:
+    """The names of a form's attributes by key of the file, or by name if the loader sets them."""
     marker: Any = SkipJsonSchema
-    for name, info in form.model_fields.items():
-        if any(isinstance(each, marker) for each in info.metadata) == from_loader:
-            yield name, info
+    return {
+        str(info.validation_alias or name): name
+        for name, info in form.model_fields.items()
+        if any(isinstance(each, marker) for each in info.metadata) == from_loader
+    }
 
 
 class _Mapping(dict[str, Any]):
@@ -147,6 +168,36 @@ def _input(node: YamlNode, name: str = "", loaded: Mapping[str, Any] | None = No
     if node.is_list:
         return tuple(_input(item, name) for item in node.items)
     return _NULL if node.value is None else node.value
+
+
+@dataclass(frozen=True, slots=True)
+class ShortForm:
+    """Annotation of a mapping of forms: an entry may have the value of one key instead of the whole form.
+
+    key       the key
+    is_short  whether an entry is the value of the key
+    """
+
+    key: str
+    is_short: Callable[[YamlNode], bool]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._expand, handler(source))
+
+    def _expand(self, value: Any) -> Any:
+        if not isinstance(value, _Mapping):
+            return value
+        entries = {key: node for key, node in value.node.entries.items() if key in value}
+        whole = {
+            key: YamlNode({self.key: node}, node.line) if self.is_short(node) else node for key, node in entries.items()
+        }
+        return _input(YamlNode(whole, value.node.line), value.name, value.loaded)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        found = handler(schema)
+        form = found["additionalProperties"]
+        short = handler.resolve_ref_schema(form)["properties"][self.key]
+        return {**found, "additionalProperties": {"anyOf": [form, short]}}
 
 
 def plain_data(value: Any) -> Any:
@@ -177,8 +228,8 @@ class _MappingReader:
 
     def read(self, handler: ModelWrapValidatorHandler[F]) -> F:
         """The form. Raises PydanticCustomError if it cannot be read even without its faulty parts."""
-        values = dict(self._known_values())
-        loaded = {name: self.written.loaded.get(name) for name, _ in _fields(self.form, from_loader=True)}
+        values = {**self.form.implied_values(self.written.keys()), **dict(self._known_values())}
+        loaded = {name: self.written.loaded.get(name) for name in _fields(self.form, from_loader=True)}
         known = {name: value for name, value in loaded.items() if value is not None}
         while True:
             form, errors = _validate(handler, {**known, **values})
@@ -199,7 +250,8 @@ class _MappingReader:
                 yield word, value
             else:
                 hint = did_you_mean(word, keys)
-                self.reading.fault("P004", f"unknown key `{word}` in {self.noun}", word, hint=hint)
+                code = self.form.codes.get(UNKNOWN_KEY, "P004")
+                self.reading.fault(code, f"unknown key `{word}` in {self.noun}", word, hint=hint)
 
     def _first_errors(self, errors: Sequence[Mapping[str, Any]]) -> dict[KeyPath, Mapping[str, Any]]:
         """One error for each place, because a union reports one for each of its members."""
@@ -224,27 +276,33 @@ class _MappingReader:
         key = next((part for part in reversed(path) if isinstance(part, str)), "")
         node = self.written.node.descend(path)
         about = f"`{key}` of {self.noun}" if key else self.noun
+        named, hint = self.reading.key, ""
         match error["type"]:
             case "recorded":
-                pass
+                return
+            case "model_type" if error["ctx"]["is_named"]:
+                named, code, message = key, "P006", f"`{key}` must be a mapping"
             case "missing" if key in self.written:  # its fault is recorded
-                pass
+                return
             case "too_short" if node.value not in ((), {}):  # the faults of its items are recorded
-                pass
+                return
             case "missing":
-                self.reading.fault("P005", f"missing key `{key}` in {self.noun}", *path, hint=f"Add `{key}`.")
-            case _ if node.value is None:
-                self.reading.fault("P006", f"`{key}` has no value", *path, hint="Set a value, or remove the key.")
+                code, message, hint = "P005", f"missing key `{key}` in {self.noun}", f"Add `{key}`."
+            case _ if node.value is None and len(path) == 1:
+                code, message, hint = "P006", f"`{key}` has no value", "Set a value, or remove the key."
             case "literal_error":
                 expected = re.findall("'([^']*)'", str(error["ctx"]["expected"]))
                 hint = did_you_mean(str(node.value) if node.is_scalar else "", expected)
-                self.reading.fault("P007", f"{about}: unknown word", *path, hint=hint)
-            case code if re.fullmatch("[A-Z][0-9]{3}", code):
-                message = str(error["msg"]).replace("{key}", key)
-                self.reading.fault(code, message, *path, hint=error.get("ctx", {}).get("hint", ""))
+                code, message = "P007", f"{about}: unknown word"
+            case own if re.fullmatch("[A-Z][0-9]{3}", own):
+                details = error.get("ctx", {})
+                code, message, hint = own, str(error["msg"]).replace("{key}", key), details.get("hint", "")
+                named = key if details.get("is_named") else named
             case kind:
                 text = _TYPE_TEXTS.get(kind, str(error["msg"]).removeprefix("Input "))
-                self.reading.fault("P006", f"{about} {text}", *path)
+                code, message = "P006", f"{about} {text}"
+        with self.reading.within(self.reading.node, named):
+            self.reading.fault(self.form.codes.get(key, code), message, *path, hint=hint)
 
     def _without_faults(self, values: Mapping[str, Any], errors: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """The values without faulty parts, and with stand-ins."""
@@ -256,7 +314,8 @@ class _MappingReader:
 
     def _removable_path(self, error: Mapping[str, Any]) -> KeyPath:
         """The part to remove: a form or an entry with a faulty name alone, for any other value the whole key of this form."""
-        is_entry = error["type"] in (_RECORDED, "model_type") or "[key]" in error["loc"]
+        is_alone = error["type"] in (_RECORDED, "model_type") or error.get("ctx", {}).get("is_alone")
+        is_entry = is_alone or "[key]" in error["loc"]
         return self._path(error)[: None if is_entry else 1]
 
 
@@ -336,14 +395,17 @@ def examine_mapping(
     return read_form(form, node_from_data(mapping), reading), reading.faults.found
 
 
+JSON_SCHEMA_DIALECT: Final = GenerateJsonSchema.schema_dialect
+
+
 def form_schema(form: type[Form], title: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a form, for editors."""
     schema = form.model_json_schema(schema_generator=_FormSchema)
-    return {"$schema": GenerateJsonSchema.schema_dialect, "title": title, **schema}
+    return {"$schema": JSON_SCHEMA_DIALECT, "title": title, **schema}
 
 
 class _FormSchema(GenerateJsonSchema):
-    """Schemas without titles that repeat names, and without null: a key is omitted if it has no value."""
+    """Schemas without titles that repeat names, without empty defaults, and without null: a key without a value is omitted."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -355,14 +417,92 @@ class _FormSchema(GenerateJsonSchema):
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
 
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        """Keys that do not match their pattern are refused, which `patternProperties` does not do."""
+        found = super().dict_schema(schema)
+        for pattern, values in found.pop("patternProperties", {}).items():
+            found |= {"propertyNames": {"pattern": pattern}, "additionalProperties": values}
+        return found
+
+    def encode_default(self, dft: Any) -> Any:
+        return duration_text(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """The schema with its default, unless that is empty or a form of which every key is omitted."""
         found = super().default_schema(schema)
-        return {key: value for key, value in found.items() if key != "default" or value is not None}
+        is_simple = found.get("default") not in (None, "", [], {}) and not isinstance(schema.get("default"), BaseModel)
+        return {key: value for key, value in found.items() if key != "default" or is_simple}
 
 
-def form_error(code: str, message: str, hint: str = "") -> PydanticCustomError:
-    """The error of a validator: a fault with a stable code. `{key}` in the message is the key in the file."""
-    return PydanticCustomError(cast("Any", code), cast("Any", message), {"hint": hint})
+def form_error(
+    code: str, message: str, hint: str = "", *, is_named: bool = False, is_alone: bool = False
+) -> PydanticCustomError:
+    """The error of a validator: a fault with a stable code. `{key}` in the message is the key in the file.
+
+    `is_named` is set by the validators of names: the finding then has the name as its key. `is_alone` removes only this value
+    of a list, because the others are valid without it.
+    """
+    details = {"hint": hint, "is_named": is_named, "is_alone": is_alone}
+    return PydanticCustomError(cast("Any", code), cast("Any", message), details)
+
+
+def errors_below(part: str | int, errors: Iterable[tuple[KeyPath, PydanticCustomError]]) -> ValidationError:
+    """Several errors of one value, each with its path below a part of the value."""
+    details = [InitErrorDetails(type=error, loc=(part, *path), input=None) for path, error in errors]
+    return ValidationError.from_exception_data(str(part), details)
+
+
+class NotEmpty:
+    """Annotation of a list or mapping that must have a part in a file; it may be empty if it is constructed in Python."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_after_validator_function(self._validate, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        found = handler(schema)
+        return {**found, "minItems" if found.get("type") == "array" else "minProperties": 1}
+
+    def _validate(self, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(info.context, Reading) and not value:
+            raise PydanticCustomError("too_short", "must not be empty")
+        return value
+
+
+class OneOrMore:
+    """Annotation of a list that a file may write as its only item."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_before_validator_function(self._listed, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        found = handler(schema)
+        return {"anyOf": [found["items"], found]}
+
+    def _listed(self, value: Any, info: ValidationInfo) -> Any:
+        return value if isinstance(value, tuple) or not is_read(info) else (value,)
+
+
+class NullIsEmpty:
+    """Annotation of a form that a file may write as null if it has no keys."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self._empty_mapping, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [handler(schema), {"type": "null"}]}
+
+    def _empty_mapping(self, value: Any) -> Any:
+        return _Mapping({}, YamlNode({}), "", {}) if value is _NULL else value
+
+
+def when_read(validate: Callable[[Any, Reading], Any]) -> AfterValidator:
+    """A validator of values of a file. Values that Python sets are not checked."""
+    return AfterValidator(lambda value, info: validate(value, info.context) if is_read(info) else value)
+
+
+def is_read(info: ValidationInfo) -> bool:
+    """Whether a value comes from a file."""
+    return isinstance(info.context, Reading)
 
 
 @dataclass(frozen=True, slots=True)

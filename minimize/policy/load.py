@@ -5,21 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from minimize.config import ACCESS_KEYS, load_config
 from minimize.errors import Finding, OutputError, PolicyError, redact_errors
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, has_runs, read_receipts
-from minimize.policy.approval import configured_approval
+from minimize.policy.approval import configured_approval, content_digest
+from minimize.policy.checks import PolicyChecks
 from minimize.policy.faults import FaultList, require_sound
 from minimize.policy.fields import reference_files
-from minimize.policy.mapping_reader import DeclaredNames
-from minimize.policy.model import EncryptBy, Pipeline, Policy
-from minimize.policy.pipeline_reader import UNREADABLE_POLICY, PipelineReader, configured_encryption
-from minimize.policy.policy_reader import read_policy
+from minimize.policy.forms import read_form
+from minimize.policy.model import BY_CATEGORY, UNREADABLE_POLICY, EncryptBy, Pipeline, PipelineReading, Policy
+from minimize.policy.names import ANY_NAMES, PolicyNames, PolicyReading, declared_names
 from minimize.policy.purposes import configured_purposes
 from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
+from minimize.text import did_you_mean
 
 
 @redact_errors
@@ -36,8 +38,8 @@ def load_policy(path: str | Path, purposes: Sequence[str] = ()) -> Policy:
 def examine_policy(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Policy | None, list[Finding]]:
     """The policy as far as it can be read, with every fault. Never run a policy that has faults."""
     faults = FaultList()
-    read = _read_policy(_file_in_folder(path, POLICY_FILE), tuple(purposes), faults)
-    return read.policy, _sorted_findings(faults.found)
+    policy, _ = _read_policy_file(_file_in_folder(path, POLICY_FILE), tuple(purposes), faults)
+    return policy, _sorted_findings(faults.found)
 
 
 def policy_from_mapping(mapping: Mapping[str, Any], purposes: Sequence[str] = (), folder: str | Path = ".") -> Policy:
@@ -49,7 +51,7 @@ def policy_from_mapping(mapping: Mapping[str, Any], purposes: Sequence[str] = ()
     'p'
     """
     faults = FaultList()
-    policy, _ = read_policy(node_from_data(mapping), Path(folder), faults, tuple(purposes), {})
+    policy = read_policy(node_from_data(mapping), PolicyReading(faults, Path(folder), tuple(purposes)), {})
     return require_sound(policy, _sorted_findings(faults.found), "policy")
 
 
@@ -75,10 +77,54 @@ def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pi
         return None, faults.found
     all_purposes = (*purposes, *configured_purposes(file.parent, faults))
     configured_approval(file.parent, faults)
-    pipeline = _pipeline(opened, file, all_purposes, faults, configured_encryption(file.parent, faults))
-    return None if pipeline is None or pipeline.policy is UNREADABLE_POLICY else pipeline, _sorted_findings(
-        faults.found
-    )
+    demanded = configured_encryption(file.parent, faults)
+    reading = _read_policy_of(opened.root, PipelineReading(faults, file.parent, all_purposes))
+    pipeline = read_pipeline(opened.root, reading, {"path": file, "digest": opened.digest, "demanded": demanded})
+    return pipeline, _sorted_findings(faults.found)
+
+
+def read_policy(root: YamlNode, reading: PolicyReading, loaded: Mapping[str, Any]) -> Policy | None:
+    """The policy of nodes as far as it can be read. Sets the names of the reading to those that the policy declares.
+
+    `loaded` has the path and the digest of its file.
+    """
+    reading.names = declared_names(root)
+    loaded = {"lines": dict(root.key_lines()), "form": content_digest(root), **loaded}
+    policy = read_form(Policy, root, reading, loaded)
+    if policy is not None:
+        PolicyChecks(policy, reading.names, root, reading.faults).check_all()
+        reading.names = replace(reading.names, purposes=policy.purposes)
+    return policy
+
+
+def read_pipeline(root: YamlNode, reading: PipelineReading, loaded: Mapping[str, Any]) -> Pipeline | None:
+    """The pipeline of nodes as far as it can be read; None if its policy cannot be read.
+
+    `loaded` has the path and the digest of its file, and the encryption that the configuration requires.
+    """
+    pipeline = read_form(Pipeline, root, reading, {"lines": dict(root.key_lines()), **loaded})
+    return None if pipeline is None or pipeline.policy is UNREADABLE_POLICY else pipeline
+
+
+def configured_encryption(start: Path, faults: FaultList) -> EncryptBy:
+    """The value of `access: {encrypt: …}` in `minimize.yaml`, for every output. Faults are recorded with the name of that file.
+
+    An unknown word counts as `by_category`.
+    """
+    config = load_config(start)
+    own = FaultList(str(config.path), faults.found)
+    for key in config.access.unknown_keys:
+        hint = did_you_mean(key.value, ACCESS_KEYS)
+        own.add("P004", f"unknown key `{key.value}` in `access`", line=key.line, hint=hint)
+    encrypt = config.access.encrypt
+    if encrypt is None or encrypt.value == "none":
+        return "none"
+    if encrypt.value != BY_CATEGORY:
+        words = get_args(EncryptBy)
+        named = isinstance(encrypt.value, str)
+        hint = did_you_mean(encrypt.value, words) if named else f"Use one of: {', '.join(words)}."
+        own.add("P007", "unknown word for `encrypt`", line=encrypt.line, hint=hint)
+    return "by_category"
 
 
 def hierarchy_files(policy: Policy) -> tuple[Path, ...]:
@@ -90,12 +136,6 @@ def hierarchy_files(policy: Policy) -> tuple[Path, ...]:
 class _OpenedFile:
     root: YamlNode
     digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class _ReadPolicy:
-    policy: Policy | None
-    scope: DeclaredNames
 
 
 def _file_in_folder(path: str | Path, name: str) -> Path:
@@ -147,32 +187,26 @@ def _is_other_kind(root: YamlNode, is_: str, expected: str, faults: FaultList) -
     return mistaken
 
 
-def _read_policy(file: Path, purposes: tuple[str, ...], faults: FaultList) -> _ReadPolicy:
+def _read_policy_file(file: Path, purposes: tuple[str, ...], faults: FaultList) -> tuple[Policy | None, PolicyNames]:
     own = FaultList(str(file))
-    read = _ReadPolicy(None, DeclaredNames(own, file.parent, None, {}))
+    policy, names = None, ANY_NAMES
     opened = _open_file(file, own)
     if opened is not None and not _is_other_kind(opened.root, "pipeline", "policy", own):
-        all_purposes = (*purposes, *configured_purposes(file.parent, own))
-        read = _ReadPolicy(
-            *read_policy(opened.root, file.parent, own, all_purposes, {"path": file, "digest": opened.digest})
-        )
+        reading = PolicyReading(own, file.parent, (*purposes, *configured_purposes(file.parent, own)))
+        policy = read_policy(opened.root, reading, {"path": file, "digest": opened.digest})
+        names = reading.names
     faults.found.extend(own.found)
-    return read
+    return policy, names
 
 
-def _pipeline(
-    opened: _OpenedFile, file: Path, configured_purposes: tuple[str, ...], faults: FaultList, demanded: EncryptBy
-) -> Pipeline | None:
-    named = opened.root.get("policy")
+def _read_policy_of(root: YamlNode, reading: PipelineReading) -> PipelineReading:
+    """The reading of a pipeline with the policy that it names."""
+    named = root.get("policy")
     if named is None or not isinstance(named.value, str):
-        policy, scope = None, DeclaredNames(faults, file.parent, None, {})
-    else:
-        read = _read_policy(
-            _file_in_folder(normalize_path(file.parent / named.value), POLICY_FILE), configured_purposes, faults
-        )
-        policy, scope = read.policy, read.scope
-    given = {"path": file, "digest": opened.digest, "demanded": demanded}
-    return PipelineReader.over(policy, scope, faults, configured_purposes)(opened.root, given)
+        return reading
+    file = _file_in_folder(normalize_path(reading.folder / named.value), POLICY_FILE)
+    policy, names = _read_policy_file(file, reading.purposes, reading.faults)
+    return replace(reading, policy=policy, names=names)
 
 
 def _sorted_findings(findings: Sequence[Finding]) -> list[Finding]:

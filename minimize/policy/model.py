@@ -1,82 +1,146 @@
-"""Typed models of policy and pipeline files.
+"""Policy and pipeline files as forms.
 
 Fields, features, levels, purposes, retention; then source, records, aggregates, quarantine limits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
-from pydantic_core import PydanticCustomError
+import pydantic
+from pydantic import (
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    WithJsonSchema,
+    WrapValidator,
+)
+from pydantic import ValidatorFunctionWrapHandler as Handler
+from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
+from pydantic_core import CoreSchema, core_schema
 
-from minimize.aggregates import Measure
+from minimize.aggregates.definition import TIME_UNITS, TimeUnit
 from minimize.arrow.pointers import Pointer
 from minimize.identifiers import CaseFolding
-from minimize.policy.condition import Condition
+from minimize.policy.condition import FormCondition
 from minimize.policy.describe import policy_html
+from minimize.policy.form_values import NAME_PATTERN, Duration, FieldType, Name, PositiveInteger, Share
+from minimize.policy.forms import Expected, Form, NotEmpty, NullIsEmpty, Reading, form_error, is_read, when_read
+from minimize.policy.names import (
+    FeatureName,
+    FieldKey,
+    FieldKeys,
+    ForbiddenPath,
+    LevelName,
+    PolicyReading,
+    RecordFieldKey,
+    field_pointer,
+    names_of,
+)
+from minimize.policy.purposes import Purpose
+from minimize.policy.treatments import DROP, Chain, FormMeasure, Treatment
 from minimize.settings.evaluation import FeatureSwitch
 from minimize.sources import FORMATS
-from minimize.stores import Location, LocationLike, parse_output_location
+from minimize.stores import Location, LocationLike, location_error, parse_output_location
 from minimize.techniques import TechniqueStep
+from minimize.text import did_you_mean
 
 Role = Literal["identifier", "quasi", "sensitive", "plain", "free_text", "secret"]
 Holder = Literal["admin", "user", "developer"]
 HOLDERS: tuple[Holder, ...] = get_args(Holder)
-DROP: Literal["drop"] = "drop"
-
-Treatment = Literal["drop"] | tuple[TechniqueStep, ...]
-"""Drop, or a chain of steps; `keep` is a chain of one `Keep`."""
+Purposes = Annotated[tuple[Purpose, ...], NotEmpty()]
 
 
-class FrozenModel(BaseModel):
-    """Base class of all models of a policy or pipeline: immutable, and unknown keys are rejected."""
+class FrozenModel(pydantic.BaseModel):
+    """Base class of models that are not forms yet: immutable, and unknown keys are rejected."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = pydantic.ConfigDict(defer_build=True, frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
-class FeatureModel(FrozenModel):
+class FeatureModel(Form):
     """An optional kind of collection. The default is off."""
 
-    about: str = ""
-    retention: timedelta | None = None
-    holders: tuple[Holder, ...] = ()
-    per_subject: bool = False
-    """Whether collection needs a subject's own setting in addition to that of the tenant."""
+    noun = "the feature `{name}`"
+
+    about: str = pydantic.Field("", description="A description of the data that is collected.")
+    retention: Duration | None = pydantic.Field(None, description="How long its values are kept, from the event time.")
+    holders: tuple[Holder, ...] = pydantic.Field((), description="The holders that may turn it on.")
+    per_subject: bool = pydantic.Field(
+        False,
+        description="Collected only for subjects with their own setting `on`, if their tenant also has it on. A subject's own "
+        "`on` is valid for 24 hours.",
+    )
 
 
-class FieldCase(FrozenModel):
-    """A treatment of a value, and the condition under which it is applied."""
+class FieldCase(Form):
+    """A condition and the treatment of matching values."""
 
-    when: Condition
-    do: Treatment
+    noun = "a case"
+
+    when: FormCondition = pydantic.Field(validation_alias="if", description="The condition of the case.")
+    do: Treatment = pydantic.Field(description="Drop, one technique, or several in order.")
 
 
-class Field(FrozenModel):
-    """One field: its type and role, the conditions of its collection, and its treatment."""
+def _field_key(key: str, _: Reading) -> str:
+    pointer = field_pointer(key)
+    if pointer is None:
+        hint = "Use a column name or a JSON Pointer such as /apps/*/name; `~0` is a tilde, `~1` a slash, `~2` a star."
+        raise form_error("P015", f"`{key}` is neither a column name nor a JSON Pointer", hint)
+    if pointer.is_keys:
+        raise form_error("P015", f"`{key}` names the keys of a map", "Use `keys:` in the entry of the map.")
+    return key
 
-    key: str
-    type: str
-    role: Role = "plain"
-    do: Treatment = DROP
-    cases: tuple[FieldCase, ...] = ()
-    otherwise: Treatment = DROP
-    feature: str | None = None
-    level: str | None = None
-    purposes: tuple[str, ...] = ()
-    collect_if: Condition | None = None
-    from_: tuple[str, ...] = ()
-    in_aggregates: tuple[TechniqueStep, ...] = ()
-    required: bool = False
-    optional: bool = False
-    keys: Treatment | None = None
-    """The treatment of the keys of a map, which are a separate field (`keys_field`)."""
-    about: str = ""
-    unit: str = ""
-    line: int | None = None
+
+def _type_is_optional(schema: JsonSchemaValue) -> None:
+    """A derived field needs no type."""
+    schema["required"].remove("type")
+    schema["anyOf"] = [{"required": ["type"]}, {"required": ["from"]}]
+    schema["not"] = {"required": ["do", "cases"]}
+
+
+class Field(Form):
+    """A field: its type and role, the conditions of its collection, its treatment. A field without `do` is dropped."""
+
+    noun = "field `{name}`"
+    is_named = True
+    stand_ins = MappingProxyType({"type": "string"})
+    model_config = pydantic.ConfigDict(json_schema_extra=_type_is_optional)
+
+    key: SkipJsonSchema[Annotated[str, when_read(_field_key)]]
+    type: FieldType = pydantic.Field(description="The type of the value. A derived field is a struct by default.")
+    role: Role = pydantic.Field("plain", description="The role of the field.")
+    do: Treatment = pydantic.Field(DROP, description="Drop, one technique, or several in order.")
+    cases: Annotated[tuple[FieldCase, ...], NotEmpty()] = pydantic.Field(
+        (), description="The first case whose condition is true decides."
+    )
+    otherwise: Treatment = pydantic.Field(DROP, description="The treatment of all other values.")
+    feature: FeatureName | None = pydantic.Field(None, description="Collected only if this feature is on.")
+    level: LevelName | None = pydantic.Field(None, description="Collected only at this level or a higher one.")
+    purposes: Purposes = pydantic.Field((), description="The only purposes for which the field may be used.")
+    collect_if: FormCondition | None = pydantic.Field(None, description="Collected only if this condition is true.")
+    from_: FieldKeys = pydantic.Field(
+        (), validation_alias="from", description="The fields from which this field is derived."
+    )
+    in_aggregates: Chain = pydantic.Field((), description="The form that aggregates see; it does not affect records.")
+    required: bool = pydantic.Field(False, description="A record without it is quarantined.")
+    optional: bool = pydantic.Field(False, description="A columnar source may lack it.")
+    keys: Treatment | None = pydantic.Field(
+        None, description="The treatment of a map's keys, which have the role of the map. The default is drop."
+    )
+    about: str = pydantic.Field("", description="The meaning of the field.")
+    unit: str = pydantic.Field("", description="The unit of its values.")
+    line: SkipJsonSchema[int | None] = None
+
+    @classmethod
+    def implied_values(cls, written: Collection[str]) -> Mapping[str, Any]:
+        """A derived field is a struct unless its type is written."""
+        return {"type": "struct"} if "from" in written else {}
 
     @property
     def pointer(self) -> Pointer:
@@ -97,48 +161,110 @@ class Field(FrozenModel):
         return bool(self.feature or self.level or self.collect_if)
 
 
-class RecordsGate(FrozenModel):
-    """The gate of whole records."""
+class RecordsGate(Form):
+    """The conditions under which a record is collected."""
 
-    collect_if: Condition | None = None
-    feature: str | None = None
-    level: str | None = None
+    noun = "`records`"
 
-
-class PolicyApproval(FrozenModel):
-    """The approver of a policy, the day (UTC), and the digest of the approved content."""
-
-    by: str
-    on: str
-    digest: str
+    collect_if: FormCondition | None = pydantic.Field(None, description="Collected only if this condition is true.")
+    feature: FeatureName | None = pydantic.Field(None, description="Collected only if this feature is on.")
+    level: LevelName | None = pydantic.Field(None, description="Collected only at this level or a higher one.")
 
 
-class Policy(FrozenModel):
+_APPROVED: Final = Expected("of `approved` is not valid", hint="Run `minimize policy approve`, which writes this key.")
+
+
+class PolicyApproval(Form):
+    """The approval of the current content; `minimize policy approve` writes it."""
+
+    noun = "`approved`"
+
+    by: Annotated[str, pydantic.Field(pattern=r"^[^\x00-\x1f\x7f]{1,200}$"), _APPROVED] = pydantic.Field(
+        description="The approver."
+    )
+    on: Annotated[str, pydantic.Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"), _APPROVED] = pydantic.Field(
+        description="The day of the approval, in UTC."
+    )
+    digest: Annotated[str, pydantic.Field(pattern=r"^sha256:[0-9a-f]{64}$"), _APPROVED] = pydantic.Field(
+        description="The digest of the approved content."
+    )
+
+
+def _feature_key(name: str, _: Reading) -> str:
+    if name == "level" or not re.fullmatch(NAME_PATTERN, name):
+        hint = "Use letters, digits, _ and -. The name `level` is reserved."
+        raise form_error("P015", f"`{name}` is not a valid name for a feature", hint)
+    return name
+
+
+def _without_duplicates(levels: tuple[str, ...], _: Reading) -> tuple[str, ...]:
+    if len(set(levels)) < len(levels):
+        raise form_error("P002", "a level is listed twice")
+    return levels
+
+
+def _with_keys_of_maps(fields: Mapping[str, Field], _: Reading) -> Mapping[str, Field]:
+    """The fields, each followed by the field of its keys."""
+    both = ((field, field.keys_field) for field in fields.values())
+    return {field.key: field for pair in both for field in pair if field is not None}
+
+
+def _name_schema(*reserved: str) -> WithJsonSchema:
+    """The JSON Schema of a name that is valid in paths and receipts."""
+    return WithJsonSchema(
+        {"type": "string", "allOf": [{"pattern": f"^{NAME_PATTERN}$"}], "not": {"enum": list(reserved)}}
+    )
+
+
+FeatureKey = Annotated[str, when_read(_feature_key), _name_schema("level")]
+Levels = Annotated[
+    tuple[Annotated[str, pydantic.Field(min_length=1)], ...],
+    NotEmpty(),
+    Expected("must be a list of names, lowest first"),
+    when_read(_without_duplicates),
+]
+Fields = Annotated[Mapping[str, Field], NotEmpty(), when_read(_with_keys_of_maps)]
+ForbiddenPaths = Annotated[tuple[ForbiddenPath, ...], NotEmpty(), Expected("must be a list of keys or pointers")]
+
+
+class Policy(Form):
     """For one dataset: which fields may be kept, for which purposes, in what form, for how long."""
 
-    policy: str
-    version: int
-    owner: str = ""
-    purposes: tuple[str, ...]
-    tenant: str | None = None
-    subject: str | None = None
-    time: str | None = None
-    record: str | None = None
-    retention: timedelta | None = None
-    future: timedelta = timedelta(hours=24)
-    """How far an event time may be after the time of the run."""
-    levels: tuple[str, ...] = ()
-    features: Mapping[str, FeatureModel] = {}
-    fields: Mapping[str, Field]
-    never: tuple[Pointer, ...] = ()
+    noun = "a policy"
+    stand_ins = MappingProxyType({"policy": "", "version": 1, "purposes": (), "fields": {}})
+
+    policy: Name = pydantic.Field(description="The policy's name.")
+    version: PositiveInteger = pydantic.Field(description="Incremented with every change of content.")
+    owner: str = pydantic.Field("", description="The person responsible for the policy.")
+    purposes: Purposes = pydantic.Field(description="From the closed list, or one that minimize.yaml adds.")
+    tenant: RecordFieldKey | None = pydantic.Field(None, description="The field that names the tenant.")
+    subject: RecordFieldKey | None = pydantic.Field(
+        None, description="The field that identifies the subject of a record, which is counted, found and erased."
+    )
+    time: RecordFieldKey | None = pydantic.Field(None, description="The field that holds the event time.")
+    record: RecordFieldKey | None = pydantic.Field(None, description="The field that identifies the record.")
+    retention: Duration | None = pydantic.Field(None, description="How long values are kept, from the event time.")
+    future: Duration = pydantic.Field(
+        timedelta(hours=24),
+        description="How far an event time may be after the time of the run.",
+        json_schema_extra={"default": "24h"},
+    )
+    levels: Levels = pydantic.Field((), description="Ordered and cumulative; the first is always on.")
+    features: Mapping[FeatureKey, Annotated[FeatureModel, NullIsEmpty()]] = pydantic.Field(
+        {}, description="Optional kinds of collection."
+    )
+    fields: Fields = pydantic.Field(description="By column name, or by JSON Pointer for nested data.")
+    never: ForbiddenPaths = pydantic.Field(
+        (), description="Paths that must not arrive: a key, at any depth, or a pointer to one place."
+    )
     records: RecordsGate = RecordsGate()
     approved: PolicyApproval | None = None
-    path: Path | None = None
-    digest: str = ""
+    path: SkipJsonSchema[Path | None] = None
+    digest: SkipJsonSchema[str] = ""
     """`sha256:` of the file's bytes; empty for a policy that was not loaded from a file."""
-    form: str = ""
+    form: SkipJsonSchema[str] = ""
     """`sha256:` of the content of the file, independent of its layout, without `approved`; empty if it was not read."""
-    lines: Mapping[tuple[str, ...], int] = {}
+    lines: SkipJsonSchema[Mapping[tuple[str, ...], int]] = pydantic.Field({})
     """The lines of the file's keys, by paths of at most three keys."""
 
     @property
@@ -169,130 +295,366 @@ def _folds_case(chain: Sequence[TechniqueStep]) -> bool:
     return first is not None and first.folds
 
 
-TimeUnit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
 CategoryName = Literal["identified", "pseudonymized", "aggregated"]
 EncryptBy = Literal["none", "by_category"]
+BY_CATEGORY: Final = "by_category"
 
 
-def _known_format(name: str) -> str:
+def _valid_location(text: str, _: Reading) -> str:
+    """A path, or the URI of a store, which must not contain a secret."""
+    wrong = location_error(text)
+    if wrong is not None:
+        raise form_error("P006", wrong.message, wrong.hint)
+    return text
+
+
+def _only_date_placeholder(path: str, _: Reading) -> str:
+    unknown = [f"{{{name}}}" for name in re.findall(r"\{(.*?)\}", path) if name != "date"]
+    if unknown:
+        raise form_error("P006", f"unknown placeholder {', '.join(unknown)} in `path`; only {{date}} is valid")
+    return path
+
+
+def _known_format(name: str, _: Reading) -> str:
     if name in FORMATS:
         return name
-    expected = ", ".join(f"'{each}'" for each in FORMATS)
-    raise PydanticCustomError("literal_error", "unknown format", {"expected": expected})
+    raise form_error("P007", f"unknown format `{name}`", did_you_mean(name, FORMATS))
 
 
-SourceFormatName = Annotated[str, AfterValidator(_known_format)]
+class _FormatSchema:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"enum": [*FORMATS]}
 
 
-class SourceModel(FrozenModel):
-    """The source of records. `path` is as in the file: relative to the pipeline's folder, with `{date}` for the batch date.
+LocationText = Annotated[str, when_read(_valid_location)]
+SourceFormatName = Annotated[str, when_read(_known_format), _FormatSchema()]
 
-    recipient  the third party that sends the records; None for the organization's own records
-    function   the inbound function of its manifest
-    having     prerequisites of the function that are met
-    """
 
-    path: str
-    format: SourceFormatName
-    recipient: str | None = None
-    function: str | None = None
-    having: tuple[str, ...] = ()
+class SourceModel(Form):
+    """The source of the records."""
+
+    noun = "`source`"
+
+    path: Annotated[LocationText, when_read(_only_date_placeholder)] = pydantic.Field(
+        description="A file, folder or glob, relative to the pipeline's folder; or the URI of an object store (s3://, gs://, "
+        "abfs://) that contains no credentials. `{date}` is the batch date."
+    )
+    format: SourceFormatName = pydantic.Field(description="The format of the files.")
+    recipient: str | None = pydantic.Field(
+        None, description="The third party that sends the records. Consent then decides on each record."
+    )
+    function: str | None = pydantic.Field(None, description="The inbound function of its manifest.")
+    having: tuple[str, ...] = pydantic.Field((), description="Prerequisites of the function that are met.")
 
     @property
     def is_received(self) -> bool:
         """Whether a third party sends the records, so consent decides on each record."""
         return self.recipient is not None
 
-
-class DeduplicateModel(FrozenModel):
-    """Of the records of one day with equal values in these fields, only the earliest is kept."""
-
-    by: tuple[str, ...]
-    per: Literal["day"] = "day"
-
-
-class EncryptModel(FrozenModel):
-    """How an output is encrypted at rest. `per` is a column of `partition_by`; each of its folders has separate keys."""
-
-    by: EncryptBy = "none"
-    per: str | None = None
+    def check(self, reading: Reading) -> None:
+        """A recipient and its function are named together."""
+        if (self.recipient is None) != (self.function is None):
+            present, missing = ("function", "recipient") if self.recipient is None else ("recipient", "function")
+            hint = f"Add `{missing}`, or remove `{present}`."
+            reading.fault("P005", f"`source` has `{present}` but not `{missing}`", present, hint=hint)
+        elif self.having and not self.is_received:
+            hint = "Add `recipient` and `function`, or remove `having`."
+            reading.fault("P018", "`having` is only valid in a source with `recipient`", "having", hint=hint)
 
 
-class RecordsModel(FrozenModel):
+class DeduplicateModel(Form):
+    """Of the records of a day with equal values in these fields, the earliest is kept."""
+
+    noun = "`deduplicate`"
+
+    by: FieldKeys = pydantic.Field(description="Records with equal values in all these fields are duplicates.")
+    per: Literal["day"] = pydantic.Field("day", description="The span of time within which records are duplicates.")
+
+    def check(self, reading: Reading) -> None:
+        """The earliest record needs an event time."""
+        names = names_of(reading)
+        if names.keys is not None and names.time is None:
+            reading.fault("P017", "`deduplicate` needs the event time", hint="Add `time: FIELD` to the policy.")
+
+
+class EncryptModel(Form):
+    """The keys of an output that is encrypted at rest."""
+
+    noun = "`by_category`"
+
+    by: SkipJsonSchema[EncryptBy] = "none"
+    per: FieldKey | None = pydantic.Field(
+        None, description="A column of `partition_by`. Each of its folders has separate keys."
+    )
+
+
+class _EncryptType:
+    """In a file: `none`, `by_category`, or `by_category: {per: FIELD}` for records whose folders have separate keys."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_wrap_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        by_category = {"type": "object", "properties": {BY_CATEGORY: handler(schema)}, "additionalProperties": False}
+        return {"anyOf": [{"enum": list(get_args(EncryptBy))}, {**by_category, "required": [BY_CATEGORY]}]}
+
+    def _read(self, value: Any, handler: Handler, info: ValidationInfo) -> Any:
+        if not is_read(info):
+            return handler(value)
+        if not isinstance(value, Mapping):
+            return handler({"by": value})
+        if set(value) != {BY_CATEGORY}:
+            hint = "Write `encrypt: {by_category: {per: FIELD}}`."
+            raise form_error("P006", "`encrypt` must have `by_category` as its only key", hint)
+        return handler(value[BY_CATEGORY]).model_copy(update={"by": BY_CATEGORY})
+
+
+class RecordsModel(Form):
     """The records output."""
 
-    must_be: CategoryName | None = None
-    partition_by: tuple[str, ...] = ()
-    index: bool = True
-    """Whether files have an index of subjects, if the records contain the subject's column."""
-    collect_if: Condition | None = None
+    noun = "`records`"
+
+    must_be: CategoryName | None = pydantic.Field(None, description="The highest permitted category of the output.")
+    partition_by: FieldKeys = pydantic.Field((), description="Levels of folders below `date=`.")
+    index: bool = pydantic.Field(
+        True, description="Whether files have an index of subjects. Without it, all records are read to find a subject."
+    )
+    collect_if: FormCondition | None = pydantic.Field(None, description="Collected only if this condition is true.")
     deduplicate: DeduplicateModel | None = None
-    encrypt: EncryptModel | None = None
-    """None if the pipeline does not set it; then `demanded` applies."""
+    encrypt: Annotated[EncryptModel, _EncryptType()] | None = pydantic.Field(
+        None, description="How columns are encrypted at rest. The default is set by minimize.yaml."
+    )
+
+    def check(self, reading: Reading) -> None:
+        """Each value with its own keys has its own folder."""
+        per = None if self.encrypt is None else self.encrypt.per
+        if per is not None and per not in self.partition_by:
+            message = f"keys for each `{per}` need a folder for each value"
+            reading.fault("P020", message, "encrypt", hint=f"Add `partition_by: [{per}]`.")
 
 
-class GroupKeyModel(FrozenModel):
+class GroupKeyModel(Form):
     """One group key: a field in its released form, a time possibly at a coarser unit."""
 
-    field: str
+    noun = "a group key"
+
+    field: FieldKey
     to: TimeUnit | None = None
 
 
-class SuppressModel(FrozenModel):
-    """Groups with fewer distinct subjects than `below` are suppressed."""
+class _GroupKeyType:
+    """In a file: a field, or `{FIELD: unit}` for a time at a coarser unit."""
 
-    below: int = 10
-    counting: str | None = None
-    """A field's key. The default is the policy's subject."""
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_wrap_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        timed = {
+            "type": "object",
+            "description": "A time at a unit that is not finer than the released one.",
+            "additionalProperties": {"enum": list(TIME_UNITS)},
+            "minProperties": 1,
+            "maxProperties": 1,
+        }
+        return {"anyOf": [{"type": "string", "description": "A field."}, timed]}
+
+    def _read(self, value: Any, handler: Handler, info: ValidationInfo) -> Any:
+        if not is_read(info):
+            return handler(value)
+        if not isinstance(value, Mapping) or len(value) != 1:
+            return handler({"field": value})
+        field, unit = next(iter(value.items()))
+        if unit not in TIME_UNITS:
+            hint = did_you_mean(unit, TIME_UNITS) if isinstance(unit, str) else ""
+            raise form_error("P007", "unknown time unit in `group_by`", hint)
+        return handler({"field": field, "to": unit})
 
 
-class RoundModel(FrozenModel):
-    """Counts are rounded to the nearest multiple."""
+class SuppressModel(Form):
+    """The minimum number of subjects of published groups. Groups with fewer are suppressed."""
 
-    counts_to: int
+    noun = "`suppress`"
+
+    below: PositiveInteger = pydantic.Field(10, description="Groups with fewer subjects are suppressed.")
+    counting: FieldKey | None = pydantic.Field(
+        None, description="The field that is counted. The default is the policy's subject."
+    )
 
 
-class AggregateModel(FrozenModel):
+class RoundModel(Form):
+    """Rounding of counts to the nearest multiple."""
+
+    noun = "`round`"
+
+    counts_to: PositiveInteger = pydantic.Field(description="The multiple.")
+
+
+RESERVED_OUTPUT_NAMES: Final = ("records", "runs", "quarantine", "index", "erasures", "sketches")
+LONGEST_WAIT: Final = timedelta(days=366)
+"""The longest permitted value of `late`."""
+
+
+def _short_enough(late: timedelta, _: Reading) -> timedelta:
+    if late > LONGEST_WAIT:
+        hint = "Use a shorter time; a day is published when it has passed."
+        raise form_error("P006", f"`{{key}}` must be at most {LONGEST_WAIT.days}d", hint)
+    return late
+
+
+def _output_name(name: str, _: Reading) -> str:
+    if name in RESERVED_OUTPUT_NAMES:
+        message = f"`{name}` is the name of a folder in every output"
+        raise form_error("P015", message, "Give the aggregate another name.", is_named=True)
+    if not re.fullmatch(NAME_PATTERN, name):
+        hint = "Use a letter or _, then letters, digits, _ and -."
+        raise form_error("P015", f"`{name}` is not a valid name for an aggregate", hint, is_named=True)
+    return name
+
+
+ColumnName = Annotated[str, WithJsonSchema({"type": "string", "not": {"const": "date"}})]
+OutputName = Annotated[str, when_read(_output_name), _name_schema(*RESERVED_OUTPUT_NAMES)]
+
+
+class AggregateModel(Form):
     """Counts and statistics per group, small groups suppressed."""
 
-    group_by: Mapping[str, GroupKeyModel]
-    measures: Mapping[str, Measure]
+    noun = "an aggregate"
+    is_named = True
+
+    group_by: Mapping[ColumnName, Annotated[GroupKeyModel, _GroupKeyType()]] = pydantic.Field(
+        description="The fields whose values make a group, by column. Without one, all records are one group."
+    )
+    measures: Annotated[Mapping[ColumnName, FormMeasure], NotEmpty()] = pydantic.Field(
+        description="The figures of each group, by column."
+    )
     suppress: SuppressModel = SuppressModel()
     round: RoundModel | None = None
-    late: timedelta | None = None
-    retention: timedelta | None = None
-    """How long its groups are kept. The default is the retention of the policy."""
-    must_be: CategoryName | None = None
-    encrypt: EncryptBy | None = None
-    """Aggregated columns are never encrypted."""
+    late: Annotated[Duration, when_read(_short_enough)] | None = pydantic.Field(
+        None, description="How long an event day waits for its late rows."
+    )
+    retention: Duration | None = pydantic.Field(
+        None, description="How long groups are kept, by their event time. The default is the retention of the policy."
+    )
+    must_be: CategoryName | None = pydantic.Field(None, description="The highest permitted category of the output.")
+    encrypt: EncryptBy | None = pydantic.Field(None, description="Aggregated columns are never encrypted.")
+
+    def check(self, reading: Reading) -> None:
+        """The names of its columns are valid and unique; subjects are counted."""
+        names = names_of(reading)
+        if "date" in (*self.group_by, *self.measures):
+            reading.fault("P015", "`date` is reserved for the partition", hint="Name the column `day`.")
+        for column in self.measures:
+            if column in self.group_by:
+                message = f"`{column}` is the name of a group and of a measure"
+                reading.fault("P018", message, "measures", column)
+        if names.keys is not None and names.subject is None and self.suppress.counting is None:
+            hint = "Add `subject: FIELD` to the policy, or `suppress: {counting: FIELD}` to the aggregate."
+            reading.fault("P017", "an aggregate counts subjects, but the policy names no subject", hint=hint)
+        if self.late is not None and names.keys is not None and names.time is None:
+            reading.fault("P017", "`late` needs the event time", "late", hint="Add `time: FIELD` to the policy.")
 
 
-class QuarantineModel(FrozenModel):
-    """Shares of the rows read; None is no limit."""
+class QuarantineModel(Form):
+    """Limits as shares of the rows read. The default is no limit."""
 
-    fail_above: float | None = None
-    stop_above: float | None = None
+    noun = "`quarantine`"
+
+    fail_above: Share | None = pydantic.Field(None, description="Above this share the run exits with 4.")
+    stop_above: Share | None = pydantic.Field(None, description="Above this share nothing is published.")
 
 
-class Pipeline(FrozenModel):
-    """One scheduled job."""
+@dataclass(slots=True)
+class PipelineReading(PolicyReading):
+    """The reading of a pipeline with its policy, which is loaded first; None if it could not be read."""
 
-    pipeline: str
-    policy: Policy
-    """Loaded from the file that the pipeline names."""
-    purpose: str
+    policy: Policy | None = None
+
+
+UNREADABLE_POLICY: Final = Policy.model_construct(policy="", version=1, purposes=(), fields={})
+"""Replaces a policy that could not be read; the loader never returns it."""
+
+
+def _loaded_policy(value: Any, handler: Handler, info: ValidationInfo) -> Any:
+    if not isinstance(info.context, PipelineReading):
+        return handler(value)
+    if not isinstance(value, str):
+        raise form_error("P006", "`policy` must be the path of a file")
+    return info.context.policy or UNREADABLE_POLICY
+
+
+def _listed_by_policy(purpose: str, reading: Reading) -> str:
+    listed = names_of(reading).purposes
+    if listed and purpose not in listed:
+        hint = did_you_mean(purpose, listed)
+        raise form_error("P008", f"the policy does not list the purpose `{purpose}`", hint)
+    return purpose
+
+
+def _records_or_flag(value: Any, handler: Handler, info: ValidationInfo) -> Any:
+    """In a file, `false` writes no records, and `true` the default."""
+    if is_read(info) and isinstance(value, bool):
+        return RecordsModel() if value else None
+    return handler(value)
+
+
+class _FlagSchema:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [handler(schema), {"type": "boolean"}]}
+
+
+class Pipeline(Form):
+    """One scheduled job: a policy, a purpose, a source and an output."""
+
+    noun = "a pipeline"
+
+    pipeline: Name = pydantic.Field(description="The pipeline's name.")
+    policy: Annotated[Policy, WrapValidator(_loaded_policy), WithJsonSchema({"type": "string"})] = pydantic.Field(
+        description="The policy's file, relative to this one."
+    )
+    purpose: Annotated[Purpose, when_read(_listed_by_policy)] = pydantic.Field(
+        description="The purpose of every run; the policy must list it."
+    )
     source: SourceModel
-    settings: str | None = None
-    output: str
-    records: RecordsModel | None = RecordsModel()
-    aggregates: Mapping[str, AggregateModel] = {}
+    settings: str | None = pydantic.Field(
+        None, description="The collection settings: a file, relative to this one, or `ledger`."
+    )
+    output: LocationText = pydantic.Field(
+        description="The output folder, relative to this file; or the URI of an object store (s3://, gs://, abfs://) without "
+        "credentials, which needs a ledger elsewhere."
+    )
+    records: Annotated[RecordsModel | None, WrapValidator(_records_or_flag), _FlagSchema()] = pydantic.Field(
+        RecordsModel(), description="The records output. With `false`, no records are written."
+    )
+    aggregates: Mapping[OutputName, AggregateModel] = pydantic.Field(
+        {}, description="Counts and statistics per group, by name."
+    )
     quarantine: QuarantineModel = QuarantineModel()
-    path: Path | None = None
-    digest: str = ""
-    lines: Mapping[tuple[str, ...], int] = {}
+    path: SkipJsonSchema[Path | None] = None
+    digest: SkipJsonSchema[str] = ""
+    lines: SkipJsonSchema[Mapping[tuple[str, ...], int]] = pydantic.Field({})
     """The lines of the file's keys, by paths of at most three keys."""
-    demanded: EncryptBy = "none"
+    demanded: SkipJsonSchema[EncryptBy] = "none"
     """The encryption that `minimize.yaml` requires of every output; it applies if the pipeline does not set `encrypt`."""
+
+    stand_ins = MappingProxyType(
+        {
+            "pipeline": "",
+            "policy": UNREADABLE_POLICY,
+            "purpose": "",
+            "source": SourceModel(path="", format=next(iter(FORMATS))),
+            "output": "",
+        }
+    )
+
+    @classmethod
+    def implied_values(cls, written: Collection[str]) -> Mapping[str, Any]:
+        """A pipeline with aggregates writes no records unless it says so."""
+        return {"records": False} if "aggregates" in written and "records" not in written else {}
+
+    def check(self, reading: Reading) -> None:
+        """A pipeline writes something."""
+        if self.records is None and reading.node.get("aggregates") is None:
+            reading.fault("P005", "the pipeline writes neither records nor aggregates", "records")
 
     def retention_of(self, name: str) -> timedelta | None:
         """How long an output is kept: the aggregate's own retention, else that of the policy; None for no limit."""

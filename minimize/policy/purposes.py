@@ -1,4 +1,4 @@
-"""Purposes: the closed list, additions of the configuration, the purposes that are always refused, and reading a list of them."""
+"""Purposes: the closed list, additions of the configuration, the purposes that are always refused."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, ValidationInfo
-
 from minimize.config import CONFIG_KEYS, Config, load_config
 from minimize.policy.faults import FaultList
-from minimize.policy.forms import Reading, form_error
-from minimize.policy.mapping_reader import DeclaredNames
+from minimize.policy.forms import Reading, form_error, when_read
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, require_utf8
 from minimize.text import did_you_mean
 
@@ -57,16 +54,15 @@ def check_purpose(
     return True
 
 
-def _require_permitted(purpose: str, info: ValidationInfo) -> str:
-    if isinstance(info.context, Reading):
-        faults = FaultList()
-        check_purpose(purpose, info.context.purposes, faults, None)
-        for fault in faults.found:
-            raise form_error(fault.code, fault.message, fault.hint)
+def _require_permitted(purpose: str, reading: Reading) -> str:
+    faults = FaultList()
+    check_purpose(purpose, reading.purposes, faults, None)
+    for fault in faults.found:
+        raise form_error(fault.code, fault.message, fault.hint)
     return purpose
 
 
-Purpose = Annotated[str, AfterValidator(_require_permitted)]
+Purpose = Annotated[str, when_read(_require_permitted)]
 """A purpose in a form: from the closed list, or one that the configuration adds."""
 
 
@@ -90,15 +86,3 @@ def config_nodes(config: Config, faults: FaultList) -> YamlNode | None:
     """The nodes of `minimize.yaml`, which follows the YAML rules of policies; None (and a fault) if it cannot be read."""
     content = require_utf8(config.content, faults)
     return None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
-
-
-def read_purposes(
-    node: YamlNode, scope: DeclaredNames, configured_purposes: tuple[str, ...], key: str | None = None
-) -> tuple[str, ...] | None:
-    """A list of permitted purposes."""
-    if not node.items or not all(isinstance(item.value, str) for item in node.items):
-        scope.faults.add("P006", "`purposes` must be a list of purposes", line=node.line, key=key)
-        return None
-    names = [(str(item.value), item.line) for item in node.items]
-    good = [name for name, line in names if check_purpose(name, configured_purposes, scope.faults, line, key)]
-    return tuple(good) if len(good) == len(names) else None

@@ -1,20 +1,21 @@
-"""Types of the treatments in forms: one technique (`Step`), techniques in order (`Chain`), or `drop` (`Treatment`).
+"""Techniques and measures in forms: one technique (`Step`), techniques in order (`Chain`), or `drop` (`Treatment`); a measure.
 
-Techniques with their parameters come from their table, so a new one is read, and appears in the JSON Schema, by itself.
+Techniques and measures with their parameters come from their tables, so a new one is read, and appears in the JSON Schema,
+by itself.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
-    BeforeValidator,
     Discriminator,
-    Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     Tag,
@@ -23,10 +24,12 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
 )
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import TypeAliasType
 
-from minimize.policy.forms import Reading, form_error, plain_data
+from minimize.aggregates import MEASURES, Measure
+from minimize.policy.forms import NotEmpty, OneOrMore, Reading, errors_below, form_error, plain_data
+from minimize.policy.names import names_of
 from minimize.techniques import TECHNIQUES, TechniqueStep
 from minimize.text import did_you_mean
 
@@ -44,64 +47,83 @@ NO_HASH_REASON = (
 )
 
 
-class _StepType:
-    """Reads a technique: its word, or its word with parameters."""
+@dataclass(frozen=True, slots=True)
+class _WordType:
+    """Reads a word of a table: alone, with its parameters, or with the value of its only required parameter."""
+
+    noun: str
+    table: Mapping[str, type[BaseModel]]
+    unknown: Callable[[str], PydanticCustomError]
+    hint_for_several: str = ""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_wrap_validator_function(_read_step, handler(source))
+        return core_schema.with_info_wrap_validator_function(self._read, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return techniques_schema()
+        return _words_schema(self.noun, self.table)
 
+    def _read(self, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        if not isinstance(info.context, Reading) or isinstance(value, BaseModel):
+            return handler(value)
+        if isinstance(value, str):
+            return self._with_parameters(value, {}, info.context)
+        if isinstance(value, Mapping) and len(value) == 1:
+            word, parameters = next(iter(value.items()))
+            return self._with_parameters(word, plain_data(parameters), info.context)
+        hint = self.hint_for_several if isinstance(value, Mapping) else ""
+        raise form_error("P006", f"a {self.noun} must be a word, or a word with its parameters", hint)
 
-def _read_step(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> TechniqueStep:
-    if not isinstance(info.context, Reading) or isinstance(value, TechniqueStep):
-        step: TechniqueStep = handler(value)
-        return step
-    if isinstance(value, str):
-        return _named_step(value, {}, info.context)
-    if isinstance(value, Mapping) and len(value) == 1:
-        word, parameters = next(iter(value.items()))
-        return _named_step(word, plain_data(parameters), info.context)
-    hint = "Write several techniques as a list; they are applied in order." if isinstance(value, Mapping) else ""
-    raise form_error("P006", "a technique must be a word, or a word with its parameters", hint)
-
-
-def _named_step(word: str, written: Any, reading: Reading) -> TechniqueStep:
-    if word == DROP:
-        raise form_error("P006", "`drop` must not have parameters or be part of a list")
-    if word not in TECHNIQUES:
-        raise _unknown_technique(word)
-    kind = TECHNIQUES[word]
-    parameters = _parameters_by_name(kind, written)
-    if parameters is None:
-        hint = f"Use: {', '.join(_parameter_names(kind))}."
-        raise form_error("P013", f"`{word}` needs its parameters by name", hint)
-    unknown = [key for key in parameters if key not in _parameter_names(kind)]
-    known = {key: value for key, value in parameters.items() if key not in unknown}
-    step, errors = _validate(kind, known, reading)
-    found = [(error["loc"], _parameter_error(word, error)) for error in errors]
-    for key in unknown:
-        hint = did_you_mean(key, _parameter_names(kind))
-        found.append(((key,), form_error("P004", f"unknown key `{key}` in `{word}`", hint)))
-    if step is None or found:
-        details = [InitErrorDetails(type=error, loc=(word, *loc), input=None) for loc, error in found]
-        raise ValidationError.from_exception_data(word, details)
-    return step
+    def _with_parameters(self, word: str, written: Any, reading: Reading) -> BaseModel:
+        if word not in self.table:
+            raise self.unknown(word)
+        kind = self.table[word]
+        parameters = _parameters_by_name(kind, written)
+        if parameters is None:
+            hint = f"Use: {', '.join(_parameter_names(kind))}."
+            raise form_error("P013", f"`{word}` needs its parameters by name", hint)
+        unknown = [key for key in parameters if key not in _parameter_names(kind)]
+        known = {key: value for key, value in parameters.items() if key not in unknown}
+        model, errors = _validate(kind, known, reading)
+        found = [(error["loc"], _parameter_error(word, error)) for error in errors]
+        for key in unknown:
+            hint = did_you_mean(key, _parameter_names(kind))
+            found.append(((key,), form_error("P004", f"unknown key `{key}` in `{word}`", hint)))
+        if model is None or found:
+            raise errors_below(word, found)
+        return model
 
 
 def _unknown_technique(word: str) -> PydanticCustomError:
-    """The error for an unknown technique; unkeyed hashes get an explanation."""
+    """The error for a word that is not a technique; unkeyed hashes get an explanation."""
+    if word == DROP:
+        return form_error("P006", "`drop` must not have parameters or be part of a list")
     if word.lower().replace("-", "_") in UNKEYED_HASHES:
         return form_error("P012", f"`{word}` is not a technique: {NO_HASH_REASON}", "Did you mean `pseudonymize`?")
     return form_error("P011", f"unknown technique `{word}`", did_you_mean(word, [*TECHNIQUES, DROP]))
 
 
-def _parameters_by_name(kind: type[TechniqueStep], written: Any) -> dict[str, Any] | None:
+def _unknown_measure(word: str) -> PydanticCustomError:
+    return form_error("P011", f"unknown measure `{word}`", did_you_mean(word, MEASURES))
+
+
+def _declared_measure(measure: Measure, info: ValidationInfo) -> Measure:
+    """A measure with the declared key of its field."""
+    if measure.of is None or not isinstance(info.context, Reading):
+        return measure
+    try:
+        key = names_of(info.context).key_of(measure.of, f"`{measure.name}`")
+    except PydanticCustomError as error:
+        fault = error
+    else:
+        return measure.model_copy(update={"of": key})
+    raise errors_below(measure.name, [(("of",), fault)])
+
+
+def _parameters_by_name(kind: type[BaseModel], written: Any) -> dict[str, Any] | None:
     """Parameters by name. Null is none; a single value is the value of the only (required) parameter."""
     if isinstance(written, dict):
         return written
-    main = kind.lone_parameter()
+    main = main_parameter(kind)
     return {} if written is None else None if main is None else {main: written}
 
 
@@ -122,8 +144,8 @@ _SEQUENCE_ERRORS: Final = ("tuple_type", "list_type", "set_type", "frozen_set_ty
 
 
 def _validate(
-    kind: type[TechniqueStep], parameters: Mapping[str, Any], reading: Reading
-) -> tuple[TechniqueStep | None, Sequence[Mapping[str, Any]]]:
+    kind: type[BaseModel], parameters: Mapping[str, Any], reading: Reading
+) -> tuple[BaseModel | None, Sequence[Mapping[str, Any]]]:
     text, context = json.dumps(parameters), {"folder": reading.folder}
     errors: Sequence[Mapping[str, Any]] = ()
     for strict in (True, False):
@@ -137,31 +159,39 @@ def _validate(
     return None, errors
 
 
+def main_parameter(kind: type[BaseModel]) -> str | None:
+    """The parameter that a single value sets: the only required one, else the only one; None if it is ambiguous."""
+    every, required = _parameter_names(kind), _required_parameters(kind)
+    if len(required) == 1:
+        return required[0]
+    return every[0] if len(every) == 1 else None
+
+
 def _parameter_names(kind: type[BaseModel]) -> list[str]:
     return [info.alias or name for name, info in kind.model_fields.items()]
 
 
 def techniques_schema() -> JsonSchemaValue:
     """A technique: its word alone, with its parameters, or with its only required value."""
-    alone = [name for name, kind in TECHNIQUES.items() if not required_parameters(kind)]
-    kinds = [_technique_schema(name, kind) for name, kind in TECHNIQUES.items()]
-    return {"anyOf": [{"enum": alone, "description": "A technique."}, *kinds]}
+    return _words_schema("technique", TECHNIQUES)
 
 
-def _technique_schema(name: str, kind: type[TechniqueStep]) -> JsonSchemaValue:
-    parameters = parameters_schema(kind)
+def _words_schema(noun: str, table: Mapping[str, type[BaseModel]]) -> JsonSchemaValue:
+    alone = [name for name, kind in table.items() if not _required_parameters(kind)]
+    kinds = [_word_schema(name, kind) for name, kind in table.items()]
+    return {"anyOf": [{"enum": alone, "description": f"A {noun}."}, *kinds]}
+
+
+def _word_schema(name: str, kind: type[BaseModel]) -> JsonSchemaValue:
+    """A mapping of one word to its parameters, to its only required value, or to null."""
+    parameters = _parameters_schema(kind)
     values = [parameters]
-    main = kind.lone_parameter()
+    main = main_parameter(kind)
     lone = {} if main is None else parameters["properties"][main]
     if main is not None and lone.get("type") not in ("object", "null"):
         values.append(lone)
-    if not required_parameters(kind):
+    if not _required_parameters(kind):
         values.append({"type": "null"})
-    return named_parameters_schema(name, kind, values)
-
-
-def named_parameters_schema(name: str, kind: type[BaseModel], values: list[JsonSchemaValue]) -> JsonSchemaValue:
-    """A mapping of one word to its parameters, in one of several forms."""
     return {
         "type": "object",
         "title": name,
@@ -172,19 +202,22 @@ def named_parameters_schema(name: str, kind: type[BaseModel], values: list[JsonS
     }
 
 
-def required_parameters(kind: type[BaseModel]) -> list[str]:
-    """The parameters that must be set."""
+def _required_parameters(kind: type[BaseModel]) -> list[str]:
     return [info.alias or name for name, info in kind.model_fields.items() if info.is_required()]
 
 
 class _UntitledSchema(GenerateJsonSchema):
-    """Generates schemas without titles made from names."""
+    """Generates schemas without titles made from names. A number may be quoted; other texts are refused."""
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        number, text = super().decimal_schema(schema)["anyOf"]
+        return {"anyOf": [number, {**text, "pattern": r"^[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"}]}
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
 
-def parameters_schema(kind: type[BaseModel]) -> JsonSchemaValue:
+def _parameters_schema(kind: type[BaseModel]) -> JsonSchemaValue:
     """The mapping of the parameters of a technique or measure, without references."""
     schema = kind.model_json_schema(by_alias=True, schema_generator=_UntitledSchema)
     inlined: JsonSchemaValue = _inline_references(schema, schema.pop("$defs", {}))
@@ -203,26 +236,18 @@ def _inline_references(part: Any, definitions: Mapping[str, Any]) -> Any:
     return {key: _inline_references(value, definitions) for key, value in part.items()}
 
 
-class _ChainType:
-    """A chain in a file may be a single technique instead of a list."""
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        found = handler(schema)
-        return {"anyOf": [found["items"], found], "description": "One technique, or several in order."}
-
-
-def _one_or_more(value: Any, info: ValidationInfo) -> Any:
-    return value if isinstance(value, tuple | list) or not isinstance(info.context, Reading) else (value,)
-
-
 def _treatment_tag(value: Any) -> str:
     return DROP if value == DROP else "chain"
 
 
-Step = TypeAliasType("Step", Annotated[TechniqueStep, _StepType()])
-Chain = TypeAliasType(
-    "Chain", Annotated[tuple[Step, ...], Field(min_length=1), BeforeValidator(_one_or_more), _ChainType()]
+_SEVERAL: Final = "Write several techniques as a list; they are applied in order."
+Step = TypeAliasType("Step", Annotated[TechniqueStep, _WordType("technique", TECHNIQUES, _unknown_technique, _SEVERAL)])
+Chain = TypeAliasType("Chain", Annotated[tuple[Step, ...], NotEmpty(), OneOrMore()])
+FormMeasure = TypeAliasType(
+    "FormMeasure",
+    Annotated[Measure, _WordType("measure", MEASURES, _unknown_measure), AfterValidator(_declared_measure)],
 )
+"""A measure in a form."""
 Treatment = Annotated[
     Annotated[Literal["drop"], Tag("drop")] | Annotated[Chain, Tag("chain")], Discriminator(_treatment_tag)
 ]

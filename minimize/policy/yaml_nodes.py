@@ -60,14 +60,6 @@ class YamlNode:
         """Whether the node is a single value (including null)."""
         return not self.is_mapping and not self.is_list
 
-    @property
-    def positive_integer(self) -> int | None:
-        """The value if it is a whole number from 1 to `LARGEST_INTEGER`; None for anything else."""
-        value = self.value
-        return (
-            value if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_INTEGER else None
-        )
-
     def get(self, key: str) -> YamlNode | None:
         """The node of a key; None if there is none or it is null."""
         found = self.entries.get(key)

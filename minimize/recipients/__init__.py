@@ -1,8 +1,8 @@
 """Recipients (GDPR Art. 4(9)): third parties described in files, checked by lint, and rendered as pages for tenants.
 
-model.py   contract, functions and fields; reader.py reads them from YAML; load.py files and the list of subprocessors
+model.py   the form of a recipient's file: contract, functions, fields; load.py files and the list of subprocessors
 lint.py    faults and risks of a recipient's file; inbound.py of a pipeline that receives from a recipient
-rules.py   rules that forbid sending or receiving; pages.py pages for tenants; overview.py results; schema.py JSON Schemas
+rules.py   rules that forbid sending or receiving; pages.py pages for tenants; overview.py results of commands
 """
 
 from __future__ import annotations

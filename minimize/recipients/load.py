@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -18,12 +17,9 @@ from minimize.errors import Finding, PolicyError
 from minimize.json_form import json_object
 from minimize.policy.faults import FaultList, require_sound
 from minimize.policy.form_values import Day
-from minimize.policy.forms import Form, Reading, examine_file
-from minimize.policy.mapping_reader import DeclaredNames
+from minimize.policy.forms import Form, Reading, examine_file, examine_mapping
 from minimize.policy.purposes import configured_purposes
-from minimize.policy.yaml_nodes import node_from_data, parse_yaml, read_utf8
 from minimize.recipients.model import Recipient
-from minimize.recipients.reader import RecipientReader
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 
@@ -93,31 +89,14 @@ def recipient_from(mapping: Mapping[str, Any], purposes: Sequence[str] = ()) -> 
     >>> recipient_from({"recipient": "r", "standing": "independent", "functions": {}}).functions
     {}
     """
-    faults = FaultList()
-    found = RecipientReader(DeclaredNames(faults, Path(), None, {}), tuple(purposes), {})(node_from_data(mapping))
-    return require_sound(found, faults.found, "recipient")
+    return require_sound(*examine_mapping(Recipient, mapping, purposes), "recipient")
 
 
 def examine_recipient(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Recipient | None, list[Finding]]:
     """The recipient as far as it can be read, with every fault, for lint. Never share with a recipient that has faults."""
-    file = Path(path)
-    faults = FaultList(str(file))
-    content = read_utf8(file, faults)
-    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
-    if content is None or root is None:
-        return None, faults.found
-    given = {"path": file, "digest": f"sha256:{hashlib.sha256(content).hexdigest()}"}
-    all_purposes = (*purposes, *configured_purposes(file.parent, faults))
-    found = RecipientReader(DeclaredNames(faults, file.parent, None, {}), all_purposes, given)(root)
-    if found is not None and found.recipient and found.recipient != file.stem:
-        line = root.entries["recipient"].line
-        faults.add(
-            "T006",
-            f"the recipient `{found.recipient}` is in a file of another name",
-            line=line,
-            hint="Rename the file to the name of the recipient.",
-        )
-    return found, _sort_findings(faults.found)
+    file, faults = Path(path), FaultList()
+    found, own = examine_file(Recipient, file, (*purposes, *configured_purposes(file.parent, faults)))
+    return found, sorted([*faults.found, *own], key=lambda finding: (finding.file or "", finding.line or 0))
 
 
 def load_subprocessors(path: str | Path) -> Subprocessors:
@@ -133,10 +112,6 @@ def examine_subprocessors(path: str | Path) -> tuple[Subprocessors, list[Finding
         return Subprocessors(entries=(), path=file), []
     found, faults = examine_file(Subprocessors, file)
     return found or Subprocessors(entries=(), path=file), faults
-
-
-def _sort_findings(findings: Sequence[Finding]) -> list[Finding]:
-    return sorted(dict.fromkeys(findings), key=lambda finding: (finding.file or "", finding.line or 0))
 
 
 RECIPIENTS_FOLDER: Final = "recipients"

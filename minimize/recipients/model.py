@@ -1,14 +1,30 @@
-"""Model of a recipient's file: standing, contract, functions, and the fields of each function."""
+"""A recipient's file as forms: standing, contract, functions, and the fields of each function."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Annotated, Literal
 
-from minimize.policy.model import DROP, CategoryName, FrozenModel, Role, Treatment
-from minimize.techniques import TechniqueStep
+import pyarrow as pa
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
+
+from minimize.arrow.pointers import Pointer
+from minimize.policy.fields import overlapping_fields
+from minimize.policy.form_values import Day, Duration, FieldType, Name, Names, PositiveInteger
+from minimize.policy.forms import Expected, Form, Reading, ShortForm, form_error
+from minimize.policy.model import CategoryName, Role
+from minimize.policy.names import field_pointer
+from minimize.policy.purposes import Purpose
+from minimize.policy.treatments import DROP, Chain, Treatment
+from minimize.policy.yaml_nodes import YamlNode
+from minimize.sources.types import arrow_type
+from minimize.techniques import TECHNIQUES, Context, Technique, TechniqueResult, TechniqueStep, UnsupportedType
+from minimize.techniques.base import apply_per_distinct
+from minimize.techniques.map import Map
 
 Standing = Literal["agent", "independent"]
 """An agent acts on our behalf and must be on the list of subprocessors; an independent recipient acts for itself."""
@@ -16,22 +32,43 @@ Direction = Literal["outbound", "inbound"]
 PASSTHROUGH: Literal["pass_through"] = "pass_through"
 
 
-class Contract(FrozenModel):
-    """The agreement that permits transmission. Without it nothing is sent.
+class ListedValues(Map):
+    """A map that keeps the listed values. Any other value becomes null and counts as unparsable, unlike with a plain `map`.
 
-    from_           the first day on which it is in force
-    until           the first day on which it is no longer in force; None if no end is agreed
-    retention       how long the recipient may keep the data
-    deletes_within  the time limit for a deletion request and its confirmation
+    >>> import pyarrow as pa
+    >>> from datetime import UTC, datetime
+    >>> listed = ListedValues(values={"assigned": "assigned"})
+    >>> listed.apply(pa.array(["assigned", "lost"]), Context("f", datetime.now(UTC))).untreated.to_pylist()
+    [False, True]
     """
 
-    reference: str
-    from_: date
-    until: date | None = None
-    permits_transmission: bool = False
-    permitted_fields: tuple[str, ...] = ()
-    retention: timedelta | None = None
-    deletes_within: timedelta | None = None
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
+        """The listed values."""
+        return apply_per_distinct(values, self.values.get, pa.string())
+
+
+class Contract(Form):
+    """The agreement that permits transmission. Without it nothing is sent."""
+
+    noun = "a contract"
+
+    reference: str = Field(description="The reference under which it is filed.", examples=["C-2026-17"])
+    from_: Day = Field(validation_alias="from", description="The first day on which it is in force.")
+    until: Day | None = Field(default=None, description="The first day on which it is no longer in force.")
+    permits_transmission: bool = Field(default=False, description="Whether data may be sent.")
+    permitted_fields: Names = Field(
+        default=(), description="The only fields that may be sent.", examples=[["serial_number", "model"]]
+    )
+    retention: Duration | None = Field(default=None, description="How long the recipient may keep the data.")
+    deletes_within: Duration | None = Field(
+        default=None, description="The time limit for a deletion request and its confirmation."
+    )
+
+    def check(self, reading: Reading) -> None:
+        """Records a contract that ends before it begins."""
+        if self.until is not None and self.until <= self.from_:
+            hint = "Correct `until`, the first day without it."
+            reading.fault("T005", "the contract ends before it begins", hint=hint)
 
     def holds(self, on: date) -> bool:
         """Whether the contract is in force on a day.
@@ -46,65 +83,151 @@ class Contract(FrozenModel):
         return self.permits_transmission and key in self.permitted_fields
 
 
-class SharedField(FrozenModel):
-    """One field of a function, and the form in which it is sent or kept.
+def _require_distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(values)) < len(values):
+        raise ValueError("duplicates")
+    return values
 
-    do        its treatment; the default is drop
-    passes    whether it is a secret for a connector, never stored, logged or aggregated; `do` is then `drop`
-    values    the only permitted values, which the last step of `do` checks; empty if all values are permitted
-    optional  whether the recipient accepts a record without it
-    protocol  the first version of the recipient's protocol that has it; None for every version
-    row       the row of the tenant's page that it shares with other fields; by default its own key
-    """
 
-    key: str
-    type: str = "string"
-    role: Role = "plain"
-    do: Treatment = DROP
-    passes: bool = False
-    values: tuple[str, ...] = ()
-    optional: bool = False
-    protocol: int | None = None
-    row: str = ""
-    about: str = ""
-    example: str | bool | int | float | None = None
-    line: int | None = None
+def _require_field_key(key: str) -> str:
+    pointer = field_pointer(key)
+    if pointer is None or pointer.top == "date":
+        hint = (
+            "Use a column name or a JSON Pointer such as /apps/*/name. The name `date` is reserved for the partition."
+        )
+        raise form_error("P015", "`{key}` is not a valid name for a field", hint, is_named=True)
+    return key
+
+
+SharedFieldKey = Annotated[
+    str,
+    AfterValidator(_require_field_key),
+    WithJsonSchema({"type": "string", "pattern": r"^(?!/?date(/|$))([^/*][^/]*|(/([^/~]|~[012])+)+)$"}),
+]
+ListedTexts = Annotated[
+    tuple[str, ...],
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_require_distinct),
+    Expected("must be a list of texts without duplicates"),
+]
+SharedTreatment = Annotated[
+    Annotated[Literal["drop", "pass_through"], Tag("word")] | Annotated[Chain, Tag("chain")],
+    Discriminator(lambda value: "word" if value in (DROP, PASSTHROUGH) else "chain"),
+]
+
+
+class SharedField(Form):
+    """A field, and the form in which it is sent or kept."""
+
+    noun = "field `{name}`"
+    is_named = True
+
+    type: FieldType = Field(default="string", description="The type of the field.")
+    role: Role = Field(default="plain", description="The role of the field.")
+    do: SharedTreatment = Field(
+        default=DROP,
+        description="Drop, one technique, or several in order. A secret may be passed through: it reaches a connector and is "
+        "never stored, logged or aggregated.",
+    )
+    values: ListedTexts = Field(
+        default=(), description="The only values that may be sent or kept; any other value becomes null."
+    )
+    optional: bool = Field(default=False, description="Whether the recipient accepts a record without it.")
+    protocol: PositiveInteger | None = Field(
+        default=None, description="The first version of the recipient's protocol that has it."
+    )
+    row: str = Field(default="", description="The row of the tenant's page that several fields share.")
+    about: str = Field(default="", description="The use of the field.")
+    example: str | bool | int | float | None = Field(default=None, description="An invented example.")
+    key: SkipJsonSchema[str]
+    line: SkipJsonSchema[int | None] = None
 
     @property
-    def chain(self) -> tuple[TechniqueStep, ...]:
-        """The steps of the released form; empty for a dropped field."""
-        return () if isinstance(self.do, str) else self.do
+    def passes(self) -> bool:
+        """Whether it is a secret for a connector, never stored, logged or aggregated."""
+        return self.do == PASSTHROUGH
 
     @property
     def form(self) -> Treatment:
         """The treatment, without the step that checks the listed values."""
-        return self.chain[:-1] if self.values and self.chain else self.do
+        return DROP if isinstance(self.do, str) else self.do
+
+    @property
+    def chain(self) -> tuple[TechniqueStep, ...]:
+        """The steps of the released form, of which the last checks the listed values; empty for a dropped field."""
+        if isinstance(self.do, str):
+            return ()
+        return (*self.do, ListedValues(values={each: each for each in self.values})) if self.values else self.do
 
     @property
     def listed_as(self) -> str:
         """The row of the tenant's page."""
         return self.row or self.key
 
+    def check(self, reading: Reading) -> None:
+        """Records faults between role, type, treatment and values."""
+        if self.role == "secret" and self.chain:
+            hint = "Use `drop`, or `pass_through` if a connector needs it."
+            reading.fault("P014", "a secret must not be stored in any form", hint=hint)
+        if self.passes and self.role != "secret":
+            hint = "Set `role: secret`, or use a technique."
+            reading.fault("T003", "`pass_through` is only valid for a secret", hint=hint)
+        if self.values and self.passes:
+            reading.fault("T008", "`values` is not valid for a secret", hint="Remove `values`.")
+        released = self._check_steps(reading)
+        if self.values and self.chain and released not in (None, pa.string()):
+            reading.fault("T008", "`values` is only valid for a field that is sent as text")
 
-class Function(FrozenModel):
-    """One task of a recipient: its direction, its purpose, the text that tenants agree to, its fields.
+    def _check_steps(self, reading: Reading) -> pa.DataType | None:
+        """The released type. None if a step does not accept the type of the step before it, or needs all rows."""
+        type_ = arrow_type(self.type)
+        for step in () if isinstance(self.do, str) else self.do:
+            if not isinstance(step, Technique):
+                hint = "Use another technique: shared data is treated batch by batch."
+                reading.fault("T004", f"`{step.name}` needs all rows before it can start", hint=hint)
+                return None
+            try:
+                type_ = step.output_type(type_)
+            except UnsupportedType as error:
+                hint = f"Use a field of type {', '.join(error.takes)}."
+                reading.fault("P101", f"`{step.name}` does not accept the type {type_}", hint=hint)
+                return None
+        return type_
 
-    text_version  incremented with each change of the text; a consent to an older version does not cover it
-    requires      prerequisites, such as an account
-    must_be       the highest permitted category of the payload
-    aggregate     the aggregate that is sent; the fields are its columns, and the category is `aggregated`
-    """
 
-    name: str
-    direction: Direction
-    purpose: str
-    text_version: int
-    text: str = ""
-    requires: tuple[str, ...] = ()
-    must_be: CategoryName | None = None
-    aggregate: str | None = None
-    fields: Mapping[str, SharedField] = {}
-    line: int | None = None
+def _is_treatment(node: YamlNode) -> bool:
+    """Whether the entry of a field is its treatment alone."""
+    return not node.is_mapping or (len(node.entries) == 1 and next(iter(node.entries)) in TECHNIQUES)
+
+
+class Function(Form):
+    """One task of the recipient: its direction, its purpose, the text that tenants agree to, its fields."""
+
+    noun = "the function `{name}`"
+
+    direction: Direction = Field(description="Whether data is sent to the recipient or received from it.")
+    purpose: Purpose = Field(
+        description="From the closed list, or one that `minimize.yaml` adds.", examples=["service_maintenance"]
+    )
+    text_version: PositiveInteger = Field(
+        description="Incremented with each change of the text; a consent to an older version does not cover it."
+    )
+    text: str = Field(default="", description="The text that a tenant agrees to.")
+    requires: Names = Field(default=(), description="Prerequisites, such as an account.")
+    must_be: CategoryName | None = Field(default=None, description="The highest permitted category of the data.")
+    aggregate: Name | None = Field(
+        default=None,
+        description="The aggregate that is sent; the fields are its columns, and the category is `aggregated`.",
+    )
+    fields: Annotated[Mapping[SharedFieldKey, SharedField], Field(min_length=1), ShortForm("do", _is_treatment)] = (
+        Field(
+            default={},
+            description="The fields, each with its treatment, or with more keys.",
+            examples=[{"serial_number": {"mask": {"keep_last": 4}}, "model": {"do": "keep", "role": "quasi"}}],
+        )
+    )
+    name: SkipJsonSchema[str]
+    line: SkipJsonSchema[int | None] = None
 
     @property
     def shared(self) -> Mapping[str, SharedField]:
@@ -121,23 +244,67 @@ class Function(FrozenModel):
         """The rows of the tenant's page, including dropped fields."""
         return tuple(dict.fromkeys(field.listed_as for field in self.fields.values()))
 
+    def check(self, reading: Reading) -> None:
+        """Records a function about an aggregate that is not like one, and fields that are declared twice or overlap."""
+        is_like_aggregate = self.direction == "outbound" and self.must_be in (None, "aggregated")
+        if self.aggregate is not None and not (is_like_aggregate and not self.pass_through_fields):
+            message = f"`{self.name}` is about an aggregate, but is inbound, not aggregated, or has secrets"
+            hint = "Set `direction: outbound` and `must_be: aggregated`, and remove `pass_through`."
+            reading.fault("T007", message, hint=hint)
+        for code, key, message, hint in _overlaps(reading.node.descend(("fields",)).entries):
+            with reading.within(reading.node, key):
+                reading.fault(code, message, "fields", key, hint=hint)
 
-class Recipient(FrozenModel):
-    """A third party: its standing, its contract and its functions.
 
-    ending  the steps that both sides take at the end: the organization and the recipient
-    """
+def _overlaps(keys: Iterable[str]) -> Iterator[tuple[str, str, str, str]]:
+    """Faults of fields that are declared in two spellings, or below another field: code, key, message, hint."""
+    places: dict[Pointer, str] = {}
+    for key in keys:
+        pointer = field_pointer(key)
+        if pointer is not None and places.setdefault(pointer, key) != key:
+            hint = f"Remove it: it is the same field as `{places[pointer]}`."
+            yield "P002", key, f"`{key}` declares a field a second time", hint
+    for above, key in overlapping_fields(places):
+        yield "P018", key, f"`{key}` is below the field `{above}`", ""
 
-    recipient: str
-    standing: Standing
-    about: str = ""
-    ending: str = ""
-    subprocessor: str | None = None
+
+class Recipient(Form):
+    """A third party: its standing, its contract and its functions."""
+
+    noun = "a recipient"
+    stand_ins = MappingProxyType({"recipient": "", "standing": "independent", "functions": {}})
+
+    recipient: Name = Field(description="The recipient's name; its file has the same name.")
+    about: str = Field(default="", description="A description.")
+    ending: str = Field(
+        default="", description="The steps that the organization and the recipient take when the relationship ends."
+    )
+    standing: Standing = Field(
+        description="An agent acts on our behalf and must be on the list of subprocessors; an independent recipient acts for "
+        "itself."
+    )
+    subprocessor: str | None = Field(default=None, description="An agent's entry on the list of subprocessors.")
     contract: Contract | None = None
-    functions: Mapping[str, Function]
-    path: Path | None = None
-    digest: str = ""
+    functions: Mapping[Name, Function] = Field(description="The tasks of the recipient; `{}` for none.")
+    path: SkipJsonSchema[Path | None] = None
+    digest: SkipJsonSchema[str] = ""
     """`sha256:` of the file's bytes; empty for a recipient that was not loaded from a file."""
+
+    def check(self, reading: Reading) -> None:
+        """Records a name that is not that of the file, and an entry of subprocessors that is missing or not valid."""
+        if self.path is not None and self.recipient not in ("", self.path.stem):
+            message = f"the recipient `{self.recipient}` is in a file of another name"
+            reading.fault("T006", message, "recipient", hint="Rename the file to the name of the recipient.")
+        listed = reading.node.get("subprocessor") is not None
+        if self.standing == "agent" and not listed:
+            message = "an agent must name its entry on the list of subprocessors"
+            reading.fault("T001", message, "standing", hint="Add `subprocessor: NAME`.")
+        if self.standing == "independent" and listed and reading.node.get("standing") is not None:
+            message, hint = (
+                "an independent recipient is not a subprocessor",
+                "Set `standing: agent`, or remove `subprocessor`.",
+            )
+            reading.fault("T002", message, "standing", hint=hint)
 
     def function(self, name: str) -> Function | None:
         """The function of this name; None if the manifest has none."""

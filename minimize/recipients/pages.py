@@ -14,7 +14,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from minimize.pages import Section, Table
-from minimize.policy.describe import duration_text, treatment_text
+from minimize.policy.describe import treatment_text
 from minimize.policy.yaml_nodes import scalar_text
 from minimize.recipients.load import Subprocessors
 from minimize.recipients.model import Contract, Function, Recipient, SharedField
@@ -22,7 +22,7 @@ from minimize.sources.types import arrow_type
 from minimize.techniques import Context, Technique, TechniqueStep, treat
 from minimize.techniques.age import Age
 from minimize.text import count_noun
-from minimize.times import seconds_text
+from minimize.times import duration_text, seconds_text
 
 _NOON: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """A fixed time for the evaluation of examples. The techniques that are shown do not read the time of a run."""
@@ -159,7 +159,7 @@ def function_sections(recipient: Recipient) -> Iterator[FunctionSection]:
 def form_text(field: SharedField) -> str:
     """The form of a field, in words.
 
-    >>> form_text(SharedField(key="password", role="secret", passes=True))
+    >>> form_text(SharedField(key="password", role="secret", do="pass_through"))
     'passed through; never stored, logged or counted'
     """
     if field.passes:

@@ -19,12 +19,13 @@ from minimize.plan import Plan, request
 from minimize.plan.bind import examine
 from minimize.plan.columns import describe_form
 from minimize.plan.model import FieldPlan, describe_encryption
-from minimize.policy.describe import duration_text, gate_texts, treatment_text
+from minimize.policy.describe import gate_texts, treatment_text
 from minimize.policy.load import load_pipeline
 from minimize.policy.model import Pipeline, SourceModel
 from minimize.receipts import Receipt
 from minimize.recipients import Recipient, Recipients, Subprocessor, find_recipients, load_recipients
 from minimize.sources import declared_schema
+from minimize.times import duration_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from minimize.json_form import JsonResult, json_member
 from minimize.pages import BulletList, Section, TermList, html_page, markdown_page
 from minimize.plan import Plan
 from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
-from minimize.policy.describe import duration_text
-from minimize.policy.model import DROP, SourceModel
+from minimize.policy.model import SourceModel
+from minimize.policy.treatments import DROP
 from minimize.recipients import Recipient, Subprocessor
 from minimize.recipients.pages import contract_text
 from minimize.report.catalogue import (
@@ -39,7 +39,7 @@ from minimize.report.catalogue import (
 from minimize.stores import PathText, durable_files
 from minimize.techniques import TECHNIQUES
 from minimize.text import json_text
-from minimize.times import time_text
+from minimize.times import duration_text, time_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from typing import Final
 
 from minimize.output.folder import RECORDS
 from minimize.policy.describe import condition_text, gate_texts
-from minimize.policy.model import Field, Policy, Treatment
+from minimize.policy.model import Field, Policy
+from minimize.policy.treatments import Treatment
 from minimize.receipts import FieldReceipt, Receipt, files_in_force
 from minimize.report.context import ReportContext
 from minimize.report.distinct_values import DAMAGED, NO_KEY, DistinctCounter, tally_records, tally_source

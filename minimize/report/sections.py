@@ -26,7 +26,6 @@ from minimize.governance.sharing import list_recalls
 from minimize.governance.sharing.recalls import Recall
 from minimize.ledger.sharing import read_disclosures
 from minimize.output.folder import batch_date_of
-from minimize.policy.describe import duration_text
 from minimize.policy.model import Policy
 from minimize.receipts import files_in_force
 from minimize.recipients import Function, Recipient, Recipients, find_recipients, load_recipients
@@ -48,7 +47,7 @@ from minimize.report.facts import (
 from minimize.runs.inputs import load_pipeline_settings, origin_place
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import ExplainableSettings
-from minimize.times import day_start, epoch_microseconds
+from minimize.times import day_start, duration_text, epoch_microseconds
 
 if TYPE_CHECKING:
     from minimize.ledger.sharing import Disclosure

@@ -21,7 +21,7 @@ from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 from minimize.errors import AccessDenied, CheckFailed, ConfigurationError, Finding, LedgerError, redact_errors
 from minimize.governance.access.decision import reason
 from minimize.governance.access.enforcement import configured_access, require_permission
-from minimize.governance.access.model import APPROVE_POLICY
+from minimize.governance.access.permissions import APPROVE_POLICY
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from minimize.json_form import JsonResult
 from minimize.pages import Section, Table
-from minimize.policy.describe import duration_text
 from minimize.policy.yaml_nodes import scalar_text
 from minimize.results import Line
 from minimize.review.grades import GRADE_ORDER, Grade, join_grades
 from minimize.text import place_text
+from minimize.times import duration_text
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {

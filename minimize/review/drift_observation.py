@@ -16,7 +16,8 @@ from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.errors import SchemaError
 from minimize.policy.condition import FieldEquals, atoms
-from minimize.policy.model import Field, Policy, Treatment
+from minimize.policy.model import Field, Policy
+from minimize.policy.treatments import Treatment
 from minimize.sources.base import Chunk, DeclaredField, Source, SourceRequest, UndeclaredCount, merge_undeclared
 from minimize.sources.file_discovery import NameMask, hive_partitions
 from minimize.sources.files import FilePart

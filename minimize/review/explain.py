@@ -15,9 +15,9 @@ from minimize.plan.model import CaseBranch, FieldPlan, Plan
 from minimize.plan.request import allows_purpose
 from minimize.plan.tenant import TenantPlan, plan_for_tenant
 from minimize.policy.condition import Condition, FeatureOn, LevelAtLeast, atoms
-from minimize.policy.describe import condition_text, duration_text, feature_text, treatment_text
-from minimize.policy.mapping_reader import field_pointer
+from minimize.policy.describe import condition_text, feature_text, treatment_text
 from minimize.policy.model import Field, Pipeline
+from minimize.policy.names import field_pointer
 from minimize.review.trial import ExplanationStep, RecordExplanation, StepVerdict, Trial, trial_keyring
 from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, pipeline_from
 from minimize.runs.inspection import examine_plan
@@ -26,7 +26,7 @@ from minimize.settings.evaluation import LEVEL_SETTING
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant
 from minimize.stores import PathText
 from minimize.text import did_you_mean
-from minimize.times import parse_time, seconds_text
+from minimize.times import duration_text, parse_time, seconds_text
 
 
 @dataclass(frozen=True, slots=True)

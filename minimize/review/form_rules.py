@@ -15,14 +15,16 @@ from minimize.arrow.pointers import Pointer
 from minimize.config import Config, ConfigEntry, load_config
 from minimize.errors import Finding
 from minimize.governance.access.load import examine_access
-from minimize.governance.access.model import EXTERNAL, AccessRole, AccessScope, Permission, RoleAssignment, covers
+from minimize.governance.access.model import EXTERNAL, AccessScope, RoleAssignment, covers
+from minimize.governance.access.permissions import Permission
+from minimize.governance.access.roles import AccessRole
 from minimize.plan.category import CATEGORY_ORDER
 from minimize.policy.approval import ApprovalDemand, approval_state, configured_approval
 from minimize.policy.condition import Condition
 from minimize.policy.describe import condition_text, gate_texts, treatment_text
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import is_dropped
-from minimize.policy.load import examine_pipeline, examine_policy
+from minimize.policy.load import configured_encryption, examine_pipeline, examine_policy
 from minimize.policy.model import (
     HOLDERS,
     DeduplicateModel,
@@ -36,10 +38,10 @@ from minimize.policy.model import (
     SourceModel,
     SuppressModel,
 )
-from minimize.policy.pipeline_reader import configured_encryption
 from minimize.policy.purposes import config_nodes, configured_purposes
+from minimize.policy.treatments import DROP
 from minimize.recipients.load import Subprocessor, Subprocessors, examine_recipient, examine_subprocessors
-from minimize.recipients.model import Contract, Function, SharedField
+from minimize.recipients.model import PASSTHROUGH, Contract, Function, SharedField
 from minimize.review.changes import GradedChange, list_text, retention_text
 from minimize.review.comparison import USUAL_LABEL, FormSides, Rule, Rules, compare_forms
 from minimize.review.grades import (
@@ -401,12 +403,17 @@ def _permitted_fields(contract: Contract) -> tuple[str, ...]:
 
 
 def _shared_field_text(field: SharedField) -> str:
-    return treatment_text(field.do)
+    return PASSTHROUGH if field.passes else treatment_text(field.chain or DROP)
+
+
+def _shared_form_text(field: SharedField) -> str:
+    return field.do if isinstance(field.do, str) else treatment_text(field.do)
 
 
 def shared_form_grade(old: SharedField, new: SharedField) -> Grade:
-    """Grade of a change of the form in which a field is shared."""
-    return chain_grade(old.form, new.form, {old.role, new.role})
+    """Grade of a change of the form in which a field is shared. Passing it through loosens."""
+    form = chain_grade(old.form, new.form, {old.role, new.role})
+    return join_grades((form, ranked((False, True)).grade(old.passes, new.passes)))
 
 
 def shared_type_grade(old: SharedField, new: SharedField) -> Grade:
@@ -438,9 +445,8 @@ def shared_field_grade(old: SharedField | None, new: SharedField | None) -> Grad
 
 
 SHARED_FIELD_RULES: Final[Rules] = {
-    "do": Rule("J063", shared_form_grade, lambda each: treatment_text(each.form), "form: {change}", keys=("form",)),
+    "do": Rule("J063", shared_form_grade, _shared_form_text, "form: {change}", keys=("do",)),
     "values": Rule("J063", fewer_or_all, lambda values: list_text(values) if values else "any"),
-    "passes": Rule("J063", ranked((False, True)).grade, label="passes through: {change}"),
     **dict.fromkeys(("optional", "protocol", "row", "about", "example"), _NAME),
     "role": Rule("J015", _ROLES.grade),
     "type": Rule("J014", shared_type_grade, "{.type}", keys=("type",)),
@@ -537,7 +543,7 @@ def scopes_by_member(assignments: Iterable[RoleAssignment]) -> dict[tuple[str, s
     """The scopes of each member of a role. It does not matter how the file groups them into assignments."""
     found: dict[tuple[str, str], MemberScopes] = {}
     for each in assignments:
-        for name in (*each.users, *(f"group {name}" for name in each.groups)):
+        for name in (*each.members.users, *(f"group {name}" for name in each.members.groups)):
             before = found.get((each.role, name), MemberScopes(each.role, (), each.line))
             found[each.role, name] = replace(before, scopes=(*before.scopes, each.scope))
     return found
@@ -592,8 +598,22 @@ def _role_text(role: AccessRole) -> str:
 
 ROLE_RULES: Final[Rules] = {
     "base": Rule("J070", label="copies {change}"),
-    "allow": Rule("J070", allowed_grade, change=_permissions_text, label="allows {change}", read=frozenset),
-    "deny": Rule("J070", denied_grade, change=_permissions_text, label="denies {change}", read=frozenset),
+    "added": Rule(
+        "J070",
+        allowed_grade,
+        change=_permissions_text,
+        label="allows {change}",
+        keys=("allow",),
+        read=lambda role: frozenset(role.allow),
+    ),
+    "denied": Rule(
+        "J070",
+        denied_grade,
+        change=_permissions_text,
+        label="denies {change}",
+        keys=("deny",),
+        read=lambda role: frozenset(role.deny),
+    ),
     "views": Rule("J070", views_grade, label="views: columns or their forms changed"),
     "about": _NAME,
     **dict.fromkeys(("name", "line")),
@@ -610,8 +630,8 @@ ACCESS_RULES: Final[Rules] = {
     "people.*": Rule("J073", accounts_grade, label="accounts of this person changed"),
     "groups": Rule("J073", read=_named_groups),
     "groups.*": Rule("J073", members_grade, label="members changed"),
-    "roles.*": Rule("J070", NEUTRAL.grade, _role_text, added="new role: {text}", removed="role removed"),
-    **below("roles.*", ROLE_RULES),
+    "custom_roles.*": Rule("J070", NEUTRAL.grade, _role_text, added="new role: {text}", removed="role removed"),
+    **below("custom_roles.*", ROLE_RULES),
     "assignments": Rule("J071", read=scopes_by_member),
     "assignments.*": Rule(
         "J071",

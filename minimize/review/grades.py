@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 from minimize.plan.category import least_revealing, step_leaves
 from minimize.policy.condition import AllOf, AnyOf, Condition, FieldEquals, LevelAtLeast, TimeWithin
 from minimize.policy.fields import treatments_of
-from minimize.policy.model import Field, FieldCase, Role, Treatment
+from minimize.policy.model import Field, FieldCase, Role
+from minimize.policy.treatments import Treatment
 from minimize.techniques import TechniqueStep
 from minimize.techniques.base import LEAVES_ORDER
 from minimize.techniques.parameters import FEWER_TIGHTENS, MORE_TIGHTENS

@@ -6,11 +6,14 @@ The file lists the dates and states the reason and the policy.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Discriminator, Field, Tag
+from pydantic.json_schema import SkipJsonSchema
 
 from minimize.errors import ConfigurationError, Finding, PolicyError, SourceError
 from minimize.json_form import json_object
@@ -20,12 +23,11 @@ from minimize.output.folder import POLICY_FILE, RUNS
 from minimize.output.reader import load_receipts
 from minimize.policy.approval import check_approval
 from minimize.policy.faults import FaultList, require_sound
+from minimize.policy.form_values import Day, Name
+from minimize.policy.forms import Expected, Form, NotEmpty, OneOrMore, Reading, examine_file
 from minimize.policy.load import load_policy
-from minimize.policy.mapping_reader import DeclaredNames, MappingShape, read_mapping
-from minimize.policy.model import FrozenModel, Pipeline
-from minimize.policy.policy_reader import read_name
+from minimize.policy.model import Pipeline
 from minimize.policy.purposes import configured_purposes
-from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
 from minimize.receipts import BackfillRef, Receipt, sha256_text
 from minimize.receipts.chain import effective_receipts
 from minimize.results import LogMessage
@@ -37,28 +39,67 @@ from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import RunOverrides, attempt_run, check_engine, no_progress, observe_refusal
 from minimize.stores import Location, ObjectPath, PathText
 from minimize.text import count_noun
-from minimize.times import parse_iso_date
 
 LONGEST_SPAN_DAYS: Final = 20_000
 """Maximum number of days of a span. A longer one is a typing error."""
 
 
-class Backfill(FrozenModel):
-    """Dates of a pipeline that are run again.
+class DateSpan(Form):
+    """Consecutive days."""
 
-    pipeline  the path as written, relative to the file's folder
-    dates     every listed date, ascending; also those in `except`
-    policy    `now`, or `then`: for each date the policy of its last receipt. Settings are always today's
-    """
+    noun = "a span of days"
 
-    backfill: str
-    pipeline: str
-    reason: str
-    dates: tuple[date, ...]
-    except_: tuple[date, ...] = ()
-    policy: Literal["now", "then"] = "now"
-    path: Path | None = None
-    content: bytes = b""
+    first: Day = Field(validation_alias="from", description="The first day.")
+    last: Day = Field(validation_alias="to", description="The last day.")
+
+    @property
+    def days(self) -> Sequence[date]:
+        """Its days; none for an invalid span."""
+        return [self.first + timedelta(day) for day in range(self._length)] if self._is_valid else []
+
+    def check(self, reading: Reading) -> None:
+        """It has at least one day, and is not too long."""
+        if not self._is_valid:
+            message = f"`to` is before `from`, or the span is longer than {LONGEST_SPAN_DAYS:,} days"
+            reading.fault("P006", message)
+
+    @property
+    def _length(self) -> int:
+        return (self.last - self.first).days + 1
+
+    @property
+    def _is_valid(self) -> bool:
+        return 1 <= self._length <= LONGEST_SPAN_DAYS
+
+
+def _date_or_span(value: object) -> str:
+    return "span" if isinstance(value, Mapping | DateSpan) else "day"
+
+
+DateOrSpan = Annotated[
+    Annotated[Day, Tag("day")] | Annotated[DateSpan, Tag("span")],
+    Discriminator(_date_or_span),
+]
+Dates = Annotated[tuple[DateOrSpan, ...], NotEmpty(), OneOrMore()]
+
+
+class Backfill(Form):
+    """Dates of a pipeline that are run again."""
+
+    noun = "a backfill"
+
+    backfill: Name = Field(description="The backfill's name.")
+    pipeline: str = Field(description="The path of the pipeline, relative to this file.")
+    reason: Annotated[
+        str, Field(pattern=r"\S"), Expected("must be a text", hint="Write `reason:` with one sentence.")
+    ] = Field(description="Why the dates are run again.")
+    dates: Dates = Field(description="Days, and spans of days.")
+    except_: Dates = Field((), validation_alias="except", description="Days that are not run again.")
+    policy: Literal["now", "then"] = Field(
+        "now", description="`then` runs each date under the policy of its last receipt. Settings are always today's."
+    )
+    path: SkipJsonSchema[Path | None] = None
+    content: SkipJsonSchema[bytes] = b""
 
     @property
     def ref(self) -> BackfillRef:
@@ -68,7 +109,13 @@ class Backfill(FrozenModel):
     @property
     def run_dates(self) -> tuple[date, ...]:
         """The dates to run."""
-        return tuple(day for day in self.dates if day not in self.except_)
+        return tuple(sorted(_days(self.dates) - _days(self.except_)))
+
+    def check(self, reading: Reading) -> None:
+        """At least one date is run."""
+        if not self.run_dates and not reading.faults.found:
+            hint = "Remove at least one date from `except`."
+            reading.fault("P006", "`except` excludes every date", "dates", hint=hint)
 
     @property
     def pipeline_path(self) -> Path:
@@ -76,87 +123,13 @@ class Backfill(FrozenModel):
         return (Path() if self.path is None else self.path.parent) / self.pipeline
 
 
+def _days(items: Iterable[date | DateSpan]) -> set[date]:
+    return {day for item in items for day in (item.days if isinstance(item, DateSpan) else (item,))}
+
+
 def load_backfill(path: str | Path) -> Backfill:
     """Loads a backfill from a file. Raises PolicyError with every fault as a finding."""
-    file, faults = Path(path), FaultList(str(path))
-    content = read_utf8(file, faults)
-    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
-    found = None if root is None or content is None else _read_backfill(root, file, content, faults)
-    return require_sound(found, faults.found, "backfill")
-
-
-def _read_backfill(root: YamlNode, file: Path, content: bytes, faults: FaultList) -> Backfill | None:
-    readers = {
-        "backfill": lambda node: read_name(node, "backfill", DeclaredNames(faults, file.parent, None, {})),
-        "dates": lambda node: _read_dates(node, "dates", faults),
-        "except": lambda node: _read_dates(node, "except", faults),
-    }
-    shape = MappingShape(
-        "a backfill",
-        readers,
-        {"path": file, "content": content},
-        aliases={"except": "except_"},
-        hidden=frozenset({"path", "content"}),
-    )
-    found = read_mapping(Backfill, root, faults, shape)
-    if found is not None and not found.reason.strip():
-        faults.add(
-            "P006",
-            "the reason of the backfill is empty",
-            line=root.descend(["reason"]).line,
-            hint="Write `reason:` with one sentence.",
-        )
-    if found is not None and not found.run_dates and not faults.found:
-        faults.add(
-            "P006",
-            "`except` excludes every date",
-            line=root.descend(["dates"]).line,
-            hint="Remove at least one date from `except`.",
-        )
-    return found
-
-
-def _read_dates(node: YamlNode, word: str, faults: FaultList) -> tuple[date, ...]:
-    """The days in a list of dates and spans, or in one span or date; ascending, without duplicates."""
-    items = node.items if node.is_list else (node,)
-    return tuple(sorted({day for item in items for day in _dates_of_item(item, word, faults)}))
-
-
-def _dates_of_item(node: YamlNode, word: str, faults: FaultList) -> Iterator[date]:
-    if not node.is_mapping:
-        found = _read_date(node, word, faults)
-        yield from () if found is None else (found,)
-        return
-    if set(node.entries) != {"from", "to"}:
-        faults.add(
-            "P006",
-            f"a span in `{word}` needs `from` and `to`, and no other key",
-            line=node.line,
-            hint="Write {from: YYYY-MM-DD, to: YYYY-MM-DD}.",
-        )
-        return
-    first, last = (_read_date(node.entries[end], word, faults) for end in ("from", "to"))
-    if first is not None and last is not None:
-        yield from _dates_of_span(first, last, node, faults)
-
-
-def _dates_of_span(first: date, last: date, node: YamlNode, faults: FaultList) -> Iterator[date]:
-    length = (last - first).days
-    if not 0 <= length < LONGEST_SPAN_DAYS:
-        faults.add(
-            "P006", f"`to` is before `from`, or the span is longer than {LONGEST_SPAN_DAYS:,} days", line=node.line
-        )
-        return
-    yield from (first + timedelta(day) for day in range(length + 1))
-
-
-def _read_date(node: YamlNode, word: str, faults: FaultList) -> date | None:
-    found = parse_iso_date(node.value) if isinstance(node.value, str) else None
-    if found is None:
-        faults.add(
-            "P006", f"`{word}` contains something other than dates", line=node.line, hint="Write dates as YYYY-MM-DD."
-        )
-    return found
+    return require_sound(*examine_file(Backfill, Path(path)), "backfill")
 
 
 BackfillState = Literal["done", "due", "no input"]

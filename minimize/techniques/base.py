@@ -190,14 +190,6 @@ class TechniqueStep(BaseModel):
         """Whether a parameter names a key."""
         return bool(_parameters_naming(cls, Names.KEY))
 
-    @classmethod
-    def lone_parameter(cls) -> str | None:
-        """The parameter that a single value sets: the only required one, else the only one; None if it is ambiguous."""
-        every = {info.alias or name: info.is_required() for name, info in cls.model_fields.items()}
-        required = [name for name, is_required in every.items() if is_required]
-        candidates = required or list(every)
-        return candidates[0] if len(candidates) == 1 else None
-
     def remaining_form(self, *, identifier: bool) -> Leaves:
         """What remains of a value. Of an identifier, at least a guessable form if a result can single out, or if a pseudonym
         has no key: all candidates can be tried."""

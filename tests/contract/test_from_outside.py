@@ -16,6 +16,7 @@ import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from minimize.policy.json_schema import json_schema
 from pydantic import Field
 
 import minimize
@@ -23,7 +24,6 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.plan.category import column_category, least_revealing, step_leaves
 from minimize.policy.fields import compare_coarseness
-from minimize.policy.json_schema import json_schema
 from minimize.policy.proposals import FieldEvidence, treatment_for
 from minimize.registry import Registry
 from minimize.report.fields import loss_by_width, treatment_phrase

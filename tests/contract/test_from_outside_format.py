@@ -16,7 +16,7 @@ import pytest
 import minimize
 from minimize.errors import PolicyError
 from minimize.governance.retention.lifecycle_events import load_events
-from minimize.policy.json_schema import json_schema
+from minimize.interop.file_schemas import file_schema
 from minimize.policy.load import load_pipeline
 from minimize.sources import FORMATS, declared_schema
 from minimize.sources.base import Chunk, SourcePart, SourceRequest
@@ -125,7 +125,7 @@ def test_a_pipeline_names_it_and_an_unknown_one_is_a_fault_with_a_hint(tabbed: P
 
 def test_editors_accept_it(tabbed: Project) -> None:
     body = json.loads((tabbed.folder / "pipeline.yaml").read_text())
-    jsonschema.validate(body, json_schema("pipeline"))
+    jsonschema.validate(body, file_schema("pipeline"))
 
 
 def test_it_is_planned_linted_run_and_verified(tabbed: Project) -> None:

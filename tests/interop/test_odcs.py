@@ -30,7 +30,7 @@ from minimize.interop.odcs import (
     write_contract,
 )
 from minimize.policy.faults import FaultList
-from minimize.policy.fields import FIELD_TYPES as WORDS
+from minimize.policy.form_values import FIELD_TYPES as WORDS
 from minimize.policy.form_values import parse_duration
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy

@@ -57,7 +57,7 @@ def test_what_receipts_say_of_it_follows_the_bytes(tmp_path: Path) -> None:
     [
         ("backfill: b\npipeline: p\ndates: 2026-11-01\n", [("P005", 1)]),
         (HEAD + "dates: tomorrow\n", [("P006", 4)]),
-        (HEAD + "dates: {from: 2026-11-01}\n", [("P006", 4)]),
+        (HEAD + "dates: {from: 2026-11-01}\n", [("P005", 4)]),
         (HEAD + "dates: {from: 2026-11-03, to: 2026-11-01}\n", [("P006", 4)]),
         (HEAD + "dates: {from: 2026-11-03, to: 9999-11-01}\n", [("P006", 4)]),
         (HEAD + "dates: 2026-11-01\nexcept: 2026-11-01\n", [("P006", 4)]),

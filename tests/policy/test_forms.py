@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given
@@ -20,6 +20,9 @@ from minimize.policy.faults import FaultList
 from minimize.policy.form_values import Day, Duration, Name, Names, PositiveInteger
 from minimize.policy.forms import (
     Form,
+    NotEmpty,
+    NullIsEmpty,
+    OneOrMore,
     Reading,
     examine_file,
     examine_mapping,
@@ -53,6 +56,14 @@ class Loan(Form):
         """Records a loan that ends before it begins."""
         if self.until is not None and self.until < self.from_:
             reading.fault("P018", "the loan ends before it begins", "until")
+
+
+class Room(Form):
+    """A room."""
+
+    noun = "a room"
+
+    seats: PositiveInteger = 1
 
 
 class Library(Form):
@@ -211,6 +222,50 @@ def test_a_file_is_read_with_its_path(tmp_path: Path) -> None:
     assert (faults, library and library.path) == ([], file)
     file.write_text("a: b: c")
     assert [(each.code, each.file) for each in examine_file(Library, file)[1]] == [("P001", str(file))]
+
+
+class Opening(Form):
+    """Days on which a library is open."""
+
+    noun = "an opening"
+
+    days: Annotated[tuple[Day, ...], NotEmpty(), OneOrMore()]
+    rooms: Mapping[str, Annotated[Room, NullIsEmpty()]] = Field({})
+    guests: PositiveInteger
+
+    @classmethod
+    def implied_values(cls, written: Collection[str]) -> Mapping[str, Any]:
+        """A room has ten guests."""
+        return {"guests": 10} if "rooms" in written else {}
+
+
+@pytest.mark.parametrize(
+    ("document", "codes"),
+    [
+        ({"days": "2026-01-01", "guests": 2}, []),
+        ({"days": ["2026-01-01"], "rooms": {"a": None}}, []),
+        ({"days": ["2026-01-01"], "rooms": {"a": {"seats": 3}}}, []),
+        ({"days": "2026-01-01"}, ["P005"]),
+        ({"days": [], "guests": 2}, ["P006"]),
+        ({"days": "soon", "guests": 2}, ["P006"]),
+        ({"days": "2026-01-01", "rooms": {"a": 3}, "guests": 2}, ["P006"]),
+    ],
+)
+def test_lists_rooms_and_implied_values_are_short_in_a_file(document: dict[str, Any], codes: list[str]) -> None:
+    found, faults = examine_mapping(Opening, document)
+    assert [fault.code for fault in faults] == codes
+    if found is not None and not codes:
+        assert found.days == (date(2026, 1, 1),)
+        assert found.guests == (10 if "rooms" in document else 2)
+
+
+def test_a_list_that_python_sets_may_be_empty() -> None:
+    assert Opening(days=(), guests=1).days == ()
+
+
+def test_a_mapping_below_a_named_part_has_its_name() -> None:
+    _, faults = read("library: main\nshelves:\n  a: 3\n")
+    assert faults == [("P006", 3, "a")]
 
 
 SCHEMA = form_schema(Library, "library")

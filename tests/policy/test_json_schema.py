@@ -13,32 +13,11 @@ from jsonschema import Draft202012Validator
 from minimize.aggregates import MEASURES
 from minimize.errors import PolicyError
 from minimize.policy.faults import FaultList
-from minimize.policy.json_schema import (
-    any_of_schema,
-    enum_schema,
-    json_schema,
-    list_schema,
-    mapping_schema,
-    positive_integer_schema,
-    schema_ref,
-    string_schema,
-)
+from minimize.policy.forms import JSON_SCHEMA_DIALECT, Form, form_schema
 from minimize.policy.load import policy_from_mapping
-from minimize.policy.model import (
-    AggregateModel,
-    DeduplicateModel,
-    FeatureModel,
-    Field,
-    FieldCase,
-    Pipeline,
-    Policy,
-    QuarantineModel,
-    RecordsGate,
-    RecordsModel,
-    SourceModel,
-    SuppressModel,
-)
+from minimize.policy.model import Pipeline, Policy
 from minimize.policy.yaml_nodes import parse_yaml
+from minimize.runs.backfill import Backfill
 from minimize.techniques import TECHNIQUES
 
 Kind = Literal["policy", "pipeline"]
@@ -49,8 +28,8 @@ SHIPPED = sorted((Path(__file__).parents[2] / "pipelines").glob("*/p*.yaml"))
 @pytest.fixture(scope="module")
 def accepts() -> Callable[[Kind, Any], bool]:
     validators = {
-        "policy": Draft202012Validator(json_schema("policy")),
-        "pipeline": Draft202012Validator(json_schema("pipeline")),
+        "policy": Draft202012Validator(form_schema(Policy, "policy")),
+        "pipeline": Draft202012Validator(form_schema(Pipeline, "pipeline")),
     }
     return lambda kind, document: validators[kind].is_valid(document)
 
@@ -72,10 +51,11 @@ def pipeline(**more: Any) -> dict[str, Any]:
     return {**head, **more}
 
 
-@pytest.mark.parametrize("kind", ["policy", "pipeline"])
-def test_the_schema_is_a_schema(kind: Kind) -> None:
-    Draft202012Validator.check_schema(json_schema(kind))
-    assert json_schema(kind)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+@pytest.mark.parametrize("form", [Policy, Pipeline, Backfill])
+def test_the_schema_is_a_schema(form: type[Form]) -> None:
+    schema = form_schema(form, "minimize file")
+    Draft202012Validator.check_schema(schema)
+    assert (schema["$schema"], schema["title"]) == (JSON_SCHEMA_DIALECT, "minimize file")
 
 
 @pytest.mark.parametrize("kind", ["policy", "pipeline"])
@@ -167,73 +147,28 @@ def test_a_pipeline_fits_or_does_not(accepts: Callable[[Kind, Any], bool], more:
 
 @pytest.mark.parametrize("name", TECHNIQUES)
 def test_every_technique_is_there_with_its_parameters(name: str) -> None:
-    kinds = json_schema("policy")["$defs"]["technique"]["anyOf"]
+    kinds = form_schema(Policy, "policy")["$defs"]["Step"]["anyOf"]
     parameters = next(kind for kind in kinds if kind.get("title") == name)["properties"][name]["anyOf"][0]
     assert set(parameters["properties"]) == {info.alias or key for key, info in TECHNIQUES[name].model_fields.items()}
 
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_every_measure_is_there(name: str) -> None:
-    assert name in [kind.get("title") for kind in json_schema("pipeline")["$defs"]["measure"]["anyOf"]]
+    assert name in [kind.get("title") for kind in form_schema(Pipeline, "pipeline")["$defs"]["FormMeasure"]["anyOf"]]
 
 
-LOADERS_OWN = {"key", "line", "demanded", "lines", "path", "digest", "form"}
-
-
-@pytest.mark.parametrize(
-    ("kind", "part", "model", "spelled"),
-    [
-        ("policy", None, Policy, {}),
-        ("policy", "field", Field, {"from_": "from"}),
-        ("policy", "case", FieldCase, {"when": "if"}),
-        ("policy", "feature", FeatureModel, {}),
-        ("policy", "records", RecordsGate, {}),
-        ("pipeline", None, Pipeline, {}),
-        ("pipeline", "records", RecordsModel, {}),
-        ("pipeline", "aggregate", AggregateModel, {}),
-        ("pipeline", "quarantine", QuarantineModel, {}),
-    ],
-)
-def test_the_schema_has_the_keys_of_the_models(
-    kind: Kind, part: str | None, model: Any, spelled: dict[str, str]
-) -> None:
-    schema = json_schema(kind) if part is None else json_schema(kind)["$defs"][part]
-    assert set(schema["properties"]) == {spelled.get(key, key) for key in set(model.model_fields) - LOADERS_OWN}
-
-
-def test_small_parts_have_the_keys_of_their_models() -> None:
-    parts = json_schema("pipeline")["$defs"]
-    assert set(parts["source"]["properties"]) == set(SourceModel.model_fields)
-    assert set(parts["records"]["properties"]["deduplicate"]["properties"]) == set(DeduplicateModel.model_fields)
-    assert set(parts["aggregate"]["properties"]["suppress"]["properties"]) == set(SuppressModel.model_fields)
-
-
-@pytest.mark.parametrize("kind", ["policy", "pipeline"])
-def test_every_key_is_described_somewhere(kind: Kind) -> None:
-    schema = json_schema(kind)
+@pytest.mark.parametrize("form", [Policy, Pipeline, Backfill])
+def test_every_form_is_described(form: type[Form]) -> None:
+    schema = form_schema(form, "file")
     parts = [schema, *(part for part in schema["$defs"].values() if part.get("type") == "object")]
-    assert [part for part in parts if "description" not in part] == []
+    keys = [(part["description"], key, body) for part in parts for key, body in part["properties"].items()]
+    assert [key for key in keys if not {"description", "$ref"} & key[2].keys()] == []
 
 
-def test_two_schemas_share_nothing_that_can_be_changed() -> None:
-    json_schema("policy")["properties"].clear()
-    assert "fields" in json_schema("policy")["properties"]
-
-
-def test_parts_are_plain_json_schema() -> None:
-    assert schema_ref("do") == {"$ref": "#/$defs/do"}
-    assert string_schema("A name.", pattern="^a$") == {"type": "string", "description": "A name.", "pattern": "^a$"}
-    assert positive_integer_schema("A count.") == {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": 2**53 - 1,
-        "description": "A count.",
-    }
-    assert enum_schema(["a", "b"]) == {"enum": ["a", "b"]}
-    assert any_of_schema(schema_ref("a"), schema_ref("b")) == {"anyOf": [schema_ref("a"), schema_ref("b")]}
-    assert list_schema(schema_ref("a")) == {"type": "array", "items": schema_ref("a"), "minItems": 1}
-
-
-def test_a_mapping_has_no_other_keys() -> None:
-    schema = mapping_schema("A thing.", {"a": schema_ref("a")}, required=("a",))
-    assert (schema["additionalProperties"], schema["required"]) == (False, ["a"])
+@pytest.mark.parametrize("dates", ["2026-11-01", ["2026-11-01", {"from": "2026-11-03", "to": "2026-11-04"}]])
+def test_a_backfill_has_a_schema(dates: Any) -> None:
+    schema = Draft202012Validator(form_schema(Backfill, "backfill"))
+    document = {"backfill": "b", "pipeline": "p", "reason": "the bins were wrong", "dates": dates}
+    assert schema.is_valid(document)
+    assert not schema.is_valid({**document, "reason": " "})
+    assert not schema.is_valid({**document, "dates": []})

@@ -14,7 +14,7 @@ from minimize.errors import Finding
 from minimize.policy.faults import FaultList
 from minimize.policy.forms import Form, Reading, examine_mapping, form_schema, read_form
 from minimize.policy.purposes import Purpose
-from minimize.policy.treatments import Chain, Treatment
+from minimize.policy.treatments import Chain, Treatment, main_parameter
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.techniques import TECHNIQUES, TechniqueStep
 
@@ -60,6 +60,7 @@ def step(name: str, **parameters: Any) -> TechniqueStep:
         ({"keep": {}}, (step("keep"),)),
         ({"round": {"to": 0.1}}, (step("round", to=0.1),)),
         ({"round": 0.1}, (step("round", to=0.1),)),
+        ({"round": "0.1"}, (step("round", to=0.1),)),
         ([{"clip": {"min": 0, "max": 100}}, {"round": 10}], (step("clip", min=0, max=100), step("round", to=10))),
         ({"bin": {"width": 10, "as": "label"}}, (step("bin", width=10, **{"as": "label"}),)),
         ({"bin": {"edges": [1, 2.5]}}, (step("bin", edges=(1, 2.5)),)),
@@ -88,6 +89,7 @@ def test_a_treatment_is_read(written: Any, expected: Any) -> None:
         ({"round": {}}, ["P013"]),
         ("round", ["P013"]),
         ({"round": {"to": {}}}, ["P013"]),
+        ({"round": {"to": "a"}}, ["P013"]),
         ({"keep": 3}, ["P013"]),
         ({"mask": {"keep_last": "4"}}, ["P013"]),
         (["keeep", {"round": {"to": []}}], ["P011", "P013"]),
@@ -149,3 +151,8 @@ def test_a_form_in_python_takes_steps_and_not_words() -> None:
     assert Column(do=(step("keep"),)).do == (step("keep"),)
     with pytest.raises(ValidationError):
         Column.model_validate({"do": "keep"})
+
+
+@pytest.mark.parametrize(("name", "main"), [("round", "to"), ("keep", None), ("clip", None)])
+def test_a_single_value_is_the_only_required_parameter(name: str, main: str | None) -> None:
+    assert main_parameter(TECHNIQUES[name]) == main

@@ -10,7 +10,8 @@ import pytest
 
 from minimize.policy.condition import FieldEquals
 from minimize.policy.describe import gate_texts
-from minimize.policy.model import Field, FieldCase, Treatment
+from minimize.policy.model import Field, FieldCase
+from minimize.policy.treatments import Treatment
 from minimize.report.facts import RoundedCount
 from minimize.report.fields import (
     field_phrase,

@@ -1,8 +1,10 @@
 """Access control: roles in a file, just-in-time grants for an incident, and the decision on each request.
 
-model.py, roles.py     permissions, roles, scopes, people and groups; built-in roles, views, separation of duties
-load.py, schema.py     the access file: validation with every fault at once, JSON Schema; lint.py: risky choices
+permissions.py         permissions by name and category, and sets of tenants
+roles.py, model.py     the forms of the access file: roles with the built-in ones, assignments, people and groups
+load.py, lint.py       the access file with every fault at once; risky choices
 grants.py              grants and their state at any time, from the entries in the ledger
+entitlements.py        what the roles and grants of an account permit at a time, and the views of its roles
 decision.py            the decision, from the access file, the grants, the account, the request and the time
 enforcement.py         the access file in force, and the permission check before a command
 workflow.py            requests, approvals, break-glass access, reviews, and adoption of a changed access file
@@ -20,16 +22,9 @@ from minimize.governance.access.decision import (
 )
 from minimize.governance.access.grants import Grant, GrantRequest, Grants
 from minimize.governance.access.load import access_from_mapping, find_access_file, load_access
-from minimize.governance.access.model import (
-    ALL_TENANTS,
-    NO_TENANTS,
-    AccessRole,
-    AccessRules,
-    AccessScope,
-    RoleAssignment,
-    TenantSet,
-    UserAccount,
-)
+from minimize.governance.access.model import AccessRules, AccessScope, RoleAssignment, UserAccount
+from minimize.governance.access.permissions import ALL_TENANTS, NO_TENANTS, TenantSet
+from minimize.governance.access.roles import AccessRole
 
 __all__ = [
     "ALL_TENANTS",

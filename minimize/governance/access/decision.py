@@ -9,27 +9,25 @@ from types import MappingProxyType
 from typing import Final
 
 from minimize.errors import RefusalReason
-from minimize.governance.access.grants import AccessOperation, Grant, Grants
-from minimize.governance.access.model import (
-    NO_TENANTS,
-    READ,
-    REIDENTIFY,
-    AccessRules,
-    TenantSet,
-    UserAccount,
-    common_tenants,
-    same_dataset,
-    union_of_tenants,
-)
-from minimize.governance.access.roles import (
+from minimize.governance.access.entitlements import (
     EffectiveAccess,
     Entitlement,
-    RoleView,
     coarsest_view,
     find_account_conflict,
     view_steps,
     views_of_column,
 )
+from minimize.governance.access.grants import AccessOperation, Grant, Grants
+from minimize.governance.access.model import AccessRules, UserAccount, same_dataset
+from minimize.governance.access.permissions import (
+    NO_TENANTS,
+    READ,
+    REIDENTIFY,
+    TenantSet,
+    common_tenants,
+    union_of_tenants,
+)
+from minimize.governance.access.roles import RoleView
 from minimize.json_form import JsonResult, json_member
 from minimize.plan.model import Category
 from minimize.policy.purposes import is_refused_purpose

@@ -17,16 +17,11 @@ from minimize.governance.access.decision import (
     decide_permission,
 )
 from minimize.governance.access.enforcement import account_of_actor, load_grants, required_access
+from minimize.governance.access.entitlements import view_steps
 from minimize.governance.access.grants import AccessOperation, Grant, Grants
-from minimize.governance.access.model import (
-    PERMISSIONS,
-    AccessRole,
-    AccessRules,
-    RoleAssignment,
-    UserAccount,
-    highest_or_none,
-)
-from minimize.governance.access.roles import view_steps
+from minimize.governance.access.model import AccessRules, RoleAssignment, UserAccount
+from minimize.governance.access.permissions import PERMISSIONS, highest_or_none
+from minimize.governance.access.roles import AccessRole
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.ledger import api, current_actor
@@ -287,8 +282,8 @@ def _assignment_json(each: RoleAssignment) -> dict[str, Any]:
     scope = each.scope
     return {
         "role": each.role,
-        "users": list(each.users),
-        "groups": list(each.groups),
+        "users": list(each.members.users),
+        "groups": list(each.members.groups),
         "tenants": str(scope.tenants),
         "datasets": None if scope.datasets is None else list(scope.datasets),
         "purposes": None if scope.purposes is None else list(scope.purposes),
@@ -297,8 +292,8 @@ def _assignment_json(each: RoleAssignment) -> dict[str, Any]:
 
 def member_names(each: RoleAssignment) -> Iterator[str]:
     """Yields users, and groups with a leading `@`."""
-    yield from each.users
-    yield from (f"@{group}" for group in each.groups)
+    yield from each.members.users
+    yield from (f"@{group}" for group in each.members.groups)
 
 
 def scope_text(each: RoleAssignment) -> str:

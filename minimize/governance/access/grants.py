@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from minimize.governance.access.model import Permission, TenantSet
+from minimize.governance.access.permissions import Permission, TenantSet
 from minimize.json_form import JsonResult, json_member, json_object
 from minimize.plan.model import Category
 from minimize.times import seconds_text, time_text

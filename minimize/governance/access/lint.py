@@ -15,9 +15,11 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.errors import Finding, PolicyError, Severity
+from minimize.governance.access.entitlements import shows_less
 from minimize.governance.access.load import examine_access, find_access_file
-from minimize.governance.access.model import APPROVE, ASSIGN, BREAK_GLASS, READ, REQUEST, AccessRole, AccessRules
-from minimize.governance.access.roles import RoleView, shows_less
+from minimize.governance.access.model import AccessRules
+from minimize.governance.access.permissions import APPROVE, ASSIGN, BREAK_GLASS, READ, REQUEST
+from minimize.governance.access.roles import AccessRole, RoleView
 from minimize.governance.workspace import Workspace
 from minimize.output.folder import RECORDS
 from minimize.plan import Plan

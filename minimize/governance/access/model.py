@@ -1,246 +1,27 @@
-"""Access model: permissions, sets of tenants, accounts, roles, scopes, assignments, and the limits of grants."""
+"""The access file as forms: scopes, assignments of roles, limits of grants, people and groups."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import reduce
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, Self
+from typing import Annotated, Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic.json_schema import SkipJsonSchema
 
-from minimize.identifiers import canonical_text
+from minimize.governance.access.permissions import ALL_TENANTS, NO_TENANTS, TenantSet
+from minimize.governance.access.roles import BUILTIN_ROLES, AccessRole, find_conflict
 from minimize.output.folder import RECORDS
-from minimize.plan.category import CATEGORY_ORDER
-from minimize.plan.model import Category
-from minimize.policy.model import FrozenModel
-from minimize.techniques import Technique
+from minimize.policy.form_values import NAME_PATTERN, Duration, Name
+from minimize.policy.forms import Expected, Form, Reading, form_error
+from minimize.text import did_you_mean
 
-READ: Final = "dataset/read"
-REIDENTIFY: Final = "dataset/reidentify"
-REQUEST: Final = "grant/request"
-APPROVE: Final = "grant/approve"
-BREAK_GLASS: Final = "grant/break_glass"
-ASSIGN: Final = "roles/assign"
-APPROVE_POLICY: Final = "policy/approve"
-
-PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        READ: "read a dataset up to a category",
-        REIDENTIFY: "reverse tokens under a grant for an incident",
-        "subject/view": "view all data held about a subject",
-        "subject/export": "export all data held about a subject",
-        "subject/correct": "correct data held about a subject",
-        "subject/delete": "delete all data held about a subject",
-        "subject/restrict": "restrict the use of a subject's data",
-        "settings/read": "view collection settings",
-        "settings/set": "change collection settings",
-        "remote_tasks/locate": "start and end locating a lost device",
-        "consent/read": "view consents",
-        "consent/request": "ask a tenant for a consent",
-        "consent/give": "record that a tenant gave consent",
-        "consent/refuse": "record that a tenant refused consent",
-        "consent/withdraw": "record that a tenant withdrew consent",
-        "consent/expire": "mark consents as expired",
-        "share/send": "send data to a third party",
-        "share/receive": "receive data from a third party",
-        "share/read": "view disclosures",
-        "share/recall": "request deletion from third parties and record their confirmations",
-        REQUEST: "request access for an incident up to a category",
-        APPROVE: "approve or deny requests of others up to a category",
-        "grant/revoke": "end the access of others",
-        BREAK_GLASS: "use break-glass access without approval, with later review",
-        "grant/review": "review break-glass access",
-        "grant/read": "view requests and grants",
-        "audit/read": "view and check the audit log",
-        "audit/export": "export entries of the audit log",
-        "audit/truncate": "remove entries of the audit log that are older than a year",
-        "incident/read": "view incidents",
-        "incident/open": "open an incident",
-        "incident/assess": "assess an incident and its scope",
-        "incident/declare": "declare an incident",
-        "incident/notice": "draft and record notices of an incident",
-        "incident/close": "close an incident",
-        "event/record": "record or revoke lifecycle events of tenants and subjects",
-        "output/expire": "remove data past its retention period from an output",
-        "output/retract": "apply the current policy to published output",
-        "output/adopt": "attach an output to another ledger",
-        "keys/add": "add a key or a key version to a keyring",
-        "keys/rotate": "rotate a key: add a version for new files",
-        "keys/shred": "destroy a key version",
-        "roles/read": "view roles and assignments",
-        ASSIGN: "assign roles",
-        APPROVE_POLICY: "approve the content of a policy",
-        "token/make": "issue an API token for the server",
-        "token/revoke": "revoke an API token for the server",
-    }
-)
-"""All permissions, each with its description."""
-CATEGORY_PERMISSIONS: Final = frozenset({READ, REQUEST, APPROVE, BREAK_GLASS})
-"""Permissions that are limited to a category."""
-READ_ONLY_PERMISSIONS: Final = frozenset({READ, "subject/view", "subject/export", "audit/export"}) | frozenset(
-    name for name in PERMISSIONS if name.endswith("/read")
-)
-"""Operations that only read. All others write."""
-
-
-@dataclass(frozen=True, slots=True)
-class Permission:
-    """A permission of a role, limited to a category if it concerns data.
-
-    A denial of a category also denies all categories above it. A denial without a category denies all of them.
-    """
-
-    name: str
-    category: Category | None = None
-
-    def allows(self, name: str, category: Category | None = None) -> bool:
-        """Whether the permission allows an operation on data of this category.
-
-        >>> Permission(READ, "pseudonymized").allows(READ, "identified")
-        False
-        """
-        return self.name == name and (
-            self.category is None or category is None or _category_rank(category) <= _category_rank(self.category)
-        )
-
-    def denies(self, name: str, category: Category | None = None) -> bool:
-        """Whether a denial of this permission denies an operation. Without `category`, only a denial of all categories does.
-
-        >>> Permission(READ, "pseudonymized").denies(READ, "identified")
-        True
-        """
-        if self.name != name or self.category is None:
-            return self.name == name
-        return category is not None and _category_rank(category) >= _category_rank(self.category)
-
-    @property
-    def writes(self) -> bool:
-        """Whether the operation changes anything."""
-        return self.name not in READ_ONLY_PERMISSIONS
-
-    def __str__(self) -> str:
-        return self.name if self.category is None else f"{self.name}:{self.category}"
-
-
-def parse_permission(text: str) -> Permission | None:
-    """Parses a permission. None if it is unknown.
-
-    >>> parse_permission("dataset/read:identified"), parse_permission("dataset/fly")
-    (Permission(name='dataset/read', category='identified'), None)
-    """
-    name, colon, word = text.partition(":")
-    category = next((each for each in CATEGORY_ORDER if each == word), None)
-    if name not in PERMISSIONS or (colon and (category is None or name not in CATEGORY_PERMISSIONS)):
-        return None
-    return Permission(name, category)
-
-
-def parse_permissions(*texts: str) -> tuple[Permission, ...]:
-    """Parses several permissions. Raises ValueError for an unknown one."""
-    found = [parse_permission(text) for text in texts]
-    if None in found:
-        raise ValueError("unknown permission")
-    return tuple(each for each in found if each is not None)
-
-
-def highest_or_none(categories: Iterable[Category]) -> Category | None:
-    """The highest of several categories. None if there are none."""
-    return max(categories, key=_category_rank, default=None)
-
-
-def _category_rank(category: Category) -> int:
-    return CATEGORY_ORDER.index(category)
-
-
-_TENANT_TYPE: Final = pa.string()
-
-
-@dataclass(frozen=True, slots=True)
-class TenantSet:
-    """A set of tenants: the named ones, or (`complement`) all except the named ones."""
-
-    names: frozenset[str] = frozenset()
-    complement: bool = False
-
-    @classmethod
-    def from_names(cls, *names: str) -> Self:
-        """The set of these tenants."""
-        return cls(frozenset(map(canonical_text, names)))
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the set is empty."""
-        return not self.names and not self.complement
-
-    @property
-    def is_all(self) -> bool:
-        """Whether the set contains all tenants."""
-        return self.complement and not self.names
-
-    def __contains__(self, tenant: object) -> bool:
-        return (canonical_text(str(tenant)) in self.names) != self.complement
-
-    def __or__(self, other: TenantSet) -> TenantSet:
-        return ~(~self & ~other)
-
-    def __and__(self, other: TenantSet) -> TenantSet:
-        if self.complement and other.complement:
-            return TenantSet(self.names | other.names, complement=True)
-        if self.complement or other.complement:
-            some, all_but = (other, self) if self.complement else (self, other)
-            return TenantSet(some.names - all_but.names)
-        return TenantSet(self.names & other.names)
-
-    def __invert__(self) -> TenantSet:
-        return TenantSet(self.names, not self.complement)
-
-    def __sub__(self, other: TenantSet) -> TenantSet:
-        return self & ~other
-
-    def __le__(self, other: TenantSet) -> bool:
-        return (self - other).is_empty
-
-    def filter(self, column: str, type_: pa.DataType = _TENANT_TYPE) -> Any:
-        """An Arrow dataset filter for the tenant column. None if the set contains all tenants.
-
-        `type_` is the type of the column, if it is another string type.
-        Nulls: a row without a tenant belongs only to the set of all tenants.
-        """
-        if self.is_all:
-            return None
-        named = pc.field(column).isin(pa.array(sorted(self.names), type_))
-        return pc.field(column).is_valid() & (~named if self.complement else named)
-
-    def __str__(self) -> str:
-        if self.is_all or self.is_empty:
-            return "all" if self.complement else "none"
-        return ("all but " if self.complement else "") + ", ".join(sorted(self.names))
-
-
-ALL_TENANTS: Final = TenantSet(complement=True)
-NO_TENANTS: Final = TenantSet()
-
-
-def union_of_tenants(sets: Iterable[TenantSet]) -> TenantSet:
-    """The union of several sets.
-
-    >>> str(union_of_tenants([TenantSet.from_names("a"), ~TenantSet.from_names("a", "b")]))
-    'all but b'
-    """
-    return reduce(TenantSet.__or__, sets, NO_TENANTS)
-
-
-def common_tenants(sets: Iterable[TenantSet]) -> TenantSet:
-    """The intersection of several sets."""
-    return reduce(TenantSet.__and__, sets, ALL_TENANTS)
-
-
-EXTERNAL: Literal["external"] = "external"
+ALL_NAMES: Final = "all"
+EXTERNAL: Final = "external"
+LONGEST_UNANSWERED: Final = timedelta(days=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,38 +32,67 @@ class UserAccount:
     groups: frozenset[str] = field(default_factory=frozenset)
 
 
-class AccessRole(FrozenModel):
-    """A role: a named set of permissions.
-
-    base     the built-in role that it is or copies
-    deny     permissions that are denied, regardless of other roles
-    views    techniques that are applied to released values before they are shown, by dataset and column
-    """
-
-    name: str
-    base: str
-    about: str = ""
-    allow: tuple[Permission, ...] = ()
-    deny: tuple[Permission, ...] = ()
-    views: Mapping[str, Mapping[str, tuple[Technique, ...]]] = {}
-    line: int | None = None
-
-    @property
-    def is_builtin(self) -> bool:
-        """Whether the role is built in. A file cannot change built-in roles."""
-        return self.name == self.base
-
-    def has(self, name: str) -> bool:
-        """Whether the role allows an operation, for any category."""
-        return any(each.name == name for each in self.allow)
+def _names_schema(word: str, least: int) -> WithJsonSchema:
+    """The JSON Schema of a word, or a list of names."""
+    names = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": least}
+    return WithJsonSchema({"anyOf": [{"const": word}, names]})
 
 
-class AccessScope(FrozenModel):
-    """The scope of an assignment. None for datasets or purposes means all of them."""
+def _read_tenants(value: object) -> object:
+    if value == ALL_NAMES:
+        return ALL_TENANTS
+    if isinstance(value, tuple) and value and all(isinstance(name, str) and name for name in value):
+        return TenantSet.from_names(*value)
+    return value
 
-    tenants: TenantSet = ALL_TENANTS
-    datasets: tuple[str, ...] | None = None
-    purposes: tuple[str, ...] | None = None
+
+def _require_pair(value: object) -> object:
+    if isinstance(value, tuple) and len(value) == 2:
+        return value
+    raise form_error("P006", "a conflict must name two roles", "Write [ROLE, ROLE].")
+
+
+def _require_custom_name(name: str) -> str:
+    if name in BUILTIN_ROLES:
+        hint = "Choose a name that is not built in."
+        raise form_error("U004", f"`{name}` is not a valid name of a custom role", hint)
+    return name
+
+
+_SOME_HINT: Final = "Write `{key}: all`, or a list of names."
+_SOME: Final = (Expected("must be `all` or a list of names", hint=_SOME_HINT), _names_schema(ALL_NAMES, 1))
+AccountNames = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Expected("must be a list of names")]
+GroupMembers = Annotated[
+    AccountNames | None,
+    BeforeValidator(lambda value: None if value == EXTERNAL else value),
+    Expected("must be a list of names, or `external`"),
+    _names_schema(EXTERNAL, 0),
+]
+SomeTenants = Annotated[TenantSet, BeforeValidator(_read_tenants), *_SOME]
+SomeNames = Annotated[
+    Annotated[AccountNames, Field(min_length=1)] | None,
+    BeforeValidator(lambda value: None if value == ALL_NAMES else value),
+    *_SOME,
+]
+CustomRoleName = Annotated[
+    Name,
+    BeforeValidator(_require_custom_name),
+    WithJsonSchema({"type": "string", "allOf": [{"pattern": f"^{NAME_PATTERN}$"}], "not": {"enum": [*BUILTIN_ROLES]}}),
+]
+ConflictingRoles = Annotated[tuple[str, str], BeforeValidator(_require_pair)]
+
+
+class AccessScope(Form):
+    """The tenants, datasets and purposes for which a role applies."""
+
+    noun = "a scope"
+    stand_ins = MappingProxyType({"tenants": NO_TENANTS, "datasets": ()})
+
+    tenants: SomeTenants = Field(description="The tenants, or `all`.")
+    datasets: SomeNames = Field(description="The datasets, or `all`. The name of a pipeline covers all of its outputs.")
+    """None means all of them."""
+    purposes: SomeNames = Field(default=None, description="The purposes, or `all`.")
+    """None means all of them."""
 
     def has_dataset(self, dataset: str | None) -> bool:
         """Whether a dataset is in scope. An operation without a dataset is in every scope."""
@@ -293,54 +103,166 @@ class AccessScope(FrozenModel):
         return purpose is None or self.purposes is None or purpose in self.purposes
 
 
-class RoleAssignment(FrozenModel):
-    """Assigns a role to members (users and groups) within a scope."""
+class Members(Form):
+    """The users and groups with a role."""
 
-    role: str
-    users: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
+    noun = "`members`"
+
+    users: AccountNames = Field(default=(), description="The accounts.")
+    groups: AccountNames = Field(default=(), description="The groups, which `groups` declares.")
+
+
+class RoleAssignment(Form):
+    """Assigns a role to members within a scope."""
+
+    noun = "an assignment"
+    stand_ins = MappingProxyType({"scope": AccessScope.model_construct(tenants=NO_TENANTS, datasets=())})
+
+    role: str = Field(description="A built-in or custom role.")
+    members: Members
     scope: AccessScope
-    line: int | None = None
+    line: SkipJsonSchema[int | None] = None
+
+    def check(self, reading: Reading) -> None:
+        """Records an assignment without members."""
+        if not self.members.users and not self.members.groups:
+            hint = "Write members: {users: […], groups: […]}."
+            reading.fault("U011", "the assignment has no members", "members", hint=hint)
 
 
-class BreakGlassRules(FrozenModel):
-    """Limits of break-glass access: maximum duration, and the deadline of its review."""
+class BreakGlassRules(Form):
+    """Limits of access without approval, which is reviewed afterwards."""
 
-    maximum: timedelta = timedelta(hours=1)
-    review_within: timedelta = timedelta(hours=24)
+    noun = "`break_glass`"
+
+    maximum: Duration = Field(default=timedelta(hours=1), description="The maximum duration.")
+    review_within: Duration = Field(default=timedelta(hours=24), description="The deadline of the review.")
 
 
-class GrantRules(FrozenModel):
-    """Limits of just-in-time access.
+class GrantRules(Form):
+    """Limits of just-in-time access."""
 
-    default     duration if a request does not state one
-    maximum     maximum duration of a request
-    unanswered  time after which an unanswered request expires
-    """
+    noun = "`grants`"
 
-    default: timedelta = timedelta(hours=8)
-    maximum: timedelta = timedelta(hours=24)
-    unanswered: timedelta = timedelta(days=4)
+    default: Duration = Field(default=timedelta(hours=8), description="The duration if a request does not state one.")
+    maximum: Duration = Field(default=timedelta(hours=24), description="The maximum duration of a request.")
+    unanswered: Duration = Field(
+        default=LONGEST_UNANSWERED, description="The time after which an unanswered request expires."
+    )
     break_glass: BreakGlassRules = BreakGlassRules()
 
+    def check(self, reading: Reading) -> None:
+        """Records durations that are longer than another one permits."""
+        faults_by_message = {
+            "`default` is longer than `maximum`": self.default > self.maximum,
+            "`unanswered` is longer than 4 days": self.unanswered > LONGEST_UNANSWERED,
+            "`maximum` of break-glass access is longer than `maximum` of grants": self.break_glass.maximum
+            > self.maximum,
+        }
+        for message in (message for message, is_so in faults_by_message.items() if is_so):
+            reading.fault("U010", message)
 
-class AccessRules(FrozenModel):
-    """The content of an access file.
 
-    people   accounts by person; an account that is not listed counts as a separate person
-    groups   users by group; None if the authentication service confirms the members
-    """
+class AccessRules(Form):
+    """Roles and their assignment to accounts."""
 
-    version: int
-    people: Mapping[str, tuple[str, ...]] = {}
-    groups: Mapping[str, tuple[str, ...] | None] = {}
-    roles: Mapping[str, AccessRole]
-    assignments: tuple[RoleAssignment, ...] = ()
-    conflicts: tuple[tuple[str, str], ...] = ()
+    noun = "an access file"
+    stand_ins = MappingProxyType({"version": 1})
+
+    version: Annotated[int, Field(ge=1, le=1), Expected("must be 1"), WithJsonSchema({"const": 1})] = Field(
+        description="Version of the file format."
+    )
+    people: Mapping[str, AccountNames] = Field(
+        default={},
+        description="Accounts by person; an account that is not listed counts as a separate person.",
+        examples=[{"Pia": ["pia", "pia-admin"]}],
+    )
+    groups: Mapping[str, GroupMembers] = Field(
+        default={},
+        description="Users by group, or `external` if the authentication service confirms the members.",
+        examples=[{"support": ["sam", "sue"], "insights": "external"}],
+    )
+    custom_roles: Mapping[CustomRoleName, AccessRole] = Field(
+        default={}, validation_alias="roles", description="Copies of the built-in roles."
+    )
+    assignments: tuple[RoleAssignment, ...] = Field(
+        default=(), description="Assignments of roles to members within a scope."
+    )
+    conflicts: tuple[ConflictingRoles, ...] = Field(
+        default=(),
+        description="Pairs of roles that one person must not have.",
+        examples=[[["analyst", "operator"]]],
+    )
     grants: GrantRules = GrantRules()
-    path: Path | None = None
-    digest: str = ""
+    path: SkipJsonSchema[Path | None] = None
+    digest: SkipJsonSchema[str] = ""
     """`sha256:` and the digest of the file's bytes. Empty if not loaded from a file."""
+
+    @field_validator("assignments")
+    @classmethod
+    def _without_unknown_roles(
+        cls, assignments: tuple[RoleAssignment, ...], info: ValidationInfo
+    ) -> tuple[RoleAssignment, ...]:
+        """The assignments of known roles; records the others as faults."""
+        if not isinstance(info.context, Reading) or "custom_roles" not in info.data:
+            return assignments
+        known = (*BUILTIN_ROLES, *info.data["custom_roles"])
+        for each in (each for each in assignments if each.role not in known):
+            hint = did_you_mean(each.role, known)
+            info.context.faults.add("U003", f"unknown role `{each.role}`", line=each.line, hint=hint)
+        return tuple(each for each in assignments if each.role in known)
+
+    @property
+    def roles(self) -> Mapping[str, AccessRole]:
+        """The built-in roles and the custom roles."""
+        return {**BUILTIN_ROLES, **self.custom_roles}
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Every account in the file, without duplicates."""
+        assigned = [user for each in self.assignments for user in each.members.users]
+        grouped = [user for users in self.groups.values() for user in users or ()]
+        listed = [user for users in self.people.values() for user in users]
+        return tuple(dict.fromkeys((*assigned, *grouped, *listed)))
+
+    def check(self, reading: Reading) -> None:
+        """Records every contradiction between parts of the file."""
+        self._check_names(reading)
+        self._check_people(reading)
+        self._check_conflicts(reading)
+
+    def _check_names(self, reading: Reading) -> None:
+        for each in self.assignments:
+            for group in (group for group in each.members.groups if group not in self.groups):
+                hint = did_you_mean(group, self.groups) or "Declare it under `groups:`, with its users or `external`."
+                message = f"the group `{group}` is not declared"
+                reading.faults.add("U005", message, line=each.line, key=each.role, hint=hint)
+        for index, pair in enumerate(self.conflicts):
+            for role in (role for role in pair if role not in self.roles):
+                hint = did_you_mean(role, self.roles)
+                reading.fault("U003", f"unknown role `{role}`", "conflicts", index, hint=hint)
+
+    def _check_people(self, reading: Reading) -> None:
+        owners: dict[str, str] = {}
+        for person, account in ((person, account) for person, accounts in self.people.items() for account in accounts):
+            if owners.setdefault(account, person) != person:
+                hint = f"Remove it here or from {owners[account]}."
+                with reading.within(reading.node, person):
+                    message = f"the account `{account}` is listed for two people"
+                    reading.fault("U008", message, "people", person, hint=hint)
+
+    def _check_conflicts(self, reading: Reading) -> None:
+        reported: set[str] = set()
+        for user in self.users:
+            assignments = list(self.assignments_of_person(UserAccount(user)))
+            conflict = find_conflict((role for _, role in assignments), self.conflicts)
+            person = self.person(user)
+            if conflict is not None and person not in reported:
+                reported.add(person)
+                names = " and ".join(dict.fromkeys(conflict))
+                line = max((each.line or 0 for each, role in assignments if role.name in conflict), default=0) or None
+                message = f"`{person}` has conflicting roles: {names}"
+                reading.faults.add("U007", message, line=line, key=conflict[0])
 
     def person(self, user: str) -> str:
         """The person who owns an account."""
@@ -359,7 +281,7 @@ class AccessRules(FrozenModel):
         """The assignments of an account, each with its role."""
         groups = self.groups_of(account)
         for each in self.assignments:
-            if account.user in each.users or groups.intersection(each.groups):
+            if account.user in each.members.users or groups.intersection(each.members.groups):
                 yield each, self.roles[each.role]
 
     def assignments_of_person(self, account: UserAccount) -> Iterator[tuple[RoleAssignment, AccessRole]]:

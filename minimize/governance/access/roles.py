@@ -1,39 +1,144 @@
-"""Roles: the built-in roles, separation of duties, the coarser views of a role, and the entitlements of an account."""
+"""Roles: the form of a role, the built-in roles, and separation of duties."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from functools import cached_property
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations, product
 from types import MappingProxyType
-from typing import Final
+from typing import Annotated, Final, Literal
 
-from minimize.governance.access.grants import Grant, permission_of_request
-from minimize.governance.access.model import (
+from pydantic import AfterValidator, BeforeValidator, Field, GetPydanticSchema, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
+
+from minimize.governance.access.permissions import (
     APPROVE,
     ASSIGN,
     BREAK_GLASS,
+    CATEGORY_PERMISSIONS,
     PERMISSIONS,
     READ,
-    REIDENTIFY,
     REQUEST,
-    AccessRole,
-    AccessRules,
     Permission,
-    RoleAssignment,
-    TenantSet,
-    UserAccount,
-    covers,
-    highest_or_none,
+    parse_permission,
     parse_permissions,
-    union_of_tenants,
 )
 from minimize.plan.category import CATEGORY_ORDER
-from minimize.plan.model import Category
-from minimize.policy.fields import compare_coarseness
+from minimize.policy.forms import Expected, Form, Reading, form_error
+from minimize.policy.treatments import Chain
 from minimize.techniques import Technique, TechniqueStep
+from minimize.text import did_you_mean
+
+_PERMISSION_TEXTS: Final = (
+    *(name for name in PERMISSIONS if name != READ),
+    *(f"{name}:{word}" for name in PERMISSIONS if name in CATEGORY_PERMISSIONS for word in CATEGORY_ORDER),
+)
+
+
+def _read_permission(value: object) -> object:
+    """The permission of a text; any other value as it is, for the type to refuse."""
+    if not isinstance(value, str):
+        return value
+    found = parse_permission(value)
+    if found is None:
+        raise form_error("U001", f"unknown permission `{value}`", did_you_mean(value, _PERMISSION_TEXTS), is_alone=True)
+    if found == Permission(READ):
+        hint = "Write dataset/read:CATEGORY, such as dataset/read:aggregated."
+        raise form_error("U002", "`dataset/read` requires a category", hint, is_alone=True)
+    return found
+
+
+def is_view_step(step: TechniqueStep) -> bool:
+    """Whether a step can be part of a view: it needs only the released value.
+
+    A result computed from the released value alone reveals no more than that value. A key or another column could.
+    """
+    return isinstance(step, Technique) and not (step.reads() or step.key_names or step.needs_time)
+
+
+def _require_view(chain: Sequence[TechniqueStep]) -> tuple[Technique, ...]:
+    for step in chain:
+        if not is_view_step(step):
+            hint = "Use a technique that needs only the released value."
+            raise form_error("U009", f"`{step.name}` cannot be a view", hint)
+    return tuple(step for step in chain if isinstance(step, Technique))
+
+
+Permissions = tuple[
+    Annotated[Permission, BeforeValidator(_read_permission), WithJsonSchema({"enum": list(_PERMISSION_TEXTS)})], ...
+]
+RoleView = Annotated[
+    tuple[Technique, ...],
+    GetPydanticSchema(lambda _, handler: handler.generate_schema(Annotated[Chain, AfterValidator(_require_view)])),
+]
+"""Techniques that are applied to released values before they are shown."""
+BuiltinRole = Literal["analyst", "operator", "support_engineer", "privacy_officer", "auditor", "role_administrator"]
+
+
+class AccessRole(Form):
+    """A custom role: a copy of a built-in role, with changes."""
+
+    noun = "the role `{name}`"
+    is_named = True
+
+    base: Annotated[BuiltinRole, Expected("must be a built-in role", "U004")] = Field(
+        validation_alias="copy", description="The built-in role that it copies."
+    )
+    about: str = Field(default="", description="Description of the role.")
+    added: Permissions = Field(
+        default=(),
+        validation_alias="allow",
+        description="Additional permissions: resource/operation, and for data a category.",
+        examples=[["settings/read"]],
+    )
+    denied: Permissions = Field(
+        default=(),
+        validation_alias="deny",
+        description="Denied permissions, regardless of other roles.",
+        examples=[["dataset/read:identified"]],
+    )
+    views: Mapping[str, Mapping[str, RoleView]] = Field(
+        default={},
+        description="Coarser forms of released values, by dataset and column.",
+        examples=[{"device_telemetry": {"event_time": {"truncate_time": {"to": "day"}}}}],
+    )
+    name: SkipJsonSchema[str]
+    line: SkipJsonSchema[int | None] = None
+
+    @property
+    def is_builtin(self) -> bool:
+        """Whether the role is built in. A file cannot change built-in roles."""
+        return self.name == self.base
+
+    @property
+    def allow(self) -> tuple[Permission, ...]:
+        """The permissions, including those of the copied role."""
+        return self.added if self.is_builtin else tuple(dict.fromkeys((*BUILTIN_ROLES[self.base].added, *self.added)))
+
+    @property
+    def deny(self) -> tuple[Permission, ...]:
+        """The denied permissions, including those of the copied role."""
+        return (
+            self.denied if self.is_builtin else tuple(dict.fromkeys((*BUILTIN_ROLES[self.base].denied, *self.denied)))
+        )
+
+    def has(self, name: str) -> bool:
+        """Whether the role allows an operation, for any category."""
+        return any(each.name == name for each in self.allow)
+
+    def check(self, reading: Reading) -> None:
+        """Records permissions that a copy must not add, and permissions that one person must not have."""
+        for extra in self.added:
+            refused = {
+                "only a copy of role_administrator can assign roles": extra.name == ASSIGN
+                and not BUILTIN_ROLES[self.base].has(ASSIGN),
+                "a support engineer has no standing access": extra.name == READ and self.base == "support_engineer",
+                "an auditor must not change anything": self.base == AUDITOR and extra.writes,
+            }
+            for reason in (reason for reason, is_so in refused.items() if is_so):
+                reading.fault("U006", f"a copy of `{self.base}` cannot have `{extra}`: {reason}")
+        if find_conflict([self]) is not None:
+            reading.fault("U006", f"the role `{self.name}` combines permissions that one person must not have")
+
 
 _ANALYST: Final = parse_permissions("dataset/read:pseudonymized")
 _OPERATOR: Final = parse_permissions(
@@ -92,9 +197,9 @@ _DENIED_TO_AUDITOR: Final = tuple(each for name in PERMISSIONS if (each := Permi
 
 
 def _builtin_role(
-    name: str, about: str, allow: tuple[Permission, ...], deny: tuple[Permission, ...] = ()
+    name: BuiltinRole, about: str, allow: tuple[Permission, ...], deny: tuple[Permission, ...] = ()
 ) -> AccessRole:
-    return AccessRole(name=name, base=name, about=about, allow=allow, deny=deny)
+    return AccessRole(name=name, base=name, about=about, added=allow, denied=deny)
 
 
 BUILTIN_ROLES: Final[Mapping[str, AccessRole]] = MappingProxyType(
@@ -142,11 +247,6 @@ def find_conflict(roles: Iterable[AccessRole], conflicts: Sequence[RolePair] = (
     return next(((one.name, other.name) for one, other in pairs if _are_in_conflict(one, other, conflicts)), None)
 
 
-def find_account_conflict(access: AccessRules, account: UserAccount) -> RolePair | None:
-    """Finds two conflicting roles of the person who owns an account."""
-    return find_conflict((role for _, role in access.assignments_of_person(account)), access.conflicts)
-
-
 def _are_in_conflict(one: AccessRole, other: AccessRole, conflicts: Sequence[RolePair]) -> bool:
     names = {one.name, other.name}
     if len(names) == 2 and any(set(pair) == names for pair in conflicts):
@@ -164,171 +264,3 @@ def _audits_and_writes(auditor: AccessRole, other: AccessRole) -> bool:
 
 def _holds_both_duties(one: AccessRole, other: AccessRole, duty: str, duty_of_others: str) -> bool:
     return any(a.has(duty) and b.has(duty_of_others) for a, b in product((one, other), repeat=2))
-
-
-RoleView = tuple[Technique, ...]
-
-
-def view_steps(views: Mapping[str, RoleView]) -> dict[str, list[str]]:
-    """The names of the techniques of each view."""
-    return {name: [step.name for step in view] for name, view in views.items()}
-
-
-def is_view_step(step: TechniqueStep) -> bool:
-    """Whether a step can be part of a view: it needs only the released value.
-
-    A result computed from the released value alone reveals no more than that value. A key or another column could.
-    """
-    return isinstance(step, Technique) and not (step.reads() or step.key_names or step.needs_time)
-
-
-def views_of_column(role: AccessRole, dataset: str, column: str) -> list[RoleView]:
-    """The views that a role sets on a column of a dataset."""
-    found = [columns[column] for name, columns in role.views.items() if covers(name, dataset) and column in columns]
-    return _distinct_views(found)
-
-
-def coarsest_view(views: Iterable[RoleView]) -> RoleView | None:
-    """The coarsest of several views. None if none is the coarsest. Empty without views.
-
-    Permissions of roles add up, but views restrict: an account with several views gets the coarsest.
-    """
-    every = _distinct_views([*views])
-    return next((view for view in every if all(_is_coarser(other, view) for other in every)), None) if every else ()
-
-
-def shows_less(view: RoleView, form: Sequence[TechniqueStep]) -> bool:
-    """Whether a view can show less than the released form. False if it provably shows the same."""
-    if len(view) == len(form) == 1 and view[0].name == form[0].name:
-        return compare_coarseness(form[0], view[0]) == "coarser" and view[0] != form[0]
-    return bool(view)
-
-
-def _is_coarser(one: RoleView, other: RoleView) -> bool:
-    """Whether the second of two views shows at most as much as the first."""
-    if one == other or other[-1].shows_presence_only:
-        return True
-    return len(one) == len(other) == 1 and compare_coarseness(one[0], other[0]) == "coarser"
-
-
-def _distinct_views(views: Sequence[RoleView]) -> list[RoleView]:
-    """Removes duplicates by comparison, because some techniques cannot be hashed."""
-    return [view for at, view in enumerate(views) if view not in views[:at]]
-
-
-@dataclass(frozen=True, slots=True)
-class Entitlement:
-    """A permission to read data of some tenants, by category or for named columns, through a role or a grant.
-
-    limits  permissions that must all allow the category of a column
-    """
-
-    tenants: TenantSet
-    limits: tuple[Permission, ...]
-    columns: frozenset[str] | None = None
-    role: str | None = None
-    grant: Grant | None = None
-
-    def covers(self, column: str, category: Category) -> bool:
-        """Whether the entitlement covers a column, by name and category."""
-        named = self.columns is None or column in self.columns
-        return named and all(limit.allows(limit.name, category) for limit in self.limits)
-
-
-@dataclass(frozen=True)
-class EffectiveAccess:
-    """The effective access of an account at a time, under one access file."""
-
-    access: AccessRules
-    account: UserAccount
-    time: datetime
-
-    @cached_property
-    def assignments(self) -> tuple[tuple[RoleAssignment, AccessRole], ...]:
-        """The assignments of the account, each with its role."""
-        return tuple(self.access.assignments_of(self.account))
-
-    @cached_property
-    def assignments_of_person(self) -> tuple[tuple[RoleAssignment, AccessRole], ...]:
-        """The assignments of all accounts of the person."""
-        return tuple(self.access.assignments_of_person(self.account))
-
-    def allowing_assignments(
-        self, name: str, dataset: str | None = None, purpose: str | None = None, category: Category | None = None
-    ) -> Iterator[tuple[RoleAssignment, AccessRole, Permission]]:
-        """The assignments of the account that allow an operation in the given scope, each with the permission."""
-        for assignment, role in self.assignments:
-            if assignment.scope.has_dataset(dataset) and assignment.scope.has_purpose(purpose):
-                yield from (
-                    (assignment, role, permission) for permission in role.allow if permission.allows(name, category)
-                )
-
-    def denied_tenants(
-        self, name: str, dataset: str | None = None, purpose: str | None = None, category: Category | None = None
-    ) -> TenantSet:
-        """The tenants for which a role of the person denies an operation."""
-        return union_of_tenants(
-            assignment.scope.tenants
-            for assignment, role in self.assignments_of_person
-            if assignment.scope.has_dataset(dataset) and assignment.scope.has_purpose(purpose)
-            if any(permission.denies(name, category) for permission in role.deny)
-        )
-
-    def allowed_tenants(
-        self,
-        name: str,
-        dataset: str | None = None,
-        category: Category | None = None,
-        *,
-        purpose: str | None = None,
-        by: str | None = None,
-    ) -> TenantSet:
-        """The tenants for which the account may perform an operation, optionally by one named role."""
-        allowing = self.allowing_assignments(name, dataset, purpose, category)
-        allowed = union_of_tenants(each.scope.tenants for each, role, _ in allowing if by in (None, role.name))
-        return allowed - self.denied_tenants(name, dataset, purpose, category)
-
-    def highest_category(
-        self, name: str, dataset: str, tenants: TenantSet, *, purpose: str | None = None, by: str | None = None
-    ) -> Category | None:
-        """The highest category for which the account may perform an operation for all given tenants. None if there is none."""
-        within = (
-            each
-            for each in CATEGORY_ORDER
-            if tenants <= self.allowed_tenants(name, dataset, each, purpose=purpose, by=by)
-        )
-        return highest_or_none(within)
-
-    def role_entitlements(self, dataset: str, purpose: str | None) -> list[Entitlement]:
-        """The entitlements to read through roles, without a grant."""
-        return [
-            Entitlement(assignment.scope.tenants, (permission,), role=role.name)
-            for assignment, role, permission in self.allowing_assignments(READ, dataset, purpose)
-        ]
-
-    def grant_entitlement(self, grant: Grant, purpose: str | None) -> Entitlement:
-        """The entitlement of a grant, limited to what its holder may request and its approver could approve."""
-        request, name = grant.request, permission_of_request(grant).name
-        highest = self.highest_category(name, request.dataset, grant.tenants, purpose=purpose, by=request.role)
-        bounds = (highest, request.category, grant.category_limit(self.time))
-        limits = tuple(Permission(READ, each) for each in bounds if each is not None)
-        named = None if request.columns is None else frozenset(request.columns)
-        return Entitlement(grant.tenants, limits, frozenset() if highest is None else named, grant=grant)
-
-    def rule_against_grant(self, grant: Grant, purpose: str | None) -> str | None:
-        """The rule by which a grant is not usable now. None if it is usable."""
-        state = grant.state(self.time)
-        if state != "active":
-            return {"expired": "expired", "revoked": "revoked"}.get(state or "", "not_granted")
-        approver, request = grant.approver(self.time), grant.request
-        alone = approver is not None and not self.access.are_separate(approver, grant.requester)
-        unapproved = approver is None and not grant.is_break_glass
-        name = permission_of_request(grant).name
-        still = grant.tenants <= self.allowed_tenants(
-            name, request.dataset, request.category, purpose=purpose, by=request.role
-        )
-        reversing = request.operation != "reidentify" or grant.tenants <= self.allowed_tenants(
-            REIDENTIFY, request.dataset
-        )
-        groups = frozenset(request.groups) <= self.access.groups_of(self.account)
-        return None if still and reversing and groups and not alone and not unapproved else "not_eligible"

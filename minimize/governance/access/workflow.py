@@ -24,22 +24,13 @@ from minimize.governance.access.enforcement import (
     load_grants,
     required_access,
 )
+from minimize.governance.access.entitlements import EffectiveAccess, find_account_conflict
 from minimize.governance.access.explain import assignment_lines, role_lines, unknown_columns
 from minimize.governance.access.grants import AccessOperation, Grant, GrantRequest, Grants
 from minimize.governance.access.load import parse_access, required_access_file
-from minimize.governance.access.model import (
-    APPROVE,
-    ASSIGN,
-    BREAK_GLASS,
-    REIDENTIFY,
-    REQUEST,
-    AccessRole,
-    AccessRules,
-    RoleAssignment,
-    TenantSet,
-    UserAccount,
-)
-from minimize.governance.access.roles import EffectiveAccess, find_account_conflict
+from minimize.governance.access.model import AccessRules, RoleAssignment, UserAccount
+from minimize.governance.access.permissions import APPROVE, ASSIGN, BREAK_GLASS, REIDENTIFY, REQUEST, TenantSet
+from minimize.governance.access.roles import AccessRole
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
@@ -111,8 +102,8 @@ def resolve_grant_request(holding: EffectiveAccess, grant: NewGrant, *, break_gl
         has_role = any(role.has(name) for _, role in holding.access.assignments_of(holding.account))
         raise _request_denied("out_of_scope" if has_role else "nobody")
     assignment, role = found
-    groups = set() if holding.account.user in assignment.users else holding.access.groups_of(holding.account)
-    return grant_request_from(grant, duration, role.name, tuple(sorted(groups & set(assignment.groups))))
+    groups = set() if holding.account.user in assignment.members.users else holding.access.groups_of(holding.account)
+    return grant_request_from(grant, duration, role.name, tuple(sorted(groups & set(assignment.members.groups))))
 
 
 def grant_request_from(

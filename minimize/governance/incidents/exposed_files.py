@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import ConfigurationError
-from minimize.governance.access.model import ALL_TENANTS, NO_TENANTS, READ, REIDENTIFY, TenantSet
+from minimize.governance.access.permissions import ALL_TENANTS, NO_TENANTS, READ, REIDENTIFY, TenantSet
 from minimize.governance.incidents.exposure import ExposedItem, Exposure
 from minimize.governance.published_outputs import PolicyCache, SearchableOutput, WritingRun, writing_runs
 from minimize.json_form import JsonResult, json_member

@@ -48,7 +48,8 @@ from minimize.ledger.sharing import (
 from minimize.output.partitions import partition_values
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file
 from minimize.policy.fields import treatments_of
-from minimize.policy.model import DROP, Policy
+from minimize.policy.model import Policy
+from minimize.policy.treatments import DROP
 from minimize.receipts import Receipt
 from minimize.runs.removal_inventory import RemovedFileInventory, TenantContent, read_inventory
 from minimize.stores import local_path

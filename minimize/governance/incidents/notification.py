@@ -15,7 +15,10 @@ from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
+
+from pydantic import AfterValidator, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from minimize.config import load_config
 from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError
@@ -28,7 +31,8 @@ from minimize.json_form import JsonResult, json_member
 from minimize.output.working_folder import write_new_folder
 from minimize.pages import html_page, markdown_page
 from minimize.policy.faults import FaultList
-from minimize.policy.yaml_nodes import parse_yaml
+from minimize.policy.forms import UNKNOWN_KEY, Expected, Form, Reading, read_form
+from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
 from minimize.receipts.canonical import sha256_text
 from minimize.sources.csv import CSV
 from minimize.stores import PathText
@@ -51,26 +55,45 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
 
 ContactRole = Literal["privacy", "security", "administrator"]
 CONTACT_ROLES: Final[tuple[ContactRole, ...]] = get_args(ContactRole)
-_COLUMNS: Final = ("tenant_id", "role", "name", "address")
-_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
-_Row = tuple[int | None, Mapping[str, Any]]
+_READING_HINT: Final = "Use CSV with the columns tenant_id,role,name,address, or YAML with a list `contacts`."
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(Form):
     """A contact that a tenant named."""
 
-    tenant_id: str
-    role: ContactRole
-    name: str = field(repr=False)
-    address: str = field(repr=False)
+    noun = "a contact"
+    codes = MappingProxyType({UNKNOWN_KEY: "K002", "tenant_id": "K002", "role": "K003", "address": "K004"})
+
+    tenant_id: Annotated[str, Field(pattern=r"\S"), AfterValidator(canonical_text), Expected("must not be empty")] = (
+        Field(description="The tenant.")
+    )
+    role: ContactRole = Field(
+        description="The task of the contact. Those for privacy are notified, else those for security, else administrators."
+    )
+    name: str = Field(default="", repr=False, description="The name of the contact.")
+    address: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s.]+$"), Expected("must be an email address")] = (
+        Field(repr=False, description="The email address.", examples=["privacy@example.com"])
+    )
+    line: SkipJsonSchema[int | None] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Contacts:
+class Contacts(Form):
     """The contacts of all tenants."""
 
-    entries: tuple[Contact, ...] = field(default=(), repr=False)
+    noun = "a contacts file"
+    codes = MappingProxyType({"contacts": "K001"})
+    stand_ins = MappingProxyType({"contacts": ()})
+
+    entries: tuple[Contact, ...] = Field(
+        validation_alias="contacts", repr=False, description="The contacts, in any order."
+    )
+
+    def check(self, reading: Reading) -> None:
+        """Records contacts that are listed more than once."""
+        counts = Counter((each.tenant_id, each.role, each.name, each.address) for each in self.entries)
+        duplicates = sum(count > 1 for count in counts.values())
+        if duplicates:
+            reading.faults.add("K005", f"contacts are listed more than once: {duplicates}")
 
     def for_tenant(self, tenant: str) -> tuple[Contact, ...]:
         """The contacts to notify: those for privacy, else for security, else the administrators. Empty if the tenant has none."""
@@ -81,12 +104,15 @@ class Contacts:
         return ()
 
 
+NO_CONTACTS: Final = Contacts(entries=())
+
+
 def load_contacts(path: Path) -> Contacts:
     """Reads a contacts file: CSV with a header, or YAML with a list `contacts`. Raises PolicyError with every fault, by line."""
     contacts, findings = _read_contacts(path)
     if findings:
         raise PolicyError(f"the contacts file {path} has {len(findings)} faults", findings=findings)
-    return Contacts(tuple(contacts))
+    return contacts
 
 
 def find_contacts(path: PathText | None, start: Path) -> Contacts:
@@ -97,67 +123,47 @@ def find_contacts(path: PathText | None, start: Path) -> Contacts:
     if path is not None:
         return load_contacts(Path(path))
     config = load_config(start).checked("contacts", PolicyError)
-    return Contacts() if config.contacts is None else load_contacts(config.folder / config.contacts)
+    return NO_CONTACTS if config.contacts is None else load_contacts(config.folder / config.contacts)
 
 
 def lint_contacts(path: PathText) -> tuple[Finding, ...]:
     """Checks a contacts file for faults and for tenants without a privacy contact."""
     contacts, findings = _read_contacts(Path(path))
-    named = {each.tenant_id for each in contacts if each.role == "privacy"}
-    lacking = len({each.tenant_id for each in contacts} - named)
+    named = {each.tenant_id for each in contacts.entries if each.role == "privacy"}
+    lacking = len({each.tenant_id for each in contacts.entries} - named)
     if lacking:
         message = f"{lacking:,} tenants have no contact with the role privacy; other contacts are notified"
         findings.append(Finding("K006", message, "warning", file=str(path), hint="Add a contact with `role: privacy`."))
     return tuple(findings)
 
 
-def _read_contacts(path: Path) -> tuple[list[Contact], list[Finding]]:
-    rows = _read_rows(path)
+def _read_contacts(path: Path) -> tuple[Contacts, list[Finding]]:
+    """The contacts as far as they can be read, and every fault."""
+    faults = FaultList(str(path))
+    root = _csv_node(path) if path.suffix.lower() in CSV.suffixes else _yaml_node(path)
+    if root is None:
+        faults.add("K001", "the contacts file cannot be read", hint=_READING_HINT)
+        return NO_CONTACTS, faults.found
+    return read_form(Contacts, root, Reading(faults)) or NO_CONTACTS, faults.found
+
+
+def _csv_node(path: Path) -> YamlNode | None:
+    """The rows of a CSV file as the nodes of a list `contacts`. None if the file cannot be read, or lacks a column."""
+    rows = read_rows(path, {"tenant_id", "role", "address"})
     if rows is None:
-        hint = "Use CSV with the columns tenant_id,role,name,address, or YAML with a list `contacts`."
-        return [], [Finding("K001", "the contacts file cannot be read", file=str(path), hint=hint)]
-    parsed = [_parse_contact(line, row, str(path)) for line, row in rows]
-    findings = [fault for each in parsed if not isinstance(each, Contact) for fault in each]
-    found = [each for each in parsed if isinstance(each, Contact)]
-    duplicates = [each for each, count in Counter(found).items() if count > 1]
-    if duplicates:
-        findings.append(Finding("K005", f"contacts are listed more than once: {len(duplicates)}", file=str(path)))
-    return found, findings
+        return None
+    items = [
+        YamlNode({str(column): YamlNode(str(value).strip(), line) for column, value in row.items() if value}, line)
+        for line, row in rows
+    ]
+    return YamlNode({"contacts": YamlNode(tuple(items), 1)}, 1)
 
 
-def _parse_contact(line: int | None, row: Mapping[str, Any], file: str) -> Contact | list[Finding]:
-    values = {column: str(row.get(column) or "").strip() for column in _COLUMNS}
-    values["tenant_id"] = canonical_text(values["tenant_id"])
-    role = next((each for each in CONTACT_ROLES if each == values["role"]), None)
-    faults = []
-    if not values["tenant_id"] or set(row) - set(_COLUMNS):
-        faults.append(Finding("K002", "a contact has no tenant_id, or has an unknown key", file=file, line=line))
-    if role is None:
-        hint = f"Use one of {', '.join(CONTACT_ROLES)}."
-        faults.append(Finding("K003", "a contact has an unknown role", file=file, line=line, hint=hint))
-    if not _ADDRESS.fullmatch(values["address"]):
-        faults.append(Finding("K004", "the address of a contact is not an email address", file=file, line=line))
-    return Contact(values["tenant_id"], role, values["name"], values["address"]) if role and not faults else faults
-
-
-def _read_rows(path: Path) -> Sequence[_Row] | None:
-    """The rows, each with its line number. None if the file cannot be read."""
-    if path.suffix.lower() in CSV.suffixes:
-        return read_rows(path, {"tenant_id", "role", "address"})
-    with suppress(OSError, ValueError):
-        return list(_yaml_rows(path))
-    return None
-
-
-def _yaml_rows(path: Path) -> Iterator[_Row]:
+def _yaml_node(path: Path) -> YamlNode | None:
     faults = FaultList()
-    root = parse_yaml(path.read_text("utf-8-sig"), faults)
-    listed = None if root is None else root.get("contacts")
-    if listed is None or not listed.is_list or faults.found:
-        raise ValueError("no contacts")
-    for node in listed.items:
-        plain = node.to_data()
-        yield node.line, plain if isinstance(plain, dict) else {}
+    content = read_utf8(path, faults)
+    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
+    return None if faults.found else root
 
 
 _SAFE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

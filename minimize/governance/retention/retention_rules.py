@@ -32,7 +32,8 @@ from minimize.policy.condition import (
     atoms,
 )
 from minimize.policy.fields import is_dropped, treatments_of
-from minimize.policy.model import DROP, Field, Policy
+from minimize.policy.model import Field, Policy
+from minimize.policy.treatments import DROP
 from minimize.stages.conditions import field_gate, match_values
 from minimize.techniques import Technique, TechniqueStep
 from minimize.techniques.keep import Keep

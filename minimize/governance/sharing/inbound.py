@@ -37,7 +37,8 @@ from minimize.ledger.audit_event import PlainValue, received_event
 from minimize.ledger.ledger import open_ledger
 from minimize.plan.request import request
 from minimize.policy.load import load_policy
-from minimize.policy.model import DROP, Field, Pipeline, Policy
+from minimize.policy.model import Field, Pipeline, Policy
+from minimize.policy.treatments import DROP
 from minimize.recipients import Function, Recipient, inbound
 from minimize.recipients.rules import Party, find_party, rule_reason, tenant_reason
 from minimize.runs.batch_dates import DateSelection
@@ -327,7 +328,8 @@ def inbound_policy(sender: Recipient, function: Function | None, tenant: str = T
 def _manifest_field(function: Function | None, key: str) -> Field:
     assert function is not None
     each = function.fields[key]
-    return Field(key=key, type=each.type, role=each.role, do=each.do, about=each.about, optional=True, line=each.line)
+    do = each.chain or DROP
+    return Field(key=key, type=each.type, role=each.role, do=do, about=each.about, optional=True, line=each.line)
 
 
 def _consent_counts(gated: Mapping[str, int]) -> dict[str, int]:

@@ -44,18 +44,8 @@ from minimize.policy.condition import (
     fields_of_atom,
     fields_read_by_condition,
 )
-from minimize.policy.model import (
-    DROP,
-    AggregateModel,
-    Field,
-    FieldCase,
-    Pipeline,
-    Policy,
-    RecordsGate,
-    RecordsModel,
-    Role,
-    Treatment,
-)
+from minimize.policy.model import AggregateModel, Field, FieldCase, Pipeline, Policy, RecordsGate, RecordsModel, Role
+from minimize.policy.treatments import DROP, Treatment
 from minimize.recipients.rules import rule_reason
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import LEVEL_SETTING, SETTINGS_SCHEMA

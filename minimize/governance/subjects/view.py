@@ -141,16 +141,16 @@ class SubjectViews:
             yield from each.lines(self.rows)
 
 
-def _summary_lines(entry: Mapping[str, Any]) -> Iterator[str]:
-    kept = f", kept until {entry['until']}" if entry["until"] else ""
+def _summary_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    kept = f", kept until {summary['until']}" if summary["until"] else ""
     yield (
-        f"  {entry['pipeline']}  {entry['date'] or ''}  {count_noun(entry['rows'], 'record')}, {entry['category']}, "
-        f"for {entry['purpose']}: {entry['since'] or '?'} to {entry['to'] or '?'}{kept}"
+        f"  {summary['pipeline']}  {summary['date'] or ''}  {count_noun(summary['rows'], 'record')}, {summary['category']}, "
+        f"for {summary['purpose']}: {summary['since'] or '?'} to {summary['to'] or '?'}{kept}"
     )
-    yield f"    in {entry['output']}/{entry['file']}, found by {entry['found_by']}"
-    yield "    " + ", ".join(f"{name} ({form_text(form)})" for name, form in entry["fields"].items())
-    yield from (f"    also: {count_noun(count, 'form')} of {name}" for name, count in entry["beside"].items())
-    for row in entry["records"]:
+    yield f"    in {summary['output']}/{summary['file']}, found by {summary['found_by']}"
+    yield "    " + ", ".join(f"{name} ({form_text(form)})" for name, form in summary["fields"].items())
+    yield from (f"    also: {count_noun(count, 'form')} of {name}" for name, count in summary["beside"].items())
+    for row in summary["records"]:
         yield "    " + "  ".join(f"{name}={value}" for name, value in row.items() if value is not None)
 
 

@@ -32,7 +32,7 @@ def steps(session: Session) -> None:
         session.run(f"completion {shell}")
     session.run("sample usage_events --rows 40 --date 2026-11-24 --out generated --format ndjson --json")
     session.run("sample device_telemetry --rows 40 --seed 7 --date 2026-11-24 --out generated --format parquet --json")
-    for kind in ("policy", "pipeline", "recipient", "subprocessors", "access"):
+    for kind in ("policy", "pipeline", "backfill", "recipient", "subprocessors", "access", "contacts", "configuration"):
         session.run(f"schema {kind} --json")
     session.run("init sample_data/device_telemetry/2026-11-24 mine --json")
     session.run("init mine --accept os_version --accept battery_pct --accept tenant --json")

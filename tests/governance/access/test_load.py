@@ -10,9 +10,10 @@ import pytest
 from minimize.errors import PolicyError
 from minimize.governance.access import access_from_mapping, find_access_file, load_access
 from minimize.governance.access.load import examine_access
-from minimize.governance.access.model import PERMISSIONS, GrantRules
+from minimize.governance.access.model import GrantRules
+from minimize.governance.access.permissions import PERMISSIONS
 from minimize.governance.access.roles import BUILTIN_ROLES
-from minimize.governance.access.schema import access_schema
+from minimize.interop.file_schemas import file_schema
 from tests.governance.access.factory import HOUR, access_of
 from tests.world import access_file, assignment
 
@@ -81,7 +82,7 @@ def test_every_fault_comes_at_once_with_its_line(tmp_path: Path) -> None:
         ("U006", 5),
         ("U006", 5),
         ("U009", 5),
-        ("U004", 6),
+        ("P005", 6),
         ("U003", 8),
         ("P005", 9),
         ("U005", 9),
@@ -184,11 +185,11 @@ def test_the_schema_takes_what_the_loader_takes() -> None:
     root = parse_yaml(FULL, FaultList())
     assert root is not None
     plain = json.loads(json.dumps(root.to_data()))
-    jsonschema.Draft202012Validator.check_schema(access_schema())
-    jsonschema.validate(plain, access_schema())
+    jsonschema.Draft202012Validator.check_schema(file_schema("access"))
+    jsonschema.validate(plain, file_schema("access"))
     for wrong in ({"version": 2}, {"version": 1, "extra": 1}, access_file(roles={"a": {"copy": "nobody"}})):
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate(wrong, access_schema())
+            jsonschema.validate(wrong, file_schema("access"))
 
 
 def test_the_configuration_may_demand_encryption_beside_naming_the_file(tmp_path: Path) -> None:

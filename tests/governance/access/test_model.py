@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.governance.access import UserAccount
-from minimize.governance.access.model import (
+from minimize.governance.access.model import same_dataset
+from minimize.governance.access.permissions import (
     ALL_TENANTS,
     NO_TENANTS,
     Permission,
@@ -18,7 +19,6 @@ from minimize.governance.access.model import (
     highest_or_none,
     parse_permission,
     parse_permissions,
-    same_dataset,
     union_of_tenants,
 )
 from minimize.plan.category import CATEGORY_ORDER

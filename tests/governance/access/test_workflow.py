@@ -342,7 +342,7 @@ def test_until_a_file_is_adopted_it_counts_as_it_is(home: Workspace) -> None:
     says(assignment("operator", "ops"))
     found = configured_access(home)
     assert found is not None
-    assert [each.users for each in found.assignments][-1] == ("ops",)
+    assert [each.members.users for each in found.assignments][-1] == ("ops",)
 
 
 def test_a_change_counts_once_it_is_adopted(rob: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

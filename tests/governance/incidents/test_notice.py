@@ -31,7 +31,7 @@ from tests.project import Builds, Project
 
 NOW = datetime.now(UTC)
 LATER = NOW + timedelta(hours=73)
-CONTACTS = Contacts((Contact("north", "privacy", "Pia", "pia@north.example"),))
+CONTACTS = Contacts(entries=(Contact(tenant_id="north", role="privacy", name="Pia", address="pia@north.example"),))
 ASK = "privacy@example.com"
 
 

@@ -10,7 +10,8 @@ import minimize
 from minimize.errors import NotPermitted
 from minimize.governance.sharing.released_output import reduce_condition, reevaluate_field
 from minimize.policy.condition import AllOf, AnyOf, FeatureOn, FieldEquals
-from minimize.policy.model import DROP, Field, FieldCase
+from minimize.policy.model import Field, FieldCase
+from minimize.policy.treatments import DROP
 from minimize.techniques.keep import Keep
 from tests.governance.sharing.sender import published, shared
 from tests.project import AT, FIELDS, Builds, Project

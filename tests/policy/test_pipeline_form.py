@@ -14,10 +14,18 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError
 from minimize.policy.condition import FieldEquals
 from minimize.policy.faults import FaultList
+from minimize.policy.forms import Form, read_form
 from minimize.policy.load import load_pipeline
-from minimize.policy.mapping_reader import DeclaredNames
-from minimize.policy.model import DeduplicateModel, GroupKeyModel, Pipeline, RecordsModel, RoundModel, SuppressModel
-from minimize.policy.pipeline_reader import MeasureReader
+from minimize.policy.model import (
+    DeduplicateModel,
+    GroupKeyModel,
+    Pipeline,
+    RecordsModel,
+    RoundModel,
+    SuppressModel,
+)
+from minimize.policy.names import PolicyNames, PolicyReading
+from minimize.policy.treatments import FormMeasure
 from minimize.policy.yaml_nodes import node_from_data
 
 PipelineIn = Callable[..., Pipeline]
@@ -98,9 +106,18 @@ def test_an_aggregate_counts_somebody(pipeline_faults_in: FaultsIn) -> None:
     assert [fault.code for fault in found] == ["P017", "P017"]
 
 
+class Measured(Form):
+    """A measure."""
+
+    noun = "a test"
+
+    measure: FormMeasure | None = None
+
+
 def read(measure: Any) -> tuple[Measure | None, list[str]]:
-    scope = DeclaredNames(FaultList(), Path(), {Pointer.parse("battery"): "battery"}, {"battery": "double"})
-    return MeasureReader(scope, "fleet")(node_from_data(measure)), [fault.code for fault in scope.faults.found]
+    faults, names = FaultList(), PolicyNames({Pointer.parse("battery"): "battery"}, {"battery": "double"})
+    found = read_form(Measured, node_from_data({"measure": measure}), PolicyReading(faults, names=names))
+    return None if found is None else found.measure, [fault.code for fault in faults.found]
 
 
 def measure(name: str, **parameters: Any) -> Measure:
