@@ -124,8 +124,8 @@ AT_HELP: Final = f"{AS_OF_HELP} [default: now]"
 HTML_HELP: Final = "Write an HTML page to FILE instead of printing."
 INPUT_HELP: Final = "Read from PATH instead of the pipeline's source."
 MADE_BY_HELP: Final = "Pipeline that made the output. [default: from its receipts]"
-SETTINGS_HELP: Final = "Collection settings, CSV or Parquet. [default: the pipeline's]"
-SETTINGS_OR_LEDGER_HELP: Final = "Collection settings, CSV or Parquet, or `ledger`. [default: the pipeline's]"
+SETTINGS_HELP: Final = "File of collection settings. [default: the pipeline's]"
+SETTINGS_OR_LEDGER_HELP: Final = "File of collection settings, or `ledger`. [default: the pipeline's]"
 TENANT_FILTER_HELP: Final = "Only this tenant."
 
 
