@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from minimize.sources import FORMATS
 from tests.commands import command
 from tests.differential.__main__ import main
 from tests.differential.compare import Difference, Intended, differences, intended
@@ -76,6 +77,11 @@ def generated_traits() -> set[str]:
 def test_every_technique_and_measure_is_generated(kind: str, definition: str) -> None:
     known = {each["title"] for each in command("schema", kind).json["$defs"][definition]["anyOf"] if "title" in each}
     assert {f"{definition}:{word}" for word in known} <= generated_traits()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_source_format_is_generated(name: str) -> None:
+    assert f"format:{name}" in generated_traits()
 
 
 @pytest.mark.slow
