@@ -21,6 +21,7 @@ from executed import executed
 
 from minimize.cli.main import COMMANDS, group, load_command
 from minimize.codes import CODES
+from minimize.interop import formats_table
 from minimize.interop.file_schemas import FILE_KINDS, file_schema
 from minimize.techniques import TECHNIQUES
 from minimize.techniques.reference_table import markdown_table
@@ -67,6 +68,11 @@ def codes() -> str:
         "|---|---|",
     ]
     return "\n".join([*head, *rows])
+
+
+def exchange_formats() -> str:
+    """The formats that can be imported and exported."""
+    return f"# Exchange formats\n\n{formats_table()}"
 
 
 def files() -> str:
@@ -131,6 +137,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "techniques.md": techniques,
     "codes.md": codes,
     "files.md": files,
+    "exchange-formats.md": exchange_formats,
 }
 
 

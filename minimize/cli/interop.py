@@ -7,9 +7,9 @@ from typing import Final
 
 import click
 
-from minimize.cli.options import FILE, FOLDER, MADE_BY_HELP, OPTIONS, PATH, DataPathParameter
+from minimize.cli.options import FILE, FOLDER, MADE_BY_HELP, OPTIONS, PATH, DataPathParameter, TableName
 from minimize.cli.verb import verb
-from minimize.interop import EXPORTS, IMPORTS
+from minimize.interop import export_formats, import_formats
 from minimize.interop.convert import export_document, import_into, import_policy
 from minimize.interop.documents import ExportRequest
 from minimize.interop.json_schema import validate_records
@@ -21,7 +21,7 @@ _EXISTING_DATA: Final = DataPathParameter(exists=True)
 
 @verb(
     "import",
-    click.Argument(["format_"], type=click.Choice(IMPORTS), metavar="FORMAT"),
+    click.Argument(["format_"], type=TableName(import_formats)),
     click.Argument(["file"], type=_EXISTING_FILE, metavar="FILE"),
     click.Argument(["folder"], type=FOLDER, metavar="[DIR]", required=False),
     click.Option(
@@ -33,8 +33,6 @@ def import_command(format_: str, file: str, folder: str | None, choice: str | No
     """Draft a policy from FILE, with every field dropped. Writes it to DIR, or prints it.
 
     A comment above each field proposes a treatment.
-
-    FORMAT: jsonschema (draft 4 to 2020-12), odcs (Open Data Contract Standard 3), allowlist (`table: {field: keep|hash}`).
     """
     if folder is not None:
         return import_into(format_, file, folder, choice=choice, data=data)
@@ -45,7 +43,7 @@ def import_command(format_: str, file: str, folder: str | None, choice: str | No
 
 @verb(
     "export",
-    click.Argument(["format_"], type=click.Choice(EXPORTS), metavar="FORMAT"),
+    click.Argument(["format_"], type=TableName(export_formats)),
     click.Argument(["path"], type=PATH, metavar="PATH"),
     click.Option(["--of", "name"], metavar="NAME", help="Only this output, or `source` for the incoming records."),
     OPTIONS["--pipeline"](help=MADE_BY_HELP),
@@ -54,10 +52,10 @@ def import_command(format_: str, file: str, folder: str | None, choice: str | No
 def export_command(
     format_: str, path: str, name: str | None, pipeline: str | None, to: str | None, as_json: bool
 ) -> None:
-    """Export PATH as a document of FORMAT.
+    """Export PATH as a document of another format.
 
-    For jsonschema, odcs and fideslang, PATH is a pipeline, or a policy with `--of source`. For openlineage, PATH is an output
-    folder, and its receipts become one event per line. --json prints JSON if the format is normally YAML.
+    PATH is a pipeline, or a policy with `--of source`. Formats that describe runs take an output folder. --json prints JSON
+    if the format is normally YAML.
     """
     text = export_document(format_, ExportRequest(path, name, as_json, pipeline))
     if to is None:

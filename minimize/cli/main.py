@@ -258,9 +258,12 @@ COMMAND_GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "completion": ("minimize.cli.main.completion_command", "Print the completion script of a shell."),
         "import": (
             "minimize.cli.interop.import_command",
-            "Draft a policy from a JSON Schema, data contract or allow-list.",
+            "Draft a policy from a schema, contract or list of another tool.",
         ),
-        "export": ("minimize.cli.interop.export_command", "Export a JSON Schema, data contract or lineage events."),
+        "export": (
+            "minimize.cli.interop.export_command",
+            "Export a pipeline or its runs in the format of another tool.",
+        ),
     },
 }
 """The commands by heading of `--help`: for each name, the object to import and its line of help."""

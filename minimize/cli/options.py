@@ -6,11 +6,12 @@ only if it fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 from click.types import StringParamType
 
 from minimize.cli.startup import LOG_FORMAT, ExitStatus, configure_log
@@ -89,12 +90,37 @@ class DataPathParameter(click.Path):
         return value if "://" in str(value) else super().convert(value, param, ctx)
 
 
+class TableName(click.ParamType[str]):
+    """A name in a table, which is read when the command is."""
+
+    name = "choice"
+
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+        self._names = names
+
+    @property
+    def _choice(self) -> click.Choice[str]:
+        return click.Choice(list(self._names()))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Returns the name. Fails if it is not in the table."""
+        return self._choice.convert(value, param, ctx)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        """Returns all names, for the help text."""
+        return self._choice.get_metavar(param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Returns the names that begin with the text."""
+        return self._choice.shell_complete(ctx, param, incomplete)
+
+
 PATH: Final = click.Path()
 FILE: Final = click.Path(dir_okay=False)
 FOLDER: Final = click.Path(file_okay=False)
 AS_OF_HELP: Final = "Evaluate as of TIME (ISO 8601)."
 MADE_BY_HELP: Final = "Pipeline that made the output. [default: from its receipts]"
-SETTINGS_OR_LEDGER_HELP: Final = "Collection settings, CSV or Parquet, or `ledger`. [default: the pipeline's]"
+SETTINGS_OR_LEDGER_HELP: Final = "File of collection settings, or `ledger`. [default: the pipeline's]"
 
 
 _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -116,7 +142,7 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "--date": {"type": DATE, "metavar": "D", "help": "Batch date, YYYY-MM-DD. [default: all dates found]"},
     "--engine": {
-        "type": click.Choice(list(ENGINES)),
+        "type": TableName(ENGINES.keys),
         "default": "local",
         "show_default": True,
         "help": "Engine that processes the batches.",
@@ -179,7 +205,7 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
     "--settings": {
         "type": PATH,
         "metavar": "PATH",
-        "help": "Collection settings, CSV or Parquet. [default: the pipeline's]",
+        "help": "File of collection settings. [default: the pipeline's]",
     },
     "--since": {"type": TIME, "metavar": "SINCE", "help": "Only entries from this time on (ISO 8601)."},
     "--tenant": {"type": ID, "metavar": "T", "help": "Only this tenant."},

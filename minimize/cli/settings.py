@@ -104,7 +104,7 @@ def why_command(workspace: Workspace, now: datetime, **question: Any) -> Printab
 
 @verb("import", click.Argument(["file"], type=PATH), *WORKSPACE, group=settings_group, permission="settings/set")
 def import_command(workspace: Workspace, now: datetime, file: str) -> Printable:
-    """Import settings of FILE (CSV or Parquet).
+    """Import settings of FILE.
 
     The rows keep their recording times.
     """

@@ -32,7 +32,7 @@ from minimize.results import Listing, Printable
 _SUBJECTS: Final = (
     click.Argument(["ids"], nargs=-1, metavar="ID…"),
     "--in",
-    click.Option(["--file"], type=FILE, metavar="FILE", help="Also read subjects from this CSV or NDJSON file."),
+    click.Option(["--file"], type=FILE, metavar="FILE", help="Also read subjects from this file."),
     click.Option(["--form", "forms"], is_flag=True, help="The IDs are pseudonyms or tokens from an output."),
     click.Option(
         ["--as", "field"], metavar="FIELD", help="Field that contains the ids. [default: the subject of the policy]"

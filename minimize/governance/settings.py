@@ -251,7 +251,7 @@ class ExportedSettings(JsonResult):
 
 
 def import_settings(file: PathText, workspace: Workspace, now: datetime) -> ImportedSettings:
-    """Imports the rows of a settings file (CSV, Parquet) into the ledger; existing rows are skipped.
+    """Imports the rows of a settings file into the ledger; existing rows are skipped.
 
     Subjects become tokens. Raises PolicyError with every faulty row, including rows recorded in
     the future.

@@ -10,7 +10,7 @@ from typing import Final
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, redact_errors
-from minimize.interop import EXPORTS, FORMATS, IMPORTS
+from minimize.interop import FORMATS, export_formats, import_formats
 from minimize.interop.documents import (
     DescribedColumn,
     DescribedDataset,
@@ -145,11 +145,11 @@ class ImportedPolicy(JsonResult):
 def import_policy(kind: str, file: PathText, *, choice: str | None = None) -> ImportedPolicy:
     """A policy for the dataset that a document describes: every field dropped, proposals above them.
 
-    Takes a format of `IMPORTS`, the document's file, and the name of one of several datasets. Raises ConfigurationError,
+    Takes a format of `import_formats`, the document's file, and the name of one of several datasets. Raises ConfigurationError,
     PolicyError if the document cannot be read.
     """
-    if kind not in IMPORTS:
-        raise ConfigurationError("unknown format for an import", hint=did_you_mean(kind, IMPORTS))
+    if kind not in import_formats():
+        raise ConfigurationError("unknown format for an import", hint=did_you_mean(kind, import_formats()))
     row = FORMATS[kind]
     read: DocumentReader = load_object(row.reads or "")
     return ImportedPolicy(imported_policy_text(read(read_document(Path(file)), choice), row.about))
@@ -176,9 +176,9 @@ def import_into(
 def export_document(kind: str, request: ExportRequest) -> str:
     """The text of a document in another format.
 
-    Takes a format of `EXPORTS`, and the request. Raises ConfigurationError, PolicyError, RefusedError.
+    Takes a format of `export_formats`, and the request. Raises ConfigurationError, PolicyError, RefusedError.
     """
-    if kind not in EXPORTS:
-        raise ConfigurationError("unknown format for an export", hint=did_you_mean(kind, EXPORTS))
+    if kind not in export_formats():
+        raise ConfigurationError("unknown format for an export", hint=did_you_mean(kind, export_formats()))
     write: DocumentWriter = load_object(FORMATS[kind].writes or "")
     return write(request)

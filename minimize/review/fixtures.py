@@ -36,7 +36,7 @@ from minimize.review.trial import Trial, TriedRecord, latest_event_time, trial_k
 from minimize.runs.inputs import LEDGER_SETTINGS, SubjectActs, load_pipeline_settings, pipeline_from
 from minimize.runs.sender import find_sender
 from minimize.settings import SettingsRows, load_settings
-from minimize.sources import FORMATS, format_by_name
+from minimize.sources import FORMATS, format_by_name, format_suffixes
 from minimize.sources.base import REJECT_CODES
 from minimize.sources.ndjson import NDJSON
 from minimize.stores import PathText
@@ -158,16 +158,14 @@ class TextCell(str):
 
 
 def read_expected_rows(path: Path) -> list[JsonRow]:
-    """The rows of an NDJSON, CSV or Parquet file. Raises ConfigurationError if it cannot be read."""
+    """The rows of a file in a source format. Raises ConfigurationError if it cannot be read."""
     rows: list[JsonRow] | None = None
     try:
         rows = _read_rows(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         problem = type(error).__name__
     if rows is None:
-        raise ConfigurationError(
-            f"{path} cannot be read ({problem})", hint="Write it as NDJSON, CSV with a header, or Parquet."
-        )
+        raise ConfigurationError(f"{path} cannot be read ({problem})", hint=f"Use one of {format_suffixes()}.")
     return rows
 
 

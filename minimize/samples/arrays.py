@@ -198,7 +198,7 @@ def encode_json(values: pa.Array, before: str = "") -> pa.StringArray:
     if pa.types.is_date(type_):
         return concatenate(f'{before}"', values.cast(pa.string()), '"')
     if pa.types.is_list(type_):
-        return concatenate(f"{before}[", pc.binary_join(_list_like(values, encode_json(values.flatten())), ","), "]")
+        return concatenate(f"{before}[", pc.binary_join(_list_like(values, encode_json(_elements(values))), ","), "]")
     if pa.types.is_struct(type_):
         children = {field.name: values.field(field.name) for field in type_}
         return pc.if_else(values.is_valid(), concatenate(before, json_objects(children)), None)
@@ -210,7 +210,7 @@ def decode_dictionaries(values: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(values.type):
         return decode_dictionaries(values.dictionary).take(values.indices)
     if pa.types.is_list(values.type):
-        return _list_like(values, decode_dictionaries(values.flatten()))
+        return _list_like(values, decode_dictionaries(_elements(values)))
     if pa.types.is_struct(values.type):
         children = [decode_dictionaries(values.field(field.name)) for field in values.type]
         mask = values.is_null() if values.null_count else None
@@ -231,6 +231,11 @@ def _encode_distinct(values: pa.Array, before: str) -> pa.StringArray:
     if pa.types.is_map(values.type):
         return pa.array([before + json.dumps(dict(value)) for value in values.to_pylist()], pa.string())
     return encode_json(values, before)
+
+
+def _elements(lists: pa.ListArray) -> pa.Array:
+    """The elements of all lists. `flatten` fails if all lists are null and the elements are structs of a dictionary."""
+    return lists.values[:0] if lists.null_count == len(lists) else lists.flatten()
 
 
 def _list_like(like: pa.ListArray, values: pa.Array) -> pa.ListArray:

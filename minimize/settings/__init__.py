@@ -39,7 +39,7 @@ __all__ = [
 
 
 def load_settings(settings: Any = None) -> SettingsRows:
-    """The rows of settings from a path (CSV, Parquet), a table or a DataFrame. None has no rows.
+    """The rows of settings from a path, a table or a DataFrame. None has no rows.
 
     Raises PolicyError with all faults at once, by file and line.
 

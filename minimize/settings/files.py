@@ -8,12 +8,11 @@ administrator records follow at the end.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, TextIO
 
 import numpy as np
@@ -255,9 +254,11 @@ def _as_table(data: Any) -> pa.Table | None:
         return None
 
 
-FORMATS: Final[Mapping[str, Callable[[Path], UncheckedSettings]]] = MappingProxyType(
-    {".csv": read_csv, ".parquet": read_parquet, ".pq": read_parquet}
-)
+FORMATS: Final[dict[str, Callable[[Path], UncheckedSettings]]] = {
+    ".csv": read_csv,
+    ".parquet": read_parquet,
+    ".pq": read_parquet,
+}
 """The reader per suffix. A file with any other suffix is read as CSV, a folder as Parquet."""
 
 

@@ -16,12 +16,12 @@ import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from minimize.policy.json_schema import json_schema
 from pydantic import Field
 
 import minimize
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError, RefusedError
+from minimize.interop.file_schemas import file_schema
 from minimize.plan.category import column_category, least_revealing, step_leaves
 from minimize.policy.fields import compare_coarseness
 from minimize.policy.proposals import FieldEvidence, treatment_for
@@ -213,7 +213,7 @@ def test_columns_name_it_and_those_who_read_them_find_it(project: Project) -> No
 def test_the_schema_of_policies_has_it(project: Project) -> None:
     policy = {"policy": "p", "version": 1, "purposes": ["operations"]}
     given = {"type": "double", "do": {"round_significant": {"digits": 2}}}
-    jsonschema.validate({**policy, "fields": {"speed": given}}, json_schema("policy"))
+    jsonschema.validate({**policy, "fields": {"speed": given}}, file_schema("policy"))
 
 
 def test_a_draft_proposes_it_for_its_kind() -> None:

@@ -262,7 +262,7 @@ def test_pages_and_plans_are_written(fleet: Project, arguments: tuple[str, ...])
 
 def test_its_schema_is_part_of_the_pipeline_schema() -> None:
     schema = command("schema", "pipeline").json
-    assert {each.get("title") for each in schema["$defs"]["measure"]["anyOf"]} >= {"variance", "mean"}
+    assert {each.get("title") for each in schema["$defs"]["FormMeasure"]["anyOf"]} >= {"variance", "mean"}
 
 
 def test_lint_wants_bounds_for_it_and_warns_next_to_rounded_counts(project: Project) -> None:

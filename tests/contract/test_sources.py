@@ -158,6 +158,10 @@ def test_sources_are_grouped_by_date(tmp_path: Path) -> None:
     assert [part.name for part in found.parts] == ["2026-11-24/a.ndjson"]
 
 
+def test_a_file_of_every_format_is_tried() -> None:
+    assert {kind for kind, _ in FILES.values()} == set(FORMATS)
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_no_files_are_a_source_of_the_declared_schema(kind: str, tmp_path: Path) -> None:
     found = sources_by_date("none/*", kind, tmp_path)[None]

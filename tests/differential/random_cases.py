@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from tests.differential import steps
 from tests.differential.columns import ARROW, BASE, COLUMNS, OPTIONAL, Column, is_flat, top_of
-from tests.differential.records import RAW, RecordMaker, Row, as_table, write_file
+from tests.differential.records import FILE_FORMATS, RAW, FileFormat, RecordMaker, Row, as_table, write_file
 
 DAYS: Final = (date(2025, 3, 29), date(2024, 2, 28), date(2024, 12, 30), date(2025, 10, 25), date(2025, 7, 14))
 """First batch dates: before a change of the clock, a leap day, the end of a year, another change, a plain day. All are past."""
@@ -29,7 +29,6 @@ FORMAT: Final = ("\u200b", "\ufeff")
 SETTINGS: Final = ("tenant_id", "subject", "setting", "value", "holder", "valid_from", "recorded_at")
 COARSER: Final = {unit: steps.UNITS[position:] for position, unit in enumerate(steps.UNITS)} | {"week": ("week",)}
 """The units that an aggregate may use of a time that is released at a unit."""
-SUFFIXES: Final = {"ndjson": (".ndjson.gz", ".ndjson"), "csv": (".csv",), "parquet": (".parquet",)}
 
 
 @dataclass
@@ -81,8 +80,8 @@ def cases(seed: int, count: int) -> Iterator[Case]:
 def make_case(seed: int, number: int) -> Case:
     """One case of a seed."""
     rng = random.Random(f"{seed}/{number}")
-    source_format = rng.choice(("ndjson", "ndjson", "ndjson", "csv", "parquet"))
-    usable = [key for key in OPTIONAL if source_format != "csv" or is_flat(key)]
+    source_format = rng.choice(("ndjson", "ndjson", *FILE_FORMATS))
+    usable = [key for key in OPTIONAL if not FILE_FORMATS[source_format].flat or is_flat(key)]
     declared = rng.sample(usable, rng.randint(1, min(9, len(usable))))
     if len({"latitude", "longitude"} & {*declared}) == 1 and rng.random() < 0.7:
         declared = [*(key for key in declared if key not in ("latitude", "longitude")), "latitude", "longitude"]
@@ -95,7 +94,7 @@ def make_case(seed: int, number: int) -> Case:
     present = _present(rng, declared, usable)
     columns = [name for name in ARROW if name in {*BASE, *map(top_of, present)}]
     required = {key for key, said in policy["fields"].items() if said.get("required")}
-    files = _files(RecordMaker(rng, present, tenants, required), days, suffix, rng)
+    files = _files(RecordMaker(rng, present, tenants, required), days, FILE_FORMATS[source_format], suffix, rng)
     settings = _settings(rng, policy, tenants, days)
     case = Case(number, seed, policy, pipeline, settings, columns, files, _runs(rng, days))
     case.traits = sorted(set(_traits(case)))
@@ -209,7 +208,7 @@ def _field(rng: random.Random, gates: _Gates, key: str, column: Column) -> dict[
 
 
 def _pipeline(rng: random.Random, policy: Mapping[str, Any], source_format: str) -> dict[str, Any]:
-    suffix, purpose = rng.choice(SUFFIXES[source_format]), rng.choice(PURPOSES)
+    suffix, purpose = rng.choice(FILE_FORMATS[source_format].suffixes), rng.choice(PURPOSES)
     aggregates = {
         f"table_{number}": _aggregate(rng, policy, purpose) for number in range(rng.choice((0, 1, 1, 1, 1, 1, 1, 2)))
     }
@@ -316,17 +315,18 @@ def _present(rng: random.Random, declared: Iterable[str], usable: Sequence[str])
     return [*present, *(key for key in rng.sample(usable, min(2, len(usable))) if key not in present)]
 
 
-def _files(maker: RecordMaker, days: Sequence[date], suffix: str, rng: random.Random) -> dict[str, list[Row]]:
+def _files(
+    maker: RecordMaker, days: Sequence[date], format_: FileFormat, suffix: str, rng: random.Random
+) -> dict[str, list[Row]]:
     """One or two files of each date, in the pipeline's format."""
     files: dict[str, list[Row]] = {}
     for day in days:
         for name in "ab"[: rng.choice((1, 1, 2))]:
             count = rng.choice((0, 1, 40, 40, 40, 120))
-            make = maker.line if "ndjson" in suffix else maker.record
-            rows = [make(day) for _ in range(count)]
+            rows = [format_.make(maker, day) for _ in range(count)]
             rows += rng.sample(rows, min(len(rows), rng.choice((0, 0, 3))))
-            if suffix == ".csv" and rng.random() < 0.1:
-                rows.append({RAW: "only,two"})
+            if format_.damaged and rng.random() < 0.1:
+                rows.append({RAW: format_.damaged})
             files[f"data/{day}/{name}{suffix}"] = rows
     return files
 

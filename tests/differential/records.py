@@ -8,7 +8,8 @@ import gzip
 import io
 import json
 import random
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -143,13 +144,8 @@ class RecordMaker:
 def write_file(path: Path, rows: Sequence[Row], names: Sequence[str]) -> None:
     """Writes one file of records in the format that its name says; a columnar one has these columns."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".parquet":
-        pq.write_table(as_table(rows, names), path)
-    elif path.suffix == ".csv":
-        path.write_bytes(_csv(rows, names))
-    else:
-        content = b"".join(_line(row) + b"\n" for row in rows)
-        path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+    content = next(each for each in FILE_FORMATS.values() if path.name.endswith(each.suffixes)).encode(rows, names)
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
 
 
 def as_table(rows: Sequence[Row], names: Sequence[str]) -> pa.Table:
@@ -178,8 +174,14 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text.replace(".1234567", ".123456"))
 
 
-def _line(row: Row) -> bytes:
-    return row[RAW].encode("latin-1") if RAW in row else _json(row).encode("ascii")
+def _parquet(rows: Sequence[Row], names: Sequence[str]) -> bytes:
+    held = io.BytesIO()
+    pq.write_table(as_table(rows, names), held)
+    return held.getvalue()
+
+
+def _lines(rows: Sequence[Row], names: Sequence[str]) -> bytes:
+    return b"".join((row[RAW].encode("latin-1") if RAW in row else _json(row).encode("ascii")) + b"\n" for row in rows)
 
 
 def _json(row: Row) -> str:
@@ -200,3 +202,26 @@ def _cell(value: Any) -> str:
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A source format: its suffixes, its files as bytes, and the records that they can have.
+
+    make     makes a record for a day
+    flat     whether records have top-level values only
+    damaged  the text of a damaged record that some files end with
+    """
+
+    suffixes: tuple[str, ...]
+    encode: Callable[[Sequence[Row], Sequence[str]], bytes]
+    make: Callable[[RecordMaker, date], Row] = RecordMaker.record
+    flat: bool = False
+    damaged: str = ""
+
+
+FILE_FORMATS: Final[Mapping[str, FileFormat]] = {
+    "ndjson": FileFormat((".ndjson.gz", ".ndjson"), _lines, RecordMaker.line),
+    "csv": FileFormat((".csv",), _csv, flat=True, damaged="only,two"),
+    "parquet": FileFormat((".parquet",), _parquet),
+}

@@ -6,13 +6,16 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.commands import command
+from minimize.aggregates import MEASURES
+from minimize.sources import FORMATS
+from minimize.techniques import TECHNIQUES
 from tests.differential.__main__ import main
 from tests.differential.compare import Difference, Intended, differences, intended
 from tests.differential.random_cases import Case, cases, make_case
@@ -72,10 +75,9 @@ def generated_traits() -> set[str]:
     return {trait for case in cases(SEED, 300) for trait in case.traits}
 
 
-@pytest.mark.parametrize(("kind", "definition"), [("policy", "technique"), ("pipeline", "measure")])
-def test_every_technique_and_measure_is_generated(kind: str, definition: str) -> None:
-    known = {each["title"] for each in command("schema", kind).json["$defs"][definition]["anyOf"] if "title" in each}
-    assert {f"{definition}:{word}" for word in known} <= generated_traits()
+@pytest.mark.parametrize(("kind", "table"), [("technique", TECHNIQUES), ("measure", MEASURES), ("format", FORMATS)])
+def test_every_technique_measure_and_source_format_is_generated(kind: str, table: Mapping[str, object]) -> None:
+    assert {f"{kind}:{name}" for name in table} <= generated_traits()
 
 
 @pytest.mark.slow

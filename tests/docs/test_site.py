@@ -12,6 +12,7 @@ import pytest
 
 from minimize.cli.main import COMMANDS
 from minimize.codes import CODES
+from minimize.interop import FORMATS
 from minimize.techniques import TECHNIQUES
 from tests.docs.pages import ROOT, path_with_ours
 
@@ -33,6 +34,7 @@ def test_every_verb_technique_and_code_is_in_the_reference(site: Path) -> None:
         ("commands", [f"minimize {verb}" for verb in COMMANDS]),
         ("techniques", list(TECHNIQUES)),
         ("codes", list(CODES)),
+        ("exchange-formats", list(FORMATS)),
         ("files", ["must_be", "purposes", "permits_transmission", "retention"]),
     ):
         text = (site / "reference" / page / "index.html").read_text()

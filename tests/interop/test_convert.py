@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
-from minimize.interop import EXPORTS, FORMATS, IMPORTS
+from minimize.interop import FORMATS, export_formats, import_formats
 from minimize.interop.convert import export_document, import_into, import_policy, imported_policy_text
 from minimize.interop.documents import DescribedColumn, DescribedDataset, ExportRequest
 from minimize.policy.draft import accept_proposals
@@ -55,7 +55,7 @@ def test_a_format_that_is_not_there_or_goes_the_other_way_is_a_mistake(tmp_path:
         import_policy("openlineage", tmp_path / "x")
     with pytest.raises(ConfigurationError, match="unknown format"):
         export_document("allowlist", ExportRequest(str(tmp_path)))
-    assert set(IMPORTS) | set(EXPORTS) == set(FORMATS)
+    assert {*import_formats(), *export_formats()} == set(FORMATS)
 
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)

@@ -31,6 +31,13 @@ def test_a_null_value_is_an_absent_member() -> None:
     assert read({"a": pa.array(["x", None]), "b": pa.array([1, 2])}) == [{"a": "x", "b": 1}, {"b": 2}]
 
 
+@pytest.mark.parametrize("count", [0, 2])
+def test_lists_of_structs_of_a_dictionary_can_all_be_null(count: int) -> None:
+    lists = pa.nulls(count, pa.list_(APPS.type))
+    assert read({"a": pa.array(["x"] * count), "b": lists}) == [{"a": "x"}] * count
+    assert arrays.decode_dictionaries(lists).to_pylist() == [None] * count
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [

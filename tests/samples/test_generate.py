@@ -44,6 +44,12 @@ def test_the_same_arguments_give_the_same_bytes(tmp_path: Path, name: str) -> No
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_one_row_per_date_can_be_written(tmp_path: Path, name: str) -> None:
+    for format_ in ("ndjson", "parquet"):
+        assert generate(name, 2, tmp_path / format_, format=format_)
+
+
 def test_another_seed_gives_other_bytes(tmp_path: Path) -> None:
     generate("usage_events", 400, tmp_path / "a")
     generate("usage_events", 400, tmp_path / "b", seed=2)

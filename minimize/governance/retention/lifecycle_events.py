@@ -1,6 +1,6 @@
 """Lifecycle events of tenants and subjects: model and deadlines, event files, events of the ledger.
 
-Event files are CSV with a header, NDJSON, or Parquet with the same names.
+Event files are in a source format (`sources.FORMATS`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import Address, api
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
-from minimize.sources import FORMATS, format_by_name
+from minimize.sources import FORMATS, format_by_name, format_suffixes
 from minimize.sources.csv import CSV
 from minimize.text import text_or_none
 from minimize.times import parse_time
@@ -131,9 +131,8 @@ def load_events(path: Path | str) -> tuple[RetentionEvent, ...]:
     file = Path(path)
     rows = read_rows(file, {"tenant_id", "event", "at"})
     if rows is None:
-        finding = Finding(
-            "G001", "the event file cannot be read", file=str(file), hint="Use CSV, NDJSON or Parquet in UTF-8."
-        )
+        hint = f"Use UTF-8 and one of {format_suffixes()}."
+        finding = Finding("G001", "the event file cannot be read", file=str(file), hint=hint)
         raise PolicyError(f"cannot read the event file {file}", findings=[finding])
     return parse_events(rows, str(file))
 

@@ -18,6 +18,7 @@ from minimize.ledger import AuditActivity, PropertyChange, Resource, api, curren
 from minimize.ledger.audit_event import EventResult
 from minimize.ledger.subject_tokens import find_known_token, token_secrets, token_versions
 from minimize.results import Line
+from minimize.sources import format_suffixes
 from minimize.text import text_or_none
 from minimize.times import time_text
 
@@ -77,16 +78,15 @@ def collect_subjects(
 
 
 def load_subjects(path: Path, tenant: str | None = None, field: str | None = None) -> tuple[DataSubject, ...]:
-    """The subjects of a file: CSV with a header, NDJSON (`.ndjson`, `.jsonl`) or Parquet: `subject`, `tenant_id`, `field`.
+    """The subjects of a file in a source format: `subject`, `tenant_id`, `field`.
 
     A missing value in a row is taken from the arguments. Raises PolicyError with every fault, by line.
     """
     found = (read_rows(path, {name}) for name in ("subject", "tenant_id"))
     rows = next((each for each in found if each is not None), None)
     if rows is None:
-        finding = Finding(
-            "Q001", "the subject file cannot be read", file=str(path), hint="Use CSV, NDJSON or Parquet in UTF-8."
-        )
+        hint = f"Use UTF-8 and one of {format_suffixes()}."
+        finding = Finding("Q001", "the subject file cannot be read", file=str(path), hint=hint)
         raise PolicyError(f"cannot read the subject file {path}", findings=[finding])
     made = [_parse_subject(line, row, tenant, field, str(path)) for line, row in rows]
     faults = [each for each in made if isinstance(each, Finding)]
