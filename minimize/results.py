@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from textwrap import TextWrapper
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from minimize.errors import Finding
+from minimize.pages import Table
 
 log = logging.getLogger("minimize")
 
@@ -24,18 +27,26 @@ class Summary(Protocol):
 
 UNCHANGED: Final = "nothing was changed. Pass --yes to apply the plan."
 """The last line of a plan that was not applied."""
+Line = str | tuple[str, ...] | Finding | Summary | Table
+"""A line of a result; a tuple has cells separated by tabs. A terminal colors findings, wraps summaries and draws tables."""
 
 
 @dataclass(frozen=True, slots=True)
-class TextTable:
-    """A table: the heads of its columns, and its rows. Numbers are aligned on the right."""
-
-    heads: Sequence[str]
-    rows: Sequence[Sequence[str | int | None]]
+class Records(Table):
+    """A table of records. If it is wider than the terminal, each record is shown as a table of its own."""
 
 
-Line = str | tuple[str, ...] | Finding | Summary | TextTable
-"""A line of a result; a tuple has cells separated by tabs. A terminal colors findings, wraps summaries and draws tables."""
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A text that is wrapped. All its lines are indented."""
+
+    text: str
+    indent: str = ""
+
+    def summary(self, width: int = 100) -> str:
+        """The wrapped text."""
+        wrapper = TextWrapper(width, self.indent, self.indent, break_long_words=False, break_on_hyphens=False)
+        return wrapper.fill(self.text)
 
 
 class Printable(Protocol):
@@ -92,11 +103,26 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class PageOf:
-    """A result that was written to a file as a page. Its JSON form and exit code are unchanged."""
+class JsonText:
+    """A JSON value that is also printed as JSON without `--json`."""
+
+    body: Any
+
+    def to_json(self) -> Any:
+        """The value."""
+        return self.body
+
+    def lines(self) -> Iterable[Line]:
+        """The lines of its text."""
+        return json.dumps(self.body, indent=2).split("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class AlternativeText:
+    """A result with another text. Its JSON form and exit code are unchanged."""
 
     result: Printable
-    file: str
+    text: Sequence[Line]
 
     @property
     def exit_code(self) -> int:
@@ -109,8 +135,8 @@ class PageOf:
         return self.result.to_json()
 
     def lines(self) -> Iterable[Line]:
-        """The file."""
-        return [f"wrote {self.file}"]
+        """The other text."""
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from minimize.errors import Finding
-from minimize.results import LintResult, Listing, PageOf, ResultAt
+from minimize.results import AlternativeText, LintResult, Listing, ResultAt
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -63,6 +63,6 @@ def test_findings_fail_from_a_severity_on(fail_on: str, code: int) -> None:
     assert found.to_json() == {"findings": [warning.to_json()]}
 
 
-def test_a_page_keeps_the_json_and_the_exit_code_of_its_result() -> None:
-    found = PageOf(Listing("words", [], "no words", exit_code=1), "page.html")
+def test_another_text_keeps_the_json_and_the_exit_code_of_its_result() -> None:
+    found = AlternativeText(Listing("words", [], "no words", exit_code=1), ["wrote page.html"])
     assert (found.to_json(), list(found.lines()), found.exit_code) == ({"words": []}, ["wrote page.html"], 1)

@@ -10,7 +10,7 @@ from typing import Final
 import click
 from click.shell_completion import get_completion_class
 
-from minimize.cli.startup import LOG_FORMAT_HELP, LOG_FORMATS, configure_log, dedicated_process, exit_status
+from minimize.cli.startup import LOG_FORMAT, configure_log, dedicated_process, exit_status
 from minimize.registry import load_object
 
 EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
@@ -301,13 +301,7 @@ def load_command(verb: str) -> click.Command:
 
 @click.group(cls=LazyCommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="minimize", prog_name="minimize")
-@click.option(
-    "--log-format",
-    type=click.Choice(LOG_FORMATS),
-    envvar="MINIMIZE_LOG_FORMAT",
-    default="text",
-    help=LOG_FORMAT_HELP,
-)
+@click.option("--log-format", envvar="MINIMIZE_LOG_FORMAT", default="text", **LOG_FORMAT)
 @click.option("-v", "--verbose", is_flag=True, help="Also log each step.")
 def group(log_format: str, verbose: bool) -> None:
     """Minimize personal data by policy, publish it as Parquet, and prove it with signed receipts.

@@ -6,16 +6,15 @@ only if it fails.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.shell_completion import CompletionItem
 from click.types import StringParamType
 
-from minimize.cli.startup import LOG_FORMAT_HELP, LOG_FORMATS, ExitStatus, configure_log
+from minimize.cli.startup import LOG_FORMAT, ExitStatus, configure_log
 from minimize.engines import ENGINES
 from minimize.errors import ConfigurationError
 from minimize.results import FAILING_SEVERITIES
@@ -120,13 +119,8 @@ PATH: Final = click.Path()
 FILE: Final = click.Path(dir_okay=False)
 FOLDER: Final = click.Path(file_okay=False)
 AS_OF_HELP: Final = "Evaluate as of TIME (ISO 8601)."
-AT_HELP: Final = f"{AS_OF_HELP} [default: now]"
-HTML_HELP: Final = "Write an HTML page to FILE instead of printing."
-INPUT_HELP: Final = "Read from PATH instead of the pipeline's source."
 MADE_BY_HELP: Final = "Pipeline that made the output. [default: from its receipts]"
-SETTINGS_HELP: Final = "File of collection settings. [default: the pipeline's]"
 SETTINGS_OR_LEDGER_HELP: Final = "File of collection settings, or `ledger`. [default: the pipeline's]"
-TENANT_FILTER_HELP: Final = "Only this tenant."
 
 
 _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -141,7 +135,7 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "is_flag": True,
         "help": "Publish dates even if they have far fewer rows than in their last receipt.",
     },
-    "--at": {"type": TIME, "metavar": "TIME", "help": AT_HELP},
+    "--at": {"type": TIME, "metavar": "TIME", "help": f"{AS_OF_HELP} [default: now]"},
     "--correlation": {
         "metavar": "CORRELATION",
         "help": "Only events with this correlation id, such as a run or a request.",
@@ -166,14 +160,14 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "help": "A prerequisite of the function that is met. Repeatable.",
     },
     "--history": {"is_flag": True, "help": "List all rows, not only those in force."},
-    "--html": {"type": FILE, "metavar": "FILE", "help": HTML_HELP},
+    "--html": {"type": FILE, "metavar": "FILE", "help": "Write an HTML page to FILE instead of printing."},
     "--in": {
         "param_decls": ["--in", "named"],
         "multiple": True,
         "metavar": "OUTPUT",
         "help": "Also search this output; the ledger knows the others. Repeatable.",
     },
-    "--input": {"metavar": "PATH", "help": INPUT_HELP},
+    "--input": {"metavar": "PATH", "help": "Read from PATH instead of the pipeline's source."},
     "--keys": {"type": FILE, "metavar": "FILE", "help": "Keyring. [env: MINIMIZE_KEYS] [default: from minimize.yaml]"},
     "--ledger": {
         "metavar": "PATH_OR_URL",
@@ -208,9 +202,13 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "--resource": {"metavar": "RESOURCE", "help": "Only events about the resource with this id."},
     "--result": {"metavar": "RESULT", "help": "Only this result: success, failure or refused."},
-    "--settings": {"type": PATH, "metavar": "PATH", "help": SETTINGS_HELP},
+    "--settings": {
+        "type": PATH,
+        "metavar": "PATH",
+        "help": "File of collection settings. [default: the pipeline's]",
+    },
     "--since": {"type": TIME, "metavar": "SINCE", "help": "Only entries from this time on (ISO 8601)."},
-    "--tenant": {"type": ID, "metavar": "T", "help": TENANT_FILTER_HELP},
+    "--tenant": {"type": ID, "metavar": "T", "help": "Only this tenant."},
     "--to": {"type": FILE, "metavar": "FILE", "help": "Write the recall list for the recipient to this new JSON file."},
     "--until": {"type": TIME, "metavar": "UNTIL", "help": "Only entries before this time (ISO 8601)."},
     "--yes": {"is_flag": True, "help": "Apply the plan. Without it, only print the plan."},
@@ -270,13 +268,7 @@ QUIET: Final = click.Option(
 )
 """`--quiet`: buffers the output until the exit code is known."""
 JSON_OPTIONS: Final = (
-    click.Option(
-        ["--log-format"],
-        type=click.Choice(LOG_FORMATS),
-        expose_value=False,
-        callback=_set_log_format,
-        help=LOG_FORMAT_HELP,
-    ),
+    click.Option(["--log-format"], expose_value=False, callback=_set_log_format, **LOG_FORMAT),
     click.Option(["--json", "as_json"], is_flag=True, help="Print the result as JSON."),
 )
 """`--json`, and `--log-format`, which can be given before or after the command name."""
@@ -304,38 +296,3 @@ def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = N
     from minimize.governance.access.enforcement import require_permission
 
     require_permission(permission, command_workspace(places), utc_now(), tenant=tenant)
-
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def parameters(*added: str | click.Parameter) -> Callable[[F], F]:
-    """Adds parameters to a command that is not made by `verb`. A text is a name in the table."""
-
-    def decorate(command: F) -> F:
-        kept = getattr(command, "__click_params__", [])
-        found = [OPTIONS[each]() if isinstance(each, str) else each for each in added]
-        vars(command)["__click_params__"] = [*kept, *reversed(found)]
-        return command
-
-    return decorate
-
-
-quiet, as_json = parameters(QUIET), parameters(*JSON_OPTIONS)
-keys, fail_on, pipeline = parameters("--keys"), parameters("--fail-on"), parameters("PIPELINE")
-only_ledger, workspace = parameters("--ledger"), parameters(*WORKSPACE)
-recipients, prerequisites = parameters("--recipients"), parameters("--having")
-list_file_option = parameters("--to")
-
-
-def print_result(body: Any, as_json: bool, text: str | Callable[[], str]) -> None:
-    """Prints a result as JSON, or else as text. `text` may be a function that returns the text."""
-    if as_json:
-        print_json(body)
-    else:
-        click.echo(text if isinstance(text, str) else text())
-
-
-def print_json(body: Any) -> None:
-    """Prints a result as JSON."""
-    click.echo(json.dumps(body, indent=2, default=str))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -12,13 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from minimize.cli import options
 from minimize.errors import Finding
-from minimize.results import Line, LintResult, Listing, Printable, TextTable
+from minimize.pages import Table
+from minimize.results import AlternativeText, Line, Printable
 from minimize.text import single_line
 
 if TYPE_CHECKING:
-    from minimize.governance.sharing import Recall
     from minimize.runs.execution import ProgressCallback
 
 MIN_WIDTH, DEFAULT_WIDTH, MAX_WIDTH = 60, 100, 120
@@ -32,7 +32,7 @@ def line_width() -> int:
 def print_result(result: Printable, as_json: bool) -> int:
     """Prints a result as JSON, or else as text, logs its messages, and returns its exit code."""
     if as_json:
-        options.print_json(result.to_json())
+        click.echo(json.dumps(result.to_json(), indent=2, default=str))
     else:
         click.echo("\n".join(text for line in result.lines() for text in terminal_lines(line)))
         for note in getattr(result, "notes", ()):
@@ -51,7 +51,7 @@ def terminal_lines(line: Line) -> Iterable[str]:
         return [single_line(line)]
     if isinstance(line, tuple):
         return ["\t".join(map(single_line, line))]
-    if isinstance(line, TextTable):
+    if isinstance(line, Table):
         from minimize.cli.tables import table_lines  # late: most commands print no table
 
         return table_lines(line)
@@ -71,11 +71,6 @@ def finding_lines(finding: Finding) -> Iterator[str]:
         yield f"    {click.style('hint', dim=True)} {finding.hint}"
 
 
-def print_lint_findings(findings: Sequence[Finding], fail_on: str, as_json: bool) -> int:
-    """Prints findings of lint, and returns the exit code that `--fail-on` requires."""
-    return print_result(LintResult(findings, fail_on), as_json)
-
-
 @contextmanager
 def progress_bar() -> Iterator[ProgressCallback]:
     """Provides the callback with which a run reports progress. On a terminal it shows a bar, elsewhere nothing."""
@@ -91,14 +86,9 @@ def progress_bar() -> Iterator[ProgressCallback]:
         yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
-def write_page(file: str, page: str) -> str:
-    """Writes an HTML page. A new file is readable only by its owner. Returns a line that names the file."""
+def write_page(result: Printable, file: str, page: str) -> Printable:
+    """Writes an HTML page of a result. A new file is readable only by its owner. Returns the result; its text names the file."""
     path = Path(file)
     path.touch(mode=0o600)
     path.write_text(page, encoding="utf-8")
-    return f"wrote {file}"
-
-
-def print_recalls(found: Sequence[Recall], as_json: bool) -> None:
-    """Prints a list of recalls."""
-    print_result(Listing("recalls", found, "no recalls"), as_json)
+    return AlternativeText(result, [f"wrote {file}"])

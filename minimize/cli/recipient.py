@@ -13,7 +13,7 @@ from minimize.cli.verb import verb
 from minimize.pages import html_page
 from minimize.recipients import lint_recipients
 from minimize.recipients.overview import list_recipients, show_recipient
-from minimize.results import LintResult, PageOf
+from minimize.results import LintResult
 
 if TYPE_CHECKING:
     from minimize.recipients.overview import RecipientDetails, RecipientOverview
@@ -59,10 +59,7 @@ def show_command(name: str, html: str | None, recipients: str | None) -> Printab
 
 
 def _as_page(found: RecipientOverview | RecipientDetails, html: str | None) -> Printable:
-    if html is None:
-        return found
-    write_page(html, html_page(found.document))
-    return PageOf(found, html)
+    return found if html is None else write_page(found, html, html_page(found.document))
 
 
 @verb("lint", click.Argument(["path"], type=PATH), "--fail-on", group=recipient_group)

@@ -12,10 +12,10 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -57,8 +57,11 @@ class ImportBlocker:
             raise ModuleNotFoundError(f"{fullname} is blocked", name=fullname)
 
 
-LOG_FORMATS: Final = ("text", "json")
-LOG_FORMAT_HELP: Final = "Format of the log on stderr. [env: MINIMIZE_LOG_FORMAT] [default: text]"
+LOG_FORMAT: Final[Mapping[str, Any]] = {
+    "type": click.Choice(("text", "json")),
+    "help": "Format of the log on stderr. [env: MINIMIZE_LOG_FORMAT] [default: text]",
+}
+"""Attributes of `--log-format`, which can be given before or after the command name."""
 
 
 class JsonLinesFormatter(logging.Formatter):

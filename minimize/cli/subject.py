@@ -27,7 +27,7 @@ from minimize.governance.subjects import (
 )
 from minimize.governance.subjects.view import SubjectViews, view_page
 from minimize.governance.workspace import Workspace
-from minimize.results import Listing, PageOf, Printable
+from minimize.results import Listing, Printable
 
 _SUBJECTS: Final = (
     click.Argument(["ids"], nargs=-1, metavar="ID…"),
@@ -93,8 +93,7 @@ def view_command(
     views = SubjectViews(view_subjects(_subjects(**selected), workspace, now, named=named, linked=linked), rows)
     if html is None:
         return views
-    write_page(html, view_page(views.views, rows))
-    return PageOf(views, html)
+    return write_page(views, html, view_page(views.views, rows))
 
 
 @verb(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import groupby
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ from minimize.pages import Table, html_fragment
 from minimize.policy.condition import Condition
 from minimize.policy.model import AggregateModel, EncryptModel, Field, Pipeline, Policy
 from minimize.policy.treatments import Treatment
+from minimize.results import Line, Paragraph
 from minimize.techniques import Leaves, TechniqueStep
 from minimize.times import duration_text
 
@@ -152,6 +154,27 @@ class Plan:
             "reveals": dict(self.reveals),
             "digest": self.digest,
         }
+
+    def lines(self) -> Iterator[Line]:
+        """The fields, the outputs with their category, and what conditions reveal."""
+        yield _title(self)
+        fields = [
+            (each.key, each.field.role, each.action, each.leaves or "", each.why) for each in self.fields.values()
+        ]
+        yield Table("", ("field", "role", "action", "remains", "treatment and reason"), fields)
+        for name, output in self.outputs.items():
+            yield f"{name}: {output.category}"
+            about = [", ".join(output.schema.names)]
+            about += [plan_subject_index(self).explanation] if name == "records" and self.pipeline is not None else []
+            about += [describe_encryption(self, name)]
+            about += [f"kept for {duration_text(self.own_retentions[name])}"] if name in self.own_retentions else []
+            yield from (Paragraph(each, "  ") for each in about if each)
+        if self.reveals:
+            yield from ("", "the presence of a value or record reveals:")
+        for what, keys in groupby(sorted(self.reveals, key=self.reveals.__getitem__), self.reveals.__getitem__):
+            yield Paragraph(f"{', '.join(keys)}: {what}", "  ")
+        if self.keys:
+            yield from ("", f"keys needed: {', '.join(sorted(self.keys))}")
 
     @property
     def own_retentions(self) -> Mapping[str, timedelta]:
@@ -287,14 +310,13 @@ _FIELD_HEADINGS = ("field", "role", "action", "technique", "leaves", "category",
 
 def plan_html(plan: Plan) -> str:
     """The plan as HTML, every text escaped: the fields, the outputs, what conditions reveal."""
-    title = f"{plan.policy.policy} version {plan.policy.version}, purpose {plan.purpose or '(none)'}"
     index = plan_subject_index(plan).explanation if plan.pipeline is not None and "records" in plan.outputs else ""
     encrypted = [f"{name}: {words}" for name in plan.outputs if (words := describe_encryption(plan, name))]
     kept = [f"{name}: kept for {duration_text(span)}" for name, span in plan.own_retentions.items()]
     keys = f"keys needed: {', '.join(sorted(plan.keys))}" if plan.keys else ""
     outputs = [(name, output.category, ", ".join(output.schema.names)) for name, output in plan.outputs.items()]
     return html_fragment(
-        title,
+        _title(plan),
         Table("fields", _FIELD_HEADINGS, [*map(_field_cells, plan.fields.values())]),
         Table("outputs", ("output", "category", "columns"), outputs),
         Table("what the presence of a value (or record) reveals", ("field", "reveals"), [*plan.reveals.items()]),
@@ -303,6 +325,10 @@ def plan_html(plan: Plan) -> str:
         *kept,
         keys,
     )
+
+
+def _title(plan: Plan) -> str:
+    return f"{plan.policy.policy} version {plan.policy.version}, purpose {plan.purpose or '(none)'}"
 
 
 def _field_cells(field: FieldPlan) -> Sequence[str]:

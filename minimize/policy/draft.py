@@ -31,6 +31,7 @@ from minimize.policy.purposes import configured_purposes
 from minimize.policy.roles import suggested_role
 from minimize.policy.value_kinds import summarize_source
 from minimize.policy.yaml_nodes import _YAML_CONSTANTS, key_text, parse_yaml, read_utf8
+from minimize.results import WrittenFiles
 from minimize.sources import FORMATS, format_by_name
 from minimize.sources.file_discovery import DATE_PLACEHOLDER, find_files
 from minimize.sources.files import is_uncompressed
@@ -194,6 +195,22 @@ def init_pipeline(data: PathText, folder: PathText) -> list[Path]:
     name = valid_name(target.absolute().name)
     policy = _drafted_policy(source, name)
     return write_new_files(target, {POLICY_FILE: policy, PIPELINE_FILE: pipeline_text(source, name)})
+
+
+@redact_errors
+def init(data: PathText, folder: PathText | None = None, *, accepted: Collection[str] = ()) -> WrittenFiles:
+    """Drafts a policy and a pipeline for data, and accepts proposals. Without a folder, `data` is the folder of a draft.
+
+    Raises the exceptions of `init_pipeline` and `accept_proposals`.
+    """
+    target = data if folder is None else folder
+    files = [] if folder is None else init_pipeline(data, folder)
+    taken = accept_proposals(Path(target), accepted) if accepted else []
+    if taken:
+        next_step = f"next: `minimize lint {target}`, `minimize plan {target} --preview 3`"
+        return WrittenFiles(files, {"accepted": taken}, [f"accepted {', '.join(taken)}", next_step])
+    review = f"review {target}/policy.yaml, run `minimize init {target} --accept FIELD`"
+    return WrittenFiles(files, {"accepted": taken}, [f"next: {review}, then `minimize lint {target}`"])
 
 
 def pipeline_text(source: str, name: str) -> str:

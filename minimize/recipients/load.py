@@ -155,9 +155,14 @@ def load_recipients(folder: PathText) -> Recipients:
     return Recipients(place, load_subprocessors(place / SUBPROCESSORS_FILE))
 
 
-def load_configured_recipients(path: PathText | None, start: PathText | None = None) -> Recipients:
-    """The recipients in the configured folder; takes the arguments of `find_recipients`. Raises PolicyError."""
-    return load_recipients(find_recipients(path, start=start))
+def load_configured_recipients(recipients: Recipients | PathText | None, start: PathText | None = None) -> Recipients:
+    """The recipients in the configured folder, unless they are loaded already.
+
+    Takes the arguments of `find_recipients`. Raises PolicyError.
+    """
+    return (
+        recipients if isinstance(recipients, Recipients) else load_recipients(find_recipients(recipients, start=start))
+    )
 
 
 def find_recipients(path: PathText | None = None, *, start: PathText | None = None) -> Path:

@@ -171,7 +171,7 @@ def find_party(
     whens: tuple[datetime, ...],
 ) -> Party:
     """The party of a transfer. Raises PolicyError for an unknown recipient."""
-    known = recipients if isinstance(recipients, Recipients) else load_configured_recipients(recipients, folder)
+    known = load_configured_recipients(recipients, folder)
     who = recipient if isinstance(recipient, Recipient) else known.load(recipient)
     return Party(known, who, function, direction, tuple(dict.fromkeys(when.date() for when in whens)))
 

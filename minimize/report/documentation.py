@@ -105,6 +105,11 @@ class Documentation(JsonResult):
     catalogue: tuple[DatasetEntry, ...]
     record: ProcessingRecord = field(metadata=json_member("processing"))
 
+    def lines(self) -> Sequence[str]:
+        """Both documents as Markdown."""
+        documents = (catalogue_document(self.catalogue), record_document(self.record))
+        return "\n".join(map(markdown_page, documents)).rstrip("\n").split("\n")
+
 
 _REQUIRED_STATEMENTS = {
     "controller": "Art. 30(1)(a): the controller",

@@ -28,6 +28,7 @@ from minimize.report.row_flow import (
     total_flow,
 )
 from minimize.report.sections import collection_facts, retention_facts, sharing_facts
+from minimize.results import Summary
 from minimize.runs.disclosure_guard import PublishedReleases
 from minimize.stores import LocationLike, PathText
 from minimize.text import count_noun, labelled_lines
@@ -104,6 +105,10 @@ class OutputReport:
     def summary(self, width: int = 100) -> str:
         """The facts in a few lines of at most `width` characters. A single longer word may exceed it."""
         return render_summary(self.facts, width)
+
+    def lines(self) -> tuple[Summary]:
+        """The summary."""
+        return (self,)
 
     def html(self) -> str:
         """The facts as one HTML page without external content."""

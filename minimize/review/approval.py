@@ -151,6 +151,16 @@ class ApprovalResult(JsonResult):
     changed: bool
     recorded: bool
 
+    def lines(self) -> Iterator[str]:
+        """The approval, and the source of the approver's name."""
+        name, by = f"{self.policy} version {self.version}", f"{self.approved.by} on {self.approved.on}"
+        log = "recorded in the audit log"
+        log = log if self.recorded else f"not {log}, because no ledger is configured"
+        changed = f"{name} approved by {by}, in {self.file}; {log}"
+        yield changed if self.changed else f"{name} was already approved by {by}; nothing was changed"
+        system = "the user of the operating system: neither --by nor MINIMIZE_ACTOR is set"
+        yield f"approver taken from {system if self.named == 'system' else self.named}"
+
 
 @redact_errors
 def approve(

@@ -12,6 +12,7 @@ from typing import Any, Final
 from minimize.json_form import JsonResult
 from minimize.pages import Section, Table
 from minimize.policy.yaml_nodes import scalar_text
+from minimize.results import Line
 from minimize.review.grades import GRADE_ORDER, Grade, join_grades
 from minimize.text import place_text
 from minimize.times import duration_text
@@ -153,6 +154,27 @@ class ChangeReport:
         """The report as the JSON object that `diff --json` prints."""
         changes = [{**each.to_json(), "allowed": self.is_allowed(each)} for each in self.changes]
         return {"grade": self.grade, "counts": self.counts, "ok": not self.not_allowed, "changes": changes}
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a change loosens and is not allowed."""
+        return int(bool(self.not_allowed))
+
+    def lines(self) -> Iterator[Line]:
+        """A table of the changes, and the number per grade."""
+        rows = [
+            (
+                each.code,
+                f"{each.grade}{self.is_allowed(each) * ' (allowed)'}",
+                each.about or "",
+                each.message,
+                each.place,
+            )
+            for each in self.changes
+        ]
+        if rows:
+            yield Table("", ("code", "grade", "about", "change", "where"), rows)
+        yield headline(self)
 
     def is_allowed(self, change: GradedChange) -> bool:
         """Whether this change loosens and is allowed to."""

@@ -25,6 +25,7 @@ from minimize.policy.drafted_policy import draft_text
 from minimize.policy.model import Field, Pipeline, Policy
 from minimize.policy.yaml_nodes import key_text
 from minimize.receipts import Receipt
+from minimize.results import FAILING_SEVERITIES
 from minimize.review.drift_observation import ArrivedData, UnlistedValues, listed_values, observe_files
 from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, date_text, select_dates
 from minimize.runs.inputs import find_input_files, path_mask, pipeline_from
@@ -33,6 +34,7 @@ from minimize.sources.base import UndeclaredCount
 from minimize.sources.file_discovery import SourceFiles
 from minimize.sources.types import CONTAINER_TYPES
 from minimize.stores import Location, PathText
+from minimize.text import count_noun
 
 DriftKind = Literal["new", "renamed", "retyped", "nested", "unlisted", "gone"]
 DRIFT_CODES: Mapping[DriftKind, str] = {
@@ -42,6 +44,15 @@ DRIFT_CODES: Mapping[DriftKind, str] = {
     "nested": "D004",
     "unlisted": "D005",
     "gone": "D006",
+}
+
+_SIGNS: Final[Mapping[DriftKind, str]] = {
+    "new": "+",
+    "renamed": ">",
+    "retyped": "~",
+    "nested": "~",
+    "unlisted": "?",
+    "gone": "-",
 }
 
 
@@ -79,12 +90,18 @@ class DriftChange(JsonResult):
         """The stable code of its kind."""
         return DRIFT_CODES[self.kind]
 
+    def __str__(self) -> str:
+        name = str(self.path) if self.before is None else f"{self.before} → {self.path}"
+        types = self.is_ if self.was in (None, self.is_) else f"{self.was} → {self.is_}"
+        return f"{_SIGNS[self.kind]} {self.code} {name}{f' ({types})' if self.is_ else ''}: {self.message}"
+
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
     """Drift on the compared dates.
 
     unknown  per undeclared path, masked as in receipts: number of records with it, by receipt
+    fail_on  the severity of a change from which on the check fails
     """
 
     pipeline: str
@@ -94,6 +111,12 @@ class DriftReport:
     records: int
     changes: Sequence[DriftChange]
     unknown: Mapping[str, Sequence[Mapping[str, Any]]]
+    fail_on: str = "error"
+
+    @property
+    def exit_code(self) -> int:
+        """1 if the check fails."""
+        return int(any(change.severity in FAILING_SEVERITIES[self.fail_on] for change in self.changes))
 
     @property
     def matters(self) -> bool:
@@ -111,6 +134,18 @@ class DriftReport:
         policy = {"name": self.policy, "version": self.version}
         body = {"pipeline": self.pipeline, "policy": policy, "dates": self.dates, "records": self.records}
         return json_object({**body, "drift": self.changes, "unknown": self.unknown, "edit": self.edit})
+
+    def lines(self) -> Iterator[str]:
+        """The changes, the suggested edits, and undeclared paths of earlier runs."""
+        dates = f" of {', '.join(self.dates)}" if self.dates else ""
+        yield f"{self.policy} version {self.version}, {count_noun(self.records, 'record')}{dates}"
+        yield from map(str, self.changes) if self.changes else ("no drift",)
+        if self.edit:
+            yield from ("", "proposed policy rules:", *self.edit.splitlines())
+        yield from [""] if self.unknown else []
+        for path, seen in self.unknown.items():
+            counts = ", ".join(f"{each['records']:,} ({' '.join(each['dates']) or 'all'})" for each in seen)
+            yield f"undeclared in earlier runs: {path} {counts}"
 
 
 LEAST_LIKENESS: Final = 0.6
@@ -356,6 +391,7 @@ def detect_drift(
     input: PathText | None = None,
     output: PathText | None = None,
     keys: Any = None,
+    fail_on: str = "error",
 ) -> DriftReport:
     """Compare the data that arrives with the policy and with the last runs.
 
@@ -374,7 +410,7 @@ def detect_drift(
             f"no file matches {looked}{_date_suffix(wanted.only)}", hint="Pass another --date, or --input PATH."
         )
     chain = _receipts_of(job.target(output))
-    return call_redacted(lambda: _drift_report(job, day, found, chain, keys))
+    return replace(call_redacted(lambda: _drift_report(job, day, found, chain, keys)), fail_on=fail_on)
 
 
 def _date_suffix(day: BatchDate) -> str:

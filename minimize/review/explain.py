@@ -26,7 +26,7 @@ from minimize.settings.evaluation import LEVEL_SETTING
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant
 from minimize.stores import PathText
 from minimize.text import did_you_mean
-from minimize.times import duration_text, parse_time
+from minimize.times import duration_text, parse_time, seconds_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +217,17 @@ class FieldExplanation:
         result = {"at": at, "outcome": self.outcome, "why": self.why}
         known = {} if self.tenant is None else unknown_tenant.unknown_tenant_json(self.unknown_tenant)
         return {**head, **known, **result, "steps": [step.to_json() for step in self.steps]}
+
+    def lines(self) -> Iterator[str]:
+        """The outcome, the numbered steps, and the reason."""
+        whom = f" for tenant {self.tenant}" if self.tenant else f" in {self.record}" if self.record else ""
+        when = f", as of {seconds_text(self.at)}" if self.at else ""
+        yield f"{self.field} in {self.pipeline}{whom}{when}: {self.outcome}"
+        for number, step in enumerate(self.steps, 1):
+            yield from f"{number:>2} {step}".split("\n")
+        yield f"result: {self.why}"
+        if self.unknown_tenant is not None:
+            yield str(self.unknown_tenant)
 
 
 @redact_errors

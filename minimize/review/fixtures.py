@@ -40,8 +40,8 @@ from minimize.sources import FORMATS, format_by_name, format_suffixes
 from minimize.sources.base import REJECT_CODES
 from minimize.sources.ndjson import NDJSON
 from minimize.stores import PathText
-from minimize.text import did_you_mean
-from minimize.times import parse_time, time_text
+from minimize.text import count_noun, did_you_mean, place_text
+from minimize.times import parse_time, seconds_text, time_text
 
 FIXTURES_FOLDER: Final = "tests"
 SETTINGS_FILE: Final = "settings.csv"
@@ -288,35 +288,57 @@ class FixtureFailure:
         body = {"code": self.code, "message": self.message, "file": self.file, "line": self.line, "field": self.field}
         return {**body, "expected": self.expected, "found": self.found} if show and self.code == "F006" else body
 
+    def text(self, show: bool) -> str:
+        """The failure as a line. Values of fixtures are included only with `show`."""
+        field = f" {self.field}:" if self.field else ""
+        values = f" (expected {self.expected!r}, released {self.found!r})" if show and self.code == "F006" else ""
+        return f"{place_text(self.file, self.line)}: {self.code}{field} {self.message}{values}"
+
 
 @dataclass(frozen=True, slots=True)
 class FixtureResults:
-    """Result of a test: time of the trial, number of records tried and of rows compared, failures."""
+    """Result of a test: time of the trial, number of records tried and of rows compared, failures.
+
+    show  whether the JSON form and the text contain the values that differ
+    """
 
     at: datetime
     records: int
     rows: int
     failures: tuple[FixtureFailure, ...]
+    show: bool = False
 
-    def to_json(self, show: bool = False) -> dict[str, Any]:
+    @property
+    def exit_code(self) -> int:
+        """1 if an expectation failed."""
+        return int(bool(self.failures))
+
+    def to_json(self) -> dict[str, Any]:
         """The results as the JSON object that `test --json` prints."""
-        found = [each.to_json(show) for each in self.failures]
-        return {
-            "ok": not found,
-            "at": self.at.isoformat(),
-            "records": self.records,
-            "rows": self.rows,
-            "failures": found,
-        }
+        counts = {"at": self.at.isoformat(), "records": self.records, "rows": self.rows}
+        return {"ok": not self.failures, **counts, "failures": [each.to_json(self.show) for each in self.failures]}
+
+    def lines(self) -> Iterator[str]:
+        """The failures, and the numbers of records and rows."""
+        yield from (each.text(self.show) for each in self.failures)
+        verdict = count_noun(len(self.failures), "failure") if self.failures else "all passed"
+        tested = f"{self.records:,} records tested, {self.rows:,} rows compared"
+        yield f"{tested}, as of {seconds_text(self.at)}: {verdict}"
 
 
 @redact_errors
 def try_fixtures(
-    pipeline: Pipeline | PathText, *, now: datetime, at: datetime | str | None = None, settings: Any = None
+    pipeline: Pipeline | PathText,
+    *,
+    now: datetime,
+    at: datetime | str | None = None,
+    settings: Any = None,
+    show: bool = False,
 ) -> FixtureResults:
     """Try the fixtures in the folder `tests` next to a pipeline.
 
     Takes the pipeline; now; the time of the trial (`at`); settings that replace `tests/settings.csv` and the pipeline's own.
+    `show` includes the values that differ in the results.
     `at` defaults to the latest event time of the fixtures, so that they do not age; to now if no record has a time.
     Raises the errors that `run` raises before it reads, and ConfigurationError if there are no fixtures.
     """
@@ -325,7 +347,7 @@ def try_fixtures(
     when = parse_time(at, "at") or latest_event_time(job, fixtures.files, NDJSON) or now
     people = SubjectActs(consents=_fixture_consents(job, fixtures.consents, when))
     trying = _FixtureRun(job, when, trial_keyring(job.policy, now), _fixture_settings(job, fixtures, settings), people)
-    return FixtureResults(when, *trying.run_all(fixtures))
+    return FixtureResults(when, *trying.run_all(fixtures), show=show)
 
 
 def _fixture_settings(job: Pipeline, fixtures: Fixtures, path: Any) -> SettingsRows | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -30,6 +32,7 @@ from minimize.policy.proposals import KIND_NAMES
 from minimize.policy.roles import EMAIL_KIND
 from minimize.policy.value_kinds import IDENTIFYING_KINDS, ValueSummary, summarize_source
 from minimize.recipients import inbound
+from minimize.results import Line, Records
 from minimize.runs.inputs import (
     LEDGER_SETTINGS,
     SubjectActs,
@@ -45,6 +48,7 @@ from minimize.runs.inputs import (
 from minimize.runs.minimizer import require_keys
 from minimize.runs.sender import consent_periods, find_sender
 from minimize.settings import SettingsRows
+from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant, unknown_tenant_json
 from minimize.sources import declared_schema, format_by_name
 from minimize.sources.base import Source
 from minimize.sources.file_discovery import find_files, hive_partitions
@@ -59,6 +63,62 @@ PathOrPipeline = Pipeline | PathText
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 FILES_TO_INSPECT: Final = 3
 """Number of files of a source that lint reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPreview:
+    """A plan, for one tenant if there is one, with the first rows as they would be released."""
+
+    plan: Plan
+    tenant: str | None = None
+    at: datetime | None = None
+    unknown_tenant: UnknownTenant | None = None
+    rows: pa.Table | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as `plan --json` prints it."""
+        tenant = {"tenant": self.tenant, "at": self.at, **unknown_tenant_json(self.unknown_tenant)}
+        rows = {} if self.rows is None else {"preview": self.rows.to_pylist()}
+        return self.plan.to_json() | (tenant if self.tenant is not None else {}) | rows
+
+    def lines(self) -> Iterator[Line]:
+        """The plan, whether the tenant is unknown, and the rows."""
+        yield from self.plan.lines()
+        if self.unknown_tenant is not None:
+            yield str(self.unknown_tenant)
+        if self.rows is not None:
+            yield from ("", "released rows" if self.rows.num_rows else "no row would be released")
+            rows = [[*map(_value_text, row.values())] for row in self.rows.to_pylist()]
+            yield Records("", self.rows.column_names, rows)
+
+
+def _value_text(value: Any) -> str:
+    """A value as text: times in ISO 8601, nested values as JSON."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, bool | list | dict):
+        return json.dumps(value, default=_value_text, ensure_ascii=False)
+    return "null" if value is None else str(value)
+
+
+def preview_plan(
+    plan: Plan,
+    *,
+    tenant: str | None = None,
+    at: datetime | None = None,
+    preview: int | None = None,
+    input: PathText | None = None,
+    settings: Any = None,
+    keys: Any = None,
+) -> PlanPreview:
+    """The plan for a tenant at a time, with the first rows (`preview`) as they would be released."""
+    unknown = None
+    if tenant is not None:
+        known = plan_settings(plan, settings, keys=keys)
+        unknown = find_unknown_tenant(tenant, known, None if plan.pipeline is None else plan.pipeline.folder)
+        plan = effective_plan(plan, tenant, at=at, settings=known)
+    rows = preview_rows(plan, preview, at=at, input=input, settings=settings, keys=keys) if preview else None
+    return PlanPreview(plan, tenant, at, unknown, rows)
 
 
 @redact_errors

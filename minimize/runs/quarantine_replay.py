@@ -21,10 +21,11 @@ from minimize.output.folder import batch_date_of
 from minimize.output.quarantine import QUARANTINE_SCHEMA
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
+from minimize.pages import Table
 from minimize.policy.approval import check_approval
 from minimize.policy.model import Pipeline
 from minimize.receipts import InputFile, Receipt, RunOrigin, quarantine_files_in_force
-from minimize.results import Line, LogMessage, TextTable
+from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, parse_batch_date
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.guards import check_output_ledger, run_log_messages, runs_exit_code
@@ -35,7 +36,7 @@ from minimize.runs.runner import attempt_run, check_engine, no_progress
 from minimize.sources.base import Source, accepted_positions
 from minimize.sources.file_discovery import split_pattern
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
-from minimize.text import count_noun
+from minimize.text import count_noun, format_number
 from minimize.times import parse_date
 
 QuarantineGroup = tuple[str, str | None, str]
@@ -95,9 +96,14 @@ class QuarantineCounts(JsonResult):
         if not self.groups:
             yield "no records are quarantined"
             return
-        heads = ["code", "field", "file", *(name for name in ("rows", "passing") if name in self.groups[0])]
-        yield TextTable(heads, [[group[name] for name in heads] for group in self.groups])
-        passing = f"; {sum(each['passing'] for each in self.groups):,} would pass now" if "passing" in heads else ""
+        words = ("code", "field", "file")
+        counts = [name for name in ("rows", "passing") if name in self.groups[0]]
+        rows = [
+            [*(each[word] or "" for word in words), *(format_number(each[name]) for name in counts)]
+            for each in self.groups
+        ]
+        yield Table("", [*words, *counts], rows, len(words))
+        passing = f"; {sum(each['passing'] for each in self.groups):,} would pass now" if "passing" in counts else ""
         yield f"{count_noun(self.rows, 'record')} in quarantine{passing}"
 
 

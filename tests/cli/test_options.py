@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from minimize.cli import access, audit, consent, retention, run, share
-from minimize.cli.options import quiet
 from minimize.cli.startup import configure_log, exit_status
+from minimize.cli.verb import verb
 from tests.commands import Command
 from tests.project import Project, events
 
@@ -75,8 +75,7 @@ def test_output_and_log_are_held_back_until_the_exit_code_is_known(
 ) -> None:
     import logging
 
-    @click.command()
-    @quiet
+    @verb("works", quiet=True)
     def works() -> None:
         click.echo("done")
         logging.getLogger("minimize").warning("careful")

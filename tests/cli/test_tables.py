@@ -8,8 +8,9 @@ import click
 import pyarrow as pa
 import pytest
 
-from minimize.cli.tables import print_plan, print_rows
+from minimize.cli.printing import print_result
 from minimize.plan import Plan
+from minimize.runs.inspection import PlanPreview
 from tests.plan.make import pipeline_plan
 
 LONG = "/hardware_of_the_device/a_name_that_is_longer_than_its_column"
@@ -32,30 +33,39 @@ def _wide(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     return int(request.param)
 
 
+def printed_rows(plan: Plan, rows: pa.Table, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The lines after the plan."""
+    print_result(PlanPreview(plan, rows=rows), as_json=False)
+    shown = lines(capsys)
+    return shown[next(number for number, line in enumerate(shown) if "row" in line and "release" in line) :]
+
+
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return click.unstyle(capsys.readouterr().out).splitlines()
 
 
 def test_a_plan_fits_the_terminal(plan: Plan, wide: int, capsys: pytest.CaptureFixture[str]) -> None:
-    print_plan(plan)
+    print_result(plan, as_json=False)
     assert max(map(len, lines(capsys))) <= wide
 
 
 def test_no_name_is_cut_short(plan: Plan, wide: int, capsys: pytest.CaptureFixture[str]) -> None:
-    print_plan(plan)
+    print_result(plan, as_json=False)
     assert not [line for line in lines(capsys) if "…" in line]
 
 
-def test_rows_that_do_not_fit_stand_one_below_the_other(wide: int, capsys: pytest.CaptureFixture[str]) -> None:
-    print_rows(pa.table({f"column_{number}": ["some text", None] for number in range(20)}))
-    shown = lines(capsys)
+def test_rows_that_do_not_fit_stand_one_below_the_other(
+    plan: Plan, wide: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = pa.table({f"column_{number}": ["some text", None] for number in range(20)})
+    shown = printed_rows(plan, rows, capsys)
     assert [line.split()[:2] for line in shown if "column_19" in line] == [["column_19", "some"], ["column_19", "null"]]
     assert max(map(len, shown)) <= wide
 
 
-def test_rows_that_fit_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    print_rows(pa.table({"a": ["x", None], "b": [1, 2]}))
-    assert [line.split() for line in lines(capsys) if line.strip() and "─" not in line] == [
+def test_rows_that_fit_are_a_table(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = printed_rows(plan, pa.table({"a": ["x", None], "b": [1, 2]}), capsys)
+    assert [line.split() for line in shown if line.strip() and "─" not in line] == [
         ["released", "rows"],
         ["a", "b"],
         ["x", "1"],
@@ -63,16 +73,15 @@ def test_rows_that_fit_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
-def test_no_rows_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    print_rows(pa.table({"a": pa.array([], pa.string())}))
-    assert "no row would be released" in lines(capsys)
+def test_no_rows_are_told(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed_rows(plan, pa.table({"a": pa.array([], pa.string())}), capsys)[0] == "no row would be released"
 
 
 def test_in_a_pipe_no_line_ends_in_blanks(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
-    print_plan(plan)
+    print_result(plan, as_json=False)
     assert not [line for line in lines(capsys) if line.endswith(" ")]
 
 
 def test_conditions_that_reveal_the_same_stand_together(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
-    print_plan(plan)
+    print_result(plan, as_json=False)
     assert "  model, carrier: whether owner_type is corporate" in lines(capsys)

@@ -17,7 +17,8 @@ from minimize.cli.options import AT_OR_NOW, OPTIONS, WORKSPACE
 from minimize.cli.verb import verb
 from minimize.errors import Finding
 from minimize.governance.workspace import Workspace
-from minimize.results import Line, LogMessage, TextTable
+from minimize.pages import Table
+from minimize.results import Line, LogMessage
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -92,7 +93,7 @@ def test_lines_are_escaped_findings_keep_their_hint_and_summaries_fit_the_width(
 
 
 def test_cells_are_separated_by_tabs_and_tables_are_drawn() -> None:
-    table = TextTable(["code", "rows"], [["Q001", 1200], [None, 3]])
+    table = Table("", ["code", "rows"], [["Q001", "1,200"], ["", "3"]], 1)
     _, out = printed(Answer({}, (("a", "b\tc"), table)))
     assert out.splitlines()[0] == "a\tb\\tc"
     assert [line.split() for line in out.splitlines()[1:] if line and "─" not in line] == [

@@ -153,23 +153,23 @@ def test_every_turn_is_given_back(home: Home) -> None:
 
 SIGNAL_ON_ANNOUNCEMENT = """
 import os, signal
-from minimize.cli import entry, options
+from minimize.cli import entry, serve
 
-show = options.print_result
+show = serve.print_result
 
 def show_and_signal(*args):
     show(*args)
     os.kill(os.getpid(), signal.NAME)
 
-options.print_result = show_and_signal
+serve.print_result = show_and_signal
 entry()
 """
 
 SIGNAL_IN_A_THREAD = """
 import os, signal, threading, time
-from minimize.cli import entry, options
+from minimize.cli import entry, serve
 
-show = options.print_result
+show = serve.print_result
 
 def end():
     time.sleep(1)
@@ -180,7 +180,7 @@ def show_and_signal(*args):
     show(*args)
     threading.Thread(target=end, daemon=True).start()
 
-options.print_result = show_and_signal
+serve.print_result = show_and_signal
 entry()
 """
 

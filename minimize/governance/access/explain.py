@@ -27,11 +27,12 @@ from minimize.json_form import JsonResult, json_member
 from minimize.ledger import api, current_actor
 from minimize.output.folder import RECORDS
 from minimize.output.reader import load_receipts
+from minimize.pages import Table
 from minimize.plan import Plan
 from minimize.plan.category import highest_category
 from minimize.plan.model import FieldPlan
 from minimize.policy.model import Pipeline
-from minimize.results import Line, TextTable
+from minimize.results import Line
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.inspection import plan_for
 from minimize.stores import parse_output_location
@@ -254,7 +255,7 @@ class AccessOverview:
     def lines(self) -> Iterator[Line]:
         """What each role has of each permission, and the assignments."""
         rows = [(name, *cells) for name, cells in permission_grid(self.access)]
-        yield TextTable(["permission", *self.access.roles], rows)
+        yield Table("", ["permission", *self.access.roles], rows)
         yield from assignment_lines(self.access) or ["no account has a role"]
 
 

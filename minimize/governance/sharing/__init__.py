@@ -13,10 +13,10 @@ recalls.py           data that a recipient must delete; withdrawal and expiry of
 from __future__ import annotations
 
 from minimize.governance.sharing.disclosures import (
+    DisclosureLog,
     ShareSummary,
     find_disclosure,
     list_disclosures,
-    unsigned_disclosures,
 )
 from minimize.governance.sharing.inbound import receive, receive_dates
 from minimize.governance.sharing.outbound import ShareExplanation, explain_share, share
@@ -35,6 +35,7 @@ from minimize.governance.sharing.recalls import (
 from minimize.governance.sharing.recipient_fields import EligibleFunction, eligible_functions
 
 __all__ = [
+    "DisclosureLog",
     "EligibleFunction",
     "EndedConsent",
     "ExpiredConsents",
@@ -56,5 +57,4 @@ __all__ = [
     "receive_dates",
     "request_recalls",
     "share",
-    "unsigned_disclosures",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from minimize.recipients import Function
 from minimize.recipients.rules import payload_differs_error, refusal_error, rule_reason, tenant_reason
 from minimize.runs.sender import record_refusal
 from minimize.text import count_noun
-from minimize.times import time_text, time_text_or_none
+from minimize.times import seconds_text, time_text, time_text_or_none
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -71,18 +71,28 @@ class ShareSummary(JsonResult):
         """All rules that apply: first those that forbid the share, then those that withhold some rows."""
         return (*self.against, *self.held)
 
-    def __str__(self) -> str:
+    @property
+    def exit_code(self) -> int:
+        """3 if nothing may be sent."""
+        return 0 if self.permitted else 3
+
+    def lines(self) -> Iterator[str]:
+        """The verdict, the rules that apply, and the decision per field."""
         verdict = (
             f"{count_noun(self.rows, 'row')} of {count_noun(len(self.tenants), 'tenant')}"
             if self.permitted
             else "nothing may be sent"
         )
-        lines = [f"{self.recipient}, {self.function}: {verdict}"]
-        lines += [f"  refused: {each.code} {each}" for each in self.against]
-        lines += [f"  rows withheld: {each.code} {each}" for each in self.held]
-        lines += [f"  {key}: {decision.form or 'not sent'} ({decision.why})" for key, decision in self.fields.items()]
-        lines += [f"  {key}: {count_noun(count, 'value')} replaced by null" for key, count in self.unparsable.items()]
-        return "\n".join(lines)
+        yield f"{self.recipient}, {self.function}: {verdict}"
+        yield from (f"  refused: {each.code} {each}" for each in self.against)
+        yield from (f"  rows withheld: {each.code} {each}" for each in self.held)
+        for key, decision in self.fields.items():
+            yield f"  {key}: {decision.form or 'not sent'} ({decision.why})"
+        for key, count in self.unparsable.items():
+            yield f"  {key}: {count_noun(count, 'value')} replaced by null"
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
 
     def _repr_html_(self) -> str:
         return html_fragment(*str(self).splitlines())
@@ -306,13 +316,35 @@ def _recheck_consents(
         raise NotPermitted(message, reasons=[rule_reason("consent_ended", message, tenants=len(ended), rows=rows)])
 
 
-def list_disclosures(
-    workspace: Workspace, *, recipient: str | None = None, tenant: str | None = None
-) -> list[Disclosure]:
+@dataclass(frozen=True, slots=True)
+class DisclosureLog(JsonResult):
+    """Disclosures, oldest first, and the ids of those without a valid signature by a key of the keyring."""
+
+    disclosures: Sequence[Disclosure]
+    not_signed: Sequence[str]
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a disclosure is not signed."""
+        return int(bool(self.not_signed))
+
+    def lines(self) -> Iterator[str]:
+        """A line for each disclosure."""
+        for each in self.disclosures:
+            mark = " NOT SIGNED" if each.disclosure in self.not_signed else ""
+            when, rows = seconds_text(each.recorded_at), count_noun(each.rows, "row")
+            yield f"{when}  {each.recipient}  {each.function}  {rows}  {each.disclosure}{mark}"
+        if not self.disclosures:
+            yield "nothing was shared"
+
+
+def list_disclosures(workspace: Workspace, *, recipient: str | None = None, tenant: str | None = None) -> DisclosureLog:
     """Reads the disclosures, oldest first, optionally only those to one recipient or with data of one tenant."""
     with workspace.open_ledger() as ledger:
         found = read_disclosures(ledger, recipient=recipient)
-    return [each for each in found if tenant is None or tenant in each.body["tenants"]]
+    listed = [each for each in found if tenant is None or tenant in each.body["tenants"]]
+    keys = workspace.keyring()
+    return DisclosureLog(listed, [each.disclosure for each in listed if not each.is_signed(keys)])
 
 
 def find_disclosure(workspace: Workspace, name: str) -> Disclosure:
@@ -322,9 +354,3 @@ def find_disclosure(workspace: Workspace, name: str) -> Disclosure:
     if not found:
         raise ConfigurationError("there is no disclosure with this id", hint="Run `minimize share log`.")
     return found[0]
-
-
-def unsigned_disclosures(workspace: Workspace, found: Collection[Disclosure]) -> list[Disclosure]:
-    """The disclosures without a valid signature by a key of the keyring."""
-    keys = workspace.keyring()
-    return [each for each in found if not each.is_signed(keys)]

@@ -6,7 +6,7 @@ against a share.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -82,6 +82,20 @@ class ShareOutcome:
     payload: Any = field(repr=False)
     summary: ShareSummary
     disclosure: Disclosure | None = None
+
+    @property
+    def disclosure_id(self) -> str:
+        """The id of the recorded disclosure."""
+        return "" if self.disclosure is None else self.disclosure.disclosure
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary, the disclosure and the file."""
+        return {**self.summary.to_json(), "disclosure": self.disclosure_id, "file": str(self.payload)}
+
+    def lines(self) -> Iterator[str]:
+        """The summary, then the file and the disclosure."""
+        yield from self.summary.lines()
+        yield f"{self.payload}: disclosure {self.disclosure_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,8 +282,12 @@ def prepare_share(
     must_be: CategoryName | None = None,
     connector: Connector | None = None,
 ) -> ShareOperation:
-    """Plans a share without executing it, for callers that also need the summary and the disclosure. Arguments as for `share`."""
+    """Plans a share without executing it, for callers that also need the summary and the disclosure.
+
+    Takes the arguments of `share`. Without data, the output of the pipeline is shared.
+    """
     when = parse_time(at, "at")
+    data = places.pipeline_output() if data is None else data
     if not dry:
         _check_not_past(when)
         workspace = Workspace(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys)
@@ -324,6 +342,16 @@ class ShareExplanation:
         """Whether the share is permitted."""
         return not self.reasons
 
+    def lines(self) -> Iterator[str]:
+        """The fields that may be received, the rules that forbid it, and the consent."""
+        received = ", ".join(self.fields) if self.permitted else "nothing"
+        yield f"{self.recipient}, {self.function}: may receive {received}"
+        yield from (f"  {each.code} {each}" for each in self.reasons)
+        if self.unknown_tenant is not None:
+            yield f"  {self.unknown_tenant}"
+        if self.consent:
+            yield f"  consent {self.consent}"
+
     def to_json(self) -> dict[str, Any]:
         """The output of `share why --json`."""
         known = {} if self.tenant is None else unknown_tenant_json(self.unknown_tenant)
@@ -336,7 +364,7 @@ def explain_share(
     recipient: str,
     function: str,
     workspace: Workspace,
-    recipients: Recipients,
+    recipients: Recipients | PathText | None,
     now: datetime,
     *,
     tenant: str | None = None,

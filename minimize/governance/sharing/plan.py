@@ -64,6 +64,13 @@ class ShareArguments:
     ledger: PathText | None = None
     recipients: Recipients | PathText | None = None
 
+    def pipeline_output(self) -> str | None:
+        """The output folder of the pipeline. None without a pipeline."""
+        if self.pipeline is None:
+            return None
+        job = pipeline_from(self.pipeline)
+        return str(job.folder / job.output)
+
 
 @dataclass(frozen=True, slots=True)
 class ResolvedShare:

@@ -188,27 +188,53 @@ class _RecallSearch:
 
 
 def list_recalls(
-    workspace: Workspace, recipients: Recipients, now: datetime, *, recipient: str | None = None, all_: bool = False
+    workspace: Workspace,
+    recipients: Recipients | PathText | None,
+    now: datetime,
+    *,
+    recipient: str | None = None,
+    all_: bool = False,
+    overdue: bool = False,
 ) -> list[Recall]:
-    """The recall list: due and requested recalls, oldest first. `all_` includes confirmed ones."""
+    """The recall list: due and requested recalls, oldest first.
+
+    recipients  the recipients or their folder; default: the configured folder
+    all_        includes confirmed recalls
+    overdue     only recalls that need action
+    """
+    known = load_configured_recipients(recipients, workspace.folder)
     with workspace.open_ledger() as ledger:
-        return find_recalls(ledger, recipients, now, recipient, all_=all_)
+        found = find_recalls(ledger, known, now, recipient, all_=all_)
+    return [each for each in found if each.is_late or not overdue]
 
 
 def request_recalls(
-    workspace: Workspace, recipients: Recipients, now: datetime, *, recipient: str | None = None
+    workspace: Workspace,
+    recipients: Recipients | PathText | None,
+    now: datetime,
+    *,
+    recipient: str | None = None,
+    to: str | None = None,
 ) -> list[Recall]:
-    """Records the request to one or all recipients to delete the data that is due. Returns the requested recalls."""
-    with workspace.open_ledger() as ledger:
-        due = [each for each in find_recalls(ledger, recipients, now, recipient) if each.state == "due"]
+    """Records the request to one or all recipients to delete the data that is due. Returns the requested recalls.
+
+    `to` is a new file for the recall list. If nothing was ever shared, no recipients need to be configured.
+    """
+    with workspace.open_ledger() as ledger, open_recall_list(to, recipient) as save_list:
+        due: list[Recall] = []
+        if recipient is not None or recipients is not None or api.sharing.read_disclosures(ledger):
+            known = load_configured_recipients(recipients, workspace.folder)
+            due = [each for each in find_recalls(ledger, known, now, recipient) if each.state == "due"]
         for name in dict.fromkeys(each.recipient for each in due):
             _record_steps(ledger, workspace, [each for each in due if each.recipient == name], "requested", now)
-        return [replace(each, state="requested", requested_at=now) for each in due]
+        requested = [replace(each, state="requested", requested_at=now) for each in due]
+        save_list(requested)
+    return requested
 
 
 def confirm_recalls(
     workspace: Workspace,
-    recipients: Recipients,
+    recipients: Recipients | PathText | None,
     now: datetime,
     *,
     recipient: str,
@@ -219,10 +245,11 @@ def confirm_recalls(
 
     Raises ConfigurationError if there is no such request.
     """
+    known = load_configured_recipients(recipients, workspace.folder)
     with workspace.open_ledger() as ledger:
         requested = [
             each
-            for each in find_recalls(ledger, recipients, now, recipient)
+            for each in find_recalls(ledger, known, now, recipient)
             if each.state == "requested" and disclosure in (None, each.disclosure) and tenant in (None, each.tenant)
         ]
         if not requested:

@@ -13,7 +13,6 @@ from minimize.governance.sharing import (
     explain_share,
     find_disclosure,
     list_disclosures,
-    unsigned_disclosures,
 )
 from tests.governance.sharing.sender import NOW, Sender
 
@@ -48,15 +47,15 @@ def test_disclosures_are_listed_by_recipient_and_tenant(sender: Sender) -> None:
     sender.share()
     sender.consent("south", "withdrawn", at=NOW - timedelta(minutes=1))
     sender.share()
-    assert [each.rows for each in list_disclosures(sender.places)] == [3, 2]
-    assert [each.rows for each in list_disclosures(sender.places, tenant="south")] == [3]
-    assert list_disclosures(sender.places, recipient="nobody") == []
-    assert unsigned_disclosures(sender.places, list_disclosures(sender.places)) == []
+    assert [each.rows for each in list_disclosures(sender.places).disclosures] == [3, 2]
+    assert [each.rows for each in list_disclosures(sender.places, tenant="south").disclosures] == [3]
+    assert list_disclosures(sender.places, recipient="nobody").disclosures == []
+    assert list_disclosures(sender.places).not_signed == []
 
 
 def test_one_is_found_by_its_id(sender: Sender) -> None:
     sender.share()
-    (act,) = list_disclosures(sender.places)
+    (act,) = list_disclosures(sender.places).disclosures
     assert find_disclosure(sender.places, act.disclosure) == act
     with pytest.raises(ConfigurationError, match="no disclosure"):
         find_disclosure(sender.places, "x")
