@@ -34,7 +34,7 @@ from minimize.recipients import Recipient
 from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, date_text, error_for
 from minimize.runs.erasure_list import check_erasure_list, store_erasures
-from minimize.runs.execution import ProgressCallback, process_dates
+from minimize.runs.execution import ProcessedDates, ProgressCallback, process_dates
 from minimize.runs.guards import (
     check_output_ledger,
     check_quarantine_limit,
@@ -351,7 +351,13 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
                 observe_run(create_observer(resolved, context, session.run_id), context.started) as observer,
                 RedactedErrors(),
             ):
-                done = _publish_dates(_with_first_read_times(resolved, folder), folder, context, session, all_)
+                resolved, done = _with_first_read_times(resolved, folder), None
+                while done is None:
+                    late = LateAggregates.from_receipts(resolved, folder.receipts())
+                    with folder.begin(session.run_id) as staging:
+                        found = process_dates(resolved, staging, ENGINES[context.engine], late, context.progress)
+                        done, unpublished = _publish_dates(resolved, found, late, staging, context, session)
+                    resolved = _without_unpublished(resolved, unpublished, all_)
             audit_created_keys(session, resolved.keys, context.started)
             observer.record_published(done.receipt)
             if resolved.sender is not None:
@@ -394,28 +400,44 @@ def _without_skipped(resolved: ResolvedRun, skipped: Sequence[SkippedDate], all_
     return rest
 
 
+@dataclass(frozen=True, slots=True)
+class UnpublishedDates:
+    """Dates that must be skipped: then nothing is published. `stopped` are those with too much in quarantine."""
+
+    skipped: Sequence[SkippedDate] = ()
+    stopped: Sequence[SkippedDate] = ()
+
+
 def _publish_dates(
-    resolved: ResolvedRun, folder: OpenOutput, context: RunContext, session: RunSession, all_: list[SkippedDate]
-) -> RunResult:
-    """Publishes all dates except the skipped ones. These are known after all dates were read; then the others are processed
-    again."""
-    late = LateAggregates.from_receipts(resolved, folder.receipts())
-    with folder.begin(session.run_id) as staging:
-        done = process_dates(resolved, staging, ENGINES[context.engine], late, context.progress)
-        stopped = check_quarantine_limit(resolved.pipeline, done.outcomes)
-        rest = {when: each for when, each in done.outcomes.items() if when not in {bad.day for bad in stopped}}
-        skipped = [*done.unreadable, *stopped, *_check_shrink_guard(resolved, rest, staging, context, session)]
-        if not skipped:
-            manifest = None if resolved.sender is None else resolved.sender.party.recipient
-            attachments = receipt_attachments(resolved.pipeline, resolved.plan, context.backfill, manifest)
-            attachments |= removal_inventory(folder.folder, folder.receipts(), staging.current_files(), resolved.keys)
-            receipt = build_receipt(resolved, staging, done.outcomes, late, done.files, attachments, context)
-            signed = _sign_and_publish(receipt, resolved, staging, attachments, session)
-            return _result(signed, resolved.skipped, resolved)
-    if stopped and not resolved.pending:
-        all_.extend(skipped)
-        raise error_for(skipped)
-    return _publish_dates(_without_skipped(resolved, skipped, all_), folder, context, session, all_)
+    resolved: ResolvedRun,
+    found: ProcessedDates,
+    late: LateAggregates,
+    staging: Staging,
+    context: RunContext,
+    session: RunSession,
+) -> tuple[RunResult | None, UnpublishedDates]:
+    """Publishes all dates, or none if some must be skipped. These are known only after all dates were processed; then the
+    others are processed again."""
+    stopped = check_quarantine_limit(resolved.pipeline, found.outcomes)
+    rest = {when: each for when, each in found.outcomes.items() if when not in {bad.day for bad in stopped}}
+    skipped = [*found.unreadable, *stopped, *_check_shrink_guard(resolved, rest, staging, context, session)]
+    if skipped:
+        return None, UnpublishedDates(skipped, stopped)
+    folder, manifest = staging.output, None if resolved.sender is None else resolved.sender.party.recipient
+    attachments = receipt_attachments(resolved.pipeline, resolved.plan, context.backfill, manifest)
+    attachments |= removal_inventory(folder.folder, folder.receipts(), staging.current_files(), resolved.keys)
+    receipt = build_receipt(resolved, staging, found.outcomes, late, found.files, attachments, context)
+    signed = _sign_and_publish(receipt, resolved, staging, attachments, session)
+    return _result(signed, resolved.skipped, resolved), UnpublishedDates()
+
+
+def _without_unpublished(resolved: ResolvedRun, dates: UnpublishedDates, all_: list[SkippedDate]) -> ResolvedRun:
+    """The run without dates that were not published. Raises their error if one has too much in quarantine, unless the dates are
+    pending ones."""
+    if dates.stopped and not resolved.pending:
+        all_.extend(dates.skipped)
+        raise error_for(dates.skipped)
+    return _without_skipped(resolved, dates.skipped, all_) if dates.skipped else resolved
 
 
 def _check_shrink_guard(
