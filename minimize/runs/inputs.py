@@ -371,7 +371,11 @@ def _techniques_without_rule(plan: Plan) -> Iterator[Finding]:
             if name not in RULES:
                 message = f"`verify` has no rule for `{name}` and would refuse the output"
                 yield field_fault(
-                    plan.policy, planned.field, "P124", message, "Add a rule to minimize/verification/rules."
+                    plan.policy,
+                    planned.field,
+                    "P124",
+                    message,
+                    "Add a rule to `RULES` in minimize/verification/rules/__init__.py.",
                 )
 
 

@@ -200,7 +200,7 @@ class TechniqueStep(BaseModel):
 
     @property
     def generalizes(self) -> bool:
-        """Whether no result is an exact figure of one record. Then measures need no bounds."""
+        """Whether no result is an exact figure of one record, so that a minimum or maximum of results is no person's value."""
         return self.leaves == "nothing"
 
     @property

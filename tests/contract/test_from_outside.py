@@ -38,10 +38,10 @@ from tests.project import Project, events
 from tests.report.telling import field
 
 
-class RoundSignificant(Technique):
+class KeepDigits(Technique):
     """The first significant digits of a number; the others become zero."""
 
-    name: ClassVar[str] = "round_significant"
+    name: ClassVar[str] = "keep_digits"
     takes: ClassVar[tuple[Family, ...]] = ("integer", "double")
     leaves: ClassVar[Leaves] = "nothing"
     source: ClassVar[str] = "IEEE 754-2019"
@@ -87,7 +87,7 @@ def significant_numbers(parameters: Mapping[str, Any], place: ColumnContext) -> 
 def _techniques(monkeypatch: pytest.MonkeyPatch) -> None:
     """The techniques, each a module of the folder and a row of its table."""
     rows = cast("Registry[Any]", TECHNIQUES)._rows
-    for kind in (RoundSignificant, Silent, Unkeyed):
+    for kind in (KeepDigits, Silent, Unkeyed):
         module = ModuleType(f"minimize.techniques.{kind.name}")
         setattr(module, kind.__name__, kind)
         monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -96,12 +96,12 @@ def _techniques(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(RULES, "round_significant", TechniqueRule(significant_numbers, lone="digits"))
+    monkeypatch.setitem(RULES, "keep_digits", TechniqueRule(significant_numbers, lone="digits"))
 
 
 def with_technique(project: Project, role: str = "plain", do: Any = None, **more: Any) -> None:
     """A project whose `storage` goes through the technique, with records."""
-    storage = {"type": "integer", "role": role, "do": do or {"round_significant": 1}, **more}
+    storage = {"type": "integer", "role": role, "do": do or {"keep_digits": 1}, **more}
     project.policy({"storage": storage})
     project.pipeline(aggregates=None)
     project.records(events(60))
@@ -111,7 +111,7 @@ def codes(findings: list[Finding]) -> set[str]:
     return {finding.code for finding in findings if finding.severity == "error"}
 
 
-@pytest.mark.parametrize("step", [RoundSignificant(digits=2), Silent(), Unkeyed()], ids=lambda step: step.name)
+@pytest.mark.parametrize("step", [KeepDigits(digits=2), Silent(), Unkeyed()], ids=lambda step: step.name)
 def test_an_identifier_stays_identified(step: Technique) -> None:
     leaves = least_revealing([step_leaves(step, ["identifier"])])
     assert column_category("identifier", leaves) == "identified"
@@ -136,7 +136,7 @@ def test_without_a_rule_of_verification_lint_plan_and_run_refuse(project: Projec
 
 
 def test_without_a_rule_a_technique_for_aggregates_is_refused_too(project: Project) -> None:
-    with_technique(project, do="drop", in_aggregates={"round_significant": 1})
+    with_technique(project, do="drop", in_aggregates={"keep_digits": 1})
     with pytest.raises(PolicyError) as planned:
         plan_for(project.folder)
     assert [finding.code for finding in planned.value.findings] == ["P124"]
@@ -152,34 +152,34 @@ def test_with_a_rule_its_output_is_verified(project: Project) -> None:
 
 
 def test_a_value_of_another_form_is_found(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(RULES, "round_significant", TechniqueRule(significant_numbers, lone="digits"))
-    monkeypatch.setattr(RoundSignificant, "apply", Silent.apply)
+    monkeypatch.setitem(RULES, "keep_digits", TechniqueRule(significant_numbers, lone="digits"))
+    monkeypatch.setattr(KeepDigits, "apply", Silent.apply)
     with_technique(project)
     project.run()
     assert "V030" in codes([*check(project.out, keys=project.keys)])
 
 
-@pytest.mark.parametrize("do", [{"round_significant": 1}, [{"round_significant": 1}, {"round": 10}]])
+@pytest.mark.parametrize("do", [{"keep_digits": 1}, [{"keep_digits": 1}, {"round": 10}]])
 def test_an_output_is_refused_when_the_rule_is_gone(project: Project, monkeypatch: pytest.MonkeyPatch, do: Any) -> None:
-    monkeypatch.setitem(RULES, "round_significant", TechniqueRule(significant_numbers, lone="digits"))
+    monkeypatch.setitem(RULES, "keep_digits", TechniqueRule(significant_numbers, lone="digits"))
     with_technique(project, do=do)
     project.run()
-    monkeypatch.delitem(RULES, "round_significant")
+    monkeypatch.delitem(RULES, "keep_digits")
     assert "V034" in codes([*check(project.out, keys=project.keys)])
 
 
 def test_an_aggregate_is_refused_when_the_rule_is_gone(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(RULES, "round_significant", TechniqueRule(significant_numbers, lone="digits"))
-    battery = {"type": "double", "do": "drop", "in_aggregates": {"round_significant": 1}}
+    monkeypatch.setitem(RULES, "keep_digits", TechniqueRule(significant_numbers, lone="digits"))
+    battery = {"type": "double", "do": "drop", "in_aggregates": {"keep_digits": 1}}
     project.policy({"battery": battery})
     project.records(events(60))
     project.run()
-    monkeypatch.delitem(RULES, "round_significant")
+    monkeypatch.delitem(RULES, "keep_digits")
     assert "V034" in codes([*check(project.out, keys=project.keys)])
 
 
 def test_a_change_is_graded_by_the_order_of_the_parameter() -> None:
-    two, three = RoundSignificant(digits=2), RoundSignificant(digits=3)
+    two, three = KeepDigits(digits=2), KeepDigits(digits=3)
     assert (chain_grade((three,), (two,)), chain_grade((two,), (three,))) == ("tightens", "loosens")
 
 
@@ -189,13 +189,13 @@ def test_a_parameter_without_an_order_loosens() -> None:
 
 
 def test_a_coarser_form_is_made_from_the_source_unless_the_class_states_otherwise() -> None:
-    assert compare_coarseness(RoundSignificant(digits=3), RoundSignificant(digits=2)) is None
+    assert compare_coarseness(KeepDigits(digits=3), KeepDigits(digits=2)) is None
 
 
 @pytest.mark.usefixtures("_rule")
 def test_the_report_has_its_phrase_and_no_invented_precision(project: Project) -> None:
-    assert treatment_phrase((RoundSignificant(digits=2),)) == "the first significant digits of a number"
-    assert loss_by_width((RoundSignificant(digits=2),), "integer") is None
+    assert treatment_phrase((KeepDigits(digits=2),)) == "the first significant digits of a number"
+    assert loss_by_width((KeepDigits(digits=2),), "integer") is None
     with_technique(project)
     project.run()
     assert field(project, "storage").form == "the first significant digits of a number"
@@ -207,15 +207,15 @@ def test_columns_name_it_and_those_who_read_them_find_it(project: Project) -> No
     project.run()
     (file,) = minimize.files(project.out)
     names = pq.read_schema(Path(file)).field("storage").metadata[b"minimize:technique"].decode()
-    assert published_techniques(names) == [RoundSignificant]
+    assert published_techniques(names) == [KeepDigits]
 
 
 def test_the_schema_of_policies_has_it(project: Project) -> None:
     policy = {"policy": "p", "version": 1, "purposes": ["operations"]}
-    given = {"type": "double", "do": {"round_significant": {"digits": 2}}}
+    given = {"type": "double", "do": {"keep_digits": {"digits": 2}}}
     jsonschema.validate({**policy, "fields": {"speed": given}}, file_schema("policy"))
 
 
 def test_a_draft_proposes_it_for_its_kind() -> None:
     evidence = FieldEvidence(Pointer.parse("speed"), "double")
-    assert treatment_for("speed", evidence) == "{round_significant: {digits: 2}}"
+    assert treatment_for("speed", evidence) == "{keep_digits: {digits: 2}}"

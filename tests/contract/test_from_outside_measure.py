@@ -31,13 +31,13 @@ from tests.runs.test_late_aggregates import LATE, at, crowd
 from tests.runs.test_late_aggregates import batch as day_of
 
 
-class Variance(Measure):
+class Dispersion(Measure):
     """The population variance of the values that are not null.
 
     Takes numbers. Gives a double, from exact sums, rounded once. Null if fewer than `below` subjects contribute a value.
     """
 
-    name: ClassVar[str] = "variance"
+    name: ClassVar[str] = "dispersion"
     about: ClassVar[str] = "the population variance, rounded once"
     takes = NUMBERS
     result_type = pa.float64()
@@ -47,10 +47,10 @@ class Variance(Measure):
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return VarianceTally()
+        return DispersionTally()
 
 
-class VarianceTally:
+class DispersionTally:
     """Counts, exact sums and exact sums of squares per group."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class VarianceTally:
         self._squares.merge(other._squares, groups)
 
     def settle(self, groups: Codes) -> pa.Array:
-        """The variance of each group; null if it has no value."""
+        """The dispersion of each group; null if it has no value."""
         parts = zip(
             self._counts.select(groups).tolist(), self._sums.totals(groups), self._squares.totals(groups), strict=True
         )
@@ -111,19 +111,19 @@ def literal(values: list[float]) -> float:
 
 @pytest.fixture(autouse=True)
 def _table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MEASURES, "variance", Variance)
+    monkeypatch.setitem(MEASURES, "dispersion", Dispersion)
     monkeypatch.setitem(MEASURES, "guess", Guess)
 
 
 @pytest.fixture(name="rule")
 def _rule(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MEASURE_RULES, "variance", MeasureRule(bounds=lambda view: (0, None)))
+    monkeypatch.setitem(MEASURE_RULES, "dispersion", MeasureRule(bounds=lambda view: (0, None)))
 
 
 SPREAD: dict[str, Any] = {
     "spread": {
         "group_by": {"tenant": "tenant_id"},
-        "measures": {"events": "count", "charge": {"variance": "battery"}},
+        "measures": {"events": "count", "charge": {"dispersion": "battery"}},
         "suppress": {"below": 3, "counting": "device_id"},
     }
 }
@@ -137,7 +137,7 @@ def spread(measure: Any = None, **more: Any) -> dict[str, Any]:
 
 
 def by_tenant(records: list[dict[str, Any]]) -> dict[str, float]:
-    """The variance of each tenant's values, as `in_aggregates` clips them."""
+    """The dispersion of each tenant's values, as `in_aggregates` clips them."""
     values: dict[str, list[float]] = {}
     for record in records:
         values.setdefault(record["tenant_id"], []).append(min(max(record["battery"], 0.0), 100.0))
@@ -169,7 +169,7 @@ def test_it_runs_and_verifies(fleet: Project) -> None:
 
 @pytest.mark.usefixtures("rule")
 def test_a_figure_that_breaks_its_rule_is_found(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MEASURE_RULES, "variance", MeasureRule(bounds=lambda view: (0, 1)))
+    monkeypatch.setitem(MEASURE_RULES, "dispersion", MeasureRule(bounds=lambda view: (0, 1)))
     fleet.run()
     with pytest.raises(VerificationError) as caught:
         minimize.verify(fleet.out, keys=fleet.keys)
@@ -207,7 +207,7 @@ def test_only_the_table_imports_a_measure() -> None:
 
 
 def test_every_measure_of_the_package_has_a_rule() -> None:
-    assert MEASURES.keys() - MEASURE_RULES.keys() == {"variance", "guess"}
+    assert MEASURES.keys() - MEASURE_RULES.keys() == {"dispersion", "guess"}
 
 
 def test_parallel_shares_and_spill_files_change_nothing(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +230,7 @@ def test_it_is_null_if_few_subjects_contribute_a_value(project: Project) -> None
 
 @pytest.mark.usefixtures("rule")
 def test_an_event_day_is_published_when_its_late_window_has_closed(project: Project) -> None:
-    late = {"daily": {**LATE["daily"], "measures": {"charge": {"variance": "battery"}}}}
+    late = {"daily": {**LATE["daily"], "measures": {"charge": {"dispersion": "battery"}}}}
     project.pipeline(aggregates=late, settings=None)
     late_rows = crowd(20, range(5, 9))
     for number, records in ((20, crowd(20)), (21, crowd(21) + late_rows[:2]), (22, crowd(22) + late_rows[2:])):
@@ -244,9 +244,9 @@ def test_an_event_day_is_published_when_its_late_window_has_closed(project: Proj
 def test_its_columns_are_documented(fleet: Project) -> None:
     receipt = fleet.run()
     page = (fleet.out / "runs" / receipt.run_id / "columns.md").read_text()
-    assert "| charge | double | variance of battery | exact | based on fewer than 3 subjects |" in page
+    assert "| charge | double | dispersion of battery | exact | based on fewer than 3 subjects |" in page
     metadata = pq.read_schema(minimize.files(fleet.out, "spread")[0]).field("charge").metadata
-    assert (metadata[b"minimize:measure"], metadata[b"minimize:field"]) == (b"variance", b"battery")
+    assert (metadata[b"minimize:measure"], metadata[b"minimize:field"]) == (b"dispersion", b"battery")
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_pages_and_plans_are_written(fleet: Project, arguments: tuple[str, ...])
 
 def test_its_schema_is_part_of_the_pipeline_schema() -> None:
     schema = command("schema", "pipeline").json
-    assert {each.get("title") for each in schema["$defs"]["FormMeasure"]["anyOf"]} >= {"variance", "mean"}
+    assert {each.get("title") for each in schema["$defs"]["FormMeasure"]["anyOf"]} >= {"dispersion", "mean"}
 
 
 def test_lint_wants_bounds_for_it_and_warns_next_to_rounded_counts(project: Project) -> None:
@@ -278,7 +278,7 @@ def test_lint_wants_bounds_for_it_and_warns_next_to_rounded_counts(project: Proj
     ("field", "code"), [("model", "A006"), ("storage", "P114"), ("unknown", "P010"), ("event_id", "P113")]
 )
 def test_plan_refuses_fields_that_it_does_not_take(fleet: Project, field: str, code: str) -> None:
-    fleet.pipeline(aggregates=spread({"variance": field}))
+    fleet.pipeline(aggregates=spread({"dispersion": field}))
     with pytest.raises(PolicyError) as caught:
         fleet.run()
     assert code in {each.code for each in caught.value.findings}
@@ -299,7 +299,13 @@ SIZES = [*devices(30, size=1.0), *devices(12, start=30, size=2.0)]
 
 @pytest.mark.parametrize(
     ("word", "hidden", "is_null"),
-    [("variance", 0, False), ("variance", 1, True), ("variance", 12, False), ("guess", 0, False), ("guess", 12, True)],
+    [
+        ("dispersion", 0, False),
+        ("dispersion", 1, True),
+        ("dispersion", 12, False),
+        ("guess", 0, False),
+        ("guess", 12, True),
+    ],
 )
 def test_next_to_a_histogram_it_does_not_disclose_hidden_cells(word: str, hidden: int, *, is_null: bool) -> None:
     measures: dict[str, Any] = {"cells": ("histogram", "size"), "charge": (word, "size")}
@@ -330,9 +336,9 @@ def test_a_measure_that_states_nothing_is_treated_as_the_most_revealing(project:
 @pytest.mark.parametrize(
     ("before", "after", "grade"),
     [
-        (None, {"variance": "battery"}, "loosens"),
-        ({"variance": "battery"}, None, "tightens"),
-        ({"mean": "battery"}, {"variance": "battery"}, "loosens"),
+        (None, {"dispersion": "battery"}, "loosens"),
+        ({"dispersion": "battery"}, None, "tightens"),
+        ({"mean": "battery"}, {"dispersion": "battery"}, "loosens"),
     ],
 )
 def test_diff_grades_it(
