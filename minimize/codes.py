@@ -104,7 +104,7 @@ _PLAN: Final = {
     "P121": "a condition or technique reads a field that it cannot reach",
     "P122": "a field is derived from another list than its own",
     "P123": "a field has too many cases",
-    "P124": "`verify` has no rule for a technique",
+    "P124": "`verify` has no rule for a technique or measure",
 }
 _REFUSALS: Final = {
     "R001": "the category of an output exceeds `must_be`",

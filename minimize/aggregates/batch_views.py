@@ -165,7 +165,7 @@ def group_batch(definition: AggregateDefinition, groups: GroupDictionary, batch:
     star, records = definition.star, batch.raw.num_rows
     if star is None:
         rows = RowView(_group_codes(definition, groups, batch, np.arange(records)), subjects)
-        return BatchViews(batch, subjects, None, rows, None, 0)
+        return BatchViews(batch=batch, subjects=subjects, star=None, rows=rows, elements=None, outside=0)
     of_element = element_records(batch, star)
     kept = np.flatnonzero(_open_elements(definition, batch, len(of_element)))
     owners = of_element[kept]
@@ -173,7 +173,14 @@ def group_batch(definition: AggregateDefinition, groups: GroupDictionary, batch:
     record, group = unpack_codes(np.unique(pack_codes(owners, codes)))
     rows = RowView(group, subjects[record], record)
     outside = records - len(np.unique(record))
-    return BatchViews(batch, subjects, star, rows, RowView(codes, subjects[owners], kept), outside)
+    return BatchViews(
+        batch=batch,
+        subjects=subjects,
+        star=star,
+        rows=rows,
+        elements=RowView(codes, subjects[owners], kept),
+        outside=outside,
+    )
 
 
 def element_records(batch: Batch, star: Pointer) -> Codes:

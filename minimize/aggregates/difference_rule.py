@@ -145,16 +145,16 @@ class ReleaseHistory:
         buckets = min([each.entries.shape[1] for some in (self, other) for each in some.figures.values()], default=0)
         before = self._take(np.flatnonzero(self.has_sketches | ~np.isin(self.rows, other.rows)))
         whole = ReleaseHistory(
-            np.concatenate([before.rows, other.rows]),
-            np.concatenate([before.below, other.below]),
-            np.concatenate([before.has_sketches, other.has_sketches]),
-            {
+            rows=np.concatenate([before.rows, other.rows]),
+            below=np.concatenate([before.below, other.below]),
+            has_sketches=np.concatenate([before.has_sketches, other.has_sketches]),
+            figures={
                 kind: _concatenate_figures(kind, [before, other], buckets)
                 for kind in dict.fromkeys([*self.figures, *other.figures])
             },
-            other.meanings or self.meanings,
-            self.deferred,
-            self.is_lost,
+            meanings=other.meanings or self.meanings,
+            deferred=self.deferred,
+            is_lost=self.is_lost,
         )
         return whole._without_repeats()
 
@@ -226,13 +226,13 @@ class ReleaseHistory:
                 _column_values(table, f"shown_{place}", np.bool_), _column_entries(table.column(f"entries_{place}"))
             )
         return cls(
-            _column_values(table, "row", np.uint64),
-            _column_values(table, "below", np.int64),
-            _column_values(table, "known", np.bool_),
-            figures,
-            about["meanings"],
-            about["deferred"],
-            about["is_lost"],
+            rows=_column_values(table, "row", np.uint64),
+            below=_column_values(table, "below", np.int64),
+            has_sketches=_column_values(table, "known", np.bool_),
+            figures=figures,
+            meanings=about["meanings"],
+            deferred=about["deferred"],
+            is_lost=about["is_lost"],
         )
 
 

@@ -115,12 +115,12 @@ class AggregateResult:
         """
         withheld, rows = int((~mask).sum()), int(self.rows[~mask].sum())
         return AggregateResult(
-            table.filter(pa.array(mask)) if withheld else table,
-            self.rows_seen,
-            self.rows_suppressed + rows,
-            self.groups_suppressed + withheld,
-            self.records_lost + (0 if self.below_list else rows),
-            deferred,
+            table=table.filter(pa.array(mask)) if withheld else table,
+            rows_seen=self.rows_seen,
+            rows_suppressed=self.rows_suppressed + rows,
+            groups_suppressed=self.groups_suppressed + withheld,
+            records_lost=self.records_lost + (0 if self.below_list else rows),
+            deferred=deferred,
             groups_past=self.groups_past,
             rows_past=self.rows_past,
         )
@@ -212,16 +212,16 @@ class AggregateTally:
         table, sketches = self._sketched_table(table, groups)
         lost = suppressed if self._definition.star is None else self._undecided.count_lost(published) + self._outside
         return AggregateResult(
-            table.combine_chunks(),
-            seen,
-            suppressed,
-            int((~published).sum()),
-            lost,
-            0,
-            self._definition.star is not None,
-            self._rows.select(groups),
-            self._contributors.distinct(groups),
-            sketches,
+            table=table.combine_chunks(),
+            rows_seen=seen,
+            rows_suppressed=suppressed,
+            groups_suppressed=int((~published).sum()),
+            records_lost=lost,
+            deferred=0,
+            below_list=self._definition.star is not None,
+            rows=self._rows.select(groups),
+            subjects=self._contributors.distinct(groups),
+            sketches=sketches,
         )
 
     def _sketched_table(self, table: pa.Table, groups: Codes) -> tuple[pa.Table, dict[FigureKind, Entries]]:

@@ -159,7 +159,9 @@ def send_command(
         raise click.UsageError("--at is in the past, which only --dry-run allows. Records are sent as of now.")
     if not (data or output or pipeline):
         raise click.UsageError("no data to send. Pass --data PATH or --pipeline PIPELINE.")
-    places = ShareArguments(policy, pipeline, settings, keys, ledger, recipients)
+    places = ShareArguments(
+        policy=policy, pipeline=pipeline, settings=settings, keys=keys, ledger=ledger, recipients=recipients
+    )
     operation = prepare_share(data or output, places=places, at=at, dry=dry, fields=fields or None, **terms)
     return operation.preview() if dry or to is None else operation.execute(None, Path(to))
 

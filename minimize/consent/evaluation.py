@@ -57,16 +57,16 @@ class ConsentHistory:
         tenants = [canonical_text(act.tenant_id, fold=fold) for act in acts]
         known = {tenant: place for place, tenant in enumerate(dict.fromkeys(tenants))}
         return cls(
-            tuple(acts),
-            tuple(known),
-            np.array([known[tenant] for tenant in tenants], np.int64),
-            np.array([epoch_microseconds(act.valid_from) for act in acts], np.int64),
-            np.array([epoch_microseconds(act.recorded_at) for act in acts], np.int64),
-            np.array(
+            acts=tuple(acts),
+            tenant_names=tuple(known),
+            tenants=np.array([known[tenant] for tenant in tenants], np.int64),
+            valid_from=np.array([epoch_microseconds(act.valid_from) for act in acts], np.int64),
+            recorded_at=np.array([epoch_microseconds(act.recorded_at) for act in acts], np.int64),
+            expires_at=np.array(
                 [NEVER if act.expires_at is None else epoch_microseconds(act.expires_at) for act in acts], np.int64
             ),
-            np.array([act.state in ENDING_STATES for act in acts], np.bool_),
-            np.array([act.state == "requested" for act in acts], np.bool_),
+            ends=np.array([act.state in ENDING_STATES for act in acts], np.bool_),
+            are_requests=np.array([act.state == "requested" for act in acts], np.bool_),
         )
 
     def deciding(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:

@@ -79,7 +79,15 @@ class Job:
     def gate(self) -> Gate:
         """The first stage of every pass."""
         bound = None if self.bound is None else self.bound.gates
-        return Gate(self.plan, self.settings, self.at, bound, self.erased, self.corrected, self.consents)
+        return Gate(
+            plan=self.plan,
+            settings=self.settings,
+            at=self.at,
+            bound=bound,
+            erased=self.erased,
+            corrected=self.corrected,
+            consents=self.consents,
+        )
 
     @property
     def sketch_hasher(self) -> ValueHasher | None:

@@ -182,13 +182,13 @@ def event_day_tallies(job: Job, dictionaries: SharedDictionaries) -> dict[str, E
     """An empty tally for each aggregate with a late window."""
     return {
         name: EventDayTally(
-            aggregate.definition,
-            aggregate.late,
-            job.event_days[name],
-            job.space,
-            dictionaries.subjects_of(aggregate.definition),
-            dictionaries.days[name],
-            job.sketch_hasher,
+            definition=aggregate.definition,
+            lateness=aggregate.late,
+            reach=job.event_days[name],
+            space=job.space,
+            subjects=dictionaries.subjects_of(aggregate.definition),
+            groups=dictionaries.days[name],
+            hasher=job.sketch_hasher,
         )
         for name, aggregate in job.plan.aggregates.items()
         if aggregate.late is not None
@@ -233,7 +233,14 @@ class TopTallies:
     def __init__(self, plan: Plan, space: SpillSpace, seen_pairs: Mapping[str, SeenPairs]) -> None:
         subject = Pointer.parse(plan.policy.subject or "_")
         self._each = {
-            key: TopTally(key, plan.fields[key].pointer, subject, top, space, seen_pairs.get(key))
+            key: TopTally(
+                key=key,
+                pointer=plan.fields[key].pointer,
+                subject=subject,
+                top=top,
+                space=space,
+                pairs=seen_pairs.get(key),
+            )
             for key, top in _top_steps(plan).items()
         }
 

@@ -323,12 +323,12 @@ def explain_consent(
     seen = _load_consents(workspace, tenant, recipient, function).effective_at(run, event)
     reason = seen.evaluate(found, function, pa.array([tenant], pa.string())).reasons[0].as_py()
     return ConsentExplanation(
-        tenant,
-        recipient,
-        function,
-        reason,
-        tuple((when, _deciding_act_at(seen, recipient, function, when)) for when in seen.times),
-        tuple(_acts_recorded_later(seen, recipient, function)),
+        tenant=tenant,
+        recipient=recipient,
+        function=function,
+        reason=reason,
+        deciding=tuple((when, _deciding_act_at(seen, recipient, function, when)) for when in seen.times),
+        recorded_later=tuple(_acts_recorded_later(seen, recipient, function)),
     )
 
 

@@ -393,7 +393,9 @@ def _unreadable_partitions(ids: set[str], *outputs: LocationLike) -> Iterator[Un
             for on in sorted({batch_date_of(file.path) for file in unreadable}, key=str):
                 these = [file for file in unreadable if batch_date_of(file.path) == on]
                 rows, of = sum(file.rows for file in these), _folders_below_dates([file.path for file in these])
-                yield UnreadablePartition(str(output), name, on, len(these), rows, of)
+                yield UnreadablePartition(
+                    output=str(output), name=name, date=on, files=len(these), rows=rows, folders=of
+                )
 
 
 def _folders_below_dates(paths: Sequence[str]) -> tuple[str, ...]:

@@ -378,7 +378,15 @@ def _last_value(values: Mapping[datetime, str], now: datetime) -> str | None:
 
 
 def _setting_row(tenant: str, token: str, value: str, valid_from: datetime, now: datetime) -> RecordedSetting:
-    return api.settings.RecordedSetting(tenant, token, FEATURE, value, HOLDER, valid_from, now)
+    return api.settings.RecordedSetting(
+        tenant_id=tenant,
+        subject=token,
+        setting=FEATURE,
+        value=value,
+        holder=HOLDER,
+        valid_from=valid_from,
+        recorded_at=now,
+    )
 
 
 def _locate_event(

@@ -145,7 +145,13 @@ def set_setting(
         known = {row.subject for row in rows if row.tenant_id == setting.tenant}
         token = None if setting.subject is None else known_or_new_token(keys, setting.tenant, setting.subject, known)
         row = api.settings.RecordedSetting(
-            setting.tenant, token, setting.setting, setting.value, setting.holder, setting.valid_from or now, now
+            tenant_id=setting.tenant,
+            subject=token,
+            setting=setting.setting,
+            value=setting.value,
+            holder=setting.holder,
+            valid_from=setting.valid_from or now,
+            recorded_at=now,
         )
         before = _previous_value(rows, row)
         resource = _setting_resource(row, before)
@@ -158,7 +164,14 @@ def set_setting(
     else:
         _warn_if_unchecked("the feature or level, and who may turn it on,")
     old, new, is_for_subject = before or "nothing", setting.value, bool(setting.subject)
-    return SettingChange(setting.tenant, setting.setting, setting.holder, old, new, is_for_subject)
+    return SettingChange(
+        tenant=setting.tenant,
+        setting=setting.setting,
+        holder=setting.holder,
+        old=old,
+        new=new,
+        is_for_subject=is_for_subject,
+    )
 
 
 def _warn_if_unchecked(names: str) -> None:
@@ -429,7 +442,15 @@ def explain_setting(
         for when in (event, run)
     )
     unknown = find_unknown_tenant(tenant, rows, workspace.folder)
-    return SettingExplanation(tenant, setting, then, now, rows.file, unknown, question.switch.per_subject)
+    return SettingExplanation(
+        tenant=tenant,
+        setting=setting,
+        event=then,
+        run=now,
+        file=rows.file,
+        unknown_tenant=unknown,
+        per_subject=question.switch.per_subject,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,18 @@ class _FieldCollector:
             return
         kind, why = kind_by_format(place.formats, place.patterns)
         role, unit = _stated_role(place), as_text(place.own.get("unit"))
-        self.columns.append(DescribedColumn(pointer, word, role, place.about, unit, certain, kind, reason=why))
+        self.columns.append(
+            DescribedColumn(
+                pointer=pointer,
+                type=word,
+                role=role,
+                about=place.about,
+                unit=unit,
+                required=certain,
+                kind=kind,
+                reason=why,
+            )
+        )
 
 
 def _policy_type(place: SchemaPlace) -> str | None:

@@ -235,7 +235,18 @@ class _PropertyCollector:
         role, why = _contract_role(document)
         about = as_text(document.get("description")) or as_text(document.get("businessName"))
         unit = as_text(custom_values(document).get("Unit"))
-        self.columns.append(DescribedColumn(pointer, word, role, about, unit, certain, kind, reason=why or by_format))
+        self.columns.append(
+            DescribedColumn(
+                pointer=pointer,
+                type=word,
+                role=role,
+                about=about,
+                unit=unit,
+                required=certain,
+                kind=kind,
+                reason=why or by_format,
+            )
+        )
 
 
 def _chosen_object(contract: Mapping[str, Any], choice: str | None) -> Mapping[str, Any]:

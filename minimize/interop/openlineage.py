@@ -62,7 +62,15 @@ def _event_context(output: Location, receipt: Receipt, pipeline: str | None) -> 
     namespace = os.environ.get("OPENLINEAGE_NAMESPACE") or "minimize"
     root = _input_root(output, receipt, pipeline)
     return RunDescription(
-        receipt.run_id, receipt.kind, receipt.engine, job, output, namespace, plan, receipt.dates, root
+        run_id=receipt.run_id,
+        kind=receipt.kind,
+        engine=receipt.engine,
+        job=job,
+        output=output,
+        namespace=namespace,
+        plan=plan,
+        dates=receipt.dates,
+        source=root,
     )
 
 

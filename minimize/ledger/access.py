@@ -232,7 +232,15 @@ def _insert_token_act(
 
 
 def _token_from_row(row: Row[Any]) -> ApiToken:
-    return ApiToken(row.token, row.user, row.once, row.digest, row.issued_at, row.expires_at, row.state)
+    return ApiToken(
+        token=row.token,
+        user=row.user,
+        once=row.once,
+        digest=row.digest,
+        issued_at=row.issued_at,
+        expires_at=row.expires_at,
+        state=row.state,
+    )
 
 
 LONGEST_READ: Final = timedelta(days=1)

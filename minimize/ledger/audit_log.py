@@ -198,7 +198,14 @@ def entry_event(entry: LogEntry) -> dict[str, Any]:
 
 def entry_from_row(row: Row[Any]) -> LogEntry:
     """The entry of a row."""
-    return LogEntry(row.sequence, row.previous, row.event, row.digest, row.key, row.signature)
+    return LogEntry(
+        sequence=row.sequence,
+        previous=row.previous,
+        event=row.event,
+        digest=row.digest,
+        key=row.key,
+        signature=row.signature,
+    )
 
 
 def _entry_query(filter_: EntryFilter) -> Select[Any]:
@@ -259,7 +266,15 @@ def last_checkpoint(connection: Connection) -> Checkpoint | None:
     if row is None:
         return None
     head = LogHead(row.sequence, row.digest)
-    return Checkpoint(head, row.entries, row.before, row.latest, row.recorded_at, row.key, row.signature)
+    return Checkpoint(
+        head=head,
+        entries=row.entries,
+        before=row.before,
+        latest=row.latest,
+        recorded_at=row.recorded_at,
+        key=row.key,
+        signature=row.signature,
+    )
 
 
 def record_checkpoint(connection: Connection, checkpoint: Checkpoint, signer: Signer) -> None:

@@ -228,7 +228,9 @@ def _matches_lease(lease: Lease) -> Any:
 
 def _holder_from_row(row: Row[Any]) -> LeaseHolder:
     process = ProcessIdentity(row.host, row.machine, row.pid, row.born)
-    return LeaseHolder(row.token, row.run_id, process, row.since, row.beat, row.beat_at)
+    return LeaseHolder(
+        token=row.token, run_id=row.run_id, process=process, since=row.since, beat=row.beat, beat_at=row.beat_at
+    )
 
 
 class Heartbeat:
@@ -363,7 +365,12 @@ def start_session(
         append_event(connection, _run_event(run, clock, "start"), signer)
 
     return RunSession(
-        ledger, run, take_lease(ledger, run.output, run.run_id, begun, pace=pace, clock=clock), signer, pace, clock
+        ledger=ledger,
+        run=run,
+        lease=take_lease(ledger, run.output, run.run_id, begun, pace=pace, clock=clock),
+        signer=signer,
+        pace=pace,
+        clock=clock,
     )
 
 

@@ -140,7 +140,7 @@ def _aggregate_faults(
     pipeline: Pipeline, name: str, model: AggregateModel, fields: Mapping[str, FieldPlan]
 ) -> Iterator[Finding]:
     if counted_subject(pipeline, model) is None:
-        yield _aggregate_fault(
+        yield aggregate_fault(
             pipeline, name, "P110", "there is no subject to count", "Add `subject: FIELD` to the policy."
         )
     if model.late is not None:
@@ -157,7 +157,7 @@ def _late_faults(pipeline: Pipeline, name: str, fields: Mapping[str, FieldPlan])
     unit = None if field is None else released_unit(field)
     if field is None or field.gives is None or (unit is not None and TIME_UNITS.index(unit) > TIME_UNITS.index("day")):
         hint = "Release the event time by day or finer, or remove `late`."
-        yield _aggregate_fault(
+        yield aggregate_fault(
             pipeline, name, "P115", f"`late` counts in days, but {key} is not released by day", hint, key, "late"
         )
 
@@ -168,7 +168,7 @@ def _key_faults(
     field = fields.get(key.field)
     if field is None or field.gives is None:
         hint = "Release the field, or group by another one. Group keys use the released form."
-        yield _aggregate_fault(
+        yield aggregate_fault(
             pipeline,
             name,
             "P111",
@@ -181,7 +181,7 @@ def _key_faults(
     released = released_unit(field)
     if key.to is not None and released is not None and TIME_UNITS.index(key.to) < TIME_UNITS.index(released):
         message = f"{label}: {key.to} is finer than {released}, the unit by which {key.field} is released"
-        yield _aggregate_fault(
+        yield aggregate_fault(
             pipeline, name, "P112", message, f"Group by {released} or coarser.", key.field, "group_by"
         )
 
@@ -199,7 +199,7 @@ def _measure_faults(
     field = fields.get(measure.of)
     if field is None or (field.gives is None and field.measured is None):
         hint = "Release the field, or add `in_aggregates` to it."
-        yield _aggregate_fault(
+        yield aggregate_fault(
             pipeline,
             name,
             "P113",
@@ -212,7 +212,7 @@ def _measure_faults(
         message = f"{label}: {measure.name} over {measure.of}, whose first and last bins are open-ended"
         ranked = ", ".join(name for name, kind in MEASURES.items() if kind.by_rank)
         hint = f"Add `in_aggregates` to the field (such as clip), or use another measure ({ranked})."
-        yield _aggregate_fault(pipeline, name, "P114", message, hint, measure.of, "measures")
+        yield aggregate_fault(pipeline, name, "P114", message, hint, measure.of, "measures")
 
 
 def released_unit(field: FieldPlan) -> str | None:
@@ -235,13 +235,14 @@ def has_open_ends(step: TechniqueStep) -> bool:
     return bool(getattr(step, "is_open", False))
 
 
-def _aggregate_fault(
+def aggregate_fault(
     pipeline: Pipeline, name: str, code: str, message: str, hint: str = "", field: str | None = None, at: str = ""
 ) -> Finding:
+    """The finding for a fault of an aggregate, at the line of its key `at`."""
     file = None if pipeline.path is None else str(pipeline.path)
     line = pipeline.line_of("aggregates", name, at)
     return Finding(code, f"aggregate {name}: {message}", hint=hint, file=file, line=line, field=field)
 
 
 def _locate_finding(pipeline: Pipeline, name: str, finding: Finding) -> Finding:
-    return _aggregate_fault(pipeline, name, finding.code, finding.message, finding.hint, finding.field)
+    return aggregate_fault(pipeline, name, finding.code, finding.message, finding.hint, finding.field)

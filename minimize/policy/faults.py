@@ -46,7 +46,9 @@ class FaultList:
 
     def add(self, code: str, message: str, *, line: int | None = None, key: str | None = None, hint: str = "") -> None:
         """Records one fault; `key` is the field's key."""
-        self.found.append(Finding(code, message, "error", hint, self.file, line, key))
+        self.found.append(
+            Finding(code=code, message=message, severity="error", hint=hint, file=self.file, line=line, field=key)
+        )
 
 
 def require_sound(value: T | None, faults: Sequence[Finding], noun: str) -> T:

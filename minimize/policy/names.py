@@ -86,7 +86,7 @@ def declared_names(root: YamlNode) -> PolicyNames:
     features = tuple((root.get("features") or YamlNode({})).entries)
     levels = tuple(str(item.value) for item in (root.get("levels") or YamlNode(())).items)
     time, subject = (None if node is None else str(node.value) for node in map(root.get, ("time", "subject")))
-    return PolicyNames(keys, types, features, levels, time, subject)
+    return PolicyNames(keys=keys, types=types, features=features, levels=levels, time=time, subject=subject)
 
 
 @dataclass(slots=True)

@@ -358,7 +358,14 @@ def propose_treatments(
         per = None if tenant in (None, pointer) else key_text(tenant)
         look = summaries.get(pointer)
         read = types.get(pointer, type_)
-        seen = FieldEvidence(pointer, read, look or ValueSummary(0), words.get(pointer), per, look is not None)
+        seen = FieldEvidence(
+            pointer=pointer,
+            type=read,
+            summary=look or ValueSummary(0),
+            part=words.get(pointer),
+            per=per,
+            was_read=look is not None,
+        )
         found[pointer] = replace(propose_for_field(seen), type=None if read == type_ else read)
     return found
 

@@ -220,13 +220,13 @@ def summarize_values(arrays: Sequence[pa.Array]) -> ValueSummary:
     texts = _texts(distinct.slice(0, MOST_DISTINCT_VALUES))
     found = Counter(kind for text in texts for kind in kinds_of_value(text))
     return ValueSummary(
-        len(values),
-        nulls,
-        len(distinct),
-        {kind: count / len(texts) for kind, count in found.items()},
-        _readable_types(texts) if _is_text(distinct.type) else (),
-        sum(text.count(" ") >= PROSE_WORDS - 1 for text in texts) / len(texts) if texts else 0.0,
-        any(not kinds_of_value(text) and contains_personal_data(text) for text in texts),
+        values=len(values),
+        nulls=nulls,
+        distinct=len(distinct),
+        kinds={kind: count / len(texts) for kind, count in found.items()},
+        reads=_readable_types(texts) if _is_text(distinct.type) else (),
+        prose=sum(text.count(" ") >= PROSE_WORDS - 1 for text in texts) / len(texts) if texts else 0.0,
+        personal=any(not kinds_of_value(text) and contains_personal_data(text) for text in texts),
     )
 
 

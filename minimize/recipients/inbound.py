@@ -68,13 +68,13 @@ class _InboundCheck:
     def finding(self, code: str, message: str, hint: str = "", field: Field | None = None) -> Finding:
         path, line = self.policy.path, None if field is None else field.line
         return Finding(
-            code,
-            message,
-            "error",
-            hint,
-            None if path is None else str(path),
-            line,
-            None if field is None else field.key,
+            code=code,
+            message=message,
+            severity="error",
+            hint=hint,
+            file=None if path is None else str(path),
+            line=line,
+            field=None if field is None else field.key,
         )
 
     def is_added(self, field: Field) -> bool:
@@ -115,7 +115,14 @@ def _check_head(check: _InboundCheck) -> Iterator[Finding]:
     if job.purpose != function.purpose:
         file, line = None if job.path is None else str(job.path), job.line_of("purpose")
         message = f"{function.name} has the purpose {function.purpose}, but the pipeline has {job.purpose}"
-        yield Finding("T037", message, "error", f"Set `purpose: {function.purpose}`.", file, line)
+        yield Finding(
+            code="T037",
+            message=message,
+            severity="error",
+            hint=f"Set `purpose: {function.purpose}`.",
+            file=file,
+            line=line,
+        )
 
 
 def _check_event_time(check: _InboundCheck) -> Iterator[Finding]:
@@ -222,7 +229,9 @@ def _check_pipeline_reads(job: Pipeline, hidden: Collection[Pointer]) -> Iterato
     for place, key in dict.fromkeys(_pipeline_reads(job)):
         if Pointer.parse(key) in hidden:
             message = _disclosure_message(f"`{'.'.join(place)}`", key)
-            yield Finding("T033", message, "error", _READ_HINT, file, job.line_of(*place))
+            yield Finding(
+                code="T033", message=message, severity="error", hint=_READ_HINT, file=file, line=job.line_of(*place)
+            )
 
 
 def _pipeline_reads(job: Pipeline) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -51,7 +51,14 @@ def _check_overlaps(listed: Subprocessors) -> Iterator[Finding]:
         before = [each for each in listed.entries[:number] if each.name == entry.name]
         if any(entry.overlaps(each) for each in before):
             message = f"`{entry.name}` is listed twice for the same days"
-            yield Finding("T016", message, "warning", "Set `until` for one entry, or remove it.", file, entry.line)
+            yield Finding(
+                code="T016",
+                message=message,
+                severity="warning",
+                hint="Set `until` for one entry, or remove it.",
+                file=file,
+                line=entry.line,
+            )
 
 
 def is_recipient_path(path: str | Path) -> bool:
@@ -97,7 +104,7 @@ class _CheckedRecipient:
     ) -> Finding:
         file = None if self.recipient.path is None else str(self.recipient.path)
         key, line = (None, None) if field is None else (field.key, field.line)
-        return Finding(code, message, severity, hint, file, line, key)
+        return Finding(code=code, message=message, severity=severity, hint=hint, file=file, line=line, field=key)
 
     @property
     def outbound_fields(self) -> list[SharedField]:

@@ -77,7 +77,9 @@ def rule_reason(
     hint: str = "",
 ) -> RefusalReason:
     """The refusal reason of a rule."""
-    return RefusalReason(rule, RULE_CODES[rule], message, tenants, rows, tuple(fields), hint)
+    return RefusalReason(
+        rule=rule, code=RULE_CODES[rule], message=message, tenants=tenants, rows=rows, fields=tuple(fields), hint=hint
+    )
 
 
 def tenant_reason(word: str, tenants: int, rows: int | None, *, independent: bool) -> RefusalReason:

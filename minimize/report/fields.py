@@ -139,20 +139,20 @@ def _kept_field(
     after, after_how = distinct.count()
     before, before_how = _distinct_before(field, after) if came is None else came.count()
     return FieldFacts(
-        field.key,
-        field.type,
-        field.role,
-        field_phrase(field),
-        "present",
-        tuple(gate_texts(field)),
-        RoundedCount.total([same, changed, *fates.values()]) if counted else None,
-        changed if counted else None,
-        {words: count for words, count in fates.items() if count},
-        before,
-        before_how,
-        after,
-        after_how,
-        _precision_loss(field, before, after),
+        key=field.key,
+        type=field.type,
+        role=field.role,
+        form=field_phrase(field),
+        leaves="present",
+        conditions=tuple(gate_texts(field)),
+        values=RoundedCount.total([same, changed, *fates.values()]) if counted else None,
+        changed=changed if counted else None,
+        dropped={words: count for words, count in fates.items() if count},
+        before=before,
+        before_how=before_how,
+        after=after,
+        after_how=after_how,
+        bits=_precision_loss(field, before, after),
     )
 
 
@@ -160,20 +160,20 @@ def _dropped_field(field: Field, purpose: str) -> FieldFacts:
     other = bool(field.purposes) and purpose not in field.purposes
     form = f"{DROPPED}, only for {', '.join(field.purposes)}" if other else DROPPED
     return FieldFacts(
-        field.key,
-        field.type,
-        field.role,
-        form,
-        "absent",
-        (),
-        None,
-        None,
-        {},
-        None,
-        _NOT_COUNTED,
-        None,
-        "",
-        _NOTHING_LEFT,
+        key=field.key,
+        type=field.type,
+        role=field.role,
+        form=form,
+        leaves="absent",
+        conditions=(),
+        values=None,
+        changed=None,
+        dropped={},
+        before=None,
+        before_how=_NOT_COUNTED,
+        after=None,
+        after_how="",
+        bits=_NOTHING_LEFT,
     )
 
 

@@ -119,7 +119,14 @@ def _graded_change(sides: FormSides, each: Difference, grade: Grade) -> GradedCh
     file, line = sides.new_file, each.line
     if rule.from_old and each.new is None:
         file, line = sides.old_file, _line(sides.old, [each.path], each.old)
-    return GradedChange(rule.code, grade, message, file, line, ": ".join(name[0] for name in names) or None)
+    return GradedChange(
+        code=rule.code,
+        grade=grade,
+        message=message,
+        file=file,
+        line=line,
+        about=": ".join(name[0] for name in names) or None,
+    )
 
 
 def _is_same(each: Difference) -> bool:

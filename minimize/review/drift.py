@@ -279,12 +279,12 @@ def _type_change(field: Field, comparison: DriftComparison) -> DriftChange:
         else f"  {key_text(field.pointer)}: {{type: {word}}}  # was {field.type}; keep the other keys"
     )
     return DriftChange(
-        "retyped",
-        field.pointer,
-        _severity(field, comparison),
-        f"{_affected_text(field, comparison.arrived)} a type other than the declared one",
-        comparison.arrived.refused[field.key],
-        field.key,
+        kind="retyped",
+        path=field.pointer,
+        severity=_severity(field, comparison),
+        message=f"{_affected_text(field, comparison.arrived)} a type other than the declared one",
+        records=comparison.arrived.refused[field.key],
+        key=field.key,
         was=field.type,
         is_=word,
         line=field.line,
@@ -294,12 +294,12 @@ def _type_change(field: Field, comparison: DriftComparison) -> DriftChange:
 
 def _nesting_change(field: Field, comparison: DriftComparison, depth: int, was: str, is_: str) -> DriftChange:
     return DriftChange(
-        "nested",
-        field.pointer,
-        _severity(field, comparison),
-        f"{_affected_text(field, comparison.arrived)} it nested differently",
-        comparison.arrived.refused[field.key],
-        field.key,
+        kind="nested",
+        path=field.pointer,
+        severity=_severity(field, comparison),
+        message=f"{_affected_text(field, comparison.arrived)} it nested differently",
+        records=comparison.arrived.refused[field.key],
+        key=field.key,
         was=was,
         is_=is_,
         line=field.line,
@@ -313,7 +313,15 @@ def _absence(field: Field, comparison: DriftComparison) -> DriftChange:
     edit = f"  # {field.key}: it does not arrive; set `optional: true`, or remove the field"
     severity: Severity = "error" if absent else comparison.matters(field.key)
     return DriftChange(
-        "gone", field.pointer, severity, message, 0, field.key, was=field.type, line=field.line, edit=edit
+        kind="gone",
+        path=field.pointer,
+        severity=severity,
+        message=message,
+        records=0,
+        key=field.key,
+        was=field.type,
+        line=field.line,
+        edit=edit,
     )
 
 
@@ -321,7 +329,15 @@ def _unlisted_change(field: Field, arrived_data: ArrivedData, listed: UnlistedVa
     count = len(listed.values)
     message = f"values that are not listed: {count:,}, in {listed.records:,} of {arrived_data.records:,} records"
     edit = f"  # {field.key}: list the new values, or set `otherwise` for them"
-    change = DriftChange("unlisted", field.pointer, "warning", message, listed.records, field.key, values=count)
+    change = DriftChange(
+        kind="unlisted",
+        path=field.pointer,
+        severity="warning",
+        message=message,
+        records=listed.records,
+        key=field.key,
+        values=count,
+    )
     return replace(change, line=field.line, edit=edit)
 
 
@@ -430,18 +446,24 @@ def _drift_report(
     seen = observe_files(found.files[day], found.root, FORMATS[job.source.format], asked, listed_values(policy), shown)
     last = next((receipt for receipt in reversed(chain) if receipt.kind in READING_KINDS), None)
     comparison = DriftComparison(
-        policy,
-        seen,
-        {} if last is None else {key: each.values or 0 for key, each in last.fields.items()},
-        needed_fields(policy, job.purpose, job),
-        frozenset(each.key for each in asked.fields if each.required),
-        DEFAULT_REFUSED_SHARE if job.quarantine.fail_above is None else job.quarantine.fail_above,
+        policy=policy,
+        arrived=seen,
+        counted={} if last is None else {key: each.values or 0 for key, each in last.fields.items()},
+        needed=needed_fields(policy, job.purpose, job),
+        must=frozenset(each.key for each in asked.fields if each.required),
+        limit=DEFAULT_REFUSED_SHARE if job.quarantine.fail_above is None else job.quarantine.fail_above,
     )
     changes = tuple(_with_first_date(change, chain) for change in _all_changes(comparison))
     name = date_text(day)
     dates = () if name is None else (name,)
     return DriftReport(
-        job.pipeline, policy.policy, policy.version, dates, seen.records, changes, undeclared_over_time(chain)
+        pipeline=job.pipeline,
+        policy=policy.policy,
+        version=policy.version,
+        dates=dates,
+        records=seen.records,
+        changes=changes,
+        unknown=undeclared_over_time(chain),
     )
 
 

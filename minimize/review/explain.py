@@ -188,7 +188,14 @@ class PlanExplanation:
         """One step; the step "rule" carries file and line of the field's rule."""
         policy = self.plan.policy
         file = None if policy.path is None or what != "rule" else str(policy.path)
-        return ExplanationStep(what, found, verdict, file, None if file is None else self.field.field.line, rows)
+        return ExplanationStep(
+            what=what,
+            found=found,
+            verdict=verdict,
+            file=file,
+            line=None if file is None else self.field.field.line,
+            rows=rows,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +281,14 @@ def explain(
     steps = (*PlanExplanation(plan, key, TenantPlan(plan, seen, tenant, when)).steps(), *refused)
     unknown = find_unknown_tenant(tenant, rows, job.folder)
     return FieldExplanation(
-        job.pipeline, key, _plan_outcome(found, steps), found.why, steps, tenant, when, unknown_tenant=unknown
+        pipeline=job.pipeline,
+        field=key,
+        outcome=_plan_outcome(found, steps),
+        why=found.why,
+        steps=steps,
+        tenant=tenant,
+        at=when,
+        unknown_tenant=unknown,
     )
 
 

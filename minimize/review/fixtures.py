@@ -226,7 +226,14 @@ def _column_differences(
     for number, (row, wanted) in enumerate(zip(found, expected, strict=False), 1):
         one, other = row.get(name), wanted.get(name)
         if not (_is_consistent_substitute(one, other, forth, back) if keyed else is_same_value(one, other)):
-            yield RowDifference("F006", "the released value differs from the expected one", number, name, other, one)
+            yield RowDifference(
+                code="F006",
+                message="the released value differs from the expected one",
+                row=number,
+                column=name,
+                expected=other,
+                found=one,
+            )
 
 
 def _is_consistent_substitute(found: Any, expected: Any, forth: dict[str, str], back: dict[str, str]) -> bool:
@@ -456,4 +463,12 @@ def _keyed_columns(plan: Plan, output: str) -> frozenset[str]:
 
 
 def _difference_failure(path: Path, each: RowDifference) -> FixtureFailure:
-    return FixtureFailure(each.code, each.message, str(path), each.row, each.column, each.expected, each.found)
+    return FixtureFailure(
+        code=each.code,
+        message=each.message,
+        file=str(path),
+        line=each.row,
+        field=each.column,
+        expected=each.expected,
+        found=each.found,
+    )

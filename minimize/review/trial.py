@@ -342,7 +342,7 @@ class Trial:
         )
         stages = settle_stages(job, partial(share_batches, source))
         release = Release(plan, schema=job.records_schema, secret=job.row_key) if RECORDS in plan.outputs else None
-        return cls(job, source, files, stages, release, format_)
+        return cls(job=job, source=source, files=files, stages=stages, release=release, format_=format_)
 
     def tried(self) -> Iterator[TriedRecord]:
         """Outcomes of all records, by file and line."""

@@ -246,7 +246,16 @@ def _run_date(
     """The receipt of a date, or the reason why the date was skipped."""
     target = job.target(overrides.output)
     where = find_destinations(job.folder, target, job.pipeline, overrides.lineage, overrides.metrics)
-    context = RunContext("run", engine, datetime.now(UTC), progress, where, plan, overrides.ledger, allow_shrink)
+    context = RunContext(
+        kind="run",
+        engine=engine,
+        started=datetime.now(UTC),
+        progress=progress,
+        places=where,
+        backfill=plan,
+        ledger=overrides.ledger,
+        allow_shrink=allow_shrink,
+    )
     try:
         with observe_refusal(job, target, context):
             resolved = overrides.resolve(job, DateSelection(day))

@@ -155,7 +155,15 @@ class SkippedDate(JsonResult):
     def unreadable(cls, when: BatchDate, error: SourceError, names: Iterable[str] = ()) -> SkippedDate:
         """A date with a file that cannot be read. Takes the names of the date's files."""
         file = next((name for name in names if error.message.startswith(f"{name} ")), None)
-        return cls(when, "unreadable", error.code, error.message, error.hint, file, error.exit_code)
+        return cls(
+            day=when,
+            reason="unreadable",
+            code=error.code,
+            message=error.message,
+            hint=error.hint,
+            file=file,
+            exit_code=error.exit_code,
+        )
 
     @property
     def date(self) -> str:

@@ -341,14 +341,14 @@ class _NewRelease:
             kinds = dict.fromkeys([*self.result.sketches, *history.figures])
             sketches = {kind: _compose_sketches(self.result.sketches.get(kind), history, kind, last) for kind in kinds}
         return PublishedTable(
-            self.definition,
-            table,
-            self.result.subjects,
-            sketches,
-            self.publishable_rows.copy(),
-            known,
-            self.retained,
-            self.result.sketches,
+            definition=self.definition,
+            table=table,
+            subjects=self.result.subjects,
+            sketches=sketches,
+            unsuppressed=self.publishable_rows.copy(),
+            has_sketches=known,
+            retained=self.retained,
+            current=self.result.sketches,
         )
 
     @property

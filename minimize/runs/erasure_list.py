@@ -42,15 +42,15 @@ def stored_erasures(output: Location, keys: Keyring) -> tuple[LifecycleEvent, ..
     rows = {tuple(entry): None for each in _read_lists(output, keys) for entry in each.entries}
     found = (
         LifecycleEvent(
-            tenant,
-            token or None,
-            kind,
-            datetime.fromisoformat(at),
-            "recorded",
-            "{}",
-            datetime.fromisoformat(recorded),
-            "",
-            named_by or None,
+            tenant_id=tenant,
+            subject=token or None,
+            kind=kind,
+            at=datetime.fromisoformat(at),
+            state="recorded",
+            forms="{}",
+            recorded_at=datetime.fromisoformat(recorded),
+            actor="",
+            field=named_by or None,
         )
         for tenant, token, named_by, kind, at, recorded in rows
     )

@@ -28,6 +28,7 @@ from minimize.ledger import find_ledger
 from minimize.output.folder import PIPELINE_FILE
 from minimize.output.partitions import reject_long_partitions
 from minimize.plan import Plan, request
+from minimize.plan.aggregates import aggregate_fault
 from minimize.plan.bind import ExaminedPlan, examine
 from minimize.plan.checks import field_fault
 from minimize.policy.faults import FaultList
@@ -56,6 +57,7 @@ from minimize.stages.future_time import reject_future
 from minimize.stores import Location, LocationLike, ObjectPath, PathText, is_uri, location_options
 from minimize.techniques.patterns import find_pattern
 from minimize.techniques.redact import ALL_PATTERNS, has_hit
+from minimize.verification.aggregates import MEASURE_RULES
 from minimize.verification.rules import RULES
 
 if TYPE_CHECKING:
@@ -360,9 +362,10 @@ def examine_sources(job: Pipeline, sources: Mapping[BatchDate, Source]) -> Exami
 
 
 def examine_job(job: Pipeline, source: pa.Schema) -> ExaminedPlan:
-    """The plan for a source with this schema, with its faults. A technique that `verify` refuses is a fault."""
+    """The plan for a source with this schema, with its faults. A technique or measure that `verify` refuses is a fault."""
     examined = examine(job.policy, source, purpose=job.purpose, pipeline=job)
-    return replace(examined, faults=(*examined.faults, *_techniques_without_rule(examined.plan)))
+    unchecked = (*_techniques_without_rule(examined.plan), *_measures_without_rule(job))
+    return replace(examined, faults=(*examined.faults, *unchecked))
 
 
 def _techniques_without_rule(plan: Plan) -> Iterator[Finding]:
@@ -377,6 +380,15 @@ def _techniques_without_rule(plan: Plan) -> Iterator[Finding]:
                     message,
                     "Add a rule to `RULES` in minimize/verification/rules/__init__.py.",
                 )
+
+
+def _measures_without_rule(job: Pipeline) -> Iterator[Finding]:
+    for name, model in job.aggregates.items():
+        for word in dict.fromkeys(measure.name for measure in model.measures.values()):
+            if word not in MEASURE_RULES:
+                message = f"`verify` has no rule for `{word}` and would refuse the output"
+                hint = "Add a rule to `MEASURE_RULES` in minimize/verification/aggregates.py."
+                yield aggregate_fault(job, name, "P124", message, hint, at="measures")
 
 
 def _check_same_types(first: pa.Schema, other: pa.Schema) -> None:

@@ -258,7 +258,16 @@ def replay(
             job = each.resolved.pipeline
             where = find_destinations(job.folder, each.resolved.output, job.pipeline, lineage, metrics)
             ledger, started = options.get("ledger"), datetime.now(UTC)
-            context = RunContext("replay", name, started, progress or no_progress, where, None, ledger, allow_shrink)
+            context = RunContext(
+                kind="replay",
+                engine=name,
+                started=started,
+                progress=progress or no_progress,
+                places=where,
+                backfill=None,
+                ledger=ledger,
+                allow_shrink=allow_shrink,
+            )
             done, skipped = attempt_run(each.resolved, context)
             failures += skipped
             if done is not None:

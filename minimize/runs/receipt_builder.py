@@ -63,7 +63,14 @@ def row_counts(plan: Plan, outcomes: Iterable[BatchOutcome], late: LateAggregate
     else:
         suppressed = _suppressed_by_first_aggregate(plan, found, late)
         written = reached - suppressed
-    return RowCounts(read, written, gated, quarantined, suppressed, counts.deduplicated)
+    return RowCounts(
+        read=read,
+        written=written,
+        gated=gated,
+        quarantined=quarantined,
+        suppressed=suppressed,
+        deduplicated=counts.deduplicated,
+    )
 
 
 def total_counts(outcomes: Iterable[BatchOutcome]) -> BatchCounts:
@@ -129,7 +136,14 @@ def _field_receipt(field: FieldPlan, counts: FieldCounts | None) -> FieldReceipt
     if field.gives is None and field.measured is None:
         return FieldReceipt(did, None)
     found = counts or FieldCounts()
-    return FieldReceipt(did, found.values, found.changed, found.gated, found.unparsable, found.dropped)
+    return FieldReceipt(
+        did=did,
+        values=found.values,
+        changed=found.changed,
+        gated=found.gated,
+        unparsable=found.unparsable,
+        dropped=found.dropped,
+    )
 
 
 def _output_receipt(

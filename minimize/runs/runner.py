@@ -144,7 +144,9 @@ def log_figures(receipt: Receipt) -> dict[str, Any]:
 
 def _describe_run(job: Pipeline, output: Location, context: RunContext, run_id: str) -> RunDescription:
     namespace = os.environ.get("OPENLINEAGE_NAMESPACE") or "minimize"
-    return RunDescription(run_id, context.kind, context.engine, job, output, namespace)
+    return RunDescription(
+        run_id=run_id, kind=context.kind, engine=context.engine, job=job, output=output, namespace=namespace
+    )
 
 
 log = logging.getLogger("minimize")
@@ -268,7 +270,9 @@ def run(
     date is left: SourceError for files that cannot be read, RefusedError, CheckFailed (1) of the shrink guard, StoppedError (4)
     above `quarantine.stop_above`.
     """
-    overrides = RunOverrides(input, settings, output, keys, ledger, lineage, metrics)
+    overrides = RunOverrides(
+        input=input, settings=settings, output=output, keys=keys, ledger=ledger, lineage=lineage, metrics=metrics
+    )
     selection = DateSelection.from_options(date, since, until, pending=pending)
     options: dict[str, Any] = {"at": at, "engine": engine, "progress": progress, "allow_shrink": allow_shrink}
     return run_dates(pipeline, selection, overrides, **options).receipt
@@ -289,14 +293,14 @@ def run_dates(
     target = job.target(overrides.output)
     where = find_destinations(job.folder, target, job.pipeline, overrides.lineage, overrides.metrics)
     context = RunContext(
-        "run",
-        check_engine(engine),
-        datetime.now(UTC),
-        progress or no_progress,
-        where,
-        None,
-        overrides.ledger,
-        allow_shrink,
+        kind="run",
+        engine=check_engine(engine),
+        started=datetime.now(UTC),
+        progress=progress or no_progress,
+        places=where,
+        backfill=None,
+        ledger=overrides.ledger,
+        allow_shrink=allow_shrink,
     )
     with observe_refusal(job, target, context):
         check_output_ledger(target, job.folder, overrides.ledger)

@@ -97,7 +97,12 @@ def run_session(change: OutputChange, context: RunContext) -> Iterator[RunSessio
         make_output_folder(folder)
         name, output = change.pipeline.pipeline, _output_identity(ledger, folder, change.pipeline.pipeline)
         run = SessionRun(
-            new_run_id(context.started), context.kind, name, output, location_text(folder), current_actor()
+            run_id=new_run_id(context.started),
+            kind=context.kind,
+            pipeline=name,
+            output=output,
+            folder=location_text(folder),
+            actor=current_actor(),
         )
         session = start_session(ledger, run, change.keys, pace=LeaseTiming(), clock=LeaseClock())
         with session.heartbeat():

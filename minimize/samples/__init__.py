@@ -142,7 +142,14 @@ def _slices_of_days(rows: int, days: Sequence[date]) -> Iterator[Slice]:
     for index, day in enumerate(days):
         of = rows // len(days) + (index < rows % len(days))
         for start in range(0, max(of, 1), PART_ROWS):
-            yield Slice(day, start, min(PART_ROWS, of - start), of, index, next(sequence))
+            yield Slice(
+                day=day,
+                start=start,
+                count=min(PART_ROWS, of - start),
+                day_total=of,
+                index=index,
+                sequence=next(sequence),
+            )
 
 
 def _empty_folder(folder: Path) -> None:

@@ -77,7 +77,15 @@ def sample_setting(
     recorded: datetime | None = None,
 ) -> SampleSetting:
     """A setting that is by default recorded when it becomes valid."""
-    return SampleSetting(tenant, subject, setting, value, holder, at, recorded or at)
+    return SampleSetting(
+        tenant_id=tenant,
+        subject=subject,
+        setting=setting,
+        value=value,
+        holder=holder,
+        valid_from=at,
+        recorded_at=recorded or at,
+    )
 
 
 def toggle_settings(

@@ -72,7 +72,7 @@ def create_token(
             "the lifetime of a token must be more than 0 and at most 90 days", hint="Pass --for 8h."
         )
     name, secret = random(8), random(32)
-    unchecked = api.access.ApiToken(name, user, once, "", now, now + lasts)
+    unchecked = api.access.ApiToken(token=name, user=user, once=once, digest="", issued_at=now, expires_at=now + lasts)
     made = replace(unchecked, digest=_token_digest(keys, unchecked, secret, keys.version_of(DIGEST_KEY)))
     actor = current_actor()
     api.access.issue_token(ledger, made, actor.user or "", _token_event("issue", made, actor, now), keys)
@@ -125,7 +125,7 @@ def may_continue(ledger: Ledger, name: str, now: datetime) -> bool:
 
 def _is_authentic(keys: Keyring, found: ApiToken | None, secret: str) -> bool:
     """Whether secret and row match the digest. The check takes the same time if there is no such token."""
-    kept = found or api.access.ApiToken("", "", False, "", _NEVER, _NEVER)
+    kept = found or api.access.ApiToken(token="", user="", once=False, digest="", issued_at=_NEVER, expires_at=_NEVER)
     versions = {f"{DIGEST_KEY}/{line.version}": line.version for line in keys.listing() if line.name == DIGEST_KEY}
     version = versions.get(kept.digest.partition(":")[0], keys.version_of(DIGEST_KEY))
     return hmac.compare_digest(_token_digest(keys, kept, secret, version).encode(), kept.digest.encode())
@@ -205,7 +205,17 @@ def issue_api_token(
     require_permission("token/make", workspace, now, about=user)
     with workspace.open_ledger(create=True) as ledger:
         text, made = create_token(ledger, workspace.keyring(), user, now, lasts=lasts or DEFAULT_LIFETIME, once=once)
-    return IssuedToken(TokenInfo(made.token, made.user, made.once, made.issued_at, made.expires_at, made.state), text)
+    return IssuedToken(
+        TokenInfo(
+            token=made.token,
+            user=made.user,
+            once=made.once,
+            issued_at=made.issued_at,
+            expires_at=made.expires_at,
+            state=made.state,
+        ),
+        text,
+    )
 
 
 def revoke_api_token(workspace: Workspace, token: str, now: datetime) -> RevokedToken:
@@ -227,12 +237,12 @@ def list_api_tokens(workspace: Workspace, now: datetime) -> list[TokenInfo]:
         found = api.access.read_tokens(ledger)
     return [
         TokenInfo(
-            each.token,
-            each.user,
-            each.once,
-            each.issued_at,
-            each.expires_at,
-            _listed_state(each.state, is_in_force(each, now)),
+            token=each.token,
+            user=each.user,
+            once=each.once,
+            issued_at=each.issued_at,
+            expires_at=each.expires_at,
+            state=_listed_state(each.state, is_in_force(each, now)),
         )
         for each in found
     ]

@@ -227,12 +227,12 @@ def read_request(
     if not isinstance(mixed_keys, bool):
         raise malformed_error("`mixed_keys` must be true or false")
     return ReadRequest(
-        _check_dataset(dataset),
-        named,
-        found,
-        _check_name(purpose, "purpose"),
-        _check_name(incident, "incident"),
-        mixed_keys,
+        dataset=_check_dataset(dataset),
+        columns=named,
+        where=found,
+        purpose=_check_name(purpose, "purpose"),
+        incident=_check_name(incident, "incident"),
+        mixed_keys=mixed_keys,
     )
 
 

@@ -157,7 +157,14 @@ class DataAccessService:
                 check_joinable(opened.snapshot, seen)
             reauthorization = self._reauthorization(caller, request, decision, opened.snapshot)
             flow = ReadStream(
-                caller, read_request, decision, seen, reauthorization, self.ledger, self.keys, self._clock
+                caller=caller,
+                request=read_request,
+                decision=decision,
+                view=seen,
+                reauthorization=reauthorization,
+                ledger=self.ledger,
+                keys=self.keys,
+                clock=self._clock,
             )
             batches = flow.batches(opened, stack.pop_all())
         return ResponseStream(seen.schema, chain([next(batches)], batches), batches)

@@ -217,14 +217,16 @@ def _read_snapshot(output: Location, writers: WrittenFiles, places: Mapping[str,
         raise error_for(UNKNOWN_DATASET)
     filled = next((each for each in files.values() if each.file.metadata.num_rows), None)
     return OutputSnapshot(
-        tuple(file for file, _ in writers if file.path in files),
-        _unify_schemas([each.whole for each in files.values()]),
-        frozenset() if filled is None else frozenset(small_text_columns(filled.file, SMALL_TEXT_BYTES)),
-        _tenant_column({path: (policies[path], each.whole) for path, each in files.items()}),
-        _common_purposes(policies[path] for path in files),
-        _purposes_by_column((policies[path], each.whole) for path, each in files.items()),
-        policies,
-        tuple(each.whole for each in files.values()),
+        files=tuple(file for file, _ in writers if file.path in files),
+        schema=_unify_schemas([each.whole for each in files.values()]),
+        dictionary_columns=frozenset()
+        if filled is None
+        else frozenset(small_text_columns(filled.file, SMALL_TEXT_BYTES)),
+        tenant=_tenant_column({path: (policies[path], each.whole) for path, each in files.items()}),
+        output_purposes=_common_purposes(policies[path] for path in files),
+        purposes=_purposes_by_column((policies[path], each.whole) for path, each in files.items()),
+        policies=policies,
+        schemas=tuple(each.whole for each in files.values()),
     )
 
 

@@ -311,18 +311,20 @@ def bind_view(
     rules = [bind_condition(each, types[each.column]) for each in where]
     coded = facts.dictionary_columns & frozenset(shown)
     return ReadView(
-        shown,
-        views,
-        tuple(each for each in rules if each.column != DATE_COLUMN and each.column not in views),
-        tuple(each for each in rules if each.column in views),
-        tuple(each for each in rules if each.column == DATE_COLUMN),
-        decision.tenants,
-        facts.tenant,
-        facts.dictionary_columns,
-        pa.schema([_output_field(facts, name, types[name], name in coded, views.get(name, ())) for name in shown]),
-        facts.schema,
-        at,
-        {name: TechniqueCache() for name in views},
+        shown=shown,
+        views=views,
+        released_conditions=tuple(each for each in rules if each.column != DATE_COLUMN and each.column not in views),
+        view_conditions=tuple(each for each in rules if each.column in views),
+        date_conditions=tuple(each for each in rules if each.column == DATE_COLUMN),
+        tenants=decision.tenants,
+        tenant=facts.tenant,
+        dictionary_columns=facts.dictionary_columns,
+        schema=pa.schema(
+            [_output_field(facts, name, types[name], name in coded, views.get(name, ())) for name in shown]
+        ),
+        released=facts.schema,
+        decided_at=at,
+        memos={name: TechniqueCache() for name in views},
     )
 
 

@@ -196,7 +196,7 @@ class BoundField:
         place: Leaf = leaf(batch.raw, self.place)
         columns = {key: companion_values(batch, key, place) for key in self.reads}
         time = None if self.time is None else companion_values(batch, self.time, place)
-        return Context(self.plan.key, at, keys, columns, time, memo)
+        return Context(field=self.plan.key, at=at, keys=keys, columns=columns, time=time, cache=memo)
 
 
 def field_steps(plan: FieldPlan) -> tuple[TechniqueStep, ...]:

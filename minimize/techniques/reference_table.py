@@ -30,7 +30,14 @@ class TechniqueEntry:
 def technique_entry(kind: type[TechniqueStep]) -> TechniqueEntry:
     """The line of a technique."""
     parameters = tuple(info.alias or name for name, info in kind.model_fields.items())
-    return TechniqueEntry(kind.name, parameters, kind.takes, kind.leaves, kind.source, kind.about)
+    return TechniqueEntry(
+        name=kind.name,
+        parameters=parameters,
+        takes=kind.takes,
+        leaves=kind.leaves,
+        source=kind.source,
+        about=kind.about,
+    )
 
 
 def technique_entries(kinds: Iterable[type[TechniqueStep]]) -> tuple[TechniqueEntry, ...]:

@@ -269,13 +269,10 @@ def _integer_counts(column: pa.Array) -> pa.Array | None:
 
 
 def _statistic_findings(batch: pa.RecordBatch, column: str, word: str, bounds: Bounds, place: str) -> Iterator[Finding]:
-    low, high = bounds
-    if (low, high) == (None, None) or not _is_number(batch.schema.field(column).type):
+    if bounds == (None, None) or not _is_number(batch.schema.field(column).type):
         return
-    outside = sum(
-        (low is not None and value < _as_decimal(low)) or (high is not None and value > _as_decimal(high))
-        for (value,) in distinct_rows([batch.column(column)])
-    )
+    lowest, highest = (None if bound is None else _as_decimal(bound) for bound in bounds)
+    outside = sum(_is_outside(value, lowest, highest) for (value,) in distinct_rows([batch.column(column)]))
     if outside:
         yield new_finding("V045", f"{outside} values of `{word}` are outside its bounds", file=place, field=column)
 
@@ -285,7 +282,13 @@ def _is_number(type_: pa.DataType) -> bool:
 
 
 def _as_decimal(bound: Any) -> Decimal:
-    return Decimal(repr(bound))
+    """A bound of a policy, which may be written as text."""
+    return Decimal(bound if isinstance(bound, str) else repr(bound))
+
+
+def _is_outside(value: Any, low: Decimal | None, high: Decimal | None) -> bool:
+    """Whether a figure is not between its bounds. NaN never is."""
+    return value != value or (low is not None and value < low) or (high is not None and value > high)
 
 
 def _read_group(raw: Any) -> tuple[Pointer, str | None]:

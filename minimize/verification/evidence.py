@@ -104,7 +104,7 @@ def new_finding(
 ) -> Finding:
     """A finding with the severity of its code."""
     severity: Severity = "warning" if code in _WARNINGS else "error"
-    return Finding(code, message, severity, hint, file, None, field)
+    return Finding(code=code, message=message, severity=severity, hint=hint, file=file, line=None, field=field)
 
 
 QUARANTINE: Final = "quarantine"
@@ -232,7 +232,15 @@ def gather_evidence(output: Location, kms: Kms | None = None, *, first: int = 1)
     if not output.is_dir():
         raise OutputError(f"output folder {output} does not exist")
     if not (output / RUNS).is_dir():
-        return Evidence(output, (), (), frozenset(), (_no_output_finding(output),), kms, is_output=False)
+        return Evidence(
+            output=output,
+            runs=(),
+            files=(),
+            names=frozenset(),
+            findings=(_no_output_finding(output),),
+            kms=kms,
+            is_output=False,
+        )
     documents = ParsedDocuments()
     read = [_read_run(folder, documents, first) for folder in _run_folders(output / RUNS)]
     every = sorted((run for run, _ in read if run is not None), key=lambda run: run.receipt.sequence)
@@ -249,12 +257,12 @@ def gather_evidence(output: Location, kms: Kms | None = None, *, first: int = 1)
     names = frozenset(files_in_force(run.receipt for run in every)) | {QUARANTINE}
     in_force = list(_files_in_force(every))
     return Evidence(
-        output,
-        runs,
-        tuple(each for each in in_force if each.run.receipt.sequence >= first),
-        names,
-        tuple(findings),
-        kms,
+        output=output,
+        runs=runs,
+        files=tuple(each for each in in_force if each.run.receipt.sequence >= first),
+        names=names,
+        findings=tuple(findings),
+        kms=kms,
         earlier=tuple(run.receipt for run in every if run.receipt.sequence < first),
         earlier_files=tuple(each for each in in_force if each.run.receipt.sequence < first),
         sketches=tuple(_sketches_without_files(every)),
@@ -316,7 +324,9 @@ def _read_attachments(
         findings.append(
             new_finding("V010", "the policy has another name or version", file=f"{RUNS}/{folder.name}/policy.yaml")
         )
-    return EvidenceRun(receipt, folder, policy, pipeline, retention, spans), findings
+    return EvidenceRun(
+        receipt=receipt, folder=folder, policy=policy, pipeline=pipeline, retention=retention, spans=spans
+    ), findings
 
 
 def _attachment_findings(receipt: Receipt, folder: Location) -> Iterator[Finding]:

@@ -115,9 +115,10 @@ def _table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MEASURES, "guess", Guess)
 
 
-@pytest.fixture(name="rule")
+@pytest.fixture(name="rule", autouse=True)
 def _rule(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MEASURE_RULES, "dispersion", MeasureRule(bounds=lambda view: (0, None)))
+    monkeypatch.setitem(MEASURE_RULES, "guess", MeasureRule())
 
 
 SPREAD: dict[str, Any] = {
@@ -160,14 +161,12 @@ def _fleet(project: Project) -> Project:
     return project
 
 
-@pytest.mark.usefixtures("rule")
 def test_it_runs_and_verifies(fleet: Project) -> None:
     fleet.run()
     assert published(fleet) == by_tenant(events(180))
     minimize.verify(fleet.out, keys=fleet.keys)
 
 
-@pytest.mark.usefixtures("rule")
 def test_a_figure_that_breaks_its_rule_is_found(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MEASURE_RULES, "dispersion", MeasureRule(bounds=lambda view: (0, 1)))
     fleet.run()
@@ -177,13 +176,22 @@ def test_a_figure_that_breaks_its_rule_is_found(fleet: Project, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("rows", [60, 0])
-def test_verification_refuses_it_without_a_rule(project: Project, rows: int) -> None:
+def test_verification_refuses_it_without_a_rule(project: Project, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     project.pipeline(aggregates=SPREAD)
     project.records(events(rows))
     project.run()
+    monkeypatch.delitem(MEASURE_RULES, "dispersion")
     with pytest.raises(VerificationError) as caught:
         minimize.verify(project.out, keys=project.keys)
     assert [(each.code, each.field) for each in caught.value.findings] == [("V047", "charge")]
+
+
+def test_lint_and_run_refuse_it_without_a_rule(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(MEASURE_RULES, "dispersion")
+    assert "P124" in {each.code for each in minimize.lint(fleet.folder, keys=fleet.keys)}
+    with pytest.raises(PolicyError) as caught:
+        fleet.run()
+    assert [each.code for each in caught.value.findings] == ["P124"]
 
 
 PACKAGE = Path(minimize.__file__).parent
@@ -207,7 +215,7 @@ def test_only_the_table_imports_a_measure() -> None:
 
 
 def test_every_measure_of_the_package_has_a_rule() -> None:
-    assert MEASURES.keys() - MEASURE_RULES.keys() == {"dispersion", "guess"}
+    assert MEASURES.keys() == MEASURE_RULES.keys()
 
 
 def test_parallel_shares_and_spill_files_change_nothing(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +236,6 @@ def test_it_is_null_if_few_subjects_contribute_a_value(project: Project) -> None
     assert (row["events"], row["charge"]) == (44, None)
 
 
-@pytest.mark.usefixtures("rule")
 def test_an_event_day_is_published_when_its_late_window_has_closed(project: Project) -> None:
     late = {"daily": {**LATE["daily"], "measures": {"charge": {"dispersion": "battery"}}}}
     project.pipeline(aggregates=late, settings=None)

@@ -164,9 +164,20 @@ def test_the_retention_of_today_counts_where_it_was_applied(writer: OutputWriter
     assert writer.codes() == []
 
 
-@pytest.mark.parametrize("battery", [-1.0, 100.5])
+@pytest.mark.parametrize("battery", [-1.0, 100.5, float("nan")])
 def test_a_mean_outside_its_clip_is_found(writer: OutputWriter, battery: float) -> None:
     assert codes(writer, fleet(battery=[battery, None])) == ["V045"]
+
+
+@pytest.mark.parametrize(("battery", "found"), [(5.0, []), (5.5, ["V045"])])
+def test_the_bounds_of_a_clip_may_be_written_as_text(writer: OutputWriter, battery: float, found: list[str]) -> None:
+    clipped = {**FIELDS["battery"], "in_aggregates": {"clip": {"min": "0.50", "max": "5.25"}}}
+    writer.run(
+        policy({**FIELDS, "battery": clipped}),
+        {"fleet": fleet(battery=[battery, None])},
+        pipeline={"pipeline": "p", "aggregates": {"fleet": FLEET}},
+    )
+    assert writer.codes() == found
 
 
 def test_a_maximum_above_the_clip_of_its_records_is_found(writer: OutputWriter) -> None:

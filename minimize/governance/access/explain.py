@@ -81,7 +81,14 @@ def plan_access_request(
     purposes, tenant = tuple(plan.policy.purposes), plan.policy.tenant
     keys = set(every) if output == RECORDS else _released_group_fields(plan, output)
     return AccessRequest(
-        dataset, named, purpose, incident, operation, columns is None, purposes, tenant is not None and tenant in keys
+        dataset=dataset,
+        columns=named,
+        purpose=purpose,
+        incident=incident,
+        operation=operation,
+        whole=columns is None,
+        purposes=purposes,
+        by_tenant=tenant is not None and tenant in keys,
     )
 
 

@@ -46,16 +46,16 @@ class GrantRequest(JsonResult):
     def from_json(cls, document: Mapping[str, Any]) -> GrantRequest:
         """Reads a request from its stored form."""
         return cls(
-            document["incident"],
-            document["justification"],
-            document["dataset"],
-            tuple(document["tenants"]),
-            timedelta(seconds=document["duration_s"]),
-            None if document["columns"] is None else tuple(document["columns"]),
-            document["category"],
-            document["operation"],
-            document["role"],
-            tuple(document["groups"]),
+            incident=document["incident"],
+            justification=document["justification"],
+            dataset=document["dataset"],
+            tenants=tuple(document["tenants"]),
+            duration=timedelta(seconds=document["duration_s"]),
+            columns=None if document["columns"] is None else tuple(document["columns"]),
+            category=document["category"],
+            operation=document["operation"],
+            role=document["role"],
+            groups=tuple(document["groups"]),
         )
 
 

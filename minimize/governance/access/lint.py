@@ -119,7 +119,15 @@ class _AccessLint:
         severity: Severity = "warning" if code in _WARNINGS else "error"
         file = None if self.access.path is None else str(self.access.path)
         name = None if role is None else role.name
-        return Finding(code, message, severity, hint, file, line or (role.line if role else None), name)
+        return Finding(
+            code=code,
+            message=message,
+            severity=severity,
+            hint=hint,
+            file=file,
+            line=line or (role.line if role else None),
+            field=name,
+        )
 
     def unanswered_duties(self) -> Iterator[Finding]:
         """Finds duties without a role: approval, review, assignment of roles."""

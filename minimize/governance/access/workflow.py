@@ -111,16 +111,16 @@ def grant_request_from(
 ) -> GrantRequest:
     """The request as the ledger stores it: without duplicate names, and with personal data in the justification redacted."""
     return GrantRequest(
-        grant.incident,
-        redact_text(grant.justification),
-        grant.dataset,
-        tuple(dict.fromkeys(map(canonical_text, grant.tenants))),
-        grant.duration or duration,
-        None if grant.columns is None else tuple(dict.fromkeys(grant.columns)),
-        grant.category,
-        grant.operation,
-        role,
-        groups,
+        incident=grant.incident,
+        justification=redact_text(grant.justification),
+        dataset=grant.dataset,
+        tenants=tuple(dict.fromkeys(map(canonical_text, grant.tenants))),
+        duration=grant.duration or duration,
+        columns=None if grant.columns is None else tuple(dict.fromkeys(grant.columns)),
+        category=grant.category,
+        operation=grant.operation,
+        role=role,
+        groups=groups,
     )
 
 

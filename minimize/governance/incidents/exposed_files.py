@@ -162,16 +162,24 @@ def _parse_read(event: Mapping[str, Any], by: ExposedItem) -> ExposedRead:
     properties, who = _event_properties(event), str(event["actor"]["user"])
     when = datetime.fromisoformat(event.get(_STARTED, event["time"]))
     if event["component"] != _SERVER:
-        return ExposedRead(str(by), who, when, "", None, TenantSet.from_names(_named_tenant(event) or ""), None)
+        return ExposedRead(
+            via=str(by),
+            actor=who,
+            started_at=when,
+            dataset="",
+            columns=None,
+            tenants=TenantSet.from_names(_named_tenant(event) or ""),
+            rows=None,
+        )
     rows = properties.get("rows")
     return ExposedRead(
-        str(by),
-        who,
-        when,
-        event["resources"][0]["name"],
-        _parse_columns(str(properties.get("columns") or "")),
-        _parse_tenants(str(properties.get("tenants") or "all")),
-        rows if isinstance(rows, int) else None,
+        via=str(by),
+        actor=who,
+        started_at=when,
+        dataset=event["resources"][0]["name"],
+        columns=_parse_columns(str(properties.get("columns") or "")),
+        tenants=_parse_tenants(str(properties.get("tenants") or "all")),
+        rows=rows if isinstance(rows, int) else None,
     )
 
 
@@ -283,7 +291,15 @@ def _files_by_item(exposure: Exposure, history: FileHistory, window: TimeWindow)
             via += [str(each) for each in named if each.detail in ("", name)]
             via += [", ".join(map(str, exposure.items))] if everywhere else []
         if via and (not dates or batch_date_of(file.path) in dates):
-            yield ExposedFile(output, history.writing_run(file), file, name, via[0], columns, keyed=exposure.only_keys)
+            yield ExposedFile(
+                output=output,
+                written_by=history.writing_run(file),
+                file=file,
+                name=name,
+                via=via[0],
+                columns=columns,
+                keyed=exposure.only_keys,
+            )
 
 
 def _matching_items(exposure: Exposure, output: SearchableOutput) -> list[ExposedItem]:
@@ -308,4 +324,13 @@ def _files_of_read(read: ExposedRead, history: FileHistory) -> Iterator[ExposedF
         return
     for name, _, file in history.files((read.started_at, read.started_at)):
         if name == read.name:
-            yield ExposedFile(output, history.writing_run(file), file, name, read.via, read.columns, read.tenants, read)
+            yield ExposedFile(
+                output=output,
+                written_by=history.writing_run(file),
+                file=file,
+                name=name,
+                via=read.via,
+                columns=read.columns,
+                tenants=read.tenants,
+                read=read,
+            )

@@ -276,7 +276,17 @@ class ExposureEvidence:
             sent, out = exposed_disclosures(ledger, exposure, window), list(disclosed_copies(ledger, window))
             tenants = tenants_named(ledger)
         files = list(find_exposed_files(exposure, known, seen, window))
-        return cls(keys, known, missed, files, seen, acts, sent, out, tenants)
+        return cls(
+            keys=keys,
+            outputs=known,
+            unreachable=missed,
+            files=files,
+            reads=seen,
+            reads_without_tenant=acts,
+            disclosures=sent,
+            copies=out,
+            tenants=tenants,
+        )
 
     @property
     def acts(self) -> frozenset[str]:
@@ -474,7 +484,9 @@ def _exposing_item(copy: DisclosedCopy, exposure: Exposure, sent: Mapping[str, s
 def _finding_of_copy(copy: DisclosedCopy, via: str, exposure: Exposure) -> TenantFinding:
     until = int(copy.act.recorded_at.timestamp() * 1_000_000)
     columns = copy.columns(exposure.keys, keyed=exposure.only_keys)
-    return TenantFinding(via, copy.act.disclosure, columns, copy.share.rows, None, until)
+    return TenantFinding(
+        via=via, place=copy.act.disclosure, columns=columns, rows=copy.share.rows, since=None, until=until
+    )
 
 
 def _records_without_tenant(each: ExposedInventory) -> int:

@@ -107,7 +107,13 @@ class AffectedSubjects:
         unfindable = tuple(event for event, found in pairs.items() if found is None)
         uncertain = tuple(event for event, each in recognized.items() if event in pairs and not each.is_complete)
         return cls(
-            places[0], places[1], wide, own, unfindable, uncertain, tuple(each for each in events if pairs[each])
+            tenant=places[0],
+            subject=places[1],
+            tenant_forms=wide,
+            subject_forms=own,
+            unfindable=unfindable,
+            uncertain=uncertain,
+            findable=tuple(each for each in events if pairs[each]),
         )
 
     @property

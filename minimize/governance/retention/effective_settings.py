@@ -59,16 +59,23 @@ class FileSettings:
         `on` does not count either if other subjects may have its form.
         """
         if rows is None or tenant is None:
-            return cls(policy, None, np.empty(0, np.int64), tenant, subject, clock)
+            return cls(
+                policy=policy,
+                effective=None,
+                changes=np.empty(0, np.int64),
+                tenant=tenant,
+                subject=subject,
+                clock=clock,
+            )
         table = pa.Table.from_pylist(list(_setting_rows(rows, tenant, subject)), SETTINGS_SCHEMA)
         found = SettingsRows(table)
         return cls(
-            policy,
-            found.effective_at(at),
-            np.unique(column_microseconds(table["valid_from"].combine_chunks())),
-            tenant,
-            subject,
-            clock,
+            policy=policy,
+            effective=found.effective_at(at),
+            changes=np.unique(column_microseconds(table["valid_from"].combine_chunks())),
+            tenant=tenant,
+            subject=subject,
+            clock=clock,
         )
 
     def is_on(self, atom: FeatureOn | LevelAtLeast, batch: pa.RecordBatch) -> Bools:

@@ -295,7 +295,15 @@ def _event_row(
     token = None if of is None else known_or_new_token(keys, event.tenant, of, known, by)
     at, who = event.occurred_at or now, actor.user or ""
     row = api.subjects.LifecycleEvent(
-        event.tenant, token, event.kind, at, "recorded", "{}", now, who, field=event.named_by
+        tenant_id=event.tenant,
+        subject=token,
+        kind=event.kind,
+        at=at,
+        state="recorded",
+        forms="{}",
+        recorded_at=now,
+        actor=who,
+        field=event.named_by,
     )
     return replace(row, forms=json.dumps({**_earlier_forms(before, row.id), **forms.forms}, sort_keys=True))
 

@@ -243,7 +243,9 @@ class PlanExecution:
         self, chain: Sequence[Receipt], plan: RemovalPlan, group: Sequence[DueFile]
     ) -> Iterator[RecomputedAggregate]:
         reading = group[0].written_by.policies
-        return AggregateRecomputation(self.request, self.pipeline, chain, plan, reading, self.ledger).recompute(group)
+        return AggregateRecomputation(
+            request=self.request, pipeline=self.pipeline, chain=chain, plan=plan, policies=reading, ledger=self.ledger
+        ).recompute(group)
 
     def _group(self, plan: RemovalPlan, group: Sequence[DueFile]) -> Receipt:
         # lineage and metrics describe runs only
@@ -267,15 +269,15 @@ class PlanExecution:
             )
             made = tuple(self._recomputed(folder.receipts(), plan, group)) if self.kind in ("expire", "delete") else ()
             builder = RemovalReceiptBuilder(
-                folder.receipts(),
-                session.run_id,
-                tuple(group),
-                plan,
-                self.pipeline.policy,
-                self.at_given,
-                context.started,
-                self.kind,
-                made,
+                chain=folder.receipts(),
+                run_id=session.run_id,
+                group=tuple(group),
+                plan=plan,
+                today=self.pipeline.policy,
+                at_given=self.at_given,
+                started=context.started,
+                kind=self.kind,
+                recomputed=made,
             )
 
             def receipt(done: RewriteResult) -> Receipt:

@@ -169,7 +169,9 @@ def find_due(request: RewriteRequest, written: WritingRun, file: ReceiptFile) ->
     counts = count_due(orders, with_dictionaries(stored, request.output, request.kms, columns), columns)
     values = {key: each.gated + each.changed for key, each in counts.fields.items() if each.gated + each.changed}
     whole = 0 < file.rows == sum(counts.gated.values())
-    return DueFile(file, written, orders, whole, counts.gated, {} if whole else values)
+    return DueFile(
+        file=file, written_by=written, judge=orders, is_whole=whole, gated=counts.gated, values={} if whole else values
+    )
 
 
 def find_due_unreadable(request: RewriteRequest, written: WritingRun, file: ReceiptFile) -> DueFile | None:
@@ -398,13 +400,13 @@ def plan_removal(at: datetime, due_files: Sequence[DueFile]) -> RemovalPlan:
         for event in affected.uncertain
     )
     return RemovalPlan(
-        at,
-        due,
-        _aggregates_left(due_files),
-        tuple(sorted(undated)),
-        unfindable,
-        dict(uncertain),
-        dict(_late_days(due_files)),
+        as_of=at,
+        due=due,
+        aggregates_left=_aggregates_left(due_files),
+        undated=tuple(sorted(undated)),
+        unfindable=unfindable,
+        uncertain=dict(uncertain),
+        late_days=dict(_late_days(due_files)),
     )
 
 
@@ -446,7 +448,16 @@ def open_deadlines(
         files, uncertain = concerned.get(event, 0), plan.uncertain.get(event, 0)
         if files or uncertain or event.occurred_at > at:
             late = event.deadline < at and event.occurred_at <= at
-            found.append(OpenDeadline(event.kind, event.deadline, files, event.tenant, late, uncertain))
+            found.append(
+                OpenDeadline(
+                    kind=event.kind,
+                    deadline=event.deadline,
+                    files=files,
+                    tenant=event.tenant,
+                    overdue=late,
+                    uncertain=uncertain,
+                )
+            )
     return sorted(found, key=lambda each: each.deadline)
 
 

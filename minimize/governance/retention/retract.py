@@ -296,7 +296,14 @@ class ResolvedRetraction:
         counts = count_due(again, stored, None)
         values = {key: each.gated + each.changed for key, each in counts.fields.items() if each.gated + each.changed}
         whole = 0 < file.rows == sum(counts.gated.values())
-        return DueFile(file, written, again, whole, counts.gated, {} if whole else values)
+        return DueFile(
+            file=file,
+            written_by=written,
+            judge=again,
+            is_whole=whole,
+            gated=counts.gated,
+            values={} if whole else values,
+        )
 
     def _reevaluation(self, written: WritingRun, stored: StoredFile) -> PolicyReevaluation:
         then, today, schema = written.policy, self.request.today, stored.whole
@@ -308,7 +315,15 @@ class ResolvedRetraction:
         collected = FileSettings.for_file(self.settings, today, self.request.as_of, tenant, subject, clock)
         agreed = None if self.consents is None else FileConsents.for_file(self.consents, tenant, clock)
         return PolicyReevaluation(
-            then, today, self.request.as_of, pointers, forms, self._records(), collected, clock, agreed
+            then=then,
+            today=today,
+            as_of=self.request.as_of,
+            pointers=pointers,
+            forms=forms,
+            records=self._records(),
+            settings=collected,
+            clock=clock,
+            consents=agreed,
         )
 
     def _records(self) -> tuple[Condition, ...]:
@@ -372,19 +387,28 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
     source = options.input or origin_place(folder, origin.input)
     consents = load_subject_acts(job, keyring, folder, options.ledger).consents
     unaffected = UnaffectedDates(
-        job, folder, chain, now, source, settings, rows, consents, keyring, options.ledger
+        job=job,
+        folder=folder,
+        chain=chain,
+        as_of=now,
+        source=source,
+        settings_source=settings,
+        settings=rows,
+        consents=consents,
+        keys=keyring,
+        ledger=options.ledger,
     ).dates()
     rerunnable = rerunnable_dates(
         job, folder, chain, now, source, settings, keyring, options.ledger, without=unaffected
     )
     return ResolvedRetraction(
-        RewriteRequest(folder, job.policy, now, keyring),
-        job,
-        rows,
-        consent_periods(job, consents, now),
-        chain,
-        rerunnable,
-        options.at is not None,
-        options.ledger,
-        unaffected,
+        request=RewriteRequest(folder, job.policy, now, keyring),
+        pipeline=job,
+        settings=rows,
+        consents=consent_periods(job, consents, now),
+        chain=chain,
+        rerunnable=rerunnable,
+        at_given=options.at is not None,
+        ledger=options.ledger,
+        unaffected=unaffected,
     )

@@ -256,7 +256,9 @@ def share(
         data,
         recipient,
         function,
-        ShareArguments(policy, pipeline, settings, keys, ledger, recipients),
+        ShareArguments(
+            policy=policy, pipeline=pipeline, settings=settings, keys=keys, ledger=ledger, recipients=recipients
+        ),
         at=at,
         dry=dry_run,
         purpose=purpose,
@@ -387,7 +389,15 @@ def explain_share(
             verdict = ConsentCheck(side.recipient, function, fields, load_consents(ledger), (now,))([tenant])[tenant]
         consent, independent = verdict.consent, side.recipient.standing == "independent"
         against += [] if verdict.refusal is None else [tenant_reason(verdict.refusal, 1, None, independent=independent)]
-    return ShareExplanation(recipient, function, tenant, fields, consent, tuple(against), unknown)
+    return ShareExplanation(
+        recipient=recipient,
+        function=function,
+        tenant=tenant,
+        fields=fields,
+        consent=consent,
+        reasons=tuple(against),
+        unknown_tenant=unknown,
+    )
 
 
 def _unknown_tenant(tenant: str, workspace: Workspace, named: frozenset[str]) -> UnknownTenant | None:

@@ -336,7 +336,7 @@ def payload_context(
     if forms.unchecked:
         raise payload_differs_error(f"the form of {', '.join(forms.unchecked)} cannot be checked")
     passing = None if planned.connector_plan is None else PassThroughSecrets(bound.schema, planned.secrets)
-    return PayloadContext(job, source, bound, schema, forms, passing)
+    return PayloadContext(job=job, source=source, bound=bound, schema=schema, forms=forms, secrets=passing)
 
 
 class PayloadSink(Protocol):

@@ -270,7 +270,18 @@ def _record_steps(
 ) -> None:
     actor = current_actor()
     who, name = actor.user or "", due[0].recipient
-    steps = [api.sharing.RecallStep(each.disclosure, each.tenant, name, each.cause, state, now, who) for each in due]
+    steps = [
+        api.sharing.RecallStep(
+            disclosure=each.disclosure,
+            tenant_id=each.tenant,
+            recipient=name,
+            cause=each.cause,
+            state=state,
+            recorded_at=now,
+            actor=who,
+        )
+        for each in due
+    ]
     api.sharing.record_recalls(ledger, steps, recall_event(name, state, len(steps), actor, now), workspace.keyring())
 
 
@@ -388,7 +399,13 @@ class _RecallOnEnd:
         for name in dict.fromkeys(each.recipient for each in self.recalls):
             steps = [
                 api.sharing.RecallStep(
-                    each.disclosure, each.tenant, name, each.cause, "requested", self.now, actor.user or ""
+                    disclosure=each.disclosure,
+                    tenant_id=each.tenant,
+                    recipient=name,
+                    cause=each.cause,
+                    state="requested",
+                    recorded_at=self.now,
+                    actor=actor.user or "",
                 )
                 for each in self.recalls
                 if each.recipient == name

@@ -261,14 +261,30 @@ class _CorrectionRun:
         known = {row.subject for row in read_corrections(self.ledger) if row.tenant_id == tenant}
         token = known_or_new_token(self.keys, tenant, id_, known)
         rows = [
-            RecordedCorrection(tenant, token, name, seal_value(self.keys, token, name, value), self.now, self.now, who)
+            RecordedCorrection(
+                tenant_id=tenant,
+                subject=token,
+                field=name,
+                sealed=seal_value(self.keys, token, name, value),
+                at=self.now,
+                recorded_at=self.now,
+                actor=who,
+            )
             for name, value in self.values.items()
         ]
         resources = tuple(Resource(name, "correction", f"subjects/{tenant}/{token}/{name}") for name in self.values)
         event = SUBJECT_ACTIVITY.event(CORRECTION_KIND, current_actor(), self.now, *resources)
         record_corrections(self.ledger, rows, event, self.keys)
         request = SubjectRequestStep(
-            CORRECTION_KIND, tenant, token, self.now, request_deadline(False, self.now), "open", "{}", self.now, who
+            kind=CORRECTION_KIND,
+            tenant_id=tenant,
+            subject=token,
+            asked_at=self.now,
+            due=request_deadline(False, self.now),
+            state="open",
+            body="{}",
+            recorded_at=self.now,
+            actor=who,
         )
         record_steps(self.ledger, self.workspace, [request], self.now)
         return request

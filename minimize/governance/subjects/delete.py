@@ -419,7 +419,17 @@ class _DeletionRun:
         token = None if id_ is None else subject_token(self.keys, tenant, id_, field=subject.field)
         due, who = request_deadline(subject.is_tenant, self.now), current_actor().user or ""
         body = json.dumps({"recalls": recalls}, sort_keys=True)
-        return SubjectRequestStep("delete", tenant, token, self.now, due, "open", body, self.now, who)
+        return SubjectRequestStep(
+            kind="delete",
+            tenant_id=tenant,
+            subject=token,
+            asked_at=self.now,
+            due=due,
+            state="open",
+            body=body,
+            recorded_at=self.now,
+            actor=who,
+        )
 
     def _reach(self, subject: DataSubject) -> datetime:
         """The last event time to remove: events after the request are not part of it."""

@@ -76,12 +76,12 @@ def _names_subject(share: TenantShare, id_: str, keys: Keyring) -> bool:
 def _subject_disclosure(act: Disclosure, share: TenantShare) -> SubjectDisclosure:
     purpose, fields = str(act.body.get("purpose") or ""), tuple(act.body["fields"])
     return SubjectDisclosure(
-        act.disclosure,
-        share.tenant_id,
-        act.recipient,
-        act.function,
-        purpose,
-        fields,
-        act.recorded_at,
-        act.retention_due,
+        disclosure=act.disclosure,
+        tenant=share.tenant_id,
+        recipient=act.recipient,
+        function=act.function,
+        purpose=purpose,
+        fields=fields,
+        shared_at=act.recorded_at,
+        until=act.retention_due,
     )

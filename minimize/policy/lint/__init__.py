@@ -86,7 +86,15 @@ def lint(
     policy, pipeline = (judged.policy, judged) if isinstance(judged, Pipeline) else (judged, None)
     seen = None if columns is None else frozenset(filter(None, map(field_pointer, columns)))
     rows = None if settings_rows is None else tuple(settings_rows)
-    subject = LintSubject(policy, pipeline, seen, rows, values, contacts, siblings)
+    subject = LintSubject(
+        policy=policy,
+        pipeline=pipeline,
+        columns=seen,
+        settings=rows,
+        values=values,
+        contacts=contacts,
+        siblings=siblings,
+    )
     found = dict.fromkeys(finding for check in _CHECKS for finding in check(subject))
     return sorted(found, key=lambda finding: (finding.file or "", finding.line or 0, finding.code))
 

@@ -119,7 +119,15 @@ class LintSubject:
         path = self.policy.path
         line = self.policy.lines.get(tuple(at.split("."))) if field is None else field.line
         key = None if field is None else field.key
-        return Finding(code, message, LINT_RULES[code].severity, hint, None if path is None else str(path), line, key)
+        return Finding(
+            code=code,
+            message=message,
+            severity=LINT_RULES[code].severity,
+            hint=hint,
+            file=None if path is None else str(path),
+            line=line,
+            field=key,
+        )
 
     def pipeline_finding(self, code: str, message: str, *at: str, hint: str = "") -> Finding:
         """A finding about a key of the pipeline."""
@@ -127,7 +135,15 @@ class LintSubject:
         path = None if pipeline is None else pipeline.path
         line = None if pipeline is None else pipeline.line_of(*at)
         name = at[1] if len(at) > 1 and at[0] == "aggregates" else None
-        return Finding(code, message, LINT_RULES[code].severity, hint, None if path is None else str(path), line, name)
+        return Finding(
+            code=code,
+            message=message,
+            severity=LINT_RULES[code].severity,
+            hint=hint,
+            file=None if path is None else str(path),
+            line=line,
+            field=name,
+        )
 
     @property
     def fields(self) -> tuple[Field, ...]:

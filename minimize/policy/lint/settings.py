@@ -65,7 +65,9 @@ def noncanonical_rows(file: str | None, lines: Sequence[int | None]) -> Iterator
     hint = "Remove spaces and invisible characters at both ends, and write the id in Unicode NFC."
     for line in lines[:MOST_ROWS_LISTED]:
         message = "the tenant or subject of this row is not in canonical form; comparisons use the canonical form"
-        yield Finding("L046", message, LINT_RULES["L046"].severity, hint, file, line)
+        yield Finding(
+            code="L046", message=message, severity=LINT_RULES["L046"].severity, hint=hint, file=file, line=line
+        )
     if len(lines) > MOST_ROWS_LISTED:
         message = f"{len(lines) - MOST_ROWS_LISTED} more rows have a tenant or subject that is not in canonical form"
         yield Finding("L046", message, LINT_RULES["L046"].severity, hint, file)

@@ -68,7 +68,12 @@ class ScannedLines:
         ends = np.cumsum(sizes + 1) - 1
         lasts = ends - (self.ends[rows] - self.lasts[rows])
         return ScannedLines(
-            LineBlock(0, b"\n".join(some)), ends - sizes, ends, lasts, self.odd[rows], self.file_positions(rows)
+            block=LineBlock(0, b"\n".join(some)),
+            starts=ends - sizes,
+            ends=ends,
+            lasts=lasts,
+            odd=self.odd[rows],
+            origin=self.file_positions(rows),
         )
 
     def text(self, rows: Positions) -> memoryview:
