@@ -1,0 +1,299 @@
+"""Rules by which a change of a key of a recipient, the list of subprocessors or the access file is graded and described."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from minimize.governance.access.model import EXTERNAL, AccessScope, RoleAssignment, covers
+from minimize.governance.access.permissions import Permission
+from minimize.governance.access.roles import AccessRole
+from minimize.plan.category import CATEGORY_ORDER
+from minimize.policy.describe import treatment_text
+from minimize.policy.treatments import DROP
+from minimize.recipients.load import Subprocessor
+from minimize.recipients.model import PASSTHROUGH, Contract, Function, SharedField
+from minimize.review.changes import list_text
+from minimize.review.comparison import FormSides, Rule, Rules
+from minimize.review.grades import (
+    Grade,
+    chain_grade,
+    compare_entries,
+    fewer_tightens,
+    join_grades,
+    more_tightens,
+)
+from minimize.review.policy_rules import (
+    CATEGORY_LIMITS,
+    FILE_KEYS,
+    NAME_RULE,
+    RETENTION_RULE,
+    ROLE_ORDER,
+    below,
+    fewer_or_all,
+)
+from minimize.techniques.parameters import (
+    HIGHER_TIGHTENS,
+    LOWER_TIGHTENS,
+    NEUTRAL,
+    UNORDERED,
+    UNSETTING_TIGHTENS,
+    ranked,
+)
+
+
+def _period_text(each: Subprocessor | Contract) -> str:
+    return f"from {each.from_} until {each.until or 'terminated'}"
+
+
+def _permitted_fields(contract: Contract) -> tuple[str, ...]:
+    return contract.permitted_fields if contract.permits_transmission else ()
+
+
+def _shared_field_text(field: SharedField) -> str:
+    return PASSTHROUGH if field.passes else treatment_text(field.chain or DROP)
+
+
+def _shared_form_text(field: SharedField) -> str:
+    return field.do if isinstance(field.do, str) else treatment_text(field.do)
+
+
+def shared_form_grade(old: SharedField, new: SharedField) -> Grade:
+    """Grade of a change of the form in which a field is shared. Passing it through loosens."""
+    form = chain_grade(old.form, new.form, {old.role, new.role})
+    return join_grades((form, ranked((False, True)).grade(old.passes, new.passes)))
+
+
+def shared_type_grade(old: SharedField, new: SharedField) -> Grade:
+    """Grade of a change of the type of a shared field. Neutral if it is dropped on both sides."""
+    return UNORDERED.grade(old.type, new.type) if old.chain or new.chain else "neutral"
+
+
+def until_grade(old: Subprocessor | Contract, new: Subprocessor | Contract) -> Grade:
+    """Grade of a change of an end: an earlier one tightens."""
+    return LOWER_TIGHTENS.grade(old.until, new.until)
+
+
+def period_grade(old: Contract, new: Contract) -> Grade:
+    """Grade of a change of the days in force: a later begin and an earlier end tighten."""
+    return join_grades((until_grade(old, new), HIGHER_TIGHTENS.grade(old.from_, new.from_)))
+
+
+def text_grade(old: Function, new: Function) -> Grade:
+    """Grade of a change of the text of a consent. It needs a higher version, so that tenants are asked again."""
+    if new.text_version == old.text_version:
+        return UNORDERED.grade(old.text, new.text)
+    return "neutral" if new.text_version > old.text_version else "loosens"
+
+
+def shared_field_grade(old: SharedField | None, new: SharedField | None) -> Grade:
+    """Grade of a shared field that was added or removed. A field that is dropped makes no difference."""
+    leaves = any(each is not None and (each.chain or each.passes) for each in (old, new))
+    return UNSETTING_TIGHTENS.grade(old, new) if leaves else "neutral"
+
+
+SHARED_FIELD_RULES: Final[Rules] = {
+    "do": Rule("J063", shared_form_grade, _shared_form_text, "form: {change}", keys=("do",)),
+    "values": Rule("J063", fewer_or_all, lambda values: list_text(values) if values else "any"),
+    **dict.fromkeys(("optional", "protocol", "row", "about", "example"), NAME_RULE),
+    "role": Rule("J015", ROLE_ORDER.grade),
+    "type": Rule("J014", shared_type_grade, "{.type}", keys=("type",)),
+    **dict.fromkeys(("key", "line")),
+}
+FUNCTION_RULES: Final[Rules] = {
+    **dict.fromkeys(("direction", "purpose", "aggregate"), Rule("J062")),
+    "requires": Rule("J062", more_tightens),
+    "must_be": Rule("J064", CATEGORY_LIMITS.grade),
+    "text": Rule("J065", text_grade, "version {.text_version}", keys=("text", "text_version")),
+    "fields.*": Rule("J063", shared_field_grade, _shared_field_text, added="added: {text}", removed="removed: {text}"),
+    **below("fields.*", SHARED_FIELD_RULES),
+    **dict.fromkeys(("name", "line")),
+}
+CONTRACT_RULES: Final[Rules] = {
+    "reference": Rule("J061", label="reference: {change}"),
+    "from_": Rule("J061", period_grade, _period_text, "in force: {change}", keys=("from_", "until")),
+    "permits_transmission": Rule(
+        "J061",
+        lambda old, new: fewer_tightens(_permitted_fields(old), _permitted_fields(new)),
+        lambda contract: list_text(_permitted_fields(contract)),
+        "permits: {change}",
+        keys=("permits_transmission", "permitted_fields"),
+    ),
+    "retention": replace(RETENTION_RULE, code="J061", label="retention: {change}"),
+    "deletes_within": Rule("J061", LOWER_TIGHTENS.grade, label="deletes within: {change}"),
+}
+RECIPIENT_RULES: Final[Rules] = {
+    **dict.fromkeys(("recipient", "subprocessor"), Rule("J060")),
+    "standing": Rule("J060", ranked(("agent", "independent")).grade),
+    **dict.fromkeys(("about", "ending"), NAME_RULE),
+    "contract": Rule("J061", UNSETTING_TIGHTENS.grade, "contract {.reference}", missing="no contract"),
+    **below("contract", CONTRACT_RULES),
+    "functions.*": Rule(
+        "J062", UNSETTING_TIGHTENS.grade, "for {.purpose}", added="function added, {text}", removed="function removed"
+    ),
+    **below("functions.*", FUNCTION_RULES),
+    **FILE_KEYS,
+}
+SUBPROCESSOR_RULES: Final[Rules] = {
+    "entries": Rule("J060", read=lambda entries: {(each.name, each.from_): each for each in entries}),
+    "entries.*": Rule("J060", UNSETTING_TIGHTENS.grade, added="added to the list", removed="removed from the list"),
+    "entries.*.until": Rule("J060", until_grade, _period_text, "{change}", keys=("until",)),
+    "entries.*.about": NAME_RULE,
+    **dict.fromkeys(("entries.*.name", "entries.*.from_", "entries.*.line")),
+    **FILE_KEYS,
+}
+
+# Access
+
+
+def allowed_grade(old: Iterable[Permission], new: Iterable[Permission]) -> Grade:
+    """Grade of a change of allowed permissions. Each covers categories up to the one it names, or all."""
+    before, after = (_covered_categories(each, CATEGORY_ORDER) for each in (old, new))
+    return compare_entries(LOWER_TIGHTENS.grade, before, after, 0)
+
+
+def denied_grade(old: Iterable[Permission], new: Iterable[Permission]) -> Grade:
+    """Grade of a change of denied permissions. Each covers categories from the one it names, or all."""
+    before, after = (_covered_categories(each, CATEGORY_ORDER[::-1]) for each in (old, new))
+    return compare_entries(HIGHER_TIGHTENS.grade, before, after, 0)
+
+
+def _covered_categories(permissions: Iterable[Permission], order: Sequence[str]) -> dict[str, int]:
+    """How many categories each operation covers; one more if it covers all of them without naming one."""
+    ranks: dict[str, int] = {}
+    for each in permissions:
+        rank = len(order) + 1 if each.category is None else order.index(each.category) + 1
+        ranks[each.name] = max(rank, ranks.get(each.name, 0))
+    return ranks
+
+
+def _permissions_text(old: Iterable[Permission], new: Iterable[Permission]) -> str:
+    before, after = set(map(str, old)), set(map(str, new))
+    signed = [*(f"+{name}" for name in sorted(after - before)), *(f"-{name}" for name in sorted(before - after))]
+    return ", ".join(signed) or "nothing"
+
+
+def views_grade(old: Mapping[str, Any], new: Mapping[str, Any]) -> Grade:
+    """Grade of a change of the techniques that are applied before values are shown, by dataset and column."""
+    return compare_entries(lambda before, after: compare_entries(chain_grade, before, after, ()), old, new, {})
+
+
+@dataclass(frozen=True, slots=True)
+class MemberScopes:
+    """The scopes in which an account or a group has a role."""
+
+    role: str
+    scopes: tuple[AccessScope, ...]
+    line: int | None = field(default=None, compare=False, repr=False)
+
+
+def scopes_by_member(assignments: Iterable[RoleAssignment]) -> dict[tuple[str, str], MemberScopes]:
+    """The scopes of each member of a role. It does not matter how the file groups them into assignments."""
+    found: dict[tuple[str, str], MemberScopes] = {}
+    for each in assignments:
+        for name in (*each.members.users, *(f"group {name}" for name in each.members.groups)):
+            before = found.get((each.role, name), MemberScopes(each.role, (), each.line))
+            found[each.role, name] = replace(before, scopes=(*before.scopes, each.scope))
+    return found
+
+
+def scopes_grade(sides: FormSides, old: MemberScopes | None, new: MemberScopes | None) -> Grade:
+    """Grade of a change of the scopes of a member of a role.
+
+    If the role denies something, any change loosens: neither state is stricter.
+    """
+    before, after = (() if each is None else each.scopes for each in (old, new))
+    narrower = all(any(_is_scope_within(each, other) for other in before) for each in after)
+    wider = all(any(_is_scope_within(each, other) for other in after) for each in before)
+    if narrower and wider:
+        return "neutral"
+    role = next(each.role for each in (old, new) if each is not None)
+    denies = any(role in side.roles and side.roles[role].deny for side in (sides.old, sides.new))
+    return "tightens" if narrower and not denies else "loosens"
+
+
+def _is_scope_within(one: AccessScope, other: AccessScope) -> bool:
+    """Whether one scope is contained in another."""
+    purposes = other.purposes is None or (one.purposes is not None and set(one.purposes) <= set(other.purposes))
+    return one.tenants <= other.tenants and _are_datasets_within(one, other) and purposes
+
+
+def _are_datasets_within(one: AccessScope, other: AccessScope) -> bool:
+    if one.datasets is None or other.datasets is None:
+        return other.datasets is None
+    return all(
+        any(name == own or ("/" in name and covers(own, name)) for own in other.datasets) for name in one.datasets
+    )
+
+
+def accounts_grade(old: Any, new: Any) -> Grade:
+    """Grade of a change of the accounts of a person. More accounts tighten, because more duties are separated."""
+    return more_tightens(old or (), new or ())
+
+
+def _named_groups(groups: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"group {name}": EXTERNAL if members is None else members for name, members in groups.items()}
+
+
+def members_grade(old: Any, new: Any) -> Grade:
+    """Grade of a change of a group's members. A group whose members only the authentication service knows is not comparable."""
+    return UNORDERED.grade(old, new) if EXTERNAL in (old, new) else fewer_tightens(old or (), new or ())
+
+
+def _role_text(role: AccessRole) -> str:
+    return f"{role.base}, {_permissions_text((), role.allow)}"
+
+
+ROLE_RULES: Final[Rules] = {
+    "base": Rule("J070", label="copies {change}"),
+    "added": Rule(
+        "J070",
+        allowed_grade,
+        change=_permissions_text,
+        label="allows {change}",
+        keys=("allow",),
+        read=lambda role: frozenset(role.allow),
+    ),
+    "denied": Rule(
+        "J070",
+        denied_grade,
+        change=_permissions_text,
+        label="denies {change}",
+        keys=("deny",),
+        read=lambda role: frozenset(role.deny),
+    ),
+    "views": Rule("J070", views_grade, label="views: columns or their forms changed"),
+    "about": NAME_RULE,
+    **dict.fromkeys(("name", "line")),
+}
+_DURATIONS: Final = {
+    "default": "grants last",
+    "maximum": "grants last at most",
+    "unanswered": "requests wait",
+    "break_glass.maximum": "break-glass lasts",
+    "break_glass.review_within": "break-glass is reviewed within",
+}
+ACCESS_RULES: Final[Rules] = {
+    "version": NAME_RULE,
+    "people.*": Rule("J073", accounts_grade, label="accounts of this person changed"),
+    "groups": Rule("J073", read=_named_groups),
+    "groups.*": Rule("J073", members_grade, label="members changed"),
+    "custom_roles.*": Rule("J070", NEUTRAL.grade, _role_text, added="new role: {text}", removed="role removed"),
+    **below("custom_roles.*", ROLE_RULES),
+    "assignments": Rule("J071", read=scopes_by_member),
+    "assignments.*": Rule(
+        "J071",
+        form_order=scopes_grade,
+        text=str,
+        label="{entry} has the role in another scope",
+        added="{entry} now has the role",
+        removed="{entry} no longer has the role",
+    ),
+    "conflicts": Rule("J072", more_tightens, label="conflicting roles changed", read=frozenset),
+    **{
+        f"grants.{key}": Rule("J072", LOWER_TIGHTENS.grade, label=f"{text}: {{change}}")
+        for key, text in _DURATIONS.items()
+    },
+    **FILE_KEYS,
+}
