@@ -157,7 +157,7 @@ _EVENTS: Final = {
 }
 _SUBJECTS: Final = {
     "Q001": "the subjects cannot be read",
-    "Q002": "a row names neither a subject nor a tenant",
+    "Q002": "a row names neither a subject nor a tenant, or another tenant than the command",
     "Q003": "a column of an output or a disclosure identifies persons, and no rule finds them by it",
 }
 _ERRORS: Final = {

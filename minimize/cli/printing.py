@@ -64,11 +64,11 @@ SEVERITY_COLORS: Final = MappingProxyType({"error": "red", "warning": "yellow"})
 def finding_lines(finding: Finding) -> Iterator[str]:
     """Returns the lines of a finding: with its place, and with its hint on a separate line."""
     word = click.style(finding.severity, fg=SEVERITY_COLORS[finding.severity])
-    field = f" {click.style(finding.field, bold=True)}:" if finding.field else ""
-    place = f"{finding.place}: " if finding.place else ""
-    yield f"{place}{word} {finding.code}{field} {finding.message}"
+    field = f" {click.style(single_line(finding.field), bold=True)}:" if finding.field else ""
+    place = f"{single_line(finding.place)}: " if finding.place else ""
+    yield f"{place}{word} {finding.code}{field} {single_line(finding.message)}"
     if finding.hint:
-        yield f"    {click.style('hint', dim=True)} {finding.hint}"
+        yield f"    {click.style('hint', dim=True)} {single_line(finding.hint)}"
 
 
 @contextmanager

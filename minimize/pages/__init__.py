@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from unicodedata import category
 
 from minimize.text import count_noun, escape_markdown, markdown_table, percent_text
 from minimize.times import minute_text
@@ -115,12 +116,30 @@ def render_page(template: str, **values: Any) -> str:
     return _templates().get_template(template).render(values) + "\n"
 
 
+def _without_controls(value: Any) -> Any:
+    """A text without characters that control a terminal or the direction of text; other values unchanged."""
+    if not isinstance(value, str) or value.isprintable() or hasattr(value, "__html__"):
+        return value
+    return "".join("\ufffd" if category(char) in ("Cc", "Cf") and char not in _HARMLESS else char for char in value)
+
+
+_HARMLESS: Final = "\n\t\u200c\u200d"
+"""Line break and tabulator, and the joiners of Persian and Indic scripts."""
+
+
 @cache
 def _templates() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # late: `import minimize` needs no templates
 
     loader = PackageLoader("minimize.pages")
-    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    found = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_without_controls,
+    )
     found.filters |= {
         "day": lambda when: "" if when is None else f"{when:%Y-%m-%d}",
         "minute": minute_text,

@@ -99,6 +99,7 @@ class Form(BaseModel):
     is_named: ClassVar[bool] = False
     stand_ins: ClassVar[Mapping[str, Any]] = {}
     codes: ClassVar[Mapping[str, str]] = {}
+    hides_unknown_keys: ClassVar[bool] = False
 
     def check(self, reading: Reading) -> None:
         """Records the faults between parts of the form. It is called after the form was read, without its faulty parts."""
@@ -249,9 +250,10 @@ class _MappingReader:
             if word in keys:
                 yield word, value
             else:
-                hint = did_you_mean(word, keys)
+                shown = "" if self.form.hides_unknown_keys else f" `{word}`"
                 code = self.form.codes.get(UNKNOWN_KEY, "P004")
-                self.reading.fault(code, f"unknown key `{word}` in {self.noun}", word, hint=hint)
+                message, hint = f"unknown key{shown} in {self.noun}", did_you_mean(word, keys)
+                self.reading.fault(code, message, word, hint=hint)
 
     def _first_errors(self, errors: Sequence[Mapping[str, Any]]) -> dict[KeyPath, Mapping[str, Any]]:
         """One error for each place, because a union reports one for each of its members."""
@@ -296,7 +298,8 @@ class _MappingReader:
                 code, message = "P007", f"{about}: unknown word"
             case own if re.fullmatch("[A-Z][0-9]{3}", own):
                 details = error.get("ctx", {})
-                code, message, hint = own, str(error["msg"]).replace("{key}", key), details.get("hint", "")
+                about = f"`{key}` " if details.get("follows_key") else ""
+                code, message, hint = own, f"{about}{error['msg']}", details.get("hint", "")
                 named = key if details.get("is_named") else named
             case kind:
                 text = _TYPE_TEXTS.get(kind, str(error["msg"]).removeprefix("Input "))
@@ -435,15 +438,23 @@ class _FormSchema(GenerateJsonSchema):
 
 
 def form_error(
-    code: str, message: str, hint: str = "", *, is_named: bool = False, is_alone: bool = False
+    code: str,
+    message: str,
+    hint: str = "",
+    *,
+    is_named: bool = False,
+    is_alone: bool = False,
+    follows_key: bool = False,
 ) -> PydanticCustomError:
-    """The error of a validator: a fault with a stable code. `{key}` in the message is the key in the file.
+    """The error of a validator: a fault with a stable code.
 
-    `is_named` is set by the validators of names: the finding then has the name as its key. `is_alone` removes only this value
-    of a list, because the others are valid without it.
+    follows_key  the message follows the key in the file
+    is_named     set by the validators of names: the finding then has the name as its key
+    is_alone     removes only this value of a list, because the others are valid without it
     """
-    details = {"hint": hint, "is_named": is_named, "is_alone": is_alone}
-    return PydanticCustomError(cast("Any", code), cast("Any", message), details)
+    flags = {"is_named": is_named, "is_alone": is_alone, "follows_key": follows_key}
+    details = {"message": message, "hint": hint, **flags}
+    return PydanticCustomError(cast("Any", code), "{message}", details)  # the message may contain words of the file
 
 
 def errors_below(part: str | int, errors: Iterable[tuple[KeyPath, PydanticCustomError]]) -> ValidationError:
@@ -521,4 +532,4 @@ class Expected:
             return handler(value)
         except ValidationError:
             pass
-        raise form_error(self.code, f"`{{key}}` {self.text}", self.hint)
+        raise form_error(self.code, self.text, self.hint, follows_key=True)

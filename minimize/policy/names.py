@@ -54,12 +54,17 @@ class PolicyNames:
         pointer = field_pointer(text)
         return text if self.keys is None else None if pointer is None else self.keys.get(pointer)
 
-    def key_of(self, text: str, source: str) -> str:
-        """The declared key of the field that a text names. Raises PydanticCustomError (P010) if it is not declared."""
+    def key_of(self, text: str, source: str = "") -> str:
+        """The declared key of the field that a text names. Raises PydanticCustomError (P010) if it is not declared.
+
+        `source` is what names the field, for the message; by default the key in the file.
+        """
+        source = f"{source} " if source else ""
         found = self.find(text)
         if found is None:
             hint = did_you_mean(text, (self.keys or {}).values())
-            raise form_error("P010", f"{source} names the field `{text}`, which is not declared under `fields`", hint)
+            message = f"{source}names the field `{text}`, which is not declared under `fields`"
+            raise form_error("P010", message, hint, follows_key=not source)
         return found
 
     def require(self, noun: str, name: str) -> None:
@@ -102,13 +107,13 @@ def names_of(context: Reading | Any) -> PolicyNames:
 
 
 def _declared_key(text: str, info: ValidationInfo) -> str:
-    return names_of(info.context).key_of(text, "`{key}`")
+    return names_of(info.context).key_of(text)
 
 
 def _declared_once_per_record(key: str, info: ValidationInfo) -> str:
     pointer = field_pointer(key) if isinstance(info.context, PolicyReading) else None
     if pointer is not None and pointer.stars:
-        raise form_error("P018", "`{key}` must name a field with one value per record, not a list")
+        raise form_error("P018", "must name a field with one value per record, not a list", follows_key=True)
     return key
 
 

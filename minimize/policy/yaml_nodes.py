@@ -284,7 +284,14 @@ def _scalar_of_tag(text: str, tag: str) -> YamlScalar:
 def _integer(text: str) -> int:
     sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     prefixed = digits[:2].lower() in ("0x", "0o", "0b")
-    return sign * int(digits, 0 if prefixed else 10)
+    number = int(digits, 0 if prefixed else 10)
+    if number.bit_length() > _MOST_BITS:
+        raise ValueError("too large")
+    return sign * number
+
+
+_MOST_BITS: Final = 1024
+"""An integer with more bits is larger than every double."""
 
 
 _MOST_SUGGESTED: Final = 4

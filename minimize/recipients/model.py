@@ -95,7 +95,7 @@ def _require_field_key(key: str) -> str:
         hint = (
             "Use a column name or a JSON Pointer such as /apps/*/name. The name `date` is reserved for the partition."
         )
-        raise form_error("P015", "`{key}` is not a valid name for a field", hint, is_named=True)
+        raise form_error("P015", "is not a valid name for a field", hint, is_named=True, follows_key=True)
     return key
 
 

@@ -57,7 +57,7 @@ from minimize.spill import SpillSpace, find_budget
 from minimize.stages.corrections import find_corrections
 from minimize.stages.release import Release
 from minimize.stores import PathText
-from minimize.times import parse_time
+from minimize.times import parse_time, time_text
 
 PathOrPipeline = Pipeline | PathText
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -77,7 +77,8 @@ class PlanPreview:
 
     def to_json(self) -> dict[str, Any]:
         """The plan as `plan --json` prints it."""
-        tenant = {"tenant": self.tenant, "at": self.at, **unknown_tenant_json(self.unknown_tenant)}
+        at = None if self.at is None else time_text(self.at)
+        tenant = {"tenant": self.tenant, "at": at, **unknown_tenant_json(self.unknown_tenant)}
         rows = {} if self.rows is None else {"preview": self.rows.to_pylist()}
         return self.plan.to_json() | (tenant if self.tenant is not None else {}) | rows
 

@@ -71,3 +71,10 @@ def test_empty_parts_are_left_out() -> None:
 def test_terms_and_lists_in_markdown() -> None:
     blocks = (TermList([("Owner", ("a", "b")), ("Kept", ())]), BulletList(("x", "y")))
     assert markdown_page(Section("t", blocks)) == "# t\n\n- **Owner:** a; b\n\n- x\n- y\n"
+
+
+def test_characters_that_control_a_terminal_or_the_direction_of_text_are_replaced() -> None:
+    page = html_page(document("a\u202eb\x1b[2Jc\nd\u200ce"))
+    assert "\u202e" not in page
+    assert "\x1b" not in page
+    assert "a\ufffdb\ufffd[2Jc\nd\u200ce" in page

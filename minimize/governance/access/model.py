@@ -59,7 +59,7 @@ def _require_custom_name(name: str) -> str:
     return name
 
 
-_SOME_HINT: Final = "Write `{key}: all`, or a list of names."
+_SOME_HINT: Final = "Write `all`, or a list of names."
 _SOME: Final = (Expected("must be `all` or a list of names", hint=_SOME_HINT), _names_schema(ALL_NAMES, 1))
 AccountNames = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Expected("must be a list of names")]
 GroupMembers = Annotated[

@@ -62,6 +62,7 @@ class Contact(Form):
     """A contact that a tenant named."""
 
     noun = "a contact"
+    hides_unknown_keys = True  # a key in the wrong place may be an address
     codes = MappingProxyType({UNKNOWN_KEY: "K002", "tenant_id": "K002", "role": "K003", "address": "K004"})
 
     tenant_id: Annotated[str, Field(pattern=r"\S"), AfterValidator(canonical_text), Expected("must not be empty")] = (
@@ -81,6 +82,7 @@ class Contacts(Form):
     """The contacts of all tenants."""
 
     noun = "a contacts file"
+    hides_unknown_keys = True  # a key in the wrong place may be a tenant
     codes = MappingProxyType({"contacts": "K001"})
     stand_ins = MappingProxyType({"contacts": ()})
 

@@ -80,8 +80,10 @@ def collect_subjects(
 def load_subjects(path: Path, tenant: str | None = None, field: str | None = None) -> tuple[DataSubject, ...]:
     """The subjects of a file in a source format: `subject`, `tenant_id`, `field`.
 
-    A missing value in a row is taken from the arguments. Raises PolicyError with every fault, by line.
+    A missing value in a row is taken from the arguments. A row must not name another tenant than `tenant`, for which the caller
+    has the permission. Raises PolicyError with every fault, by line.
     """
+    tenant = canonical_id(tenant)
     found = (read_rows(path, {name}) for name in ("subject", "tenant_id"))
     rows = next((each for each in found if each is not None), None)
     if rows is None:
@@ -102,6 +104,10 @@ def _parse_subject(
     id_, of = canonical_id(values["subject"]), canonical_id(values["tenant_id"])
     if "" in (id_, of):
         return Finding("Q002", "the subject or tenant of the row is blank", file=file, line=line)
+    if tenant is not None and of not in (None, tenant):
+        message = "the row names another tenant than `--tenant`"
+        hint = "Leave out `--tenant`, or pass the rows of each tenant in a file of their own."
+        return Finding("Q002", message, file=file, line=line, hint=hint)
     found = DataSubject(id_, of or tenant, values["field"] or field)
     if found.id is None and found.tenant is None:
         return Finding("Q002", "the row has neither a subject nor a tenant", file=file, line=line)

@@ -43,6 +43,20 @@ def test_every_fault_is_told_at_once_and_by_line(tmp_path: Path) -> None:
     assert "nowhere" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("contacts.yaml", "contacts: [{ann@contoso.example: privacy, tenant_id: north, role: privacy}]\n"),
+        ("contacts.yaml", "ann@contoso.example: [{tenant_id: north}]\n"),
+        ("contacts.csv", CSV + "north,privacy,X,x@x.example,ann@contoso.example\n"),
+    ],
+)
+def test_a_fault_of_an_unknown_key_does_not_show_it(tmp_path: Path, name: str, text: str) -> None:
+    findings = lint_contacts(written(tmp_path, text, name))
+    assert findings
+    assert "ann" not in "".join(map(str, findings))
+
+
 def test_a_contact_stands_once(tmp_path: Path) -> None:
     codes = [each.code for each in lint_contacts(written(tmp_path, CSV + CSV.splitlines()[1] + "\n"))]
     assert codes == ["K005", "K006"]

@@ -72,9 +72,9 @@ def test_a_header_alone_names_nobody(tmp_path: Path) -> None:
 
 
 def test_what_a_row_does_not_say_is_what_was_given(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("subject,tenant_id\nd1,\nd2,south\n")
+    (tmp_path / "a.csv").write_text("subject,tenant_id\nd1,\nd2,north\n")
     found = load_subjects(tmp_path / "a.csv", "north", "serial")
-    assert found == (DataSubject("d1", "north", "serial"), DataSubject("d2", "south", "serial"))
+    assert found == (DataSubject("d1", "north", "serial"), DataSubject("d2", "north", "serial"))
 
 
 def test_a_row_that_names_nobody_is_told_by_its_line(tmp_path: Path) -> None:
@@ -169,3 +169,11 @@ def test_every_step_is_in_the_audit_log(project: Project, ledger: Path) -> None:
         entries = find_entries(book, EntryFilter(activity="subject"))
     assert len(entries) == 2
     assert not any(TOKEN in entry.event for entry in entries)
+
+
+def test_a_row_must_not_name_another_tenant_than_the_command(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("subject,tenant_id\nd1,North\nd5,south\nd6,\n")
+    with pytest.raises(PolicyError) as told:
+        collect_subjects([], "North", file=tmp_path / "a.csv")
+    assert [(each.code, each.line) for each in told.value.findings] == [("Q002", 3)]
+    assert "south" not in str(told.value)
