@@ -75,12 +75,13 @@ class _WordType:
 
     def _with_parameters(self, word: str, written: Any, reading: Reading) -> BaseModel:
         if word not in self.table:
-            raise self.unknown(word)
+            raise errors_below(word, [((), self.unknown(word))])
         kind = self.table[word]
         parameters = _parameters_by_name(kind, written)
         if parameters is None:
             hint = f"Use: {', '.join(_parameter_names(kind))}."
-            raise form_error("P013", f"`{word}` needs its parameters by name", hint)
+            fault = form_error("P013", f"`{word}` needs its parameters by name", hint)
+            raise errors_below(word, [((), fault)])
         unknown = [key for key in parameters if key not in _parameter_names(kind)]
         known = {key: value for key, value in parameters.items() if key not in unknown}
         model, errors = _validate(kind, known, reading)
