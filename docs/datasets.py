@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from minimize.policy.load import load_pipeline
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.times import duration_text
 
 HERE = Path(__file__).parent

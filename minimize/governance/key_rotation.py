@@ -35,7 +35,7 @@ from minimize.output.folder import RECORDS, batch_date_of
 from minimize.output.publish import open_output
 from minimize.output.reader import load_receipts
 from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import FieldReceipt, Receipt, ReceiptFile, RowCounts, WrittenOutput, files_in_force, sha256_text
 from minimize.results import Line
 from minimize.runs import receipt_builder

@@ -20,7 +20,8 @@ from minimize.ledger.subject_tokens import TokenIndex, subject_token, token_secr
 from minimize.plan.request import can_leave
 from minimize.policy.condition import Condition, FeatureOn, atoms
 from minimize.policy.describe import condition_text, gate_texts
-from minimize.policy.model import Field, Pipeline, Policy, RecordsGate
+from minimize.policy.model import Field, Policy, RecordsGate
+from minimize.policy.pipeline import Pipeline
 from minimize.runs.inputs import LEDGER_SETTINGS
 from minimize.settings import FeatureSwitch
 from minimize.settings.evaluation import OWN_ON_LIMIT

@@ -20,7 +20,8 @@ from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECORDS, RUNS, id
 from minimize.output.reader import load_receipts
 from minimize.policy.faults import FaultList
 from minimize.policy.load import load_policy
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.receipts import Receipt, ReceiptFile, files_in_force, sha256_text
 from minimize.runs.batch_dates import READING_KINDS

@@ -27,7 +27,8 @@ from minimize.ledger.subject_tokens import (
     token_version,
     token_versions,
 )
-from minimize.policy.model import HOLDERS, Pipeline
+from minimize.policy.model import HOLDERS
+from minimize.policy.pipeline import Pipeline
 from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings
 from minimize.settings import (
     SETTINGS_SCHEMA,

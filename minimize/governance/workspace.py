@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from minimize.errors import LedgerError
 from minimize.keys import Keyring, require_keyring
 from minimize.ledger import Address, api, find_ledger
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.runs.inputs import pipeline_from
 from minimize.stores import PathText, local_path
 

@@ -10,7 +10,8 @@ from minimize.config import config_schema
 from minimize.governance.access.model import AccessRules
 from minimize.governance.incidents.notification import Contacts
 from minimize.policy.forms import Form, form_schema
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.recipients.load import Subprocessors
 from minimize.recipients.model import Recipient
 from minimize.runs.backfill import Backfill

@@ -16,7 +16,7 @@ from minimize.plan import request
 from minimize.plan.bind import examine
 from minimize.policy.faults import FaultList
 from minimize.policy.load import read_pipeline, read_policy
-from minimize.policy.model import Pipeline, PipelineReading
+from minimize.policy.pipeline import Pipeline, PipelineReading
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml
 from minimize.receipts import Receipt, sha256_text
 from minimize.runs.inputs import find_pipeline, origin_place

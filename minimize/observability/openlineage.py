@@ -21,7 +21,8 @@ from minimize.errors import MinimizeError
 from minimize.plan import Plan
 from minimize.plan.model import AggregatePlan, FieldPlan
 from minimize.policy.condition import fields_read_by_condition
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.stores import Location, ObjectPath
 from minimize.techniques.redact import has_hit

@@ -25,7 +25,7 @@ from minimize.arrow.value_dictionary import stored_type
 from minimize.errors import Finding
 from minimize.plan.model import AggregatePlan, FieldPlan
 from minimize.policy.fields import group_time_key, is_raw_in_aggregates
-from minimize.policy.model import AggregateModel, GroupKeyModel, Pipeline
+from minimize.policy.pipeline import AggregateModel, GroupKeyModel, Pipeline
 from minimize.techniques.base import TechniqueStep, TimeForm
 from minimize.techniques.periods import local_days, period_starts
 

@@ -38,7 +38,8 @@ from minimize.plan.model import (
 )
 from minimize.plan.request import allows_purpose
 from minimize.policy.describe import condition_text, feature_text, treatment_text
-from minimize.policy.model import Field, Pipeline, Policy, Role
+from minimize.policy.model import Field, Policy, Role
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.roles import presumed_role
 from minimize.policy.treatments import DROP
 from minimize.receipts.canonical import canonical_json, sha256_text

@@ -18,7 +18,8 @@ from minimize.errors import Finding, PolicyError
 from minimize.plan import category
 from minimize.plan.model import AggregatePlan, CaseBranch, FieldPlan, Plan, case_branches, encryption_refusals
 from minimize.policy.condition import fields_read_by_condition
-from minimize.policy.model import Field, Pipeline, Policy
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.techniques import TechniqueStep, UnsupportedType
 from minimize.text import did_you_mean
 

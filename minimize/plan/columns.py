@@ -15,7 +15,8 @@ from minimize.arrow.pointers import KEYS, STAR, PointerPart
 from minimize.plan.aggregates import has_open_ends
 from minimize.plan.model import FieldPlan, OutputPlan, Plan, describe_encryption
 from minimize.policy.describe import condition_text, step_text
-from minimize.policy.model import AggregateModel, Policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import AggregateModel
 from minimize.text import escape_markdown
 from minimize.times import duration_text
 

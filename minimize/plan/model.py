@@ -19,7 +19,8 @@ from minimize.errors import Finding
 from minimize.keys.parquet_encryption import OPEN_CATEGORY, column_category, has_unusable_name
 from minimize.pages import Table, html_fragment
 from minimize.policy.condition import Condition
-from minimize.policy.model import AggregateModel, EncryptModel, Field, Pipeline, Policy
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import AggregateModel, EncryptModel, Pipeline
 from minimize.policy.treatments import Treatment
 from minimize.results import Line, Paragraph
 from minimize.techniques import Leaves, TechniqueStep

@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
 from minimize.policy.condition import fields_read_by_condition
 from minimize.policy.fields import fields_read_by_aggregate, fields_read_by_conditions, fields_read_by_steps
-from minimize.policy.model import Field, Pipeline, Policy
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.sources.base import SCAN_CHUNK_ROWS, SINK_CHUNK_ROWS, DeclaredField, SourceRequest, UndeclaredCount
 from minimize.techniques.redact import has_hit
 

@@ -24,8 +24,9 @@ from minimize.policy.faults import FaultList
 from minimize.policy.form_values import DECIMAL_PATTERN, FIELD_TYPES, MAX_DECIMAL_DIGITS, NAME_PATTERN
 from minimize.policy.forms import form_schema
 from minimize.policy.load import policy_from_mapping
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
 from minimize.policy.names import field_pointer
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.proposals import Proposal, infer_types, propose_treatments
 from minimize.policy.purposes import configured_purposes
 from minimize.policy.roles import suggested_role

@@ -11,7 +11,8 @@ from typing import Final, Literal
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.condition import fields_read_by_condition
-from minimize.policy.model import AggregateModel, Field, Policy
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import AggregateModel
 from minimize.policy.treatments import DROP, Treatment
 from minimize.techniques import TechniqueStep
 from minimize.techniques.base import ReferenceFile

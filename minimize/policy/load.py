@@ -17,8 +17,9 @@ from minimize.policy.checks import PolicyChecks
 from minimize.policy.faults import FaultList, require_sound
 from minimize.policy.fields import reference_files
 from minimize.policy.forms import read_form
-from minimize.policy.model import BY_CATEGORY, UNREADABLE_POLICY, EncryptBy, Pipeline, PipelineReading, Policy
+from minimize.policy.model import Policy
 from minimize.policy.names import ANY_NAMES, PolicyNames, PolicyReading, declared_names
+from minimize.policy.pipeline import BY_CATEGORY, UNREADABLE_POLICY, EncryptBy, Pipeline, PipelineReading
 from minimize.policy.purposes import configured_purposes
 from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
 from minimize.text import did_you_mean

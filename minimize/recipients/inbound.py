@@ -21,7 +21,8 @@ from minimize.policy.fields import (
     is_dropped,
     treatments_of,
 )
-from minimize.policy.model import Field, Pipeline, Policy
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.recipients.model import Function, SharedField
 from minimize.recipients.rules import find_party
 from minimize.techniques import TechniqueStep

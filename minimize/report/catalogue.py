@@ -21,7 +21,7 @@ from minimize.plan.columns import describe_form
 from minimize.plan.model import FieldPlan, describe_encryption
 from minimize.policy.describe import gate_texts, treatment_text
 from minimize.policy.load import load_pipeline
-from minimize.policy.model import Pipeline, SourceModel
+from minimize.policy.pipeline import Pipeline, SourceModel
 from minimize.receipts import Receipt
 from minimize.recipients import Recipient, Recipients, Subprocessor, find_recipients, load_recipients
 from minimize.sources import declared_schema

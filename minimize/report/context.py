@@ -22,7 +22,8 @@ from minimize.governance.published_outputs import PolicyCache, WritingRun
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.output.reader import load_receipts
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, check_chain, check_file_history
 from minimize.report.facts import HiddenPart
 from minimize.runs.inputs import find_pipeline

@@ -22,7 +22,7 @@ from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.output.stored_file import StoredFile, as_stored_file
 from minimize.plan import request
 from minimize.plan.request import can_leave
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import ReceiptFile
 from minimize.report.context import ReportContext
 from minimize.report.facts import RoundedCount

@@ -17,7 +17,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.pages import BulletList, Section, TermList, html_page, markdown_page
 from minimize.plan import Plan
 from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
-from minimize.policy.model import SourceModel
+from minimize.policy.pipeline import SourceModel
 from minimize.policy.treatments import DROP
 from minimize.recipients import Recipient, Subprocessor
 from minimize.recipients.pages import contract_text

@@ -22,7 +22,8 @@ from minimize.output.reader import load_receipts
 from minimize.plan.request import declared_prefixes, mask_undeclared, needed_fields, request
 from minimize.policy.draft import drafted_field
 from minimize.policy.drafted_policy import draft_text
-from minimize.policy.model import Field, Pipeline, Policy
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml_nodes import key_text
 from minimize.receipts import Receipt
 from minimize.results import FAILING_SEVERITIES

@@ -16,8 +16,9 @@ from minimize.plan.request import allows_purpose
 from minimize.plan.tenant import TenantPlan, plan_for_tenant
 from minimize.policy.condition import Condition, FeatureOn, LevelAtLeast, atoms
 from minimize.policy.describe import condition_text, feature_text, treatment_text
-from minimize.policy.model import Field, Pipeline
+from minimize.policy.model import Field
 from minimize.policy.names import field_pointer
+from minimize.policy.pipeline import Pipeline
 from minimize.review.trial import ExplanationStep, RecordExplanation, StepVerdict, Trial, trial_keyring
 from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, pipeline_from
 from minimize.runs.inspection import examine_plan

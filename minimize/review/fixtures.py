@@ -31,7 +31,7 @@ from minimize.keys import Keyring
 from minimize.ledger import api
 from minimize.output.folder import RECORDS
 from minimize.plan import Plan
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.review.trial import Trial, TriedRecord, latest_event_time, trial_keyring
 from minimize.runs.inputs import LEDGER_SETTINGS, SubjectActs, load_pipeline_settings, pipeline_from
 from minimize.runs.sender import find_sender

@@ -15,9 +15,7 @@ from minimize.governance.access.load import examine_access
 from minimize.policy.approval import ApprovalDemand, configured_approval
 from minimize.policy.faults import FaultList
 from minimize.policy.load import configured_encryption, examine_pipeline, examine_policy
-from minimize.policy.model import (
-    EncryptBy,
-)
+from minimize.policy.pipeline import EncryptBy
 from minimize.policy.purposes import config_nodes, configured_purposes
 from minimize.recipients.load import Subprocessors, examine_recipient, examine_subprocessors
 from minimize.review.changes import GradedChange

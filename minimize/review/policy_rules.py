@@ -15,18 +15,8 @@ from minimize.policy.approval import approval_state
 from minimize.policy.condition import Condition
 from minimize.policy.describe import condition_text, gate_texts, treatment_text
 from minimize.policy.fields import is_dropped
-from minimize.policy.model import (
-    HOLDERS,
-    DeduplicateModel,
-    EncryptModel,
-    Field,
-    GroupKeyModel,
-    Pipeline,
-    RecordsGate,
-    Role,
-    SourceModel,
-    SuppressModel,
-)
+from minimize.policy.model import HOLDERS, Field, RecordsGate, Role
+from minimize.policy.pipeline import DeduplicateModel, EncryptModel, GroupKeyModel, Pipeline, SourceModel, SuppressModel
 from minimize.review.changes import list_text, retention_text
 from minimize.review.comparison import USUAL_LABEL, FormSides, Rule, Rules
 from minimize.review.grades import (

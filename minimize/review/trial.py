@@ -33,7 +33,8 @@ from minimize.plan.model import FieldPlan
 from minimize.policy.condition import Condition, FeatureOn, LevelAtLeast, atoms
 from minimize.policy.describe import condition_text, treatment_text
 from minimize.policy.fields import steps_of
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.runs.inputs import SubjectActs
 from minimize.runs.sender import consent_periods
 from minimize.settings import SettingRow, SettingsRows

@@ -26,7 +26,7 @@ from minimize.policy.faults import FaultList, require_sound
 from minimize.policy.form_values import Day, Name
 from minimize.policy.forms import Expected, Form, NotEmpty, OneOrMore, Reading, examine_file
 from minimize.policy.load import load_policy
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.purposes import configured_purposes
 from minimize.receipts import BackfillRef, Receipt, sha256_text
 from minimize.receipts.chain import effective_receipts

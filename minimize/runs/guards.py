@@ -19,7 +19,7 @@ from minimize.errors import OutputError, RefusedError, StoppedError
 from minimize.ledger import Address, find_ledger
 from minimize.output.folder import RECORDS, RUNS, batch_date_of, has_runs, read_receipts
 from minimize.output.publish import OpenOutput
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.receipts.chain import VOIDABLE_KINDS, effective_receipts
 from minimize.results import LogMessage

@@ -34,7 +34,7 @@ from minimize.plan.checks import field_fault
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import is_dropped, steps_of
 from minimize.policy.load import load_pipeline, normalize_path
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.receipts import Receipt, RunOrigin
 from minimize.runs.batch_dates import BatchDate, SkippedDate, reads_source, sort_dates

@@ -27,7 +27,7 @@ from minimize.plan.tenant import plan_for_tenant
 from minimize.policy import lint as rules
 from minimize.policy.lint.fields import is_below_full, may_identify
 from minimize.policy.load import examine_pipeline
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.proposals import KIND_NAMES
 from minimize.policy.roles import EMAIL_KIND
 from minimize.policy.value_kinds import IDENTIFYING_KINDS, ValueSummary, summarize_source

@@ -23,7 +23,7 @@ from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
 from minimize.pages import Table
 from minimize.policy.approval import check_approval
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import InputFile, Receipt, RunOrigin, quarantine_files_in_force
 from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, parse_batch_date

@@ -22,7 +22,7 @@ from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.plan import Plan
 from minimize.plan.model import planned_encryption
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import RunOrigin
 from minimize.runs.batch_dates import (
     BatchDate,

@@ -28,7 +28,7 @@ from minimize.plan import Plan
 from minimize.plan.columns import columns_markdown
 from minimize.policy.approval import check_approval
 from minimize.policy.load import hierarchy_files
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, new_run_id
 from minimize.recipients import Recipient
 from minimize.results import Line, LogMessage

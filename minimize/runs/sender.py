@@ -17,7 +17,8 @@ from minimize.errors import Finding, LedgerError, NotPermitted, PolicyError, Ref
 from minimize.keys import Keyring
 from minimize.ledger import Address, AuditEvent, current_actor
 from minimize.ledger.audit_event import received_event
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, ReceivedFrom
 from minimize.recipients import Recipient, Recipients, inbound
 from minimize.recipients.rules import Party, find_party

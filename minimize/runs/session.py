@@ -26,7 +26,7 @@ from minimize.output.folder import (
     make_output_folder,
     new_identity,
 )
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, new_run_id
 from minimize.runs.guards import check_open_ledger, check_output_ledger
 from minimize.runs.receipt_builder import RunContext

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from minimize.policy.load import load_pipeline
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 
 from . import handmade
 from .handmade import OPERATIONS, SECRETS, leaves

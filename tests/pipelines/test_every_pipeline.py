@@ -9,7 +9,7 @@ import pytest
 
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import load_pipeline
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.samples.dataset import FATAL_SHARE
 
 from . import handmade

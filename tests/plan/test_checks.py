@@ -14,7 +14,7 @@ from minimize.errors import Finding, PolicyError
 from minimize.plan import CaseBranch, Plan
 from minimize.plan.checks import check_gates, gate_cycles
 from minimize.policy.condition import FieldEquals
-from minimize.policy.model import RecordsModel
+from minimize.policy.pipeline import RecordsModel
 from tests.stages.make import APPS, Beside, plan_of, with_steps
 
 KEEP = {"type": "string", "do": "keep"}

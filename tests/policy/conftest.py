@@ -8,7 +8,8 @@ import pytest
 
 from minimize.errors import Finding, PolicyError
 from minimize.policy.load import load_pipeline, load_policy
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 
 HEAD = "policy: p\nversion: 1\npurposes: [operations, customer_support]\n"
 PIPELINE = (

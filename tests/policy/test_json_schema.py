@@ -15,7 +15,8 @@ from minimize.errors import PolicyError
 from minimize.policy.faults import FaultList
 from minimize.policy.forms import JSON_SCHEMA_DIALECT, Form, form_schema
 from minimize.policy.load import policy_from_mapping
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.runs.backfill import Backfill
 from minimize.techniques import TECHNIQUES

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minimize.policy.model import Pipeline, Policy, SourceModel
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline, SourceModel
 
 POLICY = Policy(policy="p", version=1, purposes=("operations",), fields={})
 SOURCE = SourceModel(path="x", format="csv")

@@ -16,15 +16,8 @@ from minimize.policy.condition import FieldEquals
 from minimize.policy.faults import FaultList
 from minimize.policy.forms import Form, read_form
 from minimize.policy.load import load_pipeline
-from minimize.policy.model import (
-    DeduplicateModel,
-    GroupKeyModel,
-    Pipeline,
-    RecordsModel,
-    RoundModel,
-    SuppressModel,
-)
 from minimize.policy.names import PolicyNames, PolicyReading
+from minimize.policy.pipeline import DeduplicateModel, GroupKeyModel, Pipeline, RecordsModel, RoundModel, SuppressModel
 from minimize.policy.treatments import FormMeasure
 from minimize.policy.yaml_nodes import node_from_data
 

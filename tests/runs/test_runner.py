@@ -21,7 +21,7 @@ from minimize.errors import (
     StoppedError,
 )
 from minimize.keys import Keyring, new_keyring
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.runs import quarantine_exceeded
 from tests.project import AT, BEFORE, DAY, LASTING, Project, event, events, sha256
 

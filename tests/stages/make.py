@@ -15,7 +15,7 @@ from minimize.arrow.nested import leaf, row_indices
 from minimize.plan import CaseBranch, Plan
 from minimize.plan.bind import examine
 from minimize.policy.load import policy_from_mapping
-from minimize.policy.model import DeduplicateModel, Pipeline, RecordsModel, SourceModel
+from minimize.policy.pipeline import DeduplicateModel, Pipeline, RecordsModel, SourceModel
 from minimize.settings import load_settings
 from minimize.settings.evaluation import SETTINGS_SCHEMA, FeatureSwitch, Settings
 from minimize.stages.gate import Gate

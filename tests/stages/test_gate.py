@@ -16,7 +16,7 @@ from minimize.keys import new_keyring
 from minimize.ledger.subject_tokens import subject_token
 from minimize.plan import Plan
 from minimize.policy.condition import FieldEquals
-from minimize.policy.model import RecordsModel
+from minimize.policy.pipeline import RecordsModel
 from minimize.settings.erasures import Erasures, Tombstone
 from minimize.stages.gate import Gate
 from minimize.times import epoch_microseconds

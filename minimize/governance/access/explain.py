@@ -31,7 +31,7 @@ from minimize.pages import Table
 from minimize.plan import Plan
 from minimize.plan.category import highest_category
 from minimize.plan.model import FieldPlan
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.results import Line
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.inspection import plan_for

@@ -47,7 +47,8 @@ from minimize.output.partitions import parse_partition_folder
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
 from minimize.policy.fields import is_dropped, treatments_of
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, ReceiptFile, files_in_force
 from minimize.results import Line, LogMessage
 from minimize.runs.erasure_list import store_erasures

@@ -26,7 +26,8 @@ from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECORDS
 from minimize.output.publish import OpenOutput, Staging, open_output
 from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
 from minimize.policy.approval import policy_reference
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import (
     FieldReceipt,
     FileRef,

@@ -48,7 +48,8 @@ from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import find_ledger
 from minimize.output.folder import RECORDS, batch_date_of
 from minimize.output.stored_file import open_stored_file
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, ReceiptFile, files_in_force, retained_sketches
 from minimize.results import UNCHANGED, Line
 from minimize.runs.batch_dates import parse_batch_date

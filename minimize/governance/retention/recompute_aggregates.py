@@ -34,7 +34,8 @@ from minimize.output.publish import Staging
 from minimize.plan import Plan
 from minimize.plan.bind import examine
 from minimize.policy.fields import treatments_of
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, ReceiptFile, files_in_force
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.disclosure_guard import GuardedAggregate, PublishedReleases, guard_aggregates

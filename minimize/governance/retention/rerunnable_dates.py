@@ -22,7 +22,8 @@ from minimize.keys import Keyring
 from minimize.output.folder import RECORDS, batch_date_of
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import hierarchy_files
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, RunOrigin, files_in_force
 from minimize.runs.batch_dates import (
     READING_KINDS,

@@ -44,7 +44,8 @@ from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.policy.approval import check_approval
 from minimize.policy.condition import Atom, Condition, FeatureOn, LevelAtLeast
 from minimize.policy.fields import compare_coarseness, is_dropped
-from minimize.policy.model import Field, Pipeline, Policy
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import DROP, Treatment
 from minimize.receipts import Receipt, ReceiptFile, RunOrigin, files_in_force
 from minimize.results import UNCHANGED, Line

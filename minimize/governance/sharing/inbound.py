@@ -37,7 +37,8 @@ from minimize.ledger.audit_event import PlainValue, received_event
 from minimize.ledger.ledger import open_ledger
 from minimize.plan.request import request
 from minimize.policy.load import load_policy
-from minimize.policy.model import Field, Pipeline, Policy
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import DROP
 from minimize.recipients import Function, Recipient, inbound
 from minimize.recipients.rules import Party, find_party, rule_reason, tenant_reason

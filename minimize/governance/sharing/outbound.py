@@ -60,7 +60,7 @@ from minimize.governance.workspace import Workspace
 from minimize.json_form import json_object
 from minimize.ledger.ledger import open_ledger, tenants_named
 from minimize.plan import Plan
-from minimize.policy.model import CategoryName
+from minimize.policy.pipeline import CategoryName
 from minimize.recipients import Recipient, Recipients
 from minimize.recipients.rules import find_party, payload_differs_error, purpose_reasons, tenant_reason
 from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings

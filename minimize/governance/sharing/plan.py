@@ -35,7 +35,8 @@ from minimize.output.folder import RUNS
 from minimize.plan import Plan, bind, category, request
 from minimize.plan.model import Category
 from minimize.policy.load import load_policy
-from minimize.policy.model import Pipeline, Policy, RecordsGate, RecordsModel
+from minimize.policy.model import Policy, RecordsGate
+from minimize.policy.pipeline import Pipeline, RecordsModel
 from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import Party, find_party, purpose_reasons, rule_reason
 from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings, pipeline_from

@@ -18,7 +18,8 @@ from minimize.keys import Keyring
 from minimize.plan.model import case_branches
 from minimize.plan.request import allows_purpose, is_released
 from minimize.policy.describe import treatment_text
-from minimize.policy.model import Field, Pipeline, Policy
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import DROP, Treatment
 from minimize.recipients import Contract, Function, Recipient, Recipients, SharedField
 from minimize.recipients.model import PASSTHROUGH

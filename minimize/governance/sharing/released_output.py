@@ -44,7 +44,8 @@ from minimize.policy.condition import (
     fields_of_atom,
     fields_read_by_condition,
 )
-from minimize.policy.model import AggregateModel, Field, FieldCase, Pipeline, Policy, RecordsGate, RecordsModel, Role
+from minimize.policy.model import Field, FieldCase, Policy, RecordsGate, Role
+from minimize.policy.pipeline import AggregateModel, Pipeline, RecordsModel
 from minimize.policy.treatments import DROP, Treatment
 from minimize.recipients.rules import rule_reason
 from minimize.settings import SettingsRows

@@ -49,7 +49,8 @@ from minimize.ledger.subject_tokens import known_or_new_token
 from minimize.ledger.subjects import RecordedCorrection, SubjectRequestStep, read_corrections, record_corrections
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.policy.fields import treatments_of
-from minimize.policy.model import Field, Pipeline, Policy
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.results import UNCHANGED, Line
 from minimize.sources.types import arrow_type, parse_text

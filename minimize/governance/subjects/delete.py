@@ -65,7 +65,7 @@ from minimize.ledger.subject_tokens import subject_token
 from minimize.ledger.subjects import SubjectRequestStep, read_lifecycle_events
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.receipts.receipt import FIGURES_UNCHANGED
 from minimize.results import UNCHANGED, Line

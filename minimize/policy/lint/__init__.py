@@ -10,8 +10,9 @@ from minimize.policy.lint import fields, outputs, settings
 from minimize.policy.lint.fields import missing_keys, policies_in_tree, unreadable_source
 from minimize.policy.lint.rules import LINT_RULES, LintRule, LintSetting, LintSubject
 from minimize.policy.lint.settings import missing_settings, noncanonical_rows
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
 from minimize.policy.names import field_pointer
+from minimize.policy.pipeline import Pipeline
 
 __all__ = [
     "LINT_RULES",

@@ -15,7 +15,8 @@ from minimize.policy.describe import condition_text, treatment_text
 from minimize.policy.fields import is_dropped, steps_of, treatments_of
 from minimize.policy.lint.rules import LintSubject
 from minimize.policy.load import load_policy
-from minimize.policy.model import Field, Pipeline, Policy, Role
+from minimize.policy.model import Field, Policy, Role
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.roles import certain_role
 from minimize.policy.treatments import Treatment
 from minimize.techniques import Leaves

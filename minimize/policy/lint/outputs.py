@@ -19,7 +19,8 @@ from minimize.policy.fields import (
 )
 from minimize.policy.lint.fields import remaining_form
 from minimize.policy.lint.rules import LintSubject
-from minimize.policy.model import AggregateModel, Field
+from minimize.policy.model import Field
+from minimize.policy.pipeline import AggregateModel
 from minimize.policy.roles import is_coordinate_name
 from minimize.stores import is_uri
 from minimize.techniques import TechniqueStep

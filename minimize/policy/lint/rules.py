@@ -10,7 +10,8 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, Severity
 from minimize.policy.condition import Condition
 from minimize.policy.fields import is_dropped
-from minimize.policy.model import Field, Pipeline, Policy
+from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.roles import contact_kind
 
 

@@ -12,7 +12,8 @@ from minimize.policy.condition import FeatureOn, LevelAtLeast, atoms
 from minimize.policy.fields import is_dropped
 from minimize.policy.form_values import NAME_PATTERN
 from minimize.policy.lint.rules import LINT_RULES, LintSubject
-from minimize.policy.model import FeatureModel, Pipeline
+from minimize.policy.model import FeatureModel
+from minimize.policy.pipeline import Pipeline
 from minimize.text import did_you_mean
 
 LONGEST_RETENTION = timedelta(days=30)

@@ -7,7 +7,8 @@ import pytest
 
 from minimize.errors import Finding
 from minimize.policy.lint import lint
-from minimize.policy.model import Pipeline, Policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 
 
 @pytest.fixture

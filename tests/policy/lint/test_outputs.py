@@ -9,7 +9,7 @@ import pytest
 
 from minimize.errors import Finding
 from minimize.policy.lint import lint
-from minimize.policy.model import Pipeline
+from minimize.policy.pipeline import Pipeline
 
 LintOf = Callable[..., list[Finding]]
 FIELDS = """\

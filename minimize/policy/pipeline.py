@@ -1,0 +1,414 @@
+"""Model of a pipeline file: source, records, aggregates and limits of the quarantine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, get_args
+
+import pydantic
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, WithJsonSchema, WrapValidator
+from pydantic import ValidatorFunctionWrapHandler as Handler
+from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
+from pydantic_core import CoreSchema, core_schema
+
+from minimize.aggregates.definition import TIME_UNITS, TimeUnit
+from minimize.policy.condition import FormCondition
+from minimize.policy.form_values import NAME_PATTERN, Duration, Name, PositiveInteger, Share
+from minimize.policy.forms import Form, NotEmpty, Reading, form_error, is_read, when_read
+from minimize.policy.model import Policy, name_schema
+from minimize.policy.names import FieldKey, FieldKeys, PolicyReading, names_of
+from minimize.policy.purposes import Purpose
+from minimize.policy.treatments import FormMeasure
+from minimize.sources import FORMATS
+from minimize.stores import Location, LocationLike, location_error, parse_output_location
+from minimize.text import did_you_mean
+
+CategoryName = Literal["identified", "pseudonymized", "aggregated"]
+EncryptBy = Literal["none", "by_category"]
+BY_CATEGORY: Final = "by_category"
+
+
+def _valid_location(text: str, _: Reading) -> str:
+    """A path, or the URI of a store, which must not contain a secret."""
+    wrong = location_error(text)
+    if wrong is not None:
+        raise form_error("P006", wrong.message, wrong.hint)
+    return text
+
+
+def _only_date_placeholder(path: str, _: Reading) -> str:
+    unknown = [f"{{{name}}}" for name in re.findall(r"\{(.*?)\}", path) if name != "date"]
+    if unknown:
+        raise form_error("P006", f"unknown placeholder {', '.join(unknown)} in `path`; only {{date}} is valid")
+    return path
+
+
+def _known_format(name: str, _: Reading) -> str:
+    if name in FORMATS:
+        return name
+    raise form_error("P007", f"unknown format `{name}`", did_you_mean(name, FORMATS))
+
+
+class _FormatSchema:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"enum": [*FORMATS]}
+
+
+LocationText = Annotated[str, when_read(_valid_location)]
+SourceFormatName = Annotated[str, when_read(_known_format), _FormatSchema()]
+
+
+class SourceModel(Form):
+    """The source of the records."""
+
+    noun = "`source`"
+
+    path: Annotated[LocationText, when_read(_only_date_placeholder)] = pydantic.Field(
+        description="A file, folder or glob, relative to the pipeline's folder; or the URI of an object store (s3://, gs://, "
+        "abfs://) that contains no credentials. `{date}` is the batch date."
+    )
+    format: SourceFormatName = pydantic.Field(description="The format of the files.")
+    recipient: str | None = pydantic.Field(
+        None, description="The third party that sends the records. Consent then decides on each record."
+    )
+    function: str | None = pydantic.Field(None, description="The inbound function of its manifest.")
+    having: tuple[str, ...] = pydantic.Field((), description="Prerequisites of the function that are met.")
+
+    @property
+    def is_received(self) -> bool:
+        """Whether a third party sends the records, so consent decides on each record."""
+        return self.recipient is not None
+
+    def check(self, reading: Reading) -> None:
+        """A recipient and its function are named together."""
+        if (self.recipient is None) != (self.function is None):
+            present, missing = ("function", "recipient") if self.recipient is None else ("recipient", "function")
+            hint = f"Add `{missing}`, or remove `{present}`."
+            reading.fault("P005", f"`source` has `{present}` but not `{missing}`", present, hint=hint)
+        elif self.having and not self.is_received:
+            hint = "Add `recipient` and `function`, or remove `having`."
+            reading.fault("P018", "`having` is only valid in a source with `recipient`", "having", hint=hint)
+
+
+class DeduplicateModel(Form):
+    """Of the records of a day with equal values in these fields, the earliest is kept."""
+
+    noun = "`deduplicate`"
+
+    by: FieldKeys = pydantic.Field(description="Records with equal values in all these fields are duplicates.")
+    per: Literal["day"] = pydantic.Field("day", description="The span of time within which records are duplicates.")
+
+    def check(self, reading: Reading) -> None:
+        """The earliest record needs an event time."""
+        names = names_of(reading)
+        if names.keys is not None and names.time is None:
+            reading.fault("P017", "`deduplicate` needs the event time", hint="Add `time: FIELD` to the policy.")
+
+
+class EncryptModel(Form):
+    """The keys of an output that is encrypted at rest."""
+
+    noun = "`by_category`"
+
+    by: SkipJsonSchema[EncryptBy] = "none"
+    per: FieldKey | None = pydantic.Field(
+        None, description="A column of `partition_by`. Each of its folders has separate keys."
+    )
+
+
+class _EncryptType:
+    """In a file: `none`, `by_category`, or `by_category: {per: FIELD}` for records whose folders have separate keys."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_wrap_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        by_category = {"type": "object", "properties": {BY_CATEGORY: handler(schema)}, "additionalProperties": False}
+        return {"anyOf": [{"enum": list(get_args(EncryptBy))}, {**by_category, "required": [BY_CATEGORY]}]}
+
+    def _read(self, value: Any, handler: Handler, info: ValidationInfo) -> Any:
+        if not is_read(info):
+            return handler(value)
+        if not isinstance(value, Mapping):
+            return handler({"by": value})
+        if set(value) != {BY_CATEGORY}:
+            hint = "Write `encrypt: {by_category: {per: FIELD}}`."
+            raise form_error("P006", "`encrypt` must have `by_category` as its only key", hint)
+        return handler(value[BY_CATEGORY]).model_copy(update={"by": BY_CATEGORY})
+
+
+class RecordsModel(Form):
+    """The records output."""
+
+    noun = "`records`"
+
+    must_be: CategoryName | None = pydantic.Field(None, description="The highest permitted category of the output.")
+    partition_by: FieldKeys = pydantic.Field((), description="Levels of folders below `date=`.")
+    index: bool = pydantic.Field(
+        True, description="Whether files have an index of subjects. Without it, all records are read to find a subject."
+    )
+    collect_if: FormCondition | None = pydantic.Field(None, description="Collected only if this condition is true.")
+    deduplicate: DeduplicateModel | None = None
+    encrypt: Annotated[EncryptModel, _EncryptType()] | None = pydantic.Field(
+        None, description="How columns are encrypted at rest. The default is set by minimize.yaml."
+    )
+
+    def check(self, reading: Reading) -> None:
+        """Each value with its own keys has its own folder."""
+        per = None if self.encrypt is None else self.encrypt.per
+        if per is not None and per not in self.partition_by:
+            message = f"keys for each `{per}` need a folder for each value"
+            reading.fault("P020", message, "encrypt", hint=f"Add `partition_by: [{per}]`.")
+
+
+class GroupKeyModel(Form):
+    """One group key: a field in its released form, a time possibly at a coarser unit."""
+
+    noun = "a group key"
+
+    field: FieldKey
+    to: TimeUnit | None = None
+
+
+class _GroupKeyType:
+    """In a file: a field, or `{FIELD: unit}` for a time at a coarser unit."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.with_info_wrap_validator_function(self._read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        timed = {
+            "type": "object",
+            "description": "A time at a unit that is not finer than the released one.",
+            "additionalProperties": {"enum": list(TIME_UNITS)},
+            "minProperties": 1,
+            "maxProperties": 1,
+        }
+        return {"anyOf": [{"type": "string", "description": "A field."}, timed]}
+
+    def _read(self, value: Any, handler: Handler, info: ValidationInfo) -> Any:
+        if not is_read(info):
+            return handler(value)
+        if not isinstance(value, Mapping) or len(value) != 1:
+            return handler({"field": value})
+        field, unit = next(iter(value.items()))
+        if unit not in TIME_UNITS:
+            hint = did_you_mean(unit, TIME_UNITS) if isinstance(unit, str) else ""
+            raise form_error("P007", "unknown time unit in `group_by`", hint)
+        return handler({"field": field, "to": unit})
+
+
+class SuppressModel(Form):
+    """The minimum number of subjects of published groups. Groups with fewer are suppressed."""
+
+    noun = "`suppress`"
+
+    below: PositiveInteger = pydantic.Field(10, description="Groups with fewer subjects are suppressed.")
+    counting: FieldKey | None = pydantic.Field(
+        None, description="The field that is counted. The default is the policy's subject."
+    )
+
+
+class RoundModel(Form):
+    """Rounding of counts to the nearest multiple."""
+
+    noun = "`round`"
+
+    counts_to: PositiveInteger = pydantic.Field(description="The multiple.")
+
+
+RESERVED_OUTPUT_NAMES: Final = ("records", "runs", "quarantine", "index", "erasures", "sketches")
+LONGEST_WAIT: Final = timedelta(days=366)
+"""The longest permitted value of `late`."""
+
+
+def _short_enough(late: timedelta, _: Reading) -> timedelta:
+    if late > LONGEST_WAIT:
+        hint = "Use a shorter time; a day is published when it has passed."
+        raise form_error("P006", f"`{{key}}` must be at most {LONGEST_WAIT.days}d", hint)
+    return late
+
+
+def _output_name(name: str, _: Reading) -> str:
+    if name in RESERVED_OUTPUT_NAMES:
+        message = f"`{name}` is the name of a folder in every output"
+        raise form_error("P015", message, "Give the aggregate another name.", is_named=True)
+    if not re.fullmatch(NAME_PATTERN, name):
+        hint = "Use a letter or _, then letters, digits, _ and -."
+        raise form_error("P015", f"`{name}` is not a valid name for an aggregate", hint, is_named=True)
+    return name
+
+
+ColumnName = Annotated[str, WithJsonSchema({"type": "string", "not": {"const": "date"}})]
+OutputName = Annotated[str, when_read(_output_name), name_schema(*RESERVED_OUTPUT_NAMES)]
+
+
+class AggregateModel(Form):
+    """Counts and statistics per group, small groups suppressed."""
+
+    noun = "an aggregate"
+    is_named = True
+
+    group_by: Mapping[ColumnName, Annotated[GroupKeyModel, _GroupKeyType()]] = pydantic.Field(
+        description="The fields whose values make a group, by column. Without one, all records are one group."
+    )
+    measures: Annotated[Mapping[ColumnName, FormMeasure], NotEmpty()] = pydantic.Field(
+        description="The figures of each group, by column."
+    )
+    suppress: SuppressModel = SuppressModel()
+    round: RoundModel | None = None
+    late: Annotated[Duration, when_read(_short_enough)] | None = pydantic.Field(
+        None, description="How long an event day waits for its late rows."
+    )
+    retention: Duration | None = pydantic.Field(
+        None, description="How long groups are kept, by their event time. The default is the retention of the policy."
+    )
+    must_be: CategoryName | None = pydantic.Field(None, description="The highest permitted category of the output.")
+    encrypt: EncryptBy | None = pydantic.Field(None, description="Aggregated columns are never encrypted.")
+
+    def check(self, reading: Reading) -> None:
+        """The names of its columns are valid and unique; subjects are counted."""
+        names = names_of(reading)
+        if "date" in (*self.group_by, *self.measures):
+            reading.fault("P015", "`date` is reserved for the partition", hint="Name the column `day`.")
+        for column in self.measures:
+            if column in self.group_by:
+                message = f"`{column}` is the name of a group and of a measure"
+                reading.fault("P018", message, "measures", column)
+        if names.keys is not None and names.subject is None and self.suppress.counting is None:
+            hint = "Add `subject: FIELD` to the policy, or `suppress: {counting: FIELD}` to the aggregate."
+            reading.fault("P017", "an aggregate counts subjects, but the policy names no subject", hint=hint)
+        if self.late is not None and names.keys is not None and names.time is None:
+            reading.fault("P017", "`late` needs the event time", "late", hint="Add `time: FIELD` to the policy.")
+
+
+class QuarantineModel(Form):
+    """Limits as shares of the rows read. The default is no limit."""
+
+    noun = "`quarantine`"
+
+    fail_above: Share | None = pydantic.Field(None, description="Above this share the run exits with 4.")
+    stop_above: Share | None = pydantic.Field(None, description="Above this share nothing is published.")
+
+
+@dataclass(slots=True)
+class PipelineReading(PolicyReading):
+    """The reading of a pipeline with its policy, which is loaded first; None if it could not be read."""
+
+    policy: Policy | None = None
+
+
+UNREADABLE_POLICY: Final = Policy.model_construct(policy="", version=1, purposes=(), fields={})
+"""Replaces a policy that could not be read; the loader never returns it."""
+
+
+def _loaded_policy(value: Any, handler: Handler, info: ValidationInfo) -> Any:
+    if not isinstance(info.context, PipelineReading):
+        return handler(value)
+    if not isinstance(value, str):
+        raise form_error("P006", "`policy` must be the path of a file")
+    return info.context.policy or UNREADABLE_POLICY
+
+
+def _listed_by_policy(purpose: str, reading: Reading) -> str:
+    listed = names_of(reading).purposes
+    if listed and purpose not in listed:
+        hint = did_you_mean(purpose, listed)
+        raise form_error("P008", f"the policy does not list the purpose `{purpose}`", hint)
+    return purpose
+
+
+def _records_or_flag(value: Any, handler: Handler, info: ValidationInfo) -> Any:
+    """In a file, `false` writes no records, and `true` the default."""
+    if is_read(info) and isinstance(value, bool):
+        return RecordsModel() if value else None
+    return handler(value)
+
+
+class _FlagSchema:
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [handler(schema), {"type": "boolean"}]}
+
+
+class Pipeline(Form):
+    """One scheduled job: a policy, a purpose, a source and an output."""
+
+    noun = "a pipeline"
+
+    pipeline: Name = pydantic.Field(description="The pipeline's name.")
+    policy: Annotated[Policy, WrapValidator(_loaded_policy), WithJsonSchema({"type": "string"})] = pydantic.Field(
+        description="The policy's file, relative to this one."
+    )
+    purpose: Annotated[Purpose, when_read(_listed_by_policy)] = pydantic.Field(
+        description="The purpose of every run; the policy must list it."
+    )
+    source: SourceModel
+    settings: str | None = pydantic.Field(
+        None, description="The collection settings: a file, relative to this one, or `ledger`."
+    )
+    output: LocationText = pydantic.Field(
+        description="The output folder, relative to this file; or the URI of an object store (s3://, gs://, abfs://) without "
+        "credentials, which needs a ledger elsewhere."
+    )
+    records: Annotated[RecordsModel | None, WrapValidator(_records_or_flag), _FlagSchema()] = pydantic.Field(
+        RecordsModel(), description="The records output. With `false`, no records are written."
+    )
+    aggregates: Mapping[OutputName, AggregateModel] = pydantic.Field(
+        {}, description="Counts and statistics per group, by name."
+    )
+    quarantine: QuarantineModel = QuarantineModel()
+    path: SkipJsonSchema[Path | None] = None
+    digest: SkipJsonSchema[str] = ""
+    lines: SkipJsonSchema[Mapping[tuple[str, ...], int]] = pydantic.Field({})
+    """The lines of the file's keys, by paths of at most three keys."""
+    demanded: SkipJsonSchema[EncryptBy] = "none"
+    """The encryption that `minimize.yaml` requires of every output; it applies if the pipeline does not set `encrypt`."""
+
+    stand_ins = MappingProxyType(
+        {
+            "pipeline": "",
+            "policy": UNREADABLE_POLICY,
+            "purpose": "",
+            "source": SourceModel(path="", format=next(iter(FORMATS))),
+            "output": "",
+        }
+    )
+
+    @classmethod
+    def implied_values(cls, written: Collection[str]) -> Mapping[str, Any]:
+        """A pipeline with aggregates writes no records unless it says so."""
+        return {"records": False} if "aggregates" in written and "records" not in written else {}
+
+    def check(self, reading: Reading) -> None:
+        """A pipeline writes something."""
+        if self.records is None and reading.node.get("aggregates") is None:
+            reading.fault("P005", "the pipeline writes neither records nor aggregates", "records")
+
+    def retention_of(self, name: str) -> timedelta | None:
+        """How long an output is kept: the aggregate's own retention, else that of the policy; None for no limit."""
+        model = self.aggregates.get(name)
+        return self.policy.retention if model is None or model.retention is None else model.retention
+
+    @property
+    def own_retentions(self) -> dict[str, timedelta]:
+        """The retention of each aggregate that has its own."""
+        return {name: each.retention for name, each in self.aggregates.items() if each.retention is not None}
+
+    @property
+    def folder(self) -> Path:
+        """The base folder of relative paths."""
+        return Path() if self.path is None else self.path.parent
+
+    def target(self, output: LocationLike | None = None) -> Location:
+        """The location of the output: as in the file, or the given replacement. Raises OutputError for an invalid URI."""
+        return parse_output_location(self.output, self.folder) if output is None else parse_output_location(output)
+
+    def line_of(self, *path: str) -> int | None:
+        """The line of a key in the file, or of the nearest key above it."""
+        found = (self.lines.get(path[:length]) for length in range(len(path), 0, -1))
+        return next((line for line in found if line is not None), None)
