@@ -1,7 +1,4 @@
-"""Policy and pipeline files as forms.
-
-Fields, features, levels, purposes, retention; then source, records, aggregates, quarantine limits.
-"""
+"""Model of a policy file: fields, features, levels, purposes, retention."""
 
 from __future__ import annotations
 
