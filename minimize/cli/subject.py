@@ -27,7 +27,7 @@ from minimize.governance.subjects import (
 )
 from minimize.governance.subjects.view import SubjectViews, view_page
 from minimize.governance.workspace import Workspace
-from minimize.results import Listing, Printable
+from minimize.results import Listing, Printable, ResultAt
 
 _SUBJECTS: Final = (
     click.Argument(["ids"], nargs=-1, metavar="ID…"),
@@ -60,12 +60,6 @@ def subject_group() -> None:
     """View, export, correct, restrict or delete the data of a person, device or tenant."""
 
 
-def _subjects(
-    *, ids: Sequence[str], tenant: str | None, field: str | None, file: str | None, forms: bool
-) -> tuple[DataSubject, ...]:
-    return collect_subjects(ids, tenant, field, file, forms=forms)
-
-
 @verb(
     "view",
     *_SUBJECTS,
@@ -90,7 +84,7 @@ def view_command(
 
     Prints its location, form, period, retention and recipients.
     """
-    views = SubjectViews(view_subjects(_subjects(**selected), workspace, now, named=named, linked=linked), rows)
+    views = SubjectViews(view_subjects(collect_subjects(**selected), workspace, now, named=named, linked=linked), rows)
     if html is None:
         return views
     return write_page(views, html, view_page(views.views, rows))
@@ -125,7 +119,7 @@ def export_command(
 
     Only the owner of the new folder can read it.
     """
-    found = view_subjects(_subjects(**selected), workspace, now, named=named, linked=linked)
+    found = view_subjects(collect_subjects(**selected), workspace, now, named=named, linked=linked)
     made = export_subjects(found, Path(to), workspace, formats=formats, redact=redact)
     return Listing("exports", made, "no subject")
 
@@ -156,7 +150,7 @@ def delete_command(
     backfills do not bring back records of events up to now. Repeat the command to continue an open request.
     """
     allowed = {"unseen": unseen, "allow_unreached": allow_unreached}
-    return delete_subjects(_subjects(**selected), workspace, now, named=named, yes=yes, **allowed)
+    return delete_subjects(collect_subjects(**selected), workspace, now, named=named, yes=yes, **allowed)
 
 
 @verb(
@@ -180,7 +174,7 @@ def restrict_command(
     **selected: Any,
 ) -> Printable:
     """Export all data held about each ID, then delete it."""
-    subjects = _subjects(**selected)
+    subjects = collect_subjects(**selected)
     return restrict_subjects(subjects, Path(to), workspace, now, named=named, redact=redact, unseen=unseen, yes=yes)
 
 
@@ -223,8 +217,9 @@ def correct_command(
 def status_command(workspace: Workspace, now: datetime, tenant: str | None) -> Printable:
     """List requests: kind, state and deadline. Exits with 1 if one is overdue."""
     with workspace.open_ledger() as ledger:
-        found = [each.at(now) for each in request_statuses(ledger, tenant=tenant)]
-    return Listing("requests", found, "no requests", exit_code=int(any(each.overdue for each in found)))
+        found = request_statuses(ledger, tenant=tenant)
+    overdue = any(each.is_overdue(now) for each in found)
+    return Listing("requests", [ResultAt(each, now) for each in found], "no requests", exit_code=int(overdue))
 
 
 @verb("coverage", "--in", *WORKSPACE, group=subject_group, permission="subject/view")
@@ -246,4 +241,4 @@ def coverage_command(workspace: Workspace, named: Sequence[str]) -> Printable:
 )
 def confirm_command(workspace: Workspace, now: datetime, request: str, recipient: str) -> Printable:
     """Record that RECIPIENT has deleted the data of REQUEST."""
-    return confirm_deletion(request, recipient, workspace, now).at(now)
+    return ResultAt(confirm_deletion(request, recipient, workspace, now), now)

@@ -142,10 +142,6 @@ class RequestStatus:
         """Whether the deadline has passed."""
         return self.is_open and self.last.due < now
 
-    def at(self, now: datetime) -> DatedRequestStatus:
-        """The request as of a time, which decides whether it is overdue."""
-        return DatedRequestStatus(self, now)
-
     def to_json(self, now: datetime) -> dict[str, Any]:
         """The request as `subject status --json` prints it."""
         last = self.last
@@ -154,29 +150,12 @@ class RequestStatus:
         status = {"state": last.state, "overdue": self.is_overdue(now), "recipients": self.recipients}
         return {**body, **status, **json.loads(last.body)}
 
-
-@dataclass(frozen=True, slots=True)
-class DatedRequestStatus:
-    """The state of a request as of a time."""
-
-    status: RequestStatus
-    now: datetime
-
-    @property
-    def overdue(self) -> bool:
-        """Whether the deadline has passed."""
-        return self.status.is_overdue(self.now)
-
-    def to_json(self) -> dict[str, Any]:
-        """The request as `subject status --json` prints it."""
-        return self.status.to_json(self.now)
-
-    def lines(self) -> Iterator[Line]:
+    def lines(self, now: datetime) -> Iterator[Line]:
         """The request and its state in one line."""
-        body = self.to_json()
-        waiting = [name for name, each in self.status.recipients.items() if not each["confirmed"]]
+        body = self.to_json(now)
+        waiting = [name for name, each in self.recipients.items() if not each["confirmed"]]
         rest = f", waiting for {', '.join(waiting)}" if waiting else ""
-        late = " OVERDUE" if self.overdue else ""
+        late = " OVERDUE" if self.is_overdue(now) else ""
         whose = f"tenant {body['tenant_id']}" if body["subject"] is None else f"a subject of {body['tenant_id']}"
         request = f"{body['request']}  {body['kind']} of {whose}, requested {body['asked_at']}"
         yield f"{request}: {body['state']}{rest}, by {body['due']}{late}"
