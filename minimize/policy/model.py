@@ -31,12 +31,6 @@ HOLDERS: tuple[Holder, ...] = get_args(Holder)
 Purposes = Annotated[tuple[Purpose, ...], NotEmpty()]
 
 
-class FrozenModel(pydantic.BaseModel):
-    """Base class of models that are not forms yet: immutable, and unknown keys are rejected."""
-
-    model_config = pydantic.ConfigDict(defer_build=True, frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
 class FeatureModel(Form):
     """An optional kind of collection. The default is off."""
 

@@ -172,11 +172,6 @@ def _parameter_names(kind: type[BaseModel]) -> list[str]:
     return [info.alias or name for name, info in kind.model_fields.items()]
 
 
-def techniques_schema() -> JsonSchemaValue:
-    """A technique: its word alone, with its parameters, or with its only required value."""
-    return _words_schema("technique", TECHNIQUES)
-
-
 def _words_schema(noun: str, table: Mapping[str, type[BaseModel]]) -> JsonSchemaValue:
     alone = [name for name, kind in table.items() if not _required_parameters(kind)]
     kinds = [_word_schema(name, kind) for name, kind in table.items()]
