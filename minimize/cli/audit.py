@@ -9,7 +9,7 @@ import click
 
 from minimize.cli.options import AUDIT_FILTERS, FILE, FOLDER, LEDGER, OPTIONS, authorize
 from minimize.cli.verb import verb
-from minimize.ledger.audit_log import EntryFilter
+from minimize.ledger.audit_event import EntryFilter
 from minimize.results import Listing, Printable
 from minimize.runs.audit_log import export_audit, log_entries, truncate_audit, verify_audit
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,15 +20,12 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import Bools, valid_mask
 from minimize.consent.terms import ENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
 from minimize.identifiers import canonical_column, canonical_text
-from minimize.ledger import api
+from minimize.ledger.acts import ActReader
+from minimize.ledger.sharing import ConsentAct, find_consents
 from minimize.receipts.canonical import sha256_text
 from minimize.recipients import Recipient
 from minimize.settings.columns import canonical_texts, code_numbers, column_microseconds, encode_column
 from minimize.times import epoch_microseconds
-
-if TYPE_CHECKING:
-    from minimize.ledger.ledger import Ledger
-    from minimize.ledger.sharing import ConsentAct
 
 Microseconds = npt.NDArray[np.int64]
 NEVER: Final = np.iinfo(np.int64).max
@@ -256,9 +253,9 @@ class EffectiveConsents:
         return (self.run,) if self.event is None else (self.run, self.event)
 
 
-def load_consents(ledger: Ledger, *, recipient: str | None = None) -> Consents:
-    """Loads the consents of an open ledger, optionally of one recipient. Raises LedgerError."""
-    return Consents(tuple(api.sharing.read_consent_acts(ledger, recipient=recipient)))
+def load_consents(ledger: ActReader, *, recipient: str | None = None) -> Consents:
+    """Loads the consents of a ledger, optionally of one recipient. Raises LedgerError."""
+    return Consents(tuple(find_consents(ledger, recipient=recipient)))
 
 
 def consent_end(acts: Sequence[ConsentAct], consent: str, now: datetime) -> str | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from functools import partial
+from typing import Any, Final, Literal
 
 import pyarrow as pa
 
@@ -24,13 +25,20 @@ from minimize.errors import PolicyError
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
-from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, api, current_actor
+from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.acts import ActReader, Decision
+from minimize.ledger.sharing import (
+    CONSENT,
+    RECALL,
+    ConsentAct,
+    RecallStep,
+    distinct_consent_acts,
+    find_consents,
+    new_recall_steps,
+)
 from minimize.recipients import Recipient, find_recipients, load_configured_recipients, load_recipients
 from minimize.stores import PathText
 from minimize.times import seconds_text, time_text, time_text_or_none
-
-if TYPE_CHECKING:
-    from minimize.ledger.sharing import ConsentAct, RecallPlanner
 
 ConsentVerb = Literal["request", "give", "refuse", "withdraw"]
 _CONSENT_ACTIVITY: Final = AuditActivity("consent", component="consent", category="consent")
@@ -54,6 +62,18 @@ class NewConsent:
     text_version: int | None = None
     valid_from: datetime | None = None
     expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecallBatch:
+    """Steps of recalls at one recipient, and their audit event."""
+
+    steps: Sequence[RecallStep]
+    event: AuditEvent
+
+
+RecallPlanner = Callable[[ActReader, Sequence[ConsentAct]], Iterable[RecallBatch]]
+"""Takes the ledger and new acts, and returns the recalls that follow from them. They are recorded in the same transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +136,28 @@ def record_consent(
     keys = workspace.keyring()
     terms = _load_terms(consent, workspace, recipients) if verb in _NEEDS_RECIPIENT_FILE else None
     with workspace.open_ledger(create=True) as ledger:
-        before = api.sharing.read_consent_acts(
-            ledger, tenant=consent.tenant, recipient=consent.recipient, function=consent.function
-        )
+        before = ledger.find(CONSENT, key=f"{consent.recipient}/{consent.function}", tenant=consent.tenant)
         found = terms or (parse_terms(before[-1].terms) if before else _load_terms(consent, workspace, recipients))
         actor = current_actor()
         new = _new_act(verb, consent, found, before, actor, now)
         if allowed is not None:
             allowed(actor, _consent_resource(new, before))
         event = _CONSENT_ACTIVITY.event(verb, actor, now, _consent_resource(new, before))
-        (act,) = api.sharing.record_consent_acts(ledger, [new], [event], keys, also)
+        (act,) = ledger.record(partial(_record_consents, new=[new], events=[event], also=also), keys)
         return RecordedConsent(act, tuple(before))
+
+
+def _record_consents(
+    acts: ActReader, *, new: Sequence[ConsentAct], events: Sequence[AuditEvent], also: RecallPlanner | None
+) -> Decision[list[ConsentAct]]:
+    """The decision to record acts, and the recalls that follow from them."""
+    distinct = distinct_consent_acts(acts, new)
+    decided, all_events = [CONSENT.act(each) for each in distinct], list(events)
+    for batch in () if also is None else also(acts, distinct):
+        steps = new_recall_steps(acts, batch.steps)
+        decided += [RECALL.act(step) for step in steps]
+        all_events += [batch.event] if steps else []
+    return Decision(distinct, decided, all_events)
 
 
 def mark_expired_consents(
@@ -138,13 +169,13 @@ def mark_expired_consents(
     """
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger() as ledger:
-        over = [last for last in _last_acts(api.sharing.read_consent_acts(ledger)) if _has_expired(last, now)]
+        over = [last for last in _last_acts(find_consents(ledger)) if _has_expired(last, now)]
         new = [_expiry_act(last, actor, now) for last in over]
         events = [
             _CONSENT_ACTIVITY.event("expire", actor, now, _consent_resource(each, [last]))
             for each, last in zip(new, over, strict=True)
         ]
-        return api.sharing.record_consent_acts(ledger, new, events, keys, also) if new else []
+        return ledger.record(partial(_record_consents, new=new, events=events, also=also), keys) if new else []
 
 
 def _load_terms(consent: NewConsent, workspace: Workspace, folder: PathText | None) -> ConsentTerms:
@@ -177,9 +208,7 @@ def _new_act(
     again = verb == "give" and any(each.state in VALID_STATES for each in before)
     state = "renewed" if again else _STATE_AFTER[verb]
     parties = (consent.tenant, consent.recipient, consent.function)
-    return api.sharing.ConsentAct(
-        *parties, state, terms.text, actor.user or "", consent.valid_from or now, consent.expires_at, now
-    )
+    return ConsentAct(*parties, state, terms.text, actor.user or "", consent.valid_from or now, consent.expires_at, now)
 
 
 def _last_acts(acts: Sequence[ConsentAct]) -> Sequence[ConsentAct]:
@@ -362,13 +391,8 @@ def act_text(act: ConsentAct) -> str:
 
 def _load_consents(workspace: Workspace, tenant: str | None, recipient: str | None, function: str | None) -> Consents:
     with workspace.open_ledger() as ledger:
-        return Consents(
-            tuple(
-                api.sharing.read_consent_acts(
-                    ledger, tenant=canonical_id(tenant), recipient=recipient, function=function
-                )
-            )
-        )
+        found = find_consents(ledger, tenant=canonical_id(tenant), recipient=recipient)
+        return Consents(tuple(act for act in found if function in (None, act.function)))
 
 
 def _load_recipient(folder: os.PathLike[str], name: str) -> Recipient | None:

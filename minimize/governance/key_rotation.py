@@ -55,7 +55,7 @@ def record_key_event(
     resources = [Resource(each.id, "master key", f"keys/{each.id}", changes) for each in masters]
     event, keys = KEY_ACTIVITY.event(operation, current_actor(), now, *resources), workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
-        api.audit_log.record_audit_event(ledger, event, keys)
+        ledger.record_event(event, keys)
 
 
 log = logging.getLogger("minimize")
@@ -376,7 +376,7 @@ def _chosen_versions(custody: KeyLifecycle, key: str | None, tenant: str | None)
 def _known_outputs(workspace: Workspace, outputs: Iterable[LocationLike]) -> list[LocationLike]:
     """The outputs that the ledger knows on this machine, and the given ones."""
     with workspace.open_ledger(create=True) as ledger:
-        seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_reachable]
+        seen = [each.folder for each in ledger.read(api.output_locations) if each.is_reachable]
     every = {str(parse_output_location(each)): each for each in (*seen, *outputs)}
     return [*every.values()]
 

@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 
 from minimize.errors import RefusedError
-from minimize.governance.settings import LOCATION_FEATURE, SETTINGS_ACTIVITY, check_subject, warn_if_not_read
+from minimize.governance.settings import (
+    LOCATION_FEATURE,
+    SETTINGS_ACTIVITY,
+    check_subject,
+    record_settings,
+    warn_if_not_read,
+)
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_id, canonical_text
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
-from minimize.ledger import AuditEvent, PropertyChange, Resource, api, current_actor
+from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.settings import SETTING, RecordedSetting
 from minimize.ledger.subject_tokens import TokenIndex, subject_token, token_secrets, token_versions
 from minimize.plan.request import can_leave
 from minimize.policy.condition import Condition, FeatureOn, atoms
@@ -30,7 +37,6 @@ from minimize.settings.tokenized import ledger_rows
 from minimize.times import seconds_text, time_text
 
 if TYPE_CHECKING:
-    from minimize.ledger.settings import RecordedSetting
     from minimize.settings.evaluation import ExplainableSettings
 
 FEATURE: Final = LOCATION_FEATURE
@@ -118,12 +124,12 @@ def start_locate(
     tenant, device = _canonical_names(tenant, device)
     keys, end = workspace.keyring(), now + span
     with workspace.open_ledger(create=True) as ledger:
-        rows = api.settings.read_settings(ledger)
+        rows = ledger.find(SETTING)
         known = list(_device_tokens(rows, keys, tenant, device, job.policy.folding))
         tokens = known or [(tenant, subject_token(keys, tenant, device))]
         new = [each for name, token in tokens for each in _action_rows(rows, name, token, now, end)]
         _check_effect([*rows, *new], switch, tenant, device, keys, job.policy.folding, now)
-        api.settings.record_settings(
+        record_settings(
             ledger, new, _locate_event("locate", now, tokens, PropertyChange("until", None, time_text(end))), keys
         )
     warn_if_not_read(job)
@@ -142,14 +148,12 @@ def end_locate(device: str, tenant: str, workspace: Workspace, now: datetime) ->
     )
     keys = workspace.keyring()
     with workspace.open_ledger() as ledger:
-        rows = api.settings.read_settings(ledger)
+        rows = ledger.find(SETTING)
         tokens = list(_device_tokens(rows, keys, tenant, device, folding))
         new = [each for name, token in tokens for each in _ending_rows(rows, name, token, now)]
         if new:
             located = [(each.tenant_id, str(each.subject)) for each in new]
-            api.settings.record_settings(
-                ledger, new, _locate_event("end_locate", now, list(dict.fromkeys(located))), keys
-            )
+            record_settings(ledger, new, _locate_event("end_locate", now, list(dict.fromkeys(located))), keys)
     return EndedLocate(tenant, bool(new), any(each.tenant_id == tenant for each in rows))
 
 
@@ -157,7 +161,7 @@ def list_locate_actions(workspace: Workspace, now: datetime, *, tenant: str | No
     """The devices located now, of all tenants or of one. Devices are tokens."""
     tenant = canonical_id(tenant)
     with workspace.open_ledger() as ledger:
-        rows = api.settings.read_settings(ledger)
+        rows = ledger.find(SETTING)
     pairs = dict.fromkeys((row.tenant_id, row.subject) for row in rows if row.setting == FEATURE and row.subject)
     found = (_current_action(rows, name, str(token), now) for name, token in pairs if tenant in (None, name))
     return sorted((each for each in found if each is not None), key=lambda each: (each.tenant, each.since, each.device))
@@ -379,7 +383,7 @@ def _last_value(values: Mapping[datetime, str], now: datetime) -> str | None:
 
 
 def _setting_row(tenant: str, token: str, value: str, valid_from: datetime, now: datetime) -> RecordedSetting:
-    return api.settings.RecordedSetting(
+    return RecordedSetting(
         tenant_id=tenant,
         subject=token,
         setting=FEATURE,

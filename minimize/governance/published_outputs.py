@@ -15,7 +15,7 @@ from minimize.errors import MinimizeError, OutputError
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.keys.discovery import require_keyring
-from minimize.ledger import api as ledger_api
+from minimize.ledger import api
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECORDS, RUNS, identity_of
 from minimize.output.reader import load_receipts
 from minimize.policy.faults import FaultList
@@ -213,7 +213,7 @@ def _named_outputs(named: Sequence[LocationLike]) -> Iterator[tuple[Location, st
 
 
 def _ledger_outputs(ledger: Ledger | None) -> Iterator[tuple[Location, str, bool]]:
-    for place in () if ledger is None else ledger.read(ledger_api.runs.output_locations):
+    for place in () if ledger is None else ledger.read(api.output_locations):
         yield parse_output_location(place.folder), place.pipeline, place.is_reachable
 
 

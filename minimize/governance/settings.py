@@ -18,7 +18,9 @@ from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.json_form import JsonResult, json_object
 from minimize.keys import Keyring, find_keyring
-from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, api, current_actor
+from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.acts import ActReader, Decision
+from minimize.ledger.settings import SETTING, RecordedSetting, new_settings
 from minimize.ledger.subject_tokens import (
     find_known_token,
     known_or_new_token,
@@ -48,7 +50,7 @@ from minimize.text import count_noun
 from minimize.times import epoch_microseconds, seconds_text, time_text
 
 if TYPE_CHECKING:
-    from minimize.ledger.settings import RecordedSetting
+    from minimize.ledger.ledger import Ledger
 
 SETTINGS_ACTIVITY: Final = AuditActivity("settings", component="settings", category="configuration")
 
@@ -142,10 +144,10 @@ def set_setting(
     setting = replace(setting, tenant=canonical_text(setting.tenant))
     keys = workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
-        rows = api.settings.read_settings(ledger)
+        rows = ledger.find(SETTING)
         known = {row.subject for row in rows if row.tenant_id == setting.tenant}
         token = None if setting.subject is None else known_or_new_token(keys, setting.tenant, setting.subject, known)
-        row = api.settings.RecordedSetting(
+        row = RecordedSetting(
             tenant_id=setting.tenant,
             subject=token,
             setting=setting.setting,
@@ -159,7 +161,7 @@ def set_setting(
         actor = current_actor()
         if allowed is not None:
             allowed(actor, resource)
-        api.settings.record_settings(ledger, [row], SETTINGS_ACTIVITY.event("set", actor, now, resource), keys)
+        record_settings(ledger, [row], SETTINGS_ACTIVITY.event("set", actor, now, resource), keys)
     if workspace.loaded_pipeline is not None:
         warn_if_not_read(workspace.loaded_pipeline)
     else:
@@ -173,6 +175,17 @@ def set_setting(
         new=new,
         is_for_subject=is_for_subject,
     )
+
+
+def record_settings(ledger: Ledger, rows: Sequence[RecordedSetting], event: AuditEvent, keys: Keyring) -> int:
+    """Records rows and their audit event. Recorded rows are skipped. Returns the number of new rows."""
+
+    def decide(acts: ActReader) -> Decision[int]:
+        new = new_settings(acts, rows)
+        who = event.actor.user or ""
+        return Decision(len(new), [SETTING.act(each, actor=who) for each in new], [event] if new else [])
+
+    return ledger.record(decide, keys)
 
 
 def _warn_if_unchecked(names: str) -> None:
@@ -199,7 +212,7 @@ def list_settings(
     """
     tenant = canonical_id(tenant)
     with workspace.open_ledger() as ledger:
-        rows = api.settings.read_settings(ledger)
+        rows = ledger.find(SETTING)
     selected = [row for row in rows if tenant in (None, row.tenant_id) and setting in (None, row.setting)]
     chosen = sorted(
         selected if history else _rows_in_force(selected, now), key=lambda row: (_setting_key(row), row.valid_from)
@@ -275,9 +288,9 @@ def import_settings(file: PathText, workspace: Workspace, now: datetime) -> Impo
     _check_recorded_at(given, now)
     resource = Resource("import", "settings", "settings/import", (PropertyChange("digest", None, given.digest),))
     with workspace.open_ledger(create=True) as ledger:
-        rows = _with_tokens(given, _known_tokens(given, api.settings.read_settings(ledger)), keys)
+        rows = _with_tokens(given, _known_tokens(given, ledger.find(SETTING)), keys)
         event = SETTINGS_ACTIVITY.event("import", current_actor(), now, resource)
-        return ImportedSettings(str(file), api.settings.record_settings(ledger, rows, event, keys)[0])
+        return ImportedSettings(str(file), record_settings(ledger, rows, event, keys))
 
 
 def export_settings(file: PathText, workspace: Workspace) -> ExportedSettings:
@@ -286,7 +299,7 @@ def export_settings(file: PathText, workspace: Workspace) -> ExportedSettings:
     Raises OutputError if the file exists.
     """
     with workspace.open_ledger() as ledger:
-        rows = api.settings.read_settings(ledger)
+        rows = ledger.find(SETTING)
 
     def fill(out: TextIO) -> int:
         writer = csv.writer(out)
@@ -321,7 +334,7 @@ def _with_tokens(rows: SettingsRows, known_tokens: Mapping[str, set[str]], keys:
         return subject_token(keys, tenant, subject) if found is None else found
 
     return [
-        api.settings.RecordedSetting(
+        RecordedSetting(
             **row | {"subject": None if row["subject"] is None else token(row["tenant_id"], row["subject"])}
         )
         for row in rows.table.to_pylist()

@@ -55,7 +55,7 @@ class Workspace:
 
     def open_ledger(self, *, create: bool = False) -> Ledger:
         """The ledger, open. Raises LedgerError."""
-        return api.ledger.open_ledger(self.address, create=create)
+        return api.open_ledger(self.address, create=create)
 
 
 @contextmanager

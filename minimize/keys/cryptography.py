@@ -6,6 +6,7 @@ import base64
 import contextlib
 import os
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
@@ -121,10 +122,12 @@ def is_valid_signature(pem: bytes, content: bytes, signature: bytes) -> bool:
     return True
 
 
+@lru_cache(maxsize=4)  # deriving the key takes longer than signing with it
 def _private_key(secret: bytes) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(derive_subkey(secret, SIGNING_PURPOSE))
 
 
+@lru_cache(maxsize=16)  # parsing the key takes as long as verifying with it
 def _load_public_key(pem: bytes) -> Ed25519PublicKey | None:
     try:
         key = load_pem_public_key(pem)

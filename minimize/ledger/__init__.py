@@ -1,19 +1,24 @@
-"""The ledger: one database of everything that concerns more than one output, with an append-only audit log.
+"""The ledger: one database of everything that concerns more than one output.
+
+What someone decided or what happened is an act in one append-only log. The present state is computed from the acts.
+
+    acts.py               acts, kinds of acts, decisions
+    access.py incidents.py settings.py sharing.py subjects.py
+                          the kinds of acts, each a dataclass
+    act_log.py            the log of acts in the database: its chain, and removal of bodies
+    audit_event.py        audit events and entries; audit_log.py the signed chain of entries, and its checkpoints
+    audit_check.py        checks both logs, alone and against receipts; audit_truncation.py removes entries older than a year
+    leases.py             leases: one run at a time writes to an output; process.py names processes
+    runs.py               the index of runs, receipts and the audit log; access_log.py begun and ended reads
+    subject_tokens.py     keyed tokens in place of subject ids
 
     address.py            address of the ledger: a flag, MINIMIZE_LEDGER, minimize.yaml, else `ledger.db` in the output folder
-    ledger.py             an open ledger: `read(work)` and `write(work)`, each one transaction
+    ledger.py             an open ledger: `find`, `record`, and `read` and `write`, each one transaction
     database.py           connections to SQLite and PostgreSQL, their errors as LedgerError, the file of SQLite
-    tables.py             the tables; migrations.py creates them, with their triggers, and upgrades an older ledger
-    audit_event.py        audit events; audit_log.py the signed chain of events, and its checkpoints
-    audit_check.py        checks the log, alone and against receipts; audit_truncation.py removes entries older than a year
-    leases.py             leases: one run at a time writes to an output; runs.py the index of runs, receipts and the log
-    subject_tokens.py     keyed tokens in place of subject ids
-    access.py incidents.py settings.py sharing.py subjects.py
-                          rows recorded with their entry in the audit log, and read back
+    schema.py             the tables, their triggers, and the migration of an older ledger
+    api.py                what other packages use of the modules that use the database, imported when it is first used
 
-    api.py                the modules above that use the database, each imported when it is first used
-
-Importing this package does not import SQLAlchemy. Modules that also run without a ledger use `api`.
+Importing this package, the kinds of acts, and `api` does not import SQLAlchemy.
 """
 
 from __future__ import annotations

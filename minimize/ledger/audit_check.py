@@ -12,21 +12,25 @@ from sqlalchemy import Connection, Row, select
 from minimize.errors import Finding, VerificationError
 from minimize.json_form import json_value
 from minimize.keys import Verifier
-from minimize.ledger.audit_event import audit_finding, utc_text
-from minimize.ledger.audit_log import (
+from minimize.ledger.act_log import PAGE_SIZE, ActLog
+from minimize.ledger.audit_event import (
     EMPTY_LOG,
-    PAGE_SIZE,
     Checkpoint,
     EntryFilter,
     LogEntry,
     LogHead,
-    check_checkpoint,
+    audit_finding,
     entry_digest,
     entry_event,
+    head_json,
+    is_entry_signed,
+    utc_text,
+)
+from minimize.ledger.audit_log import (
+    check_checkpoint,
     entry_from_row,
     find_entry,
     indexed_columns,
-    is_entry_signed,
     is_truncated,
     last_checkpoint,
     latest_entries,
@@ -35,8 +39,7 @@ from minimize.ledger.audit_log import (
 )
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import REBUILD
-from minimize.ledger.settings import check_settings_digest, setting_digests
-from minimize.ledger.tables import AUDIT_LOG
+from minimize.ledger.schema import AUDIT_LOG
 from minimize.receipts import Receipt, canonical_json
 from minimize.results import Line
 from minimize.text import count_noun
@@ -165,7 +168,7 @@ def _check_order(entry: LogEntry, before: LogHead) -> Iterator[Finding]:
 
 def _check_content(entry: LogEntry, row: Row[Any]) -> Iterator[Finding]:
     event = _canonical_event(entry.event)
-    if event is None or entry_digest(entry.sequence, entry.previous, event) != entry.digest:
+    if event is None or entry_digest(LogHead(entry.sequence - 1, entry.previous), event, entry.acts) != entry.digest:
         yield audit_finding("H001", "does not match its digest", file=_entry_place(entry))
         return
     columns = {**indexed_columns(event), "time": event["time"]}
@@ -223,9 +226,9 @@ class AuditCheckResult:
 
     def to_json(self) -> dict[str, Any]:
         """The object that `audit verify --json` prints. Stored outside the ledger, it can be passed to `--head`."""
-        body = {**_head_json(self.head), "findings": json_value(self.findings)}
+        body = {**head_json(self.head), "findings": json_value(self.findings)}
         truncated_head = None if self.checkpoint is None else self.checkpoint.head
-        return {"ok": self.ok, **body, **({} if truncated_head is None else {"checkpoint": _head_json(truncated_head)})}
+        return {"ok": self.ok, **body, **({} if truncated_head is None else {"checkpoint": head_json(truncated_head)})}
 
     def lines(self) -> Iterator[Line]:
         """The findings, and whether the log is verified."""
@@ -237,10 +240,6 @@ class AuditCheckResult:
         )
         entries = f"{count_noun(self.head.sequence, 'entry', 'entries')}, head {self.head.digest or '(none)'}"
         yield f"{'verified' if self.ok else 'not verified'}: {entries}{since}"
-
-
-def _head_json(head: LogHead) -> dict[str, Any]:
-    return {"sequence": head.sequence, "head": head.digest}
 
 
 def find_entries(ledger: Ledger, filter_: EntryFilter, last: int | None = None) -> list[LogEntry]:
@@ -261,7 +260,7 @@ def check_whole_log(
     """Checks the whole log: by itself, against an external head, and against receipts, each with its place."""
 
     def work(connection: Connection) -> AuditCheckResult:
-        findings = [*check_log(connection, verifier), *check_settings_digest(connection, setting_digests(connection))]
+        findings = [*check_log(connection, verifier), *ActLog(connection).check(read_entries(connection), verifier)]
         findings += [] if external_head is None else check_external_head(connection, external_head)
         findings += check_receipts(connection, receipts, verifier)
         if external_head is None and not any(receipt.audit is not None for _, receipt in receipts):

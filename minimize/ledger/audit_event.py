@@ -1,18 +1,26 @@
-"""Audit events: actor, activity, resources, time and result; and the stable codes of findings about the audit log."""
+"""Audit log without its database: events, signed entries, filters, checkpoints, and the stable codes of findings.
+
+digest     sha256 of the canonical JSON (RFC 8785) of {"acts", "event", "previous", "sequence"}
+signature  Ed25519 over the canonical JSON of {"audit": 1, "head", "sequence"}: every entry was once the head of the log
+"""
 
 from __future__ import annotations
 
 import getpass
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 from minimize.errors import Finding, Severity
 from minimize.json_form import JsonResult, json_member
+from minimize.keys import Verifier
+from minimize.keys.cryptography import is_signed
+from minimize.receipts import canonical_json, sha256_text
 
 ACTOR_VARIABLE: Final = "MINIMIZE_ACTOR"
 EventResult = Literal["success", "failure", "refused"]
@@ -149,6 +157,150 @@ def received_event(
     return activity.event(RECEIVE_OPERATION, actor, now, resource, result=result, correlation_id=run_id)
 
 
+ENTRY_FORMAT: Final = 1
+CHECKPOINT_FORMAT: Final = 1
+AUDIT_ACTIVITY: Final = "audit"
+TRUNCATE_OPERATION: Final = "truncate"
+MINIMUM_AGE: Final = timedelta(days=365)
+"""Younger entries are not removed. The database enforces this by its own clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogHead:
+    """The end of a log: its number of entries, and the digest of the last one."""
+
+    sequence: int
+    digest: str | None = None
+
+
+EMPTY_LOG: Final = LogHead(0)
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One entry of the log.
+
+    event  the canonical text
+    acts   the head of the log of acts when the entry was written
+    key    the id of the key that signed (`signing/1`)
+    """
+
+    sequence: int
+    previous: str | None
+    event: str
+    acts: LogHead
+    digest: str
+    key: str
+    signature: str
+
+    @property
+    def head(self) -> LogHead:
+        """The head of the log while this was its last entry."""
+        return LogHead(self.sequence, self.digest)
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as `audit log --json` and `audit export` print it."""
+        return {
+            "sequence": self.sequence,
+            "previous": self.previous,
+            "digest": self.digest,
+            "event": json.loads(self.event),
+            "acts": head_json(self.acts),
+            "signature": {"algorithm": "ed25519", "key": self.key, "value": self.signature},
+        }
+
+    def json_line(self) -> str:
+        """The entry as a line of an exported file."""
+        return json.dumps(self.to_json(), ensure_ascii=False) + "\n"
+
+    def lines(self) -> Iterator[str]:
+        """The number, time, actor, operation, result and resources."""
+        event: dict[str, Any] = json.loads(self.event)
+        who = event["actor"]["user"] or event["actor"]["application"]
+        did = f"{event['activity']} {event['operation']}: {event['result']}"
+        what = ", ".join(f"{each['type']} {each['name']}" for each in event["resources"])
+        yield f"{self.sequence:>6}  {event['time'][:19]}Z  {who}  {did}  {what}".rstrip()
+
+
+def head_json(head: LogHead) -> dict[str, Any]:
+    """A head as JSON."""
+    return {"sequence": head.sequence, "head": head.digest}
+
+
+def entry_digest(before: LogHead, event: Mapping[str, Any], acts: LogHead) -> str:
+    """The digest of the entry that follows the head of a log."""
+    entry = {"acts": head_json(acts), "event": event, "previous": before.digest, "sequence": before.sequence + 1}
+    return sha256_text(canonical_json(entry))
+
+
+def signed_head(head: LogHead) -> bytes:
+    """The bytes of a head that are signed."""
+    return canonical_json({"audit": ENTRY_FORMAT, "head": head.digest, "sequence": head.sequence})
+
+
+def is_entry_signed(entry: LogEntry, verifier: Verifier) -> bool:
+    """Whether a known key signed this entry as the head."""
+    return is_signed(signed_head(entry.head), entry.signature, entry.key, verifier)
+
+
+def entry_event(entry: LogEntry) -> dict[str, Any]:
+    """The event of an entry as a JSON object."""
+    event: dict[str, Any] = json.loads(entry.event)
+    return event
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFilter:
+    """A filter for entries. A field that is None matches every entry."""
+
+    activity: str | None = None
+    operation: str | None = None
+    result: str | None = None
+    actor: str | None = None
+    resource: str | None = None
+    correlation: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+ALL_ENTRIES: Final = EntryFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The head of the removed entries.
+
+    entries  the number of removed entries
+    before   the time before which all of them were recorded; `latest` is the latest time among them
+    """
+
+    head: LogHead
+    entries: int
+    before: datetime
+    latest: datetime
+    recorded_at: datetime
+    key: str = ""
+    signature: str = ""
+
+    @property
+    def signed_bytes(self) -> bytes:
+        """The bytes that are signed."""
+        times = {name: utc_text(getattr(self, name)) for name in ("before", "latest", "recorded_at")}
+        head = {"sequence": self.head.sequence, "head": self.head.digest}
+        return canonical_json({"checkpoint": CHECKPOINT_FORMAT, "entries": self.entries, **head, **times})
+
+    @property
+    def resource(self) -> Resource:
+        """The checkpoint as a resource of an audit event."""
+        changes = (PropertyChange("digest", None, self.head.digest), PropertyChange("entries", None, self.entries))
+        return Resource(f"entry {self.head.sequence}", "checkpoint", self.place, changes)
+
+    @property
+    def place(self) -> str:
+        """The id of the checkpoint as a resource."""
+        return f"audit/checkpoint/{self.head.sequence}"
+
+
 AUDIT_CODES: Final = MappingProxyType(
     {
         "H001": "an entry of the audit log does not match its digest",
@@ -167,7 +319,10 @@ AUDIT_CODES: Final = MappingProxyType(
         "H014": "a receipt or an external head names an entry that was removed after a year, up to a checkpoint",
         "H015": "a checkpoint of the audit log covers entries that were less than a year old",
         "H016": "the audit log does not record the checkpoint after which it continues",
-        "H017": "the settings in the ledger differ from those that the audit log records",
+        "H017": "the acts in the ledger differ from those that the audit log records",
+        "H018": "an act does not follow the act before it",
+        "H019": "an act is not signed by a known key",
+        "H020": "the body of an act differs from its digest, or was removed without a tombstone",
     }
 )
 _AUDIT_WARNINGS: Final = frozenset({"H008", "H009", "H011", "H012", "H014"})

@@ -14,25 +14,26 @@ from sqlalchemy import Connection, delete, func, select
 
 from minimize.json_form import JsonResult, json_member
 from minimize.keys.cryptography import Signer
-from minimize.ledger.audit_event import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, utc_text
-from minimize.ledger.audit_log import (
+from minimize.ledger.act_log import PAGE_SIZE
+from minimize.ledger.audit_event import (
     AUDIT_ACTIVITY,
-    PAGE_SIZE,
     TRUNCATE_OPERATION,
+    Actor,
+    AuditActivity,
+    AuditEvent,
     Checkpoint,
     LogEntry,
     LogHead,
-    append_event,
+    PropertyChange,
+    Resource,
     entry_event,
-    entry_from_row,
-    find_entry,
-    log_head,
-    record_checkpoint,
+    utc_text,
 )
+from minimize.ledger.audit_log import append_event, entry_from_row, find_entry, log_head, record_checkpoint
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import PUBLICATION_OPERATIONS, REBUILD
-from minimize.ledger.tables import AUDIT_LOG
+from minimize.ledger.schema import AUDIT_LOG
 from minimize.results import UNCHANGED
 from minimize.text import count_noun
 from minimize.times import seconds_text

@@ -1,60 +1,27 @@
-"""Incidents in the ledger: steps that are recorded with their entries in the audit log, and read back."""
+"""Acts of incidents: one for each step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select
-
-from minimize.keys.cryptography import Signer
-from minimize.ledger.audit_event import AuditEvent
-from minimize.ledger.audit_log import append_event
-from minimize.ledger.database import lock_ledger
-from minimize.ledger.ledger import Ledger
-from minimize.ledger.tables import INCIDENTS
-
-_COLUMNS: Final = tuple(INCIDENTS.c[name] for name in ("incident", "step", "by", "body", "recorded_at"))
+from minimize.ledger.acts import ActKind
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentStep:
-    """One step of an incident: its kind, the account, the details (JSON) and the time of recording."""
+    """One step of an incident: its kind, the account, the details and the time of recording.
+
+    body  names, counts and texts; no value of a record
+    """
 
     incident: str
     step: str
     by: str
-    body: str
+    body: Mapping[str, Any]
     recorded_at: datetime
 
 
-IncidentStepBuilder = Callable[[Sequence[IncidentStep]], tuple[IncidentStep, AuditEvent]]
-"""Takes all recorded steps; returns the step to record and its audit event. It may raise."""
-
-
-def record_incident_step(ledger: Ledger, build_step: IncidentStepBuilder, signer: Signer) -> list[IncidentStep]:
-    """Records a step and its audit event in one transaction. No other process can record between reading and writing.
-
-    Returns all steps, including the new one. Raises the errors of `build_step`.
-    """
-
-    def work(connection: Connection) -> list[IncidentStep]:
-        lock_ledger(connection)
-        before = _select_steps(connection)
-        step, event = build_step(before)
-        connection.execute(insert(INCIDENTS).values(**{column.name: getattr(step, column.name) for column in _COLUMNS}))
-        append_event(connection, event, signer)
-        return [*before, step]
-
-    return ledger.write(work)
-
-
-def read_incident_steps(ledger: Ledger) -> list[IncidentStep]:
-    """All steps, in the order of recording."""
-    return ledger.read(_select_steps)
-
-
-def _select_steps(connection: Connection) -> list[IncidentStep]:
-    return [IncidentStep(*row) for row in connection.execute(select(*_COLUMNS).order_by(INCIDENTS.c.id))]
+INCIDENT: Final = ActKind("incident", IncidentStep, key="{0.incident}", actor="by")

@@ -28,7 +28,6 @@ from minimize.ledger.audit_event import Actor, AuditEvent, EventResult, Property
 from minimize.ledger.audit_log import append_event, log_head
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.migrations import ledger_identity
 from minimize.ledger.process import ProcessIdentity
 from minimize.ledger.runs import (
     PUBLISH,
@@ -36,10 +35,10 @@ from minimize.ledger.runs import (
     LogAgreement,
     compare_receipts,
     index_receipts,
-    publication_events,
     record_location,
+    record_publication,
 )
-from minimize.ledger.tables import LEASES
+from minimize.ledger.schema import LEASES, ledger_identity
 from minimize.receipts import AuditHead, Receipt, ReceiptKind
 from minimize.times import time_text
 
@@ -346,10 +345,8 @@ class RunSession:
         )
 
     def _append_events(self, connection: Connection, operation: str, receipt: Receipt) -> None:
-        for event in publication_events(
-            operation, self.run.output, receipt, actor=self.run.actor, now=self.clock.now()
-        ):
-            append_event(connection, event, self.signer)
+        actor, now = self.run.actor, self.clock.now()
+        record_publication(connection, operation, self.run.output, receipt, actor=actor, now=now, signer=self.signer)
 
 
 def start_session(

@@ -1,19 +1,26 @@
-"""Open ledger: each piece of work is one transaction, and errors of the database become LedgerError."""
+"""Open ledger: acts found and recorded, each piece of work in one transaction, errors of the database as LedgerError."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from minimize.errors import LedgerError
 from minimize.failpoints import fail_point
+from minimize.keys import Verifier
+from minimize.keys.cryptography import Signer
+from minimize.ledger.act_log import ActLog
+from minimize.ledger.acts import ActKind, ActReader, Decision
 from minimize.ledger.address import Address
+from minimize.ledger.audit_event import AuditEvent
+from minimize.ledger.audit_log import append_event
 from minimize.ledger.database import (
     WRITES,
     FileIdentity,
@@ -28,10 +35,10 @@ from minimize.ledger.database import (
     migration_backup,
     recover_migration,
 )
-from minimize.ledger.migrations import EMPTY_VERSION, is_current, schema_version, upgrade_schema
-from minimize.ledger.tables import CONSENTS, DISCLOSED, LIFECYCLE_EVENTS, SETTINGS
+from minimize.ledger.schema import EMPTY_VERSION, is_current, schema_version, upgrade_schema
 
 T = TypeVar("T")
+R = TypeVar("R")
 PATIENCE_S: Final = 15.0
 """Time to wait for a locked file or a server that restarts."""
 PAUSE_S: Final = 0.25
@@ -45,6 +52,90 @@ class Ledger:
         self._seen: FileIdentity | None = file_identity(address)
         self._engine = engine
         self._patience = patience
+
+    def record(
+        self, decide: Callable[[ActReader], Decision[T]], signer: Signer, *, then: Callable[[], None] | None = None
+    ) -> T:
+        """Decides, appends the acts and writes their audit events, in one transaction that locks out other writers.
+
+        `decide` reads the acts that concern it. If it raises, nothing is recorded. It may run again if the server closed the
+        connection. `then` runs before the commit; if it raises, nothing is recorded either. Returns the result of the decision.
+        Raises KeyringError without a signing key, LedgerError.
+        """
+
+        def work(connection: Connection) -> T:
+            lock_ledger(connection)
+            acts = ActLog(connection)
+            decision = decide(acts)
+            if decision.acts and not decision.events:
+                raise ValueError("acts are recorded with an audit event")
+            acts.append(decision.acts, signer)
+            for event in decision.events:
+                append_event(connection, event, signer)
+            if then is not None:
+                then()
+            return decision.result
+
+        return self.write(work)
+
+    def record_event(self, event: AuditEvent, signer: Signer) -> None:
+        """Writes an audit event that belongs to no act."""
+        self.record(lambda _: Decision(None, events=[event]), signer)
+
+    def find(
+        self,
+        kind: ActKind[R],
+        *,
+        key: str | None = None,
+        key_start: str | None = None,
+        key_end: str | None = None,
+        tenant: str | None = None,
+        verifier: Verifier | None = None,
+        after: int = 0,
+    ) -> list[R]:
+        """The records of a kind (see `ActReader.find`). `after` leaves out acts up to this id."""
+        return self.read(
+            lambda connection: ActLog(connection).find(
+                kind,
+                key=key,
+                key_start=key_start,
+                key_end=key_end,
+                tenant=tenant,
+                verifier=verifier,
+                after=after,
+            )
+        )
+
+    def last_id(self, kind: ActKind[Any]) -> int:
+        """The id of the last act of a kind, which grows with each of them; 0 if there is none."""
+        return self.read(lambda connection: ActLog(connection).last_id(kind))
+
+    def remove_bodies(
+        self,
+        kind: ActKind[Any],
+        tenant: str,
+        subjects: Iterable[str],
+        until: datetime,
+        event: AuditEvent,
+        signer: Signer,
+    ) -> int:
+        """Removes the bodies of acts about subjects of a tenant, recorded up to a time, with tombstones and an audit event.
+
+        Returns their number. Records nothing if there are none.
+        """
+
+        def work(connection: Connection) -> int:
+            lock_ledger(connection)
+            removed = ActLog(connection).remove_bodies(kind, tenant, subjects, until, event, signer)
+            if removed:
+                append_event(connection, event, signer)
+            return removed
+
+        return self.write(work)
+
+    def tenants(self) -> frozenset[str]:
+        """The tenants that acts name."""
+        return self.read(lambda connection: ActLog(connection).tenants())
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Returns the result of the work. Raises LedgerError for errors of the database, and the errors of the work."""
@@ -149,16 +240,3 @@ def _upgrade_once(
     lock_ledger(connection)
     if not is_current(schema_version(connection), place):
         migrate(connection, lambda: upgrade_schema(connection))
-
-
-def tenants_named(ledger: Ledger | None) -> frozenset[str]:
-    """The tenants that settings, consents, disclosures and events name; none without a ledger. Raises LedgerError."""
-    return frozenset() if ledger is None else ledger.read(_distinct_tenants)
-
-
-def _distinct_tenants(connection: Connection) -> frozenset[str]:
-    rows = (
-        connection.execute(select(each.c.tenant_id).distinct())
-        for each in (SETTINGS, CONSENTS, DISCLOSED, LIFECYCLE_EVENTS)
-    )
-    return frozenset(row.tenant_id for found in rows for row in found)

@@ -15,29 +15,26 @@ from minimize.failpoints import fail_point
 from minimize.json_form import json_object
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
+from minimize.ledger.access import LEDGER_ADOPTION, AdoptedOutput
+from minimize.ledger.act_log import ActLog
 from minimize.ledger.audit_event import (
     Actor,
     AuditEvent,
+    EntryFilter,
+    LogEntry,
+    LogHead,
     PlainValue,
     PropertyChange,
     Resource,
+    entry_digest,
+    entry_event,
+    is_entry_signed,
     received_event,
     run_activity,
 )
-from minimize.ledger.audit_log import (
-    EntryFilter,
-    LogEntry,
-    append_event,
-    entry_digest,
-    entry_event,
-    find_entry,
-    is_entry_signed,
-    last_checkpoint,
-    read_entries,
-)
+from minimize.ledger.audit_log import append_event, find_entry, last_checkpoint, read_entries
 from minimize.ledger.database import lock_ledger
-from minimize.ledger.migrations import ledger_identity
-from minimize.ledger.tables import AUDIT_LOG, OUTPUTS, RUNS
+from minimize.ledger.schema import AUDIT_LOG, OUTPUTS, RUNS, ledger_identity
 from minimize.receipts import Receipt, RowCounts
 
 PUBLISH: Final = "publish"
@@ -113,6 +110,26 @@ def find_recorded_output(connection: Connection, receipts: Sequence[Receipt]) ->
     return None
 
 
+def record_publication(
+    connection: Connection,
+    operation: str,
+    output: str,
+    receipt: Receipt,
+    *,
+    actor: Actor,
+    now: datetime,
+    signer: Signer,
+) -> None:
+    """Records the events of a receipt, and the adoption of this ledger if the receipt declares it."""
+    if receipt.adopts is not None:
+        acts, why = ActLog(connection), receipt.adopts
+        adopted = AdoptedOutput(output, why.reason, why.before, receipt.digest, now, actor.user or "")
+        if receipt.digest not in {each.receipt for each in acts.find(LEDGER_ADOPTION, key=output)}:
+            acts.append([LEDGER_ADOPTION.act(adopted)], signer)
+    for event in publication_events(operation, output, receipt, actor=actor, now=now):
+        append_event(connection, event, signer)
+
+
 def publication_events(
     operation: str, output: str, receipt: Receipt, *, actor: Actor, now: datetime
 ) -> list[AuditEvent]:
@@ -170,9 +187,9 @@ def ledger_difference(connection: Connection, receipt: Receipt) -> str:
 def is_anchor_signed(anchor: Anchor, verifier: Verifier) -> bool:
     """Whether the entry of an anchor matches its digest and is signed by a known key."""
     entry = anchor.entry
-    return entry_digest(entry.sequence, entry.previous, entry_event(entry)) == entry.digest and is_entry_signed(
-        entry, verifier
-    )
+    before = LogHead(entry.sequence - 1, entry.previous)
+    is_intact = entry_digest(before, entry_event(entry), entry.acts) == entry.digest
+    return is_intact and is_entry_signed(entry, verifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,8 +346,7 @@ def rebuild_index(
     events += [(REBUILD, receipt) for receipt in chain if _is_in_another_log(connection, receipt)]
     events += [(REBUILD, receipt) for receipt in untold if found.state == "cut"]
     for operation, receipt in events:
-        for event in publication_events(operation, output.identity, receipt, actor=actor, now=now):
-            append_event(connection, event, signer)
+        record_publication(connection, operation, output.identity, receipt, actor=actor, now=now, signer=signer)
     return len(events)
 
 

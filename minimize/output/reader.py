@@ -180,17 +180,17 @@ def _try_recover_bucket(output: ObjectPath) -> bool:
 
 @contextmanager
 def _recovery_lease(output: ObjectPath) -> Iterator[Callable[[], object]]:
-    clock, pace = api.leases.LeaseClock(), api.leases.LeaseTiming()
-    with api.ledger.open_ledger(find_ledger()) as ledger:
+    clock, pace = api.LeaseClock(), api.LeaseTiming()
+    with api.open_ledger(find_ledger()) as ledger:
         run_id = new_run_id(clock.now())
-        lease = api.leases.take_lease(
+        lease = api.take_lease(
             ledger, ensure_identity(output), run_id, lambda connection, lease: None, pace=pace, clock=clock
         )
-        with api.leases.Heartbeat(ledger, lease, pace, clock):
+        with api.Heartbeat(ledger, lease, pace, clock):
             try:
-                yield lambda: ledger.write(partial(api.leases.renew_lease, lease=lease, now=clock.now()))
+                yield lambda: ledger.write(partial(api.renew_lease, lease=lease, now=clock.now()))
             finally:
-                ledger.write(partial(api.leases.release_lease, lease=lease))
+                ledger.write(partial(api.release_lease, lease=lease))
 
 
 log = logging.getLogger("minimize")

@@ -24,7 +24,7 @@ from minimize.governance.retention.expire import resolve_expiry
 from minimize.governance.retention.removal_plan import OpenDeadline, RemovalPlan
 from minimize.governance.sharing import list_recalls
 from minimize.governance.sharing.recalls import Recall
-from minimize.ledger.sharing import read_disclosures
+from minimize.ledger.sharing import find_disclosures
 from minimize.output.folder import batch_date_of
 from minimize.policy.model import Policy
 from minimize.receipts import files_in_force
@@ -258,7 +258,7 @@ def _sharing_history(context: ReportContext, folder: Recipients) -> SharingHisto
     """Disclosures under this output's policy with their recalls, and all consents in the ledger."""
     workspace, at, name = context.workspace, context.request.at, context.newest.policy.name
     with workspace.open_ledger() as ledger:
-        acts = [each for each in read_disclosures(ledger) if each.body["policy"]["name"] == name]
+        acts = [each for each in find_disclosures(ledger) if each.body["policy"]["name"] == name]
     mine = {each.disclosure for each in acts}
     recalls = [each for each in list_recalls(workspace, folder, at, all_=True) if each.disclosure in mine]
     return SharingHistory(tuple(acts), tuple(list_consents(workspace, at, recipients=folder.folder)), tuple(recalls))

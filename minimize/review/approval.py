@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
@@ -25,7 +25,8 @@ from minimize.governance.access.permissions import APPROVE_POLICY
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
-from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, api, current_actor, find_ledger
+from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor, find_ledger
+from minimize.ledger.acts import Decision
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.plan import request
 from minimize.plan.bind import examine
@@ -295,9 +296,5 @@ def _write_and_record(workspace: ApprovalWorkspace, event: AuditEvent, work: Cal
         return
     keys = workspace.keyring()
 
-    def both(connection: Any) -> None:
-        api.audit_log.append_event(connection, event, keys)
-        work()
-
     with workspace.open_ledger(create=True) as ledger:
-        ledger.write(both)
+        ledger.record(lambda _: Decision(None, events=[event]), keys, then=work)

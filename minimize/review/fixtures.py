@@ -28,7 +28,7 @@ from minimize.consent import Consents, current_terms
 from minimize.consent.terms import DPV_STATES
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring
-from minimize.ledger import api
+from minimize.ledger.sharing import ConsentAct
 from minimize.output.folder import RECORDS
 from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
@@ -374,7 +374,7 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
         current_terms(sender.party.recipient, sender.party.function).text,
         ("tenant_id", "state", "valid_from"),
     )
-    acts = list[api.sharing.ConsentAct]()
+    acts = list[ConsentAct]()
     for row in read_expected_rows(file):
         tenant, state, since = (str(row.get(name) or "") for name in columns)
         if state not in DPV_STATES or not tenant or not since:
@@ -384,7 +384,7 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
             raise ConfigurationError(f"{file} has a row that is not a consent", hint=hint)
         parties = (tenant, sender.name, sender.party.function)
         valid_from = parse_time(since, f"a valid_from of {file}") or at
-        acts.append(api.sharing.ConsentAct(*parties, state, terms, "", valid_from, None, valid_from))
+        acts.append(ConsentAct(*parties, state, terms, "", valid_from, None, valid_from))
     return Consents(tuple(acts))
 
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Final
 from minimize.errors import ConfigurationError, Finding, OutputError
 from minimize.json_form import JsonResult
 from minimize.keys import Keyring, PublicKeys, require_keyring
-from minimize.ledger import current_actor, find_ledger
-from minimize.ledger.audit_event import audit_finding
-from minimize.ledger.audit_log import EMPTY_LOG, LogHead
+from minimize.ledger import api, current_actor, find_ledger
+from minimize.ledger.audit_event import EMPTY_LOG, LogHead, audit_finding
 from minimize.output.folder import RECEIPT_FILE
 from minimize.receipts import Receipt
 from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location, relative_path
@@ -24,7 +23,7 @@ from minimize.verification import verifier_for
 
 if TYPE_CHECKING:
     from minimize.ledger.audit_check import AuditCheckResult
-    from minimize.ledger.audit_log import EntryFilter, LogEntry
+    from minimize.ledger.audit_event import EntryFilter, LogEntry
     from minimize.ledger.audit_truncation import Truncation
     from minimize.ledger.ledger import Ledger
 
@@ -46,19 +45,17 @@ _RECEIPTS_HINT: Final = "Pass an output folder or a folder of receipts to --rece
 
 def open_existing_ledger(ledger: PathText | None, output: LocationLike | None = None) -> Ledger:
     """Opens the ledger in effect; an output folder may contain it. Raises LedgerError with the path if it does not exist."""
-    from minimize.ledger.ledger import open_ledger
 
-    return open_ledger(find_ledger(ledger, start=output, output=output))
+    return api.open_ledger(find_ledger(ledger, start=output, output=output))
 
 
 def log_entries(
     ledger: PathText | None, entry_filter: EntryFilter, *, output: LocationLike | None = None, last: int | None = None
 ) -> list[LogEntry]:
     """The entries that match the filter, oldest first; with `last`, only the last so many. Raises LedgerError."""
-    from minimize.ledger.audit_check import find_entries
 
     with open_existing_ledger(ledger, output) as book:
-        return find_entries(book, entry_filter, last)
+        return api.find_entries(book, entry_filter, last)
 
 
 def verify_audit(
@@ -77,17 +74,16 @@ def verify_audit(
     that the end of the log is not checked. Raises LedgerError, ConfigurationError, and OutputError if a folder is passed that
     contains no receipt.
     """
-    from minimize.ledger.audit_check import ExternalHead, check_whole_log
 
     folder = output if output is not None else receipts
     verifier = verifier_for(folder or Path.cwd(), keys, public_key)
-    kept = None if head is None else ExternalHead(_read_head(Path(head)), str(head))
+    kept = None if head is None else api.ExternalHead(_read_head(Path(head)), str(head))
     places = [] if receipts is None else list(_receipts_below(parse_output_location(receipts)))
     if receipts is not None and not places:
         raise OutputError(f"{receipts} and its subfolders contain no receipt", hint=_RECEIPTS_HINT)
     parsed = [(place, each) for place, each in places if isinstance(each, Receipt)]
     with open_existing_ledger(ledger, folder) as book:
-        result = check_whole_log(book, verifier, kept, parsed)
+        result = api.check_whole_log(book, verifier, kept, parsed)
     unreadable = tuple(each for _, each in places if isinstance(each, Finding))
     return replace(result, findings=(*result.findings, *unreadable))
 
@@ -99,10 +95,9 @@ def export_audit(
 
     Raises LedgerError, and OutputError if the file exists or cannot be created.
     """
-    from minimize.ledger.audit_check import export_entries
 
     with open_existing_ledger(ledger, output) as book:
-        count = write_private_file(Path(file), lambda out: export_entries(book, entry_filter, out))
+        count = write_private_file(Path(file), lambda out: api.export_entries(book, entry_filter, out))
     return AuditExport(str(file), count)
 
 
@@ -121,10 +116,9 @@ def truncate_audit(
     entries are written first. Returns the entries that were removed, or would be. Raises KeyringError, LedgerError, and
     OutputError if the file exists.
     """
-    from minimize.ledger.audit_truncation import export_truncated_entries, plan_truncation, truncate_log
 
     with open_existing_ledger(ledger, output) as book:
-        plan = plan_truncation(book, at)
+        plan = api.plan_truncation(book, at)
         if not yes or plan.last is None:
             return plan
         keyring = require_keyring(
@@ -133,8 +127,8 @@ def truncate_audit(
             "no keyring found; one is needed to sign the checkpoint",
         )
         if to is not None:
-            write_private_file(Path(to), lambda out: export_truncated_entries(book, plan, out))
-        return truncate_log(book, plan, current_actor(), at, keyring)
+            write_private_file(Path(to), lambda out: api.export_truncated_entries(book, plan, out))
+        return api.truncate_log(book, plan, current_actor(), at, keyring)
 
 
 def _receipts_below(folder: Location) -> Iterator[tuple[str, Receipt | Finding]]:

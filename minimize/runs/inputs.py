@@ -24,7 +24,8 @@ from minimize.consent import Consents
 from minimize.errors import ConfigurationError, Finding, LedgerError, SchemaError, SourceError
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
-from minimize.ledger import find_ledger
+from minimize.ledger import api, find_ledger
+from minimize.ledger.subjects import CORRECTION, LifecycleEvent, RecordedCorrection
 from minimize.output.folder import PIPELINE_FILE
 from minimize.output.partitions import reject_long_partitions
 from minimize.plan import Plan, request
@@ -62,7 +63,6 @@ from minimize.verification.rules import RULES
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.subjects import LifecycleEvent, RecordedCorrection
 
 LEDGER_SETTINGS: Final = "ledger"
 """The value of `settings` in a pipeline whose collection settings are stored in the ledger."""
@@ -94,10 +94,9 @@ def load_pipeline_settings(
 def _settings_from_ledger(
     ledger: PathText | None, job: Pipeline, keys: Keyring | None, output: LocationLike | None
 ) -> SettingsRows:
-    from minimize.ledger.ledger import open_ledger
     from minimize.settings.tokenized import load_ledger_settings
 
-    with open_ledger(find_ledger(ledger, start=job.folder, output=job.target(output))) as book:
+    with api.open_ledger(find_ledger(ledger, start=job.folder, output=job.target(output))) as book:
         return load_ledger_settings(book, keys).with_folding(job.policy.folding)
 
 
@@ -417,12 +416,11 @@ class SubjectActs:
 def load_subject_acts(job: Pipeline, keys: Keyring, output: Location, ledger: PathText | None) -> SubjectActs:
     """Erasures, corrections and consents in the ledger, and the erasure list stored with the output. Raises LedgerError,
     OutputError."""
-    from minimize.ledger.ledger import open_ledger
 
     address, listed = find_ledger(ledger, start=job.folder, output=output), stored_erasures(output, keys)
     if not address.exists:
         return SubjectActs(RecordedErasures((), keys, listed))
-    with open_ledger(address) as book:
+    with api.open_ledger(address) as book:
         return _read_subject_acts(book, job, keys, listed)
 
 
@@ -452,10 +450,6 @@ def check_acts_unchanged(ledger: Ledger, job: Pipeline, acts: SubjectActs) -> No
 def _read_subject_acts(
     ledger: Ledger, job: Pipeline, keys: Keyring | None, listed: Iterable[LifecycleEvent] = ()
 ) -> SubjectActs:
-    from minimize.ledger import subjects
 
-    erased, corrected = (
-        RecordedErasures.from_ledger(ledger, keys, listed),
-        tuple(subjects.read_corrections(ledger)),
-    )
-    return SubjectActs(erased, corrected, load_consents(job, ledger))
+    erased = RecordedErasures.from_ledger(ledger, keys, listed)
+    return SubjectActs(erased, tuple(ledger.find(CORRECTION)), load_consents(job, ledger))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from minimize.errors import ConfigurationError, LedgerError, OutputError
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, require_keyring
-from minimize.ledger import current_actor, find_ledger
+from minimize.ledger import api, current_actor, find_ledger
 from minimize.observability.destinations import Destinations
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECEIPT_FILE, RUNS, ensure_identity, identity_of
 from minimize.output.publish import OpenOutput, open_output
@@ -84,20 +84,18 @@ def list_runs(
 
     Void runs are marked if the receipts of their output can be read on this host.
     """
-    from minimize.ledger.runs import select_runs
 
     with open_existing_ledger(ledger, output) as book:
         identity = None if output is None else identity_of(parse_output_location(output))
-        return _mark_void(book.read(partial(select_runs, output=identity, pipeline=pipeline)))
+        return _mark_void(book.read(partial(api.select_runs, output=identity, pipeline=pipeline)))
 
 
 def show_run(run_id: str, ledger: PathText | None = None, *, output: LocationLike | None = None) -> PublishedRun:
     """One run, by the beginning of its id. Raises LedgerError, ConfigurationError."""
-    from minimize.ledger.runs import select_runs, select_runs_by_id
 
     with open_existing_ledger(ledger, output) as book:
-        found = book.read(partial(select_runs_by_id, run_id=run_id))
-        others = book.read(partial(select_runs, output=found[0].output)) if len(found) == 1 else []
+        found = book.read(partial(api.select_runs_by_id, run_id=run_id))
+        others = book.read(partial(api.select_runs, output=found[0].output)) if len(found) == 1 else []
     if len(found) != 1:
         runs = "no run" if not found else f"{len(found)} runs"
         message = f"the ledger has {runs} whose id begins with this text"
@@ -132,11 +130,10 @@ def rebuild_index(
     Creates a ledger if there is none. Receipts that its audit log does not have are added to it, and are checked from now on.
     Raises LedgerError, OutputError, KeyringError, and ConfigurationError if no output is known.
     """
-    from minimize.ledger.ledger import open_ledger
 
     first = outputs[0] if outputs else None
     keyring = require_keyring(keys, local_path(first), "no keyring found; one is needed to sign the audit log")
-    with open_ledger(find_ledger(ledger, start=first, output=first), create=bool(outputs)) as book:
+    with api.open_ledger(find_ledger(ledger, start=first, output=first), create=bool(outputs)) as book:
         folders = {resolve_output(output) for output in outputs} or _known_outputs(book)
         if not folders:
             raise ConfigurationError("the ledger has no output on this host", hint="Pass --output DIR.")
@@ -144,24 +141,21 @@ def rebuild_index(
 
 
 def _known_outputs(ledger: Ledger) -> set[Location]:
-    from minimize.ledger.runs import output_locations
 
-    found = (parse_output_location(place.folder) for place in ledger.read(output_locations) if place.is_here)
+    found = (parse_output_location(place.folder) for place in ledger.read(api.output_locations) if place.is_here)
     return {folder for folder in found if folder.is_dir()}
 
 
 def _rebuild_output(ledger: Ledger, folder: Location, keyring: Keyring, now: datetime) -> RebuiltIndex:
-    from minimize.ledger.runs import IndexedOutput
-    from minimize.ledger.runs import rebuild_index as rebuilt
 
     chain = load_receipts(folder)
     wrong = check_chain(chain, keyring)
     if wrong:
         message = f"the receipts in {folder} are not a chain signed with this keyring; none was recorded"
         raise LedgerError(message, findings=wrong)
-    output = IndexedOutput(ensure_identity(folder), location_text(folder))
+    output = api.IndexedOutput(ensure_identity(folder), location_text(folder))
     recorded = ledger.write(
-        partial(rebuilt, output=output, chain=chain, signer=keyring, actor=current_actor(), now=now)
+        partial(api.rebuild_index, output=output, chain=chain, signer=keyring, actor=current_actor(), now=now)
     )
     return RebuiltIndex(str(folder), len(chain), recorded)
 
@@ -304,11 +298,9 @@ def find_voidable(chain: Sequence[Receipt], run: str) -> Receipt:
 
 def _find_output(run: str, ledger: PathText | None) -> Location:
     """The output of a run according to the ledger."""
-    from minimize.ledger.ledger import open_ledger
-    from minimize.ledger.runs import select_runs_by_id
 
-    with open_ledger(find_ledger(ledger)) as book:
-        found = {row.folder for row in book.read(partial(select_runs_by_id, run_id=run))}
+    with api.open_ledger(find_ledger(ledger)) as book:
+        found = {row.folder for row in book.read(partial(api.select_runs_by_id, run_id=run))}
     if len(found) != 1:
         hint = "Run `minimize runs` to list the runs, and pass --output DIR."
         raise ConfigurationError(

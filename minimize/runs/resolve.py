@@ -82,7 +82,6 @@ def check_master_keys(plan: Plan, kms: Kms) -> None:
 
 def audit_created_keys(session: RunSession, keyring: Keyring, since: datetime) -> None:
     """Records in the audit log the master keys that the run created in the keyring for its files."""
-    from minimize.ledger.audit_log import record_audit_event
 
     lines = Keyring.load(keyring.path).listing()
     made = [f"{line.name}/{line.version}" for line in lines if is_master_key(line.name) and line.created >= since]
@@ -91,7 +90,7 @@ def audit_created_keys(session: RunSession, keyring: Keyring, since: datetime) -
     resources = [Resource(each, "master key", f"keys/{each}") for each in made]
     event = KEY_ACTIVITY.event("make", current_actor(), since, *resources, correlation_id=session.run_id)
     try:
-        record_audit_event(session.ledger, event, keyring)
+        session.ledger.record_event(event, keyring)
     except LedgerError as error:
         log.warning(
             "master keys were created, but the ledger could not record it: %s", error.message, extra={"code": "W016"}

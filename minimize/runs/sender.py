@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 from minimize.consent import ConsentPeriods, Consents
 from minimize.errors import Finding, LedgerError, NotPermitted, PolicyError, RefusalReason, RefusedError
 from minimize.keys import Keyring
-from minimize.ledger import Address, AuditEvent, current_actor
+from minimize.ledger import Address, AuditEvent, api, current_actor
 from minimize.ledger.audit_event import received_event
+from minimize.ledger.sharing import CONSENT
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, ReceivedFrom
@@ -154,20 +155,15 @@ def record_event(address: Address, keys: Keyring | None, event: AuditEvent) -> N
 
 
 def _append_event(address: Address, keys: Keyring, event: AuditEvent) -> None:
-    from minimize.ledger.audit_log import append_event
-    from minimize.ledger.ledger import open_ledger
-
-    with open_ledger(address) as ledger:
-        ledger.write(lambda connection: append_event(connection, event, keys))
+    with api.open_ledger(address) as ledger:
+        ledger.record_event(event, keys)
 
 
 def load_consents(job: Pipeline, ledger: Ledger) -> Consents | None:
     """The consents in an open ledger that concern a pipeline; None for the organization's own records."""
-    from minimize.ledger.sharing import read_consent_acts
-
     if not job.source.is_received:
         return None
-    return Consents(tuple(read_consent_acts(ledger, recipient=job.source.recipient, function=job.source.function)))
+    return Consents(tuple(ledger.find(CONSENT, key=f"{job.source.recipient}/{job.source.function}")))
 
 
 def consent_periods(

@@ -11,7 +11,7 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -21,14 +21,15 @@ from minimize.governance.access.enforcement import require_permission
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
-from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, api, current_actor
+from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.access import API_TOKEN, ApiToken, TokenState
+from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.audit_event import utc_text
 from minimize.server.errors import NOT_AUTHENTICATED, error_for
 from minimize.server.request import is_name
 from minimize.times import EPOCH, seconds_text
 
 if TYPE_CHECKING:
-    from minimize.ledger.access import ApiToken
     from minimize.ledger.ledger import Ledger
 
 _TOKEN_ACTIVITY: Final = AuditActivity("token", component="door", category="access")
@@ -72,22 +73,17 @@ def create_token(
             "the lifetime of a token must be more than 0 and at most 90 days", hint="Pass --for 8h."
         )
     name, secret = random(8), random(32)
-    unchecked = api.access.ApiToken(token=name, user=user, once=once, digest="", issued_at=now, expires_at=now + lasts)
+    unchecked = ApiToken(token=name, user=user, once=once, digest="", issued_at=now, expires_at=now + lasts)
     made = replace(unchecked, digest=_token_digest(keys, unchecked, secret, keys.version_of(DIGEST_KEY)))
     actor = current_actor()
-    api.access.issue_token(ledger, made, actor.user or "", _token_event("issue", made, actor, now), keys)
+    act = API_TOKEN.act(made, recorded_at=now, actor=actor.user or "")
+    ledger.record(lambda _: Decision(None, [act], [_token_event("issue", made, actor, now)]), keys)
     return f"mzd_{name}_{secret}", made
 
 
 def revoke_token(ledger: Ledger, keys: Keyring, name: str, now: datetime) -> bool:
     """Revokes a token by name. Returns False if it does not exist or was already revoked. Raises LedgerError, KeyringError."""
-    found = api.access.find_token(ledger, name)
-    if found is None:
-        return False
-    actor = current_actor()
-    return api.access.end_token(
-        ledger, name, "revoked", now, actor.user or "", _token_event("revoke", found, actor, now), keys
-    )
+    return _end_token(ledger, keys, name, "revoked", now, current_actor())
 
 
 def authenticate(ledger: Ledger, keys: Keyring, text: str, now: datetime) -> TokenBearer:
@@ -97,17 +93,42 @@ def authenticate(ledger: Ledger, keys: Keyring, text: str, now: datetime) -> Tok
     """
     parsed = _TOKEN.fullmatch(text)
     name, secret = (parsed[1], parsed[2]) if parsed else ("0" * 16, "0" * 64)
-    found = api.access.find_token(ledger, name)
+    found = find_token(ledger, name)
     good = _is_authentic(keys, found, secret)
     if found is None or not good or not is_in_force(found, now):
         raise error_for(NOT_AUTHENTICATED)
     if found.once:
         actor = Actor("user", application="door", user=found.user, id=found.token)
-        if not api.access.end_token(
-            ledger, name, "spent", now, found.user, _token_event("spend", found, actor, now), keys
-        ):
+        if not _end_token(ledger, keys, name, "spent", now, actor):
             raise error_for(NOT_AUTHENTICATED)
     return TokenBearer(found.user, name)
+
+
+_END_OPERATIONS: Final[Mapping[TokenState, str]] = {"spent": "spend", "revoked": "revoke"}
+
+
+def _end_token(ledger: Ledger, keys: Keyring, name: str, state: TokenState, now: datetime, actor: Actor) -> bool:
+    """Records that a token was used up or revoked. Returns whether the token exists and the state is new."""
+
+    def decide(acts: ActReader) -> Decision[bool]:
+        found = acts.find(API_TOKEN, key=name)
+        if not found or any(each.state == state for each in found):
+            return Decision(False)
+        ended = API_TOKEN.act(replace(found[0], state=state), recorded_at=now, actor=actor.user or "")
+        return Decision(True, [ended], [_token_event(_END_OPERATIONS[state], found[0], actor, now)])
+
+    return ledger.record(decide, keys)
+
+
+def find_token(ledger: Ledger, name: str) -> ApiToken | None:
+    """The token of this name in its last state, or None."""
+    acts = ledger.find(API_TOKEN, key=name)
+    return _in_last_state(acts) if acts else None
+
+
+def _in_last_state(acts: Sequence[ApiToken]) -> ApiToken:
+    """The issued token with the state of its last act. User and times of later acts are ignored."""
+    return replace(acts[0], state=acts[-1].state)
 
 
 def is_in_force(found: ApiToken, now: datetime) -> bool:
@@ -119,13 +140,13 @@ def may_continue(ledger: Ledger, name: str, now: datetime) -> bool:
     """Whether a call that began with a token may continue: the token is neither revoked nor expired.
 
     A token for a single call was used up by this call."""
-    found = api.access.find_token(ledger, name)
+    found = find_token(ledger, name)
     return found is not None and found.state != "revoked" and now < found.expires_at
 
 
 def _is_authentic(keys: Keyring, found: ApiToken | None, secret: str) -> bool:
     """Whether secret and row match the digest. The check takes the same time if there is no such token."""
-    kept = found or api.access.ApiToken(token="", user="", once=False, digest="", issued_at=_NEVER, expires_at=_NEVER)
+    kept = found or ApiToken(token="", user="", once=False, digest="", issued_at=_NEVER, expires_at=_NEVER)
     versions = {f"{DIGEST_KEY}/{line.version}": line.version for line in keys.listing() if line.name == DIGEST_KEY}
     version = versions.get(kept.digest.partition(":")[0], keys.version_of(DIGEST_KEY))
     return hmac.compare_digest(_token_digest(keys, kept, secret, version).encode(), kept.digest.encode())
@@ -234,7 +255,9 @@ def list_api_tokens(workspace: Workspace, now: datetime) -> list[TokenInfo]:
     """All tokens in the order of issue, each with its state: issued, spent, revoked or expired."""
     require_permission("roles/read", workspace, now, about="tokens")
     with workspace.open_ledger() as ledger:
-        found = api.access.read_tokens(ledger)
+        acts: dict[str, list[ApiToken]] = {}
+        for act in ledger.find(API_TOKEN):
+            acts.setdefault(act.token, []).append(act)
     return [
         TokenInfo(
             token=each.token,
@@ -244,7 +267,7 @@ def list_api_tokens(workspace: Workspace, now: datetime) -> list[TokenInfo]:
             expires_at=each.expires_at,
             state=_listed_state(each.state, is_in_force(each, now)),
         )
-        for each in found
+        for each in map(_in_last_state, acts.values())
     ]
 
 

@@ -25,7 +25,8 @@ from minimize.governance.access import (
 )
 from minimize.governance.access.enforcement import access_in_force, decision_event, load_grants
 from minimize.keys import Keyring
-from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, api
+from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource
+from minimize.ledger.access import ACCESS_ADOPTION, GRANT
 from minimize.ledger.audit_event import EventResult, PlainValue
 from minimize.output.reader import DATE_COLUMN
 from minimize.server.errors import AUTHORIZATION_ENDED, column_error, error_for
@@ -129,7 +130,7 @@ class Authorizer:
 
         Raises PolicyError if the file has faults or is missing, LedgerError. No access is then permitted.
         """
-        stamp = (*_file_stamp(self._path), api.access.count_adoptions(self._ledger))
+        stamp = (*_file_stamp(self._path), self._ledger.last_id(ACCESS_ADOPTION))
         with self._lock:
             if self._access is None or self._access[0] != stamp:
                 self._access = (stamp, access_in_force(load_access(self._path), self._ledger, self._keys))
@@ -137,7 +138,7 @@ class Authorizer:
 
     def grants(self) -> Grants:
         """The current grants of the ledger. Raises LedgerError."""
-        newest = api.access.last_grant_act(self._ledger)
+        newest = self._ledger.last_id(GRANT)
         with self._lock:
             if self._grants is None or self._grants[0] != newest:
                 self._grants = (newest, load_grants(self._ledger, self._keys))

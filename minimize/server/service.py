@@ -119,7 +119,7 @@ class DataAccessService:
 
     def end_lost_reads(self) -> int:
         """Records the end of reads whose process has ended. Returns their number. Raises LedgerError."""
-        return api.access.end_lost_reads(self.ledger, self._clock(), self.keys)
+        return api.end_lost_reads(self.ledger, self._clock(), self.keys)
 
     def read(self, caller: Caller, read_request: ReadRequest) -> ResponseStream:
         """Starts a read, and returns the part of the requested data that the account may see.
@@ -216,7 +216,7 @@ class DataAccessService:
         raise ended
 
     def _record_event(self, event: AuditEvent) -> None:
-        api.access.record_read_event(self.ledger, event, self.keys)
+        self.ledger.record_event(event, self.keys)
 
 
 def open(
@@ -257,7 +257,7 @@ def open_service(
     datasets, start = find_datasets(places), local_path(places[0])
     ring, rules = required_keyring(keys, start), server_access_file(access, start)
     address = find_ledger(ledger, start=start, output=next(iter(datasets.values())))
-    return DataAccessService(datasets, rules, api.ledger.open_ledger(address, create=True), ring, clock or utc_now)
+    return DataAccessService(datasets, rules, api.open_ledger(address, create=True), ring, clock or utc_now)
 
 
 class LocalTransport:

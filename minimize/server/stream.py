@@ -67,7 +67,7 @@ class ReadStream:
         """
         most = sum(file.rows for file in opened.snapshot.files)
         unended = self._event(f"at most {most}", ended="lost")
-        api.access.begin_read(self.ledger, unended, unended.time)
+        api.begin_read(self.ledger, unended, unended.time)
         rows, ended = 0, CLIENT_LEFT
         with stack:
             try:
@@ -83,7 +83,7 @@ class ReadStream:
                 raise
             finally:
                 event = replace(self._event(rows, ended=ended or None), id=unended.id)
-                api.access.finish_read(self.ledger, event, event.time, self.keys)
+                api.finish_read(self.ledger, event, event.time, self.keys)
 
     def _event(self, rows: PlainValue, ended: str | None) -> AuditEvent:
         return read_event(self.caller, self.decision, self.request.where, self.clock(), rows=rows, ended=ended)

@@ -31,6 +31,7 @@ from minimize.keys import Keyring
 from minimize.ledger import Address, api, find_ledger
 from minimize.ledger.address import LEDGER_VARIABLE
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
+from minimize.ledger.subjects import LIFECYCLE_EVENT
 from minimize.settings.columns import (
     SubjectPairs,
     canonical_texts,
@@ -211,7 +212,7 @@ class RecordedErasures:
     @classmethod
     def from_ledger(cls, ledger: Ledger, keys: Keyring | None = None, listed: Iterable[LifecycleEvent] = ()) -> Self:
         """The erasures in an open ledger."""
-        return cls(tuple(api.subjects.read_lifecycle_events(ledger)), keys, tuple(listed))
+        return cls(tuple(ledger.find(LIFECYCLE_EVENT)), keys, tuple(listed))
 
     @property
     def events(self) -> tuple[LifecycleEvent, ...]:
@@ -335,5 +336,5 @@ def find_named_ledger(ledger: PathText | None, folder: Path | None) -> Address |
 
 
 def _read_erasures(address: Address, keys: Keyring | None) -> RecordedErasures:
-    with api.ledger.open_ledger(address) as book:
+    with api.open_ledger(address) as book:
         return RecordedErasures.from_ledger(book, keys)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from minimize.errors import KeyringError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_column
 from minimize.keys import Keyring
-from minimize.ledger import api
+from minimize.ledger.settings import SETTING
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_version
 from minimize.settings.columns import SubjectPairs, check_token_keys
 from minimize.settings.evaluation import (
@@ -133,7 +133,7 @@ class TokenizedSettings:
 
 def load_ledger_settings(ledger: Ledger, keys: Keyring | None) -> LedgerRows:
     """The rows of an open ledger. Raises LedgerError, and KeyringError if the key of a subject's token is missing."""
-    return ledger_rows(api.settings.read_settings(ledger), keys, str(ledger.address))
+    return ledger_rows(ledger.find(SETTING), keys, str(ledger.address))
 
 
 def ledger_rows(rows: Sequence[RecordedSetting], keys: Keyring | None, place: str) -> LedgerRows:

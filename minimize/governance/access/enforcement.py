@@ -16,7 +16,9 @@ from minimize.governance.access.load import find_access_file, load_access, parse
 from minimize.governance.access.model import AccessRules, UserAccount
 from minimize.governance.workspace import Workspace
 from minimize.keys import Verifier
-from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, api, current_actor
+from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.access import ACCESS_ADOPTION, GRANT, AccessAdoption
+from minimize.ledger.acts import ActReader
 from minimize.ledger.audit_event import EventResult, PlainValue
 
 if TYPE_CHECKING:
@@ -113,7 +115,7 @@ def required_access(workspace: Workspace) -> AccessRules:
     if not workspace.address.exists:
         return access
     with workspace.open_ledger() as ledger:
-        return access_in_force(access, ledger, workspace.keyring()) if api.access.count_adoptions(ledger) else access
+        return access_in_force(access, ledger, workspace.keyring()) if ledger.last_id(ACCESS_ADOPTION) else access
 
 
 def access_in_force(access: AccessRules, ledger: Ledger, verifier: Verifier) -> AccessRules:
@@ -121,10 +123,16 @@ def access_in_force(access: AccessRules, ledger: Ledger, verifier: Verifier) -> 
 
     Raises LedgerError for an adoption without a valid signature by a known key.
     """
-    adopted = api.access.last_adoption(ledger, verifier)
+    adopted = last_adoption(ledger, verifier)
     if adopted is None or adopted.digest == access.digest:
         return access
     return parse_access(adopted.content.encode(), access.path or "access.yaml")
+
+
+def last_adoption(acts: ActReader, verifier: Verifier) -> AccessAdoption | None:
+    """The adoption in force, or None. Raises LedgerError if an adoption is not signed by a known key."""
+    found = acts.find(ACCESS_ADOPTION, verifier=verifier)
+    return found[-1] if found else None
 
 
 def account_of_actor(actor: Actor) -> UserAccount:
@@ -132,9 +140,9 @@ def account_of_actor(actor: Actor) -> UserAccount:
     return UserAccount(actor.user or "")
 
 
-def load_grants(ledger: Ledger, verifier: Verifier) -> Grants:
-    """Reads the grants of an open ledger. Raises LedgerError, also if an entry has no valid signature by a known key."""
-    return Grants(tuple(api.access.read_grant_acts(ledger, verifier)))
+def load_grants(acts: ActReader, verifier: Verifier) -> Grants:
+    """Reads the grants of a ledger. Raises LedgerError, also if an entry has no valid signature by a known key."""
+    return Grants(tuple(acts.find(GRANT, verifier=verifier)))
 
 
 def require_permission(
@@ -159,7 +167,7 @@ def require_permission(
     decision = decide_permission(access, account_of_actor(actor), permission, at, tenant=tenant, dataset=dataset)
     event, keys = decision_event(decision, actor=actor, about=about or tenant), workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
-        api.audit_log.record_audit_event(ledger, event, keys)
+        ledger.record_event(event, keys)
     if not decision.allowed:
         hint = f"Run `minimize access why {actor.user} {permission}`."
         raise AccessDenied(f"{actor.user} may not do this", reasons=decision.reasons, hint=hint)

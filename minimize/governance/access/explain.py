@@ -368,7 +368,7 @@ def _pipelines_named(name: str, workspace: Workspace) -> Iterator[Pipeline]:
         yield job
         return
     with workspace.open_ledger() as ledger:
-        found = [each for each in ledger.read(api.runs.output_locations) if each.pipeline == name and each.is_here]
+        found = [each for each in ledger.read(api.output_locations) if each.pipeline == name and each.is_here]
     for each in found:
         folder = parse_output_location(each.folder)
         chain = load_receipts(folder)

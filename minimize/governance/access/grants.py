@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from minimize.governance.access.permissions import Permission, TenantSet
 from minimize.json_form import JsonResult, json_member, json_object
+from minimize.ledger.access import GrantAct
 from minimize.plan.model import Category
 from minimize.times import seconds_text, time_text
-
-if TYPE_CHECKING:
-    from minimize.ledger.access import GrantAct
 
 AccessOperation = Literal["read", "reidentify"]
 GrantState = Literal["requested", "active", "denied", "revoked", "expired"]
@@ -83,7 +80,7 @@ class Grant:
     @cached_property
     def request(self) -> GrantRequest:
         """The requested access."""
-        return GrantRequest.from_json(_act_body(self.acts[0])["asked"])
+        return GrantRequest.from_json(self.acts[0].body["asked"])
 
     @property
     def tenants(self) -> TenantSet:
@@ -116,7 +113,7 @@ class Grant:
         act = self.answer(at)
         if act is None or act.state != "denied":
             return ""
-        role = _act_body(act).get("role")
+        role = act.body.get("role")
         by = f" by the role {role}" if role else ""
         return f"the request was denied{by} at {time_text(act.recorded_at)}"
 
@@ -135,7 +132,7 @@ class Grant:
     def category_limit(self, at: datetime) -> Category | None:
         """The highest category that the approver could approve. None without a limit."""
         act = self.opening(at)
-        found: Category | None = None if act is None else _act_body(act).get("up_to")
+        found: Category | None = None if act is None else act.body.get("up_to")
         return found
 
     def approver(self, at: datetime) -> str | None:
@@ -220,11 +217,6 @@ def permission_of_request(grant: Grant) -> Permission:
     return Permission("grant/break_glass" if grant.is_break_glass else "grant/request", grant.request.category)
 
 
-def _act_body(act: GrantAct) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(act.body)
-    return body
-
-
 def _act_time(act: GrantAct, name: str) -> datetime | None:
-    text = _act_body(act).get(name)
+    text = act.body.get(name)
     return None if text is None else datetime.fromisoformat(text)

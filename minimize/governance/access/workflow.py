@@ -6,12 +6,11 @@ effect when a person who may assign roles adopts it.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 from minimize.errors import AccessDenied, LedgerError, PolicyError, RefusalReason
@@ -21,6 +20,7 @@ from minimize.governance.access.enforcement import (
     account_of_actor,
     decision_event,
     grant_event,
+    last_adoption,
     load_grants,
     required_access,
 )
@@ -34,15 +34,14 @@ from minimize.governance.access.roles import AccessRole
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
-from minimize.ledger import Actor, api, current_actor
+from minimize.ledger import Actor, current_actor
+from minimize.ledger.access import ACCESS_ADOPTION, GRANT, AccessAdoption, GrantAct
+from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.audit_event import utc_text
 from minimize.plan.model import Category
 from minimize.results import UNCHANGED
 from minimize.techniques.redact import Redact
 from minimize.text import count_noun
-
-if TYPE_CHECKING:
-    from minimize.ledger.access import GrantAct
 
 log = logging.getLogger("minimize")
 _SECOND: Final = timedelta(seconds=1)
@@ -239,20 +238,15 @@ def expire_grants(workspace: Workspace, at: datetime) -> ExpiredGrants:
     Raises LedgerError, KeyringError.
     """
     keys, actor = workspace.keyring(), current_actor()
-    over: list[Grant] = []
 
-    def build_act(acts: Sequence[GrantAct]) -> Any:
-        over[:] = [
-            each
-            for each in Grants(tuple(acts)).all_grants
-            if each.state(at) == "expired" and not _is_marked_expired(each)
-        ]
-        new = [_grant_act(each.id, "expired", actor, at, {}) for each in over]
-        return new, [grant_event("expire", actor, at, each.id, each.request) for each in over]
+    def decide(acts: ActReader) -> Decision[tuple[Grant, ...]]:
+        grants = load_grants(acts, keys).all_grants
+        over = [each for each in grants if each.state(at) == "expired" and not _is_marked_expired(each)]
+        new = [GRANT.act(_grant_act(each.id, "expired", actor, at, {})) for each in over]
+        return Decision(tuple(over), new, [grant_event("expire", actor, at, each.id, each.request) for each in over])
 
     with workspace.open_ledger() as ledger:
-        api.access.record_grant_acts(ledger, build_act, keys, keys)
-    return ExpiredGrants(tuple(over), at)
+        return ExpiredGrants(ledger.record(decide, keys), at)
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +257,7 @@ class _GrantActRefused(Exception):
     reason: RefusalReason
 
 
-GrantActBuilder = Callable[[Grants], tuple["GrantAct", GrantRequest]]
+GrantActBuilder = Callable[[Grants], tuple[GrantAct, GrantRequest]]
 
 
 def _record_act(
@@ -277,16 +271,16 @@ def _record_act(
 ) -> Grant:
     """Records an operation on a grant. If it is refused, records the refusal in the audit log and raises it."""
 
-    def acts(before: Sequence[GrantAct]) -> Any:
-        new, asked = build_act(Grants(tuple(before)))
-        return [new], [grant_event(verb, actor, at, new.grant, asked)]
+    def decide(acts: ActReader) -> Decision[GrantAct]:
+        new, asked = build_act(load_grants(acts, keys))
+        return Decision(new, [GRANT.act(new)], [grant_event(verb, actor, at, new.grant, asked)])
 
     keys = workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
         grant, asked = name, wished
         reasons: tuple[RefusalReason, ...] = ()
         try:
-            (done,) = api.access.record_grant_acts(ledger, acts, keys, keys)
+            done = ledger.record(decide, keys)
         except _GrantActRefused as refused:
             grant, asked, reasons = refused.grant.id, refused.grant.request, (refused.reason,)
         except AccessDenied as error:
@@ -294,12 +288,12 @@ def _record_act(
         if not reasons:
             return next(each for each in load_grants(ledger, keys).all_grants if each.id == done.grant)
         event = grant_event(verb, actor, at, grant, asked, reasons)
-        api.audit_log.record_audit_event(ledger, event, keys)
+        ledger.record_event(event, keys)
     raise AccessDenied(f"{actor.user} may not {verb.replace('_', ' ')} this", reasons=reasons)
 
 
 def _grant_act(grant: str, state: str, actor: Actor, at: datetime, body: dict[str, Any]) -> GrantAct:
-    return api.access.GrantAct(grant, state, actor.user or "", json.dumps(body), at)
+    return GrantAct(grant, state, actor.user or "", body, at)
 
 
 def _grant_deadlines(access: AccessRules, request: GrantRequest, at: datetime, break_glass: bool) -> dict[str, str]:
@@ -388,7 +382,7 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
     content = file.read_bytes()
     new = parse_access(content, file)
     with workspace.open_ledger(create=True) as ledger:
-        in_force, known = access_in_force(new, ledger, keys), api.access.last_adoption(ledger, keys)
+        in_force, known = access_in_force(new, ledger, keys), last_adoption(ledger, keys)
         change = _access_change(None if known is None else in_force, new, None if known is None else known.digest)
         if not yes or not change.is_needed:
             return change
@@ -398,13 +392,17 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
             decision.reasons if not decision.allowed else (), in_force, new, account_of_actor(actor)
         )
         if not against:
-            adoption = api.access.AccessAdoption(content.decode(), actor.user or "", at)
-            if not api.access.record_adoption(ledger, adoption, change.before, event, keys):
-                raise LedgerError(
-                    "another file was adopted in the meantime", hint="Review the changes and adopt again."
-                )
-            return replace(change, adopted=True)
-        api.audit_log.record_audit_event(ledger, replace(event, result="refused"), keys)
+            adoption = AccessAdoption(content.decode(), actor.user or "", at)
+
+            def decide(acts: ActReader) -> Decision[AccessChange]:
+                last = last_adoption(acts, keys)
+                if (None if last is None else last.digest) != change.before:
+                    message = "another file was adopted in the meantime"
+                    raise LedgerError(message, hint="Review the changes and adopt again.")
+                return Decision(replace(change, adopted=True), [ACCESS_ADOPTION.act(adoption)], [event])
+
+            return ledger.record(decide, keys)
+        ledger.record_event(replace(event, result="refused"), keys)
     raise AccessDenied(
         f"{actor.user} may not adopt this file", reasons=against, hint=f"Ask a person with the permission `{ASSIGN}`."
     )

@@ -21,9 +21,9 @@ from minimize.governance.incidents.notice import NOTICE_DEADLINE
 from minimize.governance.workspace import Workspace
 from minimize.json_form import json_object
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.audit_event import EventResult
-from minimize.ledger.audit_log import record_audit_event
-from minimize.ledger.incidents import IncidentStep, read_incident_steps, record_incident_step
+from minimize.ledger.incidents import INCIDENT, IncidentStep
 from minimize.receipts.canonical import sha256_text
 from minimize.results import Listing
 from minimize.runs.batch_dates import CLOCK_SKEW
@@ -49,7 +49,7 @@ class Incident:
     @property
     def opening(self) -> Mapping[str, Any]:
         """The content of the step that opened the incident."""
-        return step_body(self.steps[0])
+        return self.steps[0].body
 
     @property
     def title(self) -> str:
@@ -71,7 +71,7 @@ class Incident:
     def scope(self) -> Mapping[str, Any] | None:
         """The latest scope. None if no scope was determined."""
         found = self._last_step("scoped")
-        return None if found is None else step_body(found)["scope"]
+        return None if found is None else found.body["scope"]
 
     @property
     def declared_at(self) -> datetime | None:
@@ -114,25 +114,25 @@ class Incident:
 
         An exemption covers what was known when it was approved. It lapses if a later scope finds more data of the tenant.
         """
-        found = {step_body(each)["tenant_id"]: each for each in self._steps_of("exempted")}
+        found = {each.body["tenant_id"]: each for each in self._steps_of("exempted")}
         return {tenant: step for tenant, step in found.items() if not self._has_grown(tenant, step)}
 
     def _has_grown(self, tenant: str, since: IncidentStep) -> bool:
         """Whether the latest scope lists more data of a tenant than the scope that was known at a step."""
-        before = [step_body(each)["scope"] for each in self.steps[: self.steps.index(since)] if each.step == "scoped"]
+        before = [each.body["scope"] for each in self.steps[: self.steps.index(since)] if each.step == "scoped"]
         known, now = (_tenant_entry(scope, tenant) for scope in (before[-1] if before else None, self.scope))
         return any(one not in known[0] for one in now[0]) or now[1] > known[1]
 
     def exemption_request(self, tenant: str) -> IncidentStep | None:
         """The latest request to exempt a tenant from notice."""
-        found = [each for each in self._steps_of("exempt_asked") if step_body(each)["tenant_id"] == tenant]
+        found = [each for each in self._steps_of("exempt_asked") if each.body["tenant_id"] == tenant]
         return found[-1] if found else None
 
     def notices(self, tenant: str) -> tuple[Mapping[str, Any], ...]:
         """The notices drafted for a tenant, by version, each with the time when it was sent, if it was."""
-        drafts = [each for each in self._steps_of("drafted") if tenant in step_body(each)["tenants"]]
-        given = {step_body(each)["tenants"].get(tenant): each for each in self._steps_of("given")}
-        return tuple(_notice_entry(each, given.get(step_body(each)["version"]), tenant) for each in drafts)
+        drafts = [each for each in self._steps_of("drafted") if tenant in each.body["tenants"]]
+        given = {each.body["tenants"].get(tenant): each for each in self._steps_of("given")}
+        return tuple(_notice_entry(each, given.get(each.body["version"]), tenant) for each in drafts)
 
     @property
     def draft_count(self) -> int:
@@ -155,7 +155,7 @@ class Incident:
 
     def statements(self, what: StatementKind) -> tuple[str, ...]:
         """The recorded measures, actions for tenants, or consequences."""
-        return tuple(step_body(each)["text"] for each in self._steps_of("measured") if step_body(each)["what"] == what)
+        return tuple(each.body["text"] for each in self._steps_of("measured") if each.body["what"] == what)
 
     def to_json(self, now: datetime) -> dict[str, Any]:
         """The output of `incident show --json`."""
@@ -179,7 +179,7 @@ class Incident:
             "actions": self.statements("action"),
             "consequences": self.statements("consequence"),
             "scope": self.scope,
-            "closed": None if closed is None else {**step_body(closed), **_actor_and_time(closed)},
+            "closed": None if closed is None else {**closed.body, **_actor_and_time(closed)},
         }
         return json_object(body)
 
@@ -246,12 +246,6 @@ def group_steps(steps: Iterable[IncidentStep]) -> dict[str, Incident]:
     return {name: Incident(tuple(each)) for name, each in found.items()}
 
 
-def step_body(step: IncidentStep) -> dict[str, Any]:
-    """The content of a step."""
-    body: dict[str, Any] = json.loads(step.body)
-    return body
-
-
 def body_text(body: Mapping[str, Any]) -> str:
     """The content of a step as the ledger stores it."""
     return json.dumps(body, sort_keys=True, ensure_ascii=False)
@@ -271,7 +265,7 @@ def _actor_and_time(step: IncidentStep) -> dict[str, str]:
 
 
 def _notice_entry(draft: IncidentStep, step: IncidentStep | None, tenant: str) -> dict[str, Any]:
-    body = step_body(draft)
+    body = draft.body
     return {
         "version": body["version"],
         "drafted_at": time_text(draft.recorded_at),
@@ -418,7 +412,7 @@ def approve_exemption(name: str, tenant: str, workspace: Workspace, now: datetim
             )
         if request.by in accounts:
             raise step_refusal("same_person", "the exemption is refused")
-        return {"tenant_id": tenant, "reason": step_body(request)["reason"], "asked_by": request.by}
+        return {"tenant_id": tenant, "reason": request.body["reason"], "asked_by": request.by}
 
     return record_step(name, "exempted", body_of, workspace, now)
 
@@ -464,18 +458,20 @@ def record_step(
     """
     actor, keys = current_actor(), workspace.keyring()
 
-    def build_step(before: Sequence[IncidentStep]) -> tuple[IncidentStep, AuditEvent]:
+    def decide(acts: ActReader) -> Decision[Incident]:
+        before = acts.find(INCIDENT, key=name)
         text = body_text(step_body_of(group_steps(before).get(name)))
-        return IncidentStep(name, verb, actor.user or "", text, now), step_event(name, verb, text, actor, now)
+        step = IncidentStep(name, verb, actor.user or "", json.loads(text), now)
+        return Decision(Incident((*before, step)), [INCIDENT.act(step)], [step_event(name, verb, text, actor, now)])
 
     refusal: RefusedError | None = None
     with workspace.open_ledger(create=create) as ledger:
         try:
-            return group_steps(record_incident_step(ledger, build_step, keys))[name]
+            return ledger.record(decide, keys)
         except RefusedError as error:
             refusal = error
         event = refusal_event(name, verb, refusal, actor, now)
-        record_audit_event(ledger, event, keys)
+        ledger.record_event(event, keys)
     raise refusal
 
 
@@ -518,7 +514,7 @@ def acting_accounts(workspace: Workspace) -> frozenset[str]:
 def load_incidents(workspace: Workspace) -> dict[str, Incident]:
     """Reads all incidents, in the order in which they were opened. Raises LedgerError."""
     with workspace.open_ledger() as ledger:
-        return group_steps(read_incident_steps(ledger))
+        return group_steps(ledger.find(INCIDENT))
 
 
 def list_incidents(workspace: Workspace, now: datetime) -> Listing:

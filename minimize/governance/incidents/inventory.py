@@ -38,12 +38,12 @@ from minimize.json_form import json_object
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.ledger.sharing import (
+    TENANT_SHARE,
     TOKEN_BYTES,
     Disclosure,
     TenantShare,
-    read_disclosures,
-    read_recalls,
-    read_tenant_shares,
+    find_disclosures,
+    find_recall_steps,
 )
 from minimize.output.partitions import partition_values
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file
@@ -489,12 +489,12 @@ def disclosed_copies(ledger: Ledger, window: tuple[datetime, datetime]) -> Itera
     """Yields the copies that recipients held within the window: sent before its end, deletion not confirmed before its start."""
     deleted = {
         (each.disclosure, each.tenant_id)
-        for each in read_recalls(ledger)
+        for each in find_recall_steps(ledger)
         if each.state == "confirmed" and each.recorded_at < window[0]
     }
-    for act in read_disclosures(ledger):
+    for act in find_disclosures(ledger):
         if act.recorded_at <= window[1]:
-            for share in read_tenant_shares(ledger, act.disclosure):
+            for share in ledger.find(TENANT_SHARE, key=act.disclosure):
                 if share.rows and (act.disclosure, share.tenant_id) not in deleted:
                     yield DisclosedCopy(act, share)
 

@@ -45,7 +45,6 @@ from minimize.governance.published_outputs import SearchableOutput, UnreachableO
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member, json_object
 from minimize.keys import Keyring, find_kms
-from minimize.ledger.ledger import tenants_named
 from minimize.output.stored_file import open_stored_file
 from minimize.stores import LocationLike, local_path, parse_output_location
 from minimize.times import instant_text
@@ -274,7 +273,7 @@ class ExposureEvidence:
             known, missed = find_outputs(ledger, [*named, *_named_folders(exposure)])
             seen, acts = exposed_reads(ledger, exposure, window), reads_without_tenant(ledger, exposure, window)
             sent, out = exposed_disclosures(ledger, exposure, window), list(disclosed_copies(ledger, window))
-            tenants = tenants_named(ledger)
+            tenants = ledger.tenants()
         files = list(find_exposed_files(exposure, known, seen, window))
         return cls(
             keys=keys,

@@ -41,7 +41,14 @@ from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member, json_objec
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, api, current_actor
+from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.subject_tokens import known_or_new_token
+from minimize.ledger.subjects import (
+    LIFECYCLE_EVENT,
+    LifecycleEvent,
+    last_lifecycle_events,
+    new_lifecycle_events,
+)
 from minimize.output.folder import batch_date_of, has_runs
 from minimize.output.partitions import parse_partition_folder
 from minimize.output.reader import load_receipts
@@ -59,7 +66,6 @@ from minimize.times import time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.subjects import LifecycleEvent
 
 UNLIMITED_LOOKBACK: Final = timedelta(days=400)
 """The period covered by forms if a policy keeps records forever."""
@@ -251,7 +257,7 @@ def add_events(
         _check_event(new_event)
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger(create=True) as ledger:
-        before = api.subjects.read_lifecycle_events(ledger)
+        before = ledger.find(LIFECYCLE_EVENT)
         subject_forms = _subject_forms(new_events, now, reachable_outputs(ledger, workspace), keys)
         rows = [
             _event_row(new_event, each, before, keys, now, actor)
@@ -266,7 +272,7 @@ def add_events(
 
 def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location], keys: Keyring) -> None:
     """Stores the ledger's erasure list with every output known here. If an output cannot be written, its next run does it."""
-    rows = api.subjects.read_lifecycle_events(ledger)
+    rows = ledger.find(LIFECYCLE_EVENT)
     for output in outputs:
         try:
             if has_runs(output):
@@ -295,7 +301,7 @@ def _event_row(
     known = {row.subject for row in before if (row.tenant_id, row.field) == (event.tenant, by)}
     token = None if of is None else known_or_new_token(keys, event.tenant, of, known, by)
     at, who = event.occurred_at or now, actor.user or ""
-    row = api.subjects.LifecycleEvent(
+    row = LifecycleEvent(
         tenant_id=event.tenant,
         subject=token,
         kind=event.kind,
@@ -319,12 +325,8 @@ def withdraw_event(
     """
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger() as ledger:
-        rows = api.subjects.read_lifecycle_events(ledger)
-        named = [
-            row
-            for row in api.subjects.last_lifecycle_events(rows)
-            if len(name) >= EVENT_ID_LENGTH and row.id.startswith(name)
-        ]
+        rows = ledger.find(LIFECYCLE_EVENT)
+        named = [row for row in last_lifecycle_events(rows) if len(name) >= EVENT_ID_LENGTH and row.id.startswith(name)]
         if len(named) != 1:
             message = (
                 "no event id starts with this text" if not named else "more than one event id starts with this text"
@@ -342,9 +344,9 @@ def list_events(workspace: Workspace, *, tenant: str | None = None, history: boo
     """The events in effect in the ledger, or every row with `history`; optionally of one tenant. Raises LedgerError."""
     tenant = canonical_id(tenant)
     with workspace.open_ledger() as ledger:
-        rows = api.subjects.read_lifecycle_events(ledger)
+        rows = ledger.find(LIFECYCLE_EVENT)
     if not history:
-        rows = [row for row in api.subjects.last_lifecycle_events(rows) if row.state == "recorded"]
+        rows = [row for row in last_lifecycle_events(rows) if row.state == "recorded"]
     return [EventEntry(row) for row in rows if tenant in (None, row.tenant_id)]
 
 
@@ -368,7 +370,7 @@ def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iter
     """The outputs that the ledger knows on this machine, and the pipeline's output."""
 
     def find_outputs() -> Iterable[Location]:
-        seen = [each.folder for each in ledger.read(api.runs.output_locations) if each.is_reachable]
+        seen = [each.folder for each in ledger.read(api.output_locations) if each.is_reachable]
         job = workspace.loaded_pipeline
         own = (
             []
@@ -406,7 +408,15 @@ def _record_rows(
         return []
     operation = "add" if rows[0].state == "recorded" else "withdraw"
     event = _EVENT_ACTIVITY.event(operation, actor, rows[0].recorded_at, *resources)
-    return api.subjects.record_lifecycle_events(ledger, rows, event, keys)
+
+    def decide(acts: ActReader) -> Decision[list[bool]]:
+        """Resources of rows that change nothing are left out of the event."""
+        new = new_lifecycle_events(acts, rows)
+        decided = [LIFECYCLE_EVENT.act(row) for row, is_new in zip(rows, new, strict=True) if is_new]
+        recorded = tuple(each for each, is_new in zip(event.resources, new, strict=True) if is_new)
+        return Decision(new, decided, [replace(event, resources=recorded)] if decided else [])
+
+    return ledger.record(decide, keys)
 
 
 def _event_resource(row: LifecycleEvent, before: str | None) -> Resource:
@@ -429,7 +439,7 @@ def suggest_tenants(tenant: str, workspace: Workspace) -> tuple[str, ...] | None
     keys = workspace.keyring()
     known, places = set[str](), list[Location]()
     with suppress(LedgerError), workspace.open_ledger() as ledger:
-        known |= api.ledger.tenants_named(ledger)
+        known |= ledger.tenants()
         places += [] if tenant in known else reachable_outputs(ledger, workspace)()
     for place in places:
         for names in _TenantSearch(place, keys).names():

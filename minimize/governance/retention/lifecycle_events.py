@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import pyarrow as pa
 
@@ -21,13 +21,11 @@ from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import Address, api
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
+from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent
 from minimize.sources import FORMATS, format_by_name, format_suffixes
 from minimize.sources.csv import CSV
 from minimize.text import text_or_none
 from minimize.times import parse_time
-
-if TYPE_CHECKING:
-    from minimize.ledger.subjects import LifecycleEvent
 
 EventKind = Literal["tenant_closed", "subject_left", "became_personal", "reset", "erasure"]
 EVENT_KINDS: Final[tuple[EventKind, ...]] = get_args(EventKind)
@@ -158,8 +156,8 @@ def ledger_events(
     """
     if not address.exists:
         return ()
-    with api.ledger.open_ledger(address) as ledger:
-        events = list(effective_events(api.subjects.read_lifecycle_events(ledger)))
+    with api.open_ledger(address) as ledger:
+        events = list(effective_events(ledger.find(LIFECYCLE_EVENT)))
     versions = token_versions(each.token for each in events if each.token is not None)
     secrets = {
         name: token_secrets(keys, versions, name) for name in {None, *(each.named_by for each in retention_events)}

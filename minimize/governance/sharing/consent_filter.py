@@ -24,7 +24,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods, Consents
 from minimize.errors import PolicyError
 from minimize.governance.sharing.plan import ResolvedShare, SharePlan
-from minimize.ledger.sharing import read_consent_acts
+from minimize.ledger.sharing import CONSENT
 from minimize.output.folder import RUNS
 from minimize.output.reader import load_receipts
 from minimize.recipients import Recipient
@@ -247,7 +247,7 @@ def _consent_periods(share: ResolvedShare, sent: frozenset[SenderFunction], ledg
         yield own
     named = None if job is None else (job.source.recipient, job.source.function)
     for name, function in sorted(sent - {named}):
-        consents = Consents(tuple(read_consent_acts(ledger, recipient=name, function=function)))
+        consents = Consents(tuple(ledger.find(CONSENT, key=f"{name}/{function}")))
         fold = share.policy.folding.tenant
         yield ConsentPeriods.from_consents(consents, _sender(share, name), function, share.share_time, fold=fold)
 

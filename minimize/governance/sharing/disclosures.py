@@ -21,8 +21,9 @@ from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.audit_event import SHARE_ACTIVITY
-from minimize.ledger.sharing import Disclosure, TenantShare, read_disclosures, record_disclosure
+from minimize.ledger.sharing import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare, find_disclosures
 from minimize.pages import html_fragment
 from minimize.recipients import Function
 from minimize.recipients.rules import payload_differs_error, refusal_error, rule_reason, tenant_reason
@@ -170,20 +171,26 @@ def _folds_tenants(planned: SharePlan) -> bool:
 
 
 def tenant_shares(
-    stats: PayloadStats, verdicts: Mapping[str, TenantConsent], share: ResolvedShare
+    disclosure: str, stats: PayloadStats, verdicts: Mapping[str, TenantConsent], share: ResolvedShare
 ) -> list[TenantShare]:
     """The rows and subject tokens sent, per tenant."""
     tokens = stats.subject_tokens.tokens_by_tenant(share.keys) if share.policy.subject is not None else {}
     version = share.keys.version_of(SUBJECT_KEY) if tokens else None
     return [
         TenantShare(
-            name, rows, verdicts[name].consent or "", version if name in tokens else None, tokens.get(name, b"")
+            disclosure=disclosure,
+            tenant_id=name,
+            rows=rows,
+            consent=verdicts[name].consent or "",
+            key_version=version if name in tokens else None,
+            tokens=tokens.get(name, b""),
         )
         for name, rows in sorted(stats.tenants.items())
     ]
 
 
 def build_disclosure(
+    name: str,
     resolved: ResolvedShare,
     function: Function,
     composed: RecipientPolicy,
@@ -195,12 +202,12 @@ def build_disclosure(
     file: Mapping[str, Any] | None,
     now: datetime,
 ) -> Disclosure:
-    """Builds the disclosure to sign. `keys` are the names of the keys of its pseudonyms."""
+    """Builds the disclosure to sign. `name` is its id. `keys` are the names of the keys of its pseudonyms."""
     contract = resolved.recipient.contract
     retention = None if contract is None else contract.retention
     due = None if retention is None else now + retention
     body = {
-        "disclosure": str(uuid4()),
+        "disclosure": name,
         "at": time_text(resolved.share_time),
         "recorded_at": time_text(now),
         "recipient": resolved.recipient.recipient,
@@ -226,7 +233,7 @@ def build_disclosure(
         "subject_form": "as the data had it" if any(share.tokens for share in shares) else None,
     }
     return Disclosure(
-        disclosure=str(body["disclosure"]),
+        disclosure=name,
         recorded_at=now,
         recipient=resolved.recipient.recipient,
         function=function.name,
@@ -281,19 +288,27 @@ def commit_disclosure(
     function, composed = planned.function, planned.recipient_policy
     if function is None or composed is None:
         raise payload_differs_error("the share was not planned")
-    now, shares = clock(), tenant_shares(stats, tenants.verdicts, share)
+    now, name = clock(), str(uuid4())
+    shares = tenant_shares(name, stats, tenants.verdicts, share)
     keys = frozenset() if planned.plan is None else planned.plan.keys
     category = account.category or ""
-    act = build_disclosure(share, function, composed, stats, shares, category=category, keys=keys, file=file, now=now)
+    act = build_disclosure(
+        name, share, function, composed, stats, shares, category=category, keys=keys, file=file, now=now
+    )
     event = disclosure_event(act, now)
+
+    def decide(acts: ActReader) -> Decision[Disclosure]:
+        """So the end of a consent comes before the disclosure and stops it, or comes after it and finds it recorded."""
+        _recheck_consents(acts, share, planned, stats, clock())
+        by, signed = event.actor.user or "", act.signed_by(share.keys)
+        decided = [DISCLOSURE.act(signed, actor=by)]
+        decided += [TENANT_SHARE.act(each, recorded_at=now, actor=by) for each in shares]
+        return Decision(act, decided, [event])
+
     try:
-        record_disclosure(
-            ledger, act, shares, event, share.keys, lambda _: _recheck_consents(ledger, share, planned, stats, clock())
-        )
+        return ledger.record(decide, share.keys)
     except NotPermitted as error:
         ended = error
-    else:
-        return act
     raise refuse_share(share, replace(account, against=ended.reasons), clock())
 
 
@@ -305,10 +320,10 @@ def refuse_share(share: ResolvedShare, account: ShareSummary, now: datetime) -> 
 
 
 def _recheck_consents(
-    ledger: Ledger, share: ResolvedShare, planned: SharePlan, stats: PayloadStats, now: datetime
+    acts: ActReader, share: ResolvedShare, planned: SharePlan, stats: PayloadStats, now: datetime
 ) -> None:
     """Raises NotPermitted if a tenant's consent ended before its records are sent."""
-    asking = replace(consent_check(share, planned, load_consents(ledger)), moments=(max(now, share.share_time),))
+    asking = replace(consent_check(share, planned, load_consents(acts)), moments=(max(now, share.share_time),))
     ended = [name for name, verdict in asking(list(stats.tenants)).items() if verdict.consent is None]
     if ended:
         rows = sum(stats.tenants[name] for name in ended)
@@ -341,7 +356,7 @@ class DisclosureLog(JsonResult):
 def list_disclosures(workspace: Workspace, *, recipient: str | None = None, tenant: str | None = None) -> DisclosureLog:
     """Reads the disclosures, oldest first, optionally only those to one recipient or with data of one tenant."""
     with workspace.open_ledger() as ledger:
-        found = read_disclosures(ledger, recipient=recipient)
+        found = find_disclosures(ledger, recipient)
     listed = [each for each in found if tenant is None or tenant in each.body["tenants"]]
     keys = workspace.keyring()
     return DisclosureLog(listed, [each.disclosure for each in listed if not each.is_signed(keys)])
@@ -350,7 +365,7 @@ def list_disclosures(workspace: Workspace, *, recipient: str | None = None, tena
 def find_disclosure(workspace: Workspace, name: str) -> Disclosure:
     """Reads one disclosure by its id. Raises ConfigurationError if it does not exist."""
     with workspace.open_ledger() as ledger:
-        found = read_disclosures(ledger, disclosure=name)
+        found = ledger.find(DISCLOSURE, key_end=f"/{name}")
     if not found:
         raise ConfigurationError("there is no disclosure with this id", hint="Run `minimize share log`.")
     return found[0]

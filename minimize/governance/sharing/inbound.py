@@ -32,9 +32,8 @@ from minimize.governance.access.enforcement import require_permission
 from minimize.governance.sharing.connector import Connector, as_rereadable, call_connector
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_keyring
-from minimize.ledger import Address, AuditEvent, current_actor
+from minimize.ledger import Address, AuditEvent, api, current_actor
 from minimize.ledger.audit_event import PlainValue, received_event
-from minimize.ledger.ledger import open_ledger
 from minimize.plan.request import request
 from minimize.policy.load import load_policy
 from minimize.policy.model import Field, Policy
@@ -306,7 +305,7 @@ def _resolve_request(
 def _load_sender_consents(address: Address, side: Party) -> Consents:
     if not address.exists:
         return Consents(())
-    with open_ledger(address) as ledger:
+    with api.open_ledger(address) as ledger:
         return load_consents(ledger, recipient=side.recipient.recipient)
 
 

@@ -58,7 +58,7 @@ from minimize.governance.sharing.plan import (
 )
 from minimize.governance.workspace import Workspace
 from minimize.json_form import json_object
-from minimize.ledger.ledger import open_ledger, tenants_named
+from minimize.ledger import api
 from minimize.plan import Plan
 from minimize.policy.pipeline import CategoryName
 from minimize.recipients import Recipient, Recipients
@@ -187,7 +187,7 @@ class ShareOperation:
         return refuse_share(self.share, found, self.clock())
 
     def _ledger(self) -> Ledger:
-        return open_ledger(self.share.ledger)
+        return api.open_ledger(self.share.ledger)
 
 
 def plan_operation(share: ResolvedShare, arguments: Any, clock: Clock) -> ShareOperation:
@@ -385,7 +385,7 @@ def explain_share(
     consent, unknown = None, None
     if tenant is not None and manifest is not None:
         with workspace.open_ledger() as ledger:
-            unknown = _unknown_tenant(tenant, workspace, tenants_named(ledger))
+            unknown = _unknown_tenant(tenant, workspace, ledger.tenants())
             verdict = ConsentCheck(side.recipient, function, fields, load_consents(ledger), (now,))([tenant])[tenant]
         consent, independent = verdict.consent, side.recipient.standing == "independent"
         against += [] if verdict.refusal is None else [tenant_reason(verdict.refusal, 1, None, independent=independent)]

@@ -16,6 +16,7 @@ from minimize.consent.terms import parse_terms
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.consent import (
     NewConsent,
+    RecallBatch,
     RecordedConsent,
     act_text,
     consent_act_json,
@@ -25,8 +26,23 @@ from minimize.governance.consent import (
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.json_form import json_object
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, api, current_actor
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.audit_event import SHARE_ACTIVITY
+from minimize.ledger.sharing import (
+    CONSENT,
+    RECALL,
+    TENANT_SHARE,
+    ConsentAct,
+    Disclosure,
+    RecallState,
+    RecallStep,
+    TenantShare,
+    find_consents,
+    find_disclosures,
+    find_recall_steps,
+    new_recall_steps,
+)
 from minimize.recipients import Contract, Recipient, Recipients, load_configured_recipients
 from minimize.results import LogMessage
 from minimize.stores import PathText
@@ -35,7 +51,6 @@ from minimize.text import count_noun
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.sharing import ConsentAct, Disclosure, RecallBatch, RecallState, RecallStep, TenantShare
 
 RecallProgress = Literal["due", "requested", "confirmed"]
 DEFAULT_DELETION_PERIOD: Final = timedelta(days=30)
@@ -133,20 +148,16 @@ def find_recalls(
 ) -> list[Recall]:
     """The recalls that are due or requested, oldest first. `all_` includes confirmed ones."""
     acts: dict[ConsentParties, list[ConsentAct]] = {}
-    for one in api.sharing.read_consent_acts(ledger, recipient=recipient):
+    for one in find_consents(ledger, recipient=recipient):
         acts.setdefault((one.recipient, one.function, one.tenant_id), []).append(one)
     search, steps = _RecallSearch(ledger, recipients, acts, now), _recorded_steps(ledger, recipient)
-    each = [
-        one
-        for act in api.sharing.read_disclosures(ledger, recipient=recipient)
-        for one in search.recalls_of_disclosure(act, steps)
-    ]
+    each = [one for act in find_disclosures(ledger, recipient) for one in search.recalls_of_disclosure(act, steps)]
     return [one for one in each if all_ or one.state != "confirmed"]
 
 
 def _recorded_steps(ledger: Ledger, recipient: str | None) -> dict[DisclosureTenant, list[RecallStep]]:
     steps: dict[DisclosureTenant, list[RecallStep]] = {}
-    for step in api.sharing.read_recalls(ledger, recipient):
+    for step in find_recall_steps(ledger, recipient):
         steps.setdefault((step.disclosure, step.tenant_id), []).append(step)
     return steps
 
@@ -165,7 +176,7 @@ class _RecallSearch:
         """Yields the recalls of one disclosure."""
         contract = self._contract(act.recipient)
         whole = self._cause_for_all(act, contract)
-        for share in api.sharing.read_tenant_shares(self.ledger, act.disclosure):
+        for share in self.ledger.find(TENANT_SHARE, key=act.disclosure):
             recorded = steps.get((act.disclosure, share.tenant_id), [])
             acts = self.acts.get((act.recipient, act.function, share.tenant_id), ())
             cause = recorded[0].cause if recorded else consent_end(acts, share.consent, self.now) or whole
@@ -222,7 +233,7 @@ def request_recalls(
     """
     with workspace.open_ledger() as ledger, open_recall_list(to, recipient) as save_list:
         due: list[Recall] = []
-        if recipient is not None or recipients is not None or api.sharing.read_disclosures(ledger):
+        if recipient is not None or recipients is not None or find_disclosures(ledger):
             known = load_configured_recipients(recipients, workspace.folder)
             due = [each for each in find_recalls(ledger, known, now, recipient) if each.state == "due"]
         for name in dict.fromkeys(each.recipient for each in due):
@@ -271,7 +282,7 @@ def _record_steps(
     actor = current_actor()
     who, name = actor.user or "", due[0].recipient
     steps = [
-        api.sharing.RecallStep(
+        RecallStep(
             disclosure=each.disclosure,
             tenant_id=each.tenant,
             recipient=name,
@@ -282,7 +293,13 @@ def _record_steps(
         )
         for each in due
     ]
-    api.sharing.record_recalls(ledger, steps, recall_event(name, state, len(steps), actor, now), workspace.keyring())
+    event = recall_event(name, state, len(steps), actor, now)
+
+    def decide(acts: ActReader) -> Decision[None]:
+        new = new_recall_steps(acts, steps)
+        return Decision(None, [RECALL.act(step) for step in new], [event] if new else [])
+
+    ledger.record(decide, workspace.keyring())
 
 
 RECEIVED_RECORDS_HINT: Final = (
@@ -386,10 +403,10 @@ class _RecallOnEnd:
     contract: Contract | None
     recalls: list[Recall] = field(default_factory=list)
 
-    def __call__(self, ledger: Ledger, acts: Sequence[ConsentAct]) -> Iterator[RecallBatch]:
+    def __call__(self, ledger: ActReader, acts: Sequence[ConsentAct]) -> Iterator[RecallBatch]:
         """Yields the recall requests, by recipient."""
         actor = current_actor()
-        recorded = {(step.disclosure, step.tenant_id) for step in api.sharing.read_recalls(ledger)}
+        recorded = {(step.disclosure, step.tenant_id) for step in find_recall_steps(ledger)}
         self.recalls[:] = [
             each
             for act in acts
@@ -398,7 +415,7 @@ class _RecallOnEnd:
         ]
         for name in dict.fromkeys(each.recipient for each in self.recalls):
             steps = [
-                api.sharing.RecallStep(
+                RecallStep(
                     disclosure=each.disclosure,
                     tenant_id=each.tenant,
                     recipient=name,
@@ -410,15 +427,15 @@ class _RecallOnEnd:
                 for each in self.recalls
                 if each.recipient == name
             ]
-            yield api.sharing.RecallBatch(steps, recall_event(name, "requested", len(steps), actor, self.now))
+            yield RecallBatch(steps, recall_event(name, "requested", len(steps), actor, self.now))
 
-    def _recalls_of_act(self, ledger: Ledger, ending: ConsentAct) -> Iterator[Recall]:
-        """Yields the recalls of the tenant and function of an act, which the transaction has not committed yet."""
-        parties = {"tenant": ending.tenant_id, "recipient": ending.recipient, "function": ending.function}
-        acts = [*api.sharing.read_consent_acts(ledger, **parties), ending]
-        sent = api.sharing.read_disclosures(ledger, recipient=ending.recipient)
+    def _recalls_of_act(self, ledger: ActReader, ending: ConsentAct) -> Iterator[Recall]:
+        """Yields the recalls of the tenant and function of an act that is not recorded yet."""
+        parties = f"{ending.recipient}/{ending.function}"
+        acts = [*ledger.find(CONSENT, key=parties, tenant=ending.tenant_id), ending]
+        sent = find_disclosures(ledger, ending.recipient)
         for act in (each for each in sent if each.function == ending.function):
-            for share in api.sharing.read_tenant_shares(ledger, act.disclosure, ending.tenant_id):
+            for share in ledger.find(TENANT_SHARE, key=act.disclosure, tenant=ending.tenant_id):
                 cause = consent_end(acts, share.consent, self.now)
                 if cause is not None:
                     yield build_recall(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -44,9 +44,9 @@ from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import Resource, current_actor
-from minimize.ledger.ledger import Ledger
+from minimize.ledger.acts import Decision
 from minimize.ledger.subject_tokens import known_or_new_token
-from minimize.ledger.subjects import RecordedCorrection, SubjectRequestStep, read_corrections, record_corrections
+from minimize.ledger.subjects import CORRECTION, RecordedCorrection, SubjectRequestStep
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, Policy
@@ -59,6 +59,9 @@ from minimize.stages.corrections import correctable_fields, seal_value
 from minimize.stores import LocationLike, local_path
 from minimize.techniques import Context, Technique
 from minimize.text import count_noun
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +262,7 @@ class _CorrectionRun:
 
     def _recorded(self) -> SubjectRequestStep:
         tenant, id_, who = str(self.subject.tenant), str(self.subject.id), current_actor().user or ""
-        known = {row.subject for row in read_corrections(self.ledger) if row.tenant_id == tenant}
+        known = {row.subject for row in self.ledger.find(CORRECTION, tenant=tenant)}
         token = known_or_new_token(self.keys, tenant, id_, known)
         rows = [
             RecordedCorrection(
@@ -275,7 +278,8 @@ class _CorrectionRun:
         ]
         resources = tuple(Resource(name, "correction", f"subjects/{tenant}/{token}/{name}") for name in self.values)
         event = SUBJECT_ACTIVITY.event(CORRECTION_KIND, current_actor(), self.now, *resources)
-        record_corrections(self.ledger, rows, event, self.keys)
+        acts = [CORRECTION.act(row) for row in rows]
+        self.ledger.record(lambda _: Decision(None, acts, [event]), self.keys)
         request = SubjectRequestStep(
             kind=CORRECTION_KIND,
             tenant_id=tenant,
@@ -283,7 +287,7 @@ class _CorrectionRun:
             asked_at=self.now,
             due=request_deadline(False, self.now),
             state="open",
-            body="{}",
+            body={},
             recorded_at=self.now,
             actor=who,
         )

@@ -7,14 +7,13 @@ not deleted.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -39,6 +38,7 @@ from minimize.governance.subjects.disclosures import disclosures_by_recipient, d
 from minimize.governance.subjects.export import export_subjects
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
+    SUBJECT_ACTIVITY,
     DataSubject,
     next_step,
     open_requests,
@@ -59,10 +59,9 @@ from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member, json_object
 from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import open_parquet
-from minimize.ledger import current_actor
-from minimize.ledger.ledger import Ledger, tenants_named
-from minimize.ledger.subject_tokens import subject_token
-from minimize.ledger.subjects import SubjectRequestStep, read_lifecycle_events
+from minimize.ledger import Resource, current_actor
+from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_versions
+from minimize.ledger.subjects import CORRECTION, LIFECYCLE_EVENT, SubjectRequestStep
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
 from minimize.policy.pipeline import Pipeline
@@ -74,6 +73,9 @@ from minimize.runs.guards import check_open_ledger
 from minimize.settings.erasures import ERASURE
 from minimize.stores import LocationLike, local_path
 from minimize.text import count_noun
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
 
 
 def files_with_leftovers(
@@ -240,7 +242,7 @@ def split_plan(plan: RemovalPlan, files: int = FILES_PER_PORTION) -> Iterator[Re
 
 def request_outcome(step: SubjectRequestStep, receipts: Sequence[str], recalls: RecallsByRecipient) -> dict[str, Any]:
     """The outcome of a request, together with the outcome before it was resumed."""
-    before = json.loads(step.body)
+    before = step.body
     merged = merge_recalls([before.get("recalls", {}), recalls])
     return {"receipts": [*before.get("receipts", []), *receipts], "recalls": merged}
 
@@ -277,7 +279,7 @@ def delete_subjects(
         made = _DeletionRun(workspace, ledger, workspace.keyring(), now, *found)
         check_fields(subjects, found[0])
         if not unseen:
-            check_tenants(subjects, found[0], made.keys, tenants_named(ledger))
+            check_tenants(subjects, found[0], made.keys, ledger.tenants())
         whose = tuple(dict.fromkeys(one for each in subjects for one in made.in_each_tenant(each)))
         made = replace(made, open_requests=open_requests(ledger, made.keys, "delete", whose))
         plan = made.plan(whose)
@@ -302,7 +304,7 @@ class _DeletionRun:
         if subject.tenant is not None:
             yield subject
             return
-        known = tenants_named(self.ledger) | self._tenants_in_files(subject)
+        known = self.ledger.tenants() | self._tenants_in_files(subject)
         tenants = [one for one in (replace(subject, tenant=name) for name in sorted(known)) if self._holds(one)]
         if not tenants:
             raise ConfigurationError(
@@ -333,6 +335,8 @@ class _DeletionRun:
         wrong: MinimizeError | None = None
         try:
             self._store_lists()
+            for each in plan.subjects:
+                self._remove_corrections(each)
             for output in self.outputs:
                 made.extend(self._carried_out(output, plan))
             self._check(plan.subjects, made)
@@ -407,9 +411,24 @@ class _DeletionRun:
 
     def _store_lists(self) -> None:
         """Stores the erasure list with every output. Raises OutputError; the request is not done without it."""
-        rows = read_lifecycle_events(self.ledger)
+        rows = self.ledger.find(LIFECYCLE_EVENT)
         for output in self.outputs:
             store_erasures(output.folder, rows, self.keys)
+
+    def _remove_corrections(self, subject: DataSubject) -> None:
+        """Removes the recorded corrections of a subject, or of a whole tenant, up to the request."""
+        tenant = str(subject.tenant)
+        known = {row.subject for row in self.ledger.find(CORRECTION, tenant=tenant)}
+        if subject.id is None:
+            subjects = known
+        else:
+            secrets = token_secrets(self.keys, token_versions(known), subject.field)
+            found = find_known_token(secrets, tenant, subject.id, known)
+            subjects = set() if found is None else {found}
+        resources = [Resource("corrections", "correction", f"subjects/{tenant}/{each}") for each in sorted(subjects)]
+        if resources:
+            event = SUBJECT_ACTIVITY.event("remove corrections", current_actor(), self.now, *resources)
+            self.ledger.remove_bodies(CORRECTION, tenant, subjects, self._reach(subject), event, self.keys)
 
     def _request(self, subject: DataSubject, recalls: RecallsByRecipient) -> SubjectRequestStep:
         """The open request of a subject, or a new one."""
@@ -418,7 +437,6 @@ class _DeletionRun:
         tenant, id_ = str(subject.tenant), subject.id
         token = None if id_ is None else subject_token(self.keys, tenant, id_, field=subject.field)
         due, who = request_deadline(subject.is_tenant, self.now), current_actor().user or ""
-        body = json.dumps({"recalls": recalls}, sort_keys=True)
         return SubjectRequestStep(
             kind="delete",
             tenant_id=tenant,
@@ -426,7 +444,7 @@ class _DeletionRun:
             asked_at=self.now,
             due=due,
             state="open",
-            body=body,
+            body={"recalls": dict(recalls)},
             recorded_at=self.now,
             actor=who,
         )
@@ -495,7 +513,7 @@ class _DeletionRun:
         return frozenset(name for each in held for name in each.tenants)
 
     def _search(self, subject: DataSubject) -> SubjectSearch:
-        return SubjectSearch(subject, self.keys, tenants_named(self.ledger))
+        return SubjectSearch(subject, self.keys, self.ledger.tenants())
 
 
 def restrict_subjects(

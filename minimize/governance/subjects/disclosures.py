@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from minimize.governance.sharing.payload import disclosure_token
 from minimize.governance.subjects.requests import DataSubject
 from minimize.identifiers import exact_and_folded
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
-from minimize.ledger.ledger import Ledger
-from minimize.ledger.sharing import TOKEN_BYTES, Disclosure, TenantShare, read_disclosures, read_tenant_shares
+from minimize.ledger.sharing import TENANT_SHARE, TOKEN_BYTES, Disclosure, TenantShare, find_disclosures
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ DisclosedShares = Sequence[tuple[Disclosure, TenantShare]]
 
 def load_disclosures(ledger: Ledger) -> DisclosedShares:
     """All disclosures in the ledger."""
-    return [(act, share) for act in read_disclosures(ledger) for share in read_tenant_shares(ledger, act.disclosure)]
+    return [(act, share) for act in find_disclosures(ledger) for share in ledger.find(TENANT_SHARE, key=act.disclosure)]
 
 
 def disclosures_of(

@@ -16,8 +16,8 @@ from minimize.governance.subjects.search import SubjectRecords
 from minimize.governance.subjects.view import SubjectView, top_field, view_page
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.json_form import JsonResult, json_member
-from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter
+from minimize.ledger import api
+from minimize.ledger.audit_event import EntryFilter
 from minimize.output.working_folder import write_new_folder
 from minimize.receipts import FileRef
 from minimize.results import Line
@@ -149,7 +149,7 @@ def _write_audit_entries(view: SubjectView, folder: Path, workspace: Workspace) 
     with optional_ledger(workspace, needed=False) as ledger:
         if ledger is None or view.subject.id is None:
             return None
-        entries = find_entries(ledger, EntryFilter(actor=view.subject.id))
+        entries = api.find_entries(ledger, EntryFilter(actor=view.subject.id))
     lines = "".join(entry.json_line() for entry in entries)
     write_private_file(folder / "audit.ndjson", lambda out: out.write(lines))
     return len(entries)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,9 +13,11 @@ from minimize.governance.retention.lifecycle_events import read_rows
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
-from minimize.ledger import AuditActivity, PropertyChange, Resource, api, current_actor
+from minimize.ledger import AuditActivity, PropertyChange, Resource, current_actor
+from minimize.ledger.acts import Decision
 from minimize.ledger.audit_event import EventResult
 from minimize.ledger.subject_tokens import find_known_token, token_secrets, token_versions
+from minimize.ledger.subjects import SUBJECT_REQUEST, RequestState, SubjectRequestStep
 from minimize.results import Line
 from minimize.sources import format_suffixes
 from minimize.text import text_or_none
@@ -24,7 +25,6 @@ from minimize.times import time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.subjects import RequestState, SubjectRequestStep
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -148,7 +148,7 @@ class RequestStatus:
         body: dict[str, Any] = {"request": last.id[:REQUEST_ID_LENGTH], "kind": last.kind, "tenant_id": last.tenant_id}
         body |= {"subject": last.subject, "asked_at": time_text(last.asked_at), "due": time_text(last.due)}
         status = {"state": last.state, "overdue": self.is_overdue(now), "recipients": self.recipients}
-        return {**body, **status, **json.loads(last.body)}
+        return {**body, **status, **last.body}
 
     def lines(self, now: datetime) -> Iterator[Line]:
         """The request and its state in one line."""
@@ -170,8 +170,8 @@ def request_statuses(ledger: Ledger, *, tenant: str | None = None) -> list[Reque
     """All requests in the order of their arrival; optionally of one tenant."""
     last: dict[str, SubjectRequestStep] = {}
     notified: dict[str, dict[str, dict[str, Any]]] = {}
-    for step in api.subjects.read_request_steps(ledger):
-        body = json.loads(step.body)
+    for step in ledger.find(SUBJECT_REQUEST):
+        body = step.body
         own_steps = notified.setdefault(step.id, {})
         if step.state == "confirmed":
             own_steps.setdefault(body["recipient"], {"disclosures": [], "confirmed": None})["confirmed"] = time_text(
@@ -213,9 +213,7 @@ def _recorded_token(subject: DataSubject, keys: Keyring, steps: Iterable[Subject
 
 def next_step(step: SubjectRequestStep, state: RequestState, now: datetime, **body: Any) -> SubjectRequestStep:
     """The next step of a request."""
-    return replace(
-        step, state=state, body=json.dumps(body, sort_keys=True), recorded_at=now, actor=current_actor().user or ""
-    )
+    return replace(step, state=state, body=body, recorded_at=now, actor=current_actor().user or "")
 
 
 def record_steps(ledger: Ledger, workspace: Workspace, steps: Sequence[SubjectRequestStep], now: datetime) -> None:
@@ -234,7 +232,8 @@ def record_steps(ledger: Ledger, workspace: Workspace, steps: Sequence[SubjectRe
     )
     result: EventResult = "failure" if state == "failed" else "success"
     event = SUBJECT_ACTIVITY.event(f"{steps[0].kind} {state}", current_actor(), now, *resources, result=result)
-    api.subjects.record_request_steps(ledger, steps, event, workspace.keyring())
+    acts = [SUBJECT_REQUEST.act(step) for step in steps]
+    ledger.record(lambda _: Decision(None, acts, [event]), workspace.keyring())
 
 
 def confirm_deletion(name: str, recipient: str, workspace: Workspace, now: datetime) -> RequestStatus:

@@ -23,7 +23,6 @@ from minimize.governance.subjects.search import (
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.json_form import json_value
 from minimize.keys import Keyring
-from minimize.ledger.ledger import Ledger, tenants_named
 from minimize.pages import Section, Table, html_page
 from minimize.results import Line
 from minimize.stores import LocationLike
@@ -31,6 +30,7 @@ from minimize.text import count_noun
 from minimize.times import from_epoch_microseconds, instant_text, time_text
 
 if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
     from minimize.ledger.subjects import SubjectRequestStep
 
 
@@ -178,7 +178,7 @@ def view_subjects(
             ledger=ledger,
             as_of=at,
             keys=keys,
-            tenants=tenants_named(ledger),
+            tenants=frozenset() if ledger is None else ledger.tenants(),
             linked=linked,
         )
         return tuple(map(looking.view, subjects))

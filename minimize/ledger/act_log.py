@@ -1,0 +1,159 @@
+"""Log of acts in the database: appending and finding acts, removal of bodies, and the check of the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypeVar
+
+from sqlalchemy import Connection, Select, func, insert, null, select, update
+
+from minimize.errors import Finding, LedgerError
+from minimize.keys import Verifier
+from minimize.keys.cryptography import Signer
+from minimize.ledger.acts import TOMBSTONE, Act, ActKind, NewAct, Tombstone
+from minimize.ledger.audit_event import EMPTY_LOG, AuditEvent, LogEntry, LogHead, audit_finding
+from minimize.ledger.schema import ACTS
+
+R = TypeVar("R")
+PAGE_SIZE: Final = 1000
+_COLUMNS: Final = tuple(ACTS.c[each.name] for each in fields(Act))
+_WITHOUT_BODY: Final = tuple(null().label("body") if column.name == "body" else column for column in _COLUMNS)
+_LAST_CHARACTER: Final = "\U0010ffff"
+
+
+class ActLog(NamedTuple):
+    """The log of acts within one transaction."""
+
+    connection: Connection
+
+    def find(
+        self,
+        kind: ActKind[R],
+        *,
+        key: str | None = None,
+        key_start: str | None = None,
+        key_end: str | None = None,
+        tenant: str | None = None,
+        verifier: Verifier | None = None,
+        after: int = 0,
+    ) -> list[R]:
+        """See `ActReader.find`. `after` leaves out acts up to this id."""
+        query = _kind_query(kind).where(ACTS.c.id > after) if after else _kind_query(kind)
+        query = query if key is None else query.where(ACTS.c.key == key)
+        query = query if tenant is None else query.where(ACTS.c.tenant_id == tenant)
+        if key_start is not None:
+            query = query.where(ACTS.c.key.between(key_start, key_start + _LAST_CHARACTER))
+        query = query if key_end is None else query.where(ACTS.c.key.endswith(key_end, autoescape=True))
+        acts = [Act(*row) for row in self.connection.execute(query)]
+        for act in acts:
+            if verifier is not None and not act.is_signed(verifier):
+                raise LedgerError(
+                    f"a record of the {kind.name.replace('_', ' ')} {act.key} is not signed by a known key"
+                )
+        return [kind.read(act) for act in acts]
+
+    def last_id(self, kind: ActKind[Any]) -> int:
+        """The id of the last act of a kind; 0 if there is none."""
+        newest = select(func.max(ACTS.c.id)).where(ACTS.c.kind == kind.name)
+        return self.connection.execute(newest).scalar() or 0
+
+    def head(self) -> LogHead:
+        """The head of the log; `EMPTY_LOG` if it has no acts."""
+        row = self.connection.execute(select(*_WITHOUT_BODY).order_by(ACTS.c.id.desc()).limit(1)).one_or_none()
+        return EMPTY_LOG if row is None else Act(*row).head
+
+    def append(self, new: Sequence[NewAct], signer: Signer) -> LogHead:
+        """Signs and appends acts, under the lock of the ledger. Returns the new head."""
+        head, rows = self.head(), list[dict[str, Any]]()
+        for each in new:
+            act = Act.after(head, each, signer)
+            rows.append({column.name: getattr(act, column.name) for column in _COLUMNS})
+            head = act.head
+        if rows:
+            self.connection.execute(insert(ACTS), rows)
+        return head
+
+    def tenants(self) -> frozenset[str]:
+        """The tenants that acts name."""
+        return frozenset(
+            self.connection.scalars(select(ACTS.c.tenant_id).distinct().where(ACTS.c.tenant_id.is_not(None)))
+        )
+
+    def remove_bodies(
+        self,
+        kind: ActKind[Any],
+        tenant: str,
+        subjects: Iterable[str],
+        until: datetime,
+        event: AuditEvent,
+        signer: Signer,
+    ) -> int:
+        """Removes the bodies of acts about subjects of a tenant, recorded up to a time, and records a tombstone for each.
+
+        Returns their number. A file of SQLite does not keep the removed content.
+        """
+        if not kind.removable:
+            raise ValueError(f"the bodies of acts of the kind {kind.name} cannot be removed")
+        query = select(ACTS.c.id).where(
+            (ACTS.c.kind == kind.name)
+            & (ACTS.c.tenant_id == tenant)
+            & ACTS.c.subject.in_(list(subjects))
+            & (ACTS.c.recorded_at <= until)
+            & ACTS.c.body.is_not(None)
+        )
+        found = list(self.connection.scalars(query.order_by(ACTS.c.id)))
+        if found:
+            self.append([TOMBSTONE.act(Tombstone(each, event.time, event.actor.user or "")) for each in found], signer)
+            if self.connection.dialect.name == "sqlite":
+                self.connection.exec_driver_sql("PRAGMA secure_delete = ON")
+            for each in found:
+                self.connection.execute(update(ACTS).where(ACTS.c.id == each).values(body=None))
+        return len(found)
+
+    def check(self, entries: Iterable[LogEntry], verifier: Verifier) -> Iterator[Finding]:
+        """H017 to H020: every act against the act before it, its signature and its body; then against the audit log.
+
+        Takes the entries of the audit log, oldest first. Each of them names the head of the acts at its time.
+        """
+        tombstones = {int(each) for each in self.connection.scalars(select(ACTS.c.key).where(_is_tombstone()))}
+        acts, head = self._all_acts(), EMPTY_LOG
+        for entry in entries:
+            while head.sequence < entry.acts.sequence and (act := next(acts, None)) is not None:
+                yield from _check_act(act, head, tombstones, verifier)
+                head = act.head
+            if head != entry.acts:
+                yield audit_finding("H017", f"entry {entry.sequence} of the audit log names other acts", file="acts")
+                return
+        unrecorded = 0
+        for act in acts:
+            yield from _check_act(act, head, tombstones, verifier)
+            head, unrecorded = act.head, unrecorded + 1
+        if unrecorded:
+            yield audit_finding("H017", f"{unrecorded:,} acts are not recorded in the audit log", file="acts")
+
+    def _all_acts(self) -> Iterator[Act]:
+        after = 0
+        query = select(*_COLUMNS).order_by(ACTS.c.id).limit(PAGE_SIZE)
+        while page := self.connection.execute(query.where(ACTS.c.id > after)).all():
+            yield from (Act(*row) for row in page)
+            after = page[-1].id
+
+
+def _kind_query(kind: ActKind[Any]) -> Select[Any]:
+    return select(*_COLUMNS).where((ACTS.c.kind == kind.name) & ACTS.c.body.is_not(None)).order_by(ACTS.c.id)
+
+
+def _is_tombstone() -> Any:
+    return ACTS.c.kind == TOMBSTONE.name
+
+
+def _check_act(act: Act, before: LogHead, tombstones: set[int], verifier: Verifier) -> Iterator[Finding]:
+    place = f"acts/{act.id}"
+    if act.id != before.sequence + 1 or act.previous != before.digest:
+        yield audit_finding("H018", "does not follow the act before it", file=place)
+    if not act.has_own_body or (act.body is None and act.id not in tombstones):
+        yield audit_finding("H020", "has another body than the one that was recorded", file=place)
+    elif not act.is_signed(verifier):
+        yield audit_finding("H019", "is not signed by a known key", file=place)

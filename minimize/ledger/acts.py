@@ -1,0 +1,237 @@
+"""Acts: signed entries of the ledger's one log of what was decided or happened, and their kinds.
+
+An act is never changed. The present state is computed from the acts. Each act carries the digest of the act before it and is
+signed. The chain covers the digest of a body, so that a body can be removed later and the chain can still be verified.
+
+body_digest  sha256 of the body
+digest       sha256 of a JSON array: format, id, the columns from `kind` to `actor`, `body_digest`, `previous`
+signature    Ed25519 over the canonical JSON (RFC 8785) of {"act": 1, "digest": digest}
+
+A kind of act is a dataclass and its `ActKind`, for example in `sharing.py`. This module does not import SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from functools import cached_property
+from types import NoneType
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from minimize.keys import Verifier
+from minimize.keys.cryptography import Signer, is_signed, sign_as_text
+from minimize.ledger.audit_event import AuditEvent, LogHead, utc_text
+from minimize.receipts import sha256_text
+
+ACT_FORMAT: Final = 1
+R = TypeVar("R")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class NewAct:
+    """The content of an act.
+
+    key         names its object among the acts of its kind, for example the id of a grant
+    subject     a keyed token; None if the act does not concern one subject
+    valid_from  the time from which it applies, if that is not the time of recording
+    actor       the account
+    body        a JSON object as text
+    """
+
+    kind: str
+    key: str
+    tenant_id: str | None
+    subject: str | None
+    valid_from: datetime | None
+    recorded_at: datetime
+    actor: str
+    body: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Act:
+    """An act in the log. Ids have no gaps. `body` is None if it was removed; a tombstone then names the act."""
+
+    id: int
+    kind: str
+    key: str
+    tenant_id: str | None
+    subject: str | None
+    valid_from: datetime | None
+    recorded_at: datetime
+    actor: str
+    body: str | None = field(repr=False)
+    body_digest: str
+    previous: str | None
+    signing_key: str = ""
+    signature: str = ""
+
+    @classmethod
+    def after(cls, head: LogHead, new: NewAct, signer: Signer) -> Act:
+        """The signed act that follows the head of a log. Raises KeyringError without a signing key."""
+        content = {name: getattr(new, name) for name in NewAct.__slots__}
+        digest = sha256_text(new.body.encode())
+        act = cls(id=head.sequence + 1, body_digest=digest, previous=head.digest, **content)
+        key, signature = sign_as_text(act.signed_bytes, signer)
+        return replace(act, signing_key=key, signature=signature)
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of the act, which the next act carries."""
+        valid_from = None if self.valid_from is None else utc_text(self.valid_from)
+        what = (self.kind, self.key, self.tenant_id, self.subject, valid_from, utc_text(self.recorded_at), self.actor)
+        return sha256_text(json.dumps([ACT_FORMAT, self.id, *what, self.body_digest, self.previous]).encode())
+
+    @property
+    def head(self) -> LogHead:
+        """The head of the log while this was its last act."""
+        return LogHead(self.id, self.digest)
+
+    @property
+    def signed_bytes(self) -> bytes:
+        """The bytes that are signed, as canonical JSON."""
+        return f'{{"act":{ACT_FORMAT},"digest":"{self.digest}"}}'.encode()
+
+    def is_signed(self, verifier: Verifier) -> bool:
+        """Whether a known key signed the act, and its body is the one that was signed or was removed."""
+        return self.has_own_body and is_signed(self.signed_bytes, self.signature, self.signing_key, verifier)
+
+    @property
+    def has_own_body(self) -> bool:
+        """Whether the body matches its digest. True for a removed body."""
+        return self.body is None or sha256_text(self.body.encode()) == self.body_digest
+
+
+@dataclass(frozen=True)
+class ActKind(Generic[R]):
+    """A kind of act, and the dataclass of its records.
+
+    name        of the kind
+    record      the dataclass. Fields that no column holds are stored in the body, as JSON.
+    key         template of the key, over the attributes of a record: `{0.recipient}/{0.function}`
+    tenant      the field of the tenant, and likewise of the subject, the valid time and the actor, if the record has one
+    removable   whether the bodies are personal data, which are sealed by the caller and can be removed
+    """
+
+    name: str
+    record: type[R]
+    key: str
+    tenant: str | None = None
+    subject: str | None = None
+    valid_from: str | None = None
+    actor: str | None = None
+    removable: bool = False
+
+    def act(self, record: R, *, recorded_at: datetime | None = None, actor: str = "") -> NewAct:
+        """The act of a record. Takes the time and the account if the record has no field for them."""
+        values = {name: getattr(record, name) for name in self._names}
+        content = {column: values.pop(name) for column, name in self._columns.items()}
+        columns: dict[str, Any] = {"recorded_at": recorded_at, "actor": actor, **self._absent, **content}
+        return NewAct(kind=self.name, key=self.key.format(record), body=json.dumps(values, default=_encode), **columns)
+
+    def read(self, act: Act) -> R:
+        """The record of an act whose body was not removed."""
+        values: dict[str, Any] = json.loads(act.body or "")
+        for name, convert in self._converters.items():
+            values[name] = None if values[name] is None else convert(values[name])
+        return self.record(**values, **{name: getattr(act, column) for column, name in self._columns.items()})
+
+    @cached_property
+    def _columns(self) -> dict[str, str]:
+        """The fields with a column of their own, by column."""
+        named = {
+            "tenant_id": self.tenant,
+            "subject": self.subject,
+            "valid_from": self.valid_from,
+            "actor": self.actor,
+            "recorded_at": "recorded_at" if "recorded_at" in self._names else None,
+        }
+        return {column: name for column, name in named.items() if name is not None}
+
+    @cached_property
+    def _absent(self) -> dict[str, None]:
+        return dict.fromkeys(("tenant_id", "subject", "valid_from"))
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [each.name for each in fields(typing.cast("Any", self.record))]
+
+    @cached_property
+    def _converters(self) -> dict[str, Callable[[Any], Any]]:
+        """The functions that read fields of the body whose JSON form is not the value itself."""
+        hints = typing.get_type_hints(self.record)
+        kinds = {name: _plain_type(hints[name]) for name in self._names if name not in self._columns.values()}
+        return {name: _DECODERS[kind] for name, kind in kinds.items() if kind in _DECODERS}
+
+
+_DECODERS: Final[Mapping[Any, Callable[[Any], Any]]] = {
+    datetime: datetime.fromisoformat,
+    bytes: base64.b64decode,
+    tuple: tuple,
+}
+
+
+def _plain_type(hint: Any) -> Any:
+    """The type of a field, without None and without parameters."""
+    parts = [each for each in typing.get_args(hint) if each is not NoneType]
+    if NoneType in typing.get_args(hint) and len(parts) == 1:
+        return _plain_type(parts[0])
+    return typing.get_origin(hint) or hint
+
+
+def _encode(value: Any) -> Any:
+    """The JSON form of a value in a body."""
+    if isinstance(value, datetime):
+        return utc_text(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form in an act")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[T_co]):
+    """The result of a decision, the acts to record, and their audit events. Acts need at least one event."""
+
+    result: T_co
+    acts: Sequence[NewAct] = ()
+    events: Sequence[AuditEvent] = ()
+
+
+class ActReader(Protocol):
+    """Finds acts: an open ledger, or its log within one transaction."""
+
+    def find(
+        self,
+        kind: ActKind[R],
+        *,
+        key: str | None = None,
+        key_start: str | None = None,
+        key_end: str | None = None,
+        tenant: str | None = None,
+        verifier: Verifier | None = None,
+    ) -> list[R]:
+        """The records of a kind, in the order of recording; optionally of one key, of keys with this start or end, or of one
+        tenant.
+
+        Leaves out acts whose body was removed. Raises LedgerError if a verifier is given and an act is not signed by a known key.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """The removal of the body of an act."""
+
+    act: int
+    recorded_at: datetime
+    actor: str
+
+
+TOMBSTONE: Final = ActKind("tombstone", Tombstone, key="{0.act}", actor="actor")
