@@ -25,9 +25,10 @@ from minimize.consent import current_terms
 from minimize.governance.sharing.outbound import plan_operation
 from minimize.governance.sharing.plan import ShareArguments, resolve_share
 from minimize.keys import Keyring
-from minimize.ledger import find_ledger
+from minimize.ledger import AuditActivity, current_actor, find_ledger
+from minimize.ledger.acts import Decision
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import ConsentAct, record_consent_acts
+from minimize.ledger.sharing import CONSENT, ConsentAct
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.recipients import Recipient, Recipients, Subprocessors, recipient_from
@@ -97,8 +98,9 @@ def _sharing(given: Given, table: pa.Table, kept: list[str], place: Path, *, mix
 def _agree(ledger: Path, vendor: Recipient, tenants: list[str], keys: Keyring, when: datetime) -> None:
     text = current_terms(vendor, "all").text
     acts = [ConsentAct(name, "vendor", "all", "given", text, "admin", when, None, when) for name in tenants]
+    event = AuditActivity("consent", component="benchmarks", category="consent").event("give", current_actor(), when)
     with open_ledger(find_ledger(ledger), create=True) as book:
-        record_consent_acts(book, acts, (), keys)
+        book.record(lambda _: Decision(None, [CONSENT.act(each) for each in acts], [event]), keys)
 
 
 if __name__ == "__main__":

@@ -229,7 +229,6 @@ _LOG: Final = {
     "W030": "the erasure list could not be stored with an output yet",
     "W032": "rows of an aggregate are withheld: combined with other tables of the run they would disclose a small group",
     "W031": "the last line of a lineage file was incomplete and was repaired",
-    "W033": "a ledger that a migration damaged was replaced by its backup",
     "W034": "sketches are missing: changed rows keep their figures, no others are published; restore what `verify` reports",
     "W035": "a histogram has too many cells for the disclosure guard and is not published",
     "W036": "a setting was recorded in the ledger, but the pipeline reads its settings elsewhere",

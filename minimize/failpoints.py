@@ -7,7 +7,6 @@ the point is passed. Without the variable nothing happens.
     SYNC_POINTS       before and after each fsync, by what is written to disk
     LEDGER_POINTS     steps within a ledger transaction, and before and after its commit
     OTHER_POINTS      steps that not every publication has: retained files, files that other processes wrote
-    MIGRATION_POINTS  steps of a ledger migration
     OBJECT_POINTS     steps that only a publication in an object store has
 """
 
@@ -59,11 +58,8 @@ OTHER_POINTS: Final = (
     "clean.intent",
     "back.between",
 )
-MIGRATION_POINTS: Final = ("migration.copied", "migration.done")
 OBJECT_POINTS: Final = ("swap.unmarked", "swap.copied", "swap.deleted")
-POINTS: Final = frozenset(
-    (*FAIL_POINTS, *SYNC_POINTS, *LEDGER_POINTS, *OTHER_POINTS, *MIGRATION_POINTS, *OBJECT_POINTS)
-)
+POINTS: Final = frozenset((*FAIL_POINTS, *SYNC_POINTS, *LEDGER_POINTS, *OTHER_POINTS, *OBJECT_POINTS))
 
 
 def fail_point(name: str, turn: int | None = None) -> None:

@@ -14,7 +14,7 @@ import minimize
 from minimize.governance.consent import ConsentVerb, NewConsent, record_consent
 from minimize.governance.workspace import Workspace
 from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter, LogEntry
+from minimize.ledger.audit_event import EntryFilter, LogEntry
 from minimize.ledger.ledger import open_ledger
 from minimize.times import parse_time
 from tests.project import AT, Project, write_project

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, Unpack
 
 from sqlalchemy import Connection, Select, func, insert, null, select, update
 
 from minimize.errors import Finding, LedgerError
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
-from minimize.ledger.acts import TOMBSTONE, Act, ActKind, NewAct, Tombstone
+from minimize.ledger.acts import TOMBSTONE, Act, ActFilter, ActKind, ActTombstone, NewAct
 from minimize.ledger.audit_event import EMPTY_LOG, AuditEvent, LogEntry, LogHead, audit_finding
 from minimize.ledger.schema import ACTS
 
@@ -28,25 +28,12 @@ class ActLog(NamedTuple):
 
     connection: Connection
 
-    def find(
-        self,
-        kind: ActKind[R],
-        *,
-        key: str | None = None,
-        key_start: str | None = None,
-        key_end: str | None = None,
-        tenant: str | None = None,
-        verifier: Verifier | None = None,
-        after: int = 0,
-    ) -> list[R]:
-        """See `ActReader.find`. `after` leaves out acts up to this id."""
-        query = _kind_query(kind).where(ACTS.c.id > after) if after else _kind_query(kind)
-        query = query if key is None else query.where(ACTS.c.key == key)
-        query = query if tenant is None else query.where(ACTS.c.tenant_id == tenant)
-        if key_start is not None:
-            query = query.where(ACTS.c.key.between(key_start, key_start + _LAST_CHARACTER))
-        query = query if key_end is None else query.where(ACTS.c.key.endswith(key_end, autoescape=True))
-        acts = [Act(*row) for row in self.connection.execute(query)]
+    def find(self, kind: ActKind[R], **conditions: Unpack[ActFilter]) -> list[R]:
+        """See `ActReader.find`."""
+        acts, verifier = (
+            [Act(*row) for row in self.connection.execute(_query(kind, conditions))],
+            conditions.get("verifier"),
+        )
         for act in acts:
             if verifier is not None and not act.is_signed(verifier):
                 raise LedgerError(
@@ -105,7 +92,9 @@ class ActLog(NamedTuple):
         )
         found = list(self.connection.scalars(query.order_by(ACTS.c.id)))
         if found:
-            self.append([TOMBSTONE.act(Tombstone(each, event.time, event.actor.user or "")) for each in found], signer)
+            self.append(
+                [TOMBSTONE.act(ActTombstone(each, event.time, event.actor.user or "")) for each in found], signer
+            )
             if self.connection.dialect.name == "sqlite":
                 self.connection.exec_driver_sql("PRAGMA secure_delete = ON")
             for each in found:
@@ -141,8 +130,17 @@ class ActLog(NamedTuple):
             after = page[-1].id
 
 
-def _kind_query(kind: ActKind[Any]) -> Select[Any]:
-    return select(*_COLUMNS).where((ACTS.c.kind == kind.name) & ACTS.c.body.is_not(None)).order_by(ACTS.c.id)
+def _query(kind: ActKind[Any], conditions: ActFilter) -> Select[Any]:
+    found = select(*_COLUMNS).where((ACTS.c.kind == kind.name) & ACTS.c.body.is_not(None)).order_by(ACTS.c.id)
+    if (key := conditions.get("key")) is not None:
+        found = found.where(ACTS.c.key == key)
+    if (start := conditions.get("key_start")) is not None:
+        found = found.where(ACTS.c.key.between(start, start + _LAST_CHARACTER))
+    if (end := conditions.get("key_end")) is not None:
+        found = found.where(ACTS.c.key.endswith(end, autoescape=True))
+    if (tenant := conditions.get("tenant")) is not None:
+        found = found.where(ACTS.c.tenant_id == tenant)
+    return found.where(ACTS.c.id > conditions.get("after", 0))
 
 
 def _is_tombstone() -> Any:

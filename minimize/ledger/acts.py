@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cached_property
 from types import NoneType
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypedDict, TypeVar, Unpack
 
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, is_signed, sign_as_text
@@ -204,29 +204,35 @@ class Decision(Generic[T_co]):
     events: Sequence[AuditEvent] = ()
 
 
+class ActFilter(TypedDict, total=False):
+    """A filter for acts. A condition that is None or absent matches every act.
+
+    key        the whole key; `key_start` is its beginning, `key_end` its end
+    after      the id of an act; only later acts match
+    verifier   checks that the acts are signed by a known key
+    """
+
+    key: str | None
+    key_start: str | None
+    key_end: str | None
+    tenant: str | None
+    after: int
+    verifier: Verifier | None
+
+
 class ActReader(Protocol):
     """Finds acts: an open ledger, or its log within one transaction."""
 
-    def find(
-        self,
-        kind: ActKind[R],
-        *,
-        key: str | None = None,
-        key_start: str | None = None,
-        key_end: str | None = None,
-        tenant: str | None = None,
-        verifier: Verifier | None = None,
-    ) -> list[R]:
-        """The records of a kind, in the order of recording; optionally of one key, of keys with this start or end, or of one
-        tenant.
+    def find(self, kind: ActKind[R], **conditions: Unpack[ActFilter]) -> list[R]:
+        """The records of a kind that match a filter, in the order of recording. Leaves out acts whose body was removed.
 
-        Leaves out acts whose body was removed. Raises LedgerError if a verifier is given and an act is not signed by a known key.
+        Raises LedgerError if a verifier is given and an act is not signed by a known key.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Tombstone:
+class ActTombstone:
     """The removal of the body of an act."""
 
     act: int
@@ -234,4 +240,4 @@ class Tombstone:
     actor: str
 
 
-TOMBSTONE: Final = ActKind("tombstone", Tombstone, key="{0.act}", actor="actor")
+TOMBSTONE: Final = ActKind("tombstone", ActTombstone, key="{0.act}", actor="actor")

@@ -1,30 +1,39 @@
-"""Database of the ledger: connections to SQLite and PostgreSQL, their errors as LedgerError, and the SQLite file.
-
-The file of SQLite is created here, and backed up during a migration.
-"""
+"""Database of the ledger: connections to SQLite and PostgreSQL, their errors as LedgerError, and the file of SQLite."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import secrets
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Dialect, Engine, QueuePool, create_engine, event, make_url, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Dialect,
+    Engine,
+    QueuePool,
+    create_engine,
+    event,
+    func,
+    inspect,
+    make_url,
+    select,
+    table,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.util import LRUCache
 
 from minimize.errors import LedgerError, describe_os_error, errno_name
-from minimize.failpoints import fail_point
 from minimize.keys.keyring import folder_lock
 from minimize.ledger.address import Address
 from minimize.stores import file_operations
@@ -304,132 +313,24 @@ def _link_into_place(half: Path, path: Path) -> None:
         sync_folder(path.parent)
 
 
-PART: Final = ".migration-part"
-BACKUP: Final = ".migration-backup"
-RESTORE: Final = ".migration-restore"
-log = logging.getLogger("minimize")
-JOURNAL_SUFFIXES: Final = ("-wal", "-shm", "-journal")
-DAMAGE_ERRORS: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
-T = TypeVar("T")
 RowCounts = dict[str, int]
 """Number of rows by table."""
 
 
-def recover_migration(path: Path) -> None:
-    """Completes or undoes a migration that was interrupted. Raises LedgerError."""
-    if any(os.path.lexists(_with_suffix(path, ending)) for ending in (PART, BACKUP, RESTORE)):
-        with folder_lock(path.parent):
-            _translate_errors(path, lambda: _finish_migration(path))
-
-
-@contextmanager
-def migration_backup(path: Path) -> Iterator[Callable[[Connection, Callable[[], None]], None]]:
-    """Backs up a ledger for one migration. Yields a function that takes the connection and the work, and migrates.
-
-    The block must leave no connection open. Raises LedgerError if the copy cannot be made or the result fails verification.
-    """
-
-    def migrate(connection: Connection, work: Callable[[], None]) -> None:
-        _translate_errors(path, lambda: _make_backup(path))
-        fail_point("migration.copied")
-        before = _count_rows(connection)
-        work()
-        _verify_migration(connection, before, path)
-
-    with folder_lock(path.parent):
-        try:
-            yield migrate
-            fail_point("migration.done")
-        finally:
-            _translate_errors(path, lambda: _finish_migration(path))
-
-
-def _make_backup(path: Path) -> None:
-    _finish_migration(path)
-    part = _with_suffix(path, PART)
-    file_operations.create(part, private=True).close()
-    with closing(_connect(path)) as ledger, closing(_connect(part)) as copy:
-        ledger.backup(copy)
-    with part.open("rb") as file:
-        sync(file.fileno(), "ledger")
-    file_operations.rename(part, _with_suffix(path, BACKUP))
-    sync_folder(path.parent)
-
-
-def _finish_migration(path: Path) -> None:
-    """Completes a restore that was decided, and removes copies that are no longer needed."""
-    if os.path.lexists(_with_suffix(path, RESTORE)) or (
-        os.path.lexists(_with_suffix(path, BACKUP)) and not _is_intact(path)
-    ):
-        _restore_backup(path)
-    for ending in (PART, BACKUP):
-        copy = _with_suffix(path, ending)
-        for each in (copy, *(copy.with_name(copy.name + journal) for journal in JOURNAL_SUFFIXES)):
-            file_operations.remove(each, missing=True)
-
-
-def _restore_backup(path: Path) -> None:
-    """Replaces the ledger with the copy. Journals are removed first, because SQLite would apply them to the copy."""
-    decided = _with_suffix(path, RESTORE)
-    if not os.path.lexists(decided):
-        file_operations.rename(_with_suffix(path, BACKUP), decided)
-        sync_folder(path.parent)
-    for ending in JOURNAL_SUFFIXES:
-        file_operations.remove(path.with_name(path.name + ending), missing=True)
-    file_operations.rename(decided, path)
-    sync_folder(path.parent)
-    message = "the ledger %s was damaged by an interrupted migration; the copy from before the migration was restored"
-    log.warning(message, path, extra={"code": "W033"})
-
-
-def _verify_migration(connection: Connection, before: RowCounts, path: Path) -> None:
-    """Raises LedgerError if a migration lost rows or damaged the database. The migration is then undone."""
-    now = _count_rows(connection)
+def check_migration(connection: Connection, before: RowCounts, address: Address) -> None:
+    """Raises LedgerError if a migration lost rows of a file, or damaged it. Its transaction is then undone."""
+    now = count_rows(connection)
     faults = [f"rows of {table} were lost" for table, count in before.items() if now.get(table, count) < count]
-    if connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar() != "ok":
+    is_file = connection.dialect.name == "sqlite"
+    if is_file and connection.exec_driver_sql("PRAGMA integrity_check(1)").scalar() != "ok":
         faults.append("the database is damaged")
-    if connection.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
-        faults.append("rows refer to missing rows")
     if faults:
-        message = f"the ledger {path} failed verification after its migration: {', '.join(faults)}"
+        message = f"the ledger {address} failed verification after its migration: {', '.join(faults)}"
         raise LedgerError(message, hint="The migration was undone. Use the version of minimize that wrote the ledger.")
 
 
-def _count_rows(connection: Connection) -> RowCounts:
-    names = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars().all()
-    quoted = {name: '"{}"'.format(name.replace('"', '""')) for name in names}
-    counts = {name: connection.exec_driver_sql(f"SELECT count(*) FROM {each}") for name, each in quoted.items()}  # noqa: S608
-    return {name: int(found.scalar() or 0) for name, found in counts.items()}
-
-
-def _is_intact(path: Path) -> bool:
-    """Whether SQLite finds the file intact. Raises sqlite3.Error if that is unknown, for example if it cannot be read."""
-    if not os.path.lexists(path):
-        return False
-    try:
-        with closing(_connect(path)) as ledger:
-            return bool(ledger.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
-    except sqlite3.DatabaseError as error:
-        if not str(getattr(error, "sqlite_errorname", "")).startswith(DAMAGE_ERRORS):
-            raise
-    return False
-
-
-def _with_suffix(path: Path, ending: str) -> Path:
-    return path.with_name(path.name + ending)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True)
-
-
-def _translate_errors(path: Path, work: Callable[[], T]) -> T:
-    """Runs the work. Raises LedgerError for errors of the operating system and of SQLite."""
-    try:
-        return work()
-    except OSError as error:
-        message = f"the ledger {path} cannot be copied for its migration ({errno_name(error)})"
-        trouble = LedgerError(message, hint=describe_os_error(error)[1])
-    except sqlite3.Error as error:
-        trouble = sqlite_error(error, path)
-    raise trouble
+def count_rows(connection: Connection) -> RowCounts:
+    """The number of rows of each table."""
+    names = inspect(connection).get_table_names()
+    counts = {name: connection.scalar(select(func.count()).select_from(table(name))) for name in names}
+    return {name: int(count or 0) for name, count in counts.items()}

@@ -6,18 +6,18 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, Unpack
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from minimize.errors import LedgerError
 from minimize.failpoints import fail_point
-from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
 from minimize.ledger.act_log import ActLog
-from minimize.ledger.acts import ActKind, ActReader, Decision
+from minimize.ledger.acts import ActFilter, ActKind, ActReader, Decision
 from minimize.ledger.address import Address
 from minimize.ledger.audit_event import AuditEvent
 from minimize.ledger.audit_log import append_event
@@ -25,17 +25,17 @@ from minimize.ledger.database import (
     WRITES,
     FileIdentity,
     check_file,
+    check_migration,
     check_same_file,
+    count_rows,
     create_file,
     database_error,
     file_identity,
     is_connection_lost,
     ledger_engine,
     lock_ledger,
-    migration_backup,
-    recover_migration,
 )
-from minimize.ledger.schema import EMPTY_VERSION, is_current, schema_version, upgrade_schema
+from minimize.ledger.schema import is_current, schema_version, upgrade_schema
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -82,29 +82,9 @@ class Ledger:
         """Writes an audit event that belongs to no act."""
         self.record(lambda _: Decision(None, events=[event]), signer)
 
-    def find(
-        self,
-        kind: ActKind[R],
-        *,
-        key: str | None = None,
-        key_start: str | None = None,
-        key_end: str | None = None,
-        tenant: str | None = None,
-        verifier: Verifier | None = None,
-        after: int = 0,
-    ) -> list[R]:
-        """The records of a kind (see `ActReader.find`). `after` leaves out acts up to this id."""
-        return self.read(
-            lambda connection: ActLog(connection).find(
-                kind,
-                key=key,
-                key_start=key_start,
-                key_end=key_end,
-                tenant=tenant,
-                verifier=verifier,
-                after=after,
-            )
-        )
+    def find(self, kind: ActKind[R], **conditions: Unpack[ActFilter]) -> list[R]:
+        """See `ActReader.find`."""
+        return self.read(lambda connection: ActLog(connection).find(kind, **conditions))
 
     def last_id(self, kind: ActKind[Any]) -> int:
         """The id of the last act of a kind, which grows with each of them; 0 if there is none."""
@@ -200,7 +180,6 @@ def open_ledger(address: Address, *, create: bool = False, patience: float = PAT
     Raises LedgerError: missing, damaged, locked, read-only, unreachable, accessible to others, or too new.
     """
     if address.path is not None:
-        recover_migration(address.path)
         if create and not os.path.lexists(address.path):
             create_file(address.path, lambda path: _create_tables(Address(path), patience))
         check_file(address)
@@ -219,24 +198,15 @@ def _create_tables(address: Address, patience: float) -> None:
 
 
 def _migrate(ledger: Ledger) -> None:
-    place, path = str(ledger.address), ledger.address.path
-    version = ledger.read(schema_version)
-    if is_current(version, place):
-        return
-    if path is None or version == EMPTY_VERSION:
-        ledger.write(lambda connection: _upgrade_once(connection, place, lambda _, work: work()))
-        return
-    with migration_backup(path) as migrate:
-        try:
-            ledger.write(lambda connection: _upgrade_once(connection, place, migrate))
-        finally:
-            ledger.close()
+    place = str(ledger.address)
+    if not is_current(ledger.read(schema_version), place):
+        ledger.write(partial(_upgrade_once, address=ledger.address))
 
 
-def _upgrade_once(
-    connection: Connection, place: str, migrate: Callable[[Connection, Callable[[], None]], None]
-) -> None:
+def _upgrade_once(connection: Connection, address: Address) -> None:
     """Checks the version again under the lock: another process may have upgraded the ledger."""
     lock_ledger(connection)
-    if not is_current(schema_version(connection), place):
-        migrate(connection, lambda: upgrade_schema(connection))
+    if not is_current(schema_version(connection), str(address)):
+        before = count_rows(connection)
+        upgrade_schema(connection)
+        check_migration(connection, before, address)

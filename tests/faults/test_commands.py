@@ -8,7 +8,7 @@ import pytest
 
 from minimize.errors import KeyringError, MinimizeError
 from minimize.keys import Keyring, add_key, new_keyring
-from minimize.ledger.audit_log import ALL_ENTRIES
+from minimize.ledger.audit_event import ALL_ENTRIES
 from minimize.policy.draft import init_pipeline
 from minimize.runs.audit_log import export_audit
 from tests.faults.small_disk import PAGE, Disk

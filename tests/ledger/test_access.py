@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pytest
+from minimize.ledger.tables import GRANTS
 from sqlalchemy import insert, text
 
 from minimize.errors import LedgerError
@@ -24,7 +25,6 @@ from minimize.ledger.access import (
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_log import ALL_ENTRIES
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.tables import GRANTS
 from tests.ledger.ledgers import event
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from minimize.ledger.migrations import NEWEST_VERSION, STEPS, schema_version, upgrade_schema
 from sqlalchemy import Connection, text
 
 from minimize.errors import LedgerError
@@ -19,7 +20,6 @@ from minimize.failpoints import KILLED, VARIABLE
 from minimize.ledger import Address, find_ledger, migrations
 from minimize.ledger import ledger as module
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.migrations import NEWEST_VERSION, STEPS, schema_version, upgrade_schema
 from tests.ledger.ledgers import empty, event, opened, tells
 from tests.project import write_keyring
 

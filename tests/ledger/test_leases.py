@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
+from minimize.ledger.tables import LEASES
 from sqlalchemy import Connection, update
 
 from minimize.errors import LedgerError
@@ -33,7 +34,6 @@ from minimize.ledger.leases import (
 )
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.process import ProcessIdentity
-from minimize.ledger.tables import LEASES
 from tests.ledger.ledgers import NOW
 
 PACE = LeaseTiming(timedelta(seconds=10), timedelta(seconds=60), timedelta(seconds=25))

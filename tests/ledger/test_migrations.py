@@ -5,11 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
-from sqlalchemy import Connection, inspect, text
-
-from minimize.ledger import Address
-from minimize.ledger.database import ledger_engine
-from minimize.ledger.ledger import Ledger
 from minimize.ledger.migrations import (
     APPEND_ONLY,
     EMPTY_VERSION,
@@ -20,6 +15,11 @@ from minimize.ledger.migrations import (
     upgrade_schema,
 )
 from minimize.ledger.tables import METADATA
+from sqlalchemy import Connection, inspect, text
+
+from minimize.ledger import Address
+from minimize.ledger.database import ledger_engine
+from minimize.ledger.ledger import Ledger
 from tests.ledger.ledgers import by_hand, opened
 
 

@@ -17,10 +17,11 @@ from minimize.consent import current_terms
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import ConsentAct, record_consent_acts
+from minimize.ledger.sharing import CONSENT, ConsentAct
 from minimize.policy.load import load_pipeline
 from minimize.recipients import load_recipient
 from minimize.samples.world import TENANTS
+from tests.acts import record_acts
 from tests.commands import Result, command
 from tests.project import clean_environment
 
@@ -134,7 +135,7 @@ def consent(ledger: Path, keys: Keyring, name: str, function: str, tenants: Sequ
     acts = [ConsentAct(tenant, name, function, "given", terms, "admin", AGREED, None, AGREED) for tenant in tenants]
     said: dict[str, Any] = {"component": "test", "activity": "consent", "operation": "given", "category": "sharing"}
     with open_ledger(find_ledger(ledger), create=True) as book:
-        record_consent_acts(book, acts, [AuditEvent(**said, actor=TESTER, time=AGREED) for _ in acts], keys)
+        record_acts(book, keys, CONSENT, *acts, event=AuditEvent(**said, actor=TESTER, time=AGREED))
 
 
 def new_keys(path: Path) -> Path:

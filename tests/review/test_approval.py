@@ -16,7 +16,7 @@ import minimize
 from minimize.errors import AccessDenied, CheckFailed, ConfigurationError, RefusedError
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter
+from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.approval import content_digest
 from minimize.policy.faults import FaultList

@@ -18,7 +18,7 @@ from minimize.keys import Keyring
 from minimize.keys.keyring import add_key
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.subjects import read_lifecycle_events
+from minimize.ledger.subjects import LIFECYCLE_EVENT
 from minimize.output.reader import load_receipts
 from minimize.runs import erasure_list
 from minimize.runs.erasure_list import ERASURES_FOLDER, store_erasures, stored_erasures
@@ -155,7 +155,7 @@ def test_two_lists_that_were_written_at_once_both_count(project: Project) -> Non
     assert len(lists(project.out)) == 2
     assert {each[2] for each in listed(project.out, project)} == {"erasure", "reset"}
     with open_ledger(find_ledger(project.folder / "organization.db")) as ledger:
-        store_erasures(project.out, read_lifecycle_events(ledger), Keyring.load(project.keys))
+        store_erasures(project.out, ledger.find(LIFECYCLE_EVENT), Keyring.load(project.keys))
     assert len(lists(project.out)) == 1
 
 

@@ -18,7 +18,7 @@ import minimize
 from minimize.errors import LedgerError, NotPermitted, PolicyError, RefusedError
 from minimize.governance.retention.event_admin import NewEvent, add_event
 from minimize.governance.retention.retract import retract
-from minimize.ledger.audit_log import LogEntry
+from minimize.ledger.audit_event import LogEntry
 from minimize.receipts import Receipt
 from minimize.runs.backfill import backfill
 from minimize.runs.inspection import preview_rows

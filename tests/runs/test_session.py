@@ -19,7 +19,7 @@ import minimize
 from minimize.errors import LedgerError, MinimizeError, RefusedError
 from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.ledger import find_ledger
-from minimize.ledger.audit_log import EntryFilter, entry_event
+from minimize.ledger.audit_event import EntryFilter, entry_event
 from minimize.ledger.leases import RunSession, lease_holder
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.output.folder import identity_of

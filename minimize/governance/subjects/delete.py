@@ -345,15 +345,15 @@ class _DeletionRun:
         except MinimizeError as error:
             wrong = error
         new = [each.run_id for each in made]
-        body = {
-            step: request_outcome(step, new, recalls)
+        outcomes = [
+            (step, request_outcome(step, new, recalls))
             for step, recalls in zip(steps, plan.recalls.values(), strict=True)
-        }
+        ]
         if wrong is not None:
-            failed = [next_step(step, "failed", self.now, error=wrong.code, **body[step]) for step in steps]
+            failed = [next_step(step, "failed", self.now, error=wrong.code, **body) for step, body in outcomes]
             record_steps(self.ledger, self.workspace, failed, self.now)
             raise wrong
-        done = [next_step(step, "done", self.now, **body[step]) for step in steps]
+        done = [next_step(step, "done", self.now, **body) for step, body in outcomes]
         record_steps(self.ledger, self.workspace, done, self.now)
         return replace(plan, receipts=tuple(made), requests=tuple(each.id[:REQUEST_ID_LENGTH] for each in steps))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -66,7 +65,7 @@ def asked(**more: Any) -> GrantRequest:
 def act(state: str, by: str, at: datetime, *, grant: str = "g1", **body: Any) -> GrantAct:
     """One act about a grant."""
     said = {name: utc_text(value) if isinstance(value, datetime) else value for name, value in body.items()}
-    return GrantAct(grant, state, by, json.dumps(said), at)
+    return GrantAct(grant, state, by, said, at)
 
 
 def requested(at: datetime = NOW, *, by: str = "sam", grant: str = "g1", **more: Any) -> GrantAct:

@@ -13,7 +13,7 @@ from minimize.governance.access.enforcement import LONGEST_NAME, decision_event,
 from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, AuditEvent
 from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter
+from minimize.ledger.audit_event import EntryFilter
 from tests.governance.access.factory import INCIDENT, NOW, access_of, approved, asked, decided, requested, wanted
 from tests.project import write_yaml
 from tests.world import access_file, assignment

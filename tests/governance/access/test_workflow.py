@@ -26,7 +26,7 @@ from minimize.governance.access.workflow import (
 from minimize.governance.workspace import Workspace
 from minimize.keys import new_keyring
 from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter
+from minimize.ledger.audit_event import EntryFilter
 from tests.governance.access.factory import HOUR, INCIDENT, NOW, SECOND
 from tests.project import write_yaml
 from tests.world import access_file, assignment

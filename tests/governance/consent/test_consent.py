@@ -22,7 +22,7 @@ from minimize.governance.consent import (
 from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter
+from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.sharing import ConsentAct
 from tests.consent.factory import NOW, TERMS, hours
 from tests.project import write_yaml

@@ -24,7 +24,7 @@ from minimize.governance.incidents import (
 )
 from minimize.governance.workspace import Workspace as Places
 from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter, entry_event
+from minimize.ledger.audit_event import EntryFilter, entry_event
 from tests.governance.outputs import published
 from tests.project import Builds, Project
 

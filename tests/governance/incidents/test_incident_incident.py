@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +22,7 @@ OPENED: dict[str, Any] = {
 
 
 def step(name: str, hours: int = 0, **body: Any) -> IncidentStep:
-    return IncidentStep("INC-1", name, "ann", body_text(body), NOW + timedelta(hours=hours))
+    return IncidentStep("INC-1", name, "ann", json.loads(body_text(body)), NOW + timedelta(hours=hours))
 
 
 def scoped(*tenants: str, notice: bool = True) -> IncidentStep:

@@ -15,13 +15,13 @@ from minimize.governance.settings import NewSetting, set_setting
 from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter, entry_event
+from minimize.ledger.audit_event import EntryFilter, entry_event
 from minimize.ledger.ledger import Ledger, open_ledger
-from minimize.ledger.sharing import Disclosure, RecallState, RecallStep, TenantShare, record_recalls
+from minimize.ledger.sharing import RECALL, Disclosure, RecallState, RecallStep, TenantShare
+from tests.acts import record_acts
 from tests.governance import outputs
 from tests.governance.outputs import PER_TENANT, places, run
 from tests.governance.sharing.sender import NOW, Sender
-from tests.ledger.ledgers import event
 from tests.project import Project, events
 
 HOUR = timedelta(hours=1)
@@ -36,7 +36,7 @@ def recalled(shared: Sender, state: RecallState) -> None:
     (first, *_) = out(shared)
     step = RecallStep(first.act.disclosure, "north", "vendor", "asked", state, NOW + HOUR / 2, "ann")
     with open_ledger(find_ledger(shared.ledger)) as ledger:
-        record_recalls(ledger, [step], event(), shared.keys)
+        record_acts(ledger, shared.keys, RECALL, step)
 
 
 def test_whose_records_were_sent_has_copies_there(shared: Sender) -> None:
@@ -92,14 +92,14 @@ def test_a_leaked_key_alone_reaches_what_recipients_hold_under_a_key_of_it(share
 def test_acts_of_before_keys_were_recorded_count_under_any_version(told: object, key: str, made: bool) -> None:
     body = {"category": "pseudonymized", "fields": {"device_id": "pseudonymize (key device@vendor)"}}
     act = Disclosure("d", NOW, "vendor", "sync", 1, "x", None, body if told is None else {**body, "keys": told})
-    copy = DisclosedCopy(act, TenantShare("north", 1, "c", None, b""))
+    copy = DisclosedCopy(act, TenantShare("d", "north", 1, "c", None, b""))
     assert bool(copy.columns(frozenset({key}), keyed=True)) == made
 
 
 def test_a_key_whose_name_begins_alike_opens_nothing() -> None:
     body = {"category": "pseudonymized", "fields": {"device_id": "pseudonymize (key device_old@vendor)"}}
     copy = DisclosedCopy(
-        Disclosure("d", NOW, "vendor", "sync", 1, "x", None, body), TenantShare("north", 1, "c", None, b"")
+        Disclosure("d", NOW, "vendor", "sync", 1, "x", None, body), TenantShare("d", "north", 1, "c", None, b"")
     )
     assert {each.form for each in copy.columns(frozenset({"device/1"}))} == {"pseudonymized"}
 

@@ -20,8 +20,9 @@ from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, find_ledger
 from minimize.ledger.audit_log import append_event
 from minimize.ledger.ledger import Ledger, open_ledger
-from minimize.ledger.sharing import Disclosure, TenantShare, record_disclosure
+from minimize.ledger.sharing import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare
 from minimize.receipts import Receipt
+from tests.acts import record_acts
 from tests.project import FIELDS, POLICY, Project, without_none, write_keyring
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -103,9 +104,10 @@ class Organization:
             "fields": {"device_id": f"pseudonymize (key device@{recipient})", "model": "keep"},
             "purpose": "service_maintenance",
         }
-        shares = [TenantShare(name, 4, "c", 1, _tokens(self.keys, name, "d0", "d1")) for name in tenants]
+        shares = [TenantShare(recipient, name, 4, "c", 1, _tokens(self.keys, name, "d0", "d1")) for name in tenants]
         act = Disclosure(recipient, NOW - timedelta(hours=1), recipient, "sync", 4 * len(tenants), "x", None, body)
-        record_disclosure(ledger, act, shares, _event("disclose", NOW), self.keys, lambda _: None)
+        record_acts(ledger, self.keys, DISCLOSURE, act, event=_event("disclose", NOW))
+        record_acts(ledger, self.keys, TENANT_SHARE, *shares)
 
     def _read(self, ledger: Ledger, tenants: tuple[str, ...]) -> None:
         """A read as the server records it."""

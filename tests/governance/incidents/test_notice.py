@@ -94,7 +94,7 @@ def test_the_contact_for_privacy_is_addressed_and_who_has_none_is_listed(project
 
 def test_contacts_do_not_come_into_the_ledger(project: Project, places: Places) -> None:
     drafted(project, places)
-    assert not any("pia" in step.body.lower() for step in found(places).steps)
+    assert not any("pia" in str(step.body).lower() for step in found(places).steps)
 
 
 def test_notices_are_staged_by_version(project: Project, places: Places) -> None:

@@ -25,7 +25,8 @@ def copy(name: str, *persons: int, rows: int = 9, version: int | None = 1) -> Di
     body = {"policy": {"name": "devices"}, "fields": {"model": "keep"}, "category": "pseudonymized"}
     tokens = b"".join(bytes([each]) * TOKEN_BYTES for each in persons)
     return DisclosedCopy(
-        Disclosure(name, NOW, "vendor", "sync", rows, "x", None, body), TenantShare("north", rows, "c", version, tokens)
+        Disclosure(name, NOW, "vendor", "sync", rows, "x", None, body),
+        TenantShare(name, "north", rows, "c", version, tokens),
     )
 
 

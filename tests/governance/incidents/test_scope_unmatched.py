@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from minimize.governance.incidents import Incident, NewIncident, unmatched_items
-from minimize.governance.incidents.incident import body_text
 from minimize.governance.workspace import Workspace as Places
 from minimize.ledger.incidents import IncidentStep
 from tests.project import Builds, Project, events
@@ -28,7 +27,7 @@ def _filled(builds: Builds, project: Project) -> Project:
 def told(project: Project, *texts: str, ago: timedelta = timedelta(0)) -> list[str]:
     """What matches nothing, of what was exposed in the hour until some time ago."""
     until = datetime.now(UTC) - ago
-    said = body_text(NewIncident("I", "A disk", (until - HOUR, until), until, texts).to_json())
+    said = NewIncident("I", "A disk", (until - HOUR, until), until, texts).to_json()
     opened = Incident((IncidentStep("I", "opened", "ann", said, until),))
     return [str(each) for each in unmatched_items(opened, Places(output=project.out, keys=project.keys))]
 

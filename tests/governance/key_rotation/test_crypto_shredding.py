@@ -15,7 +15,7 @@ from minimize.governance.key_rotation import rotate_keys, shred_keys
 from minimize.governance.retention.expire import expire
 from minimize.governance.workspace import Workspace as Where
 from minimize.keys import Keyring, MasterKey
-from minimize.ledger.audit_log import EntryFilter
+from minimize.ledger.audit_event import EntryFilter
 from minimize.runs.audit_log import log_entries
 from tests.commands import command
 from tests.project import AT, BEFORE, DAY, Project, events

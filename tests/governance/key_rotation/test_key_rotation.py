@@ -13,7 +13,7 @@ from minimize.governance.key_rotation import rotate_keys
 from minimize.governance.workspace import Workspace as Where
 from minimize.keys import Keyring, MasterKey
 from minimize.keys.keyring import destroy_key
-from minimize.ledger.audit_log import EntryFilter
+from minimize.ledger.audit_event import EntryFilter
 from minimize.runs.audit_log import log_entries
 from tests.project import AT, BEFORE, DAY, Project, events
 

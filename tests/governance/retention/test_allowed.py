@@ -12,7 +12,7 @@ from minimize.errors import AccessDenied
 from minimize.governance.retention.retract import retract
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter
+from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.ledger import open_ledger
 from tests.governance.retention.daily import PIPELINE, START, Daily, rows
 from tests.project import Builds

@@ -34,7 +34,7 @@ from minimize.governance.workspace import Workspace as Where
 from minimize.keys import Keyring, add_key
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter
+from minimize.ledger.audit_event import EntryFilter
 from minimize.runs.audit_log import open_existing_ledger
 from tests.governance.retention.daily import START, Daily, rows
 from tests.project import AT, Builds, Project, enter, events, new_project

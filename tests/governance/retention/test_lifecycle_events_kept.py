@@ -19,7 +19,8 @@ from minimize.keys import Keyring, add_key, new_keyring
 from minimize.ledger import Address
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subject_tokens import subject_token
-from minimize.ledger.subjects import LifecycleEvent, record_lifecycle_events
+from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent
+from tests.acts import record_acts
 from tests.ledger.ledgers import event
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
@@ -58,7 +59,7 @@ def test_what_a_file_tells_as_well_is_left_to_the_file(tmp_path: Path, keys: Key
     address = Address(tmp_path / "ledger.db")
     with open_ledger(address, create=True) as ledger:
         for number, row in enumerate([CLOSED, left(keys, "d1"), left(keys, "d2")]):
-            record_lifecycle_events(ledger, [row], event(number), keys)
+            record_acts(ledger, keys, LIFECYCLE_EVENT, row, event=event(number))
     add_key(keys.path, "subject", now=AT + timedelta(days=1))
     newer = Keyring.load(keys.path)
     assert len(ledger_events(address, newer)) == 3
@@ -71,6 +72,6 @@ def test_what_a_file_tells_as_well_is_left_to_the_file(tmp_path: Path, keys: Key
 def test_a_token_of_a_key_that_is_not_there_stops_it(tmp_path: Path, keys: Keyring) -> None:
     address = Address(tmp_path / "ledger.db")
     with open_ledger(address, create=True) as ledger:
-        record_lifecycle_events(ledger, [replace(CLOSED, subject=f"subject/7:{64 * '0'}", kind="reset")], event(), keys)
+        record_acts(ledger, keys, LIFECYCLE_EVENT, replace(CLOSED, subject=f"subject/7:{64 * '0'}", kind="reset"))
     with pytest.raises(KeyringError, match="subject/7"):
         ledger_events(address, keys)

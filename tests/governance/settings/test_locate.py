@@ -14,7 +14,7 @@ from minimize.governance.settings import NewSetting, explain_setting, list_setti
 from minimize.governance.workspace import Workspace
 from minimize.keys.keyring import add_key
 from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter, entry_event
+from minimize.ledger.audit_event import EntryFilter, entry_event
 from tests.project import POLICY, Project
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)

@@ -18,7 +18,7 @@ from minimize.keys import new_keyring
 from minimize.keys.keyring import add_key
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter, entry_event
+from minimize.ledger.audit_event import EntryFilter, entry_event
 from tests.project import POLICY, SETTINGS, Project
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)

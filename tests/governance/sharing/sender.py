@@ -22,13 +22,14 @@ from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, find_ledger
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.sharing import CONSENT
 from minimize.ledger.sharing import ConsentAct as Consent
-from minimize.ledger.sharing import record_consent_acts
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.recipients import Recipients, Subprocessors, recipient_from
 from minimize.recipients.load import Subprocessor
 from minimize.recipients.model import Recipient
+from tests.acts import record_acts
 from tests.project import AT, DAY, TIME, Project, events, write_keyring, write_yaml
 from tests.project import FIELDS as PROJECT_FIELDS
 from tests.world import CONTRACT, SYNC, vendor_file
@@ -176,7 +177,7 @@ class Sender:
         acted = Consent(tenant, about.recipient, function, state, text, "admin", at, expires_at, at)
         audited = AuditEvent(component="t", actor=ANN, activity="consent", time=at, operation=state, category="sharing")
         with open_ledger(find_ledger(self.ledger), create=True) as ledger:
-            record_consent_acts(ledger, [acted], [audited], self.keys)
+            record_acts(ledger, self.keys, CONSENT, acted, event=audited)
 
     def write(self) -> None:
         """Writes the policy and the recipient to files."""

@@ -13,7 +13,7 @@ from minimize.errors import ConfigurationError, NotPermitted
 from minimize.governance.sharing import digest_table
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import Disclosure, read_disclosures
+from minimize.ledger.sharing import Disclosure, find_disclosures
 from tests.governance.sharing.sender import FIELDS, NOW, POLICY, RECORDS, Sender, changed
 
 SECRET = {"role": "secret", "do": "pass_through"}
@@ -34,7 +34,7 @@ def connected(sender: Sender) -> Sender:
 
 def recorded(sender: Sender) -> list[Disclosure]:
     with open_ledger(find_ledger(sender.ledger)) as ledger:
-        return read_disclosures(ledger)
+        return find_disclosures(ledger)
 
 
 def test_the_connector_gets_the_payload_with_the_secrets_joined_and_the_caller_does_not(sender: Sender) -> None:

@@ -17,7 +17,7 @@ import minimize
 from minimize.errors import AccessDenied, ConfigurationError, KeyringError, NotPermitted, PolicyError
 from minimize.governance.sharing import receive
 from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter
+from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.ledger import open_ledger
 from minimize.recipients import Recipient, load_recipient, recipient_from
 from tests.governance.sharing.sender import NOW, VENDOR, Sender, changed

@@ -19,9 +19,10 @@ from minimize.governance.sharing import digest_table, disclosure_token
 from minimize.governance.sharing.outbound import consent_moments
 from minimize.ledger import AuditEvent, find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import Disclosure, read_disclosures, read_tenant_shares
+from minimize.ledger.sharing import TENANT_SHARE, Disclosure, find_disclosures
 from minimize.ledger.subject_tokens import subject_token
-from minimize.ledger.subjects import LifecycleEvent, record_lifecycle_events
+from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent
+from tests.acts import record_acts
 from tests.governance.sharing.sender import ANN, NOW, POLICY, RECORDS, Sender, changed, recent_records
 
 HOUR = timedelta(hours=1)
@@ -40,7 +41,7 @@ SETTINGS = pa.table(
 
 def recorded(sender: Sender) -> list[Disclosure]:
     with open_ledger(find_ledger(sender.ledger)) as ledger:
-        return read_disclosures(ledger)
+        return find_disclosures(ledger)
 
 
 def test_rows_of_tenants_that_do_not_agree_are_left_out_and_counted(sender: Sender) -> None:
@@ -140,7 +141,7 @@ def test_the_act_is_recorded_with_what_permitted_it(sender: Sender) -> None:
 def test_subjects_are_recorded_as_keyed_tokens(sender: Sender) -> None:
     sender.share()
     with open_ledger(find_ledger(sender.ledger)) as ledger:
-        north, south = read_tenant_shares(ledger, read_disclosures(ledger)[0].disclosure)
+        north, south = ledger.find(TENANT_SHARE, key=find_disclosures(ledger)[0].disclosure)
     assert set(north.token_texts()) == {disclosure_token(sender.keys, "north", name) for name in ("d-1", "d-3")}
     assert south.token_texts() == [disclosure_token(sender.keys, "south", "d-2")]
 
@@ -150,7 +151,7 @@ def test_whoever_is_gone_does_not_leave_either(sender: Sender) -> None:
     gone = LifecycleEvent("north", token, "erasure", NOW, "recorded", "[]", NOW, "ann")
     told = AuditEvent(component="t", actor=ANN, activity="events", time=NOW, operation="add", category="retention")
     with open_ledger(find_ledger(sender.ledger)) as ledger:
-        record_lifecycle_events(ledger, [gone], told, sender.keys)
+        record_acts(ledger, sender.keys, LIFECYCLE_EVENT, gone, event=told)
     assert sender.share(clock=NOW + HOUR).num_rows == 2
 
 
@@ -196,7 +197,7 @@ def test_nothing_leaves_that_could_not_be_recorded(sender: Sender, monkeypatch: 
     def fails(*_: object) -> None:
         raise LedgerError("the ledger is locked")
 
-    monkeypatch.setattr("minimize.governance.sharing.disclosures.record_disclosure", fails)
+    monkeypatch.setattr("minimize.ledger.ledger.Ledger.record", fails)
     with pytest.raises(LedgerError, match="locked"):
         sender.share(to=sender.folder / "payload.parquet")
     assert not (sender.folder / "payload.parquet").exists()

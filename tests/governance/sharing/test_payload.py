@@ -26,7 +26,7 @@ from tests.project import TIME
 
 
 def listed(sender: Sender, owners: SubjectTokens, tenant: str) -> list[str]:
-    return TenantShare(tenant, 0, "", 1, owners.tokens_by_tenant(sender.keys)[tenant]).token_texts()
+    return TenantShare("", tenant, 0, "", 1, owners.tokens_by_tenant(sender.keys)[tenant]).token_texts()
 
 
 def seen(*pairs: tuple[str, str | None]) -> SubjectTokens:

@@ -10,7 +10,7 @@ from minimize.errors import ConfigurationError
 from minimize.governance.sharing import Recall, confirm_recalls, disclosure_token, list_recalls, request_recalls
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter, entry_event
+from minimize.ledger.audit_event import EntryFilter, entry_event
 from minimize.ledger.ledger import open_ledger
 from tests.governance.sharing.sender import NOW, Sender
 

@@ -19,9 +19,9 @@ from minimize.governance.sharing import (
 )
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter, entry_event
+from minimize.ledger.audit_event import EntryFilter, entry_event
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import read_consent_acts
+from minimize.ledger.sharing import CONSENT
 from tests.governance.sharing.sender import NOW, RECORDS, Sender
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -105,11 +105,11 @@ def test_without_the_recall_there_is_no_withdrawal(shared: Sender, monkeypatch: 
     def fails(*_: object) -> None:
         raise LedgerError("the disk is full")
 
-    monkeypatch.setattr("minimize.ledger.sharing.insert_recalls", fails)
+    monkeypatch.setattr("minimize.governance.consent.new_recall_steps", fails)
     with pytest.raises(LedgerError, match="full"):
         ended(shared)
     with open_ledger(find_ledger(shared.ledger)) as ledger:
-        assert [act.state for act in read_consent_acts(ledger, tenant="north")] == ["given"]
+        assert [act.state for act in ledger.find(CONSENT, tenant="north")] == ["given"]
 
 
 def test_both_sides_stand_in_the_audit_log(shared: Sender) -> None:

@@ -12,9 +12,9 @@ import pytest
 from minimize.errors import NotPermitted, RefusalReason, RefusedError
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
-from minimize.ledger.audit_log import EntryFilter, entry_event
+from minimize.ledger.audit_event import EntryFilter, entry_event
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import read_disclosures
+from minimize.ledger.sharing import find_disclosures
 from minimize.recipients.load import Subprocessor
 from tests.governance.sharing.sender import EVENT, NOW, POLICY, RECORDS, Sender, changed
 from tests.project import TIME
@@ -28,7 +28,7 @@ def refused(sender: Sender, data: pa.Table = ONE, **asked: Any) -> dict[str, Ref
     with pytest.raises(NotPermitted) as caught:
         sender.share(data, **asked)
     with open_ledger(find_ledger(sender.ledger), create=True) as ledger:
-        assert read_disclosures(ledger) == []
+        assert find_disclosures(ledger) == []
         last = entry_event(find_entries(ledger, EntryFilter(activity="share"))[-1])
     assert last["result"] == "refused"
     assert caught.value.exit_code == 3

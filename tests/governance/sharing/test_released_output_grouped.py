@@ -12,7 +12,7 @@ import minimize
 from minimize.errors import ConfigurationError, NotPermitted
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import read_disclosures, read_tenant_shares
+from minimize.ledger.sharing import TENANT_SHARE, find_disclosures
 from tests.governance.sharing.sender import OUTPUT_FIELDS, function, sender_of
 from tests.project import AT, FIELDS, Builds, Project, events
 from tests.world import CONTRACT, vendor_file
@@ -91,8 +91,8 @@ def test_the_payload_is_aggregated_and_names_nobody(home: Project) -> None:
     assert sender_of(home, vendor()).dry(home.out, function="report", clock=AT).category == "aggregated"
     shared(home)
     with open_ledger(find_ledger(home.out / "ledger.db")) as ledger:
-        (act,) = read_disclosures(ledger)
-        assert [share.token_texts() for share in read_tenant_shares(ledger, act.disclosure)] == [[]]
+        (act,) = find_disclosures(ledger)
+        assert [share.token_texts() for share in ledger.find(TENANT_SHARE, key=act.disclosure)] == [[]]
     assert (act.body["category"], act.body["subject_form"]) == ("aggregated", None)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -36,11 +35,11 @@ def test_where_an_aggregate_waited_for_late_rows_all_goes_at_once() -> None:
 
 
 def test_a_request_that_is_gone_on_with_keeps_what_it_came_to_before() -> None:
-    body = json.dumps({"receipts": ["one"], "recalls": {"vendor": ["x"]}})
+    body = {"receipts": ["one"], "recalls": {"vendor": ["x"]}}
     step = SubjectRequestStep("delete", "north", None, NOW, NOW, "failed", body, NOW, "ann")
     told = request_outcome(step, ["two"], {"vendor": ["y", "x"], "other": ["z"]})
     assert told == {"receipts": ["one", "two"], "recalls": {"other": ["z"], "vendor": ["x", "y"]}}
-    assert request_outcome(replace(step, body="{}"), [], {}) == {"receipts": [], "recalls": {}}
+    assert request_outcome(replace(step, body={}), [], {}) == {"receipts": [], "recalls": {}}
 
 
 def test_aggregates_that_keep_figures_are_those_of_all_portions() -> None:

@@ -14,7 +14,7 @@ from minimize.errors import ConfigurationError
 from minimize.governance.subjects import DataSubject, Deletion, delete_subjects, view_subjects
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.subjects import read_lifecycle_events
+from minimize.ledger.subjects import LIFECYCLE_EVENT
 from tests.governance.outputs import places, run
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
@@ -157,7 +157,7 @@ def test_no_dictionary_of_a_file_knows_him(filled: Project) -> None:
 def test_the_ledger_has_the_field_and_a_token_and_not_his_name(filled: Project) -> None:
     deleted(filled, DataSubject("canary-user-7714", "north", "user"))
     with open_ledger(find_ledger(filled.folder / "organization.db")) as book:
-        (row,) = read_lifecycle_events(book)
+        (row,) = book.find(LIFECYCLE_EVENT)
     assert (row.field, row.kind) == ("user", "erasure")
     assert str(row.subject).startswith("subject/1:")
     assert b"canary-user" not in (filled.folder / "organization.db").read_bytes()

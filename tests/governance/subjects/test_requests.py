@@ -99,7 +99,7 @@ def test_nobody_is_printed() -> None:
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 TOKEN = f"subject/1:{64 * '0'}"
-ASKED = SubjectRequestStep("delete", "north", TOKEN, NOW, NOW + timedelta(days=30), "open", "{}", NOW, "ann")
+ASKED = SubjectRequestStep("delete", "north", TOKEN, NOW, NOW + timedelta(days=30), "open", {}, NOW, "ann")
 
 
 @pytest.fixture(name="ledger")
@@ -162,7 +162,7 @@ def test_nobody_confirms_what_he_was_not_told(project: Project, ledger: Path) ->
 
 def test_every_step_is_in_the_audit_log(project: Project, ledger: Path) -> None:
     from minimize.ledger.audit_check import find_entries
-    from minimize.ledger.audit_log import EntryFilter
+    from minimize.ledger.audit_event import EntryFilter
 
     put_down(project, ledger, ASKED, next_step(ASKED, "failed", NOW, error="E205"))
     with open_ledger(find_ledger(ledger)) as book:
