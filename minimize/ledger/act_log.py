@@ -79,7 +79,7 @@ class ActLog(NamedTuple):
     ) -> int:
         """Removes the bodies of acts about subjects of a tenant, recorded up to a time, and records a tombstone for each.
 
-        Returns their number. A file of SQLite does not keep the removed content.
+        Returns their number.
         """
         if not kind.removable:
             raise ValueError(f"the bodies of acts of the kind {kind.name} cannot be removed")
@@ -95,8 +95,6 @@ class ActLog(NamedTuple):
             self.append(
                 [TOMBSTONE.act(ActTombstone(each, event.time, event.actor.user or "")) for each in found], signer
             )
-            if self.connection.dialect.name == "sqlite":
-                self.connection.exec_driver_sql("PRAGMA secure_delete = ON")
             for each in found:
                 self.connection.execute(update(ACTS).where(ACTS.c.id == each).values(body=None))
         return len(found)
