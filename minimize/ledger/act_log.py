@@ -135,7 +135,7 @@ def _query(kind: ActKind[Any], conditions: ActFilter) -> Select[Any]:
     if (key := conditions.get("key")) is not None:
         found = found.where(ACTS.c.key == key)
     if (start := conditions.get("key_start")) is not None:
-        found = found.where(ACTS.c.key.between(start, start + _LAST_CHARACTER))
+        found = found.where((ACTS.c.key >= start) & (ACTS.c.key <= start + _LAST_CHARACTER))
     if (end := conditions.get("key_end")) is not None:
         found = found.where(func.substr(ACTS.c.key, func.length(ACTS.c.key) - len(end) + 1) == end)
     if (tenant := conditions.get("tenant")) is not None:
