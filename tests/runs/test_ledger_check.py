@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from minimize.ledger.migrations import ledger_identity
 
 import minimize
 from minimize.errors import RefusedError
@@ -17,6 +16,7 @@ from minimize.governance.retention.expire import expire
 from minimize.governance.retention.retract import retract
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.schema import ledger_identity
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
 from minimize.runs.backfill import backfill

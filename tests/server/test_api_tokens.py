@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.keys import add_key, new_keyring
 from minimize.server.api_tokens import TokenBearer, authenticate, create_token, may_continue, revoke_token
+from tests.ledger.ledgers import unguarded
 from tests.server.home import Home
 
 
@@ -85,14 +84,17 @@ def test_a_token_made_with_another_keyring_is_refused(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["user = 'ian'", "expires_at = '2036-01-01T00:00:00.000000Z'", "once = 1", "digest = 'signing/1:ü'"]
+    "change",
+    [
+        "'$.user', 'ian'",
+        "'$.expires_at', '2036-01-01T00:00:00.000000Z'",
+        "'$.once', json('true')",
+        "'$.digest', 'signing/1:ü'",
+    ],
 )
-def test_a_row_that_was_changed_by_hand_opens_nothing(home: Home, change: str) -> None:
+def test_an_act_that_was_changed_by_hand_opens_nothing(home: Home, change: str) -> None:
     text = made(home)
-    with closing(sqlite3.connect(home.folder / "ledger.db")) as database:
-        database.execute("DROP TRIGGER passes_no_update")
-        database.execute(f"UPDATE passes SET {change}")
-        database.commit()
+    unguarded(home.ledger.address, f"UPDATE acts SET body = json_set(body, {change}) WHERE kind = 'api_token'")
     refused(home, text)
 
 

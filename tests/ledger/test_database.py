@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from minimize.ledger.migrations import NEWEST_VERSION, STEPS, schema_version, upgrade_schema
 from sqlalchemy import Connection, text
 
 from minimize.errors import LedgerError
 from minimize.failpoints import KILLED, VARIABLE
-from minimize.ledger import Address, find_ledger, migrations
+from minimize.ledger import Address, find_ledger, schema
 from minimize.ledger import ledger as module
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.schema import NEWEST_VERSION, STEPS, schema_version, upgrade_schema
 from tests.ledger.ledgers import empty, event, opened, tells
 from tests.project import write_keyring
 
@@ -42,7 +42,7 @@ def _address(tmp_path: Path) -> Address:
 
 def later(patch: pytest.MonkeyPatch, step: Step) -> None:
     """Lets the package be a later version, with one step more."""
-    patch.setattr(migrations, "NEWEST_VERSION", NEWEST_VERSION + 1)
+    patch.setattr(schema, "NEWEST_VERSION", NEWEST_VERSION + 1)
     patch.setattr(module, "upgrade_schema", partial(upgrade_schema, steps=(*STEPS, step)))
 
 
