@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.keys import add_key, new_keyring
-from minimize.server.api_tokens import TokenBearer, authenticate, create_token, may_continue, revoke_token
+from minimize.ledger.access import API_TOKEN
+from minimize.server.api_tokens import TokenBearer, authenticate, create_token, find_token, may_continue, revoke_token
+from tests.acts import record_acts
 from tests.ledger.ledgers import unguarded
 from tests.server.home import Home
 
@@ -60,6 +64,26 @@ def test_a_token_that_opens_once_is_refused_when_it_comes_again(home: Home) -> N
     text = made(home, once=True)
     assert bearer(home, text).user == "ann"
     refused(home, text)
+
+
+def test_of_many_callers_with_a_token_for_one_call_one_is_accepted(home: Home) -> None:
+    text = made(home, once=True)
+
+    def accepted(_: int) -> bool:
+        try:
+            return bearer(home, text).user == "ann"
+        except RefusedError:
+            return False
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(accepted, range(6))) == 1
+
+
+def test_account_and_expiry_are_those_that_a_token_was_issued_with(home: Home) -> None:
+    token = create_token(home.ledger, home.keys, "ann", home.time.at)[1]
+    later = replace(token, state="spent", user="ian", expires_at=token.expires_at + timedelta(days=900))
+    record_acts(home.ledger, home.keys, API_TOKEN, later)
+    assert find_token(home.ledger, token.token) == replace(token, state="spent")
 
 
 def test_a_revoked_token_is_refused_and_what_it_began_ends(home: Home) -> None:
