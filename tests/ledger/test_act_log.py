@@ -14,7 +14,7 @@ from minimize.errors import LedgerError
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger import Address, database, find_ledger
 from minimize.ledger.act_log import ActLog
-from minimize.ledger.acts import TOMBSTONE, ActKind, Tombstone
+from minimize.ledger.acts import TOMBSTONE, ActKind, ActTombstone
 from minimize.ledger.audit_check import ExternalHead, check_whole_log, find_entries
 from minimize.ledger.audit_event import ALL_ENTRIES
 from minimize.ledger.audit_log import log_head
@@ -194,6 +194,11 @@ def test_an_act_that_the_audit_log_does_not_record_is_found(recorded: Ledger, ke
     assert errors(recorded, keys) == {("H017", "acts")}
 
 
+def test_acts_without_any_entry_in_the_audit_log_are_found(ledger: Ledger, keys: Keyring) -> None:
+    append_past_the_log(ledger, keys)
+    assert errors(ledger, keys) == {("H017", "acts")}
+
+
 def test_an_act_of_another_key_is_found_also_after_later_acts(recorded: Ledger, keys: Keyring) -> None:
     append_past_the_log(recorded, new_keyring(keys.path.with_name("other.keys"), now=NOW))
     assert errors(recorded, keys) == {("H019", "acts/6"), ("H017", "acts")}
@@ -247,7 +252,7 @@ def removed(ledger: Ledger, keys: Keyring, *subjects: str, until: datetime = NOW
 def test_removed_bodies_leave_the_other_acts_and_a_chain_that_is_verified(recorded: Ledger, keys: Keyring) -> None:
     assert removed(recorded, keys, "d1", "d7") == 1
     assert recorded.find(NOTE, verifier=keys) == NOTES[1:]
-    assert recorded.find(TOMBSTONE) == [Tombstone(1, REMOVAL.time, "ann")]
+    assert recorded.find(TOMBSTONE) == [ActTombstone(1, REMOVAL.time, "ann")]
     assert errors(recorded, keys) == set()
     entry = find_entries(recorded, ALL_ENTRIES)[-1]
     assert (entry.to_json()["event"]["operation"], entry.acts.sequence) == ("delete", 6)
