@@ -12,8 +12,12 @@ from typing import Any
 import pytest
 
 from minimize.errors import AccessDenied, KeyringError, LedgerError, PolicyError
-from minimize.governance.access import workflow
-from minimize.governance.access.enforcement import configured_access, require_permission, required_access
+from minimize.governance.access.enforcement import (
+    configured_access,
+    decision_event,
+    require_permission,
+    required_access,
+)
 from minimize.governance.access.explain import recorded_grants
 from minimize.governance.access.grants import Grant
 from minimize.governance.access.workflow import (
@@ -398,16 +402,16 @@ def test_what_counts_already_is_not_adopted_twice(rob: Workspace) -> None:
 def test_of_two_files_that_are_adopted_at_once_the_second_is_refused(
     rob: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decision_event = workflow.decision_event
+    place = "minimize.governance.access.workflow.decision_event"
 
     def adopts_another(*given: Any, **more: Any) -> AuditEvent:
-        monkeypatch.setattr(workflow, "decision_event", decision_event)
+        monkeypatch.setattr(place, decision_event)
         says(assignment("operator", "another"))
         adopt_access(rob, NOW, yes=True)
         return decision_event(*given, **more)
 
     says(assignment("operator", "ops"))
-    monkeypatch.setattr(workflow, "decision_event", adopts_another)
+    monkeypatch.setattr(place, adopts_another)
     with pytest.raises(LedgerError, match="another file was adopted in the meantime"):
         adopt_access(rob, NOW, yes=True)
     assert not adopt_access(rob, NOW).is_needed
