@@ -15,6 +15,7 @@ from minimize.keys.cryptography import Signer
 from minimize.ledger.acts import TOMBSTONE, Act, ActFilter, ActKind, ActTombstone, NewAct
 from minimize.ledger.audit_event import EMPTY_LOG, AuditEvent, LogEntry, LogHead, audit_finding
 from minimize.ledger.schema import ACTS
+from minimize.text import count_noun
 
 R = TypeVar("R")
 PAGE_SIZE: Final = 1000
@@ -79,7 +80,7 @@ class ActLog(NamedTuple):
     ) -> int:
         """Removes the bodies of acts about subjects of a tenant, recorded up to a time, and records a tombstone for each.
 
-        Returns their number. A file of SQLite does not keep the removed content.
+        Returns their number.
         """
         if not kind.removable:
             raise ValueError(f"the bodies of acts of the kind {kind.name} cannot be removed")
@@ -95,8 +96,6 @@ class ActLog(NamedTuple):
             self.append(
                 [TOMBSTONE.act(ActTombstone(each, event.time, event.actor.user or "")) for each in found], signer
             )
-            if self.connection.dialect.name == "sqlite":
-                self.connection.exec_driver_sql("PRAGMA secure_delete = ON")
             for each in found:
                 self.connection.execute(update(ACTS).where(ACTS.c.id == each).values(body=None))
         return len(found)
@@ -106,7 +105,7 @@ class ActLog(NamedTuple):
 
         Takes the entries of the audit log, oldest first. Each of them names the head of the acts at its time.
         """
-        tombstones = {int(each) for each in self.connection.scalars(select(ACTS.c.key).where(_is_tombstone()))}
+        tombstones = set(self.connection.scalars(select(ACTS.c.key).where(ACTS.c.kind == TOMBSTONE.name)))
         acts, head = self._all_acts(), EMPTY_LOG
         for entry in entries:
             while head.sequence < entry.acts.sequence and (act := next(acts, None)) is not None:
@@ -120,7 +119,8 @@ class ActLog(NamedTuple):
             yield from _check_act(act, head, tombstones, verifier)
             head, unrecorded = act.head, unrecorded + 1
         if unrecorded:
-            yield audit_finding("H017", f"{unrecorded:,} acts are not recorded in the audit log", file="acts")
+            message = f"the audit log does not record {count_noun(unrecorded, 'act')}"
+            yield audit_finding("H017", message, file="acts")
 
     def _all_acts(self) -> Iterator[Act]:
         after = 0
@@ -135,23 +135,19 @@ def _query(kind: ActKind[Any], conditions: ActFilter) -> Select[Any]:
     if (key := conditions.get("key")) is not None:
         found = found.where(ACTS.c.key == key)
     if (start := conditions.get("key_start")) is not None:
-        found = found.where(ACTS.c.key.between(start, start + _LAST_CHARACTER))
+        found = found.where((ACTS.c.key >= start) & (ACTS.c.key <= start + _LAST_CHARACTER))
     if (end := conditions.get("key_end")) is not None:
-        found = found.where(ACTS.c.key.endswith(end, autoescape=True))
+        found = found.where(func.substr(ACTS.c.key, func.length(ACTS.c.key) - len(end) + 1) == end)
     if (tenant := conditions.get("tenant")) is not None:
         found = found.where(ACTS.c.tenant_id == tenant)
     return found.where(ACTS.c.id > conditions.get("after", 0))
 
 
-def _is_tombstone() -> Any:
-    return ACTS.c.kind == TOMBSTONE.name
-
-
-def _check_act(act: Act, before: LogHead, tombstones: set[int], verifier: Verifier) -> Iterator[Finding]:
+def _check_act(act: Act, before: LogHead, tombstones: set[str], verifier: Verifier) -> Iterator[Finding]:
     place = f"acts/{act.id}"
     if act.id != before.sequence + 1 or act.previous != before.digest:
         yield audit_finding("H018", "does not follow the act before it", file=place)
-    if not act.has_own_body or (act.body is None and act.id not in tombstones):
+    if not act.has_own_body or (act.body is None) != (str(act.id) in tombstones):
         yield audit_finding("H020", "has another body than the one that was recorded", file=place)
     elif not act.is_signed(verifier):
         yield audit_finding("H019", "is not signed by a known key", file=place)

@@ -322,7 +322,7 @@ AUDIT_CODES: Final = MappingProxyType(
         "H017": "the acts in the ledger differ from those that the audit log records",
         "H018": "an act does not follow the act before it",
         "H019": "an act is not signed by a known key",
-        "H020": "the body of an act differs from its digest, or was removed without a tombstone",
+        "H020": "the body of an act differs from its digest, was removed without a tombstone, or was put back",
     }
 )
 _AUDIT_WARNINGS: Final = frozenset({"H008", "H009", "H011", "H012", "H014"})

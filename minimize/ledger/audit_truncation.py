@@ -105,12 +105,12 @@ def truncate_log(ledger: Ledger, plan: Truncation, actor: Actor, at: datetime, s
             append_event(connection, event, signer)
         append_event(connection, _truncation_event(checkpoint, actor), signer)
         record_checkpoint(connection, checkpoint, signer)
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql("PRAGMA secure_delete = ON")
         connection.execute(delete(AUDIT_LOG).where(AUDIT_LOG.c.sequence <= found.last.sequence))
         return replace(found, done=True)
 
-    return ledger.write(work)
+    executed = ledger.write(work)
+    ledger.empty_journal()
+    return executed
 
 
 def _plan(connection: Connection, before: datetime) -> Truncation:

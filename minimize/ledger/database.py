@@ -43,7 +43,13 @@ WRITES: Final = "minimize_writes"
 """Execution option of a connection that will write. SQLite then takes its lock at once, not at the first change."""
 ADVISORY_LOCK: Final = 0x6D696E696D697A65
 """Number of the advisory lock in PostgreSQL for work that one process may do at a time ("minimize" in ASCII)."""
-_PRAGMAS: Final = ("foreign_keys = ON", "synchronous = FULL", "recursive_triggers = ON", "trusted_schema = OFF")
+_PRAGMAS: Final = (
+    "foreign_keys = ON",
+    "synchronous = FULL",
+    "recursive_triggers = ON",
+    "trusted_schema = OFF",
+    "secure_delete = ON",  # also when pages are split, or removed content would stay in the file
+)
 
 
 def ledger_engine(address: Address, patience: float) -> Engine:
@@ -69,6 +75,16 @@ def enable_wal(path: Path) -> None:
     """Switches a new SQLite file to WAL mode: readers and a writer can use it at the same time."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
+
+
+def empty_journal(engine: Engine) -> None:
+    """Empties the write-ahead log of SQLite, which contains removed rows until then.
+
+    If another connection reads for longer than the patience of this one, the log is emptied when the last connection is closed.
+    """
+    if engine.dialect.name == "sqlite":
+        with closing(engine.raw_connection()) as connection, contextlib.suppress(sqlite3.Error):
+            connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _sqlite_engine(path: Path, patience: float) -> Engine:

@@ -30,6 +30,7 @@ from minimize.ledger.database import (
     count_rows,
     create_file,
     database_error,
+    empty_journal,
     file_identity,
     is_connection_lost,
     ledger_engine,
@@ -101,7 +102,8 @@ class Ledger:
     ) -> int:
         """Removes the bodies of acts about subjects of a tenant, recorded up to a time, with tombstones and an audit event.
 
-        Returns their number. Records nothing if there are none.
+        Returns their number. Records nothing if there are none. The files of SQLite do not keep the removed content, unless
+        another process is reading them (see `empty_journal`).
         """
 
         def work(connection: Connection) -> int:
@@ -111,7 +113,9 @@ class Ledger:
                 append_event(connection, event, signer)
             return removed
 
-        return self.write(work)
+        removed = self.write(work)
+        self.empty_journal()
+        return removed
 
     def tenants(self) -> frozenset[str]:
         """The tenants that acts name."""
@@ -128,6 +132,10 @@ class Ledger:
         Raises LedgerError for errors of the database, and the errors of the work.
         """
         return self._run_with_retries(work, writes=True)
+
+    def empty_journal(self) -> None:
+        """See `database.empty_journal`."""
+        empty_journal(self._engine)
 
     def close(self) -> None:
         """Closes all connections."""

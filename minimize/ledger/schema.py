@@ -64,8 +64,12 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else utc_text(value)
 
     def process_result_value(self, value: Any, dialect: Any) -> datetime | None:
-        """The time of a text."""
-        return None if value is None else datetime.fromisoformat(value)
+        """The time of a text. Raises LedgerError for another text, which only a damaged or changed ledger contains."""
+        try:
+            return None if value is None else datetime.fromisoformat(value)
+        except ValueError:
+            pass
+        raise LedgerError("the ledger contains a time that cannot be read", hint="Restore a backup.")
 
 
 ACTS: Final = Table(

@@ -22,7 +22,6 @@ ELSEWHERE = (
     "adopt",
     "back",
     "begin.before",
-    "migration",
 )
 """What a run over an output that stands does not come to (or that is tried below by itself)."""
 IN_BUCKETS = OBJECT_POINTS

@@ -10,11 +10,16 @@ from pathlib import Path
 import pytest
 
 import minimize
+from minimize.governance.subjects import DataSubject, correct_subject, delete_subjects
+from minimize.governance.workspace import Workspace
 from minimize.keys import new_keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.subjects import CORRECTION
+from tests.leak.canary import Canary
 from tests.leak.planted import ALL, AT, VALUE, build
 from tests.leak.sweep import found
+from tests.project import enter, event, new_project
 
 
 def test_no_canary_stands_in_the_ledger_of_a_run_or_of_a_failed_one(tmp_path: Path) -> None:
@@ -39,3 +44,25 @@ def test_the_sweep_finds_what_stands_in_pages_and_in_the_write_ahead_log(tmp_pat
         connection.execute("INSERT INTO outputs VALUES ('o', ?, '', '')", [VALUE["dropped text"]])
         assert "dropped text" in found(ALL, path.with_name("ledger.db-wal"))
     assert "dropped text" in found(ALL, path)
+
+
+def test_a_corrected_value_of_a_subject_that_was_deleted_is_in_no_file_of_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(tmp_path, monkeypatch)
+    project = new_project(tmp_path, lasting=True)
+    project.records(map(event, range(40)))
+    project.policy({"model": {"type": "string", "do": "keep"}})
+    project.pipeline(aggregates=None)
+    folder = tmp_path / "kept"
+    project.run(at=None, ledger=folder / "ledger.db")
+    workspace, device = Workspace(folder / "ledger.db", keys=project.keys), DataSubject("d3", "north")
+    correct_subject(device, {"model": "Z"}, workspace, datetime.now(UTC), yes=True)
+    with workspace.open_ledger() as reader:  # keeps the write-ahead log where it is
+        (correction,) = reader.find(CORRECTION)
+        sealed = [Canary("sealed", correction.sealed)]
+        assert found(sealed, folder) == {"sealed"}
+        delete_subjects([device], workspace, datetime.now(UTC), yes=True)
+        assert reader.find(CORRECTION) == []
+        assert found(sealed, folder) == set()
+    assert found(sealed, folder) == set()

@@ -13,7 +13,9 @@ import psycopg
 
 from minimize.keys import Keyring
 from minimize.ledger import Actor, Address, AuditEvent, PropertyChange, Resource, find_ledger
-from minimize.ledger.audit_log import LogHead, append_event
+from minimize.ledger.audit_check import check_whole_log
+from minimize.ledger.audit_event import LogHead
+from minimize.ledger.audit_log import append_event
 from minimize.ledger.ledger import Ledger, open_ledger
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -49,22 +51,26 @@ def tells(ledger: Ledger, keys: Keyring, *events: AuditEvent) -> LogHead:
     return [ledger.write(partial(append_event, event=each, signer=keys)) for each in events][-1]
 
 
-def by_hand(address: Address, *statements: str) -> None:
-    """Runs statements past the ledger, as somebody with the database in his hands can."""
+def errors(ledger: Ledger, keys: Keyring) -> set[tuple[str, str | None]]:
+    """The codes and places of the errors that a check of the whole ledger finds."""
+    findings = check_whole_log(ledger, keys).findings
+    return {(each.code, each.file) for each in findings if each.severity == "error"}
+
+
+def by_hand(address: Address, *statements: str) -> list[tuple[Any, ...]]:
+    """Runs statements past the ledger, as anyone with access to the database can. Returns the rows of the last one."""
     if address.path is not None:
         with closing(sqlite3.connect(address.path, isolation_level=None)) as connection:
-            for statement in statements:
-                connection.execute(statement)
-        return
+            return [connection.execute(statement).fetchall() for statement in statements][-1]
     with psycopg.connect((address.url or "").replace("+psycopg", ""), autocommit=True) as server:
-        for statement in statements:
-            server.execute(statement.encode())
+        results = [server.execute(statement.encode()) for statement in statements]
+        return results[-1].fetchall() if results[-1].description else []
 
 
 def unguarded(address: Address, *statements: str) -> None:
-    """The same, with the triggers out of the way."""
-    if address.path is not None:
-        names = ("audit_no_update", "audit_no_delete", "audit_no_gap")
-        by_hand(address, *(f"DROP TRIGGER IF EXISTS {name}" for name in names), *statements)
-    else:
-        by_hand(address, "ALTER TABLE audit DISABLE TRIGGER ALL", *statements)
+    """The same, without triggers."""
+    if address.path is None:
+        by_hand(address, "SET session_replication_role = replica", *statements)
+        return
+    triggers = by_hand(address, "SELECT 'DROP TRIGGER ' || name FROM sqlite_master WHERE type = 'trigger'")
+    by_hand(address, *(statement for (statement,) in triggers), *statements)

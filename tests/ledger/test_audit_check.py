@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from minimize.keys import Keyring, PublicKeys, new_keyring
 from minimize.ledger import Address, PropertyChange, Resource
 from minimize.ledger.audit_check import ExternalHead, check_external_head, check_log, check_receipts, unanchored_finding
-from minimize.ledger.audit_log import EMPTY_LOG, LogHead, log_head, read_entries
+from minimize.ledger.audit_event import EMPTY_LOG, LogHead
+from minimize.ledger.audit_log import log_head, read_entries
 from minimize.ledger.ledger import Ledger
 from minimize.receipts import AuditHead, Receipt
 from tests.ledger.ledgers import NOW, event, tells, unguarded
@@ -83,7 +84,9 @@ def test_entries_in_another_order_are_found(told: Ledger, keys: Keyring, address
 
 
 def test_an_entry_that_was_put_in_is_found(told: Ledger, keys: Keyring, address: Address) -> None:
-    columns = "event, key, signature, time, activity, operation, result, actor, resource, correlation"
+    columns = (
+        "event, acts, acts_digest, key, signature, time, activity, operation, result, actor, resource, correlation"
+    )
     unguarded(
         address,
         f"INSERT INTO audit (sequence, previous, digest, {columns}) "

@@ -8,13 +8,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from minimize.errors import LedgerError
 from minimize.keys import Keyring, PublicKeys, new_keyring
 from minimize.ledger import Address
 from minimize.ledger.audit_check import ExternalHead, check_log, check_whole_log, find_entries
-from minimize.ledger.audit_log import ALL_ENTRIES, Checkpoint, LogHead, last_checkpoint, log_head, record_checkpoint
+from minimize.ledger.audit_event import ALL_ENTRIES, Checkpoint, LogHead, entry_event
+from minimize.ledger.audit_log import last_checkpoint, log_head, record_checkpoint
 from minimize.ledger.audit_truncation import (
     Truncation,
     export_truncated_entries,
@@ -24,8 +25,10 @@ from minimize.ledger.audit_truncation import (
 )
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import compare_receipts, find_anchor, is_head_in_log, publication_event
+from minimize.ledger.settings import SETTING, RecordedSetting
 from minimize.receipts import AuditHead, Receipt
-from tests.ledger.ledgers import ANN, by_hand, event, tells, unguarded
+from tests.acts import record_acts
+from tests.ledger.ledgers import ANN, by_hand, errors, event, tells, unguarded
 from tests.receipts.make import small
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -62,7 +65,7 @@ def test_what_is_older_than_a_year_goes_to_the_second_and_the_rest_is_verified(o
     assert numbers(old) == [4, 5, 6]
     assert found(old, keys) == set()
     assert found(old, PublicKeys(keys.public_key_pem())) == set()
-    told = json.loads(find_entries(old, ALL_ENTRIES)[-1].event)
+    told = entry_event(find_entries(old, ALL_ENTRIES)[-1])
     assert (told["activity"], told["operation"], told["actor"]["user"]) == ("audit", "truncate", "ann")
 
 
@@ -114,25 +117,10 @@ def test_what_stands_above_the_checkpoint_stays(old: Ledger, keys: Keyring, addr
     assert numbers(old) == [4, 5, 6]
 
 
-@pytest.mark.parametrize("statement", ["UPDATE checkpoints SET sequence = 5", "DELETE FROM checkpoints"])
-def test_a_checkpoint_stays_as_it_is(old: Ledger, keys: Keyring, address: Address, statement: str) -> None:
-    go(old, keys)
-    with pytest.raises(Exception, match="append-only"):
-        by_hand(address, statement)
-
-
 def test_a_checkpoint_names_an_entry_that_is_there(old: Ledger, keys: Keyring) -> None:
     forged = Checkpoint(LogHead(5, "sha256:other"), 5, YEAR, YEAR - SECOND, NOW)
     with pytest.raises(LedgerError):
         old.write(lambda connection: record_checkpoint(connection, forged, keys))
-
-
-def without_guard(address: Address, *statements: str) -> None:
-    """As somebody with the database in his hands does it."""
-    if address.path is not None:
-        unguarded(address, "DROP TRIGGER checkpoints_no_update", "DROP TRIGGER checkpoints_no_delete", *statements)
-    else:
-        unguarded(address, "ALTER TABLE checkpoints DISABLE TRIGGER ALL", *statements)
 
 
 @pytest.mark.parametrize(
@@ -149,14 +137,14 @@ def without_guard(address: Address, *statements: str) -> None:
 )
 def test_a_checkpoint_that_was_changed_is_found(old: Ledger, keys: Keyring, address: Address, change: str) -> None:
     go(old, keys)
-    without_guard(address, f"UPDATE checkpoints SET {change}")
+    unguarded(address, f"UPDATE checkpoints SET {change}")
     assert ("H013", "audit/checkpoint/3") in found(old, keys)
 
 
 def test_a_checkpoint_that_was_moved_on_to_hide_more_is_found(old: Ledger, keys: Keyring, address: Address) -> None:
     go(old, keys)
     digest = find_entries(old, ALL_ENTRIES)[0].digest
-    without_guard(
+    unguarded(
         address, "DELETE FROM audit WHERE sequence = 4", f"UPDATE checkpoints SET sequence = 4, digest = '{digest}'"
     )
     assert found(old, keys) == {("H013", "audit/checkpoint/4"), ("H016", "audit/checkpoint/4")}
@@ -170,19 +158,21 @@ def test_a_checkpoint_of_another_key_is_not_ours(old: Ledger, keys: Keyring) -> 
 
 def test_a_checkpoint_that_was_taken_away_is_found(old: Ledger, keys: Keyring, address: Address) -> None:
     go(old, keys)
-    without_guard(address, "DELETE FROM checkpoints")
+    unguarded(address, "DELETE FROM checkpoints")
     assert found(old, keys) == {("H002", "audit/4"), ("H003", "audit/4")}
 
 
 def test_a_gap_behind_the_checkpoint_is_found(old: Ledger, keys: Keyring, address: Address) -> None:
     go(old, keys)
-    without_guard(address, "DELETE FROM audit WHERE sequence = 4")
+    unguarded(address, "DELETE FROM audit WHERE sequence = 4")
     assert found(old, keys) == {("H002", "audit/5"), ("H003", "audit/5")}
 
 
 def test_entries_that_were_brought_back_are_found(old: Ledger, keys: Keyring, address: Address) -> None:
     go(old, keys)
-    columns = "event, key, signature, time, activity, operation, result, actor, resource, correlation"
+    columns = (
+        "event, acts, acts_digest, key, signature, time, activity, operation, result, actor, resource, correlation"
+    )
     unguarded(
         address,
         f"INSERT INTO audit (sequence, previous, digest, {columns}) "
@@ -268,8 +258,17 @@ def test_no_byte_of_what_went_stays_in_the_file(old: Ledger, keys: Keyring, addr
     go(old, keys)
     if address.path is None:
         return
-    old.write(lambda connection: connection.execute(text("SELECT 1")).scalar())
-    old.close()
-    by_hand(address, "PRAGMA wal_checkpoint(TRUNCATE)")
-    assert b"feature/1" not in address.path.read_bytes()
-    assert b"feature/4" in address.path.read_bytes()
+    files = [path.read_bytes() for path in address.path.parent.glob("ledger.db*")]
+    assert not any(b"feature/1" in content for content in files)
+    assert any(b"feature/4" in content for content in files)
+
+
+def test_acts_are_verified_after_the_entries_that_record_them_were_removed(ledger: Ledger, keys: Keyring) -> None:
+    for number, time in enumerate([YEAR - 3 * SECOND, YEAR - SECOND, NOW]):
+        setting = RecordedSetting("north", None, "location", "on", "admin", time, time)
+        record_acts(ledger, keys, SETTING, setting, event=event(number, time=time))
+    assert go(ledger, keys).entries == 2
+    assert errors(ledger, keys) == set()
+    assert len(ledger.find(SETTING, verifier=keys)) == 3
+    unguarded(ledger.address, "DELETE FROM acts WHERE id = 1")
+    assert errors(ledger, keys) == {("H018", "acts/2")}

@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
-from minimize.ledger.tables import LEASES
 from sqlalchemy import Connection, update
 
 from minimize.errors import LedgerError
@@ -33,7 +32,7 @@ from minimize.ledger.leases import (
     take_lease,
 )
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.process import ProcessIdentity
+from minimize.ledger.schema import LEASES
 from tests.ledger.ledgers import NOW
 
 PACE = LeaseTiming(timedelta(seconds=10), timedelta(seconds=60), timedelta(seconds=25))
@@ -58,17 +57,14 @@ class Hands:
         return LeaseClock(lambda: self.time, lambda: self.passed, self.sleep)
 
 
-def nothing(connection: Connection, lease: Lease) -> None:
-    """What is done where nothing else is to be done."""
-
-
 def taken(ledger: Ledger, run_id: str, hands: Hands, output: str | None = None) -> Lease:
-    """The lease; it has a heart, as in a run, that never gets to its first beat."""
-    output = output or here(ledger)
-    lease = take_lease(ledger, output, run_id, nothing, pace=PACE, clock=hands.clock)
-    name = heartbeat_thread_name(output, lease.token)
-    threading.Thread(target=hands.over.wait, name=name, daemon=True).start()
-    return lease
+    """The lease. As in a run it has a thread for heartbeats, which never sends one: without it the run counts as ended."""
+
+    def begun(connection: Connection, lease: Lease) -> None:
+        name = heartbeat_thread_name(lease.output, lease.token)
+        threading.Thread(target=hands.over.wait, name=name, daemon=True).start()
+
+    return take_lease(ledger, output or here(ledger), run_id, begun, pace=PACE, clock=hands.clock)
 
 
 def here(ledger: Ledger) -> str:
@@ -251,27 +247,3 @@ def test_a_heart_whose_lease_was_lost_stops(ledger: Ledger) -> None:
     found = holder(ledger)
     assert found is not None
     assert found.beat == 0
-
-
-def test_this_process_lives_and_one_of_another_machine_is_not_judged() -> None:
-    ours = ProcessIdentity.current()
-    assert not ours.is_dead()
-    assert not replace(ours, machine="another", pid=1 << 22).is_dead()
-    assert not replace(ours, machine="", pid=1 << 22).is_dead()
-    assert replace(ours, pid=1 << 22).is_dead()
-
-
-def test_a_process_that_was_killed_and_not_buried_is_dead() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    born = replace(ProcessIdentity.current(), pid=child.pid)
-    living = next(replace(born, born=ticks) for ticks in [_ticks(child.pid)])
-    assert not living.is_dead()
-    child.kill()
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert living.is_dead()
-    child.wait()
-
-
-def _ticks(pid: int) -> int:
-    with open(f"/proc/{pid}/stat") as stat:
-        return int(stat.read().rpartition(")")[2].split()[19])

@@ -1,30 +1,39 @@
-"""A ledger opens, or says clearly why not.
-The tenants that the ledger names, on each database.
-"""
+"""A ledger opens, or says clearly why not; it records decisions whole, one after the other, or not at all."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sqlite3
-import subprocess
-import sys
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
 
-from minimize.errors import LedgerError
+from minimize.errors import LedgerError, NotPermitted
+from minimize.failpoints import KILLED, VARIABLE
 from minimize.keys import Keyring
-from minimize.ledger import Address, find_ledger, settings, sharing
-from minimize.ledger.audit_log import append_event, log_head
-from minimize.ledger.ledger import Ledger, open_ledger, tenants_named
-from tests.ledger.ledgers import by_hand, event, opened, tells
+from minimize.keys.cryptography import Signer
+from minimize.ledger import Address, AuditEvent, find_ledger
+from minimize.ledger.access import GRANT, GrantAct
+from minimize.ledger.act_log import ActLog
+from minimize.ledger.acts import ActReader, Decision, NewAct
+from minimize.ledger.audit_log import log_head
+from minimize.ledger.ledger import Ledger, open_ledger
+from tests.acts import record_acts
+from tests.ledger.ledgers import NOW, by_hand, errors, event, opened, tells
 from tests.postgres import Server
+
+STEP = GrantAct("g1", "requested", "sam", {"columns": ["phone"]}, NOW)
+REQUESTED = GRANT.act(STEP)
+APPROVED = GRANT.act(replace(STEP, state="approved", by="pia"))
 
 
 def pragma(connection: Connection, name: str) -> object:
@@ -194,17 +203,6 @@ def test_an_error_carries_no_value_and_no_statement(address: Address) -> None:
     assert raised.value.__context__ is None
 
 
-def test_what_the_work_raises_comes_through_and_undoes_it(address: Address, keys: Keyring) -> None:
-    def work(connection: Connection) -> None:
-        append_event(connection, event(1), keys)
-        raise LookupError
-
-    with opened(address) as ledger:
-        with pytest.raises(LookupError):
-            ledger.write(work)
-        assert ledger.read(log_head).sequence == 0
-
-
 def test_opened_by_many_at_once_it_is_made_once(address: Address, keys: Keyring) -> None:
     barrier = threading.Barrier(8)
 
@@ -253,16 +251,16 @@ def test_a_server_that_restarts_is_waited_for(postgres: Server, keys: Keyring) -
 def test_a_server_that_goes_away_in_mid_work_undoes_it_and_it_is_done_again(postgres: Server, keys: Keyring) -> None:
     turns: list[int] = []
 
-    def work(connection: Connection) -> int:
-        turns.append(append_event(connection, event(1), keys).sequence)
+    def decide(acts: ActReader) -> Decision[int]:
+        turns.append(len(acts.find(GRANT)))
         if len(turns) == 1:
             postgres.restart()
-            connection.execute(text("SELECT 1"))
-        return len(turns)
+        return Decision(len(turns), [REQUESTED], [event(1)])
 
     with opened(find_ledger(postgres.database()), patience=20.0) as ledger:
-        assert ledger.write(work) == 2
-        assert turns == [1, 1]
+        assert ledger.record(decide, keys) == 2
+        assert turns == [0, 0]
+        assert ledger.find(GRANT) == [STEP]
         assert ledger.read(log_head).sequence == 1
 
 
@@ -290,25 +288,166 @@ def test_a_lock_that_is_held_is_said(postgres: Server, keys: Keyring) -> None:
             tells(ledger, keys, event(1))
 
 
-def test_importing_the_package_and_the_address_needs_no_database() -> None:
-    code = "import sys, minimize, minimize.ledger, minimize.runs; print({'sqlalchemy'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
+def decided(*acts: NewAct, events: Sequence[AuditEvent] = (event(1),)) -> Callable[[ActReader], Decision[str]]:
+    return lambda _: Decision("done", acts, events)
 
 
-NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
+def is_empty(ledger: Ledger) -> bool:
+    """Whether neither log has an entry."""
+    return ledger.find(GRANT) == [] and ledger.read(log_head).sequence == 0
 
 
-def test_tenants_with_settings_or_consents_are_named_once_each(ledger: Ledger, keys: Keyring) -> None:
-    row = settings.RecordedSetting("north", None, "location", "on", "admin", NOW, NOW)
-    settings.record_settings(ledger, [row], event(), keys)
-    acts = [
-        sharing.ConsentAct(tenant, "apple", "push", "given", "{}", "ann", NOW, None, NOW)
-        for tenant in ("north", "south")
-    ]
-    sharing.record_consent_acts(ledger, acts, [event(1)], keys)
-    assert tenants_named(ledger) == {"north", "south"}
+def test_a_decision_is_recorded_with_its_events(ledger: Ledger, keys: Keyring) -> None:
+    assert ledger.record(decided(REQUESTED, APPROVED, events=(event(1), event(2))), keys) == "done"
+    assert ledger.find(GRANT, verifier=keys) == [STEP, replace(STEP, state="approved", by="pia")]
+    assert ledger.read(log_head).sequence == 2
+    assert errors(ledger, keys) == set()
 
 
-def test_without_a_ledger_none_is() -> None:
-    assert tenants_named(None) == frozenset()
+def test_a_decision_without_acts_may_have_an_event_or_none(ledger: Ledger, keys: Keyring) -> None:
+    assert ledger.record(decided(events=()), keys) == "done"
+    assert is_empty(ledger)
+    ledger.record_event(event(1), keys)
+    assert (ledger.find(GRANT), ledger.read(log_head).sequence) == ([], 1)
+    assert errors(ledger, keys) == set()
+
+
+def test_acts_without_an_event_are_refused(ledger: Ledger, keys: Keyring) -> None:
+    with pytest.raises(ValueError, match="with an audit event"):
+        ledger.record(decided(REQUESTED, events=()), keys)
+    assert is_empty(ledger)
+
+
+def test_a_decision_that_raises_records_nothing(ledger: Ledger, keys: Keyring) -> None:
+    def refused(acts: ActReader) -> Decision[None]:
+        assert acts.find(GRANT) == []
+        raise NotPermitted("no")
+
+    with pytest.raises(NotPermitted):
+        ledger.record(refused, keys)
+    assert is_empty(ledger)
+
+
+def test_work_that_belongs_to_a_decision_comes_before_the_commit(ledger: Ledger, keys: Keyring) -> None:
+    seen = list[bool]()
+    ledger.record(decided(REQUESTED), keys, then=lambda: seen.append(is_empty(ledger)))
+    assert seen == [True]
+    assert ledger.find(GRANT) == [STEP]
+
+
+def test_work_that_fails_undoes_its_decision(ledger: Ledger, keys: Keyring) -> None:
+    def fails() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        ledger.record(decided(REQUESTED), keys, then=fails)
+    assert is_empty(ledger)
+    ledger.record(decided(REQUESTED), keys)
+    assert errors(ledger, keys) == set()
+
+
+class NoKey:
+    """A signer without a key, or with one for so many signatures."""
+
+    def __init__(self, signer: Signer, signatures: int) -> None:
+        self.signer, self.signatures = signer, signatures
+
+    def sign(self, content: bytes) -> tuple[str, bytes]:
+        self.signatures -= 1
+        if self.signatures < 0:
+            raise LedgerError("no signing key")
+        return self.signer.sign(content)
+
+
+@pytest.mark.parametrize("signatures", [0, 1, 2])
+def test_without_a_signature_for_each_act_and_event_nothing_is_recorded(
+    ledger: Ledger, keys: Keyring, signatures: int
+) -> None:
+    with pytest.raises(LedgerError, match="no signing key"):
+        ledger.record(decided(REQUESTED, APPROVED), NoKey(keys, signatures))
+    assert is_empty(ledger)
+
+
+def test_the_order_of_recording_counts_and_not_the_clocks(ledger: Ledger, keys: Keyring) -> None:
+    earlier = replace(STEP, state="approved", recorded_at=NOW - timedelta(days=1))
+    record_acts(ledger, keys, GRANT, STEP, event=event(9))
+    record_acts(ledger, keys, GRANT, earlier, event=event(1))
+    assert ledger.find(GRANT) == [STEP, earlier]
+    assert errors(ledger, keys) == set()
+
+
+def counted(acts: ActReader) -> Decision[int]:
+    """Records one more grant, named by the number of those before it."""
+    number = len(acts.find(GRANT))
+    return Decision(number, [GRANT.act(replace(STEP, grant=f"g{number}"))], [event(number)])
+
+
+def test_each_decision_of_many_threads_sees_the_acts_before_it(ledger: Ledger, keys: Keyring) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        numbers = sorted(pool.map(lambda _: ledger.record(counted, keys), range(40)))
+    assert numbers == list(range(40))
+    assert [step.grant for step in ledger.find(GRANT)] == [f"g{number}" for number in numbers]
+    assert errors(ledger, keys) == set()
+
+
+def records_many(address: Address, keys: Keyring, count: int) -> None:
+    with opened(address, patience=60.0) as ledger:
+        for _ in range(count):
+            ledger.record(counted, keys)
+
+
+@pytest.mark.slow
+def test_each_decision_of_many_processes_sees_the_acts_before_it(address: Address, keys: Keyring) -> None:
+    """They make the ledger at the same time, too."""
+    spawn = multiprocessing.get_context("spawn")
+    writers = [spawn.Process(target=records_many, args=(address, keys, 15)) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0] * 4
+    with opened(address) as ledger:
+        assert [step.grant for step in ledger.find(GRANT)] == [f"g{number}" for number in range(60)]
+        assert errors(ledger, keys) == set()
+
+
+def test_of_two_approvals_of_one_grant_exactly_one_is_recorded(address: Address, ledger: Ledger, keys: Keyring) -> None:
+    ledger.record(decided(REQUESTED), keys)
+    barrier = threading.Barrier(6)
+
+    def approve(acts: ActReader) -> Decision[bool]:
+        if [step.state for step in acts.find(GRANT, key="g1", verifier=keys)] != ["requested"]:
+            return Decision(False)
+        return Decision(True, [APPROVED], [event(2)])
+
+    def approves(_: int) -> bool:
+        with opened(address, patience=30.0) as own:
+            barrier.wait()
+            return own.record(approve, keys)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sorted(pool.map(approves, range(6))) == [False] * 5 + [True]
+    assert [step.state for step in ledger.find(GRANT)] == ["requested", "approved"]
+    assert ledger.read(log_head).sequence == 2
+
+
+def dies(address: Address, keys: Keyring, point: str) -> None:
+    """In a process of its own: records a decision, and is killed at a point."""
+    os.environ[VARIABLE] = point
+    with opened(address) as ledger:
+        ledger.record(decided(REQUESTED, APPROVED), keys)
+
+
+@pytest.mark.parametrize(("point", "recorded"), [("audit.appended", 0), ("ledger.before", 0), ("ledger.after", 2)])
+def test_a_process_that_dies_has_recorded_all_or_nothing(
+    ledger: Ledger, address: Address, keys: Keyring, point: str, recorded: int
+) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=dies, args=(address, keys, point))
+    process.start()
+    process.join()
+    assert process.exitcode == KILLED
+    assert len(ledger.find(GRANT)) == recorded
+    assert ledger.read(log_head).sequence == bool(recorded)
+    ledger.record(decided(REQUESTED), keys)
+    assert ledger.read(lambda connection: ActLog(connection).head()).sequence == recorded + 1
+    assert errors(ledger, keys) == set()

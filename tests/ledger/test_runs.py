@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import Connection
 
 from minimize.keys import Keyring
-from minimize.ledger.audit_log import append_event, entry_event, log_head, read_entries
+from minimize.ledger.audit_event import entry_event
+from minimize.ledger.audit_log import append_event, log_head, read_entries
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import (
     PUBLISH,

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from minimize.ledger.migrations import ledger_identity
 
 import minimize
 from minimize.errors import RefusedError
 from minimize.governance.retention.expire import expire
 from minimize.governance.retention.retract import retract
+from minimize.keys import Keyring
 from minimize.ledger import find_ledger
+from minimize.ledger.access import LEDGER_ADOPTION
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.schema import ledger_identity
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
 from minimize.runs.backfill import backfill
@@ -24,6 +26,7 @@ from minimize.runs.guards import WRONG_LEDGER
 from minimize.runs.quarantine_replay import replay
 from minimize.runs.verify import check_output
 from tests.commands import command
+from tests.ledger.ledgers import errors
 from tests.project import AT, DAY, LASTING, Builds, Project, event, events, write_yaml
 
 
@@ -167,6 +170,10 @@ def test_a_ledger_is_adopted_with_a_signed_receipt(project: Project, which: str)
     assert (receipt.adopts.reason, receipt.adopts.before) == ("the disk failed", before.audit.ledger)
     assert project.run(ledger=ledger).sequence == receipt.sequence + 1
     minimize.verify(project.out, keys=project.keys, ledger=ledger)
+    with open_ledger(find_ledger(ledger)) as opened:
+        adoptions = opened.find(LEDGER_ADOPTION, verifier=Keyring.load(project.keys))
+        assert errors(opened, Keyring.load(project.keys)) == set()
+    assert [(each.receipt, each.reason) for each in adoptions] == [(receipt.digest, "the disk failed")]
 
 
 def test_the_ledger_of_an_output_is_not_adopted_again(project: Project) -> None:
@@ -178,8 +185,6 @@ def test_the_ledger_of_an_output_is_not_adopted_again(project: Project) -> None:
 
 def without_identity(project: Project) -> None:
     """The receipt as an older version wrote it."""
-    from minimize.keys import Keyring
-
     (path,) = project.out.glob("runs/*/receipt.json")
     body = json.loads(path.read_text())
     del body["audit"]["ledger"]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.keys import add_key, new_keyring
-from minimize.server.api_tokens import TokenBearer, authenticate, create_token, may_continue, revoke_token
+from minimize.ledger.access import API_TOKEN
+from minimize.server.api_tokens import TokenBearer, authenticate, create_token, find_token, may_continue, revoke_token
+from tests.acts import record_acts
+from tests.ledger.ledgers import unguarded
 from tests.server.home import Home
 
 
@@ -63,6 +66,26 @@ def test_a_token_that_opens_once_is_refused_when_it_comes_again(home: Home) -> N
     refused(home, text)
 
 
+def test_of_many_callers_with_a_token_for_one_call_one_is_accepted(home: Home) -> None:
+    text = made(home, once=True)
+
+    def accepted(_: int) -> bool:
+        try:
+            return bearer(home, text).user == "ann"
+        except RefusedError:
+            return False
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(accepted, range(6))) == 1
+
+
+def test_account_and_expiry_are_those_that_a_token_was_issued_with(home: Home) -> None:
+    token = create_token(home.ledger, home.keys, "ann", home.time.at)[1]
+    later = replace(token, state="spent", user="ian", expires_at=token.expires_at + timedelta(days=900))
+    record_acts(home.ledger, home.keys, API_TOKEN, later)
+    assert find_token(home.ledger, token.token) == replace(token, state="spent")
+
+
 def test_a_revoked_token_is_refused_and_what_it_began_ends(home: Home) -> None:
     text = made(home)
     name = bearer(home, text).token
@@ -85,14 +108,17 @@ def test_a_token_made_with_another_keyring_is_refused(home: Home) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", ["user = 'ian'", "expires_at = '2036-01-01T00:00:00.000000Z'", "once = 1", "digest = 'signing/1:ü'"]
+    "change",
+    [
+        "'$.user', 'ian'",
+        "'$.expires_at', '2036-01-01T00:00:00.000000Z'",
+        "'$.once', json('true')",
+        "'$.digest', 'signing/1:ü'",
+    ],
 )
-def test_a_row_that_was_changed_by_hand_opens_nothing(home: Home, change: str) -> None:
+def test_an_act_that_was_changed_by_hand_opens_nothing(home: Home, change: str) -> None:
     text = made(home)
-    with closing(sqlite3.connect(home.folder / "ledger.db")) as database:
-        database.execute("DROP TRIGGER passes_no_update")
-        database.execute(f"UPDATE passes SET {change}")
-        database.commit()
+    unguarded(home.ledger.address, f"UPDATE acts SET body = json_set(body, {change}) WHERE kind = 'api_token'")
     refused(home, text)
 
 

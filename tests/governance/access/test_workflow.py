@@ -12,7 +12,12 @@ from typing import Any
 import pytest
 
 from minimize.errors import AccessDenied, KeyringError, LedgerError, PolicyError
-from minimize.governance.access.enforcement import configured_access, require_permission, required_access
+from minimize.governance.access.enforcement import (
+    configured_access,
+    decision_event,
+    require_permission,
+    required_access,
+)
 from minimize.governance.access.explain import recorded_grants
 from minimize.governance.access.grants import Grant
 from minimize.governance.access.workflow import (
@@ -25,6 +30,7 @@ from minimize.governance.access.workflow import (
 )
 from minimize.governance.workspace import Workspace
 from minimize.keys import new_keyring
+from minimize.ledger import AuditEvent
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from tests.governance.access.factory import HOUR, INCIDENT, NOW, SECOND
@@ -391,6 +397,25 @@ def test_nobody_gives_a_role_to_themselves_nor_more_than_they_had(rob: Workspace
 def test_what_counts_already_is_not_adopted_twice(rob: Workspace) -> None:
     assert not adopt_access(rob, NOW, yes=True).is_needed
     assert results(rob) == [("rob", "success")]
+
+
+def test_of_two_files_that_are_adopted_at_once_the_second_is_refused(
+    rob: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = "minimize.governance.access.workflow.decision_event"
+
+    def adopts_another(*given: Any, **more: Any) -> AuditEvent:
+        monkeypatch.setattr(place, decision_event)
+        says(assignment("operator", "another"))
+        adopt_access(rob, NOW, yes=True)
+        return decision_event(*given, **more)
+
+    says(assignment("operator", "ops"))
+    monkeypatch.setattr(place, adopts_another)
+    with pytest.raises(LedgerError, match="another file was adopted in the meantime"):
+        adopt_access(rob, NOW, yes=True)
+    assert not adopt_access(rob, NOW).is_needed
+    assert len(results(rob)) == 2
 
 
 def test_a_file_with_faults_is_not_adopted(rob: Workspace) -> None:

@@ -103,7 +103,8 @@ def test_a_subject_without_a_name_is_not_the_whole_tenant(book: Workspace) -> No
 def test_the_log_tells_who_changed_what_from_what_to_what(book: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
     set_setting(NewSetting("north", "location", "on"), book, NOW)
-    set_setting(NewSetting("north", "location", "off"), book, NOW + timedelta(hours=1))
+    for _ in range(2):  # what is recorded is not logged again
+        set_setting(NewSetting("north", "location", "off"), book, NOW + timedelta(hours=1))
     with book.open_ledger() as ledger:
         events = [entry_event(entry) for entry in find_entries(ledger, EntryFilter(resource="settings/north/location"))]
     assert [event["actor"]["user"] for event in events] == ["ann", "ann"]
