@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, insert, select
 
 from minimize.keys.cryptography import Signer
-from minimize.ledger.audit_event import Actor, AuditEvent, PropertyChange, Resource
+from minimize.ledger.audit_event import AuditEvent
 from minimize.ledger.audit_log import append_event
 from minimize.ledger.database import lock_ledger
 from minimize.ledger.ledger import Ledger
@@ -87,7 +87,7 @@ def _lost_reads(connection: Connection, now: datetime) -> Iterator[AuditEvent]:
     ended = _reads_in_state(connection, "ended")
     for read, (event, process, begun) in _reads_in_state(connection, "begun").items():
         if read not in ended and (ProcessIdentity(**json.loads(process)).is_dead() or now - begun > LONGEST_READ):
-            yield _event_from_json(json.loads(event))
+            yield AuditEvent.from_json(json.loads(event))
 
 
 def _reads_in_state(connection: Connection, state: str) -> dict[str, tuple[str, str, datetime]]:
@@ -101,16 +101,3 @@ def _insert_read_state(connection: Connection, event: AuditEvent, state: str, no
     process = json.dumps(asdict(ProcessIdentity.current())) if state == "begun" else ""
     row = {"read": event.id, "state": state, "event": content, "process": process, "recorded_at": now}
     connection.execute(insert(READS).values(**row))
-
-
-def _event_from_json(document: Mapping[str, Any]) -> AuditEvent:
-    """The event of its JSON object."""
-    parts = {**document, "time": datetime.fromisoformat(document["time"])}
-    parts["actor"] = Actor(**{**document["actor"], "permissions": tuple(document["actor"]["permissions"])})
-    parts["resources"] = tuple(_resource_from_json(each) for each in document["resources"])
-    return AuditEvent(**parts)
-
-
-def _resource_from_json(document: Mapping[str, Any]) -> Resource:
-    changes = tuple(PropertyChange(**each) for each in document["changed_properties"])
-    return Resource(document["name"], document["type"], document["id"], changes)

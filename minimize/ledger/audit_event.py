@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 from uuid import uuid4
 
 from minimize.errors import Finding, Severity
@@ -81,6 +81,19 @@ class AuditEvent(JsonResult):
     correlation_id: str | None = None
     resources: tuple[Resource, ...] = ()
     category: str
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The event of its JSON object."""
+        resources = tuple(
+            Resource(
+                **{**each, "changed_properties": tuple(PropertyChange(**one) for one in each["changed_properties"])}
+            )
+            for each in document["resources"]
+        )
+        actor = Actor(**{**document["actor"], "permissions": tuple(document["actor"]["permissions"])})
+        time = datetime.fromisoformat(document["time"])
+        return cls(**{**document, "time": time, "actor": actor, "resources": resources})
 
 
 @dataclass(frozen=True, slots=True)

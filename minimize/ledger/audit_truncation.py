@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TextIO
+from typing import TextIO
+from uuid import uuid4
 
 from sqlalchemy import Connection, delete, func, select
 
@@ -24,8 +25,6 @@ from minimize.ledger.audit_event import (
     Checkpoint,
     LogEntry,
     LogHead,
-    PropertyChange,
-    Resource,
     entry_event,
     utc_text,
 )
@@ -136,19 +135,12 @@ def _repeated_events(connection: Connection, last: LogHead, actor: Actor, at: da
     for sequence in _last_publications(connection, last):
         entry = find_entry(connection, sequence)
         if entry is not None:
-            yield _repeat_event(entry_event(entry), actor, at)
+            yield _repeat_event(AuditEvent.from_json(entry_event(entry)), actor, at)
 
 
-def _repeat_event(document: dict[str, Any], actor: Actor, at: datetime) -> AuditEvent:
+def _repeat_event(event: AuditEvent, actor: Actor, at: datetime) -> AuditEvent:
     """The same event, recorded again by the actor of the truncation."""
-    resources = tuple(
-        Resource(
-            each["name"], each["type"], each["id"], tuple(PropertyChange(**one) for one in each["changed_properties"])
-        )
-        for each in document["resources"]
-    )
-    activity = AuditActivity(document["activity"], component=document["component"], category=document["category"])
-    return activity.event(REBUILD, actor, at, *resources, correlation_id=document["correlation_id"])
+    return replace(event, id=str(uuid4()), operation=REBUILD, result="success", actor=actor, time=at)
 
 
 def _truncation_event(checkpoint: Checkpoint, actor: Actor) -> AuditEvent:
