@@ -144,6 +144,8 @@ def _query(kind: ActKind[Any], conditions: ActFilter) -> Select[Any]:
         found = found.where(ACTS.c.tenant_id == tenant)
     if (after := conditions.get("after")) is not None:
         found = found.where(ACTS.c.id > after)
+    if (until := conditions.get("until")) is not None:
+        found = found.where(ACTS.c.id <= until)
     return found
 
 

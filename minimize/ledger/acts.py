@@ -214,6 +214,7 @@ class ActFilter(TypedDict, total=False):
 
     key        the whole key; `key_start` is its beginning, `key_end` its end
     after      the id of an act; only later acts match
+    until      the id of an act; only this and earlier acts match
     verifier   checks that the acts are signed by a known key
     """
 
@@ -222,6 +223,7 @@ class ActFilter(TypedDict, total=False):
     key_end: str | None
     tenant: str | None
     after: int
+    until: int
     verifier: Verifier | None
 
 
