@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeVar, Unpack
 
 from sqlalchemy import Connection, Select, func, insert, null, select, update
@@ -19,7 +20,8 @@ from minimize.text import count_noun
 
 R = TypeVar("R")
 PAGE_SIZE: Final = 1000
-_COLUMNS: Final = tuple(ACTS.c[each.name] for each in fields(Act))
+_NAMES: Final = tuple(each.name for each in fields(Act))
+_COLUMNS: Final = tuple(ACTS.c[name] for name in _NAMES)
 _WITHOUT_BODY: Final = tuple(null().label("body") if column.name == "body" else column for column in _COLUMNS)
 _LAST_CHARACTER: Final = "\U0010ffff"
 
@@ -31,16 +33,16 @@ class ActLog(NamedTuple):
 
     def find(self, kind: ActKind[R], **conditions: Unpack[ActFilter]) -> list[R]:
         """See `ActReader.find`."""
-        acts, verifier = (
-            [Act(*row) for row in self.connection.execute(_query(kind, conditions))],
-            conditions.get("verifier"),
-        )
-        for act in acts:
+        verifier, found = conditions.get("verifier"), list[R]()
+        rows = self.connection.execute(_query(kind, conditions))
+        # sorted here: SQLite would read all acts of a kind to return those of a tenant in order
+        for act in (Act(*row) for row in sorted(rows, key=itemgetter(0))):
             if verifier is not None and not act.is_signed(verifier):
                 raise LedgerError(
                     f"a record of the {kind.name.replace('_', ' ')} {act.key} is not signed by a known key"
                 )
-        return [kind.read(act) for act in acts]
+            found.append(kind.read(act))
+        return found
 
     def last_id(self, kind: ActKind[Any]) -> int:
         """The id of the last act of a kind; 0 if there is none."""
@@ -56,9 +58,9 @@ class ActLog(NamedTuple):
         """Signs and appends acts, under the lock of the ledger. Returns the new head."""
         head, rows = self.head(), list[dict[str, Any]]()
         for each in new:
-            act = Act.after(head, each, signer)
-            rows.append({column.name: getattr(act, column.name) for column in _COLUMNS})
-            head = act.head
+            act = Act.after(head, each)
+            head, signed = act.head, act.signed_by(signer)
+            rows.append({name: getattr(signed, name) for name in _NAMES})
         if rows:
             self.connection.execute(insert(ACTS), rows)
         return head
@@ -131,7 +133,7 @@ class ActLog(NamedTuple):
 
 
 def _query(kind: ActKind[Any], conditions: ActFilter) -> Select[Any]:
-    found = select(*_COLUMNS).where((ACTS.c.kind == kind.name) & ACTS.c.body.is_not(None)).order_by(ACTS.c.id)
+    found = select(*_COLUMNS).where((ACTS.c.kind == kind.name) & ACTS.c.body.is_not(None))
     if (key := conditions.get("key")) is not None:
         found = found.where(ACTS.c.key == key)
     if (start := conditions.get("key_start")) is not None:
@@ -140,7 +142,11 @@ def _query(kind: ActKind[Any], conditions: ActFilter) -> Select[Any]:
         found = found.where(func.substr(ACTS.c.key, func.length(ACTS.c.key) - len(end) + 1) == end)
     if (tenant := conditions.get("tenant")) is not None:
         found = found.where(ACTS.c.tenant_id == tenant)
-    return found.where(ACTS.c.id > conditions.get("after", 0))
+    if (after := conditions.get("after")) is not None:
+        found = found.where(ACTS.c.id > after)
+    if (until := conditions.get("until")) is not None:
+        found = found.where(ACTS.c.id <= until)
+    return found
 
 
 def _check_act(act: Act, before: LogHead, tombstones: set[str], verifier: Verifier) -> Iterator[Finding]:

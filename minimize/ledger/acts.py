@@ -72,13 +72,15 @@ class Act:
     signature: str = ""
 
     @classmethod
-    def after(cls, head: LogHead, new: NewAct, signer: Signer) -> Act:
-        """The signed act that follows the head of a log. Raises KeyringError without a signing key."""
+    def after(cls, head: LogHead, new: NewAct) -> Act:
+        """The act that follows the head of a log, not signed yet."""
         content = {name: getattr(new, name) for name in NewAct.__slots__}
-        digest = sha256_text(new.body.encode())
-        act = cls(id=head.sequence + 1, body_digest=digest, previous=head.digest, **content)
-        key, signature = sign_as_text(act.signed_bytes, signer)
-        return replace(act, signing_key=key, signature=signature)
+        return cls(head.sequence + 1, body_digest=sha256_text(new.body.encode()), previous=head.digest, **content)
+
+    def signed_by(self, signer: Signer) -> Act:
+        """The act with a signature. Raises KeyringError without a signing key."""
+        key, signature = sign_as_text(self.signed_bytes, signer)
+        return replace(self, signing_key=key, signature=signature)
 
     @cached_property
     def digest(self) -> str:
@@ -132,7 +134,7 @@ class ActKind(Generic[R]):
         values = {name: getattr(record, name) for name in self._names}
         content = {column: values.pop(name) for column, name in self._columns.items()}
         columns: dict[str, Any] = {"recorded_at": recorded_at, "actor": actor, **self._absent, **content}
-        return NewAct(kind=self.name, key=self.key.format(record), body=json.dumps(values, default=_encode), **columns)
+        return NewAct(kind=self.name, key=self.key.format(record), body=_to_json(values), **columns)
 
     def read(self, act: Act) -> R:
         """The record of an act whose body was not removed."""
@@ -195,6 +197,9 @@ def _encode(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form in an act")
 
 
+_to_json: Final = json.JSONEncoder(default=_encode).encode
+
+
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[T_co]):
     """The result of a decision, the acts to record, and their audit events. Acts need at least one event."""
@@ -209,6 +214,7 @@ class ActFilter(TypedDict, total=False):
 
     key        the whole key; `key_start` is its beginning, `key_end` its end
     after      the id of an act; only later acts match
+    until      the id of an act; only this and earlier acts match
     verifier   checks that the acts are signed by a known key
     """
 
@@ -217,6 +223,7 @@ class ActFilter(TypedDict, total=False):
     key_end: str | None
     tenant: str | None
     after: int
+    until: int
     verifier: Verifier | None
 
 

@@ -53,6 +53,10 @@ ORDERED_TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
 """Text that is compared by its code points on every database."""
 
 
+ROW_NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
+"""A number by which SQLite stores the rows of a table. Another type would need an index of its own."""
+
+
 class UtcTime(TypeDecorator[datetime]):
     """An aware time in UTC as text of fixed width, which sorts and compares in time order on every database."""
 
@@ -75,7 +79,7 @@ class UtcTime(TypeDecorator[datetime]):
 ACTS: Final = Table(
     "acts",
     METADATA,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", ROW_NUMBER, primary_key=True, autoincrement=False),
     Column("kind", String(24), nullable=False),
     Column("key", ORDERED_TEXT, nullable=False),
     Column("tenant_id", Text),
@@ -85,11 +89,11 @@ ACTS: Final = Table(
     Column("actor", Text, nullable=False),
     Column("body", Text),
     Column("body_digest", DIGEST, nullable=False),
-    Column("previous", DIGEST, unique=True),
+    Column("previous", DIGEST),
     Column("signing_key", Text, nullable=False),
     Column("signature", Text, nullable=False),
     Index("ix_acts_kind", "kind", "id"),
-    Index("ix_acts_key", "kind", "key", "tenant_id"),
+    Index("ix_acts_key", "kind", "key"),
     Index("ix_acts_tenant_id", "tenant_id", "kind", "key"),
 )
 """See `acts.Act`. A body can be removed, and is then null."""
@@ -203,7 +207,7 @@ RUNS: Final = Table(
 READS: Final = Table(
     "reads",
     METADATA,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("id", ROW_NUMBER, primary_key=True),
     Column("read", String(36), nullable=False),
     Column("state", String(8), nullable=False),
     Column("event", Text, nullable=False),

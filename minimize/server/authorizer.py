@@ -1,6 +1,6 @@
 """Authorization of a request: audit events, the decision by the rules and grants in force, repeated checks during a read.
 
-The access file and the grants are loaded again when they change. Audit events hold no values.
+The access file is loaded again when it changes. Audit events hold no values.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from minimize.governance.access import (
     decide_access,
     load_access,
 )
-from minimize.governance.access.enforcement import access_in_force, decision_event, load_grants
+from minimize.governance.access.enforcement import access_in_force, decision_event
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource
-from minimize.ledger.access import ACCESS_ADOPTION, GRANT
+from minimize.ledger.access import ACCESS_ADOPTION, GRANT, GrantAct
 from minimize.ledger.audit_event import EventResult, PlainValue
 from minimize.output.reader import DATE_COLUMN
 from minimize.server.errors import AUTHORIZATION_ENDED, column_error, error_for
@@ -123,7 +123,7 @@ class Authorizer:
     def __init__(self, access: Path, ledger: Ledger, keys: Keyring) -> None:
         self._path, self._ledger, self._keys, self._lock = access, ledger, keys, Lock()
         self._access: tuple[tuple[int, ...], AccessRules] | None = None
-        self._grants: tuple[int, Grants] | None = None
+        self._grants = 0, Grants()
 
     def access(self) -> AccessRules:
         """The current access rules: those adopted last, else those of the file.
@@ -137,12 +137,19 @@ class Authorizer:
             return self._access[1]
 
     def grants(self) -> Grants:
-        """The current grants of the ledger. Raises LedgerError."""
-        newest = self._ledger.last_id(GRANT)
+        """The current grants of the ledger. Only new acts are read and verified. Raises LedgerError."""
         with self._lock:
-            if self._grants is None or self._grants[0] != newest:
-                self._grants = (newest, load_grants(self._ledger, self._keys))
+            (known, grants), newest = self._grants, self._ledger.last_id(GRANT)
+            if newest != known:
+                last = grants.acts[-1:]
+                new = self._grant_acts(max(known - 1, 0), newest)
+                if new[: len(last)] != last:  # the ledger was replaced by another copy
+                    grants, last, new = Grants(), (), self._grant_acts(0, newest)
+                self._grants = newest, grants.followed_by(new[len(last) :])
             return self._grants[1]
+
+    def _grant_acts(self, after: int, until: int) -> tuple[GrantAct, ...]:
+        return tuple(self._ledger.find(GRANT, verifier=self._keys, after=after, until=until))
 
     def decide(self, request: AuthorizationRequest, facts: OutputSnapshot, now: datetime) -> AccessDecision:
         """The decision. Raises RefusedError (B004) if a column does not exist."""

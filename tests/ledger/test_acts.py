@@ -73,7 +73,7 @@ def test_kinds_are_named_once() -> None:
 @given(data=st.data())
 def test_the_record_of_an_act_is_read_back(shared_keys: Keyring, kind: ActKind[Any], data: st.DataObject) -> None:
     record = data.draw(records(kind))
-    act = Act.after(EMPTY_LOG, kind.act(record, recorded_at=NOW, actor="ann"), shared_keys)
+    act = Act.after(EMPTY_LOG, kind.act(record, recorded_at=NOW, actor="ann")).signed_by(shared_keys)
     assert kind.read(act) == record
     assert act.is_signed(shared_keys)
 
@@ -102,7 +102,7 @@ NEW: Final = NewAct("note", "n1", "north", "subject/1:ab", NOW, NOW + timedelta(
 
 @pytest.fixture(name="act")
 def _act(keys: Keyring) -> Act:
-    return Act.after(EMPTY_LOG, NEW, keys)
+    return Act.after(EMPTY_LOG, NEW).signed_by(keys)
 
 
 def test_the_digest_covers_the_columns_and_the_digest_of_the_body(act: Act) -> None:
@@ -114,7 +114,7 @@ def test_the_digest_covers_the_columns_and_the_digest_of_the_body(act: Act) -> N
 
 
 def test_an_act_carries_the_digest_of_the_act_before_it(act: Act, keys: Keyring) -> None:
-    after = Act.after(act.head, NEW, keys)
+    after = Act.after(act.head, NEW).signed_by(keys)
     assert (after.id, after.previous) == (2, act.digest)
     assert after.digest != act.digest
 

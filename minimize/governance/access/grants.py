@@ -190,17 +190,23 @@ class Grant:
 
 @dataclass(frozen=True)
 class Grants:
-    """All grants of a ledger, in the order of their requests."""
+    """All grants of a ledger, in the order of their requests.
+
+    acts     the acts, in the order of the ledger
+    earlier  the acts before them, by grant
+    """
 
     acts: tuple[GrantAct, ...] = ()
+    earlier: Mapping[str, Grant] = field(default_factory=dict, repr=False)
+
+    def followed_by(self, acts: Iterable[GrantAct]) -> Grants:
+        """These grants and later acts. A grant without later acts is the same object."""
+        return Grants(tuple(acts), self._by_id)
 
     @cached_property
     def all_grants(self) -> tuple[Grant, ...]:
         """All grants, in order."""
-        found: dict[str, list[GrantAct]] = {}
-        for act in self.acts:
-            found.setdefault(act.grant, []).append(act)
-        return tuple(Grant(tuple(acts)) for acts in found.values() if acts[0].state in ("requested", "broke_glass"))
+        return tuple(each for each in self._by_id.values() if each.acts[0].state in ("requested", "broke_glass"))
 
     def find(self, grant: str) -> Grant | None:
         """The grant with this id, or with this unique beginning of an id."""
@@ -209,7 +215,22 @@ class Grants:
 
     def for_incident(self, user: str, incident: str) -> Iterable[Grant]:
         """The grants of an account for an incident."""
-        return (each for each in self.all_grants if each.requester == user and each.request.incident == incident)
+        return (each for each in self._by_requester.get(user, ()) if each.request.incident == incident)
+
+    @cached_property
+    def _by_id(self) -> dict[str, Grant]:
+        found = dict(self.earlier)
+        for act in self.acts:
+            known = found.get(act.grant)
+            found[act.grant] = Grant((act,) if known is None else (*known.acts, act))
+        return found
+
+    @cached_property
+    def _by_requester(self) -> dict[str, list[Grant]]:
+        found: dict[str, list[Grant]] = {}
+        for each in self.all_grants:
+            found.setdefault(each.requester, []).append(each)
+        return found
 
 
 def permission_of_request(grant: Grant) -> Permission:
