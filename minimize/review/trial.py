@@ -43,7 +43,7 @@ from minimize.sources import FORMATS
 from minimize.sources.base import Source, SourcePart
 from minimize.sources.files import open_stream
 from minimize.sources.source_format import SourceFormat
-from minimize.stages.conditions import BatchFacts, field_gate, holds
+from minimize.stages.conditions import BatchFacts, field_gate
 from minimize.stages.corrections import find_corrections
 from minimize.stages.future_time import reject_future
 from minimize.stages.raw_values import field_place
@@ -160,7 +160,7 @@ class RecordExplanation:
         """One step per part of a field's gate, as the stage evaluates it."""
         what = "gate" if key == self.key else f"gate of {key}"
         for part in field_gate(self.trial.job.plan.policy.fields[key]).parts:
-            found = holds(part, facts, field_place(self.field))
+            found = facts.holds(part, field_place(self.field))
             yield ExplanationStep(
                 what, f"{condition_text(part)}: {_share_text(found)}", _mask_verdict(found), rows=self.rows(part)
             )
