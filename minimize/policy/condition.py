@@ -88,6 +88,19 @@ def atoms(condition: Condition) -> Iterator[Atom]:
         yield condition
 
 
+def conjuncts(condition: Condition) -> Iterator[Condition]:
+    """The parts that are all true if the condition is true: atoms, and alternatives (`AnyOf`) of which it is not known which.
+
+    >>> [*conjuncts(AllOf((AnyOf((FeatureOn("usage"),)), LevelAtLeast("full"))))]
+    [FeatureOn(name='usage'), LevelAtLeast(name='full')]
+    """
+    if isinstance(condition, AllOf) or (isinstance(condition, AnyOf) and len(condition.parts) == 1):
+        for part in condition.parts:
+            yield from conjuncts(part)
+    else:
+        yield condition
+
+
 def fields_of_atom(atom: Atom) -> tuple[str, ...]:
     """The fields that an atom reads.
 

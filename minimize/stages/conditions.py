@@ -133,8 +133,6 @@ class BatchFacts:
 
     def leaf(self, place: Pointer) -> Leaf:
         """The raw values at a place; for `RECORD_PLACE`, one (null) value per record."""
-        if place == RECORD_PLACE:
-            return Leaf(pa.nulls(self.raw.num_rows))
         return self._cached(("leaf", place), lambda: leaf(self.raw, place))
 
     def truth(self, condition: Condition, place: Pointer) -> pa.BooleanArray:

@@ -29,8 +29,8 @@ from minimize.governance.retention.removal_decision import WHOLE_RECORD, FileIns
 from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, count_due, plan_removal, source_dates
 from minimize.governance.retention.rerunnable_dates import RerunnableDate, UnaffectedDates, rerunnable_dates
 from minimize.governance.retention.retention_rules import (
-    ConditionCertainty,
     RetentionRules,
+    StoredFacts,
     current_conditions,
     field_pointers,
 )
@@ -159,7 +159,7 @@ class PolicyReevaluation:
             stays = self.consents(batch)
             removed["consent"] = ~stays
         for condition in self.records:
-            holds = self._certainty(batch, WHOLE_RECORD).holds(condition, held_when_written=False)
+            holds = self._facts(batch, WHOLE_RECORD).holds(condition)
             reason = "setting" if isinstance(condition, FeatureOn | LevelAtLeast) else "condition"
             removed[reason] = removed.get(reason, np.zeros(batch.num_rows, np.bool_)) | (stays & ~holds)
             stays &= holds
@@ -170,8 +170,8 @@ class PolicyReevaluation:
             if form.verdict == "gone":
                 yield key, np.ones(len(leaf(batch, self.pointers[key]).values), np.bool_)
                 continue
-            sure = self._certainty(batch, self.pointers[key])
-            holding = [sure.holds(each, held_when_written=False) for each in current_conditions(key, self.today)]
+            facts = self._facts(batch, self.pointers[key])
+            holding = [facts.holds(each) for each in current_conditions(key, self.today)]
             if holding and not np.logical_and.reduce(holding).all():
                 yield key, ~np.logical_and.reduce(holding)
 
@@ -182,10 +182,8 @@ class PolicyReevaluation:
                 made = run_chain(form.steps, values, Context(key, self.as_of)).values
                 yield key, pc.cast(decode_dictionary(made), values.type)
 
-    def _certainty(self, batch: pa.RecordBatch, place: Pointer) -> ConditionCertainty:
-        return ConditionCertainty(
-            batch, self.then, dict(self.pointers), place, lambda atom: self._holds_now(atom, batch)
-        )
+    def _facts(self, batch: pa.RecordBatch, place: Pointer) -> StoredFacts:
+        return StoredFacts(batch, self.then, dict(self.pointers), place, lambda atom: self._holds_now(atom, batch))
 
     def _holds_now(self, atom: Atom, batch: pa.RecordBatch) -> Bools | None:
         if not isinstance(atom, FeatureOn | LevelAtLeast):

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import Pointer
-from minimize.governance.retention.retention_rules import ConditionCertainty, field_pointers, shows_original
+from minimize.governance.retention.retention_rules import StoredFacts, field_pointers, shows_original
 from minimize.policy.condition import AllOf, AnyOf, Atom, Condition, FeatureOn, FieldEquals, TimeWithin
 from minimize.policy.load import policy_from_mapping
 from minimize.stages.raw_values import RECORD_PLACE
@@ -46,8 +46,8 @@ def holds(condition: Condition, place: str = "model", **past: list[bool]) -> lis
     def changed(atom: Atom) -> Bools | None:
         return ~np.array(past[atom.name]) if isinstance(atom, FeatureOn) and atom.name in past else None
 
-    sure = ConditionCertainty(BATCH, POLICY, field_pointers(POLICY, BATCH.schema), Pointer.parse(place), changed)
-    return list(sure.holds(condition).tolist())
+    sure = StoredFacts(BATCH, POLICY, field_pointers(POLICY, BATCH.schema), Pointer.parse(place), changed)
+    return list(sure.still_holds(condition).tolist())
 
 
 def test_what_stands_did_hold_and_does_as_long_as_no_fact_changed() -> None:
@@ -77,10 +77,10 @@ def test_only_a_value_that_is_kept_as_it_came_in_shows_anything() -> None:
 
 
 def test_condition_on_whole_record_reads_what_the_file_shows() -> None:
-    whole = ConditionCertainty(BATCH, POLICY, field_pointers(POLICY, BATCH.schema), Pointer(()), lambda atom: None)
-    assert whole.holds(AnyOf((MODEL, OLD)), held_when_written=False).tolist() == [True, False]
-    assert whole.holds(FieldEquals("phone", ("****1234",)), held_when_written=False).tolist() == [False, False]
-    assert whole.holds(FieldEquals("/apps/*/kind", ("work",)), held_when_written=False).tolist() == [False, False]
+    whole = StoredFacts(BATCH, POLICY, field_pointers(POLICY, BATCH.schema), Pointer(()), lambda atom: None)
+    assert whole.holds(AnyOf((MODEL, OLD))).tolist() == [True, False]
+    assert whole.holds(FieldEquals("phone", ("****1234",))).tolist() == [False, False]
+    assert whole.holds(FieldEquals("/apps/*/kind", ("work",))).tolist() == [False, False]
 
 
 def within(hours: float, field: str = "seen", place: str = "") -> list[bool]:
@@ -88,7 +88,7 @@ def within(hours: float, field: str = "seen", place: str = "") -> list[bool]:
     time = datetime(2026, 11, 24, 10, tzinfo=UTC)
     rows = [{"seen": time - timedelta(hours=2), "time": time}, {"seen": None, "time": time}]
     batch = pa.RecordBatch.from_pylist(rows, pa.schema([("seen", TIME), ("time", TIME)]))
-    sure = ConditionCertainty(
+    sure = StoredFacts(
         batch,
         POLICY,
         field_pointers(POLICY, batch.schema),
@@ -96,7 +96,7 @@ def within(hours: float, field: str = "seen", place: str = "") -> list[bool]:
         lambda _: None,
     )
     condition = TimeWithin(field, timedelta(hours=hours), "time")
-    return list(sure.holds(condition, held_when_written=False).tolist())
+    return list(sure.holds(condition).tolist())
 
 
 def test_a_time_that_was_made_coarser_is_surely_within_an_age_if_all_it_may_mean_is() -> None:
