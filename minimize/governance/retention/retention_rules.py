@@ -202,7 +202,7 @@ class StoredFacts:
 
     def equals(self, atom: FieldEquals) -> pa.BooleanArray:
         """Whether the field has one of the values, if it changed or if the file has its original values."""
-        return self._if_changed(atom, lambda: self._shown(atom))
+        return self._if_changed(atom, lambda: self._stored_equals(atom))
 
     def within(self, atom: TimeWithin) -> pa.BooleanArray:
         """Whether the largest possible age between the two times is within the limit. Unknown otherwise."""
@@ -216,7 +216,7 @@ class StoredFacts:
         now = self.changed(atom)
         return otherwise() if now is None else _true_or_unknown(self.spread(now))
 
-    def _shown(self, atom: FieldEquals) -> pa.BooleanArray:
+    def _stored_equals(self, atom: FieldEquals) -> pa.BooleanArray:
         pointer = self.pointers.get(atom.field)
         if pointer is None or len(pointer.stars) > len(self.place.stars):
             return constant_truth(None, len(self))
