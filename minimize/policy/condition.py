@@ -88,6 +88,12 @@ def atoms(condition: Condition) -> Iterator[Atom]:
         yield condition
 
 
+def setting_atoms(condition: Condition | None) -> Iterator[FeatureOn | LevelAtLeast]:
+    """The leaves that read the collection settings; none if the condition is None."""
+    if condition is not None:
+        yield from (atom for atom in atoms(condition) if isinstance(atom, FeatureOn | LevelAtLeast))
+
+
 def conjuncts(condition: Condition) -> Iterator[Condition]:
     """The parts that are all true if the condition is true: atoms, and alternatives (`AnyOf`) of which it is not known which.
 

@@ -24,19 +24,15 @@ class Facts(Protocol):
 
     def __len__(self) -> int:
         """The number of rows."""
-        ...
 
     def setting(self, atom: FeatureOn | LevelAtLeast) -> pa.BooleanArray:
         """Whether the feature is on, or the level is set."""
-        ...
 
     def equals(self, atom: FieldEquals) -> pa.BooleanArray:
         """Whether the field has one of the values."""
-        ...
 
     def within(self, atom: TimeWithin) -> pa.BooleanArray:
         """Whether the field's time is within the age."""
-        ...
 
 
 def evaluate(condition: Condition, facts: Facts) -> pa.BooleanArray:

@@ -14,7 +14,7 @@ from minimize.plan.category import least_revealing, step_leaves
 from minimize.plan.model import CaseBranch, FieldPlan, Plan
 from minimize.plan.request import allows_purpose
 from minimize.plan.tenant import TenantPlan, plan_for_tenant
-from minimize.policy.condition import Condition, FeatureOn, LevelAtLeast, atoms
+from minimize.policy.condition import Condition, LevelAtLeast, setting_atoms
 from minimize.policy.describe import condition_text, feature_text, treatment_text
 from minimize.policy.evaluation import ALWAYS, NEVER
 from minimize.policy.model import Field
@@ -179,9 +179,8 @@ class PlanExplanation:
         return self._step(what, found + left, "depends", rows)
 
     def _rows(self, tenant_plan: TenantPlan, condition: Condition) -> Iterator[SettingRow]:
-        for atom in atoms(condition):
-            if isinstance(atom, FeatureOn | LevelAtLeast):
-                yield from tenant_plan.rows("level" if isinstance(atom, LevelAtLeast) else atom.name)
+        for atom in setting_atoms(condition):
+            yield from tenant_plan.rows(LEVEL_SETTING if isinstance(atom, LevelAtLeast) else atom.name)
 
     def _step(
         self, what: str, found: str, verdict: StepVerdict = "says", rows: tuple[SettingRow, ...] = ()

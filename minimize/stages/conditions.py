@@ -28,6 +28,7 @@ from minimize.policy.condition import (
     TimeWithin,
 )
 from minimize.policy.evaluation import constant_truth, evaluate, surely
+from minimize.policy.fields import gate_condition
 from minimize.policy.model import Field, Policy
 from minimize.settings.columns import column_microseconds
 from minimize.settings.erasures import Erasures
@@ -156,10 +157,8 @@ class BatchFacts:
         """Whether a field's gate and the gates of all its inputs are open, as `truth` at the place."""
         return self._cached(("opens", key, place), lambda: self._opens(self.policy.fields[key], place))
 
-    def expired(self, retention: timedelta | None) -> pa.BooleanArray:
-        """Per record: whether it is at least this old, or has no event time; false for all if there is no retention."""
-        if retention is None:
-            return constant_truth(False, self.raw.num_rows)
+    def expired(self, retention: timedelta) -> pa.BooleanArray:
+        """Per record: whether it is at least this old, or has no event time."""
         times = self.times()
         if times is None:
             return constant_truth(True, self.raw.num_rows)
@@ -205,11 +204,11 @@ class BatchFacts:
         mask[rows[gone.to_numpy(zero_copy_only=False)]] = True
         return pa.array(mask)
 
-    def any_expired(self, retention: timedelta | None) -> bool:
+    def any_expired(self, retention: timedelta) -> bool:
         """Whether that is true for any record, by the earliest event time."""
-        times = None if retention is None else self.times()
-        if retention is None or times is None or times.null_count:
-            return retention is not None and self.raw.num_rows > 0
+        times = self.times()
+        if times is None or times.null_count:
+            return bool(self.raw.num_rows)
         first = self._cached("first", lambda: _earliest_time(times))
         return first is not None and first <= self._limit(retention, times.type)
 
@@ -218,10 +217,7 @@ class BatchFacts:
         return epoch_microseconds(self.at - retention) * UNITS_PER_SECOND[type_.unit] // 1_000_000
 
     def closed_mask(self, key: str, place: Pointer, gate: AllOf | None) -> pa.BooleanArray | None:
-        """Mask of the values whose gate is closed;
-
-        None if all are open. Fields with the same settings as their whole gate share it.
-        """
+        """Mask of the values whose gate is closed; None if all are open. Fields with the same settings as whole gate share it."""
         if gate is None:
             return _closed_mask(self.opens(key, place))
         shared = place if place.stars else RECORD_PLACE
@@ -251,7 +247,7 @@ class BatchFacts:
 
     def _opens(self, field: Field, place: Pointer) -> pa.BooleanArray:
         inputs = (self.opens(key, place) for key in field.from_)
-        return reduce(pc.and_kleene, inputs, self.truth(field_gate(field), place))
+        return reduce(pc.and_kleene, inputs, self.truth(gate_condition(field), place))
 
     def _feature(self, name: str) -> pa.BooleanArray:
         switch, tenants = self.policy.switch(name), self._tenants()
@@ -334,15 +330,3 @@ def _limit_times(times: pa.TimestampArray, latest: int) -> pa.TimestampArray:
 def _earliest_time(times: pa.TimestampArray) -> int | None:
     """The earliest time, in the unit of the array, of times without nulls; None if the array is empty."""
     return int(times.view(pa.int64()).to_numpy().min()) if len(times) else None
-
-
-def field_gate(field: Field) -> AllOf:
-    """All conditions of a field's own gate."""
-    wanted: list[Condition] = []
-    if field.feature is not None:
-        wanted.append(FeatureOn(field.feature))
-    if field.level is not None:
-        wanted.append(LevelAtLeast(field.level))
-    if field.collect_if is not None:
-        wanted.append(field.collect_if)
-    return AllOf(tuple(wanted))

@@ -21,10 +21,11 @@ from minimize.plan.checks import check_gates
 from minimize.plan.model import CaseBranch, FieldPlan, Plan
 from minimize.policy.condition import AllOf, Condition, FeatureOn, LevelAtLeast
 from minimize.policy.evaluation import ALWAYS, constant_truth, possibly, surely
+from minimize.policy.fields import gate_condition
 from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import Settings
 from minimize.sources.record_checks import canonicalize_ids
-from minimize.stages.conditions import BatchFacts, field_gate
+from minimize.stages.conditions import BatchFacts
 from minimize.stages.corrections import Corrections
 from minimize.stages.raw_values import RECORD_PLACE, field_place, list_container
 
@@ -108,7 +109,7 @@ def _gated_fields(plan: Plan) -> Iterator[GatedField]:
         if _is_gated(plan, key):
             field = plan.policy.fields[key]
             alone = not field.from_ and field.collect_if is None
-            yield GatedField(key, field_place(plan.fields[key]), field_gate(field) if alone else None)
+            yield GatedField(key, field_place(plan.fields[key]), gate_condition(field) if alone else None)
 
 
 def _case_fields(plan: Plan) -> Iterator[tuple[str, tuple[Condition | None, ...], Pointer]]:

@@ -8,7 +8,7 @@ The field that names the owner of a device is called `owner_type` or `ownerType`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -28,16 +28,16 @@ from minimize.policy.condition import (
     Condition,
     FeatureOn,
     FieldEquals,
-    LevelAtLeast,
     TimeWithin,
     atoms,
     conjuncts,
+    setting_atoms,
 )
 from minimize.policy.evaluation import RowFacts, constant_truth, evaluate, surely
-from minimize.policy.fields import is_dropped, treatments_of
+from minimize.policy.fields import gate_condition, is_dropped, treatments_of
 from minimize.policy.model import Field, Policy
 from minimize.policy.treatments import DROP
-from minimize.stages.conditions import field_gate, match_values
+from minimize.stages.conditions import match_values
 from minimize.techniques import Technique, TechniqueStep
 from minimize.techniques.keep import Keep
 from minimize.techniques.mask import Mask
@@ -83,7 +83,7 @@ class RetentionRules:
         )
         return cls(
             age=today.retention,
-            records=tuple(_depending_on(_record_conditions(today), features)),
+            records=tuple(_depending_on(gate_condition(today.records).parts, features)),
             fields=tuple(rule for rule in rules if rule.conditions),
             features=features,
             pointers=pointers,
@@ -111,7 +111,7 @@ def features_in(condition: Condition) -> Iterator[str]:
 
 def written_conditions(field: Field) -> Iterator[Condition]:
     """The conditions of a value when it was written: its gate, and the cases that release a value."""
-    gate = field_gate(field)
+    gate = gate_condition(field)
     if gate.parts:
         yield gate
     yield from (case.when for case in field.cases if case.do != DROP)
@@ -123,11 +123,11 @@ def current_conditions(key: str, policy: Policy) -> Iterator[Condition]:
     The case that decided is unknown, so all of them must hold.
     """
     field = policy.fields[key]
-    gate = field_gate(field)
+    gate = gate_condition(field)
     if gate.parts:
         yield gate
     for case in field.cases:
-        if case.do != DROP and any(isinstance(atom, FeatureOn | LevelAtLeast) for atom in atoms(case.when)):
+        if case.do != DROP and any(setting_atoms(case.when)):
             yield case.when
     for each in field.from_:
         yield from current_conditions(each, policy)
@@ -143,14 +143,7 @@ def _all_written_conditions(key: str, policy: Policy) -> Iterator[Condition]:
         yield from _all_written_conditions(each, policy)
 
 
-def _record_conditions(policy: Policy) -> Iterator[Condition]:
-    if policy.records.feature is not None:
-        yield FeatureOn(policy.records.feature)
-    if policy.records.collect_if is not None:
-        yield policy.records.collect_if
-
-
-def _depending_on(conditions: Iterator[Condition], features: Collection[str]) -> Iterator[Condition]:
+def _depending_on(conditions: Iterable[Condition], features: Collection[str]) -> Iterator[Condition]:
     yield from (each for each in conditions if any(name in features for name in features_in(each)))
 
 
@@ -196,35 +189,29 @@ class StoredFacts:
     def __len__(self) -> int:
         return len(self._leaf.values)
 
-    def setting(self, atom: FeatureOn | LevelAtLeast) -> pa.BooleanArray:
-        """Whether the setting is on now, if it changed."""
-        return self._if_changed(atom, lambda: constant_truth(None, len(self)))
+    def setting(self, atom: Atom) -> pa.BooleanArray:
+        """Whether the fact holds now, if it changed."""
+        now = self.changed(atom)
+        return constant_truth(None, len(self)) if now is None else _true_or_unknown(self.spread(now))
 
     def equals(self, atom: FieldEquals) -> pa.BooleanArray:
-        """Whether the field has one of the values, if it changed or if the file has its original values."""
-        return self._if_changed(atom, lambda: self._stored_equals(atom))
-
-    def within(self, atom: TimeWithin) -> pa.BooleanArray:
-        """Whether the largest possible age between the two times is within the limit. Unknown otherwise."""
-        return self._if_changed(atom, lambda: _true_or_unknown(self.spread(self._certainly_within(atom))))
-
-    @cached_property
-    def _leaf(self) -> Leaf:
-        return leaf(self.batch, self.place)
-
-    def _if_changed(self, atom: Atom, otherwise: Callable[[], pa.BooleanArray]) -> pa.BooleanArray:
-        now = self.changed(atom)
-        return otherwise() if now is None else _true_or_unknown(self.spread(now))
-
-    def _stored_equals(self, atom: FieldEquals) -> pa.BooleanArray:
+        """Whether the field has one of the values: now, if that changed, else if the file has its original values."""
         pointer = self.pointers.get(atom.field)
-        if pointer is None or len(pointer.stars) > len(self.place.stars):
-            return constant_truth(None, len(self))
+        if self.changed(atom) is not None or pointer is None or len(pointer.stars) > len(self.place.stars):
+            return self.setting(atom)
         if not shows_original(self.policy.fields[atom.field]):
             return constant_truth(None, len(self))
         own = leaf(self.batch, pointer)
         found = pc.if_else(own.values.is_valid(), match_values(own.values, atom.values), pa.scalar(None, pa.bool_()))
         return repeat_for_leaf(found, own, self._leaf)
+
+    def within(self, atom: TimeWithin) -> pa.BooleanArray:
+        """Whether the largest possible age between the two times is within the limit. Unknown otherwise."""
+        return _true_or_unknown(self.spread(self._certainly_within(atom)))
+
+    @cached_property
+    def _leaf(self) -> Leaf:
+        return leaf(self.batch, self.place)
 
     def _certainly_within(self, atom: TimeWithin) -> Bools:
         keys = (atom.field, atom.reference)
@@ -293,7 +280,7 @@ def personal_treatment(policy: Policy, key: str, owner: str) -> PersonalTreatmen
 
 
 def _gates_of(policy: Policy, key: str) -> Iterator[Condition]:
-    gate = field_gate(policy.fields[key])
+    gate = gate_condition(policy.fields[key])
     if gate.parts:
         yield gate
     for each in policy.fields[key].from_:

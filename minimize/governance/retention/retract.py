@@ -43,7 +43,7 @@ from minimize.output.folder import RECORDS, batch_date_of
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.policy.approval import check_approval
 from minimize.policy.condition import Atom, Condition, FeatureOn, LevelAtLeast
-from minimize.policy.fields import compare_coarseness, is_dropped
+from minimize.policy.fields import compare_coarseness, gate_condition, is_dropped
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import DROP, Treatment
@@ -326,13 +326,9 @@ class ResolvedRetraction:
         )
 
     def _records(self) -> tuple[Condition, ...]:
-        own, job = self.request.today.records, self.pipeline.records
-        settings = [
-            None if own.feature is None else FeatureOn(own.feature),
-            None if own.level is None else LevelAtLeast(own.level),
-        ]
-        conditions = [*settings, own.collect_if, None if job is None else job.collect_if]
-        return tuple(each for each in conditions if each is not None)
+        job = self.pipeline.records
+        of_pipeline = () if job is None or job.collect_if is None else (job.collect_if,)
+        return (*gate_condition(self.request.today.records).parts, *of_pipeline)
 
     def _finer(self, written: WritingRun, file: ReceiptFile) -> Iterator[Finding]:
         stored = open_stored_file(self.request.output, file.path, self.request.kms)

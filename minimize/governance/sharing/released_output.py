@@ -36,11 +36,9 @@ from minimize.output.folder import RUNS
 from minimize.plan.request import is_released
 from minimize.policy.condition import (
     Condition,
-    FeatureOn,
-    LevelAtLeast,
-    atoms,
     fields_of_atom,
     fields_read_by_condition,
+    setting_atoms,
 )
 from minimize.policy.evaluation import NEVER, RowFacts
 from minimize.policy.model import Field, FieldCase, Policy, RecordsGate, Role
@@ -417,9 +415,5 @@ def _undecidable_columns(columns: Mapping[str, Field | None]) -> Iterator[str]:
     """Yields the columns that settings gated record by record. Groups cannot be evaluated again by such settings."""
     for label, field in columns.items():
         conditions = () if field is None else (field.collect_if, *(case.when for case in field.cases))
-        if any(_reads_settings(condition) for condition in conditions if condition is not None):
+        if any(True for condition in conditions for _ in setting_atoms(condition)):
             yield label
-
-
-def _reads_settings(condition: Condition) -> bool:
-    return any(isinstance(atom, FeatureOn | LevelAtLeast) for atom in atoms(condition))

@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import Pointer
 from minimize.governance.retention.retention_rules import StoredFacts, field_pointers, shows_original
 from minimize.policy.condition import AllOf, AnyOf, Atom, Condition, FeatureOn, FieldEquals, TimeWithin
+from minimize.policy.evaluation import evaluate
 from minimize.policy.load import policy_from_mapping
+from minimize.stages.conditions import BatchFacts
 from minimize.stages.raw_values import RECORD_PLACE
 from tests.project import TIME
 
@@ -39,6 +43,8 @@ BATCH = pa.RecordBatch.from_pylist(
         {"model": None, "phone": None, "apps": [{"name": "z", "kind": "work"}]},
     ]
 )
+APPS = pa.list_(pa.struct([("name", pa.string()), ("kind", pa.string())]))
+SCHEMA = pa.schema({"model": pa.string(), "phone": pa.string(), "apps": APPS, "seen": TIME, "time": TIME}.items())
 OLD, NEW, MODEL = FeatureOn("old"), FeatureOn("new"), FieldEquals("model", ("A",))
 
 
@@ -81,6 +87,39 @@ def test_condition_on_whole_record_reads_what_the_file_shows() -> None:
     assert whole.holds(AnyOf((MODEL, OLD))).tolist() == [True, False]
     assert whole.holds(FieldEquals("phone", ("****1234",))).tolist() == [False, False]
     assert whole.holds(FieldEquals("/apps/*/kind", ("work",))).tolist() == [False, False]
+
+
+def test_what_the_file_does_not_show_is_unknown() -> None:
+    whole = StoredFacts(BATCH, POLICY, field_pointers(POLICY, BATCH.schema), RECORD_PLACE, lambda atom: None)
+    shown = (MODEL, FieldEquals("phone", ("****1234",)), FieldEquals("/apps/*/kind", ("work",)), OLD)
+    assert [evaluate(atom, whole).to_pylist() for atom in shown] == [[True, None], *[[None, None]] * 3]
+
+
+conditions: st.SearchStrategy[Condition] = st.recursive(
+    st.builds(FieldEquals, st.just("model"), st.sampled_from([("A",), ("B",), ("A", "B")]))
+    | st.builds(FieldEquals, st.just("phone"), st.just(("555551234",)))
+    | st.builds(FieldEquals, st.just("/apps/*/kind"), st.just(("work",)))
+    | st.builds(TimeWithin, st.just("seen"), st.timedeltas(timedelta(0), timedelta(hours=4)), st.just("time")),
+    lambda inner: st.builds(AllOf, st.tuples(inner, inner)) | st.builds(AnyOf, st.tuples(inner, inner)),
+    max_leaves=4,
+)
+
+
+@given(
+    conditions, st.sampled_from(["A", "B", None]), st.integers(0, 4 * 60), st.sampled_from(["model", "/apps/*/name"])
+)
+def test_what_a_file_surely_shows_was_true_of_the_raw_record(
+    condition: Condition, model: str | None, minutes: int, place: str
+) -> None:
+    time = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
+    apps = [{"name": "x", "kind": "work"}, {"name": "y", "kind": None}]
+    seen = time - timedelta(minutes=minutes)
+    row: dict[str, Any] = {"model": model, "phone": "555551234", "apps": apps, "seen": seen, "time": time}
+    hours = {key: row[key].replace(minute=0) for key in ("seen", "time")}
+    raw, stored = (pa.RecordBatch.from_pylist([each], SCHEMA) for each in (row, {**row, **hours, "phone": "*****1234"}))
+    facts = StoredFacts(stored, POLICY, field_pointers(POLICY, SCHEMA), Pointer.parse(place), lambda atom: None)
+    held = BatchFacts(raw, POLICY, None, time).truth(condition, Pointer.parse(place)).to_pylist()
+    assert not any(sure and not true for sure, true in zip(facts.holds(condition), held, strict=True))
 
 
 def within(hours: float, field: str = "seen", place: str = "") -> list[bool]:
