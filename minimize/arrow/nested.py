@@ -62,8 +62,11 @@ def has_leaf(schema: pa.Schema, pointer: Pointer) -> bool:
 def leaf(records: pa.RecordBatch, pointer: Pointer) -> Leaf:
     """The values at the pointer. A value below a null struct or list is null or absent.
 
-    A plain column is returned unchanged and not copied. Raises KeyError if the records have no such path.
+    A plain column is returned unchanged and not copied. A pointer without parts has one null per record. Raises KeyError if the
+    records have no such path.
     """
+    if not pointer.parts:
+        return Leaf(pa.nulls(records.num_rows))
     index = records.schema.get_field_index(pointer.top)
     if pointer.is_flat and index >= 0:
         return Leaf(records.column(index))

@@ -25,8 +25,9 @@ from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.settings import SETTING, RecordedSetting
 from minimize.ledger.subject_tokens import TokenIndex, subject_token, token_secrets, token_versions
 from minimize.plan.request import can_leave
-from minimize.policy.condition import Condition, FeatureOn, atoms
+from minimize.policy.condition import FeatureOn, atoms
 from minimize.policy.describe import condition_text, gate_texts
+from minimize.policy.fields import gate_condition
 from minimize.policy.model import Field, Policy, RecordsGate
 from minimize.policy.pipeline import Pipeline
 from minimize.runs.inputs import LEDGER_SETTINGS
@@ -226,14 +227,8 @@ def _source_fields(policy: Policy, field: Field) -> list[Field]:
 
 def _depends_on_location(policy: Policy, field: Field) -> bool:
     """Whether a field depends on the feature: by the gate of the records, of the field, or of a source field."""
-    records = policy.records
-    sources = [field, *_source_fields(policy, field)]
-    conditions = [records.collect_if, *(each.collect_if for each in sources), *(case.when for case in field.cases)]
-    return FEATURE in (records.feature, *(each.feature for each in sources)) or any(map(_reads_location, conditions))
-
-
-def _reads_location(condition: Condition | None) -> bool:
-    return condition is not None and FeatureOn(FEATURE) in atoms(condition)
+    gates = [gate_condition(policy.records), *map(gate_condition, (field, *_source_fields(policy, field)))]
+    return any(FeatureOn(FEATURE) in atoms(each) for each in (*gates, *(case.when for case in field.cases)))
 
 
 def _canonical_names(tenant: str, device: str) -> tuple[str, str]:

@@ -9,8 +9,9 @@ from datetime import datetime
 import pyarrow as pa
 
 from minimize.plan.model import CaseBranch, FieldPlan, Plan, case_branches
-from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
+from minimize.policy.condition import Atom, Condition, FeatureOn, LevelAtLeast
 from minimize.policy.describe import condition_text, treatment_text
+from minimize.policy.evaluation import ALWAYS, NEVER, RowFacts
 from minimize.policy.model import RecordsGate
 from minimize.settings.evaluation import ExplainableSettings, SettingRow
 from minimize.times import seconds_text
@@ -61,7 +62,7 @@ class TenantPlan:
         """Why the gate of a field is closed to all of this tenant's values."""
         field = self.plan.policy.fields[key]
         yield from self.settings_off(field.feature, field.level)
-        if field.collect_if is not None and self.simplify(field.collect_if) is False:
+        if field.collect_if is not None and self.simplify(field.collect_if) == NEVER:
             yield f"the condition is not met: {condition_text(field.collect_if)}"
 
     def closed_records(self) -> Iterator[str]:
@@ -70,7 +71,7 @@ class TenantPlan:
         yield from self.settings_off(records.feature, records.level)
         pipeline = None if self.plan.pipeline is None else self.plan.pipeline.records
         for condition in (records.collect_if, None if pipeline is None else pipeline.collect_if):
-            if condition is not None and self.simplify(condition) is False:
+            if condition is not None and self.simplify(condition) == NEVER:
                 yield f"no record is collected because the condition is not met: {condition_text(condition)}"
 
     def settings_off(self, feature: str | None, level: str | None) -> Iterator[str]:
@@ -90,7 +91,7 @@ class TenantPlan:
         if field.field.level is not None:
             yield f"level is {field.field.level} or higher for this tenant"
         condition = None if field.field.collect_if is None else self.simplify(field.field.collect_if)
-        if isinstance(condition, bool):
+        if condition in (ALWAYS, NEVER):
             yield "collected"
         elif condition is not None:
             yield f"collected if {condition_text(condition)}"
@@ -104,25 +105,25 @@ class TenantPlan:
     def branches(self, field: FieldPlan) -> Iterator[CaseBranch]:
         """The cases that can still be taken."""
         for branch in field.branches or case_branches(field.field):
-            when = None if branch.when is None else self.simplify(branch.when)
-            if when is not False:
-                yield CaseBranch(None if when is True else when, branch.steps)
-            if when in (True, None):
+            when = ALWAYS if branch.when is None else self.simplify(branch.when)
+            if when != NEVER:
+                yield CaseBranch(None if when == ALWAYS else when, branch.steps)
+            if when == ALWAYS:
                 return
 
-    def simplify(self, condition: Condition) -> Condition | bool:
-        """The rest of a condition after its features and levels are evaluated."""
-        match condition:
+    def simplify(self, condition: Condition) -> Condition:
+        """The part of a condition that features and levels leave open; `ALWAYS` or `NEVER` if they decide it."""
+        return RowFacts(self._truth).simplify(condition)
+
+    def _truth(self, atom: Atom) -> bool | None:
+        match atom:
             case FeatureOn(name):
-                return condition if self.is_on(name) and self.asks_subjects(name) else self.is_on(name)
+                is_on = self.is_on(name)
+                return None if is_on and self.asks_subjects(name) else is_on
             case LevelAtLeast(name):
                 return self.reaches(name)
-            case FieldEquals() | TimeWithin():
-                return condition
-            case AllOf(of):
-                return _join_conditions(AllOf, [self.simplify(part) for part in of], neutral=True)
-            case AnyOf(of):
-                return _join_conditions(AnyOf, [self.simplify(part) for part in of], neutral=False)
+            case _:
+                return None
 
     def is_on(self, feature: str) -> bool:
         """Whether the feature permits collection for at least one subject."""
@@ -162,14 +163,3 @@ class TenantPlan:
     def tenants(self) -> pa.Array:
         """The tenant as a column, for the evaluation of settings."""
         return pa.array([self.name], pa.string())
-
-
-def _join_conditions(
-    kind: type[AllOf] | type[AnyOf], parts: list[Condition | bool], *, neutral: bool
-) -> Condition | bool:
-    if (not neutral) in parts:
-        return not neutral
-    left = tuple(part for part in parts if not isinstance(part, bool))
-    if not left:
-        return neutral
-    return left[0] if len(left) == 1 else kind(left)

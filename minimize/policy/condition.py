@@ -88,6 +88,25 @@ def atoms(condition: Condition) -> Iterator[Atom]:
         yield condition
 
 
+def setting_atoms(condition: Condition | None) -> Iterator[FeatureOn | LevelAtLeast]:
+    """The leaves that read the collection settings; none if the condition is None."""
+    if condition is not None:
+        yield from (atom for atom in atoms(condition) if isinstance(atom, FeatureOn | LevelAtLeast))
+
+
+def conjuncts(condition: Condition) -> Iterator[Condition]:
+    """The parts that are all true if the condition is true: atoms, and alternatives (`AnyOf`) of which it is not known which.
+
+    >>> [*conjuncts(AllOf((AnyOf((FeatureOn("usage"),)), LevelAtLeast("full"))))]
+    [FeatureOn(name='usage'), LevelAtLeast(name='full')]
+    """
+    if isinstance(condition, AllOf) or (isinstance(condition, AnyOf) and len(condition.parts) == 1):
+        for part in condition.parts:
+            yield from conjuncts(part)
+    else:
+        yield condition
+
+
 def fields_of_atom(atom: Atom) -> tuple[str, ...]:
     """The fields that an atom reads.
 

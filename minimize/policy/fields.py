@@ -10,12 +10,19 @@ from datetime import timedelta
 from typing import Final, Literal
 
 from minimize.arrow.pointers import Pointer
-from minimize.policy.condition import fields_read_by_condition
-from minimize.policy.model import Field, Policy
+from minimize.policy.condition import AllOf, FeatureOn, LevelAtLeast, fields_read_by_condition
+from minimize.policy.model import Field, Policy, RecordsGate
 from minimize.policy.pipeline import AggregateModel
 from minimize.policy.treatments import DROP, Treatment
 from minimize.techniques import TechniqueStep
 from minimize.techniques.base import ReferenceFile
+
+
+def gate_condition(gated: Field | RecordsGate) -> AllOf:
+    """All conditions under which a field or a record is collected."""
+    feature = () if gated.feature is None else (FeatureOn(gated.feature),)
+    level = () if gated.level is None else (LevelAtLeast(gated.level),)
+    return AllOf((*feature, *level, *(() if gated.collect_if is None else (gated.collect_if,))))
 
 
 def treatments_of(field: Field) -> Iterator[Treatment]:

@@ -14,8 +14,9 @@ from minimize.plan.category import least_revealing, step_leaves
 from minimize.plan.model import CaseBranch, FieldPlan, Plan
 from minimize.plan.request import allows_purpose
 from minimize.plan.tenant import TenantPlan, plan_for_tenant
-from minimize.policy.condition import Condition, FeatureOn, LevelAtLeast, atoms
+from minimize.policy.condition import Condition, LevelAtLeast, setting_atoms
 from minimize.policy.describe import condition_text, feature_text, treatment_text
+from minimize.policy.evaluation import ALWAYS, NEVER
 from minimize.policy.model import Field
 from minimize.policy.names import field_pointer
 from minimize.policy.pipeline import Pipeline
@@ -116,10 +117,9 @@ class PlanExplanation:
             return
         decided = False
         for number, branch in enumerate(self.field.branches, 1):
-            when = (
-                branch.when if self.for_tenant is None or branch.when is None else self.for_tenant.simplify(branch.when)
-            )
-            never, decided = decided or when is False, decided or when in (None, True)
+            when = ALWAYS if branch.when is None else branch.when
+            when = when if self.for_tenant is None else self.for_tenant.simplify(when)
+            never, decided = decided or when == NEVER, decided or when == ALWAYS
             name = "form" if len(self.field.branches) == 1 else "otherwise" if branch.when is None else f"case {number}"
             condition = "" if branch.when is None else f"if {condition_text(branch.when)}: "
             closed = " (never for this tenant)" if never else ""
@@ -172,16 +172,15 @@ class PlanExplanation:
         if self.for_tenant is None:
             return self._step(what, found, "depends")
         decided, rows = self.for_tenant.simplify(condition), tuple(self._rows(self.for_tenant, condition))
-        if isinstance(decided, bool):
-            text = f"{found}: {'yes' if decided else 'no'}"
-            return self._step(what, text, "passes" if decided else "stops", rows)
+        if decided in (ALWAYS, NEVER):
+            is_met = decided == ALWAYS
+            return self._step(what, f"{found}: {'yes' if is_met else 'no'}", "passes" if is_met else "stops", rows)
         left = "" if decided == condition else f"; still to be decided: {condition_text(decided)}"
         return self._step(what, found + left, "depends", rows)
 
     def _rows(self, tenant_plan: TenantPlan, condition: Condition) -> Iterator[SettingRow]:
-        for atom in atoms(condition):
-            if isinstance(atom, FeatureOn | LevelAtLeast):
-                yield from tenant_plan.rows("level" if isinstance(atom, LevelAtLeast) else atom.name)
+        for atom in setting_atoms(condition):
+            yield from tenant_plan.rows(LEVEL_SETTING if isinstance(atom, LevelAtLeast) else atom.name)
 
     def _step(
         self, what: str, found: str, verdict: StepVerdict = "says", rows: tuple[SettingRow, ...] = ()

@@ -30,9 +30,9 @@ from minimize.output.folder import RECORDS
 from minimize.plan import request
 from minimize.plan.bind import bind
 from minimize.plan.model import FieldPlan
-from minimize.policy.condition import Condition, FeatureOn, LevelAtLeast, atoms
+from minimize.policy.condition import Condition, LevelAtLeast, setting_atoms
 from minimize.policy.describe import condition_text, treatment_text
-from minimize.policy.fields import steps_of
+from minimize.policy.fields import gate_condition, steps_of
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.runs.inputs import SubjectActs
@@ -43,7 +43,7 @@ from minimize.sources import FORMATS
 from minimize.sources.base import Source, SourcePart
 from minimize.sources.files import open_stream
 from minimize.sources.source_format import SourceFormat
-from minimize.stages.conditions import BatchFacts, field_gate, holds
+from minimize.stages.conditions import BatchFacts
 from minimize.stages.corrections import find_corrections
 from minimize.stages.future_time import reject_future
 from minimize.stages.raw_values import field_place
@@ -159,8 +159,8 @@ class RecordExplanation:
     def gates(self, facts: BatchFacts, key: str) -> Iterator[ExplanationStep]:
         """One step per part of a field's gate, as the stage evaluates it."""
         what = "gate" if key == self.key else f"gate of {key}"
-        for part in field_gate(self.trial.job.plan.policy.fields[key]).parts:
-            found = holds(part, facts, field_place(self.field))
+        for part in gate_condition(self.trial.job.plan.policy.fields[key]).parts:
+            found = facts.holds(part, field_place(self.field))
             yield ExplanationStep(
                 what, f"{condition_text(part)}: {_share_text(found)}", _mask_verdict(found), rows=self.rows(part)
             )
@@ -172,11 +172,7 @@ class RecordExplanation:
             return ()
         facts = BatchFacts(raw, policy, None, self.trial.job.at)
         tenant, subject = (_leaf_text(facts, name) for name in (policy.tenant, policy.subject))
-        asked = [
-            LEVEL_SETTING if isinstance(atom, LevelAtLeast) else atom.name
-            for atom in atoms(part)
-            if isinstance(atom, FeatureOn | LevelAtLeast)
-        ]
+        asked = [LEVEL_SETTING if isinstance(atom, LevelAtLeast) else atom.name for atom in setting_atoms(part)]
         if tenant is None:
             return ()
         found = (

@@ -1,4 +1,4 @@
-"""Conditions over columns: whether one holds, could hold or must hold; and the facts of a batch that decide it."""
+"""The facts of a batch of raw records that decide its conditions, and how a column matches values and ages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import reduce
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,6 @@ from minimize.consent.evaluation import ConsentPeriods
 from minimize.identifiers import CaseFolding
 from minimize.policy.condition import (
     AllOf,
-    AnyOf,
     Condition,
     ConditionValue,
     FeatureOn,
@@ -28,6 +27,8 @@ from minimize.policy.condition import (
     LevelAtLeast,
     TimeWithin,
 )
+from minimize.policy.evaluation import constant_truth, evaluate, surely
+from minimize.policy.fields import gate_condition
 from minimize.policy.model import Field, Policy
 from minimize.settings.columns import column_microseconds
 from minimize.settings.erasures import Erasures
@@ -35,96 +36,6 @@ from minimize.settings.evaluation import Settings
 from minimize.stages.raw_values import RECORD_PLACE
 from minimize.techniques import type_family
 from minimize.times import epoch_microseconds
-
-TruthMode = Literal["is", "could", "must"]
-
-
-class ConditionFacts(Protocol):
-    """The data of one batch that conditions read."""
-
-    def leaf(self, place: Pointer) -> Leaf:
-        """The raw values at a place; the place of the record itself has one value per record."""
-        ...
-
-    def setting(self, atom: FeatureOn | LevelAtLeast) -> pa.BooleanArray:
-        """Per record: whether the feature or level is set, without nulls."""
-        ...
-
-    def opens(self, key: str, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
-        """Whether the gate of a field is open at a place."""
-        ...
-
-
-def holds(condition: Condition, facts: ConditionFacts, place: Pointer) -> pa.BooleanArray:
-    """Whether the condition holds: one truth value per value at the place, without nulls. Null never matches."""
-    return evaluate(condition, facts, place, "is")
-
-
-def could_hold(condition: Condition, facts: ConditionFacts, place: Pointer) -> pa.BooleanArray:
-    """Per list at the place: whether the condition could hold for some element, independent of the actual elements."""
-    return evaluate(condition, facts, place, "could")
-
-
-def must_hold(condition: Condition, facts: ConditionFacts, place: Pointer) -> pa.BooleanArray:
-    """Per list at the place: whether the condition holds for every possible element."""
-    return evaluate(condition, facts, place, "must")
-
-
-def evaluate(condition: Condition, facts: ConditionFacts, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
-    """The condition in one of the three modes."""
-    match condition:
-        case AllOf(of):
-            return _combine_truths(pc.and_, True, (evaluate(part, facts, place, mode) for part in of), facts, place)
-        case AnyOf(of):
-            return _combine_truths(pc.or_, False, (evaluate(part, facts, place, mode) for part in of), facts, place)
-        case FieldEquals(key, values):
-            return _evaluate_equals(key, values, facts, place, mode)
-        case TimeWithin():
-            return _evaluate_within(condition, facts, place, mode)
-        case _:
-            return repeat_for_leaf(facts.setting(condition), Leaf(pa.nulls(0)), facts.leaf(place))
-
-
-def constant_truth(value: bool, facts: ConditionFacts, place: Pointer) -> pa.BooleanArray:
-    """The same truth for each value at a place."""
-    return pa.repeat(pa.scalar(value), len(facts.leaf(place).values))
-
-
-def _combine_truths(
-    join: Callable[[pa.Array, pa.Array], pa.BooleanArray],
-    empty: bool,
-    parts: Iterable[pa.BooleanArray],
-    facts: ConditionFacts,
-    place: Pointer,
-) -> pa.BooleanArray:
-    found: pa.BooleanArray | None = None
-    for part in parts:
-        found = part if found is None else join(found, part)
-    return constant_truth(empty, facts, place) if found is None else found
-
-
-def _evaluate_equals(
-    key: str, values: tuple[ConditionValue, ...], facts: ConditionFacts, place: Pointer, mode: TruthMode
-) -> pa.BooleanArray:
-    pointer = Pointer.parse(key)
-    unseen = len(pointer.stars) > len(place.stars)
-    opens = facts.opens(key, place, mode)
-    if unseen:
-        return opens if mode == "could" else constant_truth(False, facts, place)
-    own = facts.leaf(pointer)
-    return pc.and_(repeat_for_leaf(match_values(own.values, values), own, facts.leaf(place)), opens)
-
-
-def _evaluate_within(condition: TimeWithin, facts: ConditionFacts, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
-    """Whether a time is less than the given duration before another. Both are compared to the microsecond."""
-    keys = (condition.field, condition.reference)
-    pointers = [Pointer.parse(key) for key in keys]
-    opens = pc.and_(*(facts.opens(key, place, mode) for key in keys))
-    if any(len(pointer.stars) > len(place.stars) for pointer in pointers):
-        return opens if mode == "could" else constant_truth(False, facts, place)
-    below = facts.leaf(place)
-    field, of = (repeat_for_leaf(decode_dictionary(own.values), own, below) for own in map(facts.leaf, pointers))
-    return pc.and_(is_younger(field, of, condition.age), opens)
 
 
 def is_younger(times: pa.Array, others: pa.Array, age: timedelta) -> pa.BooleanArray:
@@ -209,7 +120,7 @@ UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 @dataclass(frozen=True, slots=True)
 class BatchFacts:
-    """The facts of one batch, as defined by `ConditionFacts`.
+    """The facts of one batch of raw records: settings, consents, erasures, ages, and the conditions at each place.
 
     settings  None if there are no settings: features are off, the level is the first one
     at        the run's time, aware UTC
@@ -223,9 +134,18 @@ class BatchFacts:
 
     def leaf(self, place: Pointer) -> Leaf:
         """The raw values at a place; for `RECORD_PLACE`, one (null) value per record."""
-        if place == RECORD_PLACE:
-            return Leaf(pa.nulls(self.raw.num_rows))
         return self._cached(("leaf", place), lambda: leaf(self.raw, place))
+
+    def truth(self, condition: Condition, place: Pointer) -> pa.BooleanArray:
+        """The truth of a condition, one per value at the place.
+
+        At a list it is unknown if it depends on the elements: true or false means so for every possible element.
+        """
+        return evaluate(condition, _PlaceFacts(self, place))
+
+    def holds(self, condition: Condition, place: Pointer) -> pa.BooleanArray:
+        """Whether the condition is true: one value per value at the place, without nulls. Null never matches."""
+        return surely(self.truth(condition, place))
 
     def setting(self, atom: FeatureOn | LevelAtLeast) -> pa.BooleanArray:
         """Per record: whether the level is set, or the feature is on and within its retention."""
@@ -233,17 +153,15 @@ class BatchFacts:
             atom, lambda: self._level(atom.name) if isinstance(atom, LevelAtLeast) else self._feature(atom.name)
         )
 
-    def opens(self, key: str, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
-        """Whether a field's gate and the gates of all its inputs are open."""
-        return self._cached(("opens", key, place, mode), lambda: self._opens(self.policy.fields[key], place, mode))
+    def opens(self, key: str, place: Pointer) -> pa.BooleanArray:
+        """Whether a field's gate and the gates of all its inputs are open, as `truth` at the place."""
+        return self._cached(("opens", key, place), lambda: self._opens(self.policy.fields[key], place))
 
-    def expired(self, retention: timedelta | None) -> pa.BooleanArray:
-        """Per record: whether it is at least this old, or has no event time; false for all if there is no retention."""
-        if retention is None:
-            return constant_truth(False, self, RECORD_PLACE)
+    def expired(self, retention: timedelta) -> pa.BooleanArray:
+        """Per record: whether it is at least this old, or has no event time."""
         times = self.times()
         if times is None:
-            return constant_truth(True, self, RECORD_PLACE)
+            return constant_truth(True, self.raw.num_rows)
         return pc.less_equal(times.view(pa.int64()), self._limit(retention, times.type)).fill_null(True)
 
     def erased_records(self, erased: Erasures, source: str | None = None) -> pa.BooleanArray | None:
@@ -265,7 +183,7 @@ class BatchFacts:
         """Per record: whether its tenant's consent is valid at the event time and at the run's time; false without consents."""
         tenants = self._tenants()
         if consents is None or tenants is None:
-            return constant_truth(False, self, RECORD_PLACE)
+            return constant_truth(False, self.raw.num_rows)
         return consents.consent_mask(tenants, self.times())
 
     def _erased_by(
@@ -286,11 +204,11 @@ class BatchFacts:
         mask[rows[gone.to_numpy(zero_copy_only=False)]] = True
         return pa.array(mask)
 
-    def any_expired(self, retention: timedelta | None) -> bool:
+    def any_expired(self, retention: timedelta) -> bool:
         """Whether that is true for any record, by the earliest event time."""
-        times = None if retention is None else self.times()
-        if retention is None or times is None or times.null_count:
-            return retention is not None and self.raw.num_rows > 0
+        times = self.times()
+        if times is None or times.null_count:
+            return bool(self.raw.num_rows)
         first = self._cached("first", lambda: _earliest_time(times))
         return first is not None and first <= self._limit(retention, times.type)
 
@@ -299,17 +217,11 @@ class BatchFacts:
         return epoch_microseconds(self.at - retention) * UNITS_PER_SECOND[type_.unit] // 1_000_000
 
     def closed_mask(self, key: str, place: Pointer, gate: AllOf | None) -> pa.BooleanArray | None:
-        """Mask of the values whose gate is closed;
-
-        None if all are open. Fields with the same settings as their whole gate share it.
-        """
+        """Mask of the values whose gate is closed; None if all are open. Fields with the same settings as whole gate share it."""
         if gate is None:
-            return _closed_mask(self.opens(key, place, "is"))
-        if place.stars or not gate.parts:
-            return self._cached(("closed", gate, place), lambda: _closed_mask(evaluate(gate, self, place, "is")))
-        return self._cached(
-            ("closed", gate), lambda: _closed_mask(reduce(pc.and_, map(self.setting, _setting_atoms(gate))))
-        )
+            return _closed_mask(self.opens(key, place))
+        shared = place if place.stars else RECORD_PLACE
+        return self._cached(("closed", gate, shared), lambda: _closed_mask(self.truth(gate, shared)))
 
     def times(self) -> pa.TimestampArray | None:
         """The event times; None if the policy has none."""
@@ -333,16 +245,14 @@ class BatchFacts:
         found: T = self.cache[key]
         return found
 
-    def _opens(self, field: Field, place: Pointer, mode: TruthMode) -> pa.BooleanArray:
-        found = evaluate(field_gate(field), self, place, mode)
-        for key in field.from_:
-            found = pc.and_(found, self.opens(key, place, mode))
-        return found
+    def _opens(self, field: Field, place: Pointer) -> pa.BooleanArray:
+        inputs = (self.opens(key, place) for key in field.from_)
+        return reduce(pc.and_kleene, inputs, self.truth(gate_condition(field), place))
 
     def _feature(self, name: str) -> pa.BooleanArray:
         switch, tenants = self.policy.switch(name), self._tenants()
         if self.settings is None or tenants is None or switch is None:
-            return constant_truth(False, self, RECORD_PLACE)
+            return constant_truth(False, self.raw.num_rows)
         on = self.settings.feature_on(switch, tenants, self._subjects(), self.times())
         retention = self.policy.features[name].retention
         return on if retention is None else pc.and_not(on, self.expired(retention))
@@ -350,7 +260,7 @@ class BatchFacts:
     def _level(self, name: str) -> pa.BooleanArray:
         levels, tenants = self.policy.levels, self._tenants()
         if name not in levels or name == levels[0] or self.settings is None or tenants is None:
-            return constant_truth(name in levels[:1], self, RECORD_PLACE)
+            return constant_truth(name in levels[:1], self.raw.num_rows)
         return self.settings.level_at_least(name, levels, tenants, self._subjects(), self.times())
 
     def _tenants(self) -> pa.Array | None:
@@ -360,12 +270,55 @@ class BatchFacts:
         return None if self.policy.subject is None else self.leaf(Pointer.parse(self.policy.subject)).values
 
 
-def _setting_atoms(gate: AllOf) -> list[FeatureOn | LevelAtLeast]:
-    return [atom for atom in gate.parts if isinstance(atom, FeatureOn | LevelAtLeast)]
+@dataclass(frozen=True, slots=True)
+class _PlaceFacts:
+    """The facts of a batch about the values at a place, as defined by `Facts`. Its fields read as null if their gate is closed.
+
+    Whether a field matches is unknown at a list above it, unless its gate is closed to every element.
+    """
+
+    batch: BatchFacts
+    place: Pointer
+
+    def __len__(self) -> int:
+        return len(self.batch.leaf(self.place).values)
+
+    def setting(self, atom: FeatureOn | LevelAtLeast) -> pa.BooleanArray:
+        """Whether the level is set, or the feature is on and within its retention."""
+        return self._spread(self.batch.setting(atom), Leaf(pa.nulls(0)))
+
+    def equals(self, atom: FieldEquals) -> pa.BooleanArray:
+        """Whether the field has one of the values."""
+        own = self._leaf(atom.field)
+        found = None if own is None else self._spread(match_values(own.values, atom.values), own)
+        return self._if_open(found, atom.field)
+
+    def within(self, atom: TimeWithin) -> pa.BooleanArray:
+        """Whether the time is less than the given duration before the other. Both are compared to the microsecond."""
+        first, last = self._leaf(atom.field), self._leaf(atom.reference)
+        found = None
+        if first is not None and last is not None:
+            times, others = (self._spread(decode_dictionary(own.values), own) for own in (first, last))
+            found = is_younger(times, others, atom.age)
+        return self._if_open(found, atom.field, atom.reference)
+
+    def _leaf(self, key: str) -> Leaf | None:
+        """The raw values of a field; None if the place is a list above them."""
+        pointer = Pointer.parse(key)
+        return None if len(pointer.stars) > len(self.place.stars) else self.batch.leaf(pointer)
+
+    def _spread(self, values: pa.Array, own: Leaf) -> pa.Array:
+        return repeat_for_leaf(values, own, self.batch.leaf(self.place))
+
+    def _if_open(self, found: pa.BooleanArray | None, *keys: str) -> pa.BooleanArray:
+        """The truth of an atom, false if the gate of a field that it reads is closed. None for unknown."""
+        opens = (self.batch.opens(key, self.place) for key in keys)
+        return reduce(pc.and_kleene, opens, constant_truth(None, len(self)) if found is None else found)
 
 
 def _closed_mask(opens: pa.BooleanArray) -> pa.BooleanArray | None:
-    return None if opens.true_count == len(opens) else pc.invert(opens)
+    open_ = surely(opens)
+    return None if open_.true_count == len(open_) else pc.invert(open_)
 
 
 def _limit_times(times: pa.TimestampArray, latest: int) -> pa.TimestampArray:
@@ -377,15 +330,3 @@ def _limit_times(times: pa.TimestampArray, latest: int) -> pa.TimestampArray:
 def _earliest_time(times: pa.TimestampArray) -> int | None:
     """The earliest time, in the unit of the array, of times without nulls; None if the array is empty."""
     return int(times.view(pa.int64()).to_numpy().min()) if len(times) else None
-
-
-def field_gate(field: Field) -> AllOf:
-    """All conditions of a field's own gate."""
-    wanted: list[Condition] = []
-    if field.feature is not None:
-        wanted.append(FeatureOn(field.feature))
-    if field.level is not None:
-        wanted.append(LevelAtLeast(field.level))
-    if field.collect_if is not None:
-        wanted.append(field.collect_if)
-    return AllOf(tuple(wanted))

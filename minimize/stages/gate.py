@@ -20,10 +20,12 @@ from minimize.consent.evaluation import ConsentPeriods
 from minimize.plan.checks import check_gates
 from minimize.plan.model import CaseBranch, FieldPlan, Plan
 from minimize.policy.condition import AllOf, Condition, FeatureOn, LevelAtLeast
+from minimize.policy.evaluation import ALWAYS, constant_truth, possibly, surely
+from minimize.policy.fields import gate_condition
 from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import Settings
 from minimize.sources.record_checks import canonicalize_ids
-from minimize.stages.conditions import BatchFacts, constant_truth, could_hold, field_gate, holds, must_hold
+from minimize.stages.conditions import BatchFacts
 from minimize.stages.corrections import Corrections
 from minimize.stages.raw_values import RECORD_PLACE, field_place, list_container
 
@@ -107,7 +109,7 @@ def _gated_fields(plan: Plan) -> Iterator[GatedField]:
         if _is_gated(plan, key):
             field = plan.policy.fields[key]
             alone = not field.from_ and field.collect_if is None
-            yield GatedField(key, field_place(plan.fields[key]), field_gate(field) if alone else None)
+            yield GatedField(key, field_place(plan.fields[key]), gate_condition(field) if alone else None)
 
 
 def _case_fields(plan: Plan) -> Iterator[tuple[str, tuple[Condition | None, ...], Pointer]]:
@@ -222,7 +224,7 @@ class Gate:
         for atom in self.gates.settings:
             yield "setting", facts.setting(atom)
         for condition in self.gates.conditions:
-            yield "condition", holds(condition, facts, RECORD_PLACE)
+            yield "condition", facts.holds(condition, RECORD_PLACE)
 
     def _closed_masks(self, facts: BatchFacts) -> Iterator[tuple[str, pa.BooleanArray]]:
         """Per field that is read, a mask of the closed values; no entry for a field without any."""
@@ -245,9 +247,9 @@ class Gate:
 
 
 def _nothing_collectable(gated_list: GatedList, facts: BatchFacts) -> pa.BooleanArray:
-    nothing = constant_truth(True, facts, gated_list.place)
+    nothing = constant_truth(True, len(facts.leaf(gated_list.place).values))
     for field_ in gated_list.fields:
-        opens = facts.opens(field_.key, gated_list.place, "could")
+        opens = possibly(facts.opens(field_.key, gated_list.place))
         nothing = pc.and_not(nothing, pc.and_(opens, _could_leave(field_.branches, facts, gated_list.place)))
     return nothing
 
@@ -257,18 +259,19 @@ def _deciding_case(conditions: Sequence[Condition | None], facts: BatchFacts, pl
     for index in reversed(range(len(conditions))):
         condition = conditions[index]
         if condition is not None:
-            cases = pc.if_else(holds(condition, facts, place), pa.scalar(index, pa.int8()), cases)
+            cases = pc.if_else(facts.holds(condition, place), pa.scalar(index, pa.int8()), cases)
     return cases
 
 
 def _could_leave(branches: Sequence[CaseBranch], facts: BatchFacts, place: Pointer) -> pa.BooleanArray:
     """Per list, whether a case that releases something could decide for one of its elements."""
-    could, reached = constant_truth(False, facts, place), constant_truth(True, facts, place)
+    count = len(facts.leaf(place).values)
+    could, reached = constant_truth(False, count), constant_truth(True, count)
     for branch in branches:
-        when = branch.when if branch.when is not None else AllOf(())
+        when = facts.truth(branch.when if branch.when is not None else ALWAYS, place)
         if branch.steps is not None:
-            could = pc.or_(could, pc.and_(reached, could_hold(when, facts, place)))
-        reached = pc.and_not(reached, must_hold(when, facts, place))
+            could = pc.or_(could, pc.and_(reached, possibly(when)))
+        reached = pc.and_not(reached, surely(when))
     return could
 
 

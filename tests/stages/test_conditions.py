@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, TimeWithin
-from minimize.stages.conditions import BatchFacts, could_hold, holds, is_younger, match_values, must_hold
+from minimize.policy.evaluation import possibly, surely
+from minimize.stages.conditions import BatchFacts, is_younger, match_values
 from minimize.stages.raw_values import RECORD_PLACE
 from tests.project import AT, TIME
 from tests.stages.make import APPS, Said, plan_of, records
@@ -85,46 +86,50 @@ def test_a_null_among_the_entries_of_a_dictionary_never_matches() -> None:
 
 
 def test_a_condition_on_the_record_is_spread_to_its_elements() -> None:
-    assert holds(CORPORATE, facts(), NAMES).to_pylist() == [True, True, False, False]
+    assert facts().holds(CORPORATE, NAMES).to_pylist() == [True, True, False, False]
 
 
 def test_a_condition_on_the_element_decides_element_by_element() -> None:
-    assert holds(MANAGED, facts(), NAMES).to_pylist() == [True, False, False, True]
+    assert facts().holds(MANAGED, NAMES).to_pylist() == [True, False, False, True]
 
 
 def test_all_wants_every_part_and_any_wants_one() -> None:
-    assert holds(AllOf((CORPORATE, MANAGED)), facts(), NAMES).to_pylist() == [True, False, False, False]
-    assert holds(AnyOf((CORPORATE, MANAGED)), facts(), NAMES).to_pylist() == [True, True, False, True]
+    assert facts().holds(AllOf((CORPORATE, MANAGED)), NAMES).to_pylist() == [True, False, False, False]
+    assert facts().holds(AnyOf((CORPORATE, MANAGED)), NAMES).to_pylist() == [True, True, False, True]
 
 
 def test_all_of_nothing_holds_and_any_of_nothing_does_not() -> None:
-    assert holds(AllOf(()), facts(), RECORD_PLACE).to_pylist() == [True] * 3
-    assert holds(AnyOf(()), facts(), RECORD_PLACE).to_pylist() == [False] * 3
+    assert facts().holds(AllOf(()), RECORD_PLACE).to_pylist() == [True] * 3
+    assert facts().holds(AnyOf(()), RECORD_PLACE).to_pylist() == [False] * 3
 
 
 def test_a_feature_holds_where_it_is_on() -> None:
     raw = records(COLUMNS, {"tenant_id": "t"}, {"tenant_id": "u"})
     said = Said({"t": ["inventory"]})
-    assert holds(FeatureOn("inventory"), facts(raw, said), RECORD_PLACE).to_pylist() == [True, False]
+    assert facts(raw, said).holds(FeatureOn("inventory"), RECORD_PLACE).to_pylist() == [True, False]
 
 
 def test_a_field_whose_gate_is_closed_reads_as_null() -> None:
     gated = facts(said=Said(), fields={"owner": {"type": "string", "do": "keep", "feature": "inventory"}})
-    assert holds(CORPORATE, gated, RECORD_PLACE).to_pylist() == [False] * 3
+    assert gated.holds(CORPORATE, RECORD_PLACE).to_pylist() == [False] * 3
 
 
 def test_what_an_element_could_say_is_taken_as_said() -> None:
-    assert could_hold(AllOf((CORPORATE, MANAGED)), facts(), LISTS).to_pylist() == [True, False, False]
-    assert could_hold(AnyOf((CORPORATE, MANAGED)), facts(), LISTS).to_pylist() == [True, True, True]
+    assert possibly(facts().truth(AllOf((CORPORATE, MANAGED)), LISTS)).to_pylist() == [True, False, False]
+    assert possibly(facts().truth(AnyOf((CORPORATE, MANAGED)), LISTS)).to_pylist() == [True, True, True]
 
 
 def test_an_element_cannot_say_what_its_own_gate_closes() -> None:
     managed = {"type": "boolean", "do": "keep", "collect_if": {"owner": "corporate"}}
-    assert could_hold(MANAGED, facts(fields={"/apps/*/managed": managed}), LISTS).to_pylist() == [True, False, False]
+    assert possibly(facts(fields={"/apps/*/managed": managed}).truth(MANAGED, LISTS)).to_pylist() == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_what_an_element_may_say_is_not_sure() -> None:
-    assert must_hold(AnyOf((CORPORATE, MANAGED)), facts(), LISTS).to_pylist() == [True, False, False]
+    assert surely(facts().truth(AnyOf((CORPORATE, MANAGED)), LISTS)).to_pylist() == [True, False, False]
 
 
 conditions = st.recursive(
@@ -140,8 +145,8 @@ conditions = st.recursive(
 @given(conditions)
 def test_what_holds_for_an_element_could_hold_and_what_must_hold_does(condition: Condition) -> None:
     known = facts()
-    could, must = (mode(condition, known, LISTS).to_pylist() for mode in (could_hold, must_hold))
-    for row, held in zip([0, 0, 1, 1], holds(condition, known, NAMES).to_pylist(), strict=True):
+    could, must = (rounded(known.truth(condition, LISTS)).to_pylist() for rounded in (possibly, surely))
+    for row, held in zip([0, 0, 1, 1], known.holds(condition, NAMES).to_pylist(), strict=True):
         assert must[row] <= held <= could[row]
 
 
@@ -164,12 +169,12 @@ def timed(*rows: dict[str, Any], **more: Any) -> BatchFacts:
 def test_a_time_is_within_an_age_before_another_and_after_it() -> None:
     ago = [timedelta(0), WEEK - timedelta(microseconds=1), WEEK, -timedelta(days=1)]
     rows = [{"event_time": AT, "seen": AT - each} for each in ago]
-    assert holds(RECENT, timed(*rows), RECORD_PLACE).to_pylist() == [True, True, False, True]
+    assert timed(*rows).holds(RECENT, RECORD_PLACE).to_pylist() == [True, True, False, True]
 
 
 def test_a_null_is_within_nothing() -> None:
     rows = [{"event_time": AT, "seen": None}, {"event_time": None, "seen": AT}]
-    assert holds(RECENT, timed(*rows), RECORD_PLACE).to_pylist() == [False, False]
+    assert timed(*rows).holds(RECENT, RECORD_PLACE).to_pylist() == [False, False]
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
@@ -199,11 +204,11 @@ def test_elements_are_compared_one_by_one_with_the_records_time() -> None:
     apps = [{"used": AT - timedelta(days=1), "name": "a"}, {"used": AT - timedelta(days=9), "name": "b"}]
     found = timed({"event_time": AT, "apps": apps}, {"event_time": AT, "apps": []})
     used = TimeWithin("/apps/*/used", WEEK, "event_time")
-    assert holds(used, found, NAMES).to_pylist() == [True, False]
-    assert could_hold(used, found, LISTS).to_pylist() == [True, True]
-    assert must_hold(used, found, LISTS).to_pylist() == [False, False]
+    assert found.holds(used, NAMES).to_pylist() == [True, False]
+    assert possibly(found.truth(used, LISTS)).to_pylist() == [True, True]
+    assert surely(found.truth(used, LISTS)).to_pylist() == [False, False]
 
 
 def test_a_time_behind_a_closed_gate_is_within_nothing() -> None:
     gated = {"seen": {"type": "timestamp", "do": "drop", "feature": "inventory"}}
-    assert holds(RECENT, timed({"event_time": AT, "seen": AT}, **gated), RECORD_PLACE).to_pylist() == [False]
+    assert timed({"event_time": AT, "seen": AT}, **gated).holds(RECENT, RECORD_PLACE).to_pylist() == [False]

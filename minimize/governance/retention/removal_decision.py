@@ -33,10 +33,10 @@ from minimize.governance.retention.lifecycle_events import ALL_EVENT_TIMES, Rete
 from minimize.governance.retention.retention_rules import (
     PERSONAL,
     ChangedFacts,
-    ConditionCertainty,
     FieldRule,
     PersonalTreatment,
     RetentionRules,
+    StoredFacts,
     features_in,
     field_pointers,
     owner_field,
@@ -145,7 +145,7 @@ class _BatchJudgment:
         for condition in rules.records:
             outlived = self._outlived_by(condition)
             if outlived.any():
-                past = past | (outlived & ~self._certainty(WHOLE_RECORD, self._features).holds(condition))
+                past = past | (outlived & ~self._facts(WHOLE_RECORD, self._features).still_holds(condition))
         return past
 
     def _outlived(self) -> Iterator[tuple[str, Bools, Bools]]:
@@ -156,8 +156,8 @@ class _BatchJudgment:
                 yield rule.key, self._outlived_values(rule, rows), rows
 
     def _outlived_values(self, rule: FieldRule, rows: Bools) -> Bools:
-        sure = self._certainty(rule.pointer, self._features)
-        expired = [sure.spread(self._outlived_by(each)) & ~sure.holds(each) for each in rule.conditions]
+        facts = self._facts(rule.pointer, self._features)
+        expired = [facts.spread(self._outlived_by(each)) & ~facts.still_holds(each) for each in rule.conditions]
         return np.asarray(np.logical_or.reduce(expired), np.bool_)
 
     def _features(self, atom: Atom) -> Bools | None:
@@ -185,12 +185,12 @@ class _BatchJudgment:
 
     def _reclassified_values(self, handed: Bools) -> Iterator[tuple[str, Bools, Bools]]:
         for key, each in self.instructions.treatments.items() if handed.any() else ():
-            sure = self._certainty(self.instructions.rules.pointers[key], self._personal)
-            holding = [sure.holds(gate) for gate in each.gates]
+            facts = self._facts(self.instructions.rules.pointers[key], self._personal)
+            holding = [facts.still_holds(gate) for gate in each.gates]
             if each.chain is None or (not each.is_repeatable and self._owner() is None):
-                yield key, sure.spread(handed), handed
+                yield key, facts.spread(handed), handed
             elif holding:
-                yield key, sure.spread(handed) & ~np.logical_and.reduce(holding), handed
+                yield key, facts.spread(handed) & ~np.logical_and.reduce(holding), handed
 
     def _personal(self, atom: Atom) -> Bools | None:
         if isinstance(atom, FieldEquals) and atom.field == owner_field(self.instructions.policy):
@@ -210,7 +210,7 @@ class _BatchJudgment:
     def _reduced(self, key: str, each: PersonalTreatment, handed: Bools) -> pa.Array:
         pointer = self.instructions.rules.pointers[key]
         values = decode_dictionary(leaf(self.batch, pointer).values)
-        mask = pa.array(self._certainty(pointer, self._personal).spread(handed))
+        mask = pa.array(self._facts(pointer, self._personal).spread(handed))
         made = decode_dictionary(run_chain(each.chain or (), values, Context(key, self.instructions.as_of)).values)
         return pc.if_else(mask, made.cast(values.type), values)
 
@@ -219,10 +219,8 @@ class _BatchJudgment:
             return None
         return decode_dictionary(leaf(self.batch, self.instructions.rules.pointers[self.instructions.owner]).values)
 
-    def _certainty(self, place: Pointer, changed: ChangedFacts) -> ConditionCertainty:
-        return ConditionCertainty(
-            self.batch, self.instructions.policy, dict(self.instructions.rules.pointers), place, changed
-        )
+    def _facts(self, place: Pointer, changed: ChangedFacts) -> StoredFacts:
+        return StoredFacts(self.batch, self.instructions.policy, dict(self.instructions.rules.pointers), place, changed)
 
     def _nowhere(self) -> Bools:
         return np.zeros(self.batch.num_rows, np.bool_)

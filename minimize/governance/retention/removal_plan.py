@@ -25,7 +25,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.output.folder import RECORDS, batch_date_of, output_and_date
 from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
 from minimize.output.subject_search import find_candidate_files
-from minimize.policy.condition import AllOf, AnyOf, Condition, fields_read_by_condition
+from minimize.policy.condition import AnyOf, Condition, conjuncts, fields_read_by_condition
 from minimize.receipts import ReceiptFile
 from minimize.results import Line
 from minimize.sources.parquet import ParquetFooter
@@ -64,18 +64,12 @@ def _due_values(
     last = age_limit(instructions.as_of, min(instructions.rules.features[name] for name in names))
     if bounds[0] > last:
         return 0
-    if bounds[1] > last or not all(map(_requires_all, rule.conditions)) or rule.pointer.top not in footer.schema.names:
+    depends = any(isinstance(part, AnyOf) for each in rule.conditions for part in conjuncts(each))
+    if bounds[1] > last or depends or rule.pointer.top not in footer.schema.names:
         return None
     leaf = footer.flat_leaf(rule.pointer)
     filled = [None if leaf is None else footer.count_non_null(group, leaf) for group in range(footer.groups)]
     return None if None in filled else sum(count or 0 for count in filled)
-
-
-def _requires_all(condition: Condition) -> bool:
-    """Whether a condition is false as soon as one of its facts is false."""
-    if isinstance(condition, AllOf):
-        return all(map(_requires_all, condition.parts))
-    return not isinstance(condition, AnyOf)
 
 
 def _has_affected(instructions: FileInstructions) -> bool:

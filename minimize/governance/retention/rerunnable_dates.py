@@ -20,7 +20,7 @@ from minimize.governance.published_outputs import WritingRun, receipts_by_path
 from minimize.governance.retention.retention_rules import current_conditions
 from minimize.keys import Keyring
 from minimize.output.folder import RECORDS, batch_date_of
-from minimize.policy.fields import is_dropped
+from minimize.policy.fields import gate_condition, is_dropped
 from minimize.policy.load import hierarchy_files
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
@@ -300,8 +300,8 @@ class UnaffectedDates:
     def _is_plain(self) -> bool:
         """Whether today's policy keeps everything that was collected: it has no condition and no hierarchy file."""
         policy, records = self.job.policy, self.job.records
-        gates = (policy.records.feature, policy.records.level, policy.records.collect_if)
-        if any(gates) or (records is not None and records.collect_if is not None) or any(hierarchy_files(policy)):
+        is_gated = gate_condition(policy.records).parts or (records is not None and records.collect_if is not None)
+        if is_gated or any(hierarchy_files(policy)):
             return False
         shown = (key for key, each in policy.fields.items() if not is_dropped(each))
         return not any(True for key in shown for _ in current_conditions(key, policy))

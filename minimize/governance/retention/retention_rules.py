@@ -8,33 +8,36 @@ The field that names the owner of a device is called `owner_type` or `ownerType`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
-from minimize.arrow.nested import has_leaf, leaf, repeat_for_leaf, row_indices
+from minimize.arrow.nested import Leaf, has_leaf, leaf, repeat_for_leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds
 from minimize.policy.condition import (
     AllOf,
-    AnyOf,
     Atom,
     Condition,
     FeatureOn,
     FieldEquals,
-    LevelAtLeast,
     TimeWithin,
     atoms,
+    conjuncts,
+    setting_atoms,
 )
-from minimize.policy.fields import is_dropped, treatments_of
+from minimize.policy.evaluation import RowFacts, constant_truth, evaluate, surely
+from minimize.policy.fields import gate_condition, is_dropped, treatments_of
 from minimize.policy.model import Field, Policy
 from minimize.policy.treatments import DROP
-from minimize.stages.conditions import field_gate, match_values
+from minimize.stages.conditions import match_values
 from minimize.techniques import Technique, TechniqueStep
 from minimize.techniques.keep import Keep
 from minimize.techniques.mask import Mask
@@ -80,7 +83,7 @@ class RetentionRules:
         )
         return cls(
             age=today.retention,
-            records=tuple(_depending_on(_record_conditions(today), features)),
+            records=tuple(_depending_on(gate_condition(today.records).parts, features)),
             fields=tuple(rule for rule in rules if rule.conditions),
             features=features,
             pointers=pointers,
@@ -108,7 +111,7 @@ def features_in(condition: Condition) -> Iterator[str]:
 
 def written_conditions(field: Field) -> Iterator[Condition]:
     """The conditions of a value when it was written: its gate, and the cases that release a value."""
-    gate = field_gate(field)
+    gate = gate_condition(field)
     if gate.parts:
         yield gate
     yield from (case.when for case in field.cases if case.do != DROP)
@@ -120,11 +123,11 @@ def current_conditions(key: str, policy: Policy) -> Iterator[Condition]:
     The case that decided is unknown, so all of them must hold.
     """
     field = policy.fields[key]
-    gate = field_gate(field)
+    gate = gate_condition(field)
     if gate.parts:
         yield gate
     for case in field.cases:
-        if case.do != DROP and any(isinstance(atom, FeatureOn | LevelAtLeast) for atom in atoms(case.when)):
+        if case.do != DROP and any(setting_atoms(case.when)):
             yield case.when
     for each in field.from_:
         yield from current_conditions(each, policy)
@@ -140,14 +143,7 @@ def _all_written_conditions(key: str, policy: Policy) -> Iterator[Condition]:
         yield from _all_written_conditions(each, policy)
 
 
-def _record_conditions(policy: Policy) -> Iterator[Condition]:
-    if policy.records.feature is not None:
-        yield FeatureOn(policy.records.feature)
-    if policy.records.collect_if is not None:
-        yield policy.records.collect_if
-
-
-def _depending_on(conditions: Iterator[Condition], features: Collection[str]) -> Iterator[Condition]:
+def _depending_on(conditions: Iterable[Condition], features: Collection[str]) -> Iterator[Condition]:
     yield from (each for each in conditions if any(name in features for name in features_in(each)))
 
 
@@ -158,12 +154,14 @@ def _feature_retentions(then: Policy, today: Policy) -> Iterator[tuple[str, time
 
 
 ChangedFacts = Callable[[Atom], Bools | None]
-"""Per record whether a fact holds now, if it changed; None for an unchanged fact."""
+"""Per record whether a fact surely holds now, if it changed; None for an unchanged fact."""
 
 
 @dataclass(frozen=True)
-class ConditionCertainty:
-    """Evaluates conditions at one place (a leaf) with the data in one batch of a file.
+class StoredFacts:
+    """The facts about the values at one place (a leaf) in a batch of a file, as defined by `Facts`.
+
+    What has not changed is unknown unless the file shows it.
 
     pointers  the fields of the file, by key
     changed   the facts that changed
@@ -171,56 +169,51 @@ class ConditionCertainty:
 
     batch: pa.RecordBatch = field(repr=False)
     policy: Policy
-    pointers: dict[str, Pointer]
+    pointers: Mapping[str, Pointer]
     place: Pointer
     changed: ChangedFacts
 
-    def holds(self, condition: Condition, held_when_written: bool = True) -> Bools:
-        """One truth value per leaf value. `held_when_written` assumes that the condition held when the value was written."""
-        if held_when_written and not any(self.changed(atom) is not None for atom in atoms(condition)):
-            return self._everywhere(True)
-        match condition:
-            case AllOf(of):
-                return np.asarray(
-                    np.logical_and.reduce(
-                        [self._everywhere(True), *(self.holds(part, held_when_written) for part in of)]
-                    ),
-                    np.bool_,
-                )
-            case AnyOf(of):
-                alone = held_when_written and len(of) == 1
-                return np.asarray(
-                    np.logical_or.reduce([self._everywhere(False), *(self.holds(part, alone) for part in of)]), np.bool_
-                )
-            case atom:
-                return self._atom(atom)
+    def holds(self, condition: Condition) -> Bools:
+        """Whether the condition surely holds: one truth value per leaf value."""
+        return np.asarray(surely(evaluate(condition, self)).to_numpy(zero_copy_only=False), np.bool_)
+
+    def still_holds(self, condition: Condition) -> Bools:
+        """Whether a condition that held when a value was written surely holds now. The parts that did not change hold."""
+        parts = (part for part in conjuncts(condition) if any(self.changed(atom) is not None for atom in atoms(part)))
+        return self.holds(AllOf(tuple(parts)))
 
     def spread(self, rows: Bools) -> Bools:
         """Repeats a truth value of each record for its leaf values."""
-        if not self.place.stars:
-            return rows
-        spread_: Bools = rows[row_indices(leaf(self.batch, self.place), self.batch.num_rows)]
-        return spread_
+        return rows[row_indices(self._leaf, self.batch.num_rows)] if self.place.stars else rows
 
-    def _atom(self, atom: Atom) -> Bools:
+    def __len__(self) -> int:
+        return len(self._leaf.values)
+
+    def setting(self, atom: Atom) -> pa.BooleanArray:
+        """Whether the fact holds now, if it changed."""
         now = self.changed(atom)
-        if now is not None:
-            return self.spread(now)
-        if isinstance(atom, TimeWithin):
-            return self.spread(self._certainly_within(atom))
-        pointer = self.pointers.get(atom.field) if isinstance(atom, FieldEquals) else None
-        if not isinstance(atom, FieldEquals) or pointer is None or not shows_original(self.policy.fields[atom.field]):
-            return self._everywhere(False)
+        return constant_truth(None, len(self)) if now is None else _true_or_unknown(self.spread(now))
+
+    def equals(self, atom: FieldEquals) -> pa.BooleanArray:
+        """Whether the field has one of the values: now, if that changed, else if the file has its original values."""
+        pointer = self.pointers.get(atom.field)
+        if self.changed(atom) is not None or pointer is None or len(pointer.stars) > len(self.place.stars):
+            return self.setting(atom)
+        if not shows_original(self.policy.fields[atom.field]):
+            return constant_truth(None, len(self))
         own = leaf(self.batch, pointer)
-        found = match_values(own.values, atom.values)
-        if self.place.parts:
-            found = repeat_for_leaf(found, own, leaf(self.batch, self.place))
-        elif own.parents:  # a whole record, and a field of its list elements
-            return self._everywhere(False)
-        return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
+        found = pc.if_else(own.values.is_valid(), match_values(own.values, atom.values), pa.scalar(None, pa.bool_()))
+        return repeat_for_leaf(found, own, self._leaf)
+
+    def within(self, atom: TimeWithin) -> pa.BooleanArray:
+        """Whether the largest possible age between the two times is within the limit. Unknown otherwise."""
+        return _true_or_unknown(self.spread(self._certainly_within(atom)))
+
+    @cached_property
+    def _leaf(self) -> Leaf:
+        return leaf(self.batch, self.place)
 
     def _certainly_within(self, atom: TimeWithin) -> Bools:
-        """Per record, whether the largest possible age between the two times is within the limit."""
         keys = (atom.field, atom.reference)
         fields = [self.policy.fields[key] for key in keys if key in self.pointers and key in self.policy.fields]
         clocks = [
@@ -233,9 +226,9 @@ class ConditionCertainty:
         age = np.where(known, newest, 0) - np.where(known, oldest, 0)
         return np.asarray(known & (age < atom.age // timedelta(microseconds=1)), np.bool_)
 
-    def _everywhere(self, truth: bool) -> Bools:
-        length = len(leaf(self.batch, self.place).values) if self.place.parts else self.batch.num_rows
-        return np.full(length, truth)
+
+def _true_or_unknown(certain: Bools) -> pa.BooleanArray:
+    return pa.array(certain, mask=~certain)
 
 
 def shows_original(field: Field) -> bool:
@@ -287,7 +280,7 @@ def personal_treatment(policy: Policy, key: str, owner: str) -> PersonalTreatmen
 
 
 def _gates_of(policy: Policy, key: str) -> Iterator[Condition]:
-    gate = field_gate(policy.fields[key])
+    gate = gate_condition(policy.fields[key])
     if gate.parts:
         yield gate
     for each in policy.fields[key].from_:
@@ -300,25 +293,14 @@ def _depends_on_owner(condition: Condition, owner: str) -> bool:
 
 def _personal_chain(field: Field, owner: str) -> tuple[TechniqueStep, ...] | None:
     """The chain of the case that applies to a personal device; None if it drops the value or is unknown."""
+    personal = RowFacts(
+        lambda atom: PERSONAL in atom.values if isinstance(atom, FieldEquals) and atom.field == owner else None
+    )
     for case in field.cases:
-        outcome = _outcome_if_personal(case.when, owner)
+        outcome = personal.outcome(case.when)
         if outcome is not False:
             return case.do if outcome and case.do != DROP else None
     return None if field.otherwise == DROP else field.otherwise
-
-
-def _outcome_if_personal(condition: Condition, owner: str) -> bool | None:
-    """Whether a condition holds for every personal device; None if it depends on other facts."""
-    match condition:
-        case AllOf(of):
-            found = {_outcome_if_personal(part, owner) for part in of}
-            return False if False in found else None if None in found else True
-        case AnyOf(of):
-            found = {_outcome_if_personal(part, owner) for part in of}
-            return True if True in found else None if None in found else False
-        case FieldEquals(field, values) if field == owner:
-            return PERSONAL in values
-    return None
 
 
 def _releasing_chains(field: Field) -> list[tuple[TechniqueStep, ...]]:

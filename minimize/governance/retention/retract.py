@@ -29,8 +29,8 @@ from minimize.governance.retention.removal_decision import WHOLE_RECORD, FileIns
 from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, count_due, plan_removal, source_dates
 from minimize.governance.retention.rerunnable_dates import RerunnableDate, UnaffectedDates, rerunnable_dates
 from minimize.governance.retention.retention_rules import (
-    ConditionCertainty,
     RetentionRules,
+    StoredFacts,
     current_conditions,
     field_pointers,
 )
@@ -43,7 +43,7 @@ from minimize.output.folder import RECORDS, batch_date_of
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.policy.approval import check_approval
 from minimize.policy.condition import Atom, Condition, FeatureOn, LevelAtLeast
-from minimize.policy.fields import compare_coarseness, is_dropped
+from minimize.policy.fields import compare_coarseness, gate_condition, is_dropped
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import DROP, Treatment
@@ -159,7 +159,7 @@ class PolicyReevaluation:
             stays = self.consents(batch)
             removed["consent"] = ~stays
         for condition in self.records:
-            holds = self._certainty(batch, WHOLE_RECORD).holds(condition, held_when_written=False)
+            holds = self._facts(batch, WHOLE_RECORD).holds(condition)
             reason = "setting" if isinstance(condition, FeatureOn | LevelAtLeast) else "condition"
             removed[reason] = removed.get(reason, np.zeros(batch.num_rows, np.bool_)) | (stays & ~holds)
             stays &= holds
@@ -170,8 +170,8 @@ class PolicyReevaluation:
             if form.verdict == "gone":
                 yield key, np.ones(len(leaf(batch, self.pointers[key]).values), np.bool_)
                 continue
-            sure = self._certainty(batch, self.pointers[key])
-            holding = [sure.holds(each, held_when_written=False) for each in current_conditions(key, self.today)]
+            facts = self._facts(batch, self.pointers[key])
+            holding = [facts.holds(each) for each in current_conditions(key, self.today)]
             if holding and not np.logical_and.reduce(holding).all():
                 yield key, ~np.logical_and.reduce(holding)
 
@@ -182,10 +182,8 @@ class PolicyReevaluation:
                 made = run_chain(form.steps, values, Context(key, self.as_of)).values
                 yield key, pc.cast(decode_dictionary(made), values.type)
 
-    def _certainty(self, batch: pa.RecordBatch, place: Pointer) -> ConditionCertainty:
-        return ConditionCertainty(
-            batch, self.then, dict(self.pointers), place, lambda atom: self._holds_now(atom, batch)
-        )
+    def _facts(self, batch: pa.RecordBatch, place: Pointer) -> StoredFacts:
+        return StoredFacts(batch, self.then, dict(self.pointers), place, lambda atom: self._holds_now(atom, batch))
 
     def _holds_now(self, atom: Atom, batch: pa.RecordBatch) -> Bools | None:
         if not isinstance(atom, FeatureOn | LevelAtLeast):
@@ -328,13 +326,9 @@ class ResolvedRetraction:
         )
 
     def _records(self) -> tuple[Condition, ...]:
-        own, job = self.request.today.records, self.pipeline.records
-        settings = [
-            None if own.feature is None else FeatureOn(own.feature),
-            None if own.level is None else LevelAtLeast(own.level),
-        ]
-        conditions = [*settings, own.collect_if, None if job is None else job.collect_if]
-        return tuple(each for each in conditions if each is not None)
+        job = self.pipeline.records
+        of_pipeline = () if job is None or job.collect_if is None else (job.collect_if,)
+        return (*gate_condition(self.request.today.records).parts, *of_pipeline)
 
     def _finer(self, written: WritingRun, file: ReceiptFile) -> Iterator[Finding]:
         stored = open_stored_file(self.request.output, file.path, self.request.kms)

@@ -35,15 +35,12 @@ from minimize.output import reader
 from minimize.output.folder import RUNS
 from minimize.plan.request import is_released
 from minimize.policy.condition import (
-    AllOf,
-    AnyOf,
     Condition,
-    FeatureOn,
-    LevelAtLeast,
-    atoms,
     fields_of_atom,
     fields_read_by_condition,
+    setting_atoms,
 )
+from minimize.policy.evaluation import NEVER, RowFacts
 from minimize.policy.model import Field, FieldCase, Policy, RecordsGate, Role
 from minimize.policy.pipeline import AggregateModel, Pipeline, RecordsModel
 from minimize.policy.treatments import DROP, Treatment
@@ -57,23 +54,15 @@ from minimize.techniques.pseudonymize import Pseudonymize
 from minimize.text import did_you_mean
 from minimize.verification import check_aggregate
 
-NEVER: Condition = AnyOf(())
 
+def reduce_condition(condition: Condition, columns: Collection[str]) -> Condition:
+    """The condition without the parts that read unavailable or changed fields. `NEVER` if it can never be shown to match.
 
-def reduce_condition(condition: Condition, columns: Collection[str]) -> Condition | None:
-    """The condition without the parts that read unavailable or changed fields. None if it can never be shown to match.
-
-    >>> from minimize.policy.condition import FieldEquals
+    >>> from minimize.policy.condition import AnyOf, FieldEquals
     >>> reduce_condition(AnyOf((FieldEquals("owner", ("corporate",)), FieldEquals("managed", (True,)))), {"owner"})
-    AnyOf(parts=(FieldEquals(field='owner', values=('corporate',)),))
+    FieldEquals(field='owner', values=('corporate',))
     """
-    if not isinstance(condition, AllOf | AnyOf):
-        return condition if set(fields_of_atom(condition)) <= set(columns) else None
-    found = [reduce_condition(part, columns) for part in condition.parts]
-    parts = tuple(part for part in found if part is not None)
-    if isinstance(condition, AllOf):
-        return AllOf(parts) if len(parts) == len(found) else None
-    return AnyOf(parts) if parts else None
+    return RowFacts(lambda atom: None if set(fields_of_atom(atom)) <= set(columns) else False).simplify(condition)
 
 
 def reevaluate_field(field: Field, columns: Collection[str]) -> Field | None:
@@ -82,7 +71,7 @@ def reevaluate_field(field: Field, columns: Collection[str]) -> Field | None:
     A case that released a value keeps the released value; a case that dropped a value drops it.
     """
     gate = None if field.collect_if is None else reduce_condition(field.collect_if, columns)
-    if (field.collect_if is not None and gate is None) or not all(_is_decidable(case, columns) for case in field.cases):
+    if gate == NEVER or not all(_is_decidable(case, columns) for case in field.cases):
         return None
     cases = tuple(_decidable_cases(field, columns))
     last = _keep_or_drop(field.otherwise if field.cases else field.do)
@@ -102,7 +91,7 @@ def _decidable_cases(field: Field, columns: Collection[str]) -> Iterator[FieldCa
     """Yields the cases that can still be evaluated."""
     for case in field.cases:
         when = reduce_condition(case.when, columns)
-        if when is not None:
+        if when != NEVER:
             yield FieldCase(when=when, do=_keep_or_drop(case.do))
 
 
@@ -188,7 +177,7 @@ def _unchanged_fields(columns: Mapping[str, ColumnMetadata]) -> frozenset[str]:
 
 def _reduce_record_condition(condition: Condition | None, columns: Mapping[str, ColumnMetadata]) -> Condition | None:
     """The condition on whole records. A condition that can never be shown to match excludes all records."""
-    return None if condition is None else reduce_condition(condition, _unchanged_fields(columns)) or NEVER
+    return None if condition is None else reduce_condition(condition, _unchanged_fields(columns))
 
 
 def _drop_field(field: Field) -> Field:
@@ -426,9 +415,5 @@ def _undecidable_columns(columns: Mapping[str, Field | None]) -> Iterator[str]:
     """Yields the columns that settings gated record by record. Groups cannot be evaluated again by such settings."""
     for label, field in columns.items():
         conditions = () if field is None else (field.collect_if, *(case.when for case in field.cases))
-        if any(_reads_settings(condition) for condition in conditions if condition is not None):
+        if any(True for condition in conditions for _ in setting_atoms(condition)):
             yield label
-
-
-def _reads_settings(condition: Condition) -> bool:
-    return any(isinstance(atom, FeatureOn | LevelAtLeast) for atom in atoms(condition))

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Final
 
 from minimize.errors import Finding
-from minimize.policy.condition import FeatureOn, LevelAtLeast, atoms
-from minimize.policy.fields import is_dropped
+from minimize.policy.condition import FeatureOn, LevelAtLeast, setting_atoms
+from minimize.policy.fields import gate_condition, is_dropped
 from minimize.policy.form_values import NAME_PATTERN
 from minimize.policy.lint.rules import LINT_RULES, LintSubject
 from minimize.policy.model import FeatureModel
@@ -177,12 +177,6 @@ def _is_turned_on(name: str, subject: LintSubject) -> bool:
 
 def _gate_atoms(subject: LintSubject) -> Iterator[FeatureOn | LevelAtLeast]:
     """Every feature and level that a gate or condition reads."""
-    records = subject.policy.records
-    for feature, level in [
-        (records.feature, records.level),
-        *((field.feature, field.level) for field in subject.fields),
-    ]:
-        yield from [] if feature is None else [FeatureOn(feature)]
-        yield from [] if level is None else [LevelAtLeast(level)]
-    for condition, _ in subject.conditions():
-        yield from (atom for atom in atoms(condition) if isinstance(atom, FeatureOn | LevelAtLeast))
+    gates = [gate_condition(subject.policy.records), *map(gate_condition, subject.fields)]
+    for condition in (*gates, *(condition for condition, _ in subject.conditions())):
+        yield from setting_atoms(condition)

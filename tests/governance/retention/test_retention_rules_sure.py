@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import Pointer
-from minimize.governance.retention.retention_rules import ConditionCertainty, field_pointers, shows_original
+from minimize.governance.retention.retention_rules import StoredFacts, field_pointers, shows_original
 from minimize.policy.condition import AllOf, AnyOf, Atom, Condition, FeatureOn, FieldEquals, TimeWithin
+from minimize.policy.evaluation import evaluate
 from minimize.policy.load import policy_from_mapping
+from minimize.stages.conditions import BatchFacts
 from minimize.stages.raw_values import RECORD_PLACE
 from tests.project import TIME
 
@@ -39,6 +43,8 @@ BATCH = pa.RecordBatch.from_pylist(
         {"model": None, "phone": None, "apps": [{"name": "z", "kind": "work"}]},
     ]
 )
+APPS = pa.list_(pa.struct([("name", pa.string()), ("kind", pa.string())]))
+SCHEMA = pa.schema({"model": pa.string(), "phone": pa.string(), "apps": APPS, "seen": TIME, "time": TIME}.items())
 OLD, NEW, MODEL = FeatureOn("old"), FeatureOn("new"), FieldEquals("model", ("A",))
 
 
@@ -46,8 +52,8 @@ def holds(condition: Condition, place: str = "model", **past: list[bool]) -> lis
     def changed(atom: Atom) -> Bools | None:
         return ~np.array(past[atom.name]) if isinstance(atom, FeatureOn) and atom.name in past else None
 
-    sure = ConditionCertainty(BATCH, POLICY, field_pointers(POLICY, BATCH.schema), Pointer.parse(place), changed)
-    return list(sure.holds(condition).tolist())
+    sure = StoredFacts(BATCH, POLICY, field_pointers(POLICY, BATCH.schema), Pointer.parse(place), changed)
+    return list(sure.still_holds(condition).tolist())
 
 
 def test_what_stands_did_hold_and_does_as_long_as_no_fact_changed() -> None:
@@ -77,10 +83,43 @@ def test_only_a_value_that_is_kept_as_it_came_in_shows_anything() -> None:
 
 
 def test_condition_on_whole_record_reads_what_the_file_shows() -> None:
-    whole = ConditionCertainty(BATCH, POLICY, field_pointers(POLICY, BATCH.schema), Pointer(()), lambda atom: None)
-    assert whole.holds(AnyOf((MODEL, OLD)), held_when_written=False).tolist() == [True, False]
-    assert whole.holds(FieldEquals("phone", ("****1234",)), held_when_written=False).tolist() == [False, False]
-    assert whole.holds(FieldEquals("/apps/*/kind", ("work",)), held_when_written=False).tolist() == [False, False]
+    whole = StoredFacts(BATCH, POLICY, field_pointers(POLICY, BATCH.schema), Pointer(()), lambda atom: None)
+    assert whole.holds(AnyOf((MODEL, OLD))).tolist() == [True, False]
+    assert whole.holds(FieldEquals("phone", ("****1234",))).tolist() == [False, False]
+    assert whole.holds(FieldEquals("/apps/*/kind", ("work",))).tolist() == [False, False]
+
+
+def test_what_the_file_does_not_show_is_unknown() -> None:
+    whole = StoredFacts(BATCH, POLICY, field_pointers(POLICY, BATCH.schema), RECORD_PLACE, lambda atom: None)
+    shown = (MODEL, FieldEquals("phone", ("****1234",)), FieldEquals("/apps/*/kind", ("work",)), OLD)
+    assert [evaluate(atom, whole).to_pylist() for atom in shown] == [[True, None], *[[None, None]] * 3]
+
+
+conditions: st.SearchStrategy[Condition] = st.recursive(
+    st.builds(FieldEquals, st.just("model"), st.sampled_from([("A",), ("B",), ("A", "B")]))
+    | st.builds(FieldEquals, st.just("phone"), st.just(("555551234",)))
+    | st.builds(FieldEquals, st.just("/apps/*/kind"), st.just(("work",)))
+    | st.builds(TimeWithin, st.just("seen"), st.timedeltas(timedelta(0), timedelta(hours=4)), st.just("time")),
+    lambda inner: st.builds(AllOf, st.tuples(inner, inner)) | st.builds(AnyOf, st.tuples(inner, inner)),
+    max_leaves=4,
+)
+
+
+@given(
+    conditions, st.sampled_from(["A", "B", None]), st.integers(0, 4 * 60), st.sampled_from(["model", "/apps/*/name"])
+)
+def test_what_a_file_surely_shows_was_true_of_the_raw_record(
+    condition: Condition, model: str | None, minutes: int, place: str
+) -> None:
+    time = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
+    apps = [{"name": "x", "kind": "work"}, {"name": "y", "kind": None}]
+    seen = time - timedelta(minutes=minutes)
+    row: dict[str, Any] = {"model": model, "phone": "555551234", "apps": apps, "seen": seen, "time": time}
+    hours = {key: row[key].replace(minute=0) for key in ("seen", "time")}
+    raw, stored = (pa.RecordBatch.from_pylist([each], SCHEMA) for each in (row, {**row, **hours, "phone": "*****1234"}))
+    facts = StoredFacts(stored, POLICY, field_pointers(POLICY, SCHEMA), Pointer.parse(place), lambda atom: None)
+    held = BatchFacts(raw, POLICY, None, time).truth(condition, Pointer.parse(place)).to_pylist()
+    assert not any(sure and not true for sure, true in zip(facts.holds(condition), held, strict=True))
 
 
 def within(hours: float, field: str = "seen", place: str = "") -> list[bool]:
@@ -88,7 +127,7 @@ def within(hours: float, field: str = "seen", place: str = "") -> list[bool]:
     time = datetime(2026, 11, 24, 10, tzinfo=UTC)
     rows = [{"seen": time - timedelta(hours=2), "time": time}, {"seen": None, "time": time}]
     batch = pa.RecordBatch.from_pylist(rows, pa.schema([("seen", TIME), ("time", TIME)]))
-    sure = ConditionCertainty(
+    sure = StoredFacts(
         batch,
         POLICY,
         field_pointers(POLICY, batch.schema),
@@ -96,7 +135,7 @@ def within(hours: float, field: str = "seen", place: str = "") -> list[bool]:
         lambda _: None,
     )
     condition = TimeWithin(field, timedelta(hours=hours), "time")
-    return list(sure.holds(condition, held_when_written=False).tolist())
+    return list(sure.holds(condition).tolist())
 
 
 def test_a_time_that_was_made_coarser_is_surely_within_an_age_if_all_it_may_mean_is() -> None:

@@ -10,6 +10,7 @@ import minimize
 from minimize.errors import NotPermitted
 from minimize.governance.sharing.released_output import reduce_condition, reevaluate_field
 from minimize.policy.condition import AllOf, AnyOf, FeatureOn, FieldEquals
+from minimize.policy.evaluation import NEVER
 from minimize.policy.model import Field, FieldCase
 from minimize.policy.treatments import DROP
 from minimize.techniques.keep import Keep
@@ -28,13 +29,13 @@ KEEP = (Keep(),)
     ("condition", "left"),
     [
         (CORPORATE, CORPORATE),
-        (MANAGED, None),
+        (MANAGED, NEVER),
         (LOCATION, LOCATION),
-        (AnyOf((CORPORATE, MANAGED)), AnyOf((CORPORATE,))),
-        (AnyOf((MANAGED,)), None),
-        (AllOf((CORPORATE, MANAGED)), None),
+        (AnyOf((CORPORATE, MANAGED)), CORPORATE),
+        (AnyOf((MANAGED,)), NEVER),
+        (AllOf((CORPORATE, MANAGED)), NEVER),
         (AllOf((CORPORATE, LOCATION)), AllOf((CORPORATE, LOCATION))),
-        (AnyOf((CORPORATE, AllOf((LOCATION, MANAGED)))), AnyOf((CORPORATE,))),
+        (AnyOf((CORPORATE, AllOf((LOCATION, MANAGED)))), CORPORATE),
     ],
 )
 def test_what_is_not_held_never_matches(condition: Any, left: Any) -> None:
