@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from minimize.governance.rewrite import RewriteResult, rewrite_files
+from minimize.governance.rewrite import rewrite_files
+from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.output.publish import open_output
 from minimize.output.reader import read_output
 from minimize.output.recovery import FolderExchange, exchange_folders
@@ -74,7 +75,7 @@ def rewrites_one(folder: Path, exchange: FolderExchange = exchange_folders) -> N
         return replace(found, replaces=done.replaces, removes=done.removes)
 
     with open_output(folder, exchange=exchange) as output:
-        rewrite_files(output, "run2", ["records/date=2026-11-24/run1-0.parquet"], lambda batch: batch, receipt)
+        rewrite_files(output, "run2", {"records/date=2026-11-24/run1-0.parquet": lambda batch: batch}, receipt)
 
 
 def rewrites_one_without_links(folder: Path, exchange: FolderExchange = exchange_folders) -> None:

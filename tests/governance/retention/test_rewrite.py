@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from minimize.errors import OutputError, RefusedError
-from minimize.governance.retention import execute
-from minimize.governance.retention.execute import PlanExecution, files_in_force
+from minimize.governance import rewrite
 from minimize.governance.retention.removal_plan import RemovalPlan
+from minimize.governance.rewrite import Rewrite
 from minimize.output.reader import load_receipts
 from minimize.runs import session
 from tests.governance.retention.daily import START, Daily, rows
@@ -19,9 +19,10 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 RAN = START + DAY
 
 
-def carrying(project: Daily, hours: int) -> tuple[PlanExecution, RemovalPlan]:
-    made = project.plan(RAN + hours * HOUR)
-    return PlanExecution(made.request, made.pipeline, at_given=True), made.plan()
+def carrying(project: Daily, hours: int) -> tuple[Rewrite, RemovalPlan]:
+    at = RAN + hours * HOUR
+    made = project.plan(at)
+    return Rewrite("expire", project.out, made.pipeline, made.request.keys, at), made.plan()
 
 
 def test_files_of_two_policies_are_two_publications(day: Daily) -> None:
@@ -29,24 +30,18 @@ def test_files_of_two_policies_are_two_publications(day: Daily) -> None:
     day.collect(rows(START.date() + DAY), START.date() + DAY)
     day.run(START.date() + DAY, RAN + DAY)
     work, plan = carrying(day, 48)
-    made = work.execute(plan)
+    made = list(work.execute(plan.due))
     assert sorted(receipt.policy.version for receipt in made) == [1, 2]
     assert [receipt.sequence for receipt in load_receipts(day.out)] == [1, 2, 3, 4]
     day.verified()
 
 
-def test_the_files_in_force_are_known_by_path(day: Daily) -> None:
-    files = files_in_force(load_receipts(day.out))
-    assert {path.split("/")[0] for path in files} == {"records", "daily"}
-    assert all((day.out / path).exists() for path in files)
-
-
 def test_it_is_not_decided_again_as_of_an_earlier_time(day: Daily) -> None:
     work, plan = carrying(day, 2)
-    work.execute(plan)
+    list(work.execute(plan.due))
     earlier, _ = carrying(day, 1)
     with pytest.raises(RefusedError, match="already covers these dates"):
-        earlier.execute(plan)
+        list(earlier.execute(plan.due))
     assert len(load_receipts(day.out)) == 2
 
 
@@ -61,6 +56,6 @@ def test_a_file_that_is_still_there_after_it_was_replaced_is_told(day: Daily, mo
         (day.out / old).parent.mkdir(exist_ok=True)
         (day.out / old).write_bytes(content)
 
-    monkeypatch.setattr(execute, "record_published", left)
+    monkeypatch.setattr(rewrite, "record_published", left)
     with pytest.raises(OutputError, match="1 files still exist"):
-        work.execute(plan)
+        list(work.execute(plan.due))
