@@ -11,9 +11,9 @@
     access/               roles, grants, and the decision on one request
     settings.py           collection settings in the ledger
     workspace.py          ledger, output, pipeline and keyring of a command
-    verdict.py            the verdict of a rewrite on one batch
     rewrite.py            the only way to change published files: a verdict per file, portions of whole dates
     rewrite_receipt.py    the receipt of a rewrite
+    verdict.py            the verdict of a rewrite on one batch
     published_outputs.py  known outputs, the run that wrote a file, and its policy
     event_times.py        bounds of the event times of a file
 

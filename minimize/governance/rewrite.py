@@ -199,15 +199,15 @@ class Rewrite:
         return {**written.attachments, **retention_attachments(self.pipeline, written)}
 
 
-def split_by_date(files: Sequence[PlannedFile], size: int = FILES_PER_PORTION) -> Iterator[list[PlannedFile]]:
-    """Splits files into portions of whole dates with at least `size` files that must be read."""
+def split_by_date(files: Sequence[PlannedFile]) -> Iterator[list[PlannedFile]]:
+    """Splits files into portions of whole dates with at least `FILES_PER_PORTION` files that must be read."""
     by_date: dict[str | None, list[PlannedFile]] = {}
     for each in files:
         by_date.setdefault(each.date, []).append(each)
     portion: list[PlannedFile] = []
     for on in sorted(by_date, key=str):
         portion += by_date[on]
-        if sum(not each.is_whole for each in portion) >= size:
+        if sum(not each.is_whole for each in portion) >= FILES_PER_PORTION:
             yield portion
             portion = []
     if portion:

@@ -422,7 +422,8 @@ def _publish_dates(
 ) -> tuple[RunResult | None, UnpublishedDates]:
     """Publishes all dates, or none if some must be skipped. These are known only after all dates were processed; then the
     others are processed again."""
-    stopped = check_quarantine_limit(resolved.pipeline, found.outcomes)
+    is_bound = context.kind in READING_KINDS  # a retraction removes data, whatever share is in quarantine
+    stopped = check_quarantine_limit(resolved.pipeline, found.outcomes) if is_bound else []
     rest = {when: each for when, each in found.outcomes.items() if when not in {bad.day for bad in stopped}}
     skipped = [*found.unreadable, *stopped, *_check_shrink_guard(resolved, rest, staging, context, session)]
     if skipped:

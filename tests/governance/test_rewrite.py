@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from minimize.output.reader import file_paths, load_receipts, read_output
 from minimize.output.recovery import FolderExchange, exchange_folders
 from minimize.output.stored_file import StoredFile
 from minimize.receipts import Receipt
-from tests.sources.publishing import RECORDS, check_whole, dies_at, making, receipt_for, recovered, rows, snapshot
+from tests.sources.publishing import RECORDS, check_whole, making, receipt_for, rows, snapshot
 
 DAY = "records/date=2026-11-24"
 FIRST, SECOND = f"{DAY}/run1-0.parquet", f"{DAY}/run1-1.parquet"
@@ -225,46 +224,6 @@ def test_a_stage_that_fails_leaves_everything_as_it_was(folder: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         apply(folder, stage, FIRST)
     assert snapshot(folder) == before
-
-
-def all_of_c_and_one_of_a(batch: Batch) -> Batch:
-    return nothing(batch) if "c0" in batch.raw["device"].to_pylist() else without("a1")(batch)
-
-
-def dropping(folder: Path, exchange: FolderExchange) -> None:
-    paths = [FIRST, SECOND, "records/date=2026-11-25/run1-0.parquet"]
-    apply(
-        folder,
-        lambda batch: nothing(batch) if "c0" in batch.raw["device"].to_pylist() else without("a1")(batch),
-        *paths,
-    )
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("atomic", [True, False], ids=["exchange", "two renames"])
-@pytest.mark.parametrize(
-    ("point", "done"),
-    [
-        ("file.closed", False),
-        ("attach.after", False),
-        ("intent.written", False),
-        ("intent.after", True),
-        ("swap.after", True),
-        ("remove.before", True),
-        ("remove.after", True),
-        ("receipt.after", True),
-        ("clean.between", True),
-    ],
-)
-def test_killed_anywhere_a_rewrite_is_done_or_undone(folder: Path, point: str, done: bool, atomic: bool) -> None:
-    before = snapshot(folder)
-    whole = folder.parent / "whole"
-    shutil.copytree(folder, whole)
-    dropping(whole, exchange_folders)
-    assert dies_at(point, dropping, folder, atomic)
-    recovered(folder)
-    check_whole(folder)
-    assert snapshot(folder) == (snapshot(whole) if done else before)
 
 
 def test_a_file_that_is_to_be_removed_is_not_read(folder: Path) -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from minimize.errors import OutputError, RefusedError
+from minimize.errors import OutputError, RefusedError, StoppedError
 from minimize.governance import rewrite
+from minimize.governance.retention.expire import resolve_expiry
+from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_plan import RemovalPlan
-from minimize.governance.rewrite import Rewrite
+from minimize.governance.retention.retract import retract
+from minimize.governance.rewrite import Rewrite, split_by_date
 from minimize.output.reader import load_receipts
 from minimize.runs import session
-from tests.governance.retention.daily import START, Daily, rows
+from tests.governance.retention.daily import SETTINGS, START, Daily, rows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 RAN = START + DAY
@@ -59,3 +65,79 @@ def test_a_file_that_is_still_there_after_it_was_replaced_is_told(day: Daily, mo
     monkeypatch.setattr(rewrite, "record_published", left)
     with pytest.raises(OutputError, match="1 files still exist"):
         list(work.execute(plan.due))
+
+
+def portions(*dates: str | None, whole: bool = False) -> list[list[str | None]]:
+    files: list[Any] = [SimpleNamespace(date=date, is_whole=whole) for date in dates]
+    return [[each.date for each in portion] for portion in split_by_date(files)]
+
+
+def test_files_are_published_in_portions_of_whole_dates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 2)
+    assert portions("c", "a", "b", "a") == [["a", "a"], ["b", "c"]]
+    assert portions("a", "a", "a") == [["a", "a", "a"]]
+    assert portions(None, None) == [[None, None]]
+    assert portions() == []
+
+
+def test_files_that_are_removed_whole_fill_no_portion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 1)
+    assert portions("a", "b", whole=True) == [["a", "b"]]
+
+
+def test_each_portion_has_a_receipt(day: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 1)
+    second = START.date() + DAY
+    day.collect(rows(second), second)
+    day.run(second, RAN + DAY)
+    work, plan = carrying(day, 60)
+    assert [receipt.dates for receipt in work.execute(plan.due)] == [("2026-01-01",), ("2026-01-02",)]
+    day.verified()
+
+
+def test_dates_of_which_an_aggregate_was_counted_are_published_at_once(
+    day: Daily, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 1)
+    second = START.date() + DAY
+    day.collect(rows(second), second)
+    day.run(second, RAN + DAY)
+    work, plan = carrying(day, 60)
+    late = replace(plan, late_days={("daily", "2026-01-01"): frozenset({"2026-01-01", "2026-01-02"})})
+    made = resolve_expiry(day.out, keys=day.keys)
+    linked = replace(work, aggregates=AggregateRecomputation(made.request, made.pipeline, late, is_allowed=False))
+    assert [receipt.dates for receipt in linked.execute(plan.due)] == [("2026-01-01", "2026-01-02")]
+
+
+def test_progress_counts_the_files_that_are_read(day: Daily) -> None:
+    seen: list[tuple[int, int]] = []
+    work, plan = carrying(day, 2)
+    list(replace(work, progress=lambda done, of: seen.append((done, of))).execute(plan.due))
+    assert seen == [(0, 1), (1, 1)]
+
+
+def bounded(project: Daily) -> None:
+    """A first day with a record that cannot be read, and a pipeline that publishes no date with such a record."""
+    lines = [*(row.line() for row in rows(START.date(), devices=6)), {"event_id": "bad", "event_time": "never"}]
+    project.lines(f"data/{START.date()}/a.ndjson", lines)
+    project.run(START.date(), RAN)
+    project.pipeline(quarantine={"stop_above": 0})
+
+
+def test_a_retraction_is_not_refused_by_a_limit_on_quarantine(project: Daily) -> None:
+    bounded(project)
+    off = "south,,location,off,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
+    (project.folder / "settings.csv").write_text(SETTINGS + off)
+    (receipt,) = retract(project.out, at=RAN + HOUR, keys=project.keys, yes=True).receipts
+    assert (receipt.from_, receipt.rows.quarantined) == ("source", 1)
+    assert {row["tenant_id"] for row in project.rows() if row["place"]} == {"north", "east"}
+    with pytest.raises(StoppedError):
+        project.run(START.date(), RAN + 2 * HOUR)
+
+
+def test_an_expiry_is_not_refused_by_a_limit_on_quarantine(project: Daily) -> None:
+    bounded(project)
+    left = [f"south,{device},subject_left,2026-01-02T00:00:00Z" for device in ("d0", "d1")]
+    (receipt,) = project.expire(RAN, events=project.events(*left)).receipts
+    assert receipt.gated_by.erased == 4
+    project.verified()
