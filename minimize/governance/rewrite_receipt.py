@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -183,38 +183,33 @@ class RewriteReceipt:
         return RowCounts(read, read - gated, gated)
 
     def _outputs(self, done: RewriteResult) -> dict[str, WrittenOutput]:
-        found = {name: self._output(name, done) for name in dict.fromkeys(each.name for each in self.files)}
-        names = dict.fromkeys(each.name for each in self.recomputed)
-        return {**found, **{name: self._recomputed_output(name, done) for name in names}}
+        names = dict.fromkeys([*(each.name for each in self.files), *(each.name for each in self.recomputed)])
+        return {name: self._output(name, done.written.get(name, ())) for name in names}
 
-    def _output(self, name: str, done: RewriteResult) -> WrittenOutput:
-        written = done.written.get(name, ())
+    def _output(self, name: str, written: Sequence[WrittenFile]) -> WrittenOutput:
+        rewritten = [each for each in self.files if each.name == name]
+        made = [each for each in self.recomputed if each.name == name]
+        dates = {each.date or "" for each in rewritten if not each.is_whole} | {each.date or "" for each in made}
         files = output_files(written)
-        return WrittenOutput(
-            next(each.written_by.receipt.outputs[name].category for each in self.files if each.name == name),
+        output = WrittenOutput(
+            rewritten[0].written_by.receipt.outputs[name].category if rewritten else "aggregated",
             sum(file.rows for file in files),
             files=files,
             index=index_files(written) if name == RECORDS else None,
             sketches=sketch_files(written),
-            days=self._days(name, {each.date or "" for each in self.files if each.name == name and not each.is_whole}),
+            days=self._days(name, dates),
         )
-
-    def _recomputed_output(self, name: str, done: RewriteResult) -> WrittenOutput:
-        """The entry for a recomputed aggregate."""
-        files = output_files(done.written.get(name, ()))
-        results = [each.guarded.result for each in self.recomputed if each.name == name]
-        return WrittenOutput(
-            "aggregated",
-            sum(file.rows for file in files),
+        results = [each.guarded.result for each in made]
+        if not results:
+            return output
+        return replace(
+            output,
             groups_suppressed=sum(each.groups_suppressed for each in results),
             rows_suppressed=sum(each.rows_suppressed for each in results),
             groups_past=sum(each.groups_past for each in results) or None,
             rows_past=sum(each.rows_past for each in results) or None,
             deferred=sum(each.deferred for each in results),
             too_late=0,
-            files=files,
-            sketches=sketch_files(done.written.get(name, ())),
-            days=self._days(name, {each.date or "" for each in self.recomputed if each.name == name}),
         )
 
     def _days(self, name: str, dates: set[str]) -> Mapping[str, Mapping[str, int]] | None:

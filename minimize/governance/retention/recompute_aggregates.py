@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property, partial
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -50,51 +49,6 @@ from minimize.techniques.periods import period_starts
 RecordFilter = Callable[[pa.RecordBatch], Bools]
 Recount = tuple[Job, AggregateResult]
 """The figures of an aggregate without the removed records, and the run that published it."""
-
-
-class EventReachByDate(Protocol):
-    """The last event time that an event reaches in the records of a batch date, in microseconds since 1970."""
-
-    def __call__(self, event: RetentionEvent, on: str | None) -> int:
-        """The last instant."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class RemovalContext:
-    """Inputs of a recomputation before an expiry.
-
-    events        all past events
-    event_reach   the last event time that an event reaches in the records of a batch date
-    records_left  the number of records of a batch date that remain after the expiry
-    """
-
-    events: Sequence[RetentionEvent]
-    event_reach: EventReachByDate
-    records_left: Callable[[str | None], int]
-
-
-def recount_date(
-    written: WritingRun, resolved: ResolvedRun, on: str | None, names: Collection[str], removal: RemovalContext
-) -> dict[str, Recount]:
-    """The aggregates that can be recounted without the records that events remove.
-
-    Takes the receipt that wrote the date, and a run that finds its source. Returns nothing if the pipeline or keys are
-    different now, or if the remaining records differ from the output, because then an event is unknown here.
-    """
-    then = original_job(written, resolved, on)
-    if then is None:
-        return {}
-    job, source = then
-    wanted = [name for name in names if job.plan.aggregates[name].late is None]
-    if not wanted:
-        return {}
-    until = partial(removal.event_reach, on=on)
-    left = FilteredSource(source, remaining_filter(written.policy, removal.events, source, resolved.keys, until))
-    outcome = local.run(replace(job, plan=only_aggregates(job, wanted)), left, None, DiscardingQuarantine())
-    if accepted_records(outcome) != removal.records_left(on):
-        return {}
-    return {name: (job, outcome.aggregates[name]) for name in wanted}
 
 
 def definition_of_today(plan: Plan, name: str, request: RewriteRequest) -> AggregateDefinition:
@@ -268,66 +222,6 @@ class FilteredSource:
         return self
 
 
-SourcesByBatch = Mapping[date, Source]
-
-
-@dataclass(frozen=True, slots=True)
-class LateEventDay:
-    """One event day of an aggregate: the run that published it, and the batches from which it was counted."""
-
-    name: str
-    day: date
-    job: Job = field(repr=False)
-    sources: SourcesByBatch = field(repr=False)
-
-    def sources_without(
-        self, events: Sequence[RetentionEvent], policy: Policy, keys: Keyring, until: EventReachByDate
-    ) -> SourcesByBatch:
-        """Its batches without the records that events remove."""
-        return {
-            when: FilteredSource(
-                each, remaining_filter(policy, events, each, keys, partial(until, on=when.isoformat()))
-            )
-            for when, each in self.sources.items()
-        }
-
-    def recompute(self, sources: SourcesByBatch, left: Callable[[str | None], int]) -> AggregateResult | None:
-        """The day over these batches; None if the records of a batch differ from those that remain in the output."""
-        outcomes = dict(self._outcomes(replace(self.job, plan=only_aggregates(self.job, [self.name])), sources))
-        if any(accepted_records(outcome) != left(when.isoformat()) for when, outcome in outcomes.items()):
-            return None
-        first, *others = (outcome.late[self.name].days[self.day] for outcome in outcomes.values())
-        for other in others:
-            first.merge(other)
-        return first.settle()
-
-    def _outcomes(self, job: Job, sources: SourcesByBatch) -> Iterator[tuple[date, BatchOutcome]]:
-        waits = job.plan.aggregates[self.name].late
-        assert waits is not None
-        for when, source in sources.items():
-            reach = {self.name: waits.event_days(when, frozenset({self.day}))}
-            yield when, local.run(replace(job, event_days=reach), source, None, DiscardingQuarantine())
-
-
-def recount_late_day(
-    written: WritingRun, batches: Mapping[date, ResolvedRun], name: str, on: date, removal: RemovalContext
-) -> Recount | None:
-    """A late event day recounted without the records that events remove; None if impossible.
-
-    Takes the receipt that published the day, and runs that find the sources of its batches.
-    """
-    then = {when: original_job(written, given, when.isoformat()) for when, given in batches.items()}
-    found = {when: each for when, each in then.items() if each is not None}
-    if len(found) < len(then):
-        return None
-    keys = next(iter(batches.values())).keys
-    day = LateEventDay(name, on, next(iter(found.values()))[0], {when: source for when, (_, source) in found.items()})
-    result = day.recompute(
-        day.sources_without(removal.events, written.policy, keys, removal.event_reach), removal.records_left
-    )
-    return None if result is None else (day.job, result)
-
-
 @dataclass(frozen=True)
 class AggregateRecomputation:
     """The effect of a removal plan on the aggregates of its dates.
@@ -344,8 +238,13 @@ class AggregateRecomputation:
 
     @property
     def at_once(self) -> bool:
-        """Whether an aggregate was counted from several dates: its late event days change with all of them."""
-        return bool(self.plan.late_days)
+        """Whether an aggregate that may be recomputed was counted from several dates, which must change together."""
+        return self.is_allowed and any(place in self.plan.late_days for place in self._left)
+
+    @property
+    def _left(self) -> list[tuple[str, str]]:
+        """The aggregates whose records are removed for another reason than their age: names and dates."""
+        return [(name, on) for name, dates in self.plan.aggregates_left.items() for on in dates]
 
     def recompute(self, chain: Sequence[Receipt], files: Sequence[PlannedFile]) -> Iterator[RecomputedAggregate]:
         """The aggregates that can be recomputed for the dates of some files that lost records to events alone."""
@@ -356,13 +255,14 @@ class AggregateRecomputation:
         dates = {each.date for each in files if each.name == RECORDS} - reclassified_dates
         for on in sorted(dates, key=str):
             yield from current._guarded(on, current._recount_date(on))
+        late = {place: self.plan.late_days[place] for place in self._left if place in self.plan.late_days}
         behind = [
-            (place, batches)
-            for place, batches in self.plan.late_days.items()
+            place
+            for place, batches in late.items()
             if batches & dates and not batches & reclassified_dates and not self._is_due(*place)
         ]
-        for day in sorted({day for (_, day), _ in behind}):
-            recounts = ((name, current._recount_day(name, day, batches)) for (name, on), batches in behind if on == day)
+        for day in sorted({day for _, day in behind}):
+            recounts = ((name, current._recount_day(name, day, late[name, day])) for name, on in behind if on == day)
             yield from current._guarded(day, {name: found for name, found in recounts if found is not None})
 
     def unchanged(
@@ -389,39 +289,68 @@ class AggregateRecomputation:
             if not each.is_unchanged:
                 yield RecomputedAggregate(name, on, recounted[name][0].output_schema(name), each, self._releases)
 
-    def _recount_date(self, on: str | None) -> Mapping[str, Recount]:
-        names = [
-            name
-            for name, dates in self.plan.aggregates_left.items()
-            if (on or "") in dates and not self._is_due(name, on) and (name, on or "") not in self.plan.late_days
-        ]
+    def _recount_date(self, on: str | None) -> dict[str, Recount]:
+        """The aggregates of a date, unless its source, the pipeline or a key is different now."""
+        left = [place for place in self._left if place not in self.plan.late_days]
+        names = [name for name, date in left if date == (on or "") and not self._is_due(name, on)]
         source = self._source(on) if names else None
         if source is None:
             return {}
-        last, given = source
-        return recount_date(self._writing_run(last), given, on, names, self._removal_context())
+        written = self._writing_run(source[0])
+        then = original_job(written, source[1], on)
+        wanted = [] if then is None else [name for name in names if then[0].plan.aggregates[name].late is None]
+        if then is None or not wanted:
+            return {}
+        job, records = then
+        outcome = self._run_remaining(replace(job, plan=only_aggregates(job, wanted)), records, on, written.policy)
+        return {} if outcome is None else {name: (job, outcome.aggregates[name]) for name in wanted}
 
     def _recount_day(self, name: str, day: str, batches: frozenset[str]) -> Recount | None:
-        """A late event day, from the batches from which it was counted."""
+        """A late event day, from the batches from which it was counted. None as for a date."""
         files = self._files(name, day)
-        found = {when: self._source(when) for when in sorted(batches)}
-        sources = {date.fromisoformat(when): each[1] for when, each in found.items() if each is not None}
-        if not files or len(sources) < len(batches):
+        if not files:
             return None
-        written = self._writing_run(receipts_by_path(self.chain)[files[0].path])
-        return recount_late_day(written, sources, name, date.fromisoformat(day), self._removal_context())
+        written, event_day = self._writing_run(receipts_by_path(self.chain)[files[0].path]), date.fromisoformat(day)
+        then = {on: self._original(on, written) for on in sorted(batches)}
+        found = {on: each for on, each in then.items() if each is not None}
+        if len(found) < len(batches):
+            return None
+        job = next(iter(found.values()))[0]
+        waits, reduced = job.plan.aggregates[name].late, replace(job, plan=only_aggregates(job, [name]))
+        assert waits is not None
+        parts = []
+        for on, (_, records) in found.items():
+            reach = {name: waits.event_days(date.fromisoformat(on), frozenset({event_day}))}
+            outcome = self._run_remaining(replace(reduced, event_days=reach), records, on, written.policy)
+            if outcome is None:
+                return None
+            parts.append(outcome.late[name].days[event_day])
+        total, *others = parts
+        for other in others:
+            total.merge(other)
+        return job, total.settle()
+
+    def _original(self, on: str, written: WritingRun) -> tuple[Job, Source] | None:
+        source = self._source(on)
+        return None if source is None else original_job(written, source[1], on)
+
+    def _run_remaining(self, job: Job, source: Source, on: str | None, policy: Policy) -> BatchOutcome | None:
+        """A run over the records of a date that events do not remove.
+
+        Returns None if they differ from the records in the output, because then an event is unknown here.
+        """
+        events = (*self.request.past_events, *self.request.earlier_events)
+        until = partial(self.request.event_reach, on=on)
+        left = FilteredSource(source, remaining_filter(policy, events, source, self.request.keys, until))
+        outcome = local.run(job, left, None, DiscardingQuarantine())
+        return outcome if accepted_records(outcome) == self._records_left(on) else None
 
     def _is_due(self, name: str, on: str | None) -> bool:
         return any((each.name, each.date) == (name, on) for each in self.plan.due)
 
-    def _removal_context(self) -> RemovalContext:
-        return RemovalContext(
-            (*self.request.past_events, *self.request.earlier_events), self.request.event_reach, self._records_left
-        )
-
     def _records_left(self, on: str | None) -> int:
-        removed = sum(each.rows for each in self.plan.due if each.name == RECORDS and each.date == on)
-        return sum(file.rows for file in self._files(RECORDS, on)) - removed
+        removed = {each.file.path: each.rows for each in self.plan.due}
+        return sum(file.rows - removed.get(file.path, 0) for file in self._files(RECORDS, on))
 
     @cached_property
     def _releases(self) -> PublishedReleases:

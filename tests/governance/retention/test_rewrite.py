@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -103,10 +104,13 @@ def test_dates_of_which_an_aggregate_was_counted_are_published_at_once(
     day.collect(rows(second), second)
     day.run(second, RAN + DAY)
     work, plan = carrying(day, 60)
-    late = replace(plan, late_days={("daily", "2026-01-01"): frozenset({"2026-01-01", "2026-01-02"})})
-    made = resolve_expiry(day.out, keys=day.keys)
-    linked = replace(work, aggregates=AggregateRecomputation(made.request, made.pipeline, late, is_allowed=False))
-    assert [receipt.dates for receipt in linked.execute(plan.due)] == [("2026-01-01", "2026-01-02")]
+    shutil.rmtree(day.folder / "data")
+    both = frozenset({"2026-01-01", "2026-01-02"})
+    linked = replace(plan, late_days={("daily", "2026-01-01"): both}, aggregates_left={"daily": ("2026-01-01",)})
+    request = resolve_expiry(day.out, keys=day.keys).request
+    aggregates = AggregateRecomputation(request, work.pipeline, linked)
+    (receipt,) = replace(work, aggregates=aggregates).execute(plan.due)
+    assert set(receipt.dates) == both
 
 
 def test_progress_counts_the_files_that_are_read(day: Daily) -> None:
