@@ -9,7 +9,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from minimize.governance.rewrite import RewriteResult, rewrite_files
+from minimize.arrow.batch import Stage
+from minimize.governance.rewrite import rewrite_files
+from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.keys import Keyring, find_kms
 from minimize.output.publish import open_output
 from minimize.receipts import Receipt, files_in_force, new_run_id
@@ -23,14 +25,14 @@ def main(output: str, keys: str) -> None:
     """Takes the output folder and the keyring's file."""
     keyring, folder = Keyring.load(keys), Path(output)
     with open_output(folder, create=False) as opened:
-        paths = [file.path for file in files_in_force(opened.receipts())["records"]]
+        stages: dict[str, Stage] = {
+            file.path: lambda batch: batch for file in files_in_force(opened.receipts())["records"]
+        }
         try:
             kms = find_kms(keyring, folder)
-            rewrite_files(
-                opened, new_run_id(datetime.now(UTC)), paths, lambda batch: batch, _enough, keys=keyring, kms=kms
-            )
+            rewrite_files(opened, new_run_id(datetime.now(UTC)), stages, _enough, keys=keyring, kms=kms)
         except Enough:
-            sys.stdout.write(f"{len(paths)} files were rewritten\n")
+            sys.stdout.write(f"{len(stages)} files were rewritten\n")
 
 
 def _enough(_: RewriteResult) -> Receipt:

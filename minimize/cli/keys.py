@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from minimize.governance.workspace import Workspace
     from minimize.keys import Keyring
     from minimize.results import Printable
+    from minimize.runs.execution import ProgressCallback
 
 _FILE: Final = click.Argument(["file"], type=FILE, required=False)
 
@@ -91,11 +92,18 @@ def list_command(file: str | None, keys: str | None) -> Printable:
     *("--ledger", "--keys"),
     group=keys_group,
 )
-def rotate_command(now: datetime, file: str | None, keys: str | None, ledger: str | None, **chosen: Any) -> Printable:
+def rotate_command(
+    now: datetime,
+    progress: ProgressCallback,
+    file: str | None,
+    keys: str | None,
+    ledger: str | None,
+    **chosen: Any,
+) -> Printable:
     """Create a new version of the master keys of FILE (or --keys). Old versions only decrypt from now on."""
     from minimize.governance.key_rotation import rotate_keys
 
-    return rotate_keys(_workspace(keys or file, ledger, chosen["outputs"]), now, **chosen)
+    return rotate_keys(_workspace(keys or file, ledger, chosen["outputs"]), now, progress=progress, **chosen)
 
 
 @verb(

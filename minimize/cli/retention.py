@@ -20,6 +20,7 @@ from minimize.governance.retention.expire import expire, open_items
 from minimize.governance.retention.retract import retract
 from minimize.governance.workspace import Workspace
 from minimize.results import Listing, Printable
+from minimize.runs.execution import ProgressCallback
 
 _AT: Final = OPTIONS["--at"](help=f"{AS_OF_HELP} Not before the last receipt of the dates. [default: now]")
 
@@ -97,7 +98,9 @@ def list_events_command(workspace: Workspace, tenant: str | None, history: bool)
     "--keys",
     quiet=True,
 )
-def expire_command(output: str, due: bool, yes: bool, allow_shrink: bool, **arguments: Any) -> Printable:
+def expire_command(
+    progress: ProgressCallback, output: str, due: bool, yes: bool, allow_shrink: bool, **arguments: Any
+) -> Printable:
     """Remove data of OUTPUT that is past its retention period, or that a lifecycle event concerns.
 
     The retention is that of the current policy, counted from the event time.
@@ -108,14 +111,14 @@ def expire_command(output: str, due: bool, yes: bool, allow_shrink: bool, **argu
     if due:
         items = open_items(output, **arguments)
         return Listing("open", items, "no open deadlines", exit_code=int(any(each.overdue for each in items)))
-    return expire(output, yes=yes, allow_shrink=allow_shrink, **arguments)
+    return expire(output, yes=yes, allow_shrink=allow_shrink, progress=progress, **arguments)
 
 
 @verb("retract", "OUTPUT", *RECEIPT_OVERRIDES, _AT, "--yes", "--ledger", "--keys")
-def retract_command(output: str, **arguments: Any) -> Printable:
+def retract_command(progress: ProgressCallback, output: str, **arguments: Any) -> Printable:
     """Apply the current policy, settings and consents to OUTPUT: remove data that would not be collected today.
 
     A date whose source still exists is run again. For other dates, a value is removed if its feature was off at any time that
     its rounded event time can mean, if the feature is off now, or if the output does not prove that its condition holds.
     """
-    return retract(output, **arguments)
+    return retract(output, progress=progress, **arguments)

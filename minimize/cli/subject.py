@@ -28,6 +28,7 @@ from minimize.governance.subjects import (
 from minimize.governance.subjects.view import SubjectViews, view_page
 from minimize.governance.workspace import Workspace
 from minimize.results import Listing, Printable, ResultAt
+from minimize.runs.execution import ProgressCallback
 
 _SUBJECTS: Final = (
     click.Argument(["ids"], nargs=-1, metavar="ID…"),
@@ -138,6 +139,7 @@ def export_command(
 def delete_command(
     workspace: Workspace,
     now: datetime,
+    progress: ProgressCallback,
     named: Sequence[str],
     yes: bool,
     unseen: bool,
@@ -149,8 +151,16 @@ def delete_command(
     Removes them from all outputs, and lists the recipients that must also delete them. Reruns, late files, replays and
     backfills do not bring back records of events up to now. Repeat the command to continue an open request.
     """
-    allowed = {"unseen": unseen, "allow_unreached": allow_unreached}
-    return delete_subjects(collect_subjects(**selected), workspace, now, named=named, yes=yes, **allowed)
+    return delete_subjects(
+        collect_subjects(**selected),
+        workspace,
+        now,
+        named=named,
+        yes=yes,
+        unseen=unseen,
+        allow_unreached=allow_unreached,
+        progress=progress,
+    )
 
 
 @verb(
@@ -198,6 +208,7 @@ def restrict_command(
 def correct_command(
     workspace: Workspace,
     now: datetime,
+    progress: ProgressCallback,
     id_: str,
     tenant: str,
     values: Sequence[str],
@@ -210,7 +221,8 @@ def correct_command(
     grant `subject/correct` to a role that acts for the data subject.
     """
     corrected = {name: value or None for name, _, value in (each.partition("=") for each in values)}
-    return correct_subject(DataSubject(id_, tenant), corrected, workspace, now, named=named, yes=yes)
+    subject = DataSubject(id_, tenant)
+    return correct_subject(subject, corrected, workspace, now, named=named, yes=yes, progress=progress)
 
 
 @verb("status", "--tenant", *WORKSPACE, group=subject_group)

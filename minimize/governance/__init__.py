@@ -11,7 +11,9 @@
     access/               roles, grants, and the decision on one request
     settings.py           collection settings in the ledger
     workspace.py          ledger, output, pipeline and keyring of a command
-    rewrite.py            the only way to change published files: a verdict per batch, new files, a receipt
+    rewrite.py            the only way to change published files: a verdict per file, portions of whole dates
+    rewrite_receipt.py    the receipt of a rewrite
+    verdict.py            the verdict of a rewrite on one batch
     published_outputs.py  known outputs, the run that wrote a file, and its policy
     event_times.py        bounds of the event times of a file
 

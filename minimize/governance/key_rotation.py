@@ -7,44 +7,37 @@ list of the files that become unreadable.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache, partial
 from itertools import chain as chained
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote, unquote
 
-from minimize.arrow.batch import Batch
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, RefusedError, call_redacted
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.published_outputs import WritingRun, receipts_by_path
-from minimize.governance.rewrite import RewriteResult, rewrite_files
+from minimize.governance.published_outputs import PolicyCache, writing_runs
+from minimize.governance.rewrite import Rewrite
+from minimize.governance.rewrite_receipt import PlannedFile
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
-from minimize.keys import Keyring, Kms, MasterKey, find_kms
+from minimize.keys import Kms, MasterKey, find_kms
 from minimize.keys.discovery import key_lifecycle
 from minimize.keys.keyring import KEY_DESTROYED, SUBJECT_KEY
-from minimize.keys.master_keys import KeyLifecycle, is_master_key, key_state, master_key_name
+from minimize.keys.master_keys import KeyLifecycle, key_state, master_key_name
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.ledger import PropertyChange, Resource, api, current_actor
 from minimize.ledger.audit_event import KEY_ACTIVITY
-from minimize.observability.destinations import NO_OBSERVABILITY
-from minimize.output.folder import RECORDS, batch_date_of
-from minimize.output.publish import open_output
+from minimize.output.folder import batch_date_of
 from minimize.output.reader import load_receipts
-from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
-from minimize.policy.pipeline import Pipeline
-from minimize.receipts import FieldReceipt, Receipt, ReceiptFile, RowCounts, WrittenOutput, files_in_force, sha256_text
+from minimize.receipts import Receipt, ReceiptFile, files_in_force
 from minimize.results import Line
-from minimize.runs import receipt_builder
+from minimize.runs.execution import ProgressCallback
 from minimize.runs.inputs import find_pipeline
-from minimize.runs.receipt_builder import RunContext
-from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.runner import no_progress
-from minimize.runs.session import record_missed_receipts, record_published, run_session
-from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location
+from minimize.stores import Location, LocationLike, local_path, parse_output_location
 from minimize.text import count_noun
 
 
@@ -59,51 +52,6 @@ def record_key_event(
 
 
 log = logging.getLogger("minimize")
-
-
-@dataclass(frozen=True, slots=True)
-class KeyRotationRewrite:
-    """Re-encryption of an output's files. Each original run gets its own receipt, with the policy and time of that run."""
-
-    output: Location
-    pipeline: Pipeline
-    keys: Keyring = field(repr=False)
-    now: datetime
-    ledger: PathText | None = None
-    fence: Location | None = None
-
-    def execute(self) -> tuple[Receipt, ...]:
-        """Re-encrypts the files and returns the receipts. Raises KeyringError before any write if a key is unavailable."""
-        kms = find_kms(self.keys, local_path(self.output))
-        groups: dict[str, list[ReceiptFile]] = {}
-        chain = load_receipts(self.output)
-        by = receipts_by_path(chain)
-        for file in files_under_old_keys(self.output, chain, kms):
-            groups.setdefault(by[file.path].run_id, []).append(file)
-        return tuple(self._group(by[files[0].path], files, kms) for files in groups.values())
-
-    def _group(self, wrote: Receipt, files: Sequence[ReceiptFile], kms: Kms) -> Receipt:
-        context = RunContext("rotate", "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
-        everything = WritingRun(self.output, wrote).all_attachments
-        with (
-            run_session(self, context) as session,
-            open_output(self.output, create=False, lease=session.head) as folder,
-        ):
-            record_missed_receipts(session, folder.receipts())
-            paths = [file.path for file in files]
-            inventory = RemovalInventory.for_files(self.output, folder.receipts(), paths, self.keys)
-
-            def receipt(done: RewriteResult) -> Receipt:
-                everything.update(inventory.attachments())
-                unsigned = _rotation_receipt(folder.receipts(), wrote, done, context, everything)
-                return replace(unsigned, run_id=session.run_id, audit=session.head()).with_signature(self.keys)
-
-            signed = rewrite_files(
-                folder, session.run_id, paths, _unchanged, receipt, everything, keys=self.keys, kms=kms, shown=inventory
-            )
-            record_published(session, signed)
-        log.info("%d files re-encrypted", len(files), extra={"code": "I004", "run_id": signed.run_id})
-        return signed
 
 
 def files_under_old_keys(output: Location, chain: Sequence[Receipt], kms: Kms) -> Iterator[ReceiptFile]:
@@ -138,61 +86,6 @@ def _is_readable(output: Location, file: ReceiptFile, kms: Kms) -> bool:
     return True
 
 
-def _unchanged(batch: Batch) -> Batch:
-    return batch
-
-
-def _rotation_receipt(
-    chain: Sequence[Receipt], wrote: Receipt, done: RewriteResult, context: RunContext, attachments: Mapping[str, bytes]
-) -> Receipt:
-    """The unsigned receipt, with the time of the run that wrote the rows, because no later decision changed them."""
-    written = [each for files in done.written.values() for each in files]
-    outputs = {name: _rotated_output(wrote, name, done) for name in done.written}
-    rows = outputs[RECORDS].rows if RECORDS in outputs else sum(each.rows for each in written)
-    techniques = [key for key in wrote.keys if not is_master_key(key)]
-    return Receipt(
-        kind="rotate",
-        run_id="",
-        sequence=chain[-1].sequence + 1,
-        previous=chain[-1].digest,
-        pipeline=wrote.pipeline,
-        purpose=wrote.purpose,
-        engine="local",
-        at=wrote.at,
-        at_given=wrote.at_given,
-        started=context.started,
-        finished=max(context.started, datetime.now(UTC)),
-        dates=tuple(sorted({on for each in written if (on := batch_date_of(each.path)) is not None})),
-        policy=wrote.policy,
-        plan=wrote.plan,
-        keys=(*techniques, *sorted(master_keys_of(written))),
-        versions=receipt_builder.software_versions(),
-        rows=RowCounts(read=rows, written=rows),
-        fields={
-            key: FieldReceipt(receipt_field.did, None if receipt_field.values is None else 0)
-            for key, receipt_field in wrote.fields.items()
-        },
-        outputs=outputs,
-        replaces=done.replaces,
-        removes=done.removes,
-        retention=wrote.retention,
-        files={name: sha256_text(content) for name, content in attachments.items()},
-        origin=wrote.origin,
-    )
-
-
-def _rotated_output(wrote: Receipt, name: str, done: RewriteResult) -> WrittenOutput:
-    files = output_files(done.written[name])
-    index = index_files(done.written[name]) if name == RECORDS else None
-    return WrittenOutput(
-        wrote.outputs[name].category,
-        sum(file.rows for file in files),
-        files=files,
-        index=index,
-        sketches=sketch_files(done.written[name]),
-    )
-
-
 def _key_ids(versions: Sequence[MasterKey]) -> list[str]:
     return [each.id for each in versions]
 
@@ -216,11 +109,14 @@ def rotate_keys(
     names: Sequence[str] = (),
     outputs: Iterable[LocationLike] = (),
     new: bool = True,
+    progress: ProgressCallback = no_progress,
 ) -> KeyRotation:
     """Creates a new version of master keys, and re-encrypts the files of some outputs.
 
     Takes the workspace (keyring, ledger); the time; the names of master keys (default: all); outputs to rewrite under the newest
-    versions. With `new=False` only the files are rewritten. Raises KeyringError, LedgerError, OutputError (2), AccessDenied (3).
+    versions. With `new=False` only the files are rewritten. `progress` receives the number of files done.
+
+    Raises KeyringError, LedgerError, OutputError (2), AccessDenied (3).
     """
     require_permission("keys/rotate", workspace, now)
     keyring = workspace.keyring()
@@ -231,7 +127,9 @@ def rotate_keys(
             workspace, "rotate", [_next_version(custody, name)], now, PropertyChange("state", None, "current")
         )
         custody.rotate(name)
-    rewritten = [each for output in outputs for each in call_redacted(partial(_rewrite_output, output, workspace, now))]
+    rewritten = call_redacted(
+        lambda: [each for output in outputs for each in _rewrite_output(output, workspace, progress)]
+    )
     return KeyRotation(tuple(_newest_version(custody, name) for name in chosen), tuple(rewritten))
 
 
@@ -254,14 +152,20 @@ def _next_version(custody: KeyLifecycle, name: str) -> MasterKey:
     return MasterKey(name, _newest_version(custody, name).version + 1)
 
 
-def _rewrite_output(output: LocationLike, workspace: Workspace, now: datetime) -> tuple[Receipt, ...]:
-    folder = parse_output_location(output)
+def _rewrite_output(output: LocationLike, workspace: Workspace, progress: ProgressCallback) -> Iterator[Receipt]:
+    """Re-encrypts the files of an output. Raises KeyringError before any write if a key is unavailable."""
+    folder, keys = parse_output_location(output), workspace.keyring()
     chain = load_receipts(folder)
     if not chain:
-        return ()
-    return KeyRotationRewrite(
-        folder, find_pipeline(folder, chain[-1], None), workspace.keyring(), now, workspace.ledger
-    ).execute()
+        return
+    written_by = writing_runs(folder, chain, PolicyCache())
+    old = files_under_old_keys(folder, chain, find_kms(keys, local_path(folder)))
+    files = [PlannedFile(file, written_by[file.path]) for file in old]
+    pipeline = find_pipeline(folder, chain[-1], None)
+    for receipt in Rewrite("rotate", folder, pipeline, keys, ledger=workspace.ledger, progress=progress).execute(files):
+        count = len(receipt.replaces)
+        log.info("%d files re-encrypted", count, extra={"code": "I004", "run_id": receipt.run_id})
+        yield receipt
 
 
 ENCRYPTED_CATEGORIES: Final = ("identified", "pseudonymized")

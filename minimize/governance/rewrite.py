@@ -1,192 +1,277 @@
-"""Rewrite of published files.
+"""Rewrite of published files: the only way in which files in force change without a run.
 
-The verdict on a batch, the stage that applies and counts it, and the publication of the new files with a receipt. Expiry,
-retraction, correction, deletion and key rotation are rewrites; they differ in their verdict or stage. Files of a partition
-that the rewrite does not touch are linked into the new partition, so that a partition changes in one step. A file of which
-no row remains is removed, and so is its partition if it was the last one.
+Expiry, retraction, correction, deletion and key rotation are rewrites; they differ in their verdict on each file. A rewrite is
+published in portions of whole dates, with one receipt each. After an interruption the same command continues with the files that
+are left. Files of a partition that the rewrite does not touch are linked into the new partition, so that a partition changes in
+one step. A file of which no row remains is removed, and so is its partition if it was the last one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import Final, Protocol
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from minimize.arrow.batch import Batch, BatchCounts, FieldCounts, Stage
-from minimize.arrow.dictionaries import Bools, decode_dictionary
-from minimize.arrow.nested import assemble, leaf, row_indices
+from minimize.arrow.batch import Batch, BatchCounts, Stage
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
-from minimize.errors import OutputError
-from minimize.keys import Kms
+from minimize.errors import ConfigurationError, OutputError, RefusedError, call_redacted
+from minimize.governance.published_outputs import RETENTION_PIPELINE_FILE, RETENTION_POLICY_FILE, WritingRun
+from minimize.governance.rewrite_receipt import PlannedFile, RecomputedAggregate, RewriteReceipt, RewriteResult
+from minimize.governance.verdict import ApplyVerdict
+from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.parquet_encryption import OutputEncryption, RewriteEncryption
 from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.keys.sealing import Subkeys
-from minimize.output.folder import output_and_date
-from minimize.output.publish import OpenOutput, Staging
+from minimize.observability.destinations import NO_OBSERVABILITY
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, output_and_date
+from minimize.output.publish import OpenOutput, Staging, open_output
 from minimize.output.sink import ParquetSink
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.output.subject_index import IndexKey, SubjectIndexer
 from minimize.output.subject_search import open_index_file, read_index
+from minimize.policy.approval import policy_reference
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import (
     FileRef,
     Receipt,
     ReceiptFile,
+    ReceiptKind,
     files_in_force,
     quarantine_files_in_force,
     retained_sketches,
 )
+from minimize.receipts.chain import effective_receipts
+from minimize.runs.erasure_list import erasure_list_digest
+from minimize.runs.execution import ProgressCallback, ProgressCounter
+from minimize.runs.guards import check_expiry_time, reference_clock
+from minimize.runs.receipt_builder import RunContext
+from minimize.runs.removal_inventory import RemovalInventory
+from minimize.runs.runner import no_progress
+from minimize.runs.session import record_missed_receipts, record_published, run_session
 from minimize.sources.base import WrittenFile
-from minimize.stages.raw_values import mask_values
-from minimize.stores import Location
+from minimize.stores import Location, PathText, local_path
 from minimize.stores.durable_files import file_digest, file_exists
+from minimize.times import time_text
+
+log = logging.getLogger("minimize")
+
+FILES_PER_PORTION: Final = 32
+"""Rewritten files that are published together. After an interruption, at most this number is processed again."""
 
 
-@dataclass(frozen=True, slots=True)
-class BatchVerdict:
-    """Rows and values of one batch that a rewrite removes or replaces.
-
-    removed_records  per reason, the records to remove, each counted once
-    removed_values   per field key, the values to remove, in remaining and removed records
-    replacements     per field key, the values in the required form
-    emptied_records  per field key of which every value can be removed, the records in which that happens
-    """
-
-    removed_records: Mapping[str, Bools] = field(default_factory=dict, repr=False)
-    removed_values: Mapping[str, Bools] = field(default_factory=dict, repr=False)
-    replacements: Mapping[str, pa.Array] = field(default_factory=dict, repr=False)
-    emptied_records: Mapping[str, Bools] = field(default_factory=dict, repr=False)
-
-    def remaining_rows(self, rows: int) -> Bools:
-        """The remaining records."""
-        return np.asarray(~np.logical_or.reduce([np.zeros(rows, np.bool_), *self.removed_records.values()]), np.bool_)
-
-
-class BatchJudge(Protocol):
-    """Decides on each batch of a file. Also has the pointers of the file's fields."""
+class AggregateEffects(Protocol):
+    """The effect of removed records on the aggregates of their dates."""
 
     @property
-    def pointers(self) -> Mapping[str, Pointer]:
-        """The pointers of the file's fields, by key."""
+    def at_once(self) -> bool:
+        """Whether an aggregate was counted from several dates, so that all of them must be published at once."""
         ...
 
-    def __call__(self, batch: pa.RecordBatch) -> BatchVerdict:
-        """The verdict on one batch."""
+    def recompute(self, chain: Sequence[Receipt], files: Sequence[PlannedFile]) -> Iterable[RecomputedAggregate]:
+        """The aggregates recomputed without the records that are removed from these files."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class ApplyVerdict:
-    """Applies verdicts: takes a batch of a file's columns and returns it without the removed rows and values.
-
-    Counts whole records by reason. Per field, counts values of remaining records: removed ones as `gated`, replaced ones
-    as `changed`.
-    """
-
-    judge: BatchJudge
-
-    def __call__(self, batch: Batch) -> Batch:
-        """The remaining batch."""
-        verdict = self.judge(batch.raw)
-        stays = verdict.remaining_rows(batch.raw.num_rows)
-        counts = verdict_counts(batch.raw, verdict, stays, self.judge.pointers)
-        left = _RemainingBatch(batch.raw, verdict, stays, self.judge.pointers)
-        return Batch(raw=left.raw, released=dict(left.columns()), counts=batch.counts + counts)
-
-
-def verdict_counts(
-    raw: pa.RecordBatch, verdict: BatchVerdict, stays: Bools, pointers: Mapping[str, Pointer]
-) -> BatchCounts:
-    """The counts of what a verdict removes from a batch: records by reason, and values by field."""
-    gated = {reason: int(mask.sum()) for reason, mask in verdict.removed_records.items() if mask.any()}
-    present = {key: place for key, place in pointers.items() if place.top in raw.schema.names}
-    left = int(stays.sum())
-    fields = {key: _field_counts(raw, verdict, stays, left, key, place) for key, place in present.items()}
-    return BatchCounts(gated=gated, fields=fields)
-
-
-def _field_counts(
-    raw: pa.RecordBatch, verdict: BatchVerdict, stays: Bools, left: int, key: str, place: Pointer
-) -> FieldCounts:
-    found = leaf(raw, place)
-    if key not in verdict.removed_values and key not in verdict.replacements:
-        if left == raw.num_rows:
-            return FieldCounts(len(found.values) - found.values.null_count)
-        if not found.parents and not found.values.null_count:
-            return FieldCounts(left)
-    present = found.values.is_valid().to_numpy(zero_copy_only=False)
-    if left < raw.num_rows:
-        present = present & stays[row_indices(found, raw.num_rows)]
-    closed = verdict.removed_values.get(key, np.zeros(len(present), np.bool_))
-    changed = 0
-    if key in verdict.replacements:
-        same = (
-            pc.equal(decode_dictionary(found.values), verdict.replacements[key])
-            .fill_null(False)
-            .to_numpy(zero_copy_only=False)
-        )
-        changed = int((present & ~closed & ~same).sum())
-    return FieldCounts(int(present.sum()), changed, int((present & closed).sum()))
+    def unchanged(
+        self, files: Sequence[PlannedFile], recomputed: Sequence[RecomputedAggregate]
+    ) -> Mapping[str, tuple[str, ...]]:
+        """The aggregates that keep their figures: dates by name."""
+        ...
 
 
 @dataclass(frozen=True)
-class _RemainingBatch:
-    """The rest of a batch. Only columns with removed or replaced values are rebuilt."""
+class Rewrite:
+    """A change to published files of one output.
 
-    whole: pa.RecordBatch = field(repr=False)
-    verdict: BatchVerdict = field(repr=False)
-    stays: Bools = field(repr=False)
-    pointers: Mapping[str, Pointer]
+    kind          the kind of its receipts
+    pipeline      today's pipeline
+    as_of         the reference time of today's policy; None if the decisions of the runs that wrote the files stay
+    aggregates    the effect on aggregates; None if no record is removed
+    allow_shrink  whether an implausible time is accepted
+    progress      receives the number of files that were read to their end
+    """
 
-    @property
-    def raw(self) -> pa.RecordBatch:
-        """The remaining records, with unchanged values."""
-        return self._filter_batch(self.whole)
+    kind: ReceiptKind
+    output: Location
+    pipeline: Pipeline
+    keys: Keyring = field(repr=False)
+    as_of: datetime | None = None
+    at_given: bool = False
+    ledger: PathText | None = None
+    aggregates: AggregateEffects | None = None
+    allow_shrink: bool = True
+    progress: ProgressCallback = no_progress
+    fence: Location | None = None
 
-    def columns(self) -> Iterator[tuple[str, pa.Array]]:
-        """The columns with removed or replaced values, by name."""
-        touched = {self.pointers[key].top for key in (*self.verdict.removed_values, *self.verdict.replacements)}
-        schema = pa.schema([each for each in self.whole.schema if each.name in touched])
-        if not len(schema):
-            return
-        keys = {key: place for key, place in self.pointers.items() if place.top in touched}
-        closed = {
-            place: pa.array(self.verdict.removed_values[key])
-            for key, place in keys.items()
-            if key in self.verdict.removed_values
-        }
-        released = {place: self._values(key, place) for key, place in keys.items()}
-        made = assemble(self.whole, released, closed, dict(self._emptied_lists(keys)), schema)
-        yield from zip(made.schema.names, self._filter_batch(made).columns, strict=True)
+    def execute(self, files: Iterable[PlannedFile]) -> Iterator[Receipt]:
+        """Publishes portion by portion. Returns one receipt each: for files of one policy and pipeline, and whole dates."""
+        groups: dict[tuple[object, ...], list[PlannedFile]] = {}
+        for each in files:
+            groups.setdefault(self._group_key(each.written_by), []).append(each)
+        counter = ProgressCounter(sum(not each.is_whole for group in groups.values() for each in group), self.progress)
+        self.progress(0, counter.of)
+        for group in groups.values():
+            portions = [group] if self.aggregates is not None and self.aggregates.at_once else split_by_date(group)
+            for portion in portions:
+                yield call_redacted(partial(self._publish, portion, counter))
 
-    def _values(self, key: str, place: Pointer) -> pa.Array:
-        values = self.verdict.replacements.get(key, leaf(self.whole, place).values)
-        closed = self.verdict.removed_values.get(key)
-        return values if closed is None else mask_values(values, pa.array(closed))
+    def _group_key(self, written: WritingRun) -> tuple[object, ...]:
+        """The decisions that files must share to be stated in one receipt."""
+        return (written.receipt.run_id,) if self.as_of is None else written.rewrite_group
 
-    def _emptied_lists(self, keys: Mapping[str, Pointer]) -> Iterator[tuple[Pointer, pa.BooleanArray]]:
-        """The lists of which every leaf can be removed. If all are removed, even an empty list must not remain visible."""
-        for star in dict.fromkeys(star for place in keys.values() for star in place.stars):
-            below = [self.verdict.emptied_records.get(key) for key, place in keys.items() if place.within(star)]
-            masks = [mask for mask in below if mask is not None]
-            if len(masks) == len(below):
-                slots = row_indices(leaf(self.whole, Pointer(star.parts[:-1])), self.whole.num_rows)
-                yield star, pa.array(np.logical_and.reduce(masks)[slots])
+    def _publish(self, files: Sequence[PlannedFile], counter: ProgressCounter) -> Receipt:
+        # lineage and metrics describe runs only
+        context = RunContext(self.kind, "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
+        with (
+            run_session(self, context) as session,
+            open_output(self.output, create=False, lease=session.head) as folder,
+        ):
+            chain = folder.receipts()
+            record_missed_receipts(session, chain)
+            if self.as_of is not None and not self.allow_shrink:
+                clock = reference_clock(session.ledger, self.output, context.started)
+                check_expiry_time(self.as_of, chain, clock)
+            if self.as_of is not None:
+                _check_as_of(self.as_of, chain, {each.date for each in files})
+            attachments = self._attachments(files[0].written_by)
+            inventory = RemovalInventory.for_files(self.output, chain, [each.file.path for each in files], self.keys)
+            recomputed = () if self.aggregates is None else tuple(self.aggregates.recompute(chain, files))
+            stated = self._receipt(session.run_id, context.started, chain, files, recomputed)
 
-    def _filter_batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        return batch if self.stays.all() else batch.filter(pa.array(self.stays))
+            def receipt(done: RewriteResult) -> Receipt:
+                attachments.update(inventory.attachments())
+                erasures = erasure_list_digest(self.output)
+                unsigned = replace(stated.build(done, attachments), audit=session.head(), erasures=erasures)
+                return unsigned.with_signature(self.keys)
+
+            signed = rewrite_files(
+                folder,
+                session.run_id,
+                {each.file.path: _stage_of(each) for each in files if not each.is_whole},
+                receipt,
+                attachments,
+                removes=[each.file.path for each in files if each.is_whole],
+                keys=self.keys,
+                kms=find_kms(self.keys, local_path(self.output)),
+                also=partial(_stage_recomputed, recomputed),
+                shown=inventory,
+                advance=counter.advance,
+            )
+            record_published(session, signed)
+        _check_removed(self.output, signed)
+        if self.as_of is not None:
+            log.info("%d rows removed", signed.rows.gated, extra={"code": "I003", "run_id": signed.run_id})
+        return signed
+
+    def _receipt(
+        self,
+        run_id: str,
+        started: datetime,
+        chain: Sequence[Receipt],
+        files: Sequence[PlannedFile],
+        recomputed: Sequence[RecomputedAggregate],
+    ) -> RewriteReceipt:
+        first = files[0].written_by.receipt
+        stays = self.as_of is None
+        return RewriteReceipt(
+            kind=self.kind,
+            run_id=run_id,
+            started=started,
+            chain=chain,
+            files=files,
+            at=self.as_of or first.at,
+            at_given=first.at_given if stays else self.at_given,
+            retention=first.retention if stays else policy_reference(self.pipeline.policy),
+            recomputed=recomputed,
+            unchanged={} if self.aggregates is None else self.aggregates.unchanged(files, recomputed),
+        )
+
+    def _attachments(self, written: WritingRun) -> dict[str, bytes]:
+        if self.as_of is None:
+            return written.all_attachments
+        return {**written.attachments, **retention_attachments(self.pipeline, written)}
 
 
-@dataclass(frozen=True, slots=True)
-class StagePerFile:
-    """A separate stage for each file, chosen by its entry in the receipts."""
+def split_by_date(files: Sequence[PlannedFile]) -> Iterator[list[PlannedFile]]:
+    """Splits files into portions of whole dates with at least `FILES_PER_PORTION` files that must be read."""
+    by_date: dict[str | None, list[PlannedFile]] = {}
+    for each in files:
+        by_date.setdefault(each.date, []).append(each)
+    portion: list[PlannedFile] = []
+    for on in sorted(by_date, key=str):
+        portion += by_date[on]
+        if sum(not each.is_whole for each in portion) >= FILES_PER_PORTION:
+            yield portion
+            portion = []
+    if portion:
+        yield portion
 
-    stage_for: Callable[[ReceiptFile], Stage]
+
+def retention_attachments(today: Pipeline, written: WritingRun) -> dict[str, bytes]:
+    """The bytes of today's policy, and of today's pipeline if aggregates have or had their own retention.
+
+    Raises ConfigurationError if the files changed since they were loaded.
+    """
+    files = {RETENTION_POLICY_FILE: loaded_bytes(today.policy)}
+    then = (written.pipeline.get("aggregates") or {}).values()
+    if today.own_retentions or any(each.get("retention") for each in then):
+        files |= {RETENTION_PIPELINE_FILE: loaded_bytes(today)}
+    return files
+
+
+def loaded_bytes(of: Policy | Pipeline) -> bytes:
+    """The bytes of a policy or pipeline file. Raises ConfigurationError if the file changed since it was loaded."""
+    if of.path is None or file_digest(of.path) != of.digest:
+        name = POLICY_FILE if isinstance(of, Policy) else PIPELINE_FILE
+        raise ConfigurationError(f"{name} was changed while this command was running", hint="Run the command again.")
+    return of.path.read_bytes()
+
+
+def _check_as_of(at: datetime, chain: Sequence[Receipt], dates: set[str | None]) -> None:
+    """Refuses an earlier time than that of a receipt for the same dates."""
+    for receipt in effective_receipts(chain):
+        if receipt.at > at and (not receipt.dates or None in dates or dates & set(receipt.dates)):
+            message = (
+                f"a later run ({receipt.run_id}) already covers these dates: "
+                f"its time is {time_text(receipt.at)}, the requested time is {time_text(at)}"
+            )
+            raise RefusedError(message, hint="Pass a later --at.")
+
+
+def _stage_of(file: PlannedFile) -> Stage:
+    return _unchanged if file.judge is None else ApplyVerdict(file.judge)
+
+
+def _unchanged(batch: Batch) -> Batch:
+    return batch
+
+
+def _stage_recomputed(recomputed: Sequence[RecomputedAggregate], staging: Staging) -> RewriteResult:
+    """Recomputed aggregates, with the files that they replace."""
+    force = _files_in_force(staging.output)
+    done = RewriteResult()
+    for each in recomputed:
+        replaced, written = each.stage(staging)
+        done += RewriteResult(
+            {each.name: tuple(written)}, tuple(FileRef(path, force[path].digest) for path in replaced)
+        )
+    return done
+
+
+def _check_removed(output: Location, receipt: Receipt) -> None:
+    """Raises OutputError if a replaced or removed file still exists."""
+    left = [file.path for file in (*receipt.replaces, *receipt.removes) if (output / file.path).exists()]
+    if left:
+        raise OutputError(
+            f"{len(left)} files still exist after their removal", hint="Run `minimize verify` to list them."
+        )
 
 
 class BatchObserver(Protocol):
@@ -205,39 +290,10 @@ ObserverFactory = Callable[[StoredFile], BatchObserver | None]
 """Returns the observer of a file's batches; None if there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class RewriteResult:
-    """Result of a rewrite, for its receipt.
-
-    written   the new files, by output name (including `quarantine` if its files were given)
-    replaces  the files that they replace
-    removes   the files of which no row remains
-    read      rows of the given files
-    counts    the counts of the stage
-    """
-
-    written: Mapping[str, tuple[WrittenFile, ...]] = field(default_factory=dict)
-    replaces: tuple[FileRef, ...] = ()
-    removes: tuple[FileRef, ...] = ()
-    read: int = 0
-    counts: BatchCounts = field(default_factory=BatchCounts)
-
-    def __add__(self, other: RewriteResult) -> RewriteResult:
-        names = {**self.written, **other.written}
-        return RewriteResult(
-            {name: (*self.written.get(name, ()), *other.written.get(name, ())) for name in names},
-            (*self.replaces, *other.replaces),
-            (*self.removes, *other.removes),
-            self.read + other.read,
-            self.counts + other.counts,
-        )
-
-
 def rewrite_files(
     output: OpenOutput,
     run_id: str,
-    files: Sequence[str],
-    stage: Stage | StagePerFile,
+    stages: Mapping[str, Stage],
     receipt: Callable[[RewriteResult], Receipt],
     attachments: Mapping[str, bytes] | None = None,
     *,
@@ -246,23 +302,24 @@ def rewrite_files(
     kms: Kms | None = None,
     also: Callable[[Staging], RewriteResult] | None = None,
     shown: ObserverFactory = lambda stored: None,
+    advance: Callable[[], object] = lambda: None,
 ) -> Receipt:
-    """Passes files in force through a stage and publishes the result in their place.
+    """Passes files in force through stages and publishes the result in their place.
 
-    Takes paths relative to the output folder, a stage, and a function that makes the signed receipt. The stage receives the
+    Takes a stage for each path relative to the output folder, and a function that makes the signed receipt. A stage receives the
     released columns as `raw`, including folder columns. The new file has the columns of `raw`, replaced by those of `released`
     with the same name. Schema and field metadata stay. Files in `removes` are not read.
 
     With `keys`, the replacement of an indexed file gets an index; without them it gets none. Encrypted files are encrypted
     again under the newest versions of their master keys, which `kms` holds. `also` stages further changes in the same
-    publication. `shown` receives the batches that are read, so that no second read is needed. Attachments that `receipt` adds are
-    published, too.
+    publication. `shown` receives the batches that are read, so that no second read is needed. `advance` is called after each
+    file. Attachments that `receipt` adds are published, too.
 
     Raises OutputError before any write if a file is not in force or its bytes do not match its receipt; KeyringError without
     a key.
     """
     force = _files_in_force(output)
-    chosen = [_check_digest(output, path, force) for path in sorted(set(files))]
+    chosen = [_check_digest(output, path, force) for path in sorted(stages)]
     removed = [_require_in_force(path, force) for path in sorted(set(removes))]
     if not chosen and not removed:
         raise OutputError("there is nothing to rewrite", hint="Pass files that are in force.")
@@ -271,8 +328,8 @@ def rewrite_files(
         done = RewriteResult(removes=tuple(FileRef(file.path, file.digest) for file in removed))
         for number, file in enumerate(chosen):
             watch = None if file.index is None or keys is None else _indexer_like(output, file, keys)
-            each = stage.stage_for(file) if isinstance(stage, StagePerFile) else stage
-            done += _FileRewrite(staging, file, number, watch, kms, shown).apply_stage(each)
+            done += _FileRewrite(staging, file, number, watch, kms, shown).apply_stage(stages[file.path])
+            advance()
         done += RewriteResult() if also is None else also(staging)
         made = receipt(done)
         staging.publish(made, attachments)

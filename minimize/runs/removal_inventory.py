@@ -62,20 +62,11 @@ class RemovedFileInventory:
     contents: tuple[TenantContent, ...]
 
 
-def removal_inventory(
-    output: Location, chain: Sequence[Receipt], paths: Iterable[str], keys: Keyring
-) -> dict[str, bytes]:
-    """The attachment for the receipt of a change that removes these files; empty if there is no inventory of any of them.
-
-    A file that cannot be read has no inventory. Without a `subject` key there is none at all. The change does not fail for that.
-    """
-    return RemovalInventory.for_files(output, chain, paths, keys).attachments()
-
-
 @dataclass(frozen=True, slots=True)
 class RemovalInventory:
-    """The inventory for a change that reads the files itself. It counts the batches that the change reads, and reads only the
-    other files.
+    """The inventory for a change that removes files. It counts the batches that the change reads, and reads only the other files.
+
+    A file that cannot be read has no inventory. The change does not fail for that.
 
     files  by path: the receipt of the run that wrote the file, and the file's entry
     """

@@ -49,7 +49,7 @@ from minimize.runs.guards import (
 from minimize.runs.inputs import check_acts_unchanged, first_read_times, pipeline_from
 from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, build_receipt, empty_receipt
-from minimize.runs.removal_inventory import removal_inventory
+from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.resolve import ResolvedRun, audit_created_keys, resolve_run
 from minimize.runs.sender import check_same_sender, warn_of_gated_rows, warn_without_consents
 from minimize.runs.session import record_missed_receipts, record_published, run_session
@@ -422,14 +422,16 @@ def _publish_dates(
 ) -> tuple[RunResult | None, UnpublishedDates]:
     """Publishes all dates, or none if some must be skipped. These are known only after all dates were processed; then the
     others are processed again."""
-    stopped = check_quarantine_limit(resolved.pipeline, found.outcomes)
+    is_bound = context.kind in READING_KINDS  # a retraction removes data, whatever share is in quarantine
+    stopped = check_quarantine_limit(resolved.pipeline, found.outcomes) if is_bound else []
     rest = {when: each for when, each in found.outcomes.items() if when not in {bad.day for bad in stopped}}
     skipped = [*found.unreadable, *stopped, *_check_shrink_guard(resolved, rest, staging, context, session)]
     if skipped:
         return None, UnpublishedDates(skipped, stopped)
     folder, manifest = staging.output, None if resolved.sender is None else resolved.sender.party.recipient
     attachments = receipt_attachments(resolved.pipeline, resolved.plan, context.backfill, manifest)
-    attachments |= removal_inventory(folder.folder, folder.receipts(), staging.current_files(), resolved.keys)
+    replaced = staging.current_files()
+    attachments |= RemovalInventory.for_files(folder.folder, folder.receipts(), replaced, resolved.keys).attachments()
     receipt = build_receipt(resolved, staging, found.outcomes, late, found.files, attachments, context)
     signed = _sign_and_publish(receipt, resolved, staging, attachments, session)
     return _result(signed, resolved.skipped, resolved), UnpublishedDates()

@@ -13,7 +13,8 @@ from typing import Final
 import pyarrow.compute as pc
 
 from minimize.arrow.batch import Batch
-from minimize.governance.rewrite import RewriteResult, rewrite_files
+from minimize.governance.rewrite import rewrite_files
+from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.output.folder import ensure_identity, make_output_folder
 from minimize.output.publish import open_output
 from minimize.output.recovery import FolderExchange
@@ -82,7 +83,7 @@ def rewritten(folder: Path, exchange: FolderExchange) -> None:
     with open_output(folder, exchange=exchange) as output:
         place = f"records/date={DAY}/run1"
         gone = [f"{place}-1.parquet", "records/date=2026-11-23/run1-0.parquet"]
-        rewrite_files(output, "run2", [f"{place}-0.parquet"], stage, receipt, {"settings.csv": b"a,b"}, removes=gone)
+        rewrite_files(output, "run2", {f"{place}-0.parquet": stage}, receipt, {"settings.csv": b"a,b"}, removes=gone)
 
 
 def rewritten_without_links(folder: Path, exchange: FolderExchange) -> None:

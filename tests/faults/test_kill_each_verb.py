@@ -1,6 +1,7 @@
 """One kill for each verb that publishes and for each store: what stands then is old or new, and the same command ends as planned.
 
-The other moments are computed: `test_power_cuts.py`, `test_object_cuts.py`, `test_ledger_cuts.py`. More kills run nightly.
+The other moments are computed: `test_power_cuts.py`, `test_rewrite_cuts.py`, `test_object_cuts.py`, `test_ledger_cuts.py`. More
+kills run nightly.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from minimize.runs.audit_log import verify_audit
 from minimize.runs.verify import check_output
 from tests.buckets import Bucket
 from tests.faults.child import killed
+from tests.faults.test_rewrite_cuts import ACTS
 from tests.governance.sharing.sender import Sender, recent_records
 from tests.postgres import Server
 from tests.project import AT, DAY, LASTING, Project, enter, event, events, new_project
@@ -92,41 +94,12 @@ def backfilled(project: Project) -> Words:
     return ["backfill", project.folder / "backfill.yaml", "--output", project.out]
 
 
-def retracted(project: Project) -> Words:
-    return ["retract", project.out, "--pipeline", project.folder, "--at", LATER, "--yes"]
-
-
 def is_coarser(project: Project) -> bool:
     return {row["battery"] % 50 for row in project.rows()} == {0.0}
 
 
-def expired(project: Project) -> Words:
-    return ["expire", project.out, "--at", (AT + timedelta(days=60)).isoformat(), "--yes", "--allow-shrink"]
-
-
 def deleted(project: Project) -> Words:
     return ["subject", "delete", "d3", "--tenant", "south", "--yes"]
-
-
-def sized(project: Project) -> None:
-    project.policy({"size": {"type": "integer", "do": {"round": {"to": 10}}}}, **LASTING)
-    project.pipeline(records={}, aggregates=None)
-    project.records([{**each, "size": 20} for each in events(40)])
-    project.run(at=None)
-
-
-def corrected(project: Project) -> Words:
-    return ["subject", "correct", "d3", "--tenant", "south", "--set", "size=70", "--yes"]
-
-
-def encrypted(project: Project) -> None:
-    project.pipeline(records={"encrypt": "by_category"}, aggregates=None)
-    project.records(events(40))
-    project.run()
-
-
-def rotated(project: Project) -> Words:
-    return ["keys", "rotate", "--rewrite", project.out]
 
 
 def without_ledger(project: Project) -> None:
@@ -150,19 +123,9 @@ VERBS = (
     Verb("run", another_file, run_again, lambda project: len(project.rows()) == 60, "swap.after"),
     Verb("replay", mistyped, replayed, lambda project: len(project.rows()) == 31, "intent.written"),
     Verb("run", coarser, backfilled, is_coarser, "receipt.before"),
-    Verb("retract", coarser, retracted, is_coarser, "file.closed"),
-    Verb("expire", two_days, expired, lambda project: not minimize.files(project.out), "remove.after"),
     Verb("delete", two_days, deleted, lambda project: len(project.rows()) < 40, "receipt.written"),
-    Verb("correct", sized, corrected, lambda project: 70 in {row["size"] for row in project.rows()}, "clean.between"),
     Verb("adopt", without_ledger, adopted, is_adopted, "receipt.written"),
     Verb("void", two_days, voided, lambda project: load_receipts(project.out)[-1].kind == "void", "intent.written"),
-    Verb(
-        "rotate",
-        encrypted,
-        rotated,
-        lambda project: "encrypt.pseudonymized/1" not in project.master_keys(),
-        "swap.before",
-    ),
 )
 EARLY = ("intent.written", "file.closed")
 
@@ -178,13 +141,13 @@ def with_places(project: Project, words: Words) -> Words:
     return [*words, "--keys", project.keys, "--ledger", project.out / "ledger.db"]
 
 
-def test_every_kind_of_publication_is_killed_here() -> None:
-    assert {verb.kind for verb in VERBS} == set(get_args(ReceiptKind))
+def test_every_kind_of_publication_is_killed_here_or_as_a_rewrite() -> None:
+    assert {verb.kind for verb in VERBS} | ACTS.keys() == set(get_args(ReceiptKind))
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.words.__name__)
 def test_a_verb_that_is_killed_leaves_old_or_new(verb: Verb, home: Path) -> None:
-    project = new_project(home, lasting=verb.kind in ("delete", "correct"))
+    project = new_project(home, lasting=verb.kind == "delete")
     verb.ready(project)
     words = with_places(project, verb.words(project))
     assert not verb.done(project)

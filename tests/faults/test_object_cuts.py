@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from minimize.errors import MinimizeError
-from minimize.governance.rewrite import RewriteResult, rewrite_files
+from minimize.governance.rewrite import rewrite_files
+from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.output.folder import RUNS, SUCCESS
 from minimize.output.publish import open_output
 from minimize.receipts import Receipt
@@ -48,7 +49,7 @@ def rewritten(output: ObjectPath) -> None:
         return replace(made, replaces=done.replaces, removes=done.removes)
 
     with open_output(output, lease=lease) as opened:
-        rewrite_files(opened, "run2", ["records/date=2026-11-24/run1-0.parquet"], lambda batch: batch, receipt)
+        rewrite_files(opened, "run2", {"records/date=2026-11-24/run1-0.parquet": lambda batch: batch}, receipt)
 
 
 def adopted(output: ObjectPath) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,14 +13,15 @@ import pytest
 
 from minimize.arrow.batch import Batch, BatchCounts, Stage
 from minimize.errors import OutputError
-from minimize.governance.rewrite import RewriteResult, StagePerFile, rewrite_files
+from minimize.governance.rewrite import rewrite_files
+from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.output.folder import list_data_files
 from minimize.output.publish import open_output
 from minimize.output.reader import file_paths, load_receipts, read_output
 from minimize.output.recovery import FolderExchange, exchange_folders
 from minimize.output.stored_file import StoredFile
 from minimize.receipts import Receipt
-from tests.sources.publishing import RECORDS, check_whole, dies_at, making, receipt_for, recovered, rows, snapshot
+from tests.sources.publishing import RECORDS, check_whole, making, receipt_for, rows, snapshot
 
 DAY = "records/date=2026-11-24"
 FIRST, SECOND = f"{DAY}/run1-0.parquet", f"{DAY}/run1-1.parquet"
@@ -62,9 +62,7 @@ def source(folder: Path) -> None:
         made.publish()
 
 
-def apply(
-    folder: Path, stage: Stage | StagePerFile, *paths: str, exchange: FolderExchange = exchange_folders
-) -> RewriteResult:
+def apply(folder: Path, stage: Stage, *paths: str, exchange: FolderExchange = exchange_folders) -> RewriteResult:
     seen: list[RewriteResult] = []
     with open_output(folder, exchange=exchange) as output:
 
@@ -73,7 +71,7 @@ def apply(
             gone, replaced = ([file.path for file in each] for each in (done.removes, done.replaces))
             return receipt_for(output, "run2", done.written, tuple(replaced), tuple(gone), "delete")
 
-        rewrite_files(output, "run2", paths, stage, receipt, {"reason.txt": b"asked"})
+        rewrite_files(output, "run2", dict.fromkeys(paths, stage), receipt, {"reason.txt": b"asked"})
     return seen[0]
 
 
@@ -124,7 +122,8 @@ def test_what_is_read_is_shown_as_it_stands_there_and_goes_beside_the_receipt(fo
             gone, replaced = ([file.path for file in each] for each in (done.removes, done.replaces))
             return receipt_for(output, "run2", done.written, tuple(replaced), tuple(gone), "delete")
 
-        rewrite_files(output, "run2", [FIRST, SECOND], without("a1"), receipt, beside, shown=seen)
+        stages = dict.fromkeys([FIRST, SECOND], without("a1"))
+        rewrite_files(output, "run2", stages, receipt, beside, shown=seen)
     assert json.loads((folder / "runs" / "run2" / "rows.json").read_bytes()) == {FIRST: 3}
 
 
@@ -227,46 +226,6 @@ def test_a_stage_that_fails_leaves_everything_as_it_was(folder: Path) -> None:
     assert snapshot(folder) == before
 
 
-def all_of_c_and_one_of_a(batch: Batch) -> Batch:
-    return nothing(batch) if "c0" in batch.raw["device"].to_pylist() else without("a1")(batch)
-
-
-def dropping(folder: Path, exchange: FolderExchange) -> None:
-    paths = [FIRST, SECOND, "records/date=2026-11-25/run1-0.parquet"]
-    apply(
-        folder,
-        lambda batch: nothing(batch) if "c0" in batch.raw["device"].to_pylist() else without("a1")(batch),
-        *paths,
-    )
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("atomic", [True, False], ids=["exchange", "two renames"])
-@pytest.mark.parametrize(
-    ("point", "done"),
-    [
-        ("file.closed", False),
-        ("attach.after", False),
-        ("intent.written", False),
-        ("intent.after", True),
-        ("swap.after", True),
-        ("remove.before", True),
-        ("remove.after", True),
-        ("receipt.after", True),
-        ("clean.between", True),
-    ],
-)
-def test_killed_anywhere_a_rewrite_is_done_or_undone(folder: Path, point: str, done: bool, atomic: bool) -> None:
-    before = snapshot(folder)
-    whole = folder.parent / "whole"
-    shutil.copytree(folder, whole)
-    dropping(whole, exchange_folders)
-    assert dies_at(point, dropping, folder, atomic)
-    recovered(folder)
-    check_whole(folder)
-    assert snapshot(folder) == (snapshot(whole) if done else before)
-
-
 def test_a_file_that_is_to_be_removed_is_not_read(folder: Path) -> None:
     (folder / FIRST).write_bytes(b"no parquet")
     with open_output(folder) as output:
@@ -275,11 +234,15 @@ def test_a_file_that_is_to_be_removed_is_not_read(folder: Path) -> None:
             gone, replaced = ([file.path for file in each] for each in (done.removes, done.replaces))
             return receipt_for(output, "run2", done.written, tuple(replaced), tuple(gone), "expire")
 
-        rewrite_files(output, "run2", [], kept, receipt, removes=[FIRST])
+        rewrite_files(output, "run2", {}, receipt, removes=[FIRST])
     assert list_data_files(folder / DAY) == ("run1-1.parquet",)
 
 
 def test_each_file_can_have_a_stage_of_its_own(folder: Path) -> None:
-    stages = {FIRST: without("a1"), SECOND: without("b0")}
-    apply(folder, StagePerFile(lambda file: stages[file.path]), FIRST, SECOND)
+    with open_output(folder) as output:
+
+        def receipt(done: RewriteResult) -> Receipt:
+            return receipt_for(output, "run2", done.written, tuple(file.path for file in done.replaces), kind="delete")
+
+        rewrite_files(output, "run2", {FIRST: without("a1"), SECOND: without("b0")}, receipt)
     assert sorted(read_output(folder)["device"].to_pylist()) == ["a0", "a2", "b1", "b2", "c0", "c1", "c2"]

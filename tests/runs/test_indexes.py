@@ -12,7 +12,8 @@ import pytest
 
 import minimize
 from minimize.arrow.batch import Batch
-from minimize.governance.rewrite import RewriteResult, rewrite_files
+from minimize.governance.rewrite import rewrite_files
+from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.keys import Keyring, add_key
 from minimize.output import reader
 from minimize.output.folder import list_data_files, read_receipts
@@ -205,8 +206,7 @@ def test_a_rewrite_keeps_the_index_right(project: Project) -> None:
         rewrite_files(
             output,
             run_id,
-            [place.file.path],
-            erased({gone}),
+            {place.file.path: erased({gone})},
             lambda done: after(first, run_id, done, keys),
             beside,
             keys=keys,
@@ -224,7 +224,7 @@ def test_a_rewrite_without_keys_leaves_files_without_an_index(project: Project) 
     run_id = "20261126T000000Z-000000000000"
     beside = {path: (project.out / "runs" / first.run_id / path).read_bytes() for path in first.files}
     with open_output(project.out) as output:
-        rewrite_files(output, run_id, [file.path], erased(set()), lambda done: after(first, run_id, done, keys), beside)
+        rewrite_files(output, run_id, {file.path: erased(set())}, lambda done: after(first, run_id, done, keys), beside)
     assert indexes(project) == []
     assert [place.groups for place in reader.find_subjects(project.out, ["x"], keys=project.keys)] == [None]
     check_found(project)

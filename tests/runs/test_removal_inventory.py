@@ -22,7 +22,6 @@ from minimize.runs.removal_inventory import (
     count_persons,
     open_inventory,
     read_inventory,
-    removal_inventory,
 )
 from tests.project import AT, Builds, Project, enter, events, new_project
 
@@ -100,18 +99,14 @@ def test_a_file_that_nobody_can_read_tells_nothing_and_stops_no_change(tmp_path:
     for path in project.files():
         (project.out / path).write_bytes(b"nothing")
     assert INVENTORY_FILE not in project.run().files
-    assert (
-        removal_inventory(
-            project.out, (first,), [*project.files(), "records/other.parquet"], Keyring.load(project.keys)
-        )
-        == {}
-    )
+    paths, keys = [*project.files(), "records/other.parquet"], Keyring.load(project.keys)
+    assert RemovalInventory.for_files(project.out, (first,), paths, keys).attachments() == {}
 
 
 def test_files_that_are_shown_are_told_as_if_they_were_read_and_are_not_read_again(project: Project) -> None:
     chain, keys = load_receipts(project.out), Keyring.load(project.keys)
     paths = [path for path in project.files() if path.startswith("records")]
-    told = removal_inventory(project.out, chain, paths, keys)
+    told = RemovalInventory.for_files(project.out, chain, paths, keys).attachments()
     shown = RemovalInventory.for_files(project.out, chain, paths, keys)
     for path in paths:
         stored = open_stored_file(project.out, path, encoded=True, also=["device_id"])

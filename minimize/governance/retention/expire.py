@@ -27,9 +27,9 @@ from minimize.governance.published_outputs import (
     source_read_times,
     writing_runs,
 )
-from minimize.governance.retention.execute import PlanExecution
 from minimize.governance.retention.identifier_forms import IdentifierColumn, PinnedKeyring, file_lookup_columns
 from minimize.governance.retention.lifecycle_events import RetentionEvent, ledger_events, load_events
+from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import (
     DueFile,
@@ -41,6 +41,7 @@ from minimize.governance.retention.removal_plan import (
     plan_removal,
 )
 from minimize.governance.retention.rerunnable_dates import find_source
+from minimize.governance.rewrite import Rewrite
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
@@ -53,6 +54,8 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, ReceiptFile, files_in_force, retained_sketches
 from minimize.results import UNCHANGED, Line
 from minimize.runs.batch_dates import parse_batch_date
+from minimize.runs.execution import ProgressCallback
+from minimize.runs.runner import no_progress
 from minimize.settings.erasures import Erasures, Tombstone
 from minimize.sources.base import Source
 from minimize.stores import LocationLike, PathText, parse_output_location
@@ -256,6 +259,7 @@ def expire(
     ledger: PathText | None = None,
     yes: bool = False,
     allow_shrink: bool = False,
+    progress: ProgressCallback = no_progress,
 ) -> ExpiryResult:
     """Removes data past its retention and data that events concern from an output; without `yes` only makes the plan.
 
@@ -265,6 +269,7 @@ def expire(
     events        a file of events, in addition to those of the ledger
     keys, ledger  the keyring and the ledger
     allow_shrink  accepts a time that is far from that of the last receipt
+    progress      receives the number of files done and of all files to rewrite
 
     Today's policy sets the retention. It counts from the oldest instant that a released event time may mean.
 
@@ -277,8 +282,19 @@ def expire(
         return ExpiryResult(plan)
     house = Workspace(ledger, str(made.request.output), made.pipeline, made.request.keys)
     require_permission("output/expire", house, datetime.now(UTC), dataset=made.pipeline.pipeline)
-    execution = PlanExecution(made.request, made.pipeline, at is not None, ledger, allow_shrink=allow_shrink)
-    return ExpiryResult(plan, call_redacted(lambda: execution.execute(plan)))
+    rewrite = Rewrite(
+        "expire",
+        made.request.output,
+        made.pipeline,
+        made.request.keys,
+        made.request.as_of,
+        at_given=at is not None,
+        ledger=ledger,
+        aggregates=AggregateRecomputation(made.request, made.pipeline, plan, ledger),
+        allow_shrink=allow_shrink,
+        progress=progress,
+    )
+    return ExpiryResult(plan, tuple(rewrite.execute(plan.due)))
 
 
 def open_items(output: LocationLike, **options: Any) -> list[OpenDeadline]:

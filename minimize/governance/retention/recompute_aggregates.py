@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property, partial
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -25,12 +24,12 @@ from minimize.governance.retention.affected_subjects import AffectedSubjects, Ev
 from minimize.governance.retention.identifier_forms import AS_RECEIVED, LookupColumn
 from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.governance.retention.removal_decision import RewriteRequest
-from minimize.governance.retention.removal_plan import DueFile, RemovalPlan
+from minimize.governance.retention.removal_plan import RemovalPlan
 from minimize.governance.retention.rerunnable_dates import find_source
+from minimize.governance.rewrite_receipt import PlannedFile, RecomputedAggregate
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
 from minimize.output.folder import PIPELINE_FILE, RECORDS, batch_date_of
-from minimize.output.publish import Staging
 from minimize.plan import Plan
 from minimize.plan.bind import examine
 from minimize.policy.fields import treatments_of
@@ -38,89 +37,18 @@ from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, ReceiptFile, files_in_force
 from minimize.runs.batch_dates import parse_batch_date
-from minimize.runs.disclosure_guard import GuardedAggregate, PublishedReleases, guard_aggregates
+from minimize.runs.disclosure_guard import PublishedReleases, guard_aggregates
 from minimize.runs.inputs import open_sources
 from minimize.runs.resolve import ResolvedRun
 from minimize.settings.columns import column_microseconds
-from minimize.sources.base import Chunk, Source, SourcePart, WrittenFile
+from minimize.sources.base import Chunk, Source, SourcePart
 from minimize.sources.files import WrappingPart
 from minimize.stores import PathText
 from minimize.techniques.periods import period_starts
 
 RecordFilter = Callable[[pa.RecordBatch], Bools]
-
-
-class EventReachByDate(Protocol):
-    """The last event time that an event reaches in the records of a batch date, in microseconds since 1970."""
-
-    def __call__(self, event: RetentionEvent, on: str | None) -> int:
-        """The last instant."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class RecomputedAggregate:
-    """One recomputed aggregate of one date, after the disclosure guard."""
-
-    name: str
-    date: str | None
-    schema: pa.Schema
-    guarded: GuardedAggregate = field(repr=False)
-    releases: PublishedReleases = field(repr=False)
-
-    def stage(self, staging: Staging) -> tuple[list[str], list[WrittenFile]]:
-        """Stages it in place of the files in force. Returns the paths that it replaces, and the new files."""
-        place = f"{staging.reserve_partition(self.name, self.date)}/"
-        replaced = [path for path in staging.current_files() if path.startswith(place)]
-        return replaced, list(self.guarded.write(staging, self.releases, self.name, self.date, self.schema))
-
-
-@dataclass(frozen=True, slots=True)
-class RemovalContext:
-    """Inputs of a recomputation before an expiry.
-
-    events        all past events
-    event_reach   the last event time that an event reaches in the records of a batch date
-    records_left  the number of records of a batch date that remain after the expiry
-    """
-
-    events: Sequence[RetentionEvent]
-    event_reach: EventReachByDate
-    records_left: Callable[[str | None], int]
-
-
-def recompute_date(
-    written: WritingRun,
-    resolved: ResolvedRun,
-    on: str | None,
-    names: Collection[str],
-    removal: RemovalContext,
-    releases: PublishedReleases,
-    request: RewriteRequest,
-) -> Iterator[RecomputedAggregate]:
-    """The aggregates that can be recomputed without the records that events remove.
-
-    Takes the receipt that wrote the date, and a run that finds its source. Returns nothing if the pipeline or keys are
-    different now, if no row changes, or if the remaining records differ from the output, because then an event is unknown here.
-    """
-    then = original_job(written, resolved, on)
-    if then is None:
-        return
-    before, source = then
-    left = FilteredSource(
-        source,
-        remaining_filter(written.policy, removal.events, source, resolved.keys, partial(removal.event_reach, on=on)),
-    )
-    wanted = [name for name in names if before.plan.aggregates[name].late is None]
-    if wanted:
-        outcome = local.run(replace(before, plan=only_aggregates(before, wanted)), left, None, DiscardingQuarantine())
-        if accepted_records(outcome) != removal.records_left(on):
-            return
-        definitions = {name: definition_of_today(before.plan, name, request) for name in wanted}
-        found = guard_aggregates(definitions, outcome.aggregates, releases, on, request.as_of)
-        for name, each in found.items():
-            if not each.is_unchanged:
-                yield RecomputedAggregate(name, on, before.output_schema(name), each, releases)
+Recount = tuple[Job, AggregateResult]
+"""The figures of an aggregate without the removed records, and the run that published it."""
 
 
 def definition_of_today(plan: Plan, name: str, request: RewriteRequest) -> AggregateDefinition:
@@ -294,134 +222,135 @@ class FilteredSource:
         return self
 
 
-SourcesByBatch = Mapping[date, Source]
-
-
-@dataclass(frozen=True, slots=True)
-class LateEventDay:
-    """One event day of an aggregate: the run that published it, and the batches from which it was counted."""
-
-    name: str
-    day: date
-    job: Job = field(repr=False)
-    sources: SourcesByBatch = field(repr=False)
-
-    def sources_without(
-        self, events: Sequence[RetentionEvent], policy: Policy, keys: Keyring, until: EventReachByDate
-    ) -> SourcesByBatch:
-        """Its batches without the records that events remove."""
-        return {
-            when: FilteredSource(
-                each, remaining_filter(policy, events, each, keys, partial(until, on=when.isoformat()))
-            )
-            for when, each in self.sources.items()
-        }
-
-    def recompute(self, sources: SourcesByBatch, left: Callable[[str | None], int]) -> AggregateResult | None:
-        """The day over these batches; None if the records of a batch differ from those that remain in the output."""
-        outcomes = dict(self._outcomes(replace(self.job, plan=only_aggregates(self.job, [self.name])), sources))
-        if any(accepted_records(outcome) != left(when.isoformat()) for when, outcome in outcomes.items()):
-            return None
-        first, *others = (outcome.late[self.name].days[self.day] for outcome in outcomes.values())
-        for other in others:
-            first.merge(other)
-        return first.settle()
-
-    def _outcomes(self, job: Job, sources: SourcesByBatch) -> Iterator[tuple[date, BatchOutcome]]:
-        waits = job.plan.aggregates[self.name].late
-        assert waits is not None
-        for when, source in sources.items():
-            reach = {self.name: waits.event_days(when, frozenset({self.day}))}
-            yield when, local.run(replace(job, event_days=reach), source, None, DiscardingQuarantine())
-
-
-def recompute_late_day(
-    written: WritingRun, batches: Mapping[date, ResolvedRun], name: str, on: date, removal: RemovalContext
-) -> tuple[Job, AggregateResult] | None:
-    """A late event day recomputed without the records that events remove, and the run that published it; None if impossible.
-
-    Takes the receipt that published the day, and runs that find the sources of its batches.
-    """
-    then = {when: original_job(written, given, when.isoformat()) for when, given in batches.items()}
-    found = {when: each for when, each in then.items() if each is not None}
-    if len(found) < len(then):
-        return None
-    keys = next(iter(batches.values())).keys
-    day = LateEventDay(name, on, next(iter(found.values()))[0], {when: source for when, (_, source) in found.items()})
-    result = day.recompute(
-        day.sources_without(removal.events, written.policy, keys, removal.event_reach), removal.records_left
-    )
-    return None if result is None else (day.job, result)
-
-
 @dataclass(frozen=True)
 class AggregateRecomputation:
-    """Inputs: the request, the pipeline, the receipts, and the plan."""
+    """The effect of a removal plan on the aggregates of its dates.
+
+    is_allowed  whether aggregates may be recomputed; False if today's policy and not an event removes the records
+    """
 
     request: RewriteRequest
     pipeline: Pipeline
-    chain: Sequence[Receipt] = field(repr=False)
     plan: RemovalPlan
-    policies: PolicyCache = field(repr=False)
     ledger: PathText | None = None
+    is_allowed: bool = True
+    chain: Sequence[Receipt] = field(default=(), repr=False)
 
-    def recompute(self, group: Sequence[DueFile]) -> Iterator[RecomputedAggregate]:
+    @property
+    def at_once(self) -> bool:
+        """Whether an aggregate that may be recomputed was counted from several dates, which must change together."""
+        return self.is_allowed and any(place in self.plan.late_days for place in self._left)
+
+    @property
+    def _left(self) -> list[tuple[str, str]]:
+        """The aggregates whose records are removed for another reason than their age: names and dates."""
+        return [(name, on) for name, dates in self.plan.aggregates_left.items() for on in dates]
+
+    def recompute(self, chain: Sequence[Receipt], files: Sequence[PlannedFile]) -> Iterator[RecomputedAggregate]:
         """The aggregates that can be recomputed for the dates of some files that lost records to events alone."""
+        if not self.is_allowed:
+            return
+        current = replace(self, chain=chain)
         reclassified_dates = {each.date for each in self.plan.due if each.is_reclassified}
-        dates = {each.date for each in group if each.name == RECORDS} - reclassified_dates
+        dates = {each.date for each in files if each.name == RECORDS} - reclassified_dates
         for on in sorted(dates, key=str):
-            yield from self._of_date(on)
+            yield from current._guarded(on, current._recount_date(on))
+        late = {place: self.plan.late_days[place] for place in self._left if place in self.plan.late_days}
         behind = [
-            (place, batches)
-            for place, batches in self.plan.late_days.items()
+            place
+            for place, batches in late.items()
             if batches & dates and not batches & reclassified_dates and not self._is_due(*place)
         ]
-        for day in sorted({day for (_, day), _ in behind}):
-            yield from self._of_day(day, {name: batches for (name, on), batches in behind if on == day})
+        for day in sorted({day for _, day in behind}):
+            recounts = ((name, current._recount_day(name, day, late[name, day])) for name, on in behind if on == day)
+            yield from current._guarded(day, {name: found for name, found in recounts if found is not None})
 
-    def _of_date(self, on: str | None) -> Iterator[RecomputedAggregate]:
-        names = [
-            name
-            for name, said in self.plan.aggregates_left.items()
-            if (on or "") in said and not self._is_due(name, on)
-        ]
-        names = [name for name in names if (name, on or "") not in self.plan.late_days]
-        source = self._source(on) if names else None
-        if source is not None:
-            last, given = source
-            yield from recompute_date(
-                self._writing_run(last), given, on, names, self._removal_context(), self._releases, self.request
+    def unchanged(
+        self, files: Sequence[PlannedFile], recomputed: Sequence[RecomputedAggregate]
+    ) -> dict[str, tuple[str, ...]]:
+        """The aggregates that keep their figures although records of these files are removed: dates by name."""
+        dates = {each.date or "" for each in files if each.name == RECORDS}
+        made = {(each.name, each.date or "") for each in recomputed if not each.guarded.result.deferred}
+        found = {
+            name: tuple(
+                on for on in left if self.plan.late_days.get((name, on), {on}) & dates and (name, on) not in made
             )
+            for name, left in self.plan.aggregates_left.items()
+        }
+        return {name: left for name, left in found.items() if left}
 
-    def _of_day(self, day: str, behind: Mapping[str, frozenset[str]]) -> Iterator[RecomputedAggregate]:
-        """The aggregates of each late event day, with the batches from which they were counted."""
-        made = {name: found for name, batches in behind.items() if (found := self._recompute_day(name, day, batches))}
-        definitions = {name: definition_of_today(job.plan, name, self.request) for name, (job, _) in made.items()}
-        results = {name: result for name, (_, result) in made.items()}
-        for name, each in guard_aggregates(definitions, results, self._releases, day, self.request.as_of).items():
+    def _guarded(self, on: str | None, recounted: Mapping[str, Recount]) -> Iterator[RecomputedAggregate]:
+        """The recounted aggregates of one date that the disclosure guard changes, together."""
+        if not recounted:
+            return
+        definitions = {name: definition_of_today(job.plan, name, self.request) for name, (job, _) in recounted.items()}
+        results = {name: result for name, (_, result) in recounted.items()}
+        for name, each in guard_aggregates(definitions, results, self._releases, on, self.request.as_of).items():
             if not each.is_unchanged:
-                yield RecomputedAggregate(name, day, made[name][0].output_schema(name), each, self._releases)
+                yield RecomputedAggregate(name, on, recounted[name][0].output_schema(name), each, self._releases)
 
-    def _recompute_day(self, name: str, day: str, batches: frozenset[str]) -> tuple[Job, AggregateResult] | None:
+    def _recount_date(self, on: str | None) -> dict[str, Recount]:
+        """The aggregates of a date, unless its source, the pipeline or a key is different now."""
+        left = [place for place in self._left if place not in self.plan.late_days]
+        names = [name for name, date in left if date == (on or "") and not self._is_due(name, on)]
+        source = self._source(on) if names else None
+        if source is None:
+            return {}
+        written = self._writing_run(source[0])
+        then = original_job(written, source[1], on)
+        wanted = [] if then is None else [name for name in names if then[0].plan.aggregates[name].late is None]
+        if then is None or not wanted:
+            return {}
+        job, records = then
+        outcome = self._run_remaining(replace(job, plan=only_aggregates(job, wanted)), records, on, written.policy)
+        return {} if outcome is None else {name: (job, outcome.aggregates[name]) for name in wanted}
+
+    def _recount_day(self, name: str, day: str, batches: frozenset[str]) -> Recount | None:
+        """A late event day, from the batches from which it was counted. None as for a date."""
         files = self._files(name, day)
-        found = {when: self._source(when) for when in sorted(batches)}
-        sources = {date.fromisoformat(when): each[1] for when, each in found.items() if each is not None}
-        if not files or len(sources) < len(batches):
+        if not files:
             return None
-        written = self._writing_run(receipts_by_path(self.chain)[files[0].path])
-        return recompute_late_day(written, sources, name, date.fromisoformat(day), self._removal_context())
+        written, event_day = self._writing_run(receipts_by_path(self.chain)[files[0].path]), date.fromisoformat(day)
+        then = {on: self._original(on, written) for on in sorted(batches)}
+        found = {on: each for on, each in then.items() if each is not None}
+        if len(found) < len(batches):
+            return None
+        job = next(iter(found.values()))[0]
+        waits, reduced = job.plan.aggregates[name].late, replace(job, plan=only_aggregates(job, [name]))
+        assert waits is not None
+        parts = []
+        for on, (_, records) in found.items():
+            reach = {name: waits.event_days(date.fromisoformat(on), frozenset({event_day}))}
+            outcome = self._run_remaining(replace(reduced, event_days=reach), records, on, written.policy)
+            if outcome is None:
+                return None
+            parts.append(outcome.late[name].days[event_day])
+        total, *others = parts
+        for other in others:
+            total.merge(other)
+        return job, total.settle()
+
+    def _original(self, on: str, written: WritingRun) -> tuple[Job, Source] | None:
+        source = self._source(on)
+        return None if source is None else original_job(written, source[1], on)
+
+    def _run_remaining(self, job: Job, source: Source, on: str | None, policy: Policy) -> BatchOutcome | None:
+        """A run over the records of a date that events do not remove.
+
+        Returns None if they differ from the records in the output, because then an event is unknown here.
+        """
+        events = (*self.request.past_events, *self.request.earlier_events)
+        until = partial(self.request.event_reach, on=on)
+        left = FilteredSource(source, remaining_filter(policy, events, source, self.request.keys, until))
+        outcome = local.run(job, left, None, DiscardingQuarantine())
+        return outcome if accepted_records(outcome) == self._records_left(on) else None
 
     def _is_due(self, name: str, on: str | None) -> bool:
         return any((each.name, each.date) == (name, on) for each in self.plan.due)
 
-    def _removal_context(self) -> RemovalContext:
-        return RemovalContext(
-            (*self.request.past_events, *self.request.earlier_events), self.request.event_reach, self._records_left
-        )
-
     def _records_left(self, on: str | None) -> int:
-        removed = sum(each.rows for each in self.plan.due if each.name == RECORDS and each.date == on)
-        return sum(file.rows for file in self._files(RECORDS, on)) - removed
+        removed = {each.file.path: each.rows for each in self.plan.due}
+        return sum(file.rows - removed.get(file.path, 0) for file in self._files(RECORDS, on))
 
     @cached_property
     def _releases(self) -> PublishedReleases:
@@ -435,4 +364,8 @@ class AggregateRecomputation:
         return find_source(self.pipeline, request.output, self.chain, on, request.as_of, request.keys, self.ledger)
 
     def _writing_run(self, receipt: Receipt) -> WritingRun:
-        return WritingRun(self.request.output, receipt, self.policies)
+        return WritingRun(self.request.output, receipt, self._policies)
+
+    @cached_property
+    def _policies(self) -> PolicyCache:
+        return PolicyCache(self.pipeline.policy.purposes)

@@ -43,7 +43,7 @@ from minimize.governance.retention.retention_rules import (
     personal_treatment,
     shows_original,
 )
-from minimize.governance.rewrite import BatchVerdict
+from minimize.governance.verdict import BatchVerdict
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.output.folder import batch_date_of, output_and_date
 from minimize.output.stored_file import StoredFile, with_dictionaries

@@ -20,9 +20,10 @@ from minimize.governance.retention.affected_subjects import AffectedSubjects
 from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.governance.retention.removal_decision import FileInstructions, RewriteRequest
 from minimize.governance.retention.retention_rules import FieldRule, features_in, written_conditions
-from minimize.governance.rewrite import BatchJudge, verdict_counts
+from minimize.governance.rewrite_receipt import PlannedFile
+from minimize.governance.verdict import BatchJudge, verdict_counts
 from minimize.json_form import JsonResult, json_member
-from minimize.output.folder import RECORDS, batch_date_of, output_and_date
+from minimize.output.folder import RECORDS, output_and_date
 from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
 from minimize.output.subject_search import find_candidate_files
 from minimize.policy.condition import AnyOf, Condition, conjuncts, fields_read_by_condition
@@ -81,30 +82,11 @@ DAY_MICROSECONDS: Final = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class DueFile:
-    """A checked file, and its due data.
+class DueFile(PlannedFile):
+    """A checked file, and its due data: `values` to remove or replace in remaining rows, by field."""
 
-    is_whole  whether the whole file is removed without being read
-    gated     rows to remove, by reason
-    values    values to remove or replace in remaining rows, by field
-    """
-
-    file: ReceiptFile
-    written_by: WritingRun
     judge: BatchJudge = field(repr=False)
-    is_whole: bool = False
-    gated: Mapping[str, int] = field(default_factory=dict)
     values: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The output to which it belongs."""
-        return output_and_date(self.file.path)[0]
-
-    @property
-    def date(self) -> str | None:
-        """The batch date of its partition."""
-        return batch_date_of(self.file.path)
 
     @property
     def is_due(self) -> bool:
@@ -139,11 +121,6 @@ class DueFile:
     @property
     def _owner_fields(self) -> set[str | None]:
         return {*self.judge.treatments, self.judge.owner} if isinstance(self.judge, FileInstructions) else set()
-
-    @property
-    def rows(self) -> int:
-        """The number of rows to remove."""
-        return sum(self.gated.values())
 
 
 def find_due(request: RewriteRequest, written: WritingRun, file: ReceiptFile) -> DueFile:

@@ -23,8 +23,8 @@ from minimize.governance.access.enforcement import require_permission
 from minimize.governance.event_times import EventTimeBounds, age_limit
 from minimize.governance.published_outputs import PolicyCache, WritingRun, resolve_output, writing_runs
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
-from minimize.governance.retention.execute import PlanExecution
 from minimize.governance.retention.identifier_forms import lookup_columns
+from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import WHOLE_RECORD, FileInstructions, RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, count_due, plan_removal, source_dates
 from minimize.governance.retention.rerunnable_dates import RerunnableDate, UnaffectedDates, rerunnable_dates
@@ -34,7 +34,8 @@ from minimize.governance.retention.retention_rules import (
     current_conditions,
     field_pointers,
 )
-from minimize.governance.rewrite import BatchVerdict
+from minimize.governance.rewrite import Rewrite
+from minimize.governance.verdict import BatchVerdict
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
@@ -49,6 +50,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import DROP, Treatment
 from minimize.receipts import Receipt, ReceiptFile, RunOrigin, files_in_force
 from minimize.results import UNCHANGED, Line
+from minimize.runs.execution import ProgressCallback
 from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, origin_place, origin_settings
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress, run_resolved
@@ -242,6 +244,7 @@ class ResolvedRetraction:
     rerunnable: Mapping[str | None, RerunnableDate] = field(repr=False)
     at_given: bool = False
     ledger: PathText | None = None
+    progress: ProgressCallback = no_progress
     unaffected: Collection[str | None] = frozenset()
     """Dates that today's policy and settings cannot change. Their files are not opened."""
 
@@ -268,13 +271,21 @@ class ResolvedRetraction:
     def execute(self, found: Retraction) -> Retraction:
         """Executes the plan: first runs dates again, then removes data from the others."""
         made = [self._rerun(self.rerunnable[on or None]) for on in found.rerun_dates]
-        execution = PlanExecution(self.request, self.pipeline, self.at_given, self.ledger, kind="retract")
-        return Retraction(
-            found.plan, found.rerun_dates, (*made, *(execution.execute(found.plan) if found.plan.due else ()))
+        rewrite = Rewrite(
+            "retract",
+            self.request.output,
+            self.pipeline,
+            self.request.keys,
+            self.request.as_of,
+            at_given=self.at_given,
+            ledger=self.ledger,
+            aggregates=AggregateRecomputation(self.request, self.pipeline, found.plan, self.ledger, is_allowed=False),
+            progress=self.progress,
         )
+        return Retraction(found.plan, found.rerun_dates, (*made, *rewrite.execute(found.plan.due)))
 
     def _rerun(self, each: RerunnableDate) -> Receipt:
-        context = RunContext("retract", "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
+        context = RunContext("retract", "local", datetime.now(UTC), self.progress, NO_OBSERVABILITY, ledger=self.ledger)
         return run_resolved(each.run, context)
 
     def _files(self) -> Iterator[tuple[WritingRun, ReceiptFile]]:
@@ -343,7 +354,7 @@ class ResolvedRetraction:
 
 @dataclass(frozen=True, slots=True)
 class RetractionOptions:
-    """Overrides of the values in the receipts: pipeline, source and settings. Also the time, keyring and ledger."""
+    """Overrides of the values in the receipts: pipeline, source and settings. Also the time, keyring, ledger and progress."""
 
     pipeline: PathText | None = None
     at: datetime | str | None = None
@@ -351,6 +362,7 @@ class RetractionOptions:
     settings: Any = None
     keys: Keyring | PathText | None = None
     ledger: PathText | None = None
+    progress: ProgressCallback = no_progress
 
 
 def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retraction:
@@ -405,5 +417,6 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
         rerunnable=rerunnable,
         at_given=options.at is not None,
         ledger=options.ledger,
+        progress=options.progress,
         unaffected=unaffected,
     )

@@ -24,11 +24,9 @@ from minimize.errors import ConfigurationError, call_redacted
 from minimize.governance.event_times import EventTimeBounds
 from minimize.governance.published_outputs import SearchableOutput, WritingRun, find_outputs
 from minimize.governance.retention.affected_subjects import AffectedSubjects
-from minimize.governance.retention.execute import PlanExecution
 from minimize.governance.retention.identifier_forms import pinned_keyring
-from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, count_due, plan_removal
-from minimize.governance.rewrite import BatchVerdict
+from minimize.governance.rewrite import Rewrite
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
@@ -39,6 +37,7 @@ from minimize.governance.subjects.requests import (
     request_deadline,
 )
 from minimize.governance.subjects.search import FileSearch, SubjectRecords, SubjectSearch
+from minimize.governance.verdict import BatchVerdict
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, find_kms
@@ -53,6 +52,8 @@ from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.results import UNCHANGED, Line
+from minimize.runs.execution import ProgressCallback
+from minimize.runs.runner import no_progress
 from minimize.sources.types import arrow_type, parse_text
 from minimize.stages.chains import run_chain
 from minimize.stages.corrections import correctable_fields, seal_value
@@ -195,11 +196,13 @@ def correct_subject(
     *,
     named: Sequence[LocationLike] = (),
     yes: bool = False,
+    progress: ProgressCallback = no_progress,
 ) -> Correction:
     """Corrects values of a subject in every output and in later runs; without `yes` only makes the plan.
 
     Takes the subject with its tenant, and the values by field. They apply to events up to now; later records come from the
-    corrected source. Raises ConfigurationError for a missing tenant, a field that no policy permits to correct,
+    corrected source. `progress` receives the number of files done.
+    Raises ConfigurationError for a missing tenant, a field that no policy permits to correct,
     or a value of the wrong type (without the value); and the errors of a rewrite.
     """
     if subject.id is None or subject.tenant is None or subject.field is not None:
@@ -208,7 +211,7 @@ def correct_subject(
         )
     with workspace.open_ledger(create=yes) as ledger:
         made = _CorrectionRun(
-            ledger, workspace, workspace.keyring(), subject, values, now, find_outputs(ledger, named)[0]
+            ledger, workspace, workspace.keyring(), subject, values, now, find_outputs(ledger, named)[0], progress
         )
         made.check()
         found = Correction(made.plans(), made.notices())
@@ -224,6 +227,7 @@ class _CorrectionRun:
     values: ValuesByField = field(repr=False)
     now: datetime
     outputs: tuple[SearchableOutput, ...] = ()
+    progress: ProgressCallback = no_progress
 
     def check(self) -> None:
         """Raises ConfigurationError for a field that cannot be corrected, or a value of the wrong type."""
@@ -307,10 +311,17 @@ class _CorrectionRun:
 
     def _carried_out(self, output: SearchableOutput) -> tuple[Receipt, ...]:
         job = self._job(output)
-        request = RewriteRequest(output.folder, job.policy, self.now, self.keys)
-        plan = plan_removal(self.now, call_redacted(lambda: list(self._due_files(output))))
-        execution = PlanExecution(request, job, at_given=False, ledger=self.workspace.ledger, kind=CORRECTION_KIND)
-        return call_redacted(lambda: execution.execute(plan)) if plan.due else ()
+        due = call_redacted(lambda: [each for each in self._due_files(output) if each.is_due])
+        rewrite = Rewrite(
+            CORRECTION_KIND,
+            output.folder,
+            job,
+            self.keys,
+            self.now,
+            ledger=self.workspace.ledger,
+            progress=self.progress,
+        )
+        return tuple(rewrite.execute(due))
 
     def _job(self, output: SearchableOutput) -> Pipeline:
         return output.pipeline_of_today()

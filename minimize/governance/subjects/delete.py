@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
-from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,11 +27,12 @@ from minimize.governance.published_outputs import (
     source_read_times,
 )
 from minimize.governance.retention.event_admin import NewEvent, add_events
-from minimize.governance.retention.execute import PlanExecution
 from minimize.governance.retention.expire import ResolvedExpiry
 from minimize.governance.retention.lifecycle_events import RetentionEvent, ledger_events
+from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import RewriteRequest
-from minimize.governance.retention.removal_plan import DueFile, RemovalPlan
+from minimize.governance.retention.removal_plan import RemovalPlan
+from minimize.governance.rewrite import Rewrite
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
 from minimize.governance.subjects.export import export_subjects
 from minimize.governance.subjects.requests import (
@@ -69,7 +68,9 @@ from minimize.receipts import Receipt
 from minimize.receipts.receipt import FIGURES_UNCHANGED
 from minimize.results import UNCHANGED, Line
 from minimize.runs.erasure_list import store_erasures
+from minimize.runs.execution import ProgressCallback
 from minimize.runs.guards import check_open_ledger
+from minimize.runs.runner import no_progress
 from minimize.settings.erasures import ERASURE
 from minimize.stores import LocationLike, local_path
 from minimize.text import count_noun
@@ -119,8 +120,6 @@ def _has_unused_entry(batches: Iterable[pa.RecordBatch], subject: Pointer) -> bo
     return not bool(used.all())
 
 
-FILES_PER_PORTION: Final = 32
-"""Files published together. After an interruption, at most this number is processed again."""
 RecallsByRecipient = Mapping[str, Sequence[str]]
 
 
@@ -225,21 +224,6 @@ class Restriction(JsonResult):
         yield from self.deletion.lines()
 
 
-def split_plan(plan: RemovalPlan, files: int = FILES_PER_PORTION) -> Iterator[RemovalPlan]:
-    """Splits a plan into parts that are published one after the other. A part has whole dates with at least `files` files.
-
-    All sources of a late event day must be removed at once, so a plan with late days is not split.
-    """
-    part: list[DueFile] = []
-    for _, of_date in groupby(sorted(plan.due, key=lambda due: due.date or ""), key=lambda due: due.date):
-        part += of_date
-        if len(part) >= files and not plan.late_days:
-            yield replace(plan, due=tuple(part))
-            part = []
-    if part:
-        yield replace(plan, due=tuple(part))
-
-
 def request_outcome(step: SubjectRequestStep, receipts: Sequence[str], recalls: RecallsByRecipient) -> dict[str, Any]:
     """The outcome of a request, together with the outcome before it was resumed."""
     before = step.body
@@ -265,6 +249,7 @@ def delete_subjects(
     yes: bool = False,
     unseen: bool = False,
     allow_unreached: bool = False,
+    progress: ProgressCallback = no_progress,
 ) -> Deletion:
     """Deletes all data about these subjects in every output; without `yes` only makes the plan.
 
@@ -276,7 +261,7 @@ def delete_subjects(
     """
     with workspace.open_ledger(create=yes) as ledger:
         found = find_outputs(ledger, named)
-        made = _DeletionRun(workspace, ledger, workspace.keyring(), now, *found)
+        made = _DeletionRun(workspace, ledger, workspace.keyring(), now, *found, progress)
         check_fields(subjects, found[0])
         if not unseen:
             check_tenants(subjects, found[0], made.keys, ledger.tenants())
@@ -294,6 +279,7 @@ class _DeletionRun:
     now: datetime
     outputs: tuple[SearchableOutput, ...] = ()
     unreachable: tuple[UnreachableOutput, ...] = ()
+    progress: ProgressCallback = no_progress
     open_requests: Mapping[DataSubject, SubjectRequestStep] = field(default_factory=dict, repr=False)
 
     def in_each_tenant(self, subject: DataSubject) -> Iterator[DataSubject]:
@@ -358,14 +344,23 @@ class _DeletionRun:
         return replace(plan, receipts=tuple(made), requests=tuple(each.id[:REQUEST_ID_LENGTH] for each in steps))
 
     def _carried_out(self, output: SearchableOutput, deletion: Deletion) -> Iterator[Receipt]:
-        """Executes the plan part by part. Makes a new plan if something was published in the meantime."""
+        """Executes the plan. Makes a new plan if something was published in the meantime."""
         chain = load_receipts(output.folder)
         expiry, job = self._expiry(replace(output, chain=chain), [self._event(each) for each in deletion.subjects])
         same = len(chain) == len(output.chain)
         plan = deletion.plans.get(str(output.folder), RemovalPlan(self.now)) if same else call_redacted(expiry.plan)
-        execution = PlanExecution(expiry.request, job, at_given=False, ledger=self.workspace.ledger, kind="delete")
-        for each in split_plan(plan):
-            yield from call_redacted(partial(execution.execute, each))
+        ledger = self.workspace.ledger
+        rewrite = Rewrite(
+            "delete",
+            output.folder,
+            job,
+            self.keys,
+            self.now,
+            ledger=ledger,
+            aggregates=AggregateRecomputation(expiry.request, job, plan, ledger),
+            progress=self.progress,
+        )
+        yield from rewrite.execute(plan.due)
 
     def _check(self, subjects: Sequence[DataSubject], receipts: Sequence[Receipt]) -> None:
         """Raises CheckFailed if a record remains, or if a dictionary of a new file has a subject without records."""

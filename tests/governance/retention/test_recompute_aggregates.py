@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from minimize.governance.retention.lifecycle_events import RetentionEvent
-from minimize.governance.retention.recompute_aggregates import AggregateRecomputation, RecomputedAggregate
+from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
+from minimize.governance.rewrite_receipt import RecomputedAggregate
 from minimize.output.reader import load_receipts
 from tests.governance.retention.daily import START, Daily, rows
 
@@ -26,10 +27,8 @@ def ran(project: Daily) -> Daily:
 def made(project: Daily, *events: RetentionEvent) -> list[RecomputedAggregate]:
     asked = project.plan(RAN, *events)
     plan = asked.plan()
-    anew = AggregateRecomputation(
-        asked.request, asked.pipeline, load_receipts(project.out), plan, plan.due[0].written_by.policies
-    )
-    return list(anew.recompute(plan.due))
+    anew = AggregateRecomputation(asked.request, asked.pipeline, plan)
+    return list(anew.recompute(load_receipts(project.out), plan.due))
 
 
 def test_an_aggregate_of_which_enough_go_is_made(project: Daily) -> None:

@@ -19,7 +19,7 @@ from minimize.governance.retention.identifier_forms import LookupColumn, lookup_
 from minimize.governance.retention.recompute_aggregates import SourceColumn
 from minimize.governance.retention.retention_rules import field_pointers
 from minimize.governance.retention.retract import PolicyReevaluation, compare_forms
-from minimize.governance.rewrite import BatchVerdict
+from minimize.governance.verdict import BatchVerdict
 from minimize.keys import Keyring
 from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.load import load_policy

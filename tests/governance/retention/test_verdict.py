@@ -15,7 +15,7 @@ import pyarrow as pa
 from minimize.arrow.batch import Batch, BatchCounts
 from minimize.arrow.pointers import Pointer
 from minimize.governance.retention.lifecycle_events import RetentionEvent
-from minimize.governance.rewrite import ApplyVerdict, BatchVerdict, verdict_counts
+from minimize.governance.verdict import ApplyVerdict, BatchVerdict, verdict_counts
 from tests.governance.retention.daily import START, Daily
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

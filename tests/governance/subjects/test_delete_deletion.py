@@ -1,37 +1,15 @@
-"""What a deletion comes to: portions, and what its requests say of it."""
+"""What a deletion comes to, and what its requests say of it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
-from typing import Any
 
-from minimize.governance.retention.removal_plan import RemovalPlan
-from minimize.governance.subjects.delete import Deletion, request_outcome, split_plan
+from minimize.governance.subjects.delete import Deletion, request_outcome
 from minimize.ledger.subjects import SubjectRequestStep
 from tests.receipts.make import small
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
-
-
-def plan(*dates: str, **more: Any) -> RemovalPlan:
-    due: Any = tuple(SimpleNamespace(date=date) for date in dates)
-    return RemovalPlan(NOW, due, **more)
-
-
-def parts(whole: RemovalPlan, files: int) -> list[list[str | None]]:
-    return [[each.date for each in part.due] for part in split_plan(whole, files)]
-
-
-def test_a_plan_is_published_in_portions_of_whole_dates() -> None:
-    assert parts(plan("c", "a", "b", "a"), 2) == [["a", "a"], ["b", "c"]]
-    assert parts(plan("a", "a", "a"), 2) == [["a", "a", "a"]]
-    assert parts(plan(), 2) == []
-
-
-def test_where_an_aggregate_waited_for_late_rows_all_goes_at_once() -> None:
-    assert parts(plan("a", "b", late_days={("daily", "a"): frozenset({"a", "b"})}), 1) == [["a", "b"]]
 
 
 def test_a_request_that_is_gone_on_with_keeps_what_it_came_to_before() -> None:

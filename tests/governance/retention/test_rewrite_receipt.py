@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.governance.retention.execute import loaded_bytes
+from minimize.governance.rewrite import loaded_bytes
 from minimize.policy.load import load_policy
 from minimize.receipts import sha256_text
 from tests.governance.retention.daily import START, Daily

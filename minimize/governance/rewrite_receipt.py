@@ -1,0 +1,230 @@
+"""Receipt of a rewrite: the planned files, the result of their rewrite, recomputed aggregates, and the receipt itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final
+
+import pyarrow as pa
+
+from minimize.arrow.batch import BatchCounts, FieldCounts
+from minimize.governance.published_outputs import WritingRun
+from minimize.governance.verdict import BatchJudge
+from minimize.keys.master_keys import is_master_key
+from minimize.output.folder import RECORDS, batch_date_of, output_and_date
+from minimize.output.publish import Staging
+from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
+from minimize.receipts import (
+    FieldReceipt,
+    FileRef,
+    GatedRows,
+    PolicyRef,
+    Receipt,
+    ReceiptFile,
+    ReceiptKind,
+    RowCounts,
+    WrittenOutput,
+    sha256_text,
+)
+from minimize.runs import receipt_builder
+from minimize.runs.disclosure_guard import GuardedAggregate, PublishedReleases
+from minimize.sources.base import WrittenFile
+
+REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consent")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """A file in force that a rewrite changes.
+
+    judge     decides on its batches; None if rows and values stay
+    is_whole  whether the whole file is removed without being read
+    gated     rows to remove, by reason
+    """
+
+    file: ReceiptFile
+    written_by: WritingRun
+    judge: BatchJudge | None = field(default=None, repr=False)
+    is_whole: bool = False
+    gated: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The output to which it belongs."""
+        return output_and_date(self.file.path)[0]
+
+    @property
+    def date(self) -> str | None:
+        """The batch date of its partition."""
+        return batch_date_of(self.file.path)
+
+    @property
+    def rows(self) -> int:
+        """The number of rows to remove."""
+        return sum(self.gated.values())
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteResult:
+    """Result of a rewrite, for its receipt.
+
+    written   the new files, by output name (including `quarantine` if its files were given)
+    replaces  the files that they replace
+    removes   the files of which no row remains
+    read      rows of the given files
+    counts    the counts of the stages
+    """
+
+    written: Mapping[str, tuple[WrittenFile, ...]] = field(default_factory=dict)
+    replaces: tuple[FileRef, ...] = ()
+    removes: tuple[FileRef, ...] = ()
+    read: int = 0
+    counts: BatchCounts = field(default_factory=BatchCounts)
+
+    def __add__(self, other: RewriteResult) -> RewriteResult:
+        names = {**self.written, **other.written}
+        return RewriteResult(
+            {name: (*self.written.get(name, ()), *other.written.get(name, ())) for name in names},
+            (*self.replaces, *other.replaces),
+            (*self.removes, *other.removes),
+            self.read + other.read,
+            self.counts + other.counts,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RecomputedAggregate:
+    """One recomputed aggregate of one date, after the disclosure guard."""
+
+    name: str
+    date: str | None
+    schema: pa.Schema
+    guarded: GuardedAggregate = field(repr=False)
+    releases: PublishedReleases = field(repr=False)
+
+    def stage(self, staging: Staging) -> tuple[list[str], list[WrittenFile]]:
+        """Stages it in place of the files in force. Returns the paths that it replaces, and the new files."""
+        place = f"{staging.reserve_partition(self.name, self.date)}/"
+        replaced = [path for path in staging.current_files() if path.startswith(place)]
+        return replaced, list(self.guarded.write(staging, self.releases, self.name, self.date, self.schema))
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteReceipt:
+    """What the receipt of a rewrite states about files that were written under one policy.
+
+    retention   the policy that decided on the files; None if none did
+    recomputed  the aggregates that were recomputed
+    unchanged   the aggregates that keep their figures although records of them are removed: dates by name
+    """
+
+    kind: ReceiptKind
+    run_id: str
+    started: datetime
+    chain: Sequence[Receipt]
+    files: Sequence[PlannedFile]
+    at: datetime
+    at_given: bool
+    retention: PolicyRef | None
+    recomputed: Sequence[RecomputedAggregate] = ()
+    unchanged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def build(self, done: RewriteResult, attachments: Mapping[str, bytes]) -> Receipt:
+        """The receipt without a signature."""
+        last, first = self.chain[-1], self.files[0].written_by.receipt
+        return Receipt(
+            kind=self.kind,
+            run_id=self.run_id,
+            sequence=last.sequence + 1,
+            previous=last.digest,
+            pipeline=first.pipeline,
+            purpose=first.purpose,
+            engine="local",
+            at=self.at,
+            at_given=self.at_given,
+            started=self.started,
+            finished=max(self.started, datetime.now(UTC)),
+            dates=tuple(sorted({each.date for each in self.files if each.date is not None})),
+            policy=first.policy,
+            plan=first.plan,
+            keys=self._keys(done),
+            versions=receipt_builder.software_versions(),
+            rows=self._rows(),
+            gated_by=GatedRows.from_counts(self._reasons()),
+            fields=self._fields(done.counts),
+            outputs=self._outputs(done),
+            replaces=done.replaces,
+            removes=done.removes,
+            retention=self.retention,
+            stays=self.unchanged or None,
+            from_="output" if self.kind == "retract" else None,
+            files={name: sha256_text(content) for name, content in attachments.items()},
+            origin=first.origin,
+        )
+
+    def _keys(self, done: RewriteResult) -> tuple[str, ...]:
+        """The keys of the values in the files, then the encryption keys of the new files."""
+        before = {key for each in self.files for key in each.written_by.receipt.keys if not is_master_key(key)}
+        return (*sorted(before), *sorted(master_keys_of(each for files in done.written.values() for each in files)))
+
+    @property
+    def _followed(self) -> list[PlannedFile]:
+        """The files that the receipt's row counts describe: records, or else those of the first aggregate."""
+        records = [each for each in self.files if each.name == RECORDS]
+        return records or [each for each in self.files if each.name == self.files[0].name]
+
+    def _reasons(self) -> dict[str, int]:
+        return {reason: sum(each.gated.get(reason, 0) for each in self._followed) for reason in REMOVAL_REASONS}
+
+    def _rows(self) -> RowCounts:
+        read, gated = sum(each.file.rows for each in self._followed), sum(self._reasons().values())
+        return RowCounts(read, read - gated, gated)
+
+    def _outputs(self, done: RewriteResult) -> dict[str, WrittenOutput]:
+        names = dict.fromkeys([*(each.name for each in self.files), *(each.name for each in self.recomputed)])
+        return {name: self._output(name, done.written.get(name, ())) for name in names}
+
+    def _output(self, name: str, written: Sequence[WrittenFile]) -> WrittenOutput:
+        rewritten = [each for each in self.files if each.name == name]
+        made = [each for each in self.recomputed if each.name == name]
+        dates = {each.date or "" for each in rewritten if not each.is_whole} | {each.date or "" for each in made}
+        files = output_files(written)
+        output = WrittenOutput(
+            rewritten[0].written_by.receipt.outputs[name].category if rewritten else "aggregated",
+            sum(file.rows for file in files),
+            files=files,
+            index=index_files(written) if name == RECORDS else None,
+            sketches=sketch_files(written),
+            days=self._days(name, dates),
+        )
+        results = [each.guarded.result for each in made]
+        if not results:
+            return output
+        return replace(
+            output,
+            groups_suppressed=sum(each.groups_suppressed for each in results),
+            rows_suppressed=sum(each.rows_suppressed for each in results),
+            groups_past=sum(each.groups_past for each in results) or None,
+            rows_past=sum(each.rows_past for each in results) or None,
+            deferred=sum(each.deferred for each in results),
+            too_late=0,
+        )
+
+    def _days(self, name: str, dates: set[str]) -> Mapping[str, Mapping[str, int]] | None:
+        """The late event days of the rewritten files, from the earlier receipts."""
+        days_by_run = (each.outputs[name].days or {} for each in self.chain if name in each.outputs)
+        return {on: rows for days in days_by_run for on, rows in days.items() if on in dates} or None
+
+    def _fields(self, counts: BatchCounts) -> dict[str, FieldReceipt]:
+        """Per field, the counts of all, changed and removed values in rewritten records that remain."""
+        receipt_fields = self.files[0].written_by.receipt.fields
+        return {key: _field_receipt(each, counts.fields.get(key)) for key, each in receipt_fields.items()}
+
+
+def _field_receipt(receipt: FieldReceipt, counts: FieldCounts | None) -> FieldReceipt:
+    if receipt.values is None:
+        return FieldReceipt(receipt.did, None)
+    found = counts or FieldCounts()
+    return FieldReceipt(receipt.did, found.values, found.changed, found.gated)

@@ -1,0 +1,147 @@
+"""A plan carried out: one publication a policy, checked before and after."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from minimize.errors import OutputError, RefusedError, StoppedError
+from minimize.governance import rewrite
+from minimize.governance.retention.expire import resolve_expiry
+from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
+from minimize.governance.retention.removal_plan import RemovalPlan
+from minimize.governance.retention.retract import retract
+from minimize.governance.rewrite import Rewrite, split_by_date
+from minimize.output.reader import load_receipts
+from minimize.runs import session
+from tests.governance.retention.daily import SETTINGS, START, Daily, rows
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+RAN = START + DAY
+
+
+def carrying(project: Daily, hours: int) -> tuple[Rewrite, RemovalPlan]:
+    at = RAN + hours * HOUR
+    made = project.plan(at)
+    return Rewrite("expire", project.out, made.pipeline, made.request.keys, at), made.plan()
+
+
+def test_files_of_two_policies_are_two_publications(day: Daily) -> None:
+    day.policy(version=2)
+    day.collect(rows(START.date() + DAY), START.date() + DAY)
+    day.run(START.date() + DAY, RAN + DAY)
+    work, plan = carrying(day, 48)
+    made = list(work.execute(plan.due))
+    assert sorted(receipt.policy.version for receipt in made) == [1, 2]
+    assert [receipt.sequence for receipt in load_receipts(day.out)] == [1, 2, 3, 4]
+    day.verified()
+
+
+def test_it_is_not_decided_again_as_of_an_earlier_time(day: Daily) -> None:
+    work, plan = carrying(day, 2)
+    list(work.execute(plan.due))
+    earlier, _ = carrying(day, 1)
+    with pytest.raises(RefusedError, match="already covers these dates"):
+        list(earlier.execute(plan.due))
+    assert len(load_receipts(day.out)) == 2
+
+
+def test_a_file_that_is_still_there_after_it_was_replaced_is_told(day: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
+    work, plan = carrying(day, 1)
+    (old,) = [each.file.path for each in plan.due]
+    content = (day.out / old).read_bytes()
+    real: Callable[..., None] = session.record_published
+
+    def left(*given: object) -> None:
+        real(*given)
+        (day.out / old).parent.mkdir(exist_ok=True)
+        (day.out / old).write_bytes(content)
+
+    monkeypatch.setattr(rewrite, "record_published", left)
+    with pytest.raises(OutputError, match="1 files still exist"):
+        list(work.execute(plan.due))
+
+
+def portions(*dates: str | None, whole: bool = False) -> list[list[str | None]]:
+    files: list[Any] = [SimpleNamespace(date=date, is_whole=whole) for date in dates]
+    return [[each.date for each in portion] for portion in split_by_date(files)]
+
+
+def test_files_are_published_in_portions_of_whole_dates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 2)
+    assert portions("c", "a", "b", "a") == [["a", "a"], ["b", "c"]]
+    assert portions("a", "a", "a") == [["a", "a", "a"]]
+    assert portions(None, None) == [[None, None]]
+    assert portions() == []
+
+
+def test_files_that_are_removed_whole_fill_no_portion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 1)
+    assert portions("a", "b", whole=True) == [["a", "b"]]
+
+
+def test_each_portion_has_a_receipt(day: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 1)
+    second = START.date() + DAY
+    day.collect(rows(second), second)
+    day.run(second, RAN + DAY)
+    work, plan = carrying(day, 60)
+    assert [receipt.dates for receipt in work.execute(plan.due)] == [("2026-01-01",), ("2026-01-02",)]
+    day.verified()
+
+
+def test_dates_of_which_an_aggregate_was_counted_are_published_at_once(
+    day: Daily, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 1)
+    second = START.date() + DAY
+    day.collect(rows(second), second)
+    day.run(second, RAN + DAY)
+    work, plan = carrying(day, 60)
+    shutil.rmtree(day.folder / "data")
+    both = frozenset({"2026-01-01", "2026-01-02"})
+    linked = replace(plan, late_days={("daily", "2026-01-01"): both}, aggregates_left={"daily": ("2026-01-01",)})
+    request = resolve_expiry(day.out, keys=day.keys).request
+    aggregates = AggregateRecomputation(request, work.pipeline, linked)
+    (receipt,) = replace(work, aggregates=aggregates).execute(plan.due)
+    assert set(receipt.dates) == both
+
+
+def test_progress_counts_the_files_that_are_read(day: Daily) -> None:
+    seen: list[tuple[int, int]] = []
+    work, plan = carrying(day, 2)
+    list(replace(work, progress=lambda done, of: seen.append((done, of))).execute(plan.due))
+    assert seen == [(0, 1), (1, 1)]
+
+
+def bounded(project: Daily) -> None:
+    """A first day with a record that cannot be read, and a pipeline that publishes no date with such a record."""
+    lines = [*(row.line() for row in rows(START.date(), devices=6)), {"event_id": "bad", "event_time": "never"}]
+    project.lines(f"data/{START.date()}/a.ndjson", lines)
+    project.run(START.date(), RAN)
+    project.pipeline(quarantine={"stop_above": 0})
+
+
+def test_a_retraction_is_not_refused_by_a_limit_on_quarantine(project: Daily) -> None:
+    bounded(project)
+    off = "south,,location,off,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
+    (project.folder / "settings.csv").write_text(SETTINGS + off)
+    (receipt,) = retract(project.out, at=RAN + HOUR, keys=project.keys, yes=True).receipts
+    assert (receipt.from_, receipt.rows.quarantined) == ("source", 1)
+    assert {row["tenant_id"] for row in project.rows() if row["place"]} == {"north", "east"}
+    with pytest.raises(StoppedError):
+        project.run(START.date(), RAN + 2 * HOUR)
+
+
+def test_an_expiry_is_not_refused_by_a_limit_on_quarantine(project: Daily) -> None:
+    bounded(project)
+    left = [f"south,{device},subject_left,2026-01-02T00:00:00Z" for device in ("d0", "d1")]
+    (receipt,) = project.expire(RAN, events=project.events(*left)).receipts
+    assert receipt.gated_by.erased == 4
+    project.verified()
