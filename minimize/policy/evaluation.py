@@ -54,12 +54,12 @@ def evaluate(condition: Condition, facts: Facts) -> pa.BooleanArray:
 
 def surely(truth: pa.BooleanArray) -> pa.BooleanArray:
     """Whether the condition is true, independent of what is unknown."""
-    return truth.fill_null(False)
+    return truth.fill_null(False) if truth.null_count else truth  # copies even without nulls: 15 % of the gate
 
 
 def possibly(truth: pa.BooleanArray) -> pa.BooleanArray:
     """Whether the condition is true or unknown."""
-    return truth.fill_null(True)
+    return truth.fill_null(True) if truth.null_count else truth
 
 
 def constant_truth(value: bool | None, rows: int) -> pa.BooleanArray:
