@@ -239,10 +239,10 @@ class AggregateRecomputation:
     @property
     def at_once(self) -> bool:
         """Whether an aggregate that may be recomputed was counted from several dates, which must change together."""
-        return self.is_allowed and any(place in self.plan.late_days for place in self._left)
+        return self.is_allowed and any(place in self.plan.late_days for place in self._affected_places)
 
     @property
-    def _left(self) -> list[tuple[str, str]]:
+    def _affected_places(self) -> list[tuple[str, str]]:
         """The aggregates whose records are removed for another reason than their age: names and dates."""
         return [(name, on) for name, dates in self.plan.aggregates_left.items() for on in dates]
 
@@ -255,7 +255,7 @@ class AggregateRecomputation:
         dates = {each.date for each in files if each.name == RECORDS} - reclassified_dates
         for on in sorted(dates, key=str):
             yield from current._guarded(on, current._recount_date(on))
-        late = {place: self.plan.late_days[place] for place in self._left if place in self.plan.late_days}
+        late = {place: self.plan.late_days[place] for place in self._affected_places if place in self.plan.late_days}
         behind = [
             place
             for place, batches in late.items()
@@ -291,7 +291,7 @@ class AggregateRecomputation:
 
     def _recount_date(self, on: str | None) -> dict[str, Recount]:
         """The aggregates of a date, unless its source, the pipeline or a key is different now."""
-        left = [place for place in self._left if place not in self.plan.late_days]
+        left = [place for place in self._affected_places if place not in self.plan.late_days]
         names = [name for name, date in left if date == (on or "") and not self._is_due(name, on)]
         source = self._source(on) if names else None
         if source is None:
