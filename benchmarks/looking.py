@@ -16,7 +16,7 @@ from statistics import median
 import pyarrow.parquet as pq
 
 import minimize
-from minimize.governance.published_outputs import find_outputs
+from minimize.governance.output_file import find_outputs
 from minimize.governance.subjects import DataSubject
 from minimize.governance.subjects.search import SubjectSearch
 from minimize.keys import Keyring
@@ -53,9 +53,10 @@ def _people(source: str, count: int) -> list[tuple[str, str]]:
 
 
 def _viewed(out: str, tenant: str, device: str, keys: str) -> tuple[float, float]:
-    search = SubjectSearch(DataSubject(device, tenant), Keyring.load(keys))
+    search = SubjectSearch(DataSubject(device, tenant))
+    keyring = Keyring.load(keys)
     cpu, read = time.process_time(), _read_so_far()
-    if not [*search.find(find_outputs(None, [out])[0])]:
+    if not [*search.find(find_outputs(None, [out], keyring)[0])]:
         raise SystemExit("a subject that is there was not found")
     return time.process_time() - cpu, (_read_so_far() - read) / 1e6
 

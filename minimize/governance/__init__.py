@@ -14,7 +14,10 @@
     rewrite.py            the only way to change published files: a verdict per file, portions of whole dates
     rewrite_receipt.py    the receipt of a rewrite
     verdict.py            the verdict of a rewrite on one batch
-    published_outputs.py  known outputs, the run that wrote a file, and its policy
+    output_file.py        known outputs, and everything that is asked about one of their files
+    affected_subjects.py  tenants and subjects that an event concerns in a file
+    identifier_forms.py   the forms of an identifier in a column
+    lifecycle_events.py   events of tenants and subjects: model, event files, events of the ledger
     event_times.py        bounds of the event times of a file
 
 A module imports only modules below it in this list.

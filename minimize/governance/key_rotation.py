@@ -11,33 +11,31 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, partial
-from itertools import chain as chained
 from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote, unquote
 
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, RefusedError, call_redacted
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.published_outputs import PolicyCache, writing_runs
+from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.rewrite import Rewrite
 from minimize.governance.rewrite_receipt import PlannedFile
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
-from minimize.keys import Kms, MasterKey, find_kms
+from minimize.keys import Kms, MasterKey
 from minimize.keys.discovery import key_lifecycle
 from minimize.keys.keyring import KEY_DESTROYED, SUBJECT_KEY
 from minimize.keys.master_keys import KeyLifecycle, key_state, master_key_name
-from minimize.keys.parquet_encryption import open_parquet
 from minimize.ledger import PropertyChange, Resource, api, current_actor
 from minimize.ledger.audit_event import KEY_ACTIVITY
 from minimize.output.folder import batch_date_of
 from minimize.output.reader import load_receipts
-from minimize.receipts import Receipt, ReceiptFile, files_in_force
+from minimize.receipts import Receipt, files_in_force
 from minimize.results import Line
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.runner import no_progress
-from minimize.stores import Location, LocationLike, local_path, parse_output_location
+from minimize.stores import LocationLike, parse_output_location
 from minimize.text import count_noun
 
 
@@ -54,15 +52,15 @@ def record_key_event(
 log = logging.getLogger("minimize")
 
 
-def files_under_old_keys(output: Location, chain: Sequence[Receipt], kms: Kms) -> Iterator[ReceiptFile]:
+def files_under_old_keys(output: PublishedOutput) -> Iterator[OutputFile]:
     """The files in force that are not encrypted under the newest version of each of their master keys.
 
     Excludes files with destroyed keys, because they can no longer be read. Raises KeyringError.
     """
-    newest = cache(partial(_newest_key_id, kms))
-    for file in chained.from_iterable(files_in_force(chain).values()):
-        old = any(newest(MasterKey.parse(key).name) != key for key in file.keys or ())
-        if old and _is_readable(output, file, kms):
+    newest = cache(partial(_newest_key_id, output.kms))
+    for file in output.files():
+        old = any(newest(MasterKey.parse(key).name) != key for key in file.entry.keys or ())
+        if old and not file.is_shredded:
             yield file
 
 
@@ -74,16 +72,6 @@ def _newest_key_id(kms: Kms, name: str) -> str | None:
         if error.code == KEY_DESTROYED:
             return None
         raise
-
-
-def _is_readable(output: Location, file: ReceiptFile, kms: Kms) -> bool:
-    try:
-        open_parquet(output / file.path, kms, name=file.path)
-    except KeyringError as error:
-        if error.code == KEY_DESTROYED:
-            return False
-        raise
-    return True
 
 
 def _key_ids(versions: Sequence[MasterKey]) -> list[str]:
@@ -158,9 +146,7 @@ def _rewrite_output(output: LocationLike, workspace: Workspace, progress: Progre
     chain = load_receipts(folder)
     if not chain:
         return
-    written_by = writing_runs(folder, chain, PolicyCache())
-    old = files_under_old_keys(folder, chain, find_kms(keys, local_path(folder)))
-    files = [PlannedFile(file, written_by[file.path]) for file in old]
+    files = [PlannedFile(file) for file in files_under_old_keys(PublishedOutput(folder, chain, keys))]
     pipeline = find_pipeline(folder, chain[-1], None)
     for receipt in Rewrite("rotate", folder, pipeline, keys, ledger=workspace.ledger, progress=progress).execute(files):
         count = len(receipt.replaces)

@@ -10,10 +10,10 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.arrow.batch import BatchCounts, FieldCounts
-from minimize.governance.published_outputs import WritingRun
+from minimize.governance.output_file import OutputFile, WritingRun
 from minimize.governance.verdict import BatchJudge
 from minimize.keys.master_keys import is_master_key
-from minimize.output.folder import RECORDS, batch_date_of, output_and_date
+from minimize.output.folder import RECORDS
 from minimize.output.publish import Staging
 from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
 from minimize.receipts import (
@@ -22,7 +22,6 @@ from minimize.receipts import (
     GatedRows,
     PolicyRef,
     Receipt,
-    ReceiptFile,
     ReceiptKind,
     RowCounts,
     WrittenOutput,
@@ -44,21 +43,25 @@ class PlannedFile:
     gated     rows to remove, by reason
     """
 
-    file: ReceiptFile
-    written_by: WritingRun
+    file: OutputFile
     judge: BatchJudge | None = field(default=None, repr=False)
     is_whole: bool = False
     gated: Mapping[str, int] = field(default_factory=dict)
 
     @property
+    def written_by(self) -> WritingRun:
+        """The run that wrote it."""
+        return self.file.written_by
+
+    @property
     def name(self) -> str:
         """The output to which it belongs."""
-        return output_and_date(self.file.path)[0]
+        return self.file.name
 
     @property
     def date(self) -> str | None:
         """The batch date of its partition."""
-        return batch_date_of(self.file.path)
+        return self.file.date
 
     @property
     def rows(self) -> int:
@@ -179,7 +182,7 @@ class RewriteReceipt:
         return {reason: sum(each.gated.get(reason, 0) for each in self._followed) for reason in REMOVAL_REASONS}
 
     def _rows(self) -> RowCounts:
-        read, gated = sum(each.file.rows for each in self._followed), sum(self._reasons().values())
+        read, gated = sum(each.file.entry.rows for each in self._followed), sum(self._reasons().values())
         return RowCounts(read, read - gated, gated)
 
     def _outputs(self, done: RewriteResult) -> dict[str, WrittenOutput]:

@@ -53,6 +53,11 @@ def is_dropped(field: Field) -> bool:
     return all(way == DROP for way in treatments_of(field))
 
 
+def keeps_original(field: Field) -> bool:
+    """Whether every treatment that releases the field keeps its values as received."""
+    return all(step.changes_nothing for way in treatments_of(field) if not isinstance(way, str) for step in way)
+
+
 def steps_of(field: Field) -> Iterator[TechniqueStep]:
     """Every step that may be applied to a field's value, for records or aggregates."""
     for way in treatments_of(field):

@@ -18,7 +18,7 @@ from minimize.errors import (
     SchemaError,
     SourceError,
 )
-from minimize.governance.published_outputs import PolicyCache, WritingRun
+from minimize.governance.output_file import PolicyCache, WritingRun
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.output.reader import load_receipts

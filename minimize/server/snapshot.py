@@ -20,7 +20,7 @@ import pyarrow as pa
 from minimize.errors import OutputError
 from minimize.governance.access import DatasetColumn
 from minimize.governance.access.explain import NO_COMMON_PURPOSE
-from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
+from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.keys import Kms
 from minimize.keys.parquet_encryption import column_category, open_parquet, unless_shredded
 from minimize.output.folder import batch_date_of, read_receipts
@@ -29,7 +29,7 @@ from minimize.output.stored_file import StoredFile, as_stored_file, small_text_c
 from minimize.plan.category import CATEGORY_ORDER
 from minimize.plan.model import Category
 from minimize.policy.model import Policy
-from minimize.receipts import Receipt, ReceiptFile, files_in_force
+from minimize.receipts import ReceiptFile
 from minimize.server.errors import OUTPUT_REPLACED, UNKNOWN_DATASET, error_for
 from minimize.stores import Location
 from minimize.techniques import is_published_unchanged
@@ -101,7 +101,6 @@ class OutputSnapshot:
     """State of one output at one moment.
 
     files    the files in force, by path
-    writers  the receipt that wrote each of them
     schema   every column that any of them has, with its metadata
     dictionary_columns    columns of text that are read with few distinct values, as dictionaries
     tenant   the column with the tenant of each row; None if there is none
@@ -172,52 +171,47 @@ class SnapshotCache:
         with ExitStack() as stack:
             for _ in range(SNAPSHOT_TRIES):
                 runs = ensure_recovered(output)
-                writers = _written_files(read_receipts(output), name)
+                files = PublishedOutput(output, read_receipts(output)).files(name)
+                if not files:
+                    raise error_for(UNKNOWN_DATASET)
                 with suppress(OSError):
-                    places = stack.enter_context(self._pinned.pin(output, [file.path for file, _ in writers]))
-                    yield OpenSnapshot(self._snapshot(output, name, runs, writers, places), places, self._kms)
+                    places = stack.enter_context(self._pinned.pin(output, [file.path for file in files]))
+                    yield OpenSnapshot(self._snapshot(output, name, runs, files, places), places, self._kms)
                     return
             raise error_for(OUTPUT_REPLACED)
 
     def _snapshot(
-        self, output: Location, name: str, runs: frozenset[str], writers: WrittenFiles, places: Mapping[str, Location]
+        self,
+        output: Location,
+        name: str,
+        runs: frozenset[str],
+        files: Sequence[OutputFile],
+        places: Mapping[str, Location],
     ) -> OutputSnapshot:
         key = (str(output), name)
         with self._lock:
             known = self._known.get(key)
         if known is not None and known[0] == runs:
             return known[1]
-        found = _read_snapshot(output, writers, places, self._kms)
+        found = _read_snapshot(files, places, self._kms)
         with self._lock:
             self._known[key] = (runs, found)
         return found
 
 
-WrittenFiles = Sequence[tuple[ReceiptFile, Receipt]]
-"""Files in force, each with the receipt that wrote it."""
-
-
-def _written_files(receipts: Sequence[Receipt], name: str) -> WrittenFiles:
-    found, wrote = files_in_force(receipts).get(name, ()), receipts_by_path(receipts)
-    if not found:
-        raise error_for(UNKNOWN_DATASET)
-    return [(file, wrote[file.path]) for file in found]
-
-
-def _read_snapshot(output: Location, writers: WrittenFiles, places: Mapping[str, Location], kms: Kms) -> OutputSnapshot:
+def _read_snapshot(output_files: Sequence[OutputFile], places: Mapping[str, Location], kms: Kms) -> OutputSnapshot:
     """A snapshot from the footers of the files. Files whose keys were destroyed are left out.
 
     Raises OutputError if the type of a column differs between files, or a policy does not match its receipt.
     """
-    reading = PolicyCache()
-    policies = {file.path: WritingRun(output, receipt, reading).policy for file, receipt in writers}
+    policies = {file.path: file.policy for file in output_files}
     looked = {path: unless_shredded(partial(_open_file, places[path], path, kms)) for path in policies}
     files = {path: each for path, each in looked.items() if each is not None}
     if not files:
         raise error_for(UNKNOWN_DATASET)
     filled = next((each for each in files.values() if each.file.metadata.num_rows), None)
     return OutputSnapshot(
-        files=tuple(file for file, _ in writers if file.path in files),
+        files=tuple(file.entry for file in output_files if file.path in files),
         schema=_unify_schemas([each.whole for each in files.values()]),
         dictionary_columns=frozenset()
         if filled is None

@@ -15,7 +15,7 @@ import pytest
 
 import minimize
 from minimize.errors import PolicyError
-from minimize.governance.retention.lifecycle_events import load_events
+from minimize.governance.lifecycle_events import load_events
 from minimize.interop.file_schemas import file_schema
 from minimize.policy.load import load_pipeline
 from minimize.sources import FORMATS, declared_schema

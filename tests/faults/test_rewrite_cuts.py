@@ -16,21 +16,20 @@ import minimize
 from minimize.arrow.pointers import Pointer
 from minimize.governance import rewrite
 from minimize.governance.key_rotation import files_under_old_keys
-from minimize.governance.published_outputs import PolicyCache, writing_runs
+from minimize.governance.lifecycle_events import RetentionEvent
+from minimize.governance.output_file import PublishedOutput
 from minimize.governance.retention.expire import ResolvedExpiry, resolve_expiry
-from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
-from minimize.governance.retention.removal_plan import count_due
+from minimize.governance.retention.removal_plan import counted_file
 from minimize.governance.retention.retract import retract
 from minimize.governance.rewrite import Rewrite
 from minimize.governance.rewrite_receipt import PlannedFile
 from minimize.governance.verdict import BatchVerdict
-from minimize.keys import Keyring, add_key, find_kms
+from minimize.keys import Keyring, add_key
 from minimize.output.reader import load_receipts
 from minimize.output.recovery import FolderExchange
-from minimize.output.stored_file import open_stored_file
 from minimize.policy.load import load_pipeline
-from minimize.receipts import Receipt, files_in_force
+from minimize.receipts import Receipt
 from minimize.stores import Location
 from tests.faults.power_cut_checks import OUT, Recording, Scenario, Scratch, faults, recording
 from tests.faults.power_cut_model import Log, record, tree_of
@@ -72,6 +71,9 @@ class Published:
 
     def keyring(self) -> Keyring:
         return Keyring.load(self.project.keys)
+
+    def output(self, folder: Path) -> PublishedOutput:
+        return PublishedOutput(folder, load_receipts(folder), self.keyring())
 
     def rewrite(self, kind: Any, folder: Location, **changes: Any) -> Rewrite:
         pipeline = load_pipeline(self.project.folder)
@@ -117,22 +119,18 @@ class Correcting:
 
 def correct(published: Published, folder: Path) -> None:
     """Values are replaced."""
-    chain, judge = load_receipts(folder), Correcting()
-    written_by, kms = writing_runs(folder, chain, PolicyCache()), find_kms(published.keyring(), folder)
-    files = [
-        PlannedFile(file, written_by[file.path], judge)
-        for file in files_in_force(chain)["records"]
-        if count_due(judge, open_stored_file(folder, file.path, kms), None).fields["note"].changed
-    ]
+    counted = (
+        counted_file(file, Correcting(), file.stored_file.batches())
+        for file in published.output(folder).files("records")
+    )
+    files = [each for each in counted if each.is_due]
     list(published.rewrite("correct", folder, as_of=RAN).execute(files))
 
 
 def rotate(published: Published, folder: Path) -> None:
     """Files are encrypted under a newer key."""
-    chain = load_receipts(folder)
-    written_by = writing_runs(folder, chain, PolicyCache())
-    old = files_under_old_keys(folder, chain, find_kms(published.keyring(), folder))
-    list(published.rewrite("rotate", folder).execute([PlannedFile(file, written_by[file.path]) for file in old]))
+    files = map(PlannedFile, files_under_old_keys(published.output(folder)))
+    list(published.rewrite("rotate", folder).execute(list(files)))
 
 
 ACTS: Mapping[str, Act] = {

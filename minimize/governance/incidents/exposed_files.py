@@ -8,18 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import ConfigurationError
 from minimize.governance.access.permissions import ALL_TENANTS, NO_TENANTS, READ, REIDENTIFY, TenantSet
 from minimize.governance.incidents.exposure import ExposedItem, Exposure
-from minimize.governance.published_outputs import PolicyCache, SearchableOutput, WritingRun, writing_runs
+from minimize.governance.output_file import OutputFile, PublishedOutput, TimeWindow
 from minimize.json_form import JsonResult, json_member
 from minimize.ledger import api
 from minimize.ledger.audit_event import EntryFilter, entry_event, utc_text
-from minimize.output.folder import batch_date_of, identity_of
-from minimize.receipts import Receipt, ReceiptFile, files_with_companions
+from minimize.output.folder import identity_of
 from minimize.stores import parse_output_location
 from minimize.times import EPOCH
 
@@ -200,9 +198,6 @@ def _parse_tenants(text: str) -> TenantSet:
     return ~names if text.startswith(_ALL_BUT) else names
 
 
-TimeWindow = tuple[datetime, datetime]
-
-
 @dataclass(frozen=True, slots=True)
 class ExposedFile:
     """One file that was exposed, fully or partly.
@@ -214,98 +209,46 @@ class ExposedFile:
     keyed    whether only data made with compromised keys was exposed
     """
 
-    output: SearchableOutput
-    written_by: WritingRun
-    file: ReceiptFile
-    name: str
+    file: OutputFile
     via: str
     columns: frozenset[str] | None = None
     tenants: TenantSet = ALL_TENANTS
     read: ExposedRead | None = None
     keyed: bool = False
 
-    @property
-    def date(self) -> str | None:
-        """The batch date of the file."""
-        return batch_date_of(self.file.path)
-
-
-@dataclass(frozen=True)
-class FileHistory:
-    """All files that an output ever had, each with the times at which it was written and removed."""
-
-    output: SearchableOutput
-    writing_runs: dict[str, WritingRun] = field(default_factory=dict, repr=False)
-
-    def files(self, window: TimeWindow) -> Iterator[tuple[str, Receipt, ReceiptFile]]:
-        """The files in force at some time within a window, by output name, each with its receipt."""
-        for receipt in self.output.chain:
-            for name, made in receipt.outputs.items():
-                yield from (
-                    (name, receipt, each)
-                    for each in files_with_companions(made)
-                    if self.was_in_force(receipt, each, window)
-                )
-
-    def was_in_force(self, receipt: Receipt, file: ReceiptFile, window: TimeWindow) -> bool:
-        """Whether a file of a receipt was in force at some time within a window."""
-        until = self.removal_times.get(file.path)
-        return receipt.finished <= window[1] and (until is None or until > window[0])
-
-    @cached_property
-    def removal_times(self) -> dict[str, datetime]:
-        """The time of removal, by path of the file."""
-        chain = self.output.chain
-        return {file.path: each.finished for each in chain for file in (*each.replaces, *each.removes)}
-
-    def writing_run(self, file: ReceiptFile) -> WritingRun:
-        """The run that wrote a file."""
-        if not self.writing_runs:
-            reading = PolicyCache(self.output.purposes)
-            self.writing_runs.update(writing_runs(self.output.folder, self.output.chain, reading))
-        return self.writing_runs[file.path]
-
 
 def find_exposed_files(
-    exposure: Exposure, outputs: Sequence[SearchableOutput], reads: Sequence[ExposedRead], window: TimeWindow
+    exposure: Exposure, outputs: Sequence[PublishedOutput], reads: Sequence[ExposedRead], window: TimeWindow
 ) -> Iterator[ExposedFile]:
     """Every file that an incident exposed, once for each way in which it was exposed."""
     for output in outputs:
-        history = FileHistory(output)
-        yield from _files_by_item(exposure, history, window)
+        yield from _files_by_item(exposure, output, window)
         for read in reads:
-            yield from _files_of_read(read, history)
+            yield from _files_of_read(read, output)
 
 
-def _files_by_item(exposure: Exposure, history: FileHistory, window: TimeWindow) -> Iterator[ExposedFile]:
+def _files_by_item(exposure: Exposure, output: PublishedOutput, window: TimeWindow) -> Iterator[ExposedFile]:
     if not exposure.includes_files and not exposure.only_keys:
         return
-    output, columns = history.output, exposure.names("column") or None
+    columns = exposure.names("column") or None
     dates, runs = exposure.names("date"), exposure.names("run")
     named, everywhere = _matching_items(exposure, output), not exposure.items_of("output") and not runs
-    for name, receipt, file in history.files((EPOCH, max(window[1], output.chain[-1].finished))):
-        via = [f"run:{receipt.run_id}"] if receipt.run_id in runs else []
-        if history.was_in_force(receipt, file, window):
-            via += [str(each) for each in named if each.detail in ("", name)]
+    for file in output.files_within((EPOCH, max(window[1], output.chain[-1].finished))):
+        run_id = file.written_by.receipt.run_id
+        via = [f"run:{run_id}"] if run_id in runs else []
+        if file.was_in_force(window):
+            via += [str(each) for each in named if each.detail in ("", file.name)]
             via += [", ".join(map(str, exposure.items))] if everywhere else []
-        if via and (not dates or batch_date_of(file.path) in dates):
-            yield ExposedFile(
-                output=output,
-                written_by=history.writing_run(file),
-                file=file,
-                name=name,
-                via=via[0],
-                columns=columns,
-                keyed=exposure.only_keys,
-            )
+        if via and (not dates or file.date in dates):
+            yield ExposedFile(file, via[0], columns, keyed=exposure.only_keys)
 
 
-def _matching_items(exposure: Exposure, output: SearchableOutput) -> list[ExposedItem]:
+def _matching_items(exposure: Exposure, output: PublishedOutput) -> list[ExposedItem]:
     """The exposed items that match this output."""
     return [each for each in exposure.items_of("output") if matches_output(each, output)]
 
 
-def matches_output(each: ExposedItem, output: SearchableOutput) -> bool:
+def matches_output(each: ExposedItem, output: PublishedOutput) -> bool:
     """Whether an exposed item names this output, by its folder or by its pipeline."""
     by_name = each.name == output.pipeline or parse_output_location(each.name) == output.folder
     return by_name or _is_same_output(each.name, identity_of(output.folder))
@@ -315,20 +258,10 @@ def _is_same_output(path: str, mine: str | None) -> bool:
     return mine is not None and identity_of(parse_output_location(path)) == mine
 
 
-def _files_of_read(read: ExposedRead, history: FileHistory) -> Iterator[ExposedFile]:
+def _files_of_read(read: ExposedRead, output: PublishedOutput) -> Iterator[ExposedFile]:
     """The files in force when a read of their output began."""
-    output = history.output
     if not read.is_of(output.pipeline):
         return
-    for name, _, file in history.files((read.started_at, read.started_at)):
-        if name == read.name:
-            yield ExposedFile(
-                output=output,
-                written_by=history.writing_run(file),
-                file=file,
-                name=name,
-                via=read.via,
-                columns=read.columns,
-                tenants=read.tenants,
-                read=read,
-            )
+    for file in output.files_within((read.started_at, read.started_at)):
+        if file.name == read.name:
+            yield ExposedFile(file, read.via, read.columns, read.tenants, read)

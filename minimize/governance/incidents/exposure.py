@@ -6,7 +6,7 @@ Also the form in which a column of an exposed file can be read, and the identifi
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Self, get_args
@@ -249,7 +249,7 @@ class PersonIdentifiers:
     space: IdentifierSpace | None = None
 
     @classmethod
-    def for_policy(cls, policy: Policy, pointers: dict[str, Pointer], schema: pa.Schema) -> Self:
+    def for_policy(cls, policy: Policy, pointers: Mapping[str, Pointer], schema: pa.Schema) -> Self:
         """The person identifiers in files of a policy, given the pointers of its fields."""
         key = policy.subject
         pointer = None if key is None else pointers.get(key)

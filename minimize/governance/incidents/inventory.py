@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import pyarrow as pa
@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
-from minimize.arrow.pointers import Pointer
 from minimize.errors import KeyringError, MinimizeError, OutputError, PolicyError
 from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds
 from minimize.governance.incidents.exposed_files import ExposedFile
@@ -31,12 +30,10 @@ from minimize.governance.incidents.exposure import (
     PersonIdentifiers,
     uses_keys,
 )
-from minimize.governance.retention.identifier_forms import lookup_column
-from minimize.governance.retention.retention_rules import field_pointers
+from minimize.governance.output_file import OutputFile
 from minimize.governance.sharing.recipient_fields import RECIPIENT_MARK
 from minimize.json_form import json_object
-from minimize.keys import Keyring, find_kms
-from minimize.keys.parquet_encryption import open_parquet
+from minimize.keys import Keyring
 from minimize.ledger.sharing import (
     TENANT_SHARE,
     TOKEN_BYTES,
@@ -45,14 +42,11 @@ from minimize.ledger.sharing import (
     find_disclosures,
     find_recall_steps,
 )
+from minimize.output.folder import RECORDS
 from minimize.output.partitions import partition_values
-from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file
-from minimize.policy.fields import treatments_of
-from minimize.policy.model import Policy
+from minimize.policy.fields import keeps_original
 from minimize.policy.treatments import DROP
-from minimize.receipts import Receipt
 from minimize.runs.removal_inventory import RemovedFileInventory, TenantContent, read_inventory
-from minimize.stores import local_path
 from minimize.techniques import published_techniques
 from minimize.times import day_start, epoch_microseconds
 
@@ -103,8 +97,8 @@ class UnreadableFile:
 
     def to_json(self) -> dict[str, Any]:
         """The file as JSON for a scope."""
-        place = {"output": str(self.exposed.output.folder), "file": self.exposed.file.path}
-        return {**place, "rows": self.exposed.file.rows, "why": self.reason, "tenants_by": self.tenants_by}
+        place = {"output": str(self.exposed.file.output.folder), "file": self.exposed.file.path}
+        return {**place, "rows": self.exposed.file.entry.rows, "why": self.reason, "tenants_by": self.tenants_by}
 
 
 @dataclass(frozen=True)
@@ -115,7 +109,6 @@ class FileCounter:
     tenants     tenants that the ledger names; used to resolve pseudonyms of tenants in a file
     """
 
-    keys: Keyring = field(repr=False)
     known_keys: frozenset[str]
     tenants: frozenset[str] = frozenset()
 
@@ -123,49 +116,38 @@ class FileCounter:
         """Counts the exposed content of a file."""
         reason = ""
         try:
-            return self._count_file(exposed_file)
+            return _FileCount(exposed_file, self).count()
         except (OutputError, KeyringError, PolicyError) as error:
             reason = error.code
         except OSError:
             reason = "the file does not exist"
         return UnreadableFile(exposed_file, reason)
 
-    def _count_file(self, exposed_file: ExposedFile) -> ExposedInventory:
-        stored = open_stored_file(
-            exposed_file.output.folder,
-            exposed_file.file.path,
-            find_kms(self.keys, local_path(exposed_file.output.folder)),
-        )
-        one = OpenedFile(exposed_file, exposed_file.written_by.policy, stored, self)
-        return one.count()
-
 
 @dataclass(frozen=True)
-class OpenedFile:
-    """One opened file, with the policy of its values."""
+class _FileCount:
+    """The count of one exposed file."""
 
     exposed: ExposedFile
-    policy: Policy
-    stored: StoredFile = field(repr=False)
     counter: FileCounter = field(repr=False)
+
+    @property
+    def file(self) -> OutputFile:
+        """The file."""
+        return self.exposed.file
 
     def count(self) -> ExposedInventory:
         """Counts the exposed content of the file. Memory grows with the number of persons."""
-        pointers = self._pointers()
         persons = (
-            PersonIdentifiers.for_policy(self.policy, pointers, self.stored.whole)
-            if self.exposed.name == "records"
+            PersonIdentifiers.for_policy(self.file.policy, self.file.pointers, self.file.schema)
+            if self.file.name == RECORDS
             else PersonIdentifiers()
         )
         exposed = self._exposed_columns()
-        names = (
-            None
-            if self.exposed.columns is None and not self.exposed.keyed
-            else self._columns_to_read(pointers, [*exposed])
-        )
+        names = None if self._is_whole else self._columns_to_read([*exposed])
         parts, filled = [PERSON_COUNTS.empty_table()], dict[str | None, set[ExposedColumn]]()
-        for batch in map(partial(self._only, [*exposed]), self.stored.batches(columns=names)):
-            tenants = self._tenants(batch, pointers)
+        for batch in map(partial(self._only, [*exposed]), self.file.stored_file.batches(columns=names)):
+            tenants = self._tenants(batch)
             parts.append(_group_counts(self._rows(batch, tenants, persons)))
             for tenant, column in _filled_columns(batch, tenants, exposed):
                 filled.setdefault(tenant, set()).add(column)
@@ -176,79 +158,70 @@ class OpenedFile:
         found = found.filter(pc.is_in(found["tenant"], pa.array([*columns], pa.string())))
         return ExposedInventory(self.exposed, found, persons.space, columns)
 
-    def _columns_to_read(self, pointers: dict[str, Pointer], columns: list[str]) -> frozenset[str]:
+    @property
+    def _is_whole(self) -> bool:
+        """Whether all columns were exposed."""
+        return self.exposed.columns is None and not self.exposed.keyed
+
+    def _columns_to_read(self, columns: list[str]) -> frozenset[str]:
         """The columns to read: the exposed ones, and those with the tenant, the person and the event time."""
-        describing = (self.policy.tenant, self.policy.subject, self.policy.time)
+        policy, pointers = self.file.policy, self.file.pointers
+        describing = (policy.tenant, policy.subject, policy.time)
         return frozenset([*columns, *(pointers[key].top for key in describing if key is not None and key in pointers)])
 
     def _only(self, names: list[str], batch: pa.RecordBatch) -> pa.RecordBatch:
         """Keeps the records with a value in one of these columns, unless all columns were exposed."""
-        if self.exposed.columns is None and not self.exposed.keyed:
+        if self._is_whole:
             return batch
         none = pa.repeat(pa.scalar(False), batch.num_rows)
         return batch.filter(reduce(pc.or_, (batch.column(name).is_valid() for name in names), none))
 
-    def _pointers(self) -> dict[str, Pointer]:
-        """Pointers of the policy's fields: by path in records, by column metadata in an aggregate."""
-        if self.exposed.name == "records":
-            return field_pointers(self.policy, self.stored.whole)
-        columns = {(each.metadata or {}).get(b"minimize:field", b"").decode(): each for each in self.stored.whole}
-        return {key: Pointer((each.name,)) for key, each in columns.items() if key and not _is_measure(each)}
-
     def _exposed_columns(self) -> dict[str, ExposedColumn]:
         """The exposed columns, by name."""
-        stored = frozenset(self.stored.schema.names)
-        return columns_of_file(self.exposed, self.stored.whole, stored, self.counter.known_keys)
+        stored = frozenset(self.file.stored_file.schema.names)
+        return columns_of_file(self.exposed, self.file.schema, stored, self.counter.known_keys)
 
     def _rows(self, batch: pa.RecordBatch, tenants: pa.Array, persons: PersonIdentifiers) -> pa.Table:
-        clock = EventTimeBounds.for_policy(self.policy, self.stored.whole) if self.exposed.name == "records" else None
-        since, until = self._times(batch, clock)
+        since, until = self._times(batch)
         who = pa.nulls(batch.num_rows, pa.string())
         if persons.pointer is not None:
             who = _as_text(leaf(batch, persons.pointer).values)
         ones = pa.repeat(pa.scalar(1, pa.int64()), batch.num_rows)
         return pa.table([tenants, who, ones, since, until], schema=PERSON_COUNTS)
 
-    def _times(self, batch: pa.RecordBatch, clock: EventTimeBounds | None) -> tuple[pa.Array, pa.Array]:
+    def _times(self, batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array]:
         """Earliest and latest event time of each record. Without a time in the file, the bounds of its batch date."""
-        if clock is not None:
-            oldest, newest = clock.oldest(batch), clock.newest(batch)
+        times = self.file.times if self.file.name == RECORDS else None
+        if times is not None:
+            oldest, newest = times.oldest(batch), times.newest(batch)
             return pa.array(oldest, mask=oldest == UNKNOWN_TIME), pa.array(newest, mask=newest == UNKNOWN_TIME)
-        since, until = (
-            pa.repeat(pa.scalar(each, pa.int64()), batch.num_rows) for each in batch_date_bounds(self.exposed)
-        )
+        since, until = (pa.repeat(pa.scalar(each, pa.int64()), batch.num_rows) for each in batch_date_bounds(self.file))
         return since, until
 
-    def _tenants(self, batch: pa.RecordBatch, pointers: dict[str, Pointer]) -> pa.Array:
+    def _tenants(self, batch: pa.RecordBatch) -> pa.Array:
         """The original tenant id of each record. Null if the file does not contain it."""
-        key = self.policy.tenant
-        pointer = None if key is None else pointers.get(key)
+        key = self.file.policy.tenant
+        pointer = None if key is None else self.file.pointers.get(key)
         if key is None or pointer is None or pointer.stars:
             return pa.nulls(batch.num_rows, pa.string())
         values = _as_text(leaf(batch, pointer).values)
-        if all(
-            step.changes_nothing
-            for way in treatments_of(self.policy.fields[key])
-            if not isinstance(way, str)
-            for step in way
-        ):
+        if keeps_original(self.file.policy.fields[key]):
             return values
-        forms = self._forms(key, pointer)
-        places = pc.index_in(values, pa.array([*forms], pa.string()))
-        return pa.array([*forms.values()], pa.string()).take(places)
+        places = pc.index_in(values, pa.array([*self._tenant_forms], pa.string()))
+        return pa.array([*self._tenant_forms.values()], pa.string()).take(places)
 
-    def _forms(self, key: str, pointer: Pointer) -> dict[str, str]:
+    @cached_property
+    def _tenant_forms(self) -> dict[str, str]:
         """Maps the released form of each known tenant to the tenant."""
-        clock = EventTimeBounds.for_policy(self.policy, self.stored.whole)
-        column = lookup_column(self.policy, key, pointer, clock, self.stored, self.counter.keys).column
-        return {form: name for name in self.counter.tenants for form in column.forms(name, name) or ()}
+        key = self.file.policy.tenant
+        return {form: name for name in self.counter.tenants for form in self.file.forms(key, name, name) or ()}
 
 
-def batch_date_bounds(exposed_file: ExposedFile) -> tuple[int | None, int | None]:
+def batch_date_bounds(file: OutputFile) -> tuple[int | None, int | None]:
     """First and last microsecond of a file's batch date, since 1970. None without a batch date."""
-    if exposed_file.date is None:
+    if file.date is None:
         return None, None
-    first = day_start(exposed_file.date)
+    first = day_start(file.date)
     return epoch_microseconds(first), epoch_microseconds(first + timedelta(days=1)) - 1
 
 
@@ -257,7 +230,7 @@ def columns_of_file(
 ) -> dict[str, ExposedColumn]:
     """The exposed columns of a file. `inside` are those stored in the file and not in its folder names."""
     masters, compromised = (
-        exposed_file.file.keys or (),
+        exposed_file.file.entry.keys or (),
         CompromisedKeys(key_names, is_decrypted=exposed_file.read is not None),
     )
     return {
@@ -300,10 +273,6 @@ def _as_text(values: pa.Array) -> pa.Array:
     return decode_dictionary(values).cast(pa.string())
 
 
-def _is_measure(each: pa.Field) -> bool:
-    return b"minimize:measure" in (each.metadata or {})
-
-
 @dataclass(frozen=True)
 class RecordedInventory:
     """Finds the recorded inventory of files that cannot be read.
@@ -323,22 +292,23 @@ class RecordedInventory:
             removed = self._recorded(exposed_file)
             if removed is not None:
                 return replace(unreadable, tenants_by="record"), self._count_contents(
-                    exposed_file, removed.schema, _with_time_bounds(exposed_file, removed)
+                    exposed_file, removed.schema, _with_time_bounds(exposed_file.file, removed)
                 )
-            contents = tuple(_tenant_of_folder(exposed_file))
+            contents = tuple(_tenant_of_folder(exposed_file.file))
             if contents:
                 return replace(unreadable, tenants_by="folder"), self._count_contents(
-                    exposed_file, _file_schema(exposed_file), contents
+                    exposed_file, _file_schema(exposed_file.file), contents
                 )
         return unreadable, None
 
     def _recorded(self, exposed_file: ExposedFile) -> RemovedFileInventory | None:
         """The inventory in the receipt that removed the file."""
-        removal = next((each for each in exposed_file.output.chain if _removes(each, exposed_file.file.path)), None)
+        output = exposed_file.file.output
+        removal = output.removals.get(exposed_file.file.path)
         if removal is None:
             return None
         if removal.run_id not in self.by_receipt:
-            self.by_receipt[removal.run_id] = dict(read_inventory(exposed_file.output.folder, removal, self.keys))
+            self.by_receipt[removal.run_id] = dict(read_inventory(output.folder, removal, self.keys))
         return self.by_receipt[removal.run_id].get(exposed_file.file.path)
 
     def _count_contents(
@@ -358,49 +328,38 @@ class RecordedInventory:
         return ExposedInventory(exposed_file, persons, None, filled, limits, is_recorded=True)
 
 
-def _removes(receipt: Receipt, path: str) -> bool:
-    return any(each.path == path for each in (*receipt.replaces, *receipt.removes))
-
-
-def _with_time_bounds(exposed_file: ExposedFile, removed: RemovedFileInventory) -> tuple[TenantContent, ...]:
+def _with_time_bounds(file: OutputFile, removed: RemovedFileInventory) -> tuple[TenantContent, ...]:
     """Adds the earliest and latest event time, from the precision of the recorded times or from the batch date."""
-    clock = (
-        EventTimeBounds.for_policy(exposed_file.written_by.policy, removed.schema)
-        if exposed_file.name == "records"
-        else None
-    )
-    return tuple(_with_bounds(exposed_file, each, clock) for each in removed.contents)
+    clock = EventTimeBounds.for_policy(file.policy, removed.schema) if file.name == RECORDS else None
+    return tuple(_with_bounds(file, each, clock) for each in removed.contents)
 
 
-def _with_bounds(exposed_file: ExposedFile, content: TenantContent, clock: EventTimeBounds | None) -> TenantContent:
+def _with_bounds(file: OutputFile, content: TenantContent, clock: EventTimeBounds | None) -> TenantContent:
     if clock is None:
-        since, until = batch_date_bounds(exposed_file)
+        since, until = batch_date_bounds(file)
         return replace(content, since=since, until=until)
     since = None if content.since is None else content.since - clock.slack
     return replace(content, since=since, until=None if content.until is None else content.until + clock.width)
 
 
-def _tenant_of_folder(exposed_file: ExposedFile) -> Iterator[TenantContent]:
+def _tenant_of_folder(file: OutputFile) -> Iterator[TenantContent]:
     """Yields the tenant in the file's folder name."""
-    tenant = partition_values(exposed_file.file.path).get(exposed_file.written_by.policy.tenant or "")
+    tenant = partition_values(file.path).get(file.policy.tenant or "")
     if tenant is not None:
-        yield TenantContent(tenant, exposed_file.file.rows, None, *batch_date_bounds(exposed_file))
+        yield TenantContent(tenant, file.entry.rows, None, *batch_date_bounds(file))
 
 
-def _file_schema(exposed_file: ExposedFile) -> pa.Schema:
+def _file_schema(file: OutputFile) -> pa.Schema:
     """The file's columns from its footer, readable without a key. Without the file, from the techniques in its receipt."""
-    place = exposed_file.output.folder / exposed_file.file.path
-    with suppress(OSError, pa.ArrowException):
-        return as_stored_file(exposed_file.file.path, open_parquet(place, None, columns=())).whole
-    return pa.schema(_receipt_fields(exposed_file))
+    return file.open_schema or pa.schema(_receipt_fields(file))
 
 
-def _receipt_fields(exposed_file: ExposedFile) -> Iterator[pa.Field]:
-    wrote = exposed_file.written_by.receipt
+def _receipt_fields(file: OutputFile) -> Iterator[pa.Field]:
+    wrote = file.written_by.receipt
     for name, treatment in wrote.fields.items():
         did = ", ".join([treatment.did] if isinstance(treatment.did, str) else treatment.did)
         about = {
-            "minimize:category": wrote.outputs[exposed_file.name].category,
+            "minimize:category": wrote.outputs[file.name].category,
             "minimize:technique": did,
             "minimize:key": ",".join(wrote.keys) if any(kind.is_keyed() for kind in published_techniques(did)) else "",
         }

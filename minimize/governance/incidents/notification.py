@@ -24,7 +24,7 @@ from minimize.config import load_config
 from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError
 from minimize.governance.incidents.incident import Incident, load_incident, record_step, require_open
 from minimize.governance.incidents.notice import Notice, article33
-from minimize.governance.retention.lifecycle_events import read_rows
+from minimize.governance.lifecycle_events import read_rows
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member

@@ -41,12 +41,12 @@ from minimize.governance.incidents.inventory import (
     UnreadableFile,
     disclosed_copies,
 )
-from minimize.governance.published_outputs import SearchableOutput, UnreachableOutput, find_outputs
+from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member, json_object
-from minimize.keys import Keyring, find_kms
-from minimize.output.stored_file import open_stored_file
-from minimize.stores import LocationLike, local_path, parse_output_location
+from minimize.keys import Keyring
+from minimize.output.folder import RECORDS
+from minimize.stores import LocationLike, parse_output_location
 from minimize.times import instant_text
 
 
@@ -172,11 +172,11 @@ class PersonCounter:
     def add_file(self, each: ExposedInventory) -> None:
         """Adds the persons in a file. Aggregates contain no persons to count."""
         exposed_file = each.exposed
-        if exposed_file.name == "records":
-            place = f"{exposed_file.output.folder}/{exposed_file.file.path}"
+        if exposed_file.file.name == RECORDS:
+            place = f"{exposed_file.file.output.folder}/{exposed_file.file.path}"
             self._add(each.space, each.persons, place, certain=exposed_file.read is None, most=each.person_limits)
         for tenant in pc.unique(each.persons["tenant"]).to_pylist():
-            if tenant is not None and exposed_file.name == "records":
+            if tenant is not None and exposed_file.file.name == RECORDS:
                 self._cap(
                     tenant,
                     None if exposed_file.read is None else (str(exposed_file.read.started_at), exposed_file.read.rows),
@@ -247,7 +247,7 @@ class ExposureEvidence:
     """
 
     keys: Keyring
-    outputs: Sequence[SearchableOutput]
+    outputs: Sequence[PublishedOutput]
     unreachable: tuple[UnreachableOutput, ...]
     files: Sequence[ExposedFile]
     reads: Sequence[ExposedRead]
@@ -270,7 +270,7 @@ class ExposureEvidence:
         """
         keys = workspace.keyring()
         with workspace.open_ledger() as ledger:
-            known, missed = find_outputs(ledger, [*named, *_named_folders(exposure)])
+            known, missed = find_outputs(ledger, [*named, *_named_folders(exposure)], keys)
             seen, acts = exposed_reads(ledger, exposure, window), reads_without_tenant(ledger, exposure, window)
             sent, out = exposed_disclosures(ledger, exposure, window), list(disclosed_copies(ledger, window))
             tenants = ledger.tenants()
@@ -295,15 +295,12 @@ class ExposureEvidence:
 
     def columns(self) -> frozenset[str] | None:
         """The columns of the exposed files, read from one file of each kind. None if one cannot be opened."""
-        kinds = {(each.output.folder, each.name, each.written_by.rewrite_group): each for each in self.files}
+        files = [each.file for each in self.files]
+        kinds = {(each.output.folder, each.name, each.written_by.rewrite_group): each for each in files}
         try:
-            return frozenset(name for each in kinds.values() for name in self._names(each))
+            return frozenset(name for each in kinds.values() for name in each.schema.names)
         except (MinimizeError, OSError):
             return None
-
-    def _names(self, exposed_file: ExposedFile) -> Iterator[str]:
-        folder = exposed_file.output.folder
-        yield from open_stored_file(folder, exposed_file.file.path, find_kms(self.keys, local_path(folder))).whole.names
 
 
 def _named_folders(exposure: Exposure) -> list[str]:
@@ -338,13 +335,13 @@ class ItemMatcher:
         files = [exposed_file for exposed_file in self.evidence.files if exposed_file.read is None]
         if each.kind == "output":
             return any(
-                matches_output(each, exposed_file.output) and each.detail in ("", exposed_file.name)
+                matches_output(each, exposed_file.file.output) and each.detail in ("", exposed_file.file.name)
                 for exposed_file in files
             )
         if each.kind == "run":
-            return any(exposed_file.written_by.receipt.run_id == each.name for exposed_file in files)
+            return any(exposed_file.file.written_by.receipt.run_id == each.name for exposed_file in files)
         if each.kind == "date":
-            return any(exposed_file.date == each.name for exposed_file in files)
+            return any(exposed_file.file.date == each.name for exposed_file in files)
         if each.kind == "column":
             return self.columns is None or each.name in self.columns
         if each.kind == "recipient":
@@ -410,7 +407,7 @@ def exposure_scope(
 ) -> IncidentScope:
     """Determines the scope of an exposure within a window. Raises LedgerError, KeyringError, OutputError."""
     evidence = ExposureEvidence.gather(exposure, window, workspace, named)
-    counter = FileCounter(evidence.keys, exposure.keys, evidence.tenants)
+    counter = FileCounter(exposure.keys, evidence.tenants)
     files = [counter.count(each) for each in evidence.files]
     recorded = RecordedInventory(evidence.keys, exposure.keys)
     unreadable = [recorded.look_up(each) for each in files if isinstance(each, UnreadableFile)]
@@ -450,7 +447,9 @@ def _affected_tenants(
         counter.add_copy(copy)
         found.setdefault(copy.tenant, []).append(_finding_of_copy(copy, via, exposure))
     subjects = counter.counts()
-    policies = {each.exposed.written_by.receipt.policy.name for each in counted} | {each.policy for each, _ in taken}
+    policies = {each.exposed.file.written_by.receipt.policy.name for each in counted} | {
+        each.policy for each, _ in taken
+    }
     for tenant in sorted(found):
         held_copies = tuple(each.to_json() for each in out if each.tenant == tenant and each.policy in policies)
         yield AffectedTenant(tenant, subjects.get(tenant), tuple(found[tenant]), held_copies)
@@ -460,7 +459,7 @@ def _findings_of_file(each: ExposedInventory) -> Iterator[tuple[str, TenantFindi
     """Yields one finding per tenant of a file. The loop runs over tenants."""
     aggregations = [("rows", "sum"), ("since", "min"), ("until", "max")]
     by = each.persons.group_by("tenant").aggregate(aggregations)
-    place = f"{each.exposed.output.folder}/{each.exposed.file.path}"
+    place = f"{each.exposed.file.output.folder}/{each.exposed.file.path}"
     for line in by.to_pylist():
         tenant = line["tenant"]
         if tenant is not None:

@@ -17,7 +17,7 @@ from minimize.arrow.dictionaries import Bools
 from minimize.arrow.nested import leaf
 from minimize.consent import ConsentPeriods
 from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds, Moments
-from minimize.governance.retention.identifier_forms import LookupColumn
+from minimize.governance.identifier_forms import LookupColumn
 from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.model import Policy
 from minimize.settings import SettingsRows

@@ -7,39 +7,31 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from minimize.arrow.nested import leaf
 from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, MinimizeError, PolicyError
-from minimize.governance.published_outputs import PolicyCache, WritingRun, writing_runs
-from minimize.governance.retention.affected_subjects import form_tokens
-from minimize.governance.retention.identifier_forms import (
+from minimize.governance.affected_subjects import form_tokens
+from minimize.governance.identifier_forms import (
     AS_RECEIVED,
     AppliedChain,
     IdentifierColumn,
     PinnedKeyring,
     ValueInTenant,
-    file_lookup_columns,
     period_instants,
     rotation_units,
 )
-from minimize.governance.retention.lifecycle_events import REMOVAL_DEADLINES, FormTokens, event_faults, recorded_forms
-from minimize.governance.retention.retention_rules import field_pointers
+from minimize.governance.lifecycle_events import REMOVAL_DEADLINES, FormTokens, event_faults, recorded_forms
+from minimize.governance.output_file import PublishedOutput, published_output
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
-from minimize.identifiers import canonical_column, canonical_id, canonical_text
+from minimize.identifiers import canonical_id, canonical_text
 from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member, json_object
-from minimize.keys import Keyring, find_kms
-from minimize.keys.parquet_encryption import unless_shredded
+from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, api, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.subject_tokens import known_or_new_token
@@ -49,19 +41,15 @@ from minimize.ledger.subjects import (
     last_lifecycle_events,
     new_lifecycle_events,
 )
-from minimize.output.folder import batch_date_of, has_runs
+from minimize.output.folder import RECORDS, has_runs
 from minimize.output.partitions import parse_partition_folder
-from minimize.output.reader import load_receipts
-from minimize.output.stored_file import open_stored_file
-from minimize.policy.fields import is_dropped, treatments_of
+from minimize.policy.fields import is_dropped
 from minimize.policy.model import Policy
-from minimize.policy.pipeline import Pipeline
-from minimize.receipts import Receipt, ReceiptFile, files_in_force
 from minimize.results import Line, LogMessage
 from minimize.runs.erasure_list import store_erasures
-from minimize.runs.inputs import find_pipeline, load_pipeline_settings
+from minimize.runs.inputs import load_pipeline_settings
 from minimize.settings.unknown_tenant import settings_tenants, similar_tenants
-from minimize.stores import Location, local_path, location_text, parse_output_location
+from minimize.stores import Location, LocationLike, location_text, parse_output_location
 from minimize.times import time_text
 
 if TYPE_CHECKING:
@@ -105,30 +93,21 @@ def _named_chains(columns: Iterable[IdentifierColumn]) -> Iterator[tuple[str, Id
     yield from ((column.chain_name(way), column, way) for column in columns for way in column.chains or ())
 
 
-def _subject_columns(output: Location, at: datetime, keys: Keyring, by: str | None) -> list[IdentifierColumn] | None:
+def _subject_columns(folder: Location, at: datetime, keys: Keyring, by: str | None) -> list[IdentifierColumn] | None:
     """The columns that identify subjects in an output; None if the output cannot be checked."""
     try:
-        chain = load_receipts(output) if has_runs(output) else ()
-        job = None if not chain else find_pipeline(output, chain[-1], None)
-        return (
-            []
-            if job is None
-            else [*_columns_in_force(output, chain, job, keys, by), *_columns_of_today(job.policy, at, keys, by)]
-        )
+        output = published_output(folder, keys) if has_runs(folder) else None
+        if output is None:
+            return []
+        policy = output.pipeline_of_today().policy
+        return [*_columns_in_force(output, by), *_columns_of_today(policy, at, keys, by)]
     except (MinimizeError, OSError):
         return None
 
 
-def _columns_in_force(
-    output: Location, chain: tuple[Receipt, ...], job: Pipeline, keys: Keyring, by: str | None
-) -> Iterator[IdentifierColumn]:
-    written_by = writing_runs(output, chain, PolicyCache(job.policy.purposes))
-    kms = find_kms(keys, job.folder)
-    for file in files_in_force(chain).get("records", ()):
-        stored = unless_shredded(partial(open_stored_file, output, file.path, kms))
-        if stored is None:
-            continue
-        subject = file_lookup_columns(written_by[file.path].policy, stored, keys, by)[1]
+def _columns_in_force(output: PublishedOutput, by: str | None) -> Iterator[IdentifierColumn]:
+    for file in output.files(RECORDS):
+        subject = None if file.is_shredded else file.column(file.policy.subject if by is None else by)
         if subject is not None and isinstance(subject.column, IdentifierColumn):
             yield subject.column
 
@@ -257,14 +236,14 @@ def add_events(
         _check_event(new_event)
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger(create=True) as ledger:
-        before = ledger.find(LIFECYCLE_EVENT)
-        subject_forms = _subject_forms(new_events, now, reachable_outputs(ledger, workspace), keys)
+        before, outputs = ledger.find(LIFECYCLE_EVENT), reachable_outputs(ledger, workspace)
+        subject_forms = _subject_forms(new_events, now, outputs, keys)
         rows = [
             _event_row(new_event, each, before, keys, now, actor)
             for new_event, each in zip(new_events, subject_forms, strict=True)
         ]
         new = _record_rows(ledger, rows, before, keys, actor, allowed)
-        _store_erasure_lists(ledger, reachable_outputs(ledger, workspace)(), keys)
+        _store_erasure_lists(ledger, outputs, keys)
     return tuple(
         EventEntry(row, fresh, each.unreachable) for row, fresh, each in zip(rows, new, subject_forms, strict=True)
     )
@@ -336,7 +315,7 @@ def withdraw_event(
             )
         row = replace(named[0], state="withdrawn", forms="{}", recorded_at=now, actor=actor.user or "")
         kept = EventEntry(row, _record_rows(ledger, [row], rows, keys, actor, allowed)[0])
-        _store_erasure_lists(ledger, reachable_outputs(ledger, workspace)(), keys)
+        _store_erasure_lists(ledger, reachable_outputs(ledger, workspace), keys)
         return kept
 
 
@@ -351,7 +330,7 @@ def list_events(workspace: Workspace, *, tenant: str | None = None, history: boo
 
 
 def _subject_forms(
-    new_events: Sequence[NewEvent], now: datetime, outputs: Callable[[], Iterable[Location]], keys: Keyring
+    new_events: Sequence[NewEvent], now: datetime, outputs: Sequence[Location], keys: Keyring
 ) -> list[SubjectForms]:
     at = max((new_event.occurred_at or now for new_event in new_events), default=now)
     subject_forms: dict[int, SubjectForms] = {}
@@ -361,29 +340,18 @@ def _subject_forms(
             for place, new_event in enumerate(new_events)
             if new_event.subject is not None and new_event.named_by == by
         ]
-        found = tokenized_forms([pair for _, pair in mine], outputs(), at, keys, by)
+        found = tokenized_forms([pair for _, pair in mine], outputs, at, keys, by)
         subject_forms.update(zip((place for place, _ in mine), found, strict=True))
     return [subject_forms.get(place, SubjectForms({})) for place in range(len(new_events))]
 
 
-def reachable_outputs(ledger: Ledger, workspace: Workspace) -> Callable[[], Iterable[Location]]:
-    """The outputs that the ledger knows on this machine, and the pipeline's output."""
-
-    def find_outputs() -> Iterable[Location]:
-        seen = [each.folder for each in ledger.read(api.output_locations) if each.is_reachable]
-        job = workspace.loaded_pipeline
-        own = (
-            []
-            if workspace.output is None and job is None
-            else [workspace.output or (None if job is None else job.target())]
-        )
-        every = {
-            str(place): place
-            for place in map(parse_output_location, (each for each in (*seen, *own) if each is not None))
-        }
-        return every.values()
-
-    return find_outputs
+def reachable_outputs(ledger: Ledger, workspace: Workspace) -> list[Location]:
+    """The outputs that the ledger knows on this machine, and the pipeline's output, each once."""
+    seen: list[LocationLike] = [each.folder for each in ledger.read(api.output_locations) if each.is_reachable]
+    job = workspace.loaded_pipeline
+    own = workspace.output or (None if job is None else job.target())
+    places = map(parse_output_location, seen if own is None else [*seen, own])
+    return list({str(place): place for place in places}.values())
 
 
 def _earlier_forms(rows: Iterable[LifecycleEvent], event: str) -> FormTokens:
@@ -440,9 +408,9 @@ def suggest_tenants(tenant: str, workspace: Workspace) -> tuple[str, ...] | None
     known, places = set[str](), list[Location]()
     with suppress(LedgerError), workspace.open_ledger() as ledger:
         known |= ledger.tenants()
-        places += [] if tenant in known else reachable_outputs(ledger, workspace)()
+        places += [] if tenant in known else reachable_outputs(ledger, workspace)
     for place in places:
-        for names in _TenantSearch(place, keys).names():
+        for names in _tenants_of_output(place, keys):
             if names is None:
                 return None
             known |= names
@@ -451,54 +419,20 @@ def suggest_tenants(tenant: str, workspace: Workspace) -> tuple[str, ...] | None
     return None if not known or tenant in known else similar_tenants(tenant, known)
 
 
-@dataclass(frozen=True)
-class _TenantSearch:
-    """An output, and the tenant names that it shows; None if it does not show them."""
-
-    place: Location
-    keys: Keyring
-
-    def names(self) -> Iterator[set[str] | None]:
-        with suppress(MinimizeError, OSError):
-            yield from self._names()
-
-    def _names(self) -> Iterator[set[str] | None]:
-        chain = load_receipts(self.place) if has_runs(self.place) else ()
-        if not chain:
+def _tenants_of_output(place: Location, keys: Keyring) -> Iterator[Set[str] | None]:
+    """The tenant names that an output shows, from one source after the other; None if it does not show them."""
+    with suppress(MinimizeError, OSError):
+        output = published_output(place, keys) if has_runs(place) else None
+        if output is None:
             return
-        job = find_pipeline(self.place, chain[-1], None)
-        rows = None if job.settings in (None, "ledger") else load_pipeline_settings(None, job, self.keys)
+        job = output.pipeline_of_today()
+        rows = None if job.settings in (None, "ledger") else load_pipeline_settings(None, job, keys)
         if rows is not None:
             yield set(settings_tenants(rows))
-        files = files_in_force(chain).get("records", ())
+        files = output.files(RECORDS)
         yield {value for file in files for value in _tenants_in_path(file.path, str(job.policy.tenant))}
-        newest = max((batch_date_of(file.path) or "" for file in files), default="")
-        written_by = writing_runs(self.place, chain, PolicyCache(job.policy.purposes))
-        for file in files:
-            if (batch_date_of(file.path) or "") == newest:
-                yield self._tenants_in_file(file, written_by[file.path])
-
-    def _tenants_in_file(self, file: ReceiptFile, written: WritingRun) -> set[str] | None:
-        """The tenants of one file."""
-        stored, policy = (
-            open_stored_file(self.place, file.path, find_kms(self.keys, local_path(self.place))),
-            written.policy,
-        )
-        key = policy.tenant
-        pointer = None if key is None else field_pointers(policy, stored.whole).get(key)
-        ways = (
-            []
-            if key is None or pointer is None
-            else [way for way in treatments_of(policy.fields[key]) if way != "drop"]
-        )
-        if pointer is None or pointer.stars or not all(step.changes_nothing for way in ways for step in way):
-            return None
-        found: set[str] = set()
-        for batch in stored.batches(columns=[pointer.top]):
-            found |= set(pc.unique(canonical_column(leaf(batch, pointer).values.cast(pa.string()))).to_pylist()) - {
-                None
-            }
-        return found
+        newest = max((file.date or "" for file in files), default="")
+        yield from (file.tenants for file in files if (file.date or "") == newest)
 
 
 def _tenants_in_path(path: str, tenant: str) -> Iterator[str]:

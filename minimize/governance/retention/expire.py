@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,9 @@ from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.errors import call_redacted
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.published_outputs import (
-    PolicyCache,
-    WritingRun,
-    resolve_output,
-    source_read_times,
-    writing_runs,
-)
-from minimize.governance.retention.identifier_forms import IdentifierColumn, PinnedKeyring, file_lookup_columns
-from minimize.governance.retention.lifecycle_events import RetentionEvent, ledger_events, load_events
+from minimize.governance.identifier_forms import IdentifierColumn, PinnedKeyring
+from minimize.governance.lifecycle_events import RetentionEvent, ledger_events, load_events
+from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output, source_read_times
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import (
@@ -45,13 +38,11 @@ from minimize.governance.rewrite import Rewrite
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
-from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import find_ledger
-from minimize.output.folder import RECORDS, batch_date_of
-from minimize.output.stored_file import open_stored_file
+from minimize.output.folder import RECORDS
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.receipts import Receipt, ReceiptFile, files_in_force, retained_sketches
+from minimize.receipts import Receipt
 from minimize.results import UNCHANGED, Line
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.execution import ProgressCallback
@@ -61,25 +52,24 @@ from minimize.sources.base import Source
 from minimize.stores import LocationLike, PathText, parse_output_location
 from minimize.times import END_OF_TIME, parse_time
 
-WrittenFiles = Iterable[tuple[WritingRun, ReceiptFile]]
-
 
 def identify_through_sources(
     request: RewriteRequest,
     events: Iterable[RetentionEvent],
-    files: WrittenFiles,
+    output: PublishedOutput,
     job: Pipeline,
-    chain: Sequence[Receipt],
     ledger: PathText | None,
 ) -> RewriteRequest:
     """The request with the ids of the subjects that are found in the source of a file.
 
-    Takes the events whose subject may have a form in a file that the ledger does not know, and the files of records.
+    Takes the events whose subject may have a form in a file that the ledger does not know.
     """
     found: dict[RetentionEvent, str] = {}
-    for on, date_events in _events_by_date(request, list(events), files).items():
+    for on, date_events in _events_by_date(list(events), output.files(RECORDS)).items():
         left = [event for event in date_events if event not in found]
-        source = find_source(job, request.output, chain, on, request.as_of, request.keys, ledger) if left else None
+        source = (
+            find_source(job, request.output, output.chain, on, request.as_of, request.keys, ledger) if left else None
+        )
         if source is not None:
             found |= dict(_subjects_in_source(job.policy, source[1].sources[parse_batch_date(on)], left, request.keys))
     known = tuple(replace(each, subject=found.get(each, each.subject)) for each in request.events)
@@ -87,22 +77,19 @@ def identify_through_sources(
 
 
 def _events_by_date(
-    request: RewriteRequest, events: Sequence[RetentionEvent], files: WrittenFiles
+    events: Sequence[RetentionEvent], files: Iterable[OutputFile]
 ) -> dict[str | None, list[RetentionEvent]]:
     """Per batch date, the events whose subject the ledger knows in these files only under older key versions."""
     found: dict[str | None, list[RetentionEvent]] = {}
-    for written, file in files:
-        stored = unless_shredded(partial(open_stored_file, request.output, file.path, request.kms))
-        if stored is None:
-            continue
-        for event in events:
-            named = file_lookup_columns(written.policy, stored, request.keys, event.named_by)[1]
+    for file in files:
+        for event in events if not file.is_shredded else ():
+            named = file.column(file.policy.subject if event.named_by is None else event.named_by)
             if (
                 named is not None
                 and isinstance(named.column, IdentifierColumn)
                 and _is_known_under_older_keys(named.column, event)
             ):
-                date_events = found.setdefault(batch_date_of(file.path), [])
+                date_events = found.setdefault(file.date, [])
                 date_events += [event] if event not in date_events else []
     return found
 
@@ -181,12 +168,11 @@ class ExpiryResult(JsonResult):
 
 @dataclass(frozen=True, slots=True)
 class ResolvedExpiry:
-    """A resolved expiry: the request, today's pipeline, and the receipts of the output."""
+    """A resolved expiry: the request, today's pipeline, and the output."""
 
     request: RewriteRequest
     pipeline: Pipeline
-    chain: tuple[Receipt, ...] = field(repr=False)
-    policies: PolicyCache | None = field(default=None, repr=False)
+    output: PublishedOutput
 
     def with_plan(self, ledger: PathText | None) -> tuple[ResolvedExpiry, RemovalPlan]:
         """The expiry and its plan.
@@ -196,20 +182,17 @@ class ResolvedExpiry:
         plan = self.plan()
         if not plan.uncertain:
             return self, plan
-        files = self.files_in_force(RECORDS)
-        made = replace(
-            self,
-            request=identify_through_sources(self.request, plan.uncertain, files, self.pipeline, self.chain, ledger),
-        )
+        named = identify_through_sources(self.request, plan.uncertain, self.output, self.pipeline, ledger)
+        made = replace(self, request=named)
         return made, made.plan()
 
     def plan(self) -> RemovalPlan:
         """The plan of the data that is due."""
-        looked = list(self._examined(self.request))
-        closed = tuple(file.path for file, due in looked if due is None)
-        return replace(
-            plan_removal(self.request.as_of, [due for _, due in looked if due is not None]), unreadable=closed
-        )
+        looked = [(file.path, find_due(self.request, file)) for file in self.output.files()]
+        sketches = (find_due_unreadable(self.request, each) for each in self.output.retained_sketches())
+        due = [each for each in (*(found for _, found in looked), *sketches) if each is not None]
+        unreadable = tuple(path for path, found in looked if found is None)
+        return replace(plan_removal(self.request.as_of, due), unreadable=unreadable)
 
     def open_deadlines(self, plan: RemovalPlan) -> list[OpenDeadline]:
         """The open deadlines of a plan."""
@@ -219,34 +202,11 @@ class ResolvedExpiry:
             {event: self._files_concerned(event, plan.due) for event in self.request.past_events},
         )
 
-    def _examined(self, request: RewriteRequest) -> Iterator[tuple[ReceiptFile, DueFile | None]]:
-        """Each file and its due data; None if its keys were destroyed and its batch date is not past its retention."""
-        for written, file in self.files_in_force():
-            due = unless_shredded(partial(find_due, request, written, file))
-            yield file, find_due_unreadable(request, written, file) if due is None else due
-        written_by = self._writers()
-        for each in retained_sketches(self.chain):
-            file = ReceiptFile(each.path, 0, each.digest)
-            due = find_due_unreadable(request, written_by[each.of], file)
-            if due is not None:
-                yield file, due
-
-    def files_in_force(self, name: str | None = None) -> Iterator[tuple[WritingRun, ReceiptFile]]:
-        """The files in force, optionally of one output, each with the run that wrote it."""
-        written_by = self._writers()
-        for output, files in files_in_force(self.chain).items():
-            if name in (None, output):
-                yield from ((written_by[file.path], file) for file in files)
-
-    def _writers(self) -> dict[str, WritingRun]:
-        reading = self.policies or PolicyCache(self.pipeline.policy.purposes)
-        return writing_runs(self.request.output, self.chain, reading)
-
     def _files_concerned(self, event: RetentionEvent, due: tuple[DueFile, ...]) -> int:
         """The number of files with data to remove because of one event."""
         alone = replace(self.request, events=(event,))
-        looked = (find_due(alone, each.written_by, each.file) for each in due if each.may_concern(event))
-        return sum(bool(each.gated.get("erased") or each.is_reclassified) for each in looked)
+        looked = (find_due(alone, each.file) for each in due if each.may_concern(event))
+        return sum(each is not None and bool(each.gated.get("erased") or each.is_reclassified) for each in looked)
 
 
 def expire(
@@ -314,10 +274,10 @@ def resolve_expiry(
 ) -> ResolvedExpiry:
     """Finds and checks the inputs of an expiry. Changes nothing."""
     folder = parse_output_location(output)
-    chain, job, keyring = resolve_output(folder, pipeline, keys, ledger)
+    published, job, keyring = resolve_output(folder, pipeline, keys, ledger)
     now = parse_time(at, "at") or datetime.now(UTC)
     given = () if events is None else load_events(Path(events))
     kept = ledger_events(find_ledger(ledger, start=job.folder, output=folder), keyring, given)
-    read, spans = source_read_times(chain), job.own_retentions
+    read, spans = source_read_times(published.chain), job.own_retentions
     request = RewriteRequest(folder, job.policy, now, keyring, (*given, *kept), read_times=read, retentions=spans)
-    return ResolvedExpiry(request, job, chain)
+    return ResolvedExpiry(request, job, published)

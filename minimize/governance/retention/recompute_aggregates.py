@@ -18,11 +18,11 @@ from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.engines import local
 from minimize.engines.base import BatchOutcome, DiscardingQuarantine, Job, derive_sketch_key
+from minimize.governance.affected_subjects import AffectedSubjects, EventReach, recognize_tokens
 from minimize.governance.event_times import Moments
-from minimize.governance.published_outputs import PolicyCache, WritingRun, receipts_by_path
-from minimize.governance.retention.affected_subjects import AffectedSubjects, EventReach, recognize_tokens
-from minimize.governance.retention.identifier_forms import AS_RECEIVED, LookupColumn
-from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.identifier_forms import AS_RECEIVED, LookupColumn
+from minimize.governance.lifecycle_events import RetentionEvent
+from minimize.governance.output_file import PolicyCache, WritingRun, receipts_by_path
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import RemovalPlan
 from minimize.governance.retention.rerunnable_dates import find_source

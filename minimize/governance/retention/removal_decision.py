@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,17 +18,10 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
-from minimize.governance.event_times import EventTimeBounds, Moments, age_limit, partition_start
-from minimize.governance.published_outputs import WritingRun
-from minimize.governance.retention.affected_subjects import (
-    AffectedSubjects,
-    BatchReader,
-    EventReach,
-    recognize_tokens,
-    until_event_time,
-)
-from minimize.governance.retention.identifier_forms import lookup_columns
-from minimize.governance.retention.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent
+from minimize.governance.affected_subjects import AffectedSubjects, until_event_time
+from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds, Moments, age_limit
+from minimize.governance.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent
+from minimize.governance.output_file import OutputFile
 from minimize.governance.retention.retention_rules import (
     PERSONAL,
     ChangedFacts,
@@ -38,15 +30,13 @@ from minimize.governance.retention.retention_rules import (
     RetentionRules,
     StoredFacts,
     features_in,
-    field_pointers,
     owner_field,
     personal_treatment,
     shows_original,
 )
 from minimize.governance.verdict import BatchVerdict
 from minimize.keys import Keyring, Kms, find_kms
-from minimize.output.folder import batch_date_of, output_and_date
-from minimize.output.stored_file import StoredFile, with_dictionaries
+from minimize.output.folder import RECORDS
 from minimize.policy.condition import Atom, Condition, FeatureOn, FieldEquals
 from minimize.policy.model import Policy
 from minimize.settings.erasures import ERASURE
@@ -62,19 +52,16 @@ WHOLE_RECORD = Pointer(())
 class FileInstructions:
     """The rules, events and times that apply to one file.
 
-    policy           the policy under which it was written
-    clock            bounds of its event times; without one, `partition_start` is the time of all events
-    partition_start  start of the batch date in microseconds since 1970; None if unknown
-    erased           subjects whose records are removed; `erased_by_other_fields` those named by other fields
-    reclassified     devices that became personal; `treatments` the effect on each field
-    owner            the field that names the owner of a device, if the file has it
+    clock         bounds of its event times; without one, the start of its batch date is the time of all events
+    erased        subjects whose records are removed; `erased_by_other_fields` those named by other fields
+    reclassified  devices that became personal; `treatments` the effect on each field
+    owner         the field that names the owner of a device, if the file has it
     """
 
-    policy: Policy
+    file: OutputFile
     rules: RetentionRules
     as_of: datetime
     clock: EventTimeBounds | None = None
-    partition_start: int | None = None
     erased: AffectedSubjects = field(default_factory=AffectedSubjects)
     reclassified: AffectedSubjects = field(default_factory=AffectedSubjects)
     treatments: Mapping[str, PersonalTreatment] = field(default_factory=dict)
@@ -99,7 +86,7 @@ class FileInstructions:
     @property
     def knows_times(self) -> bool:
         """Whether the age of records is known."""
-        return self.clock is not None or self.partition_start is not None
+        return self.clock is not None or self.file.partition_start is not None
 
     def may_concern(self, event: RetentionEvent) -> bool:
         """Whether an event may concern a record of the file."""
@@ -112,7 +99,8 @@ class FileInstructions:
     def _oldest(self, batch: pa.RecordBatch) -> Moments:
         if self.clock is not None:
             return self.clock.oldest(batch)
-        return np.full(batch.num_rows, np.iinfo(np.int64).min if self.partition_start is None else self.partition_start)
+        start = self.file.partition_start
+        return np.full(batch.num_rows, UNKNOWN_TIME if start is None else start)
 
 
 @dataclass(frozen=True)
@@ -193,7 +181,7 @@ class _BatchJudgment:
                 yield key, facts.spread(handed) & ~np.logical_and.reduce(holding), handed
 
     def _personal(self, atom: Atom) -> Bools | None:
-        if isinstance(atom, FieldEquals) and atom.field == owner_field(self.instructions.policy):
+        if isinstance(atom, FieldEquals) and atom.field == owner_field(self.instructions.file.policy):
             return np.full(self.batch.num_rows, PERSONAL in atom.values)
         return None
 
@@ -220,7 +208,9 @@ class _BatchJudgment:
         return decode_dictionary(leaf(self.batch, self.instructions.rules.pointers[self.instructions.owner]).values)
 
     def _facts(self, place: Pointer, changed: ChangedFacts) -> StoredFacts:
-        return StoredFacts(self.batch, self.instructions.policy, dict(self.instructions.rules.pointers), place, changed)
+        return StoredFacts(
+            self.batch, self.instructions.file.policy, dict(self.instructions.rules.pointers), place, changed
+        )
 
     def _nowhere(self) -> Bools:
         return np.zeros(self.batch.num_rows, np.bool_)
@@ -255,18 +245,18 @@ class RewriteRequest:
         """The service with the master keys of encrypted files."""
         return find_kms(self.keys, local_path(self.output))
 
-    def instructions(self, written: WritingRun, stored: StoredFile, name: str) -> FileInstructions:
-        """The instructions for one file of an output."""
-        born = partition_start(batch_date_of(stored.path))
-        if name != "records":
-            return _aggregate_instructions(self, written, name, born)
-        then, schema = written.policy, stored.whole
-        orders = FileInstructions(
-            then, self._rules(then, schema), self.as_of, EventTimeBounds.for_policy(then, schema), born
-        )
-        on = batch_date_of(stored.path)
-        events = _reaching_events(self.past_events, orders.clock, stored, partial(self.event_reach, on=on))
-        return _with_events(orders, stored, events, self) if events else orders
+    def instructions(self, file: OutputFile) -> FileInstructions:
+        """The instructions for one file."""
+        if file.name != RECORDS:
+            return replace(self.instructions_unread(file), clock=file.times)
+        orders = FileInstructions(file, self._rules(file), self.as_of, file.times)
+        events = self._reaching_events(file)
+        return self._with_events(orders, events) if events else orders
+
+    def instructions_unread(self, file: OutputFile) -> FileInstructions:
+        """The instructions for a file that cannot be read. Its batch date gives its age."""
+        age = self.retention_of(file.name) if self.by_age else None
+        return FileInstructions(file, RetentionRules(age=age), self.as_of)
 
     def event_reach(self, event: RetentionEvent, on: str | None) -> int:
         """The last event time that an event reaches in the records of a batch date, in microseconds since 1970.
@@ -281,88 +271,44 @@ class RewriteRequest:
             return ALL_EVENT_TIMES
         return epoch_microseconds(event.occurred_at + self.today.future)
 
-    def batch_reader(self, stored: StoredFile) -> BatchReader:
-        """Reads some columns of a file in batches, with text as dictionaries."""
-        return lambda columns: with_dictionaries(stored, self.output, self.kms, columns).batches(columns=columns)
+    def _rules(self, file: OutputFile) -> RetentionRules:
+        if not self.by_age:
+            return RetentionRules(pointers=file.pointers)
+        return RetentionRules.for_file(file.policy, self.today, file.pointers)
 
-    def instructions_unread(self, written: WritingRun, path: str) -> FileInstructions:
-        """The instructions for a file that cannot be read. Its batch date gives its age."""
-        rules = RetentionRules(age=self.retention_of(output_and_date(path)[0]) if self.by_age else None)
-        return FileInstructions(written.policy, rules, self.as_of, partition_start=partition_start(batch_date_of(path)))
+    def _reaching_events(self, file: OutputFile) -> list[RetentionEvent]:
+        """The events that concern records of a file."""
+        first = None if file.times is None or file.time_bounds is None else file.time_bounds[0]
+        return [event for event in self.past_events if first is None or first <= self.event_reach(event, file.date)]
 
-    def _rules(self, then: Policy, schema: pa.Schema) -> RetentionRules:
-        return (
-            RetentionRules.for_file(then, self.today, schema)
-            if self.by_age
-            else RetentionRules(pointers=field_pointers(then, schema))
+    def _with_events(self, instructions: FileInstructions, events: Sequence[RetentionEvent]) -> FileInstructions:
+        file, policy, until = (
+            instructions.file,
+            instructions.file.policy,
+            partial(self.event_reach, on=instructions.file.date),
+        )
+        plain = [event for event in events if event.named_by is None]
+        owner = owner_field(policy)
+        touched = {} if owner is None else dict(_treatments(policy, file.pointers, owner))
+        handing = [event for event in plain if event.kind == "became_personal"] if touched else []
+        erasing, known = [event for event in plain if event.kind != "became_personal"], file.recognized(plain)
+        others = sorted({event.named_by for event in events if event.named_by is not None} & policy.fields.keys())
+        shows_owner = owner is not None and owner in file.pointers and shows_original(policy.fields[owner])
+        return replace(
+            instructions,
+            erased=file.affected(erasing, until=until, recognized=known),
+            reclassified=file.affected(handing, recognized=known),
+            treatments=touched,
+            erased_by_other_fields=tuple(
+                file.affected([event for event in events if event.named_by == name], name, until) for name in others
+            ),
+            owner=owner if shows_owner else None,
         )
 
     @property
     def past_events(self) -> tuple[RetentionEvent, ...]:
         """The events that are not in the future."""
         return tuple(event for event in self.events if event.occurred_at <= self.as_of)
-
-
-def _aggregate_instructions(
-    request: RewriteRequest, written: WritingRun, name: str, born: int | None
-) -> FileInstructions:
-    """The bounds of an aggregate's rows: the oldest instant of their time unit, or else of their partition."""
-    rules = RetentionRules(age=request.retention_of(name) if request.by_age else None)
-    clock = EventTimeBounds.for_groups(written.policy, dict(_time_columns(written, name)))
-    return FileInstructions(written.policy, rules, request.as_of, clock, born)
-
-
-def _time_columns(written: WritingRun, name: str) -> Iterator[tuple[str, str | None]]:
-    """The group columns of an aggregate that are event times, with their units."""
-    groups: Mapping[str, Any] = (written.pipeline.get("aggregates") or {}).get(name, {}).get("group_by") or {}
-    for column, each in groups.items():
-        ((key, unit),) = each.items() if isinstance(each, dict) else ((each, None),)
-        if written.policy.time is not None and Pointer.parse(str(key)) == Pointer.parse(written.policy.time):
-            yield column, unit
-
-
-def _reaching_events(
-    events: Sequence[RetentionEvent], clock: EventTimeBounds | None, stored: StoredFile, until: EventReach
-) -> list[RetentionEvent]:
-    """The events that concern records of a file."""
-    bounds = None if clock is None else clock.bounds(stored)
-    return [event for event in events if bounds is None or bounds[0] <= until(event)]
-
-
-def _with_events(
-    instructions: FileInstructions, stored: StoredFile, events: Sequence[RetentionEvent], request: RewriteRequest
-) -> FileInstructions:
-    policy, pointers, keys = instructions.policy, instructions.rules.pointers, request.keys
-    until = partial(request.event_reach, on=batch_date_of(stored.path))
-    tenant, subject = lookup_columns(policy, pointers, instructions.clock, stored, keys)
-    plain = [event for event in events if event.named_by is None]
-    found = recognize_tokens(plain, tenant, subject, request.batch_reader(stored), keys)
-    erasing = [event for event in plain if event.kind != "became_personal"]
-    handing = [event for event in plain if event.kind == "became_personal"]
-    owner = owner_field(policy)
-    touched = {} if owner is None else dict(_treatments(policy, pointers, owner))
-    return replace(
-        instructions,
-        erased=AffectedSubjects.for_file(erasing, tenant, subject, found, until),
-        reclassified=AffectedSubjects.for_file(handing, tenant, subject, found) if touched else AffectedSubjects(),
-        treatments=touched,
-        erased_by_other_fields=tuple(_erased_by_other_fields(instructions, stored, events, request)),
-        owner=owner if owner is not None and owner in pointers and shows_original(policy.fields[owner]) else None,
-    )
-
-
-def _erased_by_other_fields(
-    instructions: FileInstructions, stored: StoredFile, events: Sequence[RetentionEvent], request: RewriteRequest
-) -> Iterator[AffectedSubjects]:
-    """The affected subjects named by other fields than the subject, one per field; empty if the policy has no such field."""
-    policy, keys = instructions.policy, request.keys
-    for name in sorted({event.named_by for event in events if event.named_by is not None} & policy.fields.keys()):
-        tenant, own = lookup_columns(policy, instructions.rules.pointers, instructions.clock, stored, keys, name)
-        field_events = [event for event in events if event.named_by == name]
-        found = recognize_tokens(field_events, tenant, own, request.batch_reader(stored), keys)
-        yield AffectedSubjects.for_file(
-            field_events, tenant, own, found, partial(request.event_reach, on=batch_date_of(stored.path))
-        )
 
 
 def _treatments(policy: Policy, pointers: Mapping[str, Pointer], owner: str) -> Iterator[tuple[str, PersonalTreatment]]:

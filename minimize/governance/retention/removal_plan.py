@@ -6,7 +6,7 @@ A file is read only if its statistics and its subject index do not decide, and t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -15,19 +15,15 @@ import pyarrow as pa
 
 from minimize.arrow.batch import BatchCounts
 from minimize.governance.event_times import age_limit
-from minimize.governance.published_outputs import WritingRun
-from minimize.governance.retention.affected_subjects import AffectedSubjects
-from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.lifecycle_events import RetentionEvent
+from minimize.governance.output_file import OutputFile
 from minimize.governance.retention.removal_decision import FileInstructions, RewriteRequest
 from minimize.governance.retention.retention_rules import FieldRule, features_in, written_conditions
 from minimize.governance.rewrite_receipt import PlannedFile
 from minimize.governance.verdict import BatchJudge, verdict_counts
 from minimize.json_form import JsonResult, json_member
-from minimize.output.folder import RECORDS, output_and_date
-from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
-from minimize.output.subject_search import find_candidate_files
+from minimize.output.folder import RECORDS
 from minimize.policy.condition import AnyOf, Condition, conjuncts, fields_read_by_condition
-from minimize.receipts import ReceiptFile
 from minimize.results import Line
 from minimize.sources.parquet import ParquetFooter
 from minimize.text import count_noun
@@ -36,19 +32,18 @@ from minimize.times import time_text
 TimeBounds = tuple[int, int]
 
 
-def count_by_statistics(
-    instructions: FileInstructions, stored: StoredFile, bounds: TimeBounds | None
-) -> dict[str, int] | None:
+def count_by_statistics(instructions: FileInstructions) -> dict[str, int] | None:
     """The number of values to remove, by field; None if the file must be read.
 
-    Takes the first and last oldest instant of the file. These suffice if no event concerns the file, no record
-    is due, and for each feature with a shorter retention either all values or none are due.
+    The first and last oldest instant of the file suffice if no event concerns the file, no record is due, and for each feature
+    with a shorter retention either all values or none are due.
     """
-    rules = instructions.rules
+    rules, bounds = instructions.rules, instructions.file.time_bounds
     if bounds is None or rules.records or _has_affected(instructions):
         return None
     if rules.age is not None and bounds[0] <= age_limit(instructions.as_of, rules.age):
         return None
+    stored = instructions.file.stored_file
     footer, found = ParquetFooter(stored.file.metadata, stored.schema), dict[str, int]()
     for rule in rules.fields:
         count = _due_values(instructions, rule, footer, bounds)
@@ -123,87 +118,68 @@ class DueFile(PlannedFile):
         return {*self.judge.treatments, self.judge.owner} if isinstance(self.judge, FileInstructions) else set()
 
 
-def find_due(request: RewriteRequest, written: WritingRun, file: ReceiptFile) -> DueFile:
-    """The due data of a file. Raises OutputError if it is damaged."""
-    if file.sketches is not None and not file.rows and (due := find_due_unreadable(request, written, file)) is not None:
-        return due  # an empty table has no times, but its sketches have a date
-    stored = open_stored_file(request.output, file.path, request.kms)
-    orders = request.instructions(written, stored, output_and_date(file.path)[0])
-    if _is_expired(orders, stored):
-        return DueFile(file, written, orders, True, {"retention": file.rows})
-    if not _may_be_expired(orders, stored) and not _may_hold_affected(request, orders, file):
-        return DueFile(file, written, orders)
-    known = count_by_statistics(orders, stored, _event_bounds(orders, stored))
+def find_due(request: RewriteRequest, file: OutputFile) -> DueFile | None:
+    """The due data of a file; None if its keys were destroyed and its batch date is not past its retention.
+
+    Raises OutputError if it is damaged.
+    """
+    # an empty table has no times, but its sketches have a date
+    due = find_due_unreadable(request, file) if file.entry.sketches is not None and not file.entry.rows else None
+    if due is not None:
+        return due
+    if file.is_shredded:
+        return find_due_unreadable(request, file)
+    orders = request.instructions(file)
+    if _is_expired(orders):
+        return DueFile(file, orders, True, {"retention": file.entry.rows})
+    if not _may_be_expired(orders) and not any(map(file.may_hold, orders.all_affected)):
+        return DueFile(file, orders)
+    known = count_by_statistics(orders)
     if known is not None:
-        return DueFile(file, written, orders, values=known)
-    columns = deciding_columns(orders, stored.whole)
-    counts = count_due(orders, with_dictionaries(stored, request.output, request.kms, columns), columns)
-    values = {key: each.gated + each.changed for key, each in counts.fields.items() if each.gated + each.changed}
-    whole = 0 < file.rows == sum(counts.gated.values())
-    return DueFile(
-        file=file, written_by=written, judge=orders, is_whole=whole, gated=counts.gated, values={} if whole else values
-    )
+        return DueFile(file, orders, values=known)
+    columns = deciding_columns(orders, file.schema)
+    return counted_file(file, orders, file.batches(columns))
 
 
-def find_due_unreadable(request: RewriteRequest, written: WritingRun, file: ReceiptFile) -> DueFile | None:
+def find_due_unreadable(request: RewriteRequest, file: OutputFile) -> DueFile | None:
     """An unreadable file or a sketch file, which is due once its batch date is past its retention; else None.
 
     A file is unreadable if its keys were destroyed.
     """
-    orders = request.instructions_unread(written, file.path)
-    age, born = orders.rules.age, orders.partition_start
+    orders = request.instructions_unread(file)
+    age, born = orders.rules.age, file.partition_start
     if age is None or born is None or born + DAY_MICROSECONDS > age_limit(orders.as_of, age):
         return None
-    return DueFile(file, written, orders, True, {"retention": file.rows})
+    return DueFile(file, orders, True, {"retention": file.entry.rows})
 
 
-def _is_expired(instructions: FileInstructions, stored: StoredFile) -> bool:
+def _is_expired(instructions: FileInstructions) -> bool:
     """Whether the youngest event is past its retention."""
-    bounds, age = _event_bounds(instructions, stored), instructions.rules.age
+    bounds, age = instructions.file.time_bounds, instructions.rules.age
     return (
         bounds is not None
         and age is not None
         and bounds[1] <= age_limit(instructions.as_of, age)
-        and stored.file.metadata.num_rows > 0
+        and instructions.file.has_rows
     )
 
 
-def _may_be_expired(instructions: FileInstructions, stored: StoredFile) -> bool:
-    bounds, shortest = _event_bounds(instructions, stored), instructions.rules.shortest_age
-    if shortest is None or not instructions.knows_times or not stored.file.metadata.num_rows:
+def _may_be_expired(instructions: FileInstructions) -> bool:
+    bounds, shortest = instructions.file.time_bounds, instructions.rules.shortest_age
+    if shortest is None or not instructions.knows_times or not instructions.file.has_rows:
         return False
     return bounds is None or bounds[0] <= age_limit(instructions.as_of, shortest)
 
 
-def _event_bounds(instructions: FileInstructions, stored: StoredFile) -> tuple[int, int] | None:
-    if instructions.clock is not None:
-        return instructions.clock.bounds(stored)
-    return (
-        None if instructions.partition_start is None else (instructions.partition_start, instructions.partition_start)
-    )
-
-
-def _may_hold_affected(request: RewriteRequest, instructions: FileInstructions, file: ReceiptFile) -> bool:
-    if any(affected.subject_forms for affected in instructions.erased_by_other_fields):
-        return True  # an index has only subjects
-    return any(
-        _index_may_hold(request, affected, file) for affected in (instructions.erased, instructions.reclassified)
-    )
-
-
-def _index_may_hold(request: RewriteRequest, affected: AffectedSubjects, file: ReceiptFile) -> bool:
-    if affected.tenant_forms or not affected.subject_forms:
-        return bool(affected.tenant_forms)
-    return bool(find_candidate_files(request.output, [file], affected.subject_values, request.keys))
-
-
-def count_due(judging: BatchJudge, stored: StoredFile, columns: Collection[str] | None) -> BatchCounts:
-    """Counts the data to remove from a file by reading only these columns; None for all columns."""
-    total = BatchCounts()
-    for batch in stored.batches(columns=columns):
-        verdict = judging(batch)
-        total += verdict_counts(batch, verdict, verdict.remaining_rows(batch.num_rows), judging.pointers)
-    return total
+def counted_file(file: OutputFile, judge: BatchJudge, batches: Iterable[pa.RecordBatch]) -> DueFile:
+    """A file with the data that the verdicts on its batches remove. The batches may have only the deciding columns."""
+    counts = BatchCounts()
+    for batch in batches:
+        verdict = judge(batch)
+        counts += verdict_counts(batch, verdict, verdict.remaining_rows(batch.num_rows), judge.pointers)
+    values = {key: each.gated + each.changed for key, each in counts.fields.items() if each.gated + each.changed}
+    whole = 0 < file.entry.rows == sum(counts.gated.values())
+    return DueFile(file=file, judge=judge, is_whole=whole, gated=counts.gated, values={} if whole else values)
 
 
 def deciding_columns(instructions: FileInstructions, schema: pa.Schema) -> list[str]:
@@ -222,7 +198,7 @@ def _condition_fields(instructions: FileInstructions) -> Iterator[str]:
     conditions: Sequence[Condition] = [
         *instructions.rules.records,
         *(each for rule in instructions.rules.fields for each in rule.conditions),
-        *(each for key in instructions.treatments for each in written_conditions(instructions.policy.fields[key])),
+        *(each for key in instructions.treatments for each in written_conditions(instructions.file.policy.fields[key])),
     ]
     yield from (field for each in conditions for field in fields_read_by_condition(each))
     yield from instructions.treatments
@@ -386,7 +362,7 @@ def _aggregates_left(due_files: Sequence[DueFile]) -> dict[str, tuple[str, ...]]
     touched = {each.date for each in due_files if each.name == RECORDS and each.is_changed}
     found: dict[str, set[str]] = {}
     for each in due_files:
-        if each.name != RECORDS and source_dates(each.written_by, each.file) & touched and not each.is_whole:
+        if each.name != RECORDS and each.file.batch_dates & touched and not each.is_whole:
             found.setdefault(each.name, set()).add(each.date or "")
     return {name: tuple(sorted(dates)) for name, dates in sorted(found.items())}
 
@@ -396,13 +372,6 @@ def _late_days(due_files: Sequence[DueFile]) -> Iterator[tuple[tuple[str, str], 
         days, on = each.written_by.receipt.outputs[each.name].days or {}, each.date or ""
         if on in days:
             yield (each.name, on), frozenset(days[on])
-
-
-def source_dates(written: WritingRun, file: ReceiptFile) -> set[str | None]:
-    """The batch dates from which an aggregate's file was counted: its own, or those of a late event day."""
-    name, on = output_and_date(file.path)
-    days = written.receipt.outputs[name].days or {}
-    return {*days[on]} if on is not None and on in days else {on}
 
 
 def _partition_name(each: DueFile) -> str:

@@ -16,15 +16,15 @@ import pyarrow.compute as pc
 
 from minimize.consent import Consents
 from minimize.errors import ConfigurationError
-from minimize.governance.published_outputs import WritingRun, receipts_by_path
+from minimize.governance.output_file import PublishedOutput, WritingRun
 from minimize.governance.retention.retention_rules import current_conditions
 from minimize.keys import Keyring
-from minimize.output.folder import RECORDS, batch_date_of
+from minimize.output.folder import RECORDS
 from minimize.policy.fields import gate_condition, is_dropped
 from minimize.policy.load import hierarchy_files
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.receipts import Receipt, RunOrigin, files_in_force
+from minimize.receipts import Receipt, RunOrigin
 from minimize.runs.batch_dates import (
     READING_KINDS,
     DateSelection,
@@ -241,8 +241,7 @@ class UnaffectedDates:
     """
 
     job: Pipeline
-    folder: Location
-    chain: Sequence[Receipt]
+    output: PublishedOutput
     as_of: datetime
     source: PathText | None
     settings_source: Any = field(repr=False)
@@ -253,7 +252,7 @@ class UnaffectedDates:
 
     def dates(self) -> frozenset[str | None]:
         """These dates. Raises the errors of `run` about policy, settings and keys."""
-        unchanged = UnchangedSources(self.job, self.chain, self.source, self.keys)
+        unchanged = UnchangedSources(self.job, self.output.chain, self.source, self.keys)
         plain = self._plain() if self._is_plain() else frozenset()
         groups: dict[tuple[object, ...], list[str | None]] = {}
         for on, of_date in self._receipts.items():
@@ -286,7 +285,7 @@ class UnaffectedDates:
             at=self.as_of,
             input=self.source,
             settings=self.settings_source,
-            output=self.folder,
+            output=self.output.folder,
             keys=self.keys,
             ledger=self.ledger,
             rerun=True,
@@ -295,7 +294,11 @@ class UnaffectedDates:
 
     def _planned_from(self, last: Receipt) -> tuple[object, ...]:
         """The inputs of a receipt's plan. If they are equal for two dates, today's plan matches both dates or neither."""
-        return (last.plan.digest, tuple(sorted(last.versions.items())), *WritingRun(self.folder, last).rewrite_group)
+        return (
+            last.plan.digest,
+            tuple(sorted(last.versions.items())),
+            *WritingRun(self.output.folder, last).rewrite_group,
+        )
 
     def _is_plain(self) -> bool:
         """Whether today's policy keeps everything that was collected: it has no condition and no hierarchy file."""
@@ -308,13 +311,10 @@ class UnaffectedDates:
 
     def _plain(self) -> frozenset[str | None]:
         """The dates whose files of records were all written under today's policy."""
-        by, today = receipts_by_path(self.chain), self.job.policy.digest
-        under = {
-            (batch_date_of(file.path), by[file.path].policy.digest)
-            for file in files_in_force(self.chain).get(RECORDS, ())
-        }
+        today, files = self.job.policy.digest, self.output.files(RECORDS)
+        under = {(file.date, file.written_by.receipt.policy.digest) for file in files}
         return frozenset(self._receipts) - {on for on, digest in under if digest != today}
 
     @cached_property
     def _receipts(self) -> dict[str | None, list[Receipt]]:
-        return receipts_by_date(self.chain)
+        return receipts_by_date(self.output.chain)

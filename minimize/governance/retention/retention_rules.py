@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
-from minimize.arrow.nested import Leaf, has_leaf, leaf, repeat_for_leaf, row_indices
+from minimize.arrow.nested import Leaf, leaf, repeat_for_leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds
 from minimize.policy.condition import (
@@ -66,13 +66,12 @@ class RetentionRules:
     pointers: Mapping[str, Pointer] = field(default_factory=dict)
 
     @classmethod
-    def for_file(cls, then: Policy, today: Policy, schema: pa.Schema) -> RetentionRules:
+    def for_file(cls, then: Policy, today: Policy, pointers: Mapping[str, Pointer]) -> RetentionRules:
         """The rules of today's policy for a file of an older policy.
 
         A field that today's policy no longer declares follows the older policy, with today's retention of its features.
         """
         features = dict(_feature_retentions(then, today))
-        pointers = field_pointers(then, schema)
         rules = (
             FieldRule(
                 key,
@@ -96,12 +95,6 @@ class RetentionRules:
         kept |= {name for each in self.records for name in features_in(each)}
         ages = [self.features[name] for name in kept & self.features.keys()]
         return min([*ages, *([] if self.age is None else [self.age])], default=None)
-
-
-def field_pointers(policy: Policy, schema: pa.Schema) -> dict[str, Pointer]:
-    """The pointers of the policy's fields that a file contains, by key."""
-    found = {key: each.pointer for key, each in policy.fields.items() if not is_dropped(each)}
-    return {key: pointer for key, pointer in found.items() if has_leaf(schema, pointer)}
 
 
 def features_in(condition: Condition) -> Iterator[str]:

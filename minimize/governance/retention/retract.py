@@ -5,7 +5,7 @@ How today's policy changes the form of each field, the verdict on one batch, the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -20,19 +20,17 @@ from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
 from minimize.errors import Finding, RefusedError, call_redacted
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.event_times import EventTimeBounds, age_limit
-from minimize.governance.published_outputs import PolicyCache, WritingRun, resolve_output, writing_runs
+from minimize.governance.event_times import age_limit
+from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
-from minimize.governance.retention.identifier_forms import lookup_columns
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import WHOLE_RECORD, FileInstructions, RewriteRequest
-from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, count_due, plan_removal, source_dates
+from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal
 from minimize.governance.retention.rerunnable_dates import RerunnableDate, UnaffectedDates, rerunnable_dates
 from minimize.governance.retention.retention_rules import (
     RetentionRules,
     StoredFacts,
     current_conditions,
-    field_pointers,
 )
 from minimize.governance.rewrite import Rewrite
 from minimize.governance.verdict import BatchVerdict
@@ -40,15 +38,14 @@ from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.observability.destinations import NO_OBSERVABILITY
-from minimize.output.folder import RECORDS, batch_date_of
-from minimize.output.stored_file import StoredFile, open_stored_file
+from minimize.output.folder import RECORDS
 from minimize.policy.approval import check_approval
 from minimize.policy.condition import Atom, Condition, FeatureOn, LevelAtLeast
 from minimize.policy.fields import compare_coarseness, gate_condition, is_dropped
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import DROP, Treatment
-from minimize.receipts import Receipt, ReceiptFile, RunOrigin, files_in_force
+from minimize.receipts import Receipt, RunOrigin
 from minimize.results import UNCHANGED, Line
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, origin_place, origin_settings
@@ -130,22 +127,25 @@ def _can_follow(steps: Sequence[TechniqueStep], type_: pa.DataType) -> bool:
 class PolicyReevaluation:
     """Reevaluation of one file under today's policy.
 
-    then      the policy under which the file was written
+    file      the file, with the policy under which it was written
     today     today's policy
     forms     effect of today's policy on each field of the file
     records   today's conditions on whole records
     consents  today's consents, if a third party sent the records
     """
 
-    then: Policy
+    file: OutputFile
     today: Policy
     as_of: datetime
-    pointers: Mapping[str, Pointer]
     forms: Mapping[str, FormChange]
     records: tuple[Condition, ...]
     settings: FileSettings = field(repr=False)
-    clock: EventTimeBounds | None = None
     consents: FileConsents | None = field(default=None, repr=False)
+
+    @property
+    def pointers(self) -> Mapping[str, Pointer]:
+        """The pointers of the file's fields, by key."""
+        return self.file.pointers
 
     def __call__(self, batch: pa.RecordBatch) -> BatchVerdict:
         """The verdict on one batch."""
@@ -185,7 +185,9 @@ class PolicyReevaluation:
                 yield key, pc.cast(decode_dictionary(made), values.type)
 
     def _facts(self, batch: pa.RecordBatch, place: Pointer) -> StoredFacts:
-        return StoredFacts(batch, self.then, dict(self.pointers), place, lambda atom: self._holds_now(atom, batch))
+        return StoredFacts(
+            batch, self.file.policy, dict(self.pointers), place, lambda atom: self._holds_now(atom, batch)
+        )
 
     def _holds_now(self, atom: Atom, batch: pa.RecordBatch) -> Bools | None:
         if not isinstance(atom, FeatureOn | LevelAtLeast):
@@ -194,9 +196,9 @@ class PolicyReevaluation:
         feature = self.today.features.get(atom.name) if isinstance(atom, FeatureOn) else None
         if feature is None or feature.retention is None:
             return on
-        if self.clock is None:
+        if self.file.times is None:
             return np.zeros(batch.num_rows, np.bool_)
-        return np.asarray(on & (self.clock.oldest(batch) > age_limit(self.as_of, feature.retention)), np.bool_)
+        return np.asarray(on & (self.file.times.oldest(batch) > age_limit(self.as_of, feature.retention)), np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +242,7 @@ class ResolvedRetraction:
     settings: SettingsRows | None
     consents: ConsentPeriods | None = field(repr=False)
     """The tenants' consent periods as known today; None for the organization's own records."""
-    chain: tuple[Receipt, ...] = field(repr=False)
+    output: PublishedOutput
     rerunnable: Mapping[str | None, RerunnableDate] = field(repr=False)
     at_given: bool = False
     ledger: PathText | None = None
@@ -251,19 +253,20 @@ class ResolvedRetraction:
     def plan(self) -> Retraction:
         """The plan. Raises RefusedError if today's policy shows more than an output that would have to be rewritten."""
         left = {*self.rerunnable, *self.unaffected}
-        files = [(written, file) for written, file in self._files() if batch_date_of(file.path) not in left]
-        wrong = [finding for written, file in files for finding in self._finer(written, file)]
+        reevaluations = [self._reevaluation(file) for file in self.output.files(RECORDS) if file.date not in left]
+        wrong = [finding for each in reevaluations for finding in self._finer(each)]
         if wrong:
             message = "today's policy is finer than the output, and coarser values cannot be made finer"
             raise RefusedError(
                 message, findings=list(dict.fromkeys(wrong)), hint="Run the dates again that still have a source."
             )
-        due = [each for each in (self._due_file(written, file) for written, file in files) if each.is_due]
+        looked = (counted_file(each.file, each, each.file.stored_file.batches()) for each in reevaluations)
+        due = [each for each in looked if each.is_due]
         touched = {each.date for each in due}
         due += [
-            DueFile(file, written, FileInstructions(written.policy, RetentionRules(), self.request.as_of))
-            for written, file in self._aggregates()
-            if touched & source_dates(written, file)
+            DueFile(file, FileInstructions(file, RetentionRules(), self.request.as_of))
+            for file in self.output.files()
+            if file.name != RECORDS and touched & file.batch_dates
         ]
         rerun = sorted(on or "" for on, each in self.rerunnable.items() if each.is_pending)
         return Retraction(plan_removal(self.request.as_of, due), tuple(rerun))
@@ -288,52 +291,24 @@ class ResolvedRetraction:
         context = RunContext("retract", "local", datetime.now(UTC), self.progress, NO_OBSERVABILITY, ledger=self.ledger)
         return run_resolved(each.run, context)
 
-    def _files(self) -> Iterator[tuple[WritingRun, ReceiptFile]]:
-        return self._writing_runs(files_in_force(self.chain).get(RECORDS, ()))
-
-    def _aggregates(self) -> Iterator[tuple[WritingRun, ReceiptFile]]:
-        return self._writing_runs(
-            file for name, files in files_in_force(self.chain).items() if name != RECORDS for file in files
-        )
-
-    def _writing_runs(self, files: Iterable[ReceiptFile]) -> Iterator[tuple[WritingRun, ReceiptFile]]:
-        written_by = writing_runs(self.request.output, self.chain, PolicyCache(self.pipeline.policy.purposes))
-        yield from ((written_by[file.path], file) for file in files)
-
-    def _due_file(self, written: WritingRun, file: ReceiptFile) -> DueFile:
-        stored = open_stored_file(self.request.output, file.path, self.request.kms)
-        again = self._reevaluation(written, stored)
-        counts = count_due(again, stored, None)
-        values = {key: each.gated + each.changed for key, each in counts.fields.items() if each.gated + each.changed}
-        whole = 0 < file.rows == sum(counts.gated.values())
-        return DueFile(
-            file=file,
-            written_by=written,
-            judge=again,
-            is_whole=whole,
-            gated=counts.gated,
-            values={} if whole else values,
-        )
-
-    def _reevaluation(self, written: WritingRun, stored: StoredFile) -> PolicyReevaluation:
-        then, today, schema = written.policy, self.request.today, stored.whole
-        pointers, clock = field_pointers(then, schema), EventTimeBounds.for_policy(then, schema)
-        purpose = written.receipt.purpose
-        types = {key: schema.field(place.top).type for key, place in pointers.items()}
-        forms = {key: compare_forms(then.fields[key], today.fields.get(key), purpose, types[key]) for key in pointers}
-        tenant, subject = lookup_columns(then, pointers, clock, stored, self.request.keys)
-        collected = FileSettings.for_file(self.settings, today, self.request.as_of, tenant, subject, clock)
-        agreed = None if self.consents is None else FileConsents.for_file(self.consents, tenant, clock)
+    def _reevaluation(self, file: OutputFile) -> PolicyReevaluation:
+        then, today = file.policy, self.request.today
+        tenant, subject = file.column(then.tenant), file.column(then.subject)
+        collected = FileSettings.for_file(self.settings, today, self.request.as_of, tenant, subject, file.times)
         return PolicyReevaluation(
-            then=then,
+            file=file,
             today=today,
             as_of=self.request.as_of,
-            pointers=pointers,
-            forms=forms,
+            forms={key: self._form_change(file, key) for key in file.pointers},
             records=self._records(),
             settings=collected,
-            clock=clock,
-            consents=agreed,
+            consents=None if self.consents is None else FileConsents.for_file(self.consents, tenant, file.times),
+        )
+
+    def _form_change(self, file: OutputFile, key: str) -> FormChange:
+        type_ = file.schema.field(file.pointers[key].top).type
+        return compare_forms(
+            file.policy.fields[key], self.request.today.fields.get(key), file.written_by.receipt.purpose, type_
         )
 
     def _records(self) -> tuple[Condition, ...]:
@@ -341,13 +316,12 @@ class ResolvedRetraction:
         of_pipeline = () if job is None or job.collect_if is None else (job.collect_if,)
         return (*gate_condition(self.request.today.records).parts, *of_pipeline)
 
-    def _finer(self, written: WritingRun, file: ReceiptFile) -> Iterator[Finding]:
-        stored = open_stored_file(self.request.output, file.path, self.request.kms)
-        again, purpose = self._reevaluation(written, stored), written.receipt.purpose
+    def _finer(self, reevaluation: PolicyReevaluation) -> Iterator[Finding]:
+        written = reevaluation.file.written_by
         for key, each in self.request.today.fields.items():
-            shown = not is_dropped(each) and (not each.purposes or purpose in each.purposes)
+            shown = not is_dropped(each) and (not each.purposes or written.receipt.purpose in each.purposes)
             new = shown and is_newly_shown(written.policy.fields.get(key), each)
-            if new or (key in again.forms and again.forms[key].verdict == "finer"):
+            if new or (key in reevaluation.forms and reevaluation.forms[key].verdict == "finer"):
                 message = "today's policy releases more of this field than the output has"
                 yield Finding("R021", message, field=key, hint="Restore the source, or keep the coarser form.")
 
@@ -386,17 +360,16 @@ def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retra
 
 
 def _resolve_retraction(folder: Location, options: RetractionOptions) -> ResolvedRetraction:
-    chain, job, keyring = resolve_output(folder, options.pipeline, options.keys, options.ledger)
-    check_same_sender(job, chain)
-    now, origin = parse_time(options.at) or datetime.now(UTC), chain[-1].origin or RunOrigin()
+    output, job, keyring = resolve_output(folder, options.pipeline, options.keys, options.ledger)
+    check_same_sender(job, output.chain)
+    now, origin = parse_time(options.at) or datetime.now(UTC), output.chain[-1].origin or RunOrigin()
     settings = options.settings if options.settings is not None else origin_settings(folder, origin)
     rows = load_pipeline_settings(settings, job, keyring, folder, options.ledger)
     source = options.input or origin_place(folder, origin.input)
     consents = load_subject_acts(job, keyring, folder, options.ledger).consents
     unaffected = UnaffectedDates(
         job=job,
-        folder=folder,
-        chain=chain,
+        output=output,
         as_of=now,
         source=source,
         settings_source=settings,
@@ -406,14 +379,14 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
         ledger=options.ledger,
     ).dates()
     rerunnable = rerunnable_dates(
-        job, folder, chain, now, source, settings, keyring, options.ledger, without=unaffected
+        job, folder, output.chain, now, source, settings, keyring, options.ledger, without=unaffected
     )
     return ResolvedRetraction(
         request=RewriteRequest(folder, job.policy, now, keyring),
         pipeline=job,
         settings=rows,
         consents=consent_periods(job, consents, now),
-        chain=chain,
+        output=output,
         rerunnable=rerunnable,
         at_given=options.at is not None,
         ledger=options.ledger,

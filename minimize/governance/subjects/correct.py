@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -21,11 +20,9 @@ from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, call_redacted
-from minimize.governance.event_times import EventTimeBounds
-from minimize.governance.published_outputs import SearchableOutput, WritingRun, find_outputs
-from minimize.governance.retention.affected_subjects import AffectedSubjects
-from minimize.governance.retention.identifier_forms import pinned_keyring
-from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, count_due, plan_removal
+from minimize.governance.affected_subjects import AffectedSubjects
+from minimize.governance.output_file import OutputFile, PublishedOutput, find_outputs
+from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal
 from minimize.governance.rewrite import Rewrite
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
 from minimize.governance.subjects.requests import (
@@ -36,17 +33,16 @@ from minimize.governance.subjects.requests import (
     record_steps,
     request_deadline,
 )
-from minimize.governance.subjects.search import FileSearch, SubjectRecords, SubjectSearch
+from minimize.governance.subjects.search import SubjectSearch, search_obstacle, subject_in_file
 from minimize.governance.verdict import BatchVerdict
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
-from minimize.keys import Keyring, find_kms
-from minimize.keys.parquet_encryption import unless_shredded
+from minimize.keys import Keyring
 from minimize.ledger import Resource, current_actor
 from minimize.ledger.acts import Decision
 from minimize.ledger.subject_tokens import known_or_new_token
 from minimize.ledger.subjects import CORRECTION, RecordedCorrection, SubjectRequestStep
-from minimize.output.stored_file import StoredFile, open_stored_file
+from minimize.output.folder import RECORDS
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
@@ -57,7 +53,7 @@ from minimize.runs.runner import no_progress
 from minimize.sources.types import arrow_type, parse_text
 from minimize.stages.chains import run_chain
 from minimize.stages.corrections import correctable_fields, seal_value
-from minimize.stores import LocationLike, local_path
+from minimize.stores import LocationLike
 from minimize.techniques import Context, Technique
 from minimize.text import count_noun
 
@@ -82,29 +78,22 @@ class CorrectionJudge:
 
     pointers: Mapping[str, Pointer]
     affected: AffectedSubjects
-    clock: EventTimeBounds | None
     corrected: Mapping[str, ReplacementValue] = field(repr=False)
 
     @classmethod
     def for_file(
-        cls,
-        written: WritingRun,
-        stored: StoredFile,
-        subject: DataSubject,
-        values: Mapping[str, str | None],
-        now: datetime,
-        keys: Keyring,
-    ) -> Iterator[CorrectionJudge]:
-        """The judge for a file; none if it has none of the fields, or if it cannot be searched for the subject."""
-        policy = written.policy
-        look = FileSearch(written.output, policy, str(policy.subject), stored, keys)
-        if policy.subject is None or look.obstacle(knows_tenants=True):
-            return
-        shown = [name for name in values if name in look.pointers]
-        affected = look.affected(subject, [str(subject.tenant)])
-        if shown and affected.subject_forms:
-            made = {name: _corrected_value(policy, name, values[name], subject, stored, now, keys) for name in shown}
-            yield cls(look.pointers, affected, look.clock, made)
+        cls, file: OutputFile, subject: DataSubject, values: Mapping[str, str | None], now: datetime
+    ) -> CorrectionJudge | None:
+        """The judge for a file; None if it has none of the fields, or if it cannot be searched for the subject."""
+        key = file.policy.subject
+        if key is None or file.is_shredded or search_obstacle(file, key, knows_tenants=True):
+            return None
+        shown = [name for name in values if name in file.pointers]
+        affected = subject_in_file(file, key, subject, [str(subject.tenant)])
+        if not shown or not affected.subject_forms:
+            return None
+        made = {name: _corrected_value(file, name, values[name], subject, now) for name in shown}
+        return cls(file.pointers, affected, made)
 
     @property
     def columns(self) -> list[str]:
@@ -130,17 +119,17 @@ class CorrectionJudge:
 
 
 def _corrected_value(
-    policy: Policy, name: str, text: str | None, subject: DataSubject, stored: StoredFile, now: datetime, keys: Keyring
+    file: OutputFile, name: str, text: str | None, subject: DataSubject, now: datetime
 ) -> ReplacementValue:
     """The value as the policy of the file releases it."""
-    field_ = policy.fields[name]
+    policy, field_ = file.policy, file.policy.fields[name]
     steps = _single_chain(field_, policy)
     if steps is None or text is None:
         return ReplacementValue(None, fills=False)
     type_ = arrow_type(field_.type)
     values = pa.array([text if field_.type == "string" else parse_text(text, field_.type)], type_)
     columns = {} if policy.tenant is None else {policy.tenant: pa.array([subject.tenant])}
-    context = Context(name, now, pinned_keyring(keys, stored.whole, field_.pointer), columns)
+    context = Context(name, now, file.pinned_keys(name), columns)
     value = run_chain(steps, values, context).values[0]
     return ReplacementValue(value if value.is_valid else None, fills=not field_.is_gated)
 
@@ -210,9 +199,9 @@ def correct_subject(
             "a correction applies to one subject of one tenant", hint="Pass one ID and --tenant T."
         )
     with workspace.open_ledger(create=yes) as ledger:
-        made = _CorrectionRun(
-            ledger, workspace, workspace.keyring(), subject, values, now, find_outputs(ledger, named)[0], progress
-        )
+        keys = workspace.keyring()
+        found_outputs = find_outputs(ledger, named, keys)[0]
+        made = _CorrectionRun(ledger, workspace, keys, subject, values, now, found_outputs, progress)
         made.check()
         found = Correction(made.plans(), made.notices())
         return made.execute(found) if yes else found
@@ -226,7 +215,7 @@ class _CorrectionRun:
     subject: DataSubject
     values: ValuesByField = field(repr=False)
     now: datetime
-    outputs: tuple[SearchableOutput, ...] = ()
+    outputs: tuple[PublishedOutput, ...] = ()
     progress: ProgressCallback = no_progress
 
     def check(self) -> None:
@@ -252,8 +241,8 @@ class _CorrectionRun:
     def notices(self) -> dict[str, list[str]]:
         """The recipients of the subject's records, with the disclosures: by its original id, or by a form in an output."""
         disclosures = load_disclosures(self.ledger)
-        held = SubjectSearch(self.subject, self.keys).find(self.outputs) if disclosures else ()
-        forms = {form for each in held if isinstance(each, SubjectRecords) for form in each.subjects}
+        held = SubjectSearch(self.subject).find_records(self.outputs) if disclosures else ()
+        forms = {form for each in held for form in each.subjects}
         return disclosures_by_recipient(disclosures_of(disclosures, self.subject, (), self.keys, forms))
 
     def execute(self, found: Correction) -> Correction:
@@ -298,18 +287,13 @@ class _CorrectionRun:
         record_steps(self.ledger, self.workspace, [request], self.now)
         return request
 
-    def _due_files(self, output: SearchableOutput) -> Iterator[DueFile]:
-        for written, file in output.files():
-            kms = find_kms(self.keys, local_path(output.folder))
-            stored = unless_shredded(partial(open_stored_file, output.folder, file.path, kms))
-            if stored is None:
-                continue
-            for judging in CorrectionJudge.for_file(written, stored, self.subject, self.values, self.now, self.keys):
-                counts = count_due(judging, stored, judging.columns)
-                changed = {key: each.gated + each.changed for key, each in counts.fields.items()}
-                yield DueFile(file, written, judging, values={key: count for key, count in changed.items() if count})
+    def _due_files(self, output: PublishedOutput) -> Iterator[DueFile]:
+        for file in output.files(RECORDS):
+            judge = CorrectionJudge.for_file(file, self.subject, self.values, self.now)
+            if judge is not None:
+                yield counted_file(file, judge, file.stored_file.batches(columns=judge.columns))
 
-    def _carried_out(self, output: SearchableOutput) -> tuple[Receipt, ...]:
+    def _carried_out(self, output: PublishedOutput) -> tuple[Receipt, ...]:
         job = self._job(output)
         due = call_redacted(lambda: [each for each in self._due_files(output) if each.is_due])
         rewrite = Rewrite(
@@ -323,5 +307,5 @@ class _CorrectionRun:
         )
         return tuple(rewrite.execute(due))
 
-    def _job(self, output: SearchableOutput) -> Pipeline:
+    def _job(self, output: PublishedOutput) -> Pipeline:
         return output.pipeline_of_today()

@@ -11,19 +11,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minimize.errors import Finding
-from minimize.governance.published_outputs import (
-    SearchableOutput,
+from minimize.governance.output_file import (
+    PublishedOutput,
     UnreachableOutput,
     WritingRun,
     find_outputs,
-    writing_runs,
 )
 from minimize.governance.subjects.disclosures import DisclosedShares, load_disclosures
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.json_form import JsonResult, json_member, json_value
 from minimize.output.folder import RECORDS
 from minimize.policy.fields import identifying_fields
-from minimize.receipts import files_in_force
 from minimize.results import Line
 from minimize.stores import LocationLike
 
@@ -104,14 +102,11 @@ def subject_coverage(
     return Coverage(tuple(dict.fromkeys(targets)), tuple(unreached))
 
 
-def _output_targets(output: SearchableOutput) -> Iterator[CoverageTarget]:
+def _output_targets(output: PublishedOutput) -> Iterator[CoverageTarget]:
     """The targets in the files in force, by the policies under which they were written."""
-    in_force = files_in_force(output.chain)
-    written_by = writing_runs(output.folder, output.chain, output.policies)
-    for name, files in in_force.items():
-        runs = {written_by[file.path].receipt.run_id: written_by[file.path] for file in files}
-        for written in runs.values():
-            yield from _record_targets(written) if name == RECORDS else _aggregate_targets(written, name)
+    runs = {(each.name, each.written_by.receipt.run_id): each for each in output.files()}
+    for (name, _), file in runs.items():
+        yield from _record_targets(file.written_by) if name == RECORDS else _aggregate_targets(file.written_by, name)
 
 
 def _record_targets(written: WritingRun) -> Iterator[CoverageTarget]:
@@ -127,16 +122,11 @@ def _record_targets(written: WritingRun) -> Iterator[CoverageTarget]:
 
 
 def _aggregate_targets(written: WritingRun, name: str) -> Iterator[CoverageTarget]:
-    groups = (written.pipeline.get("aggregates") or {}).get(name, {}).get("group_by") or {}
     keys = frozenset(identifying_fields(written.policy))
-    for column, each in groups.items():
-        field = str(next(iter(each))) if isinstance(each, dict) else str(each)
-        if field in keys:
+    for column, key, _ in written.group_fields(name):
+        if key in keys:
             yield CoverageTarget(
-                str(written.output),
-                name,
-                str(column),
-                reason="which identifies a person, but requests do not search it",
+                str(written.output), name, column, reason="which identifies a person, but requests do not search it"
             )
 
 
@@ -146,7 +136,7 @@ def _is_released(written: WritingRun, key: str) -> bool:
     return receipt_field is None or receipt_field.did != "drop"
 
 
-def _disclosure_targets(shares: DisclosedShares, found: Iterable[SearchableOutput]) -> Iterator[CoverageTarget]:
+def _disclosure_targets(shares: DisclosedShares, found: Iterable[PublishedOutput]) -> Iterator[CoverageTarget]:
     """The disclosures under the policies of these outputs. They are found by the tokens stored with each disclosure."""
     policies = {each.job.policy.policy: each.job.policy for each in found if each.job is not None}
     for act, share in shares:

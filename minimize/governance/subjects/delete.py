@@ -19,16 +19,16 @@ import pyarrow as pa
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
-from minimize.governance.published_outputs import (
+from minimize.governance.lifecycle_events import RetentionEvent, ledger_events
+from minimize.governance.output_file import (
     ON_ANOTHER_MACHINE,
-    SearchableOutput,
+    PublishedOutput,
     UnreachableOutput,
     find_outputs,
     source_read_times,
 )
 from minimize.governance.retention.event_admin import NewEvent, add_events
 from minimize.governance.retention.expire import ResolvedExpiry
-from minimize.governance.retention.lifecycle_events import RetentionEvent, ledger_events
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import RemovalPlan
@@ -52,17 +52,16 @@ from minimize.governance.subjects.search import (
     check_fields,
     check_tenants,
     identify_form,
+    record_files,
 )
 from minimize.governance.subjects.view import view_subjects
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member, json_object
-from minimize.keys import Keyring, find_kms
-from minimize.keys.parquet_encryption import open_parquet
+from minimize.keys import Keyring
 from minimize.ledger import Resource, current_actor
 from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_versions
 from minimize.ledger.subjects import CORRECTION, LIFECYCLE_EVENT, SubjectRequestStep
 from minimize.output.reader import load_receipts
-from minimize.output.stored_file import open_stored_file
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.receipts.receipt import FIGURES_UNCHANGED
@@ -72,7 +71,7 @@ from minimize.runs.execution import ProgressCallback
 from minimize.runs.guards import check_open_ledger
 from minimize.runs.runner import no_progress
 from minimize.settings.erasures import ERASURE
-from minimize.stores import LocationLike, local_path
+from minimize.stores import LocationLike
 from minimize.text import count_noun
 
 if TYPE_CHECKING:
@@ -80,28 +79,15 @@ if TYPE_CHECKING:
 
 
 def files_with_leftovers(
-    outputs: Iterable[SearchableOutput], paths: Iterable[str], keys: Keyring, fields: Collection[str] = ()
+    outputs: Iterable[PublishedOutput], paths: Iterable[str], fields: Collection[str] = ()
 ) -> Iterator[str]:
     """The rewritten files whose dictionaries contain a subject (or an id of one of the fields) that no record uses."""
     wanted = frozenset(paths)
-    for output in outputs:
-        for written, file in output.files():
-            names = {written.policy.subject, *fields} & written.policy.fields.keys() if file.path in wanted else set()
-            if any(_has_leftover(output, file.path, Pointer.parse(str(name)), keys) for name in names):
-                yield file.path
-
-
-def _has_leftover(output: SearchableOutput, path: str, subject: Pointer, keys: Keyring) -> bool:
-    """Whether a row group has an entry in its subject dictionary that no record uses."""
-    kms = find_kms(keys, local_path(output.folder))
-    stored = open_stored_file(output.folder, path, kms)
-    if subject.top not in stored.schema.names:
-        return False
-    if subject.is_flat:
-        file = open_parquet(output.folder / path, kms, read_dictionary=[subject.top], name=path)
-        stored = replace(stored, file=file, coded=True)
-    groups = range(stored.file.metadata.num_row_groups)
-    return any(_has_unused_entry(stored.column(subject.top, group), subject) for group in groups)
+    for file in record_files(outputs):
+        names = {file.policy.subject, *fields} & file.policy.fields.keys() if file.path in wanted else set()
+        pointers = [Pointer.parse(str(name)) for name in names]
+        if any(_has_unused_entry(each, pointer) for pointer in pointers for each in file.dictionaries(pointer)):
+            yield file.path
 
 
 def _has_unused_entry(batches: Iterable[pa.RecordBatch], subject: Pointer) -> bool:
@@ -260,11 +246,12 @@ def delete_subjects(
     errors of `expire`: then the request stays open, and the same command continues it.
     """
     with workspace.open_ledger(create=yes) as ledger:
-        found = find_outputs(ledger, named)
-        made = _DeletionRun(workspace, ledger, workspace.keyring(), now, *found, progress)
+        keys = workspace.keyring()
+        found = find_outputs(ledger, named, keys)
+        made = _DeletionRun(workspace, ledger, keys, now, *found, progress)
         check_fields(subjects, found[0])
         if not unseen:
-            check_tenants(subjects, found[0], made.keys, ledger.tenants())
+            check_tenants(subjects, found[0], ledger.tenants())
         whose = tuple(dict.fromkeys(one for each in subjects for one in made.in_each_tenant(each)))
         made = replace(made, open_requests=open_requests(ledger, made.keys, "delete", whose))
         plan = made.plan(whose)
@@ -277,7 +264,7 @@ class _DeletionRun:
     ledger: Ledger
     keys: Keyring = field(repr=False)
     now: datetime
-    outputs: tuple[SearchableOutput, ...] = ()
+    outputs: tuple[PublishedOutput, ...] = ()
     unreachable: tuple[UnreachableOutput, ...] = ()
     progress: ProgressCallback = no_progress
     open_requests: Mapping[DataSubject, SubjectRequestStep] = field(default_factory=dict, repr=False)
@@ -343,7 +330,7 @@ class _DeletionRun:
         record_steps(self.ledger, self.workspace, done, self.now)
         return replace(plan, receipts=tuple(made), requests=tuple(each.id[:REQUEST_ID_LENGTH] for each in steps))
 
-    def _carried_out(self, output: SearchableOutput, deletion: Deletion) -> Iterator[Receipt]:
+    def _carried_out(self, output: PublishedOutput, deletion: Deletion) -> Iterator[Receipt]:
         """Executes the plan. Makes a new plan if something was published in the meantime."""
         chain = load_receipts(output.folder)
         expiry, job = self._expiry(replace(output, chain=chain), [self._event(each) for each in deletion.subjects])
@@ -370,9 +357,7 @@ class _DeletionRun:
         )
         left = {each.file.path for output in now for each in self._expiry(output, events)[0].plan().due}
         new = [file.path for each in receipts for one in each.outputs.values() for file in one.files]
-        left |= set(
-            files_with_leftovers(now, new, self.keys, {each.field for each in subjects if each.field is not None})
-        )
+        left |= set(files_with_leftovers(now, new, {each.field for each in subjects if each.field is not None}))
         left |= {
             held.file.path
             for each in subjects
@@ -396,8 +381,8 @@ class _DeletionRun:
         """Whether found records are part of the request. Later records of the subject are not."""
         if not isinstance(outcome, SubjectRecords):
             return False
-        request = self._expiry(outcome.output, ())[0].request
-        return outcome.since is None or outcome.since <= request.event_reach(self._event(subject), outcome.date)
+        request, since = self._expiry(outcome.file.output, ())[0].request, outcome.span[0]
+        return since is None or since <= request.event_reach(self._event(subject), outcome.file.date)
 
     def _record_events(self, subjects: Sequence[DataSubject]) -> None:
         """Records the erasures in the ledger, so that no run publishes the subjects again."""
@@ -448,7 +433,7 @@ class _DeletionRun:
         """The last event time to remove: events after the request are not part of it."""
         return self.open_requests[subject].asked_at if subject in self.open_requests else self.now
 
-    def _expiry(self, output: SearchableOutput, events: Sequence[RetentionEvent]) -> tuple[ResolvedExpiry, Pipeline]:
+    def _expiry(self, output: PublishedOutput, events: Sequence[RetentionEvent]) -> tuple[ResolvedExpiry, Pipeline]:
         job = output.pipeline_of_today()
         known = tuple(each for each in ledger_events(self.ledger.address, self.keys, events) if each.kind == ERASURE)
         read = source_read_times(output.chain)
@@ -463,7 +448,7 @@ class _DeletionRun:
             read_times=read,
             retentions=job.own_retentions,
         )
-        return ResolvedExpiry(request, job, output.chain, output.policies), job
+        return ResolvedExpiry(request, job, output), job
 
     def _event(self, subject: DataSubject) -> RetentionEvent:
         return RetentionEvent(str(subject.tenant), ERASURE, self._reach(subject), subject.id, named_by=subject.field)
@@ -478,37 +463,35 @@ class _DeletionRun:
         }
 
     def _forms(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, frozenset[str]]:
-        sought = ((each, list(self._search(each).find(self.outputs))) for each in subjects)
         return {
-            each: frozenset(form for one in found if isinstance(one, SubjectRecords) for form in one.subjects)
-            for each, found in sought
+            each: frozenset(form for held in self._search(each).find_records(self.outputs) for form in held.subjects)
+            for each in subjects
         }
 
     def _unsearchable(self, subjects: Sequence[DataSubject]) -> Iterator[UnsearchableFile]:
         """The files that cannot be searched for any of the subjects."""
         firsts = {(each.is_tenant, each.field): each for each in reversed(subjects)}
         blind = (one for each in firsts.values() for one in self._search(each).unsearchable(self.outputs))
-        yield from {(one.output.folder, one.file.path, one.reason): one for one in blind}.values()
+        yield from {(one.file.output.folder, one.file.path, one.reason): one for one in blind}.values()
 
     def _identify_form(self, subject: DataSubject) -> Iterator[DataSubject]:
         """The original subjects of a form, in each tenant. A pseudonym cannot be reversed."""
-        found = [each for each in self._search(subject).find(self.outputs) if isinstance(each, SubjectRecords)]
-        originals = dict.fromkeys(one for each in found for one in identify_form(each, self.keys))
+        found = self._search(subject).find_records(self.outputs)
+        originals = dict.fromkeys(one for each in found for one in identify_form(each))
         if not originals:
             hint = "Run `subject view --form` to see the records. Delete by the original id; this excludes later records, too."
             raise ConfigurationError("the subject of a pseudonym cannot be determined", hint=hint)
         yield from originals
 
     def _holds(self, subject: DataSubject) -> bool:
-        return any(isinstance(each, SubjectRecords) for each in self._search(subject).find(self.outputs))
+        return any(True for _ in self._search(subject).find_records(self.outputs))
 
     def _tenants_in_files(self, subject: DataSubject) -> frozenset[str]:
         """The tenants of the subject's records, as shown by the files."""
-        held = (each for each in self._search(subject).find(self.outputs) if isinstance(each, SubjectRecords))
-        return frozenset(name for each in held for name in each.tenants)
+        return frozenset(name for each in self._search(subject).find_records(self.outputs) for name in each.tenants)
 
     def _search(self, subject: DataSubject) -> SubjectSearch:
-        return SubjectSearch(subject, self.keys, self.ledger.tenants())
+        return SubjectSearch(subject, self.ledger.tenants())
 
 
 def restrict_subjects(

@@ -126,7 +126,7 @@ def _tables_by_pipeline(records: Sequence[SubjectRecords]) -> Iterator[tuple[str
     groups: dict[tuple[str, str], list[pa.Table]] = {}
     for each in records:
         schema = each.rows.schema.remove_metadata()
-        groups.setdefault((each.written_by.receipt.pipeline, str(schema)), []).append(
+        groups.setdefault((each.file.written_by.receipt.pipeline, str(schema)), []).append(
             each.rows.replace_schema_metadata(None)
         )
     yield from ((pipeline, pa.concat_tables(tables)) for (pipeline, _), tables in groups.items())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import ConfigurationError, Finding, PolicyError
-from minimize.governance.retention.lifecycle_events import read_rows
+from minimize.governance.lifecycle_events import read_rows
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from minimize.governance.published_outputs import SearchableOutput, UnreachableOutput, find_outputs
+from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.sharing.export_file import json_default
 from minimize.governance.subjects.disclosures import SubjectDisclosure, disclosures_of, load_disclosures
 from minimize.governance.subjects.requests import REQUEST_ID_LENGTH, DataSubject, open_requests
@@ -170,7 +170,7 @@ def view_subjects(
     """
     keys = workspace.keyring()
     with optional_ledger(workspace, needed=not named) as ledger:
-        found, missed = find_outputs(ledger, named)
+        found, missed = find_outputs(ledger, named, keys)
         check_fields(subjects, found)
         looking = _ViewBuilder(
             outputs=found,
@@ -186,25 +186,26 @@ def view_subjects(
 
 def records_summary(each: SubjectRecords, rows: int = 0) -> dict[str, Any]:
     """A file's data about a subject: location, times, retention, the form of each field, and its last records."""
-    policy, receipt = each.written_by.policy, each.written_by.receipt
+    policy, receipt = each.file.policy, each.file.written_by.receipt
+    since, until = each.span
     forms = {
         name: receipt_field.did if isinstance(receipt_field.did, str) else list(receipt_field.did)
         for name, receipt_field in receipt.fields.items()
     }
     return {
         "pipeline": receipt.pipeline,
-        "output": str(each.output.folder),
+        "output": str(each.file.output.folder),
         "file": each.file.path,
-        "date": each.date,
+        "date": each.file.date,
         "purpose": receipt.purpose,
         "policy": {"name": receipt.policy.name, "version": receipt.policy.version},
         "collected_by": receipt.run_id,
         "found_by": each.key,
         "category": receipt.outputs["records"].category,
         "rows": each.rows.num_rows,
-        "since": instant_text(each.since),
-        "to": instant_text(each.until),
-        "until": _retained_until(each.until, policy.retention),
+        "since": instant_text(since),
+        "to": instant_text(until),
+        "until": _retained_until(until, policy.retention),
         "fields": {name: form for name, form in forms.items() if form != "drop"},
         "beside": {name: len(found) for name, found in each.other_identifiers.items()},
         "records": each.rows.slice(max(0, each.rows.num_rows - rows)).to_pylist(),
@@ -213,7 +214,7 @@ def records_summary(each: SubjectRecords, rows: int = 0) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _ViewBuilder:
-    outputs: Sequence[SearchableOutput]
+    outputs: Sequence[PublishedOutput]
     unreachable: Sequence[UnreachableOutput]
     ledger: Ledger | None
     as_of: datetime
@@ -223,10 +224,10 @@ class _ViewBuilder:
 
     def view(self, subject: DataSubject) -> SubjectView:
         """The data held about one subject."""
-        search = SubjectSearch(subject, self.keys, self.tenants)
+        search = SubjectSearch(subject, self.tenants)
         looks = list(search.search_files(self.outputs))
         held = [each.found for each in looks if isinstance(each.found, SubjectRecords)]
-        held += linked_records(held, self.outputs, self.keys) if self.linked else []
+        held += linked_records(held, self.outputs) if self.linked else []
         forms = frozenset(form for one in held for form in one.subjects)
         disclosures = () if self.ledger is None else load_disclosures(self.ledger)
         return SubjectView(
@@ -257,11 +258,7 @@ class _ViewBuilder:
 
     def _is_unseen(self, subject: DataSubject) -> bool:
         tenant = subject.tenant
-        return (
-            tenant is not None
-            and tenant not in self.tenants
-            and bool(absent_tenants([tenant], self.outputs, self.keys))
-        )
+        return tenant is not None and tenant not in self.tenants and bool(absent_tenants([tenant], self.outputs))
 
 
 def _retained_until(newest: int | None, retention: timedelta | None) -> str | None:

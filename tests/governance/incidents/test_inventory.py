@@ -174,4 +174,4 @@ def test_a_file_that_is_damaged_is_said_to_be_lost(project: Project) -> None:
     for path in project.files():
         (project.out / path).write_bytes(b"nothing")
     found = scoped(project, "date:2026-11-24")
-    assert [(each.exposed.file.rows, each.reason) for each in found.unreadable] == [(len(RECORDS), "E205")]
+    assert [(each.exposed.file.entry.rows, each.reason) for each in found.unreadable] == [(len(RECORDS), "E205")]

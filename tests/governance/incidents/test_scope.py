@@ -151,7 +151,7 @@ def test_a_file_that_was_replaced_since_is_said_to_be_lost(filled: Project) -> N
     filled.records(events(70))
     filled.run(at=None, output=None)
     found = scoped(filled, f"output:{filled.out}")
-    assert [each.exposed.file.rows for each in found.unreadable] == [len(RECORDS)]
+    assert [each.exposed.file.entry.rows for each in found.unreadable] == [len(RECORDS)]
 
 
 def test_no_value_stands_in_a_scope(filled: Project) -> None:

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import minimize
-from minimize.governance.published_outputs import WritingRun
+from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.governance.retention.expire import ExpiryResult, ResolvedExpiry, expire, resolve_expiry
-from minimize.governance.retention.lifecycle_events import RetentionEvent
 from minimize.governance.retention.removal_decision import FileInstructions
-from minimize.output.stored_file import StoredFile, open_stored_file
 from tests.project import FIELDS as PROJECT_FIELDS
 from tests.project import PIPELINE as PROJECT_PIPELINE
 from tests.project import POLICY as PROJECT_POLICY
@@ -120,11 +118,10 @@ class Daily(Project):
         made = resolve_expiry(self.out, at=at, keys=self.keys)
         return replace(made, request=replace(made.request, events=events))
 
-    def orders(self, at: datetime, *events: RetentionEvent) -> list[tuple[WritingRun, StoredFile, FileInstructions]]:
-        """The files of records with their receipts, and what an expiry orders for each."""
+    def orders(self, at: datetime, *events: RetentionEvent) -> list[FileInstructions]:
+        """What an expiry orders for each file of records."""
         made = self.plan(at, *events)
-        known = [(written, open_stored_file(self.out, file.path)) for written, file in made.files_in_force("records")]
-        return [(written, stored, made.request.instructions(written, stored, "records")) for written, stored in known]
+        return [made.request.instructions(file) for file in made.output.files("records")]
 
     def expire(self, at: datetime, **options: Any) -> ExpiryResult:
         """Carries out the expiry, however long after the last receipt."""

@@ -16,7 +16,8 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusedError
-from minimize.governance.retention.affected_subjects import form_tokens
+from minimize.governance.affected_subjects import form_tokens
+from minimize.governance.identifier_forms import AS_RECEIVED
 from minimize.governance.retention.event_admin import (
     EventEntry,
     NewEvent,
@@ -27,7 +28,6 @@ from minimize.governance.retention.event_admin import (
     withdraw_event,
 )
 from minimize.governance.retention.expire import open_items
-from minimize.governance.retention.identifier_forms import AS_RECEIVED
 from minimize.governance.settings import NewSetting, set_setting
 from minimize.governance.workspace import Workspace as Places
 from minimize.governance.workspace import Workspace as Where
@@ -326,7 +326,7 @@ def test_an_output_that_cannot_be_looked_at_is_named(ran: Daily) -> None:
 @pytest.fixture(name="spied")
 def _spied(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """How often a file was read for its subjects."""
-    from minimize.governance.retention import affected_subjects
+    from minimize.governance import affected_subjects
 
     calls, real = list[int](), affected_subjects._forms_in_file
 

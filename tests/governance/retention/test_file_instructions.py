@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from minimize.governance.retention.identifier_forms import period_instants
-from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.identifier_forms import period_instants
+from minimize.governance.lifecycle_events import RetentionEvent
 from tests.governance.retention.daily import START, Daily, rows
 
 DAY = timedelta(days=1)
@@ -15,7 +15,7 @@ RAN = START + DAY
 def test_events_are_told_apart_by_what_they_do(day: Daily) -> None:
     closed, left = RetentionEvent("north", "tenant_closed", RAN), RetentionEvent("east", "subject_left", RAN, "d1")
     personal = RetentionEvent("south", "became_personal", RAN, "d0")
-    ((_, _, orders),) = day.orders(RAN, closed, left, personal)
+    (orders,) = day.orders(RAN, closed, left, personal)
     assert set(orders.erased.findable) == {closed, left}
     assert orders.reclassified.findable == (personal,)
     assert set(orders.treatments) == {"phone", "/apps/*/name"}
@@ -25,13 +25,13 @@ def test_events_are_told_apart_by_what_they_do(day: Daily) -> None:
 
 def test_an_event_before_everything_in_a_file_is_not_asked_for(day: Daily) -> None:
     before = RetentionEvent("north", "tenant_closed", START - DAY)
-    ((_, _, orders),) = day.orders(RAN, before)
+    (orders,) = day.orders(RAN, before)
     assert not orders.may_concern(before)
 
 
 def test_an_event_that_is_yet_to_come_is_not_either(day: Daily) -> None:
     later = RetentionEvent("north", "tenant_closed", RAN + DAY)
-    ((_, _, orders),) = day.orders(RAN, later)
+    (orders,) = day.orders(RAN, later)
     assert not orders.may_concern(later)
 
 
@@ -39,16 +39,14 @@ def test_where_no_field_asks_for_the_owner_nothing_changes_hands(project: Daily)
     project.policy({"phone": None, "/apps/*/name": None, "/apps/*/managed": None})
     project.collect(rows(START.date()), START.date())
     project.run(START.date(), RAN)
-    ((_, _, orders),) = project.orders(RAN, RetentionEvent("north", "became_personal", RAN))
+    (orders,) = project.orders(RAN, RetentionEvent("north", "became_personal", RAN))
     assert (dict(orders.treatments), orders.reclassified.findable) == ({}, ())
 
 
 def test_an_aggregate_is_as_old_as_its_days(day: Daily) -> None:
     made = day.plan(RAN)
-    ((written, file),) = made.files_in_force("daily")
-    from minimize.output.stored_file import open_stored_file
-
-    orders = made.request.instructions(written, open_stored_file(day.out, file.path), "daily")
+    (file,) = made.output.files("daily")
+    orders = made.request.instructions(file)
     assert orders.clock is not None
     assert str(orders.clock.pointer) == "/day"
     assert (orders.erased.findable, orders.rules.age) == ((), 30 * DAY)

@@ -1,4 +1,4 @@
-"""Who wrote a file, under which policy, and what stands beside its receipt."""
+"""Who wrote a file, under which policy, what stands beside its receipt, and what its footer and index tell."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from datetime import timedelta
 import pytest
 
 from minimize.errors import OutputError
-from minimize.governance.published_outputs import RETENTION_POLICY_FILE, PolicyCache, WritingRun, receipts_by_path
+from minimize.governance import output_file
+from minimize.governance.lifecycle_events import RetentionEvent
+from minimize.governance.output_file import (
+    RETENTION_POLICY_FILE,
+    OutputFile,
+    PolicyCache,
+    PublishedOutput,
+    WritingRun,
+    published_output,
+    receipts_by_path,
+)
+from minimize.keys import Keyring
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.output.reader import load_receipts
 from tests.governance.retention.daily import START, Daily, rows
@@ -60,3 +71,75 @@ def test_every_file_has_the_receipt_that_wrote_it(day: Daily) -> None:
     day.expire(RAN + HOUR)
     by = {path.split("/")[0]: receipt.kind for path, receipt in receipts_by_path(load_receipts(day.out)[1:]).items()}
     assert by == {"records": "expire"}
+
+
+LEFT = RetentionEvent("east", "subject_left", RAN, "d1")
+
+
+def output(project: Daily) -> PublishedOutput:
+    found = published_output(project.out, Keyring.load(project.keys))
+    assert found is not None
+    return found
+
+
+def records_file(project: Daily) -> OutputFile:
+    (file,) = output(project).files("records")
+    return file
+
+
+def test_an_output_has_each_file_once(day: Daily) -> None:
+    made = output(day)
+    (file,) = made.files("records")
+    assert made.file(file.entry) is file
+    assert {each.name for each in made.files()} == {"records", "daily"}
+
+
+def test_the_rows_of_a_subject_are_found_by_its_form(day: Daily) -> None:
+    file = records_file(day)
+    affected = file.affected([LEFT])
+    rows = file.rows(affected)
+    assert frozenset(rows["device_id"].to_pylist()) == file.forms("device_id", "d1", "east")
+    assert rows.num_rows == file.rows(affected, file.candidate_groups(affected)).num_rows == 2
+
+
+def test_the_index_tells_that_a_subject_is_not_in_a_file_but_nothing_of_tenants(day: Daily) -> None:
+    file = records_file(day)
+    stranger = RetentionEvent("east", "subject_left", RAN, "stranger")
+    assert not file.may_hold(file.affected([stranger]))
+    assert not file.may_hold(file.affected([]))
+    assert file.candidate_groups(file.affected([RetentionEvent("east", "tenant_closed", RAN)])) is None
+
+
+def test_a_field_that_the_file_does_not_have_has_no_column(day: Daily) -> None:
+    file = records_file(day)
+    assert (file.column("event_id"), file.column(None), file.forms("event_id", "x", "east")) == (None, None, None)
+
+
+def test_tenants_and_times_are_told_as_far_as_the_file_shows_them(day: Daily) -> None:
+    file = records_file(day)
+    assert file.tenants == frozenset({"north", "south", "east"})
+    assert file.time_bounds is not None
+    assert file.extent is not None
+    assert file.extent[0] == file.time_bounds[0] >= (file.partition_start or 0)
+
+
+def test_only_some_files_are_kept_open(project: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output_file, "OPEN_FILES", 1)
+    for on in (START.date(), START.date() + DAY):
+        project.collect(rows(on), on)
+        project.run(on, RAN + DAY)
+    first, second = output(project).files("records")
+    stored = first.stored_file
+    assert first.stored_file is stored
+    assert second.stored_file.whole == first.schema
+    assert first.stored_file is not stored
+
+
+def test_a_file_was_in_force_from_its_run_to_its_removal(day: Daily) -> None:
+    written_at = records_file(day).written_by.receipt.finished
+    day.expire(RAN + HOUR)
+    made = output(day)
+    removed_at = made.chain[-1].finished
+    counts = [len(list(made.files_within((at, at)))) for at in (written_at - DAY, written_at, removed_at)]
+    assert counts == [0, 2, 2]
+    assert {each.kind for each in made.removals.values()} == {"expire"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.rewrite_receipt import RecomputedAggregate
 from minimize.output.reader import load_receipts

@@ -14,13 +14,11 @@ import pytest
 
 from minimize.arrow.pointers import Pointer
 from minimize.governance.event_times import EventTimeBounds
+from minimize.governance.identifier_forms import LookupColumn
 from minimize.governance.retention.effective_settings import FileSettings
-from minimize.governance.retention.identifier_forms import LookupColumn, lookup_columns
 from minimize.governance.retention.recompute_aggregates import SourceColumn
-from minimize.governance.retention.retention_rules import field_pointers
 from minimize.governance.retention.retract import PolicyReevaluation, compare_forms
 from minimize.governance.verdict import BatchVerdict
-from minimize.keys import Keyring
 from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.load import load_policy
 from minimize.settings import SETTINGS_SCHEMA, SettingsRows, load_settings
@@ -33,20 +31,18 @@ FEATURES = {"location": {"about": "position"}, "inventory": {"about": "applicati
 
 def again(project: Daily, settings: str = "") -> tuple[PolicyReevaluation, pa.RecordBatch]:
     """Today's policy over the one file that stands."""
-    ((written, stored, _),) = project.orders(RAN)
+    (file,) = project.plan(RAN).output.files("records")
     (project.folder / "settings.csv").write_text(SETTINGS + settings)
-    then, today = written.policy, load_policy(project.folder / "policy.yaml")
-    pointers, clock = field_pointers(then, stored.whole), EventTimeBounds.for_policy(then, stored.whole)
-    types = {key: stored.whole.field(place.top).type for key, place in pointers.items()}
+    then, today = file.policy, load_policy(project.folder / "policy.yaml")
+    types = {key: file.schema.field(place.top).type for key, place in file.pointers.items()}
     forms = {
         key: compare_forms(then.fields[key], today.fields.get(key), "service_maintenance", types[key])
-        for key in pointers
+        for key in file.pointers
     }
-    tenant, subject = lookup_columns(then, pointers, clock, stored, Keyring.load(project.keys))
     rows = load_settings(project.folder / "settings.csv")
-    collected = FileSettings.for_file(rows, today, RAN, tenant, subject, clock)
-    (batch,) = stored.batches()
-    return PolicyReevaluation(then, today, RAN, pointers, forms, (), collected, clock), batch
+    collected = FileSettings.for_file(rows, today, RAN, file.column(then.tenant), file.column(then.subject), file.times)
+    (batch,) = file.stored_file.batches()
+    return PolicyReevaluation(file, today, RAN, forms, (), collected), batch
 
 
 def verdict(project: Daily, settings: str = "") -> tuple[BatchVerdict, pa.RecordBatch]:

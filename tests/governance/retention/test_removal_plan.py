@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.governance.retention.removal_plan import DueFile, deciding_columns, find_due
 from tests.governance.retention.daily import START, Daily
 
@@ -15,8 +15,10 @@ LEFT = RetentionEvent("east", "subject_left", RAN, "d1")
 
 def due(project: Daily, hours: int, *events: RetentionEvent, name: str = "records") -> DueFile:
     made = project.plan(RAN + hours * HOUR, *events)
-    ((written, file),) = made.files_in_force(name)
-    return find_due(made.request, written, file)
+    (file,) = made.output.files(name)
+    found = find_due(made.request, file)
+    assert found is not None
+    return found
 
 
 def test_a_file_is_due_by_its_values_then_by_its_rows_then_whole(day: Daily) -> None:
@@ -44,7 +46,7 @@ def test_it_knows_which_event_may_have_taken_something(day: Daily) -> None:
 
 
 def test_somebody_who_is_not_in_the_index_costs_no_look_at_the_file(day: Daily) -> None:
-    (day.out / next(iter(day.plan(RAN).files_in_force("records")))[1].path).touch()
+    (day.out / day.plan(RAN).output.files("records")[0].path).touch()
     assert not due(day, 0, RetentionEvent("east", "subject_left", RAN, "nobody")).is_due
 
 
@@ -54,8 +56,8 @@ def test_it_names_its_output_and_date(day: Daily) -> None:
 
 
 def test_only_columns_that_decide_are_read(day: Daily) -> None:
-    ((_, stored, orders),) = day.orders(RAN, LEFT)
-    assert set(deciding_columns(orders, stored.whole)) >= {"tenant_id", "device_id", "event_time", "place"}
-    assert "note" not in deciding_columns(orders, stored.whole)
-    ((_, _, aged),) = day.orders(RAN)
-    assert deciding_columns(aged, stored.whole) == ["event_time", "place"]
+    (orders,) = day.orders(RAN, LEFT)
+    assert set(deciding_columns(orders, orders.file.schema)) >= {"tenant_id", "device_id", "event_time", "place"}
+    assert "note" not in deciding_columns(orders, orders.file.schema)
+    (aged,) = day.orders(RAN)
+    assert deciding_columns(aged, orders.file.schema) == ["event_time", "place"]

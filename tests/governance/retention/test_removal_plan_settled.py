@@ -35,7 +35,7 @@ def planned(project: Daily, hours: int, **options: Any) -> Any:
 
 def test_where_all_values_are_due_nothing_is_read(ran: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
     read = planned(ran, 24)
-    monkeypatch.setattr(removal_plan, "count_due", lambda *given: pytest.fail("the file was read"))
+    monkeypatch.setattr(removal_plan, "counted_file", lambda *given: pytest.fail("the file was read"))
     assert planned(ran, 24) == read
     assert read[0]["values"] == {"height": 12}
 

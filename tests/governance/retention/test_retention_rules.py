@@ -12,7 +12,6 @@ from minimize.governance.retention.retention_rules import (
     RetentionRules,
     current_conditions,
     features_in,
-    field_pointers,
     owner_field,
     personal_treatment,
 )
@@ -82,8 +81,8 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 def rules(project: Daily) -> RetentionRules:
     made = project.plan(START + DAY)
-    ((written, stored, _),) = project.orders(START + DAY)
-    return RetentionRules.for_file(written.policy, made.request.today, stored.whole)
+    (file,) = made.output.files("records")
+    return RetentionRules.for_file(file.policy, made.request.today, file.pointers)
 
 
 def test_records_are_kept_as_long_as_today_says_and_features_for_less(day: Daily) -> None:
@@ -111,9 +110,9 @@ def test_a_condition_on_whole_records_counts_where_it_asks_for_such_a_feature(da
 
 
 def test_fields_of_a_file_are_those_that_it_holds(day: Daily) -> None:
-    ((written, stored, _),) = day.orders(START + DAY)
-    assert "event_id" not in field_pointers(written.policy, stored.whole)
-    assert {"place", "phone", "/apps/*/name"} < set(field_pointers(written.policy, stored.whole))
+    (file,) = day.plan(START + DAY).output.files("records")
+    assert "event_id" not in file.pointers
+    assert {"place", "phone", "/apps/*/name"} < set(file.pointers)
 
 
 def test_what_must_hold_today_are_gates_and_cases_that_ask_settings(day: Daily) -> None:

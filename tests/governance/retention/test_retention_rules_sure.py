@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import Pointer
-from minimize.governance.retention.retention_rules import StoredFacts, field_pointers, shows_original
+from minimize.governance.output_file import field_pointers
+from minimize.governance.retention.retention_rules import StoredFacts, shows_original
 from minimize.policy.condition import AllOf, AnyOf, Atom, Condition, FeatureOn, FieldEquals, TimeWithin
 from minimize.policy.evaluation import evaluate
 from minimize.policy.load import policy_from_mapping

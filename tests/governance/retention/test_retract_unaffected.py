@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from minimize.errors import RefusedError
+from minimize.governance import output_file
 from minimize.governance.retention import rerunnable_dates as sources
-from minimize.governance.retention import retract as module
 from minimize.governance.retention.rerunnable_dates import rerunnable_dates
 from minimize.governance.retention.retract import ResolvedRetraction, RetractionOptions, _resolve_retraction, retract
 from minimize.output.stored_file import StoredFile, open_stored_file
@@ -93,10 +93,17 @@ def resolved(project: Daily) -> ResolvedRetraction:
 
 def in_full(made: ResolvedRetraction) -> ResolvedRetraction:
     """The same, with every date looked at."""
-    origin = made.chain[-1].origin or RunOrigin()
+    origin = made.output.chain[-1].origin or RunOrigin()
     said, source = (written_at(made.request.output, each) for each in (origin.settings, origin.input))
     standing = rerunnable_dates(
-        made.pipeline, made.request.output, made.chain, made.request.as_of, source, said, made.request.keys, made.ledger
+        made.pipeline,
+        made.request.output,
+        made.output.chain,
+        made.request.as_of,
+        source,
+        said,
+        made.request.keys,
+        made.ledger,
     )
     return replace(made, rerunnable=standing, unaffected=frozenset())
 
@@ -150,7 +157,7 @@ def work(project: Daily, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
         return resolve_run(*arguments, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "open_stored_file", opens)
+        patch.setattr(output_file, "open_stored_file", opens)
         patch.setattr(sources, "resolve_run", resolves)
         retract(project.out, at=SOON, keys=project.keys)
     return len(set(opened)), len(asked)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from minimize.arrow.batch import Batch, BatchCounts
 from minimize.arrow.pointers import Pointer
-from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.governance.verdict import ApplyVerdict, BatchVerdict, verdict_counts
 from tests.governance.retention.daily import START, Daily
 
@@ -23,8 +23,8 @@ RAN = START + DAY
 
 
 def verdict(project: Daily, at: Any, *events: RetentionEvent) -> tuple[BatchVerdict, list[dict[str, Any]]]:
-    ((_, stored, orders),) = project.orders(at, *events)
-    (batch,) = stored.batches()
+    (orders,) = project.orders(at, *events)
+    (batch,) = orders.file.stored_file.batches()
     return orders(batch), batch.to_pylist()
 
 

@@ -15,7 +15,7 @@ import pytest
 
 import minimize
 from minimize.errors import CheckFailed, ConfigurationError, OutputError, RefusedError
-from minimize.governance.published_outputs import SearchableOutput, find_outputs
+from minimize.governance.output_file import PublishedOutput, find_outputs
 from minimize.governance.subjects import DataSubject, Deletion, delete_subjects, request_statuses, view_subjects
 from minimize.governance.subjects import delete as room
 from minimize.governance.subjects.delete import files_with_leftovers
@@ -311,7 +311,7 @@ def nothing_due(expiry: Any) -> Any:
 
     def found(self: Any, *given: Any) -> Any:
         made, job = expiry(self, *given)
-        return replace(made, chain=()) if given[1] else made, job
+        return replace(made, output=replace(made.output, chain=())) if given[1] else made, job
 
     return found
 
@@ -324,12 +324,12 @@ def test_a_deletion_with_another_ledger_is_refused_before_anything_is_recorded(f
         assert request_statuses(book) == []
 
 
-def standing(project: Project) -> tuple[tuple[SearchableOutput, ...], str, Keyring]:
+def standing(project: Project) -> tuple[tuple[PublishedOutput, ...], str]:
     project.records(events(120))
     project.run()
-    found = find_outputs(None, [project.out])[0]
-    (path,) = [file.path for _, file in found[0].files()]
-    return found, path, Keyring.load(project.keys)
+    found = find_outputs(None, [project.out], Keyring.load(project.keys))[0]
+    (path,) = [file.path for file in found[0].files("records")]
+    return found, path
 
 
 def rewritten(project: Project, path: str, name: str, *, cleanly: bool, **options: Any) -> None:
@@ -349,22 +349,22 @@ def rewritten(project: Project, path: str, name: str, *, cleanly: bool, **option
 
 @pytest.mark.parametrize("cleanly", [True, False])
 def test_an_entry_that_no_record_has_is_noticed(project: Project, *, cleanly: bool) -> None:
-    found, path, keys = standing(project)
+    found, path = standing(project)
     rewritten(project, path, "device_id", cleanly=cleanly)
-    assert list(files_with_leftovers(found, [path], keys)) == ([] if cleanly else [path])
+    assert list(files_with_leftovers(found, [path])) == ([] if cleanly else [path])
 
 
 def test_a_field_by_which_somebody_was_named_is_looked_at_too(project: Project) -> None:
-    found, path, keys = standing(project)
+    found, path = standing(project)
     rewritten(project, path, "model", cleanly=False)
-    assert list(files_with_leftovers(found, [path], keys)) == []
-    assert list(files_with_leftovers(found, [path], keys, {"model"})) == [path]
+    assert list(files_with_leftovers(found, [path])) == []
+    assert list(files_with_leftovers(found, [path], {"model"})) == [path]
 
 
 def test_only_files_that_were_written_anew_are_looked_at(project: Project) -> None:
-    found, path, keys = standing(project)
+    found, path = standing(project)
     rewritten(project, path, "device_id", cleanly=False)
-    assert list(files_with_leftovers(found, [], keys)) == []
+    assert list(files_with_leftovers(found, [])) == []
 
 
 def test_a_dictionary_that_grows_over_many_values_is_no_fault(project: Project) -> None:
@@ -374,6 +374,6 @@ def test_a_dictionary_that_grows_over_many_values_is_no_fault(project: Project) 
     project.pipeline(records={}, aggregates=None)
     project.records(records)
     project.run()
-    found = find_outputs(None, [project.out])[0]
-    (path,) = [file.path for _, file in found[0].files()]
-    assert list(files_with_leftovers(found, [path], Keyring.load(project.keys))) == []
+    found = find_outputs(None, [project.out], Keyring.load(project.keys))[0]
+    (path,) = [file.path for file in found[0].files("records")]
+    assert list(files_with_leftovers(found, [path])) == []

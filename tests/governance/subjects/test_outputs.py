@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from minimize.governance.published_outputs import find_outputs
+from minimize.governance.output_file import find_outputs
+from minimize.governance.subjects.search import record_files
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from tests.project import Project, events
@@ -43,4 +44,4 @@ def test_aggregates_are_about_nobody_alone(project: Project) -> None:
     project.records(events(60))
     project.run()
     ((output,), _) = find_outputs(None, [project.out])
-    assert {file.path.split("/")[0] for _, file in output.files()} == {"records"}
+    assert {file.path.split("/")[0] for file in record_files([output])} == {"records"}

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from minimize.governance.published_outputs import SearchableOutput, find_outputs
+from minimize.governance.output_file import PublishedOutput, find_outputs
 from minimize.governance.subjects.requests import DataSubject
 from minimize.governance.subjects.search import SearchOutcome, SubjectRecords, SubjectSearch, UnsearchableFile
 from minimize.keys import Keyring, add_key, find_keyring
@@ -18,8 +18,8 @@ from tests.project import AT, BEFORE, DAY, Project, events
 RECORDS = events(120)
 
 
-def of(project: Project) -> tuple[SearchableOutput, ...]:
-    return find_outputs(None, [project.out])[0]
+def of(project: Project) -> tuple[PublishedOutput, ...]:
+    return find_outputs(None, [project.out], keyring(project))[0]
 
 
 def keyring(project: Project) -> Keyring:
@@ -29,7 +29,7 @@ def keyring(project: Project) -> Keyring:
 
 
 def found(project: Project, subject: DataSubject, tenants: Iterable[str] = ()) -> list[SearchOutcome]:
-    return list(SubjectSearch(subject, keyring(project), frozenset(tenants)).find(of(project)))
+    return list(SubjectSearch(subject, frozenset(tenants)).find(of(project)))
 
 
 def device(do: Any) -> dict[str, Any]:
@@ -154,15 +154,16 @@ def test_times_are_told_as_wide_as_they_were_released(project: Project) -> None:
     project.run()
     (held,) = found(project, DataSubject("d3"))
     assert isinstance(held, SubjectRecords)
-    assert held.since is not None
-    assert held.until is not None
-    assert held.until - held.since == 3_600_000_000 - 1
+    since, until = held.span
+    assert since is not None
+    assert until is not None
+    assert until - since == 3_600_000_000 - 1
 
 
 def test_nobody_is_printed(project: Project) -> None:
     project.records(RECORDS)
     project.run()
-    search = SubjectSearch(DataSubject("d3", "north"), keyring(project))
+    search = SubjectSearch(DataSubject("d3", "north"))
     assert "'d3'" not in repr(search)
     for each in search.find(of(project)):
         assert isinstance(each, SubjectRecords)
@@ -174,7 +175,7 @@ def test_the_folders_of_other_tenants_are_not_opened(project: Project, monkeypat
     project.records(RECORDS)
     project.run()
     opened: list[str] = []
-    room = import_module("minimize.governance.subjects.search")
+    room = import_module("minimize.governance.output_file")
     real = room.open_stored_file
 
     def watched(output: Any, path: str, *options: Any) -> Any:

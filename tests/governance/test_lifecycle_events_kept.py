@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import KeyringError
-from minimize.governance.retention.lifecycle_events import (
+from minimize.governance.lifecycle_events import (
     RetentionEvent,
     effective_events,
     ledger_events,

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.arrow.pointers import Pointer
-from minimize.governance.retention.identifier_forms import (
+from minimize.governance.identifier_forms import (
     IdentifierColumn,
     PinnedKeyring,
     pinned_keyring,

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.governance.retention.lifecycle_events import RetentionEvent, load_events
+from minimize.governance.lifecycle_events import RetentionEvent, load_events
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 ROWS: list[dict[str, Any]] = [

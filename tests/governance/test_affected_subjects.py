@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
-from minimize.governance.retention.affected_subjects import (
+from minimize.governance.affected_subjects import (
     RecognizedForms,
     _forms_in_file,
     form_tokens,
     recognize_tokens,
 )
-from minimize.governance.retention.identifier_forms import AS_RECEIVED, LookupColumn
-from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.identifier_forms import AS_RECEIVED, LookupColumn
+from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.governance.retention.recompute_aggregates import SourceColumn
 from minimize.keys import Keyring, add_key, new_keyring
 

@@ -19,8 +19,8 @@ from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary, has_nul
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.governance.event_times import UNKNOWN_TIME, Moments
-from minimize.governance.retention.identifier_forms import LookupColumn, ValueInTenant
-from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.identifier_forms import LookupColumn, ValueInTenant
+from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.identifiers import canonical_column
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
@@ -58,6 +58,7 @@ class RecognizedForms:
 
 
 NOT_RECOGNIZED: Final = RecognizedForms()
+RecognizedSubjects = Mapping[RetentionEvent, RecognizedForms]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class AffectedSubjects:
         events: Sequence[RetentionEvent],
         tenant: LookupColumn | None,
         subject: LookupColumn | None,
-        recognized: Mapping[RetentionEvent, RecognizedForms] = MappingProxyType({}),
+        recognized: RecognizedSubjects = MappingProxyType({}),
         until: EventReach = until_event_time,
     ) -> AffectedSubjects:
         """Finds the tenants and subjects of events in one file. All events have the same kind of effect.
@@ -138,6 +139,10 @@ class AffectedSubjects:
             rows, until = self._own_until(batch)
             found[rows] |= (until != UNKNOWN_TIME) & (oldest[rows] <= until)
         return found
+
+    def rows(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows of the affected tenants and subjects, whenever they happened."""
+        return batch.filter(pa.array(self.affects(batch, np.zeros(batch.num_rows, np.int64))))
 
     def _own_until(self, batch: pa.RecordBatch) -> tuple[Codes, Moments]:
         """The rows of named subjects, and the last event time reached for each. The loop runs over distinct pairs only."""
@@ -193,9 +198,7 @@ class _EventForms:
         found = None if subject is None else subject.column.forms_of_all(pairs)
         return cls(under, None if found is None else dict(zip(pairs, found, strict=True)), subject is not None)
 
-    def locate(
-        self, event: RetentionEvent, recognized: Mapping[RetentionEvent, RecognizedForms]
-    ) -> FormsInTenants | None:
+    def locate(self, event: RetentionEvent, recognized: RecognizedSubjects) -> FormsInTenants | None:
         """The forms of an event's tenant or subject, subjects with their tenants' forms; None if the file cannot show them."""
         if not event.is_of_subject:
             forms = self.under[event.tenant]

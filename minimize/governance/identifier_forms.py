@@ -1,7 +1,7 @@
 """Identifier forms.
 
-The form of an identifier in a column (as received, as a pseudonym or as a token), and the columns that identify the tenants and
-subjects of a file. Pseudonyms and tokens are made with the key version that the file names.
+The form of an identifier in a column: as received, as a pseudonym or as a token. Pseudonyms and tokens are made with the key
+version that the file names.
 """
 
 from __future__ import annotations
@@ -17,17 +17,14 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
-from minimize.governance.event_times import EventTimeBounds
-from minimize.governance.retention.retention_rules import field_pointers
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
-from minimize.output.stored_file import StoredFile
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
 from minimize.techniques import Context, Technique, TechniqueStep, treat
 from minimize.techniques.periods import period_starts
 from minimize.techniques.pseudonymize import Pseudonymize
-from minimize.times import EPOCH, from_epoch_microseconds
+from minimize.times import EPOCH
 
 ValueInTenant = tuple[str, str]
 """A value and its tenant."""
@@ -217,51 +214,6 @@ def _is_whole_number(value: Any) -> bool:
 
 _PERIOD_DAYS: Final[Mapping[str, int]] = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 """Days to add to an instant of a period so that no period is skipped."""
-
-
-def lookup_columns(
-    policy: Policy,
-    pointers: Mapping[str, Pointer],
-    clock: EventTimeBounds | None,
-    stored: StoredFile,
-    keys: Keyring,
-    by: str | None = None,
-) -> tuple[LookupColumn | None, LookupColumn | None]:
-    """The columns that identify tenants and subjects of a file; None if it has none.
-
-    With `by`, subjects are identified by that field.
-    """
-
-    def column_of(key: str | None) -> LookupColumn | None:
-        exists = key is not None and key in pointers
-        return lookup_column(policy, str(key), pointers[str(key)], clock, stored, keys) if exists else None
-
-    return column_of(policy.tenant), column_of(policy.subject if by is None else by)
-
-
-def file_lookup_columns(
-    policy: Policy, stored: StoredFile, keys: Keyring, by: str | None = None
-) -> tuple[LookupColumn | None, LookupColumn | None]:
-    """Same as `lookup_columns`, for a file of which only the policy is known."""
-    pointers, clock = field_pointers(policy, stored.whole), EventTimeBounds.for_policy(policy, stored.whole)
-    return lookup_columns(policy, pointers, clock, stored, keys, by)
-
-
-def lookup_column(
-    policy: Policy, key: str, pointer: Pointer, clock: EventTimeBounds | None, stored: StoredFile, keys: Keyring
-) -> LookupColumn:
-    """The column of a field, and the forms of identifiers in it for the key versions and rotation periods of the file."""
-    units = rotation_units(policy, key)
-    times = tuple(_file_instants(clock, stored, units)) if units else ()
-    return LookupColumn(pointer, IdentifierColumn(policy, key, pinned_keyring(keys, stored.whole, pointer), times))
-
-
-def _file_instants(clock: EventTimeBounds | None, stored: StoredFile, units: frozenset[str]) -> Iterator[datetime]:
-    """Instants that cover every period in which an event of the file may have happened."""
-    extent = None if clock is None else clock.extent(stored)
-    if extent is not None:
-        first, last = map(from_epoch_microseconds, extent)
-        yield from period_instants(first, last, units)
 
 
 def period_instants(first: datetime, last: datetime, units: frozenset[str]) -> Iterator[datetime]:

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
+from minimize.governance.affected_subjects import AffectedSubjects, RecognizedForms
 from minimize.governance.event_times import Moments
-from minimize.governance.retention.affected_subjects import AffectedSubjects, RecognizedForms
-from minimize.governance.retention.identifier_forms import LookupColumn
-from minimize.governance.retention.lifecycle_events import RetentionEvent
+from minimize.governance.identifier_forms import LookupColumn
+from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.governance.retention.recompute_aggregates import SourceColumn
 from minimize.times import epoch_microseconds
 

@@ -1,0 +1,588 @@
+"""Published outputs and their files: everything that governance asks about a file is answered here.
+
+`PublishedOutput` is an output folder with its receipts and keyring. `OutputFile` is one of its files with the run that wrote it,
+its policy, columns, event times, subject index and rows. No other module of governance opens a footer or an index. Attachments of
+a receipt are checked against its digests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.dictionaries import decode_dictionary
+from minimize.arrow.nested import has_leaf, leaf
+from minimize.arrow.pointers import Pointer
+from minimize.errors import MinimizeError, OutputError
+from minimize.governance.affected_subjects import (
+    AffectedSubjects,
+    EventReach,
+    RecognizedSubjects,
+    recognize_tokens,
+    until_event_time,
+)
+from minimize.governance.event_times import EventTimeBounds, partition_start
+from minimize.governance.identifier_forms import (
+    IdentifierColumn,
+    LookupColumn,
+    PinnedKeyring,
+    period_instants,
+    pinned_keyring,
+    rotation_units,
+)
+from minimize.governance.lifecycle_events import RetentionEvent
+from minimize.identifiers import canonical_text
+from minimize.json_form import JsonResult, json_member
+from minimize.keys import Keyring, Kms, find_kms
+from minimize.keys.discovery import require_keyring
+from minimize.keys.parquet_encryption import open_parquet, unless_shredded
+from minimize.ledger import api
+from minimize.output.folder import (
+    PIPELINE_FILE,
+    POLICY_FILE,
+    RECORDS,
+    RUNS,
+    batch_date_of,
+    identity_of,
+    output_and_date,
+)
+from minimize.output.reader import load_receipts
+from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file, with_dictionaries
+from minimize.output.subject_search import find_candidate_files
+from minimize.policy.faults import FaultList
+from minimize.policy.fields import is_dropped, keeps_original
+from minimize.policy.load import load_policy
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
+from minimize.policy.yaml_nodes import parse_yaml
+from minimize.receipts import (
+    Receipt,
+    ReceiptFile,
+    files_in_force,
+    files_with_companions,
+    retained_sketches,
+    sha256_text,
+)
+from minimize.runs.batch_dates import READING_KINDS
+from minimize.runs.guards import check_output_ledger
+from minimize.runs.inputs import find_pipeline
+from minimize.runs.removal_inventory import INVENTORY_FILE
+from minimize.stores import (
+    Location,
+    LocationLike,
+    PathText,
+    local_copy,
+    local_path,
+    location_text,
+    parse_output_location,
+)
+from minimize.times import from_epoch_microseconds
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+RETENTION_POLICY_FILE: Final = "retention.yaml"
+"""Today's policy, stored with a receipt that applied its retention to files that keep their original policy."""
+RETENTION_PIPELINE_FILE: Final = "retention_pipeline.yaml"
+"""Today's pipeline, stored with the same receipt, if aggregates have or had their own retention."""
+_RUN_ATTACHMENTS: Final = (RETENTION_POLICY_FILE, RETENTION_PIPELINE_FILE, "backfill.yaml", INVENTORY_FILE)
+"""Attachments about the change that the receipt records, not about the files."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyCache:
+    """Loaded policies, each parsed once. `purposes` are the additional purposes of the configuration."""
+
+    purposes: tuple[str, ...] = ()
+    policies: dict[tuple[object, ...], Policy] = field(default_factory=dict, repr=False)
+
+    def policy(self, same: tuple[object, ...], path: Location, purpose: str) -> Policy:
+        """The policy of a file. Raises PolicyError."""
+        if same not in self.policies:
+            with local_copy(path.parent) as folder:
+                self.policies[same] = load_policy(folder / path.name, (*self.purposes, purpose))
+        return self.policies[same]
+
+
+@dataclass(frozen=True)
+class WritingRun:
+    """The receipt that wrote a file, in its output folder."""
+
+    output: Location
+    receipt: Receipt
+    policies: PolicyCache = field(default_factory=PolicyCache, repr=False)
+
+    @property
+    def rewrite_group(self) -> tuple[object, ...]:
+        """The policy, pipeline and purpose that receipts must share for their files to be rewritten together."""
+        files = {name: digest for name, digest in self.receipt.files.items() if name not in _RUN_ATTACHMENTS}
+        return (self.receipt.purpose, self.receipt.policy.digest, *sorted(files.items()))
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy under which its files were written. Raises PolicyError, OutputError."""
+        self._content(POLICY_FILE, self.receipt.policy.digest)
+        return self.policies.policy(self.rewrite_group, self._folder / POLICY_FILE, self.receipt.purpose)
+
+    @cached_property
+    def pipeline(self) -> Mapping[str, Any]:
+        """The content of its pipeline file."""
+        root = (
+            parse_yaml(self.attachments[PIPELINE_FILE].decode("utf-8-sig"), FaultList())
+            if PIPELINE_FILE in self.attachments
+            else None
+        )
+        return {} if root is None else {key: node.to_data() for key, node in root.entries.items()}
+
+    def group_fields(self, name: str) -> Iterator[tuple[str, str, str | None]]:
+        """The group columns of an aggregate, each with its field and the unit of a time."""
+        groups = (self.pipeline.get("aggregates") or {}).get(name, {}).get("group_by") or {}
+        for column, each in groups.items():
+            ((key, unit),) = each.items() if isinstance(each, dict) else ((each, None),)
+            yield str(column), str(key), unit
+
+    @cached_property
+    def attachments(self) -> dict[str, bytes]:
+        """The attachments of the receipt, by name. Raises OutputError if they do not match its digests."""
+        digests = {**self.receipt.files, POLICY_FILE: self.receipt.policy.digest}
+        return {name: self._content(name, digest) for name, digest in digests.items() if name not in _RUN_ATTACHMENTS}
+
+    @property
+    def all_attachments(self) -> dict[str, bytes]:
+        """The same with attachments about the recorded change, except removal inventories. Raises OutputError."""
+        digests = {**self.receipt.files, POLICY_FILE: self.receipt.policy.digest}
+        return {name: self._content(name, digest) for name, digest in digests.items() if name != INVENTORY_FILE}
+
+    @property
+    def _folder(self) -> Location:
+        return self.output / RUNS / self.receipt.run_id
+
+    def _content(self, name: str, digest: str) -> bytes:
+        path = self._folder / name
+        content = path.read_bytes() if path.is_file() else b""
+        if sha256_text(content) != digest:
+            raise OutputError(
+                f"{RUNS}/{self.receipt.run_id}/{name} does not match its receipt",
+                hint="Run `minimize verify` to check all files.",
+            )
+        return content
+
+
+def source_read_times(receipts: Iterable[Receipt]) -> dict[str | None, datetime]:
+    """Per batch date (None for an output without dates), when its current records were read from their source.
+
+    A later rewrite reads no source. The earlier of the two times in a receipt counts.
+    """
+    found: dict[str | None, datetime] = {}
+    for receipt in sorted(receipts, key=lambda receipt: receipt.sequence):
+        if receipt.kind in READING_KINDS or receipt.from_ == "source":
+            found |= dict.fromkeys(receipt.dates or (None,), min(receipt.at, receipt.finished))
+    return found
+
+
+def receipts_by_path(receipts: Iterable[Receipt]) -> dict[str, Receipt]:
+    """The receipt that wrote each file, by path."""
+    return {file.path: receipt for receipt in receipts for output in receipt.outputs.values() for file in output.files}
+
+
+def resolve_output(
+    folder: Location,
+    pipeline: PathText | None,
+    keys: Keyring | PathText | None,
+    ledger: PathText | None,
+) -> tuple[PublishedOutput, Pipeline, Keyring]:
+    """An output, today's pipeline and the signing keyring, found and checked for a change.
+
+    Raises OutputError, PolicyError, RefusedError, KeyringError.
+    """
+    chain = load_receipts(folder)
+    if not chain:
+        raise OutputError("nothing has been published to this output", hint="Run `minimize run` first.")
+    job = find_pipeline(folder, chain[-1], pipeline)
+    check_output_ledger(folder, job.folder, ledger)
+    keyring = require_keyring(keys, job.folder, "no keyring found; one is needed to sign the receipt")
+    return PublishedOutput(folder, chain, keyring, job, PolicyCache(job.policy.purposes)), job, keyring
+
+
+TimeWindow = tuple[datetime, datetime]
+OPEN_FILES: Final = 16
+"""The number of files of an output that are kept open, because a process can open a limited number of files."""
+
+
+@dataclass(frozen=True)
+class PublishedOutput:
+    """An output folder, its receipt chain, its keyring, its pipeline if found, and its loaded policies."""
+
+    folder: Location
+    chain: tuple[Receipt, ...] = field(repr=False)
+    keys: Keyring | None = field(default=None, repr=False, compare=False)
+    job: Pipeline | None = field(default=None, repr=False, compare=False)
+    policies: PolicyCache = field(default_factory=PolicyCache, repr=False, compare=False)
+
+    @property
+    def pipeline(self) -> str:
+        """The name of the pipeline that writes the output."""
+        return self.chain[-1].pipeline
+
+    def pipeline_of_today(self) -> Pipeline:
+        """The loaded pipeline. Raises the errors of the search for it."""
+        return self.job or find_pipeline(self.folder, self.chain[-1], None)
+
+    @cached_property
+    def kms(self) -> Kms:
+        """The service with the master keys of encrypted files."""
+        return find_kms(self.keys, local_path(self.folder))
+
+    def files(self, name: str | None = None) -> tuple[OutputFile, ...]:
+        """The files in force, or those of one output."""
+        return tuple(each for each in self._in_force if name in (None, each.name))
+
+    def file(self, entry: ReceiptFile, companion_of: str | None = None) -> OutputFile:
+        """A file of any receipt of the chain, also one that is no longer in force.
+
+        `companion_of` is the path of the file with which sketches were written.
+        """
+        if entry.path not in self._files:
+            self._files[entry.path] = OutputFile(self, entry, self._writing_runs[companion_of or entry.path])
+        return self._files[entry.path]
+
+    def retained_sketches(self) -> Iterator[OutputFile]:
+        """The sketches that are kept after their files were removed."""
+        for each in retained_sketches(self.chain):
+            yield self.file(ReceiptFile(each.path, 0, each.digest), each.of)
+
+    @cached_property
+    def removals(self) -> dict[str, Receipt]:
+        """The receipt that replaced or removed each former file, by path."""
+        return {file.path: each for each in self.chain for file in (*each.replaces, *each.removes)}
+
+    def files_within(self, window: TimeWindow) -> Iterator[OutputFile]:
+        """The files that were in force at some time within a window, by receipt."""
+        for receipt in self.chain:
+            for made in receipt.outputs.values():
+                files = map(self.file, files_with_companions(made))
+                yield from (each for each in files if each.was_in_force(window))
+
+    @cached_property
+    def open_file(self) -> Callable[[str], StoredFile]:
+        """Opens a file by its path, and keeps the last ones open. Raises the errors of `open_stored_file`."""
+        return lru_cache(OPEN_FILES)(lambda path: open_stored_file(self.folder, path, self.kms))
+
+    @cached_property
+    def _files(self) -> dict[str, OutputFile]:
+        return {}
+
+    @cached_property
+    def _in_force(self) -> tuple[OutputFile, ...]:
+        return tuple(self.file(entry) for entries in files_in_force(self.chain).values() for entry in entries)
+
+    @cached_property
+    def _writing_runs(self) -> dict[str, WritingRun]:
+        """The run that wrote each file, by path. Files of one run share one object."""
+        by = receipts_by_path(self.chain)
+        runs = {each.run_id: WritingRun(self.folder, each, self.policies) for each in by.values()}
+        return {path: runs[receipt.run_id] for path, receipt in by.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class OutputFile:
+    """One published file. Each answer is computed when it is first needed.
+
+    entry       its entry in the receipts
+    written_by  the run that wrote it
+    """
+
+    output: PublishedOutput = field(repr=False)
+    entry: ReceiptFile
+    written_by: WritingRun = field(repr=False)
+    _columns: dict[str, LookupColumn] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def path(self) -> str:
+        """The path relative to the output folder."""
+        return self.entry.path
+
+    @property
+    def name(self) -> str:
+        """The output to which it belongs."""
+        return output_and_date(self.path)[0]
+
+    @property
+    def date(self) -> str | None:
+        """The batch date of its partition."""
+        return batch_date_of(self.path)
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether it has any row, by its footer."""
+        return bool(self.stored_file.file.metadata.num_rows)
+
+    @property
+    def policy(self) -> Policy:
+        """The policy under which it was written. Raises PolicyError, OutputError."""
+        return self.written_by.policy
+
+    @property
+    def keys(self) -> Keyring:
+        """The keyring. Raises KeyringError if the output was opened without one and none is found."""
+        return require_keyring(self.output.keys, local_path(self.output.folder), "no keyring found")
+
+    @property
+    def stored_file(self) -> StoredFile:
+        """The opened file. Raises OutputError if it is missing or damaged, KeyringError if a key is not available."""
+        return self.output.open_file(self.path)
+
+    @property
+    def is_shredded(self) -> bool:
+        """Whether its keys were destroyed, so that it can no longer be read. Raises the other errors of `stored_file`."""
+        return unless_shredded(lambda: self.stored_file) is None
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns, with those that are folders."""
+        return self.stored_file.whole
+
+    @property
+    def open_schema(self) -> pa.Schema | None:
+        """The same, as far as the footer shows it without a key; None if it cannot be read."""
+        with suppress(OSError, pa.ArrowException):
+            return as_stored_file(self.path, open_parquet(self.output.folder / self.path, None, columns=())).whole
+        return None
+
+    @cached_property
+    def pointers(self) -> Mapping[str, Pointer]:
+        """The pointers of the policy's fields in the file: by path in records, by column metadata in an aggregate."""
+        if self.name == RECORDS:
+            return field_pointers(self.policy, self.schema)
+        fields = {(each.metadata or {}).get(b"minimize:field", b"").decode(): each for each in self.schema}
+        return {key: Pointer((each.name,)) for key, each in fields.items() if key and not _is_measure(each)}
+
+    @cached_property
+    def times(self) -> EventTimeBounds | None:
+        """How precisely it shows event times; None if it does not show them."""
+        if self.name == RECORDS:
+            return EventTimeBounds.for_policy(self.policy, self.schema)
+        time = None if self.policy.time is None else Pointer.parse(self.policy.time)
+        groups = self.written_by.group_fields(self.name)
+        units = {column: unit for column, key, unit in groups if Pointer.parse(key) == time}
+        return EventTimeBounds.for_groups(self.policy, units)
+
+    def was_in_force(self, window: TimeWindow) -> bool:
+        """Whether it was in force at some time within a window."""
+        removal = self.output.removals.get(self.path)
+        written = self.written_by.receipt.finished <= window[1]
+        return written and (removal is None or removal.finished > window[0])
+
+    @property
+    def batch_dates(self) -> frozenset[str | None]:
+        """The batch dates from which it was written: its own, or those of a late event day of an aggregate."""
+        own, days = self.date, self.written_by.receipt.outputs[self.name].days or {}
+        return frozenset(days[own]) if own is not None and own in days else frozenset({own})
+
+    @property
+    def partition_start(self) -> int | None:
+        """The start of its batch date in microseconds since 1970; None without a date."""
+        return partition_start(self.date)
+
+    @cached_property
+    def time_bounds(self) -> tuple[int, int] | None:
+        """The smallest and largest oldest instant of its events, from statistics or else its batch date; None if unknown."""
+        if self.times is not None:
+            return self.times.bounds(self.stored_file)
+        return None if self.partition_start is None else (self.partition_start, self.partition_start)
+
+    @cached_property
+    def extent(self) -> tuple[int, int] | None:
+        """The first and last possible instant of its events; None if it shows none. Reads the times without statistics."""
+        return None if self.times is None else self.times.extent(self.stored_file)
+
+    def column(self, key: str | None) -> LookupColumn | None:
+        """The column of a field, and the forms of identifiers in it; None if the file does not have the field."""
+        if key is None or key not in self.pointers:
+            return None
+        if key not in self._columns:
+            column = IdentifierColumn(self.policy, key, self.pinned_keys(key), tuple(self._period_instants(key)))
+            self._columns[key] = LookupColumn(self.pointers[key], column)
+        return self._columns[key]
+
+    def pinned_keys(self, key: str) -> PinnedKeyring:
+        """The keyring with the key versions of a field's values."""
+        return pinned_keyring(self.keys, self.schema, self.policy.fields[key].pointer)
+
+    def forms(self, key: str | None, value: str, tenant: str) -> frozenset[str] | None:
+        """Every form that a value of a tenant may have in a field; None if it depends on unknown values or is not shown."""
+        column = self.column(key)
+        return None if column is None else column.column.forms(value, tenant)
+
+    def distinct(self, key: str | None) -> frozenset[str]:
+        """The distinct values of a field, as canonical text."""
+        pointer = self.pointers.get(key or "")
+        if pointer is None:
+            return frozenset()
+        return frozenset(map(canonical_text, distinct_texts(self.batches([pointer.top]), pointer)))
+
+    @cached_property
+    def tenants(self) -> frozenset[str] | None:
+        """The tenants of its rows; None if it does not show them as received."""
+        key = self.policy.tenant
+        shows = key in self.pointers and keeps_original(self.policy.fields[str(key)])
+        return self.distinct(key) if shows else None
+
+    def recognized(self, events: Sequence[RetentionEvent], by: str | None = None) -> RecognizedSubjects:
+        """The forms of subjects that are tokens of the ledger. Reads their column if there are any.
+
+        `by` is the field that names the subjects (default: the policy's subject). Raises KeyringError without a token's key.
+        """
+        return recognize_tokens(events, *self._identifying_columns(by), self.batches, self.keys)
+
+    def affected(
+        self,
+        events: Sequence[RetentionEvent],
+        by: str | None = None,
+        until: EventReach = until_event_time,
+        recognized: RecognizedSubjects | None = None,
+    ) -> AffectedSubjects:
+        """The tenants and subjects of events, in the forms that the file has of them.
+
+        Takes the field that names the subjects (default: the policy's subject), the last event time that each event reaches, and
+        the recognized subjects of these and other events (default: those of these events).
+        """
+        known = self.recognized(events, by) if recognized is None else recognized
+        return AffectedSubjects.for_file(events, *self._identifying_columns(by), known, until)
+
+    def _identifying_columns(self, by: str | None) -> tuple[LookupColumn | None, LookupColumn | None]:
+        return self.column(self.policy.tenant), self.column(self.policy.subject if by is None else by)
+
+    def candidate_groups(self, affected: AffectedSubjects) -> Sequence[int] | None:
+        """The row groups that may have rows of affected subjects, by the subject index; None if any may.
+
+        Raises OutputError for a damaged index, KeyringError without the version of its key.
+        """
+        if not affected.tenant_forms and not affected.subject_forms:
+            return ()
+        if affected.tenant_forms or affected.subject != self.pointers.get(self.policy.subject or ""):
+            return None  # the index has only subjects
+        found = find_candidate_files(self.output.folder, [self.entry], affected.subject_values, self.keys)
+        return found[0].groups if found else ()
+
+    def may_hold(self, affected: AffectedSubjects) -> bool:
+        """Whether it may have rows of affected subjects, by the subject index."""
+        return self.candidate_groups(affected) != ()
+
+    def rows(self, affected: AffectedSubjects, groups: Sequence[int] | None = None) -> pa.Table:
+        """The rows of affected subjects in these row groups. By default reads the identifying columns of all row groups first."""
+        found = self._affected_groups(affected) if groups is None else groups
+        batches = self.stored_file.batches(found) if found else ()
+        return pa.Table.from_batches(map(affected.rows, batches), self.schema)
+
+    def batches(self, columns: Collection[str]) -> Iterator[pa.RecordBatch]:
+        """Its rows with only these columns, in batches with text as dictionaries."""
+        return with_dictionaries(self.stored_file, self.output.folder, self.output.kms, columns).batches(
+            columns=columns
+        )
+
+    def dictionaries(self, pointer: Pointer) -> Iterator[Iterator[pa.RecordBatch]]:
+        """Per row group, the batches of a text column with the dictionaries as written, including entries without rows."""
+        stored = self.stored_file
+        if pointer.top not in stored.schema.names:
+            return
+        if pointer.is_flat:
+            place = self.output.folder / self.path
+            file = open_parquet(place, self.output.kms, read_dictionary=[pointer.top], name=self.path)
+            stored = replace(stored, file=file, coded=True)
+        yield from (stored.column(pointer.top, group) for group in range(stored.file.metadata.num_row_groups))
+
+    def _affected_groups(self, affected: AffectedSubjects) -> list[int]:
+        columns = sorted({place.top for place in (affected.tenant, affected.subject) if place is not None})
+        groups = range(self.stored_file.file.metadata.num_row_groups)
+        return [
+            group
+            for group in groups
+            if any(affected.rows(batch).num_rows for batch in self.stored_file.batches([group], columns=columns))
+        ]
+
+    def _period_instants(self, key: str) -> Iterator[datetime]:
+        """Instants that cover every rotation period of a field's pseudonyms in which an event may have happened."""
+        units = rotation_units(self.policy, key)
+        if units and self.extent is not None:
+            first, last = map(from_epoch_microseconds, self.extent)
+            yield from period_instants(first, last, units)
+
+
+def field_pointers(policy: Policy, schema: pa.Schema) -> dict[str, Pointer]:
+    """The pointers of the policy's fields that a file contains, by key."""
+    found = {key: each.pointer for key, each in policy.fields.items() if not is_dropped(each)}
+    return {key: pointer for key, pointer in found.items() if has_leaf(schema, pointer)}
+
+
+def distinct_texts(batches: Iterable[pa.RecordBatch], pointer: Pointer) -> frozenset[str]:
+    """The distinct values of a field of some records, as text."""
+    found = (decode_dictionary(pc.unique(leaf(batch, pointer).values)).to_pylist() for batch in batches)
+    return frozenset(str(each) for one in found for each in one if each is not None)
+
+
+def _is_measure(column: pa.Field) -> bool:
+    return b"minimize:measure" in (column.metadata or {})
+
+
+ON_ANOTHER_MACHINE: Final = "it is on another machine"
+
+
+@dataclass(frozen=True, slots=True)
+class UnreachableOutput(JsonResult):
+    """An output that cannot be checked from here, and the code of the reason."""
+
+    folder: str = field(metadata=json_member("output"))
+    pipeline: str
+    reason: str = field(metadata=json_member("why"))
+
+
+def find_outputs(
+    ledger: Ledger | None, named: Sequence[LocationLike] = (), keys: Keyring | None = None
+) -> tuple[tuple[PublishedOutput, ...], tuple[UnreachableOutput, ...]]:
+    """The reachable outputs, each once, and the unreachable ones."""
+    found: dict[str, PublishedOutput] = {}
+    missed: list[UnreachableOutput] = []
+    for folder, pipeline, here in (*_named_outputs(named), *_ledger_outputs(ledger)):
+        output = _open_output(folder, keys) if here else None
+        if isinstance(output, PublishedOutput):
+            found.setdefault(identity_of(folder) or location_text(folder), output)
+        else:
+            missed.append(UnreachableOutput(location_text(folder), pipeline, output or ON_ANOTHER_MACHINE))
+    return tuple(found.values()), tuple(missed)
+
+
+def _named_outputs(named: Sequence[LocationLike]) -> Iterator[tuple[Location, str, bool]]:
+    yield from ((parse_output_location(each), "", True) for each in named)
+
+
+def _ledger_outputs(ledger: Ledger | None) -> Iterator[tuple[Location, str, bool]]:
+    for place in () if ledger is None else ledger.read(api.output_locations):
+        yield parse_output_location(place.folder), place.pipeline, place.is_reachable
+
+
+def _open_output(folder: Location, keys: Keyring | None) -> PublishedOutput | str:
+    try:
+        return published_output(folder, keys) or "nothing has been published to it"
+    except MinimizeError as error:
+        return error.code
+
+
+def published_output(folder: Location, keys: Keyring | None) -> PublishedOutput | None:
+    """An output with today's pipeline, if that is found; None if nothing was published to the folder. Raises OutputError."""
+    chain = load_receipts(folder)
+    if not chain:
+        return None
+    try:
+        job = find_pipeline(folder, chain[-1], None)
+    except MinimizeError:
+        job = None
+    purposes = (chain[-1].purpose,) if job is None else job.policy.purposes
+    return PublishedOutput(folder, chain, keys, job, PolicyCache(purposes))
