@@ -12,6 +12,7 @@ import click
 from minimize.cli.options import FILE, ID, OPTIONS, WORKSPACE
 from minimize.cli.printing import write_page
 from minimize.cli.verb import verb
+from minimize.governance.access.enforcement import require_permission
 from minimize.governance.sharing.export_file import EXPORT_OPTIONS
 from minimize.governance.subjects import (
     DataSubject,
@@ -20,6 +21,8 @@ from minimize.governance.subjects import (
     correct_subject,
     delete_subjects,
     export_subjects,
+    export_then_delete,
+    lift_restriction,
     request_statuses,
     restrict_subjects,
     subject_coverage,
@@ -50,6 +53,9 @@ _ALLOW_UNKNOWN_TENANT: Final = click.Option(
     is_flag=True,
     help="Continue although the tenant is unknown. Its late records are excluded.",
 )
+_ALLOW_UNREACHED: Final = click.Option(
+    ["--allow-unreached"], is_flag=True, help="Treat outputs that cannot be reached as permanently deleted."
+)
 _TO: Final = OPTIONS["--output"](param_decls=["--to"], required=True, help="Write the export to this new folder.")
 _REDACT: Final = click.Option(
     ["--redact"], multiple=True, metavar="FIELD", help="Leave this field out of the export. Repeatable."
@@ -68,6 +74,11 @@ def subject_group() -> None:
         ["--rows"], type=click.IntRange(0), default=3, show_default=True, help="Number of records to show per file."
     ),
     _LINKED,
+    click.Option(
+        ["--restricted"],
+        is_flag=True,
+        help="Also show the sealed records of a restricted subject (`subject/restrict`).",
+    ),
     "--html",
     group=subject_group,
     permission="subject/view",
@@ -78,14 +89,20 @@ def view_command(
     named: Sequence[str],
     rows: int,
     linked: bool,
+    restricted: bool,
     html: str | None,
     **selected: Any,
 ) -> Printable:
     """Show the data held about each ID.
 
-    Prints its location, form, period, retention and recipients.
+    Prints its location, form, period, retention and recipients, and restrictions.
     """
-    views = SubjectViews(view_subjects(collect_subjects(**selected), workspace, now, named=named, linked=linked), rows)
+    if restricted:
+        require_permission("subject/restrict", workspace, now, tenant=selected["tenant"])
+    found = view_subjects(
+        collect_subjects(**selected), workspace, now, named=named, linked=linked, restricted=restricted
+    )
+    views = SubjectViews(found, rows)
     if html is None:
         return views
     return write_page(views, html, view_page(views.views, rows))
@@ -103,6 +120,13 @@ def view_command(
     ),
     _REDACT,
     _LINKED,
+    click.Option(
+        ["--then-delete"],
+        is_flag=True,
+        help="Then delete the data as `subject delete` does. Without --yes, only show what would be deleted.",
+    ),
+    _ALLOW_UNKNOWN_TENANT,
+    "--yes",
     group=subject_group,
     permission="subject/export",
 )
@@ -114,12 +138,31 @@ def export_command(
     formats: Sequence[str],
     redact: Sequence[str],
     linked: bool,
+    then_delete: bool,
+    unseen: bool,
+    yes: bool,
     **selected: Any,
 ) -> Printable:
     """Export all data held about each ID.
 
-    Only the owner of the new folder can read it.
+    Only the owner of the new folder can read it. With `--then-delete`, nothing is deleted if the export fails.
     """
+    if then_delete:
+        require_permission("subject/delete", workspace, now, tenant=selected["tenant"])
+        return export_then_delete(
+            collect_subjects(**selected),
+            Path(to),
+            workspace,
+            now,
+            named=named,
+            formats=formats,
+            redact=redact,
+            linked=linked,
+            unseen=unseen,
+            yes=yes,
+        )
+    if yes or unseen:
+        raise click.UsageError("--yes and --allow-unknown-tenant need --then-delete")
     found = view_subjects(collect_subjects(**selected), workspace, now, named=named, linked=linked)
     made = export_subjects(found, Path(to), workspace, formats=formats, redact=redact)
     return Listing("exports", made, "no subject")
@@ -129,9 +172,7 @@ def export_command(
     "delete",
     *_SUBJECTS,
     _ALLOW_UNKNOWN_TENANT,
-    click.Option(
-        ["--allow-unreached"], is_flag=True, help="Treat outputs that cannot be reached as permanently deleted."
-    ),
+    _ALLOW_UNREACHED,
     "--yes",
     group=subject_group,
     permission="subject/delete",
@@ -166,9 +207,8 @@ def delete_command(
 @verb(
     "restrict",
     *_SUBJECTS,
-    _TO,
-    _REDACT,
     _ALLOW_UNKNOWN_TENANT,
+    _ALLOW_UNREACHED,
     "--yes",
     group=subject_group,
     permission="subject/restrict",
@@ -177,15 +217,44 @@ def restrict_command(
     workspace: Workspace,
     now: datetime,
     named: Sequence[str],
-    to: str,
-    redact: Sequence[str],
     yes: bool,
     unseen: bool,
+    allow_unreached: bool,
+    progress: ProgressCallback,
     **selected: Any,
 ) -> Printable:
-    """Export all data held about each ID, then delete it."""
-    subjects = collect_subjects(**selected)
-    return restrict_subjects(subjects, Path(to), workspace, now, named=named, redact=redact, unseen=unseen, yes=yes)
+    """Seal all records of each ID, until `subject lift`.
+
+    Moves them out of the data of all outputs into encrypted files, and lists the recipients that must also restrict them. Runs,
+    replays, backfills, shares and services exclude the subject. Published aggregates stay. Repeat the command to continue an open
+    request.
+    """
+    return restrict_subjects(
+        collect_subjects(**selected),
+        workspace,
+        now,
+        named=named,
+        yes=yes,
+        unseen=unseen,
+        allow_unreached=allow_unreached,
+        progress=progress,
+    )
+
+
+@verb("lift", *_SUBJECTS, "--yes", group=subject_group, permission="subject/restrict")
+def lift_command(
+    workspace: Workspace,
+    now: datetime,
+    named: Sequence[str],
+    yes: bool,
+    **selected: Any,
+) -> Printable:
+    """Lift the restriction of each ID and publish its records again.
+
+    Records past their retention are removed instead, and so are those of subjects that were deleted in the meantime. Records that
+    runs excluded during the restriction do not come back by themselves. To publish them, run their dates again.
+    """
+    return lift_restriction(collect_subjects(**selected), workspace, now, named=named, yes=yes)
 
 
 @verb(

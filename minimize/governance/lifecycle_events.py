@@ -6,7 +6,7 @@ Event files are in a source format (`sources.FORMATS`).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,13 +22,16 @@ from minimize.keys import Keyring
 from minimize.ledger import Address, api
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent
+from minimize.settings.erasures import RESTRICTION
 from minimize.sources import FORMATS, format_by_name, format_suffixes
 from minimize.sources.csv import CSV
 from minimize.text import text_or_none
 from minimize.times import parse_time
 
-EventKind = Literal["tenant_closed", "subject_left", "became_personal", "reset", "erasure"]
-EVENT_KINDS: Final[tuple[EventKind, ...]] = get_args(EventKind)
+EventKind = Literal["tenant_closed", "subject_left", "became_personal", "reset", "erasure", "restriction"]
+RECORDED_KINDS: Final[tuple[EventKind, ...]] = get_args(EventKind)
+EVENT_KINDS: Final[tuple[EventKind, ...]] = tuple(kind for kind in RECORDED_KINDS if kind != RESTRICTION)
+"""The events after which data is removed. Only `subject restrict` and `subject lift` record and withdraw a restriction."""
 REMOVAL_DEADLINES: Final[Mapping[EventKind, timedelta]] = MappingProxyType(
     {
         "tenant_closed": timedelta(days=180),
@@ -36,6 +39,7 @@ REMOVAL_DEADLINES: Final[Mapping[EventKind, timedelta]] = MappingProxyType(
         "became_personal": timedelta(days=7),
         "reset": timedelta(days=30),
         "erasure": timedelta(days=30),
+        "restriction": timedelta(0),
     }
 )
 """The longest time from the event to the removal of its data."""
@@ -96,11 +100,13 @@ def _parse_event(line: int, row: Mapping[str, Any], file: str) -> RetentionEvent
     return RetentionEvent(tenant, kind, at, subject)
 
 
-def event_faults(tenant: str | None, subject: str | None, kind: str | None) -> Iterator[tuple[str, str]]:
-    """The faults of an event as codes and messages without values."""
+def event_faults(
+    tenant: str | None, subject: str | None, kind: str | None, kinds: Collection[str] = EVENT_KINDS
+) -> Iterator[tuple[str, str]]:
+    """The faults of an event of one of these kinds, as codes and messages without values."""
     if tenant is None:
         yield "G002", "the event has no tenant"
-    if kind not in EVENT_KINDS:
+    if kind not in kinds:
         yield "G004", f"`event` must be one of {', '.join(EVENT_KINDS)}"
     if kind in _SUBJECT_KINDS and subject is None:
         yield "G005", "this event needs a subject"
@@ -148,16 +154,19 @@ FormTokens = dict[str, tuple[str, ...]]
 
 
 def ledger_events(
-    address: Address, keys: Keyring, retention_events: Sequence[RetentionEvent] = ()
+    address: Address,
+    keys: Keyring,
+    retention_events: Sequence[RetentionEvent] = (),
+    kinds: Collection[str] = EVENT_KINDS,
 ) -> tuple[RetentionEvent, ...]:
-    """The events in effect in a ledger, except events that are also given; none if there is no ledger.
+    """The events of these kinds in effect in a ledger, except events that are also given; none if there is no ledger.
 
     Raises LedgerError, and KeyringError if the key version of a token is missing.
     """
     if not address.exists:
         return ()
     with api.open_ledger(address) as ledger:
-        events = list(effective_events(ledger.find(LIFECYCLE_EVENT)))
+        events = list(effective_events(ledger.find(LIFECYCLE_EVENT), kinds))
     versions = token_versions(each.token for each in events if each.token is not None)
     secrets = {
         name: token_secrets(keys, versions, name) for name in {None, *(each.named_by for each in retention_events)}
@@ -178,15 +187,15 @@ def _ledger_keys(
             yield from ((*identity, token) for token in token_forms(secret, number, event.tenant, subject))
 
 
-def effective_events(rows: Iterable[LifecycleEvent]) -> Iterator[RetentionEvent]:
-    """The recorded events that were not withdrawn, with all forms ever recorded for their subject."""
+def effective_events(rows: Iterable[LifecycleEvent], kinds: Collection[str] = EVENT_KINDS) -> Iterator[RetentionEvent]:
+    """The recorded events of these kinds that were not withdrawn, with all forms ever recorded for their subject."""
     forms: dict[str, FormTokens] = {}
     last: dict[str, LifecycleEvent] = {}
     for row in rows:
         last[row.id] = row
         forms.setdefault(row.id, {}).update(recorded_forms(row))
     for row in last.values():
-        if row.state == "recorded" and row.kind in EVENT_KINDS:
+        if row.state == "recorded" and row.kind in kinds and row.kind in RECORDED_KINDS:
             tenant = canonical_text(row.tenant_id)
             yield RetentionEvent(tenant, row.kind, row.at, token=row.subject, forms=forms[row.id], named_by=row.field)
 

@@ -48,12 +48,14 @@ from minimize.output.folder import (
     PIPELINE_FILE,
     POLICY_FILE,
     RECORDS,
+    RESTRICTED,
     RUNS,
     batch_date_of,
     identity_of,
     output_and_date,
 )
 from minimize.output.reader import load_receipts
+from minimize.output.restricted import open_restricted
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file, with_dictionaries
 from minimize.output.subject_search import find_candidate_files
 from minimize.policy.faults import FaultList
@@ -67,6 +69,7 @@ from minimize.receipts import (
     ReceiptFile,
     files_in_force,
     files_with_companions,
+    restricted_files_in_force,
     retained_sketches,
     sha256_text,
 )
@@ -189,7 +192,11 @@ def source_read_times(receipts: Iterable[Receipt]) -> dict[str | None, datetime]
 
 def receipts_by_path(receipts: Iterable[Receipt]) -> dict[str, Receipt]:
     """The receipt that wrote each file, by path."""
-    return {file.path: receipt for receipt in receipts for output in receipt.outputs.values() for file in output.files}
+    found: dict[str, Receipt] = {}
+    for receipt in receipts:
+        files = [file for output in receipt.outputs.values() for file in output.files]
+        found |= {file.path: receipt for file in (*files, *(receipt.restricted or ()))}
+    return found
 
 
 def resolve_output(
@@ -253,6 +260,10 @@ class PublishedOutput:
             self._files[entry.path] = OutputFile(self, entry, self._writing_runs[companion_of or entry.path])
         return self._files[entry.path]
 
+    def restricted_files(self) -> Iterator[OutputFile]:
+        """The sealed files with the records of restricted subjects."""
+        return map(self.file, restricted_files_in_force(self.chain))
+
     def retained_sketches(self) -> Iterator[OutputFile]:
         """The sketches that are kept after their files were removed."""
         for each in retained_sketches(self.chain):
@@ -272,8 +283,18 @@ class PublishedOutput:
 
     @cached_property
     def open_file(self) -> Callable[[str], StoredFile]:
-        """Opens a file by its path, and keeps the last ones open. Raises the errors of `open_stored_file`."""
-        return lru_cache(OPEN_FILES)(lambda path: open_stored_file(self.folder, path, self.kms))
+        """Opens a file, which may be sealed, and keeps the last ones open. Raises the errors of `open_stored_file`."""
+        return lru_cache(OPEN_FILES)(self._open_file)
+
+    def _open_file(self, path: str) -> StoredFile:
+        if output_and_date(path)[0] == RESTRICTED:
+            return open_restricted(self.folder, path, self.required_keys, self.kms).stored
+        return open_stored_file(self.folder, path, self.kms)
+
+    @property
+    def required_keys(self) -> Keyring:
+        """The keyring. Raises KeyringError if the output was opened without one and none is found."""
+        return require_keyring(self.keys, local_path(self.folder), "no keyring found")
 
     @cached_property
     def _files(self) -> dict[str, OutputFile]:
@@ -332,7 +353,12 @@ class OutputFile:
     @property
     def keys(self) -> Keyring:
         """The keyring. Raises KeyringError if the output was opened without one and none is found."""
-        return require_keyring(self.output.keys, local_path(self.output.folder), "no keyring found")
+        return self.output.required_keys
+
+    @property
+    def has_records(self) -> bool:
+        """Whether it has records, in force or sealed; False for an aggregate."""
+        return self.name in (RECORDS, RESTRICTED)
 
     @property
     def stored_file(self) -> StoredFile:
@@ -359,7 +385,7 @@ class OutputFile:
     @cached_property
     def pointers(self) -> Mapping[str, Pointer]:
         """The pointers of the policy's fields in the file: by path in records, by column metadata in an aggregate."""
-        if self.name == RECORDS:
+        if self.has_records:
             return field_pointers(self.policy, self.schema)
         fields = {(each.metadata or {}).get(b"minimize:field", b"").decode(): each for each in self.schema}
         return {key: Pointer((each.name,)) for key, each in fields.items() if key and not _is_measure(each)}
@@ -367,7 +393,7 @@ class OutputFile:
     @cached_property
     def times(self) -> EventTimeBounds | None:
         """How precisely it shows event times; None if it does not show them."""
-        if self.name == RECORDS:
+        if self.has_records:
             return EventTimeBounds.for_policy(self.policy, self.schema)
         time = None if self.policy.time is None else Pointer.parse(self.policy.time)
         groups = self.written_by.group_fields(self.name)
@@ -383,7 +409,8 @@ class OutputFile:
     @property
     def batch_dates(self) -> frozenset[str | None]:
         """The batch dates from which it was written: its own, or those of a late event day of an aggregate."""
-        own, days = self.date, self.written_by.receipt.outputs[self.name].days or {}
+        own, made = self.date, self.written_by.receipt.outputs.get(self.name)
+        days = {} if made is None else made.days or {}
         return frozenset(days[own]) if own is not None and own in days else frozenset({own})
 
     @property

@@ -9,7 +9,7 @@ one step. A file of which no row remains is removed, and so is its partition if 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -30,8 +30,9 @@ from minimize.keys.parquet_encryption import OutputEncryption, RewriteEncryption
 from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.keys.sealing import Subkeys
 from minimize.observability.destinations import NO_OBSERVABILITY
-from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, output_and_date
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RESTRICTED, output_and_date
 from minimize.output.publish import OpenOutput, Staging, open_output
+from minimize.output.restricted import RestrictedSink, open_restricted
 from minimize.output.sink import ParquetSink
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.output.subject_index import IndexKey, SubjectIndexer
@@ -46,6 +47,7 @@ from minimize.receipts import (
     ReceiptKind,
     files_in_force,
     quarantine_files_in_force,
+    restricted_files_in_force,
     retained_sketches,
 )
 from minimize.receipts.chain import effective_receipts
@@ -65,6 +67,27 @@ log = logging.getLogger("minimize")
 
 FILES_PER_PORTION: Final = 32
 """Rewritten files that are published together. After an interruption, at most this number is processed again."""
+
+
+Partition = tuple[str, str | None]
+"""An output and a batch date; None for an output without dates."""
+
+
+class RecordsTransfer(Protocol):
+    """Moves records of a group of files in the publication that changes the files."""
+
+    @property
+    def partitions(self) -> set[Partition]:
+        """The partitions to which it adds files."""
+        ...
+
+    def observe_with(self, other: ObserverFactory) -> ObserverFactory:
+        """The observers of the files that are read, in addition to the given ones."""
+        ...
+
+    def stage(self, staging: Staging) -> RewriteResult:
+        """Stages the added files."""
+        ...
 
 
 class AggregateEffects(Protocol):
@@ -96,6 +119,7 @@ class Rewrite:
     aggregates    the effect on aggregates; None if no record is removed
     allow_shrink  whether an implausible time is accepted
     progress      receives the number of files that were read to their end
+    transfer      moves records of files into or out of the seal of a restriction, in the same publication
     """
 
     kind: ReceiptKind
@@ -108,13 +132,17 @@ class Rewrite:
     aggregates: AggregateEffects | None = None
     allow_shrink: bool = True
     progress: ProgressCallback = no_progress
+    transfer: Callable[[Sequence[PlannedFile]], RecordsTransfer] | None = None
     fence: Location | None = None
 
     def execute(self, files: Iterable[PlannedFile]) -> Iterator[Receipt]:
-        """Publishes portion by portion. Returns one receipt each: for files of one policy and pipeline, and whole dates."""
+        """Publishes portion by portion. Returns one receipt each: for files of one policy and pipeline, and whole dates.
+
+        Sealed files of restricted subjects have receipts of their own.
+        """
         groups: dict[tuple[object, ...], list[PlannedFile]] = {}
         for each in files:
-            groups.setdefault(self._group_key(each.written_by), []).append(each)
+            groups.setdefault((each.name == RESTRICTED, *self._group_key(each.written_by)), []).append(each)
         counter = ProgressCounter(sum(not each.is_whole for group in groups.values() for each in group), self.progress)
         self.progress(0, counter.of)
         for group in groups.values():
@@ -143,6 +171,7 @@ class Rewrite:
             attachments = self._attachments(files[0].written_by)
             inventory = RemovalInventory.for_files(self.output, chain, [each.file.path for each in files], self.keys)
             recomputed = () if self.aggregates is None else tuple(self.aggregates.recompute(chain, files))
+            transfer = None if self.transfer is None else self.transfer(files)
             stated = self._receipt(session.run_id, context.started, chain, files, recomputed)
 
             def receipt(done: RewriteResult) -> Receipt:
@@ -160,8 +189,9 @@ class Rewrite:
                 removes=[each.file.path for each in files if each.is_whole],
                 keys=self.keys,
                 kms=find_kms(self.keys, local_path(self.output)),
-                also=partial(_stage_recomputed, recomputed),
-                shown=inventory,
+                also=partial(_stage_additions, recomputed, transfer),
+                adds=() if transfer is None else transfer.partitions,
+                shown=inventory if transfer is None else transfer.observe_with(inventory),
                 advance=counter.advance,
             )
             record_published(session, signed)
@@ -253,10 +283,12 @@ def _unchanged(batch: Batch) -> Batch:
     return batch
 
 
-def _stage_recomputed(recomputed: Sequence[RecomputedAggregate], staging: Staging) -> RewriteResult:
-    """Recomputed aggregates, with the files that they replace."""
+def _stage_additions(
+    recomputed: Sequence[RecomputedAggregate], transfer: RecordsTransfer | None, staging: Staging
+) -> RewriteResult:
+    """Recomputed aggregates, with the files that they replace, and the files with transferred records."""
     force = _files_in_force(staging.output)
-    done = RewriteResult()
+    done = RewriteResult() if transfer is None else transfer.stage(staging)
     for each in recomputed:
         replaced, written = each.stage(staging)
         done += RewriteResult(
@@ -301,6 +333,7 @@ def rewrite_files(
     keys: Subkeys | None = None,
     kms: Kms | None = None,
     also: Callable[[Staging], RewriteResult] | None = None,
+    adds: Collection[Partition] = (),
     shown: ObserverFactory = lambda stored: None,
     advance: Callable[[], object] = lambda: None,
 ) -> Receipt:
@@ -311,9 +344,10 @@ def rewrite_files(
     with the same name. Schema and field metadata stay. Files in `removes` are not read.
 
     With `keys`, the replacement of an indexed file gets an index; without them it gets none. Encrypted files are encrypted
-    again under the newest versions of their master keys, which `kms` holds. `also` stages further changes in the same
-    publication. `shown` receives the batches that are read, so that no second read is needed. `advance` is called after each
-    file. Attachments that `receipt` adds are published, too.
+    again under the newest versions of their master keys, which `kms` holds. Sealed files of restricted subjects are sealed again.
+    `also` stages further changes in the same publication; `adds` are the partitions to which it adds files. `shown` receives the
+    batches that are read, so that no second read is needed. `advance` is called after each file. Attachments that `receipt` adds
+    are published, too.
 
     Raises OutputError before any write if a file is not in force or its bytes do not match its receipt; KeyringError without
     a key.
@@ -324,11 +358,11 @@ def rewrite_files(
     if not chosen and not removed:
         raise OutputError("there is nothing to rewrite", hint="Pass files that are in force.")
     with output.begin(run_id) as staging:
-        _keep_others(staging, force, {file.path for file in (*chosen, *removed)})
+        _keep_others(staging, force, {file.path for file in (*chosen, *removed)}, adds)
         done = RewriteResult(removes=tuple(FileRef(file.path, file.digest) for file in removed))
         for number, file in enumerate(chosen):
             watch = None if file.index is None or keys is None else _indexer_like(output, file, keys)
-            done += _FileRewrite(staging, file, number, watch, kms, shown).apply_stage(stages[file.path])
+            done += _FileRewrite(staging, file, number, watch, keys, kms, shown).apply_stage(stages[file.path])
             advance()
         done += RewriteResult() if also is None else also(staging)
         made = receipt(done)
@@ -339,6 +373,7 @@ def rewrite_files(
 def _files_in_force(output: OpenOutput) -> dict[str, ReceiptFile]:
     receipts = output.receipts()
     found = [file for each in files_in_force(receipts).values() for file in each] + quarantine_files_in_force(receipts)
+    found += restricted_files_in_force(receipts)
     found += [ReceiptFile(each.path, 0, each.digest) for each in retained_sketches(receipts)]
     return {file.path: file for file in found}
 
@@ -357,8 +392,10 @@ def _require_in_force(path: str, force: Mapping[str, ReceiptFile]) -> ReceiptFil
     return force[path]
 
 
-def _keep_others(staging: Staging, force: Mapping[str, ReceiptFile], chosen: set[str]) -> None:
-    places = {output_and_date(path) for path in chosen}
+def _keep_others(
+    staging: Staging, force: Mapping[str, ReceiptFile], chosen: set[str], adds: Collection[Partition]
+) -> None:
+    places = {*adds, *map(output_and_date, chosen)}
     for name, on in sorted(places, key=str):
         staging.reserve_partition(name, on)
     for path in force.keys() - chosen:
@@ -381,30 +418,48 @@ class _FileRewrite:
     file: ReceiptFile
     number: int
     watch: SubjectIndexer | None
+    keys: Subkeys | None
     kms: Kms | None
     shown: ObserverFactory
 
     def apply_stage(self, stage: Stage) -> RewriteResult:
         """Passes the file through the stage and stages the result."""
+        if self.keys is not None and output_and_date(self.file.path)[0] == RESTRICTED:
+            return self._apply_to_sealed(stage, self.keys)
         stored, counts, read = self._open_stored(), BatchCounts(), 0
         sink, showing = self._sink(stored.schema), self.shown(stored)
         for batch in stored.batches():
             if showing is not None:
                 showing(batch)
             result = stage(Batch(raw=batch))
-            sink.write(scrub(_rewritten_columns(result, stored.schema), stored.schema))
+            sink.write(scrub(rewritten_columns(result, stored.schema), stored.schema))
             counts, read = counts + result.counts, read + batch.num_rows
             del batch, result  # free the memory before the next batch is read
         if showing is not None:
             showing.close()
         return self._complete_result(tuple(sink.close()), RewriteResult(read=read, counts=counts))
 
+    def _apply_to_sealed(self, stage: Stage, keys: Subkeys) -> RewriteResult:
+        opened = open_restricted(self.staging.output.folder, self.file.path, keys, self.kms)
+        sink, counts, read = (
+            RestrictedSink(opened.origin, opened.stored.schema, keys, opened.encryption),
+            BatchCounts(),
+            0,
+        )
+        for batch in opened.stored.batches():
+            result = stage(Batch(raw=batch))
+            sink.write(rewritten_columns(result, opened.stored.schema))
+            counts, read = counts + result.counts, read + batch.num_rows
+        folder = str(PurePosixPath(self.file.path).parent)
+        written = sink.close(self.staging.root, folder, f"{self.staging.run_id}-{self.number}")
+        return self._complete_result(written, RewriteResult(read=read, counts=counts))
+
     def _open_stored(self) -> StoredFile:
         also = [] if self.watch is None else [self.watch.subject.top]
         return open_stored_file(self.staging.output.folder, self.file.path, self.kms, encoded=True, also=also)
 
     def _sink(self, schema: pa.Schema) -> ParquetSink:
-        encryption = _same_encryption(self.staging.output.folder / self.file.path, self.kms)
+        encryption = same_encryption(self.staging.output.folder / self.file.path, self.kms)
         folder = str(PurePosixPath(self.file.path).parent)
         return self.staging.sink_in(folder, self.number, schema, empty=False, encryption=encryption, watch=self.watch)
 
@@ -418,12 +473,13 @@ class _FileRewrite:
         return replace(done, written={output_and_date(self.file.path)[0]: written}, replaces=original)
 
 
-def _same_encryption(place: Location, kms: Kms | None) -> OutputEncryption | None:
+def same_encryption(place: Location, kms: Kms | None) -> OutputEncryption | None:
+    """Encryption of the same columns as in a file, under the newest versions of their master keys; None without such columns."""
     material = read_encrypted_columns(place)
     return None if kms is None or not material.masters else RewriteEncryption(kms, material)
 
 
-def _rewritten_columns(result: Batch, schema: pa.Schema) -> pa.RecordBatch:
+def rewritten_columns(result: Batch, schema: pa.Schema) -> pa.RecordBatch:
     """The columns of the file after the stage; folder columns stay unchanged."""
     arrays = [result.released.get(name, result.raw[name]) for name in schema.names]
     return pa.RecordBatch.from_arrays(arrays, names=schema.names)

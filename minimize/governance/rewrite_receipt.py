@@ -13,7 +13,7 @@ from minimize.arrow.batch import BatchCounts, FieldCounts
 from minimize.governance.output_file import OutputFile, WritingRun
 from minimize.governance.verdict import BatchJudge
 from minimize.keys.master_keys import is_master_key
-from minimize.output.folder import RECORDS
+from minimize.output.folder import RECORDS, RESTRICTED
 from minimize.output.publish import Staging
 from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
 from minimize.receipts import (
@@ -31,7 +31,7 @@ from minimize.runs import receipt_builder
 from minimize.runs.disclosure_guard import GuardedAggregate, PublishedReleases
 from minimize.sources.base import WrittenFile
 
-REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consent")
+REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consent", "restricted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +154,13 @@ class RewriteReceipt:
             plan=first.plan,
             keys=self._keys(done),
             versions=receipt_builder.software_versions(),
-            rows=self._rows(),
+            rows=self._rows(done),
             gated_by=GatedRows.from_counts(self._reasons()),
             fields=self._fields(done.counts),
             outputs=self._outputs(done),
             replaces=done.replaces,
             removes=done.removes,
+            restricted=output_files(done.written.get(RESTRICTED, ())) or None,
             retention=self.retention,
             stays=self.unchanged or None,
             from_="output" if self.kind == "retract" else None,
@@ -181,16 +182,19 @@ class RewriteReceipt:
     def _reasons(self) -> dict[str, int]:
         return {reason: sum(each.gated.get(reason, 0) for each in self._followed) for reason in REMOVAL_REASONS}
 
-    def _rows(self) -> RowCounts:
+    def _rows(self, done: RewriteResult) -> RowCounts:
+        """The balance. Of sealed files, only the records that leave the seal count."""
         read, gated = sum(each.file.entry.rows for each in self._followed), sum(self._reasons().values())
+        if self.files[0].name == RESTRICTED:
+            read = gated + sum(file.rows for file in done.written.get(RECORDS, ()))
         return RowCounts(read, read - gated, gated)
 
     def _outputs(self, done: RewriteResult) -> dict[str, WrittenOutput]:
-        names = dict.fromkeys([*(each.name for each in self.files), *(each.name for each in self.recomputed)])
+        names = dict.fromkeys([*map(_content_name, self.files), *(each.name for each in self.recomputed)])
         return {name: self._output(name, done.written.get(name, ())) for name in names}
 
     def _output(self, name: str, written: Sequence[WrittenFile]) -> WrittenOutput:
-        rewritten = [each for each in self.files if each.name == name]
+        rewritten = [each for each in self.files if _content_name(each) == name]
         made = [each for each in self.recomputed if each.name == name]
         dates = {each.date or "" for each in rewritten if not each.is_whole} | {each.date or "" for each in made}
         files = output_files(written)
@@ -224,6 +228,11 @@ class RewriteReceipt:
         """Per field, the counts of all, changed and removed values in rewritten records that remain."""
         receipt_fields = self.files[0].written_by.receipt.fields
         return {key: _field_receipt(each, counts.fields.get(key)) for key, each in receipt_fields.items()}
+
+
+def _content_name(file: PlannedFile) -> str:
+    """The output of the rows of a file. Sealed files have records."""
+    return RECORDS if file.name == RESTRICTED else file.name
 
 
 def _field_receipt(receipt: FieldReceipt, counts: FieldCounts | None) -> FieldReceipt:

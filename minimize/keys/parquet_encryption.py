@@ -240,14 +240,14 @@ DESTROYED_HINT: Final = "Data under a destroyed key is lost. Run the date again 
 
 
 def open_parquet(
-    place: Location,
+    place: Location | bytes,
     kms: Kms | None = None,
     *,
     columns: Collection[str] | None = None,
     read_dictionary: Sequence[str] | None = None,
     name: str | None = None,
 ) -> pq.ParquetFile:
-    """Opens a file with encrypted columns.
+    """Opens a file with encrypted columns, by its place or its content.
 
     With `columns`, only the keys of these top-level columns are needed, and only these columns may be read. `name` is the name of
     the file in messages. Raises KeyringError, which names the file, the columns and the key, if a key is missing; OSError and
@@ -257,7 +257,7 @@ def open_parquet(
     wanted = material.columns_by_master_key(columns)
     if not wanted:
         return open_parquet_file(place, read_dictionary=read_dictionary)
-    shown = str(place) if name is None else name
+    shown = name or str(place)
     known, faults = _unwrap_keys(kms, material, wanted)
     if faults:
         details = "; ".join(f"{columns} under {master} ({error.message})" for columns, master, error in faults)
@@ -276,7 +276,7 @@ def dataset_format(kms: Kms) -> Any:
 
 
 def _open_decrypted(
-    place: Location, kms: Kms, unwrapped: _Unwrapped, read_dictionary: Sequence[str] | None, shown: str
+    place: Location | bytes, kms: Kms, unwrapped: _Unwrapped, read_dictionary: Sequence[str] | None, shown: str
 ) -> pq.ParquetFile:
     """Opens the file. pyarrow requests the key of the footer here."""
 

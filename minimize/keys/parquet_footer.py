@@ -8,6 +8,7 @@ https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.m
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -134,7 +135,7 @@ class EncryptedColumns:
         return found
 
 
-def read_encrypted_columns(place: Location) -> EncryptedColumns:
+def read_encrypted_columns(place: Location | bytes) -> EncryptedColumns:
     """The encrypted columns of the first row group; none if it is not a Parquet file or not encrypted."""
     footer = _read_footer(place)
     with suppress(ValueError, LookupError, TypeError, AttributeError):
@@ -164,7 +165,9 @@ def _key_material(each: ThriftStruct | None) -> dict[str, Any]:
     return {}
 
 
-def _read_footer(place: Location) -> bytes:
+def _read_footer(place: Location | bytes) -> bytes:
+    if isinstance(place, bytes):
+        return _footer_bytes(io.BytesIO(place))
     with suppress(OSError), place.open("rb") as file:
         return _footer_bytes(file)
     return b""

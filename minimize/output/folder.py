@@ -24,6 +24,9 @@ from minimize.times import parse_iso_date
 RUNS: Final = "runs"
 RECORDS: Final = "records"
 """The output of records. Every other output is an aggregate, or the quarantine."""
+RESTRICTED: Final = "restricted"
+"""The folder of the sealed records of restricted subjects."""
+RESTRICTED_SUFFIX: Final = ".sealed"
 RECEIPT_FILE: Final = "receipt.json"
 POLICY_FILE: Final = "policy.yaml"
 PIPELINE_FILE: Final = "pipeline.yaml"
@@ -225,7 +228,8 @@ def check_partition(folder: Location, name: str, on: str | None) -> None:
         raise OutputError(f"{name} is a file", hint="Move the file away, or write to another folder.")
     files = list_data_files(root) if root.is_dir() else ()
     runs = published_runs(folder)
-    suffix = INDEX_SUFFIX if name == INDEX_FOLDER else SKETCHES_SUFFIX if is_companion(f"{name}/") else ".parquet"
+    sketches = SKETCHES_SUFFIX if is_companion(f"{name}/") else ".parquet"
+    suffix = {INDEX_FOLDER: INDEX_SUFFIX, RESTRICTED: RESTRICTED_SUFFIX}.get(name, sketches)
     foreign = sum(not _is_published_file(path, runs, suffix) for path in files)
     if foreign:
         hint = "Move the files away, or write to another folder."

@@ -30,6 +30,7 @@ from minimize.output.folder import (
     INTENT,
     RECEIPT_FILE,
     RECORDS,
+    RESTRICTED,
     RUNS,
     SKETCHES,
     SUCCESS,
@@ -309,9 +310,8 @@ class Staging:
             raise _internal_error("the receipt does not follow the previous one")
         staged = {f"{path}/{file}" for path, files in swaps.items() for file in files}
         there = set(self._existing_files())
-        listed = [file for each in receipt.outputs.values() for file in files_with_companions(each)] + [
-            *receipt.quarantine.files
-        ]
+        listed = [file for each in receipt.outputs.values() for file in files_with_companions(each)]
+        listed += [*receipt.quarantine.files, *(receipt.restricted or ())]
         if {path for file in listed for path in _file_with_companions(file)} != staged - there:
             raise _internal_error("the receipt does not list the staged files")
         if {file.path for file in (*receipt.replaces, *receipt.removes)} != set(self.current_files()) - staged:
@@ -329,7 +329,8 @@ def _partition_path(name: str, date: str | None) -> str:
 
 def _folders_with_companions(name: str) -> tuple[str, ...]:
     """An output and the folder of its companion files."""
-    return {RECORDS: (RECORDS, INDEX_FOLDER), QUARANTINE: (QUARANTINE,)}.get(name, (name, f"{SKETCHES}/{name}"))
+    alone = {QUARANTINE: (QUARANTINE,), RESTRICTED: (RESTRICTED,)}
+    return {RECORDS: (RECORDS, INDEX_FOLDER), **alone}.get(name, (name, f"{SKETCHES}/{name}"))
 
 
 def _file_with_companions(file: ReceiptFile) -> tuple[str, ...]:

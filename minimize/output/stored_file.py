@@ -39,6 +39,7 @@ class StoredFile:
     path    relative to the output folder
     schema  the file's schema as its readers see it, with the metadata about the whole schema
     whole   the schema with the columns that are folders, in the output's order
+    sealed  whether the file is in memory, because it was stored sealed
     coded   whether texts are read as dictionaries. A small row group is then read at once, so that work per dictionary entry
             is done only once
     """
@@ -48,6 +49,7 @@ class StoredFile:
     schema: pa.Schema
     whole: pa.Schema
     coded: bool = False
+    sealed: bool = False
 
     def table(self) -> pa.Table:
         """All rows, with the columns that are folders. Raises OutputError for a damaged file."""
@@ -109,6 +111,8 @@ def open_stored_file(
 
 def with_dictionaries(found: StoredFile, output: Location, kms: Kms | None, names: Collection[str]) -> StoredFile:
     """An opened file whose batches have dictionaries for those of these columns that are texts written with dictionaries."""
+    if found.sealed:
+        return found
     footer = ParquetFooter(found.file.metadata, found.file.schema_arrow)
     texts = [name for name in found.schema.names if name in names and footer.has_small_values(name, most=inf)]
     if not texts:

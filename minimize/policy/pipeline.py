@@ -222,7 +222,7 @@ class RoundModel(Form):
     counts_to: PositiveInteger = pydantic.Field(description="The multiple.")
 
 
-RESERVED_OUTPUT_NAMES: Final = ("records", "runs", "quarantine", "index", "erasures", "sketches")
+RESERVED_OUTPUT_NAMES: Final = ("records", "runs", "quarantine", "index", "erasures", "sketches", "restricted")
 LONGEST_WAIT: Final = timedelta(days=366)
 """The longest permitted value of `late`."""
 

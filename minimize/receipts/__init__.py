@@ -16,6 +16,7 @@ from minimize.receipts.chain import (
     files_with_companions,
     paths_in_force_below,
     quarantine_files_in_force,
+    restricted_files_in_force,
     retained_sketches,
 )
 from minimize.receipts.parts import (
@@ -73,6 +74,7 @@ __all__ = [
     "new_run_id",
     "paths_in_force_below",
     "quarantine_files_in_force",
+    "restricted_files_in_force",
     "retained_sketches",
     "sha256_text",
 ]

@@ -91,6 +91,16 @@ def quarantine_files_in_force(receipts: Iterable[Receipt]) -> list[ReceiptFile]:
     return sorted(in_force.values(), key=lambda file: file.path)
 
 
+def restricted_files_in_force(receipts: Iterable[Receipt]) -> list[ReceiptFile]:
+    """The sealed files with the records of restricted subjects, by path."""
+    in_force: dict[str, ReceiptFile] = {}
+    for receipt in _by_sequence(receipts):
+        for file in _removed_files(receipt):
+            in_force.pop(file.path, None)
+        in_force.update({file.path: file for file in receipt.restricted or ()})
+    return sorted(in_force.values(), key=lambda file: file.path)
+
+
 def retained_sketches(receipts: Iterable[Receipt]) -> list[CompanionFile]:
     """Sketches that are kept after their files were removed, by path: those of tables that the pipeline no longer has."""
     in_force: dict[str, CompanionFile] = {}
@@ -102,9 +112,14 @@ def retained_sketches(receipts: Iterable[Receipt]) -> list[CompanionFile]:
 
 
 def paths_in_force_below(receipts: Sequence[Receipt], folders: Iterable[str]) -> set[str]:
-    """The paths of the files in force below these folders, including quarantine files and sketches without their file."""
+    """The paths of the files in force below these folders, including quarantine files, sealed files and sketches
+    without their file."""
     below = tuple(f"{folder}/" for folder in folders)
-    files = [*chain.from_iterable(files_in_force(receipts).values()), *quarantine_files_in_force(receipts)]
+    files = [
+        *chain.from_iterable(files_in_force(receipts).values()),
+        *quarantine_files_in_force(receipts),
+        *restricted_files_in_force(receipts),
+    ]
     paths = [*(file.path for file in files), *(each.path for each in retained_sketches(receipts))]
     return {path for path in paths if path.startswith(below)}
 
@@ -142,6 +157,7 @@ def _written_files(receipt: Receipt) -> Iterator[ReceiptFile]:
     for output in receipt.outputs.values():
         yield from output.files
     yield from receipt.quarantine.files
+    yield from receipt.restricted or ()
 
 
 def _by_sequence(receipts: Iterable[Receipt]) -> list[Receipt]:
@@ -183,6 +199,6 @@ def _void_fault(receipt: Receipt, kinds_by_run: dict[str, str]) -> str:
         return "declares a run void without being a void receipt with a run and a reason"
     if kinds_by_run.get(receipt.voids) not in VOIDABLE_KINDS:
         return f"declares {receipt.voids} void, but no earlier valid receipt has this id"
-    if receipt.outputs or receipt.replaces or receipt.removes or receipt.quarantine.files:
+    if receipt.outputs or receipt.replaces or receipt.removes or receipt.quarantine.files or receipt.restricted:
         return "is a void receipt and changes files"
     return ""

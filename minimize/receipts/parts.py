@@ -8,7 +8,9 @@ from typing import Final, Literal, Self
 
 from minimize.json_form import OMIT_IF_NONE
 
-ReceiptKind = Literal["run", "replay", "expire", "retract", "correct", "delete", "rotate", "adopt", "void"]
+ReceiptKind = Literal[
+    "run", "replay", "expire", "retract", "correct", "delete", "restrict", "lift", "rotate", "adopt", "void"
+]
 ANNOTATING_KINDS: Final[frozenset[ReceiptKind]] = frozenset({"adopt", "void"})
 """Kinds of receipts that record a decision about an output and change none of its files."""
 RetractionSource = Literal["source", "output"]
@@ -82,24 +84,26 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True)
 class GatedRows:
-    """Counts of gated rows by reason; the sum is `rows.gated`. `consent` is absent if it gated no row."""
+    """Counts of gated rows by reason; the sum is `rows.gated`. `consent` and `restricted` are absent if they gated no row."""
 
     setting: int = 0
     condition: int = 0
     retention: int = 0
     erased: int = 0
     consent: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    restricted: int | None = field(default=None, metadata=OMIT_IF_NONE)
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, int]) -> Self:
         """The counts of a run, by reason."""
         always = {reason: counts.get(reason, 0) for reason in ("setting", "condition", "retention", "erased")}
-        return cls(**always, consent=counts.get("consent") or None)
+        return cls(**always, consent=counts.get("consent") or None, restricted=counts.get("restricted") or None)
 
     @property
     def reasons(self) -> dict[str, int]:
-        """The rows by reason, all reasons."""
-        return {part.name: getattr(self, part.name) or 0 for part in fields(self)}
+        """The rows by reason. A reason that is absent in the receipt is absent here."""
+        counts = {part.name: getattr(self, part.name) for part in fields(self)}
+        return {reason: count for reason, count in counts.items() if count is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from minimize.receipts.parts import (
     LedgerAdoption,
     PolicyRef,
     QuarantineEntry,
+    ReceiptFile,
     ReceiptKind,
     ReceivedFrom,
     RetractionSource,
@@ -227,6 +228,7 @@ class Receipt:
     backfill   the backfill that the run was part of
     retention  the policy whose retention was applied, if files keep the policy under which they were written
     stays      aggregates that are unchanged although records that they count were removed: per name the dates
+    restricted  the sealed files with the records of restricted subjects that this change removed from the data roots
     kept_sketches  sketches whose files this change removes, because the pipeline no longer has their table
     from_      the origin of the rows of a retraction (`from` in JSON)
     files      digests of the attachments (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
@@ -268,6 +270,7 @@ class Receipt:
     retention: PolicyRef | None = field(default=None, metadata=OMIT_IF_NONE)
     stays: Mapping[str, tuple[str, ...]] | None = field(default=None, metadata=OMIT_IF_NONE)
     kept_sketches: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
+    restricted: tuple[ReceiptFile, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
     from_: Annotated[RetractionSource | None, Alias(alias="from")] = field(default=None, metadata=OMIT_IF_NONE)
     voids: str | None = field(default=None, metadata=OMIT_IF_NONE)
     reason: str | None = field(default=None, metadata=OMIT_IF_NONE)

@@ -104,6 +104,7 @@ def _row_owner(row: SettingRow) -> str:
 
 RECORD_REASONS: Final = {
     "erased": "the ledger records an erasure or a closing for its subject or tenant",
+    "restricted": "the use of its subject's or tenant's records is restricted",
     "consent": "its tenant's consent did not cover the record both when it arrived and now",
     "retention": "its retention period has ended",
     "setting": "a setting that gates whole records is off",

@@ -55,8 +55,8 @@ PathOrKeyring = Keyring | PathText | None
 
 
 GATE_REASONS: Final = ("setting", "condition", "retention", "erased")
-CONSENT_REASON: Final = "consent"
-"""The reason in receipts for rows gated by consent. Consent applies only to data that a third party sent."""
+OPTIONAL_REASONS: Final = ("restricted", "consent")
+"""Reasons that are listed only if they gated a row. Consent applies only to data that a third party sent."""
 
 
 @dataclass(slots=True)
@@ -116,15 +116,18 @@ class Account(JsonResult):
 
     @property
     def gated(self) -> Mapping[str, int]:
-        """Rows that may not be collected, by reason: `setting`, `condition`, `retention`, `erased`; and `consent`, if any."""
-        reasons = (*GATE_REASONS, CONSENT_REASON) if CONSENT_REASON in self._tally.gated else GATE_REASONS
+        """Rows that may not be collected, by reason: `setting`, `condition`, `retention`, `erased`; and if there are any,
+        `restricted` and `consent`."""
+        reasons = (*GATE_REASONS, *(reason for reason in OPTIONAL_REASONS if reason in self._tally.gated))
         return MappingProxyType({reason: self._tally.gated.get(reason, 0) for reason in reasons})
 
     @property
     def left_out(self) -> Mapping[str, int]:
         """Rows that a run would quarantine, by code: `missing_field`, `forbidden_field`, `future_time` …"""
         others = {
-            reason: rows for reason, rows in self._tally.gated.items() if reason not in (*GATE_REASONS, CONSENT_REASON)
+            reason: rows
+            for reason, rows in self._tally.gated.items()
+            if reason not in (*GATE_REASONS, *OPTIONAL_REASONS)
         }
         return MappingProxyType(dict(sorted((self._tally.left_out + Counter(others)).items())))
 

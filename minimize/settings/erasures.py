@@ -1,9 +1,9 @@
-"""Erased tenants and subjects, whose records must not be published again; for a run, and for data in memory with a refreshed
-list.
+"""Erased and restricted tenants and subjects, whose records must not be published; for a run, and for data in memory with a
+refreshed list.
 
 Subjects are keyed tokens. Records of events after an erasure are collected again, because a device may be enrolled again. An
 erasure on request also covers event times up to its own time plus the policy's `future`. Regardless of event times, it covers the
-records of every file that was read before it.
+records of every file that was read before it. A restriction covers all event times until it is lifted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -41,7 +41,7 @@ from minimize.settings.columns import (
     encode_column,
 )
 from minimize.stores import PathText
-from minimize.times import epoch_microseconds
+from minimize.times import END_OF_TIME, epoch_microseconds
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -52,8 +52,10 @@ NEVER: Final = np.iinfo(np.int64).min
 """The time limit of a tenant or subject without an erasure."""
 ERASURE: Final = "erasure"
 """The ledger event of an erasure on request."""
-ERASURE_EVENTS: Final = ("tenant_closed", "subject_left", "reset", ERASURE)
-"""The ledger events after which no earlier record is published again."""
+RESTRICTION: Final[Literal["restriction"]] = "restriction"
+"""The ledger event of a restriction. It is withdrawn when the restriction is lifted."""
+ERASURE_EVENTS: Final = ("tenant_closed", "subject_left", "reset", ERASURE, RESTRICTION)
+"""The ledger events after which records of a tenant or subject are not published."""
 _REMEMBERED: Final = 1_000_000
 
 
@@ -61,13 +63,15 @@ _REMEMBERED: Final = 1_000_000
 class Tombstone:
     """The erasure of a tenant, or of the subject with this token, and the event time up to which their records are removed.
 
-    id_field  the field with such ids; None for the policy's subject
+    id_field       the field with such ids; None for the policy's subject
+    is_restriction  whether it is a restriction and not an erasure
     """
 
     tenant: str
     until: datetime
     token: str | None = field(default=None, repr=False)
     id_field: str | None = None
+    is_restriction: bool = False
 
 
 @dataclass
@@ -78,6 +82,7 @@ class Erasures:
     subjects  per tenant, the same for tokens
     named_by  the field with such ids; None for the policy's subject
     others    by field, erasures that name the subject by another field
+    restricted  the restrictions, in the same form; None if there are none
     files     per file in receipts, the latest event time that its records count as, in microseconds since 1970
     """
 
@@ -86,6 +91,7 @@ class Erasures:
     secrets: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     named_by: str | None = None
     others: Mapping[str, Erasures] = field(default_factory=dict, repr=False)
+    restricted: Erasures | None = field(default=None, repr=False)
     files: Mapping[str, int] = field(default_factory=dict, repr=False)
     _time_cache: dict[tuple[str, str, CaseFolding], int] = field(default_factory=dict, repr=False)
 
@@ -93,11 +99,14 @@ class Erasures:
     def from_tombstones(cls, stones: Iterable[Tombstone], keys: Keyring | None = None) -> Erasures | None:
         """The tombstones; None if there are none. Raises KeyringError if a key of their tokens is missing."""
         all_ = list(stones)
-        names = sorted({stone.id_field for stone in all_ if stone.id_field is not None})
-        others = {name: cls._of((stone for stone in all_ if stone.id_field == name), name) for name in names}
-        made = replace(cls._of((stone for stone in all_ if stone.id_field is None), None), others=others)
         if not all_:
             return None
+        restrictions = [replace(stone, is_restriction=False) for stone in all_ if stone.is_restriction]
+        all_ = [stone for stone in all_ if not stone.is_restriction]
+        names = sorted({stone.id_field for stone in all_ if stone.id_field is not None})
+        others = {name: cls._of((stone for stone in all_ if stone.id_field == name), name) for name in names}
+        made = cls._of((stone for stone in all_ if stone.id_field is None), None)
+        made = replace(made, others=others, restricted=cls.from_tombstones(restrictions))
         return made if keys is None else made.with_keys(keys)
 
     @classmethod
@@ -117,7 +126,8 @@ class Erasures:
         """The same erasures with the keys of the subject tokens. Raises KeyringError."""
         others = {name: each.with_keys(keys) for name, each in self.others.items()}
         secrets = token_secrets(keys, self._versions, self.named_by)
-        return replace(self, secrets=secrets, others=others, _time_cache={})
+        restricted = None if self.restricted is None else self.restricted.with_keys(keys)
+        return replace(self, secrets=secrets, others=others, restricted=restricted, _time_cache={})
 
     def erased_mask(
         self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None, folding: CaseFolding = NO_FOLDING
@@ -142,7 +152,7 @@ class Erasures:
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: without keys and subjects."""
         state = {"tenants": self.tenants, "subjects": self.subjects, "named_by": self.named_by, "others": self.others}
-        return {**state, "files": self.files, "secrets": {}, "_time_cache": {}}
+        return {**state, "restricted": self.restricted, "files": self.files, "secrets": {}, "_time_cache": {}}
 
     def _until_of_tenants(self, tenants: pa.Array, folding: CaseFolding) -> Moments:
         known: dict[str, int] = {}
@@ -191,6 +201,8 @@ def merge_erasures(recorded: Sequence[LifecycleEvent], listed: Iterable[Lifecycl
 
 
 def _make_tombstone(row: LifecycleEvent, future: timedelta) -> Tombstone:
+    if row.kind == RESTRICTION:
+        return Tombstone(row.tenant_id, END_OF_TIME, row.subject, row.field, is_restriction=True)
     until = row.at + future if row.kind == ERASURE else row.at
     return Tombstone(row.tenant_id, until, row.subject, row.field)
 

@@ -155,8 +155,8 @@ class Gate:
     """Removes the records that must not be collected, and marks the values that must not.
 
     Takes a batch with its raw columns. Returns it with fewer records, and with the masks `closed`, `cases` and `gated_lists`. A
-    gated record is counted once, as `erased`, `consent`, `retention`, `setting` or `condition`, in this order. Tenant and subject
-    are folded afterwards if the policy compares them so; the ledger is also queried with the original form.
+    gated record is counted once, as `erased`, `restricted`, `consent`, `retention`, `setting` or `condition`, in this order.
+    Tenant and subject are folded afterwards if the policy compares them so; the ledger is also queried with the original form.
 
     settings  None if there are no settings: features are off, the level is the first one
     at        the run's time, aware UTC
@@ -213,9 +213,11 @@ class Gate:
 
     def _reasons(self, facts: BatchFacts, source: str | None) -> Iterator[tuple[str, pa.BooleanArray]]:
         """Per reason, a mask of the records that pass, in the order in which they are counted."""
-        gone = None if self.erased is None else facts.erased_records(self.erased, source)
-        if gone is not None:
-            yield "erased", pc.invert(gone)
+        restricted = None if self.erased is None else self.erased.restricted
+        for reason, listed in (("erased", self.erased), ("restricted", restricted)):
+            found = None if listed is None else facts.erased_records(listed, source)
+            if found is not None:
+                yield reason, pc.invert(found)
         if self.gates.received or self.consents is not None:
             yield "consent", facts.consented_records(self.consents)
         for retention in self.gates.retentions:

@@ -76,7 +76,7 @@ READ_BUFFER = 1 << 20
 
 
 def open_parquet_file(
-    place: Location, *, read_dictionary: Sequence[str] | None = None, decryption: Any = None
+    place: Location | bytes, *, read_dictionary: Sequence[str] | None = None, decryption: Any = None
 ) -> pq.ParquetFile:
     """An opened Parquet file. In an object store, the column chunks of a row group are fetched together.
 
@@ -85,7 +85,8 @@ def open_parquet_file(
     how = {"read_dictionary": read_dictionary, "decryption_properties": decryption}
     if isinstance(place, ObjectPath):
         return pq.ParquetFile(place.open(), pre_buffer=True, **how)
-    return pq.ParquetFile(place, pre_buffer=False, buffer_size=READ_BUFFER, **how)
+    source = pa.BufferReader(place) if isinstance(place, bytes) else place
+    return pq.ParquetFile(source, pre_buffer=False, buffer_size=READ_BUFFER, **how)
 
 
 def byte_length(file: IO[bytes] | pa.NativeFile) -> int:

@@ -24,6 +24,7 @@ from minimize.receipts import (
     RowCounts,
     files_in_force,
     quarantine_files_in_force,
+    restricted_files_in_force,
     retained_sketches,
     sha256_text,
 )
@@ -108,6 +109,7 @@ def new_finding(
 
 
 QUARANTINE: Final = "quarantine"
+RESTRICTED: Final = "restricted"
 RUNS: Final = "runs"
 _RETENTION_PIPELINE: Final = "retention_pipeline.yaml"
 
@@ -197,6 +199,7 @@ class Evidence:
     files          the files in force that one of these receipts wrote
     earlier        the receipts before these, which are read but not checked
     earlier_files  the files in force that an earlier receipt wrote; only their presence is checked
+    restricted     the sealed files with the records of restricted subjects
     sketches       removed files whose sketches are in force, with the run that removed them
     """
 
@@ -212,6 +215,7 @@ class Evidence:
     earlier: tuple[Receipt, ...] = ()
     earlier_files: tuple[EvidenceFile, ...] = ()
     sketches: tuple[EvidenceFile, ...] = ()
+    restricted: tuple[EvidenceFile, ...] = ()
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
@@ -266,7 +270,14 @@ def gather_evidence(output: Location, kms: Kms | None = None, *, first: int = 1)
         earlier=tuple(run.receipt for run in every if run.receipt.sequence < first),
         earlier_files=tuple(each for each in in_force if each.run.receipt.sequence < first),
         sketches=tuple(_sketches_without_files(every)),
+        restricted=tuple(_restricted_files(every)),
     )
+
+
+def _restricted_files(runs: Sequence[EvidenceRun]) -> Iterator[EvidenceFile]:
+    by = {file.path: run for run in runs for file in run.receipt.restricted or ()}
+    for file in restricted_files_in_force(run.receipt for run in runs):
+        yield EvidenceFile(RESTRICTED, file, by[file.path])
 
 
 def _sketches_without_files(runs: Sequence[EvidenceRun]) -> Iterator[EvidenceFile]:

@@ -36,12 +36,14 @@ def check_files(evidence: Evidence) -> Iterator[Finding]:
 
     For files of receipts before the first one to check: only places, presence and `_SUCCESS`.
     """
-    every = (*evidence.files, *evidence.earlier_files)
+    every = (*evidence.files, *evidence.earlier_files, *evidence.restricted)
     for standing in evidence.files:
         misplaced = list(_place_findings(standing))
         yield from misplaced or _file_findings(evidence.output, standing)
     for standing in evidence.earlier_files:
         yield from list(_place_findings(standing)) or _presence_findings(evidence.output, standing.file)
+    for standing in evidence.restricted:
+        yield from list(_place_findings(standing)) or check_bytes(evidence.output, standing.file)
     for root in sorted({standing.root for standing in every}):
         if not (evidence.output / root / SUCCESS).is_file():
             yield new_finding("V015", f"no {SUCCESS}", file=root)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from minimize.governance.subjects import DataSubject, Deletion, delete, requests
+from minimize.governance.subjects import DataSubject, SubjectRemoval, delete, requests
 from tests.commands import Command
 from tests.project import LASTING, Project, events
 from tests.world import access_file, assignment, write_configuration
@@ -65,15 +65,40 @@ def test_a_deletion_is_shown_before_it_is_done(project: Project, command: Comman
     assert command("subject", "view", *words, "--json").json["subjects"][0]["rows"] == 0
 
 
-def test_a_restriction_exports_and_deletes(project: Project, command: Command) -> None:
+def test_a_restriction_seals_until_it_is_lifted(project: Project, command: Command) -> None:
+    project.policy(**LASTING)
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.run(at=None, output=None)
+    words = ("d3", "--tenant", "north", "--output", project.out, "--keys", project.keys)
+    assert "would be restricted" in command("subject", "restrict", *words).out
+    done = command("subject", "restrict", *words, "--yes", "--json").json
+    (view,) = command("subject", "view", *words, "--json").json["subjects"]
+    assert (view["rows"], view["restricted"]["rows"], "held" in view["restricted"]) == (0, done["rows"], False)
+    assert f"{done['rows']} sealed records" in command("subject", "view", *words).out
+    (shown,) = command("subject", "view", *words, "--restricted", "--json").json["subjects"]
+    assert [each["rows"] for each in shown["restricted"]["held"]] == [done["rows"]]
+    status = ("subject", "status", "--output", project.out)
+    assert f"{done['rows']} records, by" in command(*status).out
+    assert "in force" in command(*status).out
+    assert "would be published again" in command("subject", "lift", *words).out
+    assert command("subject", "lift", *words, "--yes", "--json").json["rows"] == done["rows"]
+    assert "lifted at" in command(*status).out
+    assert command("subject", "lift", *words, "--yes").code == 2
+    (view,) = command("subject", "view", *words, "--json").json["subjects"]
+    assert (view["rows"], "restricted" in view) == (done["rows"], False)
+
+
+def test_an_export_can_delete_then(project: Project, command: Command) -> None:
     project.policy(**LASTING)
     project.pipeline(aggregates=None)
     project.records(RECORDS)
     project.run(at=None, output=None)
     words = ("d3", "--tenant", "north", "--output", project.out, "--keys", project.keys, "--to", "export")
-    assert command("subject", "restrict", *words).code == 0
+    assert command("subject", "export", *words, "--then-delete").code == 0
     assert not (project.folder / "export").exists()
-    assert "removed" in command("subject", "restrict", *words, "--yes").out
+    assert "removed" in command("subject", "export", *words, "--then-delete", "--yes").out
+    assert command("subject", "export", *words, "--yes").code == 2
     assert (project.folder / "export/view.json").exists()
 
 
@@ -145,7 +170,7 @@ def test_what_is_open_past_its_day_is_told_by_the_exit_code(
     places = ("--output", project.out, "--keys", project.keys)
     with monkeypatch.context() as patched:
         patched.setattr(requests, "REQUEST_DEADLINE", -timedelta(days=1))
-        patched.setattr(delete._DeletionRun, "_carried_out", lambda *_: ())
+        patched.setattr(delete.SubjectRemovalRun, "_carried_out", lambda *_: ())
         assert command("subject", "delete", "d3", "--tenant", "north", *places, "--yes").code == 1
     said = command("subject", "status", *places[:2])
     assert (said.code, "failed" in said.out, "OVERDUE" in said.out) == (1, True, True)
@@ -154,8 +179,8 @@ def test_what_is_open_past_its_day_is_told_by_the_exit_code(
 
 
 def test_a_deletion_that_was_interrupted_and_left_nothing_to_do_says_so() -> None:
-    text = "\n".join(map(str, Deletion((DataSubject("d1", "north"),), {}, resumed=1, applied=True).lines()))
+    text = "\n".join(map(str, SubjectRemoval((DataSubject("d1", "north"),), {}, resumed=1, applied=True).lines()))
     assert "an earlier deletion of 1 subject was interrupted; it is now complete" in text
     assert "spelled" not in text
-    empty = map(str, Deletion((DataSubject("d1", "north"),), {}, applied=True).lines())
+    empty = map(str, SubjectRemoval((DataSubject("d1", "north"),), {}, applied=True).lines())
     assert "Check the spelling of the ids." in "\n".join(empty)

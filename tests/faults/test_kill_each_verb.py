@@ -102,6 +102,19 @@ def deleted(project: Project) -> Words:
     return ["subject", "delete", "d3", "--tenant", "south", "--yes"]
 
 
+def restricted(project: Project) -> Words:
+    return ["subject", "restrict", "d3", "--tenant", "south", "--yes"]
+
+
+def one_restricted(project: Project) -> None:
+    two_days(project)
+    assert killed(with_places(project, restricted(project)), None) == 0
+
+
+def lifted(project: Project) -> Words:
+    return ["subject", "lift", "d3", "--tenant", "south", "--yes"]
+
+
 def without_ledger(project: Project) -> None:
     two_days(project)
     (project.out / "ledger.db").unlink()
@@ -124,6 +137,8 @@ VERBS = (
     Verb("replay", mistyped, replayed, lambda project: len(project.rows()) == 31, "intent.written"),
     Verb("run", coarser, backfilled, is_coarser, "receipt.before"),
     Verb("delete", two_days, deleted, lambda project: len(project.rows()) < 40, "receipt.written"),
+    Verb("restrict", two_days, restricted, lambda project: len(project.rows()) < 40, "swap.after"),
+    Verb("lift", one_restricted, lifted, lambda project: len(project.rows()) == 40, "swap.after"),
     Verb("adopt", without_ledger, adopted, is_adopted, "receipt.written"),
     Verb("void", two_days, voided, lambda project: load_receipts(project.out)[-1].kind == "void", "intent.written"),
 )
@@ -147,7 +162,7 @@ def test_every_kind_of_publication_is_killed_here_or_as_a_rewrite() -> None:
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.words.__name__)
 def test_a_verb_that_is_killed_leaves_old_or_new(verb: Verb, home: Path) -> None:
-    project = new_project(home, lasting=verb.kind == "delete")
+    project = new_project(home, lasting=verb.kind in ("delete", "restrict", "lift"))
     verb.ready(project)
     words = with_places(project, verb.words(project))
     assert not verb.done(project)

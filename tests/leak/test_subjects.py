@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 import minimize
-from minimize.governance.subjects import DataSubject, delete_subjects, export_subjects, view_subjects
+from minimize.governance.subjects import (
+    DataSubject,
+    delete_subjects,
+    export_subjects,
+    lift_restriction,
+    restrict_subjects,
+    view_subjects,
+)
 from minimize.governance.subjects.view import view_page
 from minimize.governance.workspace import Workspace
 from minimize.keys import new_keyring
@@ -51,3 +58,22 @@ def test_nothing_of_who_was_deleted_is_in_outputs_the_ledger_or_the_answer(
     assert found([*ALL, *forms], tmp_path / "ledger") == set()
     assert found([*ALL, *forms], json.dumps(done.to_json()).encode()) == set()
     assert found([*ALL, *forms], repr(done).encode()) == set()
+
+
+@pytest.mark.parametrize("subject", [DEVICE, TICKET])
+def test_no_file_and_no_answer_has_a_form_of_a_restricted_subject(
+    organization: Workspace, tmp_path: Path, subject: DataSubject
+) -> None:
+    held = view_subjects([subject], organization, datetime.now(UTC))[0].records[0]
+    forms = [Canary(str(form), form) for form in (*held.forms, *held.subjects)]
+    done = restrict_subjects([subject], organization, datetime.now(UTC), yes=True)
+    assert done.rows == 1
+    assert found([*ALL, *forms], tmp_path / "out") == set()
+    assert found([*ALL, *forms], tmp_path / "ledger") == set()
+    assert found([*ALL, *forms], json.dumps(done.to_json()).encode()) == set()
+    seen = view_subjects([subject], organization, datetime.now(UTC))
+    assert found(forms, json.dumps(seen[0].to_json(3)).encode()) == set()
+    back = lift_restriction([subject], organization, datetime.now(UTC), yes=True)
+    assert found(forms, tmp_path / "out" / "records") == {each.place for each in forms}
+    assert found([*ALL, *forms], json.dumps(back.to_json()).encode()) == set()
+    assert found([*ALL, *forms], repr((done, back, seen)).encode()) == set()

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from minimize.governance.subjects import DataSubject, lift_restriction, restrict_subjects
 from minimize.keys import Keyring
 from minimize.keys.keyring import destroy_key
 from minimize.server.authorizer import Caller
 from minimize.server.client import DatasetReader
 from minimize.server.service import DataAccessService, LocalTransport, find_datasets
 from minimize.server.snapshot import PinnedFiles
+from minimize.times import utc_now
 from tests.server.home import AGGREGATES, FIELDS, PURPOSE, Home
 from tests.world import owned_event
 
@@ -82,3 +84,22 @@ def test_where_one_is_gone_none_is_held(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), held.pin(tmp_path, ["a", "b"]):
         pass
     assert held.count == 0
+
+
+def test_a_server_that_runs_does_not_show_a_restricted_subject(home: Home) -> None:
+    records = [owned_event(number) for number in range(60)]
+    home.project.policy(FIELDS)
+    home.project.pipeline(purpose=PURPOSE, records={"must_be": "identified"}, aggregates=AGGREGATES, output="apart")
+    home.project.records(records, "2026-11-24")
+    home.project.run(output=home.project.out / "apart", ledger=home.ledger.address.path)
+    service = DataAccessService(
+        find_datasets([home.project.out / "apart"]), home.access, home.ledger, home.keys, home.time
+    )
+    reader = DatasetReader(LocalTransport(service, Caller("ann")), "checkins")
+    assert reader.read(columns=["tenant_id"], purpose=PURPOSE).num_rows == len(records)
+    subject = DataSubject(records[0]["device_id"], records[0]["tenant_id"])
+    count = sum((each["device_id"], each["tenant_id"]) == (subject.id, subject.tenant) for each in records)
+    restrict_subjects([subject], home.places(), utc_now(), named=[home.project.out / "apart"], yes=True)
+    assert reader.read(columns=["tenant_id"], purpose=PURPOSE).num_rows == len(records) - count
+    lift_restriction([subject], home.places(), utc_now(), yes=True)
+    assert reader.read(columns=["tenant_id"], purpose=PURPOSE).num_rows == len(records)

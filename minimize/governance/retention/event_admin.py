@@ -25,7 +25,13 @@ from minimize.governance.identifier_forms import (
     period_instants,
     rotation_units,
 )
-from minimize.governance.lifecycle_events import REMOVAL_DEADLINES, FormTokens, event_faults, recorded_forms
+from minimize.governance.lifecycle_events import (
+    RECORDED_KINDS,
+    REMOVAL_DEADLINES,
+    FormTokens,
+    event_faults,
+    recorded_forms,
+)
 from minimize.governance.output_file import PublishedOutput, published_output
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
@@ -48,6 +54,7 @@ from minimize.policy.model import Policy
 from minimize.results import Line, LogMessage
 from minimize.runs.erasure_list import store_erasures
 from minimize.runs.inputs import load_pipeline_settings
+from minimize.settings.erasures import RESTRICTION
 from minimize.settings.unknown_tenant import settings_tenants, similar_tenants
 from minimize.stores import Location, LocationLike, location_text, parse_output_location
 from minimize.times import time_text
@@ -263,7 +270,7 @@ def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location], keys: Keyr
 
 
 def _check_event(event: NewEvent) -> None:
-    faults = [message for _, message in event_faults(event.tenant or None, event.subject, event.kind)]
+    faults = [message for _, message in event_faults(event.tenant or None, event.subject, event.kind, RECORDED_KINDS)]
     if event.named_by is not None and (event.subject is None or event.kind == "became_personal"):
         faults.append(
             "a field is given, but the event has no subject" if event.subject is None else PERSONAL_NEEDS_SUBJECT
@@ -299,10 +306,9 @@ def withdraw_event(
 ) -> EventEntry:
     """Withdraws an event that was recorded by mistake or no longer applies. The event is given by the start of its id.
 
-    Data that it removed from outputs stays removed. Raises ConfigurationError if no event or more than one matches, and the
-    errors of `add_event`.
+    Data that it removed from outputs stays removed. Raises ConfigurationError if no event or more than one matches, or for a
+    restriction; and the errors of `add_event`.
     """
-    keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger() as ledger:
         rows = ledger.find(LIFECYCLE_EVENT)
         named = [row for row in last_lifecycle_events(rows) if len(name) >= EVENT_ID_LENGTH and row.id.startswith(name)]
@@ -313,10 +319,21 @@ def withdraw_event(
             raise ConfigurationError(
                 message, hint=f"Run `minimize events list` to see the ids. Pass at least {EVENT_ID_LENGTH} letters."
             )
-        row = replace(named[0], state="withdrawn", forms="{}", recorded_at=now, actor=actor.user or "")
-        kept = EventEntry(row, _record_rows(ledger, [row], rows, keys, actor, allowed)[0])
+        if named[0].kind == RESTRICTION:
+            raise ConfigurationError("a restriction is not withdrawn, but lifted", hint="Run `minimize subject lift`.")
+    return withdraw_events(named, workspace, now, allowed=allowed)[0]
+
+
+def withdraw_events(
+    events: Sequence[LifecycleEvent], workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
+) -> list[EventEntry]:
+    """Withdraws recorded events. Raises the errors of `add_event`."""
+    keys, actor = workspace.keyring(), current_actor()
+    rows = [replace(each, state="withdrawn", forms="{}", recorded_at=now, actor=actor.user or "") for each in events]
+    with workspace.open_ledger() as ledger:
+        new = _record_rows(ledger, rows, ledger.find(LIFECYCLE_EVENT), keys, actor, allowed)
         _store_erasure_lists(ledger, reachable_outputs(ledger, workspace), keys)
-        return kept
+    return [EventEntry(row, is_new) for row, is_new in zip(rows, new, strict=True)]
 
 
 def list_events(workspace: Workspace, *, tenant: str | None = None, history: bool = False) -> list[EventEntry]:

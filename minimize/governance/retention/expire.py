@@ -47,7 +47,7 @@ from minimize.results import UNCHANGED, Line
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.runner import no_progress
-from minimize.settings.erasures import Erasures, Tombstone
+from minimize.settings.erasures import RESTRICTION, Erasures, Tombstone
 from minimize.sources.base import Source
 from minimize.stores import LocationLike, PathText, parse_output_location
 from minimize.times import END_OF_TIME, parse_time
@@ -188,7 +188,8 @@ class ResolvedExpiry:
 
     def plan(self) -> RemovalPlan:
         """The plan of the data that is due."""
-        looked = [(file.path, find_due(self.request, file)) for file in self.output.files()]
+        sealed = () if self.request.removal_reason == "restricted" else self.output.restricted_files()
+        looked = [(file.path, find_due(self.request, file)) for file in (*self.output.files(), *sealed)]
         sketches = (find_due_unreadable(self.request, each) for each in self.output.retained_sketches())
         due = [each for each in (*(found for _, found in looked), *sketches) if each is not None]
         unreadable = tuple(path for path, found in looked if found is None)
@@ -277,7 +278,16 @@ def resolve_expiry(
     published, job, keyring = resolve_output(folder, pipeline, keys, ledger)
     now = parse_time(at, "at") or datetime.now(UTC)
     given = () if events is None else load_events(Path(events))
-    kept = ledger_events(find_ledger(ledger, start=job.folder, output=folder), keyring, given)
-    read, spans = source_read_times(published.chain), job.own_retentions
-    request = RewriteRequest(folder, job.policy, now, keyring, (*given, *kept), read_times=read, retentions=spans)
+    address = find_ledger(ledger, start=job.folder, output=folder)
+    kept = ledger_events(address, keyring, given)
+    request = RewriteRequest(
+        output=folder,
+        today=job.policy,
+        as_of=now,
+        keys=keyring,
+        events=(*given, *kept),
+        earlier_events=ledger_events(address, keyring, kinds=(RESTRICTION,)),
+        read_times=source_read_times(published.chain),
+        retentions=job.own_retentions,
+    )
     return ResolvedExpiry(request, job, published)

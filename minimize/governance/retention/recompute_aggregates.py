@@ -29,7 +29,7 @@ from minimize.governance.retention.rerunnable_dates import find_source
 from minimize.governance.rewrite_receipt import PlannedFile, RecomputedAggregate
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
-from minimize.output.folder import PIPELINE_FILE, RECORDS, batch_date_of
+from minimize.output.folder import PIPELINE_FILE, RECORDS, RESTRICTED, batch_date_of
 from minimize.plan import Plan
 from minimize.plan.bind import examine
 from minimize.policy.fields import treatments_of
@@ -269,7 +269,7 @@ class AggregateRecomputation:
         self, files: Sequence[PlannedFile], recomputed: Sequence[RecomputedAggregate]
     ) -> dict[str, tuple[str, ...]]:
         """The aggregates that keep their figures although records of these files are removed: dates by name."""
-        dates = {each.date or "" for each in files if each.name == RECORDS}
+        dates = {each.date or "" for each in files if each.name in (RECORDS, RESTRICTED)}
         made = {(each.name, each.date or "") for each in recomputed if not each.guarded.result.deferred}
         found = {
             name: tuple(

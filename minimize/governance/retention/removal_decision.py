@@ -39,7 +39,7 @@ from minimize.keys import Keyring, Kms, find_kms
 from minimize.output.folder import RECORDS
 from minimize.policy.condition import Atom, Condition, FeatureOn, FieldEquals
 from minimize.policy.model import Policy
-from minimize.settings.erasures import ERASURE
+from minimize.settings.erasures import ERASURE, RESTRICTION
 from minimize.stages.chains import run_chain
 from minimize.stores import Location, local_path
 from minimize.techniques import Context
@@ -52,10 +52,11 @@ WHOLE_RECORD = Pointer(())
 class FileInstructions:
     """The rules, events and times that apply to one file.
 
-    clock         bounds of its event times; without one, the start of its batch date is the time of all events
-    erased        subjects whose records are removed; `erased_by_other_fields` those named by other fields
-    reclassified  devices that became personal; `treatments` the effect on each field
-    owner         the field that names the owner of a device, if the file has it
+    clock           bounds of its event times; without one, the start of its batch date is the time of all events
+    removal_reason  the reason in receipts for which records of `erased` are removed
+    erased          subjects whose records are removed; `erased_by_other_fields` those named by other fields
+    reclassified    devices that became personal; `treatments` the effect on each field
+    owner           the field that names the owner of a device, if the file has it
     """
 
     file: OutputFile
@@ -67,6 +68,7 @@ class FileInstructions:
     treatments: Mapping[str, PersonalTreatment] = field(default_factory=dict)
     owner: str | None = None
     erased_by_other_fields: tuple[AffectedSubjects, ...] = ()
+    removal_reason: str = "erased"
 
     @property
     def all_erased(self) -> tuple[AffectedSubjects, ...]:
@@ -125,7 +127,7 @@ class _BatchJudgment:
     def _removed_records(self) -> dict[str, Bools]:
         past = self._past_records()
         erased = np.logical_or.reduce([each.affects(self.batch, self.oldest) for each in self.instructions.all_erased])
-        return {"retention": past, "erased": erased & ~past}
+        return {"retention": past, self.instructions.removal_reason: erased & ~past}
 
     def _past_records(self) -> Bools:
         rules = self.instructions.rules
@@ -224,6 +226,7 @@ class RewriteRequest:
     earlier_events  events applied earlier: aggregates were counted without their subjects
     read_times      per batch date, when its records were read from their source
     retentions      retention of each aggregate with its own, by name
+    removal_reason  the reason in receipts for which records of the events' subjects are removed
     """
 
     output: Location
@@ -235,6 +238,7 @@ class RewriteRequest:
     earlier_events: tuple[RetentionEvent, ...] = ()
     read_times: Mapping[str | None, datetime] = field(default_factory=dict, repr=False)
     retentions: Mapping[str, timedelta] = field(default_factory=dict)
+    removal_reason: str = "erased"
 
     def retention_of(self, name: str) -> timedelta | None:
         """Today's retention of an output."""
@@ -247,24 +251,26 @@ class RewriteRequest:
 
     def instructions(self, file: OutputFile) -> FileInstructions:
         """The instructions for one file."""
-        if file.name != RECORDS:
+        if not file.has_records:
             return replace(self.instructions_unread(file), clock=file.times)
-        orders = FileInstructions(file, self._rules(file), self.as_of, file.times)
+        orders = FileInstructions(file, self._rules(file), self.as_of, file.times, removal_reason=self.removal_reason)
         events = self._reaching_events(file)
         return self._with_events(orders, events) if events else orders
 
     def instructions_unread(self, file: OutputFile) -> FileInstructions:
         """The instructions for a file that cannot be read. Its batch date gives its age."""
-        age = self.retention_of(file.name) if self.by_age else None
+        age = self.retention_of(RECORDS if file.has_records else file.name) if self.by_age else None
         return FileInstructions(file, RetentionRules(age=age), self.as_of)
 
     def event_reach(self, event: RetentionEvent, on: str | None) -> int:
         """The last event time that an event reaches in the records of a batch date, in microseconds since 1970.
 
         An erasure removes every record that was read before it. From records read later it removes those that happened up to its
-        time
-        plus the policy's `future`. Other events reach up to the time at which they happened.
+        time plus the policy's `future`. A restriction reaches all event times. Other events reach up to the time at which they
+        happened.
         """
+        if event.kind == RESTRICTION:
+            return ALL_EVENT_TIMES
         if event.kind != ERASURE:
             return until_event_time(event)
         if on not in self.read_times or self.read_times[on] <= event.occurred_at:

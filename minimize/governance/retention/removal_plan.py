@@ -22,7 +22,7 @@ from minimize.governance.retention.retention_rules import FieldRule, features_in
 from minimize.governance.rewrite_receipt import PlannedFile
 from minimize.governance.verdict import BatchJudge, verdict_counts
 from minimize.json_form import JsonResult, json_member
-from minimize.output.folder import RECORDS
+from minimize.output.folder import RECORDS, RESTRICTED
 from minimize.policy.condition import AnyOf, Condition, conjuncts, fields_read_by_condition
 from minimize.results import Line
 from minimize.sources.parquet import ParquetFooter
@@ -236,6 +236,7 @@ class PlannedPartition:
 _REASON_TEXTS: Mapping[str, str] = {
     "retention": "past their retention",
     "erased": "of tenants or subjects with a lifecycle event",
+    "restricted": "of restricted tenants or subjects",
     "setting": "switched off by a setting",
     "condition": "excluded by a condition",
     "consent": "not covered by a consent of their tenant",
@@ -359,16 +360,16 @@ def plan_removal(at: datetime, due_files: Sequence[DueFile]) -> RemovalPlan:
 
 def _aggregates_left(due_files: Sequence[DueFile]) -> dict[str, tuple[str, ...]]:
     """The aggregates of dates that lose records for another reason than age, unless they are removed themselves."""
-    touched = {each.date for each in due_files if each.name == RECORDS and each.is_changed}
+    touched = {each.date for each in due_files if each.name in (RECORDS, RESTRICTED) and each.is_changed}
     found: dict[str, set[str]] = {}
     for each in due_files:
-        if each.name != RECORDS and each.file.batch_dates & touched and not each.is_whole:
+        if not each.file.has_records and each.file.batch_dates & touched and not each.is_whole:
             found.setdefault(each.name, set()).add(each.date or "")
     return {name: tuple(sorted(dates)) for name, dates in sorted(found.items())}
 
 
 def _late_days(due_files: Sequence[DueFile]) -> Iterator[tuple[tuple[str, str], frozenset[str]]]:
-    for each in due_files:
+    for each in (due for due in due_files if due.name != RESTRICTED):
         days, on = each.written_by.receipt.outputs[each.name].days or {}, each.date or ""
         if on in days:
             yield (each.name, on), frozenset(days[on])

@@ -6,7 +6,8 @@
     view.py          `subject view`
     coverage.py      `subject coverage`
     export.py        `subject export`
-    delete.py        `subject delete` and `subject restrict`
+    delete.py        `subject delete`, `subject restrict` and `subject export --then-delete`
+    restrict.py      `subject lift`
     correct.py       `subject correct`
 
 Records are found with policies and receipts; there is no register of subjects.
@@ -16,7 +17,13 @@ from __future__ import annotations
 
 from minimize.governance.subjects.correct import Correction, correct_subject
 from minimize.governance.subjects.coverage import Coverage, CoverageTarget, subject_coverage
-from minimize.governance.subjects.delete import Deletion, delete_subjects, restrict_subjects
+from minimize.governance.subjects.delete import (
+    ExportedDeletion,
+    SubjectRemoval,
+    delete_subjects,
+    export_then_delete,
+    restrict_subjects,
+)
 from minimize.governance.subjects.export import SubjectExport, export_subjects
 from minimize.governance.subjects.requests import (
     DataSubject,
@@ -26,6 +33,7 @@ from minimize.governance.subjects.requests import (
     load_subjects,
     request_statuses,
 )
+from minimize.governance.subjects.restrict import RestrictionLift, lift_restriction
 from minimize.governance.subjects.view import SubjectView, view_subjects
 
 __all__ = [
@@ -33,15 +41,19 @@ __all__ = [
     "Coverage",
     "CoverageTarget",
     "DataSubject",
-    "Deletion",
+    "ExportedDeletion",
     "RequestStatus",
+    "RestrictionLift",
     "SubjectExport",
+    "SubjectRemoval",
     "SubjectView",
     "collect_subjects",
     "confirm_deletion",
     "correct_subject",
     "delete_subjects",
     "export_subjects",
+    "export_then_delete",
+    "lift_restriction",
     "load_subjects",
     "request_statuses",
     "restrict_subjects",

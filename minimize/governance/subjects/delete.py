@@ -1,8 +1,9 @@
-"""Subject deletion (`subject delete`, `subject restrict`): leftovers in dictionaries, the deletion, its execution.
+"""Removal of subjects from the data roots (`subject delete`, `subject restrict`): leftovers in dictionaries, the removal, its
+execution.
 
 The request and its events are recorded first. If a deletion stops, the same command continues it: a run that starts later gates
-the earlier records, and an output without due data is skipped. `restrict` exports first; data that could not be exported is
-not deleted.
+the earlier records, and an output without due data is skipped. A restriction seals the removed records (`restrict.py` lifts it).
+`subject export --then-delete` exports first; data that could not be exported is not deleted.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +22,7 @@ import pyarrow as pa
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
-from minimize.governance.lifecycle_events import RetentionEvent, ledger_events
+from minimize.governance.lifecycle_events import EventKind, RetentionEvent, ledger_events
 from minimize.governance.output_file import (
     ON_ANOTHER_MACHINE,
     PublishedOutput,
@@ -32,6 +35,7 @@ from minimize.governance.retention.expire import ResolvedExpiry
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import RemovalPlan
+from minimize.governance.retention.restricted_records import RemovedRecordsSealer
 from minimize.governance.rewrite import Rewrite
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
 from minimize.governance.subjects.export import export_subjects
@@ -39,10 +43,11 @@ from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     SUBJECT_ACTIVITY,
     DataSubject,
+    new_request,
     next_step,
     open_requests,
     record_steps,
-    request_deadline,
+    restrictions_in_force,
 )
 from minimize.governance.subjects.search import (
     SearchOutcome,
@@ -59,7 +64,7 @@ from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member, json_object
 from minimize.keys import Keyring
 from minimize.ledger import Resource, current_actor
-from minimize.ledger.subject_tokens import find_known_token, subject_token, token_secrets, token_versions
+from minimize.ledger.subject_tokens import find_known_token, token_secrets, token_versions
 from minimize.ledger.subjects import CORRECTION, LIFECYCLE_EVENT, SubjectRequestStep
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
@@ -70,7 +75,6 @@ from minimize.runs.erasure_list import store_erasures
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.guards import check_open_ledger
 from minimize.runs.runner import no_progress
-from minimize.settings.erasures import ERASURE
 from minimize.stores import LocationLike
 from minimize.text import count_noun
 
@@ -106,17 +110,22 @@ def _has_unused_entry(batches: Iterable[pa.RecordBatch], subject: Pointer) -> bo
     return not bool(used.all())
 
 
+RemovalKind = Literal["delete", "restrict"]
+_REMOVED: Final[Mapping[RemovalKind, str]] = {"delete": "removed", "restrict": "restricted"}
+_EVENTS: Final[Mapping[RemovalKind, EventKind]] = {"delete": "erasure", "restrict": "restriction"}
+_REASONS: Final[Mapping[RemovalKind, str]] = {"delete": "erased", "restrict": "restricted"}
 RecallsByRecipient = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Deletion:
-    """Plan and result of a deletion.
+class SubjectRemoval:
+    """Plan and result of a deletion or restriction.
 
+    kind          whether the records are deleted, or sealed until the restriction is lifted
     subjects      each subject with its tenant, once for each tenant in which it is found
     plans         the removal plan for each output
     receipts      receipts of the removals
-    recalls       per subject and recipient, the disclosures to delete
+    recalls       per subject and recipient, the disclosures to delete or restrict
     unsearchable  files that cannot be searched for a subject
     unreachable   outputs that cannot be reached from here
     requests      ids of the requests
@@ -132,6 +141,7 @@ class Deletion:
     requests: tuple[str, ...] = ()
     resumed: int = 0
     applied: bool = False
+    kind: RemovalKind = "delete"
 
     @property
     def rows(self) -> int:
@@ -148,7 +158,7 @@ class Deletion:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """The deletion as `subject delete --json` prints it."""
+        """The removal as `subject delete --json` and `subject restrict --json` print it."""
         body = {
             "subjects": len(self.subjects),
             "rows": self.rows,
@@ -164,14 +174,14 @@ class Deletion:
 
     def lines(self) -> Iterator[Line]:
         """The removed records, then what is left to do."""
-        done = "removed" if self.applied else "would be removed"
+        done = _REMOVED[self.kind] if self.applied else f"would be {_REMOVED[self.kind]}"
         yield f"{count_noun(self.rows, 'record')} of {self._subjects_text()} {done}"
         yield from self._lines_without_records()
         for name, plan in self.plans.items():
             text = plan.outcome_text() if self.applied else str(plan)
             yield from (f"  {name}: {each}" for each in text.splitlines())
         for recipient, acts in merge_recalls(self.recalls.values()).items():
-            yield f"  {recipient} must also delete: {', '.join(acts)}"
+            yield f"  {recipient} must also {self.kind}: {', '.join(acts)}"
         for pipeline, stays in self.stays.items():
             for name, dates in stays.items():
                 yield f"  {name} of {pipeline} keeps figures for {', '.join(dates) or 'all'}: {FIGURES_UNCHANGED}"
@@ -186,7 +196,8 @@ class Deletion:
             return
         if self.resumed:
             interrupted = count_noun(self.resumed, "subject")
-            yield f"  an earlier deletion of {interrupted} was interrupted; it is now complete"
+            request = {"delete": "deletion", "restrict": "restriction"}[self.kind]
+            yield f"  an earlier {request} of {interrupted} was interrupted; it is now complete"
             return
         yield "  no data is held of these subjects. Check the spelling of the ids."
         if self.applied:
@@ -199,10 +210,10 @@ class Deletion:
 
 
 @dataclass(frozen=True, slots=True)
-class Restriction(JsonResult):
-    """The export and deletion of subjects. `folder` is that of the export; None if nothing was changed."""
+class ExportedDeletion(JsonResult):
+    """The export and then the deletion of subjects. `folder` is that of the export; None if nothing was changed."""
 
-    deletion: Deletion = field(metadata=json_member(merge=True))
+    deletion: SubjectRemoval = field(metadata=json_member(merge=True))
     folder: Path | None = field(default=None, metadata=json_member("exported_to"))
 
     def lines(self) -> Iterator[Line]:
@@ -210,11 +221,18 @@ class Restriction(JsonResult):
         yield from self.deletion.lines()
 
 
-def request_outcome(step: SubjectRequestStep, receipts: Sequence[str], recalls: RecallsByRecipient) -> dict[str, Any]:
+def request_outcome(
+    step: SubjectRequestStep, receipts: Sequence[str], recalls: RecallsByRecipient = MappingProxyType({})
+) -> dict[str, Any]:
     """The outcome of a request, together with the outcome before it was resumed."""
     before = step.body
     merged = merge_recalls([before.get("recalls", {}), recalls])
     return {"receipts": [*before.get("receipts", []), *receipts], "recalls": merged}
+
+
+def moved_rows(step: SubjectRequestStep, rows: int) -> dict[str, int]:
+    """The number of records that a request sealed or published again, together with those before it was resumed."""
+    return {"rows": step.body.get("rows", 0) + rows}
 
 
 def merge_recalls(recalls: Iterable[RecallsByRecipient]) -> dict[str, list[str]]:
@@ -236,8 +254,48 @@ def delete_subjects(
     unseen: bool = False,
     allow_unreached: bool = False,
     progress: ProgressCallback = no_progress,
-) -> Deletion:
+) -> SubjectRemoval:
     """Deletes all data about these subjects in every output; without `yes` only makes the plan.
+
+    Takes the arguments and raises the errors of `remove_subjects`.
+    """
+    options = {"yes": yes, "unseen": unseen, "allow_unreached": allow_unreached}
+    return remove_subjects("delete", subjects, workspace, now, named=named, progress=progress, **options)
+
+
+def restrict_subjects(
+    subjects: Sequence[DataSubject],
+    workspace: Workspace,
+    now: datetime,
+    *,
+    named: Sequence[LocationLike] = (),
+    yes: bool = False,
+    unseen: bool = False,
+    allow_unreached: bool = False,
+    progress: ProgressCallback = no_progress,
+) -> SubjectRemoval:
+    """Seals all records of these subjects outside the data roots of every output; without `yes` only makes the plan.
+
+    Later runs exclude the subjects until `lift_restriction` lifts the restriction. Published aggregates stay. Takes the arguments
+    and raises the errors of `remove_subjects`. Source: GDPR Art. 4(3), 18.
+    """
+    options = {"yes": yes, "unseen": unseen, "allow_unreached": allow_unreached}
+    return remove_subjects("restrict", subjects, workspace, now, named=named, progress=progress, **options)
+
+
+def remove_subjects(
+    kind: RemovalKind,
+    subjects: Sequence[DataSubject],
+    workspace: Workspace,
+    now: datetime,
+    *,
+    named: Sequence[LocationLike] = (),
+    yes: bool = False,
+    unseen: bool = False,
+    allow_unreached: bool = False,
+    progress: ProgressCallback = no_progress,
+) -> SubjectRemoval:
+    """Removes all records of these subjects from the data roots of every output; without `yes` only makes the plan.
 
     A subject without a tenant is searched for in every known tenant. For a subject named by another field than the policy's
     subject, all records with this identifier are deleted. Raises ConfigurationError for a field that no policy has, a
@@ -248,18 +306,21 @@ def delete_subjects(
     with workspace.open_ledger(create=yes) as ledger:
         keys = workspace.keyring()
         found = find_outputs(ledger, named, keys)
-        made = _DeletionRun(workspace, ledger, keys, now, *found, progress)
+        made = SubjectRemovalRun(kind, workspace, ledger, keys, now, *found, progress)
         check_fields(subjects, found[0])
         if not unseen:
             check_tenants(subjects, found[0], ledger.tenants())
         whose = tuple(dict.fromkeys(one for each in subjects for one in made.in_each_tenant(each)))
-        made = replace(made, open_requests=open_requests(ledger, made.keys, "delete", whose))
+        made = replace(made, open_requests=open_requests(ledger, made.keys, kind, whose))
         plan = made.plan(whose)
         return replace(made.execute(plan, allow_unreached=allow_unreached), applied=True) if yes else plan
 
 
 @dataclass(frozen=True)
-class _DeletionRun:
+class SubjectRemovalRun:
+    """A deletion or restriction of subjects, with its ledger, outputs and open requests."""
+
+    kind: RemovalKind
     workspace: Workspace
     ledger: Ledger
     keys: Keyring = field(repr=False)
@@ -286,16 +347,33 @@ class _DeletionRun:
             )
         yield from tenants
 
-    def plan(self, subjects: Sequence[DataSubject]) -> Deletion:
+    def plan(self, subjects: Sequence[DataSubject]) -> SubjectRemoval:
         """The removals, the recipients to notify, and the files that cannot be searched."""
         events = tuple(map(self._event, subjects))
-        plans = {str(output.folder): self._expiry(output, events)[0].plan() for output in self.outputs}
+        plans = {str(output.folder): self._plan(self._expiry(output, events)[0]) for output in self.outputs}
         due = {name: plan for name, plan in plans.items() if plan.due}
         blind, resumed = tuple(self._unsearchable(subjects)), len(self.open_requests.keys() & set(subjects))
-        return Deletion(tuple(subjects), due, self._recalls(subjects), blind, self.unreachable, resumed=resumed)
+        return SubjectRemoval(
+            subjects=tuple(subjects),
+            plans=due,
+            recalls=self._recalls(subjects),
+            unsearchable=blind,
+            unreachable=self.unreachable,
+            resumed=resumed,
+            kind=self.kind,
+        )
 
-    def execute(self, plan: Deletion, *, allow_unreached: bool = False) -> Deletion:
-        """Executes the deletion: records the request, removes data output by output, then searches again.
+    def _plan(self, expiry: ResolvedExpiry) -> RemovalPlan:
+        """The plan for one output. Records to be sealed are read, also if they are a whole file; aggregates stay."""
+        plan = expiry.plan()
+        if self.kind == "delete":
+            return plan
+        return replace(
+            plan, due=tuple(replace(each, is_whole=False) for each in plan.due), aggregates_left={}, late_days={}
+        )
+
+    def execute(self, plan: SubjectRemoval, *, allow_unreached: bool = False) -> SubjectRemoval:
+        """Executes the removal: records the request, removes data output by output, then searches again.
 
         Raises RefusedError before anything is recorded if the ledger is not the one that the receipts of an output name.
         """
@@ -308,7 +386,7 @@ class _DeletionRun:
         wrong: MinimizeError | None = None
         try:
             self._store_lists()
-            for each in plan.subjects:
+            for each in plan.subjects if self.kind == "delete" else ():
                 self._remove_corrections(each)
             for output in self.outputs:
                 made.extend(self._carried_out(output, plan))
@@ -317,9 +395,12 @@ class _DeletionRun:
                 self._check_reached()
         except MinimizeError as error:
             wrong = error
-        new = [each.run_id for each in made]
+        new, rows = [each.run_id for each in made], sum(each.rows.gated for each in made)
         outcomes = [
-            (step, request_outcome(step, new, recalls))
+            (
+                step,
+                {**request_outcome(step, new, recalls), **(moved_rows(step, rows) if self.kind == "restrict" else {})},
+            )
             for step, recalls in zip(steps, plan.recalls.values(), strict=True)
         ]
         if wrong is not None:
@@ -330,22 +411,24 @@ class _DeletionRun:
         record_steps(self.ledger, self.workspace, done, self.now)
         return replace(plan, receipts=tuple(made), requests=tuple(each.id[:REQUEST_ID_LENGTH] for each in steps))
 
-    def _carried_out(self, output: PublishedOutput, deletion: Deletion) -> Iterator[Receipt]:
+    def _carried_out(self, output: PublishedOutput, deletion: SubjectRemoval) -> Iterator[Receipt]:
         """Executes the plan. Makes a new plan if something was published in the meantime."""
         chain = load_receipts(output.folder)
         expiry, job = self._expiry(replace(output, chain=chain), [self._event(each) for each in deletion.subjects])
         same = len(chain) == len(output.chain)
-        plan = deletion.plans.get(str(output.folder), RemovalPlan(self.now)) if same else call_redacted(expiry.plan)
-        ledger = self.workspace.ledger
+        known = deletion.plans.get(str(output.folder), RemovalPlan(self.now))
+        plan = known if same else call_redacted(partial(self._plan, expiry))
+        ledger, restricts = self.workspace.ledger, self.kind == "restrict"
         rewrite = Rewrite(
-            "delete",
+            self.kind,
             output.folder,
             job,
             self.keys,
             self.now,
             ledger=ledger,
-            aggregates=AggregateRecomputation(expiry.request, job, plan, ledger),
+            aggregates=None if restricts else AggregateRecomputation(expiry.request, job, plan, ledger),
             progress=self.progress,
+            transfer=partial(RemovedRecordsSealer, expiry.request) if restricts else None,
         )
         yield from rewrite.execute(plan.due)
 
@@ -366,7 +449,7 @@ class _DeletionRun:
         }
         if left:
             hint = "A run may have published at the same time. Run the same command again to continue."
-            raise CheckFailed(f"{len(left)} files still hold records of a deleted subject", hint=hint)
+            raise CheckFailed(f"{len(left)} files still hold records of the named subjects", hint=hint)
 
     def _check_reached(self) -> None:
         """Raises CheckFailed if an output of this machine could not be reached, because it may still contain records."""
@@ -385,8 +468,16 @@ class _DeletionRun:
         return since is None or since <= request.event_reach(self._event(subject), outcome.file.date)
 
     def _record_events(self, subjects: Sequence[DataSubject]) -> None:
-        """Records the erasures in the ledger, so that no run publishes the subjects again."""
-        events = [NewEvent(str(each.tenant), ERASURE, each.id, self._reach(each), each.field) for each in subjects]
+        """Records the events in the ledger, so that no run publishes the subjects.
+
+        A restriction in force is not recorded again.
+        """
+        restricted = restrictions_in_force(self.ledger, self.keys, subjects) if self.kind == "restrict" else {}
+        events = [
+            NewEvent(str(each.tenant), _EVENTS[self.kind], each.id, self._reach(each), each.field)
+            for each in subjects
+            if each not in restricted
+        ]
         add_events(events, replace(self.workspace, keys=self.keys), self.now)
 
     def _store_lists(self) -> None:
@@ -414,20 +505,7 @@ class _DeletionRun:
         """The open request of a subject, or a new one."""
         if subject in self.open_requests:
             return self.open_requests[subject]
-        tenant, id_ = str(subject.tenant), subject.id
-        token = None if id_ is None else subject_token(self.keys, tenant, id_, field=subject.field)
-        due, who = request_deadline(subject.is_tenant, self.now), current_actor().user or ""
-        return SubjectRequestStep(
-            kind="delete",
-            tenant_id=tenant,
-            subject=token,
-            asked_at=self.now,
-            due=due,
-            state="open",
-            body={"recalls": dict(recalls)},
-            recorded_at=self.now,
-            actor=who,
-        )
+        return new_request(self.kind, subject, self.keys, self.now, recalls=dict(recalls))
 
     def _reach(self, subject: DataSubject) -> datetime:
         """The last event time to remove: events after the request are not part of it."""
@@ -435,7 +513,7 @@ class _DeletionRun:
 
     def _expiry(self, output: PublishedOutput, events: Sequence[RetentionEvent]) -> tuple[ResolvedExpiry, Pipeline]:
         job = output.pipeline_of_today()
-        known = tuple(each for each in ledger_events(self.ledger.address, self.keys, events) if each.kind == ERASURE)
+        known = ledger_events(self.ledger.address, self.keys, events, kinds=tuple(_EVENTS.values()))
         read = source_read_times(output.chain)
         request = RewriteRequest(
             output.folder,
@@ -447,11 +525,14 @@ class _DeletionRun:
             earlier_events=known,
             read_times=read,
             retentions=job.own_retentions,
+            removal_reason=_REASONS[self.kind],
         )
         return ResolvedExpiry(request, job, output), job
 
     def _event(self, subject: DataSubject) -> RetentionEvent:
-        return RetentionEvent(str(subject.tenant), ERASURE, self._reach(subject), subject.id, named_by=subject.field)
+        return RetentionEvent(
+            str(subject.tenant), _EVENTS[self.kind], self._reach(subject), subject.id, named_by=subject.field
+        )
 
     def _recalls(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, RecallsByRecipient]:
         """Per subject and recipient, the disclosures that name the subject by its original id or by a form in an output."""
@@ -494,7 +575,7 @@ class _DeletionRun:
         return SubjectSearch(subject, self.ledger.tenants())
 
 
-def restrict_subjects(
+def export_then_delete(
     subjects: Sequence[DataSubject],
     folder: Path,
     workspace: Workspace,
@@ -503,15 +584,16 @@ def restrict_subjects(
     named: Sequence[LocationLike] = (),
     formats: Collection[str] = (),
     redact: Collection[str] = (),
+    linked: bool = False,
     unseen: bool = False,
     yes: bool = False,
-) -> Restriction:
+) -> ExportedDeletion:
     """Exports all data about these subjects into a new folder, then deletes it; without `yes` only makes the plan.
 
     Takes the arguments and raises the errors of `export_subjects` and `delete_subjects`. Deletes nothing if the export fails.
     """
     if yes:
-        found = view_subjects(subjects, workspace, now, named=named)
+        found = view_subjects(subjects, workspace, now, named=named, linked=linked)
         export_subjects(found, folder, workspace, formats=formats, redact=redact)
     deletion = delete_subjects(subjects, workspace, now, named=named, yes=yes, unseen=unseen)
-    return Restriction(deletion, folder if yes else None)
+    return ExportedDeletion(deletion, folder if yes else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,11 +16,19 @@ from minimize.keys import Keyring
 from minimize.ledger import AuditActivity, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import Decision
 from minimize.ledger.audit_event import EventResult
-from minimize.ledger.subject_tokens import find_known_token, token_secrets, token_versions
-from minimize.ledger.subjects import SUBJECT_REQUEST, RequestState, SubjectRequestStep
+from minimize.ledger.subject_tokens import find_known_token, known_or_new_token, token_secrets, token_versions
+from minimize.ledger.subjects import (
+    LIFECYCLE_EVENT,
+    SUBJECT_REQUEST,
+    LifecycleEvent,
+    RequestState,
+    SubjectRequestStep,
+    last_lifecycle_events,
+)
 from minimize.results import Line
+from minimize.settings.erasures import RESTRICTION
 from minimize.sources import format_suffixes
-from minimize.text import text_or_none
+from minimize.text import count_noun, text_or_none
 from minimize.times import time_text
 
 if TYPE_CHECKING:
@@ -128,10 +136,12 @@ class RequestStatus:
     """The state of a request.
 
     recipients  per recipient of the subject's records, the disclosures, and whether the recipient confirmed the deletion
+    lifted_at   when a restriction was lifted; None if it was not
     """
 
     last: SubjectRequestStep
     recipients: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lifted_at: datetime | None = None
 
     @property
     def is_open(self) -> bool:
@@ -147,7 +157,9 @@ class RequestStatus:
         last = self.last
         body: dict[str, Any] = {"request": last.id[:REQUEST_ID_LENGTH], "kind": last.kind, "tenant_id": last.tenant_id}
         body |= {"subject": last.subject, "asked_at": time_text(last.asked_at), "due": time_text(last.due)}
-        status = {"state": last.state, "overdue": self.is_overdue(now), "recipients": self.recipients}
+        status: dict[str, Any] = {"state": last.state, "overdue": self.is_overdue(now), "recipients": self.recipients}
+        status |= {"by": last.actor} if last.kind in ("restrict", "lift") else {}
+        status |= {"lifted_at": self.lifted_at and time_text(self.lifted_at)} if last.kind == "restrict" else {}
         return {**body, **status, **last.body}
 
     def lines(self, now: datetime) -> Iterator[Line]:
@@ -158,7 +170,16 @@ class RequestStatus:
         late = " OVERDUE" if self.is_overdue(now) else ""
         whose = f"tenant {body['tenant_id']}" if body["subject"] is None else f"a subject of {body['tenant_id']}"
         request = f"{body['request']}  {body['kind']} of {whose}, requested {body['asked_at']}"
-        yield f"{request}: {body['state']}{rest}, by {body['due']}{late}"
+        yield f"{request}: {body['state']}{rest}, by {body['due']}{late}{self._moved_text()}"
+
+    def _moved_text(self) -> str:
+        """The number of records that a restriction sealed or its lifting published again, and by whom."""
+        if self.last.kind not in ("restrict", "lift"):
+            return ""
+        words = [count_noun(self.last.body.get("rows", 0), "record"), f"by {self.last.actor or 'an unknown account'}"]
+        if self.last.kind == "restrict" and self.last.state == "done":
+            words.append("in force" if self.lifted_at is None else f"lifted at {time_text(self.lifted_at)}")
+        return f" ({', '.join(words)})"
 
 
 def request_deadline(tenant_wide: bool, asked_at: datetime) -> datetime:
@@ -182,7 +203,14 @@ def request_statuses(ledger: Ledger, *, tenant: str | None = None) -> list[Reque
             for recipient, disclosures in body.get("recalls", {}).items():
                 known = own_steps.setdefault(recipient, {"disclosures": [], "confirmed": None})
                 known["disclosures"] = disclosures
-    found, wanted = [RequestStatus(step, notified[name]) for name, step in last.items()], canonical_id(tenant)
+    lifted = {
+        (each.tenant_id, each.subject): each for each in last.values() if each.kind == "lift" and each.state == "done"
+    }
+    found, wanted = list[RequestStatus](), canonical_id(tenant)
+    for name, step in last.items():
+        lift = lifted.get((step.tenant_id, step.subject)) if step.kind == "restrict" else None
+        ended = lift.recorded_at if lift is not None and lift.asked_at >= step.asked_at else None
+        found.append(RequestStatus(step, notified[name], ended))
     return [each for each in found if wanted in (None, each.last.tenant_id)]
 
 
@@ -200,14 +228,56 @@ def open_requests(
     return {each: request for each, request in found if request is not None}
 
 
-def _recorded_token(subject: DataSubject, keys: Keyring, steps: Iterable[SubjectRequestStep]) -> str | None:
-    """The token of a subject in one of these requests."""
+def restrictions_in_force(
+    ledger: Ledger, keys: Keyring, subjects: Iterable[DataSubject]
+) -> dict[DataSubject, list[LifecycleEvent]]:
+    """The restrictions of these subjects that were not lifted, in the order in which they were recorded.
+
+    Takes subjects with a tenant. A restriction of a whole tenant is not one of its subjects.
+    """
+    rows = [
+        row
+        for row in last_lifecycle_events(ledger.find(LIFECYCLE_EVENT))
+        if row.kind == RESTRICTION and row.state == "recorded"
+    ]
+    found: dict[DataSubject, list[LifecycleEvent]] = {}
+    for subject in subjects:
+        own = [row for row in rows if (row.tenant_id, row.field) == (subject.tenant, subject.field)]
+        token = _recorded_token(subject, keys, own)
+        matches = [row for row in own if row.subject == token]
+        if matches:
+            found[subject] = matches
+    return found
+
+
+def _recorded_token(
+    subject: DataSubject, keys: Keyring, steps: Iterable[SubjectRequestStep | LifecycleEvent]
+) -> str | None:
+    """The token of a subject in one of these requests or events."""
     tenant = str(subject.tenant)
     tokens = {each.subject for each in steps if each.tenant_id == tenant and each.subject is not None}
     if subject.id is None:
         return None
     return (
         find_known_token(token_secrets(keys, token_versions(tokens), subject.field), tenant, subject.id, tokens) or ""
+    )
+
+
+def new_request(
+    kind: str, subject: DataSubject, keys: Keyring, now: datetime, tokens: Collection[str | None] = (), **body: Any
+) -> SubjectRequestStep:
+    """The first step of a request of a subject with a tenant. `tokens` are those of earlier requests, which are used again."""
+    tenant, id_ = str(subject.tenant), subject.id
+    return SubjectRequestStep(
+        kind=kind,
+        tenant_id=tenant,
+        subject=None if id_ is None else known_or_new_token(keys, tenant, id_, tokens, subject.field),
+        asked_at=now,
+        due=request_deadline(subject.is_tenant, now),
+        state="open",
+        body=body,
+        recorded_at=now,
+        actor=current_actor().user or "",
     )
 
 

@@ -181,6 +181,11 @@ class SubjectSearch:
             keys += [name for name, each in policy.fields.items() if each.role == "identifier" and name != key]
         return keys
 
+    def find_restricted(self, outputs: Iterable[PublishedOutput]) -> Iterator[SubjectRecords]:
+        """The sealed records of the subject, if it or its tenant is restricted."""
+        looked = (self._search_file(file) for output in outputs for file in output.restricted_files())
+        yield from (each.found for each in looked if isinstance(each.found, SubjectRecords))
+
     def unsearchable(self, outputs: Iterable[PublishedOutput]) -> Iterator[UnsearchableFile]:
         """The files that cannot be searched for the subject. Reads no records."""
         for file in record_files(outputs):

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.sharing.export_file import json_default
 from minimize.governance.subjects.disclosures import SubjectDisclosure, disclosures_of, load_disclosures
-from minimize.governance.subjects.requests import REQUEST_ID_LENGTH, DataSubject, open_requests
+from minimize.governance.subjects.requests import (
+    REQUEST_ID_LENGTH,
+    DataSubject,
+    open_requests,
+    restrictions_in_force,
+)
 from minimize.governance.subjects.search import (
     SubjectRecords,
     SubjectSearch,
@@ -31,7 +36,7 @@ from minimize.times import from_epoch_microseconds, instant_text, time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.subjects import SubjectRequestStep
+    from minimize.ledger.subjects import LifecycleEvent, SubjectRequestStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class SubjectView:
     groups        number of row groups in the searched files; `read` is the number of those that were read
     is_unseen     whether neither the ledger nor an output names the tenant
     erasures      open or failed deletion requests: the held records are still to be deleted
+    restrictions  restrictions of the subject or its tenant in force
+    restricted    its sealed records
     has_ledger    whether a ledger was searched for disclosures
     """
 
@@ -56,6 +63,9 @@ class SubjectView:
     read: int = 0
     is_unseen: bool = False
     erasures: tuple[SubjectRequestStep, ...] = ()
+    restrictions: tuple[LifecycleEvent, ...] = ()
+    restricted: tuple[SubjectRecords, ...] = field(default=(), repr=False)
+    shows_restricted: bool = False
     has_ledger: bool = False
 
     @property
@@ -75,6 +85,7 @@ class SubjectView:
             "held": [records_summary(each, rows) for each in self.records],
             "shared": json_value(self.disclosures),
             **({"to_be_deleted": self._to_be_deleted()} if self.erasures else {}),
+            **({"restricted": self._restricted(rows)} if self.restrictions or self.restricted else {}),
             "not_searched": json_value(self.unsearchable),
             "not_reached": json_value(self.unreachable),
         }
@@ -92,7 +103,14 @@ class SubjectView:
                 f"  deletion {each['request']}, requested {each['asked_at']}, is {each['state']}: "
                 f"{count_noun(each['rows'], 'record')} still to remove. Run `minimize subject delete` again."
             )
-        for held in self.records:
+        if self.restrictions or self.restricted:
+            found = self._restricted(rows)
+            dates = " and ".join(
+                f"{each['since']} by {each['by'] or 'an unknown account'}" for each in found["restrictions"]
+            )
+            since = f" since {dates}" if dates else ""
+            yield f"  restricted{since}: {count_noun(found['rows'], 'sealed record')}. Run `minimize subject lift` to lift it."
+        for held in (*self.records, *(self.restricted if self.shows_restricted else ())):
             yield from _summary_lines(records_summary(held, rows))
         for shared in json_value(self.disclosures):
             kept = f", kept there until {shared['until']}" if shared["until"] else ""
@@ -110,6 +128,18 @@ class SubjectView:
         if subject.id is None:
             return f"tenant {subject.tenant}"
         return subject.id if subject.tenant is None else f"{subject.id} of {subject.tenant}"
+
+    def _restricted(self, rows: int) -> dict[str, Any]:
+        """The restrictions, and the sealed records: their number, and with `shows_restricted` the records themselves."""
+        held = [records_summary(each, rows) for each in self.restricted] if self.shows_restricted else []
+        return {
+            "restrictions": [
+                {"since": time_text(each.at), "by": each.actor, "whole_tenant": each.subject is None}
+                for each in self.restrictions
+            ],
+            "rows": sum(each.rows.num_rows for each in self.restricted),
+            **({"held": held} if self.shows_restricted else {}),
+        }
 
     def _to_be_deleted(self) -> list[dict[str, Any]]:
         return [
@@ -161,12 +191,13 @@ def view_subjects(
     *,
     named: Sequence[LocationLike] = (),
     linked: bool = False,
+    restricted: bool = False,
 ) -> tuple[SubjectView, ...]:
     """All data held about these subjects, in every output that the ledger knows and in the given ones.
 
     Takes the workspace of ledger and keyring (the ledger is optional if outputs are given) and the time. `linked` adds
-    records of their devices in files that do not name the person. Raises KeyringError, LedgerError, OutputError, and
-    ConfigurationError for a field that no policy has.
+    records of their devices in files that do not name the person; `restricted` shows sealed records, too. Raises KeyringError,
+    LedgerError, OutputError, and ConfigurationError for a field that no policy has.
     """
     keys = workspace.keyring()
     with optional_ledger(workspace, needed=not named) as ledger:
@@ -180,6 +211,7 @@ def view_subjects(
             keys=keys,
             tenants=frozenset() if ledger is None else ledger.tenants(),
             linked=linked,
+            shows_restricted=restricted,
         )
         return tuple(map(looking.view, subjects))
 
@@ -221,6 +253,7 @@ class _ViewBuilder:
     keys: Keyring = field(repr=False)
     tenants: frozenset[str] = field(repr=False)
     linked: bool = False
+    shows_restricted: bool = False
 
     def view(self, subject: DataSubject) -> SubjectView:
         """The data held about one subject."""
@@ -241,6 +274,9 @@ class _ViewBuilder:
             read=sum(each.read for each in looks),
             is_unseen=not held and self._is_unseen(subject),
             erasures=self._erasures(subject, held),
+            restrictions=self._restrictions(subject),
+            restricted=tuple(search.find_restricted(self.outputs)),
+            shows_restricted=self.shows_restricted,
             has_ledger=self.ledger is not None,
         )
 
@@ -251,6 +287,16 @@ class _ViewBuilder:
         tenants = [subject.tenant] if subject.tenant is not None else sorted(self._tenants(subject, records))
         subjects = [replace(subject, tenant=tenant) for tenant in tenants]
         return tuple(open_requests(self.ledger, self.keys, "delete", subjects).values())
+
+    def _restrictions(self, subject: DataSubject) -> tuple[LifecycleEvent, ...]:
+        """The restrictions of the subject and of its tenant in force; without a tenant, in every tenant."""
+        if self.ledger is None or subject.is_form:
+            return ()
+        tenants = [subject.tenant] if subject.tenant is not None else sorted(self.ledger.tenants())
+        subjects = [replace(subject, tenant=name) for name in tenants]
+        subjects += [] if subject.tenant is None or subject.is_tenant else [DataSubject(None, subject.tenant)]
+        found = restrictions_in_force(self.ledger, self.keys, subjects)
+        return tuple(row for rows in found.values() for row in rows)
 
     def _tenants(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> frozenset[str]:
         """The tenants whose disclosures may name the subject."""
@@ -293,7 +339,12 @@ def _view_section(found: SubjectView, rows: int, without: frozenset[str]) -> Sec
                 f"A deletion request of {each['asked_at'][:10]} is in progress."
                 for each in view.get("to_be_deleted", ())
             ),
+            *(
+                f"In addition, {count_noun(each['rows'], 'record')} cannot be used, because their use is restricted."
+                for each in filter(None, [view.get("restricted")])
+            ),
             *(_records_section(each, without) for each in view["held"]),
+            *(_records_section(each, without) for each in view.get("restricted", {}).get("held", ())),
             Section("Disclosed to third parties", (shared,)) if shared else "",
             "No disclosure to third parties is recorded." if found.has_ledger and not shared else "",
             Section("Files and outputs that could not be searched", (unsearched,)) if unsearched else "",

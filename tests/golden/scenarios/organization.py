@@ -104,6 +104,22 @@ def _grants(session: Session) -> None:
     session.write("access.yaml", ACCESS)
 
 
+def _restrictions(session: Session, on: str) -> None:
+    """A subject is restricted, excluded from a run, and lifted."""
+    session.run(f"subject restrict d-4 --tenant west {on}", actor=PIA)
+    session.run(f"subject restrict d-4 --tenant west --yes {on}", actor=PIA)
+    session.run(f"subject restrict d-4 --tenant west --yes {on}", actor=PIA)
+    session.run(f"subject view d-4 --tenant west {on}", actor=PIA)
+    session.run(f"subject view d-4 --tenant west --restricted --rows 1 {on}", actor=PIA)
+    session.run("subject status --pipeline pipeline --json", actor=PIA)
+    session.run("run pipeline --date 2026-11-24 --json")
+    session.run(f"subject lift d-4 --tenant west --yes {on}", actor=ANN)
+    session.run(f"subject lift d-4 --tenant west {on}", actor=PIA)
+    session.run(f"subject lift d-4 --tenant west --yes {on}", actor=PIA)
+    session.run(f"subject lift d-4 --tenant west --yes {on}", actor=PIA)
+    session.run("subject status --pipeline pipeline --json", actor=PIA)
+
+
 def _subjects(session: Session) -> None:
     on = f"--pipeline pipeline --in {OUTPUT} --json"
     session.run(f"subject coverage {on}", actor=PIA)
@@ -116,7 +132,8 @@ def _subjects(session: Session) -> None:
     session.run(f"subject correct d-1 --tenant south --set serial=Z --yes {on}", actor=CARL)
     session.run(f"subject correct d-1 --tenant south --set model=Z {on}", actor=CARL)
     session.run(f"subject correct d-1 --tenant south --set model=Z --yes {on}", actor=CARL)
-    session.run(f"subject restrict d-2 --tenant west --to restricted --yes {on}", actor=PIA)
+    session.run(f"subject export d-2 --tenant west --to restricted --then-delete --yes {on}", actor=PIA)
+    _restrictions(session, on)
     session.run(f"subject delete d-3 --tenant north {on}", actor=PIA)
     request = session.run(f"subject delete d-3 --tenant north --yes {on}", actor=PIA).get("requests", 0)
     session.run("subject confirm --pipeline pipeline --json", request, "vendor", actor=PIA)

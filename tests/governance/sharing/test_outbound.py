@@ -146,9 +146,10 @@ def test_subjects_are_recorded_as_keyed_tokens(sender: Sender) -> None:
     assert south.token_texts() == [disclosure_token(sender.keys, "south", "d-2")]
 
 
-def test_whoever_is_gone_does_not_leave_either(sender: Sender) -> None:
+@pytest.mark.parametrize("kind", ["erasure", "restriction"])
+def test_an_erased_or_restricted_subject_is_not_shared(sender: Sender, kind: str) -> None:
     token = subject_token(sender.keys, "north", "d-1")
-    gone = LifecycleEvent("north", token, "erasure", NOW, "recorded", "[]", NOW, "ann")
+    gone = LifecycleEvent("north", token, kind, NOW, "recorded", "[]", NOW, "ann")
     told = AuditEvent(component="t", actor=ANN, activity="events", time=NOW, operation="add", category="retention")
     with open_ledger(find_ledger(sender.ledger)) as ledger:
         record_acts(ledger, sender.keys, LIFECYCLE_EVENT, gone, event=told)

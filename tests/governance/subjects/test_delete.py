@@ -16,7 +16,7 @@ import pytest
 import minimize
 from minimize.errors import CheckFailed, ConfigurationError, OutputError, RefusedError
 from minimize.governance.output_file import PublishedOutput, find_outputs
-from minimize.governance.subjects import DataSubject, Deletion, delete_subjects, request_statuses, view_subjects
+from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_subjects, request_statuses, view_subjects
 from minimize.governance.subjects import delete as room
 from minimize.governance.subjects.delete import files_with_leftovers
 from minimize.governance.subjects.view import view_page
@@ -39,7 +39,7 @@ COUNTS = {
 }
 
 
-def deleted(project: Project, *subjects: DataSubject, yes: bool = True, **options: Any) -> Deletion:
+def deleted(project: Project, *subjects: DataSubject, yes: bool = True, **options: Any) -> SubjectRemoval:
     return delete_subjects(subjects, places(project), datetime.now(UTC), yes=yes, **options)
 
 
@@ -196,7 +196,7 @@ def test_a_request_that_failed_is_gone_on_with_by_the_same_command(
     filled: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(filled, output=filled.folder / "other")
-    real, calls = room._DeletionRun._carried_out, []
+    real, calls = room.SubjectRemovalRun._carried_out, []
 
     def once(self: Any, output: Any, whose: Any) -> Any:
         calls.append(output)
@@ -204,7 +204,7 @@ def test_a_request_that_failed_is_gone_on_with_by_the_same_command(
             raise OutputError("no room")
         return real(self, output, whose)
 
-    monkeypatch.setattr(room._DeletionRun, "_carried_out", once)
+    monkeypatch.setattr(room.SubjectRemovalRun, "_carried_out", once)
     with pytest.raises(OutputError):
         deleted(filled, D3)
     with open_ledger(find_ledger(filled.folder / "organization.db")) as book:
@@ -222,7 +222,7 @@ def test_a_request_that_failed_is_gone_on_with_by_the_same_command(
 
 
 def test_what_is_left_fails_the_check(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room._DeletionRun, "_carried_out", lambda *_: ())
+    monkeypatch.setattr(room.SubjectRemovalRun, "_carried_out", lambda *_: ())
     with pytest.raises(CheckFailed, match="2 files still hold"):
         deleted(filled, D3)
 
@@ -286,7 +286,7 @@ def test_what_is_collected_after_a_request_is_not_part_of_it(project: Project, m
     project.records(RECORDS)
     run(project)
     with monkeypatch.context() as patch:
-        patch.setattr(room._DeletionRun, "_carried_out", lambda *given: iter(()))
+        patch.setattr(room.SubjectRemovalRun, "_carried_out", lambda *given: iter(()))
         with pytest.raises(CheckFailed):
             deleted(project, D3)
     later = NOW + timedelta(hours=3)
@@ -300,8 +300,8 @@ def test_what_is_collected_after_a_request_is_not_part_of_it(project: Project, m
 
 
 def test_a_request_is_not_done_while_a_search_finds_a_record(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room._DeletionRun, "_carried_out", lambda *given: iter(()))
-    monkeypatch.setattr(room._DeletionRun, "_expiry", nothing_due(room._DeletionRun._expiry))
+    monkeypatch.setattr(room.SubjectRemovalRun, "_carried_out", lambda *given: iter(()))
+    monkeypatch.setattr(room.SubjectRemovalRun, "_expiry", nothing_due(room.SubjectRemovalRun._expiry))
     with pytest.raises(CheckFailed):
         deleted(filled, D3)
 

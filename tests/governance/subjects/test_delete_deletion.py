@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from minimize.governance.subjects.delete import Deletion, request_outcome
+from minimize.governance.subjects.delete import SubjectRemoval, request_outcome
 from minimize.ledger.subjects import SubjectRequestStep
 from tests.receipts.make import small
 
@@ -22,5 +22,5 @@ def test_a_request_that_is_gone_on_with_keeps_what_it_came_to_before() -> None:
 
 def test_aggregates_that_keep_figures_are_those_of_all_portions() -> None:
     receipts = [small(number + 1, stays={"daily": (f"2026-11-{23 + number}",)}) for number in range(2)]
-    done = Deletion((), {}, receipts=tuple(receipts))
+    done = SubjectRemoval((), {}, receipts=tuple(receipts))
     assert done.stays == {"device_telemetry": {"daily": ["2026-11-23", "2026-11-24"]}}

@@ -11,7 +11,7 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError
-from minimize.governance.subjects import DataSubject, Deletion, delete_subjects, view_subjects
+from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_subjects, view_subjects
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import LIFECYCLE_EVENT
@@ -34,7 +34,7 @@ def of(records: Iterable[dict[str, Any]], user: str = "u2", tenant: str | None =
     return sum(each["user"] == user and tenant in (None, each["tenant_id"]) for each in records)
 
 
-def deleted(project: Project, *subjects: DataSubject, **options: Any) -> Deletion:
+def deleted(project: Project, *subjects: DataSubject, **options: Any) -> SubjectRemoval:
     return delete_subjects(subjects, places(project), datetime.now(UTC), yes=True, **options)
 
 

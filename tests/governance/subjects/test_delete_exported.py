@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from minimize.errors import OutputError
-from minimize.governance.subjects import DataSubject, restrict_subjects, view_subjects
+from minimize.governance.subjects import DataSubject, export_then_delete, view_subjects
 from minimize.governance.workspace import Workspace as Places
 from tests.governance.outputs import published
 from tests.project import Builds, Project, events
@@ -25,7 +25,7 @@ def _places(builds: Builds, project: Project) -> Places:
 
 
 def test_what_was_exported_is_deleted_then(project: Project, places: Places) -> None:
-    done = restrict_subjects([D3], project.folder / "export", places, datetime.now(UTC), yes=True)
+    done = export_then_delete([D3], project.folder / "export", places, datetime.now(UTC), yes=True)
     assert done.deletion.rows == OF_D3
     assert pl.read_parquet(project.folder / "export/1-checkins.parquet").height == OF_D3
     assert view_subjects([D3], places, datetime.now(UTC))[0].rows == 0
@@ -34,7 +34,7 @@ def test_what_was_exported_is_deleted_then(project: Project, places: Places) -> 
 def test_what_could_not_be_exported_is_not_deleted(project: Project, places: Places) -> None:
     (project.folder / "export").mkdir()
     with pytest.raises(OutputError):
-        restrict_subjects([D3], project.folder / "export", places, datetime.now(UTC), yes=True)
+        export_then_delete([D3], project.folder / "export", places, datetime.now(UTC), yes=True)
     assert view_subjects([D3], places, datetime.now(UTC))[0].rows == OF_D3
 
 
@@ -45,7 +45,7 @@ def test_a_record_of_the_future_is_exported_and_deleted(project: Project) -> Non
     project.records([*RECORDS, {**RECORDS[0], "device_id": "d3", "tenant_id": "north", "event_time": future}])
     project.run(at=None, output=None)
     places = Places(project.out / "ledger.db", keys=project.keys)
-    done = restrict_subjects([D3], project.folder / "export", places, datetime.now(UTC), yes=True)
+    done = export_then_delete([D3], project.folder / "export", places, datetime.now(UTC), yes=True)
     assert done.deletion.rows == OF_D3 + 1
     assert pl.read_parquet(project.folder / "export/1-checkins.parquet").height == OF_D3 + 1
     assert view_subjects([D3], places, datetime.now(UTC))[0].rows == 0

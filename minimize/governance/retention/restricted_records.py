@@ -1,0 +1,185 @@
+"""Transfer of the records of restricted subjects: out of the files of records into sealed files, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+
+from minimize.arrow.batch import Batch, BatchCounts
+from minimize.arrow.dictionaries import Bools
+from minimize.arrow.pointers import Pointer
+from minimize.arrow.scrub import scrub
+from minimize.errors import OutputError
+from minimize.governance.output_file import OutputFile
+from minimize.governance.retention.removal_decision import FileInstructions, RewriteRequest
+from minimize.governance.retention.removal_plan import DueFile
+from minimize.governance.rewrite import (
+    BatchObserver,
+    ObserverFactory,
+    Partition,
+    rewritten_columns,
+    same_encryption,
+)
+from minimize.governance.rewrite_receipt import PlannedFile, RewriteResult
+from minimize.governance.verdict import ApplyVerdict, BatchJudge, BatchVerdict
+from minimize.output.folder import RECORDS, RESTRICTED, batch_date_of
+from minimize.output.publish import Staging
+from minimize.output.restricted import RecordsOrigin, RestrictedSink, open_restricted, without_origin
+from minimize.output.sink import ParquetSink
+from minimize.output.stored_file import StoredFile
+from minimize.output.subject_index import SubjectIndexer
+from minimize.sources.base import WrittenFile
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedRecordsSealer:
+    """Seals the records that the files of a plan lose. They are read together with the rewrite of the files."""
+
+    request: RewriteRequest
+    group: Sequence[PlannedFile]
+    _sinks: dict[str, RestrictedSink] = field(default_factory=dict, repr=False)
+
+    @property
+    def partitions(self) -> set[Partition]:
+        """The partitions of the sealed files."""
+        return {(RESTRICTED, each.date) for each in self.group}
+
+    def observe_with(self, other: ObserverFactory) -> ObserverFactory:
+        """Observers that seal removed records."""
+
+        def observer(stored: StoredFile) -> BatchObserver:
+            due = next(each for each in self.group if each.file.path == stored.path)
+            assert due.judge is not None
+            encryption = same_encryption(self.request.output / stored.path, self.request.kms)
+            sink = RestrictedSink(RecordsOrigin.of_file(due.file.entry), stored.schema, self.request.keys, encryption)
+            self._sinks[stored.path] = sink
+            return _SealingObserver(due.judge, sink, other(stored))
+
+        return observer
+
+    def stage(self, staging: Staging) -> RewriteResult:
+        """Stages the sealed files. Raises OutputError if they do not have every removed record."""
+        dates = {each.file.path: each.date for each in self.group}
+        written: list[WrittenFile] = []
+        for number, (path, sink) in enumerate(sorted(self._sinks.items())):
+            folder = staging.reserve_partition(RESTRICTED, dates[path])
+            written += sink.close(staging.root, folder, f"{staging.run_id}-{number}")
+        if sum(each.rows for each in written) != sum(each.rows for each in self.group):
+            raise OutputError("the sealed records differ from the removed ones; nothing was published")
+        return RewriteResult({RESTRICTED: tuple(written)})
+
+
+@dataclass(frozen=True, slots=True)
+class _SealingObserver:
+    judge: BatchJudge
+    sink: RestrictedSink
+    other: BatchObserver | None
+
+    def __call__(self, batch: pa.RecordBatch) -> None:
+        if self.other is not None:
+            self.other(batch)
+        leaves = ~self.judge(batch).remaining_rows(batch.num_rows)
+        self.sink.write(batch.filter(pa.array(leaves)))
+
+    def close(self) -> None:
+        if self.other is not None:
+            self.other.close()
+
+
+@dataclass(frozen=True, slots=True)
+class LiftInstructions:
+    """The records that leave a sealed file when restrictions are lifted, and what becomes of them.
+
+    lifted      removes the records of the lifted restrictions
+    restricted  removes the records of the restrictions that stay
+    due         removes erased records, and records and values past their retention
+    """
+
+    lifted: FileInstructions
+    restricted: FileInstructions
+    due: FileInstructions
+
+    @property
+    def pointers(self) -> Mapping[str, Pointer]:
+        """The pointers of the file's fields, by key."""
+        return self.due.pointers
+
+    def __call__(self, batch: pa.RecordBatch) -> BatchVerdict:
+        """The verdict on records that leave the seal."""
+        return self.due(batch)
+
+    def lifted_records(self, batch: pa.RecordBatch) -> Bools:
+        """The records that leave the seal."""
+        rows = batch.num_rows
+        left, stays = self.lifted(batch).remaining_rows(rows), ~self.restricted(batch).remaining_rows(rows)
+        return np.asarray(~left & ~stays, np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class LiftRequest:
+    """The requests whose instructions decide about sealed files; see `LiftInstructions`."""
+
+    lifted: RewriteRequest
+    restricted: RewriteRequest
+    due: RewriteRequest
+
+    def find_due(self, file: OutputFile) -> tuple[DueFile, int] | None:
+        """A sealed file and the number of its records that leave the seal; None if its keys were destroyed."""
+        if file.is_shredded:
+            return None
+        judge = LiftInstructions(*(each.instructions(file) for each in (self.lifted, self.restricted, self.due)))
+        stage, counts, rows = ApplyVerdict(judge), BatchCounts(), 0
+        for batch in file.stored_file.batches():
+            leaving = batch.filter(pa.array(judge.lifted_records(batch)))
+            counts, rows = counts + stage(Batch(raw=leaving)).counts, rows + leaving.num_rows
+        return DueFile(file, judge, is_whole=True, gated=counts.gated), rows
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictedRecordsRestorer:
+    """Publishes sealed records again, in the partitions from which they were removed. The other records are sealed again."""
+
+    request: RewriteRequest
+    group: Sequence[PlannedFile]
+
+    @property
+    def partitions(self) -> set[Partition]:
+        """The partitions of the records and of the sealed files."""
+        return {(name, each.date) for each in self.group for name in (RECORDS, RESTRICTED)}
+
+    def observe_with(self, other: ObserverFactory) -> ObserverFactory:
+        """No other observers, because the files are read when they are staged."""
+        return other
+
+    def stage(self, staging: Staging) -> RewriteResult:
+        """Stages the files of records, and new sealed files for the other records."""
+        return sum((self._stage_file(staging, *each) for each in enumerate(self.group)), RewriteResult())
+
+    def _stage_file(self, staging: Staging, number: int, due: PlannedFile) -> RewriteResult:
+        judge, keys = due.judge, self.request.keys
+        assert isinstance(judge, LiftInstructions)
+        opened = open_restricted(self.request.output, due.file.path, keys, self.request.kms)
+        sealed = RestrictedSink(opened.origin, opened.stored.schema, keys, opened.encryption)
+        schema, stage, counts = without_origin(opened.stored.schema), ApplyVerdict(judge), BatchCounts()
+        subject = due.file.policy.subject
+        sink: ParquetSink = staging.sink_in(
+            str(PurePosixPath(opened.origin.path).parent),
+            number,
+            schema,
+            empty=False,
+            encryption=opened.encryption,
+            watch=SubjectIndexer.from_keys(keys, Pointer.parse(subject)) if opened.origin.indexed and subject else None,
+        )
+        for batch in opened.stored.batches():
+            leaving = judge.lifted_records(batch)
+            sealed.write(batch.filter(pa.array(~leaving)))
+            result = stage(Batch(raw=batch.filter(pa.array(leaving))))
+            sink.write(scrub(rewritten_columns(result, schema), schema))
+            counts += result.counts
+        folder = staging.reserve_partition(RESTRICTED, batch_date_of(due.file.path))
+        left = sealed.close(staging.root, folder, f"{staging.run_id}-{number}")
+        return RewriteResult({RECORDS: tuple(sink.close()), RESTRICTED: left}, counts=counts)

@@ -1,0 +1,288 @@
+"""Lifting of restrictions (`subject lift`). A restriction itself is a removal (`delete.py`) that seals the removed records.
+
+Lifting publishes the sealed records again, and then withdraws the restriction in the ledger. If it stops, the same command
+continues it. Runs exclude the subject until the restriction is withdrawn, so that no record is published twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from minimize.errors import ConfigurationError, MinimizeError
+from minimize.governance.lifecycle_events import RetentionEvent, effective_events, ledger_events
+from minimize.governance.output_file import (
+    PublishedOutput,
+    UnreachableOutput,
+    find_outputs,
+    source_read_times,
+)
+from minimize.governance.retention.event_admin import withdraw_events
+from minimize.governance.retention.removal_decision import RewriteRequest
+from minimize.governance.retention.removal_plan import DueFile
+from minimize.governance.retention.restricted_records import LiftRequest, RestrictedRecordsRestorer
+from minimize.governance.rewrite import Rewrite
+from minimize.governance.subjects.delete import moved_rows, request_outcome
+from minimize.governance.subjects.requests import (
+    REQUEST_ID_LENGTH,
+    DataSubject,
+    new_request,
+    next_step,
+    open_requests,
+    record_steps,
+    request_statuses,
+    restrictions_in_force,
+)
+from minimize.governance.workspace import Workspace
+from minimize.json_form import json_object
+from minimize.keys import Keyring
+from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, RequestState, SubjectRequestStep
+from minimize.output.reader import load_receipts
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import Receipt
+from minimize.results import UNCHANGED, Line
+from minimize.runs.guards import check_open_ledger
+from minimize.settings.erasures import RESTRICTION
+from minimize.stores import LocationLike
+from minimize.text import count_noun
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class LiftedFiles:
+    """The sealed files of one output that have records to publish again.
+
+    rows     records that leave the seal, including those that are not published again
+    removed  records that are not published again, by reason
+    closed   sealed files whose keys were destroyed
+    """
+
+    due: tuple[DueFile, ...] = field(default=(), repr=False)
+    rows: int = 0
+    removed: Mapping[str, int] = field(default_factory=dict)
+    closed: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The files of one output as `subject lift --json` prints them."""
+        rows = self.rows - sum(self.removed.values())
+        return json_object({"rows": rows, "removed": self.removed, "closed": self.closed})
+
+
+@dataclass(frozen=True, slots=True)
+class RestrictionLift:
+    """Plan and result of lifting restrictions.
+
+    subjects     each restricted subject with its tenant
+    files        the sealed files, by output
+    unreachable  outputs that cannot be reached from here
+    receipts     receipts of the publications
+    requests     ids of the requests
+    """
+
+    subjects: tuple[DataSubject, ...] = field(repr=False)
+    files: Mapping[str, LiftedFiles]
+    unreachable: tuple[UnreachableOutput, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    requests: tuple[str, ...] = ()
+    applied: bool = False
+
+    @property
+    def rows(self) -> int:
+        """The number of records that are published again."""
+        return sum(each.rows for each in self.files.values()) - sum(self.removal_counts.values())
+
+    @property
+    def removal_counts(self) -> Counter[str]:
+        """The number of records that are not published again, by reason."""
+        return sum((Counter(each.removed) for each in self.files.values()), Counter[str]())
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as `subject lift --json` prints it."""
+        body = {
+            "subjects": len(self.subjects),
+            "rows": self.rows,
+            "removed": dict(self.removal_counts),
+            "outputs": self.files,
+            "not_reached": [{"output": each.folder, "why": each.reason} for each in self.unreachable],
+            "receipts": [each.run_id for each in self.receipts],
+            "requests": self.requests,
+        }
+        return json_object(body)
+
+    def lines(self) -> Iterator[Line]:
+        """The records that are published again, then what is left to do."""
+        done = "published again" if self.applied else "would be published again"
+        yield f"{count_noun(self.rows, 'record')} of {count_noun(len(self.subjects), 'restricted subject')} {done}"
+        for reason, rows in self.removal_counts.items():
+            why = {"retention": "past their retention", "erased": "of tenants or subjects that were deleted"}[reason]
+            yield f"  {count_noun(rows, 'record')} removed: {why}"
+        for name, each in self.files.items():
+            if each.closed:
+                yield f"  {name}: {count_noun(len(each.closed), 'sealed file')} cannot be read: their keys were destroyed"
+        yield from (f"  not reached: {each.folder}: {each.reason}" for each in self.unreachable)
+        yield from (f"  request {name}" for name in self.requests)
+        if not self.applied:
+            yield UNCHANGED
+
+
+def lift_restriction(
+    subjects: Sequence[DataSubject],
+    workspace: Workspace,
+    now: datetime,
+    *,
+    named: Sequence[LocationLike] = (),
+    yes: bool = False,
+) -> RestrictionLift:
+    """Publishes the sealed records of restricted subjects again and lifts the restriction; without `yes` only makes the plan.
+
+    The records return to their partitions as they were, under the policy of that time. Records past their retention, and those of
+    subjects that were deleted in the meantime, are removed instead. A subject without a tenant is restricted in every tenant that
+    has a restriction of it. Raises ConfigurationError for a subject without a restriction in force, and the errors of `expire`:
+    then the request stays open, and the same command continues it.
+    """
+    with workspace.open_ledger() as ledger:
+        found = find_outputs(ledger, named, workspace.keyring())
+        run = _LiftRun.resolve(subjects, workspace, ledger, now, *found)
+        plan = run.plan()
+        return run.execute(plan) if yes else plan
+
+
+@dataclass(frozen=True)
+class _LiftRun:
+    """Restrictions to lift; those of an interrupted request may be withdrawn already."""
+
+    workspace: Workspace
+    ledger: Ledger
+    keys: Keyring = field(repr=False)
+    now: datetime
+    outputs: tuple[PublishedOutput, ...]
+    unreachable: tuple[UnreachableOutput, ...]
+    subjects: tuple[DataSubject, ...] = field(repr=False)
+    restrictions: Mapping[DataSubject, Sequence[LifecycleEvent]] = field(repr=False)
+    requests: Mapping[DataSubject, SubjectRequestStep] = field(repr=False)
+
+    @classmethod
+    def resolve(
+        cls,
+        subjects: Sequence[DataSubject],
+        workspace: Workspace,
+        ledger: Ledger,
+        now: datetime,
+        outputs: tuple[PublishedOutput, ...],
+        unreachable: tuple[UnreachableOutput, ...],
+    ) -> _LiftRun:
+        """The restrictions of these subjects."""
+        keys = workspace.keyring()
+        if any(each.is_form for each in subjects):
+            raise ConfigurationError("a restriction is lifted by the original id", hint="Leave out --form.")
+        tenants = sorted({row.tenant_id for row in ledger.find(LIFECYCLE_EVENT) if row.kind == RESTRICTION})
+        every = [
+            one
+            for each in subjects
+            for one in ([each] if each.tenant is not None else [replace(each, tenant=name) for name in tenants])
+        ]
+        restrictions, requests = restrictions_in_force(ledger, keys, every), open_requests(ledger, keys, "lift", every)
+        found = tuple(dict.fromkeys(each for each in every if each in restrictions or each in requests))
+        missing = [each for each in subjects if not any(_is_same(each, one) for one in found)]
+        if missing:
+            raise ConfigurationError(
+                f"{count_noun(len(missing), 'named subject')} without a restriction in force",
+                hint="Run `minimize subject status` to see the restrictions.",
+            )
+        return cls(workspace, ledger, keys, now, outputs, unreachable, found, restrictions, requests)
+
+    def plan(self) -> RestrictionLift:
+        """The records to publish again, by output."""
+        files = {str(each.folder): self._files(each)[0] for each in self.outputs}
+        found = {name: each for name, each in files.items() if each.due or each.closed}
+        return RestrictionLift(self.subjects, found, self.unreachable)
+
+    def execute(self, plan: RestrictionLift) -> RestrictionLift:
+        """Records the requests, publishes the records output by output, and withdraws the restrictions."""
+        for output in self.outputs:
+            check_open_ledger(self.ledger, output.chain)
+        tokens = {each.last.subject for each in request_statuses(self.ledger) if each.last.kind == "restrict"}
+        steps = [
+            self.requests.get(each) or new_request("lift", each, self.keys, self.now, tokens) for each in plan.subjects
+        ]
+        record_steps(self.ledger, self.workspace, [each for each in steps if each.asked_at == self.now], self.now)
+        made: list[Receipt] = []
+        wrong: MinimizeError | None = None
+        try:
+            for output in self.outputs:
+                made.extend(self._publish(replace(output, chain=load_receipts(output.folder))))
+            events = [row for rows in self.restrictions.values() for row in rows]
+            withdraw_events(events, replace(self.workspace, keys=self.keys), self.now)
+        except MinimizeError as error:
+            wrong = error
+        state: RequestState = "done" if wrong is None else "failed"
+        fault = {} if wrong is None else {"error": wrong.code}
+        new, rows = [each.run_id for each in made], sum(each.rows.written for each in made)
+        outcomes = [
+            next_step(step, state, self.now, **request_outcome(step, new), **moved_rows(step, rows), **fault)
+            for step in steps
+        ]
+        record_steps(self.ledger, self.workspace, outcomes, self.now)
+        if wrong is not None:
+            raise wrong
+        names = tuple(each.id[:REQUEST_ID_LENGTH] for each in steps)
+        return replace(plan, receipts=tuple(made), requests=names, applied=True)
+
+    def _publish(self, output: PublishedOutput) -> Iterator[Receipt]:
+        files, requests, job = self._files(output)
+        rewrite = Rewrite(
+            "lift",
+            output.folder,
+            job,
+            self.keys,
+            self.now,
+            ledger=self.workspace.ledger,
+            transfer=partial(RestrictedRecordsRestorer, requests.due),
+        )
+        yield from rewrite.execute(files.due)
+
+    def _files(self, output: PublishedOutput) -> tuple[LiftedFiles, LiftRequest, Pipeline]:
+        job = output.pipeline_of_today()
+        requests = self._requests(output, job)
+        looked = [(file, requests.find_due(file)) for file in output.restricted_files()]
+        due = [each for _, each in looked if each is not None and each[1]]
+        files = LiftedFiles(
+            due=tuple(each for each, _ in due),
+            rows=sum(rows for _, rows in due),
+            removed=sum((Counter(each.gated) for each, _ in due), Counter[str]()),
+            closed=tuple(file.path for file, each in looked if each is None),
+        )
+        return files, requests, job
+
+    def _requests(self, output: PublishedOutput, job: Pipeline) -> LiftRequest:
+        lifted = {row.id for rows in self.restrictions.values() for row in rows}
+        others = [row for row in self.ledger.find(LIFECYCLE_EVENT) if row.id not in lifted]
+        due = RewriteRequest(
+            output=output.folder,
+            today=job.policy,
+            as_of=self.now,
+            keys=self.keys,
+            events=ledger_events(self.ledger.address, self.keys),
+            read_times=source_read_times(output.chain),
+            retentions=job.own_retentions,
+        )
+        by_events = replace(due, by_age=False, removal_reason="restricted")
+        return LiftRequest(
+            lifted=replace(by_events, events=tuple(map(self._event, self.subjects))),
+            restricted=replace(by_events, events=tuple(effective_events(others, (RESTRICTION,)))),
+            due=due,
+        )
+
+    def _event(self, subject: DataSubject) -> RetentionEvent:
+        return RetentionEvent(str(subject.tenant), RESTRICTION, self.now, subject.id, named_by=subject.field)
+
+
+def _is_same(subject: DataSubject, found: DataSubject) -> bool:
+    """Whether a subject with a tenant is the one that was asked for, in its tenant or in any."""
+    return replace(subject, tenant=found.tenant) == found and subject.tenant in (None, found.tenant)

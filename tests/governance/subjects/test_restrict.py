@@ -1,0 +1,262 @@
+"""Records of a restricted subject are sealed outside the data roots, until the restriction is lifted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import pytest
+
+import minimize
+from minimize.errors import ConfigurationError, OutputError, VerificationError
+from minimize.governance.retention.event_admin import list_events, withdraw_event
+from minimize.governance.retention.expire import expire
+from minimize.governance.subjects import (
+    DataSubject,
+    RestrictionLift,
+    SubjectRemoval,
+    delete_subjects,
+    lift_restriction,
+    request_statuses,
+    restrict_subjects,
+)
+from minimize.ledger import find_ledger
+from minimize.ledger.ledger import open_ledger
+from tests.governance.outputs import places, run
+from tests.project import BEFORE, DAY, SCHEMA, Builds, Project, event, events, table
+
+RECORDS = events(120)
+D3, D4 = DataSubject("d3", "north"), DataSubject("d4", "south")
+NORTH = DataSubject(None, "north")
+
+
+def restricted(project: Project, *subjects: DataSubject, yes: bool = True) -> SubjectRemoval:
+    return restrict_subjects(subjects, places(project), datetime.now(UTC), yes=yes)
+
+
+def lifted(project: Project, *subjects: DataSubject, yes: bool = True) -> RestrictionLift:
+    return lift_restriction(subjects, places(project), datetime.now(UTC), yes=yes)
+
+
+def deleted(project: Project, *subjects: DataSubject) -> SubjectRemoval:
+    return delete_subjects(subjects, places(project), datetime.now(UTC), yes=True)
+
+
+def count(*subjects: DataSubject) -> int:
+    return sum(
+        each["tenant_id"] == subject.tenant and subject.id in (None, each["device_id"])
+        for each in RECORDS
+        for subject in subjects
+    )
+
+
+def sealed_files(project: Project) -> list[str]:
+    return sorted(path.relative_to(project.out).as_posix() for path in project.out.glob("restricted/**/*.sealed"))
+
+
+def states(project: Project) -> list[tuple[str, str]]:
+    with open_ledger(find_ledger(project.folder / "organization.db")) as book:
+        return [(each.last.kind, each.last.state) for each in request_statuses(book)]
+
+
+def verified(project: Project) -> None:
+    minimize.verify(project.out, keys=project.keys)
+
+
+def filled_content(project: Project) -> None:
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.records(RECORDS, BEFORE)
+    run(project)
+
+
+@pytest.fixture(name="filled")
+def _filled(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, filled_content)
+
+
+def test_without_yes_nothing_is_changed(filled: Project) -> None:
+    before = filled.files()
+    plan = restricted(filled, D3, yes=False)
+    assert (plan.rows, plan.receipts, filled.files()) == (2 * count(D3), (), before)
+    assert sealed_files(filled) == []
+
+
+def test_a_restriction_seals_the_records_and_lifting_it_publishes_them_again(filled: Project) -> None:
+    before = filled.rows()
+    done = restricted(filled, D3)
+    (receipt,) = done.receipts
+    assert (receipt.kind, receipt.gated_by.restricted, receipt.gated_by.erased) == ("restrict", 2 * count(D3), 0)
+    assert len(filled.rows()) == len(before) - 2 * count(D3)
+    assert [each.path for each in receipt.restricted or ()] == sealed_files(filled)
+    assert {path.split("/")[1] for path in sealed_files(filled)} == {f"date={DAY}", f"date={BEFORE}"}
+    verified(filled)
+    back = lifted(filled, D3)
+    assert (back.rows, [each.kind for each in back.receipts]) == (2 * count(D3), ["lift"])
+    assert filled.rows() == before
+    assert sealed_files(filled) == []
+    assert states(filled) == [("restrict", "done"), ("lift", "done")]
+    verified(filled)
+
+
+def test_no_reader_of_the_folder_finds_a_restricted_subject(filled: Project) -> None:
+    before = {row["device_id"] for row in filled.rows()}
+    restricted(filled, D3)
+    (form,) = before - {row["device_id"] for row in filled.rows()}
+    paths = f"{filled.out}/**/*.parquet"
+    query = f"select distinct device_id from read_parquet('{paths}', union_by_name=true)"
+    found = duckdb.connect().execute(query).fetchall()
+    assert {row[0] for row in found} == before - {form}
+    assert not any(form.encode() in path.read_bytes() for path in filled.out.rglob("*") if path.is_file())
+
+
+def test_runs_reruns_and_late_files_exclude_a_restricted_subject(filled: Project) -> None:
+    restricted(filled, D3)
+    receipt = run(filled, date=DAY)
+    assert (receipt.gated_by.restricted, receipt.gated_by.erased) == (count(D3), 0)
+    future = event(1, device_id="d3", tenant_id="north", event_id="late")
+    filled.records([future], name="late")
+    assert run(filled, date=DAY).gated_by.restricted == count(D3) + 1
+    verified(filled)
+    lifted(filled, D3)
+    assert len(filled.rows()) == 2 * len(RECORDS)
+    assert run(filled, date=DAY).gated_by.restricted is None
+    assert len(filled.rows()) == 2 * len(RECORDS) + 1
+    verified(filled)
+
+
+def test_data_in_memory_excludes_a_restricted_subject(filled: Project) -> None:
+    restricted(filled, D3)
+    given: dict[str, Any] = {"ledger": filled.folder / "organization.db", "keys": filled.keys}
+    ready = minimize.prepare(filled.folder / "policy.yaml", SCHEMA, purpose="service_maintenance", **given)
+    assert ready(table(RECORDS)).num_rows == len(RECORDS) - count(D3)
+    assert ready.last is not None
+    assert ready.last.gated["restricted"] == count(D3)
+
+
+def test_restricting_twice_records_one_restriction(filled: Project) -> None:
+    restricted(filled, D3)
+    again = restricted(filled, D3)
+    assert (again.rows, again.receipts) == (0, ())
+    assert [each.row.kind for each in list_events(places(filled))] == ["restriction"]
+    assert lifted(filled, D3).rows == 2 * count(D3)
+
+
+def test_lifting_twice_is_refused(filled: Project) -> None:
+    restricted(filled, D3)
+    lifted(filled, D3)
+    with pytest.raises(ConfigurationError, match="without a restriction in force"):
+        lifted(filled, D3)
+    with pytest.raises(ConfigurationError, match="without a restriction in force"):
+        lifted(filled, D4)
+
+
+def test_only_lifting_ends_a_restriction(filled: Project) -> None:
+    restricted(filled, D3)
+    (entry,) = list_events(places(filled))
+    with pytest.raises(ConfigurationError, match="lifted"):
+        withdraw_event(entry.row.id, places(filled), datetime.now(UTC))
+
+
+def test_a_subject_can_be_lifted_without_its_tenant(filled: Project) -> None:
+    restricted(filled, D3, D4)
+    assert lifted(filled, DataSubject("d3")).rows == 2 * count(D3)
+    assert len(filled.rows()) == 2 * (len(RECORDS) - count(D4))
+    verified(filled)
+    assert lifted(filled, D4).rows == 2 * count(D4)
+    assert sealed_files(filled) == []
+
+
+def test_a_tenant_stays_restricted_if_one_of_its_subjects_is_lifted(filled: Project) -> None:
+    restricted(filled, D3)
+    restricted(filled, NORTH)
+    assert {row["tenant_id"] for row in filled.rows()} == {"south"}
+    assert lifted(filled, D3).rows == 0
+    verified(filled)
+    assert lifted(filled, NORTH).rows == 2 * count(NORTH)
+    assert len(filled.rows()) == 2 * len(RECORDS)
+    verified(filled)
+
+
+def test_a_subject_stays_restricted_if_its_tenant_is_lifted(filled: Project) -> None:
+    restricted(filled, NORTH)
+    restricted(filled, D3)
+    assert lifted(filled, NORTH).rows == 2 * (count(NORTH) - count(D3))
+    verified(filled)
+    assert lifted(filled, D3).rows == 2 * count(D3)
+
+
+def test_ids_that_differ_in_case_are_different_subjects(filled: Project) -> None:
+    upper = DataSubject("D3", "north")
+    assert restrict_subjects([upper], places(filled), datetime.now(UTC), yes=True).rows == 0
+    assert run(filled, date=DAY).gated_by.restricted is None
+    with pytest.raises(ConfigurationError):
+        lifted(filled, D3)
+
+
+def test_a_deletion_reaches_sealed_records(filled: Project) -> None:
+    restricted(filled, D3, D4)
+    done = deleted(filled, D3)
+    assert done.rows == 2 * count(D3)
+    assert [(each.kind, each.gated_by.erased) for each in done.receipts] == [("delete", 2 * count(D3))]
+    verified(filled)
+    back = lifted(filled, D3, D4)
+    assert (back.rows, back.removal_counts) == (2 * count(D4), {})
+    assert sealed_files(filled) == []
+    verified(filled)
+
+
+def test_retention_reaches_sealed_records(filled: Project) -> None:
+    restricted(filled, D3)
+    filled.policy(retention="1d")
+    later = datetime.now(UTC) + timedelta(days=4000)
+    plan = expire(
+        filled.out, at=later, keys=filled.keys, ledger=filled.folder / "organization.db", yes=True, allow_shrink=True
+    )
+    assert any(each.name == "restricted" for each in plan.plan.due)
+    assert sealed_files(filled) == []
+    assert filled.rows() == []
+    verified(filled)
+
+
+def test_lifting_removes_records_past_their_retention(filled: Project) -> None:
+    restricted(filled, D3)
+    filled.policy(retention="1d")
+    back = lift_restriction([D3], places(filled), datetime.now(UTC) + timedelta(days=4000), yes=True)
+    assert (back.rows, back.removal_counts) == (0, {"retention": 2 * count(D3)})
+    assert sealed_files(filled) == []
+    verified(filled)
+
+
+def test_records_return_under_the_policy_that_they_were_written_under(filled: Project) -> None:
+    before = filled.rows()
+    restricted(filled, D3)
+    filled.policy(fields={"model": {"type": "string", "do": "drop"}}, version=4)
+    assert lifted(filled, D3).rows == 2 * count(D3)
+    assert filled.rows() == before
+    verified(filled)
+
+
+@pytest.mark.parametrize("fault", ["changed", "missing", "foreign"])
+def test_verify_checks_sealed_files(filled: Project, fault: str) -> None:
+    restricted(filled, D3)
+    path = filled.out / sealed_files(filled)[0]
+    if fault == "changed":
+        path.write_bytes(path.read_bytes() + b"x")
+    elif fault == "missing":
+        path.unlink()
+    else:
+        path.with_name("foreign.sealed").write_bytes(path.read_bytes())
+    with pytest.raises(VerificationError):
+        verified(filled)
+
+
+def test_a_sealed_file_of_another_place_is_refused(filled: Project) -> None:
+    restricted(filled, D3)
+    one, other = (filled.out / path for path in sealed_files(filled))
+    one.write_bytes(other.read_bytes())
+    before = len(filled.rows())
+    with pytest.raises(OutputError, match="damaged"):
+        lifted(filled, D3)
+    assert len(filled.rows()) == before
