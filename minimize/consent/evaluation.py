@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import Bools, valid_mask
 from minimize.consent.terms import ENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
 from minimize.identifiers import canonical_column, canonical_text
+from minimize.keys import Verifier
 from minimize.ledger.acts import ActReader
 from minimize.ledger.sharing import ConsentAct, find_consents
 from minimize.receipts.canonical import sha256_text
@@ -253,9 +254,12 @@ class EffectiveConsents:
         return (self.run,) if self.event is None else (self.run, self.event)
 
 
-def load_consents(ledger: ActReader, *, recipient: str | None = None) -> Consents:
-    """Loads the consents of a ledger, optionally of one recipient. Raises LedgerError."""
-    return Consents(tuple(find_consents(ledger, recipient=recipient)))
+def load_consents(ledger: ActReader, verifier: Verifier | None, *, recipient: str | None = None) -> Consents:
+    """Loads the consents of a ledger, optionally of one recipient.
+
+    Raises LedgerError, also if there is a verifier and an act is not signed by a known key.
+    """
+    return Consents(tuple(find_consents(ledger, recipient=recipient, verifier=verifier)))
 
 
 def consent_end(acts: Sequence[ConsentAct], consent: str, now: datetime) -> str | None:

@@ -168,14 +168,19 @@ def mark_expired_consents(
     Takes a planner of the recalls to record in the same transaction. Returns the acts. Raises LedgerError, KeyringError.
     """
     keys, actor = workspace.keyring(), current_actor()
-    with workspace.open_ledger() as ledger:
-        over = [last for last in _last_acts(find_consents(ledger)) if _has_expired(last, now)]
+
+    def decide(acts: ActReader) -> Decision[list[ConsentAct]]:
+        """Sees a consent that was renewed or marked by another process in the meantime."""
+        over = [last for last in _last_acts(find_consents(acts, verifier=keys)) if _has_expired(last, now)]
         new = [_expiry_act(last, actor, now) for last in over]
         events = [
             _CONSENT_ACTIVITY.event("expire", actor, now, _consent_resource(each, [last]))
             for each, last in zip(new, over, strict=True)
         ]
-        return ledger.record(partial(_record_consents, new=new, events=events, also=also), keys) if new else []
+        return _record_consents(acts, new=new, events=events, also=also)
+
+    with workspace.open_ledger() as ledger:
+        return ledger.record(decide, keys)
 
 
 def _load_terms(consent: NewConsent, workspace: Workspace, folder: PathText | None) -> ConsentTerms:

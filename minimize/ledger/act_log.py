@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeVar, Unpack
 
-from sqlalchemy import Connection, Select, func, insert, null, select, update
+from sqlalchemy import Connection, Select, String, func, insert, null, select, update
 
 from minimize.errors import Finding, LedgerError
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
-from minimize.ledger.acts import TOMBSTONE, Act, ActFilter, ActKind, ActTombstone, NewAct
+from minimize.ledger.acts import TOMBSTONE, Act, ActFilter, ActKind, ActTombstone, NewAct, UntrustedActError
 from minimize.ledger.audit_event import EMPTY_LOG, AuditEvent, LogEntry, LogHead, audit_finding
 from minimize.ledger.schema import ACTS
 from minimize.text import count_noun
@@ -23,6 +24,8 @@ PAGE_SIZE: Final = 1000
 _NAMES: Final = tuple(each.name for each in fields(Act))
 _COLUMNS: Final = tuple(ACTS.c[name] for name in _NAMES)
 _WITHOUT_BODY: Final = tuple(null().label("body") if column.name == "body" else column for column in _COLUMNS)
+_TEXTS: Final = tuple(column.name for column in _COLUMNS if isinstance(column.type, String))
+VERIFY_HINT: Final = "Run `minimize audit verify`. Restore a backup."
 _LAST_CHARACTER: Final = "\U0010ffff"
 
 
@@ -33,16 +36,10 @@ class ActLog(NamedTuple):
 
     def find(self, kind: ActKind[R], **conditions: Unpack[ActFilter]) -> list[R]:
         """See `ActReader.find`."""
-        verifier, found = conditions.get("verifier"), list[R]()
-        rows = self.connection.execute(_query(kind, conditions))
+        verifier = conditions.get("verifier")
         # sorted here: SQLite would read all acts of a kind to return those of a tenant in order
-        for act in (Act(*row) for row in sorted(rows, key=itemgetter(0))):
-            if verifier is not None and not act.is_signed(verifier):
-                raise LedgerError(
-                    f"a record of the {kind.name.replace('_', ' ')} {act.key} is not signed by a known key"
-                )
-            found.append(kind.read(act))
-        return found
+        rows = sorted(self.connection.execute(_query(kind, conditions)), key=itemgetter(0))
+        return [_record_of_act(kind, _act_from_row(row), verifier) for row in rows]
 
     def last_id(self, kind: ActKind[Any]) -> int:
         """The id of the last act of a kind; 0 if there is none."""
@@ -52,7 +49,7 @@ class ActLog(NamedTuple):
     def head(self) -> LogHead:
         """The head of the log; `EMPTY_LOG` if it has no acts."""
         row = self.connection.execute(select(*_WITHOUT_BODY).order_by(ACTS.c.id.desc()).limit(1)).one_or_none()
-        return EMPTY_LOG if row is None else Act(*row).head
+        return EMPTY_LOG if row is None else _act_from_row(row).head
 
     def append(self, new: Sequence[NewAct], signer: Signer) -> LogHead:
         """Signs and appends acts, under the lock of the ledger. Returns the new head."""
@@ -89,11 +86,14 @@ class ActLog(NamedTuple):
         query = select(ACTS.c.id).where(
             (ACTS.c.kind == kind.name)
             & (ACTS.c.tenant_id == tenant)
-            & ACTS.c.subject.in_(list(subjects))
             & (ACTS.c.recorded_at <= until)
             & ACTS.c.body.is_not(None)
         )
-        found = list(self.connection.scalars(query.order_by(ACTS.c.id)))
+        distinct = sorted(set(subjects))
+        parts = (distinct[start : start + PAGE_SIZE] for start in range(0, len(distinct), PAGE_SIZE))
+        found = sorted(
+            each for part in parts for each in self.connection.scalars(query.where(ACTS.c.subject.in_(part)))
+        )
         if found:
             self.append(
                 [TOMBSTONE.act(ActTombstone(each, event.time, event.actor.user or "")) for each in found], signer
@@ -128,12 +128,36 @@ class ActLog(NamedTuple):
         after = 0
         query = select(*_COLUMNS).order_by(ACTS.c.id).limit(PAGE_SIZE)
         while page := self.connection.execute(query.where(ACTS.c.id > after)).all():
-            yield from (Act(*row) for row in page)
+            yield from map(_act_from_row, page)
             after = page[-1].id
 
 
+def _act_from_row(row: Sequence[Any]) -> Act:
+    """The act of a row. Raises LedgerError for a value of another type, which SQLite permits in any column."""
+    act = Act(*row)
+    texts = (getattr(act, name) for name in _TEXTS)
+    if not all(text is None or isinstance(text, str) for text in texts):
+        raise LedgerError("the ledger contains an act that cannot be read", hint="Restore a backup.")
+    return act
+
+
+def _record_of_act(kind: ActKind[R], act: Act, verifier: Verifier | None) -> R:
+    """The record of an act. Raises UntrustedActError if its body was changed or removed, or it is not signed by a known key."""
+    name = f"{kind.name.replace('_', ' ')} {act.key}"
+    if act.body is None or not act.has_own_body:
+        raise UntrustedActError(f"the content of a record of the {name} was changed or removed", hint=VERIFY_HINT)
+    if verifier is not None and not act.is_signed(verifier):
+        raise UntrustedActError(f"a record of the {name} is not signed by a known key", hint=VERIFY_HINT)
+    with contextlib.suppress(ValueError, TypeError, LookupError, AttributeError):
+        return kind.read(act)
+    raise UntrustedActError(f"a record of the {name} cannot be read", hint=VERIFY_HINT)
+
+
 def _query(kind: ActKind[Any], conditions: ActFilter) -> Select[Any]:
-    found = select(*_COLUMNS).where((ACTS.c.kind == kind.name) & ACTS.c.body.is_not(None))
+    """The acts of a filter. Only bodies of a removable kind may be absent."""
+    found = select(*_COLUMNS).where(ACTS.c.kind == kind.name)
+    if kind.removable:
+        found = found.where(ACTS.c.body.is_not(None))
     if (key := conditions.get("key")) is not None:
         found = found.where(ACTS.c.key == key)
     if (start := conditions.get("key_start")) is not None:

@@ -22,6 +22,7 @@ from functools import cached_property
 from types import NoneType
 from typing import Any, Final, Generic, Protocol, TypedDict, TypeVar, Unpack
 
+from minimize.errors import LedgerError
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, is_signed, sign_as_text
 from minimize.ledger.audit_event import AuditEvent, LogHead, utc_text
@@ -30,6 +31,10 @@ from minimize.receipts import sha256_text
 ACT_FORMAT: Final = 1
 R = TypeVar("R")
 T_co = TypeVar("T_co", covariant=True)
+
+
+class UntrustedActError(LedgerError):
+    """An act that was changed in the database, or that no known key signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +238,8 @@ class ActReader(Protocol):
     def find(self, kind: ActKind[R], **conditions: Unpack[ActFilter]) -> list[R]:
         """The records of a kind that match a filter, in the order of recording. Leaves out acts whose body was removed.
 
-        Raises LedgerError if a verifier is given and an act is not signed by a known key.
+        Raises UntrustedActError for a body that was changed or cannot be read, and for one that was removed if the bodies of the
+        kind are not removable. With a verifier, also for an act that is not signed by a known key.
         """
         ...
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, insert, select
 
-from minimize.errors import Finding
+from minimize.errors import Finding, LedgerError
 from minimize.failpoints import fail_point
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, is_signed, sign_as_text
@@ -105,7 +105,11 @@ def indexed_columns(event: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def entry_from_row(row: Row[Any]) -> LogEntry:
-    """The entry of a row."""
+    """The entry of a row. Raises LedgerError for a value of another type, which SQLite permits in any column."""
+    texts = (row.previous, row.acts_digest, row.digest, row.key, row.signature)
+    numbers = (row.sequence, row.acts)
+    if any(isinstance(text, bytes) for text in texts) or not all(isinstance(number, int) for number in numbers):
+        raise LedgerError("the ledger contains an audit entry that cannot be read", hint="Restore a backup.")
     return LogEntry(
         sequence=row.sequence,
         previous=row.previous,

@@ -136,7 +136,10 @@ def _postgres_engine(address: Address, patience: float) -> Engine:
             f"the URL of the ledger ({address.named_by}) is invalid",
             hint="Use postgresql+psycopg://USER@HOST/DATABASE.",
         )
-    options = f"-c lock_timeout={int(patience * 1000)} -c timezone=UTC"
+    isolation = (
+        r"-c default_transaction_isolation=read\ committed"  # a snapshot from before the lock would be out of date
+    )
+    options = f"-c lock_timeout={int(patience * 1000)} -c timezone=UTC {isolation}"
     arguments = {"connect_timeout": max(2, int(patience)), "options": options, "application_name": "minimize"}
     try:
         return create_engine(url, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)

@@ -68,10 +68,15 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else utc_text(value)
 
     def process_result_value(self, value: Any, dialect: Any) -> datetime | None:
-        """The time of a text. Raises LedgerError for another text, which only a damaged or changed ledger contains."""
+        """The time of a text. Raises LedgerError for another text, which only a damaged or changed ledger contains.
+
+        Another text of the same time is refused, too: it would sort differently, and a text without a zone has no fixed time.
+        """
         try:
-            return None if value is None else datetime.fromisoformat(value)
-        except ValueError:
+            found = None if value is None else datetime.fromisoformat(value)
+            if found is None or utc_text(found) == value:
+                return found
+        except (ValueError, TypeError, OverflowError):
             pass
         raise LedgerError("the ledger contains a time that cannot be read", hint="Restore a backup.")
 

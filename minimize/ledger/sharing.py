@@ -165,12 +165,16 @@ CONSENT: Final = ActKind(
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def find_consents(acts: ActReader, *, tenant: str | None = None, recipient: str | None = None) -> list[ConsentAct]:
+def find_consents(
+    acts: ActReader, *, tenant: str | None = None, recipient: str | None = None, verifier: Verifier | None = None
+) -> list[ConsentAct]:
     """The acts about consents, in the order of recording; optionally those of one tenant or recipient.
 
-    The order in the ledger decides which act came first, not the clocks.
+    The order in the ledger decides which act came first, not the clocks. Raises LedgerError if a verifier is given and an act is
+    not signed by a known key.
     """
-    return acts.find(CONSENT, tenant=tenant, key_start=None if recipient is None else f"{recipient}/")
+    start = None if recipient is None else f"{recipient}/"
+    return acts.find(CONSENT, tenant=tenant, key_start=start, verifier=verifier)
 
 
 def distinct_consent_acts(acts: ActReader, new: Iterable[ConsentAct]) -> list[ConsentAct]:

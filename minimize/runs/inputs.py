@@ -452,4 +452,4 @@ def _read_subject_acts(
 ) -> SubjectActs:
 
     erased = RecordedErasures.from_ledger(ledger, keys, listed)
-    return SubjectActs(erased, tuple(ledger.find(CORRECTION)), load_consents(job, ledger))
+    return SubjectActs(erased, tuple(ledger.find(CORRECTION)), load_consents(job, ledger, keys))

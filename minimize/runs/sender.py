@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from minimize.consent import ConsentPeriods, Consents
 from minimize.errors import Finding, LedgerError, NotPermitted, PolicyError, RefusalReason, RefusedError
-from minimize.keys import Keyring
+from minimize.keys import Keyring, Verifier
 from minimize.ledger import Address, AuditEvent, api, current_actor
 from minimize.ledger.audit_event import received_event
 from minimize.ledger.sharing import CONSENT
@@ -159,11 +159,15 @@ def _append_event(address: Address, keys: Keyring, event: AuditEvent) -> None:
         ledger.record_event(event, keys)
 
 
-def load_consents(job: Pipeline, ledger: Ledger) -> Consents | None:
-    """The consents in an open ledger that concern a pipeline; None for the organization's own records."""
+def load_consents(job: Pipeline, ledger: Ledger, verifier: Verifier | None) -> Consents | None:
+    """The consents in an open ledger that concern a pipeline; None for the organization's own records.
+
+    Raises LedgerError if there is a verifier and a consent is not signed by a known key.
+    """
     if not job.source.is_received:
         return None
-    return Consents(tuple(ledger.find(CONSENT, key=f"{job.source.recipient}/{job.source.function}")))
+    parties = f"{job.source.recipient}/{job.source.function}"
+    return Consents(tuple(ledger.find(CONSENT, key=parties, verifier=verifier)))
 
 
 def consent_periods(

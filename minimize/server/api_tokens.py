@@ -23,7 +23,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.access import API_TOKEN, ApiToken, TokenState
-from minimize.ledger.acts import ActReader, Decision
+from minimize.ledger.acts import ActReader, Decision, UntrustedActError
 from minimize.ledger.audit_event import utc_text
 from minimize.server.errors import NOT_AUTHENTICATED, error_for
 from minimize.server.request import is_name
@@ -93,7 +93,7 @@ def authenticate(ledger: Ledger, keys: Keyring, text: str, now: datetime) -> Tok
     """
     parsed = _TOKEN.fullmatch(text)
     name, secret = (parsed[1], parsed[2]) if parsed else ("0" * 16, "0" * 64)
-    found = find_token(ledger, name)
+    found = find_token(ledger, keys, name)
     good = _is_authentic(keys, found, secret)
     if found is None or not good or not is_in_force(found, now):
         raise error_for(NOT_AUTHENTICATED)
@@ -108,11 +108,14 @@ _END_OPERATIONS: Final[Mapping[TokenState, str]] = {"spent": "spend", "revoked":
 
 
 def _end_token(ledger: Ledger, keys: Keyring, name: str, state: TokenState, now: datetime, actor: Actor) -> bool:
-    """Records that a token was used up or revoked. Returns whether the token exists and the state is new."""
+    """Records that a token was used up or revoked.
+
+    Returns False if the token does not exist, is in this state already, or was revoked.
+    """
 
     def decide(acts: ActReader) -> Decision[bool]:
-        found = acts.find(API_TOKEN, key=name)
-        if not found or any(each.state == state for each in found):
+        found = acts.find(API_TOKEN, key=name, verifier=keys)
+        if not found or any(each.state in (state, "revoked") for each in found):
             return Decision(False)
         ended = API_TOKEN.act(replace(found[0], state=state), recorded_at=now, actor=actor.user or "")
         return Decision(True, [ended], [_token_event(_END_OPERATIONS[state], found[0], actor, now)])
@@ -120,9 +123,12 @@ def _end_token(ledger: Ledger, keys: Keyring, name: str, state: TokenState, now:
     return ledger.record(decide, keys)
 
 
-def find_token(ledger: Ledger, name: str) -> ApiToken | None:
-    """The token of this name in its last state, or None."""
-    acts = ledger.find(API_TOKEN, key=name)
+def find_token(ledger: Ledger, keys: Keyring, name: str) -> ApiToken | None:
+    """The token of this name in its last state. None if there is none, or if an act of it is not signed by a known key."""
+    try:
+        acts = ledger.find(API_TOKEN, key=name, verifier=keys)
+    except UntrustedActError:
+        return None
     return _in_last_state(acts) if acts else None
 
 
@@ -136,11 +142,11 @@ def is_in_force(found: ApiToken, now: datetime) -> bool:
     return found.state == "issued" and found.issued_at <= now < found.expires_at
 
 
-def may_continue(ledger: Ledger, name: str, now: datetime) -> bool:
+def may_continue(ledger: Ledger, keys: Keyring, name: str, now: datetime) -> bool:
     """Whether a call that began with a token may continue: the token is neither revoked nor expired.
 
     A token for a single call was used up by this call."""
-    found = find_token(ledger, name)
+    found = find_token(ledger, keys, name)
     return found is not None and found.state != "revoked" and now < found.expires_at
 
 

@@ -198,7 +198,7 @@ class DataAccessService:
         self, caller: Caller, request: AuthorizationRequest, decision: AccessDecision, facts: OutputSnapshot
     ) -> Reauthorization:
         def decide_again(now: datetime) -> AccessDecision | None:
-            if caller.token is not None and not may_continue(self.ledger, caller.token, now):
+            if caller.token is not None and not may_continue(self.ledger, self.keys, caller.token, now):
                 return None
             return self._authorizer.decide(request, facts, now)
 

@@ -19,6 +19,7 @@ from minimize.ledger.audit_check import ExternalHead, check_whole_log, find_entr
 from minimize.ledger.audit_event import ALL_ENTRIES
 from minimize.ledger.audit_log import log_head
 from minimize.ledger.ledger import Ledger
+from minimize.receipts import sha256_text
 from tests.acts import record_acts
 from tests.ledger.ledgers import NOW, by_hand, errors, event, opened, tells, unguarded
 
@@ -134,7 +135,7 @@ def test_a_signature_that_was_changed_is_found(
 def test_a_body_that_was_changed_is_found(recorded: Ledger, keys: Keyring, address: Address) -> None:
     unguarded(address, "UPDATE acts SET body = replace(body, 'two', 'too') WHERE id = 2")
     assert errors(recorded, keys) == {("H020", "acts/2")}
-    with pytest.raises(LedgerError, match="not signed"):
+    with pytest.raises(LedgerError, match="changed or removed"):
         recorded.find(NOTE, key="a/2", verifier=keys)
 
 
@@ -320,3 +321,71 @@ def test_no_file_of_sqlite_keeps_a_removed_body(
         ledger.close()
         assert not any(b"erased" in content for content in contents(tmp_path))
         assert any(b"retained" in content for content in contents(tmp_path))
+
+
+MISREAD: Final = ["{}", "[]", "null", "", "x", '{"text": 1, "recorded_at": 5}']
+
+
+@pytest.mark.parametrize("body", MISREAD)
+def test_a_body_that_was_changed_is_refused_without_a_verifier_too(
+    recorded: Ledger, keys: Keyring, address: Address, body: str
+) -> None:
+    unguarded(address, f"UPDATE acts SET body = '{body}' WHERE id = 2")
+    with pytest.raises(LedgerError, match="the content of a record of the note a/2 was changed or removed"):
+        recorded.find(NOTE)
+    assert recorded.find(NOTE, tenant="south") == [NOTES[2]]
+
+
+@pytest.mark.parametrize("body", MISREAD)
+def test_a_body_that_is_no_record_is_an_error_of_the_ledger(
+    recorded: Ledger, keys: Keyring, address: Address, body: str
+) -> None:
+    digest = sha256_text(body.encode())
+    unguarded(address, f"UPDATE acts SET body = '{body}', body_digest = '{digest}' WHERE id = 2")
+    with pytest.raises(LedgerError, match="a record of the note a/2 cannot be read") as raised:
+        recorded.find(NOTE)
+    assert raised.value.__context__ is None
+    assert ("H019", "acts/2") in errors(recorded, keys)
+
+
+def test_a_body_that_cannot_be_removed_is_missed(recorded: Ledger, keys: Keyring, address: Address) -> None:
+    record_acts(recorded, keys, LETTER, FIRST, replace(FIRST, text="withdrawn"))
+    unguarded(address, "UPDATE acts SET body = NULL WHERE id = 7")
+    with pytest.raises(LedgerError, match="the content of a record of the letter a/1 was changed or removed"):
+        recorded.find(LETTER, verifier=keys)
+
+
+@pytest.mark.parametrize("column", ["key", "tenant_id", "actor", "body", "previous", "signing_key", "recorded_at"])
+def test_a_value_of_another_type_is_an_error_of_the_ledger(tmp_path: Path, keys: Keyring, column: str) -> None:
+    """SQLite permits any type in any column."""
+    with opened(find_ledger(tmp_path / "ledger.db")) as ledger:
+        record_acts(ledger, keys, NOTE, FIRST)
+        unguarded(ledger.address, f"UPDATE acts SET {column} = x'ff'")
+        for read in (lambda: ledger.find(NOTE), lambda: check_whole_log(ledger, keys)):
+            with pytest.raises(LedgerError, match="cannot be read"):
+                read()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-25",
+        "2026-11-25T00:00:00",
+        "2026-11-25T00:00:00Z",
+        "2026-W48-3T00:00:00.000000Z",
+        "2026-11-25T01:00:00+01:00",
+    ],
+)
+def test_another_text_of_the_same_time_is_refused(recorded: Ledger, keys: Keyring, address: Address, text: str) -> None:
+    """It would sort differently, and the digest of the act is the same."""
+    unguarded(address, f"UPDATE acts SET recorded_at = '{text}' WHERE id = 2")
+    for read in (lambda: recorded.find(NOTE), lambda: check_whole_log(recorded, keys)):
+        with pytest.raises(LedgerError, match="contains a time that cannot be read"):
+            read()
+
+
+def test_bodies_of_any_number_of_subjects_are_removed(recorded: Ledger, keys: Keyring) -> None:
+    """More of them than a statement can have parameters, on each database."""
+    assert removed(recorded, keys, *(f"d{number}" for number in range(300_000))) == 2
+    assert recorded.find(NOTE) == NOTES[2:]
+    assert errors(recorded, keys) == set()

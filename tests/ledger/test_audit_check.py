@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection
 
+from minimize.errors import LedgerError
 from minimize.keys import Keyring, PublicKeys, new_keyring
-from minimize.ledger import Address, PropertyChange, Resource
-from minimize.ledger.audit_check import ExternalHead, check_external_head, check_log, check_receipts, unanchored_finding
+from minimize.ledger import Address, PropertyChange, Resource, find_ledger
+from minimize.ledger.audit_check import (
+    ExternalHead,
+    check_external_head,
+    check_log,
+    check_receipts,
+    check_whole_log,
+    unanchored_finding,
+)
 from minimize.ledger.audit_event import EMPTY_LOG, LogHead
 from minimize.ledger.audit_log import log_head, read_entries
 from minimize.ledger.ledger import Ledger
 from minimize.receipts import AuditHead, Receipt
-from tests.ledger.ledgers import NOW, event, tells, unguarded
+from tests.ledger.ledgers import NOW, event, opened, tells, unguarded
 from tests.receipts.make import small
 
 COLUMNS = ("time", "activity", "operation", "result", "actor", "resource", "correlation")
@@ -187,3 +196,25 @@ def test_a_long_log_is_checked_whole(told: Ledger, keys: Keyring, monkeypatch: p
     monkeypatch.setattr("minimize.ledger.audit_check.PAGE_SIZE", 2)
     assert found(told, keys) == set()
     assert len(told.read(lambda connection: list(read_entries(connection)))) == 5
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("acts", "'x'"),
+        ("acts", "x'ff'"),
+        ("acts", "1.5"),
+        ("previous", "x'ff'"),
+        ("signature", "x'ff'"),
+        ("digest", "x'ff'"),
+    ],
+)
+def test_a_value_of_another_type_is_an_error_of_the_ledger(
+    tmp_path: Path, keys: Keyring, column: str, value: str
+) -> None:
+    """SQLite permits any type in any column."""
+    with opened(find_ledger(tmp_path / "ledger.db")) as ledger:
+        tells(ledger, keys, event(1))
+        unguarded(ledger.address, f"UPDATE audit SET {column} = {value}")
+        with pytest.raises(LedgerError, match="an audit entry that cannot be read"):
+            check_whole_log(ledger, keys)

@@ -14,12 +14,15 @@ from sqlalchemy import Connection, text
 from minimize.errors import LedgerError
 from minimize.failpoints import KILLED, VARIABLE
 from minimize.keys import Keyring
-from minimize.ledger import Address, schema
+from minimize.ledger import Address, find_ledger, schema
 from minimize.ledger import ledger as module
+from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.audit_log import log_head
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.schema import NEWEST_VERSION, STEPS, schema_version, upgrade_schema
-from tests.ledger.ledgers import errors, event, opened, tells
+from tests.acts import record_acts
+from tests.ledger.ledgers import NOW, by_hand, errors, event, opened, tells
+from tests.postgres import Server
 
 Step = Callable[[Connection], None]
 
@@ -106,3 +109,25 @@ def test_a_ledger_that_many_open_at_once_is_upgraded_once(
         for ledger in pool.map(lambda _: opened(older, patience=30.0), range(6)):
             ledger.close()
     assert is_whole(older, keys, NEWEST_VERSION + 1)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_a_server_that_isolates_transactions_more_does_not_refuse_decisions(
+    postgres: Server, keys: Keyring, level: str
+) -> None:
+    """With a snapshot from before the lock, a decision would not see the acts that it waited for."""
+    address = find_ledger(postgres.database())
+    database = by_hand(address, "SELECT current_database()")[0][0]
+    by_hand(address, f"ALTER DATABASE {database} SET default_transaction_isolation = '{level}'")
+
+    def records(number: int) -> None:
+        with opened(address, patience=30.0) as ledger:
+            for _ in range(5):
+                record_acts(ledger, keys, GRANT, GrantAct(f"g{number}", "requested", "ann", {}, NOW))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(records, range(4)))
+    with opened(address) as ledger:
+        assert len(ledger.find(GRANT)) == 20
+        assert errors(ledger, keys) == set()

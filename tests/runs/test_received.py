@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -18,11 +19,15 @@ import minimize
 from minimize.errors import LedgerError, NotPermitted, PolicyError, RefusedError
 from minimize.governance.retention.event_admin import NewEvent, add_event
 from minimize.governance.retention.retract import retract
+from minimize.keys import new_keyring
 from minimize.ledger.audit_event import LogEntry
+from minimize.ledger.ledger import open_ledger
+from minimize.ledger.sharing import CONSENT
 from minimize.receipts import Receipt
 from minimize.runs.backfill import backfill
 from minimize.runs.inspection import preview_rows
 from minimize.runs.quarantine_replay import replay
+from tests.acts import record_acts
 from tests.inbound import HOOKS, LONG_AGO, RECEIVED, SOURCE, Inbound, hook, message, messages, new_inbound
 from tests.project import AT, BEFORE, DAY, enter, write_yaml
 from tests.world import CONTRACT
@@ -171,6 +176,18 @@ def test_a_consent_that_is_recorded_while_the_run_goes_on_stops_it(
 
     monkeypatch.setattr(job, "process_dates", interrupted)
     with pytest.raises(LedgerError, match="consents were recorded during this run"):
+        agreed.run()
+    assert agreed.files() == set()
+
+
+def test_a_run_follows_no_consent_that_we_did_not_sign(agreed: Inbound) -> None:
+    """An attacker with the database, but without the keyring, records a consent."""
+    agreed.records(messages(4))
+    stranger = new_keyring(agreed.home.folder / "other.keys", now=AT)
+    with open_ledger(agreed.home.address) as ledger:
+        (given,) = ledger.find(CONSENT)
+        record_acts(ledger, stranger, CONSENT, replace(given, tenant_id="south"))
+    with pytest.raises(LedgerError, match="is not signed by a known key"):
         agreed.run()
     assert agreed.files() == set()
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from minimize.errors import ConfigurationError, RefusedError
+from minimize.errors import ConfigurationError, LedgerError, RefusedError
 from minimize.keys import add_key, new_keyring
-from minimize.ledger.access import API_TOKEN
-from minimize.server.api_tokens import TokenBearer, authenticate, create_token, find_token, may_continue, revoke_token
+from minimize.ledger.access import API_TOKEN, ApiToken
+from minimize.server.api_tokens import (
+    TokenBearer,
+    authenticate,
+    create_token,
+    find_token,
+    is_in_force,
+    may_continue,
+    revoke_token,
+)
 from tests.acts import record_acts
 from tests.ledger.ledgers import unguarded
 from tests.server.home import Home
@@ -83,22 +91,22 @@ def test_account_and_expiry_are_those_that_a_token_was_issued_with(home: Home) -
     token = create_token(home.ledger, home.keys, "ann", home.time.at)[1]
     later = replace(token, state="spent", user="ian", expires_at=token.expires_at + timedelta(days=900))
     record_acts(home.ledger, home.keys, API_TOKEN, later)
-    assert find_token(home.ledger, token.token) == replace(token, state="spent")
+    assert find_token(home.ledger, home.keys, token.token) == replace(token, state="spent")
 
 
 def test_a_revoked_token_is_refused_and_what_it_began_ends(home: Home) -> None:
     text = made(home)
     name = bearer(home, text).token
-    assert may_continue(home.ledger, name, home.time.at)
+    assert may_continue(home.ledger, home.keys, name, home.time.at)
     assert revoke_token(home.ledger, home.keys, name, home.time.at)
     assert not revoke_token(home.ledger, home.keys, name, home.time.at)
-    assert not may_continue(home.ledger, name, home.time.at)
+    assert not may_continue(home.ledger, home.keys, name, home.time.at)
     refused(home, text)
 
 
 def test_what_began_with_a_token_that_opens_once_goes_on(home: Home) -> None:
     name = bearer(home, made(home, once=True)).token
-    assert may_continue(home.ledger, name, home.time.at)
+    assert may_continue(home.ledger, home.keys, name, home.time.at)
 
 
 def test_a_token_made_with_another_keyring_is_refused(home: Home) -> None:
@@ -120,6 +128,43 @@ def test_an_act_that_was_changed_by_hand_opens_nothing(home: Home, change: str) 
     text = made(home)
     unguarded(home.ledger.address, f"UPDATE acts SET body = json_set(body, {change}) WHERE kind = 'api_token'")
     refused(home, text)
+
+
+@pytest.mark.parametrize("is_copy", [True, False])
+def test_a_planted_act_does_not_put_a_revoked_token_into_force(home: Home, is_copy: bool) -> None:
+    """Without the keyring, an act can be copied, or signed with another key."""
+    text = made(home)
+    token = text.split("_")[1]
+    (issued,) = home.ledger.find(API_TOKEN, key=token)
+    assert revoke_token(home.ledger, home.keys, token, home.time.at)
+    if is_copy:
+        columns = "kind, key, tenant_id, subject, valid_from, recorded_at, actor, body, body_digest"
+        copy = f"INSERT INTO acts SELECT 3, {columns}, '{'x' * 71}', signing_key, signature FROM acts WHERE id = 1"
+        unguarded(home.ledger.address, copy)
+    else:
+        record_acts(home.ledger, new_keyring(home.folder / "other.keys", now=home.time.at), API_TOKEN, issued)
+    refused(home, text)
+    assert not may_continue(home.ledger, home.keys, token, home.time.at)
+    with pytest.raises(LedgerError, match="is not signed by a known key"):
+        revoke_token(home.ledger, home.keys, token, home.time.at)
+
+
+def test_a_token_for_one_call_that_is_revoked_while_it_is_checked_is_refused(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check finds it in force, and the revocation is recorded before its use is."""
+    text = made(home, once=True)
+    token = text.split("_")[1]
+
+    def revoked_meanwhile(found: ApiToken, now: datetime) -> bool:
+        good = is_in_force(found, now)
+        assert revoke_token(home.ledger, home.keys, token, now)
+        return good
+
+    monkeypatch.setattr("minimize.server.api_tokens.is_in_force", revoked_meanwhile)
+    refused(home, text)
+    assert not may_continue(home.ledger, home.keys, token, home.time.at)
+    assert [act.state for act in home.ledger.find(API_TOKEN, key=token)] == ["issued", "revoked"]
 
 
 def test_a_token_outlives_a_new_signing_key(home: Home) -> None:

@@ -242,12 +242,12 @@ def receiving_consents(share: ResolvedShare, sent: frozenset[SenderFunction], le
 
 def _consent_periods(share: ResolvedShare, sent: frozenset[SenderFunction], ledger: Ledger) -> Iterator[ConsentPeriods]:
     job = share.job
-    own = None if job is None else consent_periods(job, load_consents(job, ledger), share.share_time)
+    own = None if job is None else consent_periods(job, load_consents(job, ledger, share.keys), share.share_time)
     if own is not None:
         yield own
     named = None if job is None else (job.source.recipient, job.source.function)
     for name, function in sorted(sent - {named}):
-        consents = Consents(tuple(ledger.find(CONSENT, key=f"{name}/{function}")))
+        consents = Consents(tuple(ledger.find(CONSENT, key=f"{name}/{function}", verifier=share.keys)))
         fold = share.policy.folding.tenant
         yield ConsentPeriods.from_consents(consents, _sender(share, name), function, share.share_time, fold=fold)
 

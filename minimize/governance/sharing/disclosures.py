@@ -323,7 +323,9 @@ def _recheck_consents(
     acts: ActReader, share: ResolvedShare, planned: SharePlan, stats: PayloadStats, now: datetime
 ) -> None:
     """Raises NotPermitted if a tenant's consent ended before its records are sent."""
-    asking = replace(consent_check(share, planned, load_consents(acts)), moments=(max(now, share.share_time),))
+    asking = replace(
+        consent_check(share, planned, load_consents(acts, share.keys)), moments=(max(now, share.share_time),)
+    )
     ended = [name for name, verdict in asking(list(stats.tenants)).items() if verdict.consent is None]
     if ended:
         rows = sum(stats.tenants[name] for name in ended)

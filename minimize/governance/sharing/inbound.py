@@ -296,17 +296,18 @@ def _resolve_request(
         raise PolicyError(message, findings=faults)
     place = start or (None if side.recipient.path is None else side.recipient.path.parent)
     address = find_named_ledger(ledger, place) or Address(Path("no ledger"), named_by="nothing")
-    consents = _load_sender_consents(address, side)
+    keyring = find_keyring(keys, place)
+    consents = _load_sender_consents(address, side, keyring)
     times, fold = (max(when, now), min(when, now)), own.folding.tenant
     periods = ConsentPeriods.from_consents(consents, side.recipient, function, times[0], also=times[1:], fold=fold)
-    return _InboundRequest(side, own, given is not None, find_keyring(keys, place), address, consents, periods)
+    return _InboundRequest(side, own, given is not None, keyring, address, consents, periods)
 
 
-def _load_sender_consents(address: Address, side: Party) -> Consents:
+def _load_sender_consents(address: Address, side: Party, keys: Keyring | None) -> Consents:
     if not address.exists:
         return Consents(())
     with api.open_ledger(address) as ledger:
-        return load_consents(ledger, recipient=side.recipient.recipient)
+        return load_consents(ledger, keys, recipient=side.recipient.recipient)
 
 
 def inbound_policy(sender: Recipient, function: Function | None, tenant: str = TENANT_FIELD) -> Policy:

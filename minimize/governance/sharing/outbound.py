@@ -58,6 +58,7 @@ from minimize.governance.sharing.plan import (
 )
 from minimize.governance.workspace import Workspace
 from minimize.json_form import json_object
+from minimize.keys import find_keyring
 from minimize.ledger import api
 from minimize.plan import Plan
 from minimize.policy.pipeline import CategoryName
@@ -117,7 +118,7 @@ class ShareOperation:
         if plan is None:
             return summarize_share(self.share, self.plan, reasons=self._reasons_of_consents())
         with self._ledger() as ledger:
-            tenants = self._tenants(load_consents(ledger))
+            tenants = self._tenants(load_consents(ledger, self.share.keys))
             stats = make_payload(self._payload_context(ledger, plan, tenants), DiscardedPayload())
             return summarize_payload(self.share, self.plan, stats, tenants)
 
@@ -127,7 +128,7 @@ class ShareOperation:
         if plan is None:
             raise self._refusal(summarize_share(self.share, self.plan, reasons=self._reasons_of_consents()))
         with self._ledger() as ledger:
-            tenants = self._tenants(load_consents(ledger))
+            tenants = self._tenants(load_consents(ledger, self.share.keys))
             context = self._payload_context(ledger, plan, tenants)
             if to is None:
                 memory_sink = InMemoryPayload()
@@ -171,7 +172,7 @@ class ShareOperation:
         if self.plan.recipient_policy is None or not self.plan.recipient_policy.sent_fields:
             return ()
         with suppress(LedgerError), self._ledger() as ledger:
-            tenants = self._tenants(load_consents(ledger))
+            tenants = self._tenants(load_consents(ledger, self.share.keys))
             for part in ConsentedSource(tenant_column_source(self.plan), tenants).parts:
                 for _ in part.read():
                     pass
@@ -386,7 +387,8 @@ def explain_share(
     if tenant is not None and manifest is not None:
         with workspace.open_ledger() as ledger:
             unknown = _unknown_tenant(tenant, workspace, ledger.tenants())
-            verdict = ConsentCheck(side.recipient, function, fields, load_consents(ledger), (now,))([tenant])[tenant]
+            consents = load_consents(ledger, find_keyring(workspace.keys, workspace.folder))
+            verdict = ConsentCheck(side.recipient, function, fields, consents, (now,))([tenant])[tenant]
         consent, independent = verdict.consent, side.recipient.standing == "independent"
         against += [] if verdict.refusal is None else [tenant_reason(verdict.refusal, 1, None, independent=independent)]
     return ShareExplanation(

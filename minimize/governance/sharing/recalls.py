@@ -293,10 +293,10 @@ def _record_steps(
         )
         for each in due
     ]
-    event = recall_event(name, state, len(steps), actor, now)
 
     def decide(acts: ActReader) -> Decision[None]:
         new = new_recall_steps(acts, steps)
+        event = recall_event(name, state, len(new), actor, now)
         return Decision(None, [RECALL.act(step) for step in new], [event] if new else [])
 
     ledger.record(decide, workspace.keyring())

@@ -33,7 +33,7 @@ WISH = NewConsent("north", "vendor", "sync")
 
 def acts(configuration: Workspace) -> list[ConsentAct]:
     with configuration.open_ledger() as ledger:
-        return list(load_consents(ledger).acts)
+        return list(load_consents(ledger, None).acts)
 
 
 def test_a_consent_is_recorded_with_what_was_agreed_to_and_by_whom(home: Workspace) -> None:

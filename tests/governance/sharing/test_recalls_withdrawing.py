@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -20,8 +20,8 @@ from minimize.governance.sharing import (
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
-from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import CONSENT
+from minimize.ledger.ledger import Ledger, open_ledger
+from minimize.ledger.sharing import CONSENT, find_consents
 from tests.governance.sharing.sender import NOW, RECORDS, Sender
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -152,3 +152,22 @@ def test_the_contract_says_how_soon_it_must_be_confirmed(shared: Sender) -> None
     ended(shared)
     (recall,) = list_recalls(shared.places, shared.recipients, NOW + 3 * DAY)
     assert (recall.overdue, recall.confirm_by) == (True, NOW + MINUTE + 2 * DAY)
+
+
+@pytest.mark.parametrize("state", ["renewed", "expired"])
+def test_a_consent_that_another_process_recorded_in_the_meantime_is_not_marked_as_expired(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """The other process is as late as possible: it records right before the lock is taken."""
+    sender.consent("west", expires_at=NOW + HOUR)
+    late, record = NOW + 2 * HOUR, Ledger.record
+
+    def other_first(ledger: Ledger, *arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(Ledger, "record", record)
+        sender.consent("west", state, at=late)
+        return record(ledger, *arguments, **options)
+
+    monkeypatch.setattr(Ledger, "record", other_first)
+    assert expire_consents(sender.places, late).acts == []
+    with open_ledger(find_ledger(sender.ledger)) as ledger:
+        assert [act.state for act in find_consents(ledger, tenant="west")] == ["given", state]

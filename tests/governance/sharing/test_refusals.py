@@ -9,13 +9,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.errors import NotPermitted, RefusalReason, RefusedError
+from minimize.consent import current_terms
+from minimize.errors import LedgerError, NotPermitted, RefusalReason, RefusedError
+from minimize.keys import new_keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import find_disclosures
+from minimize.ledger.sharing import CONSENT, ConsentAct, find_disclosures
 from minimize.recipients.load import Subprocessor
+from tests.acts import record_acts
 from tests.governance.sharing.sender import EVENT, NOW, POLICY, RECORDS, Sender, changed
 from tests.project import TIME
 
@@ -247,3 +250,16 @@ def _located(sender: Sender) -> Sender:
     for tenant in ("north", "south"):
         located.consent(tenant, at=NOW - timedelta(hours=1))
     return located
+
+
+@pytest.mark.parametrize("way", ["share", "dry"])
+def test_a_consent_that_we_did_not_sign_permits_nothing(sender: Sender, way: str) -> None:
+    """An attacker with the database, but without the keyring, records a consent."""
+    stranger = new_keyring(sender.folder / "other.keys", now=NOW)
+    with open_ledger(find_ledger(sender.ledger), create=True) as ledger:
+        text = current_terms(sender.recipient, "sync").text
+        forged = ConsentAct("west", "vendor", "sync", "given", text, "admin", EVENT, None, EVENT)
+        record_acts(ledger, stranger, CONSENT, forged)
+        with pytest.raises(LedgerError, match="the consent vendor/sync is not signed by a known key"):
+            getattr(sender, way)()
+        assert find_disclosures(ledger) == []
