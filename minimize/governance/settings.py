@@ -144,8 +144,8 @@ def set_setting(
     setting = replace(setting, tenant=canonical_text(setting.tenant))
     keys = workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
-        rows = ledger.find(SETTING)
-        known = {row.subject for row in rows if row.tenant_id == setting.tenant}
+        rows = ledger.find(SETTING, tenant=setting.tenant)
+        known = {row.subject for row in rows}
         token = None if setting.subject is None else known_or_new_token(keys, setting.tenant, setting.subject, known)
         row = RecordedSetting(
             tenant_id=setting.tenant,
@@ -210,13 +210,9 @@ def list_settings(
 
     Optionally only those of one tenant or one setting. Subjects are tokens.
     """
-    tenant = canonical_id(tenant)
     with workspace.open_ledger() as ledger:
-        rows = ledger.find(SETTING)
-    selected = [row for row in rows if tenant in (None, row.tenant_id) and setting in (None, row.setting)]
-    chosen = sorted(
-        selected if history else _rows_in_force(selected, now), key=lambda row: (_setting_key(row), row.valid_from)
-    )
+        rows = ledger.find(SETTING, tenant=canonical_id(tenant), key=setting)
+    chosen = sorted(rows if history else _rows_in_force(rows, now), key=lambda row: (_setting_key(row), row.valid_from))
     return [SettingRow(**asdict(row), line=None) for row in chosen]
 
 
