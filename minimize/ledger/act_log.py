@@ -98,8 +98,9 @@ class ActLog(NamedTuple):
             self.append(
                 [TOMBSTONE.act(ActTombstone(each, event.time, event.actor.user or "")) for each in found], signer
             )
-            for each in found:
-                self.connection.execute(update(ACTS).where(ACTS.c.id == each).values(body=None))
+            for start in range(0, len(found), PAGE_SIZE):
+                page = ACTS.c.id.in_(found[start : start + PAGE_SIZE])
+                self.connection.execute(update(ACTS).where(page).values(body=None))
         return len(found)
 
     def check(self, entries: Iterable[LogEntry], verifier: Verifier) -> Iterator[Finding]:

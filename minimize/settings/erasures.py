@@ -223,8 +223,8 @@ class RecordedErasures:
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, keys: Keyring | None = None, listed: Iterable[LifecycleEvent] = ()) -> Self:
-        """The erasures in an open ledger."""
-        return cls(tuple(ledger.find(LIFECYCLE_EVENT)), keys, tuple(listed))
+        """The erasures in an open ledger. Raises LedgerError, also for an event that no key of the keyring signed."""
+        return cls(tuple(ledger.find(LIFECYCLE_EVENT, verifier=keys)), keys, tuple(listed))
 
     @property
     def events(self) -> tuple[LifecycleEvent, ...]:

@@ -61,10 +61,11 @@ from minimize.governance.subjects.search import (
 )
 from minimize.governance.subjects.view import view_subjects
 from minimize.governance.workspace import Workspace
+from minimize.identifiers import CaseFolding
 from minimize.json_form import JsonResult, json_member, json_object
 from minimize.keys import Keyring
 from minimize.ledger import Resource, current_actor
-from minimize.ledger.subject_tokens import find_known_token, token_secrets, token_versions
+from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.ledger.subjects import CORRECTION, LIFECYCLE_EVENT, SubjectRequestStep
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
@@ -494,8 +495,9 @@ class SubjectRemovalRun:
             subjects = known
         else:
             secrets = token_secrets(self.keys, token_versions(known), subject.field)
-            found = find_known_token(secrets, tenant, subject.id, known)
-            subjects = set() if found is None else {found}
+            folds = any(output.pipeline_of_today().policy.folding.subject for output in self.outputs)
+            index = TokenIndex({tenant: known}, CaseFolding(subject=folds))
+            subjects = {token for _, token in index.find(secrets, tenant, subject.id)}
         resources = [Resource("corrections", "correction", f"subjects/{tenant}/{each}") for each in sorted(subjects)]
         if resources:
             event = SUBJECT_ACTIVITY.event("remove corrections", current_actor(), self.now, *resources)
