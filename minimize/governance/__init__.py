@@ -15,6 +15,7 @@
     rewrite_receipt.py    the receipt of a rewrite
     verdict.py            the verdict of a rewrite on one batch
     output_file.py        known outputs, and everything that is asked about one of their files
+    writing_run.py        the run that wrote a file, with its policy and pipeline
     affected_subjects.py  tenants and subjects that an event concerns in a file
     identifier_forms.py   the forms of an identifier in a column
     lifecycle_events.py   events of tenants and subjects: model, event files, events of the ledger

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from minimize.errors import ConfigurationError, OutputError, RefusedError
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.output_file import WritingRun
 from minimize.governance.workspace import Workspace
+from minimize.governance.writing_run import WritingRun
 from minimize.json_form import JsonResult
 from minimize.keys import Keyring, require_keyring
 from minimize.output.publish import OpenOutput

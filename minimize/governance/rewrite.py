@@ -22,9 +22,9 @@ from minimize.arrow.batch import Batch, BatchCounts, Stage
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
 from minimize.errors import ConfigurationError, OutputError, RefusedError, call_redacted
-from minimize.governance.output_file import RETENTION_PIPELINE_FILE, RETENTION_POLICY_FILE, WritingRun
 from minimize.governance.rewrite_receipt import PlannedFile, RecomputedAggregate, RewriteReceipt, RewriteResult
 from minimize.governance.verdict import ApplyVerdict
+from minimize.governance.writing_run import RETENTION_PIPELINE_FILE, RETENTION_POLICY_FILE, WritingRun
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.parquet_encryption import OutputEncryption, RewriteEncryption
 from minimize.keys.parquet_footer import read_encrypted_columns

@@ -10,8 +10,9 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.arrow.batch import BatchCounts, FieldCounts
-from minimize.governance.output_file import OutputFile, WritingRun
+from minimize.governance.output_file import OutputFile
 from minimize.governance.verdict import BatchJudge
+from minimize.governance.writing_run import WritingRun
 from minimize.keys.master_keys import is_master_key
 from minimize.output.folder import RECORDS, RESTRICTED
 from minimize.output.publish import Staging

@@ -18,8 +18,8 @@ from minimize.errors import (
     SchemaError,
     SourceError,
 )
-from minimize.governance.output_file import PolicyCache, WritingRun
 from minimize.governance.workspace import Workspace
+from minimize.governance.writing_run import PolicyCache, WritingRun
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.output.reader import load_receipts
 from minimize.policy.model import Policy

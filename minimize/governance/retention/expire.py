@@ -21,7 +21,7 @@ from minimize.errors import call_redacted
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.identifier_forms import IdentifierColumn, PinnedKeyring
 from minimize.governance.lifecycle_events import RetentionEvent, ledger_events, load_events
-from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output, source_read_times
+from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import (
@@ -36,6 +36,7 @@ from minimize.governance.retention.removal_plan import (
 from minimize.governance.retention.rerunnable_dates import find_source
 from minimize.governance.rewrite import Rewrite
 from minimize.governance.workspace import Workspace
+from minimize.governance.writing_run import source_read_times
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger

@@ -22,11 +22,11 @@ from minimize.governance.affected_subjects import AffectedSubjects, EventReach, 
 from minimize.governance.event_times import Moments
 from minimize.governance.identifier_forms import AS_RECEIVED, LookupColumn
 from minimize.governance.lifecycle_events import RetentionEvent
-from minimize.governance.output_file import PolicyCache, WritingRun, receipts_by_path
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import RemovalPlan
 from minimize.governance.retention.rerunnable_dates import find_source
 from minimize.governance.rewrite_receipt import PlannedFile, RecomputedAggregate
+from minimize.governance.writing_run import PolicyCache, WritingRun, receipts_by_path
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
 from minimize.output.folder import PIPELINE_FILE, RECORDS, RESTRICTED, batch_date_of

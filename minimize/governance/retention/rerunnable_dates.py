@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 
 from minimize.consent import Consents
 from minimize.errors import ConfigurationError
-from minimize.governance.output_file import PublishedOutput, WritingRun
+from minimize.governance.output_file import PublishedOutput
 from minimize.governance.retention.retention_rules import current_conditions
+from minimize.governance.writing_run import WritingRun
 from minimize.keys import Keyring
 from minimize.output.folder import RECORDS
 from minimize.policy.fields import gate_condition, is_dropped

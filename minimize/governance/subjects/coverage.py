@@ -11,14 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minimize.errors import Finding
-from minimize.governance.output_file import (
-    PublishedOutput,
-    UnreachableOutput,
-    WritingRun,
-    find_outputs,
-)
+from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.subjects.disclosures import DisclosedShares, load_disclosures
 from minimize.governance.workspace import Workspace, optional_ledger
+from minimize.governance.writing_run import WritingRun
 from minimize.json_form import JsonResult, json_member, json_value
 from minimize.output.folder import RECORDS
 from minimize.policy.fields import identifying_fields

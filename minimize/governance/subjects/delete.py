@@ -23,13 +23,7 @@ from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
 from minimize.governance.lifecycle_events import EventKind, RetentionEvent, ledger_events
-from minimize.governance.output_file import (
-    ON_ANOTHER_MACHINE,
-    PublishedOutput,
-    UnreachableOutput,
-    find_outputs,
-    source_read_times,
-)
+from minimize.governance.output_file import ON_ANOTHER_MACHINE, PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.retention.event_admin import NewEvent, add_events
 from minimize.governance.retention.expire import ResolvedExpiry
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
@@ -61,6 +55,7 @@ from minimize.governance.subjects.search import (
 )
 from minimize.governance.subjects.view import view_subjects
 from minimize.governance.workspace import Workspace
+from minimize.governance.writing_run import source_read_times
 from minimize.identifiers import CaseFolding
 from minimize.json_form import JsonResult, json_member, json_object
 from minimize.keys import Keyring

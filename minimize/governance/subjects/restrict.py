@@ -15,12 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from minimize.errors import ConfigurationError, MinimizeError
 from minimize.governance.lifecycle_events import RetentionEvent, effective_events, ledger_events
-from minimize.governance.output_file import (
-    PublishedOutput,
-    UnreachableOutput,
-    find_outputs,
-    source_read_times,
-)
+from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.retention.event_admin import withdraw_events
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile
@@ -38,6 +33,7 @@ from minimize.governance.subjects.requests import (
     restrictions_in_force,
 )
 from minimize.governance.workspace import Workspace
+from minimize.governance.writing_run import source_read_times
 from minimize.json_form import json_object
 from minimize.keys import Keyring
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, RequestState, SubjectRequestStep

@@ -9,15 +9,8 @@ import pytest
 from minimize.errors import OutputError
 from minimize.governance import output_file
 from minimize.governance.lifecycle_events import RetentionEvent
-from minimize.governance.output_file import (
-    RETENTION_POLICY_FILE,
-    OutputFile,
-    PolicyCache,
-    PublishedOutput,
-    WritingRun,
-    published_output,
-    receipts_by_path,
-)
+from minimize.governance.output_file import OutputFile, PublishedOutput, published_output
+from minimize.governance.writing_run import RETENTION_POLICY_FILE, PolicyCache, WritingRun, receipts_by_path
 from minimize.keys import Keyring
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.output.reader import load_receipts

@@ -1,0 +1,130 @@
+"""The run that wrote a file of an output: its receipt, policy and pipeline.
+
+Attachments of a receipt are checked against its digests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+
+from minimize.errors import OutputError
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RUNS
+from minimize.policy.faults import FaultList
+from minimize.policy.load import load_policy
+from minimize.policy.model import Policy
+from minimize.policy.yaml_nodes import parse_yaml
+from minimize.receipts import Receipt, sha256_text
+from minimize.runs.batch_dates import READING_KINDS
+from minimize.runs.removal_inventory import INVENTORY_FILE
+from minimize.stores import Location, local_copy
+
+RETENTION_POLICY_FILE: Final = "retention.yaml"
+"""Today's policy, stored with a receipt that applied its retention to files that keep their original policy."""
+RETENTION_PIPELINE_FILE: Final = "retention_pipeline.yaml"
+"""Today's pipeline, stored with the same receipt, if aggregates have or had their own retention."""
+_RUN_ATTACHMENTS: Final = (RETENTION_POLICY_FILE, RETENTION_PIPELINE_FILE, "backfill.yaml", INVENTORY_FILE)
+"""Attachments about the change that the receipt records, not about the files."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyCache:
+    """Loaded policies, each parsed once. `purposes` are the additional purposes of the configuration."""
+
+    purposes: tuple[str, ...] = ()
+    policies: dict[tuple[object, ...], Policy] = field(default_factory=dict, repr=False)
+
+    def policy(self, same: tuple[object, ...], path: Location, purpose: str) -> Policy:
+        """The policy of a file. Raises PolicyError."""
+        if same not in self.policies:
+            with local_copy(path.parent) as folder:
+                self.policies[same] = load_policy(folder / path.name, (*self.purposes, purpose))
+        return self.policies[same]
+
+
+@dataclass(frozen=True)
+class WritingRun:
+    """The receipt that wrote a file, in its output folder."""
+
+    output: Location
+    receipt: Receipt
+    policies: PolicyCache = field(default_factory=PolicyCache, repr=False)
+
+    @property
+    def rewrite_group(self) -> tuple[object, ...]:
+        """The policy, pipeline and purpose that receipts must share for their files to be rewritten together."""
+        files = {name: digest for name, digest in self.receipt.files.items() if name not in _RUN_ATTACHMENTS}
+        return (self.receipt.purpose, self.receipt.policy.digest, *sorted(files.items()))
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The policy under which its files were written. Raises PolicyError, OutputError."""
+        self._content(POLICY_FILE, self.receipt.policy.digest)
+        return self.policies.policy(self.rewrite_group, self._folder / POLICY_FILE, self.receipt.purpose)
+
+    @cached_property
+    def pipeline(self) -> Mapping[str, Any]:
+        """The content of its pipeline file."""
+        root = (
+            parse_yaml(self.attachments[PIPELINE_FILE].decode("utf-8-sig"), FaultList())
+            if PIPELINE_FILE in self.attachments
+            else None
+        )
+        return {} if root is None else {key: node.to_data() for key, node in root.entries.items()}
+
+    def group_fields(self, name: str) -> Iterator[tuple[str, str, str | None]]:
+        """The group columns of an aggregate, each with its field and the unit of a time."""
+        groups = (self.pipeline.get("aggregates") or {}).get(name, {}).get("group_by") or {}
+        for column, each in groups.items():
+            ((key, unit),) = each.items() if isinstance(each, dict) else ((each, None),)
+            yield str(column), str(key), unit
+
+    @cached_property
+    def attachments(self) -> dict[str, bytes]:
+        """The attachments of the receipt, by name. Raises OutputError if they do not match its digests."""
+        digests = {**self.receipt.files, POLICY_FILE: self.receipt.policy.digest}
+        return {name: self._content(name, digest) for name, digest in digests.items() if name not in _RUN_ATTACHMENTS}
+
+    @property
+    def all_attachments(self) -> dict[str, bytes]:
+        """The same with attachments about the recorded change, except removal inventories. Raises OutputError."""
+        digests = {**self.receipt.files, POLICY_FILE: self.receipt.policy.digest}
+        return {name: self._content(name, digest) for name, digest in digests.items() if name != INVENTORY_FILE}
+
+    @property
+    def _folder(self) -> Location:
+        return self.output / RUNS / self.receipt.run_id
+
+    def _content(self, name: str, digest: str) -> bytes:
+        path = self._folder / name
+        content = path.read_bytes() if path.is_file() else b""
+        if sha256_text(content) != digest:
+            raise OutputError(
+                f"{RUNS}/{self.receipt.run_id}/{name} does not match its receipt",
+                hint="Run `minimize verify` to check all files.",
+            )
+        return content
+
+
+def source_read_times(receipts: Iterable[Receipt]) -> dict[str | None, datetime]:
+    """Per batch date (None for an output without dates), when its current records were read from their source.
+
+    A later rewrite reads no source. The earlier of the two times in a receipt counts.
+    """
+    found: dict[str | None, datetime] = {}
+    for receipt in sorted(receipts, key=lambda receipt: receipt.sequence):
+        if receipt.kind in READING_KINDS or receipt.from_ == "source":
+            found |= dict.fromkeys(receipt.dates or (None,), min(receipt.at, receipt.finished))
+    return found
+
+
+def receipts_by_path(receipts: Iterable[Receipt]) -> dict[str, Receipt]:
+    """The receipt that wrote each file, by path."""
+    found: dict[str, Receipt] = {}
+    for receipt in receipts:
+        files = [file for output in receipt.outputs.values() for file in output.files]
+        found |= {file.path: receipt for file in (*files, *(receipt.restricted or ()))}
+    return found
