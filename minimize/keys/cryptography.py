@@ -105,6 +105,7 @@ def sign_content(secret: bytes, content: bytes) -> bytes:
     return _private_key(secret).sign(content)
 
 
+@lru_cache(maxsize=16)  # a keyring asks for it at each verification
 def public_pem(secret: bytes) -> bytes:
     """The public key derived from this secret, as PEM."""
     return _private_key(secret).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
