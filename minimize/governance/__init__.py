@@ -1,7 +1,7 @@
 """Governance of published data: consent, access, sharing, retention, key rotation, data subjects, incidents.
 
     incidents/            exposed data, affected tenants, and their notices
-    subjects/             requests of data subjects: view, export, delete, correct
+    subjects/             requests of data subjects: view, export, correct, restrict, delete
     key_rotation.py       new versions of master keys, files encrypted under them, destruction of versions
     ledger_adoption.py    continuation of an output with another ledger
     retention/            removal from outputs by age, by lifecycle event and by today's policy

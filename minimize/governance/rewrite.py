@@ -1,9 +1,9 @@
 """Rewrite of published files: the only way in which files in force change without a run.
 
-Expiry, retraction, correction, deletion and key rotation are rewrites; they differ in their verdict on each file. A rewrite is
-published in portions of whole dates, with one receipt each. After an interruption the same command continues with the files that
-are left. Files of a partition that the rewrite does not touch are linked into the new partition, so that a partition changes in
-one step. A file of which no row remains is removed, and so is its partition if it was the last one.
+Expiry, retraction, correction, deletion, restriction, its lifting, and key rotation are rewrites; they differ in their verdict on
+each file. A rewrite is published in portions of whole dates, with one receipt each. After an interruption the same command
+continues with the files that are left. Files of a partition that the rewrite does not touch are linked into the new partition,
+so that a partition changes in one step. A file without remaining rows is removed, and so is its partition if it was the last one.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ recovery        commit record, complete and undo, on disk and in a bucket
 sink            Parquet files of released batches, also those of worker processes
 partitions      partition folders (Hive), and records whose values are too long for a folder name
 quarantine      rejected records: codes and pointers, never values
+restricted      sealed records of restricted subjects
 stored_file     read one file of an output
 reader          `read` and `files`; receipts, files in force and their rows
 subject_index   the encrypted index of a file's subjects: keys, format, writer

@@ -1,4 +1,4 @@
-"""Data subjects: requests to view, export, delete and correct data about a person, a device or a tenant.
+"""Data subjects: requests to view, export, correct, restrict and delete data about a person, a device or a tenant.
 
     requests.py      subjects of a request; requests as records: states, deadlines, confirmations of recipients
     search.py        the records of a subject in the known outputs
@@ -7,7 +7,7 @@
     coverage.py      `subject coverage`
     export.py        `subject export`
     delete.py        `subject delete`, `subject restrict` and `subject export --then-delete`
-    restrict.py      `subject lift`
+    lift.py          `subject lift`
     correct.py       `subject correct`
 
 Records are found with policies and receipts; there is no register of subjects.
@@ -25,6 +25,7 @@ from minimize.governance.subjects.delete import (
     restrict_subjects,
 )
 from minimize.governance.subjects.export import SubjectExport, export_subjects
+from minimize.governance.subjects.lift import RestrictionLift, lift_restriction
 from minimize.governance.subjects.requests import (
     DataSubject,
     RequestStatus,
@@ -33,7 +34,6 @@ from minimize.governance.subjects.requests import (
     load_subjects,
     request_statuses,
 )
-from minimize.governance.subjects.restrict import RestrictionLift, lift_restriction
 from minimize.governance.subjects.view import SubjectView, view_subjects
 
 __all__ = [

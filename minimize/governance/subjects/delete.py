@@ -2,7 +2,7 @@
 execution.
 
 The request and its events are recorded first. If a deletion stops, the same command continues it: a run that starts later gates
-the earlier records, and an output without due data is skipped. A restriction seals the removed records (`restrict.py` lifts it).
+the earlier records, and an output without due data is skipped. A restriction seals the removed records (`lift.py` lifts it).
 `subject export --then-delete` exports first; data that could not be exported is not deleted.
 """
 
@@ -126,6 +126,7 @@ class SubjectRemoval:
     unreachable   outputs that cannot be reached from here
     requests      ids of the requests
     resumed       number of subjects with an unfinished request of an earlier command
+    restricted    number of subjects that are restricted already
     """
 
     subjects: tuple[DataSubject, ...] = field(repr=False)
@@ -136,6 +137,7 @@ class SubjectRemoval:
     receipts: tuple[Receipt, ...] = ()
     requests: tuple[str, ...] = ()
     resumed: int = 0
+    restricted: int = 0
     applied: bool = False
     kind: RemovalKind = "delete"
 
@@ -195,7 +197,10 @@ class SubjectRemoval:
             request = {"delete": "deletion", "restrict": "restriction"}[self.kind]
             yield f"  an earlier {request} of {interrupted} was interrupted; it is now complete"
             return
-        yield "  no data is held of these subjects. Check the spelling of the ids."
+        if self.restricted:
+            yield f"  {count_noun(self.restricted, 'subject')} restricted already. Run `minimize subject status` for details."
+        if self.restricted < len(self.subjects):
+            yield "  no data is held of these subjects. Check the spelling of the ids."
         if self.applied:
             yield "  their late records are excluded from later runs"
 
@@ -356,6 +361,7 @@ class SubjectRemovalRun:
             unsearchable=blind,
             unreachable=self.unreachable,
             resumed=resumed,
+            restricted=len(restrictions_in_force(self.ledger, self.keys, subjects)),
             kind=self.kind,
         )
 

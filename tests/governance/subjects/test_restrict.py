@@ -138,7 +138,8 @@ def test_data_in_memory_excludes_a_restricted_subject(filled: Project) -> None:
 def test_restricting_twice_records_one_restriction(filled: Project) -> None:
     restricted(filled, D3)
     again = restricted(filled, D3)
-    assert (again.rows, again.receipts) == (0, ())
+    assert (again.rows, again.receipts, again.restricted) == (0, (), 1)
+    assert "1 subject restricted already" in "\n".join(map(str, again.lines()))
     assert [each.row.kind for each in list_events(places(filled))] == ["restriction"]
     assert lifted(filled, D3).rows == 2 * count(D3)
 

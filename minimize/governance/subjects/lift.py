@@ -114,7 +114,10 @@ class RestrictionLift:
     def lines(self) -> Iterator[Line]:
         """The records that are published again, then what is left to do."""
         done = "published again" if self.applied else "would be published again"
-        yield f"{count_noun(self.rows, 'record')} of {count_noun(len(self.subjects), 'restricted subject')} {done}"
+        tenants = sum(each.is_tenant for each in self.subjects)
+        numbers = ((len(self.subjects) - tenants, "restricted subject"), (tenants, "restricted tenant"))
+        whose = " and ".join(count_noun(count, word) for count, word in numbers if count)
+        yield f"{count_noun(self.rows, 'record')} of {whose} {done}"
         for reason, rows in self.removal_counts.items():
             why = {"retention": "past their retention", "erased": "of tenants or subjects that were deleted"}[reason]
             yield f"  {count_noun(rows, 'record')} removed: {why}"
@@ -189,7 +192,7 @@ class _LiftRun:
         if missing:
             raise ConfigurationError(
                 f"{count_noun(len(missing), 'named subject')} without a restriction in force",
-                hint="Run `minimize subject status` to see the restrictions.",
+                hint="Check the ids and the tenant. `minimize subject view ID --tenant T` shows whether a subject is restricted.",
             )
         return cls(workspace, ledger, keys, now, outputs, unreachable, found, restrictions, requests)
 
