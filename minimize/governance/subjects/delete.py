@@ -300,7 +300,8 @@ def remove_subjects(
 
     A subject without a tenant is searched for in every known tenant. For a subject named by another field than the policy's
     subject, all records with this identifier are deleted. Raises ConfigurationError for a field that no policy has, a
-    form without a known id, or an unknown tenant, unless `unseen` is set. Raises CheckFailed if records remain
+    form without a known id, or an unknown tenant, unless `unseen` is set. Raises RefusedError before anything is recorded if the
+    ledger is not the one that the receipts of an output name. Raises CheckFailed if records remain
     afterwards, or if an output of this machine cannot be reached, unless `allow_unreached` is set for a lost output. Raises the
     errors of `expire`: then the request stays open, and the same command continues it.
     """
@@ -308,6 +309,8 @@ def remove_subjects(
         keys = workspace.keyring()
         found = find_outputs(ledger, named, keys)
         made = SubjectRemovalRun(kind, workspace, ledger, keys, now, *found, progress)
+        for output in found[0] if yes else ():
+            check_open_ledger(ledger, output.chain)
         check_fields(subjects, found[0])
         if not unseen:
             check_tenants(subjects, found[0], ledger.tenants())
@@ -375,12 +378,7 @@ class SubjectRemovalRun:
         )
 
     def execute(self, plan: SubjectRemoval, *, allow_unreached: bool = False) -> SubjectRemoval:
-        """Executes the removal: records the request, removes data output by output, then searches again.
-
-        Raises RefusedError before anything is recorded if the ledger is not the one that the receipts of an output name.
-        """
-        for output in self.outputs:
-            check_open_ledger(self.ledger, output.chain)
+        """Executes the removal: records the request, removes data output by output, then searches again."""
         steps = [self._request(each, plan.recalls[each]) for each in plan.subjects]
         record_steps(self.ledger, self.workspace, [each for each in steps if each.asked_at == self.now], self.now)
         self._record_events(plan.subjects)

@@ -15,7 +15,7 @@ from minimize.governance.sharing.export_file import EXPORT_OPTIONS, StagedExport
 from minimize.governance.subjects.search import SubjectRecords
 from minimize.governance.subjects.view import SubjectView, top_field, view_page
 from minimize.governance.workspace import Workspace, optional_ledger
-from minimize.json_form import JsonResult, json_member
+from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.ledger import api
 from minimize.ledger.audit_event import EntryFilter
 from minimize.output.working_folder import write_new_folder
@@ -32,16 +32,23 @@ def _file_entries(files: Mapping[str, str]) -> list[FileRef]:
 
 @dataclass(frozen=True, slots=True)
 class SubjectExport(JsonResult):
-    """The export of one subject: the folder, and its files with their digests and rows."""
+    """The export of one subject: the folder, and its files with their digests and rows.
+
+    restricted  number of sealed records of a restriction, which are not exported
+    """
 
     folder: Path
     rows: int
     audit_entries: int
     files: Mapping[str, str] = field(metadata=json_member(convert=_file_entries))
+    restricted: int = field(default=0, metadata=OMIT_IF_EMPTY)
 
     def lines(self) -> Iterator[Line]:
         """The folder with its numbers of records and files."""
         yield f"{self.folder}: {count_noun(self.rows, 'record')}, {count_noun(len(self.files), 'file')}"
+        if self.restricted:
+            records = count_noun(self.restricted, "sealed record")
+            yield f"  {records} of a restriction not exported. Run `minimize subject lift` first."
 
 
 def export_subjects(
@@ -93,7 +100,8 @@ def _write_export(
     entries = _write_audit_entries(view, folder, workspace)
     names += ["view.json", "view.html", *(["audit.ndjson"] if entries is not None else [])]
     digests = {name: file_digest(folder / name) for name in names}
-    return SubjectExport(folder, view.rows, entries or 0, digests)
+    sealed = sum(each.rows.num_rows for each in view.restricted)
+    return SubjectExport(folder, view.rows, entries or 0, digests, sealed)
 
 
 def _redacted_view(view: SubjectView, redact: frozenset[str]) -> dict[str, Any]:

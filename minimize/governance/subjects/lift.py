@@ -147,6 +147,8 @@ def lift_restriction(
     """
     with workspace.open_ledger() as ledger:
         found = find_outputs(ledger, named, workspace.keyring())
+        for output in found[0] if yes else ():
+            check_open_ledger(ledger, output.chain)
         run = _LiftRun.resolve(subjects, workspace, ledger, now, *found)
         plan = run.plan()
         return run.execute(plan) if yes else plan
@@ -204,8 +206,6 @@ class _LiftRun:
 
     def execute(self, plan: RestrictionLift) -> RestrictionLift:
         """Records the requests, publishes the records output by output, and withdraws the restrictions."""
-        for output in self.outputs:
-            check_open_ledger(self.ledger, output.chain)
         tokens = {each.last.subject for each in request_statuses(self.ledger) if each.last.kind == "restrict"}
         steps = [
             self.requests.get(each) or new_request("lift", each, self.keys, self.now, tokens) for each in plan.subjects

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 import minimize
-from minimize.errors import ConfigurationError, OutputError, VerificationError
+from minimize.errors import ConfigurationError, OutputError, RefusedError, VerificationError
 from minimize.governance.retention.event_admin import list_events, withdraw_event
 from minimize.governance.retention.expire import expire
 from minimize.governance.subjects import (
@@ -261,3 +261,13 @@ def test_a_sealed_file_of_another_place_is_refused(filled: Project) -> None:
     with pytest.raises(OutputError, match="damaged"):
         lifted(filled, D3)
     assert len(filled.rows()) == before
+
+
+def test_with_another_ledger_neither_is_done(filled: Project) -> None:
+    restricted(filled, D3)
+    (filled.folder / "organization.db").rename(filled.folder / "lost.db")
+    named = [filled.out]
+    with pytest.raises(RefusedError, match="is not the ledger"):
+        restrict_subjects([D4], places(filled), datetime.now(UTC), named=named, yes=True)
+    with pytest.raises(RefusedError, match="is not the ledger"):
+        lift_restriction([D3], places(filled), datetime.now(UTC), named=named, yes=True)
