@@ -9,7 +9,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -55,13 +55,18 @@ def main(folder: str, how: str) -> None:
         sys.stdout.write(json.dumps([time.process_time() - cpu, rows]))
 
 
-def recipient(kept: list[str]) -> Recipient:
+def recipient(kept: list[str], functions: Iterable[str] = ("all",)) -> Recipient:
     """Gets every field that job A keeps, as it keeps it; its pseudonyms are its own."""
     contract = {"reference": "B-1", "from": "2020-01-01", "permits_transmission": True, "permitted_fields": kept}
     fields = {key: {"do": "keep"} for key in kept}
     function = {"direction": "outbound", "purpose": PURPOSE, "text_version": 1, "text": "…", "fields": fields}
     return recipient_from(
-        {"recipient": "vendor", "standing": "independent", "contract": contract, "functions": {"all": function}}
+        {
+            "recipient": "vendor",
+            "standing": "independent",
+            "contract": contract,
+            "functions": dict.fromkeys(functions, function),
+        }
     )
 
 

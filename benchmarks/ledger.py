@@ -38,10 +38,11 @@ from minimize.ledger.sharing import CONSENT, ConsentAct, find_consents
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent
 from minimize.server.authorizer import Authorizer
 
-ACTS_PER_TENANT, USERS, FUNCTIONS, STEPS, BATCH = 200, 2_000, 20, 3, 10_000
+ACTS_PER_TENANT, USERS, STEPS, BATCH = 200, 2_000, 3, 10_000
 SINCE: Final = AT - timedelta(days=365)
-VENDOR: Final = recipient(["tenant_id", "event_time", "device_id", "model"])
-TERMS: Final = current_terms(VENDOR, "all").text
+FUNCTIONS: Final = tuple(f"function{number}" for number in range(20))
+VENDOR: Final = recipient(["tenant_id", "event_time", "device_id", "model"], FUNCTIONS)
+TERMS: Final = current_terms(VENDOR, FUNCTIONS[0]).text
 CONSENT_STATES: Final = ("requested", "given", "given", "renewed", "withdrawn", "refused")
 OPERATORS: Final = {"support_engineer": [f"user{number}" for number in range(USERS)], "privacy_officer": ["pia"]}
 RULES: Final = {
@@ -68,8 +69,8 @@ def seeded_acts(count: int) -> Iterator[NewAct]:
         at, place = SINCE + timedelta(days=365) * number / count, number % 20
         tenant = f"tenant{one % (count // ACTS_PER_TENANT)}"
         if place < 13:
-            function = "all" if place < 2 else f"function{other % FUNCTIONS}"
-            yield CONSENT.act(consent_act(tenant, function, CONSENT_STATES[other % len(CONSENT_STATES)], at))
+            state = CONSENT_STATES[other % len(CONSENT_STATES)]
+            yield CONSENT.act(consent_act(tenant, FUNCTIONS[other // 100 % len(FUNCTIONS)], state, at))
         elif place < 17:
             feature, value = f"feature{other % 10}", ("on", "off")[other % 2]
             yield SETTING.act(RecordedSetting(tenant, None, feature, value, "admin", at, at), actor="ann")
@@ -136,9 +137,9 @@ class FilledLedger:
 
     def decide_by_consent(self) -> None:
         """Decides whether a tenant agreed to a function."""
-        tenant = self.tenant()
-        consents = Consents(tuple(self.ledger.find(CONSENT, key="vendor/all", tenant=tenant)))
-        consents.effective_at(AT).evaluate(VENDOR, "all", pa.array([tenant]))
+        tenant, function = self.tenant(), self.function()
+        found = self.ledger.find(CONSENT, key=f"vendor/{function}", tenant=tenant, verifier=self.keys)
+        Consents(tuple(found)).effective_at(AT).evaluate(VENDOR, function, pa.array([tenant]))
 
     def find_consents(self) -> None:
         """Reads all acts about consents of a tenant."""
@@ -146,7 +147,7 @@ class FilledLedger:
 
     def record_consent(self) -> None:
         """Records one act about a consent."""
-        record(self.ledger, [CONSENT.act(consent_act(self.tenant(), "all", "given", AT))], self.keys)
+        record(self.ledger, [CONSENT.act(consent_act(self.tenant(), self.function(), "given", AT))], self.keys)
 
     def decide_by_grant(self) -> None:
         """Decides about data by a grant."""
@@ -166,6 +167,10 @@ class FilledLedger:
     def tenant(self) -> str:
         """A tenant, drawn anew."""
         return f"tenant{self.draw.integers(self.acts // ACTS_PER_TENANT)}"
+
+    def function(self) -> str:
+        """A function of the recipient, drawn anew."""
+        return FUNCTIONS[self.draw.integers(len(FUNCTIONS))]
 
 
 WORK: Final[Mapping[str, Callable[[FilledLedger], None]]] = {

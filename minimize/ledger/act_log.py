@@ -9,7 +9,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeVar, Unpack
 
-from sqlalchemy import Connection, Select, String, func, insert, null, select, update
+from sqlalchemy import Connection, Select, func, insert, null, select, update
 
 from minimize.errors import Finding, LedgerError
 from minimize.keys import Verifier
@@ -24,7 +24,6 @@ PAGE_SIZE: Final = 1000
 _NAMES: Final = tuple(each.name for each in fields(Act))
 _COLUMNS: Final = tuple(ACTS.c[name] for name in _NAMES)
 _WITHOUT_BODY: Final = tuple(null().label("body") if column.name == "body" else column for column in _COLUMNS)
-_TEXTS: Final = tuple(column.name for column in _COLUMNS if isinstance(column.type, String))
 VERIFY_HINT: Final = "Run `minimize audit verify`. Restore a backup."
 _LAST_CHARACTER: Final = "\U0010ffff"
 
@@ -134,24 +133,23 @@ class ActLog(NamedTuple):
 
 
 def _act_from_row(row: Sequence[Any]) -> Act:
-    """The act of a row. Raises LedgerError for a value of another type, which SQLite permits in any column."""
-    act = Act(*row)
-    texts = (getattr(act, name) for name in _TEXTS)
-    if not all(text is None or isinstance(text, str) for text in texts):
+    """The act of a row. Raises LedgerError for bytes, which SQLite permits in a column of texts; it converts other values."""
+    if bytes in map(type, row):
         raise LedgerError("the ledger contains an act that cannot be read", hint="Restore a backup.")
-    return act
+    return Act(*row)
 
 
 def _record_of_act(kind: ActKind[R], act: Act, verifier: Verifier | None) -> R:
     """The record of an act. Raises UntrustedActError if its body was changed or removed, or it is not signed by a known key."""
-    name = f"{kind.name.replace('_', ' ')} {act.key}"
     if act.body is None or not act.has_own_body:
-        raise UntrustedActError(f"the content of a record of the {name} was changed or removed", hint=VERIFY_HINT)
-    if verifier is not None and not act.is_signed(verifier):
-        raise UntrustedActError(f"a record of the {name} is not signed by a known key", hint=VERIFY_HINT)
-    with contextlib.suppress(ValueError, TypeError, LookupError, AttributeError):
-        return kind.read(act)
-    raise UntrustedActError(f"a record of the {name} cannot be read", hint=VERIFY_HINT)
+        message = "the content of a record of the {} was changed or removed"
+    elif verifier is not None and not act.is_signed(verifier):
+        message = "a record of the {} is not signed by a known key"
+    else:
+        message = "a record of the {} cannot be read"
+        with contextlib.suppress(ValueError, TypeError, LookupError, AttributeError):
+            return kind.read(act)
+    raise UntrustedActError(message.format(f"{kind.name.replace('_', ' ')} {act.key}"), hint=VERIFY_HINT)
 
 
 def _query(kind: ActKind[Any], conditions: ActFilter) -> Select[Any]:

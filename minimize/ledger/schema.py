@@ -6,6 +6,7 @@ version. To change the schema, change the tables and append a step to `STEPS` th
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -57,6 +58,9 @@ ROW_NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
 """A number by which SQLite stores the rows of a table. Another type would need an index of its own."""
 
 
+_UTC_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\d\.\d{6}Z", re.ASCII)
+
+
 class UtcTime(TypeDecorator[datetime]):
     """An aware time in UTC as text of fixed width, which sorts and compares in time order on every database."""
 
@@ -72,11 +76,12 @@ class UtcTime(TypeDecorator[datetime]):
 
         Another text of the same time is refused, too: it would sort differently, and a text without a zone has no fixed time.
         """
+        if value is None:
+            return None
         try:
-            found = None if value is None else datetime.fromisoformat(value)
-            if found is None or utc_text(found) == value:
-                return found
-        except (ValueError, TypeError, OverflowError):
+            if _UTC_TIME.fullmatch(value):
+                return datetime.fromisoformat(value)
+        except (ValueError, TypeError):
             pass
         raise LedgerError("the ledger contains a time that cannot be read", hint="Restore a backup.")
 
