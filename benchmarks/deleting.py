@@ -28,9 +28,8 @@ def deleted(given: Given, work: Path, files: int, runs: int) -> dict[str, Any]:
     for _ in range(runs):
         for folder in ("again", "copied"):
             shutil.rmtree(house / folder, ignore_errors=True)
-        (house / "again.db").unlink(missing_ok=True)
         taken["copy"].append(once(copy_of(house), house / "log"))
-        shutil.copytree(house / "out", house / "again", ignore=shutil.ignore_patterns("ledger.db*"))
+        shutil.copytree(house / "out", house / "again")
         taken["rewrite"].append(once(_rewrite(given, house), house / "log"))
         taken["delete"].append(once(_delete(given, house), house / "log"))
     said = {
@@ -71,7 +70,7 @@ def _delete(given: Given, house: Path) -> list[str]:
         "--file": house / "asked.csv",
         "--in": house / "again",
         "--keys": given.keys,
-        "--ledger": house / "again.db",
+        "--ledger": house / "again" / "ledger.db",
         "--pipeline": house / "job",
     }
     words = [str(word) for pair in options.items() for word in pair]

@@ -50,6 +50,7 @@ from minimize.governance.subjects.search import (
     UnsearchableFile,
     check_fields,
     check_tenants,
+    files_to_search,
     identify_form,
     record_files,
 )
@@ -441,11 +442,12 @@ class SubjectRemovalRun:
         left = {each.file.path for output in now for each in self._expiry(output, events)[0].plan().due}
         new = [file.path for each in receipts for one in each.outputs.values() for file in one.files]
         left |= set(files_with_leftovers(now, new, {each.field for each in subjects if each.field is not None}))
+        files, tenants = list(files_to_search(subjects, now)), self.ledger.tenants()
         left |= {
-            held.file.path
+            file.path
             for each in subjects
-            for held in self._search(each).find(now)
-            if self._is_part_of_request(held, each)
+            for file in files
+            if self._is_part_of_request(SubjectSearch(each, tenants).search_file(file).found, each)
         }
         if left:
             hint = "A run may have published at the same time. Run the same command again to continue."
@@ -460,7 +462,7 @@ class SubjectRemovalRun:
                 f"{len(missed)} outputs that the ledger knows could not be reached: {', '.join(missed)}", hint=hint
             )
 
-    def _is_part_of_request(self, outcome: SearchOutcome, subject: DataSubject) -> bool:
+    def _is_part_of_request(self, outcome: SearchOutcome | None, subject: DataSubject) -> bool:
         """Whether found records are part of the request. Later records of the subject are not."""
         if not isinstance(outcome, SubjectRecords):
             return False

@@ -153,9 +153,10 @@ class SubjectSearch:
 
     def search_files(self, outputs: Iterable[PublishedOutput]) -> Iterator[SearchedFile]:
         """The results together with every searched file."""
-        yield from (self._search_file(file) for file in record_files(outputs))
+        yield from map(self.search_file, record_files(outputs))
 
-    def _search_file(self, file: OutputFile) -> SearchedFile:
+    def search_file(self, file: OutputFile) -> SearchedFile:
+        """The result for a subject in one file."""
         if self._is_of_other_tenant(file):
             return SearchedFile(None)
         looked = [self._search_by_key(key, file) for key in self._fields(file.policy)]
@@ -183,7 +184,7 @@ class SubjectSearch:
 
     def find_restricted(self, outputs: Iterable[PublishedOutput]) -> Iterator[SubjectRecords]:
         """The sealed records of the subject, if it or its tenant is restricted."""
-        looked = (self._search_file(file) for output in outputs for file in output.restricted_files())
+        looked = (self.search_file(file) for output in outputs for file in output.restricted_files())
         yield from (each.found for each in looked if isinstance(each.found, SubjectRecords))
 
     def unsearchable(self, outputs: Iterable[PublishedOutput]) -> Iterator[UnsearchableFile]:
@@ -218,6 +219,22 @@ class SubjectSearch:
         if self.subject.tenant is not None:
             return [self.subject.tenant]
         return sorted(self.tenants if file.tenants is None else file.tenants)
+
+
+def files_to_search(subjects: Sequence[DataSubject], outputs: Iterable[PublishedOutput]) -> Iterator[OutputFile]:
+    """The files that may have records of these subjects, which have a tenant. Each file is asked once about all of them."""
+    fields = {each.field for each in subjects}
+    for file in record_files(outputs):
+        if file.is_shredded or any(each.is_form or each.is_tenant for each in subjects):
+            yield file
+            continue
+        for by in fields:
+            named = [each for each in subjects if each.field == by]
+            events = [RetentionEvent(str(each.tenant), "subject_left", END_OF_TIME, each.id) for each in named]
+            affected = file.affected(events, by)
+            if affected.unfindable or file.may_hold(affected):
+                yield file
+                break
 
 
 def record_files(outputs: Iterable[PublishedOutput]) -> Iterator[OutputFile]:
