@@ -387,8 +387,8 @@ class SubjectRemovalRun:
         wrong: MinimizeError | None = None
         try:
             self._store_lists()
-            for each in plan.subjects if self.kind == "delete" else ():
-                self._remove_corrections(each)
+            if self.kind == "delete":
+                self._remove_corrections(plan.subjects)
             for output in self.outputs:
                 made.extend(self._carried_out(output, plan))
             self._check(plan.subjects, made)
@@ -488,21 +488,27 @@ class SubjectRemovalRun:
         for output in self.outputs:
             store_erasures(output.folder, rows, self.keys)
 
-    def _remove_corrections(self, subject: DataSubject) -> None:
-        """Removes the recorded corrections of a subject, or of a whole tenant, up to the request."""
-        tenant = str(subject.tenant)
-        known = {row.subject for row in self.ledger.find(CORRECTION, tenant=tenant)}
+    def _remove_corrections(self, subjects: Iterable[DataSubject]) -> None:
+        """Removes the recorded corrections of subjects, or of whole tenants, up to the request."""
+        recorded: dict[str, set[str]] = {}
+        for row in self.ledger.find(CORRECTION):
+            recorded.setdefault(row.tenant_id, set()).add(row.subject)
+        for each in subjects:
+            tenant = str(each.tenant)
+            tokens = self._corrected_tokens(each, recorded[tenant]) if tenant in recorded else set()
+            resources = [Resource("corrections", "correction", f"subjects/{tenant}/{one}") for one in sorted(tokens)]
+            if resources:
+                event = SUBJECT_ACTIVITY.event("remove corrections", current_actor(), self.now, *resources)
+                self.ledger.remove_bodies(CORRECTION, tenant, tokens, self._reach(each), event, self.keys)
+
+    def _corrected_tokens(self, subject: DataSubject, recorded: set[str]) -> set[str]:
+        """The tokens of a subject among the recorded ones of its tenant; all of them for a whole tenant."""
         if subject.id is None:
-            subjects = known
-        else:
-            secrets = token_secrets(self.keys, token_versions(known), subject.field)
-            folds = any(output.pipeline_of_today().policy.folding.subject for output in self.outputs)
-            index = TokenIndex({tenant: known}, CaseFolding(subject=folds))
-            subjects = {token for _, token in index.find(secrets, tenant, subject.id)}
-        resources = [Resource("corrections", "correction", f"subjects/{tenant}/{each}") for each in sorted(subjects)]
-        if resources:
-            event = SUBJECT_ACTIVITY.event("remove corrections", current_actor(), self.now, *resources)
-            self.ledger.remove_bodies(CORRECTION, tenant, subjects, self._reach(subject), event, self.keys)
+            return recorded
+        secrets = token_secrets(self.keys, token_versions(recorded), subject.field)
+        folds = any(output.pipeline_of_today().policy.folding.subject for output in self.outputs)
+        index = TokenIndex({str(subject.tenant): recorded}, CaseFolding(subject=folds))
+        return {token for _, token in index.find(secrets, str(subject.tenant), subject.id)}
 
     def _request(self, subject: DataSubject, recalls: RecallsByRecipient) -> SubjectRequestStep:
         """The open request of a subject, or a new one."""
