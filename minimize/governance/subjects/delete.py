@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -37,10 +36,14 @@ from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     SUBJECT_ACTIVITY,
     DataSubject,
+    RecallsByRecipient,
+    merge_recalls,
+    moved_rows,
     new_request,
     next_step,
     open_requests,
     record_steps,
+    request_outcome,
     restrictions_in_force,
 )
 from minimize.governance.subjects.search import (
@@ -111,7 +114,6 @@ RemovalKind = Literal["delete", "restrict"]
 _REMOVED: Final[Mapping[RemovalKind, str]] = {"delete": "removed", "restrict": "restricted"}
 _EVENTS: Final[Mapping[RemovalKind, EventKind]] = {"delete": "erasure", "restrict": "restriction"}
 _REASONS: Final[Mapping[RemovalKind, str]] = {"delete": "erased", "restrict": "restricted"}
-RecallsByRecipient = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,29 +223,6 @@ class ExportedDeletion(JsonResult):
     def lines(self) -> Iterator[Line]:
         """The lines of the deletion."""
         yield from self.deletion.lines()
-
-
-def request_outcome(
-    step: SubjectRequestStep, receipts: Sequence[str], recalls: RecallsByRecipient = MappingProxyType({})
-) -> dict[str, Any]:
-    """The outcome of a request, together with the outcome before it was resumed."""
-    before = step.body
-    merged = merge_recalls([before.get("recalls", {}), recalls])
-    return {"receipts": [*before.get("receipts", []), *receipts], "recalls": merged}
-
-
-def moved_rows(step: SubjectRequestStep, rows: int) -> dict[str, int]:
-    """The number of records that a request sealed or published again, together with those before it was resumed."""
-    return {"rows": step.body.get("rows", 0) + rows}
-
-
-def merge_recalls(recalls: Iterable[RecallsByRecipient]) -> dict[str, list[str]]:
-    """The disclosures of several subjects, by recipient, without duplicates."""
-    found: dict[str, set[str]] = {}
-    for each in recalls:
-        for recipient, disclosures in each.items():
-            found.setdefault(recipient, set()).update(disclosures)
-    return {name: sorted(acts) for name, acts in sorted(found.items())}
 
 
 def delete_subjects(

@@ -21,14 +21,15 @@ from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile
 from minimize.governance.retention.restricted_records import LiftRequest, RestrictedRecordsRestorer
 from minimize.governance.rewrite import Rewrite
-from minimize.governance.subjects.delete import moved_rows, request_outcome
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
+    moved_rows,
     new_request,
     next_step,
     open_requests,
     record_steps,
+    request_outcome,
     request_statuses,
     restrictions_in_force,
 )

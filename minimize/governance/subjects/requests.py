@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import ConfigurationError, Finding, PolicyError
@@ -325,3 +326,29 @@ def confirm_deletion(name: str, recipient: str, workspace: Workspace, now: datet
             )
         record_steps(ledger, workspace, [next_step(named[0].last, "confirmed", now, recipient=recipient)], now)
         return next(each for each in request_statuses(ledger) if each.last.id == named[0].last.id)
+
+
+RecallsByRecipient = Mapping[str, Sequence[str]]
+
+
+def request_outcome(
+    step: SubjectRequestStep, receipts: Sequence[str], recalls: RecallsByRecipient = MappingProxyType({})
+) -> dict[str, Any]:
+    """The outcome of a request, together with the outcome before it was resumed."""
+    before = step.body
+    merged = merge_recalls([before.get("recalls", {}), recalls])
+    return {"receipts": [*before.get("receipts", []), *receipts], "recalls": merged}
+
+
+def moved_rows(step: SubjectRequestStep, rows: int) -> dict[str, int]:
+    """The number of records that a request sealed or published again, together with those before it was resumed."""
+    return {"rows": step.body.get("rows", 0) + rows}
+
+
+def merge_recalls(recalls: Iterable[RecallsByRecipient]) -> dict[str, list[str]]:
+    """The disclosures of several subjects, by recipient, without duplicates."""
+    found: dict[str, set[str]] = {}
+    for each in recalls:
+        for recipient, disclosures in each.items():
+            found.setdefault(recipient, set()).update(disclosures)
+    return {name: sorted(acts) for name, acts in sorted(found.items())}

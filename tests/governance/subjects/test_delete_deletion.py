@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from minimize.governance.subjects.delete import SubjectRemoval, request_outcome
+from minimize.governance.subjects.delete import SubjectRemoval
+from minimize.governance.subjects.requests import request_outcome
 from minimize.ledger.subjects import SubjectRequestStep
 from tests.receipts.make import small
 
