@@ -80,7 +80,7 @@ __all__ = [
     "truncate_log",
 ]
 
-_MODULES: Final = ("ledger", "runs", "leases", "access_log", "audit_check", "audit_truncation", "database")
+_MODULES: Final = ("ledger", "database", "runs", "leases", "access_log", "audit_check", "audit_truncation")
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -293,7 +293,7 @@ def remove_subjects(
             check_open_ledger(ledger, output.chain)
         check_fields(subjects, found[0])
         if not unseen:
-            check_tenants(subjects, found[0], ledger.tenants())
+            check_tenants(subjects, found[0], made.known_tenants)
         whose = tuple(dict.fromkeys(one for each in subjects for one in made.in_each_tenant(each)))
         made = replace(made, open_requests=open_requests(ledger, made.keys, kind, whose))
         plan = made.plan(whose)
@@ -314,6 +314,11 @@ class SubjectRemovalRun:
     progress: ProgressCallback = no_progress
     open_requests: Mapping[DataSubject, SubjectRequestStep] = field(default_factory=dict, repr=False)
 
+    @cached_property
+    def known_tenants(self) -> frozenset[str]:
+        """The tenants that the ledger named when the command began."""
+        return self.ledger.tenants()
+
     def in_each_tenant(self, subject: DataSubject) -> Iterator[DataSubject]:
         """The subject in each tenant in which it is found."""
         if subject.is_form:
@@ -322,7 +327,7 @@ class SubjectRemovalRun:
         if subject.tenant is not None:
             yield subject
             return
-        known = self.ledger.tenants() | self._tenants_in_files(subject)
+        known = self.known_tenants | self._tenants_in_files(subject)
         tenants = [one for one in (replace(subject, tenant=name) for name in sorted(known)) if self._holds(one)]
         if not tenants:
             raise ConfigurationError(
@@ -421,12 +426,12 @@ class SubjectRemovalRun:
         left = {each.file.path for output in now for each in self._expiry(output, events)[0].plan().due}
         new = [file.path for each in receipts for one in each.outputs.values() for file in one.files]
         left |= set(files_with_leftovers(now, new, {each.field for each in subjects if each.field is not None}))
-        files, tenants = list(files_to_search(subjects, now)), self.ledger.tenants()
+        files = list(files_to_search(subjects, now))
         left |= {
             file.path
             for each in subjects
             for file in files
-            if self._is_part_of_request(SubjectSearch(each, tenants).search_file(file).found, each)
+            if self._is_part_of_request(self._search(each).search_file(file).found, each)
         }
         if left:
             hint = "A run may have published at the same time. Run the same command again to continue."
@@ -560,7 +565,7 @@ class SubjectRemovalRun:
         return frozenset(name for each in self._search(subject).find_records(self.outputs) for name in each.tenants)
 
     def _search(self, subject: DataSubject) -> SubjectSearch:
-        return SubjectSearch(subject, self.ledger.tenants())
+        return SubjectSearch(subject, self.known_tenants)
 
 
 def export_then_delete(
