@@ -20,6 +20,9 @@ from minimize.errors import Finding, MinimizeError
 _CONFIG_FILE: Final = "minimize.yaml"
 ACCESS_KEYS: Final = ("file", "encrypt")
 """The keys that `access:` may have if it is a mapping."""
+PROTECTIONS: Final = MappingProxyType({"access": "access control", "approval": "approval of policies"})
+"""The keys that `off` turns off, with the protection that each stands for."""
+OFF: Final = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class ConfigEntry:
 
 @dataclass(frozen=True, slots=True)
 class AccessConfig:
-    """`access: FILE`, or `access: {file: FILE, encrypt: WORD}`.
+    """`access: FILE`, `access: off`, or `access: {file: FILE, encrypt: WORD}`.
 
     file          the access file, relative to `minimize.yaml`
     encrypt       how every output must be encrypted; its words are those of pipelines
@@ -66,6 +69,8 @@ def _read_text(entry: _RawEntry) -> str:
 
 
 def _read_access(entry: _RawEntry) -> AccessConfig:
+    if entry.value == OFF:
+        return AccessConfig()
     if not isinstance(entry.value, dict):
         return AccessConfig(entry.value) if isinstance(entry.value, str) else _refuse_kind(AccessConfig())
     entries = _key_entries(entry.value, entry.node)
@@ -143,6 +148,7 @@ class Config:
     path          the file; None if none was found
     content       its bytes; None if it cannot be read
     is_readable   whether it is a YAML mapping, or empty
+    turned_off    the protections that a line turns off, by key, with their lines
     unknown_keys  keys that are not in the list, with their lines
     faults        values of the wrong type, by key; a faulty key stops only the commands that need it
     """
@@ -165,7 +171,7 @@ class Config:
     )
     access: AccessConfig = field(
         default=AccessConfig(),
-        metadata=_key(_ACCESS, "The access file.", "Write `access: FILE`, or `access: {file: FILE}`."),
+        metadata=_key(_ACCESS, "The access file, or `off`.", "Write `access: FILE`, or `access: {file: FILE}`."),
     )
     recipients: str | None = field(
         default=None,
@@ -179,9 +185,7 @@ class Config:
     )
     approval: ConfigEntry | None = field(
         default=None,
-        metadata=_key(
-            _WORD, "What is required of a policy that is not approved: `warn`, or `required` if no run may use it."
-        ),
+        metadata=_key(_WORD, "What a policy needs before a run: `warn` or `required` (an approval), or `off`."),
     )
     processing: Mapping[str, str] = field(
         default_factory=_no_entries,
@@ -200,6 +204,7 @@ class Config:
             _TEXT, "The folder of metrics for Prometheus, or `off`.", "Write `metrics: PATH`, or `metrics: off`."
         ),
     )
+    turned_off: Mapping[str, int] = field(default_factory=_no_entries)
     unknown_keys: tuple[ConfigEntry, ...] = ()
     faults: Mapping[str, Finding] = field(default_factory=_no_entries)
 
@@ -287,7 +292,9 @@ def _parse_config(path: Path, content: bytes) -> Config:
             values[key] = error.value
             faults[key] = Finding("P006", message, hint=spec["hint"], file=str(path), line=line)
     unknown = _unknown_keys(entries, CONFIG_KEYS)
-    return Config(path, content, unknown_keys=unknown, faults=MappingProxyType(faults), **values)
+    off = {key: entries[key].line for key in PROTECTIONS if key in entries and entries[key].value == OFF}
+    found = {"turned_off": MappingProxyType(off), "unknown_keys": unknown, "faults": MappingProxyType(faults)}
+    return Config(path, content, **found, **values)
 
 
 def _parse_document(content: bytes) -> tuple[Any, Any]:

@@ -21,10 +21,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.governance.access.new_file import create_access_file
 from minimize.keys import Keyring
 from minimize.keys.parquet_footer import read_encrypted_columns
 from tests.commands import command
 
+CHECKOUT = Path(__file__).parents[1]
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 DAY, BEFORE = "2026-11-24", "2026-11-23"
 TIME = pa.timestamp("us", "UTC")
@@ -336,6 +338,14 @@ def clean_environment(folder: Path) -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         enter(folder, patch)
         yield patch
+
+
+def demonstration(folder: Path) -> Path:
+    """The shipped pipelines, with the access file that `make run` creates next to them. Gives their folder."""
+    shutil.copytree(CHECKOUT / "pipelines", folder / "pipelines")
+    (folder / "sample_data").symlink_to(CHECKOUT / "sample_data")
+    create_access_file(folder / "out" / "demo-access.yaml", "operator@example.com", ("contoso", "fabrikam"))
+    return folder / "pipelines"
 
 
 def enter(folder: Path, patch: pytest.MonkeyPatch, *, keep: Iterable[str] = ()) -> None:

@@ -13,9 +13,11 @@ from minimize.cli.verb import verb
 from minimize.governance.access import UserAccount
 from minimize.governance.access.explain import explain_access, list_grants, show_access
 from minimize.governance.access.lint import lint_access
+from minimize.governance.access.new_file import create_access_file
 from minimize.governance.access.permissions import PERMISSIONS
 from minimize.governance.access.workflow import NewGrant, adopt_access, answer_grant, expire_grants, request_grant
 from minimize.governance.workspace import Workspace
+from minimize.ledger import current_actor
 from minimize.results import LintResult, Listing, Printable, ResultAt
 from minimize.server.api_tokens import issue_api_token, list_api_tokens, revoke_api_token
 
@@ -201,6 +203,25 @@ def why_command(
 def show_command(workspace: Workspace) -> Printable:
     """Show roles, permissions and accounts."""
     return show_access(workspace)
+
+
+@verb(
+    "new",
+    click.Argument(["file"], type=FILE),
+    click.Option(
+        ["--tenant", "tenants"],
+        multiple=True,
+        metavar="T",
+        help="Tenant whose administrator is to be in the file. Repeatable.",
+    ),
+    group=access_group,
+)
+def new_command(now: datetime, file: str, tenants: tuple[str, ...]) -> Printable:
+    """Create the access file FILE: an example account for each built-in role, and the acting account as operator.
+
+    An existing file is not overwritten. `access: FILE` in minimize.yaml puts the file in force.
+    """
+    return create_access_file(file, current_actor().user or "", tenants)
 
 
 @verb("adopt", "--yes", *WORKSPACE, group=access_group, epilog=_ACTOR_HELP)

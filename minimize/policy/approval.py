@@ -13,7 +13,7 @@ import logging
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from minimize.config import load_config
+from minimize.config import OFF, load_config
 from minimize.errors import Finding, RefusedError
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import reference_files
@@ -28,7 +28,7 @@ ApprovalState = Literal["approved", "changed", "unapproved"]
 ApprovalDemand = Literal["none", "warn", "required"]
 """What `minimize.yaml` requires of a policy that is not approved: nothing, a warning, or that no run uses it."""
 APPROVED_KEY: Final = "approved"
-APPROVAL_WORDS: Final = tuple(word for word in get_args(ApprovalDemand) if word != "none")
+APPROVAL_WORDS: Final = (*(word for word in get_args(ApprovalDemand) if word != "none"), OFF)
 
 
 def content_digest(root: YamlNode) -> str:
@@ -66,9 +66,9 @@ def configured_approval(start: Path | None, faults: FaultList) -> ApprovalDemand
     An unknown word counts as `required`.
     """
     config = load_config(start)
-    if config.approval is None:
+    word = OFF if config.approval is None else config.approval.value
+    if word == OFF:
         return "none"
-    word = config.approval.value
     if word in APPROVAL_WORDS:
         return "required" if word == "required" else "warn"
     hint = did_you_mean(word, APPROVAL_WORDS) if isinstance(word, str) else f"Use one of: {', '.join(APPROVAL_WORDS)}."

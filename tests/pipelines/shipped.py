@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -23,12 +24,15 @@ from minimize.recipients import load_recipient
 from minimize.samples.world import TENANTS
 from tests.acts import record_acts
 from tests.commands import Result, command
-from tests.project import clean_environment
+from tests.project import clean_environment, demonstration
 
 from . import handmade
 
 ROOT = Path(__file__).parents[2]
-PIPELINES = ROOT / "pipelines"
+_CHECKOUT = TemporaryDirectory(prefix="checkout-")
+PIPELINES = demonstration(Path(_CHECKOUT.name))
+"""A copy of the shipped pipelines with the configuration that they ship with: access control is on."""
+OFFICER = "privacy-officer@example.com"
 RECIPIENTS = PIPELINES / "recipients"
 SENT = {
     "apple_device_enrollment": ("apple", "device_enrollment"),
@@ -120,9 +124,10 @@ class Runs:
         return self.made[key]
 
 
-def minimize(*arguments: str, keys: Path | None = None, cwd: Path = ROOT) -> Result:
-    """Runs the command with a keyring, a ledger next to it, and nothing else set."""
+def minimize(*arguments: str, keys: Path | None = None, cwd: Path = PIPELINES, actor: str = OFFICER) -> Result:
+    """Runs the command as an account, with a keyring, a ledger next to it, and nothing else set."""
     with clean_environment(cwd) as patch:
+        patch.setenv("MINIMIZE_ACTOR", actor)
         if keys is not None:
             patch.setenv("MINIMIZE_KEYS", str(keys))
             patch.setenv("MINIMIZE_LEDGER", str(keys.with_name("ledger.db")))

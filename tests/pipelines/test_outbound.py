@@ -22,8 +22,9 @@ from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import load_pipeline
 from minimize.recipients import Function, Recipient, load_recipient
 from minimize.samples.world import TENANTS
+from tests.project import clean_environment
 
-from .shipped import PIPELINES, RECIPIENTS, ROOT, SENT, Runs, consent, minimize, new_keys
+from .shipped import OFFICER, PIPELINES, RECIPIENTS, ROOT, SENT, Runs, consent, minimize, new_keys
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 SECRETS = {
@@ -61,7 +62,8 @@ class Sending:
         recipient, function = SENT[name]
         places: dict[str, Any] = {"pipeline": PIPELINES / name, "keys": self.runs.keys, "ledger": self.ledger}
         existing = function_of(name).requires
-        with time_machine.travel(NOW, tick=False):
+        with time_machine.travel(NOW, tick=False), clean_environment(PIPELINES) as patch:
+            patch.setenv("MINIMIZE_ACTOR", OFFICER)
             return library.share(data, recipient=recipient, function=function, existing=existing, **places, **options)
 
     def sent(self, name: str) -> tuple[pa.Table, pa.Table]:

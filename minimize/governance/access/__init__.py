@@ -3,6 +3,7 @@
 permissions.py         permissions by name and category, and sets of tenants
 roles.py, model.py     the forms of the access file: roles with the built-in ones, assignments, people and groups
 load.py, lint.py       the access file with every fault at once; risky choices
+new_file.py            a first access file, with an account per built-in role
 grants.py              grants and their state at any time, from the entries in the ledger
 entitlements.py        what the roles and grants of an account permit at a time, and the views of its roles
 decision.py            the decision, from the access file, the grants, the account, the request and the time

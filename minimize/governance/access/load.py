@@ -49,7 +49,8 @@ def find_access_file(start: PathText | None = None) -> Path | None:
     file = config.folder / config.access.file
     if not file.is_file():
         raise PolicyError(
-            f"the access file {file} does not exist", hint=f"Create it, or correct `access:` in {config.path}."
+            f"the access file {file} does not exist",
+            hint=f"Create it with `minimize access new`, or correct `access:` in {config.path}.",
         )
     return file
 

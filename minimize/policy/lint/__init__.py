@@ -62,6 +62,7 @@ _CHECKS: tuple[Callable[[LintSubject], Iterator[Finding]], ...] = (
     outputs.check_positions,
     outputs.check_bucket_ledger,
     outputs.check_policy_approval,
+    outputs.check_protections,
 )
 
 

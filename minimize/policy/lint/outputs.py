@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from minimize.aggregates import Measure
+from minimize.config import PROTECTIONS, load_config
 from minimize.errors import Finding, LedgerError
 from minimize.ledger import find_ledger
 from minimize.policy.approval import APPROVED_KEY, approval_finding, configured_approval
@@ -18,7 +19,7 @@ from minimize.policy.fields import (
     treatments_of,
 )
 from minimize.policy.lint.fields import remaining_form
-from minimize.policy.lint.rules import LintSubject
+from minimize.policy.lint.rules import LINT_RULES, LintSubject
 from minimize.policy.model import Field
 from minimize.policy.pipeline import AggregateModel
 from minimize.policy.roles import is_coordinate_name
@@ -204,6 +205,16 @@ def check_bucket_ledger(subject: LintSubject) -> Iterator[Finding]:
         message = "the output is in an object store, but no ledger is configured; a run needs its lease to write there"
         hint = "Set `ledger:` in minimize.yaml, or MINIMIZE_LEDGER in the environment of the run."
         yield subject.pipeline_finding("L071", message, "output", hint=hint)
+
+
+def check_protections(subject: LintSubject) -> Iterator[Finding]:
+    """L085: protections that a line of `minimize.yaml` turns off."""
+    if subject.pipeline is None:
+        return
+    config = load_config(subject.pipeline.folder)
+    for key, line in config.turned_off.items():
+        message, hint = f"{PROTECTIONS[key]} is off for all pipelines of this configuration", f"Remove `{key}: off`."
+        yield Finding("L085", message, LINT_RULES["L085"].severity, hint, str(config.path), line)
 
 
 APPROVE_HINT = "Run `minimize policy approve FILE --by NAME`."

@@ -89,6 +89,7 @@ _ROWS = (
         "error",
         "the policy is not approved in its current form, and `minimize.yaml` requires approval for every run",
     ),
+    LintRule("L085", "warning", "a line of `minimize.yaml` turns a protection off"),
 )
 
 LINT_RULES: Mapping[str, LintRule] = MappingProxyType({rule.code: rule for rule in _ROWS})
