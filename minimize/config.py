@@ -218,6 +218,12 @@ class Config:
         """Whether an access file is configured. Doubt means yes: then permissions are checked."""
         return self.access.file is not None or self.is_faulty("access")
 
+    @property
+    def missing_protections(self) -> tuple[str, ...]:
+        """The protections that are not in force, because a line turns them off or none names them."""
+        lacks_value = {"access": not self.has_access_file, "approval": self.approval is None}
+        return tuple(about for key, about in PROTECTIONS.items() if key in self.turned_off or lacks_value[key])
+
     def is_faulty(self, key: str) -> bool:
         """Whether the key, or the file as a whole, cannot be read."""
         return not self.is_readable or key in self.faults
@@ -293,8 +299,14 @@ def _parse_config(path: Path, content: bytes) -> Config:
             faults[key] = Finding("P006", message, hint=spec["hint"], file=str(path), line=line)
     unknown = _unknown_keys(entries, CONFIG_KEYS)
     off = {key: entries[key].line for key in PROTECTIONS if key in entries and entries[key].value == OFF}
-    found = {"turned_off": MappingProxyType(off), "unknown_keys": unknown, "faults": MappingProxyType(faults)}
-    return Config(path, content, **found, **values)
+    return Config(
+        path,
+        content,
+        turned_off=MappingProxyType(off),
+        unknown_keys=unknown,
+        faults=MappingProxyType(faults),
+        **values,
+    )
 
 
 def _parse_document(content: bytes) -> tuple[Any, Any]:

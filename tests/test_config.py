@@ -72,6 +72,21 @@ def test_an_access_file_that_cannot_be_read_counts_as_configured(tmp_path: Path,
     assert configured(tmp_path, text).has_access_file is expected
 
 
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("access: access.yaml\napproval: warn\n", ()),
+        ("access: off\napproval: off\n", ("access control", "approval of policies")),
+        ("access: {encrypt: by_category}\napproval: required\n", ("access control",)),
+        ("access: 3\napproval: 3\n", ()),
+    ],
+)
+def test_protections_that_are_turned_off_or_not_configured_are_missing(
+    tmp_path: Path, text: str, missing: tuple[str, ...]
+) -> None:
+    assert configured(tmp_path, text).missing_protections == missing
+
+
 def test_the_model_is_what_the_file_says_now(tmp_path: Path) -> None:
     assert configured(tmp_path, "ledger: one.db\n").ledger == "one.db"
     changed = configured(tmp_path, "ledger: two.db\n")

@@ -120,6 +120,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         "access list": ("minimize access list --incident INC-7",),
         "access why": ("minimize access why ann device_telemetry --field phone_number --purpose customer_support",),
         "access show": ("minimize access show",),
+        "access new": ("minimize access new access.yaml --tenant contoso",),
         "access adopt": ("minimize access adopt --yes",),
         "access lint": ("minimize access lint pipelines/access.yaml",),
         "access token": ("minimize access token --user ann --for 8h",),

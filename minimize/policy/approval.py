@@ -66,9 +66,9 @@ def configured_approval(start: Path | None, faults: FaultList) -> ApprovalDemand
     An unknown word counts as `required`.
     """
     config = load_config(start)
-    word = OFF if config.approval is None else config.approval.value
-    if word == OFF:
+    if config.approval is None or config.approval.value == OFF:
         return "none"
+    word = config.approval.value
     if word in APPROVAL_WORDS:
         return "required" if word == "required" else "warn"
     hint = did_you_mean(word, APPROVAL_WORDS) if isinstance(word, str) else f"Use one of: {', '.join(APPROVAL_WORDS)}."

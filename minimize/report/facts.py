@@ -342,7 +342,10 @@ class PolicyFacts:
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """All facts of a report about one output."""
+    """All facts of a report about one output.
+
+    missing_protections  protections that the configuration does not have, in words
+    """
 
     pipeline: str
     purposes: tuple[str, ...]
@@ -361,6 +364,7 @@ class ReportFacts:
     runs: tuple[RunFacts, ...]
     policies: tuple[PolicyFacts, ...]
     hidden: tuple[HiddenPart, ...]
+    missing_protections: tuple[str, ...]
 
     @property
     def dropped(self) -> int:

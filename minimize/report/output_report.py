@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
+from minimize.config import load_config
 from minimize.errors import KeyringError, redact_errors
 from minimize.keys import Keyring
 from minimize.pages import render_page
@@ -59,6 +60,7 @@ def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
     for policy in facts.policies:
         yield "policy", f"{policy.name} {policy.version}, {count_noun(policy.runs, 'run')}, approved: {policy.approved}"
     yield "receipts", f"{facts.receipts}; signatures {facts.signatures}"
+    yield "turned off", ", ".join(facts.missing_protections)
     for hidden in facts.hidden:
         yield "not shown", f"{hidden.what}: {hidden.why}"
 
@@ -178,6 +180,7 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
         runs=runs,
         policies=tuple(policy_facts(chain, partial(_policy_of_receipt, context))),
         hidden=tuple(context.hidden),
+        missing_protections=load_config(context.workspace.folder).missing_protections,
     )
 
 

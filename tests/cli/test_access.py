@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
-from shutil import copytree
 
 import pytest
 
+from minimize.governance.access.roles import BUILTIN_ROLES
 from tests.commands import Command
 from tests.project import enter, write_yaml
 from tests.world import access_file, assignment, write_configuration
@@ -23,7 +24,7 @@ def _configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     roles = {"daily": {"copy": "analyst", "views": views}}
     assignments = [*access_file()["assignments"][1:], assignment("daily", "ann")]
     write_configuration(tmp_path, access=access_file(*assignments, roles=roles))
-    copytree(PIPELINES / "device_telemetry", tmp_path / "device_telemetry")
+    shutil.copytree(PIPELINES / "device_telemetry", tmp_path / "device_telemetry")
 
 
 @pytest.fixture(name="acting")
@@ -46,6 +47,26 @@ def test_access_is_asked_for_approved_and_revoked(command: Command, acting: pyte
     assert command("access", "revoke", asked["grant"]).code == 0
     assert command("access", "list").out == "no requests or grants\n"
     assert "revoked" in command("access", "list", "--all").out
+
+
+def test_a_new_access_file_has_an_account_per_role_and_the_acting_account_as_operator(
+    command: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "new" / "access.yaml"
+    made = command("access", "new", str(file), "--json").json
+    assert set(made["accounts"]) == set(BUILTIN_ROLES) - {"tenant_administrator"}
+    assert made["accounts"]["operator"] == ["operator@example.com", "sam"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    shutil.copy(file, tmp_path / "access.yaml")
+    assert command("access", "lint", str(file), "--fail-on", "warning").code == 0
+    assert [command("access", "why", "sam", name).code for name in ("output/expire", "subject/delete")] == [0, 3]
+
+
+def test_an_existing_access_file_is_not_overwritten(command: Command, tmp_path: Path) -> None:
+    before = (tmp_path / "access.yaml").read_bytes()
+    refused = command("access", "new", str(tmp_path / "access.yaml"))
+    assert (refused.code, "not overwritten" in refused.err) == (2, True)
+    assert (tmp_path / "access.yaml").read_bytes() == before
 
 
 def test_what_a_request_must_say_exits_2(command: Command) -> None:

@@ -40,7 +40,10 @@ def test_each_command_that_a_scheduler_calls_has_it(words: str) -> None:
     assert "--quiet" in CliRunner().invoke(COMMANDS[words], ["--help"]).output
 
 
-def test_a_night_that_went_well_prints_nothing(lasting: Project, command: Command) -> None:
+def test_a_night_that_went_well_prints_nothing(
+    lasting: Project, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(lasting.folder)
     places = ["--keys", lasting.keys, "--ledger", lasting.folder / "ledger.db", "--quiet"]
     night = [
         ["run", lasting.folder, "--pending", *places],

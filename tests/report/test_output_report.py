@@ -106,3 +106,11 @@ def test_an_output_without_rows_has_a_page_too(project: Project) -> None:
     project.records([])
     project.run()
     assert "0 written" in report(project).html()
+
+
+def test_protections_that_are_not_in_force_are_named(done: Project) -> None:
+    (done.folder / "minimize.yaml").write_text("access: off\napproval: warn\n")
+    found = report(done, pipeline=None)
+    assert "turned off      access control" in found.summary()
+    assert "Not in force for this output: access control." in found.html()
+    assert found.to_json()["missing_protections"] == ["access control"]

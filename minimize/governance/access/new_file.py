@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,8 @@ def create_access_file(file: PathText, operator: str, tenants: Sequence[str] = (
     failure = ""
     try:
         Path(file).parent.mkdir(parents=True, exist_ok=True)
-        with Path(file).open("x", encoding="utf-8") as target:
+        opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(opened, "w", encoding="utf-8") as target:
             target.write(_HEAD + "".join(map(str, assignments)))
     except FileExistsError:
         failure = "it exists, and an existing access file is not overwritten"

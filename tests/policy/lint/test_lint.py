@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -11,8 +12,8 @@ DATA = Path(__file__).parents[1] / "data" / "device_telemetry"
 SHIPPED = sorted((Path(__file__).parents[3] / "pipelines").glob("*/pipeline.yaml"))
 
 
-def test_a_whole_pipeline_is_judged_by_file_and_line() -> None:
-    found = lint(load_pipeline(DATA))
+def test_a_whole_pipeline_is_judged_by_file_and_line(tmp_path: Path) -> None:
+    found = lint(load_pipeline(copytree(DATA, tmp_path / "device_telemetry")))
     assert [(f.code, f.line, f.field) for f in found] == [
         ("L066", 14, "fleet_by_version"),
         ("L030", 14, None),
@@ -24,6 +25,13 @@ def test_a_whole_pipeline_is_judged_by_file_and_line() -> None:
 
 def test_a_policy_is_judged_without_a_pipeline() -> None:
     assert [f.code for f in lint(load_policy(DATA))] == ["L030", "L004", "L005", "L051"]
+
+
+def test_a_protection_that_a_line_turns_off_is_named(tmp_path: Path) -> None:
+    (tmp_path / "minimize.yaml").write_text("ledger: ledger.db\naccess: off\napproval: off\n")
+    found = lint(load_pipeline(copytree(DATA, tmp_path / "device_telemetry")))
+    named = [(each.line, each.message.partition(" is off")[0]) for each in found if each.code == "L085"]
+    assert named == [(2, "access control"), (3, "approval of policies")]
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
