@@ -93,7 +93,7 @@ def spread(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
         min(shares, key=len).extend(group)
     length, rest = -(-len(items) // workers), iter(fast)
     for share in shares:
-        share += islice(rest, length - len(share))
+        share += islice(rest, max(0, length - len(share)))
     return [item for share in shares for item in share] + list(rest)
 
 
