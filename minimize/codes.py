@@ -110,7 +110,7 @@ _REFUSALS: Final = {
     "R001": "the category of an output exceeds `must_be`",
     "R002": "an output is partitioned by a field that is not plain, or not released",
     "R003": "a minimum, maximum or quantile reads a field with `in_aggregates`",
-    "R005": "an output is unencrypted, although `minimize.yaml` requires encryption",
+    "R005": "an output is encrypted less than `minimize.yaml` requires",
     "R006": "a policy is not approved in its current form, although `minimize.yaml` requires it",
     "R007": "a policy sets a retention and names no event time",
     "R008": "two aggregates with different groups show a field in two ways, so the disclosure guard cannot compare them",

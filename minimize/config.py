@@ -38,7 +38,7 @@ class AccessConfig:
     """`access: FILE`, `access: off`, or `access: {file: FILE, encrypt: WORD}`.
 
     file          the access file, relative to `minimize.yaml`
-    encrypt       how every output must be encrypted; its words are those of pipelines
+    encrypt       the least encryption of every output; its words are those of pipelines
     unknown_keys  other keys of the mapping
     """
 
@@ -129,7 +129,10 @@ _ACCESS_SCHEMA: Final = {
     "type": "object",
     "properties": {
         "file": {**_STRING, "description": "The access file."},
-        "encrypt": {**_STRING, "description": "How every output must be encrypted: `none` or `by_category`."},
+        "encrypt": {
+            **_STRING,
+            "description": "The least encryption of every output: `off`, `identified` or `by_category`.",
+        },
     },
     "additionalProperties": False,
 }
@@ -172,6 +175,13 @@ class Config:
     access: AccessConfig = field(
         default=AccessConfig(),
         metadata=_key(_ACCESS, "The access file, or `off`.", "Write `access: FILE`, or `access: {file: FILE}`."),
+    )
+    encrypt: ConfigEntry | None = field(
+        default=None,
+        metadata=_key(
+            _WORD,
+            "The encryption of outputs if a pipeline sets none: `off` (the default), `identified` or `by_category`.",
+        ),
     )
     recipients: str | None = field(
         default=None,

@@ -25,7 +25,7 @@ uses keys that were unwrapped before: pyarrow ends the process if a key is refus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final, Protocol, TypeVar
@@ -91,7 +91,6 @@ def _kms_client_factory(kms: Kms, unwrapped: UnwrappedKeys) -> Callable[[Any], A
 
 
 CATEGORY_METADATA: Final = b"minimize:category"
-OPEN_CATEGORY: Final = "aggregated"
 STRICTEST_CATEGORY: Final = "identified"
 UNUSABLE_CHARACTERS: Final = ",;:"
 """Characters that no name in an encrypted column may contain: Arrow uses them as separators."""
@@ -115,7 +114,7 @@ class OutputEncryption(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CategoryEncryption:
-    """Encrypts the columns of each category under its own master key. Aggregated columns are not encrypted.
+    """Encrypts columns under the master keys of their categories. Other columns are not encrypted.
 
     names   the category of each encrypted top-level column
     tenant  the column whose folders have their own master keys; None if all tenants share the master keys
@@ -126,11 +125,9 @@ class CategoryEncryption:
     tenant: str | None = None
 
     @classmethod
-    def for_schema(cls, kms: Kms, schema: pa.Schema, tenant: str | None = None) -> CategoryEncryption:
-        """The encryption of an output of this schema. Field metadata names the category of a column; the default is the
-        strictest."""
-        categories = {field.name: column_category(field) for field in schema}
-        return cls(kms, {name: category for name, category in categories.items() if category != OPEN_CATEGORY}, tenant)
+    def for_columns(cls, kms: Kms, columns: Iterable[pa.Field], tenant: str | None = None) -> CategoryEncryption:
+        """The encryption of these columns. Field metadata names the category of a column; the default is the strictest."""
+        return cls(kms, {field.name: column_category(field) for field in columns}, tenant)
 
     def for_file(self, path: str, schema: pa.Schema) -> FileEncryption | None:
         """Encryption of one file. Raises KeyringError if a master key is missing or destroyed."""
@@ -190,7 +187,7 @@ def column_category(field: pa.Field) -> str:
     'identified'
     """
     categories = {value.decode() for name, value in (field.metadata or {}).items() if _is_category_metadata(name)}
-    order = (STRICTEST_CATEGORY, "pseudonymized", OPEN_CATEGORY)
+    order = (STRICTEST_CATEGORY, "pseudonymized", "aggregated")
     return next((category for category in order if category in categories), STRICTEST_CATEGORY)
 
 

@@ -260,10 +260,8 @@ def _partition_refusals(plan: Plan) -> Iterator[Finding]:
 
 def _unencrypted_outputs(plan: Plan) -> Iterator[Finding]:
     for name, at in encryption_refusals(plan):
-        message = f"output {name} would be unencrypted, but minimize.yaml requires encryption"
-        hint = (
-            "Set `encrypt: by_category`, or remove `encrypt`: the default is `access: {encrypt: …}` of minimize.yaml."
-        )
+        message = f"output {name} would be encrypted less than minimize.yaml requires"
+        hint = "Remove `encrypt`: the default is at least `access: {encrypt: …}` of minimize.yaml."
         yield _refusal(plan, "R005", message, hint, at=at)
 
 

@@ -7,13 +7,14 @@ The documentation states the meaning, unit and form of each column, and what a n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import pyarrow as pa
 
 from minimize.aggregates import Measure
 from minimize.arrow.pointers import KEYS, STAR, PointerPart
 from minimize.plan.aggregates import has_open_ends
-from minimize.plan.model import FieldPlan, OutputPlan, Plan, describe_encryption
+from minimize.plan.model import FieldPlan, OutputPlan, Plan, describe_encryption, encrypted_columns
 from minimize.policy.describe import condition_text, step_text
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import AggregateModel
@@ -165,10 +166,17 @@ def columns_markdown(plan: Plan) -> str:
         lines += _record_rows(plan) if name == "records" else _aggregate_rows(plan, name, output)
         words = describe_encryption(plan, name)
         lines += ["", f"{words[0].upper()}{words[1:]}."] if words else []
+        lines += ["", _READING] if encrypted_columns(plan, name) else []
         span = plan.own_retentions.get(name)
         lines += [] if span is None else ["", f"Kept for {duration_text(span)} from the time of the event."]
         lines.append("")
     return "\n".join(lines)
+
+
+_READING: Final = (
+    "Read these columns with `minimize.read(…, keys=…)`. Other tools, such as pandas, DuckDB and Polars, read the other columns "
+    "without keys if you select them by name."
+)
 
 
 def _record_rows(plan: Plan) -> Iterator[str]:

@@ -16,11 +16,18 @@ import pyarrow as pa
 from minimize.aggregates.definition import AggregateDefinition, LateWindow
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
-from minimize.keys.parquet_encryption import OPEN_CATEGORY, column_category, has_unusable_name
+from minimize.keys.parquet_encryption import column_category, has_unusable_name
 from minimize.pages import Table, html_fragment
 from minimize.policy.condition import Condition
 from minimize.policy.model import Field, Policy
-from minimize.policy.pipeline import AggregateModel, EncryptModel, Pipeline
+from minimize.policy.pipeline import (
+    ENCRYPTED_CATEGORIES,
+    AggregateModel,
+    EncryptBy,
+    EncryptModel,
+    Pipeline,
+    stricter_encryption,
+)
 from minimize.policy.treatments import Treatment
 from minimize.results import Line, Paragraph
 from minimize.techniques import Leaves, TechniqueStep
@@ -186,55 +193,57 @@ class Plan:
         return plan_html(self)
 
 
-NO_ENCRYPTION = EncryptModel(by="none")
+NO_ENCRYPTION = EncryptModel()
 
 
 def planned_encryption(plan: Plan, name: str) -> EncryptModel:
-    """The encryption of an output: as set in the pipeline, else as required by `minimize.yaml`."""
+    """The encryption of an output: as set in the pipeline, else the default of `minimize.yaml`."""
     job = plan.pipeline
     if job is None:
         return NO_ENCRYPTION
     stated = _stated_encryption(plan, name)
-    return EncryptModel(by=job.demanded) if stated is None else stated
+    return EncryptModel(by=job.encryption.implied) if stated is None else stated
 
 
-def encrypted_columns(plan: Plan, name: str) -> list[str]:
-    """The columns of an output that are encrypted: those of its files that are not aggregated."""
-    return (
-        [field.name for field in _file_columns(plan, name)]
-        if planned_encryption(plan, name).by == "by_category"
-        else []
-    )
+def encrypted_columns(plan: Plan, name: str) -> list[pa.Field]:
+    """The columns in an output's files that are encrypted. Partition columns are in the names of folders, not in the files."""
+    records = None if plan.pipeline is None else plan.pipeline.records
+    folders = records.partition_by if name == "records" and records is not None else ()
+    categories = ENCRYPTED_CATEGORIES[planned_encryption(plan, name).by]
+    schema = plan.outputs[name].schema
+    return [field for field in schema if field.name not in folders and column_category(field) in categories]
 
 
 def describe_encryption(plan: Plan, name: str) -> str:
     """The encryption of an output in words; empty if it is not encrypted."""
-    encrypt = planned_encryption(plan, name)
-    if encrypt.by == "none":
-        return ""
-    columns = encrypted_columns(plan, name)
-    if not columns:
-        return "encrypted by category: aggregated columns are not encrypted"
+    encrypt, fields = planned_encryption(plan, name), encrypted_columns(plan, name)
+    if not fields:
+        return "encrypted by category: aggregated columns are not encrypted" if encrypt.by == "by_category" else ""
     per = f", separate for each {encrypt.per}" if encrypt.per else ""
-    named = {column_category(field) for field in _file_columns(plan, name)}
-    keys = " and ".join(sorted(named))
-    return f"encrypted by category ({keys} keys{per}): {', '.join(columns)}; `SELECT *` needs the keys"
+    keys = " and ".join(sorted({column_category(field) for field in fields}))
+    columns = ", ".join(field.name for field in fields)
+    return f"{_ENCRYPTED[encrypt.by]} ({keys} keys{per}): {columns}; `SELECT *` needs the keys"
+
+
+_ENCRYPTED: Mapping[EncryptBy, str] = {
+    "identified": "identified columns are encrypted",
+    "by_category": "encrypted by category",
+}
 
 
 def encryption_refusals(plan: Plan) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The outputs that the pipeline leaves unencrypted although `minimize.yaml` requires encryption, with the responsible key."""
-    if plan.pipeline is None or plan.pipeline.demanded == "none":
-        return
+    """The outputs that the pipeline encrypts less than `minimize.yaml` requires, with the responsible key."""
+    required: EncryptBy = "off" if plan.pipeline is None else plan.pipeline.encryption.required
     for name in plan.outputs:
         stated = _stated_encryption(plan, name)
-        if stated is not None and stated.by == "none":
+        if stated is not None and stricter_encryption(stated.by, required) != stated.by:
             yield name, ("records", "encrypt") if name == "records" else ("aggregates", name, "encrypt")
 
 
 def encryption_faults(plan: Plan) -> Iterator[Finding]:
     """P117: columns that should be encrypted, but whose names Arrow cannot encrypt."""
     for name in plan.outputs:
-        for field in _file_columns(plan, name) if planned_encryption(plan, name).by == "by_category" else ():
+        for field in encrypted_columns(plan, name):
             if has_unusable_name(field):
                 path = None if plan.pipeline is None else plan.pipeline.path
                 yield Finding(
@@ -254,14 +263,6 @@ def _stated_encryption(plan: Plan, name: str) -> EncryptModel | None:
         return job.records.encrypt
     by = job.aggregates[name].encrypt
     return None if by is None else EncryptModel(by=by)
-
-
-def _file_columns(plan: Plan, name: str) -> list[pa.Field]:
-    """The columns of files that are not aggregated. Partition columns are not in the files, but in the names of folders."""
-    records = None if plan.pipeline is None else plan.pipeline.records
-    folders = records.partition_by if name == "records" and records is not None else ()
-    schema = plan.outputs[name].schema
-    return [field for field in schema if field.name not in folders and column_category(field) != OPEN_CATEGORY]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from minimize.config import ACCESS_KEYS, load_config
+from minimize.config import ACCESS_KEYS, ConfigEntry, load_config
 from minimize.errors import Finding, OutputError, PolicyError, redact_errors
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, has_runs, read_receipts
 from minimize.policy.approval import configured_approval, content_digest
@@ -19,7 +19,14 @@ from minimize.policy.fields import reference_files
 from minimize.policy.forms import read_form
 from minimize.policy.model import Policy
 from minimize.policy.names import ANY_NAMES, PolicyNames, PolicyReading, declared_names
-from minimize.policy.pipeline import BY_CATEGORY, UNREADABLE_POLICY, EncryptBy, Pipeline, PipelineReading
+from minimize.policy.pipeline import (
+    UNREADABLE_POLICY,
+    ConfiguredEncryption,
+    EncryptBy,
+    Pipeline,
+    PipelineReading,
+    read_encryption_word,
+)
 from minimize.policy.purposes import configured_purposes
 from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
 from minimize.text import did_you_mean
@@ -78,9 +85,9 @@ def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pi
         return None, faults.found
     all_purposes = (*purposes, *configured_purposes(file.parent, faults))
     configured_approval(file.parent, faults)
-    demanded = configured_encryption(file.parent, faults)
+    encryption = configured_encryption(file.parent, faults)
     reading = _read_policy_of(opened.root, PipelineReading(faults, file.parent, all_purposes))
-    pipeline = read_pipeline(opened.root, reading, {"path": file, "digest": opened.digest, "demanded": demanded})
+    pipeline = read_pipeline(opened.root, reading, {"path": file, "digest": opened.digest, "encryption": encryption})
     return pipeline, _sorted_findings(faults.found)
 
 
@@ -101,14 +108,14 @@ def read_policy(root: YamlNode, reading: PolicyReading, loaded: Mapping[str, Any
 def read_pipeline(root: YamlNode, reading: PipelineReading, loaded: Mapping[str, Any]) -> Pipeline | None:
     """The pipeline of nodes as far as it can be read; None if its policy cannot be read.
 
-    `loaded` has the path and the digest of its file, and the encryption that the configuration requires.
+    `loaded` has the path and the digest of its file, and the encryption that the configuration sets.
     """
     pipeline = read_form(Pipeline, root, reading, {"lines": dict(root.key_lines()), **loaded})
     return None if pipeline is None or pipeline.policy is UNREADABLE_POLICY else pipeline
 
 
-def configured_encryption(start: Path, faults: FaultList) -> EncryptBy:
-    """The value of `access: {encrypt: …}` in `minimize.yaml`, for every output. Faults are recorded with the name of that file.
+def configured_encryption(start: Path, faults: FaultList) -> ConfiguredEncryption:
+    """The values of `encrypt:` and `access: {encrypt: …}` in `minimize.yaml`. Faults are recorded with the name of that file.
 
     An unknown word counts as `by_category`.
     """
@@ -117,15 +124,18 @@ def configured_encryption(start: Path, faults: FaultList) -> EncryptBy:
     for key in config.access.unknown_keys:
         hint = did_you_mean(key.value, ACCESS_KEYS)
         own.add("P004", f"unknown key `{key.value}` in `access`", line=key.line, hint=hint)
-    encrypt = config.access.encrypt
-    if encrypt is None or encrypt.value == "none":
-        return "none"
-    if encrypt.value != BY_CATEGORY:
-        words = get_args(EncryptBy)
-        named = isinstance(encrypt.value, str)
-        hint = did_you_mean(encrypt.value, words) if named else f"Use one of: {', '.join(words)}."
-        own.add("P007", "unknown word for `encrypt`", line=encrypt.line, hint=hint)
-    return "by_category"
+    return ConfiguredEncryption(_encryption_word(config.encrypt, own), _encryption_word(config.access.encrypt, own))
+
+
+def _encryption_word(entry: ConfigEntry | None, faults: FaultList) -> EncryptBy:
+    if entry is None:
+        return "off"
+    value, words = read_encryption_word(entry.value), get_args(EncryptBy)
+    found: EncryptBy | None = next((word for word in words if word == value), None)
+    if found is None:
+        hint = did_you_mean(value, words) if isinstance(value, str) else f"Use one of: {', '.join(words)}."
+        faults.add("P007", "unknown word for `encrypt`", line=entry.line, hint=hint)
+    return found or "by_category"
 
 
 def hierarchy_files(policy: Policy) -> tuple[Path, ...]:

@@ -11,7 +11,14 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, get_args
 
 import pydantic
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, WithJsonSchema, WrapValidator
+from pydantic import (
+    BeforeValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    WithJsonSchema,
+    WrapValidator,
+)
 from pydantic import ValidatorFunctionWrapHandler as Handler
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema, core_schema
@@ -29,8 +36,25 @@ from minimize.stores import Location, LocationLike, location_error, parse_output
 from minimize.text import did_you_mean
 
 CategoryName = Literal["identified", "pseudonymized", "aggregated"]
-EncryptBy = Literal["none", "by_category"]
-BY_CATEGORY: Final = "by_category"
+EncryptBy = Literal["off", "identified", "by_category"]
+ENCRYPTED_CATEGORIES: Final[Mapping[EncryptBy, tuple[CategoryName, ...]]] = MappingProxyType(
+    {"off": (), "identified": ("identified",), "by_category": ("identified", "pseudonymized")}
+)
+"""The categories of the columns that are encrypted. Each word encrypts more than the word before it."""
+
+
+def read_encryption_word(value: Any) -> Any:
+    """A word of a file in its present form: `none` was the former word for `off`."""
+    return "off" if value == "none" else value
+
+
+def stricter_encryption(*words: EncryptBy) -> EncryptBy:
+    """The word that encrypts the most columns.
+
+    >>> stricter_encryption("identified", "off")
+    'identified'
+    """
+    return max(words, key=[*ENCRYPTED_CATEGORIES].index)
 
 
 def _valid_location(text: str, _: Reading) -> str:
@@ -110,36 +134,57 @@ class DeduplicateModel(Form):
             reading.fault("P017", "`deduplicate` needs the event time", hint="Add `time: FIELD` to the policy.")
 
 
+@dataclass(frozen=True, slots=True)
+class ConfiguredEncryption:
+    """The encryption that `minimize.yaml` sets for all pipelines.
+
+    default   applies if a pipeline does not set `encrypt`
+    required  the least that a pipeline may set
+    """
+
+    default: EncryptBy = "off"
+    required: EncryptBy = "off"
+
+    @property
+    def implied(self) -> EncryptBy:
+        """The encryption of an output whose pipeline does not set `encrypt`."""
+        return stricter_encryption(self.default, self.required)
+
+
 class EncryptModel(Form):
     """The keys of an output that is encrypted at rest."""
 
-    noun = "`by_category`"
+    noun = "`encrypt`"
 
-    by: SkipJsonSchema[EncryptBy] = "none"
+    by: SkipJsonSchema[EncryptBy] = "off"
     per: FieldKey | None = pydantic.Field(
         None, description="A column of `partition_by`. Each of its folders has separate keys."
     )
 
 
 class _EncryptType:
-    """In a file: `none`, `by_category`, or `by_category: {per: FIELD}` for records whose folders have separate keys."""
+    """In a file: a word, or `{WORD: {per: FIELD}}` for records whose folders have separate keys."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.with_info_wrap_validator_function(self._read, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        by_category = {"type": "object", "properties": {BY_CATEGORY: handler(schema)}, "additionalProperties": False}
-        return {"anyOf": [{"enum": list(get_args(EncryptBy))}, {**by_category, "required": [BY_CATEGORY]}]}
+        words = {word: handler(schema) for word, categories in ENCRYPTED_CATEGORIES.items() if categories}
+        keyed = {"type": "object", "properties": words, "additionalProperties": False}
+        return {"anyOf": [{"enum": list(get_args(EncryptBy))}, {**keyed, "minProperties": 1, "maxProperties": 1}]}
 
     def _read(self, value: Any, handler: Handler, info: ValidationInfo) -> Any:
         if not is_read(info):
             return handler(value)
         if not isinstance(value, Mapping):
-            return handler({"by": value})
-        if set(value) != {BY_CATEGORY}:
+            return handler({"by": read_encryption_word(value)})
+        word = next(
+            (word for word, categories in ENCRYPTED_CATEGORIES.items() if categories and [*value] == [word]), None
+        )
+        if word is None:
             hint = "Write `encrypt: {by_category: {per: FIELD}}`."
-            raise form_error("P006", "`encrypt` must have `by_category` as its only key", hint)
-        return handler(value[BY_CATEGORY]).model_copy(update={"by": BY_CATEGORY})
+            raise form_error("P006", "`encrypt` must have `by_category` or `identified` as its only key", hint)
+        return handler(value[word]).model_copy(update={"by": word})
 
 
 class RecordsModel(Form):
@@ -269,7 +314,9 @@ class AggregateModel(Form):
         None, description="How long groups are kept, by their event time. The default is the retention of the policy."
     )
     must_be: CategoryName | None = pydantic.Field(None, description="The highest permitted category of the output.")
-    encrypt: EncryptBy | None = pydantic.Field(None, description="Aggregated columns are never encrypted.")
+    encrypt: Annotated[EncryptBy, BeforeValidator(read_encryption_word)] | None = pydantic.Field(
+        None, description="Aggregated columns are never encrypted."
+    )
 
     def check(self, reading: Reading) -> None:
         """The names of its columns are valid and unique; subjects are counted."""
@@ -366,8 +413,7 @@ class Pipeline(Form):
     digest: SkipJsonSchema[str] = ""
     lines: SkipJsonSchema[Mapping[tuple[str, ...], int]] = pydantic.Field({})
     """The lines of the file's keys, by paths of at most three keys."""
-    demanded: SkipJsonSchema[EncryptBy] = "none"
-    """The encryption that `minimize.yaml` requires of every output; it applies if the pipeline does not set `encrypt`."""
+    encryption: SkipJsonSchema[ConfiguredEncryption] = ConfiguredEncryption()
 
     stand_ins = MappingProxyType(
         {

@@ -160,6 +160,13 @@ class OutputFacts:
     deferred: RoundedCount | None
     encrypted: bool
 
+    @property
+    def encryption_text(self) -> str:
+        """Whether the output is encrypted, after its category. It is not mentioned if the output has no identified column."""
+        if self.encrypted:
+            return ", encrypted"
+        return ", not encrypted" if self.category == "identified" else ""
+
 
 @dataclass(frozen=True, slots=True)
 class PrecisionLoss:

@@ -52,7 +52,7 @@ def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
     for each in facts.outputs:
         small = f"; {each.suppressed} groups too small to show" if each.suppressed else ""
         waiting = f"; {each.deferred} rows deferred" if each.deferred else ""
-        yield each.name, f"{each.rows} rows, {each.category}{', encrypted' if each.encrypted else ''}{small}{waiting}"
+        yield each.name, f"{each.rows} rows, {each.category}{each.encryption_text}{small}{waiting}"
     yield "fields", _fields_line(facts)
     yield "collection", _collection_line(facts)
     yield "retention", _retention_line(facts)

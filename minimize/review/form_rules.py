@@ -15,7 +15,7 @@ from minimize.governance.access.load import examine_access
 from minimize.policy.approval import ApprovalDemand, configured_approval
 from minimize.policy.faults import FaultList
 from minimize.policy.load import configured_encryption, examine_pipeline, examine_policy
-from minimize.policy.pipeline import EncryptBy
+from minimize.policy.pipeline import ConfiguredEncryption
 from minimize.policy.purposes import config_nodes, configured_purposes
 from minimize.recipients.load import Subprocessors, examine_recipient, examine_subprocessors
 from minimize.review.changes import GradedChange
@@ -28,7 +28,7 @@ from minimize.review.policy_rules import (
     ENCRYPTION_ORDER,
     PIPELINE_RULES,
     POLICY_RULES,
-    with_required_encryption,
+    with_configured_encryption,
 )
 from minimize.techniques.parameters import (
     NEUTRAL,
@@ -48,7 +48,7 @@ class ConfigurationFile:
 
     purposes: tuple[str, ...] = ()
     approval: ApprovalDemand = "none"
-    encrypt: EncryptBy = "none"
+    encryption: ConfiguredEncryption = field(default_factory=ConfiguredEncryption)
     config: Config = field(default_factory=Config)
     lines: Mapping[tuple[str, ...], int | None] = field(default_factory=dict)
 
@@ -62,7 +62,8 @@ def examine_configuration(path: Path) -> tuple[ConfigurationFile | None, list[Fi
         return None, faults.found
     demanded = configured_approval(start, faults), configured_encryption(start, faults)
     keys = (
-        (("encrypt",), "access"),
+        (("encryption",), "encrypt"),
+        (("encryption", "required"), "access"),
         *(((key,), key) for key in ("purposes", "approval")),
         *((("config", key), key) for key in root.entries),
     )
@@ -75,12 +76,13 @@ _NO_ACCESS: Final = "no access file, so no permission is checked"
 CONFIGURATION_RULES: Final[Rules] = {
     "purposes": Rule("J050", fewer_tightens),
     "approval": Rule("J050", ranked(("required", "warn", "none")).grade),
-    "encrypt": Rule("J050", ENCRYPTION_ORDER.grade, label="access: {change}"),
+    "encryption.default": Rule("J050", ENCRYPTION_ORDER.grade, label="encrypt: {change}"),
+    "encryption.required": Rule("J050", ENCRYPTION_ORDER.grade, label="access: encrypt {change}"),
     "config.access": Rule(
         "J050", SETTING_TIGHTENS.grade, label="access: {change}", read=attrgetter("file"), missing=_NO_ACCESS
     ),
     **{f"config.{key}": Rule("J050", NEUTRAL.grade, label=f"{key}: {{change}}", read=_config_value) for key in _KEYS},
-    **dict.fromkeys(("config.purposes", "config.approval")),  # compared as what they amount to
+    **dict.fromkeys(("config.purposes", "config.approval", "config.encrypt")),  # compared as what they amount to
     **dict.fromkeys(f"config.{name}" for name in ("path", "content", "is_readable", "unknown_keys", "faults")),
     "lines": None,
 }
@@ -110,7 +112,7 @@ FORMS: Final[Mapping[str, ComparedForm]] = MappingProxyType(
             "the configuration", (), examine_configuration, CONFIGURATION_RULES, empty=ConfigurationFile()
         ),
         "pipeline": ComparedForm(
-            "a pipeline", ("source", "pipeline"), examine_pipeline, PIPELINE_RULES, prepare=with_required_encryption
+            "a pipeline", ("source", "pipeline"), examine_pipeline, PIPELINE_RULES, prepare=with_configured_encryption
         ),
         "policy": ComparedForm("a policy", ("fields", "policy"), examine_policy, POLICY_RULES),
         "recipient": ComparedForm("a recipient", ("standing", "recipient"), examine_recipient, RECIPIENT_RULES),

@@ -16,7 +16,15 @@ from minimize.policy.condition import Condition
 from minimize.policy.describe import condition_text, gate_texts, treatment_text
 from minimize.policy.fields import is_dropped
 from minimize.policy.model import HOLDERS, Field, RecordsGate, Role
-from minimize.policy.pipeline import DeduplicateModel, EncryptModel, GroupKeyModel, Pipeline, SourceModel, SuppressModel
+from minimize.policy.pipeline import (
+    ENCRYPTED_CATEGORIES,
+    DeduplicateModel,
+    EncryptModel,
+    GroupKeyModel,
+    Pipeline,
+    SourceModel,
+    SuppressModel,
+)
 from minimize.review.changes import list_text, retention_text
 from minimize.review.comparison import USUAL_LABEL, FormSides, Rule, Rules
 from minimize.review.grades import (
@@ -45,7 +53,7 @@ _TYPES: Final = ranked(("boolean", "integer", "double", "string"), ("date", "tim
 """Types, narrowest first: each accepts all values of those before it."""
 CATEGORY_LIMITS: Final = ranked((*CATEGORY_ORDER, None))
 """Highest permitted categories; None means no limit."""
-ENCRYPTION_ORDER: Final = ranked(("by_category", "none"))
+ENCRYPTION_ORDER: Final = ranked(tuple([*ENCRYPTED_CATEGORIES][::-1]))
 
 
 def below(path: str, rules: Rules, label: str = "") -> Rules:
@@ -241,9 +249,9 @@ POLICY_RULES: Final[Rules] = {
 # Pipelines
 
 
-def with_required_encryption(pipeline: Pipeline) -> Pipeline:
-    """The pipeline with the encryption that the configuration requires of outputs that set none themselves."""
-    word, records = pipeline.demanded, pipeline.records
+def with_configured_encryption(pipeline: Pipeline) -> Pipeline:
+    """The pipeline with the default encryption of the configuration in outputs that set none themselves."""
+    word, records = pipeline.encryption.implied, pipeline.records
     if records is not None and records.encrypt is None:
         records = records.model_copy(update={"encrypt": EncryptModel(by=word)})
     aggregates = {
@@ -360,6 +368,6 @@ PIPELINE_RULES: Final[Rules] = {
     "aggregates.*": Rule("J032", UNSETTING_TIGHTENS.grade, added="aggregate added", removed="aggregate removed"),
     **below("aggregates.*", AGGREGATE_RULES),
     "policy": None,  # a file of its own
-    "demanded": None,  # part of `encrypt`
+    "encryption": None,  # part of `encrypt`
     **FILE_KEYS,
 }

@@ -21,7 +21,7 @@ from minimize.ledger.audit_event import KEY_ACTIVITY
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.plan import Plan
-from minimize.plan.model import planned_encryption
+from minimize.plan.model import encrypted_columns, planned_encryption
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import RunOrigin
 from minimize.runs.batch_dates import (
@@ -65,11 +65,10 @@ log = logging.getLogger("minimize")
 
 def output_encryption(plan: Plan, name: str, kms: Kms) -> CategoryEncryption | None:
     """The encryption of an output's files; None if they are not encrypted."""
-    encrypt = planned_encryption(plan, name)
-    if encrypt.by == "none":
+    columns = encrypted_columns(plan, name)
+    if not columns:
         return None
-    found = CategoryEncryption.for_schema(kms, plan.outputs[name].schema, encrypt.per)
-    return found if found.names else None
+    return CategoryEncryption.for_columns(kms, columns, planned_encryption(plan, name).per)
 
 
 def check_master_keys(plan: Plan, kms: Kms) -> None:

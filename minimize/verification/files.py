@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, KeyringError
 from minimize.keys.keyring import KEY_DESTROYED
-from minimize.keys.parquet_encryption import open_parquet
+from minimize.keys.parquet_encryption import column_category, open_parquet
 from minimize.keys.parquet_footer import EncryptedColumns, read_encrypted_columns
 from minimize.receipts import FileRef, ReceiptFile
 from minimize.stores import Location, ObjectPath, open_parquet_file
@@ -184,7 +184,6 @@ def _is_date(text: str) -> bool:
 
 
 FOOTER_KEY: Final = "encrypt.footer"
-CATEGORY_METADATA: Final = b"minimize:category"
 _UNCHECKED_REASONS: Final = {
     False: ("no keyring was given", "Verify with the keyring: pass --keys FILE."),
     True: ("their keys were destroyed", "Run the date again while its source exists."),
@@ -222,7 +221,7 @@ def check_encryption(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _key_findings(evidence: Evidence, file: EvidenceFile, material: EncryptedColumns) -> Iterator[Finding]:
-    """Whether the file uses the keys that its receipt names, and they cover every column that is not aggregated."""
+    """Whether the file uses the keys that its receipt names, and they cover every column that must be encrypted."""
     place, rows = file.file.path, file.file.rows
     receipt_keys = {key for key in file.file.keys or () if key.partition("/")[0] != FOOTER_KEY}
     file_keys = set(material.masters.values())
@@ -230,28 +229,45 @@ def _key_findings(evidence: Evidence, file: EvidenceFile, material: EncryptedCol
         return
     if receipt_keys != file_keys:
         yield new_finding("V060", "the file is encrypted under other keys than its receipt names", file=place)
-    elif not receipt_keys and _requires_encryption(file.run, file.name):
+    categories = _encrypted_categories(receipt_keys) | _required_categories(file.run, file.name)
+    unencrypted = _columns(evidence, file, categories) - material.masters.keys() if categories else set()
+    if unencrypted and not receipt_keys and receipt_keys == file_keys:
         yield new_finding("V060", "the file is not encrypted, although its pipeline requires it", file=place)
-    for name in _non_aggregated_columns(evidence, file) - material.masters.keys() if receipt_keys else ():
+    for name in sorted(unencrypted) if receipt_keys else ():
         yield new_finding(
             "V060", "the column is not encrypted, although other columns of the file are", file=place, field=name
         )
 
 
-def _requires_encryption(run: EvidenceRun, name: str) -> bool:
-    """Whether the receipt's pipeline requires encrypted records. Aggregates are not encrypted."""
+_MASTER_KEYS: Final = {"encrypt.pseudonymized": {"identified", "pseudonymized"}, "encrypt.identified": {"identified"}}
+_WORDS: Final = {"by_category": {"identified", "pseudonymized"}, "identified": {"identified"}}
+
+
+def _encrypted_categories(keys: Iterable[str]) -> Set[str]:
+    """The categories whose columns are encrypted, by the keys of the receipt. A category is never without those above it."""
+    return {
+        category
+        for name, categories in _MASTER_KEYS.items()
+        for category in categories
+        if any(key.startswith((f"{name}/", f"{name}.")) for key in keys)
+    }
+
+
+def _required_categories(run: EvidenceRun, name: str) -> Set[str]:
+    """The categories that the receipt's pipeline requires to be encrypted in records. Aggregates are not encrypted."""
     records = (run.pipeline or {}).get("records")
     encrypt: Any = records.get("encrypt") if name == "records" and isinstance(records, Mapping) else None
-    return encrypt == "by_category" or (isinstance(encrypt, Mapping) and "by_category" in encrypt)
+    word = next(iter(encrypt), None) if isinstance(encrypt, Mapping) else encrypt
+    return _WORDS.get(word, set()) if isinstance(word, str) else set()
 
 
-def _non_aggregated_columns(evidence: Evidence, file: EvidenceFile) -> set[str]:
-    """The columns of a file that are not aggregated."""
+def _columns(evidence: Evidence, file: EvidenceFile, categories: Set[str]) -> set[str]:
+    """The columns of a file that are of one of these categories."""
     try:
         schema = open_parquet_file(evidence.output / file.file.path).schema_arrow
     except (OSError, pa.ArrowException):
         return set()
-    return {field.name for field in schema if (field.metadata or {}).get(CATEGORY_METADATA) != b"aggregated"}
+    return {field.name for field in schema if column_category(field) in categories}
 
 
 _QUARANTINE_COLUMNS: Final = (

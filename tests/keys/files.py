@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from minimize.keys import Kms, find_kms, new_keyring
-from minimize.keys.parquet_encryption import CategoryEncryption
+from minimize.keys.parquet_encryption import CategoryEncryption, column_category
 from minimize.output.sink import ParquetSink
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -56,9 +56,15 @@ def keyring(folder: Path, name: str = "a.keys") -> Kms:
     return find_kms(new_keyring(folder / name, now=NOW), now=NOW)
 
 
+def encryption(kms: Kms, tenant: str | None = None) -> CategoryEncryption:
+    """Encryption of every column that is not aggregated."""
+    columns = [field for field in SCHEMA if column_category(field) != "aggregated"]
+    return CategoryEncryption.for_columns(kms, columns, tenant)
+
+
 def written(folder: Path, kms: Kms, stem: str = "f", batch: pa.RecordBatch | None = None) -> Path:
     """The file, as a sink leaves it."""
-    sink = ParquetSink(folder, "records", stem, SCHEMA, encryption=CategoryEncryption.for_schema(kms, SCHEMA))
+    sink = ParquetSink(folder, "records", stem, SCHEMA, encryption=encryption(kms))
     sink.write(rows() if batch is None else batch)
     sink.close()
     return folder / "records" / f"{stem}.parquet"

@@ -27,23 +27,18 @@ from minimize.keys.parquet_encryption import (
     unless_shredded,
 )
 from minimize.keys.parquet_footer import read_encrypted_columns
-from tests.keys.files import CLOSED, NOW, SCHEMA, keyring, rows, written
+from tests.keys.files import CLOSED, NOW, SCHEMA, encryption, keyring, rows, written
 
 
 def test_a_column_that_says_no_category_has_the_strictest(tmp_path: Path) -> None:
     schema = pa.schema([("x", pa.int64())])
-    assert CategoryEncryption.for_schema(keyring(tmp_path), schema).names == {"x": "identified"}
+    assert CategoryEncryption.for_columns(keyring(tmp_path), schema).names == {"x": "identified"}
 
 
 def test_the_strictest_leaf_decides_about_a_nested_column(tmp_path: Path) -> None:
     said = {"minimize:category/a/x": "pseudonymized", "minimize:category/a/y": "identified"}
     schema = pa.schema([pa.field("a", pa.struct([("x", pa.int64()), ("y", pa.int64())]), metadata=said)])
-    assert CategoryEncryption.for_schema(keyring(tmp_path), schema).names == {"a": "identified"}
-
-
-def test_aggregates_stay_plain(tmp_path: Path) -> None:
-    schema = pa.schema([pa.field("n", pa.int64(), metadata={"minimize:category": "aggregated"})])
-    assert CategoryEncryption.for_schema(keyring(tmp_path), schema).for_file("fleet/f.parquet", schema) is None
+    assert CategoryEncryption.for_columns(keyring(tmp_path), schema).names == {"a": "identified"}
 
 
 def test_a_file_is_told_by_the_keys_that_it_is_written_with(tmp_path: Path) -> None:
@@ -64,7 +59,7 @@ def test_a_new_version_is_for_new_files(tmp_path: Path) -> None:
 
 
 def test_folders_of_a_tenant_have_keys_of_their_own(tmp_path: Path) -> None:
-    found = CategoryEncryption.for_schema(keyring(tmp_path), SCHEMA, tenant="tenant_id")
+    found = encryption(keyring(tmp_path), "tenant_id")
     each = [
         found.for_file(f"records/date=2026-11-24/tenant_id={tenant}/f.parquet", SCHEMA) for tenant in ("north", "south")
     ]
@@ -109,10 +104,6 @@ def test_leaves_are_named_as_the_file_names_them(tmp_path: Path) -> None:
 def test_a_name_that_arrow_separates_by_cannot_be_encrypted(name: str, cannot: bool) -> None:
     assert has_unusable_name(pa.field(name, pa.int64())) is cannot
     assert has_unusable_name(pa.field("s", pa.struct([(name, pa.int64())]))) is cannot
-
-
-def encryption(kms: Kms) -> CategoryEncryption:
-    return CategoryEncryption.for_schema(kms, SCHEMA)
 
 
 class Some:

@@ -11,17 +11,25 @@ import pytest
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import PolicyError, RefusedError
+from minimize.plan import Plan, model
 from minimize.plan.columns import columns_markdown
-from minimize.plan.model import describe_encryption, encrypted_columns, plan_subject_index, planned_encryption
+from minimize.plan.model import describe_encryption, plan_subject_index, planned_encryption
 from tests.plan.make import pipeline_plan, plan
 
 SHUT: dict[str, Any] = {"records": {"encrypt": "by_category"}}
+MASKED: dict[str, Any] = {
+    "phone": {"type": "string", "role": "identifier", "do": {"mask": {"keep_last": 4}}},
+}
 COLUMNS = ["tenant_id", "event_time", "device_id", "ip_address", "owner_type"]
+
+
+def encrypted_columns(plan: Plan, name: str) -> list[str]:
+    return [field.name for field in model.encrypted_columns(plan, name)]
 
 
 def test_nothing_is_encrypted_where_nothing_is_said(tmp_path: Path) -> None:
     made = pipeline_plan(tmp_path)
-    assert (planned_encryption(made, "records").by, encrypted_columns(made, "records")) == ("none", [])
+    assert (planned_encryption(made, "records").by, encrypted_columns(made, "records")) == ("off", [])
     assert "encrypt" not in made.to_json()["outputs"]["records"]
 
 
@@ -32,6 +40,45 @@ def test_it_lists_the_columns_and_says_that_select_star_needs_the_keys(tmp_path:
     assert words == (f"encrypted by category (pseudonymized keys): {', '.join(COLUMNS)}; `SELECT *` needs the keys")
     assert made.to_json()["outputs"]["records"]["encrypt"] == words
     assert "needs the keys" in made._repr_html_()
+
+
+def test_only_identified_columns_are_encrypted(tmp_path: Path) -> None:
+    made = pipeline_plan(tmp_path, MASKED, records={"encrypt": "identified"})
+    assert encrypted_columns(made, "records") == ["phone"]
+    assert describe_encryption(made, "records") == (
+        "identified columns are encrypted (identified keys): phone; `SELECT *` needs the keys"
+    )
+
+
+def test_columns_md_says_how_encrypted_columns_are_read(tmp_path: Path) -> None:
+    page = columns_markdown(pipeline_plan(tmp_path, MASKED, records={"encrypt": "identified"}))
+    assert "Identified columns are encrypted (identified keys): phone" in page
+    assert "Read these columns with `minimize.read(…, keys=…)`" in page
+    assert "minimize.read" not in columns_markdown(pipeline_plan(tmp_path, records={"encrypt": "identified"}))
+
+
+@pytest.mark.parametrize(
+    ("configured", "records", "found"),
+    [
+        ("encrypt: identified\n", {}, ["phone"]),
+        ("encrypt: identified\n", {"encrypt": "off"}, []),
+        ("encrypt: identified\n", {"encrypt": "by_category"}, [*COLUMNS, "phone"]),
+        ("encrypt: identified\naccess: {encrypt: by_category}\n", {}, [*COLUMNS, "phone"]),
+        ("encrypt: off\naccess: {encrypt: identified}\n", {}, ["phone"]),
+    ],
+)
+def test_the_default_of_the_configuration_applies_if_the_pipeline_sets_none(
+    tmp_path: Path, configured: str, records: Any, found: list[str]
+) -> None:
+    (tmp_path / "minimize.yaml").write_text(configured)
+    assert encrypted_columns(pipeline_plan(tmp_path, MASKED, records=records), "records") == found
+
+
+def test_a_pipeline_cannot_encrypt_less_than_required(tmp_path: Path) -> None:
+    (tmp_path / "minimize.yaml").write_text("access: {encrypt: by_category}\n")
+    with pytest.raises(RefusedError) as caught:
+        pipeline_plan(tmp_path, MASKED, records={"encrypt": "identified"})
+    assert [each.code for each in caught.value.findings] == ["R005"]
 
 
 def test_columns_that_are_folders_stay_open(tmp_path: Path) -> None:
@@ -65,7 +112,7 @@ def test_what_the_configuration_demands_counts_where_the_pipeline_says_nothing_e
 def test_what_the_configuration_demands_is_not_left_out(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("access: {file: access.yaml, encrypt: by_category}\n")
     with pytest.raises(RefusedError) as caught:
-        pipeline_plan(tmp_path, records={"encrypt": "none"})
+        pipeline_plan(tmp_path, records={"encrypt": "off"})
     assert [(each.code, each.severity) for each in caught.value.findings] == [("R005", "error")]
 
 

@@ -158,6 +158,8 @@ def test_the_same_said_in_other_places_is_the_same() -> None:
         ("approval: required\n", "approval: warn\n"),
         ("approval: warn\n", "ledger: x\n"),
         ("access: {file: access.yaml, encrypt: by_category}\n", "access: {file: access.yaml}\n"),
+        ("encrypt: identified\n", "encrypt: off\n"),
+        ("encrypt: by_category\n", "encrypt: identified\n"),
         ("access: access.yaml\n", "ledger: x\n"),
         ("ledger: x\n", "purposes: [fleet]\n"),
     ],

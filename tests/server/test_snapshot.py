@@ -37,6 +37,20 @@ def test_other_tenants_are_read_after_one_was_shredded(home: Home) -> None:
     assert set(found["tenant_id"].to_pylist()) == {"north"}
 
 
+def test_identified_columns_that_alone_are_encrypted_are_served(home: Home) -> None:
+    records = {"must_be": "identified", "encrypt": "identified"}
+    home.project.pipeline(purpose=PURPOSE, records=records, aggregates=AGGREGATES, output="apart")
+    home.project.records([owned_event(number) for number in range(60)], "2026-11-24")
+    home.project.run(output=home.project.out / "apart")
+    keys = Keyring.load(home.project.keys)
+    served = find_datasets([home.project.out / "apart"])
+    door = DataAccessService(served, home.access, home.ledger, keys, home.time)
+    reader = DatasetReader(LocalTransport(door, Caller("ian")), "checkins")
+    whole, part = reader.read(purpose=PURPOSE), reader.read(columns=["tenant_id"], purpose=PURPOSE)
+    assert whole.num_rows == part.num_rows == 30
+    assert "phone" in whole.column_names
+
+
 def test_a_door_that_runs_goes_on_without_a_tenant_that_is_shredded_meanwhile(home: Home) -> None:
     home.project.policy(FIELDS)
     home.project.pipeline(purpose=PURPOSE, records=APART, aggregates=AGGREGATES, output="apart")

@@ -60,6 +60,7 @@ _CHECKS: tuple[Callable[[LintSubject], Iterator[Finding]], ...] = (
     outputs.check_index,
     outputs.check_subject_coverage,
     outputs.check_positions,
+    outputs.check_encryption,
     outputs.check_bucket_ledger,
     outputs.check_policy_approval,
     outputs.check_protections,

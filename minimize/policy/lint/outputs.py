@@ -162,16 +162,31 @@ def check_index(subject: LintSubject) -> Iterator[Finding]:
 
 
 def check_positions(subject: LintSubject) -> Iterator[Finding]:
-    """L048: positions in records that are not encrypted."""
+    """L048: positions in records that are not encrypted. `identified` does not cover a position, which is not an identifier."""
     job = subject.pipeline
     if job is None or job.records is None:
         return
-    encrypt = job.demanded if job.records.encrypt is None else job.records.encrypt.by
+    encrypt = job.encryption.implied if job.records.encrypt is None else job.records.encrypt.by
     for field in subject.fields:
-        if encrypt == "none" and subject.is_in_records(field.key) and _is_position(field):
-            message = f"`{field.key}` is a position, but records are not encrypted"
+        if encrypt != "by_category" and subject.is_in_records(field.key) and _is_position(field):
+            message = f"`{field.key}` is a position, but is not encrypted in the records"
             hint = "Set `encrypt: by_category` in `records` of the pipeline."
             yield subject.finding("L048", message, field=field, hint=hint)
+
+
+def check_encryption(subject: LintSubject) -> Iterator[Finding]:
+    """L049: encryption is turned off, for the records of the pipeline or as the default of `minimize.yaml`."""
+    job = subject.pipeline
+    if job is None or job.records is None:
+        return
+    hint = "Write `encrypt: identified`, or remove the line."
+    if job.records.encrypt is not None and job.records.encrypt.by == "off":
+        message = "`encrypt: off`: identified columns of the records are written unencrypted"
+        yield subject.pipeline_finding("L049", message, "records", "encrypt", hint=hint)
+    config = load_config(job.folder)
+    if config.encrypt is not None and job.encryption.implied == "off":
+        message = "`encrypt: off`: outputs are written unencrypted unless their pipeline sets `encrypt`"
+        yield Finding("L049", message, severity="warning", hint=hint, file=str(config.path), line=config.encrypt.line)
 
 
 def _is_position(field: Field) -> bool:

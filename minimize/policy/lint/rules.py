@@ -62,6 +62,7 @@ _ROWS = (
         "L047", "error", "a feature is decided per subject, but the policy names no subject: the feature is always off"
     ),
     LintRule("L048", "warning", "records contain positions and are not encrypted"),
+    LintRule("L049", "warning", "encryption is turned off"),
     LintRule("L050", "error", "a condition reads a secret or an identifier"),
     LintRule("L051", "warning", "a condition reads a field that the output does not contain"),
     LintRule("L052", "warning", "a condition compares a field with a value that its type never has"),

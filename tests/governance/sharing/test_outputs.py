@@ -97,9 +97,13 @@ def test_what_is_finer_than_today_s_policy_does_not_leave(home: Project) -> None
     ]
 
 
-def test_an_encrypted_output_is_shared_with_its_keys(home: Project) -> None:
+@pytest.mark.parametrize("encrypt", ["by_category", "identified"])
+def test_an_encrypted_output_is_shared_with_its_keys(home: Project, encrypt: str) -> None:
+    home.policy({"model": {**FIELDS["model"], "role": "identifier", "do": "keep"}})
+    home.pipeline(aggregates=None, records={})
+    minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
     plain = shared(home, home.out)
-    home.pipeline(aggregates=None, records={"encrypt": "by_category"})
+    home.pipeline(aggregates=None, records={"encrypt": encrypt})
     minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
     assert shared(home, home.out).sort_by("device_id").equals(plain.sort_by("device_id"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -75,10 +76,33 @@ def test_a_position_in_records_that_are_not_encrypted_is_told(pipeline_lint_of: 
     fields = f"{POSITIONS}  {field}\n"
     for records, is_told in (
         ("{}", told),
-        ("{encrypt: none}", told),
+        ("{encrypt: off}", told),
+        ("{encrypt: identified}", told),
         ("{encrypt: by_category}", False),
         ("false", False),
     ):
         aggregate = "" if records != "false" else "aggregates: {}\n"
         found = [each.code for each in pipeline_lint_of(f"records: {records}\n{aggregate}", fields)]
         assert (found.count("L048") == 1) == is_told
+
+
+@pytest.mark.parametrize(
+    ("records", "configured", "found"),
+    [
+        ("{encrypt: off}", "", [("pipeline.yaml", 6)]),
+        ("{encrypt: none}", "", [("pipeline.yaml", 6)]),
+        ("{encrypt: off}", "encrypt: identified\n", [("pipeline.yaml", 6)]),
+        ("{}", "ledger: x.db\nencrypt: off\n", [("minimize.yaml", 2)]),
+        ("{}", "encrypt: off\naccess: {encrypt: identified}\n", []),
+        ("{}", "encrypt: identified\n", []),
+        ("{}", "", []),
+    ],
+)
+def test_the_line_that_turns_encryption_off_is_named(
+    pipeline_lint_of: LintOf, tmp_path: Path, records: str, configured: str, found: list[tuple[str, int]]
+) -> None:
+    (tmp_path / "minimize.yaml").write_text(configured)
+    codes = [
+        each for each in pipeline_lint_of(f"records: {records}\n", FIELDS.replace("DO", "drop")) if each.code == "L049"
+    ]
+    assert [(Path(each.file or "").name, each.line) for each in codes] == found
