@@ -6,11 +6,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from minimize.governance.access.new_file import create_access_file
+from minimize.keys.listing import create_keyring
 from tests.docs.pages import ROOT, Reader, path_with_ours
 
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "notebooks")]
@@ -25,9 +28,11 @@ def marked(page: Path) -> Any:
 
 @pytest.fixture(name="reader")
 def _reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
-    """Somebody in a fresh copy of what a clone has for them: pipelines and sample data; nothing of it is ours afterwards."""
+    """A reader of a fresh checkout after `make run`; the environment is restored afterwards."""
     for name in ("pipelines", "sample_data"):
         shutil.copytree(ROOT / name, tmp_path / name)
+    create_access_file(tmp_path / "out" / "demo-access.yaml", "operator@example.com", ("contoso", "fabrikam"))
+    create_keyring(tmp_path / "out" / "demo.keys", ("device", "user", "session"), datetime.now(UTC))
     monkeypatch.chdir(tmp_path)
     before = dict(os.environ)
     for name in [each for each in before if each.startswith("MINIMIZE_")]:
