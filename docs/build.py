@@ -1,7 +1,7 @@
 """Puts the documentation's site together: `python docs/build.py` writes it into out/docs/site.
 
 The reference comes from the code: commands from their help, techniques and codes from their tables, files from their JSON
-Schemas, the library from its docstrings. The rest are the pages beside this file.
+Schemas, leaflets from the shipped policies, the library from its docstrings. The rest are the pages beside this file.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ from minimize.cli.main import COMMANDS, group, load_command
 from minimize.codes import CODES
 from minimize.interop import formats_table
 from minimize.interop.file_schemas import FILE_KINDS, file_schema
+from minimize.pages import markdown_page
+from minimize.report.leaflet import create_leaflet
 from minimize.techniques import TECHNIQUES
 from minimize.techniques.reference_table import markdown_table
+from minimize.times import utc_now
 
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "out" / "docs"
@@ -73,6 +76,16 @@ def codes() -> str:
 def exchange_formats() -> str:
     """The formats that can be imported and exported."""
     return f"# Exchange formats\n\n{formats_table()}"
+
+
+def leaflets() -> str:
+    """What an organization can see in each dataset that a shipped pipeline makes."""
+    about = "For the people whose data is in the datasets of the shipped pipelines. `minimize leaflet` generates these texts."
+    paths = sorted((HERE.parent / "pipelines").glob("*/pipeline.yaml"))
+    pages = [create_leaflet(path, utc_now().date()).document for path in paths]
+    return f"# Leaflets\n\n{about}\n" + "".join(
+        re.sub("^#", "\n##", markdown_page(each), flags=re.MULTILINE) for each in pages
+    )
 
 
 def files() -> str:
@@ -138,6 +151,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "codes.md": codes,
     "files.md": files,
     "exchange-formats.md": exchange_formats,
+    "leaflets.md": leaflets,
 }
 
 

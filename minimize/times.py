@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from minimize.errors import ConfigurationError
+from minimize.text import count_noun
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
@@ -150,3 +151,16 @@ def duration_text(span: timedelta) -> str:
         if seconds % size == 0:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+_UNIT_NAMES: Final = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
+
+
+def period_text(span: timedelta) -> str:
+    """A duration in words.
+
+    >>> period_text(timedelta(days=30)), period_text(timedelta(hours=1))
+    ('30 days', '1 hour')
+    """
+    text = duration_text(span)
+    return count_noun(int(text[:-1]), _UNIT_NAMES[text[-1]])

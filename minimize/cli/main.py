@@ -157,7 +157,9 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         ),
         "test": ("minimize test pipelines/device_telemetry",),
         "report": ("minimize report out/device_telemetry --html report.html",),
+        "leaflet": ("minimize leaflet pipelines/device_support --html leaflet.html",),
         "docs": ("minimize docs pipelines --to out/docs",),
+        "tenant report": ("minimize tenant report contoso --html contoso.html",),
         "import": (
             "minimize import jsonschema checkins.schema.json mine",
             "minimize import odcs contract.yaml mine --object checkins",
@@ -223,7 +225,9 @@ COMMAND_GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "Checks and reports": {
         "verify": ("minimize.cli.run.verify_command", "Check an output independently against its receipts."),
         "report": ("minimize.cli.report.report_command", "Report what came in, what was released and who received it."),
+        "leaflet": ("minimize.cli.report.leaflet_command", "Tell people what their organization can see of them."),
         "docs": ("minimize.cli.report.docs_command", "Write a data catalogue and the record of processing."),
+        "tenant": ("minimize.cli.tenant.tenant_group", "Report about one tenant for its auditor."),
         "audit": ("minimize.cli.audit.audit_group", "Print, verify, export or truncate the audit log."),
         "check": ("minimize.cli.interop.check_command", "Validate records against a JSON Schema."),
     },

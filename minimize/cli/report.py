@@ -1,4 +1,5 @@
-"""Commands that write reports: `report` (one output) and `docs` (data catalogue and record of processing, GDPR Art. 30)."""
+"""Commands that write reports: `report` (one output), `leaflet` (what an organization sees of a dataset) and `docs`
+(data catalogue and record of processing, GDPR Art. 30)."""
 
 from __future__ import annotations
 
@@ -9,9 +10,12 @@ from typing import Any
 import click
 
 from minimize.cli.options import MADE_BY_HELP, OPTIONS, SETTINGS_OR_LEDGER_HELP, DataPathParameter
+from minimize.cli.printing import write_page
 from minimize.cli.verb import verb
+from minimize.pages import html_page
 from minimize.report import create_report
 from minimize.report.documentation import collect_documentation, write_documentation
+from minimize.report.leaflet import create_leaflet
 from minimize.results import AlternativeText, Printable, WrittenFiles
 
 
@@ -35,6 +39,16 @@ def report_command(output: str, html: str | None, **arguments: Any) -> Printable
         return found
     Path(html).write_text(found.html(), encoding="utf-8")
     return AlternativeText(found, [found, f"  page            {html}"])
+
+
+@verb("leaflet", "PIPELINE", "--html")
+def leaflet_command(pipeline: str, html: str | None, now: datetime) -> Printable:
+    """Tell people what their organization can see, might see and cannot see of them in the dataset of PIPELINE.
+
+    The leaflet is generated from the policy and lists every declared field once. It has no value of a record.
+    """
+    found = create_leaflet(pipeline, now.date())
+    return found if html is None else write_page(found, html, html_page(found.document))
 
 
 @verb(

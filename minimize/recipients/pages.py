@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -21,8 +21,7 @@ from minimize.recipients.model import Contract, Function, Recipient, SharedField
 from minimize.sources.types import arrow_type
 from minimize.techniques import Context, Technique, TechniqueStep, treat
 from minimize.techniques.age import Age
-from minimize.text import count_noun
-from minimize.times import duration_text, seconds_text
+from minimize.times import duration_text, period_text, seconds_text
 
 _NOON: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """A fixed time for the evaluation of examples. The techniques that are shown do not read the time of a run."""
@@ -94,7 +93,6 @@ _STANDING_TEXTS = {
     ),
     "independent": "This recipient is an independent controller. Nothing is shared unless the tenant's administrator has agreed.",
 }
-_UNITS = {"d": "day", "h": "hour", "m": "minute", "s": "second"}
 _DIRECTION_TEXTS = {"outbound": "sent to this recipient", "inbound": "received from this recipient"}
 
 
@@ -186,9 +184,9 @@ def _contract_sentence(contract: Contract | None) -> str:
     if contract is None or not contract.permits_transmission:
         return "No contract permits sending data to this recipient."
     until = f" until {contract.until}" if contract.until else ""
-    kept = f"; the recipient keeps the data for {_period_text(contract.retention)}" if contract.retention else ""
+    kept = f"; the recipient keeps the data for {period_text(contract.retention)}" if contract.retention else ""
     deletion = (
-        f", and deletes data on request within {_period_text(contract.deletes_within)}"
+        f", and deletes data on request within {period_text(contract.deletes_within)}"
         if contract.deletes_within
         else ""
     )
@@ -201,16 +199,6 @@ def contract_text(contract: Contract) -> str:
     kept = f"; the recipient may keep the data for {duration_text(contract.retention)}" if contract.retention else ""
     permits = "" if contract.permits_transmission else "; does not permit transmission"
     return f"{contract.reference}, from {contract.from_}{until}{kept}{permits}"
-
-
-def _period_text(span: timedelta) -> str:
-    """A period in words.
-
-    >>> _period_text(timedelta(days=30)), _period_text(timedelta(hours=1))
-    ('30 days', '1 hour')
-    """
-    text = duration_text(span)
-    return count_noun(int(text[:-1]), _UNITS[text[-1]])
 
 
 def _function_texts(function: Function) -> Iterator[str]:

@@ -55,7 +55,7 @@ def treatment_phrase(do: Treatment) -> str:
 
     >>> from minimize.techniques.mask import Mask
     >>> treatment_phrase((Mask(keep_last=4),))
-    'masked except the last 4 characters'
+    'only the last 4 characters'
     """
     return DROPPED if isinstance(do, str) else ", then ".join(step.phrase() for step in do)
 

@@ -65,7 +65,8 @@ class Age(Technique):
 
     def phrase(self) -> str:
         """The unit and the reference time."""
-        return f"completed {self.unit} until {'the run' if self.at == RUN else self.at}"
+        until = "the time of processing" if self.at == RUN else f"`{self.at}`"
+        return f"only the number of completed {self.unit} until {until}"
 
     def lost_bits(self, type_: str) -> LostBits:
         """The seconds or days in the unit."""

@@ -224,7 +224,7 @@ class TechniqueStep(BaseModel):
         return None
 
     def phrase(self) -> str:
-        """What it does with these parameters, for a reader of the report."""
+        """What is left of a value with these parameters, in plain words. Other fields that it reads are named in backticks."""
         return self.about
 
     def lost_bits(self, type_: str) -> LostBits | None:

@@ -224,8 +224,8 @@ class Bin(Technique):
     def phrase(self) -> str:
         """The width or the bounds."""
         if self.width is not None:
-            return f"replaced by its interval of width {number_text(self.width)}"
-        return f"replaced by its interval, with bounds at {', '.join(map(number_text, self.edges or ()))}"
+            return f"only the range that it is in, in steps of {number_text(self.width)}"
+        return f"only the range that it is in, with limits at {' / '.join(map(number_text, self.edges or ()))}"
 
     def lost_bits(self, type_: str) -> LostBits | None:
         """The whole numbers in an interval of equal width."""

@@ -65,7 +65,7 @@ class Clip(Technique):
         """The bounds."""
         low = [] if self.min is None else [f"below {number_text(self.min)}"]
         high = [] if self.max is None else [f"above {number_text(self.max)}"]
-        return f"values {' or '.join([*low, *high])} become the bound"
+        return f"values {' or '.join([*low, *high])} are replaced by this limit"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The values, or the limits."""

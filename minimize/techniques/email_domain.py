@@ -34,7 +34,7 @@ class EmailDomain(Technique):
 
     def phrase(self) -> str:
         """What stays."""
-        return "only the domain of the address"
+        return "only the part of the address after the @"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The domains."""

@@ -248,7 +248,7 @@ class Generalize(Technique):
 
     def phrase(self) -> str:
         """The level."""
-        return f"generalized by {self.level} levels of its hierarchy"
+        return f"only a broader group: level {self.level} of a fixed list of groups"
 
     @property
     def content(self) -> bytes:

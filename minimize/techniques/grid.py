@@ -105,7 +105,7 @@ class Grid(Technique):
 
     def phrase(self) -> str:
         """The size of a cell."""
-        return f"the centre of a cell of {self.metres:g} metres"
+        return f"only the centre of an area that is at least {self.metres:g} metres wide"
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Two doubles under the names of the inputs. Raises UnsupportedType for other types than a pair of numbers."""

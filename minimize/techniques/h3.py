@@ -42,7 +42,7 @@ class H3(Technique):
 
     def phrase(self) -> str:
         """The resolution."""
-        return f"its H3 cell of resolution {self.resolution}"
+        return f"only the area that it is in (H3 cell of resolution {self.resolution})"
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises UnsupportedType for other types than a pair of numbers."""

@@ -35,7 +35,7 @@ class KeepHost(Technique):
 
     def phrase(self) -> str:
         """What stays."""
-        return "only the host of the address"
+        return "only the name of the site in the address"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The hosts."""

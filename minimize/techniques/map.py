@@ -53,7 +53,8 @@ class Map(Technique):
 
     def phrase(self) -> str:
         """How many replacements there are."""
-        return f"one of {len(set(self.values.values()))} words of a table"
+        found = [each for each in {*self.values.values(), self.otherwise} if each is not None]
+        return f"only the word “{found[0]}”" if len(found) == 1 else f"only one of {len(found)} categories"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The replacements."""

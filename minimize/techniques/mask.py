@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult
 from minimize.techniques.parameters import LOWER_TIGHTENS
+from minimize.text import count_noun
 
 MARK = "****"
 MAX_CHARACTERS = 1_000_000
@@ -51,7 +52,7 @@ class Mask(Technique):
     def phrase(self) -> str:
         """The characters that stay."""
         place, count = ("first", self.keep_first) if self.keep_last is None else ("last", self.keep_last)
-        return f"masked except the {place} {count} characters"
+        return f"only the {place} {count_noun(count or 0, 'character')}"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The mark and the kept characters."""

@@ -34,7 +34,7 @@ class Presence(Technique):
 
     def phrase(self) -> str:
         """What stays."""
-        return "whether there is a value"
+        return "only whether there is a value"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """True or null."""

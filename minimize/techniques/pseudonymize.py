@@ -164,9 +164,9 @@ class Pseudonymize(Technique):
 
     def phrase(self) -> str:
         """The scope in which a pseudonym is equal."""
-        within = f", different for each {self.per}" if self.per else ""
+        within = f", different for each `{self.per}`" if self.per else ""
         turned = f", changed every {self.rotate}" if self.rotate else ""
-        return f"replaced by a keyed pseudonym{within}{turned}"
+        return f"replaced by a code (pseudonym) that only a secret key can link to the value{within}{turned}"
 
     @property
     def needs_time(self) -> bool:

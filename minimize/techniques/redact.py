@@ -46,7 +46,8 @@ class Redact(Technique):
 
     def phrase(self) -> str:
         """The patterns."""
-        return f"text with {', '.join(self.patterns)} redacted"
+        names = ", ".join(self.patterns).replace("_", " ")
+        return f"text from which these patterns are removed as far as they are recognized: {names}"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The texts with marks."""

@@ -88,7 +88,7 @@ class Round(Technique):
 
     def phrase(self) -> str:
         """The step."""
-        return f"rounded to the nearest {number_text(self.to)}"
+        return f"rounded to the nearest multiple of {number_text(self.to)}"
 
     def lost_bits(self, type_: str) -> LostBits | None:
         """The whole numbers in a step."""

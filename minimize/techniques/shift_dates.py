@@ -60,7 +60,7 @@ class ShiftDates(Technique):
 
     def phrase(self) -> str:
         """The longest shift, and what moves together."""
-        return f"shifted by a secret number of days, up to {self.max_days}, the same for each {self.per}"
+        return f"shifted by a secret number of days, up to {self.max_days}, the same for each `{self.per}`"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The moved times. Raises KeyringError if the key is missing."""

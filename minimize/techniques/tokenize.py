@@ -62,7 +62,7 @@ class Tokenize(Technique):
 
     def phrase(self) -> str:
         """Who can reverse it."""
-        return "encrypted; reversible only with the keyring"
+        return "encrypted; only a secret key can reverse it"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The tokens. Raises KeyringError if the key is missing."""

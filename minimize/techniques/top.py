@@ -46,7 +46,7 @@ class Top(TechniqueStep):
 
     def phrase(self) -> str:
         """How many values stay."""
-        return f"one of the {self.keep} most frequent values; the others are combined"
+        return f"only if it is one of the {self.keep} most frequent values; all others are combined"
 
 
 class TopValues(Technique):

@@ -65,7 +65,7 @@ class TruncateIp(Technique):
 
     def phrase(self) -> str:
         """The bits that stay."""
-        return f"its network: the first {self.v4} bits (IPv4) or {self.v6} bits (IPv6)"
+        return f"only the network: the first {self.v4} of 32 bits (IPv4) or {self.v6} of 128 bits (IPv6) of the address"
 
     def lost_bits(self, type_: str) -> LostBits:
         """The bits of an IPv4 address."""

@@ -73,7 +73,7 @@ class TruncateTime(Technique):
 
     def phrase(self) -> str:
         """The unit, and the zone unless it is UTC."""
-        return f"truncated to the {self.to}{'' if self.zone == 'UTC' else f' in {self.zone}'}"
+        return f"rounded down to the {self.to}{'' if self.zone == 'UTC' else f' in {self.zone}'}"
 
     def lost_bits(self, type_: str) -> LostBits:
         """The seconds or days in the unit."""

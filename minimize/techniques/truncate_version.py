@@ -42,7 +42,7 @@ class TruncateVersion(Technique):
 
     def phrase(self) -> str:
         """The parts that stay."""
-        return "its first part" if self.parts == 1 else f"its first {self.parts} parts"
+        return "only the first part" if self.parts == 1 else f"only the first {self.parts} parts"
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The leading parts."""

@@ -14,12 +14,14 @@ from minimize.recipients.pages import recipient_document
 from tests.project import events, new_project
 from tests.report.browsing import WIDTHS, chromium, shown, violations
 from tests.report.telling import report
+from tests.world import World
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SCHEMES = ("light", "dark")
+PIPELINES = Path(__file__).parents[2] / "pipelines"
 
 
 @pytest.fixture(scope="module", name="browser")
@@ -97,3 +99,14 @@ def test_a_list_that_a_tenant_reads_stands_as_well(browser: Browser, tmp_path: P
     found, _ = shown(browser, path, 375)
     assert found.evaluate("document.documentElement.scrollWidth") <= 375
     assert violations(found) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_a_leaflet_and_a_report_about_a_tenant_fit_every_screen(browser: Browser, world: World, width: int) -> None:
+    for words in (("leaflet", PIPELINES / "device_support"), ("tenant", "report", "north")):
+        page = world.folder / "page.html"
+        assert world.command("pia", *words, "--html", page).code == 0
+        found, asked = shown(browser, page, width)
+        assert asked == [page.as_uri()]
+        assert found.evaluate("document.documentElement.scrollWidth") <= width
+        assert violations(found) == []

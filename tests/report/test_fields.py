@@ -150,14 +150,15 @@ def test_what_nobody_declared_is_told(project: Project) -> None:
     [
         (
             Pseudonymize(key="k", per="tenant_id", rotate="day"),
-            "replaced by a keyed pseudonym, different for each tenant_id, changed every day",
+            "replaced by a code (pseudonym) that only a secret key can link to the value, different for each `tenant_id`, "
+            "changed every day",
         ),
-        (Mask(keep_first=2), "masked except the first 2 characters"),
-        (Bin(width=Decimal(10)), "replaced by its interval of width 10"),
-        (Bin(edges=(Decimal(1), Decimal(1_000_000))), "replaced by its interval, with bounds at 1, 1,000,000"),
-        (Clip(min=Decimal(0), max=Decimal(20)), "values below 0 or above 20 become the bound"),
-        (Clip(max=Decimal("0.5")), "values above 0.5 become the bound"),
-        (TruncateTime(to="week", zone="Europe/Paris"), "truncated to the week in Europe/Paris"),
+        (Mask(keep_first=2), "only the first 2 characters"),
+        (Bin(width=Decimal(10)), "only the range that it is in, in steps of 10"),
+        (Bin(edges=(Decimal(1), Decimal(1_000_000))), "only the range that it is in, with limits at 1 / 1,000,000"),
+        (Clip(min=Decimal(0), max=Decimal(20)), "values below 0 or above 20 are replaced by this limit"),
+        (Clip(max=Decimal("0.5")), "values above 0.5 are replaced by this limit"),
+        (TruncateTime(to="week", zone="Europe/Paris"), "rounded down to the week in Europe/Paris"),
     ],
 )
 def test_parameters_are_in_the_words(step: TechniqueStep, said: str) -> None:
@@ -171,7 +172,7 @@ def test_cases_are_told_with_their_conditions() -> None:
         cases=(FieldCase(when=FieldEquals("owner", ("personal",)), do=(Mask(keep_last=4),)),),
         otherwise=(Keep(),),
     )
-    assert field_phrase(field) == "masked except the last 4 characters if owner is personal; otherwise unchanged"
+    assert field_phrase(field) == "only the last 4 characters if owner is personal; otherwise unchanged"
 
 
 def test_what_must_hold_for_a_value_is_told() -> None:

@@ -51,6 +51,7 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         BREAK_GLASS: "use break-glass access without approval, with later review",
         "grant/review": "review break-glass access",
         "grant/read": "view requests and grants",
+        "tenant/report": "report about a tenant for its auditor",
         "audit/read": "view and check the audit log",
         "audit/export": "export entries of the audit log",
         "audit/truncate": "remove entries of the audit log that are older than a year",
@@ -77,9 +78,9 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
 """All permissions, each with its description."""
 CATEGORY_PERMISSIONS: Final = frozenset({READ, REQUEST, APPROVE, BREAK_GLASS})
 """Permissions that are limited to a category."""
-READ_ONLY_PERMISSIONS: Final = frozenset({READ, "subject/view", "subject/export", "audit/export"}) | frozenset(
-    name for name in PERMISSIONS if name.endswith("/read")
-)
+READ_ONLY_PERMISSIONS: Final = frozenset(
+    {READ, "subject/view", "subject/export", "tenant/report", "audit/export"}
+) | frozenset(name for name in PERMISSIONS if name.endswith("/read"))
 """Operations that only read. All others write."""
 
 

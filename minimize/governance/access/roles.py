@@ -166,7 +166,7 @@ _SUPPORT: Final = parse_permissions(
 _OFFICER: Final = tuple(
     permission
     for name in PERMISSIONS
-    if name.partition("/")[0] in ("subject", "settings", "consent", "share", "incident", "audit")
+    if name.partition("/")[0] in ("subject", "settings", "consent", "share", "incident", "audit", "tenant")
     for permission in parse_permissions(name)
 ) + parse_permissions(
     "dataset/read:aggregated",

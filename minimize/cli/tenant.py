@@ -1,0 +1,36 @@
+"""`minimize tenant`: what the service records about one tenant."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from minimize.cli.options import WORKSPACE
+from minimize.cli.printing import write_page
+from minimize.cli.verb import verb
+from minimize.governance.workspace import Workspace
+from minimize.pages import html_page
+from minimize.report.tenant_report import create_tenant_report
+
+if TYPE_CHECKING:
+    from minimize.results import Printable
+
+
+@click.group(name="tenant")
+def tenant_group() -> None:
+    """Show what the service records about one tenant."""
+
+
+@verb("report", "TENANT", "--html", "--recipients", *WORKSPACE, group=tenant_group, permission="tenant/report")
+def report_command(
+    tenant: str, html: str | None, recipients: str | None, workspace: Workspace, now: datetime
+) -> Printable:
+    """Report about TENANT for its auditor.
+
+    Policies, receipts, recipients, subprocessors, contracts, consents, disclosures, incidents, requests and settings of this
+    tenant, and nothing of others. Verifies each output with data of the tenant again. The page needs no network.
+    """
+    found = create_tenant_report(tenant, workspace, now, recipients=recipients)
+    return found if html is None else write_page(found, html, html_page(found.document))

@@ -1,0 +1,486 @@
+"""Leaflet of a dataset (`minimize leaflet`): what an organization can see, might see and cannot see, in plain language.
+
+Every declared field is in exactly one group. The groups come from the plans that are enforced, one per purpose of the policy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from minimize.arrow.pointers import KEYS, Pointer
+from minimize.errors import ConfigurationError, redact_errors
+from minimize.governance.sharing import EligibleFunction
+from minimize.interop.column_meanings import column_meanings
+from minimize.json_form import JsonResult
+from minimize.output.folder import RECORDS
+from minimize.pages import BulletList, Section, Table, TermList, markdown_page
+from minimize.plan import Plan, request
+from minimize.plan.bind import examine
+from minimize.plan.model import CaseBranch, FieldPlan
+from minimize.policy.condition import (
+    AllOf,
+    AnyOf,
+    Condition,
+    FeatureOn,
+    FieldEquals,
+    LevelAtLeast,
+    TimeWithin,
+    fields_read_by_condition,
+)
+from minimize.policy.model import FeatureModel, Field, Policy, RecordsGate
+from minimize.policy.yaml_nodes import scalar_text
+from minimize.report.catalogue import DocumentedPipeline, pipelines_in, stated_processing
+from minimize.report.fields import treatment_phrase
+from minimize.sources import declared_schema
+from minimize.stores import PathText
+from minimize.times import period_text
+
+
+@dataclass(frozen=True, slots=True)
+class LeafletEntry(JsonResult):
+    """One declared field, in the words of the leaflet.
+
+    conditions  all of them are true for every value that is seen; those of the whole dataset are not repeated
+    form        what is left of a value; empty if it is never seen
+    retention   how long it is kept; empty if it is never seen
+    recipients  third parties that may receive it, each with its function
+    note        what becomes of a field that is never seen, and what the others show of it
+    """
+
+    field: str
+    text: str
+    conditions: tuple[str, ...] = ()
+    form: str = ""
+    retention: str = ""
+    recipients: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaflet(JsonResult):
+    """The leaflet of a dataset.
+
+    whole       conditions of every record of the dataset
+    forbidden   names that a record must not contain
+    statistics  the groups of each aggregate, and how long it is kept
+    optional    optional kinds of collection
+    sharing     third parties that may receive parts of the dataset
+    contacts    who answers questions
+    """
+
+    dataset: str
+    policy: str
+    version: int
+    purpose: str
+    retention: str
+    whole: tuple[str, ...]
+    can_see: tuple[LeafletEntry, ...]
+    might_see: tuple[LeafletEntry, ...]
+    cannot_see: tuple[LeafletEntry, ...]
+    forbidden: tuple[str, ...]
+    statistics: tuple[str, ...]
+    optional: tuple[tuple[str, tuple[str, ...]], ...]
+    sharing: tuple[str, ...]
+    contacts: tuple[tuple[str, str], ...]
+
+    @property
+    def document(self) -> Section:
+        """The leaflet as a page."""
+        return leaflet_document(self)
+
+    def lines(self) -> Sequence[str]:
+        """The leaflet as Markdown."""
+        return markdown_page(self.document).rstrip("\n").split("\n")
+
+
+@redact_errors
+def create_leaflet(path: PathText, on: date) -> Leaflet:
+    """The leaflet of the dataset that a pipeline makes.
+
+    Takes the pipeline's file or folder, and the day on which contracts of recipients must be in force.
+    Raises ConfigurationError, PolicyError, RefusedError.
+    """
+    found = pipelines_in([str(path)], on)
+    if len(found) != 1:
+        raise ConfigurationError("a leaflet is about one pipeline", hint="Pass one pipeline or its folder.")
+    return _LeafletWriter(found[0]).leaflet()
+
+
+class _Wording:
+    """Names of one cell. The description of a field follows its name the first time."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._described: set[str] = set()
+
+    def field(self, key: str) -> str:
+        declared = self._policy.fields.get(key)
+        about = "" if declared is None or key in self._described else declared.about
+        self._described.add(key)
+        return f"“{plain_name(key)}”" + (f" ({about})" if about else "")
+
+    def feature(self, name: str) -> str:
+        found = self._policy.features.get(name, FeatureModel())
+        both = ", for the organization and for the person or device itself" if found.per_subject else ""
+        return f"the optional collection “{plain_name(name)}” is on{both}"
+
+    def condition(self, condition: Condition) -> str:
+        match condition:
+            case AllOf(parts):
+                return " and ".join(map(self._nested, parts))
+            case AnyOf(parts):
+                return " or ".join(map(self._nested, parts))
+            case FeatureOn(name):
+                return self.feature(name)
+            case LevelAtLeast(name):
+                return f"the level of collection is “{name}” or higher"
+            case FieldEquals(key, values):
+                listed = ", ".join(map(_value_text, values))
+                return f"{self.field(key)} is {'one of ' if len(values) > 1 else ''}{listed}"
+            case TimeWithin(key, age, of):
+                return f"{self.field(key)} is less than {period_text(age)} before {self.field(of)}"
+
+    def phrase(self, branch: CaseBranch) -> str:
+        if branch.steps is None:
+            return "nothing"
+        return re.sub(r"`([^`]+)`", lambda found: self.field(found[1]), treatment_phrase(branch.steps))
+
+    def _nested(self, condition: Condition) -> str:
+        text = self.condition(condition)
+        return f"({text})" if isinstance(condition, AllOf | AnyOf) else text
+
+
+def plain_name(key: str) -> str:
+    """A name of a policy in words.
+
+    >>> plain_name("/apps/*/bundle_size"), plain_name("phone_number")
+    ('apps: bundle size', 'phone number')
+    """
+    parts = Pointer.parse(key).parts
+    words = [part for part in parts if isinstance(part, str)] + (["keys"] if parts[-1:] == (KEYS,) else [])
+    return ": ".join(words).replace("_", " ")
+
+
+def _value_text(value: object) -> str:
+    return f"“{scalar_text(value).replace('_', ' ')}”"
+
+
+def _capitalize(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+class _LeafletWriter:
+    """Writes the leaflet of one pipeline."""
+
+    def __init__(self, source: DocumentedPipeline) -> None:
+        self._source = source
+        self._plan = source.plan
+        self._policy = source.plan.policy
+        elsewhere = [each for each in self._policy.purposes if each != self._plan.purpose]
+        self._elsewhere: Mapping[str, Plan] = {
+            each: examine(self._policy, declared_schema(request(self._policy, each)), purpose=each).plan
+            for each in elsewhere
+        }
+        """The plans for the other purposes of the policy."""
+        meanings = [column_meanings(self._plan, name).values() for name in self._plan.aggregates]
+        self._counted = frozenset(key for each in meanings for meaning in each for key in meaning.inputs)
+        """The fields whose values are in aggregates."""
+        self._whole = tuple(map(_capitalize, self._conditions_of_records()))
+
+    def leaflet(self) -> Leaflet:
+        """The leaflet."""
+        policy, job = self._policy, self._source.pipeline
+        groups: dict[str, list[LeafletEntry]] = {"can": [], "might": [], "cannot": []}
+        for each in self._plan.fields.values():
+            group, entry = self._entry(each)
+            groups[group].append(entry)
+        stated = stated_processing([self._source])
+        contacts = [("Controller", stated.get("controller", "")), ("Contact", stated.get("contact", ""))]
+        contacts += [("Data protection officer", stated.get("dpo", "")), ("Responsible for the rules", policy.owner)]
+        return Leaflet(
+            dataset=job.pipeline,
+            policy=policy.policy,
+            version=policy.version,
+            purpose=job.purpose,
+            retention=_period_or_unlimited(policy.retention),
+            whole=self._whole,
+            can_see=tuple(groups["can"]),
+            might_see=tuple(groups["might"]),
+            cannot_see=tuple(groups["cannot"]),
+            forbidden=tuple(plain_name(each.forbidden_text) for each in policy.never),
+            statistics=tuple(self._statistics()),
+            optional=tuple(self._optional()),
+            sharing=tuple(map(self._sharing_text, self._source.fed)),
+            contacts=tuple((title, text) for title, text in contacts if text),
+        )
+
+    def _entry(self, planned: FieldPlan) -> tuple[str, LeafletEntry]:
+        """The group of a field, and its entry."""
+        if self._is_visible(planned):
+            conditions = self._conditions(planned.field)
+            entry = self._visible_entry(planned, conditions)
+            return ("might" if conditions or self._whole else "can"), entry
+        purposes = [each for each, plan in self._elsewhere.items() if _is_released(plan, planned.key)]
+        if purposes:
+            names = " or ".join(f"“{plain_name(each)}”" for each in purposes)
+            conditions = (f"The data is used for another purpose: {names}", *self._conditions(planned.field))
+            return "might", self._visible_entry(self._elsewhere[purposes[0]].fields[planned.key], conditions)
+        return "cannot", LeafletEntry(planned.key, self._text(planned.field), note=self._note(planned))
+
+    def _is_visible(self, planned: FieldPlan) -> bool:
+        """Whether an output for this purpose has values of the field."""
+        in_records = RECORDS in self._plan.outputs and planned.gives is not None
+        return in_records or self._is_in_statistics(planned)
+
+    def _is_in_statistics(self, planned: FieldPlan) -> bool:
+        return planned.key in self._counted and (planned.gives is not None or planned.measured is not None)
+
+    def _visible_entry(self, planned: FieldPlan, conditions: tuple[str, ...]) -> LeafletEntry:
+        declared = planned.field
+        return LeafletEntry(
+            declared.key,
+            self._text(declared),
+            conditions,
+            "; ".join(self._forms(planned)),
+            self._retention_text(declared),
+            tuple(str(each) for each in self._source.fed if each.sends(declared.key)),
+        )
+
+    def _text(self, declared: Field) -> str:
+        """The name of a field in words, its description and its unit."""
+        about = f": {declared.about}" if declared.about else ""
+        return _capitalize(plain_name(declared.key)) + about + (f" ({declared.unit})" if declared.unit else "")
+
+    def _parts(self, declared: Field) -> Iterator[Field]:
+        """A field, and those from which it is computed: their conditions and their retention are its own, too."""
+        yield from (declared, *(self._policy.fields[key] for key in declared.from_))
+
+    def _conditions(self, declared: Field) -> tuple[str, ...]:
+        texts = (text for part in self._parts(declared) for text in self._gate_texts(part))
+        by_case = (_BY_CASE,) if declared.cases else ()
+        return (*dict.fromkeys(map(_capitalize, texts)), *by_case)
+
+    def _gate_texts(self, gated: Field | RecordsGate) -> Iterator[str]:
+        """The conditions of a field or a record. The first level is always on."""
+        wording = _Wording(self._policy)
+        if gated.feature:
+            yield wording.feature(gated.feature)
+        if gated.level and gated.level != self._policy.levels[0]:
+            yield wording.condition(LevelAtLeast(gated.level))
+        if gated.collect_if is not None:
+            yield wording.condition(gated.collect_if)
+
+    def _conditions_of_records(self) -> Iterator[str]:
+        """The conditions of every record: of the policy, of the pipeline, and the consent to receive it."""
+        yield from self._gate_texts(self._policy.records)
+        source, records = self._source.pipeline.source, self._source.pipeline.records
+        if records is not None and records.collect_if is not None:
+            yield _Wording(self._policy).condition(records.collect_if)
+        if source.is_received:
+            function = plain_name(source.function or "")
+            yield f"the organization’s administrator has agreed to receive it from {source.recipient} ({function})"
+
+    def _forms(self, planned: FieldPlan) -> Iterator[str]:
+        """What is left of a value, with each case, and in statistics if that differs."""
+        wording = _Wording(self._policy)
+        if planned.gives is not None and RECORDS in self._plan.outputs:
+            *cases, last = planned.branches
+            for case in cases:
+                condition = "" if case.when is None else f" if {wording.condition(case.when)}"
+                yield wording.phrase(case) + condition
+            yield ("otherwise " if cases else "") + wording.phrase(last)
+            if planned.field.from_:
+                yield f"computed from {' and '.join(map(wording.field, planned.field.from_))}"
+            if planned.field.in_aggregates and planned.key in self._counted:
+                yield f"in statistics: {wording.phrase(CaseBranch(None, planned.field.in_aggregates))}"
+        else:
+            steps = planned.field.in_aggregates or planned.steps
+            yield f"only in statistics about groups: {wording.phrase(CaseBranch(None, steps))}"
+
+    def _retention_text(self, declared: Field) -> str:
+        features = [self._policy.features.get(part.feature or "") for part in self._parts(declared)]
+        spans = [self._policy.retention, *(each.retention for each in features if each is not None)]
+        return _period_or_unlimited(min((each for each in spans if each is not None), default=None))
+
+    def _note(self, planned: FieldPlan) -> str:
+        """What becomes of a field that is never seen, and what the others show of it."""
+        return "; ".join(self._traces(planned.key))
+
+    def _traces(self, key: str) -> Iterator[str]:
+        passed = [str(each) for each in self._source.fed if each.sends(key)]
+        if passed:
+            yield f"passed on to {' and '.join(passed)} without being stored"
+        seen = [each.field for each in self._seen_fields()]
+        parts = [each for each in seen if key in each.from_]
+        if parts:
+            yield f"only in a coarser form, as part of {_names(parts)}"
+        decided = [each for each in seen if key in _fields_of_conditions(each)]
+        if decided:
+            yield f"it decides what is seen of {_names(decided)}"
+        if key in fields_read_by_condition(self._policy.records.collect_if):
+            yield "it decides whether a record is kept"
+        if key == self._policy.subject and self._plan.aggregates:
+            yield "used to count how many there are, in statistics about groups"
+
+    def _seen_fields(self) -> Iterator[FieldPlan]:
+        """The fields that are seen for any purpose of the policy."""
+        for each in self._plan.fields.values():
+            if self._is_visible(each) or any(_is_released(plan, each.key) for plan in self._elsewhere.values()):
+                yield each
+
+    def _statistics(self) -> Iterator[str]:
+        for name, aggregate in self._plan.aggregates.items():
+            kept = self._plan.own_retentions.get(name)
+            below = f"groups with fewer than {aggregate.model.suppress.below} of those counted are left out"
+            yield f"{_capitalize(plain_name(name))}: {below}" + (
+                "" if kept is None else f"; kept for {period_text(kept)}"
+            )
+
+    def _optional(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        for name, feature in self._policy.features.items():
+            yield _capitalize(plain_name(name)), tuple(_feature_texts(feature))
+        if self._policy.levels:
+            first, *higher = self._policy.levels
+            yield (
+                "Level of collection",
+                (f"“{first}” is always on; higher levels include the lower ones: {', '.join(higher)}",),
+            )
+
+    def _sharing_text(self, each: EligibleFunction) -> str:
+        folder = self._source.folder
+        standings = {one.recipient: one.standing for one in (() if folder is None else folder.recipients)}
+        what = "statistics about groups" if each.function.aggregate else "the items that name it above"
+        about = _STANDING_TEXTS[standings[each.recipient]]
+        return f"{each}, for {plain_name(each.function.purpose)}: {what}. {about}"
+
+
+_BY_CASE: Final = "It depends on the record, as the form says"
+_STANDING_TEXTS: Final = {
+    "agent": "It works on behalf of the provider of this service, under a contract.",
+    "independent": "It acts for itself. It receives something only if the administrator of the organization has agreed and a "
+    "contract permits it.",
+}
+
+
+def _period_or_unlimited(span: timedelta | None) -> str:
+    return "no limit is set" if span is None else period_text(span)
+
+
+def _is_released(plan: Plan, key: str) -> bool:
+    found = plan.fields.get(key)
+    return found is not None and found.gives is not None
+
+
+def _fields_of_conditions(declared: Field) -> set[str]:
+    conditions = (declared.collect_if, *(case.when for case in declared.cases))
+    return {key for each in conditions for key in fields_read_by_condition(each)}
+
+
+def _names(fields: Iterable[Field]) -> str:
+    return ", ".join(f"“{plain_name(each.key)}”" for each in fields)
+
+
+_HOLDERS: Final = {
+    "admin": "an administrator",
+    "user": "the person who uses the device",
+    "developer": "the developer of the application",
+}
+
+
+def _feature_texts(feature: FeatureModel) -> Iterator[str]:
+    if feature.about:
+        yield _capitalize(feature.about)
+    if feature.holders:
+        yield f"Only {' or '.join(_HOLDERS[each] for each in feature.holders)} can turn it on"
+    if feature.per_subject:
+        yield "It must be turned on separately for each person or device, and then ends after 24 hours at the latest"
+    if feature.retention is not None:
+        yield f"Kept for {period_text(feature.retention)}"
+
+
+def leaflet_document(leaflet: Leaflet) -> Section:
+    """The leaflet as a page."""
+    name = plain_name(leaflet.dataset)
+    return Section(
+        f"What your organization can see: {name}",
+        (
+            f"This page is about the dataset “{name}”. It is generated from the rules that the system enforces "
+            f"({leaflet.policy}, version {leaflet.version}).",
+            "“Your organization” is the organization that manages your device or account, together with the provider that "
+            "runs this service for it.",
+            f"The data is used for this purpose: {plain_name(leaflet.purpose)}. Profiling, advertising, marketing and sale "
+            f"are refused as purposes. How long the data is kept, from the time of the event: {leaflet.retention}.",
+            Section("Your organization can see", tuple(_can_see(leaflet))),
+            Section("Your organization might see", tuple(_might_see(leaflet))),
+            Section("Your organization cannot see", tuple(_cannot_see(leaflet))),
+            *_further_sections(leaflet),
+        ),
+    )
+
+
+def _can_see(leaflet: Leaflet) -> Iterator[str | Table]:
+    head = ("what", "in which form", "kept for", "may be passed on to")
+    rows = [(each.text, each.form, each.retention, ", ".join(each.recipients)) for each in leaflet.can_see]
+    yield _filled_table("Seen in every record", head, rows) if rows else "Nothing without a condition."
+
+
+def _might_see(leaflet: Leaflet) -> Iterator[str | Table | BulletList]:
+    if leaflet.whole:
+        yield "Everything in this list also depends on this:"
+        yield BulletList(leaflet.whole)
+    head = ("what", "only if", "in which form", "kept for", "may be passed on to")
+    rows = [
+        (each.text, "; ".join(each.conditions), each.form, each.retention, ", ".join(each.recipients))
+        for each in leaflet.might_see
+    ]
+    yield _filled_table("Seen under a condition", head, rows) if rows else "Nothing else."
+    if rows:
+        yield "Where such an item is present, that alone can show that its condition is met."
+
+
+def _cannot_see(leaflet: Leaflet) -> Iterator[str | Table | Section | BulletList]:
+    rows = [(each.text, each.note) for each in leaflet.cannot_see]
+    yield _filled_table("Discarded before anything is stored", ("what", "but"), rows)
+    if leaflet.forbidden:
+        yield f"A record that contains one of these is refused as a whole: {', '.join(leaflet.forbidden)}."
+    yield "Everything that is not listed on this page is discarded, too. Another dataset can contain an item of this list."
+
+
+def _filled_table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A table without the columns that are empty in every row."""
+    filled = [place for place in range(len(head)) if any(row[place] for row in rows)]
+    return Table(caption, [head[place] for place in filled], [[row[place] for place in filled] for row in rows])
+
+
+def _further_sections(leaflet: Leaflet) -> Iterator[Section]:
+    if leaflet.statistics:
+        about = (
+            "Your organization can also see statistics about groups. They have no line about a single person or device."
+        )
+        yield Section("Statistics", (about, BulletList(leaflet.statistics)))
+    if leaflet.optional:
+        about = (
+            "An optional collection is off unless it is turned on. If anyone who may decide turns it off, it is off."
+        )
+        yield Section("Optional collection", (about, TermList(leaflet.optional)))
+    nothing = "Nothing in this dataset is passed on to third parties."
+    yield Section("Who else may receive it", (BulletList(leaflet.sharing) if leaflet.sharing else nothing,))
+    yield Section(
+        "What this page does not show",
+        (
+            BulletList(
+                (
+                    "A code (pseudonym) replaces a name or number, but the record is still about the same person or device. "
+                    "The keepers of the secret key can find it again. This reduces what can be seen; it is not anonymous.",
+                    "Whether an optional collection is on for your organization. Its administrator can tell you.",
+                    "Other datasets. Each has a page of its own.",
+                )
+            ),
+        ),
+    )
+    if leaflet.contacts:
+        yield Section("Questions", (TermList([(title, (text,)) for title, text in leaflet.contacts]),))
