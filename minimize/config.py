@@ -190,6 +190,14 @@ class Config:
     contacts: str | None = field(
         default=None, metadata=_key(_TEXT, "The contacts of tenants for incidents.", "Write `contacts: FILE`.")
     )
+    notify: tuple[ConfigEntry, ...] = field(
+        default=(),
+        metadata=_key(
+            _WORDS,
+            "The command that delivers a notice of an incident, as a list of words. The path of the message follows them.",
+            "Write `notify: [COMMAND, ARGUMENT]`.",
+        ),
+    )
     purposes: tuple[ConfigEntry, ...] = field(
         default=(), metadata=_key(_WORDS, "Purposes in addition to the closed list.")
     )

@@ -259,10 +259,10 @@ def _acts() -> list[tuple[str, str, list[str]]]:
         ("pia", "consent give east vendor sync --since 2026-01-01T00:00Z", []),
         ("pia", "consent withdraw east vendor sync", []),
         ("pia", "share send vendor sync --pipeline usage --to shared.parquet", []),
+        ("otto", f"incident open {INCIDENT} {exposed} --tenant north --title", ["A lost backup"]),
         ("sam", wish, ["A device is lost."]),
         ("sue", wish, ["A device is lost."]),
         ("otto", "events add east subject_left --subject d1 --pipeline checkins", []),
-        ("otto", f"incident open {INCIDENT} {exposed} --title", ["A lost backup"]),
     ]
 
 

@@ -84,7 +84,12 @@ access_group.add_command(token_group)
 @verb(
     "request",
     *_DATASET,
-    click.Option(["--incident"], required=True, metavar="ID", help="Incident that needs the access."),
+    click.Option(
+        ["--incident"],
+        default="",
+        metavar="ID",
+        help="Open incident that needs the access. With --break-glass optional: a name for the incident that it opens.",
+    ),
     click.Option(["--justification"], required=True, metavar="TEXT", help="Reason, without personal data."),
     OPTIONS["--tenant"](
         param_decls=["--tenant", "tenants"],
@@ -113,9 +118,10 @@ access_group.add_command(token_group)
 def request_command(
     workspace: Workspace, now: datetime, columns: tuple[str, ...], break_glass: bool, **terms: Any
 ) -> Printable:
-    """Request access to DATASET for an incident. Another account must approve it.
+    """Request access to DATASET for an open incident. Another account must approve it.
 
-    DATASET is the name of a pipeline, or pipeline/output.
+    DATASET is the name of a pipeline, or pipeline/output. The incident must concern all tenants of the request. Closing it ends
+    the access. --break-glass opens a support incident of its own.
     """
     request = NewGrant(columns=columns or None, **terms)
     return ResultAt(request_grant(request, workspace, now, break_glass=break_glass), now)

@@ -9,6 +9,7 @@ import click
 
 from minimize.cli.options import FILE, FOLDER, OPTIONS, TIME, WORKSPACE
 from minimize.cli.verb import verb
+from minimize.governance.incident_steps import IncidentKind
 from minimize.governance.incidents import (
     NewIncident,
     OpenedIncident,
@@ -20,13 +21,15 @@ from minimize.governance.incidents import (
     list_incidents,
     load_incident,
     open_incident,
+    reclassify_incident,
     record_measure,
     record_notices_sent,
     request_exemption,
     scope_incident,
+    send_notices,
     unmatched_items,
 )
-from minimize.governance.incidents.incident import IncidentClass, StatementKind
+from minimize.governance.incidents.incident import DECLARED_CLASSES, DeclaredClass, IncidentClass, StatementKind
 from minimize.governance.workspace import Workspace
 from minimize.results import LintResult, Printable, ResultAt
 
@@ -35,14 +38,26 @@ _INCIDENT: Final = click.Argument(["name"], metavar="ID")
 
 @click.group(name="incident")
 def incident_group() -> None:
-    """Handle a breach: exposed items, affected subjects, notices and deadlines."""
+    """Handle a breach, or record a support ticket that needs access to data."""
 
 
 @verb(
     "open",
     _INCIDENT,
+    click.Option(
+        ["--kind"],
+        type=click.Choice(get_args(IncidentKind)),
+        default="privacy",
+        show_default=True,
+        help="`privacy`: data was exposed. `support`: a ticket needs access to data.",
+    ),
     click.Option(["--title"], required=True, help="Title of the incident and of its notices."),
-    click.Option(["--since"], required=True, type=TIME, metavar="TIME", help="Start of the exposure (ISO 8601)."),
+    click.Option(
+        ["--since"],
+        type=TIME,
+        metavar="TIME",
+        help="Start of the exposure (ISO 8601). Required for `privacy`. [`support`, default: when it became known]",
+    ),
     click.Option(
         ["--until"],
         type=TIME,
@@ -55,11 +70,15 @@ def incident_group() -> None:
     click.Option(
         ["--exposed"],
         multiple=True,
-        required=True,
         metavar="WHAT",
         help="Exposed item: output:PATH[#NAME], run:ID, date:D, column:NAME, recipient:NAME, key:NAME/VERSION, grant:ID "
-        "or actor:NAME[@FROM/TO]. Repeatable.",
+        "or actor:NAME[@FROM/TO]. Required for `privacy`. Repeatable.",
     ),
+    OPTIONS["--tenant"](
+        multiple=True,
+        help="Tenant that the incident concerns. Required for `support`. Repeatable.",
+    ),
+    click.Option(["--reference"], metavar="TICKET", help="Reference of the ticket. Required for `support`."),
     *WORKSPACE,
     group=incident_group,
     permission="incident/open",
@@ -68,18 +87,23 @@ def open_command(
     workspace: Workspace,
     now: datetime,
     name: str,
-    title: str,
-    since: datetime,
+    since: datetime | None,
     until: datetime | None,
     known_at: datetime | None,
-    exposed: tuple[str, ...],
+    tenant: tuple[str, ...],
+    **case: Any,
 ) -> Printable:
     """Open the incident ID.
 
-    Name the exposed items and the time of the exposure. An item that matches nothing is printed, and recorded all the same.
-    `minimize incident scope` searches in more detail.
+    For a privacy incident, name the exposed items and the time of the exposure. An item that matches nothing is printed, and
+    recorded all the same. `minimize incident scope` searches in more detail. For a support incident, name the tenant and the
+    ticket. A grant needs an open incident of its tenant.
     """
-    found = open_incident(NewIncident(name, title, (since, until), known_at or now, exposed), workspace, now)
+    if since is None and case["kind"] == "privacy":
+        raise click.UsageError("a privacy incident needs its start. Pass --since TIME.")
+    known = known_at or now
+    new = NewIncident(id=name, period=(since or known, until), known_at=known, tenants=tenant, **case)
+    found = open_incident(new, workspace, now)
     return OpenedIncident(found, now, tuple(map(str, unmatched_items(found, workspace))))
 
 
@@ -92,14 +116,47 @@ def scope_command(workspace: Workspace, now: datetime, name: str, named: tuple[s
     return ResultAt(scope_incident(name, workspace, now, named=named), now)
 
 
-@verb("declare", _INCIDENT, *WORKSPACE, group=incident_group, permission="incident/declare")
-def declare_command(workspace: Workspace, now: datetime, name: str) -> Printable:
-    """Declare ID a breach.
+@verb(
+    "declare",
+    _INCIDENT,
+    click.Option(
+        ["--as", "as_"],
+        type=click.Choice(DECLARED_CLASSES),
+        default="customer_reportable",
+        show_default=True,
+        help="Class of the incident. It decides whether notices are due.",
+    ),
+    *WORKSPACE,
+    group=incident_group,
+    permission="incident/declare",
+)
+def declare_command(workspace: Workspace, now: datetime, name: str, as_: DeclaredClass) -> Printable:
+    """Declare ID, with its class.
 
-    The deadline is 72 hours, counted from `declare`. It is an internal deadline: the period of GDPR Art. 33 runs from when
-    you became aware (`--known-at`).
+    Notices are due for a customer_reportable incident. The deadline is 72 hours, counted from this declaration. It is an
+    internal deadline: the period of GDPR Art. 33 runs from when you became aware (`--known-at`).
     """
-    return ResultAt(declare_incident(name, workspace, now), now)
+    return ResultAt(declare_incident(name, workspace, now, as_=as_), now)
+
+
+@verb(
+    "reclassify",
+    _INCIDENT,
+    click.Option(
+        ["--as", "as_"], type=click.Choice(DECLARED_CLASSES), required=True, help="New class of the incident."
+    ),
+    click.Option(["--because", "reason"], required=True, metavar="TEXT", help="Reason, without personal data."),
+    *WORKSPACE,
+    group=incident_group,
+    permission="incident/declare",
+)
+def reclassify_command(workspace: Workspace, now: datetime, **change: Any) -> Printable:
+    """Change the class of the declared incident ID.
+
+    If it becomes customer_reportable, the deadline of 72 hours counts from now. Only another person than the one who declared
+    it can decide that no notices are due.
+    """
+    return ResultAt(reclassify_incident(workspace=workspace, now=now, **change), now)
 
 
 @verb(
@@ -128,7 +185,9 @@ def measure_command(workspace: Workspace, now: datetime, **statement: Any) -> Pr
 @verb(
     "notice",
     _INCIDENT,
-    OPTIONS["--to"](type=FOLDER, metavar="DIR", help="Write the notices to DIR, in a new folder for each version."),
+    OPTIONS["--to"](
+        type=FOLDER, metavar="DIR", help="Write the notices to DIR, the outbox, in a new folder for each version."
+    ),
     click.Option(["--contact"], metavar="WHOM", help="Contact for questions of tenants: a name and an address."),
     click.Option(
         ["--contacts"],
@@ -137,7 +196,9 @@ def measure_command(workspace: Workspace, now: datetime, **statement: Any) -> Pr
         help="Contacts of tenants, CSV or YAML. [default: from minimize.yaml]",
     ),
     OPTIONS["--tenant"](param_decls=["--tenant", "only"], multiple=True, help="Only this tenant. Repeatable."),
-    click.Option(["--sent"], is_flag=True, help="Record that the last notices were sent."),
+    click.Option(
+        ["--sent"], is_flag=True, help="Record that you sent the latest notices to the tenants of --tenant yourself."
+    ),
     *WORKSPACE,
     group=incident_group,
     permission="incident/notice",
@@ -145,13 +206,34 @@ def measure_command(workspace: Workspace, now: datetime, **statement: Any) -> Pr
 def notice_command(
     workspace: Workspace, now: datetime, name: str, only: tuple[str, ...], sent: bool, **draft: Any
 ) -> Printable:
-    """Draft the notices of ID, one per tenant.
+    """Draft the notices of ID, one per tenant, with a message for its contacts.
 
-    Each draft is a new version. Pass --sent after you have sent them.
+    Each draft is a new version. `minimize incident send` delivers them. If you send a notice yourself, pass --sent and --tenant.
     """
     if sent:
-        return ResultAt(record_notices_sent(name, workspace, now, only=only), now)
+        return ResultAt(record_notices_sent(name, only, workspace, now), now)
     return draft_notices(name, workspace=workspace, now=now, only=only, **draft)
+
+
+@verb(
+    "send",
+    _INCIDENT,
+    click.Option(
+        ["--outbox"], type=FOLDER, required=True, metavar="DIR", help="The folder of `minimize incident notice --to`."
+    ),
+    OPTIONS["--tenant"](param_decls=["--tenant", "only"], multiple=True, help="Only this tenant. Repeatable."),
+    "--yes",
+    *WORKSPACE,
+    group=incident_group,
+    permission="incident/notice",
+)
+def send_command(workspace: Workspace, now: datetime, name: str, **sending: Any) -> Printable:
+    """Deliver the latest notices of ID that were not delivered yet.
+
+    Runs the command of `notify:` in minimize.yaml once for each message, and records each result. Exits with 1 if a notice was
+    not delivered.
+    """
+    return send_notices(name, workspace=workspace, now=now, **sending)
 
 
 @verb("lint", click.Argument(["file"], type=FILE), group=incident_group)
@@ -185,8 +267,7 @@ def exempt_command(workspace: Workspace, now: datetime, name: str, tenant: str, 
     click.Option(
         ["--as", "as_"],
         type=click.Choice(get_args(IncidentClass)),
-        required=True,
-        help="Class of the incident.",
+        help="Class of the incident. [default: of the declaration]",
     ),
     click.Option(["--reason"], required=True, help="Reason, without personal data."),
     *WORKSPACE,
@@ -194,7 +275,11 @@ def exempt_command(workspace: Workspace, now: datetime, name: str, tenant: str, 
     permission="incident/close",
 )
 def close_command(workspace: Workspace, now: datetime, **closing: Any) -> Printable:
-    """Close ID. A declared incident can be closed after all affected tenants are notified or exempted."""
+    """Close ID, and end the grants for it.
+
+    A customer_reportable incident can be closed after all affected tenants are notified or exempted. A support incident has no
+    class.
+    """
     return ResultAt(close_incident(workspace=workspace, now=now, **closing), now)
 
 

@@ -6,7 +6,7 @@ permission check, the progress bar, `--json`, `--log-format`, `--quiet`, the pri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
@@ -36,7 +36,8 @@ def verb(
 
     parameters  arguments and options in the order of the help; a text is a name in `OPTIONS`
     group       the group of the command; None for a command of `minimize` itself
-    permission  the permission that the account needs if there is an access file, for the tenant of the parameter `tenant`
+    permission  the permission that the account needs if there is an access file, for each tenant of the parameter
+                `tenant`
     quiet       whether the command has `--quiet`
     kind        the class of the command: a click group for a command that also has commands of its own
     attributes  further attributes of the click command, such as `epilog`
@@ -56,7 +57,8 @@ def verb(
             if click.get_current_context().invoked_subcommand is not None:
                 return 0
             if permission is not None:
-                authorize(permission, values, values.get("tenant"))
+                for tenant in _tenants_of(values):
+                    authorize(permission, values, tenant)
             with ExitStack() as stack:
                 if "progress" in accepted:
                     values["progress"] = stack.enter_context(progress_bar())
@@ -73,6 +75,12 @@ def verb(
         return command
 
     return decorate
+
+
+def _tenants_of(values: Mapping[str, Any]) -> Sequence[str | None]:
+    """The tenants of the parameter `tenant`, which may be repeatable. None, which means all tenants, if none is named."""
+    named = values.get("tenant")
+    return named or [None] if isinstance(named, tuple) else [named]
 
 
 def _with_environment(values: Mapping[str, Any], accepted: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@
     writing_run.py        the run that wrote a file, with its policy and pipeline
     affected_subjects.py  tenants and subjects that an event concerns in a file
     identifier_forms.py   the forms of an identifier in a column
+    incident_steps.py     steps of incidents, and the status of an incident that a grant depends on
     lifecycle_events.py   events of tenants and subjects: model, event files, events of the ledger
     event_times.py        bounds of the event times of a file
 

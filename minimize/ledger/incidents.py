@@ -14,7 +14,8 @@ from minimize.ledger.acts import ActKind
 class IncidentStep:
     """One step of an incident: its kind, the account, the details and the time of recording.
 
-    body  names, counts and texts; no value of a record
+    body       names, counts and texts; no value of a record
+    tenant_id  the tenant of a step that concerns one tenant, such as the delivery of its notice
     """
 
     incident: str
@@ -22,6 +23,7 @@ class IncidentStep:
     by: str
     body: Mapping[str, Any]
     recorded_at: datetime
+    tenant_id: str | None = None
 
 
-INCIDENT: Final = ActKind("incident", IncidentStep, key="{0.incident}", actor="by")
+INCIDENT: Final = ActKind("incident", IncidentStep, key="{0.incident}", tenant="tenant_id", actor="by")

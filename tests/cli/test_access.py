@@ -27,6 +27,13 @@ def _configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(PIPELINES / "device_telemetry", tmp_path / "device_telemetry")
 
 
+@pytest.fixture(name="incident")
+def _incident(command: Command) -> None:
+    """An open support incident of the tenant."""
+    words = ("--kind", "support", "--title", "No check-in", "--tenant", "north", "--reference", "TICKET-1")
+    assert command("incident", "open", "INC-7", *words).code == 0
+
+
 @pytest.fixture(name="acting")
 def _acting(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
@@ -36,6 +43,7 @@ def act_as(monkeypatch: pytest.MonkeyPatch, user: str) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", user)
 
 
+@pytest.mark.usefixtures("incident")
 def test_access_is_asked_for_approved_and_revoked(command: Command, acting: pytest.MonkeyPatch) -> None:
     asked = command("access", "request", *ASKED, "--field", "model", "--for", "2h", "--json").json
     assert (asked["state"], asked["columns"], asked["duration_s"]) == ("requested", ["model"], 7200)
@@ -69,6 +77,29 @@ def test_an_existing_access_file_is_not_overwritten(command: Command, tmp_path: 
     assert (tmp_path / "access.yaml").read_bytes() == before
 
 
+@pytest.mark.usefixtures("incident")
+def test_closing_the_incident_of_a_grant_ends_it(command: Command, acting: pytest.MonkeyPatch) -> None:
+    refused = command("access", "request", *ASKED[:2], "INC-0", *ASKED[3:], "--field", "model")
+    assert (refused.code, "U130" in refused.err) == (3, True)
+    grant = command("access", "request", *ASKED, "--field", "model", "--json").json["grant"]
+    act_as(acting, "pia")
+    assert command("access", "approve", grant).code == 0
+    assert command("incident", "close", "INC-7", "--reason", "it checks in").code == 0
+    assert command("access", "list").out == "no requests or grants\n"
+    assert command("access", "list", "--all", "--json").json["grants"][0]["state"] == "revoked"
+
+
+def test_a_support_engineer_of_one_tenant_opens_incidents_of_this_tenant(
+    command: Command, tmp_path: Path, acting: pytest.MonkeyPatch
+) -> None:
+    assignments = [assignment("support_engineer", "eve", tenants=["north"]), assignment("privacy_officer", "pia")]
+    write_yaml(tmp_path / "access.yaml", access_file(*assignments))
+    act_as(acting, "eve")
+    words = ("incident", "open", "CASE", "--kind", "support", "--title", "x", "--reference", "x", "--tenant")
+    assert command(*words, "north", "--tenant", "south").code == 3
+    assert command(*words, "north").code == 0
+
+
 def test_what_a_request_must_say_exits_2(command: Command) -> None:
     assert command("access", "request", *ASKED).code == 2
     assert command("access", "request", *ASKED, "--field", "model", "--for", "soon").code == 2
@@ -86,12 +117,14 @@ def test_break_glass_is_listed_with_exit_1_until_it_is_reviewed(command: Command
     assert command("access", "list").code == 0
 
 
+@pytest.mark.usefixtures("incident")
 def test_a_stranger_sees_no_grants_of_others(command: Command, acting: pytest.MonkeyPatch) -> None:
     command("access", "request", *ASKED, "--field", "model")
     act_as(acting, "ann")
     assert command("access", "list").out == "no requests or grants\n"
 
 
+@pytest.mark.usefixtures("incident")
 def test_why_explains_a_decision_step_by_step(command: Command) -> None:
     said = command(
         "access", "why", "ann", "device_telemetry", "--purpose", "customer_support", "--pipeline", "device_telemetry"
@@ -133,6 +166,7 @@ def test_lint_tells_of_faults_with_exit_1(command: Command, tmp_path: Path) -> N
     assert command("access", "list").code == 2
 
 
+@pytest.mark.usefixtures("incident")
 def test_what_ran_out_is_marked(command: Command) -> None:
     command("access", "request", *ASKED, "--field", "model")
     assert command("access", "expire").out == "0 grants marked as expired\n"
@@ -154,7 +188,10 @@ VERBS = (
     ("incident", "scope", "INC-1"),
     ("incident", "declare", "INC-1"),
     ("incident", "measure", "INC-1", "x"),
-    ("incident", "notice", "INC-1", "--sent"),
+    ("incident", "open", "INC-1", "--kind", "support", "--title", "x", "--tenant", "north", "--reference", "x"),
+    ("incident", "reclassify", "INC-1", "--as", "security_incident", "--because", "x"),
+    ("incident", "notice", "INC-1", "--sent", "--tenant", "north"),
+    ("incident", "send", "INC-1", "--outbox", "notices"),
     ("incident", "exempt", "INC-1", "north", "--agree"),
     ("incident", "close", "INC-1", "--as", "false_positive", "--reason", "x"),
     ("incident", "list"),
@@ -205,6 +242,7 @@ def test_a_file_is_adopted_by_who_may_assign(command: Command, acting: pytest.Mo
     assert "daily: ann" in command("access", "show").out
 
 
+@pytest.mark.usefixtures("incident")
 def test_a_column_that_is_not_there_is_warned_of_and_asked_for_all_the_same(command: Command) -> None:
     said = command(
         "access", "request", *ASKED, "--field", "modell", "--field", "model", "--pipeline", "device_telemetry"
@@ -214,5 +252,6 @@ def test_a_column_that_is_not_there_is_warned_of_and_asked_for_all_the_same(comm
     assert "modell" in said.out
 
 
+@pytest.mark.usefixtures("incident")
 def test_where_the_pipeline_is_not_found_nothing_is_warned_of(command: Command) -> None:
     assert command("access", "request", *ASKED, "--field", "modell").err == ""

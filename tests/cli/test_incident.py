@@ -64,6 +64,39 @@ def test_what_is_not_known_yet_is_no_incident(project: Project, incident: Comman
     assert incident("list").out == "no incidents\n"
 
 
+def test_a_support_incident_names_its_tenant_and_ticket_and_no_exposed_items(incident: Command) -> None:
+    words = ("open", "CASE-1", "--kind", "support", "--title", "No check-in")
+    assert incident(*words, "--tenant", "north").code == 2
+    assert incident(*words, "--reference", "TICKET-1").code == 2
+    named = (*words, "--tenant", "north", "--reference", "TICKET-1")
+    assert incident(*named, "--exposed", "date:2026-11-24").code == 2
+    body = incident(*named, "--json").json
+    assert (body["kind"], body["tenants"], body["reference"]) == ("support", ["north"], "TICKET-1")
+    assert "CASE-1  No check-in: open, support for north" in incident("list").out
+    assert "closed by" in incident("close", "CASE-1", "--reason", "done").out
+
+
+def test_a_privacy_incident_names_its_start_and_its_exposed_items(incident: Command) -> None:
+    assert incident("open", "INC-1", "--title", TITLE, "--exposed", "date:2026-11-24").code == 2
+    said = incident("open", "INC-1", "--title", TITLE, "--since", "2026-11-20T00:00Z")
+    assert (said.code, "--kind support" in said.err) == (2, True)
+
+
+def test_the_class_of_an_incident_is_declared_and_changed_with_a_reason(
+    project: Project, incident: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(incident, project)
+    incident("scope", "INC-1")
+    assert "declared as security_incident" in incident("declare", "INC-1", "--as", "security_incident").out
+    change = ("reclassify", "INC-1", "--as", "customer_reportable")
+    assert incident(*change).code == 2
+    assert "2 tenants to notify" in incident(*change, "--because", "the disk was not encrypted").out
+    monkeypatch.setenv("MINIMIZE_ACTOR", "bob")
+    lowered = incident("reclassify", "INC-1", "--as", "security_incident", "--because", "it was", "--json")
+    assert (lowered.json["class"], lowered.json["due"], lowered.json["pending"]) == ("security_incident", None, [])
+    assert incident("declare", "INC-1", "--as", "false_positive").code == 2
+
+
 def test_the_list_exits_with_zero_while_nothing_is_overdue(project: Project, incident: Command) -> None:
     assert incident("list").out == "no incidents\n"
     opened(incident, project)
@@ -108,8 +141,29 @@ def test_notices_are_drafted_and_sent(project: Project, incident: Command) -> No
     assert "version 1 for 2 tenants" in done.out
     assert "no contact for south" in done.out
     assert (project.folder / "notices/INC-1-v1/north.md").exists()
-    assert "0 tenants to notify" in incident("notice", "INC-1", "--sent").out
+    assert incident("notice", "INC-1", "--sent").code == 2
+    assert "1 tenant to notify" in incident("notice", "INC-1", "--sent", "--tenant", "north").out
+    assert "0 tenants to notify" in incident("notice", "INC-1", "--sent", "--tenant", "south").out
     assert incident("close", "INC-1", "--as", "customer_reportable", "--reason", "done").code == 0
+
+
+def test_notices_are_sent_by_the_command_of_the_configuration(project: Project, incident: Command) -> None:
+    opened(incident, project)
+    incident("scope", "INC-1")
+    incident("declare", "INC-1")
+    rows = "north,privacy,pia@north.example\nsouth,security,sam@south.example\n"
+    (project.folder / "contacts.csv").write_text(f"tenant_id,role,address\n{rows}")
+    words = ("--to", "notices", "--contact", "privacy@example.com", "--contacts", "contacts.csv")
+    incident("notice", "INC-1", *words)
+    assert incident("send", "INC-1", "--outbox", "notices", "--yes").code == 2
+    (project.folder / "minimize.yaml").write_text("notify: ['true']\n")
+    assert "nothing was changed" in incident("send", "INC-1", "--outbox", "notices").out
+    done = incident("send", "INC-1", "--outbox", "notices", "--yes")
+    assert (done.code, "north: version 1 to privacy, sent" in done.out) == (0, True)
+    assert "0 tenants to notify" in incident("show", "INC-1").out
+    (project.folder / "minimize.yaml").write_text("notify: ['false']\n")
+    incident("notice", "INC-1", *words)
+    assert incident("send", "INC-1", "--outbox", "notices", "--yes").code == 1
 
 
 def test_a_notice_says_whom_to_ask(project: Project, incident: Command) -> None:

@@ -20,11 +20,13 @@ from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
+from minimize.ledger.incidents import INCIDENT as INCIDENT_STEPS
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.plan.model import Category
 from minimize.server.authorizer import Caller
 from minimize.server.client import DatasetReader
 from minimize.server.service import DataAccessService, find_datasets
+from tests.incidents import open_support
 from tests.project import AT, DAY, Builds, Project, enter, new_project
 from tests.world import ASSIGNMENTS, INCIDENT, SUPPORT, access_file, assignment, owned_event, write_configuration
 
@@ -128,6 +130,11 @@ class Home:
     def places(self) -> Places:
         return Places(ledger=self.ledger.address.path, keys=self.keys)
 
+    def incident(self) -> None:
+        """Opens the incident of grants."""
+        if not self.ledger.find(INCIDENT_STEPS, key=INCIDENT):
+            open_support(self.places(), INCIDENT, self.time.at, "north", "south", "east", "west")
+
     def granted(
         self,
         user: str = "sam",
@@ -142,6 +149,7 @@ class Home:
         up_to: Category | None = "identified" if columns is None else None
         wish = NewGrant(INCIDENT, "it is needed", "checkins", tenants, columns, up_to, operation=operation, **more)
         self.acts(user)
+        self.incident()
         asked = request_grant(wish, self.places(), self.time.at)
         self.acts(by)
         return answer_grant("approve", asked.id, self.places(), self.time.at)

@@ -196,6 +196,7 @@ def test_nobody_opens_what_they_asked_for_themselves_by_an_account_in_the_same_g
     groups = {"support": ["sam", "sue"], "desk": ["sam", "pit"]}
     home.rules(groups=groups)
     home.acts("sam")
+    home.incident()
     wish = NewGrant(INCIDENT, "it is needed", "checkins", ("north",), category="identified")
     grant = request_grant(wish, home.places(), home.time.at)
     for account in ("sam", "sue", "pit"):

@@ -14,6 +14,7 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, OutputError, RefusedError
+from minimize.governance.incidents import close_incident
 from minimize.keys import add_key
 from minimize.server import snapshot
 from minimize.server.service import find_datasets
@@ -258,6 +259,14 @@ def test_where_files_cannot_be_kept_open_a_read_ends_when_they_are_replaced(home
         deque(batches, 0)
     assert error.value.code == "B006"
     assert home.read("ann").num_rows == ROWS + 90
+
+
+def test_a_read_under_a_grant_ends_with_its_incident(home: Home) -> None:
+    home.granted("sam")
+    assert home.read("sam", columns=["owner"], incident=INCIDENT).num_rows == ROWS // 2
+    close_incident(INCIDENT, None, "the device checks in", home.places(), home.time.at)
+    home.time.passes(minutes=1)
+    assert refused(home, "sam", columns=["owner"], incident=INCIDENT).code == "B005"
 
 
 def test_no_value_stands_in_the_ledger(home: Home) -> None:

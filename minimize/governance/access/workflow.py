@@ -26,11 +26,17 @@ from minimize.governance.access.enforcement import (
 )
 from minimize.governance.access.entitlements import EffectiveAccess, find_account_conflict
 from minimize.governance.access.explain import assignment_lines, role_lines, unknown_columns
-from minimize.governance.access.grants import AccessOperation, Grant, GrantRequest, Grants
+from minimize.governance.access.grants import AccessOperation, Grant, GrantRequest
+from minimize.governance.access.incident_grants import (
+    break_glass_incident,
+    reason_against_incident,
+    reviewed_incident,
+)
 from minimize.governance.access.load import parse_access, required_access_file
 from minimize.governance.access.model import AccessRules, RoleAssignment, UserAccount
 from minimize.governance.access.permissions import APPROVE, ASSIGN, BREAK_GLASS, REIDENTIFY, REQUEST, TenantSet
 from minimize.governance.access.roles import AccessRole
+from minimize.governance.incident_steps import step_event
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
@@ -38,6 +44,7 @@ from minimize.ledger import Actor, current_actor
 from minimize.ledger.access import ACCESS_ADOPTION, GRANT, AccessAdoption, GrantAct
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.audit_event import utc_text
+from minimize.ledger.incidents import INCIDENT, IncidentStep
 from minimize.plan.model import Category
 from minimize.results import UNCHANGED
 from minimize.techniques.redact import Redact
@@ -52,6 +59,7 @@ _HOUR: Final = timedelta(hours=1)
 class NewGrant:
     """A new request: incident, justification, dataset, tenants, columns and duration.
 
+    incident  the incident in the ledger; for break-glass access a name for the one that it opens, or empty
     columns   requested columns; None to request all columns up to `category`
     duration  None for the default of the access file
     """
@@ -66,10 +74,10 @@ class NewGrant:
     operation: AccessOperation = "read"
 
 
-def check_new_grant(grant: NewGrant) -> None:
+def check_new_grant(grant: NewGrant, *, break_glass: bool) -> None:
     """Raises PolicyError for a request that is incomplete or too broad."""
     faults = {
-        "the incident": not grant.incident.strip(),
+        "the incident": not break_glass and not grant.incident.strip(),
         "a justification": not grant.justification.strip(),
         "the dataset": not grant.dataset.strip("/ "),
         "the tenants, by name": not all(map(canonical_text, grant.tenants))
@@ -153,31 +161,38 @@ _STATE_BY_VERB: Final = {"approve": "approved", "deny": "denied", "revoke": "rev
 
 
 def request_grant(grant: NewGrant, workspace: Workspace, at: datetime, *, break_glass: bool = False) -> Grant:
-    """Requests access for an incident, as the current actor (`MINIMIZE_ACTOR`). With `break_glass`, opens it at once.
+    """Requests access for an open incident, as the current actor (`MINIMIZE_ACTOR`).
 
-    Returns the grant. Raises PolicyError for an incomplete request, AccessDenied for a request that no role permits,
-    LedgerError, KeyringError. Records the request or its refusal in the audit log. Warns of columns that the dataset lacks.
+    With `break_glass`, opens the access at once, together with a support incident of its own, which must be reviewed.
+    Returns the grant. Raises PolicyError for an incomplete request; AccessDenied for a request that no role permits, or whose
+    incident is unknown, closed or does not concern its tenants; LedgerError, KeyringError. Records the request or its refusal in
+    the audit log. Warns of columns that the dataset lacks.
     """
-    access, actor = required_access(workspace), current_actor()
-    check_new_grant(grant)
+    access, actor, keys = required_access(workspace), current_actor(), workspace.keyring()
     name, accounts = str(uuid4()), access.accounts(actor.user or "")
+    check_new_grant(grant, break_glass=break_glass)
 
-    def build_act(grants: Grants) -> tuple[GrantAct, GrantRequest]:
+    def decide(acts: ActReader) -> Decision[GrantAct]:
         if break_glass and any(
-            each.review(at) == "overdue" for each in grants.all_grants if each.requester in accounts
+            each.review(at) == "overdue" for each in load_grants(acts, keys).all_grants if each.requester in accounts
         ):
             hint = "Ask a reviewer to run `minimize access review`."
             raise AccessDenied("the request is refused", reasons=[reason("unreviewed", hint=hint)])
         request = resolve_grant_request(
             EffectiveAccess(access, account_of_actor(actor), at), grant, break_glass=break_glass
         )
+        steps = list[IncidentStep]()
+        if break_glass:
+            steps = [break_glass_incident(acts, name, request, actor, at, keys)]
+            request = replace(request, incident=steps[0].incident)
+        elif (against := reason_against_incident(acts, request, keys)) is not None:
+            raise AccessDenied("the request is refused", reasons=[against])
         state = "broke_glass" if break_glass else "requested"
-        return _grant_act(
-            name, state, actor, at, {"asked": request.to_json(), **_grant_deadlines(access, request, at, break_glass)}
-        ), request
+        body = {"asked": request.to_json(), **_grant_deadlines(access, request, at, break_glass)}
+        return _grant_decision(verb, _grant_act(name, state, actor, at, body), request, actor, at, steps)
 
     verb = "break_glass" if break_glass else "request"
-    done = _record_act(verb, name, build_act, workspace, actor, at, grant_request_from(grant, access.grants.default))
+    done = _record_decision(verb, name, decide, workspace, actor, at, grant_request_from(grant, access.grants.default))
     for column, hint in unknown_columns(grant.dataset, grant.columns or (), workspace).items():
         log.warning("`%s` has no column `%s` (%s)", grant.dataset, column, hint, extra={"code": "W027"})
     return done
@@ -187,18 +202,20 @@ def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime
     """Approves, denies, revokes or reviews a grant, as the current actor.
 
     Takes the id of the grant or its unique beginning, and a note to record. Revoking one's own grant requires no permission.
-    Returns the grant. Raises PolicyError for an unknown grant, AccessDenied if the account lacks the permission or the
-    operation does not apply to the grant's state, LedgerError, KeyringError. Records the operation or its refusal in the
-    audit log.
+    Returns the grant. Raises PolicyError for an unknown grant, AccessDenied if the account lacks the permission, the operation
+    does not apply to the grant's state, or the incident of a grant to approve is not open; LedgerError, KeyringError. Records
+    the operation or its refusal in the audit log.
     """
-    access, actor = required_access(workspace), current_actor()
+    access, actor, keys = required_access(workspace), current_actor(), workspace.keyring()
     holding = EffectiveAccess(access, account_of_actor(actor), at)
 
-    def build_act(grants: Grants) -> tuple[GrantAct, GrantRequest]:
-        found = grants.find(grant)
+    def decide(acts: ActReader) -> Decision[GrantAct]:
+        found = load_grants(acts, keys).find(grant)
         if found is None:
             raise PolicyError(f"there is no grant `{grant}`", hint="Run `minimize access list`.")
         against = _reason_against_act(verb, found, holding)
+        if against is None and verb == "approve":
+            against = reason_against_incident(acts, found.request, keys)
         if against is not None:
             raise _GrantActRefused(found, against)
         body: dict[str, str | None] = {"note": redact_text(note)} if note else {}
@@ -211,9 +228,12 @@ def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime
                 "up_to": holding.highest_category(APPROVE, found.request.dataset, found.tenants),
                 "access": access.digest,
             }
-        return _grant_act(found.id, _STATE_BY_VERB[verb], actor, at, body), found.request
+        steps = reviewed_incident(acts, found, actor, at, keys) if verb == "review" else []
+        return _grant_decision(
+            verb, _grant_act(found.id, _STATE_BY_VERB[verb], actor, at, body), found.request, actor, at, steps
+        )
 
-    return _record_act(verb, grant, build_act, workspace, actor, at)
+    return _record_decision(verb, grant, decide, workspace, actor, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,24 +277,25 @@ class _GrantActRefused(Exception):
     reason: RefusalReason
 
 
-GrantActBuilder = Callable[[Grants], tuple[GrantAct, GrantRequest]]
+def _grant_decision(
+    verb: str, act: GrantAct, request: GrantRequest, actor: Actor, at: datetime, steps: Sequence[IncidentStep]
+) -> Decision[GrantAct]:
+    """A decision that records an operation on a grant, and steps of its incident."""
+    acts = [*map(INCIDENT.act, steps), GRANT.act(act)]
+    events = [*(step_event(each, actor) for each in steps), grant_event(verb, actor, at, act.grant, request)]
+    return Decision(act, acts, events)
 
 
-def _record_act(
+def _record_decision(
     verb: str,
     name: str,
-    build_act: GrantActBuilder,
+    decide: Callable[[ActReader], Decision[GrantAct]],
     workspace: Workspace,
     actor: Actor,
     at: datetime,
     wished: GrantRequest | None = None,
 ) -> Grant:
     """Records an operation on a grant. If it is refused, records the refusal in the audit log and raises it."""
-
-    def decide(acts: ActReader) -> Decision[GrantAct]:
-        new, asked = build_act(load_grants(acts, keys))
-        return Decision(new, [GRANT.act(new)], [grant_event(verb, actor, at, new.grant, asked)])
-
     keys = workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
         grant, asked = name, wished

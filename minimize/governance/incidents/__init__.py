@@ -1,31 +1,28 @@
 """Incidents: exposed items, affected tenants, and breach notices.
 
 exposure.py          exposed items, as the command names them; the columns of an exposed file
-incident.py          an incident and its recorded steps
+incident.py          an incident: its state from the recorded steps
+workflow.py          the steps: open, declare, classify, measure, exempt, close
 incident_text.py     an incident as text
 exposed_files.py     files and reads that an incident exposed
 inventory.py         content of exposed files and copies, by tenant
 scope.py             the tenants that an incident affects
 notice.py            breach notices: wording and formats
-notification.py      contacts of tenants, drafts of notices, and the record that they were sent
+message.py           the message that carries a notice
+notification.py      contacts of tenants, drafts of notices, and the list for the partner team
+delivery.py          delivery of notices by the operator's command, and its record for each tenant
 """
 
 from __future__ import annotations
 
+from minimize.governance.incidents.delivery import SentNotices, record_notices_sent, send_notices
 from minimize.governance.incidents.exposure import ExposedItem, Exposure
 from minimize.governance.incidents.incident import (
     Incident,
-    NewIncident,
     OpenedIncident,
-    approve_exemption,
-    close_incident,
-    declare_incident,
     list_incidents,
     load_incident,
     load_incidents,
-    open_incident,
-    record_measure,
-    request_exemption,
 )
 from minimize.governance.incidents.notification import (
     Contacts,
@@ -34,9 +31,18 @@ from minimize.governance.incidents.notification import (
     find_contacts,
     lint_contacts,
     load_contacts,
-    record_notices_sent,
 )
 from minimize.governance.incidents.scope import IncidentScope, exposure_scope, scope_incident, unmatched_items
+from minimize.governance.incidents.workflow import (
+    NewIncident,
+    approve_exemption,
+    close_incident,
+    declare_incident,
+    open_incident,
+    reclassify_incident,
+    record_measure,
+    request_exemption,
+)
 
 __all__ = [
     "Contacts",
@@ -47,6 +53,7 @@ __all__ = [
     "IncidentScope",
     "NewIncident",
     "OpenedIncident",
+    "SentNotices",
     "approve_exemption",
     "close_incident",
     "declare_incident",
@@ -59,9 +66,11 @@ __all__ = [
     "load_incident",
     "load_incidents",
     "open_incident",
+    "reclassify_incident",
     "record_measure",
     "record_notices_sent",
     "request_exemption",
     "scope_incident",
+    "send_notices",
     "unmatched_items",
 ]

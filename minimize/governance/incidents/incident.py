@@ -1,37 +1,29 @@
-"""Incident: its state from the recorded steps, refusals, and the steps: open, declare, measure, exempt, close.
-
-Every step is recorded with an audit event, even if it is refused. Two actions require a second person: an exemption, and
-closing a declared incident as a false positive.
-"""
+"""Incident: its state from the recorded steps, and the list of incidents."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
-from minimize.errors import ConfigurationError, Finding, RefusedError
-from minimize.governance.access.enforcement import configured_access
+from minimize.errors import ConfigurationError
+from minimize.governance.incident_steps import IncidentKind, concerned_tenants, last_scope
 from minimize.governance.incidents.exposure import Exposure
 from minimize.governance.incidents.incident_text import incident_lines, unmatched_lines
 from minimize.governance.incidents.notice import NOTICE_DEADLINE
 from minimize.governance.workspace import Workspace
 from minimize.json_form import json_object
-from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger.acts import ActReader, Decision
-from minimize.ledger.audit_event import EventResult
 from minimize.ledger.incidents import INCIDENT, IncidentStep
-from minimize.receipts.canonical import sha256_text
 from minimize.results import Listing
-from minimize.runs.batch_dates import CLOCK_SKEW
 from minimize.text import count_noun
-from minimize.times import time_text, time_text_or_none
+from minimize.times import time_text
 
 IncidentState = Literal["open", "scoped", "declared", "closed"]
+DeclaredClass = Literal["customer_reportable", "security_incident"]
 IncidentClass = Literal["false_positive", "security_incident", "customer_reportable"]
+DECLARED_CLASSES: Final[tuple[DeclaredClass, ...]] = get_args(DeclaredClass)
+"""The classes of a declared incident. Notices are due for the first. A false positive can only be closed."""
 StatementKind = Literal["measure", "action", "consequence"]
 
 
@@ -57,6 +49,17 @@ class Incident:
         return str(self.opening["title"])
 
     @property
+    def kind(self) -> IncidentKind:
+        """Whether the incident exposed data, or is a support ticket."""
+        kind: IncidentKind = self.opening.get("kind", "privacy")
+        return kind
+
+    @property
+    def tenants(self) -> tuple[str, ...]:
+        """The tenants for which a grant can name the incident: those that it was opened for, and those of the latest scope."""
+        return tuple(sorted(concerned_tenants(self.opening, self.scope)))
+
+    @property
     def exposure(self) -> Exposure:
         """The exposed items."""
         return Exposure.parse(self.opening["exposed"])
@@ -70,8 +73,7 @@ class Incident:
     @property
     def scope(self) -> Mapping[str, Any] | None:
         """The latest scope. None if no scope was determined."""
-        found = self._last_step("scoped")
-        return None if found is None else found.body["scope"]
+        return last_scope(self.steps)
 
     @property
     def declared_at(self) -> datetime | None:
@@ -80,9 +82,31 @@ class Incident:
         return None if found is None else found.recorded_at
 
     @property
+    def classifications(self) -> tuple[IncidentStep, ...]:
+        """The steps that set the class of the incident before it is closed."""
+        return tuple(each for each in self.steps if each.step in ("declared", "reclassified"))
+
+    @property
+    def incident_class(self) -> IncidentClass | None:
+        """The class of the incident. None before it is declared or closed, and for a support incident."""
+        closed = self.closing_step
+        if closed is not None:
+            found: IncidentClass | None = closed.body["class"]
+            return found
+        return class_of_step(self.classifications[-1]) if self.classifications else None
+
+    @property
+    def reportable_since(self) -> datetime | None:
+        """Time of the first decision that customers must be notified. None if the class of the incident requires no notice."""
+        if self.incident_class != "customer_reportable":
+            return None
+        found = (each for each in self.classifications if class_of_step(each) == "customer_reportable")
+        return next((each.recorded_at for each in found), None)
+
+    @property
     def notice_deadline(self) -> datetime | None:
-        """Time until which notice must be given. None until the incident is declared."""
-        return None if self.declared_at is None else self.declared_at + NOTICE_DEADLINE
+        """Time until which notice must be given. None if the class of the incident requires no notice."""
+        return None if self.reportable_since is None else self.reportable_since + NOTICE_DEADLINE
 
     @property
     def closing_step(self) -> IncidentStep | None:
@@ -103,10 +127,10 @@ class Incident:
 
     @property
     def tenants_to_notify(self) -> tuple[str, ...]:
-        """The affected tenants that must be notified."""
-        return (
-            () if self.scope is None else tuple(each["tenant_id"] for each in self.scope["tenants"] if each["notice"])
-        )
+        """The affected tenants that must be notified. Before the declaration, as if the incident were customer-reportable."""
+        if self.scope is None or self.incident_class not in (None, "customer_reportable"):
+            return ()
+        return tuple(each["tenant_id"] for each in self.scope["tenants"] if each["notice"])
 
     @property
     def exempt(self) -> Mapping[str, IncidentStep]:
@@ -129,10 +153,36 @@ class Incident:
         return found[-1] if found else None
 
     def notices(self, tenant: str) -> tuple[Mapping[str, Any], ...]:
-        """The notices drafted for a tenant, by version, each with the time when it was sent, if it was."""
+        """The notices drafted for a tenant, by version, each with its deliveries and the time of the first successful one."""
         drafts = [each for each in self._steps_of("drafted") if tenant in each.body["tenants"]]
-        given = {each.body["tenants"].get(tenant): each for each in self._steps_of("given")}
-        return tuple(_notice_entry(each, given.get(each.body["version"]), tenant) for each in drafts)
+        return tuple(self._notice_entry(each, tenant) for each in drafts)
+
+    def _notice_entry(self, draft: IncidentStep, tenant: str) -> dict[str, Any]:
+        version, drafted = draft.body["version"], draft.body["tenants"][tenant]
+        deliveries = [*self._deliveries(version, tenant)]
+        sent = (each["at"] for each in deliveries if each["result"] == "sent")
+        return {
+            "version": version,
+            "drafted_at": time_text(draft.recorded_at),
+            "digest": drafted["digest"],
+            "to": drafted["to"],
+            "suite": drafted.get("suite", False),
+            "given_at": next(sent, None),
+            "deliveries": deliveries,
+        }
+
+    def _deliveries(self, version: int, tenant: str) -> Iterator[dict[str, Any]]:
+        """The deliveries of a version to a tenant. A step `given` of an earlier release records one by hand."""
+        for each in self.steps:
+            if each.step == "delivered" and each.tenant_id == tenant and each.body["version"] == version:
+                names = ("result", "exit_code", "via")
+                yield {**{name: each.body[name] for name in names}, **_actor_and_time(each)}
+            elif each.step == "given" and each.body["tenants"].get(tenant) == version:
+                yield {"result": "sent", "exit_code": None, "via": "hand", **_actor_and_time(each)}
+
+    def draft(self, version: int) -> IncidentStep:
+        """The step that drafted a version of the notices. Raises LookupError if there is none."""
+        return {each.body["version"]: each for each in self._steps_of("drafted")}[version]
 
     @property
     def draft_count(self) -> int:
@@ -148,6 +198,13 @@ class Incident:
         """The tenants that must be notified and have not been notified yet."""
         return tuple(each for each in self.tenants_to_notify if each not in self.exempt and not self.is_notified(each))
 
+    @property
+    def review(self) -> Literal["due", "reviewed"] | None:
+        """The state of the review of break-glass access. None if the incident was not opened by it."""
+        if "break_glass_grant" not in self.opening:
+            return None
+        return "due" if self._last_step("reviewed") is None else "reviewed"
+
     def is_overdue(self, now: datetime) -> bool:
         """Whether the deadline has passed although a tenant is not notified, or no scope was determined."""
         late = self.notice_deadline is not None and self.notice_deadline < now and self.closing_step is None
@@ -162,8 +219,18 @@ class Incident:
         opened, closed = self.opening, self.closing_step
         body = {
             "incident": self.id,
+            "kind": self.kind,
             "title": self.title,
             "state": self.state,
+            "class": self.incident_class,
+            "classifications": [
+                {"class": class_of_step(each), "reason": each.body.get("reason"), **_actor_and_time(each)}
+                for each in self.classifications
+            ],
+            "tenants": self.tenants,
+            "reference": opened.get("reference"),
+            "break_glass_grant": opened.get("break_glass_grant"),
+            "review": self.review,
             "opened_at": self.steps[0].recorded_at,
             "opened_by": self.steps[0].by,
             "happened": {"from": opened["happened"][0], "to": opened["happened"][1]},
@@ -184,13 +251,19 @@ class Incident:
         return json_object(body)
 
     def summary_line(self, now: datetime) -> str:
-        """The title, the state, and the deadline of notices."""
+        """The title, the state, the class, and the deadline of notices."""
+        if self.kind == "support":
+            review = "" if self.review is None else f"  BREAK-GLASS, review {self.review}"
+            return f"{self.id}  {self.title}: {self.state}, support for {', '.join(self.tenants)}{review}"
         due = self.notice_deadline
+        class_ = "" if self.incident_class is None else f" as {self.incident_class}"
         notice = (
             f", notice by {due:%Y-%m-%dT%H:%MZ}, {count_noun(len(self.pending), 'tenant')} to notify" if due else ""
         )
         late = " OVERDUE" if self.is_overdue(now) else ""
-        return f"{self.id}  {self.title}: {self.state}, {count_noun(len(self.affected), 'tenant')}{notice}{late}"
+        return (
+            f"{self.id}  {self.title}: {self.state}{class_}, {count_noun(len(self.affected), 'tenant')}{notice}{late}"
+        )
 
     def lines(self, now: datetime) -> Iterator[str]:
         """The summary and the details."""
@@ -238,17 +311,18 @@ class IncidentSummary:
         yield self.incident.summary_line(self.at)
 
 
+def class_of_step(step: IncidentStep) -> DeclaredClass:
+    """The class that a step sets. A declaration of an earlier release names none: notices are due."""
+    found: DeclaredClass = step.body.get("class", "customer_reportable")
+    return found
+
+
 def group_steps(steps: Iterable[IncidentStep]) -> dict[str, Incident]:
     """Groups steps by incident, in the order in which the incidents were opened."""
     found: dict[str, list[IncidentStep]] = {}
     for step in steps:
         found.setdefault(step.incident, []).append(step)
     return {name: Incident(tuple(each)) for name, each in found.items()}
-
-
-def body_text(body: Mapping[str, Any]) -> str:
-    """The content of a step as the ledger stores it."""
-    return json.dumps(body, sort_keys=True, ensure_ascii=False)
 
 
 def _tenant_entry(scope: Mapping[str, Any] | None, tenant: str) -> tuple[list[tuple[str, str]], int]:
@@ -264,236 +338,6 @@ def _actor_and_time(step: IncidentStep) -> dict[str, str]:
     return {"by": step.by, "at": time_text(step.recorded_at)}
 
 
-def _notice_entry(draft: IncidentStep, step: IncidentStep | None, tenant: str) -> dict[str, Any]:
-    body = draft.body
-    return {
-        "version": body["version"],
-        "drafted_at": time_text(draft.recorded_at),
-        "digest": body["tenants"][tenant]["digest"],
-        "to": body["tenants"][tenant]["to"],
-        "given_at": None if step is None else time_text(step.recorded_at),
-    }
-
-
-_REFUSALS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
-    {
-        "same_person": ("K021", "a second person is required", "Ask another person to run this command."),
-        "untold": (
-            "K022",
-            "tenants that must be notified have not been notified",
-            "Run `minimize incident notice`, or `minimize incident exempt`.",
-        ),
-    }
-)
-
-
-def step_refusal(rule: str, message: str, *, tenants: int | None = None) -> RefusedError:
-    """Builds the refusal for a rule.
-
-    >>> step_refusal("same_person", "the exemption is refused").findings[0].code
-    'K021'
-    """
-    code, why, hint = _REFUSALS[rule]
-    counted = why if tenants is None else f"{why}: {tenants:,}"
-    return RefusedError(message, findings=[Finding(code, counted, hint=hint)])
-
-
-_INCIDENT_ACTIVITY: Final = AuditActivity("incident", component="incidents", category="incidents")
-StepBody = Callable[[Incident | None], Mapping[str, Any]]
-"""Builds the content of a step from the current state of the incident. May raise."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewIncident:
-    """The description of an incident when it is opened.
-
-    period  start, and end if it is known
-    """
-
-    id: str
-    title: str
-    period: tuple[datetime, datetime | None]
-    known_at: datetime
-    exposed: Sequence[str]
-
-    def to_json(self) -> dict[str, Any]:
-        """The content that the ledger stores. Raises ConfigurationError if it is incomplete or its times are out of order."""
-        since, until = self.period
-        if not self.exposed or not self.id or not self.title:
-            raise ConfigurationError("an incident needs a name, a title and at least one exposed item")
-        if (until is not None and until < since) or self.known_at < since:
-            hint = "Pass --until and --known-at times that are not before --since."
-            raise ConfigurationError("the incident ends or becomes known before it begins", hint=hint)
-        return {
-            "title": self.title,
-            "happened": [time_text(since), time_text_or_none(until)],
-            "known_at": time_text(self.known_at),
-            "exposed": [str(each) for each in Exposure.parse(self.exposed).items],
-        }
-
-
-def open_incident(case: NewIncident, workspace: Workspace, now: datetime) -> Incident:
-    """Opens an incident.
-
-    Raises ConfigurationError if the description is incomplete or the name is taken; LedgerError, KeyringError.
-    """
-    opening = case.to_json()
-    _check_not_future(case, now)
-
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        if found is not None:
-            raise ConfigurationError("an incident of this name exists already", hint="Run `minimize incident list`.")
-        return opening
-
-    return record_step(case.id, "opened", body_of, workspace, now, create=True)
-
-
-def _check_not_future(case: NewIncident, now: datetime) -> None:
-    """Raises ConfigurationError if the incident ends or becomes known after now, with tolerance for clock skew."""
-    if max(case.known_at, case.period[1] or case.known_at) > now + CLOCK_SKEW:
-        hint = "Pass --until and --known-at times that are not in the future."
-        raise ConfigurationError("the incident ends or becomes known in the future", hint=hint)
-
-
-def declare_incident(name: str, workspace: Workspace, now: datetime) -> Incident:
-    """Declares an incident. The internal deadline of 72 hours starts.
-
-    Raises ConfigurationError if the incident is declared already.
-    """
-
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        if require_open(found).declared_at is not None:
-            raise ConfigurationError("this incident is declared already")
-        return {}
-
-    return record_step(name, "declared", body_of, workspace, now)
-
-
-def record_measure(name: str, what: StatementKind, text: str, workspace: Workspace, now: datetime) -> Incident:
-    """Records a measure, a recommended action for tenants, or a consequence. Notices contain it."""
-
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        require_open(found)
-        return {"what": what, "text": text}
-
-    return record_step(name, "measured", body_of, workspace, now)
-
-
-def request_exemption(name: str, tenant: str, reason: str, workspace: Workspace, now: datetime) -> Incident:
-    """Requests that a tenant is exempt from notice. The exemption takes effect when a second person approves it.
-
-    Raises ConfigurationError if no notice to the tenant is open.
-    """
-
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        if tenant not in require_open(found).tenants_to_notify:
-            raise ConfigurationError(
-                "no notice is needed for this tenant", hint=f"Run `minimize incident show {name}`."
-            )
-        if not reason.strip():
-            raise ConfigurationError("an exemption requires a reason", hint="Pass --reason TEXT.")
-        return {"tenant_id": tenant, "reason": reason}
-
-    return record_step(name, "exempt_asked", body_of, workspace, now)
-
-
-def approve_exemption(name: str, tenant: str, workspace: Workspace, now: datetime) -> Incident:
-    """Approves that a tenant is exempt from notice.
-
-    Raises RefusedError (K021) for the account that requested it, ConfigurationError if there is no request.
-    """
-    accounts = acting_accounts(workspace)
-
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        request = require_open(found).exemption_request(tenant)
-        if request is None:
-            raise ConfigurationError(
-                "no exemption was requested for this tenant", hint="Run `minimize incident exempt` with --reason."
-            )
-        if request.by in accounts:
-            raise step_refusal("same_person", "the exemption is refused")
-        return {"tenant_id": tenant, "reason": request.body["reason"], "asked_by": request.by}
-
-    return record_step(name, "exempted", body_of, workspace, now)
-
-
-def close_incident(name: str, as_: IncidentClass, reason: str, workspace: Workspace, now: datetime) -> Incident:
-    """Closes an incident with its classification.
-
-    Raises RefusedError if a tenant was not notified yet (K022), or if the account that declared the incident closes it as a
-    false positive (K021). Raises ConfigurationError without a reason, or if a reportable incident has no scope.
-    """
-    accounts = acting_accounts(workspace)
-
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        this = require_open(found)
-        if not reason.strip():
-            raise ConfigurationError("closing an incident requires a reason", hint="Pass --reason TEXT.")
-        if as_ == "customer_reportable" and (this.scope is None or this.declared_at is None):
-            raise ConfigurationError(
-                "a reportable incident must be scoped and declared first",
-                hint=f"Run `minimize incident scope {name}` and `minimize incident declare {name}`.",
-            )
-        _check_closing(this, as_, accounts)
-        return {"class": as_, "reason": reason}
-
-    return record_step(name, "closed", body_of, workspace, now)
-
-
-def _check_closing(incident: Incident, as_: IncidentClass, mine: frozenset[str]) -> None:
-    declared = next((each.by for each in incident.steps if each.step == "declared"), None)
-    if as_ == "false_positive":
-        if declared in mine:
-            raise step_refusal("same_person", "the incident stays open")
-    elif declared is not None and incident.pending:
-        raise step_refusal("untold", "the incident stays open", tenants=len(incident.pending))
-
-
-def record_step(
-    name: str, verb: str, step_body_of: StepBody, workspace: Workspace, now: datetime, *, create: bool = False
-) -> Incident:
-    """Records one step with an audit event. A refused step is recorded in the audit log only.
-
-    Raises the exceptions of `step_body_of`, LedgerError, KeyringError.
-    """
-    actor, keys = current_actor(), workspace.keyring()
-
-    def decide(acts: ActReader) -> Decision[Incident]:
-        before = acts.find(INCIDENT, key=name)
-        text = body_text(step_body_of(group_steps(before).get(name)))
-        step = IncidentStep(name, verb, actor.user or "", json.loads(text), now)
-        return Decision(Incident((*before, step)), [INCIDENT.act(step)], [step_event(name, verb, text, actor, now)])
-
-    refusal: RefusedError | None = None
-    with workspace.open_ledger(create=create) as ledger:
-        try:
-            return ledger.record(decide, keys)
-        except RefusedError as error:
-            refusal = error
-        event = refusal_event(name, verb, refusal, actor, now)
-        ledger.record_event(event, keys)
-    raise refusal
-
-
-def step_event(name: str, verb: str, text: str, actor: Actor, now: datetime) -> AuditEvent:
-    """The audit event of a step: its verb, and the digest of its content."""
-    digest = sha256_text(text.encode())
-    return _incident_event(name, verb, PropertyChange("said", None, digest), actor, now)
-
-
-def refusal_event(name: str, verb: str, refusal: RefusedError, actor: Actor, now: datetime) -> AuditEvent:
-    """The audit event of a refused step, with the rules that refused it."""
-    rules = ", ".join(each.code for each in refusal.findings)
-    return _incident_event(name, verb, PropertyChange("reasons", None, rules), actor, now, "refused")
-
-
-def _incident_event(
-    name: str, verb: str, change: PropertyChange, actor: Actor, now: datetime, result: EventResult = "success"
-) -> AuditEvent:
-    resource = Resource(name, "incident", f"incidents/{name}", (change,))
-    return _INCIDENT_ACTIVITY.event(verb, actor, now, resource, result=result, correlation_id=name)
-
-
 def require_open(found: Incident | None) -> Incident:
     """Returns the incident. Raises ConfigurationError if it does not exist or is closed."""
     if found is None:
@@ -505,10 +349,14 @@ def require_open(found: Incident | None) -> Incident:
     return found
 
 
-def acting_accounts(workspace: Workspace) -> frozenset[str]:
-    """The accounts of the current actor."""
-    user, access = current_actor().user or "", configured_access(workspace)
-    return frozenset({user} if access is None else {user, *access.accounts(user)})
+def require_open_privacy(found: Incident | None) -> Incident:
+    """Returns the open incident that exposed data. Raises ConfigurationError if there is none, also for a support incident."""
+    if require_open(found).kind == "support":
+        raise ConfigurationError(
+            "this is a support incident, which exposed no data",
+            hint="If data was exposed, open a privacy incident with `minimize incident open ID --exposed WHAT`.",
+        )
+    return require_open(found)
 
 
 def load_incidents(workspace: Workspace) -> dict[str, Incident]:

@@ -12,7 +12,13 @@ def incident_lines(body: Mapping[str, Any]) -> Iterator[str]:
     """The details of an incident, from its JSON form."""
     happened, scope, closed = body["happened"], body["scope"], body["closed"]
     yield f"  happened {happened['from']} to {happened['to'] or '?'}, known {body['known_at']}"
-    yield f"  exposed: {', '.join(body['exposed'])}"
+    if body["exposed"]:
+        yield f"  exposed: {', '.join(body['exposed'])}"
+    if body["reference"]:
+        yield f"  reference: {body['reference']}"
+    for each in body["classifications"]:
+        reason = f": {each['reason']}" if each["reason"] else ""
+        yield f"  {each['class']} since {each['at']}, by {each['by']}{reason}"
     if scope is not None:
         for each in scope["tenants"]:
             yield from _tenant_lines(each, body)
@@ -20,7 +26,8 @@ def incident_lines(body: Mapping[str, Any]) -> Iterator[str]:
     for what in ("measure", "action", "consequence"):
         yield from (f"  {what}: {text}" for text in body[f"{what}s"])
     if closed is not None:
-        yield f"  closed as {closed['class']} by {closed['by']}: {closed['reason']}"
+        class_ = f" as {closed['class']}" if closed["class"] else ""
+        yield f"  closed{class_} by {closed['by']}: {closed['reason']}"
 
 
 def _tenant_lines(each: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[str]:
@@ -35,6 +42,8 @@ def _tenant_lines(each: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[
     yield "    " + ", ".join(f"{kind['column']} ({kind['form']})" for kind in kinds)
     if there:
         yield f"    copies at {there}"
+    if any(one["suite"] for one in body["notices"][each["tenant_id"]]):
+        yield "    also uses the suite"
 
 
 def _notice_state(each: Mapping[str, Any], body: Mapping[str, Any]) -> str:
@@ -42,8 +51,14 @@ def _notice_state(each: Mapping[str, Any], body: Mapping[str, Any]) -> str:
         return "exempt"
     if not each["notice"]:
         return "no notice drafted: " + ("encrypted" if each["form"] == "encrypted" else "figures about groups")
-    given = [one for one in body["notices"][each["tenant_id"]] if one["given_at"]]
-    return f"notified {given[-1]['given_at']}" if given else "to be notified"
+    if body["class"] not in (None, "customer_reportable"):
+        return f"no notice is due: {body['class']}"
+    notices = body["notices"][each["tenant_id"]]
+    given = [one["given_at"] for one in notices if one["given_at"]]
+    if given:
+        return f"notified {given[-1]}"
+    failed = [one for notice in notices for one in notice["deliveries"]]
+    return f"to be notified, delivery failed {failed[-1]['at']}" if failed else "to be notified"
 
 
 def _unattributed_lines(scope: Mapping[str, Any]) -> Iterator[str]:

@@ -146,8 +146,8 @@ class Notice:
         )
 
     def _declared(self) -> Iterator[str]:
-        if self.incident.declared_at is not None:
-            yield f"We confirmed it as a personal data breach on {minute_text(self.incident.declared_at)}."
+        if self.incident.reportable_since is not None:
+            yield f"We confirmed it as a personal data breach on {minute_text(self.incident.reportable_since)}."
 
     def _period(self) -> Iterator[str]:
         since, until = self.tenant["period"]["from"], self.tenant["period"]["to"]

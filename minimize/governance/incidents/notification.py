@@ -1,4 +1,4 @@
-"""Notification of tenants: the contacts file, drafts of notices by version, and the record that notices were sent.
+"""Notification of tenants: the contacts file, drafts of notices by version, and the list for the partner team.
 
 The contacts file is CSV or YAML. All of its faults are reported at once, with stable codes.
 """
@@ -22,8 +22,10 @@ from pydantic.json_schema import SkipJsonSchema
 
 from minimize.config import load_config
 from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError
-from minimize.governance.incidents.incident import Incident, load_incident, record_step, require_open
+from minimize.governance.incidents.incident import Incident, load_incident, require_open_privacy
+from minimize.governance.incidents.message import ADDRESS_PATTERN, NOTICE_LANGUAGE, message_digest, notice_message
 from minimize.governance.incidents.notice import Notice, article33
+from minimize.governance.incidents.workflow import record_step
 from minimize.governance.lifecycle_events import read_rows
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
@@ -47,15 +49,17 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "K004": "the address of a contact is not an email address",
         "K005": "contacts are listed more than once",
         "K006": "tenants have no contact with the role privacy",
-        "K021": "the account that requested the exemption or declared the incident cannot decide alone",
+        "K021": "the account that requested the exemption, declared the incident or made it reportable cannot decide alone",
         "K022": "tenants that must be notified have not been notified",
+        "K023": "the incident was declared with another class than the one it is closed with",
+        "K024": "a message in the outbox is missing, or differs from the notice that was drafted",
     }
 )
 
 
 ContactRole = Literal["privacy", "security", "administrator"]
 CONTACT_ROLES: Final[tuple[ContactRole, ...]] = get_args(ContactRole)
-_READING_HINT: Final = "Use CSV with the columns tenant_id,role,name,address, or YAML with a list `contacts`."
+_READING_HINT: Final = "Use CSV with the columns tenant_id,role,name,address,suite, or YAML with a list `contacts`."
 
 
 class Contact(Form):
@@ -63,7 +67,9 @@ class Contact(Form):
 
     noun = "a contact"
     hides_unknown_keys = True  # a key in the wrong place may be an address
-    codes = MappingProxyType({UNKNOWN_KEY: "K002", "tenant_id": "K002", "role": "K003", "address": "K004"})
+    codes = MappingProxyType(
+        {UNKNOWN_KEY: "K002", "tenant_id": "K002", "suite": "K002", "role": "K003", "address": "K004"}
+    )
 
     tenant_id: Annotated[str, Field(pattern=r"\S"), AfterValidator(canonical_text), Expected("must not be empty")] = (
         Field(description="The tenant.")
@@ -72,8 +78,12 @@ class Contact(Form):
         description="The task of the contact. Those for privacy are notified, else those for security, else administrators."
     )
     name: str = Field(default="", repr=False, description="The name of the contact.")
-    address: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s.]+$"), Expected("must be an email address")] = (
-        Field(repr=False, description="The email address.", examples=["privacy@example.com"])
+    address: Annotated[str, Field(pattern=rf"^{ADDRESS_PATTERN}$"), Expected("must be an email address")] = Field(
+        repr=False, description="The email address, in ASCII.", examples=["privacy@example.com"]
+    )
+    suite: bool = Field(
+        default=False,
+        description="Whether the tenant also uses the suite. One contact of the tenant with `true` is enough.",
     )
     line: SkipJsonSchema[int | None] = None
 
@@ -104,6 +114,10 @@ class Contacts(Form):
             if found:
                 return found
         return ()
+
+    def uses_suite(self, tenant: str) -> bool:
+        """Whether a contact of the tenant is marked with `suite: true`."""
+        return any(each.suite for each in self.entries if each.tenant_id == tenant)
 
 
 NO_CONTACTS: Final = Contacts(entries=())
@@ -155,10 +169,16 @@ def _csv_node(path: Path) -> YamlNode | None:
     if rows is None:
         return None
     items = [
-        YamlNode({str(column): YamlNode(str(value).strip(), line) for column, value in row.items() if value}, line)
+        YamlNode({str(column): YamlNode(_csv_value(value), line) for column, value in row.items() if value}, line)
         for line, row in rows
     ]
     return YamlNode({"contacts": YamlNode(tuple(items), 1)}, 1)
+
+
+def _csv_value(value: object) -> str | bool:
+    """The value of a cell as YAML has it: `true` and `false` are no texts."""
+    text = str(value).strip()
+    return {"true": True, "false": False}.get(text.lower(), text)
 
 
 def _yaml_node(path: Path) -> YamlNode | None:
@@ -170,13 +190,16 @@ def _yaml_node(path: Path) -> YamlNode | None:
 
 _SAFE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 ADDRESSES_FILE: Final = "addressed.json"
+PARTNER_FILE: Final = "partner_team.json"
+"""The tenants concerned that also use the suite, for the team of the suite."""
 
 
 @dataclass(frozen=True, slots=True)
 class DraftedNotices(JsonResult):
     """Drafted notices.
 
-    without_contact  tenants without a contact
+    without_contact  tenants without a contact, for which no message was written
+    suite            tenants that also use the suite; the list for the partner team names them
     """
 
     incident: Incident = field(metadata=json_member(convert=attrgetter("id")))
@@ -184,11 +207,14 @@ class DraftedNotices(JsonResult):
     folder: Path
     tenants: tuple[str, ...]
     without_contact: tuple[str, ...]
+    suite: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
-        """The version and its folder, and the tenants without a contact."""
+        """The version and its folder, the tenants without a contact, and the list for the partner team."""
         yield f"version {self.version} for {count_noun(len(self.tenants), 'tenant')}: {self.folder}"
         yield from (f"  no contact for {tenant}" for tenant in self.without_contact)
+        if self.suite:
+            yield f"  {count_noun(len(self.suite), 'tenant')} of the suite: {self.folder / PARTNER_FILE}"
 
 
 def draft_notices(
@@ -203,7 +229,7 @@ def draft_notices(
 ) -> DraftedNotices:
     """Drafts the next version of the notices for the tenants that must be notified, or for those of them in `only`.
 
-    to        folder in which a new folder is made for each version
+    to        outbox, in which a new folder is made for each version
     contact   the contact point that the notice names for questions
     contacts  the contacts of tenants or their file; None for the configured file
 
@@ -216,37 +242,72 @@ def draft_notices(
         )
     known = contacts if isinstance(contacts, Contacts) else find_contacts(contacts, workspace.folder)
     this = load_incident(name, workspace)
-    tenants = _tenants_to_notify(require_open(this), only)
+    tenants = _tenants_to_notify(require_open_privacy(this), only)
     version = this.draft_count + 1
-    folder = Path(to) / f"{_file_name(name)}-v{version}"
-    notices = {tenant["tenant_id"]: Notice(this, tenant, version, contact) for tenant in tenants}
-    listed = {tenant: known.for_tenant(tenant) for tenant in notices}
-    digests = _write_drafts(folder, notices, listed)
+    folder = version_folder(Path(to), name, version)
+    drafts = [
+        NoticeDraft(Notice(this, each, version, contact), known.for_tenant(tenant), known.uses_suite(tenant))
+        for each in tenants
+        for tenant in [str(each["tenant_id"])]
+    ]
+    digests = _write_drafts(folder, drafts)
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
-        if require_open(found).draft_count + 1 != version:
+        if require_open_privacy(found).draft_count + 1 != version:
             raise ConfigurationError("another command drafted notices at the same time", hint="Run the command again.")
-        drafts = {tenant: {"digest": digest, "to": _contact_role(listed[tenant])} for tenant, digest in digests.items()}
-        return {"version": version, "tenants": drafts}
+        recorded = {
+            each.tenant: {**digests[each.tenant], "to": _contact_role(each.contacts), "suite": each.suite}
+            for each in drafts
+        }
+        return {"version": version, "tenants": recorded}
 
     done = record_step(name, "drafted", body_of, workspace, now)
-    return DraftedNotices(done, version, folder, tuple(notices), tuple(each for each in listed if not listed[each]))
+    return DraftedNotices(
+        done,
+        version,
+        folder,
+        tuple(each.tenant for each in drafts),
+        tuple(each.tenant for each in drafts if not each.contacts),
+        tuple(each.tenant for each in drafts if each.suite),
+    )
 
 
-def record_notices_sent(name: str, workspace: Workspace, now: datetime, *, only: Sequence[str] = ()) -> Incident:
-    """Records that the latest notices were sent. Raises ConfigurationError if a tenant has no drafted notice."""
+def version_folder(outbox: Path, incident: str, version: int) -> Path:
+    """The folder of one version of the notices."""
+    return outbox / f"{_file_name(incident)}-v{version}"
 
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        this = require_open(found)
-        drafted = {each: this.notices(each) for each in only or this.affected}
-        last = {each: notices[-1]["version"] for each, notices in drafted.items() if notices}
-        if not last or (only and set(only) - set(last)):
-            raise ConfigurationError(
-                "no notice has been drafted yet", hint=f"Run `minimize incident notice {name} --to DIR`."
-            )
-        return {"tenants": last}
 
-    return record_step(name, "given", body_of, workspace, now)
+def message_path(folder: Path, tenant: str) -> Path:
+    """The message to a tenant in the folder of a version."""
+    return folder / f"{_file_name(tenant)}.{NOTICE_LANGUAGE}.eml"
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeDraft:
+    """The notice to one tenant, with the contacts to notify, and whether the tenant also uses the suite."""
+
+    notice: Notice
+    contacts: tuple[Contact, ...] = field(repr=False)
+    suite: bool
+
+    @property
+    def tenant(self) -> str:
+        """The tenant."""
+        return str(self.notice.tenant["tenant_id"])
+
+    def write(self, folder: Path) -> dict[str, str]:
+        """Writes the notice and the message to the contacts. Returns the digests of their contents, without the addresses."""
+        place, document = _file_name(self.tenant), self.notice.document
+        content, text, html = json_text(article33(self.notice)), markdown_page(document), html_page(document)
+        _write_private(folder / f"{place}.md", text)
+        _write_private(folder / f"{place}.html", html)
+        _write_private(folder / f"{place}.json", content)
+        digests = {"digest": sha256_text(content.encode())}
+        if not self.contacts:
+            return digests
+        message = notice_message(self.notice, [each.address for each in self.contacts], text, html)
+        _write_private(message_path(folder, self.tenant), message)
+        return {**digests, "message": message_digest(message)}
 
 
 def _tenants_to_notify(incident: Incident, only: Sequence[str]) -> list[Mapping[str, Any]]:
@@ -266,20 +327,20 @@ def _tenants_to_notify(incident: Incident, only: Sequence[str]) -> list[Mapping[
     return [each for each in incident.scope["tenants"] if each["tenant_id"] in concerned]
 
 
-def _write_drafts(
-    folder: Path, notices: Mapping[str, Notice], listed: Mapping[str, Sequence[Contact]]
-) -> dict[str, str]:
-    """Writes the drafts, readable by their owner only. Returns the digest of each notice's content."""
-    digests: dict[str, str] | None = None
-    to = {
-        tenant: [{"role": each.role, "name": each.name, "address": each.address} for each in some]
-        for tenant, some in listed.items()
-    }
+def _write_drafts(folder: Path, drafts: Sequence[NoticeDraft]) -> dict[str, dict[str, str]]:
+    """Writes the drafts, readable by their owner only. Returns the digests of each notice's content."""
+    digests: dict[str, dict[str, str]] | None = None
     with suppress(OSError):
         with write_new_folder(folder, "notice") as work:
-            drafts = {tenant: _write_draft(work, notice) for tenant, notice in notices.items()}
-            _write_private(work / ADDRESSES_FILE, json_text(to))
-        digests = drafts
+            written = {each.tenant: each.write(work) for each in drafts}
+            addressed = {
+                each.tenant: [{"role": one.role, "name": one.name, "address": one.address} for one in each.contacts]
+                for each in drafts
+            }
+            _write_private(work / ADDRESSES_FILE, json_text(addressed))
+            if any(each.suite for each in drafts):
+                _write_private(work / PARTNER_FILE, json_text(partner_list(drafts)))
+        digests = written
     if digests is None:
         raise OutputError(
             "the notices cannot be written to this folder", hint="Pass a folder in which you may create folders."
@@ -287,13 +348,22 @@ def _write_drafts(
     return digests
 
 
-def _write_draft(folder: Path, notice: Notice) -> str:
-    place = _file_name(str(notice.tenant["tenant_id"]))
-    content = json_text(article33(notice))
-    _write_private(folder / f"{place}.md", markdown_page(notice.document))
-    _write_private(folder / f"{place}.html", html_page(notice.document))
-    _write_private(folder / f"{place}.json", content)
-    return sha256_text(content.encode())
+def partner_list(drafts: Sequence[NoticeDraft]) -> dict[str, Any]:
+    """The list for the team of the suite: the concerned tenants that use it, and the addresses that were notified."""
+    notice = drafts[0].notice
+    return {
+        "incident": notice.incident.id,
+        "version": notice.version,
+        "contact": notice.contact,
+        "tenants": [
+            {
+                "tenant_id": each.tenant,
+                "notified": [{"role": one.role, "address": one.address} for one in each.contacts],
+            }
+            for each in drafts
+            if each.suite
+        ],
+    }
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -32,7 +32,7 @@ from minimize.governance.incidents.exposure import (
     IdentifierSpace,
     most_revealing,
 )
-from minimize.governance.incidents.incident import Incident, load_incident, record_step, require_open
+from minimize.governance.incidents.incident import Incident, load_incident, require_open_privacy
 from minimize.governance.incidents.inventory import (
     DisclosedCopy,
     ExposedInventory,
@@ -41,6 +41,7 @@ from minimize.governance.incidents.inventory import (
     UnreadableFile,
     disclosed_copies,
 )
+from minimize.governance.incidents.workflow import record_step
 from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member, json_object
@@ -387,11 +388,11 @@ def scope_incident(name: str, workspace: Workspace, now: datetime, *, named: Seq
 
     Raises ConfigurationError if the incident is closed; LedgerError, KeyringError.
     """
-    this = require_open(load_incident(name, workspace))
+    this = require_open_privacy(load_incident(name, workspace))
     found = exposure_scope(this.exposure, this.window, workspace, now, named=named)
 
     def body_of(now_there: Incident | None) -> Mapping[str, Any]:
-        require_open(now_there)
+        require_open_privacy(now_there)
         return {"scope": found.to_json()}
 
     return record_step(name, "scoped", body_of, workspace, now)

@@ -74,24 +74,31 @@ def _grants(session: Session) -> None:
     session.run(f"access why ann@example.com checkins --purpose operations {on}")
     session.run(f"access why sam@example.com checkins --field model --purpose operations {on}")
     session.run(f"access why ann@example.com settings/set --tenant north {on}")
-    request = 'access request checkins --incident INC-7 --justification "does not check in" --tenant north'
+    request = 'access request checkins --incident CASE-7 --justification "does not check in" --tenant north'
+    session.run(f"{request} --field model {on}", actor=SAM)
+    opened = f'--kind support --title "No check-in" --tenant north --reference TICKET-7 {on}'
+    session.run(f"incident open CASE-7 {opened}", actor=SAM)
+    session.run(f"incident open CASE-8 {opened}", actor=ANN)
     grant = session.run(f"{request} --field model {on}", actor=SAM).get("grant")
     session.run(f"access approve {on}", grant, actor=SAM)
     session.run(f"access approve {on}", grant, actor=SUE)
     session.run(f"{request} --field model {on}", actor=PIA)
     session.run(f"access approve --reason seen {on}", grant, actor=PIA)
-    session.run(f"access why sam@example.com checkins --field model --purpose operations --incident INC-7 {on}")
+    session.run(f"access why sam@example.com checkins --field model --purpose operations --incident CASE-7 {on}")
     session.run(f"access list {on}", actor=SAM)
     session.run(f"access revoke {on}", grant, actor=SAM)
     other = session.run(f"{request} --category identified --reidentify {on}", actor=SAM).get("grant")
     session.run(f"access deny --reason no {on}", other, actor=PIA)
     session.run(
-        f"access request checkins --field model --incident INC-7 --tenant west --justification x {on}", actor=SAM
+        f"access request checkins --field model --incident CASE-7 --tenant west --justification x {on}", actor=SAM
     )
     urgent = session.run(f"{request} --field model --break-glass {on}", actor=SUE).get("grant")
     session.run(f"access list --all {on}", actor=PIA)
     session.run(f"access review --reason needed {on}", urgent, actor=PIA)
     session.run(f"access expire {on}", actor=PIA)
+    session.run(f"{request} --field model {on}", actor=SAM)
+    session.run(f"incident close CASE-7 --reason done {on}", actor=PIA)
+    session.run(f"access list --all {on}", actor=PIA)
     session.run("access token --user ann@example.com --for 30m --pipeline pipeline", actor=ROB)
     session.run("access token --user ann@example.com --for 30m --pipeline pipeline", actor=ANN)
     token = session.run(f"access token list {on}", actor=ROB).get("tokens", 0, "token")
@@ -177,7 +184,8 @@ def _another_ledger(session: Session) -> None:
 def _incident(session: Session) -> None:
     on = "--pipeline pipeline --json"
     contacts = (
-        "tenant_id,role,name,address\nnorth,privacy,Nora,nora@north.example\nsouth,security,Saul,saul@south.example\n"
+        "tenant_id,role,name,address,suite\n"
+        "north,privacy,Nora,nora@north.example,true\nsouth,security,Saul,saul@south.example,\n"
     )
     session.write("contacts.csv", contacts)
     session.run("incident lint contacts.csv --json")
@@ -187,7 +195,9 @@ def _incident(session: Session) -> None:
     session.run(f'incident open INC-9 --title "A lost backup" {opened}', actor=ANN)
     session.run(f"incident close INC-8 --as false_positive --reason mistaken {on}", actor=PIA)
     session.run(f"incident scope INC-7 {on}", actor=PIA)
-    session.run(f"incident declare INC-7 {on}", actor=PIA)
+    session.run(f"incident declare INC-7 --as security_incident {on}", actor=PIA)
+    session.run(f"incident reclassify INC-7 --as customer_reportable --because lost {on}", actor=PIA)
+    session.run(f"incident reclassify INC-7 --as security_incident --because found {on}", actor=PIA)
     session.run(f'incident measure INC-7 "The key was changed." {on}', actor=PIA)
     session.run(f'incident measure INC-7 "Change passwords." --as action {on}', actor=PIA)
     session.run(f'incident exempt INC-7 west --reason "Told by telephone." {on}', actor=PIA)
@@ -196,7 +206,9 @@ def _incident(session: Session) -> None:
     notice = 'incident notice INC-7 --to notices --contact "Pia, privacy@example.com" --contacts contacts.csv'
     session.run(f"{notice} {on}", actor=PIA)
     session.run(f"incident close INC-7 --as customer_reportable --reason done {on}", actor=PIA)
-    session.run(f"incident notice INC-7 --sent {on}", actor=PIA)
+    session.run(f"incident send INC-7 --outbox notices {on}", actor=PIA)
+    session.run(f"incident send INC-7 --outbox notices --yes {on}", actor=PIA)
+    session.run(f"incident notice INC-7 --sent --tenant north --tenant south {on}", actor=PIA)
     session.run(f"incident show INC-7 {on}", actor=PIA)
     session.run(f"incident list {on}", actor=PIA)
     session.run(f"incident close INC-7 --as customer_reportable --reason done {on}", actor=PIA)

@@ -34,11 +34,18 @@ from minimize.ledger import AuditEvent
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from tests.governance.access.factory import HOUR, INCIDENT, NOW, SECOND
+from tests.incidents import open_support
 from tests.project import write_yaml
 from tests.world import access_file, assignment
 
 WISH = NewGrant(INCIDENT, "the device does not check in", "telemetry", ("north",), category="identified")
 DAYS_4 = timedelta(days=4)
+
+
+@pytest.fixture(autouse=True)
+def _incident(home: Workspace) -> None:
+    """The incident that requests name."""
+    open_support(home, INCIDENT, NOW, "north", "south", "east")
 
 
 @pytest.fixture(name="as_")
@@ -187,7 +194,7 @@ def test_who_may_not_ask_gets_nothing(home: Workspace, monkeypatch: pytest.Monke
 def test_a_request_says_what_it_needs_and_no_more(home: Workspace, wrong: dict[str, Any]) -> None:
     with pytest.raises(PolicyError, match="must state"):
         request_grant(replace(WISH, **wrong), home, NOW)
-    assert not Path("ledger.db").exists()
+    assert (recorded_grants(home).all_grants, events(home)) == ((), [])
 
 
 def test_break_glass_opens_at_once_for_a_short_time_and_is_reviewed(home: Workspace, as_: Callable[..., Grant]) -> None:

@@ -35,6 +35,16 @@ def test_yaml_says_the_same(tmp_path: Path) -> None:
     assert load_contacts(written(tmp_path, YAML, "contacts.yaml")).for_tenant("north")[0].address == "pia@north.example"
 
 
+def test_a_tenant_that_uses_the_suite_is_marked_in_either_form(tmp_path: Path) -> None:
+    marked = CSV.replace("address\n", "address,suite\n").replace("pia@north.example\n", "pia@north.example,true\n")
+    as_yaml = YAML.replace("example}", "example, suite: true}")
+    for name, text in (("contacts.csv", marked), ("contacts.yaml", as_yaml)):
+        found = load_contacts(written(tmp_path, text, name))
+        assert (found.uses_suite("north"), found.uses_suite("south")) == (True, False)
+    fault, _ = lint_contacts(written(tmp_path, marked.replace(",true", ",perhaps")))
+    assert (fault.code, fault.line) == ("K002", 3)
+
+
 def test_every_fault_is_told_at_once_and_by_line(tmp_path: Path) -> None:
     text = CSV + ",privacy,X,x@x.example\nwest,boss,X,x@x.example\nwest,privacy,X,nowhere\n"
     with pytest.raises(PolicyError) as error:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,36 +19,13 @@ from minimize.governance.incidents import (
     open_incident,
     record_measure,
     request_exemption,
-    scope_incident,
 )
 from minimize.governance.workspace import Workspace as Places
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
-from tests.governance.outputs import published
-from tests.project import Builds, Project
+from tests.governance.incidents.conftest import NOW, Acts
 
-NOW = datetime.now(UTC)
 CASE = NewIncident("INC-1", "A lost disk", (NOW - timedelta(days=1), None), NOW, ["date:2026-11-24"])
-Acts = Callable[[str], None]
-
-
-@pytest.fixture(name="places")
-def _places(builds: Builds, project: Project) -> Places:
-    builds.fill(project, published)
-    return Places(output=project.out, keys=project.keys)
-
-
-@pytest.fixture(name="scoped")
-def _scoped(project: Project, places: Places) -> Incident:
-    now = datetime.now(UTC)
-    case = NewIncident("INC-1", "A lost disk", (NOW - timedelta(days=1), None), now, [f"output:{project.out}"])
-    open_incident(case, places, now)
-    return scope_incident("INC-1", places, NOW)
-
-
-@pytest.fixture(name="acts")
-def _acts(monkeypatch: pytest.MonkeyPatch) -> Acts:
-    return lambda user: monkeypatch.setenv("MINIMIZE_ACTOR", user)
 
 
 def test_an_incident_is_opened_once(places: Places) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.incidents.incident import Incident, body_text, group_steps
+from minimize.governance.incident_steps import body_text
+from minimize.governance.incidents.incident import Incident, group_steps
 from minimize.ledger.incidents import IncidentStep
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)

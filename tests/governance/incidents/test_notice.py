@@ -60,7 +60,7 @@ def test_each_affected_tenant_has_a_notice_in_three_forms(project: Project, plac
     folder = drafted(project, places)
     names = {each.name for each in folder.iterdir()}
     forms = {f"{tenant}.{form}" for tenant in ("north", "south") for form in ("md", "html", "json")}
-    assert names == forms | {"addressed.json"}
+    assert names == forms | {"addressed.json", "north.en.eml"}
     assert {stat.S_IMODE(each.stat().st_mode) for each in folder.iterdir()} == {0o600}
 
 
@@ -107,8 +107,8 @@ def test_notices_are_staged_by_version(project: Project, places: Places) -> None
 def test_a_draft_is_no_notice_and_only_what_was_sent_stops_the_clock(project: Project, places: Places) -> None:
     drafted(project, places)
     assert found(places).is_overdue(LATER)
-    assert record_notices_sent("INC-1", places, NOW, only=["north"]).pending == ("south",)
-    assert not record_notices_sent("INC-1", places, NOW).is_overdue(LATER)
+    assert record_notices_sent("INC-1", ["north"], places, NOW).pending == ("south",)
+    assert not record_notices_sent("INC-1", ["south"], places, NOW).is_overdue(LATER)
 
 
 def test_whoever_is_exempt_is_not_told(project: Project, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,5 +122,12 @@ def test_whoever_is_exempt_is_not_told(project: Project, places: Places, monkeyp
 
 
 def test_nothing_is_sent_that_was_not_drafted(places: Places) -> None:
-    with pytest.raises(ConfigurationError):
-        record_notices_sent("INC-1", places, NOW)
+    with pytest.raises(ConfigurationError, match="no notice has been drafted"):
+        record_notices_sent("INC-1", ["north"], places, NOW)
+
+
+def test_each_tenant_whose_notice_was_sent_by_hand_is_named(project: Project, places: Places) -> None:
+    drafted(project, places)
+    with pytest.raises(ConfigurationError, match="tenants"):
+        record_notices_sent("INC-1", [], places, NOW)
+    assert found(places).pending == ("north", "south")

@@ -1,0 +1,16 @@
+"""Support incidents for tests."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from minimize.governance.incidents import Incident, NewIncident, open_incident
+from minimize.governance.workspace import Workspace
+
+
+def open_support(workspace: Workspace, incident: str, at: datetime, *tenants: str) -> Incident:
+    """Opens a support incident of these tenants."""
+    new = NewIncident(
+        incident, "A device does not check in", (at, None), at, kind="support", tenants=tenants, reference="TICKET-1"
+    )
+    return open_incident(new, workspace, at)
