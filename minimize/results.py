@@ -140,6 +140,32 @@ class AlternativeText:
 
 
 @dataclass(frozen=True, slots=True)
+class ScopedResult:
+    """A result without the entries of tenants that are not in the scope of the account. It does not name or count them."""
+
+    result: Printable
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the result."""
+        code: int = getattr(self.result, "exit_code", 0)
+        return code
+
+    def to_json(self) -> Any:
+        """The result as a JSON object, with a member that says so."""
+        return {**self.result.to_json(), "limited_to_tenants_in_scope": True}
+
+    def lines(self) -> Iterable[Line]:
+        """The lines of the result, and a line that says so. In text that is JSON, the member says so."""
+        if isinstance(self.result, JsonText):
+            return JsonText(self.to_json()).lines()
+        return [*self.result.lines(), LIMITED_TO_SCOPE]
+
+
+LIMITED_TO_SCOPE: Final = "limited to the tenants in your scope"
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenFiles:
     """Files that a command wrote, with further members of its JSON form and further lines."""
 

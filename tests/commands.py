@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +58,7 @@ def command(*arguments: object) -> Result:
         patch.setattr(sys, "argv", ["minimize", *map(str, arguments)])
         try:
             with pytest.raises(SystemExit) as ended:
-                main()
+                copy_context().run(main)
         finally:
             logger.handlers, logger.level, logger.propagate = before
     printed, reported = (stream.buffer.getvalue().decode() for stream in (out, err))

@@ -24,7 +24,7 @@ import minimize
 from minimize.governance.access.new_file import create_access_file
 from minimize.keys import Keyring
 from minimize.keys.parquet_footer import read_encrypted_columns
-from tests.commands import command
+from minimize.runs.published_runs import rebuild_index
 
 CHECKOUT = Path(__file__).parents[1]
 AT = datetime(2026, 11, 25, tzinfo=UTC)
@@ -327,9 +327,7 @@ def copy_outputs(original: Path, folder: Path) -> None:
             own = [output for output in outputs if output == ledger.parent]
             others = [output for output in outputs if not (output / "ledger.db").exists()]
             for output in own or others:
-                places = ("--output", output, "--ledger", ledger, "--keys", next(folder.glob("*.keys")))
-                done = command("runs", "--rebuild", *places)
-                assert done.code == 0, done.err
+                rebuild_index([output], ledger, keys=next(folder.glob("*.keys")), now=datetime.now(UTC))
 
 
 @contextlib.contextmanager

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from minimize.cli.options import AUDIT_FILTERS, FILE, FOLDER, LEDGER, OPTIONS, authorize
+from minimize.cli.options import AUDIT_FILTERS, FILE, FOLDER, LEDGER, OPTIONS
 from minimize.cli.verb import verb
+from minimize.governance.access import TenantSet
+from minimize.governance.access.enforcement import audit_entries_in_scope
+from minimize.ledger.audit_columns import ENTRY_COLUMNS, EntryForm, ListedEntries, parse_columns
 from minimize.ledger.audit_event import EntryFilter
-from minimize.results import Listing, Printable
+from minimize.results import Printable
 from minimize.runs.audit_log import export_audit, log_entries, truncate_audit, verify_audit
 
 
@@ -22,16 +25,41 @@ def audit_group() -> None:
     """
 
 
+_COLUMNS: Final = click.Option(
+    ["--columns"],
+    metavar="A,B",
+    help=f"Only these columns: {', '.join(ENTRY_COLUMNS)}. [default: whole entries; in CSV all columns]",
+)
+
+
+def _entry_form(columns: str | None, tenants: TenantSet) -> EntryForm:
+    return EntryForm(None if columns is None else parse_columns(columns), is_limited=not tenants.is_all)
+
+
 @verb(
     "log",
     *(*LEDGER, *AUDIT_FILTERS),
     click.Option(["--last"], type=click.IntRange(min=1), metavar="N", help="Only the last N entries."),
+    _COLUMNS,
     group=audit_group,
-    permission="audit/read",
+    reads="audit/read",
 )
-def log_command(ledger: str | None, output: str | None, last: int | None, **filters: Any) -> Printable:
-    """Print entries of the audit log, oldest first."""
-    return Listing("entries", log_entries(ledger, EntryFilter(**filters), output=output, last=last), "no entries")
+def log_command(
+    ledger: str | None,
+    output: str | None,
+    last: int | None,
+    columns: str | None,
+    tenants: TenantSet,
+    **filters: Any,
+) -> Printable:
+    """Print entries of the audit log, oldest first.
+
+    An account without all tenants sees entries that concern one tenant alone, if it is in its scope. They have no number and no
+    signature, because these would show how many other entries there are.
+    """
+    chosen = audit_entries_in_scope(EntryFilter(**filters), tenants)
+    found = log_entries(ledger, chosen, output=output, last=last)
+    return ListedEntries(found, _entry_form(columns, tenants))
 
 
 @verb(
@@ -66,12 +94,19 @@ def verify_command(**arguments: Any) -> Printable:
     "export",
     click.Argument(["file"], type=FILE),
     *(*LEDGER, *AUDIT_FILTERS),
+    _COLUMNS,
     group=audit_group,
-    permission="audit/export",
+    reads="audit/export",
 )
-def export_command(file: str, ledger: str | None, output: str | None, **filters: Any) -> Printable:
-    """Write entries to the new FILE, one JSON object per line."""
-    return export_audit(ledger, file, EntryFilter(**filters), output=output)
+def export_command(
+    file: str, ledger: str | None, output: str | None, columns: str | None, tenants: TenantSet, **filters: Any
+) -> Printable:
+    """Write entries to the new FILE: .csv, .json, or else one JSON object per line.
+
+    An account without all tenants exports what `audit log` shows it.
+    """
+    chosen = audit_entries_in_scope(EntryFilter(**filters), tenants)
+    return export_audit(ledger, file, chosen, output=output, form=_entry_form(columns, tenants))
 
 
 @verb(
@@ -79,10 +114,9 @@ def export_command(file: str, ledger: str | None, output: str | None, **filters:
     OPTIONS["--to"](help="Write the removed entries to this new file first."),
     *("--yes", *LEDGER, "--keys"),
     group=audit_group,
+    permission="audit/truncate",
     quiet=True,
 )
 def truncate_command(now: datetime, yes: bool, **arguments: Any) -> Printable:
     """Remove entries that are older than one year. A signed checkpoint replaces them, so the rest can still be verified."""
-    if yes:
-        authorize("audit/truncate", arguments)
     return truncate_audit(at=now, yes=yes, **arguments)

@@ -92,6 +92,7 @@ def expire_command(workspace: Workspace, now: datetime) -> Printable:
     *("--history", "--recipients"),
     *WORKSPACE,
     group=consent_group,
+    reads="consent/read",
 )
 def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printable:
     """Show the consents of tenants.
@@ -108,6 +109,7 @@ def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printab
     AT_OR_NOW,
     _EVENT,
     group=consent_group,
+    permission="consent/read",
 )
 def why_command(workspace: Workspace, now: datetime, **named: Any) -> Printable:
     """Explain whether TENANT consents to FUNCTION of RECIPIENT.

@@ -9,6 +9,7 @@ import click
 
 from minimize.cli.options import FILE, FOLDER, OPTIONS, TIME, WORKSPACE
 from minimize.cli.verb import verb
+from minimize.governance.access import TenantSet
 from minimize.governance.incident_steps import IncidentKind
 from minimize.governance.incidents import (
     NewIncident,
@@ -17,9 +18,9 @@ from minimize.governance.incidents import (
     close_incident,
     declare_incident,
     draft_notices,
+    find_incident,
     lint_contacts,
     list_incidents,
-    load_incident,
     open_incident,
     reclassify_incident,
     record_measure,
@@ -283,13 +284,19 @@ def close_command(workspace: Workspace, now: datetime, **closing: Any) -> Printa
     return ResultAt(close_incident(workspace=workspace, now=now, **closing), now)
 
 
-@verb("list", *WORKSPACE, group=incident_group, permission="incident/read")
-def list_command(workspace: Workspace, now: datetime) -> Printable:
-    """List incidents and their deadlines. Exits with 1 if a notice is overdue."""
-    return list_incidents(workspace, now)
+@verb("list", *WORKSPACE, group=incident_group, reads="incident/read")
+def list_command(workspace: Workspace, now: datetime, tenants: TenantSet) -> Printable:
+    """List incidents and their deadlines. Exits with 1 if a notice is overdue.
+
+    An account without all tenants sees declared incidents that affect a tenant in its scope.
+    """
+    return list_incidents(workspace, now, tenants)
 
 
-@verb("show", _INCIDENT, *WORKSPACE, group=incident_group, permission="incident/read")
-def show_command(workspace: Workspace, now: datetime, name: str) -> Printable:
-    """Show ID: exposed items, affected tenants, notices and measures."""
-    return ResultAt(load_incident(name, workspace), now)
+@verb("show", _INCIDENT, *WORKSPACE, group=incident_group, reads="incident/read")
+def show_command(workspace: Workspace, now: datetime, name: str, tenants: TenantSet) -> Printable:
+    """Show ID: exposed items, affected tenants, notices and measures.
+
+    An account without all tenants sees the parts that concern tenants in its scope, and no exposed items.
+    """
+    return ResultAt(find_incident(name, workspace, tenants), now)

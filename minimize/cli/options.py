@@ -21,6 +21,7 @@ from minimize.results import FAILING_SEVERITIES
 from minimize.times import parse_date, parse_time, utc_now
 
 if TYPE_CHECKING:
+    from minimize.governance.access import TenantSet
     from minimize.governance.workspace import Workspace
 
 
@@ -136,6 +137,7 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "help": "Publish dates even if they have far fewer rows than in their last receipt.",
     },
     "--at": {"type": TIME, "metavar": "TIME", "help": f"{AS_OF_HELP} [default: now]"},
+    "--category": {"metavar": "CATEGORY", "help": "Only this category (access, consent, run, …)."},
     "--correlation": {
         "metavar": "CORRELATION",
         "help": "Only events with this correlation id, such as a run or a request.",
@@ -229,6 +231,8 @@ LEDGER: Final = ("--ledger", "--output")
 WORKSPACE: Final = ("--pipeline", *LEDGER, "--keys")
 OBSERVABILITY: Final = ("--lineage", "--metrics")
 AUDIT_FILTERS: Final = (
+    "--tenant",
+    "--category",
     "--activity",
     "--operation",
     "--result",
@@ -287,12 +291,39 @@ def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = N
     """Checks that the current account has the permission. Raises AccessDenied (exit 3) if not. Either result is audited.
 
     `places` has the locations of the workspace (`ledger`, `output`, `pipeline`, `keys`). Without a tenant the permission must
-    cover all tenants.
+    cover all tenants. Without an access file, nothing more is imported.
     """
+    if has_access_file(places):
+        from minimize.governance.access.enforcement import require_permission
+
+        require_permission(permission, command_workspace(places), utc_now(), tenant=tenant)
+
+
+def has_access_file(places: Mapping[str, Any]) -> bool:
+    """Whether `minimize.yaml` names an access file, searched as for the workspace of the command."""
     from minimize.config import load_config
+    from minimize.stores import local_path
 
-    if not load_config(places.get("pipeline")).has_access_file:  # without an access file, nothing more is imported
-        return
-    from minimize.governance.access.enforcement import require_permission
+    return load_config(places.get("pipeline") or local_path(places.get("output"))).has_access_file
 
-    require_permission(permission, command_workspace(places), utc_now(), tenant=tenant)
+
+def record_actor_permissions(places: Mapping[str, Any]) -> None:
+    """Lets the audit events of this command record the permissions of the account, if there is an access file."""
+    if has_access_file(places):
+        from minimize.governance.access.enforcement import record_permissions
+
+        record_permissions(command_workspace(places))
+
+
+def authorize_read(permission: str, places: Mapping[str, Any], tenant: str | None = None) -> TenantSet:
+    """The tenants whose entries the current account may read: all of them without an access file.
+
+    Raises AccessDenied (exit 3) if it may not read those of the tenant, or those of any tenant.
+    """
+    from minimize.governance.access.permissions import ALL_TENANTS
+
+    if not has_access_file(places):
+        return ALL_TENANTS
+    from minimize.governance.access.enforcement import readable_tenants
+
+    return readable_tenants(permission, command_workspace(places), utc_now(), tenant=tenant)

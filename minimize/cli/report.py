@@ -28,6 +28,7 @@ from minimize.results import AlternativeText, Printable, WrittenFiles
     OPTIONS["--settings"](help=SETTINGS_OR_LEDGER_HELP),
     click.Option(["--source"], is_flag=True, help="Read the source again, to count its distinct values."),
     *("--recipients", "--ledger", "--keys"),
+    permission="run/read",
 )
 def report_command(output: str, html: str | None, **arguments: Any) -> Printable:
     """Report the origin, the contents, the retention and the recipients of OUTPUT.

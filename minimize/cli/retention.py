@@ -79,10 +79,10 @@ def withdraw_event_command(workspace: Workspace, now: datetime, event: str) -> P
     return RecordedEvent(done, done.is_new)
 
 
-@verb("list", "--tenant", "--history", *WORKSPACE, group=events_group)
-def list_events_command(workspace: Workspace, tenant: str | None, history: bool) -> Printable:
+@verb("list", "--tenant", "--history", *WORKSPACE, group=events_group, reads="event/read")
+def list_events_command(workspace: Workspace, **filters: Any) -> Printable:
     """List the events in force, and the deadline of each."""
-    return Listing("events", list_events(workspace, tenant=tenant, history=history), "no events")
+    return Listing("events", list_events(workspace, **filters), "no events")
 
 
 @verb(

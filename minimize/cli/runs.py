@@ -7,8 +7,10 @@ from typing import Any, Final
 
 import click
 
-from minimize.cli.options import LEDGER, MADE_BY_HELP, OPTIONS, RECEIPT_OVERRIDES, DataPathParameter
+from minimize.cli.options import LEDGER, MADE_BY_HELP, OPTIONS, RECEIPT_OVERRIDES, DataPathParameter, authorize
 from minimize.cli.verb import verb
+from minimize.governance.access import TenantSet
+from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.results import Listing, Printable
 from minimize.runs.published_runs import list_runs, rebuild_index, show_run, void_run
@@ -32,8 +34,10 @@ _MADE_BY: Final = OPTIONS["--pipeline"](help=MADE_BY_HELP)
     "--keys",
     kind=click.Group,
     invoke_without_command=True,
+    reads="run/read",
 )
 def runs_group(
+    tenants: TenantSet,
     now: datetime,
     rebuild: bool,
     pipeline: str | None,
@@ -44,11 +48,14 @@ def runs_group(
     """List published runs, oldest first.
 
     --rebuild reads the receipts of the outputs that you name, or else of the outputs on this host that the ledger knows.
+
+    A run concerns all tenants of its input. An account without all tenants sees no runs.
     """
     if rebuild:
+        authorize("run/read", {"ledger": ledger, "output": next(iter(outputs), None), "keys": keys})
         return Listing("outputs", rebuild_index(outputs, ledger, keys=keys, now=now), "")
     rows = [row for output in outputs or (None,) for row in list_runs(ledger, output=output, pipeline=pipeline)]
-    return Listing("runs", rows, "no runs")
+    return Listing("runs", entries_in_scope(rows, tenants, lambda _: ()), "no runs")
 
 
 def _above(name: str) -> Any:
@@ -58,7 +65,7 @@ def _above(name: str) -> Any:
     return next(iter(value), None) if isinstance(value, tuple) else value
 
 
-@verb("show", _RUN, *LEDGER, group=runs_group)
+@verb("show", _RUN, *LEDGER, group=runs_group, permission="run/read")
 def show_run_command(run: str, ledger: str | None, output: str | None) -> Printable:
     """Show a run, with its receipt if it can be read here. The start of the id RUN is enough."""
     return show_run(run, ledger or _above("ledger"), output=output or _above("outputs"))
@@ -86,7 +93,7 @@ def adopt_ledger_command(ledger: str | None, **arguments: Any) -> Printable:
     return adopt_ledger(ledger=ledger or _above("ledger"), **arguments)
 
 
-@verb("void", _RUN, _REASON, _MADE_BY, *LEDGER, "--keys", group=runs_group)
+@verb("void", _RUN, _REASON, _MADE_BY, *LEDGER, "--keys", group=runs_group, permission="run/void")
 def void_run_command(ledger: str | None, output: str | None, **arguments: Any) -> Printable:
     """Declare a run void, for example because the clock was wrong. The start of the id RUN is enough.
 
@@ -114,6 +121,7 @@ def quarantine_group() -> None:
     *RECEIPT_OVERRIDES,
     "--keys",
     group=quarantine_group,
+    permission="run/read",
 )
 def show_quarantine_command(**arguments: Any) -> Printable:
     """Count the quarantined records of OUTPUT by code, field and file."""

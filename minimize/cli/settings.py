@@ -54,7 +54,7 @@ def settings_group() -> None:
     ),
     *WORKSPACE,
     group=settings_group,
-    permission="settings/set",
+    permission=lambda values: "settings/set_admin" if values["holder"] == "admin" else "settings/set",
 )
 def set_command(workspace: Workspace, now: datetime, **terms: Any) -> Printable:
     """Set SETTING of TENANT to VALUE.
@@ -73,6 +73,7 @@ def set_command(workspace: Workspace, now: datetime, **terms: Any) -> Printable:
     "--history",
     *WORKSPACE,
     group=settings_group,
+    reads="settings/read",
 )
 def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printable:
     """List the settings in force. Subjects are shown as tokens."""
@@ -91,6 +92,7 @@ def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printab
     "--settings",
     *WORKSPACE,
     group=settings_group,
+    permission="settings/read",
 )
 def why_command(workspace: Workspace, now: datetime, **question: Any) -> Printable:
     """Explain whether FEATURE of TENANT is collected.

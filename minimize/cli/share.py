@@ -11,6 +11,7 @@ import click
 
 from minimize.cli.options import AS_OF_HELP, OPTIONS, PATH, SETTINGS_OR_LEDGER_HELP, WORKSPACE
 from minimize.cli.verb import verb
+from minimize.governance.access import TenantSet
 from minimize.governance.sharing import (
     confirm_recalls,
     explain_share,
@@ -49,6 +50,7 @@ def recall_group() -> None:
     "--recipients",
     *WORKSPACE,
     group=recall_group,
+    reads="share/read",
 )
 def list_recalls_command(workspace: Workspace, now: datetime, **arguments: Any) -> Printable:
     """List recalls. Exits with 1 if one is not requested yet, or not confirmed in time."""
@@ -166,19 +168,22 @@ def send_command(
     return operation.preview() if dry or to is None else operation.execute(None, Path(to))
 
 
-@verb("log", OPTIONS["--recipient"](metavar="R"), "--tenant", *WORKSPACE, group=share_group)
+@verb("log", OPTIONS["--recipient"](metavar="R"), "--tenant", *WORKSPACE, group=share_group, reads="share/read")
 def log_command(workspace: Workspace, **arguments: Any) -> Printable:
-    """List disclosures. Exits with 1 if one is not signed by a key of the keyring."""
+    """List disclosures. Exits with 1 if one is not signed by a key of the keyring.
+
+    An account without all tenants sees the rows of tenants in its scope, without the signature of the whole disclosure.
+    """
     return list_disclosures(workspace, **arguments)
 
 
-@verb("show", click.Argument(["disclosure"]), *WORKSPACE, group=share_group)
-def show_command(workspace: Workspace, disclosure: str) -> Printable:
+@verb("show", click.Argument(["disclosure"]), *WORKSPACE, group=share_group, reads="share/read")
+def show_command(workspace: Workspace, disclosure: str, tenants: TenantSet) -> Printable:
     """Print the signed DISCLOSURE.
 
     It states what permitted the transfer, the fields and their forms, the tenants and the digest.
     """
-    return JsonText(find_disclosure(workspace, disclosure).to_json())
+    return JsonText(find_disclosure(workspace, disclosure, tenants).to_json())
 
 
 @verb(
@@ -189,6 +194,7 @@ def show_command(workspace: Workspace, disclosure: str) -> Printable:
     "--recipients",
     *WORKSPACE,
     group=share_group,
+    permission="share/read",
 )
 def why_command(workspace: Workspace, now: datetime, **arguments: Any) -> Printable:
     """Explain whether RECIPIENT may receive records.

@@ -12,6 +12,7 @@ import click
 from minimize.cli.options import FILE, ID, OPTIONS, WORKSPACE
 from minimize.cli.printing import write_page
 from minimize.cli.verb import verb
+from minimize.governance.access import TenantSet
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.sharing.export_file import EXPORT_OPTIONS
 from minimize.governance.subjects import (
@@ -294,11 +295,11 @@ def correct_command(
     return correct_subject(subject, corrected, workspace, now, named=named, yes=yes, progress=progress)
 
 
-@verb("status", "--tenant", *WORKSPACE, group=subject_group)
-def status_command(workspace: Workspace, now: datetime, tenant: str | None) -> Printable:
+@verb("status", "--tenant", *WORKSPACE, group=subject_group, reads="subject_request/read")
+def status_command(workspace: Workspace, now: datetime, tenant: str | None, tenants: TenantSet) -> Printable:
     """List requests: kind, state and deadline. Exits with 1 if one is overdue."""
     with workspace.open_ledger() as ledger:
-        found = request_statuses(ledger, tenant=tenant)
+        found = request_statuses(ledger, tenant=tenant, tenants=tenants)
     overdue = any(each.is_overdue(now) for each in found)
     return Listing("requests", [ResultAt(each, now) for each in found], "no requests", exit_code=int(overdue))
 

@@ -13,11 +13,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from minimize.cli.options import JSON_OPTIONS, OPTIONS, QUIET, WORKSPACE, authorize, command_workspace
+from minimize.cli.options import (
+    JSON_OPTIONS,
+    OPTIONS,
+    QUIET,
+    WORKSPACE,
+    authorize,
+    authorize_read,
+    command_workspace,
+    record_actor_permissions,
+)
 from minimize.cli.printing import print_result, progress_bar
+from minimize.results import ScopedResult
 from minimize.times import utc_now
 
 if TYPE_CHECKING:
+    from minimize.governance.access import TenantSet
     from minimize.results import Printable
 
 _WORKSPACE_NAMES: Final = tuple(name.removeprefix("--") for name in WORKSPACE)
@@ -27,7 +38,8 @@ def verb(
     name: str,
     *parameters: str | click.Parameter,
     group: click.Command | None = None,
-    permission: str | None = None,
+    permission: str | Callable[[Mapping[str, Any]], str] | None = None,
+    reads: str | None = None,
     quiet: bool = False,
     kind: type[click.Command] = click.Command,
     **attributes: Any,
@@ -36,8 +48,9 @@ def verb(
 
     parameters  arguments and options in the order of the help; a text is a name in `OPTIONS`
     group       the group of the command; None for a command of `minimize` itself
-    permission  the permission that the account needs if there is an access file, for each tenant of the parameter
-                `tenant`
+    permission  the permission that the account needs if there is an access file, for each tenant of the parameter `tenant`, or
+                for all tenants; a function takes it from the parsed parameters
+    reads       the permission that the account needs for at least one tenant; the result is limited to the tenants in scope
     quiet       whether the command has `--quiet`
     kind        the class of the command: a click group for a command that also has commands of its own
     attributes  further attributes of the click command, such as `epilog`
@@ -46,6 +59,7 @@ def verb(
 
     workspace  the workspace that `--ledger`, `--output`, `--pipeline` and `--keys` name, instead of these options
     now        the current time, unless an option of this name has another
+    tenants    the tenants in scope of `reads`, to which the function must limit its result
     progress   the callback of the progress bar
     as_json    whether `--json` was given; then the function prints its result itself and returns None
     """
@@ -56,16 +70,16 @@ def verb(
         def callback(*, as_json: bool, **values: Any) -> int:
             if click.get_current_context().invoked_subcommand is not None:
                 return 0
-            if permission is not None:
-                for tenant in _tenants_of(values):
-                    authorize(permission, values, tenant)
+            limit = _check_permission(permission, reads, values)
             with ExitStack() as stack:
                 if "progress" in accepted:
                     values["progress"] = stack.enter_context(progress_bar())
                 if "as_json" in accepted:
                     values["as_json"] = as_json
+                if limit is not None:
+                    values["tenants"] = limit
                 result = function(**_with_environment(values, accepted))
-            return 0 if result is None else print_result(result, as_json)
+            return 0 if result is None else print_result(_limited_result(result, limit), as_json)
 
         common = [*((QUIET,) if quiet else ()), *JSON_OPTIONS]
         named = [OPTIONS[each]() if isinstance(each, str) else each for each in parameters]
@@ -81,6 +95,26 @@ def _tenants_of(values: Mapping[str, Any]) -> Sequence[str | None]:
     """The tenants of the parameter `tenant`, which may be repeatable. None, which means all tenants, if none is named."""
     named = values.get("tenant")
     return named or [None] if isinstance(named, tuple) else [named]
+
+
+def _check_permission(
+    permission: str | Callable[[Mapping[str, Any]], str] | None, reads: str | None, values: Mapping[str, Any]
+) -> TenantSet | None:
+    """Checks the permission of a command. Returns the tenants in scope of a command that reads."""
+    if reads is not None:
+        return authorize_read(reads, values, values.get("tenant"))
+    if permission is None:
+        record_actor_permissions(values)
+    else:
+        needed = permission if isinstance(permission, str) else permission(values)
+        for tenant in _tenants_of(values):
+            authorize(needed, values, tenant)
+    return None
+
+
+def _limited_result(result: Printable, limit: TenantSet | None) -> Printable:
+    """The result. It says that it is limited if not all tenants are in scope."""
+    return result if limit is None or limit.is_all else ScopedResult(result)
 
 
 def _with_environment(values: Mapping[str, Any], accepted: Mapping[str, Any]) -> dict[str, Any]:

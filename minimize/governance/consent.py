@@ -22,6 +22,8 @@ from minimize.consent.terms import (
     parse_terms,
 )
 from minimize.errors import PolicyError
+from minimize.governance.access.enforcement import entries_in_scope
+from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
@@ -174,7 +176,7 @@ def mark_expired_consents(
         over = [last for last in _last_acts(find_consents(acts, verifier=keys)) if _has_expired(last, now)]
         new = [_expiry_act(last, actor, now) for last in over]
         events = [
-            _CONSENT_ACTIVITY.event("expire", actor, now, _consent_resource(each, [last]))
+            _CONSENT_ACTIVITY.event("expire", actor, now, _consent_resource(each, [last]), tenant=each.tenant_id)
             for each, last in zip(new, over, strict=True)
         ]
         return _record_consents(acts, new=new, events=events, also=also)
@@ -325,12 +327,15 @@ def list_consents(
     function: str | None = None,
     history: bool = False,
     recipients: PathText | None = None,
+    tenants: TenantSet = ALL_TENANTS,
 ) -> list[ConsentStatus]:
     """The act that decides for each tenant and function, and whether a consent holds now; with `history` every act.
 
-    Optionally only for one tenant, recipient or function. A recipient with a missing or faulty file has no consent.
+    Optionally only for one tenant, recipient or function, or for tenants in scope. A recipient with a missing or faulty file has
+    no consent.
     """
-    consents = _load_consents(workspace, tenant, recipient, function)
+    found = _load_consents(workspace, tenant, recipient, function)
+    consents = Consents(tuple(entries_in_scope(found.acts, tenants, lambda act: (act.tenant_id,))))
     if history:
         return [ConsentStatus(act) for act in consents.acts]
     folder, seen = find_recipients(recipients, start=workspace.folder), consents.effective_at(now)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import pyarrow as pa
 
 from minimize.errors import PolicyError, RefusedError
+from minimize.governance.access.enforcement import entries_in_scope
+from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.json_form import JsonResult, json_object
@@ -204,14 +206,21 @@ def warn_if_not_read(job: Pipeline) -> None:
 
 
 def list_settings(
-    workspace: Workspace, now: datetime, *, tenant: str | None = None, setting: str | None = None, history: bool = False
+    workspace: Workspace,
+    now: datetime,
+    *,
+    tenant: str | None = None,
+    setting: str | None = None,
+    history: bool = False,
+    tenants: TenantSet = ALL_TENANTS,
 ) -> list[SettingRow]:
     """The settings in force (the current row of each tenant, subject, setting and holder), or all rows with `history`.
 
-    Optionally only those of one tenant or one setting. Subjects are tokens.
+    Optionally only those of one tenant or one setting, or of tenants in scope. Subjects are tokens.
     """
     with workspace.open_ledger() as ledger:
-        rows = ledger.find(SETTING, tenant=canonical_id(tenant), key=setting)
+        found = ledger.find(SETTING, tenant=canonical_id(tenant), key=setting)
+    rows = entries_in_scope(found, tenants, lambda row: (row.tenant_id,))
     chosen = sorted(rows if history else _rows_in_force(rows, now), key=lambda row: (_setting_key(row), row.valid_from))
     return [SettingRow(**asdict(row), line=None) for row in chosen]
 

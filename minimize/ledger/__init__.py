@@ -7,6 +7,7 @@ What someone decided or what happened is an act in one append-only log. The pres
                           the kinds of acts, each a dataclass
     act_log.py            the log of acts in the database: its chain, and removal of bodies
     audit_event.py        audit events and entries; audit_log.py the signed chain of entries, and its checkpoints
+    audit_columns.py      entries as rows of named columns, and as NDJSON, JSON or CSV
     audit_check.py        checks both logs, alone and against receipts; audit_truncation.py removes entries older than a year
     leases.py             leases: one run at a time writes to an output; process.py names processes
     runs.py               the index of runs, receipts and the audit log; access_log.py begun and ended reads

@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import json
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cached_property
@@ -212,6 +212,12 @@ class Decision(Generic[T_co]):
     result: T_co
     acts: Sequence[NewAct] = ()
     events: Sequence[AuditEvent] = ()
+
+    def events_by_tenant(self) -> Iterator[AuditEvent]:
+        """The events. If all acts concern the same tenant, events that name no tenant get this one."""
+        tenants = {act.tenant_id for act in self.acts}
+        shared = next(iter(tenants)) if len(tenants) == 1 else None
+        return (event if event.tenant is not None else replace(event, tenant=shared) for event in self.events)
 
 
 class ActFilter(TypedDict, total=False):

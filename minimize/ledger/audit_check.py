@@ -13,6 +13,7 @@ from minimize.errors import Finding, VerificationError
 from minimize.json_form import json_value
 from minimize.keys import Verifier
 from minimize.ledger.act_log import PAGE_SIZE, ActLog
+from minimize.ledger.audit_columns import WHOLE_ENTRIES, EntryForm, EntryFormat
 from minimize.ledger.audit_event import (
     EMPTY_LOG,
     Checkpoint,
@@ -270,10 +271,8 @@ def check_whole_log(
     return ledger.read(work)
 
 
-def export_entries(ledger: Ledger, filter_: EntryFilter, out: TextIO) -> int:
-    """Writes the entries that match a filter as JSON Lines. Returns their number."""
-    return ledger.read(lambda connection: _write_entries(read_entries(connection, filter_), out))
-
-
-def _write_entries(found: Iterable[LogEntry], out: TextIO) -> int:
-    return sum(1 for entry in found if out.write(entry.json_line()))
+def export_entries(
+    ledger: Ledger, filter_: EntryFilter, out: TextIO, form: EntryForm = WHOLE_ENTRIES, format_: EntryFormat = "ndjson"
+) -> int:
+    """Writes the entries that match a filter. Returns their number."""
+    return ledger.read(lambda connection: form.write(read_entries(connection, filter_), out, format_))

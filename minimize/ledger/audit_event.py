@@ -9,7 +9,8 @@ from __future__ import annotations
 import getpass
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -21,6 +22,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.keys import Verifier
 from minimize.keys.cryptography import is_signed
 from minimize.receipts import canonical_json, sha256_text
+from minimize.text import installed_version
 
 ACTOR_VARIABLE: Final = "MINIMIZE_ACTOR"
 EventResult = Literal["success", "failure", "refused"]
@@ -38,7 +40,13 @@ def utc_text(time: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The actor: a person, or a program without a user."""
+    """The actor: a person, or a program without a user.
+
+    permissions  permissions of the account when it acted; empty without an access file
+    application  product and version of the program
+    ip           address of the client of a server; None for a command, which runs on the machine of its user
+    id           name of the token
+    """
 
     type: Literal["user", "application"]
     permissions: tuple[str, ...] = ()
@@ -69,7 +77,10 @@ class Resource:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditEvent(JsonResult):
-    """One event. `activity` and `operation` name the act (`run`, `publish`), `component` the component that reports it."""
+    """One event. `activity` and `operation` name the act (`run`, `publish`), `component` the component that reports it.
+
+    `tenant` is the tenant that the event concerns. It is None if the event concerns no tenant, or several.
+    """
 
     id: str = field(default_factory=lambda: str(uuid4()))
     component: str
@@ -81,6 +92,7 @@ class AuditEvent(JsonResult):
     correlation_id: str | None = None
     resources: tuple[Resource, ...] = ()
     category: str
+    tenant: str | None = None
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
@@ -112,6 +124,7 @@ class AuditActivity:
         *resources: Resource,
         result: EventResult = "success",
         correlation_id: str | None = None,
+        tenant: str | None = None,
     ) -> AuditEvent:
         """An event of this activity."""
         return AuditEvent(
@@ -124,6 +137,7 @@ class AuditActivity:
             correlation_id=correlation_id,
             resources=resources,
             category=self.category,
+            tenant=tenant,
         )
 
 
@@ -136,10 +150,30 @@ def run_activity(kind: str) -> AuditActivity:
     return AuditActivity(kind, component="job", category="run")
 
 
-def current_actor(environ: Mapping[str, str] | None = None, *, application: str = "minimize") -> Actor:
+PermissionLookup = Callable[[str], tuple[str, ...]]
+"""Returns the permissions of an account. Without an access file there are none."""
+_PERMISSION_LOOKUP: Final = ContextVar[PermissionLookup]("permission_lookup", default=lambda _: ())
+
+
+def use_permissions(lookup: PermissionLookup) -> None:
+    """Sets the permissions of accounts that later audit events of this context record."""
+    _PERMISSION_LOOKUP.set(lookup)
+
+
+SERVER_PRODUCT: Final = "minimize-server"
+"""Product that answers the clients of a server."""
+
+
+def application_name(product: str = "minimize") -> str:
+    """A product of this package, with its version."""
+    return f"{product}/{installed_version('minimize')}"
+
+
+def current_actor(environ: Mapping[str, str] | None = None) -> Actor:
     """The actor of this process: `MINIMIZE_ACTOR`, else the user of the operating system."""
     named = (os.environ if environ is None else environ).get(ACTOR_VARIABLE)
-    return Actor("user", application=application, user=named or _login_name())
+    user = named or _login_name()
+    return Actor("user", _PERMISSION_LOOKUP.get()(user), application=application_name(), user=user)
 
 
 def _login_name() -> str:
@@ -264,7 +298,11 @@ def entry_event(entry: LogEntry) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class EntryFilter:
-    """A filter for entries. A field that is None matches every entry."""
+    """A filter for entries. A field that is None matches every entry.
+
+    tenants        only entries about one of these tenants
+    other_tenants  only entries about a tenant that is none of these
+    """
 
     activity: str | None = None
     operation: str | None = None
@@ -274,6 +312,10 @@ class EntryFilter:
     correlation: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    category: str | None = None
+    tenant: str | None = None
+    tenants: Collection[str] | None = None
+    other_tenants: Collection[str] | None = None
 
 
 ALL_ENTRIES: Final = EntryFilter()

@@ -101,6 +101,7 @@ def indexed_columns(event: Mapping[str, Any]) -> dict[str, str | None]:
         "actor": event["actor"]["user"] or event["actor"]["application"],
         "resource": resources[0]["id"] if resources else None,
         "correlation": event["correlation_id"],
+        "tenant": event.get("tenant"),
     }
 
 
@@ -122,13 +123,22 @@ def entry_from_row(row: Row[Any]) -> LogEntry:
 
 
 def _entry_query(filter_: EntryFilter) -> Select[Any]:
-    found = select(*_ENTRY_COLUMNS).order_by(AUDIT_LOG.c.sequence)
-    for name in ("activity", "operation", "result", "actor", "resource", "correlation"):
+    columns = AUDIT_LOG.c
+    found = select(*_ENTRY_COLUMNS).order_by(columns.sequence)
+    for name in ("activity", "operation", "result", "actor", "resource", "correlation", "tenant"):
         if getattr(filter_, name) is not None:
-            found = found.where(AUDIT_LOG.c[name] == getattr(filter_, name))
+            found = found.where(columns[name] == getattr(filter_, name))
+    if filter_.category is not None:
+        # no other member of an event has this name, and a quotation mark within a text is escaped
+        member = canonical_json({"category": filter_.category}).decode()[1:-1]
+        found = found.where(columns.event.contains(member, autoescape=True))
+    if filter_.tenants is not None:
+        found = found.where(columns.tenant.in_(sorted(filter_.tenants)))
+    if filter_.other_tenants is not None:
+        found = found.where(columns.tenant.is_not(None) & columns.tenant.not_in(sorted(filter_.other_tenants)))
     if filter_.since is not None:
-        found = found.where(AUDIT_LOG.c.time >= filter_.since)
-    return found if filter_.until is None else found.where(AUDIT_LOG.c.time < filter_.until)
+        found = found.where(columns.time >= filter_.since)
+    return found if filter_.until is None else found.where(columns.time < filter_.until)
 
 
 def last_checkpoint(connection: Connection) -> Checkpoint | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -71,7 +72,7 @@ class Ledger:
             if decision.acts and not decision.events:
                 raise ValueError("acts are recorded with an audit event")
             acts.append(decision.acts, signer)
-            for event in decision.events:
+            for event in decision.events_by_tenant():
                 append_event(connection, event, signer)
             if then is not None:
                 then()
@@ -110,7 +111,7 @@ class Ledger:
             lock_ledger(connection)
             removed = ActLog(connection).remove_bodies(kind, tenant, subjects, until, event, signer)
             if removed:
-                append_event(connection, event, signer)
+                append_event(connection, replace(event, tenant=tenant), signer)
             return removed
 
         removed = self.write(work)

@@ -127,6 +127,8 @@ AUDIT_LOG: Final = Table(
     Column("actor", Text),
     Column("resource", Text),
     Column("correlation", Text, index=True),
+    Column("tenant", Text),
+    Index("ix_audit_tenant", "tenant", "sequence"),
     Index("ix_audit_resource", "resource", "activity", "sequence"),
 )
 """`acts` and `acts_digest` are the head of the log of acts when the entry was written.
@@ -356,7 +358,15 @@ def ledger_identity(connection: Connection) -> str:
 
 
 MigrationStep = Callable[[Connection], None]
-STEPS: Final[tuple[MigrationStep, ...]] = ()
+
+
+def _add_tenant_of_entries(connection: Connection) -> None:
+    """Adds the tenant of an audit entry. Older entries name none."""
+    connection.exec_driver_sql("ALTER TABLE audit ADD COLUMN tenant TEXT")
+    connection.exec_driver_sql("CREATE INDEX ix_audit_tenant ON audit (tenant, sequence)")
+
+
+STEPS: Final[tuple[MigrationStep, ...]] = (_add_tenant_of_entries,)
 """Step number n upgrades a ledger of version `BASELINE_VERSION` + n to the next one, in the caller's transaction."""
 BASELINE_VERSION: Final = 3
 """The oldest version that can be upgraded. Versions 1 and 2 were never released."""

@@ -77,8 +77,9 @@ class Disclosure:
         return is_signed(canonical_json(dict(self.body)), self.signature, self.key, verifier)
 
     def to_json(self) -> dict[str, Any]:
-        """The disclosure as the JSON object that `share log --json` prints."""
-        return {**self.body, "signature": {"algorithm": "ed25519", "key": self.key, "value": self.signature}}
+        """The disclosure as the JSON object that `share log --json` prints. A part of a disclosure has no signature."""
+        signature = {"algorithm": "ed25519", "key": self.key, "value": self.signature} if self.signature else None
+        return {**self.body, "signature": signature}
 
 
 DISCLOSURE: Final = ActKind("disclosure", Disclosure, key="{0.recipient}/{0.disclosure}")

@@ -242,7 +242,7 @@ def members_grade(old: Any, new: Any) -> Grade:
 
 
 def _role_text(role: AccessRole) -> str:
-    return f"{role.base}, {_permissions_text((), role.allow)}"
+    return f"{role.base or role.name}, {_permissions_text((), role.allow)}"
 
 
 ROLE_RULES: Final[Rules] = {

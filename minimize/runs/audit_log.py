@@ -13,6 +13,7 @@ from minimize.errors import ConfigurationError, Finding, OutputError
 from minimize.json_form import JsonResult
 from minimize.keys import Keyring, PublicKeys, require_keyring
 from minimize.ledger import api, current_actor, find_ledger
+from minimize.ledger.audit_columns import WHOLE_ENTRIES, EntryForm, format_of_file
 from minimize.ledger.audit_event import EMPTY_LOG, LogHead, audit_finding
 from minimize.output.folder import RECEIPT_FILE
 from minimize.receipts import Receipt
@@ -89,15 +90,21 @@ def verify_audit(
 
 
 def export_audit(
-    ledger: PathText | None, file: PathText, entry_filter: EntryFilter, *, output: LocationLike | None = None
+    ledger: PathText | None,
+    file: PathText,
+    entry_filter: EntryFilter,
+    *,
+    output: LocationLike | None = None,
+    form: EntryForm = WHOLE_ENTRIES,
 ) -> AuditExport:
-    """Writes entries to a new file that only its owner can read, one JSON object per line.
+    """Writes entries to a new file that only its owner can read, as CSV, JSON or NDJSON by its suffix.
 
     Raises LedgerError, and OutputError if the file exists or cannot be created.
     """
 
     with open_existing_ledger(ledger, output) as book:
-        count = write_private_file(Path(file), lambda out: api.export_entries(book, entry_filter, out))
+        format_ = format_of_file(Path(file))
+        count = write_private_file(Path(file), lambda out: api.export_entries(book, entry_filter, out, form, format_))
     return AuditExport(str(file), count)
 
 

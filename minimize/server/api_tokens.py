@@ -24,7 +24,7 @@ from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.access import API_TOKEN, ApiToken, TokenState
 from minimize.ledger.acts import ActReader, Decision, UntrustedActError
-from minimize.ledger.audit_event import utc_text
+from minimize.ledger.audit_event import SERVER_PRODUCT, PermissionLookup, application_name, utc_text
 from minimize.server.errors import NOT_AUTHENTICATED, error_for
 from minimize.server.request import is_name
 from minimize.times import EPOCH, seconds_text
@@ -86,8 +86,10 @@ def revoke_token(ledger: Ledger, keys: Keyring, name: str, now: datetime) -> boo
     return _end_token(ledger, keys, name, "revoked", now, current_actor())
 
 
-def authenticate(ledger: Ledger, keys: Keyring, text: str, now: datetime) -> TokenBearer:
-    """Authenticates the bearer of a token. A token for a single call is used up.
+def authenticate(
+    ledger: Ledger, keys: Keyring, text: str, now: datetime, *, permissions: PermissionLookup = lambda _: ()
+) -> TokenBearer:
+    """Authenticates the bearer of a token. A token for a single call is used up, under the permissions of its account.
 
     Raises RefusedError (B001); the error does not depend on the reason.
     """
@@ -98,7 +100,13 @@ def authenticate(ledger: Ledger, keys: Keyring, text: str, now: datetime) -> Tok
     if found is None or not good or not is_in_force(found, now):
         raise error_for(NOT_AUTHENTICATED)
     if found.once:
-        actor = Actor("user", application="door", user=found.user, id=found.token)
+        actor = Actor(
+            "user",
+            permissions(found.user),
+            application=application_name(SERVER_PRODUCT),
+            user=found.user,
+            id=found.token,
+        )
         if not _end_token(ledger, keys, name, "spent", now, actor):
             raise error_for(NOT_AUTHENTICATED)
     return TokenBearer(found.user, name)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal
 
-from minimize.errors import RefusedError
+from minimize.errors import LedgerError, PolicyError, RefusedError
 from minimize.governance.access import (
     AccessDecision,
     AccessRequest,
@@ -24,14 +25,16 @@ from minimize.governance.access import (
     load_access,
 )
 from minimize.governance.access.enforcement import access_in_force, decision_event
+from minimize.governance.access.entitlements import EffectiveAccess
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource
 from minimize.ledger.access import ACCESS_ADOPTION, GRANT, GrantAct
-from minimize.ledger.audit_event import EventResult, PlainValue
+from minimize.ledger.audit_event import SERVER_PRODUCT, EventResult, PlainValue, application_name
 from minimize.output.reader import DATE_COLUMN
 from minimize.server.errors import AUTHORIZATION_ENDED, column_error, error_for
 from minimize.server.request import FilterCondition
 from minimize.server.snapshot import OutputSnapshot
+from minimize.times import utc_now
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -47,10 +50,10 @@ class Caller:
     token: str | None = None
     address: str | None = None
 
-    def actor(self, roles: Sequence[str]) -> Actor:
-        """The caller as an actor of the audit log."""
-        application = "minimize" if self.address is None else SERVER_COMPONENT
-        return Actor("user", tuple(roles), application=application, user=self.user, ip=self.address, id=self.token)
+    def actor(self, permissions: tuple[str, ...]) -> Actor:
+        """The caller as an actor of the audit log, with the permissions of the account."""
+        application = application_name() if self.address is None else application_name(SERVER_PRODUCT)
+        return Actor("user", permissions, application=application, user=self.user, ip=self.address, id=self.token)
 
 
 def read_event(
@@ -63,7 +66,7 @@ def read_event(
     ended: str | None = None,
 ) -> AuditEvent:
     """The event of a read: the decision, the filtered columns, the number of rows sent, and the reason of an early end."""
-    event = decision_event(decision, actor=caller.actor(decision.roles))
+    event = decision_event(decision, actor=caller.actor(decision.account_permissions))
     more = {"where": ", ".join(each.audit_text for each in where) or None, "rows": rows, "ended": ended}
     result: EventResult = "failure" if ended else event.result
     return replace(_with_changes(event, more), component=SERVER_COMPONENT, time=now, result=result)
@@ -79,19 +82,21 @@ def reidentify_event(
     ended: str | None = None,
 ) -> AuditEvent:
     """The event of reversed tokens: the number requested, and a keyed digest of each value that was returned."""
-    event = decision_event(decision, actor=caller.actor(decision.roles))
+    event = decision_event(decision, actor=caller.actor(decision.account_permissions))
     counted = _with_changes(event, {"tokens": count, "values": len(values), "ended": ended})
     each = tuple(Resource(name, "value", f"values/{name}") for name in values)
     result: EventResult = "failure" if ended else event.result
     return replace(counted, component=SERVER_COMPONENT, time=now, result=result, resources=(*counted.resources, *each))
 
 
-def refused_event(caller: Caller, what: str, now: datetime, code: str, operation: str) -> AuditEvent:
+def refused_event(
+    caller: Caller, permissions: tuple[str, ...], what: str, now: datetime, code: str, operation: str
+) -> AuditEvent:
     """The event of a request that reached no decision. It contains the dataset name of the request, if that is valid."""
     changes = (PropertyChange("ended", None, code),)
     activity = AuditActivity("decision", component=SERVER_COMPONENT, category="access")
     resource = Resource(what, "dataset", f"dataset/{what}", changes)
-    return activity.event(operation, caller.actor(()), now, resource, result="refused")
+    return activity.event(operation, caller.actor(permissions), now, resource, result="refused")
 
 
 def _with_changes(event: AuditEvent, more: dict[str, PlainValue]) -> AuditEvent:
@@ -135,6 +140,12 @@ class Authorizer:
             if self._access is None or self._access[0] != stamp:
                 self._access = (stamp, access_in_force(load_access(self._path), self._ledger, self._keys))
             return self._access[1]
+
+    def permissions_of(self, user: str) -> tuple[str, ...]:
+        """The permissions of an account, for the audit log. None if the access file has faults or is missing."""
+        with suppress(PolicyError, LedgerError):
+            return EffectiveAccess(self.access(), UserAccount(user), utc_now()).permissions
+        return ()
 
     def grants(self) -> Grants:
         """The current grants of the ledger. Only new acts are read and verified. Raises LedgerError."""

@@ -166,8 +166,13 @@ def _authenticate_call(serving: ServerContext, headers: Mapping[str, Sequence[st
     given = [each for name, several in headers.items() if name.lower() == "authorization" for each in several]
     text = given[0] if len(given) == 1 and isinstance(given[0], str) else ""
     scheme, _, token = text.partition(" ")
+    service = serving.service
     return authenticate(
-        serving.service.ledger, serving.service.keys, token if scheme == "Bearer" else "", serving.clock()
+        service.ledger,
+        service.keys,
+        token if scheme == "Bearer" else "",
+        serving.clock(),
+        permissions=service.permissions_of,
     )
 
 

@@ -146,7 +146,7 @@ class DataAccessService:
 
     def refuse(self, caller: Caller, error: MinimizeError) -> None:
         """Records a malformed request in the audit log."""
-        self._record_event(refused_event(caller, "-", self._clock(), error.code, "dataset/read"))
+        self._record_refusal(caller, "-", error, "dataset/read")
 
     def _start_read(self, caller: Caller, read_request: ReadRequest, request: AuthorizationRequest) -> ResponseStream:
         with ExitStack() as stack:
@@ -211,9 +211,16 @@ class DataAccessService:
         except MinimizeError as error:
             ended = error
         if ended.code != NOT_AUTHORIZED:
-            operation = f"dataset/{request.operation}"
-            self._record_event(refused_event(caller, request.dataset, self._clock(), ended.code, operation))
+            self._record_refusal(caller, request.dataset, ended, f"dataset/{request.operation}")
         raise ended
+
+    def permissions_of(self, user: str) -> tuple[str, ...]:
+        """The permissions of an account, for the audit log."""
+        return self._authorizer.permissions_of(user)
+
+    def _record_refusal(self, caller: Caller, what: str, error: MinimizeError, operation: str) -> None:
+        permissions = self.permissions_of(caller.user)
+        self._record_event(refused_event(caller, permissions, what, self._clock(), error.code, operation))
 
     def _record_event(self, event: AuditEvent) -> None:
         self.ledger.record_event(event, self.keys)

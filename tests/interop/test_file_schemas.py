@@ -44,7 +44,11 @@ BETWEEN_PARTS = {"P002", "P008", "P009", "P014", "P018", "P101", "K005"}
 
 
 def is_between_parts(code: str) -> bool:
-    return code in BETWEEN_PARTS or code[0] == "T" or code in {"U003", "U005", "U006", "U007", "U008", "U010", "U011"}
+    return (
+        code in BETWEEN_PARTS
+        or code[0] == "T"
+        or code in {f"U{number:03}" for number in (3, 5, 6, 7, 8, 10, 11, 12, 13)}
+    )
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)

@@ -35,6 +35,7 @@ def test_an_event_has_the_shape_that_readers_of_audit_logs_know() -> None:
             }
         ],
         "category": "configuration",
+        "tenant": None,
     }
 
 

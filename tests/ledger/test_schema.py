@@ -5,6 +5,7 @@ The database itself refuses to change or remove what was recorded.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -15,6 +16,8 @@ from minimize.keys import Keyring
 from minimize.ledger import Address
 from minimize.ledger.access import API_TOKEN, ApiToken
 from minimize.ledger.access_log import begin_read
+from minimize.ledger.audit_check import find_entries
+from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.database import ledger_engine
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.schema import (
@@ -111,6 +114,18 @@ def test_a_ledger_of_an_unreleased_version_is_refused(address: Address) -> None:
     by_hand(address, f"UPDATE ledger_version SET version = {BASELINE_VERSION - 1}")
     with pytest.raises(LedgerError, match="written by an unreleased version"):
         opened(address)
+
+
+def test_entries_of_an_older_ledger_name_no_tenant_and_later_ones_do(address: Address, keys: Keyring) -> None:
+    with opened(address) as ledger:
+        ledger.record_event(event(), keys)
+    older = ("DROP INDEX ix_audit_tenant", "ALTER TABLE audit DROP COLUMN tenant")
+    by_hand(address, *older, f"UPDATE ledger_version SET version = {BASELINE_VERSION}")
+    with opened(address) as ledger:
+        ledger.record_event(replace(event(), tenant="north"), keys)
+        assert ledger.read(schema_version) == NEWEST_VERSION
+        assert [entry.sequence for entry in find_entries(ledger, EntryFilter(tenant="north"))] == [2]
+        assert [entry.sequence for entry in find_entries(ledger, EntryFilter())] == [1, 2]
 
 
 @pytest.fixture(name="filled")

@@ -71,6 +71,8 @@ def test_a_refusal_says_why_and_is_told_once(server: Running, home: Home) -> Non
     (told,) = home.told()
     assert told["result"] == "refused"
     assert told["actor"]["ip"].startswith("ipv4:127.0.0.1:")
+    assert told["actor"]["application"].startswith("minimize-server/")
+    assert "dataset/read:pseudonymized" in told["actor"]["permissions"]
 
 
 def test_a_read_is_told_with_the_token_that_let_it_in(server: Running, home: Home) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final
+from typing import ClassVar, Final
 
 from minimize.errors import RefusalReason
 from minimize.governance.access.entitlements import (
@@ -120,8 +120,13 @@ class AccessDecision(JsonResult):
     withheld  the rule that withholds a column, by column
     grants    grants that were used
     until     time at which the decision expires; None if it is valid until the access file or a grant changes
+    account_permissions  all permissions of the account, for the audit log only
     """
 
+    json_names: ClassVar[str] = (
+        "allowed account permission dataset purpose incident decided_at reasons tenants columns views withheld roles grants "
+        "until break_glass digest"
+    )
     allowed: bool
     account: UserAccount = field(metadata=json_member(merge=True))
     permission: str
@@ -140,6 +145,7 @@ class AccessDecision(JsonResult):
     break_glass: bool = False
     digest: str = field(default="", metadata=json_member("access"))
     """Digest of the access file."""
+    account_permissions: tuple[str, ...] = ()
 
     @property
     def grant(self) -> str | None:
@@ -185,19 +191,21 @@ def decide_permission(
     *,
     tenant: str | None = None,
     dataset: str | None = None,
+    any_tenant: bool = False,
 ) -> AccessDecision:
     """Decides whether an account may perform an operation that shows no data, such as changing a setting.
 
-    Without a tenant, the operation concerns all tenants and requires a scope of all tenants.
+    Without a tenant, the operation concerns all tenants and requires a scope of all tenants. With `any_tenant` it is limited to
+    the tenants of the decision, and requires at least one.
     """
     holding = EffectiveAccess(access, account, at)
     conflict = find_account_conflict(access, account)
     allowing = list(holding.allowing_assignments(permission, dataset))
     opened = union_of_tenants(each.scope.tenants for each, _, _ in allowing)
     tenants = NO_TENANTS if conflict else opened - holding.denied_tenants(permission, dataset)
-    allowed = tenants.is_all if tenant is None else tenant in tenants
+    allowed = tenant in tenants if tenant is not None else not tenants.is_empty if any_tenant else tenants.is_all
     has_role = any(role.has(permission) for _, role in holding.assignments)
-    in_scope = opened.is_all if tenant is None else tenant in opened
+    in_scope = tenant in opened if tenant is not None else not opened.is_empty if any_tenant else opened.is_all
     rule = "conflict" if conflict else "nobody" if not has_role else "denied" if in_scope else "out_of_scope"
     roles = tuple(dict.fromkeys(role.name for _, role, _ in allowing))
     reasons = (reason("role", about=", ".join(roles)),) if allowed else (reason(rule, about=_role_pair_text(conflict)),)
@@ -211,6 +219,7 @@ def decide_permission(
         tenants=tenants,
         roles=roles,
         digest=access.digest,
+        account_permissions=holding.permissions,
     )
 
 
@@ -410,6 +419,7 @@ class _AccessEvaluation:
             until=min(ends, default=None),
             break_glass=any(each.is_break_glass for each in grants.values()),
             digest=self.holding.access.digest,
+            account_permissions=self.holding.permissions,
         )
 
     def deny(self, reasons: Sequence[RefusalReason], withheld: Mapping[str, str]) -> AccessDecision:
@@ -426,6 +436,7 @@ class _AccessEvaluation:
             incident=wanted.incident,
             withheld=withheld,
             digest=self.holding.access.digest,
+            account_permissions=self.holding.permissions,
         )
 
 

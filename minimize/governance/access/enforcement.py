@@ -1,30 +1,35 @@
-"""Access enforcement: audit events, the access file in force, and the permission check before a command.
+"""Access enforcement: audit events, the access file in force, the permission check before a command, and its tenants.
 
 Audit events contain names, rules and counts, and no values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from minimize.errors import AccessDenied, RefusalReason
 from minimize.governance.access.decision import AccessDecision, decide_permission
+from minimize.governance.access.entitlements import EffectiveAccess
 from minimize.governance.access.grants import Grants
 from minimize.governance.access.load import find_access_file, load_access, parse_access, required_access_file
 from minimize.governance.access.model import AccessRules, UserAccount
+from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.workspace import Workspace
 from minimize.keys import Verifier
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.access import ACCESS_ADOPTION, GRANT, AccessAdoption
 from minimize.ledger.acts import ActReader
-from minimize.ledger.audit_event import EventResult, PlainValue
+from minimize.ledger.audit_event import EntryFilter, EventResult, PlainValue, application_name, use_permissions
+from minimize.times import utc_now
 
 if TYPE_CHECKING:
     from minimize.governance.access.grants import GrantRequest
     from minimize.ledger.ledger import Ledger
 
+T = TypeVar("T")
 _DECISION_ACTIVITY: Final = AuditActivity("decision", component="access", category="access")
 _GRANT_ACTIVITY: Final = AuditActivity("grant", component="access", category="access")
 LONGEST_NAME: Final = 200
@@ -32,13 +37,19 @@ LONGEST_NAME: Final = 200
 
 
 def decision_event(
-    decision: AccessDecision, *, actor: Actor | None = None, about: str | None = None, rows: int | None = None
+    decision: AccessDecision,
+    *,
+    actor: Actor | None = None,
+    about: str | None = None,
+    rows: int | None = None,
+    tenant: str | None = None,
 ) -> AuditEvent:
     """The audit event of a decision.
 
-    Takes the actor (else the account), the resource if it is not a dataset, and the number of rows read.
+    Takes the actor (else the account), the resource if it is not a dataset, the number of rows read, and the tenant if the
+    decision concerns one alone (else that of the rows).
     """
-    who = actor or Actor("user", decision.roles, application="minimize", user=_shorten(decision.account.user))
+    who = actor or Actor("user", decision.account_permissions, application_name(), _shorten(decision.account.user))
     name = _shorten(about or decision.dataset or decision.permission)
     kind = "dataset" if decision.dataset else decision.permission.partition("/")[0]
     properties: dict[str, PlainValue] = {
@@ -59,6 +70,7 @@ def decision_event(
         Resource(name, kind, f"{kind}/{name}", _property_changes(properties)),
         result="success" if decision.allowed else "refused",
         correlation_id=decision.grant or _shorten(decision.incident or "") or None,
+        tenant=tenant or (decision.tenants.only_name if decision.columns else None),
     )
 
 
@@ -85,7 +97,8 @@ def grant_event(
         }
     resource = Resource(grant, "grant", f"grants/{grant}", _property_changes(properties))
     result: EventResult = "refused" if reasons else "success"
-    return _GRANT_ACTIVITY.event(verb, actor, at, resource, result=result, correlation_id=grant)
+    tenant = request.tenants[0] if request is not None and len(request.tenants) == 1 else None
+    return _GRANT_ACTIVITY.event(verb, actor, at, resource, result=result, correlation_id=grant, tenant=tenant)
 
 
 def _property_changes(document: dict[str, PlainValue]) -> tuple[PropertyChange, ...]:
@@ -160,12 +173,74 @@ def require_permission(
     Returns the decision, or None if no access file is configured, in which case everything is allowed.
     Raises AccessDenied, PolicyError for a missing or faulty access file, LedgerError, KeyringError.
     """
+    return _require(permission, workspace, at, tenant=tenant, dataset=dataset, about=about)
+
+
+def readable_tenants(
+    permission: str, workspace: Workspace, at: datetime, *, tenant: str | None = None, about: str | None = None
+) -> TenantSet:
+    """The tenants whose entries the current actor may read, by a permission to read. The decision is recorded.
+
+    All tenants if no access file is configured. With `tenant`, this tenant must be among them. Raises like
+    `require_permission`, also for an account that may read the entries of no tenant.
+    """
+    decision = _require(permission, workspace, at, tenant=tenant, about=about, any_tenant=True)
+    return ALL_TENANTS if decision is None else decision.tenants
+
+
+def entries_in_scope(
+    entries: Iterable[T], tenants: TenantSet, tenants_of_entry: Callable[[T], Collection[str]]
+) -> list[T]:
+    """The entries that an account may see whose scope has these tenants.
+
+    An account without all tenants sees entries that concern exactly one tenant, if this tenant is in scope.
+    """
+    if tenants.is_all:
+        return list(entries)
+    named = ((entry, tenants_of_entry(entry)) for entry in entries)
+    return [entry for entry, names in named if len(names) == 1 and next(iter(names)) in tenants]
+
+
+def audit_entries_in_scope(entry_filter: EntryFilter, tenants: TenantSet) -> EntryFilter:
+    """The filter of audit entries, limited to the entries that an account may see whose scope has these tenants."""
+    if tenants.is_all:
+        return entry_filter
+    if tenants.complement:
+        return replace(entry_filter, other_tenants=tenants.names)
+    return replace(entry_filter, tenants=tenants.names)
+
+
+def record_permissions(workspace: Workspace) -> None:
+    """Lets later audit events record the permissions of their actor. The access file is read when one is recorded."""
+    known: list[AccessRules | None] = []
+
+    def permissions_of(user: str) -> tuple[str, ...]:
+        if not known:
+            known.append(configured_access(workspace))
+        return () if known[0] is None else EffectiveAccess(known[0], UserAccount(user), utc_now()).permissions
+
+    use_permissions(permissions_of)
+
+
+def _require(
+    permission: str,
+    workspace: Workspace,
+    at: datetime,
+    *,
+    tenant: str | None = None,
+    dataset: str | None = None,
+    about: str | None = None,
+    any_tenant: bool = False,
+) -> AccessDecision | None:
     access = configured_access(workspace)
     if access is None:
         return None
+    use_permissions(lambda user: EffectiveAccess(access, UserAccount(user), at).permissions)
     actor = current_actor()
-    decision = decide_permission(access, account_of_actor(actor), permission, at, tenant=tenant, dataset=dataset)
-    event, keys = decision_event(decision, actor=actor, about=about or tenant), workspace.keyring()
+    decision = decide_permission(
+        access, account_of_actor(actor), permission, at, tenant=tenant, dataset=dataset, any_tenant=any_tenant
+    )
+    event, keys = decision_event(decision, actor=actor, about=about or tenant, tenant=tenant), workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
         ledger.record_event(event, keys)
     if not decision.allowed:

@@ -35,8 +35,13 @@ def view_steps(views: Mapping[str, RoleView]) -> dict[str, list[str]]:
 
 
 def views_of_column(role: AccessRole, dataset: str, column: str) -> list[RoleView]:
-    """The views that a role sets on a column of a dataset."""
-    found = [columns[column] for name, columns in role.views.items() if covers(name, dataset) and column in columns]
+    """The views that a role, or a role that it copies, sets on a column of a dataset."""
+    found = [
+        columns[column]
+        for each in role.lineage
+        for name, columns in each.views.items()
+        if covers(name, dataset) and column in columns
+    ]
     return _distinct_views(found)
 
 
@@ -104,6 +109,15 @@ class EffectiveAccess:
     def assignments_of_person(self) -> tuple[tuple[RoleAssignment, AccessRole], ...]:
         """The assignments of all accounts of the person."""
         return tuple(self.access.assignments_of_person(self.account))
+
+    @cached_property
+    def permissions(self) -> tuple[str, ...]:
+        """The permissions of the account in any scope, without those that a role of the person denies entirely."""
+        if find_account_conflict(self.access, self.account) is not None:
+            return ()
+        allowed = {permission for _, role in self.assignments for permission in role.allow}
+        denied = [permission for _, role in self.assignments_of_person for permission in role.deny]
+        return tuple(sorted(str(each) for each in allowed if not any(deny.denies(each.name) for deny in denied)))
 
     def allowing_assignments(
         self, name: str, dataset: str | None = None, purpose: str | None = None, category: Category | None = None

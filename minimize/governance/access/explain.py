@@ -20,14 +20,13 @@ from minimize.governance.access.enforcement import account_of_actor, load_grants
 from minimize.governance.access.entitlements import view_steps
 from minimize.governance.access.grants import AccessOperation, Grant, Grants
 from minimize.governance.access.model import AccessRules, RoleAssignment, UserAccount
-from minimize.governance.access.permissions import PERMISSIONS, highest_or_none
+from minimize.governance.access.permissions import PERMISSIONS
 from minimize.governance.access.roles import AccessRole
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.ledger import api, current_actor
 from minimize.output.folder import RECORDS
 from minimize.output.reader import load_receipts
-from minimize.pages import Table
 from minimize.plan import Plan
 from minimize.plan.category import highest_category
 from minimize.plan.model import FieldPlan
@@ -207,11 +206,6 @@ def explain_decision(
     return AccessExplanation(decision, tuple(_decision_steps(access, grants, account, decision)))
 
 
-def permission_grid(access: AccessRules) -> list[tuple[str, list[str]]]:
-    """A row per permission with a cell per role: `yes` or the highest category if allowed, `no` if denied."""
-    return [(name, [_grid_cell(role, name) for role in access.roles.values()]) for name in PERMISSIONS]
-
-
 def role_lines(access: AccessRules) -> list[str]:
     """The custom roles as text."""
     return [_describe_role(role) for role in access.roles.values() if not role.is_builtin]
@@ -231,16 +225,8 @@ def _describe_role(role: AccessRole) -> str:
         *([f"deny {', '.join(map(str, role.deny))}"] if role.deny else []),
         *([f"views {shown}"] if shown else []),
     ]
-    return f"role {role.name}, a copy of {role.base}: {'; '.join(parts)}"
-
-
-def _grid_cell(role: AccessRole, name: str) -> str:
-    denied = [each.category for each in role.deny if each.name == name]
-    allowed = [each.category for each in role.allow if each.name == name]
-    if denied and (None in denied or not allowed):
-        return "no"
-    word = "" if not allowed else "yes" if None in allowed else str(highest_or_none(each for each in allowed if each))
-    return f"{word}, not {denied[0]}" if denied else word
+    copied = "" if role.base is None else f", a copy of {role.base}"
+    return f"role {role.name}{', built in' if role.is_builtin else copied}: {'; '.join(parts)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,9 +246,8 @@ class AccessOverview:
         }
 
     def lines(self) -> Iterator[Line]:
-        """What each role has of each permission, and the assignments."""
-        rows = [(name, *cells) for name, cells in permission_grid(self.access)]
-        yield Table("", ["permission", *self.access.roles], rows)
+        """The permissions of each role, and the assignments."""
+        yield from map(_describe_role, self.access.roles.values())
         yield from assignment_lines(self.access) or ["no account has a role"]
 
 
@@ -274,7 +259,7 @@ def show_access(workspace: Workspace) -> AccessOverview:
 def _role_json(access: AccessRules, role: AccessRole) -> dict[str, Any]:
     return {
         "role": role.name,
-        "copy": None if role.is_builtin else role.base,
+        "copy": role.base,
         "about": role.about,
         "allow": [str(each) for each in role.allow],
         "deny": [str(each) for each in role.deny],

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, fie
 from pydantic.json_schema import SkipJsonSchema
 
 from minimize.governance.access.permissions import ALL_TENANTS, NO_TENANTS, TenantSet
-from minimize.governance.access.roles import BUILTIN_ROLES, AccessRole, find_conflict
+from minimize.governance.access.roles import BUILTIN_ROLES, TENANT_ROLES, AccessRole, find_conflict
 from minimize.output.folder import RECORDS
 from minimize.policy.form_values import NAME_PATTERN, Duration, Name
 from minimize.policy.forms import Expected, Form, Reading, form_error
@@ -183,7 +183,7 @@ class AccessRules(Form):
         examples=[{"support": ["sam", "sue"], "insights": "external"}],
     )
     custom_roles: Mapping[CustomRoleName, AccessRole] = Field(
-        default={}, validation_alias="roles", description="Copies of the built-in roles."
+        default={}, validation_alias="roles", description="Custom roles: copies of other roles, or roles of their own."
     )
     assignments: tuple[RoleAssignment, ...] = Field(
         default=(), description="Assignments of roles to members within a scope."
@@ -197,6 +197,26 @@ class AccessRules(Form):
     path: SkipJsonSchema[Path | None] = None
     digest: SkipJsonSchema[str] = ""
     """`sha256:` and the digest of the file's bytes. Empty if not loaded from a file."""
+
+    @field_validator("custom_roles")
+    @classmethod
+    def _with_copied_roles(cls, roles: Mapping[str, AccessRole], info: ValidationInfo) -> Mapping[str, AccessRole]:
+        """The custom roles, each with the role that it copies. Records copies of unknown roles and cycles as faults."""
+        resolved = dict[str, AccessRole]()
+        waiting = dict(roles)
+        while waiting:
+            known = {**BUILTIN_ROLES, **resolved}
+            ready = [each for each in waiting.values() if each.base is None or each.base in known]
+            if not ready:
+                break
+            for each in ready:
+                origin = None if each.base is None else known[each.base]
+                resolved[each.name] = each.model_copy(update={"origin": origin})
+                del waiting[each.name]
+        if isinstance(info.context, Reading):
+            for each in waiting.values():
+                _add_copy_fault(each, roles, info.context)
+        return {name: resolved[name] for name in roles if name in resolved}
 
     @field_validator("assignments")
     @classmethod
@@ -227,9 +247,21 @@ class AccessRules(Form):
 
     def check(self, reading: Reading) -> None:
         """Records every contradiction between parts of the file."""
+        self._check_roles(reading)
         self._check_names(reading)
         self._check_people(reading)
         self._check_conflicts(reading)
+
+    def _check_roles(self, reading: Reading) -> None:
+        for name, role in self.custom_roles.items():
+            with reading.within(reading.node.descend(("roles", name)), name):
+                for message, hint in role.faults():
+                    reading.fault("U006", message, hint=hint)
+        for each in self.assignments:
+            if each.scope.tenants.is_all and self.roles[each.role].builtin_origin in TENANT_ROLES:
+                message = f"the role `{each.role}` is for the staff of a tenant, but its scope has all tenants"
+                hint = "Name the tenants: `scope: {tenants: [NAME], …}`."
+                reading.faults.add("U012", message, line=each.line, key=each.role, hint=hint)
 
     def _check_names(self, reading: Reading) -> None:
         for each in self.assignments:
@@ -297,6 +329,17 @@ class AccessRules(Form):
 
     def _groups_of_user(self, user: str) -> frozenset[str]:
         return self.groups_of(UserAccount(user))
+
+
+def _add_copy_fault(role: AccessRole, roles: Mapping[str, AccessRole], reading: Reading) -> None:
+    """Records that a role copies an unknown role, or copies itself over other roles."""
+    known, base = (*BUILTIN_ROLES, *roles), str(role.base)
+    if base in known:
+        message, hint = f"`{role.name}` copies itself, directly or over other roles", "Copy a built-in role."
+        reading.faults.add("U013", message, line=role.line, key=role.name, hint=hint)
+    else:
+        message, hint = f"unknown role `{base}`", did_you_mean(base, known)
+        reading.faults.add("U003", message, line=role.line, key=role.name, hint=hint)
 
 
 def covers(name: str, dataset: str) -> bool:

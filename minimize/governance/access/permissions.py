@@ -32,8 +32,10 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "subject/correct": "correct data held about a subject",
         "subject/delete": "delete all data held about a subject",
         "subject/restrict": "restrict the use of a subject's data",
+        "subject_request/read": "view requests about data subjects, their states and deadlines",
         "settings/read": "view collection settings",
-        "settings/set": "change collection settings",
+        "settings/set": "change collection settings of any holder",
+        "settings/set_admin": "change collection settings of the holder admin",
         "remote_tasks/locate": "start and end locating a lost device",
         "consent/read": "view consents",
         "consent/request": "ask a tenant for a consent",
@@ -61,7 +63,10 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "incident/declare": "declare an incident",
         "incident/notice": "draft and record notices of an incident",
         "incident/close": "close an incident",
+        "event/read": "view lifecycle events of tenants and subjects",
         "event/record": "record or revoke lifecycle events of tenants and subjects",
+        "run/read": "view published runs and counts of quarantined records",
+        "run/void": "declare a published run void",
         "output/expire": "remove data past its retention period from an output",
         "output/retract": "apply the current policy to published output",
         "output/adopt": "attach an output to another ledger",
@@ -76,6 +81,8 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """All permissions, each with its description."""
+INCLUDING: Final[Mapping[str, str]] = MappingProxyType({"settings/set_admin": "settings/set"})
+"""Permissions that are part of another one: a role that allows or denies the other also allows or denies this one."""
 CATEGORY_PERMISSIONS: Final = frozenset({READ, REQUEST, APPROVE, BREAK_GLASS})
 """Permissions that are limited to a category."""
 READ_ONLY_PERMISSIONS: Final = frozenset(
@@ -100,7 +107,7 @@ class Permission:
         >>> Permission(READ, "pseudonymized").allows(READ, "identified")
         False
         """
-        return self.name == name and (
+        return self._covers(name) and (
             self.category is None or category is None or _category_rank(category) <= _category_rank(self.category)
         )
 
@@ -110,9 +117,12 @@ class Permission:
         >>> Permission(READ, "pseudonymized").denies(READ, "identified")
         True
         """
-        if self.name != name or self.category is None:
-            return self.name == name
+        if not self._covers(name) or self.category is None:
+            return self._covers(name)
         return category is not None and _category_rank(category) >= _category_rank(self.category)
+
+    def _covers(self, name: str) -> bool:
+        return self.name in (name, INCLUDING.get(name))
 
     @property
     def writes(self) -> bool:
@@ -177,6 +187,11 @@ class TenantSet:
     def is_all(self) -> bool:
         """Whether the set contains all tenants."""
         return self.complement and not self.names
+
+    @property
+    def only_name(self) -> str | None:
+        """The name of the only tenant of the set. None if it contains no tenant, or several."""
+        return next(iter(self.names)) if len(self.names) == 1 and not self.complement else None
 
     def __contains__(self, tenant: object) -> bool:
         return (canonical_text(str(tenant)) in self.names) != self.complement

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations, product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
 from types import MappingProxyType
 from typing import Annotated, Final, Literal
 
@@ -23,7 +23,7 @@ from minimize.governance.access.permissions import (
     parse_permissions,
 )
 from minimize.plan.category import CATEGORY_ORDER
-from minimize.policy.forms import Expected, Form, Reading, form_error
+from minimize.policy.forms import Form, form_error
 from minimize.policy.treatments import Chain
 from minimize.techniques import Technique, TechniqueStep
 from minimize.text import did_you_mean
@@ -71,17 +71,36 @@ RoleView = Annotated[
     GetPydanticSchema(lambda _, handler: handler.generate_schema(Annotated[Chain, AfterValidator(_require_view)])),
 ]
 """Techniques that are applied to released values before they are shown."""
-BuiltinRole = Literal["analyst", "operator", "support_engineer", "privacy_officer", "auditor", "role_administrator"]
+BuiltinRole = Literal[
+    "analyst",
+    "operator",
+    "support_engineer",
+    "help_desk_operator",
+    "policy_and_profile_manager",
+    "application_manager",
+    "read_only_operator",
+    "school_administrator",
+    "tenant_administrator",
+    "privacy_officer",
+    "auditor",
+    "role_administrator",
+]
+TENANT_ROLES: Final[frozenset[str | None]] = frozenset({"school_administrator", "tenant_administrator"})
+"""Built-in roles of the staff of a tenant. They and their copies are assigned for named tenants only."""
+_NO_STANDING_ACCESS: Final[frozenset[str | None]] = frozenset({"support_engineer", "help_desk_operator"})
 
 
 class AccessRole(Form):
-    """A custom role: a copy of a built-in role, with changes."""
+    """A custom role: a copy of another role, with changes, or a role with its own permissions only."""
 
     noun = "the role `{name}`"
     is_named = True
 
-    base: Annotated[BuiltinRole, Expected("must be a built-in role", "U004")] = Field(
-        validation_alias="copy", description="The built-in role that it copies."
+    base: str | None = Field(
+        default=None,
+        validation_alias="copy",
+        description="The built-in or custom role that it copies. Without it, the role has only the permissions of `allow`.",
+        examples=["analyst"],
     )
     about: str = Field(default="", description="Description of the role.")
     added: Permissions = Field(
@@ -103,41 +122,69 @@ class AccessRole(Form):
     )
     name: SkipJsonSchema[str]
     line: SkipJsonSchema[int | None] = None
+    origin: SkipJsonSchema[AccessRole | None] = None
+    """The copied role. The access file sets it after all of its roles were read."""
 
     @property
     def is_builtin(self) -> bool:
         """Whether the role is built in. A file cannot change built-in roles."""
-        return self.name == self.base
+        return self.name in BUILTIN_ROLES
+
+    @property
+    def builtin_origin(self) -> str | None:
+        """The built-in role from which the role was copied, over any number of copies. None for a role that copies none."""
+        if self.is_builtin:
+            return self.name
+        return None if self.origin is None else self.origin.builtin_origin
 
     @property
     def allow(self) -> tuple[Permission, ...]:
         """The permissions, including those of the copied role."""
-        return self.added if self.is_builtin else tuple(dict.fromkeys((*BUILTIN_ROLES[self.base].added, *self.added)))
+        copied = () if self.origin is None else self.origin.allow
+        return tuple(dict.fromkeys((*copied, *self.added)))
 
     @property
     def deny(self) -> tuple[Permission, ...]:
         """The denied permissions, including those of the copied role."""
-        return (
-            self.denied if self.is_builtin else tuple(dict.fromkeys((*BUILTIN_ROLES[self.base].denied, *self.denied)))
-        )
+        copied = () if self.origin is None else self.origin.deny
+        return tuple(dict.fromkeys((*copied, *self.denied)))
+
+    @property
+    def lineage(self) -> tuple[AccessRole, ...]:
+        """The role, then the role that it copies, and so on."""
+        return (self, *(() if self.origin is None else self.origin.lineage))
 
     def has(self, name: str) -> bool:
         """Whether the role allows an operation, for any category."""
-        return any(each.name == name for each in self.allow)
+        return any(each.allows(name) for each in self.allow)
 
-    def check(self, reading: Reading) -> None:
-        """Records permissions that a copy must not add, and permissions that one person must not have."""
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yields the faults of the permissions, each with a hint: what a copy must not add, and what no person may combine."""
         for extra in self.added:
-            refused = {
-                "only a copy of role_administrator can assign roles": extra.name == ASSIGN
-                and not BUILTIN_ROLES[self.base].has(ASSIGN),
-                "a support engineer has no standing access": extra.name == READ and self.base == "support_engineer",
-                "an auditor must not change anything": self.base == AUDITOR and extra.writes,
-            }
-            for reason in (reason for reason, is_so in refused.items() if is_so):
-                reading.fault("U006", f"a copy of `{self.base}` cannot have `{extra}`: {reason}")
-        if find_conflict([self]) is not None:
-            reading.fault("U006", f"the role `{self.name}` combines permissions that one person must not have")
+            for refused, why, hint in (
+                (
+                    extra.name == ASSIGN and not (self.origin is not None and self.origin.has(ASSIGN)),
+                    "only a copy of role_administrator can assign roles",
+                    "Write `copy: role_administrator`.",
+                ),
+                (
+                    extra.name == READ and self.builtin_origin in _NO_STANDING_ACCESS,
+                    f"`{self.builtin_origin}` has no standing access",
+                    "Request a grant for each incident.",
+                ),
+                (
+                    self.builtin_origin == AUDITOR and extra.writes,
+                    "an auditor must not change anything",
+                    "Put the permission into another role, for another person.",
+                ),
+            ):
+                if refused:
+                    yield f"the role `{self.name}` cannot have `{extra}`: {why}", hint
+        duties = find_separated_duties(self)
+        if duties is not None:
+            one, other = duties
+            message = f"the role `{self.name}` combines `{one}` and `{other}`, which one person must not have"
+            yield message, "Divide them between two roles."
 
 
 _ANALYST: Final = parse_permissions("dataset/read:pseudonymized")
@@ -145,11 +192,15 @@ _OPERATOR: Final = parse_permissions(
     "dataset/read:aggregated",
     "settings/read",
     "settings/set",
+    "event/read",
     "event/record",
+    "run/read",
+    "run/void",
     "output/expire",
     "output/retract",
     "keys/add",
     "keys/rotate",
+    "subject_request/read",
     "incident/read",
     "incident/open",
     "token/revoke",
@@ -163,10 +214,55 @@ _SUPPORT: Final = parse_permissions(
     "incident/read",
     "incident/open",
 )
+_HELP_DESK: Final = parse_permissions(
+    "grant/request", "grant/read", "remote_tasks/locate", "settings/read", "incident/read", "incident/open"
+)
+_POLICY_MANAGER: Final = parse_permissions(
+    "dataset/read:aggregated", "settings/read", "settings/set", "run/read", "output/retract"
+)
+_APPLICATION_MANAGER: Final = parse_permissions(
+    "dataset/read:aggregated", "settings/read", "consent/read", "consent/request", "share/read", "share/receive"
+)
+_READ_ONLY: Final = parse_permissions(
+    "dataset/read:aggregated",
+    "settings/read",
+    "consent/read",
+    "share/read",
+    "incident/read",
+    "event/read",
+    "run/read",
+    "subject_request/read",
+)
+_SCHOOL: Final = parse_permissions(
+    "dataset/read:aggregated",
+    "settings/read",
+    "settings/set_admin",
+    "remote_tasks/locate",
+    "consent/read",
+    "incident/read",
+    "event/read",
+)
+_TENANT_ADMINISTRATOR: Final = parse_permissions(
+    "consent/read",
+    "consent/give",
+    "consent/refuse",
+    "consent/withdraw",
+    "settings/read",
+    "settings/set_admin",
+    "audit/read",
+    "audit/export",
+    "share/read",
+    "incident/read",
+    "grant/read",
+    "event/read",
+    "run/read",
+    "subject_request/read",
+)
 _OFFICER: Final = tuple(
     permission
     for name in PERMISSIONS
-    if name.partition("/")[0] in ("subject", "settings", "consent", "share", "incident", "audit", "tenant")
+    if name.partition("/")[0]
+    in ("subject", "subject_request", "settings", "consent", "share", "incident", "audit", "event", "run", "tenant")
     for permission in parse_permissions(name)
 ) + parse_permissions(
     "dataset/read:aggregated",
@@ -175,7 +271,6 @@ _OFFICER: Final = tuple(
     "grant/review",
     "grant/read",
     "roles/read",
-    "event/record",
     "output/expire",
     "output/retract",
     "output/adopt",
@@ -191,6 +286,9 @@ _AUDITOR: Final = parse_permissions(
     "consent/read",
     "share/read",
     "incident/read",
+    "event/read",
+    "run/read",
+    "subject_request/read",
 )
 _ADMINISTRATOR: Final = parse_permissions("roles/read", "roles/assign", "token/make", "token/revoke")
 _DENIED_TO_AUDITOR: Final = tuple(each for name in PERMISSIONS if (each := Permission(name)).writes)
@@ -199,7 +297,7 @@ _DENIED_TO_AUDITOR: Final = tuple(each for name in PERMISSIONS if (each := Permi
 def _builtin_role(
     name: BuiltinRole, about: str, allow: tuple[Permission, ...], deny: tuple[Permission, ...] = ()
 ) -> AccessRole:
-    return AccessRole(name=name, base=name, about=about, added=allow, denied=deny)
+    return AccessRole(name=name, about=about, added=allow, denied=deny)
 
 
 BUILTIN_ROLES: Final[Mapping[str, AccessRole]] = MappingProxyType(
@@ -212,6 +310,30 @@ BUILTIN_ROLES: Final[Mapping[str, AccessRole]] = MappingProxyType(
                 "support_engineer",
                 "locates lost devices and reads data only under a grant for an incident",
                 _SUPPORT,
+            ),
+            _builtin_role(
+                "help_desk_operator",
+                "locates lost devices, and requests grants without break-glass access",
+                _HELP_DESK,
+            ),
+            _builtin_role(
+                "policy_and_profile_manager",
+                "sets features and levels, and applies the current policy to published output",
+                _POLICY_MANAGER,
+            ),
+            _builtin_role(
+                "application_manager",
+                "asks tenants for consents, and takes in data from third parties",
+                _APPLICATION_MANAGER,
+            ),
+            _builtin_role("read_only_operator", "reads what operators see and changes nothing", _READ_ONLY),
+            _builtin_role(
+                "school_administrator", "sets features of a school's tenant and locates its lost devices", _SCHOOL
+            ),
+            _builtin_role(
+                "tenant_administrator",
+                "decides on consents and features of a tenant, and reads what is recorded about it",
+                _TENANT_ADMINISTRATOR,
             ),
             _builtin_role(
                 "privacy_officer", "decides on consents, data subjects, incidents and access of others", _OFFICER
@@ -247,6 +369,12 @@ def find_conflict(roles: Iterable[AccessRole], conflicts: Sequence[RolePair] = (
     return next(((one.name, other.name) for one, other in pairs if _are_in_conflict(one, other, conflicts)), None)
 
 
+def find_separated_duties(*roles: AccessRole) -> tuple[str, str] | None:
+    """Finds two permissions of these roles that one person must not have."""
+    held = {name for duties in SEPARATED_DUTIES for name in duties if any(role.has(name) for role in roles)}
+    return next((duties for duties in SEPARATED_DUTIES if held.issuperset(duties)), None)
+
+
 def _are_in_conflict(one: AccessRole, other: AccessRole, conflicts: Sequence[RolePair]) -> bool:
     names = {one.name, other.name}
     if len(names) == 2 and any(set(pair) == names for pair in conflicts):
@@ -254,13 +382,9 @@ def _are_in_conflict(one: AccessRole, other: AccessRole, conflicts: Sequence[Rol
     return (
         _audits_and_writes(one, other)
         or _audits_and_writes(other, one)
-        or any(_holds_both_duties(one, other, *duty) for duty in SEPARATED_DUTIES)
+        or find_separated_duties(one, other) is not None
     )
 
 
 def _audits_and_writes(auditor: AccessRole, other: AccessRole) -> bool:
-    return auditor.base == AUDITOR and any(permission.writes for permission in other.allow)
-
-
-def _holds_both_duties(one: AccessRole, other: AccessRole, duty: str, duty_of_others: str) -> bool:
-    return any(a.has(duty) and b.has(duty_of_others) for a, b in product((one, other), repeat=2))
+    return auditor.builtin_origin == AUDITOR and any(permission.writes for permission in other.allow)

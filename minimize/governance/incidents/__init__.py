@@ -11,6 +11,7 @@ notice.py            breach notices: wording and formats
 message.py           the message that carries a notice
 notification.py      contacts of tenants, drafts of notices, and the list for the partner team
 delivery.py          delivery of notices by the operator's command, and its record for each tenant
+visible_incidents.py incidents as an account sees them: whole, or the parts that concern the tenants in its scope
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from minimize.governance.incidents.exposure import ExposedItem, Exposure
 from minimize.governance.incidents.incident import (
     Incident,
     OpenedIncident,
-    list_incidents,
     load_incident,
     load_incidents,
 )
@@ -33,6 +33,7 @@ from minimize.governance.incidents.notification import (
     load_contacts,
 )
 from minimize.governance.incidents.scope import IncidentScope, exposure_scope, scope_incident, unmatched_items
+from minimize.governance.incidents.visible_incidents import find_incident, list_incidents
 from minimize.governance.incidents.workflow import (
     NewIncident,
     approve_exemption,
@@ -60,6 +61,7 @@ __all__ = [
     "draft_notices",
     "exposure_scope",
     "find_contacts",
+    "find_incident",
     "lint_contacts",
     "list_incidents",
     "load_contacts",

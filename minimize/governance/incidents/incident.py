@@ -15,7 +15,6 @@ from minimize.governance.incidents.notice import NOTICE_DEADLINE
 from minimize.governance.workspace import Workspace
 from minimize.json_form import json_object
 from minimize.ledger.incidents import INCIDENT, IncidentStep
-from minimize.results import Listing
 from minimize.text import count_noun
 from minimize.times import time_text
 
@@ -365,16 +364,14 @@ def load_incidents(workspace: Workspace) -> dict[str, Incident]:
         return group_steps(ledger.find(INCIDENT))
 
 
-def list_incidents(workspace: Workspace, now: datetime) -> Listing:
-    """Reads all incidents and their deadlines; the exit code is 1 if a notice is overdue. Raises LedgerError."""
-    found = load_incidents(workspace).values()
-    overdue = any(each.is_overdue(now) for each in found)
-    return Listing("incidents", [IncidentSummary(each, now) for each in found], "no incidents", int(overdue))
-
-
 def load_incident(name: str, workspace: Workspace) -> Incident:
     """Reads one incident. Raises ConfigurationError if it does not exist, LedgerError."""
     found = load_incidents(workspace).get(name)
     if found is None:
-        raise ConfigurationError("there is no incident of this name", hint="Run `minimize incident list`.")
+        raise unknown_incident()
     return found
+
+
+def unknown_incident() -> ConfigurationError:
+    """Builds the error for an incident that does not exist, or that the account may not see."""
+    return ConfigurationError("there is no incident of this name", hint="Run `minimize incident list`.")

@@ -27,7 +27,8 @@ def incident_lines(body: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"  {what}: {text}" for text in body[f"{what}s"])
     if closed is not None:
         class_ = f" as {closed['class']}" if closed["class"] else ""
-        yield f"  closed{class_} by {closed['by']}: {closed['reason']}"
+        reason = f": {closed['reason']}" if "reason" in closed else ""
+        yield f"  closed{class_} by {closed['by']}{reason}"
 
 
 def _tenant_lines(each: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[str]:
@@ -62,15 +63,15 @@ def _notice_state(each: Mapping[str, Any], body: Mapping[str, Any]) -> str:
 
 
 def _unattributed_lines(scope: Mapping[str, Any]) -> Iterator[str]:
-    unknown = scope["records_of_unknown_tenants"]
+    unknown = scope.get("records_of_unknown_tenants", 0)
     if unknown:
         yield f"  {count_noun(unknown, 'record')} of unknown tenants"
     yield from unmatched_lines(scope.get("nothing_matches", ()))
     for one in scope.get("acts_of_unknown_tenants", ()):
         yield f"  {one['operation']} by {one['actor']} at {one['at']}: tenants unknown"
-    for one in scope["not_searched"]:
+    for one in scope.get("not_searched", ()):
         yield f"  not searched: {one['file']}: {_unsearched_reason(one)}"
-    for one in scope["not_reached"]:
+    for one in scope.get("not_reached", ()):
         yield f"  not reached: {one['output']} of {one['pipeline']}: {one['why']}"
 
 

@@ -15,6 +15,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, MinimizeError, PolicyError
+from minimize.governance.access.enforcement import entries_in_scope
+from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.affected_subjects import form_tokens
 from minimize.governance.identifier_forms import (
     AS_RECEIVED,
@@ -336,14 +338,20 @@ def withdraw_events(
     return [EventEntry(row, is_new) for row, is_new in zip(rows, new, strict=True)]
 
 
-def list_events(workspace: Workspace, *, tenant: str | None = None, history: bool = False) -> list[EventEntry]:
-    """The events in effect in the ledger, or every row with `history`; optionally of one tenant. Raises LedgerError."""
+def list_events(
+    workspace: Workspace, *, tenant: str | None = None, history: bool = False, tenants: TenantSet = ALL_TENANTS
+) -> list[EventEntry]:
+    """The events in effect in the ledger, or every row with `history`; optionally of one tenant, or of tenants in scope.
+
+    Raises LedgerError.
+    """
     tenant = canonical_id(tenant)
     with workspace.open_ledger() as ledger:
         rows = ledger.find(LIFECYCLE_EVENT)
     if not history:
         rows = [row for row in last_lifecycle_events(rows) if row.state == "recorded"]
-    return [EventEntry(row) for row in rows if tenant in (None, row.tenant_id)]
+    own = [row for row in rows if tenant in (None, row.tenant_id)]
+    return [EventEntry(row) for row in entries_in_scope(own, tenants, lambda row: (row.tenant_id,))]
 
 
 def _subject_forms(

@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from minimize.consent import load_consents
 from minimize.errors import ConfigurationError, NotPermitted, RefusalReason
+from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.sharing.consent_filter import TenantConsent, TenantFilter, consent_check
 from minimize.governance.sharing.payload import PayloadStats
 from minimize.governance.sharing.plan import ResolvedShare, SharePlan
@@ -253,7 +254,9 @@ def disclosure_event(act: Disclosure, now: datetime) -> AuditEvent:
         PropertyChange("digest", None, act.digest),
     )
     resource = Resource(act.recipient, "disclosure", act.disclosure, changes)
-    return SHARE_ACTIVITY.event("disclose", current_actor(), now, resource)
+    tenants = list(act.body["tenants"])
+    tenant = tenants[0] if len(tenants) == 1 else None
+    return SHARE_ACTIVITY.event("disclose", current_actor(), now, resource, tenant=tenant)
 
 
 def refusal_event(recipient: str, function: str, reasons: tuple[RefusalReason, ...], now: datetime) -> AuditEvent:
@@ -355,19 +358,60 @@ class DisclosureLog(JsonResult):
             yield "nothing was shared"
 
 
-def list_disclosures(workspace: Workspace, *, recipient: str | None = None, tenant: str | None = None) -> DisclosureLog:
-    """Reads the disclosures, oldest first, optionally only those to one recipient or with data of one tenant."""
+_BODY_OF_A_TENANT: Final = frozenset(
+    {
+        "disclosure",
+        "at",
+        "recorded_at",
+        "recipient",
+        "standing",
+        "function",
+        "purpose",
+        "text_version",
+        "fields",
+        "category",
+    }
+    | {"retention_due"}
+)
+"""Members of the body of a disclosure that concern each of its tenants. The others concern all of its rows."""
+
+
+def disclosure_in_scope(disclosure: Disclosure, tenants: TenantSet) -> Disclosure | None:
+    """The part of a disclosure that an account may see whose scope has these tenants. None if there is none.
+
+    A part has the rows of tenants in scope only. It has no signature, because that covers the whole disclosure.
+    """
+    if tenants.is_all:
+        return disclosure
+    own = {name: share for name, share in disclosure.body["tenants"].items() if name in tenants}
+    rows = sum(share["rows"] for share in own.values())
+    body = {name: value for name, value in disclosure.body.items() if name in _BODY_OF_A_TENANT}
+    part = replace(disclosure, rows=rows, digest="", key="", signature="", body={**body, "rows": rows, "tenants": own})
+    return part if own else None
+
+
+def list_disclosures(
+    workspace: Workspace, *, recipient: str | None = None, tenant: str | None = None, tenants: TenantSet = ALL_TENANTS
+) -> DisclosureLog:
+    """Reads the disclosures, oldest first, optionally only those to one recipient or with data of one tenant.
+
+    With tenants in scope, each disclosure is limited to their part.
+    """
     with workspace.open_ledger() as ledger:
         found = find_disclosures(ledger, recipient)
     listed = [each for each in found if tenant is None or tenant in each.body["tenants"]]
     keys = workspace.keyring()
-    return DisclosureLog(listed, [each.disclosure for each in listed if not each.is_signed(keys)])
+    shown = [(each, part) for each in listed if (part := disclosure_in_scope(each, tenants)) is not None]
+    return DisclosureLog(
+        [part for _, part in shown], [each.disclosure for each, _ in shown if not each.is_signed(keys)]
+    )
 
 
-def find_disclosure(workspace: Workspace, name: str) -> Disclosure:
-    """Reads one disclosure by its id. Raises ConfigurationError if it does not exist."""
+def find_disclosure(workspace: Workspace, name: str, tenants: TenantSet = ALL_TENANTS) -> Disclosure:
+    """Reads one disclosure by its id, limited to tenants in scope. Raises ConfigurationError if there is none."""
     with workspace.open_ledger() as ledger:
-        found = ledger.find(DISCLOSURE, key_end=f"/{name}")
+        whole = ledger.find(DISCLOSURE, key_end=f"/{name}")
+    found = [part for each in whole if (part := disclosure_in_scope(each, tenants)) is not None]
     if not found:
         raise ConfigurationError("there is no disclosure with this id", hint="Run `minimize share log`.")
     return found[0]

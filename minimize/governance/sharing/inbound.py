@@ -68,11 +68,11 @@ def receive_dates(
     Raises ConfigurationError for a pipeline with another source, and AccessDenied (3) for a caller without permission.
     """
     job = pipeline_from(pipeline)
-    check_source(job, recipient, function)
     workspace = Workspace(
         overrides.ledger, None if overrides.output is None else str(overrides.output), job, overrides.keys
     )
     require_permission("share/receive", workspace, datetime.now(UTC), about=recipient)
+    check_source(job, recipient, function)
     return run_dates(job, dates, overrides, **options)
 
 

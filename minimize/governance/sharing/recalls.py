@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from minimize.consent.evaluation import consent_end
 from minimize.consent.terms import parse_terms
 from minimize.errors import ConfigurationError, PolicyError
+from minimize.governance.access.enforcement import entries_in_scope
+from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.consent import (
     NewConsent,
     RecallBatch,
@@ -206,17 +208,21 @@ def list_recalls(
     recipient: str | None = None,
     all_: bool = False,
     overdue: bool = False,
+    tenants: TenantSet = ALL_TENANTS,
 ) -> list[Recall]:
     """The recall list: due and requested recalls, oldest first.
 
     recipients  the recipients or their folder; default: the configured folder
     all_        includes confirmed recalls
     overdue     only recalls that need action
+    tenants     tenants in scope
     """
     known = load_configured_recipients(recipients, workspace.folder)
     with workspace.open_ledger() as ledger:
         found = find_recalls(ledger, known, now, recipient, all_=all_)
-    return [each for each in found if each.is_late or not overdue]
+    return [
+        each for each in entries_in_scope(found, tenants, lambda each: (each.tenant,)) if each.is_late or not overdue
+    ]
 
 
 def request_recalls(

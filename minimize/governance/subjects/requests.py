@@ -10,6 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import ConfigurationError, Finding, PolicyError
+from minimize.governance.access.enforcement import entries_in_scope
+from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.lifecycle_events import read_rows
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
@@ -188,8 +190,10 @@ def request_deadline(tenant_wide: bool, asked_at: datetime) -> datetime:
     return asked_at + (TENANT_DEADLINE if tenant_wide else REQUEST_DEADLINE)
 
 
-def request_statuses(ledger: Ledger, *, tenant: str | None = None) -> list[RequestStatus]:
-    """All requests in the order of their arrival; optionally of one tenant."""
+def request_statuses(
+    ledger: Ledger, *, tenant: str | None = None, tenants: TenantSet = ALL_TENANTS
+) -> list[RequestStatus]:
+    """All requests in the order of their arrival; optionally of one tenant, or of tenants in scope."""
     last: dict[str, SubjectRequestStep] = {}
     notified: dict[str, dict[str, dict[str, Any]]] = {}
     for step in ledger.find(SUBJECT_REQUEST):
@@ -212,7 +216,8 @@ def request_statuses(ledger: Ledger, *, tenant: str | None = None) -> list[Reque
         lift = lifted.get((step.tenant_id, step.subject)) if step.kind == "restrict" else None
         ended = lift.recorded_at if lift is not None and lift.asked_at >= step.asked_at else None
         found.append(RequestStatus(step, notified[name], ended))
-    return [each for each in found if wanted in (None, each.last.tenant_id)]
+    own = [each for each in found if wanted in (None, each.last.tenant_id)]
+    return entries_in_scope(own, tenants, lambda each: (each.last.tenant_id,))
 
 
 def open_requests(

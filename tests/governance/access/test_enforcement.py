@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import AccessDenied, KeyringError, PolicyError
-from minimize.governance.access import UserAccount, decide_permission
-from minimize.governance.access.enforcement import LONGEST_NAME, decision_event, grant_event, require_permission
+from minimize.governance.access import ALL_TENANTS, TenantSet, UserAccount, decide_permission
+from minimize.governance.access.enforcement import (
+    LONGEST_NAME,
+    decision_event,
+    entries_in_scope,
+    grant_event,
+    readable_tenants,
+    require_permission,
+)
 from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, AuditEvent
 from minimize.ledger.audit_check import find_entries
@@ -116,3 +123,27 @@ def test_an_act_about_a_grant_is_told_without_its_justification() -> None:
     assert (event.resources[0].id, event.result) == ("grants/g1", "success")
     assert said(event)["dataset"] == "telemetry"
     assert "check in" not in str(event)
+
+
+def test_an_entry_about_one_tenant_names_it_and_the_permissions_of_the_account(home: Workspace) -> None:
+    write_yaml(Path("access.yaml"), access_file(assignment("tenant_administrator", "sam", tenants=["north"])))
+    require_permission("consent/give", home, NOW, tenant="north")
+    with home.open_ledger() as ledger:
+        event = json.loads(find_entries(ledger, EntryFilter(tenant="north"))[-1].event)
+    assert "consent/give" in event["actor"]["permissions"]
+    assert event["actor"]["application"].startswith("minimize/")
+
+
+def test_an_account_reads_the_entries_of_the_tenants_in_its_scope(home: Workspace) -> None:
+    write_yaml(Path("access.yaml"), access_file(assignment("tenant_administrator", "sam", tenants=["north"])))
+    tenants = readable_tenants("consent/read", home, NOW)
+    assert tenants == TenantSet.from_names("north")
+    entries = [("north",), ("south",), ("north", "south"), ()]
+    assert entries_in_scope(entries, tenants, lambda each: each) == [("north",)]
+    assert entries_in_scope(entries, ALL_TENANTS, lambda each: each) == entries
+
+
+def test_an_account_that_may_read_no_tenant_is_refused(home: Workspace) -> None:
+    with pytest.raises(AccessDenied) as caught:
+        readable_tenants("consent/read", home, NOW)
+    assert [each.rule for each in caught.value.reasons] == ["nobody"]

@@ -10,10 +10,8 @@ from minimize.errors import PolicyError
 from minimize.governance.access import UserAccount
 from minimize.governance.access.explain import (
     AccessOverview,
-    assignment_lines,
     dataset_columns,
     explain_decision,
-    permission_grid,
     plan_access_request,
     unknown_columns,
 )
@@ -130,22 +128,20 @@ def test_a_refusal_says_which_columns() -> None:
     assert str(found.steps[-1]) == "decision: denied"
 
 
-def test_the_grid_has_what_each_role_has_of_each_permission() -> None:
-    roles = {"careful": {"copy": "analyst", "deny": ["dataset/read:identified", "settings/set"]}}
-    access = access_of(assignment("careful", "ann", tenants=["north"]), roles=roles)
-    cells = {name: dict(zip(access.roles, words, strict=True)) for name, words in permission_grid(access)}
-    assert cells["dataset/read"]["analyst"] == "pseudonymized"
-    assert cells["dataset/read"]["careful"] == "pseudonymized, not identified"
-    assert cells["settings/set"] == {
-        "analyst": "",
-        "operator": "yes",
-        "support_engineer": "",
-        "privacy_officer": "yes",
-        "auditor": "no",
-        "role_administrator": "",
-        "careful": "no",
+def test_each_role_is_listed_with_its_permissions_and_its_members() -> None:
+    roles = {
+        "careful": {"copy": "analyst", "deny": ["dataset/read:identified"]},
+        "more_careful": {"copy": "careful", "deny": ["settings/set"]},
+        "clerk": {"allow": ["consent/read", "consent/request"]},
     }
-    assert assignment_lines(access) == ["careful: ann (tenants north; datasets all)"]
+    lines = list(AccessOverview(access_of(assignment("careful", "ann", tenants=["north"]), roles=roles)).lines())
+    assert "role analyst, built in: allow dataset/read:pseudonymized" in lines
+    assert lines[-4:] == [
+        "role careful, a copy of analyst: allow dataset/read:pseudonymized; deny dataset/read:identified",
+        "role more_careful, a copy of careful: allow dataset/read:pseudonymized; deny dataset/read:identified, settings/set",
+        "role clerk: allow consent/read, consent/request",
+        "careful: ann (tenants north; datasets all)",
+    ]
 
 
 def test_machines_get_roles_and_assignments() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from minimize.errors import PolicyError
 from minimize.governance.access import access_from_mapping, find_access_file, load_access
+from minimize.governance.access.entitlements import views_of_column
 from minimize.governance.access.load import examine_access
 from minimize.governance.access.model import GrantRules
 from minimize.governance.access.permissions import PERMISSIONS
@@ -82,7 +83,6 @@ def test_every_fault_comes_at_once_with_its_line(tmp_path: Path) -> None:
         ("U006", 5),
         ("U006", 5),
         ("U009", 5),
-        ("P005", 6),
         ("U003", 8),
         ("P005", 9),
         ("U005", 9),
@@ -101,7 +101,10 @@ def test_every_fault_comes_at_once_with_its_line(tmp_path: Path) -> None:
         ({"copy": "auditor", "allow": ["settings/set"]}, "U006"),
         ({"copy": "privacy_officer", "allow": ["grant/request"]}, "U006"),
         ({"copy": "analyst", "allow": ["roles/assign"]}, "U006"),
-        ({"copy": "mine"}, "U004"),
+        ({"copy": "mine"}, "U013"),
+        ({"copy": "nobody"}, "U003"),
+        ({"allow": ["roles/assign"]}, "U006"),
+        ({"allow": ["grant/request", "grant/approve"]}, "U006"),
         ({"copy": "analyst", "views": {"d": {"c": "tokenize"}}}, "P013"),
         ({"copy": "analyst", "views": {"d": {"c": {"shift_dates": {"key": "k", "per": "t", "max_days": 3}}}}}, "U009"),
         ({"copy": "analyst", "views": {"d": "presence"}}, "P006"),
@@ -187,7 +190,7 @@ def test_the_schema_takes_what_the_loader_takes() -> None:
     plain = json.loads(json.dumps(root.to_data()))
     jsonschema.Draft202012Validator.check_schema(file_schema("access"))
     jsonschema.validate(plain, file_schema("access"))
-    for wrong in ({"version": 2}, {"version": 1, "extra": 1}, access_file(roles={"a": {"copy": "nobody"}})):
+    for wrong in ({"version": 2}, {"version": 1, "extra": 1}, access_file(roles={"a": {"copy": 7}})):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, file_schema("access"))
 
@@ -201,3 +204,39 @@ def test_the_configuration_may_demand_encryption_beside_naming_the_file(tmp_path
 def test_a_configuration_that_only_demands_encryption_names_no_file(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("access: {encrypt: by_category}\n")
     assert find_access_file(tmp_path) is None
+
+
+def test_a_fault_of_a_custom_role_names_its_line_and_a_remedy(tmp_path: Path) -> None:
+    file = tmp_path / "access.yaml"
+    file.write_text(
+        "version: 1\nroles:\n  clerk:\n    allow: [grant/request]\n  lead: {copy: clerk, allow: [grant/approve]}\n"
+    )
+    (fault,) = examine_access(file)[1]
+    assert (fault.code, fault.line, fault.field) == ("U006", 5, "lead")
+    assert "combines `grant/request` and `grant/approve`" in fault.message
+    assert fault.hint == "Divide them between two roles."
+
+
+def test_a_copy_of_a_custom_role_has_its_permissions_denials_and_views() -> None:
+    roles = {
+        "second": {"copy": "first", "allow": ["settings/read"]},
+        "first": {"copy": "analyst", "deny": ["dataset/read:identified"], "views": {"d": {"c": "presence"}}},
+    }
+    found = access_of(roles=roles).roles["second"]
+    assert [str(each) for each in found.allow] == ["dataset/read:pseudonymized", "settings/read"]
+    assert [str(each) for each in found.deny] == ["dataset/read:identified"]
+    assert len(views_of_column(found, "d", "c")) == 1
+
+
+@pytest.mark.parametrize("role", ["tenant_administrator", "school_administrator", "mine"])
+def test_a_role_of_a_tenants_staff_needs_named_tenants(role: str) -> None:
+    roles = {"mine": {"copy": "tenant_administrator"}}
+    assert access_of(assignment(role, "tess", tenants=["north"]), roles=roles).assignments
+    with pytest.raises(PolicyError) as caught:
+        access_of(assignment(role, "tess"), roles=roles)
+    assert [each.code for each in caught.value.findings] == ["U012"]
+
+
+def test_a_role_that_sets_every_setting_sets_those_of_administrators() -> None:
+    assert BUILTIN_ROLES["operator"].has("settings/set_admin")
+    assert not BUILTIN_ROLES["tenant_administrator"].has("settings/set")

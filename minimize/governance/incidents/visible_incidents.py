@@ -1,0 +1,103 @@
+"""Incidents as an account sees them: all of each incident, or the parts that concern the tenants in its scope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
+from minimize.governance.incidents.incident import (
+    Incident,
+    IncidentSummary,
+    class_of_step,
+    load_incident,
+    load_incidents,
+    unknown_incident,
+)
+from minimize.governance.workspace import Workspace
+from minimize.ledger.incidents import IncidentStep
+from minimize.results import Listing
+
+
+def list_incidents(workspace: Workspace, now: datetime, tenants: TenantSet = ALL_TENANTS) -> Listing:
+    """Reads all incidents and their deadlines, or the parts that concern tenants in scope.
+
+    The exit code is 1 if a notice is overdue. Raises LedgerError.
+    """
+    every = (incident_in_scope(each, tenants) for each in load_incidents(workspace).values())
+    found = [each for each in every if each is not None]
+    overdue = any(each.is_overdue(now) for each in found)
+    return Listing("incidents", [IncidentSummary(each, now) for each in found], "no incidents", int(overdue))
+
+
+def find_incident(name: str, workspace: Workspace, tenants: TenantSet = ALL_TENANTS) -> Incident:
+    """Reads one incident, or the part that concerns tenants in scope.
+
+    Raises ConfigurationError if it does not exist or concerns none of them, LedgerError.
+    """
+    found = incident_in_scope(load_incident(name, workspace), tenants)
+    if found is None:
+        raise unknown_incident()
+    return found
+
+
+_SCOPE_MEMBERS: Final = (
+    "tenant_id",
+    "subjects",
+    "rows",
+    "rows_exact",
+    "form",
+    "kinds",
+    "period",
+    "recipients",
+    "notice",
+)
+"""Members of a tenant's entry in the scope that the tenant sees."""
+
+
+def incident_in_scope(incident: Incident, tenants: TenantSet) -> Incident | None:
+    """The part of an incident that an account may see whose scope has these tenants. None if there is none.
+
+    A tenant sees a support incident that was opened for it, and an incident that affects it and was ever reportable: the times,
+    its own part of the scope, its notices, deliveries and exemption, and the statements for notices. It does not see the exposed
+    items, the reasons of classes and of the closing, or steps of another kind.
+    """
+    if tenants.is_all:
+        return incident
+    steps = [each for each in map(partial(_step_in_scope, tenants=tenants), incident.steps) if each is not None]
+    part = Incident(tuple(steps))
+    if part.kind == "support":
+        return part if part.tenants else None
+    was_reportable = any(class_of_step(each) == "customer_reportable" for each in part.classifications)
+    return part if was_reportable and part.affected else None
+
+
+def _step_in_scope(step: IncidentStep, tenants: TenantSet) -> IncidentStep | None:
+    """The part of a step that concerns tenants in scope. None if it has none."""
+    body: Mapping[str, Any] = step.body
+    match step.step:
+        case "opened":
+            own_tenants = [each for each in body.get("tenants", ()) if each in tenants]
+            names = ("kind", "title", "happened", "known_at")
+            part = {**{name: body[name] for name in names if name in body}, "exposed": [], "tenants": own_tenants}
+        case "scoped":
+            own = [each for each in body["scope"]["tenants"] if each["tenant_id"] in tenants]
+            part = {"scope": {"tenants": [{name: each.get(name) for name in _SCOPE_MEMBERS} for each in own]}}
+        case "declared" | "measured":
+            part = dict(body)
+        case "reclassified":
+            part = {"class": body["class"]}
+        case "delivered" if step.tenant_id in tenants:
+            part = dict(body)
+        case "exempted" if body["tenant_id"] in tenants:
+            part = {"tenant_id": body["tenant_id"]}
+        case "drafted" | "given":
+            part = {**body, "tenants": {name: each for name, each in body["tenants"].items() if name in tenants}}
+        case "closed":
+            part = {"class": body["class"]}
+        case _:
+            return None
+    return replace(step, body=part)
