@@ -28,10 +28,11 @@ from minimize.keys import Keyring
 from minimize.ledger import AuditActivity, current_actor, find_ledger
 from minimize.ledger.acts import Decision
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import CONSENT, ConsentAct
+from minimize.ledger.sharing import CONSENT, CONTRACT, ConsentAct, ContractAct
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.recipients import Recipient, Recipients, Subprocessors, recipient_from
+from minimize.recipients.contracts import contract_terms
 from minimize.techniques.pseudonymize import Pseudonymize
 
 POLICY: Final = JOBS / "job_a" / "policy.yaml"
@@ -103,9 +104,15 @@ def _sharing(given: Given, table: pa.Table, kept: list[str], place: Path, *, mix
 def _agree(ledger: Path, vendor: Recipient, tenants: list[str], keys: Keyring, when: datetime) -> None:
     text = current_terms(vendor, "all").text
     acts = [ConsentAct(name, "vendor", "all", "given", text, "admin", when, None, when) for name in tenants]
+    contracts = [
+        ContractAct(name, "vendor", "C-1", "recorded", contract_terms(vendor.contract), "", "admin", when)
+        for name in tenants
+        if vendor.contract is not None
+    ]
     event = AuditActivity("consent", component="benchmarks", category="consent").event("give", current_actor(), when)
     with open_ledger(find_ledger(ledger), create=True) as book:
-        book.record(lambda _: Decision(None, [CONSENT.act(each) for each in acts], [event]), keys)
+        recorded = [*map(CONSENT.act, acts), *map(CONTRACT.act, contracts)]
+        book.record(lambda _: Decision(None, recorded, [event]), keys)
 
 
 if __name__ == "__main__":

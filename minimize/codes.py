@@ -47,17 +47,16 @@ _RECIPIENTS: Final[Mapping[str, str]] = MappingProxyType(
         "T036": "a received field is derived from other fields",
         "T037": "a pipeline has another purpose than the inbound function",
         "T038": "a source names a recipient or an inbound function that does not exist",
-        "T039": "the pipeline does not list a prerequisite of the inbound function under `having`",
         "N001": "the manifest of the recipient is empty: nothing is shared with it",
         "N002": "the manifest does not have the function",
         "N003": "the function has the wrong direction: inbound and not outbound, or outbound and not inbound",
         "N004": "the function of the manifest does not have the field",
-        "N010": "the recipient has no contract",
+        "N010": "the agent has no contract, or tenants have no contract with the independent recipient",
         "N011": "a contract is not in force",
         "N012": "the contract permits no transmission",
         "N013": "the contract does not permit the field",
         "N014": "an agent is not on the list of subprocessors",
-        "N015": "a prerequisite of the function, such as an account, is not met",
+        "N015": "a prerequisite of the function, such as an account, is not confirmed for tenants",
         "N016": "a pass-through secret was not given",
         "N017": "records name no tenant, so that no consent can apply",
         "N020": "the policy does not list the purpose, or the function has another purpose",
@@ -80,6 +79,8 @@ _RECIPIENTS: Final[Mapping[str, str]] = MappingProxyType(
         "N051": "the payload is not as declared",
         "N052": "the consent of tenants ended while the payload was made",
         "N053": "an aggregate was published under a lower threshold than today's",
+        "N060": "a consent, refusal or withdrawal has no evidence: neither an API token nor a document",
+        "N061": "the API token is of another account than the acting one",
     }
 )
 
@@ -237,8 +238,8 @@ _LOG: Final = {
     "W042": "a date was skipped because a later run already covers it",
     "W043": "a requested date has no files",
     "W044": "data in memory was processed without a ledger, so erasures are unknown",
-    "W045": "the ledger has no consent for an inbound function, so every record was withheld",
-    "W046": "inbound rows were withheld because no consent covers them",
+    "W045": "no tenant has a consent, a contract and the prerequisites for an inbound function, so every record was withheld",
+    "W046": "inbound rows were withheld because no consent or no contract covers them",
     "W047": "a consent was refused or withdrawn that the ledger does not contain",
 }
 

@@ -187,6 +187,10 @@ class Config:
         default=None,
         metadata=_key(_TEXT, "The folder of recipients. The default is `recipients`.", "Write `recipients: FOLDER`."),
     )
+    contracts: str | None = field(
+        default=None,
+        metadata=_key(_TEXT, "The contracts of tenants with recipients.", "Write `contracts: FILE`."),
+    )
     contacts: str | None = field(
         default=None, metadata=_key(_TEXT, "The contacts of tenants for incidents.", "Write `contacts: FILE`.")
     )

@@ -11,12 +11,14 @@ from typing import Any
 import time_machine
 
 import minimize
-from minimize.governance.consent import ConsentVerb, NewConsent, record_consent
+from minimize.governance.consent import ConsentEvidence, ConsentVerb, NewConsent, record_consent
 from minimize.governance.workspace import Workspace
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, LogEntry
 from minimize.ledger.ledger import open_ledger
+from minimize.recipients import load_recipient
 from minimize.times import parse_time
+from tests.agreements import record_agreements
 from tests.project import AT, Project, write_project
 from tests.world import CONTRACT, vendor_file, write_configuration
 
@@ -59,7 +61,6 @@ SOURCE: dict[str, Any] = {
     "function": "hook",
     "path": "data/{date}/*.ndjson.gz",
     "format": "ndjson",
-    "having": ["connection"],
 }
 HOOKS: dict[str, Any] = {
     "pipeline": "hooks",
@@ -68,6 +69,7 @@ HOOKS: dict[str, Any] = {
     "source": SOURCE,
     "output": "out",
 }
+FORM = ConsentEvidence("document", "FORM-1")
 LONG_AGO = AT - timedelta(days=200)
 
 
@@ -116,8 +118,16 @@ class Inbound(Project):
         write_configuration(self.folder.parent, vendor=vendor_file(**{**body, **changes}), keys=("device",))
 
     def consent(self, verb: ConsentVerb, tenant: str, at: datetime = LONG_AGO, **wish: Any) -> None:
-        """Records an act about a tenant's consent at a time, which is valid from then on."""
-        record_consent(verb, NewConsent(tenant, "vendor", "hook", **wish), self.home, at)
+        """Records an act about a tenant's consent at a time, which is valid from then on, with contract and prerequisites."""
+        if verb == "give":
+            self.agree(tenant, at)
+        record_consent(verb, NewConsent(tenant, "vendor", "hook", evidence=FORM, **wish), self.home, at)
+
+    def agree(self, tenant: str, at: datetime = LONG_AGO) -> None:
+        """Records the contract that the file offers for a tenant, and its prerequisites, as known from a time on."""
+        recipient = load_recipient(self.folder.parent / "recipients" / "vendor.yaml")
+        with open_ledger(self.home.address, create=True) as ledger:
+            record_agreements(ledger, self.home.keyring(), recipient, [tenant], at)
 
     def run(
         self, date: Any = None, at: datetime | str | None = AT, clock: datetime | None = None, **options: Any

@@ -104,6 +104,9 @@ CONTRACT: dict[str, Any] = {
     "retention": "30d",
 }
 
+OFFERED = f"--reference {CONTRACT['reference']} --offered --from {CONTRACT['from']}"
+"""The options of `contract record` for the contract that the file of the recipient offers."""
+
 
 def vendor_file(**changes: Any) -> dict[str, Any]:
     """The file of the recipient `vendor` with some keys changed; None removes one."""
@@ -254,10 +257,11 @@ def _acts() -> list[tuple[str, str, list[str]]]:
     wish = f"access request support --incident {INCIDENT} --tenant north --field phone --justification"
     exposed = f"--exposed output:usage/out#records --exposed date:{DAY} --since {DAY}T08:00Z --known-at {DAY}T20:00Z"
     return [
-        ("pia", "consent give north vendor sync --since 2026-01-01T00:00Z", []),
-        ("pia", "consent refuse south vendor sync", []),
-        ("pia", "consent give east vendor sync --since 2026-01-01T00:00Z", []),
-        ("pia", "consent withdraw east vendor sync", []),
+        *(("pia", f"contract record {tenant} vendor {OFFERED}", []) for tenant in TENANTS),
+        ("pia", "consent give north vendor sync --since 2026-01-01T00:00Z --reference FORM-1", []),
+        ("pia", "consent refuse south vendor sync --reference FORM-2", []),
+        ("pia", "consent give east vendor sync --since 2026-01-01T00:00Z --reference FORM-3", []),
+        ("pia", "consent withdraw east vendor sync --reference FORM-4", []),
         ("pia", "share send vendor sync --pipeline usage --to shared.parquet", []),
         ("otto", f"incident open {INCIDENT} {exposed} --tenant north --title", ["A lost backup"]),
         ("sam", wish, ["A device is lost."]),

@@ -13,6 +13,7 @@ from minimize.governance.consent import NewConsent, explain_consent, list_consen
 from minimize.governance.sharing import end_consent, expire_consents
 from minimize.governance.workspace import Workspace
 from minimize.results import Listing, Printable
+from minimize.server.api_tokens import find_evidence
 
 _SINCE: Final = OPTIONS["--since"](
     param_decls=["--since", "valid_from"], metavar="TIME", help="Valid from this time on (ISO 8601). [default: now]"
@@ -27,6 +28,7 @@ _TEXT_VERSION: Final = click.Option(
     metavar="N",
     help="Version of the consent text that the tenant read. It must be the current one.",
 )
+EVIDENCE: Final = ("--reference", "--token-file")
 _EVENT: Final = click.Option(
     ["--event"], type=TIME, metavar="TIME", help="Also evaluate at this event time (ISO 8601)."
 )
@@ -36,8 +38,9 @@ _EVENT: Final = click.Option(
 def consent_group() -> None:
     """Record and show the consents of tenants, per recipient and function.
 
-    Consents are bitemporal, append-only and audited. A consent covers the text, purpose and fields that the recipient's file
-    has when it is given. After a change, a new consent is needed.
+    Consents are bitemporal, append-only and audited. Each decision of a tenant names its evidence: an API token or a document. A
+    consent covers the text, purpose and fields that the recipient's file has when it is given. After a change, a new consent is
+    needed.
     """
 
 
@@ -47,33 +50,60 @@ def request_command(workspace: Workspace, now: datetime, recipients: str | None,
     return record_consent("request", NewConsent(**terms), workspace, now, recipients=recipients)
 
 
-@verb("give", *_CONSENT, _TEXT_VERSION, _UNTIL, group=consent_group, permission="consent/give")
-def give_command(workspace: Workspace, now: datetime, recipients: str | None, **terms: Any) -> Printable:
+@verb("give", *_CONSENT, _TEXT_VERSION, _UNTIL, *EVIDENCE, group=consent_group, permission="consent/give")
+def give_command(
+    workspace: Workspace,
+    now: datetime,
+    recipients: str | None,
+    reference: str | None,
+    token_file: str | None,
+    **terms: Any,
+) -> Printable:
     """Record that TENANT consents to FUNCTION of RECIPIENT.
 
-    The consent is to the current terms of the recipient's file.
+    The consent is to the current terms of the recipient's file. Needs an API token of the acting account, or a document.
     """
-    return record_consent("give", NewConsent(**terms), workspace, now, recipients=recipients)
+    evidence = find_evidence(workspace, now, reference=reference, token_file=token_file)
+    return record_consent("give", NewConsent(**terms, evidence=evidence), workspace, now, recipients=recipients)
 
 
-@verb("refuse", *_CONSENT, "--to", group=consent_group, permission="consent/refuse")
+@verb("refuse", *_CONSENT, "--to", *EVIDENCE, group=consent_group, permission="consent/refuse")
 def refuse_command(
-    workspace: Workspace, now: datetime, recipients: str | None, to: str | None, **terms: Any
+    workspace: Workspace,
+    now: datetime,
+    recipients: str | None,
+    to: str | None,
+    reference: str | None,
+    token_file: str | None,
+    **terms: Any,
 ) -> Printable:
-    """Record that TENANT refused. Ends an existing consent, and recalls the records that RECIPIENT received under it."""
-    return end_consent("refuse", NewConsent(**terms), workspace, now, recipients=recipients, to=to)
+    """Record that TENANT refused. Ends an existing consent, and recalls the records that RECIPIENT received under it.
+
+    Needs an API token of the acting account, or a document.
+    """
+    evidence = find_evidence(workspace, now, reference=reference, token_file=token_file)
+    consent = NewConsent(**terms, evidence=evidence)
+    return end_consent("refuse", consent, workspace, now, recipients=recipients, to=to)
 
 
-@verb("withdraw", *_CONSENT, "--to", group=consent_group, permission="consent/withdraw")
+@verb("withdraw", *_CONSENT, "--to", *EVIDENCE, group=consent_group, permission="consent/withdraw")
 def withdraw_command(
-    workspace: Workspace, now: datetime, recipients: str | None, to: str | None, **terms: Any
+    workspace: Workspace,
+    now: datetime,
+    recipients: str | None,
+    to: str | None,
+    reference: str | None,
+    token_file: str | None,
+    **terms: Any,
 ) -> Printable:
     """Record that TENANT withdrew its consent. Sharing ends, and the records that RECIPIENT received are recalled.
 
     Prints the recall list: the records of TENANT that were sent, with time, digest and keyed subject tokens. Run `minimize
-    retract` to remove the records that were received from RECIPIENT.
+    retract` to remove the records that were received from RECIPIENT. Needs an API token of the acting account, or a document.
     """
-    return end_consent("withdraw", NewConsent(**terms), workspace, now, recipients=recipients, to=to)
+    evidence = find_evidence(workspace, now, reference=reference, token_file=token_file)
+    consent = NewConsent(**terms, evidence=evidence)
+    return end_consent("withdraw", consent, workspace, now, recipients=recipients, to=to)
 
 
 @verb("expire", *WORKSPACE, group=consent_group, permission="consent/expire", quiet=True)

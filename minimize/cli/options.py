@@ -156,11 +156,6 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "help": "Exit with 1 if a finding has this severity or a higher one.",
     },
     "--function": {"metavar": "NAME", "help": "Only this function."},
-    "--having": {
-        "multiple": True,
-        "metavar": "NAME",
-        "help": "A prerequisite of the function that is met. Repeatable.",
-    },
     "--history": {"is_flag": True, "help": "List all rows, not only those in force."},
     "--html": {"type": FILE, "metavar": "FILE", "help": "Write an HTML page to FILE instead of printing."},
     "--in": {
@@ -213,6 +208,15 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
     "--tenant": {"type": ID, "metavar": "T", "help": "Only this tenant."},
     "--to": {"type": FILE, "metavar": "FILE", "help": "Write the recall list for the recipient to this new JSON file."},
     "--until": {"type": TIME, "metavar": "UNTIL", "help": "Only entries before this time (ISO 8601)."},
+    "--reference": {
+        "metavar": "DOCUMENT",
+        "help": "Document that shows the decision, such as the number of a signed form or a ticket.",
+    },
+    "--token-file": {
+        "type": FILE,
+        "metavar": "FILE",
+        "help": "File with an API token of the acting account, which shows the decision. [env: MINIMIZE_TOKEN]",
+    },
     "--yes": {"is_flag": True, "help": "Apply the plan. Without it, only print the plan."},
 }
 OPTIONS: Final[Mapping[str, Callable[..., click.Parameter]]] = {

@@ -80,7 +80,7 @@ def run_command(
     OPTIONS["--pipeline"](required=True, help="Pipeline that reads the records of the recipient."),
     *("--date", "--pending"),
     _AT,
-    *("--having", "--recipients", "--engine"),
+    *("--recipients", "--engine"),
     *PIPELINE_OVERRIDES,
     *_EXECUTION,
     quiet=True,
@@ -99,8 +99,9 @@ def receive_command(
 ) -> Printable:
     """Minimize the records that RECIPIENT sends for FUNCTION into Parquet, with a signed receipt.
 
-    Exits with 3 if the recipient's file does not have the function, the contract is not in force, or a prerequisite is not met.
-    Rows of tenants without a consent to the function are left out. The receipt counts them as `consent`.
+    Exits with 3 if the recipient's file does not have the function. Rows of tenants without a consent to the function, without a
+    contract with an independent recipient, or without a confirmed prerequisite are left out. The receipt counts them as
+    `consent`.
     """
     from minimize.governance.sharing import receive_dates
     from minimize.runs.batch_dates import DateSelection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
@@ -24,8 +24,6 @@ from minimize.governance.sharing.outbound import prepare_share
 from minimize.governance.sharing.plan import ShareArguments
 from minimize.governance.workspace import Workspace
 from minimize.results import JsonText, Listing, Printable
-
-_HAVING: Final = OPTIONS["--having"](param_decls=["--having", "existing"])
 
 
 @click.group("recall")
@@ -130,7 +128,6 @@ share_group.add_command(recall_group)
         is_flag=True,
         help="Print what would be sent, and why the rest would not. Nothing is sent.",
     ),
-    _HAVING,
     "--recipients",
     *WORKSPACE,
     group=share_group,
@@ -189,8 +186,7 @@ def show_command(workspace: Workspace, disclosure: str, tenants: TenantSet) -> P
 @verb(
     "why",
     *("RECIPIENT", "FUNCTION"),
-    OPTIONS["--tenant"](help="Check the consent of this tenant, too."),
-    _HAVING,
+    OPTIONS["--tenant"](help="Check the consent, contract and prerequisites of this tenant, too."),
     "--recipients",
     *WORKSPACE,
     group=share_group,

@@ -1,6 +1,7 @@
 """Consents of tenants: their terms, and their evaluation for whole columns of tenants.
 
 terms.py       terms of a consent, and its states
+agreements.py  contracts of tenants and confirmed prerequisites, which sharing needs besides consent
 evaluation.py  the acts that decide, and whether a consent covers a recipient's function; for a run, row by row
 """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Final, Self
 
@@ -18,14 +18,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools, valid_mask
+from minimize.consent.agreements import NO_AGREEMENTS, NO_END, TenantAgreements
 from minimize.consent.terms import ENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
 from minimize.identifiers import canonical_column, canonical_text
 from minimize.keys import Verifier
 from minimize.ledger.acts import ActReader
-from minimize.ledger.sharing import ConsentAct, find_consents
+from minimize.ledger.sharing import CONTRACT, PREREQUISITE, ConsentAct, find_consents
 from minimize.receipts.canonical import sha256_text
-from minimize.recipients import Recipient
+from minimize.recipients import Function, Recipient
+from minimize.recipients.contracts import load_contracts
 from minimize.settings.columns import canonical_texts, code_numbers, column_microseconds, encode_column
+from minimize.stores import PathText
 from minimize.times import epoch_microseconds
 
 Microseconds = npt.NDArray[np.int64]
@@ -192,9 +195,10 @@ def _tenant_positions(tenant_names: Sequence[str], tenants: pa.Array) -> pa.Arra
 
 @dataclass(frozen=True)
 class Consents:
-    """All recorded consent acts, in recording order."""
+    """All recorded consent acts, in recording order, and what sharing needs besides consent."""
 
     acts: tuple[ConsentAct, ...]
+    agreements: TenantAgreements = NO_AGREEMENTS
 
     def effective_at(self, run: datetime, event: datetime | None = None) -> EffectiveConsents:
         """The consents as known at the time of the run or of the sharing.
@@ -202,6 +206,27 @@ class Consents:
         With an event time, a consent must hold at both times. Both are evaluated with the acts known at the time of the run.
         """
         return EffectiveConsents(self, run, event)
+
+    def permitted_periods(
+        self,
+        recipient: Recipient,
+        function: str,
+        run: datetime,
+        *,
+        also: Collection[datetime] = (),
+        fold: bool = False,
+    ) -> ConsentPeriods:
+        """The periods in which both consents and contracts cover a function, of tenants that meet its prerequisites.
+
+        Takes the arguments of `ConsentPeriods.from_consents`.
+        """
+        consented = ConsentPeriods.from_consents(self, recipient, function, run, also=also, fold=fold)
+        found = recipient.function(function)
+        if found is None or (recipient.standing == "agent" and not found.requires):
+            return consented
+        return consented.intersect(
+            _agreement_periods(self.agreements, recipient, found, consented.tenants, run, also, fold=fold)
+        )
 
     def history(self, recipient: str, function: str, *, fold: bool = False) -> ConsentHistory:
         """The acts about one function. With `fold`, tenants that differ only in case are one tenant."""
@@ -248,18 +273,53 @@ class EffectiveConsents:
             tenants,
         )
 
+    def permit(
+        self, recipient: Recipient, function: str, tenants: pa.Array, fields: Sequence[str] | None = None
+    ) -> ConsentAnswer:
+        """As `evaluate`. Of tenants that consented, the contract must permit the fields and the prerequisites must be met.
+
+        The reason why not is then a rule: `no_contract`, `contract_not_in_force`, `no_transmission`, `outside_contract` or
+        `requires`.
+        """
+        answer, found = self.evaluate(recipient, function, tenants, fields), recipient.function(function)
+        if found is None:
+            return answer
+        sent = tuple(found.sent) if fields is None else fields
+        gaps = (
+            decision[1] or self.consents.agreements.gap(recipient, found, name, self.run, self.times, sent)
+            for name, decision in zip(answer.tenant_names, answer.decisions, strict=False)
+        )
+        decisions = (
+            decision if gap is None else (None, gap) for gap, decision in zip(gaps, answer.decisions, strict=False)
+        )
+        return replace(answer, decisions=(*decisions, answer.decisions[-1]))
+
     @property
     def times(self) -> tuple[datetime, ...]:
         """The times at which a consent must hold; the run's time comes first."""
         return (self.run,) if self.event is None else (self.run, self.event)
 
 
-def load_consents(ledger: ActReader, verifier: Verifier | None, *, recipient: str | None = None) -> Consents:
-    """Loads the consents of a ledger, optionally of one recipient.
+def load_consents(
+    acts: ActReader,
+    verifier: Verifier | None,
+    folder: PathText | None,
+    *,
+    recipient: str | None = None,
+    tenant: str | None = None,
+) -> Consents:
+    """Loads the consents, contracts and confirmed prerequisites of a ledger, optionally of one recipient or tenant.
 
-    Raises LedgerError, also if there is a verifier and an act is not signed by a known key.
+    `folder` is where the search for the file of contracts starts. Raises LedgerError, also if there is a verifier and an act is
+    not signed by a known key; PolicyError for a faulty file of contracts.
     """
-    return Consents(tuple(find_consents(ledger, recipient=recipient, verifier=verifier)))
+    consents = find_consents(acts, recipient=recipient, tenant=tenant, verifier=verifier)
+    agreements = TenantAgreements(
+        tuple(acts.find(CONTRACT, key=recipient, tenant=tenant, verifier=verifier)),
+        tuple(acts.find(PREREQUISITE, key=recipient, tenant=tenant, verifier=verifier)),
+        load_contracts(folder),
+    )
+    return Consents(tuple(consents), agreements)
 
 
 def consent_end(acts: Sequence[ConsentAct], consent: str, now: datetime) -> str | None:
@@ -329,6 +389,7 @@ def _first_without_consent(decisions: Sequence[ConsentDecision]) -> ConsentDecis
     return next((decision for decision in decisions if decision[1] is not None), decisions[0])
 
 
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
 _NO_PERIODS: Final = np.empty((0, 1), np.int64)
 
 
@@ -432,6 +493,35 @@ class ConsentPeriods:
     @cached_property
     def _tenant_places(self) -> dict[str, int]:
         return {name: place for place, name in enumerate(self.tenants)}
+
+
+def _agreement_periods(
+    agreements: TenantAgreements,
+    recipient: Recipient,
+    function: Function,
+    tenants: Sequence[str],
+    run: datetime,
+    also: Collection[datetime],
+    *,
+    fold: bool,
+) -> ConsentPeriods:
+    """The periods in which contracts permit to move the data of tenants that meet the prerequisites of a function."""
+    name, whens = recipient.recipient, (run, *also)
+    covered = dict[str, list[tuple[datetime, datetime]]]()
+    for tenant in tenants:
+        always = recipient.standing == "agent"
+        spans = [(_EVER, NO_END)] if always else agreements.periods(name, tenant, run, fold=fold)
+        in_force = all(any(start <= when < end for start, end in spans) for when in whens)
+        if in_force and not agreements.unconfirmed_prerequisites(recipient, function, tenant, run, fold=fold):
+            covered[tenant] = spans
+    width = max(map(len, covered.values()), default=1)
+    starts, ends = np.zeros((len(covered), width), np.int64), np.zeros((len(covered), width), np.int64)
+    for place, spans in enumerate(covered.values()):
+        starts[place, : len(spans)] = [epoch_microseconds(start) for start, _ in spans]
+        ends[place, : len(spans)] = [NEVER if end == NO_END else epoch_microseconds(end) for _, end in spans]
+    content = {"function": function.name, "requires": function.requires, **agreements.content(name, run)}
+    digest = sha256_text(json.dumps(content, sort_keys=True).encode())
+    return ConsentPeriods(tuple(covered), starts, ends, fold, digest)
 
 
 def _holding_mask(decisions: Sequence[ConsentDecision]) -> Bools:

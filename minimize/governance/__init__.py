@@ -5,6 +5,8 @@
     key_rotation.py       new versions of master keys, files encrypted under them, destruction of versions
     ledger_adoption.py    continuation of an output with another ledger
     retention/            removal from outputs by age, by lifecycle event and by today's policy
+    contracts.py          contracts of tenants with independent recipients: record, end, show
+    functions.py          functions of third parties that a tenant turns on, and their prerequisites
     sharing/              disclosures to third parties and data received from them
     consent.py            consents: request, give, refuse, withdraw, show
     locate.py             location of a lost device, for at most a day

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-from minimize.consent.evaluation import NO_ACT, ConsentHistory, Consents, EffectiveConsents
+from minimize.consent.evaluation import NO_ACT, ConsentHistory, Consents, EffectiveConsents, load_consents
 from minimize.consent.terms import (
     DPV_STATES,
     ENDING_STATES,
@@ -21,7 +21,7 @@ from minimize.consent.terms import (
     current_terms,
     parse_terms,
 )
-from minimize.errors import PolicyError
+from minimize.errors import PolicyError, RefusedError
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.settings import AuthorizeChange
@@ -45,8 +45,18 @@ from minimize.times import seconds_text, time_text, time_text_or_none
 ConsentVerb = Literal["request", "give", "refuse", "withdraw"]
 _CONSENT_ACTIVITY: Final = AuditActivity("consent", component="consent", category="consent")
 _STATE_AFTER: Final = {"request": "requested", "give": "given", "refuse": "refused", "withdraw": "withdrawn"}
+_NEEDS_EVIDENCE: Final = ("give", "refuse", "withdraw")
+"""Decisions of a tenant. The name of the acting account alone does not show them."""
 _NEEDS_RECIPIENT_FILE: Final = ("request", "give")
 """A request or consent refers to the terms in the recipient's current file. A refusal or withdrawal needs no file."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentEvidence:
+    """What shows the decision of a tenant: the API token of the acting account, by its name, or the reference of a document."""
+
+    kind: Literal["token", "document"]
+    reference: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,7 @@ class NewConsent:
     text_version  version of the text that was read; only consent to the current version is possible
     valid_from    default: now
     expires_at    first time at which a given consent no longer holds
+    evidence      required except for a request
     """
 
     tenant: str
@@ -64,6 +75,7 @@ class NewConsent:
     text_version: int | None = None
     valid_from: datetime | None = None
     expires_at: datetime | None = None
+    evidence: ConsentEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +143,16 @@ def record_consent(
     also        plans the recalls to record in the same transaction
 
     Returns the act with the acts before it; a repeated consent is `renewed`. Raises PolicyError for an unknown recipient,
-    function or text or for impossible times, LedgerError, KeyringError, and any error of `allowed`.
+    function or text or for impossible times, RefusedError (N060) without evidence, LedgerError, KeyringError, and any error of
+    `allowed`.
     """
     consent = replace(consent, tenant=canonical_text(consent.tenant))
     _check_consent(verb, consent, now)
     keys = workspace.keyring()
-    terms = _load_terms(consent, workspace, recipients) if verb in _NEEDS_RECIPIENT_FILE else None
+    asked = _load_text(consent, workspace, recipients) if verb in _NEEDS_RECIPIENT_FILE else None
     with workspace.open_ledger(create=True) as ledger:
         before = ledger.find(CONSENT, key=f"{consent.recipient}/{consent.function}", tenant=consent.tenant)
-        found = terms or (parse_terms(before[-1].terms) if before else _load_terms(consent, workspace, recipients))
+        found = asked or _recorded_text(before) or _load_text(consent, workspace, recipients)
         actor = current_actor()
         new = _new_act(verb, consent, found, before, actor, now)
         if allowed is not None:
@@ -185,19 +198,31 @@ def mark_expired_consents(
         return ledger.record(decide, keys)
 
 
-def _load_terms(consent: NewConsent, workspace: Workspace, folder: PathText | None) -> ConsentTerms:
-    known = load_configured_recipients(folder, workspace.folder)
-    terms = current_terms(known.load(consent.recipient), consent.function)
+ConsentText = tuple[ConsentTerms, str]
+"""The terms of a consent, and the text that the tenant reads."""
+
+
+def _recorded_text(before: Sequence[ConsentAct]) -> ConsentText | None:
+    return (parse_terms(before[-1].terms), before[-1].text) if before else None
+
+
+def _load_text(consent: NewConsent, workspace: Workspace, folder: PathText | None) -> ConsentText:
+    found = load_configured_recipients(folder, workspace.folder).load(consent.recipient)
+    terms = current_terms(found, consent.function)
     if consent.text_version not in (None, terms.text_version):
         hint = "Show the tenant the current text."
         message = f"text {consent.text_version} of {consent.function} is not the current version: that is {terms.text_version}"
         raise PolicyError(message, hint=hint)
-    return terms
+    return terms, found.functions[consent.function].text
 
 
 def _check_consent(verb: ConsentVerb, consent: NewConsent, now: datetime) -> None:
     if not all((consent.tenant, consent.recipient, consent.function)):
         raise PolicyError("a consent needs a tenant, a recipient and a function", hint="Pass all three.")
+    if verb in _NEEDS_EVIDENCE and consent.evidence is None:
+        message = "the name of an account does not show what its tenant decided"
+        hint = "Pass --reference DOCUMENT, or set MINIMIZE_TOKEN to an API token of the account."
+        raise RefusedError(message, code="N060", hint=hint)
     if consent.expires_at is not None and verb != "give":
         raise PolicyError("only a given consent can have an expiry", hint="Remove the expiry.")
     if consent.expires_at is not None and consent.expires_at <= (consent.valid_from or now):
@@ -207,15 +232,28 @@ def _check_consent(verb: ConsentVerb, consent: NewConsent, now: datetime) -> Non
 def _new_act(
     verb: ConsentVerb,
     consent: NewConsent,
-    terms: ConsentTerms,
+    consent_text: ConsentText,
     before: Sequence[ConsentAct],
     actor: Actor,
     now: datetime,
 ) -> ConsentAct:
     again = verb == "give" and any(each.state in VALID_STATES for each in before)
     state = "renewed" if again else _STATE_AFTER[verb]
-    parties = (consent.tenant, consent.recipient, consent.function)
-    return ConsentAct(*parties, state, terms.text, actor.user or "", consent.valid_from or now, consent.expires_at, now)
+    (terms, text), proof = consent_text, consent.evidence
+    return ConsentAct(
+        tenant_id=consent.tenant,
+        recipient=consent.recipient,
+        function=consent.function,
+        state=state,
+        terms=terms.text,
+        by=actor.user or "",
+        valid_from=consent.valid_from or now,
+        expires_at=consent.expires_at,
+        recorded_at=now,
+        text=text,
+        evidence_kind="" if proof is None else proof.kind,
+        evidence="" if proof is None else proof.reference,
+    )
 
 
 def _last_acts(acts: Sequence[ConsentAct]) -> Sequence[ConsentAct]:
@@ -229,7 +267,8 @@ def _has_expired(last: ConsentAct, now: datetime) -> bool:
 
 def _expiry_act(last: ConsentAct, actor: Actor, now: datetime) -> ConsentAct:
     ends = last.expires_at or now
-    return replace(last, state="expired", by=actor.user or "", valid_from=ends, expires_at=None, recorded_at=now)
+    own = replace(last, state="expired", by=actor.user or "", valid_from=ends, expires_at=None, recorded_at=now)
+    return replace(own, evidence_kind="", evidence="")
 
 
 def _consent_resource(new: ConsentAct, before: Sequence[ConsentAct]) -> Resource:
@@ -241,6 +280,7 @@ def _consent_resource(new: ConsentAct, before: Sequence[ConsentAct]) -> Resource
         PropertyChange("terms", None, terms.digest),
         PropertyChange("valid_from", None, time_text(new.valid_from)),
         PropertyChange("expires_at", None, expires),
+        PropertyChange("evidence", None, new.evidence_kind or None),
     )
     place = f"consents/{new.tenant_id}/{new.recipient}/{new.function}"
     return Resource(new.function, "consent", place, changes)
@@ -385,7 +425,9 @@ def consent_act_json(act: ConsentAct) -> dict[str, Any]:
         "purpose": terms.purpose,
         "fields": sorted(terms.forms),
         "terms": terms.digest,
+        "text": act.text,
         "by": act.by,
+        "evidence": {"kind": act.evidence_kind, "reference": act.evidence} if act.evidence_kind else None,
         "valid_from": time_text(act.valid_from),
         "expires_at": time_text_or_none(act.expires_at),
         "recorded_at": time_text(act.recorded_at),
@@ -396,13 +438,14 @@ def act_text(act: ConsentAct) -> str:
     """An act as one line of text."""
     until = f" until {seconds_text(act.expires_at)}" if act.expires_at else ""
     concerns = f"{act.tenant_id}  {act.recipient}  {act.function}"
-    return f"{concerns}  {act.state}  by {act.by}, from {seconds_text(act.valid_from)}{until}"
+    proof = f", {act.evidence_kind} {act.evidence}" if act.evidence_kind else ""
+    return f"{concerns}  {act.state}  by {act.by}{proof}, from {seconds_text(act.valid_from)}{until}"
 
 
 def _load_consents(workspace: Workspace, tenant: str | None, recipient: str | None, function: str | None) -> Consents:
     with workspace.open_ledger() as ledger:
-        found = find_consents(ledger, tenant=canonical_id(tenant), recipient=recipient)
-        return Consents(tuple(act for act in found if function in (None, act.function)))
+        found = load_consents(ledger, None, workspace.folder, recipient=recipient, tenant=canonical_id(tenant))
+    return replace(found, acts=tuple(act for act in found.acts if function in (None, act.function)))
 
 
 def _load_recipient(folder: os.PathLike[str], name: str) -> Recipient | None:

@@ -12,6 +12,7 @@ from minimize.governance.incidents.notification import Contacts
 from minimize.policy.forms import Form, form_schema
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
+from minimize.recipients.contracts import TenantContracts
 from minimize.recipients.load import Subprocessors
 from minimize.recipients.model import Recipient
 from minimize.runs.backfill import Backfill
@@ -24,6 +25,7 @@ FILE_FORMS: Final[Mapping[str, type[Form]]] = MappingProxyType(
         "backfill": Backfill,
         "recipient": Recipient,
         "subprocessors": Subprocessors,
+        "contracts": TenantContracts,
         "access": AccessRules,
         "contacts": Contacts,
     }

@@ -1,4 +1,4 @@
-"""Acts of sharing: disclosures with the share of each tenant, recalls, and consents of tenants."""
+"""Acts of sharing: disclosures with the share of each tenant, recalls, consents, contracts and prerequisites of tenants."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ TOKEN_BYTES: Final = 16
 class TenantShare:
     """The share of one tenant in a disclosure: rows, the consent that covers them, and their subjects as keyed tokens.
 
-    tokens       16 bytes each, ascending
-    key_version  the version of the key of the tokens; None if there are no tokens
+    tokens         16 bytes each, ascending
+    key_version    the version of the key of the tokens; None if there are no tokens
+    contract       the reference of the contract that governs the data; empty in disclosures without contracts of tenants
+    retention_due  the time by which that contract requires the deletion
     """
 
     disclosure: str
@@ -34,6 +36,8 @@ class TenantShare:
     consent: str
     key_version: int | None = None
     tokens: bytes = field(default=b"", repr=False)
+    contract: str = ""
+    retention_due: datetime | None = None
 
     @property
     def subjects(self) -> int:
@@ -137,8 +141,11 @@ def new_recall_steps(acts: ActReader, steps: Sequence[RecallStep]) -> list[Recal
 class ConsentAct:
     """One act about a consent: tenant, recipient and function, new state, account, validity and time of recording.
 
-    state  requested, given, renewed, refused, withdrawn or expired
-    terms  what was asked or agreed to, as JSON
+    state          requested, given, renewed, refused, withdrawn or expired
+    terms          what was asked or agreed to, as JSON
+    text           the text that the tenant was asked to agree to
+    evidence_kind  `token` or `document`; empty for a request, an expiry, and acts of versions without evidence
+    evidence       the name of the API token of the account, or the reference of the document
     """
 
     tenant_id: str
@@ -150,6 +157,9 @@ class ConsentAct:
     valid_from: datetime
     expires_at: datetime | None
     recorded_at: datetime
+    text: str = ""
+    evidence_kind: str = ""
+    evidence: str = ""
 
     @cached_property
     def id(self) -> str:
@@ -157,6 +167,8 @@ class ConsentAct:
         ends = "" if self.expires_at is None else utc_text(self.expires_at)
         times = (utc_text(self.valid_from), ends, utc_text(self.recorded_at))
         words = [self.tenant_id, self.recipient, self.function, self.state, self.terms, self.by, *times]
+        proof = [self.text, self.evidence_kind, self.evidence]
+        words += proof if any(proof) else []
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
@@ -188,3 +200,48 @@ def distinct_consent_acts(acts: ActReader, new: Iterable[ConsentAct]) -> list[Co
             act = replace(act, recorded_at=act.recorded_at + _MICROSECOND)
         made.append(act)
     return made
+
+
+ContractState = Literal["recorded", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class ContractAct:
+    """One act about the contract of a tenant with a recipient. The last act of a reference decides.
+
+    terms     the contract, in the keys of a recipient's file; after its end with the day as `until`
+    evidence  the document that shows the contract or its end, such as the number of the signed copy
+    """
+
+    tenant_id: str
+    recipient: str
+    reference: str
+    state: ContractState
+    terms: Mapping[str, Any]
+    evidence: str
+    by: str
+    recorded_at: datetime
+
+
+CONTRACT: Final = ActKind("contract", ContractAct, key="{0.recipient}", tenant="tenant_id", actor="by")
+
+PrerequisiteState = Literal["confirmed", "revoked"]
+
+
+@dataclass(frozen=True, slots=True)
+class PrerequisiteAct:
+    """The confirmation that a tenant meets a prerequisite of a recipient's functions, or that it no longer does.
+
+    evidence  the document or ticket that shows it
+    """
+
+    tenant_id: str
+    recipient: str
+    requirement: str
+    state: PrerequisiteState
+    evidence: str
+    by: str
+    recorded_at: datetime
+
+
+PREREQUISITE: Final = ActKind("prerequisite", PrerequisiteAct, key="{0.recipient}", tenant="tenant_id", actor="by")

@@ -101,7 +101,6 @@ class SourceModel(Form):
         None, description="The third party that sends the records. Consent then decides on each record."
     )
     function: str | None = pydantic.Field(None, description="The inbound function of its manifest.")
-    having: tuple[str, ...] = pydantic.Field((), description="Prerequisites of the function that are met.")
 
     @property
     def is_received(self) -> bool:
@@ -114,9 +113,6 @@ class SourceModel(Form):
             present, missing = ("function", "recipient") if self.recipient is None else ("recipient", "function")
             hint = f"Add `{missing}`, or remove `{present}`."
             reading.fault("P005", f"`source` has `{present}` but not `{missing}`", present, hint=hint)
-        elif self.having and not self.is_received:
-            hint = "Add `recipient` and `function`, or remove `having`."
-            reading.fault("P018", "`having` is only valid in a source with `recipient`", "having", hint=hint)
 
 
 class DeduplicateModel(Form):

@@ -111,7 +111,8 @@ class ReceivedFrom:
     """The third party that sent the records of a run, and the function of its manifest under which it sent them.
 
     manifest  the digest of the manifest's file
-    contract  the reference of the contract in force
+    contract  the reference of the organization's contract with an agent; None for an independent recipient, whose contracts with
+              tenants are part of `consents`
     consents  the digest of the required consent terms, and of the consents that decided
     """
 

@@ -50,14 +50,7 @@ def lint_source(job: Pipeline) -> list[Finding]:
         known = [each.name for each in found.recipient.inbound]
         hint = did_you_mean(function, known) or f"Name one of its inbound functions: {', '.join(known) or 'none'}."
         return [Finding("T038", f"{name} has no inbound function {function}", "error", hint, *place)]
-    return [*check_policy(job.policy, found.manifest, job), *_check_prerequisites(job, found.manifest, place)]
-
-
-def _check_prerequisites(job: Pipeline, function: Function, place: tuple[str | None, int | None]) -> Iterator[Finding]:
-    for name in function.requires:
-        if name not in job.source.having:
-            hint = f"When it is met, add `having: [{name}]` or pass --having {name}."
-            yield Finding("T039", f"{function.name} requires {name}", "warning", hint, *place)
+    return check_policy(job.policy, found.manifest, job)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,11 @@ class ListedValues(Map):
 
 
 class Contract(Form):
-    """The agreement that permits transmission. Without it nothing is sent."""
+    """The agreement that governs the data at the recipient and permits transmission.
+
+    In the file of an agent it is the organization's own contract. In the file of an independent recipient it is the text that is
+    offered to tenants; the contract of each tenant decides.
+    """
 
     noun = "a contract"
 
@@ -79,9 +83,14 @@ class Contract(Form):
         """
         return self.from_ <= on and (self.until is None or on < self.until)
 
+    @property
+    def transmitted_fields(self) -> frozenset[str]:
+        """The fields that may be transmitted."""
+        return frozenset(self.permitted_fields if self.permits_transmission else ())
+
     def permits(self, key: str) -> bool:
         """Whether a field may be transmitted."""
-        return self.permits_transmission and key in self.permitted_fields
+        return key in self.transmitted_fields
 
 
 def _require_distinct(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -234,6 +243,11 @@ class Function(Form):
     def shared(self) -> Mapping[str, SharedField]:
         """The fields that are sent (or kept) in some form, by key."""
         return {key: field for key, field in self.fields.items() if field.chain}
+
+    @property
+    def sent(self) -> tuple[str, ...]:
+        """The fields that are sent (or kept) in some form, and the pass-through secrets."""
+        return tuple(key for key, field in self.fields.items() if field.chain or field.passes)
 
     @property
     def pass_through_fields(self) -> tuple[str, ...]:

@@ -173,16 +173,25 @@ def introduction(recipient: Recipient) -> Iterator[str]:
     if recipient.about:
         yield f"For {recipient.about}."
     yield _STANDING_TEXTS[recipient.standing]
-    yield _contract_sentence(recipient.contract)
+    yield from _contract_sentences(recipient)
     if recipient.ending:
         yield f"At the end of the relationship: {recipient.ending}."
     if not recipient.functions:
         yield "No data is sent to this recipient, and none is received from it."
 
 
-def _contract_sentence(contract: Contract | None) -> str:
+def _contract_sentences(recipient: Recipient) -> Iterator[str]:
+    contract = recipient.contract
+    if recipient.standing == "independent":
+        yield "Data is exchanged only under the tenant's own contract with this recipient."
+        yield "No contract is offered." if contract is None else f"The offered contract: {_terms_sentence(contract)}"
+    elif contract is not None:
+        yield f"Contract {_terms_sentence(contract)}"
     if contract is None or not contract.permits_transmission:
-        return "No contract permits sending data to this recipient."
+        yield "No contract permits sending data to this recipient."
+
+
+def _terms_sentence(contract: Contract) -> str:
     until = f" until {contract.until}" if contract.until else ""
     kept = f"; the recipient keeps the data for {period_text(contract.retention)}" if contract.retention else ""
     deletion = (
@@ -190,7 +199,15 @@ def _contract_sentence(contract: Contract | None) -> str:
         if contract.deletes_within
         else ""
     )
-    return f"Contract {contract.reference}, from {contract.from_}{until}{kept}{deletion}."
+    return f"{contract.reference}, from {contract.from_}{until}{kept}{deletion}."
+
+
+def recipient_contract_text(recipient: Recipient) -> str:
+    """The contract of a recipient's file in a few words, for the organization's own records."""
+    if recipient.contract is None:
+        return "none"
+    text = contract_text(recipient.contract)
+    return text if recipient.standing == "agent" else f"each tenant's own; offered: {text}"
 
 
 def contract_text(contract: Contract) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -63,6 +63,22 @@ _TENANT_MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
         "other_standing": "the recipient has since changed between agent and independent",
         "other_fields": "consent does not cover these fields in this form",
         "no_explicit_consent": "the recipient is independent, and no administrator has explicitly agreed",
+        "no_contract": "the tenant has no contract with the recipient",
+        "contract_not_in_force": "the tenant's contract with the recipient is not in force",
+        "no_transmission": "the tenant's contract with the recipient permits no transmission",
+        "outside_contract": "the tenant's contract with the recipient does not permit all of these fields",
+        "requires": "a prerequisite of the function is not confirmed for the tenant",
+    }
+)
+
+
+_TENANT_HINTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "no_contract": "Run `minimize contract record TENANT RECIPIENT --reference REFERENCE --offered`.",
+        "contract_not_in_force": "Run `minimize contract show`.",
+        "no_transmission": "Run `minimize contract show`.",
+        "outside_contract": "Request only the permitted fields, or record a contract that permits the others.",
+        "requires": "Run `minimize functions list TENANT`, then `minimize functions confirm`.",
     }
 )
 
@@ -83,7 +99,7 @@ def rule_reason(
 
 
 def tenant_reason(word: str, tenants: int, rows: int | None, *, independent: bool) -> RefusalReason:
-    """The reason why the rows of some tenants are withheld; `word` is the state of their consents."""
+    """The reason why the rows of some tenants are withheld; `word` is the state of their consents, or another rule."""
     lacking = word in ("none", "requested")
     rule = ("no_explicit_consent" if independent else "no_consent") if lacking else word
     return rule_reason(
@@ -91,7 +107,9 @@ def tenant_reason(word: str, tenants: int, rows: int | None, *, independent: boo
         _TENANT_MESSAGES[rule],
         tenants=tenants,
         rows=rows,
-        hint="Run `minimize consent show`, or `minimize consent why TENANT RECIPIENT FUNCTION`.",
+        hint=_TENANT_HINTS.get(
+            rule, "Run `minimize consent show`, or `minimize consent why TENANT RECIPIENT FUNCTION`."
+        ),
     )
 
 
@@ -126,21 +144,15 @@ class Party:
         found = self.recipient.function(self.function)
         return found if found is not None and found.direction == self.direction else None
 
-    def objections(self, existing: Collection[str]) -> Iterator[RefusalReason]:
-        """Every rule that forbids the transfer. `existing` names the prerequisites that are met."""
+    def objections(self) -> Iterator[RefusalReason]:
+        """Every rule that forbids the transfer for all tenants."""
         yield from self._manifest()
-        yield from self._contract()
+        if self.recipient.standing == "agent":
+            yield from self._contract()
         if not all(self.recipients.is_listed(self.recipient, day) for day in self.days):
             hint = "Add an entry to the list: an agent must be listed."
             yield rule_reason(
                 "not_listed", f"{self.recipient.recipient} is not on the list of subprocessors", hint=hint
-            )
-        missing = [] if self.manifest is None else [name for name in self.manifest.requires if name not in existing]
-        for name in missing:
-            yield rule_reason(
-                "requires",
-                f"{self.function} requires {name}",
-                hint=f"When it is met, pass --having {name}, or existing=[…].",
             )
 
     def _manifest(self) -> Iterator[RefusalReason]:
@@ -154,6 +166,7 @@ class Party:
             yield rule_reason("direction", f"{self.function} of {name} is not {self.direction}")
 
     def _contract(self) -> Iterator[RefusalReason]:
+        """The rules about the contract of the organization with its agent."""
         contract, name = self.recipient.contract, self.recipient.recipient
         if contract is None:
             yield rule_reason("no_contract", f"there is no contract with {name}", hint="Add `contract:` to its file.")

@@ -20,7 +20,7 @@ from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
 from minimize.policy.pipeline import SourceModel
 from minimize.policy.treatments import DROP
 from minimize.recipients import Recipient, Subprocessor
-from minimize.recipients.pages import contract_text
+from minimize.recipients.pages import recipient_contract_text
 from minimize.report.catalogue import (
     ORIGIN_NOTE,
     STATED_KEYS,
@@ -172,7 +172,7 @@ def recipient_entry(recipient: Recipient) -> RecipientEntry:
         about=recipient.about,
         functions=tuple(functions),
         fields=tuple(fields),
-        contract="none" if recipient.contract is None else contract_text(recipient.contract),
+        contract=recipient_contract_text(recipient),
     )
 
 

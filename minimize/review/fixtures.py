@@ -25,13 +25,17 @@ from typing import Any, Final, Self
 import pyarrow as pa
 
 from minimize.consent import Consents, current_terms
+from minimize.consent.agreements import TenantAgreements
 from minimize.consent.terms import DPV_STATES
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring
-from minimize.ledger.sharing import ConsentAct
+from minimize.ledger.sharing import ConsentAct, PrerequisiteAct
 from minimize.output.folder import RECORDS
 from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
+from minimize.recipients import Contract
+from minimize.recipients.contracts import TenantContract
+from minimize.recipients.rules import Party
 from minimize.review.trial import Trial, TriedRecord, latest_event_time, trial_keyring
 from minimize.runs.inputs import LEDGER_SETTINGS, SubjectActs, load_pipeline_settings, pipeline_from
 from minimize.runs.sender import find_sender
@@ -41,7 +45,7 @@ from minimize.sources.base import REJECT_CODES
 from minimize.sources.ndjson import NDJSON
 from minimize.stores import PathText
 from minimize.text import count_noun, did_you_mean, place_text
-from minimize.times import parse_time, seconds_text, time_text
+from minimize.times import EPOCH, parse_time, seconds_text, time_text
 
 FIXTURES_FOLDER: Final = "tests"
 SETTINGS_FILE: Final = "settings.csv"
@@ -366,7 +370,10 @@ def _fixture_settings(job: Pipeline, fixtures: Fixtures, path: Any) -> SettingsR
 
 
 def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consents | None:
-    """Consents of a fixture, to the manifest's current terms. Raises ConfigurationError if the file cannot be read."""
+    """Consents of a fixture, to the manifest's current terms, of tenants with a contract and all prerequisites.
+
+    Raises ConfigurationError if the file cannot be read.
+    """
     sender = find_sender(job, at)
     if sender is None or file is None or sender.party.manifest is None:
         return None
@@ -385,7 +392,21 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
         parties = (tenant, sender.name, sender.party.function)
         valid_from = parse_time(since, f"a valid_from of {file}") or at
         acts.append(ConsentAct(*parties, state, terms, "", valid_from, None, valid_from))
-    return Consents(tuple(acts))
+    return Consents(tuple(acts), _fixture_agreements(sender.party, sorted({act.tenant_id for act in acts})))
+
+
+def _fixture_agreements(party: Party, tenants: Sequence[str]) -> TenantAgreements:
+    """Contracts and prerequisites that always hold, so that the consents of a fixture decide."""
+    name, always = party.recipient.recipient, Contract(reference="test", from_=date.min)
+    required = () if party.manifest is None else party.manifest.requires
+    return TenantAgreements(
+        prerequisites=tuple(
+            PrerequisiteAct(tenant, name, word, "confirmed", "test", "", EPOCH)
+            for tenant in tenants
+            for word in required
+        ),
+        filed=tuple(TenantContract(**always.model_dump(), tenant=tenant, recipient=name) for tenant in tenants),
+    )
 
 
 @dataclass(frozen=True, slots=True)

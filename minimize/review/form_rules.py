@@ -71,7 +71,18 @@ def examine_configuration(path: Path) -> tuple[ConfigurationFile | None, list[Fi
     return ConfigurationFile(configured_purposes(start, faults), *demanded, config, lines), faults.found
 
 
-_KEYS: Final = ("keys", "kms", "ledger", "recipients", "contacts", "memory", "lineage", "metrics", "processing")
+_KEYS: Final = (
+    "keys",
+    "kms",
+    "ledger",
+    "recipients",
+    "contracts",
+    "contacts",
+    "memory",
+    "lineage",
+    "metrics",
+    "processing",
+)
 _NO_ACCESS: Final = "no access file, so no permission is checked"
 CONFIGURATION_RULES: Final[Rules] = {
     "purposes": Rule("J050", fewer_tightens),

@@ -357,7 +357,6 @@ PIPELINE_RULES: Final[Rules] = {
     "purpose": Rule("J030"),
     **dict.fromkeys(("source.path", "source.format", "output", "records.partition_by", "records.index"), _SOURCE),
     "source.recipient": Rule("J031", sender_grade, _sender_text, keys=("recipient", "function")),
-    "source.having": Rule("J031", lambda old, new: UNORDERED.grade(set(old), set(new))),
     "settings": Rule("J031", settings_grade),
     **dict.fromkeys(("quarantine.fail_above", "quarantine.stop_above"), Rule("J039", LOWER_TIGHTENS.grade)),
     "records": Rule("J032", UNSETTING_TIGHTENS.grade, "written", missing="not written"),

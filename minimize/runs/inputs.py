@@ -437,14 +437,15 @@ def first_read_times(chain: Iterable[Receipt], shown: NameMask) -> dict[str, dat
 
 
 def check_acts_unchanged(ledger: Ledger, job: Pipeline, acts: SubjectActs) -> None:
-    """Raises LedgerError if an erasure, correction or consent was recorded since the run began: the staged files may contain the
-    subject."""
+    """Raises LedgerError if an erasure, correction, consent or contract was recorded since the run began: the staged files may
+    contain the subject."""
     now = _read_subject_acts(ledger, job, acts.erased.keys)
     if (now.erased.rows, now.corrected) != (acts.erased.rows, acts.corrected):
         message = "a deletion or correction was recorded during this run; nothing was published"
         raise LedgerError(message, hint="Run again.")
-    if (now.consents or NO_CONSENTS).acts != (acts.consents or NO_CONSENTS).acts:
-        raise LedgerError("consents were recorded during this run; nothing was published", hint="Run again.")
+    if (now.consents or NO_CONSENTS) != (acts.consents or NO_CONSENTS):
+        message = "consents or contracts were recorded during this run; nothing was published"
+        raise LedgerError(message, hint="Run again.")
 
 
 def _read_subject_acts(

@@ -6,7 +6,7 @@ Keyring, encryption of outputs, ledger, settings, sources, plan. Configuration e
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -176,7 +176,6 @@ def resolve_run(
     keys: Keyring | PathText | None,
     ledger: PathText | None = None,
     recipients: PathText | None = None,
-    having: Collection[str] = (),
     rerun: bool = False,
 ) -> ResolvedRun:
     """Checks and binds everything without reading data. Raises configuration errors first, then refusals.
@@ -186,7 +185,7 @@ def resolve_run(
     job = pipeline_from(pipeline)
     now, asked = datetime.now(UTC), parse_time(at, "at")
     keyring = _require_keyring(keys, job)
-    sender = find_sender(job, asked or now, now=now, recipients=recipients, having=having, rerun=rerun)
+    sender = find_sender(job, asked or now, now=now, recipients=recipients, rerun=rerun)
     if sender is not None and not rerun:
         sender.check(job)
     memory = find_budget(job.folder)

@@ -157,7 +157,6 @@ class RunOverrides:
     """Replacements of the pipeline's source, settings, output folder, keyring, ledger, and destinations of lineage and metrics.
 
     recipients  the folder of recipients
-    having      the prerequisites of the received data that are met
     """
 
     input: PathText | None = None
@@ -168,7 +167,6 @@ class RunOverrides:
     lineage: PathText | None = None
     metrics: PathText | None = None
     recipients: PathText | None = None
-    having: tuple[str, ...] = ()
 
     def resolve(self, job: Pipeline, selection: DateSelection, at: datetime | str | None = None) -> ResolvedRun:
         """Resolves a run of these dates with these overrides. Raises the errors of `resolve_run`."""
@@ -182,7 +180,6 @@ class RunOverrides:
             keys=self.keys,
             ledger=self.ledger,
             recipients=self.recipients,
-            having=self.having,
         )
 
 

@@ -7,17 +7,17 @@ reads received records again (a retraction, a deletion) checks consent only: wit
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from minimize.consent import ConsentPeriods, Consents
+from minimize.consent import load_consents as load_tenant_consents
 from minimize.errors import Finding, LedgerError, NotPermitted, PolicyError, RefusalReason, RefusedError
 from minimize.keys import Keyring, Verifier
 from minimize.ledger import Address, AuditEvent, api, current_actor
 from minimize.ledger.audit_event import received_event
-from minimize.ledger.sharing import CONSENT
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, ReceivedFrom
@@ -36,10 +36,9 @@ NO_CONSENTS: Final = Consents(())
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """A third party, the function by which it sends, and the prerequisites of the function that are met."""
+    """A third party, and the function by which it sends."""
 
     party: Party
-    having: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -56,7 +55,7 @@ class Sender:
     def check_permitted(self, ledger: Address, keys: Keyring, now: datetime) -> None:
         """Raises NotPermitted with every reason why the third party may not send. The refusal is recorded in the
         audit log first."""
-        reasons = tuple(self.party.objections(self.having))
+        reasons = tuple(self.party.objections())
         if not reasons:
             return
         raise refusal_error(self.name, self.party.function, reasons, ledger, keys, now)
@@ -67,15 +66,16 @@ class Sender:
         """The periods in which tenants consented, as known at the time of a run; for a run as of an earlier time, also as known
         `now`."""
         fold, side = policy.folding.tenant, self.party
-        found = ConsentPeriods.from_consents(consents, side.recipient, side.function, when, fold=fold)
+        found = consents.permitted_periods(side.recipient, side.function, when, fold=fold)
         if now is None or now <= when:
             return found
-        return found.intersect(ConsentPeriods.from_consents(consents, side.recipient, side.function, now, fold=fold))
+        return found.intersect(consents.permitted_periods(side.recipient, side.function, now, fold=fold))
 
     def received(self, periods: ConsentPeriods) -> ReceivedFrom:
         """The entry in a receipt."""
         recipient = self.party.recipient
-        contract = None if recipient.contract is None else recipient.contract.reference
+        own = recipient.contract if recipient.standing == "agent" else None
+        contract = None if own is None else own.reference
         return ReceivedFrom(self.name, self.party.function, recipient.digest, contract, periods.digest)
 
 
@@ -85,22 +85,20 @@ def find_sender(
     *,
     now: datetime | None = None,
     recipients: Recipients | PathText | None = None,
-    having: Collection[str] = (),
     rerun: bool = False,
 ) -> Sender | None:
     """The sender of a pipeline's records; None for the organization's own records.
 
-    Takes the time of the run, and the current time, at which contract and subprocessor list must also be valid; the folder of
-    recipients, and prerequisites that are met in addition to those in the pipeline. Raises PolicyError for an unknown third
-    party. With `rerun`, a third party whose file is missing has no function instead.
+    Takes the time of the run, and the current time, at which an agent's contract and the list of subprocessors must also be
+    valid; and the folder of recipients. Raises PolicyError for an unknown third party. With `rerun`, a third party whose file is
+    missing has no function instead.
     """
     name, function = job.source.recipient, job.source.function
     if name is None or function is None:
         return None
-    met = frozenset((*job.source.having, *having))
     whens = (at,) if now is None else (at, now)
     try:
-        return Sender(find_party(name, function, "inbound", recipients, job.folder, whens), met)
+        return Sender(find_party(name, function, "inbound", recipients, job.folder, whens))
     except PolicyError:
         if not rerun:
             raise
@@ -160,14 +158,14 @@ def _append_event(address: Address, keys: Keyring, event: AuditEvent) -> None:
 
 
 def load_consents(job: Pipeline, ledger: Ledger, verifier: Verifier | None) -> Consents | None:
-    """The consents in an open ledger that concern a pipeline; None for the organization's own records.
+    """The consents and contracts in an open ledger that concern a pipeline; None for the organization's own records.
 
     Raises LedgerError if there is a verifier and a consent is not signed by a known key.
     """
     if not job.source.is_received:
         return None
-    parties = f"{job.source.recipient}/{job.source.function}"
-    return Consents(tuple(ledger.find(CONSENT, key=parties, verifier=verifier)))
+    found = load_tenant_consents(ledger, verifier, job.folder, recipient=job.source.recipient)
+    return replace(found, acts=tuple(act for act in found.acts if act.function == job.source.function))
 
 
 def consent_periods(
@@ -186,12 +184,14 @@ def consents_changed(job: Pipeline, consents: Consents | None, last: Receipt, at
         return last.received is not None
     if last.received is None or last.received.consents != periods.digest:
         return True
-    times = (time for act in (consents or NO_CONSENTS).acts for time in (act.valid_from, act.expires_at))
+    known = consents or NO_CONSENTS
+    times = [time for act in known.acts for time in (act.valid_from, act.expires_at)]
+    times += known.agreements.change_times(job.source.recipient or "")
     return any(time is not None and last.at < time <= at for time in times)
 
 
 def warn_without_consents(consents: Consents | None, sender: Sender) -> None:
-    """Logs that there is no consent at all, so that every record is gated."""
+    """Logs that no tenant has a consent, so that every record is gated."""
     if consents is None or not consents.acts:
         message = "the ledger has no consent to %s of %s: every record is gated. Run `minimize consent give`."
         log.warning(message, sender.party.function, sender.name, extra={"code": "W045"})
@@ -203,8 +203,8 @@ def warn_of_gated_rows(consents: Consents | None, sender: Sender, receipt: Recei
     if not gated or consents is None or not consents.acts:
         return
     message = (
-        "no consent covers %s. A consent applies only to messages that arrived after it became valid. "
-        "Run `minimize consent why TENANT %s %s --event TIME` to explain the decision for a time of arrival."
+        "no consent and contract cover %s. They apply only to messages that arrived after they became valid. Run "
+        "`minimize functions list TENANT`, or `minimize consent why TENANT %s %s --event TIME` for a time of arrival."
     )
     data = {"gated": gated}
     log.warning(

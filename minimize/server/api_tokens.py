@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from minimize.errors import ConfigurationError
+from minimize.errors import ConfigurationError, RefusedError
 from minimize.governance.access.enforcement import require_permission
+from minimize.governance.consent import ConsentEvidence
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
@@ -25,8 +28,10 @@ from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Re
 from minimize.ledger.access import API_TOKEN, ApiToken, TokenState
 from minimize.ledger.acts import ActReader, Decision, UntrustedActError
 from minimize.ledger.audit_event import SERVER_PRODUCT, PermissionLookup, application_name, utc_text
+from minimize.server.client import ENVIRONMENT_VARIABLE
 from minimize.server.errors import NOT_AUTHENTICATED, error_for
 from minimize.server.request import is_name
+from minimize.stores import PathText
 from minimize.times import EPOCH, seconds_text
 
 if TYPE_CHECKING:
@@ -227,6 +232,37 @@ class RevokedToken(JsonResult):
     def lines(self) -> Iterator[str]:
         """The name of the token."""
         yield f"revoked {self.revoked}"
+
+
+def find_evidence(
+    workspace: Workspace, now: datetime, *, reference: str | None, token_file: PathText | None
+) -> ConsentEvidence | None:
+    """The evidence of a tenant's decision: a document, or the API token of the acting account.
+
+    Takes the reference of a document; else the token in a file, or in `MINIMIZE_TOKEN`. None without any of them.
+    Raises RefusedError for a token that is not valid (B001) or of another account (N061), ConfigurationError for a file that
+    cannot be read.
+    """
+    if reference is not None:
+        return ConsentEvidence("document", reference)
+    text = os.environ.get(ENVIRONMENT_VARIABLE) if token_file is None else _read_token(token_file)
+    if not text:
+        return None
+    with workspace.open_ledger() as ledger:
+        bearer = authenticate(ledger, workspace.keyring(), text, now)
+    actor = current_actor().user
+    if bearer.user != actor:
+        message = f"the API token is not of {actor}, the acting account"
+        raise RefusedError(message, code="N061", hint="Set MINIMIZE_ACTOR to the account of the token.")
+    return ConsentEvidence("token", bearer.token)
+
+
+def _read_token(file: PathText) -> str:
+    try:
+        return Path(file).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        pass
+    raise ConfigurationError(f"the token file {file} cannot be read", hint="Check its path and its permissions.")
 
 
 def issue_api_token(

@@ -92,11 +92,25 @@ def _service(tmp_path_factory: pytest.TempPathFactory) -> Service:
     names = [word for name in ("device", "user", "session") for word in ("--name", name)]
     service(AGREED, "keys", "new", "test.keys", *names)
     for tenant in AGREEING:
+        for recipient in independents(service):
+            offered = ("--reference", f"{tenant}-1", "--offered", "--from", "2026-01-01")
+            service(AGREED, "contract", "record", tenant, recipient, *offered)
         for recipient, function in functions(service, "outbound", "inbound"):
             version = load_recipients(service.folder / "pipelines" / "recipients").load(recipient).functions[function]
-            service(AGREED, "consent", "give", tenant, recipient, function, "--text-version", version.text_version)
+            service(AGREED, "functions", "enable", tenant, recipient, function)
+            for requirement in version.requires:
+                service(AGREED, "functions", "confirm", tenant, recipient, requirement, "--reference", "TICKET-1")
+            named = (tenant, recipient, function, "--text-version", version.text_version, "--reference", "FORM-1")
+            service(AGREED, "consent", "give", *named)
     service.run_all(NIGHT)
     return service
+
+
+def independents(service: Service) -> list[str]:
+    """The recipients that need a contract of each tenant."""
+    known = load_recipients(service.folder / "pipelines" / "recipients")
+    found = [known.load(name) for name in known.names()]
+    return [each.recipient for each in found if each.standing == "independent" and each.contract is not None]
 
 
 def functions(service: Service, *directions: str) -> list[tuple[str, str]]:
@@ -133,8 +147,7 @@ def test_what_is_sent_is_of_tenants_that_agreed(service: Service) -> None:
             each for each in service.names if each.startswith(f"{recipient}_") and feeds(service, each, function)
         )
         manifest = known.load(recipient).functions[function]
-        having = [word for each in manifest.requires for word in ("--having", each)]
-        to = ("--pipeline", f"pipelines/{name}", *having, "--to", f"{name}.parquet", "--json")
+        to = ("--pipeline", f"pipelines/{name}", "--to", f"{name}.parquet", "--json")
         if not manifest.shared:
             refused = service(MORNING, "share", "send", recipient, function, *to, code=3)
             assert "secrets are read from the source" in refused.err

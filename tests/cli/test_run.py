@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands import Command, Result, command
-from tests.inbound import SOURCE, Inbound, messages, new_inbound
+from tests.inbound import Inbound, messages, new_inbound
 from tests.project import AT, BEFORE, DAY, LASTING, Project, enter, event, events
 from tests.world import CONTRACT, access_file, write_configuration
 
@@ -118,12 +118,8 @@ def test_another_input_is_read(inbound: Inbound) -> None:
     assert done.json["rows"]["read"] == 4
 
 
-def test_a_prerequisite_is_named_on_the_command_line(inbound: Inbound) -> None:
-    inbound.pipeline(source={key: each for key, each in SOURCE.items() if key != "having"})
-    refused = receive(inbound)
-    assert refused.code == 3
-    assert "requires connection" in refused.err
-    assert receive(inbound, "--having", "connection").code == 0
+def test_a_prerequisite_is_not_taken_from_the_caller_s_word(inbound: Inbound) -> None:
+    assert receive(inbound, "--having", "connection").code == 2
 
 
 def test_another_folder_of_recipients_counts(inbound: Inbound, tmp_path: Path) -> None:
@@ -140,10 +136,10 @@ def test_it_is_the_pipelines_own_third_party_and_function(inbound: Inbound, reci
 
 
 def test_the_error_names_every_reason(inbound: Inbound) -> None:
-    inbound.vendor(contract=None)
+    inbound.vendor(functions={})
     done = receive(inbound, "--json")
     assert done.code == 3
-    assert [each["code"] for each in done.error["faults"]] == ["N010"]
+    assert [each["code"] for each in done.error["faults"]] == ["N001"]
 
 
 def test_records_in_quarantine_above_the_limit_exit_with_4(inbound: Inbound) -> None:
@@ -163,7 +159,7 @@ def test_who_may_not_receive_is_refused(inbound: Inbound, monkeypatch: pytest.Mo
 
 def test_run_asks_the_same_of_manifest_and_consent(inbound: Inbound) -> None:
     assert command("run", inbound.folder, "--json").json["gated_by"]["consent"] == 5
-    inbound.vendor(contract=None)
+    inbound.vendor(functions={})
     assert command("run", inbound.folder).code == 3
 
 
@@ -191,15 +187,16 @@ def test_explain_says_that_no_consent_covers_a_record(inbound: Inbound) -> None:
 @pytest.mark.parametrize("verb", ["withdraw", "refuse"])
 def test_the_end_of_a_consent_says_how_what_was_received_is_taken_out(inbound: Inbound, verb: str) -> None:
     places = ("--pipeline", inbound.folder)
-    done = command("consent", verb, "north", "vendor", "hook", *places)
+    done = command("consent", verb, "north", "vendor", "hook", "--reference", "FORM-1", *places)
     assert done.code == 0, done.err
     assert "minimize retract OUTPUT --yes" in done.out
-    assert command("consent", verb, "north", "vendor", "hook", *places, "--json").json["received"] is True
+    again = command("consent", verb, "north", "vendor", "hook", "--reference", "FORM-1", *places, "--json")
+    assert again.json["received"] is True
 
 
 def test_retract_takes_out_what_a_tenant_that_withdrew_sent(inbound: Inbound) -> None:
     receive(inbound)
-    command("consent", "withdraw", "north", "vendor", "hook", "--pipeline", inbound.folder)
+    command("consent", "withdraw", "north", "vendor", "hook", "--reference", "FORM-1", "--pipeline", inbound.folder)
     done = command("retract", inbound.out, "--yes", "--json")
     assert [each["gated_by"]["consent"] for each in done.json["receipts"]] == [10]
     assert inbound.tenants() == []

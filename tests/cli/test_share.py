@@ -41,7 +41,8 @@ def test_what_may_leave_is_written_and_recorded(shop: Sender, command: Command) 
     listed = command("share", "log", "--json")
     assert [each["disclosure"] for each in listed.json["disclosures"]] == [done.json["disclosure"]]
     assert "vendor  sync  3 rows" in command("share", "log").out
-    assert json.loads(command("share", "show", done.json["disclosure"]).out)["contract"] == "C-1"
+    shown = json.loads(command("share", "show", done.json["disclosure"]).out)
+    assert {name: each["contract"] for name, each in shown["tenants"].items()} == {"north": "C-1", "south": "C-1"}
 
 
 def test_a_dry_run_says_what_would_leave(shop: Sender, command: Command) -> None:
@@ -113,7 +114,7 @@ def test_a_withdrawal_is_called_back_requested_and_confirmed(shop: Sender, comma
 
 def test_withdrawing_tells_the_recipient_at_once(shop: Sender, command: Command) -> None:
     send(command, shop, "--to", shop.folder / "p.csv")
-    words = ("north", "vendor", "sync", "--recipients", shop.folder / "recipients")
+    words = ("north", "vendor", "sync", "--reference", "FORM-1", "--recipients", shop.folder / "recipients")
     done = command("consent", "withdraw", *words, "--to", shop.folder / "delete.json", "--json")
     assert (done.code, done.json["state"]) == (0, "withdrawn")
     assert [each["state"] for each in done.json["recalls"]] == ["requested"]
@@ -132,9 +133,8 @@ def test_what_is_due_is_requested_of_every_recipient_at_once(shop: Sender, comma
 
 def test_an_overdue_recall_exits_1(shop: Sender, command: Command) -> None:
     send(command, shop, "--to", shop.folder / "p.csv")
-    vendor = shop.vendor_with("contract.deletes_within", "1s").vendor
-    (shop.folder / "recipients/vendor.yaml").write_text(json.dumps(vendor))
-    command("consent", "refuse", "north", "vendor", "sync")
+    shop.contract_with("deletes_within", "1s")
+    command("consent", "refuse", "north", "vendor", "sync", "--reference", "FORM-1")
     time.sleep(1.1)
     late = command("share", "recall", "list", "--overdue")
     assert (late.code, late.out.rstrip().endswith("OVERDUE")) == (1, True)

@@ -37,6 +37,7 @@ SOUND: Mapping[str, Mapping[str, Any]] = {
         conflicts=[["mine", "operator"]],
         grants={"default": "4h", "break_glass": {"maximum": "30m"}},
     ),
+    "contracts": {"contracts": [{"tenant": "n", "recipient": "vendor", **CONTRACT, "deletes_within": "2w"}]},
     "contacts": {"contacts": [{"tenant_id": "n", "role": "privacy", "name": "Pia", "address": "pia@example.com"}]},
 }
 BETWEEN_PARTS = {"P002", "P008", "P009", "P014", "P018", "P101", "K005"}

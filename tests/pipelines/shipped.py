@@ -23,6 +23,7 @@ from minimize.policy.load import load_pipeline
 from minimize.recipients import load_recipient
 from minimize.samples.world import TENANTS
 from tests.acts import record_acts
+from tests.agreements import record_agreements
 from tests.commands import Result, command
 from tests.project import clean_environment, demonstration
 
@@ -135,12 +136,14 @@ def minimize(*arguments: str, keys: Path | None = None, cwd: Path = PIPELINES, a
 
 
 def consent(ledger: Path, keys: Keyring, name: str, function: str, tenants: Sequence[str] = TENANTS) -> None:
-    """Records that tenants agreed to a recipient and a function some weeks before the samples."""
-    terms = current_terms(load_recipient(RECIPIENTS / f"{name}.yaml"), function).text
+    """Records that tenants agreed to a recipient and a function some weeks before the samples, under contracts of their own."""
+    recipient = load_recipient(RECIPIENTS / f"{name}.yaml")
+    terms = current_terms(recipient, function).text
     acts = [ConsentAct(tenant, name, function, "given", terms, "admin", AGREED, None, AGREED) for tenant in tenants]
     said: dict[str, Any] = {"component": "test", "activity": "consent", "operation": "given", "category": "sharing"}
     with open_ledger(find_ledger(ledger), create=True) as book:
         record_acts(book, keys, CONSENT, *acts, event=AuditEvent(**said, actor=TESTER, time=AGREED))
+        record_agreements(book, keys, recipient, tenants, AGREED)
 
 
 def new_keys(path: Path) -> Path:

@@ -50,10 +50,8 @@ def test_its_policy_names_every_field_of_the_function_and_the_envelope(name: str
 
 
 @every
-def test_it_has_what_its_function_requires(name: str) -> None:
-    required = function_of(name).requires
-    assert required
-    assert load_pipeline(PIPELINES / name).source.having == required
+def test_its_function_has_prerequisites(name: str) -> None:
+    assert function_of(name).requires
 
 
 @every

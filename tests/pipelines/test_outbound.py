@@ -61,10 +61,9 @@ class Sending:
     def share(self, name: str, data: Path, **options: Any) -> Any:
         recipient, function = SENT[name]
         places: dict[str, Any] = {"pipeline": PIPELINES / name, "keys": self.runs.keys, "ledger": self.ledger}
-        existing = function_of(name).requires
         with time_machine.travel(NOW, tick=False), clean_environment(PIPELINES) as patch:
             patch.setenv("MINIMIZE_ACTOR", OFFICER)
-            return library.share(data, recipient=recipient, function=function, existing=existing, **places, **options)
+            return library.share(data, recipient=recipient, function=function, **places, **options)
 
     def sent(self, name: str) -> tuple[pa.Table, pa.Table]:
         """What is returned, and what the connector gets if there are secrets, of all files of the sample."""
@@ -78,10 +77,9 @@ class Sending:
     def send(self, name: str, *arguments: str) -> Any:
         """`share send` from the output of the pipeline."""
         recipient, function = SENT[name]
-        having = [word for each in function_of(name).requires for word in ("--having", each)]
         places = ("--pipeline", str(PIPELINES / name), "--output", str(self.runs[name].output))
         with time_machine.travel(NOW, tick=False):
-            return minimize("share", "send", recipient, function, *places, *having, *arguments, keys=self.runs.keys)
+            return minimize("share", "send", recipient, function, *places, *arguments, keys=self.runs.keys)
 
 
 @pytest.fixture(scope="module", name="sending")

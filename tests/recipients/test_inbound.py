@@ -215,11 +215,6 @@ def test_lint_finds_a_pipeline_of_another_purpose(inbound: Inbound) -> None:
     assert [each.code for each in linted(inbound)] == ["T037"]
 
 
-def test_lint_warns_of_a_prerequisite_that_is_not_named(inbound: Inbound) -> None:
-    inbound.vendor(functions=hook(requires=["connection", "account"]))
-    assert [(each.code, each.severity) for each in linted(inbound)] == [("T039", "warning")]
-
-
 def test_a_plan_is_refused_as_a_run_is(inbound: Inbound) -> None:
     inbound.policy({"owner": {**RECEIVED["fields"]["owner"], "do": "keep"}})
     with pytest.raises(minimize.MinimizeError) as caught:

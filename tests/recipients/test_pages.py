@@ -107,7 +107,9 @@ def test_purpose_text_and_contract_stand_above_the_table() -> None:
     text = markdown_page(recipient_document(vendor()))
     assert "Purpose: quality_and_security." in text
     assert "Which apps a device has goes to the vendor. (text 1)" in text
-    assert "Contract C-1, from 2026-01-01 until 2027-01-01; the recipient keeps the data for 30 days." in text
+    assert (
+        "The offered contract: C-1, from 2026-01-01 until 2027-01-01; the recipient keeps the data for 30 days." in text
+    )
 
 
 def test_a_table_names_the_form_in_which_a_field_is_sent_or_stored() -> None:
@@ -197,5 +199,14 @@ def test_listed_values_optional_fields_and_protocol_versions_are_printed() -> No
 
 
 def test_both_sides_of_an_end_are_printed_for_google() -> None:
-    said = "Android enterprise management is turned off here, and the Google account is deleted at Google."
+    said = "Android enterprise management is disabled in the console, and the Google account is deleted at Google."
     assert said in markdown_page(recipient_document(load_recipient(RECIPIENTS / "google.yaml")))
+
+
+def test_a_contract_with_an_agent_is_the_organization_s_own_and_that_with_another_is_offered() -> None:
+    agent = markdown_page(recipient_document(vendor(standing="agent", subprocessor="Helper")))
+    assert "Contract C-1, from 2026-01-01" in agent
+    assert "tenant's own contract" not in agent
+    other = markdown_page(recipient_document(vendor()))
+    assert "Data is exchanged only under the tenant's own contract with this recipient." in other
+    assert "The offered contract: C-1, from 2026-01-01" in other

@@ -130,5 +130,5 @@ def test_the_user_id_of_apple_is_an_id_and_no_address() -> None:
 
 
 def test_ending_with_google_has_two_sides() -> None:
-    assert "turned off here" in shipped("google").ending
+    assert "disabled in the console" in shipped("google").ending
     assert "deleted at Google" in shipped("google").ending

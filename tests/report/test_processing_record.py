@@ -70,7 +70,8 @@ def test_a_third_party_is_told_with_its_functions_and_contract() -> None:
         "app_sync (quality_and_security, sent to the recipient)",
         "threat_state (quality_and_security, received from the recipient)",
     )
-    assert entries["google"].contract == "EXAMPLE-GOOGLE-1, from 2026-01-01; the recipient may keep the data for 30d"
+    offered = "EXAMPLE-GOOGLE-1, from 2026-01-01; the recipient may keep the data for 30d"
+    assert entries["google"].contract == f"each tenant's own; offered: {offered}"
     assert entries["configmgr"].contract == "none"
 
 

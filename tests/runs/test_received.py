@@ -17,6 +17,7 @@ import time_machine
 
 import minimize
 from minimize.errors import LedgerError, NotPermitted, PolicyError, RefusedError
+from minimize.governance.consent import NewConsent, record_consent
 from minimize.governance.retention.event_admin import NewEvent, add_event
 from minimize.governance.retention.retract import retract
 from minimize.keys import new_keyring
@@ -28,7 +29,7 @@ from minimize.runs.backfill import backfill
 from minimize.runs.inspection import preview_rows
 from minimize.runs.quarantine_replay import replay
 from tests.acts import record_acts
-from tests.inbound import HOOKS, LONG_AGO, RECEIVED, SOURCE, Inbound, hook, message, messages, new_inbound
+from tests.inbound import FORM, HOOKS, LONG_AGO, RECEIVED, SOURCE, Inbound, hook, message, messages, new_inbound
 from tests.project import AT, BEFORE, DAY, enter, write_yaml
 from tests.world import CONTRACT
 
@@ -119,8 +120,8 @@ def test_one_warning_counts_the_rows_that_arrived_before_their_consent(
     with caplog.at_level(logging.WARNING, "minimize"):
         assert inbound.receive().gated_by.consent == 10
     assert [record.message for record in caplog.records if getattr(record, "code", "") == "W046"] == [
-        "no consent covers 10 rows. A consent applies only to messages that arrived after it became valid. "
-        "Run `minimize consent why TENANT vendor hook --event TIME` to explain the decision for a time of arrival."
+        "no consent and contract cover 10 rows. They apply only to messages that arrived after they became valid. Run "
+        "`minimize functions list TENANT`, or `minimize consent why TENANT vendor hook --event TIME` for a time of arrival."
     ]
 
 
@@ -175,7 +176,7 @@ def test_a_consent_that_is_recorded_while_the_run_goes_on_stops_it(
         return done
 
     monkeypatch.setattr(job, "process_dates", interrupted)
-    with pytest.raises(LedgerError, match="consents were recorded during this run"):
+    with pytest.raises(LedgerError, match="consents or contracts were recorded during this run"):
         agreed.run()
     assert agreed.files() == set()
 
@@ -192,14 +193,14 @@ def test_a_run_follows_no_consent_that_we_did_not_sign(agreed: Inbound) -> None:
     assert agreed.files() == set()
 
 
+AGENT: dict[str, Any] = {"standing": "agent", "subprocessor": "Vendor Ltd"}
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "empty_manifest": ({"functions": {}}, "N001"),
     "not_in_manifest": ({"functions": {"other": hook()["hook"]}}, "N002"),
     "direction": ({"functions": hook(direction="outbound")}, "N003"),
-    "no_contract": ({"contract": None}, "N010"),
-    "contract_not_in_force": ({"contract": {**CONTRACT, "until": f"{AT:%Y-%m-%d}"}}, "N011"),
-    "not_listed": ({"standing": "agent", "subprocessor": "Vendor Ltd"}, "N014"),
-    "requires": ({"functions": hook(requires=["connection", "admin_consent"])}, "N015"),
+    "no_contract": ({**AGENT, "contract": None}, "N010"),
+    "contract_not_in_force": ({**AGENT, "contract": {**CONTRACT, "until": f"{AT:%Y-%m-%d}"}}, "N011"),
+    "not_listed": (AGENT, "N014"),
 }
 
 
@@ -215,16 +216,27 @@ def test_a_run_is_refused_before_it_reads(agreed: Inbound, rule: str) -> None:
 
 
 def test_every_reason_is_named_at_once(agreed: Inbound) -> None:
-    agreed.vendor(contract=None, functions=hook(requires=["connection", "account"]))
+    agreed.vendor(**AGENT, contract=None)
     with pytest.raises(NotPermitted) as caught:
         agreed.receive()
-    assert [each.rule for each in caught.value.reasons] == ["no_contract", "requires"]
+    assert [each.rule for each in caught.value.reasons] == ["no_contract", "not_listed"]
 
 
-def test_a_prerequisite_that_is_not_named_is_missing(agreed: Inbound) -> None:
-    agreed.pipeline(source={**SOURCE, "having": []} | {"having": ["account"]})
-    with pytest.raises(NotPermitted, match="1 reason"):
-        agreed.receive()
+def test_rows_of_a_tenant_without_a_confirmed_prerequisite_are_gated(agreed: Inbound) -> None:
+    agreed.vendor(functions=hook(requires=["connection", "account"]))
+    assert agreed.receive().gated_by.consent == 10
+    agreed.agree("north")
+    assert agreed.run().gated_by.consent == 5
+
+
+def test_rows_of_a_tenant_without_a_contract_are_gated_whatever_the_file_offers(inbound: Inbound) -> None:
+    for tenant in ("north", "south"):
+        consent = NewConsent(tenant, "vendor", "hook", evidence=FORM)
+        record_consent("give", consent, inbound.home, LONG_AGO)
+    assert inbound.receive().gated_by.consent == 10
+    inbound.agree("south")
+    assert inbound.run().gated_by.consent == 5
+    assert inbound.tenants() == ["south"] * 5
 
 
 def test_a_sender_that_there_is_not_is_a_fault_of_configuration(agreed: Inbound) -> None:
@@ -242,9 +254,15 @@ def test_a_policy_that_keeps_more_than_the_manifest_is_a_fault_of_configuration(
 
 def test_a_contract_counts_as_of_the_day_of_the_run(agreed: Inbound) -> None:
     agreed.vendor(contract={**CONTRACT, "until": f"{AT + timedelta(days=1):%Y-%m-%d}"})
+    agreed.agree("north")
     assert agreed.receive().rows.written == 5
-    with pytest.raises(NotPermitted):
-        agreed.run(at=AT + timedelta(days=1))
+    assert agreed.run(at=AT + timedelta(days=1)).gated_by.consent == 10
+
+
+def test_a_contract_counts_as_of_the_arrival_of_a_message(agreed: Inbound) -> None:
+    agreed.vendor(contract={**CONTRACT, "from": f"{AT:%Y-%m-%d}"})
+    agreed.agree("north")
+    assert agreed.receive().gated_by.consent == 10
 
 
 def _pending(project: Inbound) -> Any:
@@ -267,7 +285,7 @@ def test_every_way_to_run_is_refused(agreed: Inbound, way: Callable[[Inbound], A
     agreed.receive([message(0), '{"broken'])
     agreed.records([message(0), message(2), '{"broken'])
     before = agreed.files()
-    agreed.vendor(contract=None)
+    agreed.vendor(functions={})
     with pytest.raises(NotPermitted):
         way(agreed)
     assert agreed.files() == before
@@ -296,7 +314,7 @@ def test_the_receipt_names_the_sender_and_what_was_asked(agreed: Inbound) -> Non
     folder = agreed.out / "runs" / receipt.run_id
     received = receipt.received
     assert received is not None
-    assert (received.recipient, received.function, received.contract) == ("vendor", "hook", "C-1")
+    assert (received.recipient, received.function, received.contract) == ("vendor", "hook", None)
     assert receipt.files["recipient.yaml"] == received.manifest
     assert json.loads((folder / "recipient.yaml").read_text())["recipient"] == "vendor"
 
@@ -328,16 +346,16 @@ def test_the_audit_log_tells_what_was_received(agreed: Inbound) -> None:
 
 
 def test_the_audit_log_tells_of_a_refusal(agreed: Inbound) -> None:
-    agreed.vendor(contract=None)
+    agreed.vendor(functions={})
     with pytest.raises(NotPermitted):
         agreed.receive()
     (entry,) = agreed.received()
     assert json.loads(entry.event)["result"] == "refused"
-    assert _changes(entry) == {"rules": "N010"}
+    assert _changes(entry) == {"rules": "N001"}
 
 
 def test_a_refusal_makes_no_ledger(inbound: Inbound) -> None:
-    inbound.vendor(contract=None)
+    inbound.vendor(functions={})
     with pytest.raises(NotPermitted):
         inbound.receive()
     assert not inbound.ledger.exists()
@@ -402,11 +420,11 @@ def test_a_run_as_of_an_earlier_time_does_not_count_what_was_agreed_to_since(inb
     assert past(inbound).rows.written == 0
 
 
-def test_a_run_as_of_an_earlier_time_is_refused_once_the_contract_ended(agreed: Inbound) -> None:
+def test_a_run_as_of_an_earlier_time_gives_nothing_once_the_contract_ended(agreed: Inbound) -> None:
     agreed.receive()
     agreed.vendor(contract={**CONTRACT, "until": "2026-11-26"})
-    with pytest.raises(NotPermitted, match="not in force"):
-        past(agreed)
+    agreed.agree("north")
+    assert past(agreed).rows.written == 0
 
 
 def test_a_preview_as_of_an_earlier_time_shows_nothing_that_was_withdrawn_since(agreed: Inbound) -> None:
@@ -418,7 +436,7 @@ def test_a_preview_as_of_an_earlier_time_shows_nothing_that_was_withdrawn_since(
 
 
 @pytest.mark.parametrize("verb", ["run", "backfill", "replay", "retract"])
-@pytest.mark.parametrize("sent", [{}, {"recipient": "vendor", "function": "other", "having": ["connection"]}])
+@pytest.mark.parametrize("sent", [{}, {"recipient": "vendor", "function": "other"}])
 def test_what_was_received_is_not_read_anew_without_its_sender(
     agreed: Inbound, verb: str, sent: dict[str, Any]
 ) -> None:

@@ -247,6 +247,10 @@ _TENANT_ADMINISTRATOR: Final = parse_permissions(
     "consent/give",
     "consent/refuse",
     "consent/withdraw",
+    "contract/read",
+    "function/read",
+    "function/enable",
+    "tenant/report",
     "settings/read",
     "settings/set_admin",
     "audit/read",
@@ -262,7 +266,20 @@ _OFFICER: Final = tuple(
     permission
     for name in PERMISSIONS
     if name.partition("/")[0]
-    in ("subject", "subject_request", "settings", "consent", "share", "incident", "audit", "event", "run", "tenant")
+    in (
+        "subject",
+        "subject_request",
+        "settings",
+        "consent",
+        "contract",
+        "function",
+        "share",
+        "incident",
+        "audit",
+        "event",
+        "run",
+        "tenant",
+    )
     for permission in parse_permissions(name)
 ) + parse_permissions(
     "dataset/read:aggregated",
@@ -284,6 +301,8 @@ _AUDITOR: Final = parse_permissions(
     "roles/read",
     "settings/read",
     "consent/read",
+    "contract/read",
+    "function/read",
     "share/read",
     "incident/read",
     "event/read",

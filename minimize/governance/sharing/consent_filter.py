@@ -1,7 +1,7 @@
 """Consent filter: one decision per tenant, applied to the rows of a source.
 
-A consent must cover every moment at which the share must hold. If records were received from a third party, the
-tenant's consent to receive them is required as well.
+A consent, and a contract with an independent recipient, must cover every moment at which the share must hold. If records were
+received from a third party, the tenant's consent to receive them is required as well.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +22,12 @@ import pyarrow as pa
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods, Consents
+from minimize.consent import load_consents as load_tenant_consents
 from minimize.errors import PolicyError
 from minimize.governance.sharing.plan import ResolvedShare, SharePlan
-from minimize.ledger.sharing import CONSENT
 from minimize.output.folder import RUNS
 from minimize.output.reader import load_receipts
-from minimize.recipients import Recipient
+from minimize.recipients import Contract, Recipient
 from minimize.runs.sender import absent_recipient, consent_periods, load_consents
 from minimize.sources.base import Chunk, Source, SourcePart
 from minimize.sources.files import WrappingPart
@@ -38,10 +38,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TenantConsent:
-    """The consent of one tenant that covers the sent fields, or the reason why there is none."""
+    """The consent of one tenant that covers the sent fields, or the reason why its rows are withheld.
+
+    contract  the contract that governs the rows at the recipient
+    """
 
     consent: str | None
     refusal: str | None = None
+    contract: Contract | None = None
 
 
 ConsentQuery = Callable[[Sequence[str]], Mapping[str, TenantConsent]]
@@ -188,7 +192,7 @@ class ConsentedSource:
 
 @dataclass(frozen=True, slots=True)
 class ConsentCheck:
-    """Checks consents for a recipient, its function, the fields to send, and the times at which they must hold."""
+    """Checks consents, contracts and prerequisites for a function, the fields to send, and the times at which they must hold."""
 
     recipient: Recipient
     function: str
@@ -206,12 +210,17 @@ class ConsentCheck:
 
     def _check_at(self, when: datetime, names: Sequence[str]) -> dict[str, TenantConsent]:
         seen = self.consents.effective_at(when)
-        answer = seen.evaluate(self.recipient, self.function, pa.array(names, pa.string()), self.fields)
-        pairs = zip(answer.ids.to_pylist(), answer.reasons.to_pylist(), strict=True)
+        answer = seen.permit(self.recipient, self.function, pa.array(names, pa.string()), self.fields)
+        decisions = zip(names, answer.ids.to_pylist(), answer.reasons.to_pylist(), strict=True)
         return {
-            name: TenantConsent(None if why else consent, why)
-            for name, (consent, why) in zip(names, pairs, strict=True)
+            name: TenantConsent(consent, None, self._contract(name, when)) if why is None else TenantConsent(None, why)
+            for name, consent, why in decisions
         }
+
+    def _contract(self, tenant: str, when: datetime) -> Contract | None:
+        if self.recipient.standing == "agent":
+            return self.recipient.contract
+        return self.consents.agreements.contract_on(self.recipient.recipient, tenant, when.astimezone(UTC).date(), when)
 
 
 def consent_check(share: ResolvedShare, planned: SharePlan, consents: Consents) -> ConsentCheck:
@@ -247,9 +256,9 @@ def _consent_periods(share: ResolvedShare, sent: frozenset[SenderFunction], ledg
         yield own
     named = None if job is None else (job.source.recipient, job.source.function)
     for name, function in sorted(sent - {named}):
-        consents = Consents(tuple(ledger.find(CONSENT, key=f"{name}/{function}", verifier=share.keys)))
+        consents = load_tenant_consents(ledger, share.keys, share.folder, recipient=name)
         fold = share.policy.folding.tenant
-        yield ConsentPeriods.from_consents(consents, _sender(share, name), function, share.share_time, fold=fold)
+        yield consents.permitted_periods(_sender(share, name), function, share.share_time, fold=fold)
 
 
 def _sender(share: ResolvedShare, name: str) -> Recipient:

@@ -172,9 +172,9 @@ def _folds_tenants(planned: SharePlan) -> bool:
 
 
 def tenant_shares(
-    disclosure: str, stats: PayloadStats, verdicts: Mapping[str, TenantConsent], share: ResolvedShare
+    disclosure: str, stats: PayloadStats, verdicts: Mapping[str, TenantConsent], share: ResolvedShare, now: datetime
 ) -> list[TenantShare]:
-    """The rows and subject tokens sent, per tenant."""
+    """The rows and subject tokens sent, and the contract that governs them, per tenant."""
     tokens = stats.subject_tokens.tokens_by_tenant(share.keys) if share.policy.subject is not None else {}
     version = share.keys.version_of(SUBJECT_KEY) if tokens else None
     return [
@@ -185,6 +185,8 @@ def tenant_shares(
             consent=verdicts[name].consent or "",
             key_version=version if name in tokens else None,
             tokens=tokens.get(name, b""),
+            contract="" if (contract := verdicts[name].contract) is None else contract.reference,
+            retention_due=None if contract is None or contract.retention is None else now + contract.retention,
         )
         for name, rows in sorted(stats.tenants.items())
     ]
@@ -204,9 +206,8 @@ def build_disclosure(
     now: datetime,
 ) -> Disclosure:
     """Builds the disclosure to sign. `name` is its id. `keys` are the names of the keys of its pseudonyms."""
-    contract = resolved.recipient.contract
-    retention = None if contract is None else contract.retention
-    due = None if retention is None else now + retention
+    own = resolved.recipient.contract if resolved.recipient.standing == "agent" else None
+    due = min((share.retention_due for share in shares if share.retention_due is not None), default=None)
     body = {
         "disclosure": name,
         "at": time_text(resolved.share_time),
@@ -217,7 +218,7 @@ def build_disclosure(
         "purpose": function.purpose,
         "text_version": function.text_version,
         "manifest": resolved.recipient.digest,
-        "contract": None if contract is None else contract.reference,
+        "contract": None if own is None else own.reference,
         "policy": {
             "name": resolved.policy.policy,
             "version": resolved.policy.version,
@@ -271,7 +272,9 @@ def refusal_event(recipient: str, function: str, reasons: tuple[RefusalReason, .
 def _tenant_body(share: TenantShare) -> dict[str, Any]:
     """The entry of a tenant in the signed body. Its tokens are stored separately, under this digest."""
     digest = hashlib.sha256(share.tokens).hexdigest()
-    return {"rows": share.rows, "consent": share.consent, "subjects": share.subjects, "tokens": f"sha256:{digest}"}
+    agreed = {"consent": share.consent, "contract": share.contract}
+    deletion = {"retention_due": time_text_or_none(share.retention_due)}
+    return {"rows": share.rows, **agreed, **deletion, "subjects": share.subjects, "tokens": f"sha256:{digest}"}
 
 
 Clock = Callable[[], datetime]
@@ -287,12 +290,12 @@ def commit_disclosure(
     file: Mapping[str, Any] | None,
     clock: Clock,
 ) -> Disclosure:
-    """Records a disclosure in the ledger. Raises NotPermitted if a consent ended in the meantime."""
+    """Records a disclosure in the ledger. Raises NotPermitted if a consent or contract ended in the meantime."""
     function, composed = planned.function, planned.recipient_policy
     if function is None or composed is None:
         raise payload_differs_error("the share was not planned")
     now, name = clock(), str(uuid4())
-    shares = tenant_shares(name, stats, tenants.verdicts, share)
+    shares = tenant_shares(name, stats, tenants.verdicts, share, now)
     keys = frozenset() if planned.plan is None else planned.plan.keys
     category = account.category or ""
     act = build_disclosure(
@@ -325,14 +328,13 @@ def refuse_share(share: ResolvedShare, account: ShareSummary, now: datetime) -> 
 def _recheck_consents(
     acts: ActReader, share: ResolvedShare, planned: SharePlan, stats: PayloadStats, now: datetime
 ) -> None:
-    """Raises NotPermitted if a tenant's consent ended before its records are sent."""
-    asking = replace(
-        consent_check(share, planned, load_consents(acts, share.keys)), moments=(max(now, share.share_time),)
-    )
+    """Raises NotPermitted if a tenant's consent or contract ended before its records are sent."""
+    consents = load_consents(acts, share.keys, share.folder, recipient=share.recipient.recipient)
+    asking = replace(consent_check(share, planned, consents), moments=(max(now, share.share_time),))
     ended = [name for name, verdict in asking(list(stats.tenants)).items() if verdict.consent is None]
     if ended:
         rows = sum(stats.tenants[name] for name in ended)
-        message = "consent ended while the payload was made"
+        message = "a consent or contract ended while the payload was made"
         raise NotPermitted(message, reasons=[rule_reason("consent_ended", message, tenants=len(ended), rows=rows)])
 
 

@@ -99,7 +99,6 @@ def receive(
     policy: Policy | PathText | None = None,
     pipeline: Pipeline | PathText | None = None,
     tenant: str = TENANT_FIELD,
-    existing: Collection[str] = (),
     settings: Any = None,
     ledger: PathText | None = None,
 ) -> Any:
@@ -109,7 +108,6 @@ def receive(
     policy     a policy, or `pipeline` for its policy; it may keep less than the manifest. Without either, the manifest is
                the policy
     tenant     the field with each record's tenant, if the manifest is the policy
-    existing   prerequisites of the function that are met, in addition to those that the pipeline names
     ledger     the ledger with the consents (else MINIMIZE_LEDGER, else that of the configuration)
     connector  called once with a table of the pass-through secrets of the kept records, in the order of the received rows;
                these secrets are never stored, logged or counted
@@ -128,8 +126,7 @@ def receive(
     inbound_request = _resolve_request(sender, function, recipients, job, policy, tenant, keys, ledger, when, now)
     workspace = Workspace(ledger=ledger, pipeline=job, keys=inbound_request.keys)
     require_permission("share/receive", workspace, now, about=inbound_request.sender_name)
-    met = {*existing, *(() if job is None else job.source.having)}
-    against = list(inbound_request.reasons_against(met, purpose))
+    against = list(inbound_request.reasons_against(purpose))
     if against or inbound_request.party.manifest is None:
         raise inbound_request.refuse(against, now)
     if inbound_request.keys is None:
@@ -173,9 +170,9 @@ class _InboundRequest:
     def sender_name(self) -> str:
         return self.party.recipient.recipient
 
-    def reasons_against(self, existing: Collection[str], purpose: str | None) -> Iterator[RefusalReason]:
-        """Yields every rule that forbids receiving the data."""
-        yield from self.party.objections(existing)
+    def reasons_against(self, purpose: str | None) -> Iterator[RefusalReason]:
+        """Yields every rule that forbids receiving the data for all tenants."""
+        yield from self.party.objections()
         found = self.party.manifest
         if found is not None and purpose not in (None, found.purpose):
             yield rule_reason("purpose", f"the purpose of {found.name} is {found.purpose}, not {purpose}")
@@ -218,7 +215,7 @@ class _InboundRequest:
         source = memory_source(data, request(policy, self.policy.purposes[0], None, frozenset({key})))
         names = [leaf(chunk.records, Pointer.parse(key)).values for part in source.parts for chunk in part.read()]
         tenants = pa.chunked_array([each.cast(pa.string()) for each in names], pa.string())
-        return self.consents.effective_at(max(when, now)).evaluate(self.party.recipient, self.party.function, tenants)
+        return self.consents.effective_at(max(when, now)).permit(self.party.recipient, self.party.function, tenants)
 
     def bind(self, data: Any, settings: Any, ledger: PathText | None, now: datetime) -> tuple[Minimizer, MemorySource]:
         """Binds the policy to data. Raises NotPermitted for data without a tenant column."""
@@ -297,17 +294,17 @@ def _resolve_request(
     place = start or (None if side.recipient.path is None else side.recipient.path.parent)
     address = find_named_ledger(ledger, place) or Address(Path("no ledger"), named_by="nothing")
     keyring = find_keyring(keys, place)
-    consents = _load_sender_consents(address, side, keyring)
+    consents = _load_sender_consents(address, side, keyring, place)
     times, fold = (max(when, now), min(when, now)), own.folding.tenant
-    periods = ConsentPeriods.from_consents(consents, side.recipient, function, times[0], also=times[1:], fold=fold)
+    periods = consents.permitted_periods(side.recipient, function, times[0], also=times[1:], fold=fold)
     return _InboundRequest(side, own, given is not None, keyring, address, consents, periods)
 
 
-def _load_sender_consents(address: Address, side: Party, keys: Keyring | None) -> Consents:
+def _load_sender_consents(address: Address, side: Party, keys: Keyring | None, folder: Path | None) -> Consents:
     if not address.exists:
         return Consents(())
     with api.open_ledger(address) as ledger:
-        return load_consents(ledger, keys, recipient=side.recipient.recipient)
+        return load_consents(ledger, keys, folder, recipient=side.recipient.recipient)
 
 
 def inbound_policy(sender: Recipient, function: Function | None, tenant: str = TENANT_FIELD) -> Policy:

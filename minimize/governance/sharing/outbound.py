@@ -118,7 +118,7 @@ class ShareOperation:
         if plan is None:
             return summarize_share(self.share, self.plan, reasons=self._reasons_of_consents())
         with self._ledger() as ledger:
-            tenants = self._tenants(load_consents(ledger, self.share.keys))
+            tenants = self._tenants(self._consents(ledger))
             stats = make_payload(self._payload_context(ledger, plan, tenants), DiscardedPayload())
             return summarize_payload(self.share, self.plan, stats, tenants)
 
@@ -128,7 +128,7 @@ class ShareOperation:
         if plan is None:
             raise self._refusal(summarize_share(self.share, self.plan, reasons=self._reasons_of_consents()))
         with self._ledger() as ledger:
-            tenants = self._tenants(load_consents(ledger, self.share.keys))
+            tenants = self._tenants(self._consents(ledger))
             context = self._payload_context(ledger, plan, tenants)
             if to is None:
                 memory_sink = InMemoryPayload()
@@ -172,12 +172,16 @@ class ShareOperation:
         if self.plan.recipient_policy is None or not self.plan.recipient_policy.sent_fields:
             return ()
         with suppress(LedgerError), self._ledger() as ledger:
-            tenants = self._tenants(load_consents(ledger, self.share.keys))
+            tenants = self._tenants(self._consents(ledger))
             for part in ConsentedSource(tenant_column_source(self.plan), tenants).parts:
                 for _ in part.read():
                     pass
             return tuple(reasons_of_tenants(self.share, tenants))
         return ()
+
+    def _consents(self, ledger: Ledger) -> Consents:
+        name = self.share.recipient.recipient
+        return load_consents(ledger, self.share.keys, self.share.folder, recipient=name)
 
     def _tenants(self, consents: Consents) -> TenantFilter:
         return TenantFilter(
@@ -225,7 +229,6 @@ def share(
     ledger: PathText | None = None,
     recipients: Any = None,
     fields: Collection[str] | None = None,
-    existing: Collection[str] = (),
     must_be: CategoryName | None = None,
     at: datetime | str | None = None,
     to: PathText | None = None,
@@ -237,7 +240,6 @@ def share(
     data        data in memory (as for `apply`), a file of records, or the output folder of a pipeline (its records in force)
     policy      the policy of the data; pass either a policy or a pipeline
     fields      fields to send, if fewer than all permitted ones
-    existing    prerequisites of functions that are met
     ledger      the ledger with the consents
     recipients  the folder of recipients
     to          path of a new Parquet, NDJSON or CSV file
@@ -264,7 +266,6 @@ def share(
         dry=dry_run,
         purpose=purpose,
         fields=fields,
-        existing=existing,
         must_be=must_be,
         connector=connector,
     )
@@ -281,7 +282,6 @@ def prepare_share(
     dry: bool = False,
     purpose: str | None = None,
     fields: Collection[str] | None = None,
-    existing: Collection[str] = (),
     must_be: CategoryName | None = None,
     connector: Connector | None = None,
 ) -> ShareOperation:
@@ -302,7 +302,6 @@ def prepare_share(
         whens=consent_moments(when, datetime.now(UTC), dry=dry),
         purpose=purpose,
         fields=fields,
-        existing=existing,
         must_be=must_be,
         connector=connector,
     )
@@ -371,23 +370,28 @@ def explain_share(
     now: datetime,
     *,
     tenant: str | None = None,
-    existing: Collection[str] = (),
 ) -> ShareExplanation:
     """Explains whether the records of a tenant may be shared with a recipient for a function. Reads no records.
 
-    Without a tenant, consents are not checked. With a configured pipeline, the purpose is checked against its policy.
+    Without a tenant, consents, contracts of tenants and prerequisites are not checked; the fields are then those of the contract
+    in the recipient's file. With a configured pipeline, the purpose is checked against its policy.
     """
     side = find_party(recipient, function, "outbound", recipients, workspace.folder, (now,))
-    manifest, contract, job = side.manifest, side.recipient.contract, workspace.loaded_pipeline
-    against = [*side.objections(existing)]
+    manifest, job = side.manifest, workspace.loaded_pipeline
+    offered = side.recipient.contract
+    against = [*side.objections()]
     against += [] if manifest is None or job is None else purpose_reasons(None, manifest, job.policy.purposes)
     named = () if manifest is None else tuple(manifest.shared)
-    fields = tuple(key for key in named if contract is not None and contract.permits(key))
+    fields = tuple(key for key in named if offered is not None and offered.permits(key))
     consent, unknown = None, None
     if tenant is not None and manifest is not None:
         with workspace.open_ledger() as ledger:
             unknown = _unknown_tenant(tenant, workspace, ledger.tenants())
-            consents = load_consents(ledger, find_keyring(workspace.keys, workspace.folder))
+            verifier = find_keyring(workspace.keys, workspace.folder)
+            consents = load_consents(ledger, verifier, workspace.folder, recipient=recipient)
+            if side.recipient.standing == "independent":
+                own = consents.agreements.contract_on(recipient, tenant, now.date(), now)
+                fields = tuple(key for key in named if own is not None and own.permits(key))
             verdict = ConsentCheck(side.recipient, function, fields, consents, (now,))([tenant])[tenant]
         consent, independent = verdict.consent, side.recipient.standing == "independent"
         against += [] if verdict.refusal is None else [tenant_reason(verdict.refusal, 1, None, independent=independent)]

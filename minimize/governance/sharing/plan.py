@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from minimize.consent import load_consents
 from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError, RefusalReason, SourceError
 from minimize.governance.sharing.connector import Connector, as_rereadable, check_secrets
 from minimize.governance.sharing.recipient_fields import RecipientKeys, RecipientPolicy, compose_policy, declare_forms
@@ -78,7 +79,6 @@ class ResolvedShare:
 
     moments           times at which all rules must hold; settings are evaluated as of the last one
     requested_fields  requested fields; None for all permitted fields
-    existing          prerequisites of functions that are met
     connector         calls the recipient if there are pass-through secrets
     """
 
@@ -92,7 +92,6 @@ class ResolvedShare:
     folder: Path
     moments: tuple[datetime, ...]
     requested_fields: tuple[str, ...] | None
-    existing: frozenset[str]
     must_be: str | None
     connector: Connector | None = None
 
@@ -105,6 +104,20 @@ class ResolvedShare:
     def recipient(self) -> Recipient:
         """The recipient of the share."""
         return self.party.recipient
+
+    def permitted_fields(self) -> frozenset[str] | None:
+        """The fields that the contract of an agent, or of at least one tenant with an independent recipient, permits.
+
+        None if there is no such contract, so that the share is refused or no tenant's rows are sent.
+        """
+        if self.recipient.standing == "agent":
+            contract = self.recipient.contract
+            return None if contract is None else contract.transmitted_fields
+        if not self.ledger.exists:
+            return None
+        with api.open_ledger(self.ledger) as ledger:
+            known = load_consents(ledger, self.keys, self.folder, recipient=self.recipient.recipient)
+        return known.agreements.permitted_fields(self.recipient, self.share_time.date(), self.share_time)
 
     def erasure_fields(self) -> frozenset[str]:
         """The fields that are read to exclude records of erased subjects."""
@@ -129,7 +142,6 @@ def resolve_share(
     whens: tuple[datetime, ...],
     purpose: str | None = None,
     fields: Collection[str] | None = None,
-    existing: Collection[str] = (),
     must_be: str | None = None,
     connector: Connector | None = None,
 ) -> ResolvedShare:
@@ -155,7 +167,6 @@ def resolve_share(
         folder=folder,
         moments=whens,
         requested_fields=None if fields is None else tuple(fields),
-        existing=frozenset(existing),
         must_be=must_be or known,
         connector=connector,
     )
@@ -284,11 +295,16 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
     """Plans a share. Raises PolicyError, SchemaError and KeyringError: faults of configuration precede refusals."""
     function = share.party.manifest
     data, start, against = _open_input(share, function, arguments)
-    against = [*share.party.objections(share.existing), *against]
+    against = [*share.party.objections(), *against]
     if function is None:
         return SharePlan(data, start.policy, reasons_against=tuple(against))
     composed = compose_policy(
-        start, function, share.recipient, share.requested_fields, connected=share.connector is not None
+        start,
+        function,
+        share.recipient,
+        share.requested_fields,
+        permitted=share.permitted_fields(),
+        connected=share.connector is not None,
     )
     purpose_faults = [*purpose_reasons(share.purpose, function, share.policy.purposes)]
     against += [*purpose_faults, *_withheld_reasons(composed, share)]

@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from minimize.consent.evaluation import consent_end
+from minimize.consent.agreements import TenantAgreements
+from minimize.consent.evaluation import consent_end, load_consents
 from minimize.consent.terms import parse_terms
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.access.enforcement import entries_in_scope
@@ -146,13 +147,23 @@ ConsentParties = tuple[str, str, str]
 
 
 def find_recalls(
-    ledger: Ledger, recipients: Recipients, now: datetime, recipient: str | None, *, all_: bool = False
+    ledger: Ledger,
+    recipients: Recipients,
+    folder: Path,
+    now: datetime,
+    recipient: str | None,
+    *,
+    all_: bool = False,
 ) -> list[Recall]:
-    """The recalls that are due or requested, oldest first. `all_` includes confirmed ones."""
+    """The recalls that are due or requested, oldest first. `all_` includes confirmed ones.
+
+    `folder` is where the search for the file of contracts starts.
+    """
     acts: dict[ConsentParties, list[ConsentAct]] = {}
     for one in find_consents(ledger, recipient=recipient):
         acts.setdefault((one.recipient, one.function, one.tenant_id), []).append(one)
-    search, steps = _RecallSearch(ledger, recipients, acts, now), _recorded_steps(ledger, recipient)
+    agreements = load_consents(ledger, None, folder, recipient=recipient).agreements
+    search, steps = _RecallSearch(ledger, recipients, acts, agreements, now), _recorded_steps(ledger, recipient)
     each = [one for act in find_disclosures(ledger, recipient) for one in search.recalls_of_disclosure(act, steps)]
     return [one for one in each if all_ or one.state != "confirmed"]
 
@@ -169,35 +180,63 @@ class _RecallSearch:
     ledger: Ledger
     recipients: Recipients
     acts: Mapping[ConsentParties, Sequence[ConsentAct]]
+    agreements: TenantAgreements
     now: datetime
-    contracts: dict[str, Contract | None] = field(default_factory=dict)
+    loaded: dict[str, Recipient | None] = field(default_factory=dict)
 
     def recalls_of_disclosure(
         self, act: Disclosure, steps: Mapping[DisclosureTenant, list[RecallStep]]
     ) -> Iterator[Recall]:
         """Yields the recalls of one disclosure."""
-        contract = self._contract(act.recipient)
-        whole = self._cause_for_all(act, contract)
         for share in self.ledger.find(TENANT_SHARE, key=act.disclosure):
             recorded = steps.get((act.disclosure, share.tenant_id), [])
             acts = self.acts.get((act.recipient, act.function, share.tenant_id), ())
-            cause = recorded[0].cause if recorded else consent_end(acts, share.consent, self.now) or whole
+            contract = recall_contract(self._recipient(act.recipient), share, self.agreements, self.now)
+            cause = recorded[0].cause if recorded else self._cause(act, share, acts)
             if cause is not None:
                 state = recorded[-1].state if recorded else "due"
                 requested = recorded[0].recorded_at if recorded else None
                 yield build_recall(act, share, cause, state, requested_at=requested, contract=contract, now=self.now)
 
-    def _cause_for_all(self, act: Disclosure, contract: Contract | None) -> str | None:
-        """The cause, if all data of a disclosure must be deleted."""
-        if contract is None or not contract.holds(self.now.date()):
+    def _cause(self, act: Disclosure, share: TenantShare, acts: Sequence[ConsentAct]) -> str | None:
+        """The cause for which the data of a tenant must be deleted; None if there is none."""
+        ended = consent_end(acts, share.consent, self.now)
+        if ended is not None:
+            return ended
+        if self._has_contract_ended(act, share.tenant_id):
             return "contract_ended"
-        return "retention_due" if act.retention_due is not None and act.retention_due <= self.now else None
+        due = share.retention_due if share.contract else act.retention_due
+        return "retention_due" if due is not None and due <= self.now else None
 
-    def _contract(self, name: str) -> Contract | None:
-        """The contract of a recipient. None if the recipient is no longer configured."""
-        if name not in self.contracts:
-            self.contracts[name] = self.recipients.load(name).contract if name in self.recipients.names() else None
-        return self.contracts[name]
+    def _has_contract_ended(self, act: Disclosure, tenant: str) -> bool:
+        """Whether the contract that governs the data is no longer in force.
+
+        A tenant that never had a contract with an independent recipient has none that could end. A recipient that is no longer
+        configured has no contract.
+        """
+        found, today = self._recipient(act.recipient), self.now.astimezone(UTC).date()
+        if found is None:
+            return True
+        if found.standing == "agent":
+            return found.contract is None or not found.contract.holds(today)
+        known = self.agreements.contracts_of(found.recipient, tenant, self.now)
+        return any(each.from_ <= today for each in known) and not any(each.holds(today) for each in known)
+
+    def _recipient(self, name: str) -> Recipient | None:
+        """The recipient; None if it is no longer configured."""
+        if name not in self.loaded:
+            self.loaded[name] = self.recipients.load(name) if name in self.recipients.names() else None
+        return self.loaded[name]
+
+
+def recall_contract(
+    recipient: Recipient | None, share: TenantShare, agreements: TenantAgreements, now: datetime
+) -> Contract | None:
+    """The contract that sets the time limit of a deletion: of the organization with an agent, else the tenant's own."""
+    if recipient is None or recipient.standing == "agent":
+        return None if recipient is None else recipient.contract
+    known = agreements.contracts_of(recipient.recipient, share.tenant_id, now)
+    return next((each for each in known if each.reference == share.contract), known[-1] if known else None)
 
 
 def list_recalls(
@@ -219,7 +258,7 @@ def list_recalls(
     """
     known = load_configured_recipients(recipients, workspace.folder)
     with workspace.open_ledger() as ledger:
-        found = find_recalls(ledger, known, now, recipient, all_=all_)
+        found = find_recalls(ledger, known, workspace.folder, now, recipient, all_=all_)
     return [
         each for each in entries_in_scope(found, tenants, lambda each: (each.tenant,)) if each.is_late or not overdue
     ]
@@ -241,7 +280,9 @@ def request_recalls(
         due: list[Recall] = []
         if recipient is not None or recipients is not None or find_disclosures(ledger):
             known = load_configured_recipients(recipients, workspace.folder)
-            due = [each for each in find_recalls(ledger, known, now, recipient) if each.state == "due"]
+            due = [
+                each for each in find_recalls(ledger, known, workspace.folder, now, recipient) if each.state == "due"
+            ]
         for name in dict.fromkeys(each.recipient for each in due):
             _record_steps(ledger, workspace, [each for each in due if each.recipient == name], "requested", now)
         requested = [replace(each, state="requested", requested_at=now) for each in due]
@@ -266,7 +307,7 @@ def confirm_recalls(
     with workspace.open_ledger() as ledger:
         requested = [
             each
-            for each in find_recalls(ledger, known, now, recipient)
+            for each in find_recalls(ledger, known, workspace.folder, now, recipient)
             if each.state == "requested" and disclosure in (None, each.disclosure) and tenant in (None, each.tenant)
         ]
         if not requested:
@@ -388,7 +429,7 @@ def end_consent(
     exceptions of `record_consent`, and OutputError if the file exists; then nothing is recorded.
     """
     known = _find_recipient(consent.recipient, workspace, recipients)
-    recall_on_end = _RecallOnEnd(now, None if known is None else known.contract)
+    recall_on_end = _RecallOnEnd(now, workspace.folder, known)
     with open_recall_list(to, consent.recipient) as save_list:
         done = record_consent(verb, consent, workspace, now, recipients=recipients, allowed=allowed, also=recall_on_end)
         save_list(recall_on_end.recalls)
@@ -397,7 +438,7 @@ def end_consent(
 
 def expire_consents(workspace: Workspace, now: datetime) -> ExpiredConsents:
     """Marks consents as expired, and records the request to their recipients to delete the data received under them."""
-    recall_on_end = _RecallOnEnd(now, None)
+    recall_on_end = _RecallOnEnd(now, workspace.folder, None)
     return ExpiredConsents(mark_expired_consents(workspace, now, also=recall_on_end), recall_on_end.recalls)
 
 
@@ -406,7 +447,8 @@ class _RecallOnEnd:
     """Callback that adds recalls to the transaction that records ended consents, and collects them."""
 
     now: datetime
-    contract: Contract | None
+    folder: Path
+    recipient: Recipient | None
     recalls: list[Recall] = field(default_factory=list)
 
     def __call__(self, ledger: ActReader, acts: Sequence[ConsentAct]) -> Iterator[RecallBatch]:
@@ -440,6 +482,7 @@ class _RecallOnEnd:
         parties = f"{ending.recipient}/{ending.function}"
         acts = [*ledger.find(CONSENT, key=parties, tenant=ending.tenant_id), ending]
         sent = find_disclosures(ledger, ending.recipient)
+        agreements = load_consents(ledger, None, self.folder, recipient=ending.recipient).agreements
         for act in (each for each in sent if each.function == ending.function):
             for share in ledger.find(TENANT_SHARE, key=act.disclosure, tenant=ending.tenant_id):
                 cause = consent_end(acts, share.consent, self.now)
@@ -450,7 +493,7 @@ class _RecallOnEnd:
                         cause,
                         "requested",
                         requested_at=self.now,
-                        contract=self.contract,
+                        contract=recall_contract(self.recipient, share, agreements, self.now),
                         now=self.now,
                     )
 

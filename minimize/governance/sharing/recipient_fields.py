@@ -21,7 +21,7 @@ from minimize.policy.describe import treatment_text
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import DROP, Treatment
-from minimize.recipients import Contract, Function, Recipient, Recipients, SharedField
+from minimize.recipients import Function, Recipient, Recipients, SharedField
 from minimize.recipients.model import PASSTHROUGH
 from minimize.recipients.rules import Party, purpose_reasons, rule_reason
 from minimize.techniques import TechniqueStep
@@ -114,17 +114,17 @@ def compose_policy(
     recipient: Recipient,
     columns: Collection[str] | None,
     *,
+    permitted: frozenset[str] | None = None,
     connected: bool = False,
 ) -> RecipientPolicy:
     """Composes the policy of a payload: each field is treated first by the policy, then by the manifest.
 
-    Secrets pass through only if a connector is given (`connected`).
+    Takes the requested fields, and those that contracts permit; None for no limit. Secrets pass through only if a connector is
+    given (`connected`).
     """
     policy, manifest = entry.policy, function.shared
     released = entry.columns is not None
-    decider = _FieldDecider(
-        function, recipient.contract, columns, entry.undecidable, connected=connected, released=released
-    )
+    decider = _FieldDecider(function, permitted, columns, entry.undecidable, connected=connected, released=released)
     keys = dict.fromkeys([*policy.fields, *manifest, *function.pass_through_fields])
     decisions = {key: decider.decide(key, policy.fields.get(key)) for key in keys}
     decisions |= {key: _outside_manifest(key, function) for key in columns or () if key not in decisions}
@@ -148,7 +148,7 @@ class _FieldDecider:
     """Decides on fields by policy, manifest, contract and the caller's arguments."""
 
     function: Function
-    contract: Contract | None
+    permitted: frozenset[str] | None
     requested: Collection[str] | None
     undecidable: Collection[str]
     connected: bool
@@ -162,10 +162,8 @@ class _FieldDecider:
             return _outside_manifest(key, function)
         if field is None:
             return FieldDecision(key, None, self._absent(passes=passes), "outside_policy")
-        if self.contract is not None and not self.contract.permits(key):
-            return FieldDecision(
-                key, None, f"the contract {self.contract.reference} does not permit it", "outside_contract"
-            )
+        if self.permitted is not None and key not in self.permitted:
+            return FieldDecision(key, None, "no contract permits it", "outside_contract")
         if not allows_purpose(field, function.purpose):
             return FieldDecision(
                 key, None, f"the policy permits it only for {', '.join(field.purposes)}", "outside_policy"
@@ -282,15 +280,20 @@ def eligible_functions(
 
     Reads the files of the recipients unless loaded `recipients` are given. A function is eligible if all of these hold:
 
-    - The contract is in force, and a recipient that is an agent is on the list of subprocessors.
+    - The contract of the file is in force, and a recipient that is an agent is on the list of subprocessors.
     - The policy lists the function's purpose.
     - The policy releases every field that is not optional, or the field is a pass-through secret.
     """
     for recipient in map(all_recipients.load, all_recipients.names()) if recipients is None else recipients:
         for function in recipient.outbound:
             party = Party(all_recipients, recipient, function.name, "outbound", (on,))
-            if not any(party.objections(function.requires)) and _is_eligible(job, recipient, function):
+            if not any(party.objections()) and _is_offered(recipient, on) and _is_eligible(job, recipient, function):
                 yield EligibleFunction(recipient.recipient, function)
+
+
+def _is_offered(recipient: Recipient, on: date) -> bool:
+    """Whether the file has a contract that permits transmission: with the agent, or the one that is offered to tenants."""
+    return recipient.contract is not None and recipient.contract.permits_transmission and recipient.contract.holds(on)
 
 
 def _is_eligible(job: Pipeline, recipient: Recipient, function: Function) -> bool:
@@ -303,7 +306,11 @@ def _is_eligible(job: Pipeline, recipient: Recipient, function: Function) -> boo
         return False
     required = {key for key, field in function.fields.items() if (field.chain or field.passes) and not field.optional}
     if function.aggregate is None:
-        sent = set(compose_policy(InputPolicy(policy, {}), function, recipient, None, connected=True).sent_fields)
+        permitted = None if recipient.contract is None else recipient.contract.transmitted_fields
+        composed = compose_policy(
+            InputPolicy(policy, {}), function, recipient, None, permitted=permitted, connected=True
+        )
+        sent = set(composed.sent_fields)
     else:
         sent = _permitted_columns(job, recipient, function.aggregate)
     return bool(sent) and required <= sent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
@@ -12,11 +12,13 @@ import minimize
 from minimize.settings.erasures import warn_unknown_erasures
 from tests.golden.organization import CANARIES, DAYS, PIPELINE, POLICY, VENDOR, checkin
 from tests.golden.runner import KEYRING, Session
+from tests.golden.third_parties import OFFERED
 
 AT = "2026-11-25T00:00:00Z"
 AS_OLD_AS_THE_RETENTION = ("2026-10-26T00:00:00Z", "2026-10-26T00:00:01Z")
 """At AT the first one is past the retention of 30 days; the second one is not."""
 TIME = pa.timestamp("us", "UTC")
+PLACES: Final = "--recipients recipients --ledger ledger.db"
 
 
 def steps(session: Session) -> None:
@@ -77,9 +79,8 @@ def _shares(session: Session, policy: Any, data: pa.Table) -> None:
     words: dict[str, Any] = {"recipient": "vendor", "function": "sync", "policy": policy, "keys": KEYRING}
     words |= {"ledger": "ledger.db", "recipients": "recipients", "settings": "settings.csv"}
     session.call("share: no ledger", lambda: minimize.share(data, **words))
-    session.run(
-        "consent give north vendor sync --since 2026-11-01T00:00:00Z --recipients recipients --ledger ledger.db"
-    )
+    session.run(f"contract record north vendor {OFFERED} {PLACES}")
+    session.run(f"consent give north vendor sync --reference FORM-1 --since 2026-11-01T00:00:00Z {PLACES}")
     session.call("share: what would leave", lambda: minimize.share(data, **words, dry_run=True))
     shared = session.call("share: what leaves", lambda: minimize.share(data, **words))
     session.call("share: one field", lambda: minimize.share(data, **words, fields=["model"]))

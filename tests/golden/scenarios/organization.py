@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from tests.golden.organization import ACCESS, write_organization
 from tests.golden.runner import Session
+from tests.golden.third_parties import OFFERED
 
 OUTPUT = "out/checkins"
+FORM = "--reference FORM-1"
 PIA, PAUL, SAM, SUE, ANN, ROB, OLGA, CARL = (
     f"{name}@example.com" for name in ("pia", "paul", "sam", "sue", "ann", "rob", "olga", "carl")
 )
@@ -36,13 +38,18 @@ def _shares(session: Session) -> None:
     send = "share send vendor sync --pipeline pipeline --json"
     session.run(f"consent request north vendor sync {on}", actor=PIA)
     session.run(f"{send} --to early.parquet", actor=PIA)
-    session.run(f"consent give north vendor sync --text-version 1 {on}", actor=PIA)
-    session.run(f"consent give north vendor sync --text-version 2 --since 2026-11-01T00:00:00Z {on}", actor=PIA)
+    session.run(f"contract record north vendor {OFFERED} {on}", actor=PIA)
+    session.run(f"contract record south vendor --reference C-2 --permits-transmission --field model {on}", actor=PIA)
+    session.run(f"contract record west vendor {OFFERED} {on}", actor=ANN)
+    session.run(f"consent give north vendor sync {FORM} --text-version 1 {on}", actor=PIA)
+    session.run(f"consent give north vendor sync {FORM} --text-version 2 --since 2026-11-01T00:00:00Z {on}", actor=PIA)
     session.run(
-        f"consent give south vendor sync --since 2026-11-01T00:00:00Z --until 2026-11-26T00:00:00Z {on}", actor=PIA
+        f"consent give south vendor sync {FORM} --since 2026-11-01T00:00:00Z --until 2026-11-26T00:00:00Z {on}",
+        actor=PIA,
     )
-    session.run(f"consent refuse west vendor sync {on}", actor=PIA)
-    session.run(f"consent give west vendor sync {on}", actor=ANN)
+    session.run(f"consent refuse west vendor sync {FORM} {on}", actor=PIA)
+    session.run(f"consent give west vendor sync {FORM} {on}", actor=ANN)
+    session.run(f"consent give west vendor sync {on}", actor=PIA)
     session.run(f"consent show {on}", actor=PIA)
     session.run(f"consent why west vendor sync {on}", actor=PIA)
     session.run(f"consent why south vendor sync {on}", actor=PIA)
@@ -57,12 +64,15 @@ def _shares(session: Session) -> None:
     session.run(f"{send} --to refused.parquet", actor=ANN)
     shared = session.run(f"share log {on}", actor=PIA).get("disclosures", 0, "disclosure")
     session.run("share show --pipeline pipeline", shared, actor=PIA)
-    session.run(f"consent withdraw north vendor sync --to recall.json {on}", actor=PIA)
+    session.run(f"consent withdraw north vendor sync {FORM} --to recall.json {on}", actor=PIA)
     session.run(f"share recall list {on}", actor=PIA)
     session.run(f"share recall request vendor --to due.json {on}", actor=PIA)
     session.run(f"share recall confirm vendor --tenant north {on}", actor=PIA)
     session.run(f"share recall list --all {on}", actor=PIA)
     session.run(f"consent expire {on}", actor=PIA)
+    session.run(f"functions list north {on}", actor=PIA)
+    session.run(f"contract end south vendor {on}", actor=PIA)
+    session.run(f"contract show {on}", actor=PIA)
     session.run("recipient show vendor --recipients recipients --json")
     session.run("recipient lint recipients --json")
 
@@ -228,6 +238,9 @@ def _log(session: Session) -> None:
     session.run(f"subject status {on}", actor=PIA)
     session.run(f"share recall list {on}", actor=PIA)
     session.run(f"consent expire {on}", actor=PIA)
+    session.run(f"functions list north {on}", actor=PIA)
+    session.run(f"contract end south vendor {on}", actor=PIA)
+    session.run(f"contract show {on}", actor=PIA)
     session.run(f"expire {OUTPUT} --due --json", actor=PIA)
     # Not with --yes: the database itself compares the entries with its own clock, which cannot be set.
     session.run("audit truncate --to old.ndjson --ledger ledger.db --json", actor=PIA)

@@ -6,10 +6,12 @@ from typing import Any, Final
 
 from minimize.samples.world import TENANTS
 from tests.golden.runner import ROOT, Session
+from tests.golden.third_parties import agree
 from tests.leak.canary import Canary
 from tests.pipelines.shipped import RECEIVED
 
 DAY: Final = "2026-11-24"
+SINCE: Final = "--since 2026-11-01T00:00:00Z"
 RECORDS: Final = 60
 AGREED, OTHER = TENANTS[:2]
 PLANTED: Final = {
@@ -37,17 +39,17 @@ def steps(session: Session) -> None:
         session.run(f"lint {pipeline} --json")
         session.run(f"plan {pipeline} --json")
         session.run(f"explain {pipeline} {fields[0]} --json")
-        session.run(f"consent give {AGREED} {function} --since 2026-11-01T00:00:00Z {ledger}")
+        agree(session, AGREED, *RECEIVED[name], ledger, since=SINCE)
         session.run(f"run {pipeline} --json --ledger ledger.db")
         session.run(f"verify {output} --json --ledger ledger.db")
         session.run(f"replay {output} --json --ledger ledger.db")
-        session.run(f"consent withdraw {AGREED} {function} --json {ledger}")
+        session.run(f"consent withdraw {AGREED} {function} --reference FORM-2 --json {ledger}")
         session.run(f"retract {output} --yes --json --ledger ledger.db")
         session.run(f"expire {output} --at 2026-12-26T02:00:00Z --json --ledger ledger.db")
         session.run(f"report {output} --at 2026-11-25T12:00:00Z --json --ledger ledger.db")
     receive = "receive jamf compliance --pipeline pipelines/jamf_compliance --ledger ledger.db --json"
     session.run(f"{receive} --pending")
-    session.run(f"consent give {OTHER} jamf compliance --since 2026-11-01T00:00:00Z --ledger ledger.db")
+    agree(session, OTHER, "jamf", "compliance", "--ledger ledger.db", since=SINCE)
     session.run(f"{receive} --date {DAY}")
     session.run("verify out/jamf_compliance --json --ledger ledger.db")
     session.run("audit log --operation receive --ledger ledger.db --json")
@@ -56,14 +58,15 @@ def steps(session: Session) -> None:
 
 
 def _refused(session: Session, receive: str) -> None:
-    """A prerequisite that is not met, a function that is not the pipeline's, a policy that keeps more, and no contract."""
-    pipeline, policy, manifest = "jamf_compliance/pipeline.yaml", "jamf_compliance/policy.yaml", "recipients/jamf.yaml"
-    session.replace(f"pipelines/{pipeline}", "[jamf_connection, admin_consent]", "[jamf_connection]")
-    session.run(receive)
-    session.run(f"{receive} --having admin_consent --date {DAY}")
-    session.run("receive jamf other --pipeline pipelines/jamf_compliance --having admin_consent --ledger ledger.db")
-    session.replace(f"pipelines/{manifest}", "  from: 2026-01-01\n", "  from: 2026-01-01\n  until: 2026-11-25\n")
-    session.run(receive)
+    """A prerequisite that is not met, a function that is not the pipeline's, no contract, and a policy that keeps more."""
+    policy = "jamf_compliance/policy.yaml"
+    confirm = f"functions confirm {OTHER} jamf admin_consent --reference TICKET-2 --ledger ledger.db"
+    session.run(f"{confirm} --revoke")
+    session.run(f"{receive} --date {DAY}")
+    session.run(confirm)
+    session.run("receive jamf other --pipeline pipelines/jamf_compliance --ledger ledger.db")
+    session.run(f"contract end {OTHER} jamf --ledger ledger.db --json")
+    session.run(f"{receive} --date {DAY}")
     session.replace(f"pipelines/{policy}", "do: {pseudonymize: {key: device, per: tenant_id}}", "do: keep")
     session.run("lint pipelines/jamf_compliance --json")
     session.run(receive)

@@ -6,6 +6,7 @@ from typing import Final
 
 from minimize.samples.world import TENANTS
 from tests.golden.runner import ROOT, Session
+from tests.golden.third_parties import agree
 from tests.leak.canary import Canary
 from tests.pipelines.shipped import SENT
 
@@ -38,9 +39,9 @@ def steps(session: Session) -> None:
         session.run(f"verify {output} --json --ledger ledger.db")
         session.run(f"replay {output} --json --ledger ledger.db")
         session.run(f"share send {function} --dry-run --json {ledger}")
-        session.run(f"consent give {AGREED} {function} {ledger}")
+        agree(session, AGREED, *SENT[name], ledger)
         session.run(f"share why {function} --tenant {AGREED} --json {ledger}")
-        session.run(f"consent withdraw {AGREED} {function} --json {ledger}")
+        session.run(f"consent withdraw {AGREED} {function} --reference FORM-2 --json {ledger}")
         session.run(f"retract {output} --json --ledger ledger.db")
         session.run(f"expire {output} --at 2026-12-26T02:00:00Z --json --ledger ledger.db")
         session.run(f"report {output} --at 2026-11-25T12:00:00Z --json --ledger ledger.db")

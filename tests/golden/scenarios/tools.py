@@ -81,4 +81,4 @@ def steps(session: Session) -> None:
     session.run(f"share why apple push --tenant contoso --recipients pipelines/recipients --pipeline {PIPELINE} --json")
     send = f"share send threat_defense app_sync --recipients pipelines/recipients --pipeline {PIPELINE}"
     session.run(f"{send} --dry-run --json")
-    session.run(f"{send} --having threat_defense_connector --to payload.parquet --json")
+    session.run(f"{send} --to payload.parquet --json")

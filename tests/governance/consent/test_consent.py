@@ -12,6 +12,7 @@ import pytest
 from minimize.consent import load_consents
 from minimize.errors import KeyringError, MinimizeError, PolicyError, RefusedError
 from minimize.governance.consent import (
+    ConsentEvidence,
     ConsentVerb,
     NewConsent,
     explain_consent,
@@ -28,12 +29,12 @@ from tests.consent.factory import NOW, TERMS, hours
 from tests.project import write_yaml
 from tests.world import sync, vendor_file
 
-WISH = NewConsent("north", "vendor", "sync")
+WISH = NewConsent("north", "vendor", "sync", evidence=ConsentEvidence("document", "FORM-1"))
 
 
 def acts(configuration: Workspace) -> list[ConsentAct]:
     with configuration.open_ledger() as ledger:
-        return list(load_consents(ledger, None).acts)
+        return list(load_consents(ledger, None, None).acts)
 
 
 def test_a_consent_is_recorded_with_what_was_agreed_to_and_by_whom(home: Workspace) -> None:
@@ -67,7 +68,8 @@ def test_the_audit_log_is_told(home: Workspace) -> None:
     assert [each["operation"] for each in events] == ["request", "give"]
     (resource,) = events[1]["resources"]
     assert resource["id"] == "consents/north/vendor/sync"
-    state, version, *_, ends = resource["changed_properties"]
+    state, version, *_, ends, proof = resource["changed_properties"]
+    assert proof == {"name": "evidence", "old": None, "new": "document"}
     assert state == {"name": "state", "old": "requested", "new": "given"}
     assert (version["new"], ends["new"]) == (1, "2026-11-27T08:00:00Z")
 
@@ -143,7 +145,7 @@ def test_a_clock_that_was_put_back_does_not_undo_a_withdrawal(home: Workspace) -
 
 def test_what_has_run_out_is_marked_once(home: Workspace) -> None:
     record_consent("give", replace(WISH, expires_at=hours(2)), home, NOW)
-    record_consent("give", NewConsent("south", "vendor", "sync"), home, NOW)
+    record_consent("give", replace(WISH, tenant="south"), home, NOW)
     assert mark_expired_consents(home, hours(1)) == []
     (done,) = mark_expired_consents(home, hours(3))
     assert (done.tenant_id, done.state, done.valid_from, done.expires_at) == ("north", "expired", hours(2), None)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from minimize.recipients import Recipients, Subprocessors, recipient_from
 from minimize.recipients.load import Subprocessor
 from minimize.recipients.model import Recipient
 from tests.acts import record_acts
+from tests.agreements import record_agreements
 from tests.project import AT, DAY, TIME, Project, events, write_keyring, write_yaml
 from tests.project import FIELDS as PROJECT_FIELDS
 from tests.world import CONTRACT, SYNC, vendor_file
@@ -170,14 +171,24 @@ class Sender:
         at: datetime = NOW - timedelta(days=1),
         expires_at: datetime | None = None,
         terms: Recipient | None = None,
+        contract: bool = True,
     ) -> None:
-        """Records an act about a consent."""
+        """Records an act about a consent. With a consent, also the contract that the file offers, and its prerequisites."""
         about = terms or self.recipient
         text = current_terms(about, function).text
         acted = Consent(tenant, about.recipient, function, state, text, "admin", at, expires_at, at)
         audited = AuditEvent(component="t", actor=ANN, activity="consent", time=at, operation=state, category="sharing")
         with open_ledger(find_ledger(self.ledger), create=True) as ledger:
             record_acts(ledger, self.keys, CONSENT, acted, event=audited)
+            if state == "given" and contract:
+                record_agreements(ledger, self.keys, about, [tenant], at)
+
+    def contract_with(self, key: str, value: Any) -> Sender:
+        """The vendor with another contract, which north and south have now instead of the one before."""
+        made = self.vendor_with(f"contract.{key}", value)
+        with open_ledger(find_ledger(self.ledger)) as ledger:
+            record_agreements(ledger, self.keys, made.recipient, ["north", "south"], NOW - timedelta(hours=1))
+        return made
 
     def write(self) -> None:
         """Writes the policy and the recipient to files."""
@@ -237,3 +248,12 @@ def published(project: Project, vendor: Mapping[str, Any] = OUTPUT_VENDOR) -> No
 def shared(project: Project, data: Any, **options: Any) -> pa.Table:
     """What may leave of a project's output."""
     return sender_of(project).share(data, clock=AT, **options)
+
+
+def agent_of(sender: Sender) -> Sender:
+    """The vendor as an agent that is listed, with the consents of north and south."""
+    vendor = {**sender.vendor, "standing": "agent", "subprocessor": "Helper"}
+    agent = sender.with_(vendor=vendor, listed=(Subprocessor(name="Helper", from_=date(2026, 1, 1)),))
+    for tenant in ("north", "south"):
+        agent.consent(tenant, at=NOW - timedelta(hours=1))
+    return agent

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
 from minimize.consent import Consents
+from minimize.consent.agreements import TenantAgreements
 from minimize.governance.sharing.consent_filter import (
     ConsentCheck,
     ConsentedSource,
@@ -22,6 +23,7 @@ from minimize.governance.sharing.consent_filter import (
 from minimize.ledger.sharing import ConsentAct
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.memory import memory_source
+from tests.agreements import contract_act
 from tests.consent.factory import NOW, TERMS, VENDOR, act
 from tests.consent.reference import verdict
 
@@ -103,7 +105,8 @@ def test_of_any_mix_of_tenants_each_record_leaves_by_its_own_tenant_s_consent(
     said: list[tuple[str, str]], whose: list[str | None], encoded: bool, size: int
 ) -> None:
     acts = [act(state, number - 20, tenant_id=tenant) for number, (tenant, state) in enumerate(said)]
-    asking = ConsentCheck(VENDOR, "sync", ("app_id",), Consents(tuple(acts)), (NOW,))
+    agreements = TenantAgreements(tuple(contract_act(tenant, VENDOR, NOW) for tenant in "abcd"))
+    asking = ConsentCheck(VENDOR, "sync", ("app_id",), Consents(tuple(acts), agreements), (NOW,))
     column = pa.array(whose, pa.string())
     rows = pa.table({"tenant": column.dictionary_encode() if encoded else column, "value": range(len(whose))})
     tenants = TenantFilter(asking, Pointer.parse("tenant"))

@@ -31,11 +31,19 @@ def test_a_tenant_that_agreed_is_covered_by_its_consent(sender: Sender) -> None:
 
 def test_every_rule_against_it_is_told(sender: Sender) -> None:
     sender.consent("north", "withdrawn", at=NOW - timedelta(hours=1))
-    found = asked(
-        sender.vendor_with("contract.until", "2026-02-01").vendor_with("functions.sync.requires", ["an_account"])
-    )
-    assert [each.rule for each in found.reasons] == ["contract_not_in_force", "requires", "withdrawn"]
+    found = asked(sender.vendor_with("functions.sync.direction", "inbound"))
+    assert [each.rule for each in found.reasons] == ["direction"]
+    found = asked(sender)
+    assert [each.rule for each in found.reasons] == ["withdrawn"]
     assert json.loads(json.dumps(found.to_json()))["permitted"] is False
+
+
+def test_a_tenant_without_contract_or_prerequisite_is_not_covered(sender: Sender) -> None:
+    ended = asked(sender.contract_with("until", "2026-02-01"))
+    assert [(each.rule, each.code) for each in ended.reasons] == [("contract_not_in_force", "N011")]
+    sender.contract_with("until", "9999-01-01")
+    wanting = asked(sender.vendor_with("functions.sync.requires", ["an_account"]))
+    assert [(each.rule, each.code) for each in wanting.reasons] == [("requires", "N015")]
 
 
 def test_without_a_tenant_nobody_is_asked(sender: Sender) -> None:

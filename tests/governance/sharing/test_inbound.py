@@ -150,7 +150,6 @@ def test_an_outbound_function_is_refused(sender: Sender) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "rule"),
     [
-        ("contract", None, "no_contract"),
         ("contract.until", "2026-11-25", "contract_not_in_force"),
         ("functions.hook.requires", ["connection"], "requires"),
     ],
@@ -158,12 +157,25 @@ def test_an_outbound_function_is_refused(sender: Sender) -> None:
 def test_without_contract_or_prerequisite_nothing_is_received(
     sender: Sender, source: Recipient, path: str, value: Any, rule: str
 ) -> None:
-    body = changed(VENDOR, "functions", {"hook": HOOK})
-    assert rules(sender, recipient_from(changed(body, path, value))) == [rule]
+    body = changed(changed(VENDOR, "functions", {"hook": HOOK}), path, value)
+    changed_source = recipient_from(body)
+    for tenant in ("north", "south") if rule == "contract_not_in_force" else ():
+        sender.consent(tenant, function="hook", terms=changed_source, at=NOW - timedelta(hours=1))
+    found = refusal(sender, changed_source, MESSAGES.slice(0, 3)).reasons
+    assert rule in {each.rule for each in found}
 
 
-def test_a_prerequisite_that_is_met_is_named(sender: Sender, source: Recipient) -> None:
-    assert received(sender, source_with(requires=["connection"]), existing=["connection"]).num_rows == 3
+def test_of_a_tenant_without_a_contract_nothing_is_received(sender: Sender, source: Recipient) -> None:
+    sender.consent("west", function="hook", terms=source, contract=False)
+    assert received(sender, source).num_rows == 3
+    sender.consent("west", function="hook", terms=source)
+    assert received(sender, source).num_rows == 4
+
+
+def test_a_prerequisite_that_is_confirmed_is_met(sender: Sender, source: Recipient) -> None:
+    wanting = source_with(requires=["connection"])
+    sender.consent("north", function="hook", terms=wanting)
+    assert received(sender, wanting).num_rows == 2
 
 
 def test_without_a_tenant_in_the_records_nobody_can_be_asked(sender: Sender, source: Recipient) -> None:
@@ -227,7 +239,7 @@ def test_hardware_without_a_compliance_purpose_is_dropped_of_what_jamf_sends(sen
         {"tenant_id": ["north"]}
         | {key: pa.nulls(1, pa.string()) for key, each in function.fields.items() if each.type == "string"}
     )
-    asked = {"recipients": PIPELINES / "recipients", "existing": function.requires, "function": function.name}
+    asked = {"recipients": PIPELINES / "recipients", "function": function.name}
     given = received(sender, jamf, data, **asked)
     assert set(given.column_names) <= kept
     assert len(kept) < len(function.fields)
@@ -259,7 +271,7 @@ def test_the_policy_of_a_pipeline_asks_as_of_the_time_of_each_message(inbound: I
 
 
 def test_a_policy_alone_does_the_same(inbound: Inbound) -> None:
-    given = in_memory(inbound, policy=inbound.folder / "policy.yaml", existing=["connection"])
+    given = in_memory(inbound, policy=inbound.folder / "policy.yaml")
     assert given.num_rows == 1
 
 

@@ -12,7 +12,7 @@ from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
 from minimize.ledger.ledger import open_ledger
-from tests.governance.sharing.sender import NOW, Sender
+from tests.governance.sharing.sender import NOW, RECORDS, Sender, agent_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -64,10 +64,28 @@ def test_a_consent_whose_time_is_over_calls_back(sender: Sender) -> None:
     assert causes(sender, 3 * HOUR) == {}
 
 
-def test_the_end_of_the_contract_calls_everything_back(shared: Sender) -> None:
-    shared.vendor_with("contract.until", "2026-11-26").write()
+def test_the_end_of_a_contract_calls_back_what_was_sent_of_its_tenant(shared: Sender) -> None:
+    shared.vendor_with("contract.until", "2026-11-26").consent("north")
     assert causes(shared) == {}
-    assert causes(shared, DAY) == {"north": "contract_ended", "south": "contract_ended"}
+    assert causes(shared, DAY) == {"north": "contract_ended"}
+
+
+def test_the_end_of_the_contract_with_an_agent_calls_everything_back(sender: Sender) -> None:
+    sender = agent_of(sender)
+    sender.write()
+    sender.share()
+    sender.vendor_with("contract.until", "2026-11-26").write()
+    assert causes(sender) == {}
+    assert causes(sender, DAY) == {"north": "contract_ended", "south": "contract_ended"}
+
+
+def test_a_tenant_that_never_had_a_contract_has_none_that_ended(sender: Sender) -> None:
+    agent = agent_of(sender)
+    agent.consent("west", contract=False)
+    agent.write()
+    agent.share(RECORDS.slice(3))
+    sender.write()
+    assert causes(sender, DAY) == {}
 
 
 def test_a_recipient_that_nobody_knows_any_more_has_no_contract(shared: Sender) -> None:

@@ -23,6 +23,7 @@ from minimize.ledger.audit_event import EntryFilter, entry_event
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.ledger.sharing import CONSENT, find_consents
 from tests.governance.sharing.sender import NOW, RECORDS, Sender
+from tests.inbound import FORM
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -36,7 +37,7 @@ def ended(
 ) -> EndedConsent:
     return end_consent(
         verb,
-        NewConsent(tenant, "vendor", "sync"),
+        NewConsent(tenant, "vendor", "sync", evidence=FORM),
         sender.places,
         NOW + after,
         recipients=sender.folder / "recipients",
@@ -81,7 +82,7 @@ def test_what_was_requested_is_not_requested_again(shared: Sender) -> None:
 
 
 def test_a_withdrawal_from_a_later_time_calls_back_when_it_has_come(shared: Sender) -> None:
-    wish = NewConsent("north", "vendor", "sync", valid_from=NOW + DAY)
+    wish = NewConsent("north", "vendor", "sync", valid_from=NOW + DAY, evidence=FORM)
     assert (
         end_consent("withdraw", wish, shared.places, NOW + MINUTE, recipients=shared.folder / "recipients").recalls
         == []
@@ -91,7 +92,7 @@ def test_a_withdrawal_from_a_later_time_calls_back_when_it_has_come(shared: Send
 
 
 def test_a_withdrawal_from_a_later_time_calls_back_what_was_sent_in_between(shared: Sender) -> None:
-    wish = NewConsent("north", "vendor", "sync", valid_from=NOW + DAY)
+    wish = NewConsent("north", "vendor", "sync", valid_from=NOW + DAY, evidence=FORM)
     end_consent("withdraw", wish, shared.places, NOW + MINUTE, recipients=shared.folder / "recipients")
     shared.share(RECORDS.slice(0, 1), clock=NOW + HOUR)
     listed = list_recalls(shared.places, shared.recipients, NOW + DAY)
@@ -148,7 +149,7 @@ def test_what_is_not_confirmed_in_time_is_overdue(shared: Sender) -> None:
 
 
 def test_the_contract_says_how_soon_it_must_be_confirmed(shared: Sender) -> None:
-    shared.vendor_with("contract.deletes_within", "2d").write()
+    shared.contract_with("deletes_within", "2d")
     ended(shared)
     (recall,) = list_recalls(shared.places, shared.recipients, NOW + 3 * DAY)
     assert (recall.overdue, recall.confirm_by) == (True, NOW + MINUTE + 2 * DAY)

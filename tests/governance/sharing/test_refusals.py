@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +19,7 @@ from minimize.ledger.ledger import open_ledger
 from minimize.ledger.sharing import CONSENT, ConsentAct, find_disclosures
 from minimize.recipients.load import Subprocessor
 from tests.acts import record_acts
-from tests.governance.sharing.sender import EVENT, NOW, POLICY, RECORDS, Sender, changed
+from tests.governance.sharing.sender import EVENT, NOW, POLICY, RECORDS, Sender, agent_of, changed
 from tests.project import TIME
 
 ONE = RECORDS.slice(0, 1)
@@ -45,23 +45,43 @@ def test_it_is_a_refusal_with_a_code_of_its_own() -> None:
 
 
 def test_no_contract(sender: Sender) -> None:
-    assert set(refused(sender.vendor_with("contract", None))) == {"no_contract"}
+    sender.consent("west", contract=False)
+    found = refused(sender, RECORDS.slice(3))
+    assert set(found) == {"no_contract", "nothing_left"}
+    assert (found["no_contract"].code, found["no_contract"].tenants, found["no_contract"].rows) == ("N010", 1, 1)
+
+
+def test_the_contract_that_a_file_offers_permits_nothing(sender: Sender) -> None:
+    assert sender.recipient.contract is not None
+    sender.consent("west", contract=False)
+    account = sender.dry()
+    assert account.tenants == {"north": 2, "south": 1}
+    assert [(each.code, each.tenants, each.rows) for each in account.held] == [("N010", 1, 1)]
+
+
+def test_an_agent_needs_the_contract_of_the_organization_alone(sender: Sender) -> None:
+    agent = agent_of(sender)
+    agent.consent("west", contract=False)
+    assert set(refused(agent.vendor_with("contract", None))) == {"no_contract"}
+    assert agent.share(RECORDS.slice(3)).num_rows == 1
 
 
 @pytest.mark.parametrize(
     ("word", "day"), [("until", "2026-11-25"), ("until", "2026-06-01"), ("from", "2026-11-26")], ids=str
 )
 def test_a_contract_that_is_not_in_force(sender: Sender, word: str, day: str) -> None:
-    assert set(refused(sender.vendor_with(f"contract.{word}", day))) == {"contract_not_in_force"}
+    assert set(refused(sender.contract_with(word, day))) == {"contract_not_in_force", "nothing_left"}
 
 
 def test_a_contract_that_permits_no_transmission(sender: Sender) -> None:
-    found = refused(sender.vendor_with("contract.permits_transmission", value=False))
-    assert {"no_transmission", "outside_contract"} <= set(found)
+    assert set(refused(sender.contract_with("permits_transmission", value=False))) == {
+        "no_transmission",
+        "nothing_left",
+    }
 
 
 def test_no_consent_of_an_agent_s_tenant(sender: Sender) -> None:
-    agent = _agent(sender)
+    agent = agent_of(sender)
     found = refused(agent, RECORDS.slice(3))
     assert (found["no_consent"].tenants, found["no_consent"].rows) == (1, 1)
 
@@ -98,7 +118,7 @@ def test_a_consent_to_another_form_of_a_field(sender: Sender) -> None:
 
 
 def test_a_consent_that_was_given_when_the_recipient_was_an_agent(sender: Sender) -> None:
-    sender.consent("west", terms=_agent(sender).recipient)
+    sender.consent("west", terms=agent_of(sender).recipient)
     assert "other_standing" in refused(sender, RECORDS.slice(3))
 
 
@@ -119,13 +139,13 @@ def test_a_consent_that_does_not_hold_yet(sender: Sender) -> None:
 
 
 def test_an_agent_that_is_off_the_list(sender: Sender) -> None:
-    agent = _agent(sender).with_(listed=())
+    agent = agent_of(sender).with_(listed=())
     assert "not_listed" in refused(agent)
 
 
 def test_an_agent_whose_entry_has_ended(sender: Sender) -> None:
     ended = Subprocessor(name="Helper", from_=date(2026, 1, 1), until=date(2026, 11, 25))
-    assert "not_listed" in refused(_agent(sender).with_(listed=(ended,)))
+    assert "not_listed" in refused(agent_of(sender).with_(listed=(ended,)))
 
 
 def test_a_purpose_that_the_policy_does_not_list(sender: Sender) -> None:
@@ -138,14 +158,20 @@ def test_a_purpose_that_the_function_is_not_for(sender: Sender) -> None:
 
 
 def test_a_field_outside_the_contract(sender: Sender) -> None:
-    narrow = sender.vendor_with("contract.permitted_fields", ["model"])
+    narrow = sender.contract_with("permitted_fields", ["model"])
     assert refused(narrow, fields=["model", "event_time"])["outside_contract"].fields == ("event_time",)
 
 
 def test_a_contract_that_permits_none_of_the_fields(sender: Sender) -> None:
-    assert {"outside_contract", "nothing_left"} <= set(
-        refused(sender.vendor_with("contract.permitted_fields", ["phone"]))
-    )
+    assert {"outside_contract", "nothing_left"} <= set(refused(sender.contract_with("permitted_fields", ["phone"])))
+
+
+def test_a_tenant_whose_contract_permits_less_than_that_of_another_is_left_out(sender: Sender) -> None:
+    narrow = sender.vendor_with("contract.permitted_fields", ["model"])
+    narrow.consent("west")
+    account = sender.dry()
+    assert [(each.rule, each.tenants) for each in account.held] == [("outside_contract", 1)]
+    assert sender.dry(fields=["model"]).tenants == {"north": 2, "south": 1, "west": 1}
 
 
 def test_a_field_outside_the_manifest(sender: Sender) -> None:
@@ -165,7 +191,7 @@ def test_a_tenant_whose_collection_is_off(sender: Sender) -> None:
 
 def test_a_sibling_with_an_empty_manifest(sender: Sender) -> None:
     sibling = sender.with_(vendor={"recipient": "sibling", "standing": "independent", "functions": {}})
-    assert {"empty_manifest", "no_contract"} <= set(refused(sibling))
+    assert set(refused(sibling)) == {"empty_manifest"}
 
 
 def test_a_function_that_the_manifest_does_not_have(sender: Sender) -> None:
@@ -178,8 +204,9 @@ def test_an_inbound_function(sender: Sender) -> None:
 
 def test_a_function_that_requires_what_is_not_there(sender: Sender) -> None:
     wanting = sender.vendor_with("functions.sync.requires", ["an_account"])
-    assert set(refused(wanting)) == {"requires"}
-    assert wanting.share(ONE, existing=["an_account"]).num_rows == 1
+    assert set(refused(wanting)) == {"requires", "nothing_left"}
+    wanting.consent("north", at=NOW - timedelta(hours=1))
+    assert wanting.share(RECORDS).num_rows == 2
 
 
 def test_a_payload_above_what_it_must_be(sender: Sender) -> None:
@@ -202,16 +229,17 @@ def test_tenants_of_which_only_some_rows_are_past_their_retention_are_counted(se
 
 
 def test_every_reason_is_told_at_once(sender: Sender) -> None:
-    wrong = sender.vendor_with("contract.until", "2026-03-01").vendor_with("functions.sync.requires", ["an_account"])
+    wrong = sender.contract_with("until", "2026-03-01").vendor_with("functions.sync.requires", ["an_account"])
+    sender.consent("west")
     found = refused(wrong, RECORDS, purpose="customer_support")
-    assert set(found) == {"contract_not_in_force", "requires", "purpose", "no_explicit_consent"}
+    assert set(found) == {"contract_not_in_force", "requires", "purpose"}
 
 
 def test_no_ledger_refuses_nothing_less(sender: Sender) -> None:
     sender.ledger.unlink()
     with pytest.raises(NotPermitted) as caught:
-        sender.vendor_with("contract", None).share(ONE)
-    assert [each.rule for each in caught.value.reasons] == ["no_contract"]
+        sender.share(ONE, purpose="customer_support")
+    assert [each.rule for each in caught.value.reasons] == ["purpose"]
 
 
 @pytest.mark.parametrize("make", [repr, str, lambda error: str(error.to_json()), lambda error: str(error.reasons)])
@@ -225,17 +253,9 @@ def test_no_reason_names_a_tenant_or_a_value(sender: Sender, make: Callable[[Not
 
 
 def test_a_dry_run_tells_the_same_and_raises_nothing(sender: Sender) -> None:
-    account = sender.vendor_with("contract", None).dry()
+    account = sender.dry(purpose="customer_support")
     assert not account.permitted
-    assert {each.rule for each in account.reasons} == {"no_contract", "no_explicit_consent"}
-
-
-def _agent(sender: Sender) -> Sender:
-    """The vendor as an agent that is listed, with the consent of north."""
-    vendor = {**sender.vendor, "standing": "agent", "subprocessor": "Helper"}
-    agent = sender.with_(vendor=vendor, listed=(Subprocessor(name="Helper", from_=date(2026, 1, 1)),))
-    agent.consent("north", at=datetime(2026, 11, 25, 7, tzinfo=UTC))
-    return agent
+    assert {each.rule for each in account.reasons} == {"purpose", "no_explicit_consent"}
 
 
 def _located(sender: Sender) -> Sender:

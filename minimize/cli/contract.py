@@ -1,0 +1,93 @@
+"""`minimize contract`: contracts of tenants with third parties."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Final
+
+import click
+
+from minimize.cli.options import AT_OR_NOW, DATE, DURATION, WORKSPACE
+from minimize.cli.verb import verb
+from minimize.governance.contracts import NewContract, end_contract, list_contracts, record_contract
+from minimize.governance.workspace import Workspace
+from minimize.results import Listing, Printable
+
+_EVIDENCE: Final = click.Option(
+    ["--evidence"], metavar="DOCUMENT", help="Document that shows it, such as the number of the signed copy."
+)
+
+
+@click.group(name="contract")
+def contract_group() -> None:
+    """Record, end and show contracts of tenants with independent recipients.
+
+    Data of a tenant is sent to an independent recipient, or received from it, only under a contract of that tenant. A contract
+    with an agent is the organization's own. It is in the recipient's file.
+    """
+
+
+@verb(
+    "record",
+    *("TENANT", "RECIPIENT"),
+    click.Option(["--reference"], required=True, metavar="REFERENCE", help="Reference under which it is filed."),
+    click.Option(["--offered"], is_flag=True, help="Take the terms that the recipient's file offers to tenants."),
+    click.Option(["--from", "from_"], type=DATE, metavar="DAY", help="First day in force. [default: today]"),
+    click.Option(["--until"], type=DATE, metavar="DAY", help="First day on which it is no longer in force."),
+    click.Option(
+        ["--permits-transmission/--no-transmission"], default=None, help="Whether data may be sent. [default: no]"
+    ),
+    click.Option(
+        ["--field", "permitted_fields"], multiple=True, metavar="KEY", help="Field that may be sent. Repeatable."
+    ),
+    click.Option(["--retention"], type=DURATION, metavar="D", help="How long the recipient may keep the data."),
+    click.Option(["--deletes-within"], type=DURATION, metavar="D", help="Time limit for a requested deletion."),
+    _EVIDENCE,
+    "--recipients",
+    *WORKSPACE,
+    group=contract_group,
+    permission="contract/record",
+)
+def record_command(workspace: Workspace, now: datetime, recipients: str | None, **terms: Any) -> Printable:
+    """Record the contract of TENANT with RECIPIENT.
+
+    With --offered, the terms are those of the recipient's file, unless an option replaces them. A contract that has the same
+    reference is replaced.
+    """
+    return record_contract(NewContract(**terms), workspace, now, recipients=recipients)
+
+
+@verb(
+    "end",
+    *("TENANT", "RECIPIENT"),
+    click.Option(["--reference"], metavar="REFERENCE", help="Only this contract. [default: all of them]"),
+    click.Option(
+        ["--on"], type=DATE, metavar="DAY", help="First day on which it is no longer in force. [default: today]"
+    ),
+    _EVIDENCE,
+    "--recipients",
+    *WORKSPACE,
+    group=contract_group,
+    permission="contract/record",
+)
+def end_command(
+    workspace: Workspace, now: datetime, tenant: str, recipient: str, on: date | None, **options: Any
+) -> Printable:
+    """Record the end of the contract of TENANT with RECIPIENT. Prints the records that RECIPIENT must delete because of it.
+
+    Run `minimize share recall request` to ask RECIPIENT to delete them.
+    """
+    return end_contract(tenant, recipient, workspace, now, on=on, **options)
+
+
+@verb(
+    "show",
+    *("--tenant", "--recipient"),
+    AT_OR_NOW,
+    *WORKSPACE,
+    group=contract_group,
+    reads="contract/read",
+)
+def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printable:
+    """Show the contracts of tenants, from the ledger and from the file of `contracts:` in minimize.yaml."""
+    return Listing("contracts", list_contracts(workspace, now, **filters), "no contracts of tenants")

@@ -1,0 +1,99 @@
+"""`minimize functions`: functions of third parties that a tenant turns on and off."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from minimize.cli.consent import EVIDENCE
+from minimize.cli.options import OPTIONS, WORKSPACE
+from minimize.cli.verb import verb
+from minimize.governance.consent import NewConsent
+from minimize.governance.functions import confirm_prerequisite, enable_function, list_functions
+from minimize.governance.sharing import end_consent
+from minimize.governance.workspace import Workspace
+from minimize.results import Listing, Printable
+from minimize.server.api_tokens import find_evidence
+
+
+@click.group(name="functions")
+def functions_group() -> None:
+    """Turn functions of third parties on and off for a tenant.
+
+    Turning a function on asks the tenant's administrator for consent. Data moves once the administrator agreed, the tenant's
+    contract with an independent recipient permits it, and all prerequisites are confirmed.
+    """
+
+
+@verb(
+    "list",
+    *("TENANT", "--recipient", "--recipients"),
+    *WORKSPACE,
+    group=functions_group,
+    permission="function/read",
+)
+def list_command(workspace: Workspace, now: datetime, tenant: str, **filters: Any) -> Printable:
+    """List the functions that TENANT uses or can use, and what is missing for each."""
+    return Listing("functions", list_functions(tenant, workspace, now, **filters), "no functions")
+
+
+@verb(
+    "enable",
+    *("TENANT", "RECIPIENT", "FUNCTION", "--recipients"),
+    *WORKSPACE,
+    group=functions_group,
+    permission="function/enable",
+)
+def enable_command(workspace: Workspace, now: datetime, **named: Any) -> Printable:
+    """Ask the administrator of TENANT to turn on FUNCTION of RECIPIENT.
+
+    Records the request, and prints the text to agree to and what else is missing. The administrator answers with
+    `minimize consent give` or `minimize consent refuse`.
+    """
+    return enable_function(workspace=workspace, now=now, **named)
+
+
+@verb(
+    "disable",
+    *("TENANT", "RECIPIENT", "FUNCTION", "--to", *EVIDENCE, "--recipients"),
+    *WORKSPACE,
+    group=functions_group,
+    permission="consent/withdraw",
+)
+def disable_command(
+    workspace: Workspace,
+    now: datetime,
+    tenant: str,
+    recipient: str,
+    function: str,
+    to: str | None,
+    reference: str | None,
+    token_file: str | None,
+    recipients: str | None,
+) -> Printable:
+    """Turn off FUNCTION of RECIPIENT for TENANT. This is the withdrawal of the consent.
+
+    Sharing ends, and RECIPIENT is asked to delete what it received. Prints the steps that remain on either side. Needs an API
+    token of the acting account, or a document.
+    """
+    evidence = find_evidence(workspace, now, reference=reference, token_file=token_file)
+    consent = NewConsent(tenant, recipient, function, evidence=evidence)
+    return end_consent("withdraw", consent, workspace, now, recipients=recipients, to=to)
+
+
+@verb(
+    "confirm",
+    *("TENANT", "RECIPIENT"),
+    click.Argument(["requirement"]),
+    OPTIONS["--reference"](required=True, help="Document or ticket that shows it."),
+    click.Option(["--revoke"], is_flag=True, help="Record that the prerequisite is no longer met."),
+    "--recipients",
+    *WORKSPACE,
+    group=functions_group,
+    permission="function/enable",
+)
+def confirm_command(workspace: Workspace, now: datetime, **named: Any) -> Printable:
+    """Record that TENANT meets REQUIREMENT of the functions of RECIPIENT, such as an account there."""
+    return confirm_prerequisite(workspace=workspace, now=now, **named)

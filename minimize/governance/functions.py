@@ -1,0 +1,249 @@
+"""Functions of third parties that a tenant turns on: ask for consent, confirm prerequisites, and show what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final, Literal
+
+import pyarrow as pa
+
+from minimize.consent import Consents, current_terms, load_consents
+from minimize.consent.terms import NO_CONSENT_REASONS
+from minimize.errors import ConfigurationError
+from minimize.governance.consent import NewConsent, record_consent
+from minimize.governance.workspace import Workspace
+from minimize.identifiers import canonical_text
+from minimize.json_form import JsonResult, json_member
+from minimize.ledger import AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.acts import Decision
+from minimize.ledger.sharing import PREREQUISITE, ConsentAct, PrerequisiteAct, PrerequisiteState
+from minimize.recipients import Function, Recipient, Recipients, load_configured_recipients
+from minimize.recipients.rules import Party
+from minimize.stores import PathText
+from minimize.text import did_you_mean
+
+FunctionState = Literal["on", "requested", "off"]
+_FUNCTION_ACTIVITY: Final = AuditActivity("function", component="functions", category="consent")
+_CONTRACT_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "no_contract": "contract: the tenant has none with the recipient",
+        "contract_not_in_force": "contract: not in force",
+        "no_transmission": "contract: permits no transmission",
+        "outside_contract": "contract: permits none of the fields",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionStatus(JsonResult):
+    """A function of a recipient for one tenant: whether data moves, and what is missing.
+
+    state  on: data moves; requested: the administrator was asked or agreed, and something is missing; off: neither
+    """
+
+    tenant: str
+    recipient: str
+    function: str
+    direction: str
+    state: FunctionState
+    missing: tuple[str, ...]
+
+    def lines(self) -> Iterator[str]:
+        """The state, and what is missing."""
+        yield f"{self.recipient}  {self.function}  {self.direction}  {self.state}"
+        yield from (f"  missing: {each}" for each in self.missing)
+
+
+@dataclass(frozen=True, slots=True)
+class EnabledFunction(JsonResult):
+    """A function that was asked for: its state, and the text that the tenant's administrator must agree to."""
+
+    status: FunctionStatus = field(metadata=json_member(merge=True))
+    text: str
+    text_version: int
+
+    def lines(self) -> Iterator[str]:
+        """The state, the text, and how to record the answer."""
+        yield from self.status.lines()
+        if self.status.state != "on":
+            named = f"{self.status.tenant} {self.status.recipient} {self.status.function}"
+            yield f"text {self.text_version} for the administrator of {self.status.tenant}: {self.text}"
+            yield f"to agree: `minimize consent give {named} --text-version {self.text_version}`"
+            yield f"to refuse: `minimize consent refuse {named}`"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedPrerequisite(JsonResult):
+    """A prerequisite of a tenant, who recorded it and when, and the document that shows it."""
+
+    tenant: str
+    recipient: str
+    requirement: str
+    state: PrerequisiteState
+    reference: str
+    by: str
+    recorded_at: datetime
+
+    def lines(self) -> Iterator[str]:
+        """The prerequisite as one line."""
+        yield f"{self.tenant}  {self.recipient}  {self.requirement}  {self.state}  by {self.by}, {self.reference}"
+
+
+def list_functions(
+    tenant: str,
+    workspace: Workspace,
+    now: datetime,
+    *,
+    recipient: str | None = None,
+    recipients: PathText | None = None,
+) -> list[FunctionStatus]:
+    """The functions of all recipients or of one, and for each whether the tenant uses it and what is missing.
+
+    Raises PolicyError for an unknown or faulty recipient, LedgerError.
+    """
+    known = load_configured_recipients(recipients, workspace.folder)
+    names = known.names() if recipient is None else (recipient,)
+    with workspace.open_ledger() as ledger:
+        consents = load_consents(ledger, workspace.keyring(), workspace.folder, tenant=canonical_text(tenant))
+    found = [known.load(name) for name in names]
+    return [
+        _status(tenant, known, each, function, consents, now) for each in found for function in each.functions.values()
+    ]
+
+
+def enable_function(
+    tenant: str,
+    recipient: str,
+    function: str,
+    workspace: Workspace,
+    now: datetime,
+    *,
+    recipients: PathText | None = None,
+) -> EnabledFunction:
+    """Asks the administrator of a tenant to turn on a function: records the request with the text, unless it is open or answered.
+
+    Data moves once the administrator agreed, the contract permits it, and all prerequisites are confirmed. Raises PolicyError for
+    an unknown recipient or function, LedgerError, KeyringError.
+    """
+    tenant = canonical_text(tenant)
+    known = load_configured_recipients(recipients, workspace.folder)
+    found = known.load(recipient)
+    terms, manifest = current_terms(found, function), found.functions[function]
+    with workspace.open_ledger(create=True) as ledger:
+        before = load_consents(ledger, workspace.keyring(), workspace.folder, recipient=recipient, tenant=tenant)
+    last = _last_act(before, function)
+    is_open = last is not None and last.state == "requested" and last.terms == terms.text
+    if not is_open and _consent_reason(before, found, function, tenant, now) is not None:
+        record_consent("request", NewConsent(tenant, recipient, function), workspace, now, recipients=recipients)
+    with workspace.open_ledger() as ledger:
+        consents = load_consents(ledger, workspace.keyring(), workspace.folder, recipient=recipient, tenant=tenant)
+    status = _status(tenant, known, found, manifest, consents, now)
+    return EnabledFunction(status, manifest.text, manifest.text_version)
+
+
+def confirm_prerequisite(
+    tenant: str,
+    recipient: str,
+    requirement: str,
+    workspace: Workspace,
+    now: datetime,
+    *,
+    reference: str,
+    revoke: bool = False,
+    recipients: PathText | None = None,
+) -> ConfirmedPrerequisite:
+    """Records that a tenant meets a prerequisite of a recipient's functions, with the document or ticket that shows it.
+
+    With `revoke`, that the tenant no longer does. Raises ConfigurationError for an unknown prerequisite, PolicyError for an
+    unknown recipient, LedgerError, KeyringError.
+    """
+    found = load_configured_recipients(recipients, workspace.folder).load(recipient)
+    known = sorted({name for function in found.functions.values() for name in function.requires})
+    if requirement not in known:
+        hint = did_you_mean(requirement, known) or f"Its prerequisites: {', '.join(known) or 'none'}."
+        raise ConfigurationError(f"no function of {recipient} requires {requirement}", hint=hint)
+    act = PrerequisiteAct(
+        tenant_id=canonical_text(tenant),
+        recipient=recipient,
+        requirement=requirement,
+        state="revoked" if revoke else "confirmed",
+        evidence=reference,
+        by=current_actor().user or "",
+        recorded_at=now,
+    )
+    with workspace.open_ledger(create=True) as ledger:
+        ledger.record(lambda _: Decision(None, [PREREQUISITE.act(act)], [_confirm_event(act)]), workspace.keyring())
+    return ConfirmedPrerequisite(
+        tenant=act.tenant_id,
+        recipient=recipient,
+        requirement=requirement,
+        state=act.state,
+        reference=reference,
+        by=act.by,
+        recorded_at=now,
+    )
+
+
+def _status(
+    tenant: str, recipients: Recipients, recipient: Recipient, function: Function, consents: Consents, now: datetime
+) -> FunctionStatus:
+    reason = _consent_reason(consents, recipient, function.name, tenant, now)
+    last = _last_act(consents, function.name, recipient.recipient)
+    missing = tuple(_obstacles(tenant, recipients, recipient, function, consents, now, reason))
+    asked = reason is None or (last is not None and last.state == "requested")
+    return FunctionStatus(
+        tenant=canonical_text(tenant),
+        recipient=recipient.recipient,
+        function=function.name,
+        direction=function.direction,
+        state="on" if not missing else "requested" if asked else "off",
+        missing=missing,
+    )
+
+
+def _obstacles(
+    tenant: str,
+    recipients: Recipients,
+    recipient: Recipient,
+    function: Function,
+    consents: Consents,
+    now: datetime,
+    reason: str | None,
+) -> Iterator[str]:
+    """What is missing before data moves, in words."""
+    agreements, today = consents.agreements, now.astimezone(UTC).date()
+    if reason is not None:
+        yield f"consent: {NO_CONSENT_REASONS[reason]}"
+    own = agreements.contract_on(recipient.recipient, tenant, today, now)
+    fields = () if own is None else tuple(key for key in function.sent if own.permits(key))
+    gap = agreements.contract_gap(recipient, function, tenant, now, (now,), fields or function.sent)
+    if gap is not None:
+        yield _CONTRACT_TEXTS[gap]
+    for name in agreements.unconfirmed_prerequisites(recipient, function, tenant, now):
+        yield f"prerequisite {name}: not confirmed"
+    for objection in Party(recipients, recipient, function.name, function.direction, (today,)).objections():
+        yield str(objection)
+
+
+def _consent_reason(consents: Consents, recipient: Recipient, function: str, tenant: str, now: datetime) -> str | None:
+    """Why the tenant does not consent to a function; None if it does."""
+    names = pa.array([tenant], pa.string())
+    reason: str | None = consents.effective_at(now).evaluate(recipient, function, names).reasons[0].as_py()
+    return reason
+
+
+def _last_act(consents: Consents, function: str, recipient: str | None = None) -> ConsentAct | None:
+    acts = [act for act in consents.acts if act.function == function and recipient in (None, act.recipient)]
+    return acts[-1] if acts else None
+
+
+def _confirm_event(act: PrerequisiteAct) -> AuditEvent:
+    changes = (
+        PropertyChange("requirement", None, act.requirement),
+        PropertyChange("state", None, act.state),
+    )
+    resource = Resource(act.requirement, "prerequisite", f"prerequisites/{act.tenant_id}/{act.recipient}", changes)
+    return _FUNCTION_ACTIVITY.event("confirm", current_actor(), act.recorded_at, resource)
