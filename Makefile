@@ -70,7 +70,7 @@ docs: $(VENV)/.docs-ready
 	$(BIN)/python docs/build.py
 
 clean:
-	rm -rf $(VENV) .azurite out dist build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .azurite out out-telemetry dist build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(BIN)/python:
 	@for python in python3 python3.14 python3.13 python3.12 python3.11; do \

@@ -130,6 +130,10 @@ _SETTINGS: Final = {
     "C007": "a subject in a settings file is a token of a ledger",
     "C008": "a setting, value or holder is unknown",
     "C009": "a row was recorded in the future",
+    "C010": "the file of tenants cannot be read",
+    "C011": "a row of the file of tenants is incomplete, or a tenant is listed twice",
+    "C012": "a tenant has a region that is not configured",
+    "C013": "two regions have the same root, or one root contains the other",
 }
 _SOURCES: Final = {
     "S001": "a declared field is missing",

@@ -202,6 +202,18 @@ class Config:
             "Write `notify: [COMMAND, ARGUMENT]`.",
         ),
     )
+    regions: Mapping[str, str] = field(
+        default_factory=_no_entries,
+        metadata=_key(
+            _TEXTS,
+            "The root of the outputs of each region. A run then writes the rows of one region's tenants.",
+            "Write `regions: {NAME: FOLDER}`.",
+        ),
+    )
+    tenants: str | None = field(
+        default=None,
+        metadata=_key(_TEXT, "The CSV file of tenants and their regions.", "Write `tenants: FILE`."),
+    )
     purposes: tuple[ConfigEntry, ...] = field(
         default=(), metadata=_key(_WORDS, "Purposes in addition to the closed list.")
     )

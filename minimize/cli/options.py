@@ -197,6 +197,10 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "metavar": "DIR",
         "help": "Folder of recipients. [default: `recipients:` of minimize.yaml, else recipients/ next to it]",
     },
+    "--region": {
+        "metavar": "REGION",
+        "help": "Only the rows of this region's tenants. Required with --output if regions are configured.",
+    },
     "--resource": {"metavar": "RESOURCE", "help": "Only events about the resource with this id."},
     "--result": {"metavar": "RESULT", "help": "Only this result: success, failure or refused."},
     "--settings": {
@@ -250,6 +254,7 @@ PIPELINE_OVERRIDES: Final = (
     "--input",
     OPTIONS["--settings"](help=SETTINGS_OR_LEDGER_HELP),
     OPTIONS["--output"](help="Write to this output folder instead of the pipeline's."),
+    "--region",
 )
 """Options that replace the locations that the pipeline names."""
 RECEIPT_OVERRIDES: Final = (OPTIONS["--pipeline"](help=MADE_BY_HELP), "--input", "--settings")

@@ -59,6 +59,9 @@ def run_command(
 ) -> Printable:
     """Minimize the records of PIPELINE into Parquet, with a signed receipt.
 
+    If regions are configured and --region is missing, each region is run in turn, with an output and a receipt of its own. An
+    error in one region does not stop the others.
+
     A date whose files cannot be read is skipped, and the other dates are run. For several dates the exit code is the first of
     2, 3, 1, 4 that applies. Exits with 1 if there are no files for --date; the log on stderr names the date and the pattern.
 
@@ -66,11 +69,11 @@ def run_command(
     refused; 4 too many rows in quarantine.
     """
     from minimize.runs.batch_dates import DateSelection
-    from minimize.runs.runner import RunOverrides, run_dates
+    from minimize.runs.runner import RunOverrides, run_regions
 
     selection = DateSelection.from_options(date, since, until, pending=pending)
     how: dict[str, Any] = {"at": at, "engine": engine, "progress": progress, "allow_shrink": allow_shrink}
-    done = run_dates(pipeline, selection, RunOverrides(**overrides), **how)
+    done = run_regions(pipeline, selection, RunOverrides(**overrides), **how)
     return replace(done, idle_exit_code=SKIPPED_EXIT_CODE if skips else 0)
 
 

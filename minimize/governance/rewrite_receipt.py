@@ -167,6 +167,7 @@ class RewriteReceipt:
             from_="output" if self.kind == "retract" else None,
             files={name: sha256_text(content) for name, content in attachments.items()},
             origin=first.origin,
+            region=first.region,
         )
 
     def _keys(self, done: RewriteResult) -> tuple[str, ...]:

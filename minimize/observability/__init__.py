@@ -41,17 +41,17 @@ class Observer:
     def record_idle(self, at: datetime) -> None:
         """Record that the run had nothing to do. Only metrics: lineage has no run to describe."""
         self._repair()
-        self._update_metrics(lambda before: metrics.idle_samples(self.about.job.pipeline, at, before))
+        self._update_metrics(lambda before: metrics.idle_samples(self.about.job.run_name, at, before))
 
     def record_incomplete(self, at: datetime) -> None:
         """Record that the run published nothing and skipped dates. Only metrics."""
         self._repair()
-        self._update_metrics(lambda before: metrics.failure_samples(self.about.job.pipeline, at, before))
+        self._update_metrics(lambda before: metrics.failure_samples(self.about.job.run_name, at, before))
 
     def record_failure(self, at: datetime, error: MinimizeError | None) -> None:
         """Record that the run failed, or was stopped (`error` is None)."""
         self._send_event(lambda: openlineage.failure_event(self.about, at, error))
-        self._update_metrics(lambda before: metrics.failure_samples(self.about.job.pipeline, at, before))
+        self._update_metrics(lambda before: metrics.failure_samples(self.about.job.run_name, at, before))
 
     def _send_event(self, event: Callable[[], dict[str, Any]]) -> None:
         made = None

@@ -45,7 +45,8 @@ Sample = tuple[str, Mapping[str, str], float]
 
 def success_samples(receipt: Receipt) -> list[Sample]:
     """The metrics of a run that was published."""
-    mine = {"pipeline": receipt.pipeline}
+    region = "" if receipt.region is None else f".{receipt.region.name}"
+    mine = {"pipeline": f"{receipt.pipeline}{region}"}
     rows, ended = receipt.rows, receipt.finished.timestamp()
     return [
         *(("minimize_rows", {**mine, "fate": fate}, count) for fate, count in asdict(rows).items()),

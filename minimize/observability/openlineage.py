@@ -227,7 +227,7 @@ def _run_event(
         "run": {"runId": run_uuid(about.run_id), "facets": _run_facets(about, document)},
         "job": {
             "namespace": about.namespace,
-            "name": about.job.pipeline,
+            "name": about.job.run_name,
             "facets": {"jobType": _facet(about, "JobTypeJobFacet", _JOB_TYPE)},
         },
         "inputs": inputs,

@@ -6,7 +6,7 @@ Folders are `key=value`, percent-encoded, nested in the order of the keys. A rec
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import PurePosixPath
@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
 from minimize.errors import SchemaError
-from minimize.sources.base import Chunk, PositionUnit, Reject, SeekablePart, Source, SourcePart
+from minimize.sources.base import Chunk, PositionUnit, Reject, Source
 from minimize.sources.binding import add_rejects
 from minimize.sources.file_discovery import NULL_PARTITION
-from minimize.sources.files import WrappingPart
+from minimize.sources.files import CheckedSource
 
 MAX_FOLDER_BYTES: Final = 255
 """Maximum length of a folder name in bytes."""
@@ -120,55 +120,18 @@ _PARTITION_TYPES = (
 
 def reject_long_partitions(source: Source, keys: Sequence[str], unit: PositionUnit) -> Source:
     """The source without the records whose value in one of these columns is too long for a folder name (`is_too_long`)."""
-    return PartitionableSource(source, tuple(keys), unit) if keys else source
+    return CheckedSource(source, PartitionCheck(tuple(keys), unit), tuple(keys)) if keys else source
 
 
 @dataclass(frozen=True, slots=True)
-class PartitionableSource:
-    """A source whose parts reject such records."""
-
-    source: Source
-    keys: tuple[str, ...]
-    unit: PositionUnit
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The schema of the source."""
-        return self.source.schema
-
-    @property
-    def parts(self) -> Sequence[SourcePart]:
-        """The source's parts."""
-        return [PartitionablePart(part, self.keys, self.unit) for part in self.source.parts]
-
-    def only(self, keys: Collection[str]) -> Source:
-        """The same records with only these fields and those that name folders."""
-        return replace(self, source=self.source.only({*keys, *self.keys}))
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionablePart(WrappingPart):
-    """A part without the records whose value is too long for a folder name."""
+class PartitionCheck:
+    """Rejects records whose value in one of these columns is too long for a folder name."""
 
     keys: tuple[str, ...]
     unit: PositionUnit
 
-    def pieces(self) -> Sequence[SourcePart]:
-        """The part's pieces."""
-        return [replace(self, part=piece) for piece in self.part.pieces()]
-
-    def read(self) -> Iterator[Chunk]:
-        """The part's chunks."""
-        return map(self._drop_other_partitions, self.part.read())
-
-    def read_positions(self, positions: Sequence[int]) -> Iterator[Chunk]:
-        """Chunks with at least the records at these positions."""
-        return map(
-            self._drop_other_partitions,
-            self.part.read_positions(positions) if isinstance(self.part, SeekablePart) else self.part.read(),
-        )
-
-    def _drop_other_partitions(self, chunk: Chunk) -> Chunk:
+    def __call__(self, chunk: Chunk) -> Chunk:
+        """The chunk with these records moved to its rejects."""
         bad = np.zeros(chunk.records.num_rows, bool)
         fields: dict[int, str] = {}
         for key in self.keys:

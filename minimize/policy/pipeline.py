@@ -31,11 +31,13 @@ from minimize.policy.model import Policy, name_schema
 from minimize.policy.names import FieldKey, FieldKeys, PolicyReading, names_of
 from minimize.policy.purposes import Purpose
 from minimize.policy.treatments import FormMeasure
+from minimize.settings.regions import OutputRegion
 from minimize.sources import FORMATS
 from minimize.stores import Location, LocationLike, location_error, parse_output_location
 from minimize.text import did_you_mean
 
 CategoryName = Literal["identified", "pseudonymized", "aggregated"]
+DataKind = Literal["service", "telemetry"]
 EncryptBy = Literal["off", "identified", "by_category"]
 ENCRYPTED_CATEGORIES: Final[Mapping[EncryptBy, tuple[CategoryName, ...]]] = MappingProxyType(
     {"off": (), "identified": ("identified",), "by_category": ("identified", "pseudonymized")}
@@ -390,6 +392,9 @@ class Pipeline(Form):
     purpose: Annotated[Purpose, when_read(_listed_by_policy)] = pydantic.Field(
         description="The purpose of every run; the policy must list it."
     )
+    data: DataKind = pydantic.Field(
+        "service", description="The kind of the data. Outputs of service data and of telemetry have separate roots."
+    )
     source: SourceModel
     settings: str | None = pydantic.Field(
         None, description="The collection settings: a file, relative to this one, or `ledger`."
@@ -410,6 +415,8 @@ class Pipeline(Form):
     lines: SkipJsonSchema[Mapping[tuple[str, ...], int]] = pydantic.Field({})
     """The lines of the file's keys, by paths of at most three keys."""
     encryption: SkipJsonSchema[ConfiguredEncryption] = ConfiguredEncryption()
+    region: SkipJsonSchema[OutputRegion | None] = None
+    """The region whose rows a run writes; None if no regions are configured, or the pipeline is not bound to one yet."""
 
     stand_ins = MappingProxyType(
         {
@@ -442,13 +449,22 @@ class Pipeline(Form):
         return {name: each.retention for name, each in self.aggregates.items() if each.retention is not None}
 
     @property
+    def run_name(self) -> str:
+        """The name under which runs are observed: that of the pipeline, with the region if there is one."""
+        return self.pipeline if self.region is None else f"{self.pipeline}.{self.region.name}"
+
+    @property
     def folder(self) -> Path:
         """The base folder of relative paths."""
         return Path() if self.path is None else self.path.parent
 
     def target(self, output: LocationLike | None = None) -> Location:
-        """The location of the output: as in the file, or the given replacement. Raises OutputError for an invalid URI."""
-        return parse_output_location(self.output, self.folder) if output is None else parse_output_location(output)
+        """The location of the output: the given replacement, or as in the file; below the root of the region, if there is one.
+        Raises OutputError for an invalid URI."""
+        if output is not None:
+            return parse_output_location(output)
+        own = parse_output_location(self.output, self.folder)
+        return own if self.region is None else self.region.root / self.data / own.name
 
     def line_of(self, *path: str) -> int | None:
         """The line of a key in the file, or of the nearest key above it."""

@@ -51,6 +51,14 @@ class DigestRef:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionRef:
+    """The region whose rows an output contains; the digest is over the file of tenants."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunOrigin:
     """The paths of a run's files, relative to the output folder, if they cannot be found from the output: the pipeline, and the
     paths that replaced its source and settings."""
@@ -84,7 +92,8 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True)
 class GatedRows:
-    """Counts of gated rows by reason; the sum is `rows.gated`. `consent` and `restricted` are absent if they gated no row."""
+    """Counts of gated rows by reason; the sum is `rows.gated`. `consent`, `restricted` and `region` are absent if they gated no
+    row."""
 
     setting: int = 0
     condition: int = 0
@@ -92,12 +101,14 @@ class GatedRows:
     erased: int = 0
     consent: int | None = field(default=None, metadata=OMIT_IF_NONE)
     restricted: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    region: int | None = field(default=None, metadata=OMIT_IF_NONE)
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, int]) -> Self:
         """The counts of a run, by reason."""
         always = {reason: counts.get(reason, 0) for reason in ("setting", "condition", "retention", "erased")}
-        return cls(**always, consent=counts.get("consent") or None, restricted=counts.get("restricted") or None)
+        consent, restricted, region = (counts.get(reason) or None for reason in ("consent", "restricted", "region"))
+        return cls(**always, consent=consent, restricted=restricted, region=region)
 
     @property
     def reasons(self) -> dict[str, int]:

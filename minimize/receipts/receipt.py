@@ -38,6 +38,7 @@ from minimize.receipts.parts import (
     ReceiptFile,
     ReceiptKind,
     ReceivedFrom,
+    RegionRef,
     RetractionSource,
     RowCounts,
     RunOrigin,
@@ -235,6 +236,7 @@ class Receipt:
     audit      the head of the ledger's audit log at that time; absent if the change was recorded in no ledger
     erasures   the encrypted erasure list that was applied; absent if there were no erasures
     received   the third party that sent the records, with contract and consents; absent for the organization's own records
+    region     the region whose rows the output contains; absent if no regions were configured
     adopts     why the output is continued with the ledger that `audit` names
     """
 
@@ -279,6 +281,7 @@ class Receipt:
     audit: AuditHead | None = field(default=None, metadata=OMIT_IF_NONE)
     erasures: DigestRef | None = field(default=None, metadata=OMIT_IF_NONE)
     received: ReceivedFrom | None = field(default=None, metadata=OMIT_IF_NONE)
+    region: RegionRef | None = field(default=None, metadata=OMIT_IF_NONE)
     adopts: LedgerAdoption | None = field(default=None, metadata=OMIT_IF_NONE)
     signature: Signature | None = None
 

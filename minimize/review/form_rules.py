@@ -82,6 +82,8 @@ _KEYS: Final = (
     "lineage",
     "metrics",
     "processing",
+    "regions",
+    "tenants",
 )
 _NO_ACCESS: Final = "no access file, so no permission is checked"
 CONFIGURATION_RULES: Final[Rules] = {

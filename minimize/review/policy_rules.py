@@ -355,7 +355,9 @@ AGGREGATE_RULES: Final[Rules] = {
 PIPELINE_RULES: Final[Rules] = {
     "pipeline": NAME_RULE,
     "purpose": Rule("J030"),
-    **dict.fromkeys(("source.path", "source.format", "output", "records.partition_by", "records.index"), _SOURCE),
+    **dict.fromkeys(
+        ("source.path", "source.format", "output", "data", "records.partition_by", "records.index"), _SOURCE
+    ),
     "source.recipient": Rule("J031", sender_grade, _sender_text, keys=("recipient", "function")),
     "settings": Rule("J031", settings_grade),
     **dict.fromkeys(("quarantine.fail_above", "quarantine.stop_above"), Rule("J039", LOWER_TIGHTENS.grade)),
@@ -368,5 +370,6 @@ PIPELINE_RULES: Final[Rules] = {
     **below("aggregates.*", AGGREGATE_RULES),
     "policy": None,  # a file of its own
     "encryption": None,  # part of `encrypt`
+    "region": None,  # of a run, not of the file
     **FILE_KEYS,
 }

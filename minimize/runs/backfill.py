@@ -34,7 +34,7 @@ from minimize.results import LogMessage
 from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, arrivals, error_for
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.guards import check_output_ledger, run_log_messages, runs_exit_code
-from minimize.runs.inputs import find_input_files, path_mask, pipeline_from
+from minimize.runs.inputs import find_input_files, path_mask
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import RunOverrides, attempt_run, check_engine, no_progress, observe_refusal
 from minimize.stores import Location, ObjectPath, PathText
@@ -212,7 +212,7 @@ def run_backfill(
     date. In that case the earlier dates remain published, and the others are still due.
     """
     name, plan, overrides = check_engine(engine), load_backfill(Path(file)), RunOverrides(**options)
-    job = pipeline_from(plan.pipeline_path)
+    job = overrides.bind(plan.pipeline_path)
     target = job.target(overrides.output)
     check_output_ledger(target, job.folder, overrides.ledger)
     chain = load_receipts(target) if (target / RUNS).is_dir() else ()
@@ -245,7 +245,7 @@ def _run_date(
 ) -> tuple[Receipt | None, Sequence[SkippedDate]]:
     """The receipt of a date, or the reason why the date was skipped."""
     target = job.target(overrides.output)
-    where = find_destinations(job.folder, target, job.pipeline, overrides.lineage, overrides.metrics)
+    where = find_destinations(job.folder, target, job.run_name, overrides.lineage, overrides.metrics)
     context = RunContext(
         kind="run",
         engine=engine,

@@ -137,11 +137,17 @@ def runs_exit_code(runs: Iterable[tuple[Receipt, Pipeline]], failures: Iterable[
 
 
 def check_same_pipeline(resolved: ResolvedRun, folder: OpenOutput) -> None:
-    """Raises OutputError if the output belongs to another pipeline, whose dates would be replaced."""
+    """Raises OutputError if the output belongs to another pipeline or region, whose dates would be replaced."""
     chain, mine = folder.receipts(), resolved.pipeline.pipeline
     if chain and chain[-1].pipeline != mine:
         hint = "Write to another folder with --output DIR or `output:` in the pipeline."
         raise OutputError(f"the output belongs to the pipeline {chain[-1].pipeline}, not to {mine}", hint=hint)
+    region, other = resolved.pipeline.region, chain[-1].region if chain else None
+    if chain and (None if region is None else region.name) != (None if other is None else other.name):
+        belongs = "no region" if other is None else f"the region {other.name}"
+        wanted = "no region" if region is None else f"the region {region.name}"
+        hint = "Write to another folder with --output DIR."
+        raise OutputError(f"the output belongs to {belongs}, and the run is for {wanted}", hint=hint)
 
 
 def dates_with_later_receipt(resolved: ResolvedRun, chain: Sequence[Receipt]) -> list[SkippedDate]:

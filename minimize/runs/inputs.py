@@ -40,6 +40,7 @@ from minimize.policy.yaml_nodes import parse_yaml
 from minimize.receipts import Receipt, RunOrigin
 from minimize.runs.batch_dates import BatchDate, SkippedDate, reads_source, sort_dates
 from minimize.runs.erasure_list import stored_erasures
+from minimize.runs.regions import bind_region
 from minimize.runs.sender import NO_CONSENTS, load_consents
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import RecordedErasures
@@ -55,6 +56,7 @@ from minimize.sources.file_discovery import (
     split_pattern,
 )
 from minimize.stages.future_time import reject_future
+from minimize.stages.tenant_regions import reject_without_region
 from minimize.stores import Location, LocationLike, ObjectPath, PathText, is_uri, location_options
 from minimize.techniques.patterns import find_pattern
 from minimize.techniques.redact import ALL_PATTERNS, has_hit
@@ -119,6 +121,8 @@ def record_origin(job: Pipeline, input: Any, settings: Any, output: Location) ->
 def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None) -> Pipeline:
     """The current pipeline of an output: the one that is passed, else the one in its receipt, else the nearest one.
 
+    It is bound to the region of the output.
+
     Raises ConfigurationError if it is not found or has another name.
     """
     written = origin_place(output, None if receipt.origin is None else receipt.origin.pipeline)
@@ -136,7 +140,7 @@ def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None)
     if job.pipeline != receipt.pipeline:
         message = f"the output belongs to the pipeline {receipt.pipeline}, not to {job.pipeline}"
         raise ConfigurationError(message, hint="Pass the output's own pipeline with --pipeline PIPELINE.")
-    return job
+    return bind_region(job, None if receipt.region is None else receipt.region.name)
 
 
 def nearest_pipeline_file(output: Location, name: str) -> Path | None:
@@ -316,7 +320,9 @@ def open_sources(
     sources = {when: format_.bind(found.files[when], found.root, asked, shown=shown) for when in days}
     named = _unchanged_folder_fields(job)
     return {
-        when: reject_future(reject_long_partitions(source, named, format_.unit), job.policy, at)
+        when: reject_future(
+            reject_without_region(reject_long_partitions(source, named, format_.unit), job), job.policy, at
+        )
         for when, source in sources.items()
     }
 

@@ -225,6 +225,7 @@ def _decision_receipt(decision: OutputDecision, last: Receipt, context: RunConte
         versions=receipt_builder.software_versions(),
         files={name: sha256_text(content) for name, content in decision.attachments.items()},
         origin=last.origin,
+        region=last.region,
         **decision.records,
         **more,
     )

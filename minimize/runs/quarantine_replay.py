@@ -256,7 +256,7 @@ def replay(
     for each in found:
         if each.rows:
             job = each.resolved.pipeline
-            where = find_destinations(job.folder, each.resolved.output, job.pipeline, lineage, metrics)
+            where = find_destinations(job.folder, each.resolved.output, job.run_name, lineage, metrics)
             ledger, started = options.get("ledger"), datetime.now(UTC)
             context = RunContext(
                 kind="replay",

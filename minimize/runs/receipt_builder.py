@@ -18,6 +18,7 @@ from minimize.plan import Plan
 from minimize.plan.model import FieldPlan
 from minimize.plan.request import count_undeclared
 from minimize.policy.approval import policy_reference
+from minimize.policy.pipeline import Pipeline
 from minimize.receipts import (
     DigestRef,
     FieldReceipt,
@@ -28,6 +29,7 @@ from minimize.receipts import (
     Receipt,
     ReceiptKind,
     ReceivedFrom,
+    RegionRef,
     RowCounts,
     WrittenOutput,
     new_run_id,
@@ -230,6 +232,7 @@ def build_receipt(
         backfill=None if context.backfill is None else context.backfill.ref,
         origin=resolved.origin,
         received=_received_from(resolved),
+        region=_region_of(resolved.pipeline),
         files={name: sha256_text(content) for name, content in attachments.items()},
     )
 
@@ -237,6 +240,10 @@ def build_receipt(
 def _received_from(resolved: ResolvedRun) -> ReceivedFrom | None:
     periods = resolved.consents(resolved.at)
     return None if resolved.sender is None or periods is None else resolved.sender.received(periods)
+
+
+def _region_of(job: Pipeline) -> RegionRef | None:
+    return None if job.region is None else RegionRef(job.region.name, job.region.digest)
 
 
 def empty_receipt(resolved: ResolvedRun, context: RunContext) -> Receipt:

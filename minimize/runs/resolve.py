@@ -48,6 +48,7 @@ from minimize.runs.inputs import (
     pipeline_from,
     record_origin,
 )
+from minimize.runs.regions import check_region
 from minimize.runs.sender import NO_CONSENTS, Sender, find_sender
 from minimize.settings import SettingsRows
 from minimize.sources.base import Source
@@ -180,9 +181,12 @@ def resolve_run(
 ) -> ResolvedRun:
     """Checks and binds everything without reading data. Raises configuration errors first, then refusals.
 
-    With `rerun`, records that were received earlier are read again. Whether the third party may send them is not checked.
+    With `rerun`, records that were read earlier are read again. Whether the third party may send them is not checked, nor whether
+    an output without a region may still be written.
     """
     job = pipeline_from(pipeline)
+    if not rerun:
+        check_region(job)
     now, asked = datetime.now(UTC), parse_time(at, "at")
     keyring = _require_keyring(keys, job)
     sender = find_sender(job, asked or now, now=now, recipients=recipients, rerun=rerun)

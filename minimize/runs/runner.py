@@ -32,7 +32,15 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, new_run_id
 from minimize.recipients import Recipient
 from minimize.results import Line, LogMessage
-from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, date_text, error_for
+from minimize.runs.batch_dates import (
+    READING_KINDS,
+    BatchDate,
+    DateSelection,
+    SkippedDate,
+    date_text,
+    error_for,
+    worst_exit_code,
+)
 from minimize.runs.erasure_list import check_erasure_list, store_erasures
 from minimize.runs.execution import ProcessedDates, ProgressCallback, process_dates
 from minimize.runs.guards import (
@@ -49,6 +57,7 @@ from minimize.runs.guards import (
 from minimize.runs.inputs import check_acts_unchanged, first_read_times, pipeline_from
 from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, build_receipt, empty_receipt
+from minimize.runs.regions import bind_region, pipeline_regions
 from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.resolve import ResolvedRun, audit_created_keys, resolve_run
 from minimize.runs.sender import check_same_sender, warn_of_gated_rows, warn_without_consents
@@ -157,6 +166,7 @@ class RunOverrides:
     """Replacements of the pipeline's source, settings, output folder, keyring, ledger, and destinations of lineage and metrics.
 
     recipients  the folder of recipients
+    region      the region whose rows are written; None if no regions are configured
     """
 
     input: PathText | None = None
@@ -167,6 +177,11 @@ class RunOverrides:
     lineage: PathText | None = None
     metrics: PathText | None = None
     recipients: PathText | None = None
+    region: str | None = None
+
+    def bind(self, pipeline: Pipeline | PathText) -> Pipeline:
+        """The pipeline, bound to the region. Raises ConfigurationError for a region that is not configured."""
+        return bind_region(pipeline_from(pipeline), self.region)
 
     def resolve(self, job: Pipeline, selection: DateSelection, at: datetime | str | None = None) -> ResolvedRun:
         """Resolves a run of these dates with these overrides. Raises the errors of `resolve_run`."""
@@ -249,6 +264,7 @@ def run(
     lineage: PathText | None = None,
     metrics: PathText | None = None,
     allow_shrink: bool = False,
+    region: str | None = None,
 ) -> Receipt:
     """Runs a pipeline: reads, gates, generalizes, aggregates, publishes.
 
@@ -257,7 +273,7 @@ def run(
     time zone; default: now); and replacements of the pipeline's source, settings, output folder, keyring and ledger. `progress`
     is called with the number of files read and the number of all files. Further arguments are a file for lineage events, and a
     file or folder for metrics (`off` for none). `allow_shrink` turns off the shrink guard, which skips a date that has far fewer
-    rows than at its last receipt.
+    rows than at its last receipt. `region` is the region whose rows are written; it is required if regions are configured.
 
     Returns the signed receipt. Its `skipped` names the skipped dates, for example because a file cannot be read; the log has the
     reasons. If there is no input for the date, or all pending dates were skipped, nothing is published, and the receipt has
@@ -268,7 +284,14 @@ def run(
     above `quarantine.stop_above`.
     """
     overrides = RunOverrides(
-        input=input, settings=settings, output=output, keys=keys, ledger=ledger, lineage=lineage, metrics=metrics
+        input=input,
+        settings=settings,
+        output=output,
+        keys=keys,
+        ledger=ledger,
+        lineage=lineage,
+        metrics=metrics,
+        region=region,
     )
     selection = DateSelection.from_options(date, since, until, pending=pending)
     options: dict[str, Any] = {"at": at, "engine": engine, "progress": progress, "allow_shrink": allow_shrink}
@@ -286,9 +309,9 @@ def run_dates(
     allow_shrink: bool = False,
 ) -> RunResult:
     """Runs the selected dates. Raises the errors of `run`."""
-    job = pipeline_from(pipeline)
+    job = overrides.bind(pipeline)
     target = job.target(overrides.output)
-    where = find_destinations(job.folder, target, job.pipeline, overrides.lineage, overrides.metrics)
+    where = find_destinations(job.folder, target, job.run_name, overrides.lineage, overrides.metrics)
     context = RunContext(
         kind="run",
         engine=check_engine(engine),
@@ -306,6 +329,71 @@ def run_dates(
         check_approval(resolved.pipeline.policy, resolved.pipeline.folder)
     done, skipped = attempt_run(resolved, context)
     return done or _empty_result(resolved, context, skipped)
+
+
+@dataclass(frozen=True, slots=True)
+class RegionalRuns:
+    """Results of the runs of all regions, by region, and the errors of the regions that could not be run.
+
+    idle_exit_code  the exit code if there was nothing to do
+    """
+
+    runs: Mapping[str, RunResult]
+    errors: Mapping[str, MinimizeError]
+    idle_exit_code: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of `minimize run`: the first of 2, 3, 1, 4 that applies to a region."""
+        codes = [each.exit_code for each in self.runs.values()] + [each.exit_code for each in self.errors.values()]
+        is_idle = not any(codes) and not any(each.is_published for each in self.runs.values())
+        return self.idle_exit_code if is_idle else worst_exit_code(codes)
+
+    @property
+    def log_messages(self) -> list[LogMessage]:
+        """The messages of the runs, and the errors."""
+        failed = [
+            LogMessage(error.code, f"region {name}: {error}", logging.ERROR) for name, error in self.errors.items()
+        ]
+        return [*(message for each in self.runs.values() for message in each.log_messages), *failed]
+
+    def to_json(self) -> dict[str, Any]:
+        """The result or error of each region."""
+        done = {name: each.to_json() for name, each in self.runs.items()}
+        return {"regions": done | {name: error.to_json() for name, error in self.errors.items()}}
+
+    def lines(self) -> Iterator[Line]:
+        """The results, region by region."""
+        for name, each in self.runs.items():
+            yield f"region {name}"
+            yield from each.lines()
+        yield from (f"region {name}: not run" for name in self.errors)
+
+
+def run_regions(
+    pipeline: Pipeline | PathText, selection: DateSelection, overrides: RunOverrides, **options: Any
+) -> RunResult | RegionalRuns:
+    """Runs the selected dates, for each region in turn if regions are configured and the overrides name none.
+
+    Takes the options of `run_dates`. A region that cannot be run does not stop the others. Raises the errors of `run`, and the
+    error of the first region if no region can be run.
+    """
+    job = pipeline_from(pipeline)
+    names = [] if overrides.region is not None else [*pipeline_regions(job)]
+    if not names:
+        return run_dates(job, selection, overrides, **options)
+    if overrides.output is not None:
+        raise ConfigurationError("one output cannot contain several regions", hint="Pass --region with --output.")
+    runs: dict[str, RunResult] = {}
+    errors: dict[str, MinimizeError] = {}
+    for name in names:
+        try:
+            runs[name] = run_dates(job, selection, replace(overrides, region=name), **options)
+        except MinimizeError as error:
+            errors[name] = error
+    if not runs:
+        raise next(iter(errors.values()))
+    return RegionalRuns(runs, errors)
 
 
 def run_resolved(resolved: ResolvedRun, context: RunContext) -> Receipt:

@@ -22,7 +22,15 @@ from minimize.stores import Location
 
 PositionUnit = Literal["byte", "row"]
 RejectCode = Literal[
-    "malformed", "too_large", "too_long", "wrong_type", "bad_time", "missing_field", "forbidden_field", "future_time"
+    "malformed",
+    "too_large",
+    "too_long",
+    "wrong_type",
+    "bad_time",
+    "missing_field",
+    "forbidden_field",
+    "future_time",
+    "no_region",
 ]
 REJECT_CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -34,6 +42,7 @@ REJECT_CODES: Final[Mapping[str, str]] = MappingProxyType(
         "missing_field": "a required field is missing",
         "forbidden_field": "the record has a field listed under `never`",
         "future_time": "the event time is later than the run's time plus the policy's `future` (24h by default)",
+        "no_region": "the tenant has no region, so no output may contain its records",
     }
 )
 """The codes of quarantined records, and what each means."""

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Protocol, TypeVar
 
+import numpy as np
 import pyarrow as pa
 
+from minimize.arrow.dictionaries import Bools
 from minimize.errors import ConfigurationError, OutOfMemoryError, SourceError
-from minimize.sources.base import SourcePart
+from minimize.sources.base import Chunk, Reject, RejectCode, SeekablePart, Source, SourcePart
 from minimize.sources.file_discovery import NameMask, displayed_name
 from minimize.stores import Location, ObjectPath
 from minimize.stores.durable_files import file_digest
@@ -121,6 +123,74 @@ class WrappingPart:
     def size(self) -> int:
         """The size of the wrapped part."""
         return self.part.size
+
+
+ChunkCheck = Callable[[Chunk], Chunk]
+"""Moves some records of a chunk to its rejects."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedPart(WrappingPart):
+    """A part whose records pass a check."""
+
+    check: ChunkCheck
+
+    def pieces(self) -> Sequence[SourcePart]:
+        """The part's pieces, with the check."""
+        return [CheckedPart(piece, self.check) for piece in self.part.pieces()]
+
+    def read(self) -> Iterator[Chunk]:
+        """The part's chunks, with the check."""
+        return map(self.check, self.part.read())
+
+    def read_positions(self, positions: Sequence[int]) -> Iterator[Chunk]:
+        """Chunks with at least the records at these positions."""
+        return map(
+            self.check, self.part.read_positions(positions) if isinstance(self.part, SeekablePart) else self.part.read()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSource:
+    """A source whose records pass a check. `keys` are the fields that the check needs."""
+
+    source: Source = field(repr=False)
+    check: ChunkCheck
+    keys: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the source."""
+        return self.source.schema
+
+    @property
+    def parts(self) -> tuple[CheckedPart, ...]:
+        """The source's parts, with the check."""
+        return tuple(CheckedPart(part, self.check) for part in self.source.parts)
+
+    @property
+    def is_rereadable(self) -> bool:
+        """Whether the source can be read more than once."""
+        return bool(getattr(self.source, "is_rereadable", True))
+
+    def only(self, keys: Collection[str]) -> CheckedSource:
+        """The source restricted to these fields and those of the check."""
+        return CheckedSource(self.source.only({*keys, *self.keys}), self.check, self.keys)
+
+
+def reject_records(chunk: Chunk, bad: Bools, pointer: str, code: RejectCode) -> Chunk:
+    """The chunk with these records moved to its rejects, under the pointer of a field. Without positions none can be rejected."""
+    if not bad.any() or chunk.positions is None:
+        return chunk
+    places = np.asarray(chunk.positions)[bad].tolist()
+    rejects = [Reject(place, chunk.unit, pointer, code) for place in places]
+    good = pa.array(~bad)
+    return replace(
+        chunk,
+        records=chunk.records.filter(good),
+        rejects=sorted([*chunk.rejects, *rejects], key=lambda reject: reject.position),
+        positions=chunk.positions.filter(good),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from minimize.policy.model import Field, Policy
 from minimize.settings.columns import column_microseconds
 from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import Settings
+from minimize.settings.regions import OutputRegion
 from minimize.stages.raw_values import RECORD_PLACE
 from minimize.techniques import type_family
 from minimize.times import epoch_microseconds
@@ -185,6 +186,13 @@ class BatchFacts:
         if consents is None or tenants is None:
             return constant_truth(False, self.raw.num_rows)
         return consents.consent_mask(tenants, self.times())
+
+    def regional_records(self, region: OutputRegion) -> pa.BooleanArray:
+        """Per record: whether its tenant belongs to the region; false without a tenant."""
+        tenants = self._tenants()
+        if tenants is None:
+            return constant_truth(False, self.raw.num_rows)
+        return pa.array(region.own_mask(tenants, fold=self.policy.folding.tenant))
 
     def _erased_by(
         self, name: str, erased: Erasures, tenants: pa.Array, times: pa.TimestampArray | None

@@ -24,6 +24,7 @@ from minimize.policy.evaluation import ALWAYS, constant_truth, possibly, surely
 from minimize.policy.fields import gate_condition
 from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import Settings
+from minimize.settings.regions import OutputRegion
 from minimize.sources.record_checks import canonicalize_ids
 from minimize.stages.conditions import BatchFacts
 from minimize.stages.corrections import Corrections
@@ -60,6 +61,7 @@ class GateRules:
     gated_lists      the lists whose emptiness may reveal something
     folded      the tenant and the subject, each if the policy compares it without regard to case
     received    whether a third party sends the records, so that none passes without a consent
+    region      the region whose records pass; None if there are no regions
     """
 
     retentions: tuple[timedelta, ...]
@@ -70,6 +72,7 @@ class GateRules:
     gated_lists: tuple[GatedList, ...]
     folded: tuple[Pointer, ...] = ()
     received: bool = False
+    region: OutputRegion | None = None
 
     @classmethod
     def from_plan(cls, plan: Plan) -> GateRules:
@@ -87,6 +90,7 @@ class GateRules:
             gated_lists=tuple(_gated_lists(plan)),
             folded=tuple(_folded_identifiers(plan)),
             received=plan.pipeline is not None and plan.pipeline.source.is_received,
+            region=None if plan.pipeline is None else plan.pipeline.region,
         )
 
 
@@ -152,10 +156,11 @@ def fields_read(plan: Plan) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Gate:
-    """Removes the records that must not be collected, and marks the values that must not.
+    """Removes the records that must not be collected or belong to another region, and marks the values that must not.
 
     Takes a batch with its raw columns. Returns it with fewer records, and with the masks `closed`, `cases` and `gated_lists`. A
-    gated record is counted once, as `erased`, `restricted`, `consent`, `retention`, `setting` or `condition`, in this order.
+    gated record is counted once, as `region`, `erased`, `restricted`, `consent`, `retention`, `setting` or `condition`, in this
+    order.
     Tenant and subject are folded afterwards if the policy compares them so; the ledger is also queried with the original form.
 
     settings  None if there are no settings: features are off, the level is the first one
@@ -213,6 +218,8 @@ class Gate:
 
     def _reasons(self, facts: BatchFacts, source: str | None) -> Iterator[tuple[str, pa.BooleanArray]]:
         """Per reason, a mask of the records that pass, in the order in which they are counted."""
+        if self.gates.region is not None:
+            yield "region", facts.regional_records(self.gates.region)
         restricted = None if self.erased is None else self.erased.restricted
         for reason, listed in (("erased", self.erased), ("restricted", restricted)):
             found = None if listed is None else facts.erased_records(listed, source)

@@ -288,6 +288,7 @@ QUARANTINE_CODES: Final = frozenset(
         "too_large",
         "too_long",
         "future_time",
+        "no_region",
     }
 )
 

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _NEEDS_WHOLE_FILE = frozenset(
-    {"L011", "L072", "L030", "L031", "L033", "L034", "L035", "L038", "L039", "L040", "L042", "L045", "L047"}
+    {"L011", "L072", "L030", "L031", "L033", "L034", "L035", "L038", "L039", "L040", "L042", "L045", "L047", "L077"}
 )
 """Rules that report something as absent. They do not apply to a file of which parts could not be read."""
 
@@ -62,6 +62,8 @@ _CHECKS: tuple[Callable[[LintSubject], Iterator[Finding]], ...] = (
     outputs.check_positions,
     outputs.check_encryption,
     outputs.check_bucket_ledger,
+    outputs.check_telemetry_root,
+    outputs.check_regions,
     outputs.check_policy_approval,
     outputs.check_protections,
 )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
 from minimize.aggregates import Measure
 from minimize.config import PROTECTIONS, load_config
-from minimize.errors import Finding, LedgerError
+from minimize.errors import ConfigurationError, Finding, LedgerError, OutputError, PolicyError
 from minimize.ledger import find_ledger
+from minimize.output.folder import PIPELINE_FILE
 from minimize.policy.approval import APPROVED_KEY, approval_finding, configured_approval
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import (
@@ -23,7 +26,9 @@ from minimize.policy.lint.rules import LINT_RULES, LintSubject
 from minimize.policy.model import Field
 from minimize.policy.pipeline import AggregateModel
 from minimize.policy.roles import is_coordinate_name
-from minimize.stores import is_uri
+from minimize.policy.yaml_nodes import parse_yaml
+from minimize.settings.regions import load_regions
+from minimize.stores import Location, is_uri, is_within, parse_output_location
 from minimize.techniques import TechniqueStep
 
 LEAST_SUBJECTS = 10
@@ -230,6 +235,49 @@ def check_protections(subject: LintSubject) -> Iterator[Finding]:
     for key, line in config.turned_off.items():
         message, hint = f"{PROTECTIONS[key]} is off for all pipelines of this configuration", f"Remove `{key}: off`."
         yield Finding("L085", message, LINT_RULES["L085"].severity, hint, str(config.path), line)
+
+
+def check_telemetry_root(subject: LintSubject) -> Iterator[Finding]:
+    """L076: telemetry below the output root of a pipeline with service data, or the reverse. The root is the folder above the
+    output; the pipelines next to this one are compared."""
+    job = subject.pipeline
+    if job is None or job.data != "telemetry":
+        return
+    own = job.target().parent
+    for file in sorted(job.folder.parent.glob(f"*/{PIPELINE_FILE}")):
+        other = _service_output(file)
+        if other is not None and (is_within(own, other.parent) or is_within(other.parent, own)):
+            message = f"the pipeline {file.parent.name} writes service data to the same output root"
+            hint = "Write telemetry below a root of its own."
+            yield subject.pipeline_finding("L076", message, "output", hint=hint)
+            return
+
+
+def _service_output(file: Path) -> Location | None:
+    """The output of a pipeline file with service data; None for telemetry, and for a file that cannot be read."""
+    with suppress(OSError, UnicodeDecodeError, OutputError):
+        root = parse_yaml(file.read_text("utf-8-sig"), FaultList())
+        data, output = (None, None) if root is None else (root.get("data"), root.get("output"))
+        if output is not None and isinstance(output.value, str) and (data is None or data.value != "telemetry"):
+            return parse_output_location(output.value, file.parent)
+    return None
+
+
+def check_regions(subject: LintSubject) -> Iterator[Finding]:
+    """L077, and the faults of regions and of the file of tenants."""
+    job = subject.pipeline
+    if job is None:
+        return
+    try:
+        regions = load_regions(load_config(job.folder))
+    except PolicyError as error:
+        yield from error.findings
+    except ConfigurationError:
+        return  # the loader of the configuration reports it
+    else:
+        if regions and subject.policy.tenant is None:
+            message = "the region of a record is not known, because the policy names no tenant"
+            yield subject.finding("L077", message, hint="Add `tenant: FIELD`.")
 
 
 APPROVE_HINT = "Run `minimize policy approve FILE --by NAME`."

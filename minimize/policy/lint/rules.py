@@ -84,6 +84,8 @@ _ROWS = (
         "warning",
         "an aggregate has a longer retention than the records, but without batch dates each run replaces it",
     ),
+    LintRule("L076", "error", "telemetry and service data have the same output root, or one root contains the other"),
+    LintRule("L077", "error", "regions are configured, but the policy names no tenant"),
     LintRule("L080", "warning", "the policy is not the approved one"),
     LintRule(
         "L081",

@@ -40,6 +40,9 @@ PLANTED: Final = {
 }
 """By dataset the fields whose values no pipeline releases as they are."""
 
+TELEMETRY = ("console_usage",)
+"""Pipelines with telemetry, whose outputs have a root of their own."""
+
 
 def steps(session: Session) -> None:
     """Puts every pipeline to the verbs."""
@@ -47,7 +50,7 @@ def steps(session: Session) -> None:
     for dataset, fields in PLANTED.items():
         _write(session, dataset, fields)
     for name, field in EXPLAINED.items():
-        pipeline, output = f"pipelines/{name}", f"out/{name}"
+        pipeline, output = f"pipelines/{name}", f"{'out-telemetry' if name in TELEMETRY else 'out'}/{name}"
         session.run(f"lint {pipeline} --json")
         session.run(f"plan {pipeline} --json")
         session.run(f"explain {pipeline} {field} --json")
@@ -58,7 +61,7 @@ def steps(session: Session) -> None:
         session.run(f"retract {output} --json")
         session.run(f"expire {output} --at 2026-12-26T02:00:00Z --json")
         session.run(f"report {output} --at 2026-11-25T12:00:00Z --json")
-    session.look("out/console_usage")
+    session.look("out-telemetry/console_usage")
 
 
 def _write(session: Session, dataset: str, planted: tuple[str, ...]) -> None:

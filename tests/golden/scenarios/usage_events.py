@@ -8,7 +8,7 @@ from tests.golden.runner import Session
 from tests.golden.samples import TENANT, copy_samples, plant_in_usage
 
 PIPELINE = "pipelines/usage_events"
-OUTPUT = "out/usage_events"
+OUTPUT = "out-telemetry/usage_events"
 SETTINGS = "sample_data/usage_events/settings.csv"
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import Finding
+from minimize.policy.lint import lint
+from minimize.policy.load import load_pipeline
 
 LintOf = Callable[..., list[Finding]]
 FIELDS = """\
@@ -106,3 +108,24 @@ def test_the_line_that_turns_encryption_off_is_named(
         each for each in pipeline_lint_of(f"records: {records}\n", FIELDS.replace("DO", "drop")) if each.code == "L049"
     ]
     assert [(Path(each.file or "").name, each.line) for each in codes] == found
+
+
+@pytest.mark.parametrize(
+    ("data", "output", "found"),
+    [
+        ("telemetry", "out/usage", True),
+        ("telemetry", "out/telemetry/usage", True),
+        ("telemetry", "usage", True),
+        ("telemetry", "telemetry/usage", False),
+        ("service", "out/usage", False),
+    ],
+)
+def test_telemetry_and_service_data_need_separate_output_roots(
+    write: Callable[[str, str], Path], data: str, output: str, found: bool
+) -> None:
+    write("checkins/pipeline.yaml", "output: ../out/checkins\n")
+    write("usage/policy.yaml", "policy: p\nversion: 1\npurposes: [operations]\n" + FIELDS.replace("DO", "drop"))
+    source = "source: {path: in.csv, format: csv}"
+    head = f"pipeline: usage\npolicy: policy.yaml\npurpose: operations\n{source}\ndata: {data}\n"
+    job = load_pipeline(write("usage/pipeline.yaml", f"{head}output: ../{output}\n"))
+    assert [(each.severity, each.line) for each in lint(job) if each.code == "L076"] == [("error", 6)] * found
