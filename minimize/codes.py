@@ -164,6 +164,7 @@ _SUBJECTS: Final = {
     "Q001": "the subjects cannot be read",
     "Q002": "a row names neither a subject nor a tenant, or another tenant than the command",
     "Q003": "a column of an output or a disclosure identifies persons, and no rule finds them by it",
+    "Q004": "a file that may hold records of the named subjects could not be searched",
 }
 _ERRORS: Final = {
     "E000": "an error that has no specific code",

@@ -52,6 +52,16 @@ def test_it_asks_for_quiet_only_if_told_to(tmp_path: Path) -> None:
     assert ran(tmp_path, 'echo "$@"', QUIET="1").stdout.count("--quiet") == len(STEPS)
 
 
+def test_a_feed_of_deleted_users_is_imported_before_anything_is_removed(tmp_path: Path) -> None:
+    done = ran(tmp_path, 'echo "$@"', DELETED="deleted.csv")
+    first, second, *_ = done.stdout.splitlines()
+    assert first.startswith("events import deleted.csv --linked")
+    assert second.startswith("run ")
+    said = CliRunner().invoke(retention.events_group, ["import", "--help"]).output
+    assert all(word in said for word in shlex.split(first) if word.startswith("--"))
+    assert "events import" not in ran(tmp_path, 'echo "$@"').stdout
+
+
 def test_several_pipelines_are_run_first_and_verified_last(tmp_path: Path) -> None:
     said = ran(tmp_path, 'echo "$1 $2"', "pipelines/a", "out/a", "pipelines/b", "out/b").stdout.splitlines()
     assert said[:4] == ["run pipelines/a", "expire out/a", "run pipelines/b", "expire out/b"]

@@ -5,6 +5,7 @@
 #   MINIMIZE   the command (default: minimize in the folder of this script)
 #   RECALLS    the folder for the lists of data that recipients must delete (default: recalls)
 #   SINCE      the first batch date to run, YYYY-MM-DD (default: all); set it if source files are removed after some days
+#   DELETED    a directory's feed of deleted users (CSV or NDJSON), of which each user is recorded once (default: none)
 #   QUIET      if set, successful steps print nothing
 set -u
 minimize=${MINIMIZE:-$(dirname "$0")/minimize}
@@ -25,6 +26,7 @@ if [ $# -eq 0 ] || [ $(($# % 2)) -ne 0 ]; then
 fi
 mkdir -p "$recalls" || worst=2
 
+[ -z "${DELETED:-}" ] || step "$minimize" events import "$DELETED" --linked --pipeline "$1"
 every() { # for each pipeline: runs the pending dates, then removes expired data
     while [ $# -gt 0 ]; do
         step "$minimize" run "$1" --pending ${SINCE:+--since "$SINCE"}

@@ -18,6 +18,7 @@ from minimize.governance.retention.event_admin import (
 )
 from minimize.governance.retention.expire import expire, open_items
 from minimize.governance.retention.retract import retract
+from minimize.governance.subjects.directory_feed import FeedColumns, FeedEvent, import_events
 from minimize.governance.workspace import Workspace
 from minimize.results import Listing, Printable
 from minimize.runs.execution import ProgressCallback
@@ -38,7 +39,10 @@ def events_group() -> None:
     "add",
     "TENANT",
     click.Argument(
-        ["event"], type=click.Choice(["tenant_closed", "subject_left", "became_personal", "reset", "erasure"])
+        ["event"],
+        type=click.Choice(
+            ["tenant_closed", "subject_left", "became_personal", "reset", "company_data_removed", "erasure"]
+        ),
     ),
     click.Option(["--subject"], type=ID, metavar="S", help="Subject of the event, as the source writes it."),
     click.Option(
@@ -66,6 +70,55 @@ def add_event_command(
     tokens. Record the event again to add its forms in new outputs.
     """
     return record_event(NewEvent(tenant, event, subject, at, field), workspace, now)
+
+
+@verb(
+    "import",
+    click.Argument(["file"], type=FILE),
+    click.Option(
+        ["--as", "field"],
+        default="user_id",
+        show_default=True,
+        metavar="FIELD",
+        help="Field of the policies that contains the ids of the users.",
+    ),
+    click.Option(
+        ["--event", "kind"],
+        type=click.Choice(["subject_left", "reset", "erasure"]),
+        default="subject_left",
+        show_default=True,
+        help="Event to record.",
+    ),
+    click.Option(
+        ["--tenant-column"], default="tenant_id", show_default=True, metavar="NAME", help="Column of tenants."
+    ),
+    click.Option(["--id-column"], metavar="NAME", help="Column of ids. [default: the field]"),
+    click.Option(["--time-column"], default="deleted_at", show_default=True, metavar="NAME", help="Column of times."),
+    click.Option(["--linked"], is_flag=True, help="Also remove the records of devices that belong to a user alone."),
+    *WORKSPACE,
+    group=events_group,
+    permission="event/record",
+)
+def import_events_command(
+    workspace: Workspace,
+    now: datetime,
+    file: str,
+    field: str,
+    kind: FeedEvent,
+    tenant_column: str,
+    id_column: str | None,
+    time_column: str,
+    linked: bool,
+) -> Printable:
+    """Record an event for each user in FILE, a directory's feed of deleted users (CSV, NDJSON or Parquet).
+
+    The same FILE can be imported every night: an event that is recorded or was withdrawn is not recorded again. `minimize expire`
+    then removes the records, and `expire --due` lists the deadlines.
+
+    Exits with 1 if a line was not taken. The other lines are recorded.
+    """
+    columns = FeedColumns(tenant_column, id_column or field, time_column)
+    return import_events(file, workspace, now, field=field, kind=kind, columns=columns, linked=linked)
 
 
 @verb("withdraw", click.Argument(["event"]), *WORKSPACE, group=events_group, permission="event/record")

@@ -24,6 +24,13 @@ from minimize.results import Listing, Printable
 _SUBJECT: Final = click.Option(["--subject"], type=ID, metavar="S", help="Only this subject of the tenant.")
 
 
+_REFERENCE: Final = click.Option(
+    ["--reference"],
+    metavar="TEXT",
+    help="The client's record of the user's choice. Required to turn something on as holder `user`.",
+)
+
+
 @click.group(name="settings")
 def settings_group() -> None:
     """Turn features of collection on or off, for a tenant or one of its subjects.
@@ -47,6 +54,7 @@ def settings_group() -> None:
         metavar="S",
         help="Only this subject of the tenant. The ledger stores it as a keyed token.",
     ),
+    _REFERENCE,
     OPTIONS["--since"](
         param_decls=["--since", "valid_from"],
         metavar="TIME",
@@ -104,13 +112,20 @@ def why_command(workspace: Workspace, now: datetime, **question: Any) -> Printab
     return explain_setting(workspace=workspace, run=now, **question)
 
 
-@verb("import", click.Argument(["file"], type=PATH), *WORKSPACE, group=settings_group, permission="settings/set")
-def import_command(workspace: Workspace, now: datetime, file: str) -> Printable:
+@verb(
+    "import",
+    click.Argument(["file"], type=PATH),
+    _REFERENCE,
+    *WORKSPACE,
+    group=settings_group,
+    permission="settings/set",
+)
+def import_command(workspace: Workspace, now: datetime, file: str, reference: str | None) -> Printable:
     """Import settings of FILE.
 
-    The rows keep their recording times.
+    The rows keep their recording times. Rows in which a user turns something on need --reference.
     """
-    return import_settings(file, workspace, now)
+    return import_settings(file, workspace, now, reference=reference)
 
 
 @verb("export", click.Argument(["file"], type=FILE), *WORKSPACE, group=settings_group, permission="settings/read")

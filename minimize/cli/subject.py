@@ -16,7 +16,9 @@ from minimize.governance.access import TenantSet
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.sharing.export_file import EXPORT_OPTIONS
 from minimize.governance.subjects import (
+    CorrectionEvidence,
     DataSubject,
+    approve_correction,
     collect_subjects,
     confirm_deletion,
     correct_subject,
@@ -24,11 +26,14 @@ from minimize.governance.subjects import (
     export_subjects,
     export_then_delete,
     lift_restriction,
+    refuse_request,
+    refuse_subjects,
     request_statuses,
     restrict_subjects,
     subject_coverage,
     view_subjects,
 )
+from minimize.governance.subjects.requests import REFUSAL_REASONS
 from minimize.governance.subjects.view import SubjectViews, view_page
 from minimize.governance.workspace import Workspace
 from minimize.results import Listing, Printable, ResultAt
@@ -47,7 +52,15 @@ _SUBJECTS: Final = (
 )
 """The arguments and options that select subjects and outputs."""
 _LINKED: Final = click.Option(
-    ["--linked"], is_flag=True, help="Also include records of the subject's devices in files without the subject."
+    ["--linked"],
+    is_flag=True,
+    help="Also include the records of devices that belong to the person of --as alone, in files without the person.",
+)
+_UNSEARCHABLE: Final = click.Option(
+    ["--unsearchable", "reasons"],
+    multiple=True,
+    metavar="OUTPUT=REASON",
+    help="Complete the request although this output cannot be searched. The request records the reason. Repeatable.",
 )
 _ALLOW_UNKNOWN_TENANT: Final = click.Option(
     ["--allow-unknown-tenant", "unseen"],
@@ -61,6 +74,11 @@ _TO: Final = OPTIONS["--output"](param_decls=["--to"], required=True, help="Writ
 _REDACT: Final = click.Option(
     ["--redact"], multiple=True, metavar="FIELD", help="Leave this field out of the export. Repeatable."
 )
+
+
+def _parse_reasons(texts: Sequence[str]) -> dict[str, str]:
+    """The reason for each output that cannot be searched."""
+    return {name: reason for name, _, reason in (each.partition("=") for each in texts)}
 
 
 @click.group(name="subject")
@@ -126,6 +144,7 @@ def view_command(
         is_flag=True,
         help="Then delete the data as `subject delete` does. Without --yes, only show what would be deleted.",
     ),
+    _UNSEARCHABLE,
     _ALLOW_UNKNOWN_TENANT,
     "--yes",
     group=subject_group,
@@ -140,6 +159,7 @@ def export_command(
     redact: Sequence[str],
     linked: bool,
     then_delete: bool,
+    reasons: Sequence[str],
     unseen: bool,
     yes: bool,
     **selected: Any,
@@ -159,11 +179,12 @@ def export_command(
             formats=formats,
             redact=redact,
             linked=linked,
+            unsearchable=_parse_reasons(reasons),
             unseen=unseen,
             yes=yes,
         )
-    if yes or unseen:
-        raise click.UsageError("--yes and --allow-unknown-tenant need --then-delete")
+    if yes or unseen or reasons:
+        raise click.UsageError("--yes, --unsearchable and --allow-unknown-tenant need --then-delete")
     found = view_subjects(collect_subjects(**selected), workspace, now, named=named, linked=linked)
     made = export_subjects(found, Path(to), workspace, formats=formats, redact=redact)
     return Listing("exports", made, "no subject")
@@ -172,6 +193,8 @@ def export_command(
 @verb(
     "delete",
     *_SUBJECTS,
+    _LINKED,
+    _UNSEARCHABLE,
     _ALLOW_UNKNOWN_TENANT,
     _ALLOW_UNREACHED,
     "--yes",
@@ -184,6 +207,8 @@ def delete_command(
     progress: ProgressCallback,
     named: Sequence[str],
     yes: bool,
+    linked: bool,
+    reasons: Sequence[str],
     unseen: bool,
     allow_unreached: bool,
     **selected: Any,
@@ -192,6 +217,8 @@ def delete_command(
 
     Removes them from all outputs, and lists the recipients that must also delete them. Reruns, late files, replays and
     backfills do not bring back records of events up to now. Repeat the command to continue an open request.
+
+    Exits with 1, and the request stays open, if an output may hold records but cannot be searched for the ID.
     """
     return delete_subjects(
         collect_subjects(**selected),
@@ -199,6 +226,8 @@ def delete_command(
         now,
         named=named,
         yes=yes,
+        linked=linked,
+        unsearchable=_parse_reasons(reasons),
         unseen=unseen,
         allow_unreached=allow_unreached,
         progress=progress,
@@ -208,6 +237,8 @@ def delete_command(
 @verb(
     "restrict",
     *_SUBJECTS,
+    _LINKED,
+    _UNSEARCHABLE,
     _ALLOW_UNKNOWN_TENANT,
     _ALLOW_UNREACHED,
     "--yes",
@@ -219,6 +250,8 @@ def restrict_command(
     now: datetime,
     named: Sequence[str],
     yes: bool,
+    linked: bool,
+    reasons: Sequence[str],
     unseen: bool,
     allow_unreached: bool,
     progress: ProgressCallback,
@@ -236,6 +269,8 @@ def restrict_command(
         now,
         named=named,
         yes=yes,
+        linked=linked,
+        unsearchable=_parse_reasons(reasons),
         unseen=unseen,
         allow_unreached=allow_unreached,
         progress=progress,
@@ -269,6 +304,14 @@ def lift_command(
         metavar="FIELD=VALUE",
         help="Corrected value; empty for null. Repeatable.",
     ),
+    click.Option(
+        ["--source-correction"], metavar="REFERENCE", help="The correction of the source, from which the value came."
+    ),
+    click.Option(
+        ["--request", "subject_request"],
+        metavar="REFERENCE",
+        help="The request of the data subject, with its evidence.",
+    ),
     "--in",
     "--yes",
     *WORKSPACE,
@@ -282,17 +325,62 @@ def correct_command(
     id_: str,
     tenant: str,
     values: Sequence[str],
+    source_correction: str | None,
+    subject_request: str | None,
     named: Sequence[str],
     yes: bool,
 ) -> Printable:
     """Correct values of ID in all outputs.
 
-    Later runs of records up to now are also corrected. Administrators cannot correct values. If you have an access file,
-    grant `subject/correct` to a role that acts for the data subject.
+    Facts about a device are corrected at their source. Pass --source-correction if the source has corrected the value, or
+    --request if the data subject has requested it. Later runs of records up to now are also corrected.
+
+    If you have an access file, only a privacy officer may do this, and another person must approve it (`subject approve`)
+    before any value changes.
     """
     corrected = {name: value or None for name, _, value in (each.partition("=") for each in values)}
-    subject = DataSubject(id_, tenant)
-    return correct_subject(subject, corrected, workspace, now, named=named, yes=yes, progress=progress)
+    return correct_subject(
+        DataSubject(id_, tenant),
+        corrected,
+        _evidence(source_correction, subject_request),
+        workspace,
+        now,
+        named=named,
+        yes=yes,
+        progress=progress,
+    )
+
+
+def _evidence(source_correction: str | None, subject_request: str | None) -> CorrectionEvidence:
+    if source_correction is not None and subject_request is None:
+        return CorrectionEvidence("source_correction", source_correction)
+    if subject_request is not None and source_correction is None:
+        return CorrectionEvidence("subject_request", subject_request)
+    raise click.UsageError("pass --source-correction REFERENCE or --request REFERENCE")
+
+
+@verb(
+    "approve",
+    click.Argument(["request"]),
+    "--in",
+    "--yes",
+    *WORKSPACE,
+    group=subject_group,
+    permission="subject/correct",
+)
+def approve_command(
+    workspace: Workspace,
+    now: datetime,
+    progress: ProgressCallback,
+    request: str,
+    named: Sequence[str],
+    yes: bool,
+) -> Printable:
+    """Approve the correction of REQUEST, which another person proposed, and apply it.
+
+    Without --yes, prints the proposed values and what would change.
+    """
+    return approve_correction(request, workspace, now, named=named, yes=yes, progress=progress)
 
 
 @verb("status", "--tenant", *WORKSPACE, group=subject_group, reads="subject_request/read")
@@ -324,3 +412,49 @@ def coverage_command(workspace: Workspace, named: Sequence[str]) -> Printable:
 def confirm_command(workspace: Workspace, now: datetime, request: str, recipient: str) -> Printable:
     """Record that RECIPIENT has deleted the data of REQUEST."""
     return ResultAt(confirm_deletion(request, recipient, workspace, now), now)
+
+
+@verb(
+    "refuse",
+    click.Argument(["request"], required=False),
+    click.Option(
+        ["--because"],
+        required=True,
+        type=click.Choice(list(REFUSAL_REASONS)),
+        help="Reason of the refusal.",
+    ),
+    click.Option(["--reference"], required=True, metavar="TEXT", help="The record of the decision."),
+    click.Option(
+        ["--kind"],
+        type=click.Choice(["export", "delete", "restrict", "correct"]),
+        help="Kind of a request that no command has started. With --id and --tenant, instead of REQUEST.",
+    ),
+    click.Option(["--id", "ids"], type=ID, multiple=True, metavar="ID", help="Subject of such a request. Repeatable."),
+    click.Option(["--as", "field"], metavar="FIELD", help="Field of these ids. [default: the subject of the policy]"),
+    OPTIONS["--tenant"](help="Tenant of these subjects. Without an ID, the whole tenant."),
+    *WORKSPACE,
+    group=subject_group,
+    permission="subject/refuse",
+)
+def refuse_command(
+    workspace: Workspace,
+    now: datetime,
+    request: str | None,
+    because: str,
+    reference: str,
+    kind: str | None,
+    ids: Sequence[str],
+    field: str | None,
+    tenant: str | None,
+) -> Printable:
+    """Record that REQUEST was refused, and why.
+
+    A refused request needs no more work. Inform the person of the reason within a month, Art. 12(4).
+    """
+    if (request is None) == (kind is None):
+        raise click.UsageError("pass REQUEST, or --kind with --id and --tenant")
+    if request is not None:
+        return ResultAt(refuse_request(request, because, reference, workspace, now), now)
+    subjects = collect_subjects(ids, tenant, field)
+    found = refuse_subjects(str(kind), subjects, because, reference, workspace, now)
+    return Listing("requests", [ResultAt(each, now) for each in found], "no requests")

@@ -23,6 +23,7 @@
     incident_steps.py     steps of incidents, and the status of an incident that a grant depends on
     lifecycle_events.py   events of tenants and subjects: model, event files, events of the ledger
     event_times.py        bounds of the event times of a file
+    references.py         references to records elsewhere, which acts cite
 
 A module imports only modules below it in this list.
 """

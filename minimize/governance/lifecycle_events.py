@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -28,7 +28,9 @@ from minimize.sources.csv import CSV
 from minimize.text import text_or_none
 from minimize.times import parse_time
 
-EventKind = Literal["tenant_closed", "subject_left", "became_personal", "reset", "erasure", "restriction"]
+EventKind = Literal[
+    "tenant_closed", "subject_left", "became_personal", "reset", "company_data_removed", "erasure", "restriction"
+]
 RECORDED_KINDS: Final[tuple[EventKind, ...]] = get_args(EventKind)
 EVENT_KINDS: Final[tuple[EventKind, ...]] = tuple(kind for kind in RECORDED_KINDS if kind != RESTRICTION)
 """The events after which data is removed. Only `subject restrict` and `subject lift` record and withdraw a restriction."""
@@ -38,6 +40,7 @@ REMOVAL_DEADLINES: Final[Mapping[EventKind, timedelta]] = MappingProxyType(
         "subject_left": timedelta(days=30),
         "became_personal": timedelta(days=7),
         "reset": timedelta(days=30),
+        "company_data_removed": timedelta(days=30),
         "erasure": timedelta(days=30),
         "restriction": timedelta(0),
     }
@@ -45,7 +48,9 @@ REMOVAL_DEADLINES: Final[Mapping[EventKind, timedelta]] = MappingProxyType(
 """The longest time from the event to the removal of its data."""
 ALL_EVENT_TIMES: Final = 2**63 - 1
 """The reach of an event that removes records of any event time, in microseconds since 1970."""
-_SUBJECT_KINDS: Final = ("subject_left", "reset")
+_SUBJECT_KINDS: Final = ("subject_left", "reset", "company_data_removed")
+LINKED_DEVICES: Final = "linked"
+"""Stands for the token of a subject whose linked devices an event names before it is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,7 @@ def _parse_event(line: int, row: Mapping[str, Any], file: str) -> RetentionEvent
     tenant, subject, kind = (text_or_none(row.get(name)) for name in ("tenant_id", "subject", "event"))
     tenant, subject = canonical_id(tenant) or None, canonical_id(subject)
     fault = next(event_faults(tenant, subject, kind), None)
-    at = _event_time(row.get("at"))
+    at = parse_event_time(row.get("at"))
     if fault is None and at is None:
         fault = ("G003", "`at` is not an ISO 8601 time with a UTC offset")
     if fault is not None or tenant is None or kind not in EVENT_KINDS or at is None:
@@ -116,7 +121,8 @@ def event_faults(
         yield "G006", "tenant_closed applies to a whole tenant, but a subject is given"
 
 
-def _event_time(value: Any) -> datetime | None:
+def parse_event_time(value: Any) -> datetime | None:
+    """The time of an event; None if it is not an ISO 8601 time with a UTC offset."""
     if isinstance(value, str) and len(value) <= len("2026-11-25"):
         return None  # a date without a time is ambiguous
     with suppress(ConfigurationError, OverflowError):
@@ -180,26 +186,67 @@ def _ledger_keys(
 ) -> Iterator[tuple[str, EventKind, datetime, str | None]]:
     """The ids that a given event would have in the ledger. Tokens of another field are different."""
     identity, subject = (event.tenant, event.kind, event.occurred_at), event.subject
-    if subject is None:
+    if not event.is_of_subject:
         yield (*identity, None)
+    elif subject is None:
+        yield (*identity, event.token)
     else:
         for number, secret in secrets.items():
             yield from ((*identity, token) for token in token_forms(secret, number, event.tenant, subject))
 
 
 def effective_events(rows: Iterable[LifecycleEvent], kinds: Collection[str] = EVENT_KINDS) -> Iterator[RetentionEvent]:
-    """The recorded events of these kinds that were not withdrawn, with all forms ever recorded for their subject."""
+    """The recorded events of these kinds that were not withdrawn, with all forms ever recorded for their subject.
+
+    The linked devices of a subject are events of their own, one for each field.
+    """
     forms: dict[str, FormTokens] = {}
+    linked: dict[str, LinkedForms] = {}
     last: dict[str, LifecycleEvent] = {}
     for row in rows:
         last[row.id] = row
         forms.setdefault(row.id, {}).update(recorded_forms(row))
+        linked[row.id] = merge_linked_forms([linked.get(row.id, {}), linked_forms(row)])
     for row in last.values():
         if row.state == "recorded" and row.kind in kinds and row.kind in RECORDED_KINDS:
             tenant = canonical_text(row.tenant_id)
-            yield RetentionEvent(tenant, row.kind, row.at, token=row.subject, forms=forms[row.id], named_by=row.field)
+            event = RetentionEvent(tenant, row.kind, row.at, token=row.subject, forms=forms[row.id], named_by=row.field)
+            yield event
+            yield from linked_events(event, linked[row.id])
 
 
 def recorded_forms(row: LifecycleEvent) -> FormTokens:
     """The tokens of a subject's forms, by chain name."""
     return {str(name): tuple(map(str, tokens)) for name, tokens in json.loads(row.forms).items()}
+
+
+LinkedForms = Mapping[str, FormTokens]
+"""The tokens of the forms of a subject's devices, by field and chain name."""
+
+
+def linked_forms(row: LifecycleEvent) -> LinkedForms:
+    """The tokens of the forms of a subject's linked devices."""
+    return {
+        str(name): {str(chain): tuple(map(str, tokens)) for chain, tokens in forms.items()}
+        for name, forms in json.loads(row.linked).items()
+    }
+
+
+def merge_linked_forms(several: Iterable[LinkedForms]) -> LinkedForms:
+    """The linked devices of several searches or events together."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for each in several:
+        for name, forms in each.items():
+            for chain, tokens in forms.items():
+                found.setdefault(name, {}).setdefault(chain, set()).update(tokens)
+    return {
+        name: {chain: tuple(sorted(tokens)) for chain, tokens in sorted(forms.items())}
+        for name, forms in sorted(found.items())
+    }
+
+
+def linked_events(event: RetentionEvent, linked: LinkedForms) -> Iterator[RetentionEvent]:
+    """The event as it applies to the linked devices of its subject, once for each field."""
+    token = event.token or LINKED_DEVICES
+    for name, forms in linked.items():
+        yield replace(event, subject=None, token=token, forms=forms, named_by=name)

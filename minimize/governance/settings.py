@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ import pyarrow as pa
 from minimize.errors import PolicyError, RefusedError
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
+from minimize.governance.references import checked_reference
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.json_form import JsonResult, json_object
@@ -89,6 +90,8 @@ def not_in_policy_error(job: Pipeline, message: str, *declared: Any) -> PolicyEr
 
 log = logging.getLogger("minimize")
 
+USER: Final = "user"
+"""The holder of a setting whose own choice only a record of its client shows."""
 _PER_SUBJECT: Final = "it is collected only if the settings of the tenant and of the subject (--subject) are both on"
 _RAN_OUT: Final = "; expired, because `on` for a subject is valid for 24 hours"
 LOCATION_FEATURE: Final = "location"
@@ -99,7 +102,10 @@ AuthorizeChange = Callable[[Actor, Resource], None]
 
 @dataclass(frozen=True, slots=True)
 class NewSetting:
-    """A setting to record: tenant, setting, value, holder, subject, and start time (default: now)."""
+    """A setting to record: tenant, setting, value, holder, subject, and start time (default: now).
+
+    reference  the client's record of a choice of its user
+    """
 
     tenant: str
     setting: str
@@ -107,6 +113,7 @@ class NewSetting:
     holder: str = "admin"
     subject: str | None = None
     valid_from: datetime | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +145,15 @@ def set_setting(
 
     Raises PolicyError for words that the pipeline's policy does not declare, LedgerError, KeyringError, and any error of
     `allowed`. Raises RefusedError for a subject's own `on` of a feature that the pipeline's policy decides `per_subject`:
-    `locate start` has its own permission.
+    `locate start` has its own permission. Raises RefusedError, too, if the user turns something on and no reference is given:
+    an administrator cannot make this choice for the user.
     """
     check_setting(setting.tenant, setting.setting, setting.value, setting.holder, workspace.loaded_pipeline)
     check_subject(setting.subject)
     _check_own_on(setting, workspace.loaded_pipeline)
+    if _turns_on_for_user(setting.holder, setting.value, workspace.loaded_pipeline) and setting.reference is None:
+        raise _missing_reference("this setting")
+    reference = "" if setting.reference is None else checked_reference(setting.reference, "--reference")
     setting = replace(setting, tenant=canonical_text(setting.tenant))
     keys = workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
@@ -157,6 +168,7 @@ def set_setting(
             holder=setting.holder,
             valid_from=setting.valid_from or now,
             recorded_at=now,
+            reference=reference,
         )
         before = _previous_value(rows, row)
         resource = _setting_resource(row, before)
@@ -222,7 +234,8 @@ def list_settings(
         found = ledger.find(SETTING, tenant=canonical_id(tenant), key=setting)
     rows = entries_in_scope(found, tenants, lambda row: (row.tenant_id,))
     chosen = sorted(rows if history else _rows_in_force(rows, now), key=lambda row: (_setting_key(row), row.valid_from))
-    return [SettingRow(**asdict(row), line=None) for row in chosen]
+    names = SETTINGS_SCHEMA.names
+    return [SettingRow(**{name: getattr(row, name) for name in names}, line=None) for row in chosen]
 
 
 def _check_own_on(setting: NewSetting, job: Pipeline | None) -> None:
@@ -232,6 +245,20 @@ def _check_own_on(setting: NewSetting, job: Pipeline | None) -> None:
         message = f"`{setting.setting}` is `per_subject`: `settings set` cannot turn it on for one subject"
         is_location = setting.setting == LOCATION_FEATURE
         raise RefusedError(message, hint=f"Use `minimize {'locate start' if is_location else 'settings import FILE'}`.")
+
+
+def _turns_on_for_user(holder: str, value: str, job: Pipeline | None) -> bool:
+    """Whether a setting is the user's own choice of more collection. Without a policy, so is every level."""
+    lowest = job.policy.levels[:1] if job is not None else ()
+    return holder == USER and value not in ("off", *lowest)
+
+
+def _missing_reference(what: str) -> RefusedError:
+    """The refusal of a user's choice without the client's record of it."""
+    return RefusedError(
+        f"{what} turns something on in the name of the user",
+        hint="Only the user makes this choice. Pass --reference with the client's record of it.",
+    )
 
 
 def _previous_value(rows: Sequence[RecordedSetting], new: RecordedSetting) -> str | None:
@@ -255,7 +282,9 @@ def _setting_key(row: RecordedSetting) -> tuple[str, ...]:
 def _setting_resource(row: RecordedSetting, before: str | None) -> Resource:
     place = f"settings/{row.tenant_id}/{row.setting}" + (f"/{row.subject}" if row.subject else "")
     start = PropertyChange("valid_from", None, time_text(row.valid_from))
-    return Resource(row.setting, "setting", place, (PropertyChange(row.holder, before, row.value), start))
+    reference = [PropertyChange("reference", None, row.reference)] if row.reference else []
+    changes = (PropertyChange(row.holder, before, row.value), start, *reference)
+    return Resource(row.setting, "setting", place, changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,18 +311,31 @@ class ExportedSettings(JsonResult):
         yield f"wrote {count_noun(self.rows, 'row')} to {self.file}"
 
 
-def import_settings(file: PathText, workspace: Workspace, now: datetime) -> ImportedSettings:
+def import_settings(
+    file: PathText, workspace: Workspace, now: datetime, *, reference: str | None = None
+) -> ImportedSettings:
     """Imports the rows of a settings file into the ledger; existing rows are skipped.
 
-    Subjects become tokens. Raises PolicyError with every faulty row, including rows recorded in
-    the future.
+    Subjects become tokens. Takes a reference to the client's records for rows in which a user turns something on. Raises
+    RefusedError if there are such rows and no reference, and PolicyError with every faulty row, including rows recorded in the
+    future.
     """
     given = read_file(Path(file), tokens=True)
+    job = workspace.loaded_pipeline
+    own = [row for row in given.table.to_pylist() if _turns_on_for_user(row["holder"], row["value"], job)]
+    if own and reference is None:
+        raise _missing_reference(count_noun(len(own), "row of the file", "rows of the file"))
+    cited = "" if reference is None else checked_reference(reference, "--reference")
     keys = workspace.keyring()
     _check_recorded_at(given, now)
-    resource = Resource("import", "settings", "settings/import", (PropertyChange("digest", None, given.digest),))
+    changes = [PropertyChange("digest", None, given.digest)]
+    changes += [PropertyChange("reference", None, cited)] if cited else []
+    resource = Resource("import", "settings", "settings/import", tuple(changes))
     with workspace.open_ledger(create=True) as ledger:
-        rows = _with_tokens(given, _known_tokens(given, ledger.find(SETTING)), keys)
+        found = _with_tokens(given, _known_tokens(given, ledger.find(SETTING)), keys)
+        rows = [
+            replace(each, reference=cited if _turns_on_for_user(each.holder, each.value, job) else "") for each in found
+        ]
         event = SETTINGS_ACTIVITY.event("import", current_actor(), now, resource)
         return ImportedSettings(str(file), record_settings(ledger, rows, event, keys))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -12,7 +12,10 @@ from minimize.ledger.acts import ActKind, ActReader
 
 @dataclass(frozen=True, slots=True)
 class RecordedSetting:
-    """One recorded setting. `subject` is a token; None for a whole tenant."""
+    """One recorded setting. `subject` is a token; None for a whole tenant.
+
+    reference  the holder's own record of the choice; the same choice with another reference is not a new setting
+    """
 
     tenant_id: str
     subject: str | None
@@ -21,6 +24,7 @@ class RecordedSetting:
     holder: str
     valid_from: datetime
     recorded_at: datetime
+    reference: str = field(default="", compare=False)
 
 
 SETTING: Final = ActKind(

@@ -24,6 +24,7 @@ class LifecycleEvent:
     subject  a token; None for a whole tenant
     forms    tokens of the forms of the subject in outputs, as JSON
     field    the field of the id; None for the subject of the policy
+    linked   tokens of the forms of the subject's devices in outputs, by field, as JSON
     """
 
     tenant_id: str
@@ -35,6 +36,7 @@ class LifecycleEvent:
     recorded_at: datetime
     actor: str
     field: str | None = None
+    linked: str = "{}"
 
     @cached_property
     def id(self) -> str:
@@ -67,11 +69,11 @@ def new_lifecycle_events(acts: ActReader, rows: Sequence[LifecycleEvent]) -> lis
     new = list[bool]()
     for row in rows:
         known, last[row.id] = last.get(row.id), row
-        new.append(known is None or (known.state, known.forms) != (row.state, row.forms))
+        new.append(known is None or (known.state, known.forms, known.linked) != (row.state, row.forms, row.linked))
     return new
 
 
-RequestState = Literal["open", "failed", "done", "confirmed"]
+RequestState = Literal["open", "failed", "done", "confirmed", "refused"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class SubjectRequestStep:
     """One step of a request. The last step of a request is in force.
 
     subject  a token; None for a whole tenant
-    state    `open` and `failed` need more work; `done`: complete here; `confirmed` by a recipient that was notified
+    state    `open` and `failed` need more work; `done`: complete here; `confirmed` by a recipient that was notified; `refused`
     body     counts, ids of receipts and of disclosures
     """
 
@@ -135,6 +137,34 @@ CORRECTION: Final = ActKind(
     tenant="tenant_id",
     subject="subject",
     valid_from="at",
+    actor="actor",
+    removable=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedCorrection:
+    """The corrected values of a request that waits for the approval of a second person.
+
+    request  the id of the request
+    subject  a token
+    sealed   the encrypted id and values; only the keyring can decrypt them
+    """
+
+    request: str
+    tenant_id: str
+    subject: str
+    sealed: str = dataclasses.field(repr=False)
+    recorded_at: datetime
+    actor: str
+
+
+PROPOSED_CORRECTION: Final = ActKind(
+    "proposed_correction",
+    ProposedCorrection,
+    key="{0.request}",
+    tenant="tenant_id",
+    subject="subject",
     actor="actor",
     removable=True,
 )

@@ -106,7 +106,7 @@ def test_a_replay_asks_the_ledger_as_the_run_did(project: Project, command: Comm
 def test_without_a_policy_an_answer_says_that_none_was_asked(project: Project, command: Command) -> None:
     project.policy(features={"location": {"about": "position", "holders": ["user"]}})
     words = ("north", "location", "2026-11-24T10:00:00Z", "--subject", "d1")
-    since = ("--since", "2026-11-01", "--subject", "d1", "--holder", "user")
+    since = ("--since", "2026-11-01", "--subject", "d1", "--holder", "user", "--reference", "app-1")
     said(command, project, "set", "north", "location", "on", *since)
     asked, alone = said(command, project, "why", *words), command("settings", "why", *words)
     assert asked.out.startswith("location of north: collected")

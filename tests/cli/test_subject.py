@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete, requests
-from tests.commands import Command
+from tests.commands import Command, Result
 from tests.project import LASTING, Project, events
 from tests.world import access_file, assignment, write_configuration
 
@@ -144,20 +144,49 @@ def test_of_whom_nothing_is_held_a_deletion_says_so(project: Project, command: C
     assert "of 1 tenant would be removed" in whole.out
 
 
-def test_an_operator_corrects_nothing_and_whoever_acts_for_the_person_does(
+def test_a_correction_cites_its_source_or_a_request(project: Project, command: Command) -> None:
+    project.policy(**LASTING)
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.run(at=None, output=None)
+    places = ("--output", project.out, "--keys", project.keys)
+    words = ("subject", "correct", "d3", "--tenant", "north", "--set", "battery=42", *places)
+    for cited in ((), ("--source-correction", "CMDB-1", "--request", "CASE-7"), ("--request", " ")):
+        assert command(*words, *cited, "--yes").code == 2
+    assert command(*words, "--source-correction", "CMDB-1", "--yes").code == 0
+    (request,) = command("subject", "status", *places[:2], "--json").json["requests"]
+    assert (request["basis"], request["reference"]) == ("source_correction", "CMDB-1")
+
+
+def test_a_privacy_officer_proposes_a_correction_and_another_approves_it(
     project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.policy(**LASTING)
     project.pipeline(aggregates=None)
     project.records(RECORDS)
     project.run(at=None, output=None)
-    rules = access_file(assignment("operator", "ann"), assignment("privacy_officer", "pia"))
+    rules = access_file(
+        assignment("operator", "ann"), assignment("privacy_officer", "pia"), assignment("privacy_officer", "paul")
+    )
     write_configuration(project.folder, access=rules, ledger="out/ledger.db")
-    words = ("subject", "correct", "d3", "--tenant", "north", "--set", "battery=42")
-    monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
-    assert command(*words).code == 3
-    monkeypatch.setenv("MINIMIZE_ACTOR", "pia")
-    assert command(*words).code == 0
+    words = ("subject", "correct", "d3", "--tenant", "north", "--set", "battery=42", "--request", "CASE-7", "--yes")
+    before = project.rows()
+
+    def run_as(actor: str, *arguments: str) -> Result:
+        monkeypatch.setenv("MINIMIZE_ACTOR", actor)
+        return command(*arguments)
+
+    assert run_as("ann", *words).code == 3
+    proposed = run_as("pia", *words, "--json").json
+    assert (proposed["proposed"], proposed["receipts"]) == (True, [])
+    approve = ("subject", "approve", proposed["request"])
+    assert "battery=42" in run_as("paul", *approve).out
+    assert run_as("ann", *approve, "--yes").code == 3
+    assert run_as("pia", *approve, "--yes").code == 3
+    assert project.rows() == before
+    assert run_as("paul", *approve, "--yes").code == 0
+    assert project.rows() != before
+    assert run_as("paul", *approve, "--yes").code == 2
 
 
 def test_what_is_open_past_its_day_is_told_by_the_exit_code(

@@ -175,7 +175,8 @@ def test_one_value_that_is_corrected(survey: Survey) -> None:
     survey.tables(daily=table(events="count", age={"mean": "age"}))
     survey.answers(people(0, 40, age=30))
     survey.publish()
-    survey.do("subject", "correct", "p39", "--tenant", "A", "--set", "age=70", "--output", survey.out, "--yes")
+    cited = ("--source-correction", "registry-12")
+    survey.do("subject", "correct", "p39", "--tenant", "A", "--set", "age=70", *cited, "--output", survey.out, "--yes")
     survey.publish()
     assert {row["age"] for row in survey.rows()} == {30, 70}
     assert survey.row("daily") == {"events": 40, "age": 30.0}

@@ -1,7 +1,7 @@
 # What the pages of the guide begin with: keys, and telemetry of yesterday in which somebody is known by name.
 day=$(date -u -d yesterday +%F)
 export MINIMIZE_KEYS=$PWD/demo.keys MINIMIZE_LEDGER=$PWD/ledger.db MINIMIZE_ACTOR=privacy-officer@example.com
-minimize keys new demo.keys --name device > /dev/null
+minimize keys new demo.keys --name device --name user > /dev/null
 minimize sample device_telemetry --rows 3000 --date "$day" --out sample_data/device_telemetry > /dev/null
 python - sample_data/device_telemetry/"$day"/*.gz sample_data/device_telemetry/settings.csv <<'END'
 import gzip, json, sys

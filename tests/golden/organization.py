@@ -108,7 +108,7 @@ ACCESS: dict[str, Any] = {
     "groups": {"support": ["sam@example.com", "sue@example.com"]},
     "roles": {
         "daily": {"copy": "analyst", "views": {"checkins": {"event_time": {"truncate_time": {"to": "month"}}}}},
-        "case_worker": {"copy": "support_engineer", "allow": ["subject/correct"]},
+        "case_worker": {"copy": "support_engineer", "allow": ["settings/read"]},
     },
     "assignments": [
         {"role": role, "members": members, "scope": {"tenants": tenants, "datasets": "all"}}

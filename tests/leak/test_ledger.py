@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import minimize
-from minimize.governance.subjects import DataSubject, correct_subject, delete_subjects
+from minimize.governance.subjects import CorrectionEvidence, DataSubject, correct_subject, delete_subjects
 from minimize.governance.workspace import Workspace
 from minimize.keys import new_keyring
 from minimize.ledger import find_ledger
@@ -57,7 +57,8 @@ def test_a_corrected_value_of_a_subject_that_was_deleted_is_in_no_file_of_the_le
     folder = tmp_path / "kept"
     project.run(at=None, ledger=folder / "ledger.db")
     workspace, device = Workspace(folder / "ledger.db", keys=project.keys), DataSubject("d3", "north")
-    correct_subject(device, {"model": "Z"}, workspace, datetime.now(UTC), yes=True)
+    evidence = CorrectionEvidence("source_correction", "CMDB-1")
+    correct_subject(device, {"model": "Z"}, evidence, workspace, datetime.now(UTC), yes=True)
     with workspace.open_ledger() as reader:  # keeps the write-ahead log where it is
         (correction,) = reader.find(CORRECTION)
         sealed = [Canary("sealed", correction.sealed)]

@@ -177,7 +177,7 @@ def test_an_application_shows_its_name_and_version_only(rows: list[dict[str, Any
 
 def test_what_the_purpose_does_not_need_is_no_column(runs: Runs) -> None:
     names = set(runs["device_telemetry"].table().schema.names)
-    assert not names & {"phone_number", "support_note", "user_id", "device_name", "serial_number", "labels"}
+    assert not names & {"phone_number", "support_note", "user_principal_name", "device_name", "serial_number", "labels"}
 
 
 def test_below_the_basic_level_there_is_no_battery(rows: list[dict[str, Any]]) -> None:

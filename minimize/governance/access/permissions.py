@@ -21,6 +21,7 @@ REQUEST: Final = "grant/request"
 APPROVE: Final = "grant/approve"
 BREAK_GLASS: Final = "grant/break_glass"
 ASSIGN: Final = "roles/assign"
+CORRECT: Final = "subject/correct"
 APPROVE_POLICY: Final = "policy/approve"
 
 PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
@@ -29,10 +30,11 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         REIDENTIFY: "reverse tokens under a grant for an incident",
         "subject/view": "view all data held about a subject",
         "subject/export": "export all data held about a subject",
-        "subject/correct": "correct data held about a subject",
+        CORRECT: "correct data held about a subject",
         "subject/delete": "delete all data held about a subject",
         "subject/restrict": "restrict the use of a subject's data",
         "subject_request/read": "view requests about data subjects, their states and deadlines",
+        "subject/refuse": "record the refusal of a data subject's request",
         "settings/read": "view collection settings",
         "settings/set": "change collection settings of any holder",
         "settings/set_admin": "change collection settings of the holder admin",

@@ -15,6 +15,7 @@ from minimize.governance.access.permissions import (
     ASSIGN,
     BREAK_GLASS,
     CATEGORY_PERMISSIONS,
+    CORRECT,
     PERMISSIONS,
     READ,
     REQUEST,
@@ -176,6 +177,11 @@ class AccessRole(Form):
                     self.builtin_origin == AUDITOR and extra.writes,
                     "an auditor must not change anything",
                     "Put the permission into another role, for another person.",
+                ),
+                (
+                    extra.name == CORRECT and not (self.origin is not None and self.origin.has(CORRECT)),
+                    "facts are corrected at their source, or by a privacy officer",
+                    "Write `copy: privacy_officer`.",
                 ),
             ):
                 if refused:

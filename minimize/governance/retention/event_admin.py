@@ -31,7 +31,10 @@ from minimize.governance.lifecycle_events import (
     RECORDED_KINDS,
     REMOVAL_DEADLINES,
     FormTokens,
+    LinkedForms,
     event_faults,
+    linked_forms,
+    merge_linked_forms,
     recorded_forms,
 )
 from minimize.governance.output_file import PublishedOutput, published_output
@@ -46,6 +49,7 @@ from minimize.ledger.subject_tokens import known_or_new_token
 from minimize.ledger.subjects import (
     LIFECYCLE_EVENT,
     LifecycleEvent,
+    LifecycleState,
     last_lifecycle_events,
     new_lifecycle_events,
 )
@@ -59,7 +63,7 @@ from minimize.runs.inputs import load_pipeline_settings
 from minimize.settings.erasures import RESTRICTION
 from minimize.settings.unknown_tenant import settings_tenants, similar_tenants
 from minimize.stores import Location, LocationLike, location_text, parse_output_location
-from minimize.times import time_text
+from minimize.times import END_OF_TIME, time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -146,6 +150,7 @@ class NewEvent:
     """A new event: tenant, kind, subject, and time (default: now).
 
     named_by  the field of these ids; None for the policy's subject
+    linked    tokens of the forms of the subject's devices, whose records the event concerns, too
     """
 
     tenant: str
@@ -153,6 +158,7 @@ class NewEvent:
     subject: str | None = None
     occurred_at: datetime | None = None
     named_by: str | None = None
+    linked: LinkedForms = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +264,18 @@ def add_events(
     )
 
 
+def event_states(events: Sequence[NewEvent], workspace: Workspace) -> dict[NewEvent, LifecycleState]:
+    """The state of each of these events that is recorded in the ledger. Takes tenants and subjects in canonical form."""
+    if not workspace.address.exists:
+        return {}
+    keys = workspace.keyring()
+    with workspace.open_ledger() as ledger:
+        before = ledger.find(LIFECYCLE_EVENT)
+    states = {row.id: row.state for row in before}
+    made = {each: _event_row(each, SubjectForms({}), before, keys, END_OF_TIME, current_actor()).id for each in events}
+    return {each: states[id_] for each, id_ in made.items() if id_ in states}
+
+
 def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location], keys: Keyring) -> None:
     """Stores the ledger's erasure list with every output known here. If an output cannot be written, its next run does it."""
     rows = ledger.find(LIFECYCLE_EVENT)
@@ -300,7 +318,9 @@ def _event_row(
         actor=who,
         field=event.named_by,
     )
-    return replace(row, forms=json.dumps({**_earlier_forms(before, row.id), **forms.forms}, sort_keys=True))
+    linked = merge_linked_forms([*(linked_forms(each) for each in before if each.id == row.id), event.linked])
+    known_forms = {**_earlier_forms(before, row.id), **forms.forms}
+    return replace(row, forms=json.dumps(known_forms, sort_keys=True), linked=json.dumps(linked, sort_keys=True))
 
 
 def withdraw_event(
@@ -331,7 +351,10 @@ def withdraw_events(
 ) -> list[EventEntry]:
     """Withdraws recorded events. Raises the errors of `add_event`."""
     keys, actor = workspace.keyring(), current_actor()
-    rows = [replace(each, state="withdrawn", forms="{}", recorded_at=now, actor=actor.user or "") for each in events]
+    rows = [
+        replace(each, state="withdrawn", forms="{}", linked="{}", recorded_at=now, actor=actor.user or "")
+        for each in events
+    ]
     with workspace.open_ledger() as ledger:
         new = _record_rows(ledger, rows, ledger.find(LIFECYCLE_EVENT), keys, actor, allowed)
         _store_erasure_lists(ledger, reachable_outputs(ledger, workspace), keys)

@@ -25,6 +25,7 @@ from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import RemovalPlan
 from minimize.governance.retention.rerunnable_dates import find_source
+from minimize.governance.retention.retention_rules import removes_records
 from minimize.governance.rewrite_receipt import PlannedFile, RecomputedAggregate
 from minimize.governance.writing_run import PolicyCache, WritingRun, receipts_by_path
 from minimize.identifiers import canonical_text
@@ -124,7 +125,7 @@ def remaining_filter(
     policy: Policy, events: Sequence[RetentionEvent], source: Source, keys: Keyring, until: EventReach
 ) -> RecordFilter:
     """A filter for the records of a source that remain after events, each with its last event time reached."""
-    erasing = [event for event in events if event.kind != "became_personal"]
+    erasing = [event for event in events if removes_records(event.kind, policy)]
     names = {event.named_by for event in erasing} & {None, *policy.fields}
     by = {name: [each for each in erasing if each.named_by == name] for name in names}
     removed = [

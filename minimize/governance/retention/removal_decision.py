@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools, decode_dictionary
-from minimize.arrow.nested import leaf
+from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.governance.affected_subjects import AffectedSubjects, until_event_time
 from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds, Moments, age_limit
@@ -30,8 +30,10 @@ from minimize.governance.retention.retention_rules import (
     RetentionRules,
     StoredFacts,
     features_in,
+    own_fields,
     owner_field,
     personal_treatment,
+    removes_records,
     shows_original,
 )
 from minimize.governance.verdict import BatchVerdict
@@ -57,6 +59,7 @@ class FileInstructions:
     erased          subjects whose records are removed; `erased_by_other_fields` those named by other fields
     reclassified    devices that became personal; `treatments` the effect on each field
     owner           the field that names the owner of a device, if the file has it
+    company         devices from which the organization's data was removed; `own` the fields that are the user's own
     """
 
     file: OutputFile
@@ -68,6 +71,8 @@ class FileInstructions:
     treatments: Mapping[str, PersonalTreatment] = field(default_factory=dict)
     owner: str | None = None
     erased_by_other_fields: tuple[AffectedSubjects, ...] = ()
+    company: tuple[AffectedSubjects, ...] = ()
+    own: frozenset[str] = frozenset()
     removal_reason: str = "erased"
 
     @property
@@ -78,7 +83,15 @@ class FileInstructions:
     @property
     def all_affected(self) -> tuple[AffectedSubjects, ...]:
         """The affected subjects of all events."""
-        return (*self.all_erased, self.reclassified)
+        return (*self.all_erased, self.reclassified, *self.company)
+
+    @property
+    def company_fields(self) -> frozenset[str]:
+        """The fields of the organization, if its data was removed from a device of the file."""
+        policy = self.file.policy
+        heads = {policy.tenant, policy.subject, policy.time, policy.record}
+        concerned = any(each.subject_forms for each in self.company)
+        return frozenset(self.pointers.keys() - self.own - heads) if concerned else frozenset()
 
     @property
     def pointers(self) -> Mapping[str, Pointer]:
@@ -115,18 +128,24 @@ class _BatchJudgment:
 
     def verdict(self) -> BatchVerdict:
         """The removals and replacements."""
-        removed = self._removed_records()
+        company = self._company_records()
+        removed = self._removed_records(company)
         reclassified = self._reclassified()
         closed: dict[str, Bools] = {}
         emptied: dict[str, Bools] = {}
-        for key, mask, rows in (*self._outlived(), *self._reclassified_values(reclassified)):
+        for key, mask, rows in (
+            *self._outlived(),
+            *self._reclassified_values(reclassified),
+            *self._company_values(company),
+        ):
             closed[key] = closed.get(key, False) | mask
             emptied[key] = emptied.get(key, False) | rows
         return BatchVerdict(removed, closed, dict(self._replacements(reclassified)), emptied)
 
-    def _removed_records(self) -> dict[str, Bools]:
+    def _removed_records(self, company: Bools) -> dict[str, Bools]:
         past = self._past_records()
         erased = np.logical_or.reduce([each.affects(self.batch, self.oldest) for each in self.instructions.all_erased])
+        erased = erased | (company & ~self._own_records())
         return {"retention": past, self.instructions.removal_reason: erased & ~past}
 
     def _past_records(self) -> Bools:
@@ -137,6 +156,25 @@ class _BatchJudgment:
             if outlived.any():
                 past = past | (outlived & ~self._facts(WHOLE_RECORD, self._features).still_holds(condition))
         return past
+
+    def _company_records(self) -> Bools:
+        """The records of devices from which the organization's data was removed."""
+        affected = [each.affects(self.batch, self.oldest) for each in self.instructions.company]
+        return np.asarray(np.logical_or.reduce([self._nowhere(), *affected]), np.bool_)
+
+    def _own_records(self) -> Bools:
+        """The records with a value of the user's own."""
+        found = self._nowhere()
+        for key in self.instructions.own & self.instructions.pointers.keys():
+            values = leaf(self.batch, self.instructions.pointers[key])
+            present = values.values.is_valid().to_numpy(zero_copy_only=False)
+            np.logical_or.at(found, row_indices(values, self.batch.num_rows), present)
+        return found
+
+    def _company_values(self, company: Bools) -> Iterator[tuple[str, Bools, Bools]]:
+        for key in sorted(self.instructions.company_fields) if company.any() else ():
+            facts = self._facts(self.instructions.pointers[key], self._features)
+            yield key, facts.spread(company), company
 
     def _outlived(self) -> Iterator[tuple[str, Bools, Bools]]:
         """Per field, the values to remove because their feature has a shorter retention."""
@@ -294,20 +332,25 @@ class RewriteRequest:
             partial(self.event_reach, on=instructions.file.date),
         )
         plain = [event for event in events if event.named_by is None]
+        company = [event for event in events if event.kind == "company_data_removed"]
+        own = own_fields(policy) if company else frozenset()
         owner = owner_field(policy)
         touched = {} if owner is None else dict(_treatments(policy, file.pointers, owner))
         handing = [event for event in plain if event.kind == "became_personal"] if touched else []
-        erasing, known = [event for event in plain if event.kind != "became_personal"], file.recognized(plain)
+        erasing, known = [event for event in plain if removes_records(event.kind, policy)], file.recognized(plain)
         others = sorted({event.named_by for event in events if event.named_by is not None} & policy.fields.keys())
+        removing = [event for event in events if removes_records(event.kind, policy)]
+        erasing_by = {name: [each for each in removing if each.named_by == name] for name in others}
+        company_by = {name: [each for each in company if each.named_by == name] for name in (None, *others)}
         shows_owner = owner is not None and owner in file.pointers and shows_original(policy.fields[owner])
         return replace(
             instructions,
             erased=file.affected(erasing, until=until, recognized=known),
             reclassified=file.affected(handing, recognized=known),
             treatments=touched,
-            erased_by_other_fields=tuple(
-                file.affected([event for event in events if event.named_by == name], name, until) for name in others
-            ),
+            erased_by_other_fields=tuple(file.affected(erasing_by[name], name, until) for name in others),
+            company=tuple(file.affected(each, name, until) for name, each in company_by.items() if each and own),
+            own=own,
             owner=owner if shows_owner else None,
         )
 

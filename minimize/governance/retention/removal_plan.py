@@ -90,7 +90,7 @@ class DueFile(PlannedFile):
 
     @property
     def is_reclassified(self) -> bool:
-        """Whether values are removed because a device became personal."""
+        """Whether values are removed because a device became personal, or the organization's data was removed from it."""
         return bool(self.values.keys() & self._owner_fields)
 
     def may_concern(self, event: RetentionEvent) -> bool:
@@ -115,7 +115,9 @@ class DueFile(PlannedFile):
 
     @property
     def _owner_fields(self) -> set[str | None]:
-        return {*self.judge.treatments, self.judge.owner} if isinstance(self.judge, FileInstructions) else set()
+        if not isinstance(self.judge, FileInstructions):
+            return set()
+        return {*self.judge.treatments, self.judge.owner, *self.judge.company_fields}
 
 
 def find_due(request: RewriteRequest, file: OutputFile) -> DueFile | None:
@@ -186,6 +188,8 @@ def deciding_columns(instructions: FileInstructions, schema: pa.Schema) -> list[
     """The columns that decide on removals, and the columns with values to remove."""
     pointers = instructions.rules.pointers
     keys = {rule.key for rule in instructions.rules.fields} | set(_condition_fields(instructions))
+    if instructions.company_fields:
+        keys |= {*instructions.company_fields, *instructions.own}
     found = {pointers[key].top for key in keys if key in pointers}
     found |= set() if instructions.clock is None else {instructions.clock.pointer.top}
     for affected in instructions.all_affected:

@@ -22,6 +22,7 @@ from minimize.arrow.dictionaries import Bools
 from minimize.arrow.nested import Leaf, leaf, repeat_for_leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds
+from minimize.governance.lifecycle_events import EventKind
 from minimize.policy.condition import (
     AllOf,
     Atom,
@@ -230,6 +231,8 @@ def shows_original(field: Field) -> bool:
     return len(ways) == 1 and not isinstance(ways[0], str) and all(step.changes_nothing for step in ways[0])
 
 
+USER: Final = "user"
+"""The holder of a feature that is the user's own."""
 OWNER_FIELDS: Final = ("owner_type", "ownerType")
 PERSONAL: Final = "personal"
 
@@ -310,3 +313,14 @@ def _needs_only_value(chain: Sequence[TechniqueStep]) -> bool:
     return all(
         isinstance(step, Technique) and not step.reads() | step.key_names and not step.needs_time for step in chain
     )
+
+
+def own_fields(policy: Policy) -> frozenset[str]:
+    """The fields of features that only the user may turn on. They are the user's own, and not the organization's."""
+    own = {name for name, feature in policy.features.items() if feature.holders == (USER,)}
+    return frozenset(key for key, field in policy.fields.items() if field.feature in own)
+
+
+def removes_records(kind: EventKind, policy: Policy) -> bool:
+    """Whether an event removes whole records under a policy. Other events remove or replace values."""
+    return kind != "became_personal" and not (kind == "company_data_removed" and own_fields(policy))

@@ -2,29 +2,36 @@
 
     requests.py      subjects of a request; requests as records: states, deadlines, confirmations of recipients
     search.py        the records of a subject in the known outputs
+    linked.py        the devices that belong to a subject alone, and their records
     disclosures.py   disclosures about a subject, and their recipients
     view.py          `subject view`
     coverage.py      `subject coverage`
-    export.py        `subject export`
-    delete.py        `subject delete`, `subject restrict` and `subject export --then-delete`
+    delete.py        `subject delete` and `subject restrict`
+    export.py        `subject export` and `subject export --then-delete`
     lift.py          `subject lift`
-    correct.py       `subject correct`
+    directory_feed.py  `events import`: users that a directory deleted
+    correct.py       `subject correct` and `subject approve`
 
 Records are found with policies and receipts; there is no register of subjects.
 """
 
 from __future__ import annotations
 
-from minimize.governance.subjects.correct import Correction, correct_subject
-from minimize.governance.subjects.coverage import Coverage, CoverageTarget, subject_coverage
-from minimize.governance.subjects.delete import (
-    ExportedDeletion,
-    SubjectRemoval,
-    delete_subjects,
-    export_then_delete,
-    restrict_subjects,
+from minimize.governance.subjects.correct import (
+    Correction,
+    CorrectionEvidence,
+    approve_correction,
+    correct_subject,
 )
-from minimize.governance.subjects.export import SubjectExport, export_subjects
+from minimize.governance.subjects.coverage import Coverage, CoverageTarget, subject_coverage
+from minimize.governance.subjects.delete import SubjectRemoval, delete_subjects, restrict_subjects
+from minimize.governance.subjects.directory_feed import FeedColumns, ImportedEvents, import_events
+from minimize.governance.subjects.export import (
+    ExportedDeletion,
+    SubjectExport,
+    export_subjects,
+    export_then_delete,
+)
 from minimize.governance.subjects.lift import RestrictionLift, lift_restriction
 from minimize.governance.subjects.requests import (
     DataSubject,
@@ -32,29 +39,38 @@ from minimize.governance.subjects.requests import (
     collect_subjects,
     confirm_deletion,
     load_subjects,
+    refuse_request,
+    refuse_subjects,
     request_statuses,
 )
 from minimize.governance.subjects.view import SubjectView, view_subjects
 
 __all__ = [
     "Correction",
+    "CorrectionEvidence",
     "Coverage",
     "CoverageTarget",
     "DataSubject",
     "ExportedDeletion",
+    "FeedColumns",
+    "ImportedEvents",
     "RequestStatus",
     "RestrictionLift",
     "SubjectExport",
     "SubjectRemoval",
     "SubjectView",
+    "approve_correction",
     "collect_subjects",
     "confirm_deletion",
     "correct_subject",
     "delete_subjects",
     "export_subjects",
     "export_then_delete",
+    "import_events",
     "lift_restriction",
     "load_subjects",
+    "refuse_request",
+    "refuse_subjects",
     "request_statuses",
     "restrict_subjects",
     "subject_coverage",

@@ -1,4 +1,7 @@
-"""Subject correction (`subject correct`): corrected values in the form that a file has, and the correction itself.
+"""Subject correction (`subject correct`, `subject approve`): values in the form of a file, the correction, its approval.
+
+Facts about a device are corrected where they come from: at the source, or because the data subject requested it. Each correction
+cites the one or the other. If access control is on, a second person approves it before any value changes.
 
 The corrected value goes through the policy under which the file was written. If its form cannot be computed from the file alone
 (cases, values that depend on others, `top`), the old value is removed until the date is run again. Later runs use the corrected
@@ -7,10 +10,11 @@ value, and recipients are notified.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +23,12 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
-from minimize.errors import ConfigurationError, call_redacted
+from minimize.errors import AccessDenied, ConfigurationError, call_redacted
+from minimize.governance.access.decision import reason
+from minimize.governance.access.enforcement import configured_access
 from minimize.governance.affected_subjects import AffectedSubjects
 from minimize.governance.output_file import OutputFile, PublishedOutput, find_outputs
+from minimize.governance.references import checked_reference
 from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal
 from minimize.governance.rewrite import Rewrite
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
@@ -29,19 +36,29 @@ from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     SUBJECT_ACTIVITY,
     DataSubject,
+    find_request,
+    new_request,
     next_step,
     record_steps,
-    request_deadline,
 )
 from minimize.governance.subjects.search import SubjectSearch, search_obstacle, subject_in_file
 from minimize.governance.verdict import BatchVerdict
 from minimize.governance.workspace import Workspace
-from minimize.json_form import JsonResult, json_member
+from minimize.identifiers import CaseFolding
+from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member
 from minimize.keys import Keyring
-from minimize.ledger import Resource, current_actor
+from minimize.ledger import AuditEvent, Resource, current_actor
 from minimize.ledger.acts import Decision
-from minimize.ledger.subject_tokens import known_or_new_token
-from minimize.ledger.subjects import CORRECTION, RecordedCorrection, SubjectRequestStep
+from minimize.ledger.audit_event import EventResult
+from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
+from minimize.ledger.subjects import (
+    CORRECTION,
+    PROPOSED_CORRECTION,
+    SUBJECT_REQUEST,
+    ProposedCorrection,
+    RecordedCorrection,
+    SubjectRequestStep,
+)
 from minimize.output.folder import RECORDS
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, Policy
@@ -52,7 +69,7 @@ from minimize.runs.execution import ProgressCallback
 from minimize.runs.runner import no_progress
 from minimize.sources.types import arrow_type, parse_text
 from minimize.stages.chains import run_chain
-from minimize.stages.corrections import correctable_fields, seal_value
+from minimize.stages.corrections import correctable_fields, open_value, seal_value
 from minimize.stores import LocationLike
 from minimize.techniques import Context, Technique
 from minimize.text import count_noun
@@ -152,7 +169,11 @@ ValuesByField = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Correction(JsonResult):
-    """Plan and result of a correction: changes per output, recipients to notify, receipts, and the request."""
+    """Plan and result of a correction: changes per output, recipients to notify, receipts, and the request.
+
+    new_values   the proposed values, for the person who approves them
+    is_proposed  whether the correction waits for the approval of a second person
+    """
 
     plans: Mapping[str, RemovalPlan] = field(metadata=json_member("outputs"))
     notices: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -160,7 +181,9 @@ class Correction(JsonResult):
         default=(), metadata=json_member(convert=lambda made: [each.run_id for each in made])
     )
     request: str | None = None
-    json_names = "values plans notices receipts request"
+    new_values: ValuesByField | None = field(default=None, repr=False, metadata=OMIT_IF_NONE)
+    is_proposed: bool = field(default=False, metadata=json_member("proposed"))
+    json_names = "values plans notices receipts request new_values is_proposed"
 
     @property
     def values(self) -> int:
@@ -169,17 +192,33 @@ class Correction(JsonResult):
 
     def lines(self) -> Iterator[Line]:
         """The corrected values, then the recipients to notify."""
-        applied = self.request is not None
+        applied = self.request is not None and not self.is_proposed
         were = "would be" if not applied else "was" if self.values == 1 else "were"
         yield f"{count_noun(self.values, 'value')} {were} corrected"
         yield from (f"  {name}: {line}" for name, plan in self.plans.items() for line in str(plan).splitlines())
         yield from (f"  notify {name}: {', '.join(acts)}" for name, acts in self.notices.items())
-        yield f"  request {self.request}" if applied else UNCHANGED
+        yield from (f"  {name}={'' if value is None else value}" for name, value in (self.new_values or {}).items())
+        if self.is_proposed:
+            yield f"  request {self.request} waits for another person: minimize subject approve {self.request} --yes"
+        else:
+            yield f"  request {self.request}" if applied else UNCHANGED
+
+
+CorrectionBasis = Literal["source_correction", "subject_request"]
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionEvidence:
+    """Why values are corrected: a reference to the source's own correction, or to the data subject's request and its evidence."""
+
+    basis: CorrectionBasis
+    reference: str
 
 
 def correct_subject(
     subject: DataSubject,
     values: ValuesByField,
+    evidence: CorrectionEvidence,
     workspace: Workspace,
     now: datetime,
     *,
@@ -190,21 +229,81 @@ def correct_subject(
     """Corrects values of a subject in every output and in later runs; without `yes` only makes the plan.
 
     Takes the subject with its tenant, and the values by field. They apply to events up to now; later records come from the
-    corrected source. `progress` receives the number of files done.
-    Raises ConfigurationError for a missing tenant, a field that no policy permits to correct,
-    or a value of the wrong type (without the value); and the errors of a rewrite.
+    corrected source. `progress` receives the number of files done. If an access file is configured, the correction is recorded
+    and waits for the approval of a second person. Raises ConfigurationError for a missing tenant or reference, a field that no
+    policy permits to correct, or a value of the wrong type (without the value); and the errors of a rewrite.
     """
     if subject.id is None or subject.tenant is None or subject.field is not None:
         raise ConfigurationError(
             "a correction applies to one subject of one tenant", hint="Pass one ID and --tenant T."
         )
+    option = "--source-correction" if evidence.basis == "source_correction" else "--request"
+    evidence = replace(evidence, reference=checked_reference(evidence.reference, option))
     with workspace.open_ledger(create=yes) as ledger:
         keys = workspace.keyring()
         found_outputs = find_outputs(ledger, named, keys)[0]
         made = _CorrectionRun(ledger, workspace, keys, subject, values, now, found_outputs, progress)
         made.check()
         found = Correction(made.plans(), made.notices())
-        return made.execute(found) if yes else found
+        if not yes:
+            return found
+        request = made.new_request(evidence)
+        if configured_access(workspace) is None:
+            record_steps(ledger, workspace, [request], now)
+            return made.execute(found, request)
+        made.propose(request)
+        return replace(found, request=request.id[:REQUEST_ID_LENGTH], is_proposed=True)
+
+
+def approve_correction(
+    name: str,
+    workspace: Workspace,
+    now: datetime,
+    *,
+    named: Sequence[LocationLike] = (),
+    yes: bool = False,
+    progress: ProgressCallback = no_progress,
+) -> Correction:
+    """Applies a proposed correction, which is given by the start of its request's id; without `yes` only makes the plan.
+
+    Raises ConfigurationError if no such request waits for approval, AccessDenied for the person who proposed it, and the errors
+    of `correct_subject`.
+    """
+    access = configured_access(workspace)
+    with workspace.open_ledger() as ledger:
+        keys, actor = workspace.keyring(), current_actor()
+        request = find_request(ledger, name).last
+        proposal = next(iter(ledger.find(PROPOSED_CORRECTION, key=request.id, verifier=keys)), None)
+        if request.state != "open" or proposal is None:
+            raise ConfigurationError(
+                "the request does not wait for an approval", hint="Run `minimize subject status` to see the requests."
+            )
+        if yes and access is not None and not access.are_separate(actor.user or "", proposal.actor):
+            ledger.record_event(_approval_event(request, now, "refused"), keys)
+            raise AccessDenied(f"{actor.user} may not approve this correction", reasons=(reason("not_separate"),))
+        subject, values = _open_proposal(proposal, keys)
+        outputs = find_outputs(ledger, named, keys)[0]
+        made = _CorrectionRun(ledger, workspace, keys, subject, values, now, outputs, progress)
+        made.check()
+        found = Correction(made.plans(), made.notices(), new_values=values)
+        if not yes:
+            return found
+        ledger.record_event(_approval_event(request, now, "success"), keys)
+        return made.execute(found, request)
+
+
+def _approval_event(request: SubjectRequestStep, now: datetime, result: EventResult) -> AuditEvent:
+    resource = Resource(request.kind, "request", f"requests/{request.id[:REQUEST_ID_LENGTH]}")
+    return SUBJECT_ACTIVITY.event("approve correction", current_actor(), now, resource, result=result)
+
+
+_PROPOSAL: Final = "proposal"
+"""Stands for the field in the encryption of a proposal, which has several."""
+
+
+def _open_proposal(proposal: ProposedCorrection, keys: Keyring) -> tuple[DataSubject, ValuesByField]:
+    body = json.loads(open_value(keys, proposal.subject, _PROPOSAL, proposal.sealed) or "{}")
+    return DataSubject(body["id"], proposal.tenant_id), body["values"]
 
 
 @dataclass(frozen=True)
@@ -245,47 +344,65 @@ class _CorrectionRun:
         forms = {form for each in held for form in each.subjects}
         return disclosures_by_recipient(disclosures_of(disclosures, self.subject, (), self.keys, forms))
 
-    def execute(self, found: Correction) -> Correction:
-        """Executes the correction. It is recorded before any change."""
-        request = self._recorded()
+    def new_request(self, evidence: CorrectionEvidence) -> SubjectRequestStep:
+        """The request, with the reference that it cites."""
+        known = {row.subject for row in self.ledger.find(CORRECTION, tenant=self.subject.tenant)}
+        return new_request(
+            CORRECTION_KIND,
+            self.subject,
+            self.keys,
+            self.now,
+            known,
+            basis=evidence.basis,
+            reference=evidence.reference,
+        )
+
+    def propose(self, request: SubjectRequestStep) -> None:
+        """Records the request and, encrypted, the values, for the approval of a second person."""
+        token = str(request.subject)
+        content = json.dumps({"id": self.subject.id, "values": dict(self.values)})
+        proposal = ProposedCorrection(
+            request=request.id,
+            tenant_id=request.tenant_id,
+            subject=token,
+            sealed=seal_value(self.keys, token, _PROPOSAL, content),
+            recorded_at=self.now,
+            actor=request.actor,
+        )
+        event = SUBJECT_ACTIVITY.event("propose correction", current_actor(), self.now, *self._resources(token))
+        acts = [SUBJECT_REQUEST.act(request), PROPOSED_CORRECTION.act(proposal)]
+        self.ledger.record(lambda _: Decision(None, acts, [event]), self.keys)
+
+    def execute(self, found: Correction, request: SubjectRequestStep) -> Correction:
+        """Executes the correction of a recorded request. The values are recorded before any change."""
+        self._record_values(request)
         made = tuple(receipt for output in self.outputs for receipt in self._carried_out(output))
-        step = next_step(request, "done", self.now, receipts=[each.run_id for each in made], recalls=found.notices)
-        record_steps(self.ledger, self.workspace, [step], self.now)
+        body = {**request.body, "receipts": [each.run_id for each in made], "recalls": found.notices}
+        record_steps(self.ledger, self.workspace, [next_step(request, "done", self.now, **body)], self.now)
         return replace(found, receipts=made, request=request.id[:REQUEST_ID_LENGTH])
 
-    def _recorded(self) -> SubjectRequestStep:
-        tenant, id_, who = str(self.subject.tenant), str(self.subject.id), current_actor().user or ""
-        known = {row.subject for row in self.ledger.find(CORRECTION, tenant=tenant)}
-        token = known_or_new_token(self.keys, tenant, id_, known)
+    def _record_values(self, request: SubjectRequestStep) -> None:
+        token = str(request.subject)
+        who = current_actor().user or ""
         rows = [
             RecordedCorrection(
-                tenant_id=tenant,
+                tenant_id=str(self.subject.tenant),
                 subject=token,
                 field=name,
                 sealed=seal_value(self.keys, token, name, value),
-                at=self.now,
+                at=request.asked_at,
                 recorded_at=self.now,
                 actor=who,
             )
             for name, value in self.values.items()
         ]
-        resources = tuple(Resource(name, "correction", f"subjects/{tenant}/{token}/{name}") for name in self.values)
-        event = SUBJECT_ACTIVITY.event(CORRECTION_KIND, current_actor(), self.now, *resources)
+        event = SUBJECT_ACTIVITY.event(CORRECTION_KIND, current_actor(), self.now, *self._resources(token))
         acts = [CORRECTION.act(row) for row in rows]
         self.ledger.record(lambda _: Decision(None, acts, [event]), self.keys)
-        request = SubjectRequestStep(
-            kind=CORRECTION_KIND,
-            tenant_id=tenant,
-            subject=token,
-            asked_at=self.now,
-            due=request_deadline(False, self.now),
-            state="open",
-            body={},
-            recorded_at=self.now,
-            actor=who,
-        )
-        record_steps(self.ledger, self.workspace, [request], self.now)
-        return request
+
+    def _resources(self, token: str) -> tuple[Resource, ...]:
+        place = f"subjects/{self.subject.tenant}/{token}"
+        return tuple(Resource(name, "correction", f"{place}/{name}") for name in self.values)
 
     def _due_files(self, output: PublishedOutput) -> Iterator[DueFile]:
         for file in output.files(RECORDS):
@@ -309,3 +426,31 @@ class _CorrectionRun:
 
     def _job(self, output: PublishedOutput) -> Pipeline:
         return output.pipeline_of_today()
+
+
+def remove_corrections(
+    reaches: Mapping[DataSubject, datetime], ledger: Ledger, keys: Keyring, now: datetime, folding: CaseFolding
+) -> None:
+    """Removes the recorded and proposed corrections of subjects, or of whole tenants, each up to a time."""
+    rows = [(row.tenant_id, row.subject) for row in ledger.find(CORRECTION)]
+    rows += [(row.tenant_id, row.subject) for row in ledger.find(PROPOSED_CORRECTION)]
+    recorded: dict[str, set[str]] = {}
+    for tenant, token in rows:
+        recorded.setdefault(tenant, set()).add(token)
+    for subject, until in reaches.items():
+        tenant = str(subject.tenant)
+        tokens = _tokens_of(subject, recorded[tenant], keys, folding) if tenant in recorded else set()
+        resources = [Resource("corrections", "correction", f"subjects/{tenant}/{one}") for one in sorted(tokens)]
+        if resources:
+            event = SUBJECT_ACTIVITY.event("remove corrections", current_actor(), now, *resources)
+            ledger.remove_bodies(CORRECTION, tenant, tokens, until, event, keys)
+            ledger.remove_bodies(PROPOSED_CORRECTION, tenant, tokens, until, event, keys)
+
+
+def _tokens_of(subject: DataSubject, recorded: set[str], keys: Keyring, folding: CaseFolding) -> set[str]:
+    """The tokens of a subject among the recorded ones of its tenant; all of them for a whole tenant."""
+    if subject.id is None:
+        return recorded
+    secrets = token_secrets(keys, token_versions(recorded), subject.field)
+    index = TokenIndex({str(subject.tenant): recorded}, folding)
+    return {token for _, token in index.find(secrets, str(subject.tenant), subject.id)}

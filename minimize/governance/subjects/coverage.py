@@ -1,18 +1,23 @@
 """Coverage (`subject coverage`): columns that name a person or device, and the rule by which a request finds them.
 
 Records are found by their subject. Aggregates, quarantine and disclosures are not searched by name, so no request reaches an
-identifier in them.
+identifier in them. A removal is complete only if every file that may hold records of its subjects was searched, or if a reason is
+recorded for leaving its output.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import PurePath
+from types import MappingProxyType
+from typing import Any, Final
 
-from minimize.errors import Finding
+from minimize.errors import CheckFailed, ConfigurationError, Finding
 from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.subjects.disclosures import DisclosedShares, load_disclosures
+from minimize.governance.subjects.requests import DataSubject
+from minimize.governance.subjects.search import UnsearchableFile, shows_identifier
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.governance.writing_run import WritingRun
 from minimize.json_form import JsonResult, json_member, json_value
@@ -20,6 +25,7 @@ from minimize.output.folder import RECORDS
 from minimize.policy.fields import identifying_fields
 from minimize.results import Line
 from minimize.stores import LocationLike
+from minimize.text import count_noun
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +151,53 @@ def _disclosure_targets(shares: DisclosedShares, found: Iterable[PublishedOutput
                 yield CoverageTarget(
                     act.disclosure, act.recipient, name, "recall" if covered else None, "" if covered else why
                 )
+
+
+NO_REASONS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def check_reasons(reasons: Mapping[str, str], outputs: Iterable[PublishedOutput]) -> None:
+    """Raises ConfigurationError for a reason without text, or for an output that is not among these."""
+    known = {name for output in outputs for name in _names(output)}
+    for name, reason in reasons.items():
+        if name not in known:
+            raise ConfigurationError(
+                "no output of this name is known", hint="Name the pipeline or the folder of the output."
+            )
+        if not reason.strip():
+            raise ConfigurationError(f"no reason was given for {name}", hint="Pass --unsearchable OUTPUT=REASON.")
+
+
+def check_searched(unsearched: Mapping[DataSubject, Sequence[UnsearchableFile]], reasons: Mapping[str, str]) -> None:
+    """Raises CheckFailed (Q004) if a file that may hold records of a subject was not searched, and no reason is given for it.
+
+    A file with an identifier may hold records of any subject. A file without rows or whose keys were destroyed holds none.
+    """
+    files = {(str(each.file.output.folder), each.file.path): each for found in unsearched.values() for each in found}
+    left = [
+        each
+        for each in files.values()
+        if not each.file.is_shredded
+        and each.file.has_rows
+        and shows_identifier(each.file)
+        and not _names(each.file.output) & reasons.keys()
+    ]
+    if not left:
+        return
+    findings = {
+        (str(each.file.output.folder), each.reason): Finding(
+            "Q004", f"{each.file.output.pipeline} was not searched: {each.reason}", file=str(each.file.output.folder)
+        )
+        for each in left
+    }
+    raise CheckFailed(
+        f"{count_noun(len(left), 'file')} that may hold records of the named subjects could not be searched",
+        code="Q004",
+        hint="Pass --linked to search by the devices of a person that --as names. For an output that cannot be searched, pass"
+        " --unsearchable OUTPUT=REASON. The request stays open.",
+        findings=list(findings.values()),
+    )
+
+
+def _names(output: PublishedOutput) -> frozenset[str]:
+    return frozenset({output.pipeline, str(output.folder), PurePath(str(output.folder)).name})

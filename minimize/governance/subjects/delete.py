@@ -1,27 +1,19 @@
-"""Removal of subjects from the data roots (`subject delete`, `subject restrict`): leftovers in dictionaries, the removal, its
-execution.
+"""Removal of subjects from the data roots (`subject delete`, `subject restrict`): the plan and its execution.
 
 The request and its events are recorded first. If a deletion stops, the same command continues it: a run that starts later gates
 the earlier records, and an output without due data is skipped. A restriction seals the removed records (`lift.py` lifts it).
-`subject export --then-delete` exports first; data that could not be exported is not deleted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import numpy as np
-import pyarrow as pa
-
-from minimize.arrow.nested import leaf
-from minimize.arrow.pointers import Pointer
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
-from minimize.governance.lifecycle_events import EventKind, RetentionEvent, ledger_events
+from minimize.governance.lifecycle_events import EventKind, LinkedForms, RetentionEvent, ledger_events, linked_events
 from minimize.governance.output_file import ON_ANOTHER_MACHINE, PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.retention.event_admin import NewEvent, add_events
 from minimize.governance.retention.expire import ResolvedExpiry
@@ -30,11 +22,12 @@ from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import RemovalPlan
 from minimize.governance.retention.restricted_records import RemovedRecordsSealer
 from minimize.governance.rewrite import Rewrite
+from minimize.governance.subjects.correct import remove_corrections
+from minimize.governance.subjects.coverage import NO_REASONS, check_reasons, check_searched
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
-from minimize.governance.subjects.export import export_subjects
+from minimize.governance.subjects.linked import LinkedDevices, find_linked_devices, shared_devices_text
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
-    SUBJECT_ACTIVITY,
     DataSubject,
     RecallsByRecipient,
     merge_recalls,
@@ -43,6 +36,7 @@ from minimize.governance.subjects.requests import (
     next_step,
     open_requests,
     record_steps,
+    recorded_devices,
     request_outcome,
     restrictions_in_force,
 )
@@ -54,18 +48,15 @@ from minimize.governance.subjects.search import (
     check_fields,
     check_tenants,
     files_to_search,
+    files_with_leftovers,
     identify_form,
-    record_files,
 )
-from minimize.governance.subjects.view import view_subjects
 from minimize.governance.workspace import Workspace
 from minimize.governance.writing_run import source_read_times
 from minimize.identifiers import CaseFolding
-from minimize.json_form import JsonResult, json_member, json_object
+from minimize.json_form import json_object
 from minimize.keys import Keyring
-from minimize.ledger import Resource, current_actor
-from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
-from minimize.ledger.subjects import CORRECTION, LIFECYCLE_EVENT, SubjectRequestStep
+from minimize.ledger.subjects import LIFECYCLE_EVENT, SubjectRequestStep
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
@@ -80,34 +71,6 @@ from minimize.text import count_noun
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-
-
-def files_with_leftovers(
-    outputs: Iterable[PublishedOutput], paths: Iterable[str], fields: Collection[str] = ()
-) -> Iterator[str]:
-    """The rewritten files whose dictionaries contain a subject (or an id of one of the fields) that no record uses."""
-    wanted = frozenset(paths)
-    for file in record_files(outputs):
-        names = {file.policy.subject, *fields} & file.policy.fields.keys() if file.path in wanted else set()
-        pointers = [Pointer.parse(str(name)) for name in names]
-        if any(_has_unused_entry(each, pointer) for pointer in pointers for each in file.dictionaries(pointer)):
-            yield file.path
-
-
-def _has_unused_entry(batches: Iterable[pa.RecordBatch], subject: Pointer) -> bool:
-    """Whether a dictionary, which may grow from batch to batch, has an entry that no batch uses."""
-    known: pa.Array = pa.array([])
-    used = np.zeros(0, np.bool_)
-    for values in (leaf(batch, subject).values for batch in batches):
-        if not pa.types.is_dictionary(values.type):
-            return False
-        goes_on = len(known) > 0 and values.dictionary.slice(0, len(known)).equals(known)
-        if not goes_on and not used.all():
-            return True
-        known, before = values.dictionary, used if goes_on else used[:0]
-        used = np.append(before, np.zeros(len(known) - len(before), np.bool_))
-        used[values.indices.drop_null().to_numpy()] = True
-    return not bool(used.all())
 
 
 RemovalKind = Literal["delete", "restrict"]
@@ -126,6 +89,7 @@ class SubjectRemoval:
     receipts      receipts of the removals
     recalls       per subject and recipient, the disclosures to delete or restrict
     unsearchable  files that cannot be searched for a subject
+    shared        number of devices of the subjects that other persons use, too
     unreachable   outputs that cannot be reached from here
     requests      ids of the requests
     resumed       number of subjects with an unfinished request of an earlier command
@@ -141,6 +105,7 @@ class SubjectRemoval:
     requests: tuple[str, ...] = ()
     resumed: int = 0
     restricted: int = 0
+    shared: int = 0
     applied: bool = False
     kind: RemovalKind = "delete"
 
@@ -166,6 +131,7 @@ class SubjectRemoval:
             "outputs": self.plans,
             "recalls": merge_recalls(self.recalls.values()),
             "stays": self.stays,
+            "shared_devices": self.shared,
             "not_searched": [{"file": each.file.path, "why": each.reason} for each in self.unsearchable],
             "not_reached": [{"output": each.folder, "why": each.reason} for each in self.unreachable],
             "receipts": [each.run_id for each in self.receipts],
@@ -186,7 +152,11 @@ class SubjectRemoval:
         for pipeline, stays in self.stays.items():
             for name, dates in stays.items():
                 yield f"  {name} of {pipeline} keeps figures for {', '.join(dates) or 'all'}: {FIGURES_UNCHANGED}"
-        yield from (f"  not searched: {each.file.path}: {each.reason}" for each in self.unsearchable)
+        if self.shared:
+            yield shared_devices_text(self.shared)
+        yield from (
+            f"  not searched: {each.file.output.pipeline} {each.file.path}: {each.reason}" for each in self.unsearchable
+        )
         yield from (f"  not reached: {each.folder}: {each.reason}" for each in self.unreachable)
         yield from (f"  request {name}" for name in self.requests)
         if not self.applied:
@@ -213,18 +183,6 @@ class SubjectRemoval:
         return " and ".join(count_noun(count, word) for count, word in numbers if count) or "no subject"
 
 
-@dataclass(frozen=True, slots=True)
-class ExportedDeletion(JsonResult):
-    """The export and then the deletion of subjects. `folder` is that of the export; None if nothing was changed."""
-
-    deletion: SubjectRemoval = field(metadata=json_member(merge=True))
-    folder: Path | None = field(default=None, metadata=json_member("exported_to"))
-
-    def lines(self) -> Iterator[Line]:
-        """The lines of the deletion."""
-        yield from self.deletion.lines()
-
-
 def delete_subjects(
     subjects: Sequence[DataSubject],
     workspace: Workspace,
@@ -232,6 +190,8 @@ def delete_subjects(
     *,
     named: Sequence[LocationLike] = (),
     yes: bool = False,
+    linked: bool = False,
+    unsearchable: Mapping[str, str] = NO_REASONS,
     unseen: bool = False,
     allow_unreached: bool = False,
     progress: ProgressCallback = no_progress,
@@ -240,8 +200,8 @@ def delete_subjects(
 
     Takes the arguments and raises the errors of `remove_subjects`.
     """
-    options = {"yes": yes, "unseen": unseen, "allow_unreached": allow_unreached}
-    return remove_subjects("delete", subjects, workspace, now, named=named, progress=progress, **options)
+    options = RemovalOptions(linked, unsearchable, yes, unseen, allow_unreached)
+    return remove_subjects("delete", subjects, workspace, now, options, named=named, progress=progress)
 
 
 def restrict_subjects(
@@ -251,17 +211,37 @@ def restrict_subjects(
     *,
     named: Sequence[LocationLike] = (),
     yes: bool = False,
+    linked: bool = False,
+    unsearchable: Mapping[str, str] = NO_REASONS,
     unseen: bool = False,
     allow_unreached: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> SubjectRemoval:
     """Seals all records of these subjects outside the data roots of every output; without `yes` only makes the plan.
 
-    Later runs exclude the subjects until `lift_restriction` lifts the restriction. Published aggregates stay. Takes the arguments
-    and raises the errors of `remove_subjects`. Source: GDPR Art. 4(3), 18.
+    Later runs exclude the subjects until `lift_restriction` lifts it. Published aggregates stay. Takes the arguments and raises
+    the errors of `remove_subjects`. Source: GDPR Art. 4(3), 18.
     """
-    options = {"yes": yes, "unseen": unseen, "allow_unreached": allow_unreached}
-    return remove_subjects("restrict", subjects, workspace, now, named=named, progress=progress, **options)
+    options = RemovalOptions(linked, unsearchable, yes, unseen, allow_unreached)
+    return remove_subjects("restrict", subjects, workspace, now, options, named=named, progress=progress)
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalOptions:
+    """How a removal searches, and what it accepts.
+
+    linked           whether records of the subjects' devices are removed, too
+    unsearchable     per output that cannot be searched, by pipeline or folder, the reason to leave it
+    yes              whether to execute the plan
+    unseen           accepts unknown tenants
+    allow_unreached  accepts outputs that are lost
+    """
+
+    linked: bool = False
+    unsearchable: Mapping[str, str] = field(default_factory=dict)
+    yes: bool = False
+    unseen: bool = False
+    allow_unreached: bool = False
 
 
 def remove_subjects(
@@ -269,35 +249,37 @@ def remove_subjects(
     subjects: Sequence[DataSubject],
     workspace: Workspace,
     now: datetime,
+    options: RemovalOptions,
     *,
     named: Sequence[LocationLike] = (),
-    yes: bool = False,
-    unseen: bool = False,
-    allow_unreached: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> SubjectRemoval:
     """Removes all records of these subjects from the data roots of every output; without `yes` only makes the plan.
 
     A subject without a tenant is searched for in every known tenant. For a subject named by another field than the policy's
-    subject, all records with this identifier are deleted. Raises ConfigurationError for a field that no policy has, a
-    form without a known id, or an unknown tenant, unless `unseen` is set. Raises RefusedError before anything is recorded if the
-    ledger is not the one that the receipts of an output name. Raises CheckFailed if records remain
-    afterwards, or if an output of this machine cannot be reached, unless `allow_unreached` is set for a lost output. Raises the
-    errors of `expire`: then the request stays open, and the same command continues it.
+    subject, all records with this identifier are deleted; with `linked`, also those of devices that belong to it alone.
+    Raises ConfigurationError for a field that no policy has, a form without a known id, or an unknown tenant, unless `unseen` is
+    set. Raises RefusedError before anything is recorded if the ledger is not the one that the receipts of an output name.
+    Raises CheckFailed if records remain afterwards; if a file that may hold records could not be searched (Q004), unless
+    `unsearchable` gives a reason for its output; or if an output of this machine cannot be reached, unless `allow_unreached` is
+    set for a lost output. Raises the errors of `expire`: then the request stays open, and the same command continues it.
     """
-    with workspace.open_ledger(create=yes) as ledger:
+    with workspace.open_ledger(create=options.yes) as ledger:
         keys = workspace.keyring()
         found = find_outputs(ledger, named, keys)
-        made = SubjectRemovalRun(kind, workspace, ledger, keys, now, *found, progress)
-        for output in found[0] if yes else ():
+        made = SubjectRemovalRun(kind, workspace, ledger, keys, now, options, *found, progress)
+        for output in found[0] if options.yes else ():
             check_open_ledger(ledger, output.chain)
         check_fields(subjects, found[0])
-        if not unseen:
+        check_reasons(options.unsearchable, found[0])
+        if not options.unseen:
             check_tenants(subjects, found[0], made.known_tenants)
         whose = tuple(dict.fromkeys(one for each in subjects for one in made.in_each_tenant(each)))
-        made = replace(made, open_requests=open_requests(ledger, made.keys, kind, whose))
+        made = replace(
+            made, open_requests=open_requests(ledger, made.keys, kind, whose), devices=made.find_devices(whose)
+        )
         plan = made.plan(whose)
-        return replace(made.execute(plan, allow_unreached=allow_unreached), applied=True) if yes else plan
+        return replace(made.execute(plan), applied=True) if options.yes else plan
 
 
 @dataclass(frozen=True)
@@ -309,10 +291,12 @@ class SubjectRemovalRun:
     ledger: Ledger
     keys: Keyring = field(repr=False)
     now: datetime
+    options: RemovalOptions
     outputs: tuple[PublishedOutput, ...] = ()
     unreachable: tuple[UnreachableOutput, ...] = ()
     progress: ProgressCallback = no_progress
     open_requests: Mapping[DataSubject, SubjectRequestStep] = field(default_factory=dict, repr=False)
+    devices: Mapping[DataSubject, LinkedDevices] = field(default_factory=dict, repr=False)
 
     @cached_property
     def known_tenants(self) -> frozenset[str]:
@@ -338,10 +322,11 @@ class SubjectRemovalRun:
 
     def plan(self, subjects: Sequence[DataSubject]) -> SubjectRemoval:
         """The removals, the recipients to notify, and the files that cannot be searched."""
-        events = tuple(map(self._event, subjects))
+        events = self._events(subjects)
         plans = {str(output.folder): self._plan(self._expiry(output, events)[0]) for output in self.outputs}
         due = {name: plan for name, plan in plans.items() if plan.due}
         blind, resumed = tuple(self._unsearchable(subjects)), len(self.open_requests.keys() & set(subjects))
+        shared = sum(each.shared for each in self.devices.values())
         return SubjectRemoval(
             subjects=tuple(subjects),
             plans=due,
@@ -350,6 +335,7 @@ class SubjectRemovalRun:
             unreachable=self.unreachable,
             resumed=resumed,
             restricted=len(restrictions_in_force(self.ledger, self.keys, subjects)),
+            shared=shared,
             kind=self.kind,
         )
 
@@ -362,7 +348,7 @@ class SubjectRemovalRun:
             plan, due=tuple(replace(each, is_whole=False) for each in plan.due), aggregates_left={}, late_days={}
         )
 
-    def execute(self, plan: SubjectRemoval, *, allow_unreached: bool = False) -> SubjectRemoval:
+    def execute(self, plan: SubjectRemoval) -> SubjectRemoval:
         """Executes the removal: records the request, removes data output by output, then searches again."""
         steps = [self._request(each, plan.recalls[each]) for each in plan.subjects]
         record_steps(self.ledger, self.workspace, [each for each in steps if each.asked_at == self.now], self.now)
@@ -372,19 +358,28 @@ class SubjectRemovalRun:
         try:
             self._store_lists()
             if self.kind == "delete":
-                self._remove_corrections(plan.subjects)
+                folds = any(output.pipeline_of_today().policy.folding.subject for output in self.outputs)
+                reaches = {each: self._reach(each) for each in plan.subjects}
+                remove_corrections(reaches, self.ledger, self.keys, self.now, CaseFolding(subject=folds))
             for output in self.outputs:
                 made.extend(self._carried_out(output, plan))
             self._check(plan.subjects, made)
-            if not allow_unreached:
+            if not self.options.allow_unreached:
                 self._check_reached()
+            check_searched(self._unsearched(plan.subjects), self.options.unsearchable)
         except MinimizeError as error:
             wrong = error
         new, rows = [each.run_id for each in made], sum(each.rows.gated for each in made)
+        left = self._reasons(plan)
         outcomes = [
             (
                 step,
-                {**request_outcome(step, new, recalls), **(moved_rows(step, rows) if self.kind == "restrict" else {})},
+                {
+                    **request_outcome(step, new, recalls),
+                    **(moved_rows(step, rows) if self.kind == "restrict" else {}),
+                    **({"unsearchable": left} if left else {}),
+                    **({"shared_devices": plan.shared} if plan.shared else {}),
+                },
             )
             for step, recalls in zip(steps, plan.recalls.values(), strict=True)
         ]
@@ -396,10 +391,15 @@ class SubjectRemovalRun:
         record_steps(self.ledger, self.workspace, done, self.now)
         return replace(plan, receipts=tuple(made), requests=tuple(each.id[:REQUEST_ID_LENGTH] for each in steps))
 
+    def _reasons(self, plan: SubjectRemoval) -> dict[str, str]:
+        """Per output that was not searched, the reason, which the request records."""
+        closed = {each.file.output.pipeline: each.reason for each in plan.unsearchable if each.file.is_shredded}
+        return {**closed, **self.options.unsearchable}
+
     def _carried_out(self, output: PublishedOutput, deletion: SubjectRemoval) -> Iterator[Receipt]:
         """Executes the plan. Makes a new plan if something was published in the meantime."""
         chain = load_receipts(output.folder)
-        expiry, job = self._expiry(replace(output, chain=chain), [self._event(each) for each in deletion.subjects])
+        expiry, job = self._expiry(replace(output, chain=chain), self._events(deletion.subjects))
         same = len(chain) == len(output.chain)
         known = deletion.plans.get(str(output.folder), RemovalPlan(self.now))
         plan = known if same else call_redacted(partial(self._plan, expiry))
@@ -421,11 +421,12 @@ class SubjectRemovalRun:
         """Raises CheckFailed if a record remains, or if a dictionary of a new file has a subject without records."""
         now, events = (
             tuple(replace(each, chain=load_receipts(each.folder)) for each in self.outputs),
-            [*map(self._event, subjects)],
+            self._events(subjects),
         )
         left = {each.file.path for output in now for each in self._expiry(output, events)[0].plan().due}
         new = [file.path for each in receipts for one in each.outputs.values() for file in one.files]
-        left |= set(files_with_leftovers(now, new, {each.field for each in subjects if each.field is not None}))
+        fields = {event.named_by for event in events if event.named_by is not None}
+        left |= set(files_with_leftovers(now, new, fields))
         files = list(files_to_search(subjects, now))
         left |= {
             file.path
@@ -460,7 +461,7 @@ class SubjectRemovalRun:
         """
         restricted = restrictions_in_force(self.ledger, self.keys, subjects) if self.kind == "restrict" else {}
         events = [
-            NewEvent(str(each.tenant), _EVENTS[self.kind], each.id, self._reach(each), each.field)
+            NewEvent(str(each.tenant), _EVENTS[self.kind], each.id, self._reach(each), each.field, self._tokens(each))
             for each in subjects
             if each not in restricted
         ]
@@ -471,28 +472,6 @@ class SubjectRemovalRun:
         rows = self.ledger.find(LIFECYCLE_EVENT)
         for output in self.outputs:
             store_erasures(output.folder, rows, self.keys)
-
-    def _remove_corrections(self, subjects: Iterable[DataSubject]) -> None:
-        """Removes the recorded corrections of subjects, or of whole tenants, up to the request."""
-        recorded: dict[str, set[str]] = {}
-        for row in self.ledger.find(CORRECTION):
-            recorded.setdefault(row.tenant_id, set()).add(row.subject)
-        for each in subjects:
-            tenant = str(each.tenant)
-            tokens = self._corrected_tokens(each, recorded[tenant]) if tenant in recorded else set()
-            resources = [Resource("corrections", "correction", f"subjects/{tenant}/{one}") for one in sorted(tokens)]
-            if resources:
-                event = SUBJECT_ACTIVITY.event("remove corrections", current_actor(), self.now, *resources)
-                self.ledger.remove_bodies(CORRECTION, tenant, tokens, self._reach(each), event, self.keys)
-
-    def _corrected_tokens(self, subject: DataSubject, recorded: set[str]) -> set[str]:
-        """The tokens of a subject among the recorded ones of its tenant; all of them for a whole tenant."""
-        if subject.id is None:
-            return recorded
-        secrets = token_secrets(self.keys, token_versions(recorded), subject.field)
-        folds = any(output.pipeline_of_today().policy.folding.subject for output in self.outputs)
-        index = TokenIndex({str(subject.tenant): recorded}, CaseFolding(subject=folds))
-        return {token for _, token in index.find(secrets, str(subject.tenant), subject.id)}
 
     def _request(self, subject: DataSubject, recalls: RecallsByRecipient) -> SubjectRequestStep:
         """The open request of a subject, or a new one."""
@@ -522,6 +501,24 @@ class SubjectRemovalRun:
         )
         return ResolvedExpiry(request, job, output), job
 
+    def find_devices(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, LinkedDevices]:
+        """The devices of the subjects, if asked for, together with those of their earlier requests."""
+        if not self.options.linked:
+            return {}
+        earlier = recorded_devices(self.ledger, self.keys, subjects, _EVENTS[self.kind])
+        return {
+            each: find_linked_devices(each, self.outputs, self.keys).with_earlier(earlier[each]) for each in subjects
+        }
+
+    def _tokens(self, subject: DataSubject) -> LinkedForms:
+        return self.devices[subject].tokens if subject in self.devices else {}
+
+    def _events(self, subjects: Sequence[DataSubject]) -> tuple[RetentionEvent, ...]:
+        """The events of the subjects and of their devices."""
+        own = tuple(map(self._event, subjects))
+        pairs = zip(own, map(self._tokens, subjects), strict=True)
+        return (*own, *(one for event, tokens in pairs for one in linked_events(event, tokens)))
+
     def _event(self, subject: DataSubject) -> RetentionEvent:
         return RetentionEvent(
             str(subject.tenant), _EVENTS[self.kind], self._reach(subject), subject.id, named_by=subject.field
@@ -537,16 +534,30 @@ class SubjectRemovalRun:
         }
 
     def _forms(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, frozenset[str]]:
-        return {
-            each: frozenset(form for held in self._search(each).find_records(self.outputs) for form in held.subjects)
-            for each in subjects
-        }
+        return {each: frozenset(form for held in self._records(each) for form in held.subjects) for each in subjects}
+
+    def _records(self, subject: DataSubject) -> Iterator[SubjectRecords]:
+        """The records of a subject and of its devices."""
+        yield from self._search(subject).find_records(self.outputs)
+        if subject in self.devices:
+            yield from self.devices[subject].records(self.outputs)
 
     def _unsearchable(self, subjects: Sequence[DataSubject]) -> Iterator[UnsearchableFile]:
         """The files that cannot be searched for any of the subjects."""
-        firsts = {(each.is_tenant, each.field): each for each in reversed(subjects)}
-        blind = (one for each in firsts.values() for one in self._search(each).unsearchable(self.outputs))
+        blind = (one for found in self._unsearched(subjects).values() for one in found)
         yield from {(one.file.output.folder, one.file.path, one.reason): one for one in blind}.values()
+
+    def _unsearched(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, list[UnsearchableFile]]:
+        """Per subject, the files that cannot be searched for it. Those of one field are the same without devices."""
+        known: dict[tuple[bool, str | None], list[UnsearchableFile]] = {}
+        found: dict[DataSubject, list[UnsearchableFile]] = {}
+        for each in subjects:
+            key = (each.is_tenant, each.field)
+            if key not in known:
+                known[key] = list(self._search(replace(each, tenant=None)).unsearchable(self.outputs))
+            devices = self.devices.get(each)
+            found[each] = known[key] if devices is None else list(devices.unsearchable(known[key]))
+        return found
 
     def _identify_form(self, subject: DataSubject) -> Iterator[DataSubject]:
         """The original subjects of a form, in each tenant. A pseudonym cannot be reversed."""
@@ -566,27 +577,3 @@ class SubjectRemovalRun:
 
     def _search(self, subject: DataSubject) -> SubjectSearch:
         return SubjectSearch(subject, self.known_tenants)
-
-
-def export_then_delete(
-    subjects: Sequence[DataSubject],
-    folder: Path,
-    workspace: Workspace,
-    now: datetime,
-    *,
-    named: Sequence[LocationLike] = (),
-    formats: Collection[str] = (),
-    redact: Collection[str] = (),
-    linked: bool = False,
-    unseen: bool = False,
-    yes: bool = False,
-) -> ExportedDeletion:
-    """Exports all data about these subjects into a new folder, then deletes it; without `yes` only makes the plan.
-
-    Takes the arguments and raises the errors of `export_subjects` and `delete_subjects`. Deletes nothing if the export fails.
-    """
-    if yes:
-        found = view_subjects(subjects, workspace, now, named=named, linked=linked)
-        export_subjects(found, folder, workspace, formats=formats, redact=redact)
-    deletion = delete_subjects(subjects, workspace, now, named=named, yes=yes, unseen=unseen)
-    return ExportedDeletion(deletion, folder if yes else None)

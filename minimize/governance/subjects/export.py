@@ -1,10 +1,14 @@
-"""Subject export (`subject export`): all data about a subject, as files in a new private folder."""
+"""Subject export (`subject export`): all data about a subject, as files in a new private folder.
+
+`subject export --then-delete` then deletes the data. Data that could not be exported is not deleted.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +16,17 @@ import pyarrow as pa
 
 from minimize.errors import ConfigurationError, OutputError, describe_os_error
 from minimize.governance.sharing.export_file import EXPORT_OPTIONS, StagedExport, json_default
+from minimize.governance.subjects.coverage import NO_REASONS
+from minimize.governance.subjects.delete import SubjectRemoval, delete_subjects
+from minimize.governance.subjects.requests import (
+    DataSubject,
+    new_request,
+    next_step,
+    record_steps,
+    request_statuses,
+)
 from minimize.governance.subjects.search import SubjectRecords
-from minimize.governance.subjects.view import SubjectView, top_field, view_page
+from minimize.governance.subjects.view import SubjectView, top_field, view_page, view_subjects
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.ledger import api
@@ -21,6 +34,7 @@ from minimize.ledger.audit_event import EntryFilter
 from minimize.output.working_folder import write_new_folder
 from minimize.receipts import FileRef
 from minimize.results import Line
+from minimize.stores import LocationLike
 from minimize.stores.durable_files import file_digest, write_private_file
 from minimize.stores.file_operations import make_folder
 from minimize.text import count_noun
@@ -62,7 +76,8 @@ def export_subjects(
     """Writes the data found about each subject into a new folder. Several subjects get one subfolder each.
 
     Takes the formats of records (default: all), and the fields to leave out. Only the owner can read the files. With a ledger,
-    the export includes the audit entries in which the subject is the actor. Raises ConfigurationError, OutputError, LedgerError.
+    the export includes the audit entries in which the subject is the actor, and the ledger records the request and the fields
+    that were left out. Raises ConfigurationError, OutputError, LedgerError.
     """
     unknown = sorted(set(formats) - set(EXPORT_OPTIONS))
     if unknown:
@@ -76,10 +91,32 @@ def export_subjects(
                 _export_in_folder(view, work / name, workspace, formats, frozenset(redact))
                 for view, name in zip(found, names, strict=True)
             ]
-        return tuple(replace(each, folder=folder / name) for each, name in zip(done, names, strict=True))
+        made = tuple(replace(each, folder=folder / name) for each, name in zip(done, names, strict=True))
     except OSError as error:
         what, hint = describe_os_error(error)
+    else:
+        _record_exports(found, made, workspace, sorted(redact))
+        return made
     raise OutputError(f"{folder} was not created: {what}", hint=hint)
+
+
+def _record_exports(
+    views: Sequence[SubjectView], exports: Sequence[SubjectExport], workspace: Workspace, redacted: Sequence[str]
+) -> None:
+    """Records each copy that was given, and the fields that it leaves out. A subject without a tenant has one in each tenant."""
+    with optional_ledger(workspace, needed=False) as ledger:
+        if ledger is None:
+            return
+        keys, known = workspace.keyring(), {each.last.subject for each in request_statuses(ledger)}
+        for view, export in zip(views, exports, strict=True):
+            subject, now = view.subject, view.as_of
+            found = (
+                {name for each in view.records for name in each.tenants} if subject.tenant is None else {subject.tenant}
+            )
+            for tenant in sorted(found) if not subject.is_form else ():
+                request = new_request("export", replace(subject, tenant=tenant), keys, now, known)
+                done = next_step(request, "done", now, rows=export.rows, redacted=list(redacted))
+                record_steps(ledger, workspace, [request, done], now)
 
 
 def _export_in_folder(
@@ -161,3 +198,42 @@ def _write_audit_entries(view: SubjectView, folder: Path, workspace: Workspace) 
     lines = "".join(entry.json_line() for entry in entries)
     write_private_file(folder / "audit.ndjson", lambda out: out.write(lines))
     return len(entries)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedDeletion(JsonResult):
+    """The export and then the deletion of subjects. `folder` is that of the export; None if nothing was changed."""
+
+    deletion: SubjectRemoval = field(metadata=json_member(merge=True))
+    folder: Path | None = field(default=None, metadata=json_member("exported_to"))
+
+    def lines(self) -> Iterator[Line]:
+        """The lines of the deletion."""
+        yield from self.deletion.lines()
+
+
+def export_then_delete(
+    subjects: Sequence[DataSubject],
+    folder: Path,
+    workspace: Workspace,
+    now: datetime,
+    *,
+    named: Sequence[LocationLike] = (),
+    formats: Collection[str] = (),
+    redact: Collection[str] = (),
+    linked: bool = False,
+    unsearchable: Mapping[str, str] = NO_REASONS,
+    unseen: bool = False,
+    yes: bool = False,
+) -> ExportedDeletion:
+    """Exports all data about these subjects into a new folder, then deletes it; without `yes` only makes the plan.
+
+    Takes the arguments and raises the errors of `export_subjects` and `delete_subjects`. Deletes nothing if the export fails.
+    """
+    if yes:
+        found = view_subjects(subjects, workspace, now, named=named, linked=linked)
+        export_subjects(found, folder, workspace, formats=formats, redact=redact)
+    deletion = delete_subjects(
+        subjects, workspace, now, named=named, yes=yes, linked=linked, unsearchable=unsearchable, unseen=unseen
+    )
+    return ExportedDeletion(deletion, folder if yes else None)

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from minimize.errors import ConfigurationError, MinimizeError
-from minimize.governance.lifecycle_events import RetentionEvent, effective_events, ledger_events
+from minimize.governance.lifecycle_events import RetentionEvent, effective_events, ledger_events, linked_events
 from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.retention.event_admin import withdraw_events
 from minimize.governance.retention.removal_decision import RewriteRequest
@@ -29,6 +29,7 @@ from minimize.governance.subjects.requests import (
     next_step,
     open_requests,
     record_steps,
+    recorded_devices,
     request_outcome,
     request_statuses,
     restrictions_in_force,
@@ -274,10 +275,18 @@ class _LiftRun:
         )
         by_events = replace(due, by_age=False, removal_reason="restricted")
         return LiftRequest(
-            lifted=replace(by_events, events=tuple(map(self._event, self.subjects))),
+            lifted=replace(by_events, events=tuple(self._events())),
             restricted=replace(by_events, events=tuple(effective_events(others, (RESTRICTION,)))),
             due=due,
         )
+
+    def _events(self) -> Iterator[RetentionEvent]:
+        """The restrictions of the subjects and of their devices."""
+        devices = recorded_devices(self.ledger, self.keys, self.subjects, RESTRICTION)
+        for subject in self.subjects:
+            event = self._event(subject)
+            yield event
+            yield from linked_events(event, devices[subject])
 
     def _event(self, subject: DataSubject) -> RetentionEvent:
         return RetentionEvent(str(subject.tenant), RESTRICTION, self.now, subject.id, named_by=subject.field)

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 from minimize.errors import ConfigurationError, Finding, PolicyError
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
-from minimize.governance.lifecycle_events import read_rows
+from minimize.governance.lifecycle_events import (
+    EventKind,
+    LinkedForms,
+    linked_forms,
+    merge_linked_forms,
+    read_rows,
+)
+from minimize.governance.references import checked_reference
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
@@ -173,7 +180,18 @@ class RequestStatus:
         late = " OVERDUE" if self.is_overdue(now) else ""
         whose = f"tenant {body['tenant_id']}" if body["subject"] is None else f"a subject of {body['tenant_id']}"
         request = f"{body['request']}  {body['kind']} of {whose}, requested {body['asked_at']}"
-        yield f"{request}: {body['state']}{rest}, by {body['due']}{late}{self._moved_text()}"
+        yield f"{request}: {body['state']}{rest}{self._limits_text()}, by {body['due']}{late}{self._moved_text()}"
+
+    def _limits_text(self) -> str:
+        """The outputs that were not searched, the fields that a copy leaves out, and the reason of a refusal."""
+        body, words = self.last.body, list[str]()
+        if body.get("unsearchable"):
+            words.append(f"not searched: {', '.join(sorted(body['unsearchable']))}")
+        if body.get("redacted"):
+            words.append(f"copy without {', '.join(body['redacted'])}")
+        if body.get("because"):
+            words.append(f"{REFUSAL_REASONS[body['because']]}, see {body['reference']}")
+        return "".join(f", {each}" for each in words)
 
     def _moved_text(self) -> str:
         """The number of records that a restriction sealed or its lifting published again, and by whom."""
@@ -256,6 +274,19 @@ def restrictions_in_force(
     return found
 
 
+def recorded_devices(
+    ledger: Ledger, keys: Keyring, subjects: Iterable[DataSubject], kind: EventKind
+) -> dict[DataSubject, LinkedForms]:
+    """The linked devices in the recorded events of one kind of these subjects, which have a tenant."""
+    rows = [row for row in ledger.find(LIFECYCLE_EVENT) if row.kind == kind and linked_forms(row)]
+    found: dict[DataSubject, LinkedForms] = {}
+    for subject in subjects:
+        own = [row for row in rows if (row.tenant_id, row.field) == (subject.tenant, subject.field)]
+        token = _recorded_token(subject, keys, own)
+        found[subject] = merge_linked_forms(linked_forms(row) for row in own if row.subject == token)
+    return found
+
+
 def _recorded_token(
     subject: DataSubject, keys: Keyring, steps: Iterable[SubjectRequestStep | LifecycleEvent]
 ) -> str | None:
@@ -312,25 +343,29 @@ def record_steps(ledger: Ledger, workspace: Workspace, steps: Sequence[SubjectRe
     ledger.record(lambda _: Decision(None, acts, [event]), workspace.keyring())
 
 
+def find_request(ledger: Ledger, name: str) -> RequestStatus:
+    """The request that is given by the start of its id. Raises ConfigurationError if none or more than one matches."""
+    named = [
+        each for each in request_statuses(ledger) if len(name) >= REQUEST_ID_LENGTH and each.last.id.startswith(name)
+    ]
+    if len(named) != 1:
+        raise ConfigurationError(
+            "no request id starts with this text", hint="Run `minimize subject status` to see the requests."
+        )
+    return named[0]
+
+
 def confirm_deletion(name: str, recipient: str, workspace: Workspace, now: datetime) -> RequestStatus:
     """Records a recipient's confirmation of a deletion. Raises ConfigurationError if the recipient was not notified."""
     with workspace.open_ledger() as ledger:
-        named = [
-            each
-            for each in request_statuses(ledger)
-            if len(name) >= REQUEST_ID_LENGTH and each.last.id.startswith(name)
-        ]
-        if len(named) != 1:
-            raise ConfigurationError(
-                "no request id starts with this text", hint="Run `minimize subject status` to see the requests."
-            )
-        if recipient not in named[0].recipients:
+        named = find_request(ledger, name)
+        if recipient not in named.recipients:
             raise ConfigurationError(
                 f"{recipient} was not notified by this request",
                 hint="Run `minimize subject status` to see its recipients.",
             )
-        record_steps(ledger, workspace, [next_step(named[0].last, "confirmed", now, recipient=recipient)], now)
-        return next(each for each in request_statuses(ledger) if each.last.id == named[0].last.id)
+        record_steps(ledger, workspace, [next_step(named.last, "confirmed", now, recipient=recipient)], now)
+        return find_request(ledger, name)
 
 
 RecallsByRecipient = Mapping[str, Sequence[str]]
@@ -357,3 +392,57 @@ def merge_recalls(recalls: Iterable[RecallsByRecipient]) -> dict[str, list[str]]
         for recipient, disclosures in each.items():
             found.setdefault(recipient, set()).update(disclosures)
     return {name: sorted(acts) for name, acts in sorted(found.items())}
+
+
+REFUSAL_REASONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "redacted": "only a redacted copy was given",
+        "withheld": "the data was withheld",
+        "unfounded": "the request was manifestly unfounded or excessive",
+        "unidentified": "the person could not be identified",
+        "retained": "the law requires the data to be kept",
+    }
+)
+"""The reasons for which a request can be refused, wholly or in part, with their texts."""
+
+
+def refuse_request(name: str, because: str, reference: str, workspace: Workspace, now: datetime) -> RequestStatus:
+    """Refuses a recorded request, which is given by the start of its id. Records the reason and a reference to the decision.
+
+    Raises ConfigurationError for an unknown request, reason or reference, and for a request that is done or refused.
+    """
+    with workspace.open_ledger() as ledger:
+        request = find_request(ledger, name).last
+        if request.state not in ("open", "failed"):
+            raise ConfigurationError(f"the request is {request.state}", hint="Only an open request can be refused.")
+        _record_refusal(ledger, workspace, request, because, reference, now)
+        return find_request(ledger, request.id)
+
+
+def refuse_subjects(
+    kind: str, subjects: Sequence[DataSubject], because: str, reference: str, workspace: Workspace, now: datetime
+) -> list[RequestStatus]:
+    """Records requests of one kind of these subjects as refused, although no command has started them.
+
+    Takes subjects with a tenant. Raises ConfigurationError for a subject without one, and the errors of `refuse_request`.
+    """
+    if any(each.tenant is None or each.is_form for each in subjects):
+        raise ConfigurationError("a refusal concerns subjects of one tenant", hint="Pass the ids and --tenant T.")
+    made = list[RequestStatus]()
+    with workspace.open_ledger(create=True) as ledger:
+        known = {each.last.subject for each in request_statuses(ledger)}
+        for subject in subjects:
+            request = new_request(kind, subject, workspace.keyring(), now, known)
+            record_steps(ledger, workspace, [request], now)
+            _record_refusal(ledger, workspace, request, because, reference, now)
+            made.append(find_request(ledger, request.id))
+    return made
+
+
+def _record_refusal(
+    ledger: Ledger, workspace: Workspace, request: SubjectRequestStep, because: str, reference: str, now: datetime
+) -> None:
+    if because not in REFUSAL_REASONS:
+        raise ConfigurationError("unknown reason", hint=f"Use one of {', '.join(REFUSAL_REASONS)}.")
+    refusal = {"because": because, "reference": checked_reference(reference, "--reference")}
+    record_steps(ledger, workspace, [next_step(request, "refused", now, **{**request.body, **refusal})], now)

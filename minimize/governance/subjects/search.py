@@ -1,11 +1,10 @@
-"""Search for a subject: in one file, in all outputs, by linked devices; checks of the names in a request.
+"""Search for a subject: in one file, in all outputs; checks of the names in a request.
 
 The form of a subject in a file is made by the policy's techniques with the key version that the file names. It is computed for
 each rotation period of the file's events and each tenant to which the subject may belong. The subject index gives the row groups
 to read.
 
-A pseudonym of one field is the same in every output that makes it with the same key. It finds linked records in files
-that do not name the person. For a device that several people use, all records are found.
+After a removal, the dictionaries of rewritten files are searched for subjects without records.
 """
 
 from __future__ import annotations
@@ -14,8 +13,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from minimize.arrow.nested import leaf
+from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
 from minimize.governance.affected_subjects import AffectedSubjects
 from minimize.governance.lifecycle_events import RetentionEvent
@@ -24,7 +26,7 @@ from minimize.governance.subjects.requests import DataSubject
 from minimize.identifiers import canonical_text
 from minimize.output.folder import RECORDS
 from minimize.output.partitions import partition_values
-from minimize.policy.fields import keeps_original, treatments_of
+from minimize.policy.fields import identifying_fields, keeps_original, treatments_of
 from minimize.policy.model import Policy
 from minimize.techniques import Context
 from minimize.techniques.tokenize import Tokenize
@@ -62,6 +64,11 @@ def _form_in_file(file: OutputFile, key: str, form: str, tenant: str | None) -> 
     return AffectedSubjects(file.pointers.get(file.policy.tenant or ""), file.pointers[key], subject_forms=own)
 
 
+def shows_identifier(file: OutputFile) -> bool:
+    """Whether a file has a column that identifies persons or devices, so that it may hold records of any of them."""
+    return any(key in file.pointers for key in identifying_fields(file.policy))
+
+
 @dataclass(frozen=True, slots=True)
 class SubjectRecords:
     """Records of one subject in one file.
@@ -86,28 +93,29 @@ class SubjectRecords:
     @property
     def forms(self) -> frozenset[str]:
         """The subject's forms in these records."""
-        return self._forms_of(self.key)
+        return self.forms_of(self.key)
 
     @property
     def subjects(self) -> frozenset[str]:
         """The forms of the policy's subjects in these records: the subject's own, or those of its devices."""
-        return self._forms_of(self.file.policy.subject)
+        return self.forms_of(self.file.policy.subject)
 
     @property
     def other_identifiers(self) -> dict[str, frozenset[str]]:
         """Other identifiers in these records, by field, as stored."""
         fields = self.file.policy.fields
         names = [name for name, each in fields.items() if each.role == "identifier" and name != self.key]
-        return {name: forms for name in names if (forms := self._forms_of(name))}
+        return {name: forms for name in names if (forms := self.forms_of(name))}
 
     @property
     def tenants(self) -> frozenset[str]:
         """The tenants of these records, if the file has them as received."""
         tenant = self.file.policy.tenant
         shows = tenant is not None and keeps_original(self.file.policy.fields[tenant])
-        return self._forms_of(tenant) if shows else frozenset()
+        return self.forms_of(tenant) if shows else frozenset()
 
-    def _forms_of(self, key: str | None) -> frozenset[str]:
+    def forms_of(self, key: str | None) -> frozenset[str]:
+        """The distinct values of a field in these records, as stored."""
         pointer = self.file.pointers.get(key or "")
         return frozenset() if pointer is None else distinct_texts(self.rows.to_batches(), pointer)
 
@@ -162,7 +170,7 @@ class SubjectSearch:
         looked = [self._search_by_key(key, file) for key in self._fields(file.policy)]
         held = next(
             (each for each in looked if isinstance(each.found, SubjectRecords)),
-            looked[0] if looked else SearchedFile(None),
+            looked[0] if looked else SearchedFile(self._without_field(file)),
         )
         return replace(held, read=min(held.groups, sum(each.read for each in looked)))
 
@@ -190,8 +198,16 @@ class SubjectSearch:
     def unsearchable(self, outputs: Iterable[PublishedOutput]) -> Iterator[UnsearchableFile]:
         """The files that cannot be searched for the subject. Reads no records."""
         for file in record_files(outputs):
-            found = (self._subject_forms(key, file) for key in self._fields(file.policy))
-            yield from (each for each in found if isinstance(each, UnsearchableFile))
+            if not self._is_of_other_tenant(file):
+                keys = self._fields(file.policy)
+                found = [self._subject_forms(key, file) for key in keys] if keys else [self._without_field(file)]
+                yield from (each for each in found if isinstance(each, UnsearchableFile))
+
+    def _without_field(self, file: OutputFile) -> UnsearchableFile | None:
+        """A file whose policy does not have the field of the subject, but that shows other identifiers."""
+        if self.subject.field is None or file.is_shredded or not shows_identifier(file):
+            return None
+        return UnsearchableFile(file, f"its policy has no field {self.subject.field}")
 
     def _search_by_key(self, key: str, file: OutputFile) -> SearchedFile:
         affected = self._subject_forms(key, file)
@@ -242,31 +258,32 @@ def record_files(outputs: Iterable[PublishedOutput]) -> Iterator[OutputFile]:
     yield from (file for output in outputs for file in output.files(RECORDS))
 
 
-def linked_records(records: Sequence[SubjectRecords], outputs: Iterable[PublishedOutput]) -> list[SubjectRecords]:
-    """The records of linked subjects in files in which the person was not found."""
-    known = {(str(each.file.output.folder), each.file.path) for each in records}
-    pairs = {
-        (form, tenant)
-        for each in records
-        if each.key != each.file.policy.subject
-        for form, tenant in _linked_subjects(each)
-    }
-    found_files = [*outputs]
-    found = (
-        each
-        for form, tenant in sorted(pairs, key=lambda pair: (pair[0], pair[1] or ""))
-        for each in SubjectSearch(DataSubject(form, tenant, is_form=True)).find_records(found_files)
-    )
-    return [
-        each
-        for each in found
-        if each.key == each.file.policy.subject and (str(each.file.output.folder), each.file.path) not in known
-    ]
+def files_with_leftovers(
+    outputs: Iterable[PublishedOutput], paths: Iterable[str], fields: Collection[str] = ()
+) -> Iterator[str]:
+    """The rewritten files whose dictionaries contain a subject (or an id of one of the fields) that no record uses."""
+    wanted = frozenset(paths)
+    for file in record_files(outputs):
+        names = {file.policy.subject, *fields} & file.policy.fields.keys() if file.path in wanted else set()
+        pointers = [Pointer.parse(str(name)) for name in names]
+        if any(_has_unused_entry(each, pointer) for pointer in pointers for each in file.dictionaries(pointer)):
+            yield file.path
 
 
-def _linked_subjects(records: SubjectRecords) -> set[tuple[str, str | None]]:
-    """The forms of linked subjects, each with the tenants that the file shows."""
-    return {(form, tenant) for form in records.subjects for tenant in records.tenants or {None}}
+def _has_unused_entry(batches: Iterable[pa.RecordBatch], subject: Pointer) -> bool:
+    """Whether a dictionary, which may grow from batch to batch, has an entry that no batch uses."""
+    known: pa.Array = pa.array([])
+    used = np.zeros(0, np.bool_)
+    for values in (leaf(batch, subject).values for batch in batches):
+        if not pa.types.is_dictionary(values.type):
+            return False
+        goes_on = len(known) > 0 and values.dictionary.slice(0, len(known)).equals(known)
+        if not goes_on and not used.all():
+            return True
+        known, before = values.dictionary, used if goes_on else used[:0]
+        used = np.append(before, np.zeros(len(known) - len(before), np.bool_))
+        used[values.indices.drop_null().to_numpy()] = True
+    return not bool(used.all())
 
 
 def check_fields(subjects: Iterable[DataSubject], outputs: Iterable[PublishedOutput]) -> None:

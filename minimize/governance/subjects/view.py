@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.sharing.export_file import json_default
 from minimize.governance.subjects.disclosures import SubjectDisclosure, disclosures_of, load_disclosures
+from minimize.governance.subjects.linked import LinkedDevices, find_linked_devices, shared_devices_text
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
@@ -18,12 +19,12 @@ from minimize.governance.subjects.requests import (
     restrictions_in_force,
 )
 from minimize.governance.subjects.search import (
+    SearchedFile,
     SubjectRecords,
     SubjectSearch,
     UnsearchableFile,
     absent_tenants,
     check_fields,
-    linked_records,
 )
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.json_form import json_value
@@ -51,6 +52,7 @@ class SubjectView:
     restrictions  restrictions of the subject or its tenant in force
     restricted    its sealed records
     has_ledger    whether a ledger was searched for disclosures
+    shared_devices  number of devices of the subject that other persons use, too
     """
 
     subject: DataSubject
@@ -67,6 +69,7 @@ class SubjectView:
     restricted: tuple[SubjectRecords, ...] = field(default=(), repr=False)
     shows_restricted: bool = False
     has_ledger: bool = False
+    shared_devices: int = 0
 
     @property
     def rows(self) -> int:
@@ -86,6 +89,7 @@ class SubjectView:
             "shared": json_value(self.disclosures),
             **({"to_be_deleted": self._to_be_deleted()} if self.erasures else {}),
             **({"restricted": self._restricted(rows)} if self.restrictions or self.restricted else {}),
+            **({"shared_devices": self.shared_devices} if self.shared_devices else {}),
             "not_searched": json_value(self.unsearchable),
             "not_reached": json_value(self.unreachable),
         }
@@ -118,6 +122,8 @@ class SubjectView:
                 f"  shared with {shared['recipient']} ({shared['function']}, {shared['purpose']}) at {shared['at']}: "
                 f"{', '.join(shared['fields'])}{kept}"
             )
+        if self.shared_devices:
+            yield shared_devices_text(self.shared_devices)
         for missed in json_value(self.unsearchable):
             yield f"  not searched: {missed['output']}/{missed['file']}: {missed['why']}"
         for missed in json_value(self.unreachable):
@@ -195,9 +201,9 @@ def view_subjects(
 ) -> tuple[SubjectView, ...]:
     """All data held about these subjects, in every output that the ledger knows and in the given ones.
 
-    Takes the workspace of ledger and keyring (the ledger is optional if outputs are given) and the time. `linked` adds
-    records of their devices in files that do not name the person; `restricted` shows sealed records, too. Raises KeyringError,
-    LedgerError, OutputError, and ConfigurationError for a field that no policy has.
+    Takes the workspace of ledger and keyring (the ledger is optional if outputs are given) and the time. `linked` adds records
+    of devices that belong to a person alone, in files that do not name the person. `restricted` shows sealed records, too.
+    Raises KeyringError, LedgerError, OutputError, and ConfigurationError for a field that no policy has.
     """
     keys = workspace.keyring()
     with optional_ledger(workspace, needed=not named) as ledger:
@@ -214,6 +220,15 @@ def view_subjects(
             shows_restricted=restricted,
         )
         return tuple(map(looking.view, subjects))
+
+
+def _device_records(
+    records: Sequence[SubjectRecords], devices: Sequence[LinkedDevices], outputs: Sequence[PublishedOutput]
+) -> list[SubjectRecords]:
+    """The records of devices in files in which the person was not found."""
+    known = {(str(each.file.output.folder), each.file.path) for each in records}
+    found = (one for each in devices for one in each.records(outputs))
+    return [one for one in found if (str(one.file.output.folder), one.file.path) not in known]
 
 
 def records_summary(each: SubjectRecords, rows: int = 0) -> dict[str, Any]:
@@ -260,14 +275,16 @@ class _ViewBuilder:
         search = SubjectSearch(subject, self.tenants)
         looks = list(search.search_files(self.outputs))
         held = [each.found for each in looks if isinstance(each.found, SubjectRecords)]
-        held += linked_records(held, self.outputs) if self.linked else []
+        devices = self._devices(subject, held) if self.linked else []
+        held += _device_records(held, devices, self.outputs)
         forms = frozenset(form for one in held for form in one.subjects)
         disclosures = () if self.ledger is None else load_disclosures(self.ledger)
         return SubjectView(
             subject=subject,
             as_of=self.as_of,
             records=tuple(held),
-            unsearchable=tuple(each.found for each in looks if isinstance(each.found, UnsearchableFile)),
+            unsearchable=self._unsearchable(looks, devices),
+            shared_devices=sum(each.shared for each in devices),
             unreachable=tuple(self.unreachable),
             disclosures=tuple(disclosures_of(disclosures, subject, self._tenants(subject, held), self.keys, forms)),
             groups=sum(each.groups for each in looks),
@@ -279,6 +296,18 @@ class _ViewBuilder:
             shows_restricted=self.shows_restricted,
             has_ledger=self.ledger is not None,
         )
+
+    def _devices(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> list[LinkedDevices]:
+        """The devices of the subject; without a tenant, in each tenant in which it was found."""
+        tenants = [subject.tenant] if subject.tenant is not None else sorted({*self._tenants(subject, records)})
+        return [find_linked_devices(replace(subject, tenant=name), self.outputs, self.keys) for name in tenants]
+
+    def _unsearchable(
+        self, searched: Sequence[SearchedFile], devices: Sequence[LinkedDevices]
+    ) -> tuple[UnsearchableFile, ...]:
+        found = [each.found for each in searched if isinstance(each.found, UnsearchableFile)]
+        left = [one for each in devices for one in each.unsearchable(found)] if devices else found
+        return tuple({(str(each.file.output.folder), each.file.path): each for each in left}.values())
 
     def _erasures(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> tuple[SubjectRequestStep, ...]:
         """The unfinished deletion requests of the subject."""

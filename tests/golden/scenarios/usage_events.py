@@ -27,7 +27,8 @@ def steps(session: Session) -> None:
 
     options = f"--pipeline {PIPELINE} --json"
     session.run(f"settings import {SETTINGS} {options}")
-    session.run(f"settings import {SETTINGS} {options}")
+    session.run(f"settings import {SETTINGS} --reference client-7 {options}")
+    session.run(f"settings import {SETTINGS} --reference client-7 {options}")
     session.run(f"settings show --tenant {TENANT} {options}")
     session.run(f"settings why {TENANT} usage 2026-11-24T10:00:00Z {options}")
     session.run(f"run {PIPELINE} --date 2026-11-24 --settings ledger --json")

@@ -98,6 +98,7 @@ def test_every_fault_comes_at_once_with_its_line(tmp_path: Path) -> None:
     ("role", "code"),
     [
         ({"copy": "support_engineer", "allow": ["dataset/read:aggregated"]}, "U006"),
+        ({"copy": "operator", "allow": ["subject/correct"]}, "U006"),
         ({"copy": "auditor", "allow": ["settings/set"]}, "U006"),
         ({"copy": "privacy_officer", "allow": ["grant/request"]}, "U006"),
         ({"copy": "analyst", "allow": ["roles/assign"]}, "U006"),

@@ -250,7 +250,7 @@ def test_a_pipeline_that_does_not_read_the_ledger_is_warned_of(
 
 
 def test_a_device_that_its_user_turned_on_is_listed_until_it_runs_out_and_can_be_ended(book: Workspace) -> None:
-    by_user = replace(TENANT_ON, subject="d1", holder="user", valid_from=NOW)
+    by_user = replace(TENANT_ON, subject="d1", holder="user", valid_from=NOW, reference="app-1")
     set_setting(by_user, replace(book, pipeline=None), NOW)
     assert hours(book, NOW + HOUR) == [(0, 24)]
     assert hours(book, NOW + 24 * HOUR) == []
@@ -261,7 +261,7 @@ def test_a_device_that_its_user_turned_on_is_listed_until_it_runs_out_and_can_be
 
 
 def test_what_a_user_is_to_turn_on_later_is_ended_too(book: Workspace) -> None:
-    by_user = replace(TENANT_ON, subject="d1", holder="user", valid_from=NOW + 5 * HOUR)
+    by_user = replace(TENANT_ON, subject="d1", holder="user", valid_from=NOW + 5 * HOUR, reference="app-1")
     set_setting(by_user, replace(book, pipeline=None), NOW)
     assert end_locate("d1", "north", book, NOW + HOUR).ended
     assert not collected(book, NOW + 6 * HOUR)

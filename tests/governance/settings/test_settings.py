@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from minimize.errors import KeyringError, PolicyError, RefusedError
+from minimize.errors import ConfigurationError, KeyringError, PolicyError, RefusedError
 from minimize.governance.settings import NewSetting, explain_setting, list_settings, set_setting
 from minimize.governance.workspace import Workspace
 from minimize.keys import new_keyring
@@ -19,6 +19,7 @@ from minimize.keys.keyring import add_key
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
+from minimize.ledger.settings import SETTING
 from tests.project import POLICY, SETTINGS, Project
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
@@ -71,7 +72,7 @@ def test_a_subject_stands_there_as_a_token_only(book: Workspace, home: Project) 
 
 def test_a_change_after_the_key_was_rotated_counts(book: Workspace, home: Project) -> None:
     """An opt-out under the new version of the key would else stand beside the opt-in under the old one, unseen."""
-    mine = NewSetting("north", "location", "on", "user", subject="d1")
+    mine = NewSetting("north", "location", "on", "user", subject="d1", reference="app-1")
     set_setting(NewSetting("north", "location", "on"), book, NOW)
     set_setting(mine, book, NOW)
     add_key(home.keys, "subject", now=NOW)
@@ -232,3 +233,24 @@ def test_an_own_on_that_has_run_out_is_explained(home: Project) -> None:
     told = found.to_json()
     assert [row.get("ran_out") for row in told["event"]["rows"]] == [None, None]
     assert [row.get("ran_out") for row in told["run"]["rows"]] == [None, True]
+
+
+def test_nobody_turns_something_on_for_a_user_without_the_clients_record(book: Workspace) -> None:
+    with pytest.raises(RefusedError, match="in the name of the user"):
+        set_setting(NewSetting("north", "location", "on", "user", subject="d1"), book, NOW)
+    with pytest.raises(ConfigurationError, match="personal data"):
+        set_setting(NewSetting("north", "location", "on", "user", subject="d1", reference="ann@x.example"), book, NOW)
+    set_setting(NewSetting("north", "location", "on", "user", subject="d1", reference="app-1"), book, NOW)
+    set_setting(NewSetting("north", "location", "off", "user", subject="d2"), book, NOW)
+    with book.open_ledger() as ledger:
+        assert [row.reference for row in ledger.find(SETTING)] == ["app-1", ""]
+        entries = [entry_event(each) for each in find_entries(ledger, EntryFilter(operation="set"))]
+    assert "app-1" in str(entries[0]["resources"])
+
+
+def test_a_user_may_choose_the_first_level_of_a_policy_without_a_reference(book: Workspace, home: Project) -> None:
+    home.policy(levels=["required", "full"])
+    checked = replace(book, pipeline=home.folder)
+    set_setting(NewSetting("north", "level", "required", "user", subject="d1"), checked, NOW)
+    with pytest.raises(RefusedError):
+        set_setting(NewSetting("north", "level", "full", "user", subject="d1"), checked, NOW)

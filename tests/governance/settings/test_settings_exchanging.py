@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 import minimize
-from minimize.errors import OutputError, PolicyError
+from minimize.errors import OutputError, PolicyError, RefusedError
 from minimize.governance.settings import export_settings, import_settings
 from minimize.governance.workspace import Workspace
 from minimize.keys.keyring import add_key
+from minimize.ledger.settings import SETTING
 from minimize.settings import load_settings
 from tests.project import SETTINGS, Project, events
 
@@ -96,3 +97,17 @@ def test_nothing_is_recorded_in_the_future(book: Workspace, home: Project) -> No
     with pytest.raises(PolicyError) as caught:
         import_settings(file, book, NOW)
     assert [(finding.code, finding.line) for finding in caught.value.findings] == [("C009", 3)]
+
+
+def test_a_file_in_which_users_turn_something_on_cites_the_clients_records(book: Workspace, home: Project) -> None:
+    file = home.folder / "settings.csv"
+    file.write_text(SETTINGS + OWN.replace(",off,", ",on,"))
+    with pytest.raises(RefusedError, match="1 row of the file"):
+        import_settings(file, book, NOW)
+    assert import_settings(file, book, NOW, reference="app export 7").new == 2
+    assert import_settings(file, book, NOW, reference="app export 8").new == 0
+    with book.open_ledger() as ledger:
+        assert {(row.holder, row.reference) for row in ledger.find(SETTING)} == {
+            ("admin", ""),
+            ("user", "app export 7"),
+        }

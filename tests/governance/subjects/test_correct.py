@@ -9,7 +9,7 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError
-from minimize.governance.subjects import Correction, DataSubject, correct_subject, request_statuses
+from minimize.governance.subjects import Correction, CorrectionEvidence, DataSubject, correct_subject, request_statuses
 from minimize.governance.subjects import correct as room
 from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
@@ -17,6 +17,7 @@ from minimize.ledger.ledger import open_ledger
 from tests.project import BEFORE, Builds, Project, events
 
 D3 = DataSubject("d3", "north")
+CASE = CorrectionEvidence("subject_request", "CASE-7")
 RECORDS = [{**each, "phone": f"+3361234{number:04}", "size": number} for number, each in enumerate(events(60))]
 OF_D3 = sum((each["device_id"], each["tenant_id"]) == ("d3", "north") for each in RECORDS)
 PHONE = {"type": "string", "role": "identifier", "do": {"mask": {"keep_last": 4}}}
@@ -44,7 +45,7 @@ def places(project: Project) -> Places:
 
 
 def corrected(project: Project, **values: str | None) -> Correction:
-    return correct_subject(D3, values, places(project), datetime.now(UTC), yes=True)
+    return correct_subject(D3, values, CASE, places(project), datetime.now(UTC), yes=True)
 
 
 def standing(project: Project, name: str) -> list[Any]:
@@ -57,7 +58,7 @@ def standing(project: Project, name: str) -> list[Any]:
 
 def test_without_yes_the_plan_is_made_and_nothing_is_changed(filled: Project) -> None:
     before = filled.files()
-    assert correct_subject(D3, {"phone": "+4915100009999"}, places(filled), datetime.now(UTC)).values == OF_D3
+    assert correct_subject(D3, {"phone": "+4915100009999"}, CASE, places(filled), datetime.now(UTC)).values == OF_D3
     assert filled.files() == before
 
 
@@ -150,7 +151,7 @@ def test_a_value_of_another_type_is_refused_without_being_named(filled: Project)
 
 def test_a_whole_tenant_cannot_be_corrected(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match="one subject of one tenant"):
-        correct_subject(DataSubject(None, "north"), {"phone": "x"}, places(filled), datetime.now(UTC))
+        correct_subject(DataSubject(None, "north"), {"phone": "x"}, CASE, places(filled), datetime.now(UTC))
 
 
 def test_recipients_are_told_by_the_form_that_the_output_has_which_was_shared(

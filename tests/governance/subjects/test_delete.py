@@ -18,7 +18,7 @@ from minimize.errors import CheckFailed, ConfigurationError, OutputError, Refuse
 from minimize.governance.output_file import PublishedOutput, find_outputs
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_subjects, request_statuses, view_subjects
 from minimize.governance.subjects import delete as room
-from minimize.governance.subjects.delete import files_with_leftovers
+from minimize.governance.subjects.search import files_with_leftovers
 from minimize.governance.subjects.view import view_page
 from minimize.governance.workspace import Workspace as Places
 from minimize.keys import Keyring

@@ -14,7 +14,7 @@ from minimize.errors import ConfigurationError, KeyringError, LedgerError
 from minimize.governance.subjects import DataSubject, view_subjects
 from minimize.governance.subjects.view import SubjectView, view_page
 from minimize.governance.workspace import Workspace as Places
-from tests.project import AT, BEFORE, DAY, Project, event, events
+from tests.project import AT, BEFORE, Project, event, events
 
 
 class Tags(HTMLParser):
@@ -147,22 +147,6 @@ def test_the_identifiers_beside_somebody_are_counted(project: Project) -> None:
     project.run()
     (held,) = seen(project, DataSubject("u2", field="user")).to_json()["held"]
     assert held["beside"] == {"device_id": len({(e["device_id"], e["tenant_id"]) for e in PEOPLE if e["user"] == "u2"})}
-
-
-def test_records_of_his_devices_are_found_where_a_file_dropped_him(project: Project) -> None:
-    project.policy({"user": USER})
-    project.records(PEOPLE)
-    project.records(PEOPLE, BEFORE)
-    project.run(date=DAY)
-    project.policy({"user": {**USER, "do": "drop"}})
-    project.run(date=BEFORE)
-    u2 = DataSubject("u2", field="user")
-    places = Places(project.out / "ledger.db", keys=project.keys)
-    (alone,), (linked,) = (view_subjects([u2], places, AT, linked=each) for each in (False, True))
-    devices = {(each["device_id"], each["tenant_id"]) for each in PEOPLE if each["user"] == "u2"}
-    beside = sum((each["device_id"], each["tenant_id"]) in devices for each in PEOPLE)
-    assert [each.reason for each in alone.unsearchable] == ["user was dropped"]
-    assert linked.rows == alone.rows + beside
 
 
 def test_a_view_tells_how_much_had_to_be_read(project: Project) -> None:

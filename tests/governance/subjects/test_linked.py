@@ -1,0 +1,199 @@
+"""A person is followed to the devices that belong to them alone, and a request is done only if every output was searched."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.errors import CheckFailed, ConfigurationError
+from minimize.governance.retention.expire import expire
+from minimize.governance.subjects import (
+    DataSubject,
+    SubjectRemoval,
+    delete_subjects,
+    export_subjects,
+    lift_restriction,
+    request_statuses,
+    restrict_subjects,
+    view_subjects,
+)
+from minimize.ledger import find_ledger
+from minimize.ledger.ledger import open_ledger
+from minimize.ledger.subjects import LIFECYCLE_EVENT
+from tests.governance.outputs import places, run
+from tests.project import DAY, Builds, Project, events
+
+USER = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user", "per": "tenant_id"}}}
+DROPPED = {"type": "string", "role": "identifier", "do": "drop"}
+OWNERS = {"d0": ["u1"], "d1": ["u1", "u2"], "d2": ["u2"], "d3": ["u3"]}
+"""The users of each device: u1 and u2 share d1."""
+U1 = DataSubject("u1", "north", "user")
+
+
+def checkins() -> list[dict[str, Any]]:
+    """Two check-ins of each user on each device."""
+    pairs = [(device, user) for device, owners in OWNERS.items() for user in owners for _ in range(2)]
+    return [
+        {**record, "tenant_id": "north", "device_id": device, "user": user}
+        for record, (device, user) in zip(events(len(pairs)), pairs, strict=True)
+    ]
+
+
+def add_output(project: Project, name: str, user: dict[str, Any] | None) -> Project:
+    """Publishes another output from the same records, with another treatment of the user."""
+    other = replace(project, folder=project.folder / name, keyring=project.keys)
+    shutil.copytree(project.folder / "data", other.folder / "data")
+    shutil.copy(project.folder / "settings.csv", other.folder)
+    other.policy({"user": user} if user else {}, policy=name)
+    other.pipeline(pipeline=name, aggregates=None)
+    run(other, ledger=project.folder / "organization.db")
+    return other
+
+
+def rows_of(device: str | None = None, user: str | None = None) -> int:
+    return sum(device in (None, each["device_id"]) and user in (None, each["user"]) for each in checkins())
+
+
+def fill(project: Project) -> None:
+    project.policy({"user": USER})
+    project.pipeline(aggregates=None)
+    project.records(checkins())
+    run(project)
+    add_output(project, "support", DROPPED)
+    add_output(project, "apps", None)
+
+
+@pytest.fixture(name="filled")
+def _filled(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, fill)
+
+
+def output(project: Project, name: str) -> Project:
+    return replace(project, folder=project.folder / name, keyring=project.keys)
+
+
+def deleted(project: Project, **options: Any) -> SubjectRemoval:
+    return delete_subjects([U1], places(project), datetime.now(UTC), yes=True, **options)
+
+
+def last_request(project: Project) -> Any:
+    with open_ledger(find_ledger(project.folder / "organization.db")) as ledger:
+        return request_statuses(ledger)[-1]
+
+
+def test_a_request_stays_open_while_an_output_that_may_hold_the_person_was_not_searched(filled: Project) -> None:
+    with pytest.raises(CheckFailed) as failure:
+        deleted(filled)
+    assert failure.value.code == "Q004"
+    assert {each.message for each in failure.value.findings} == {
+        "support was not searched: user was dropped",
+        "apps was not searched: its policy has no field user",
+    }
+    assert "--linked" in failure.value.hint
+    status = last_request(filled)
+    assert (status.last.state, status.is_open, status.last.body["error"]) == ("failed", True, "Q004")
+
+
+def test_a_person_whom_no_output_shows_is_not_deleted_without_a_word(project: Project) -> None:
+    project.policy({"user": DROPPED})
+    project.pipeline(aggregates=None)
+    project.records(checkins())
+    run(project)
+    for linked in (False, True):
+        with pytest.raises(CheckFailed, match="could not be searched"):
+            deleted(project, linked=linked)
+    assert len(project.rows()) == len(checkins())
+
+
+def test_records_of_devices_of_the_person_alone_are_removed_from_every_output(filled: Project) -> None:
+    done = deleted(filled, linked=True)
+    assert len(filled.rows()) == len(checkins()) - rows_of(user="u1")
+    for name in ("support", "apps"):
+        assert len(output(filled, name).rows()) == len(checkins()) - rows_of("d0")
+        minimize.verify(output(filled, name).out, keys=filled.keys)
+    assert (done.shared, done.unsearchable) == (1, ())
+    assert last_request(filled).last.state == "done"
+
+
+def test_devices_of_several_persons_are_counted_and_stay(filled: Project) -> None:
+    done = deleted(filled, linked=True)
+    assert done.to_json()["shared_devices"] == last_request(filled).last.body["shared_devices"] == 1
+    assert any("1 device used by other persons" in str(line) for line in done.lines())
+
+
+def test_view_and_export_select_the_same_records(filled: Project, tmp_path: Path) -> None:
+    (found,) = view_subjects([U1], places(filled), datetime.now(UTC), linked=True)
+    planned = delete_subjects([U1], places(filled), datetime.now(UTC), linked=True)
+    assert found.rows == planned.rows == rows_of(user="u1") + 2 * rows_of("d0")
+    (made,) = export_subjects([found], tmp_path / "export", places(filled))
+    assert made.rows == found.rows
+    assert (found.unsearchable, found.shared_devices) == ((), 1)
+
+
+def test_a_reason_for_an_output_that_cannot_be_searched_is_recorded(filled: Project) -> None:
+    reasons = {"support": "erased by hand", "apps": "holds no persons"}
+    deleted(filled, unsearchable=reasons)
+    status = last_request(filled)
+    assert status.last.state == "done"
+    assert status.last.body["unsearchable"] == reasons
+    assert "not searched: apps, support" in "".join(map(str, status.lines(datetime.now(UTC))))
+
+
+def test_a_reason_names_a_known_output(filled: Project) -> None:
+    with pytest.raises(ConfigurationError, match="no output of this name"):
+        deleted(filled, unsearchable={"suport": "erased by hand"})
+    with pytest.raises(ConfigurationError, match="no reason was given"):
+        deleted(filled, unsearchable={"support": " "})
+
+
+def test_a_request_is_continued_after_the_linking_records_are_gone(filled: Project) -> None:
+    later = filled.folder / "support" / "out"
+    later.rename(filled.folder / "elsewhere")
+    with pytest.raises(CheckFailed, match="could not be reached"):
+        deleted(filled, linked=True)
+    assert rows_of(user="u1") == len(checkins()) - len(filled.rows())
+    (filled.folder / "elsewhere").rename(later)
+    done = deleted(filled, linked=True)
+    assert len(output(filled, "support").rows()) == len(checkins()) - rows_of("d0")
+    assert (done.resumed, last_request(filled).last.state) == (1, "done")
+
+
+def test_records_that_a_rerun_publishes_again_are_removed_by_expiry(filled: Project) -> None:
+    deleted(filled, linked=True)
+    apps = output(filled, "apps")
+    run(apps, date=DAY, ledger=filled.folder / "organization.db")
+    expire(apps.out, ledger=filled.folder / "organization.db", keys=filled.keys, yes=True)
+    assert len(apps.rows()) == len(checkins()) - rows_of("d0")
+
+
+def test_a_restriction_seals_the_same_records_and_lifting_it_publishes_them_again(filled: Project) -> None:
+    restrict_subjects([U1], places(filled), datetime.now(UTC), yes=True, linked=True)
+    assert len(output(filled, "apps").rows()) == len(checkins()) - rows_of("d0")
+    lift_restriction([U1], places(filled), datetime.now(UTC), yes=True)
+    assert len(output(filled, "apps").rows()) == len(filled.rows()) == len(checkins())
+
+
+def test_the_ledger_has_no_form_of_a_device(filled: Project) -> None:
+    before = {row["device_id"] for row in filled.rows()}
+    deleted(filled, linked=True)
+    (device,) = before - {row["device_id"] for row in filled.rows()}
+    with open_ledger(find_ledger(filled.folder / "organization.db")) as ledger:
+        (event,) = ledger.find(LIFECYCLE_EVENT)
+    assert event.linked != "{}"
+    assert device not in event.linked
+
+
+def test_pseudonyms_of_another_key_version_are_not_compared(filled: Project) -> None:
+    apps = output(filled, "apps")
+    apps.policy({"device_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}})
+    run(apps, date=DAY, ledger=filled.folder / "organization.db")
+    with pytest.raises(CheckFailed) as failure:
+        deleted(filled, linked=True)
+    (finding,) = failure.value.findings
+    assert "values of device_id cannot be compared" in finding.message
