@@ -163,6 +163,8 @@ _EVENTS: Final = {
 _SUBJECTS: Final = {
     "Q001": "the subjects cannot be read",
     "Q002": "a row names neither a subject nor a tenant, or another tenant than the command",
+    "Q011": "a row names a subject without a restriction in force",
+    "Q012": "a row names a subject to restrict of which no data is held",
     "Q003": "a column of an output or a disclosure identifies persons, and no rule finds them by it",
     "Q004": "a file that may hold records of the named subjects could not be searched",
 }

@@ -67,6 +67,11 @@ _ALLOW_UNKNOWN_TENANT: Final = click.Option(
     is_flag=True,
     help="Continue although the tenant is unknown. Its late records are excluded.",
 )
+_ALLOW_UNKNOWN_SUBJECT: Final = click.Option(
+    ["--allow-unknown-subject", "allow_unknown"],
+    is_flag=True,
+    help="Also restrict subjects of which no data is held. Their later records are excluded.",
+)
 _ALLOW_UNREACHED: Final = click.Option(
     ["--allow-unreached"], is_flag=True, help="Treat outputs that cannot be reached as permanently deleted."
 )
@@ -240,6 +245,7 @@ def delete_command(
     _LINKED,
     _UNSEARCHABLE,
     _ALLOW_UNKNOWN_TENANT,
+    _ALLOW_UNKNOWN_SUBJECT,
     _ALLOW_UNREACHED,
     "--yes",
     group=subject_group,
@@ -254,6 +260,7 @@ def restrict_command(
     reasons: Sequence[str],
     unseen: bool,
     allow_unreached: bool,
+    allow_unknown: bool,
     progress: ProgressCallback,
     **selected: Any,
 ) -> Printable:
@@ -273,6 +280,7 @@ def restrict_command(
         unsearchable=_parse_reasons(reasons),
         unseen=unseen,
         allow_unreached=allow_unreached,
+        allow_unknown=allow_unknown,
         progress=progress,
     )
 
@@ -385,7 +393,7 @@ def approve_command(
 
 @verb("status", "--tenant", *WORKSPACE, group=subject_group, reads="subject_request/read")
 def status_command(workspace: Workspace, now: datetime, tenant: str | None, tenants: TenantSet) -> Printable:
-    """List requests: kind, state and deadline. Exits with 1 if one is overdue."""
+    """List requests: kind, state and deadline, and whether a restriction is in force. Exits with 1 if one is overdue."""
     with workspace.open_ledger() as ledger:
         found = request_statuses(ledger, tenant=tenant, tenants=tenants)
     overdue = any(each.is_overdue(now) for each in found)
@@ -410,7 +418,10 @@ def coverage_command(workspace: Workspace, named: Sequence[str]) -> Printable:
     permission="share/recall",
 )
 def confirm_command(workspace: Workspace, now: datetime, request: str, recipient: str) -> Printable:
-    """Record that RECIPIENT has deleted the data of REQUEST."""
+    """Record that RECIPIENT has deleted the data of REQUEST.
+
+    If REQUEST is a restriction, record that RECIPIENT has restricted its copy.
+    """
     return ResultAt(confirm_deletion(request, recipient, workspace, now), now)
 
 

@@ -43,11 +43,13 @@ from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.discovery import require_keyring
+from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.parquet_encryption import open_parquet, unless_shredded
+from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.ledger import api
 from minimize.output.folder import RECORDS, RESTRICTED, batch_date_of, identity_of, output_and_date
 from minimize.output.reader import load_receipts
-from minimize.output.restricted import open_restricted
+from minimize.output.restricted import open_restricted, read_sealing_key
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file, with_dictionaries
 from minimize.output.subject_search import find_candidate_files
 from minimize.policy.fields import is_dropped, keeps_original
@@ -146,11 +148,11 @@ class PublishedOutput:
         return {file.path: each for each in self.chain for file in (*each.replaces, *each.removes)}
 
     def files_within(self, window: TimeWindow) -> Iterator[OutputFile]:
-        """The files that were in force at some time within a window, by receipt."""
+        """The files that were in force at some time within a window, by receipt, with sealed files of restricted subjects."""
         for receipt in self.chain:
-            for made in receipt.outputs.values():
-                files = map(self.file, files_with_companions(made))
-                yield from (each for each in files if each.was_in_force(window))
+            of_outputs = (file for made in receipt.outputs.values() for file in files_with_companions(made))
+            files = map(self.file, (*of_outputs, *(receipt.restricted or ())))
+            yield from (each for each in files if each.was_in_force(window))
 
     @cached_property
     def open_file(self) -> Callable[[str], StoredFile]:
@@ -179,8 +181,12 @@ class PublishedOutput:
     def _writing_runs(self) -> dict[str, WritingRun]:
         """The run that wrote each file, by path. Files of one run share one object."""
         by = receipts_by_path(self.chain)
-        runs = {each.run_id: WritingRun(self.folder, each, self.policies) for each in by.values()}
+        runs = {each.run_id: self.writing_run(each) for each in by.values()}
         return {path: runs[receipt.run_id] for path, receipt in by.items()}
+
+    def writing_run(self, receipt: Receipt) -> WritingRun:
+        """The run of a receipt."""
+        return WritingRun(self.folder, receipt, self.policies)
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,6 +236,25 @@ class OutputFile:
     def has_records(self) -> bool:
         """Whether it has records, in force or sealed; False for an aggregate."""
         return self.name in (RECORDS, RESTRICTED)
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether it has sealed records of restricted subjects."""
+        return self.name == RESTRICTED
+
+    @cached_property
+    def sealing_keys(self) -> frozenset[str]:
+        """The key version under which it is sealed, or every version that it may be; empty if it is not sealed."""
+        if not self.is_sealed:
+            return frozenset()
+        known = read_sealing_key(self.output.folder, self.path)
+        every = (f"{each.name}/{each.version}" for each in self.keys.listing() if each.name == SUBJECT_KEY)
+        return frozenset(every if known is None else {known})
+
+    @property
+    def content_name(self) -> str:
+        """The output of its rows. Sealed rows are records."""
+        return RECORDS if self.has_records else self.name
 
     @property
     def stored_file(self) -> StoredFile:
@@ -385,6 +410,24 @@ class OutputFile:
         return with_dictionaries(self.stored_file, self.output.folder, self.output.kms, columns).batches(
             columns=columns
         )
+
+    def readable_columns(self, names: Collection[str]) -> list[list[str]]:
+        """These columns in groups that can be read together, because they need no key or the same master key."""
+        masters = read_encrypted_columns(self.output.folder / self.path).columns_by_master_key(names)
+        encrypted = {name for group in masters.values() for name in group}
+        return [[name for name in names if name not in encrypted], *map(list, masters.values())]
+
+    def open_columns(self, names: Collection[str]) -> StoredFile:
+        """The file, opened for these columns only. The keys of its other columns may be missing.
+
+        Raises OutputError if it is missing or damaged, KeyringError if a key of these columns is not available.
+        """
+        file = None
+        with suppress(OSError, pa.ArrowException):
+            file = open_parquet(self.output.folder / self.path, self.output.kms, columns=[*names], name=self.path)
+        if file is None:
+            raise OutputError(f"{self.path} is missing or damaged", hint="Run `minimize verify` to check all files.")
+        return as_stored_file(self.path, file)
 
     def dictionaries(self, pointer: Pointer) -> Iterator[Iterator[pa.RecordBatch]]:
         """Per row group, the batches of a text column with the dictionaries as written, including entries without rows."""

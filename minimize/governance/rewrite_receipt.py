@@ -192,11 +192,13 @@ class RewriteReceipt:
         return RowCounts(read, read - gated, gated)
 
     def _outputs(self, done: RewriteResult) -> dict[str, WrittenOutput]:
-        names = dict.fromkeys([*map(_content_name, self.files), *(each.name for each in self.recomputed)])
+        names = dict.fromkeys(
+            [*(each.file.content_name for each in self.files), *(each.name for each in self.recomputed)]
+        )
         return {name: self._output(name, done.written.get(name, ())) for name in names}
 
     def _output(self, name: str, written: Sequence[WrittenFile]) -> WrittenOutput:
-        rewritten = [each for each in self.files if _content_name(each) == name]
+        rewritten = [each for each in self.files if each.file.content_name == name]
         made = [each for each in self.recomputed if each.name == name]
         dates = {each.date or "" for each in rewritten if not each.is_whole} | {each.date or "" for each in made}
         files = output_files(written)
@@ -230,11 +232,6 @@ class RewriteReceipt:
         """Per field, the counts of all, changed and removed values in rewritten records that remain."""
         receipt_fields = self.files[0].written_by.receipt.fields
         return {key: _field_receipt(each, counts.fields.get(key)) for key, each in receipt_fields.items()}
-
-
-def _content_name(file: PlannedFile) -> str:
-    """The output of the rows of a file. Sealed files have records."""
-    return RECORDS if file.name == RESTRICTED else file.name
 
 
 def _field_receipt(receipt: FieldReceipt, counts: FieldCounts | None) -> FieldReceipt:

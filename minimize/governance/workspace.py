@@ -5,7 +5,7 @@ The ledger, an output, a pipeline and the keyring, each searched for when it is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING
 from minimize.errors import LedgerError
 from minimize.keys import Keyring, require_keyring
 from minimize.ledger import Address, api, find_ledger
+from minimize.output.folder import has_runs
+from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
+from minimize.runs.guards import check_ledger
 from minimize.runs.inputs import pipeline_from
-from minimize.stores import PathText, local_path
+from minimize.stores import LocationLike, PathText, local_path, parse_output_location
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -52,6 +55,14 @@ class Workspace:
         job = self.loaded_pipeline
         output = self.output if self.output is not None or job is None else job.target()
         return find_ledger(self.ledger, start=self.folder, output=output)
+
+    def check_ledger(self, named: Iterable[LocationLike] = ()) -> None:
+        """Raises RefusedError (E303) if the receipts of its own output, or of a named one, name another ledger."""
+        job = self.loaded_pipeline
+        own = self.output or (None if job is None else job.target())
+        for place in map(parse_output_location, [*named, *([] if own is None else [own])]):
+            if has_runs(place):
+                check_ledger(self.address, load_receipts(place))
 
     def open_ledger(self, *, create: bool = False) -> Ledger:
         """The ledger, open. Raises LedgerError."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
-from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeVar, Unpack
 
@@ -14,8 +13,17 @@ from sqlalchemy import Connection, Select, func, insert, null, select, update
 from minimize.errors import Finding, LedgerError
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
-from minimize.ledger.acts import TOMBSTONE, Act, ActFilter, ActKind, ActTombstone, NewAct, UntrustedActError
-from minimize.ledger.audit_event import EMPTY_LOG, AuditEvent, LogEntry, LogHead, audit_finding
+from minimize.ledger.acts import (
+    TOMBSTONE,
+    Act,
+    ActFilter,
+    ActKind,
+    ActTombstone,
+    BodyRemoval,
+    NewAct,
+    UntrustedActError,
+)
+from minimize.ledger.audit_event import EMPTY_LOG, LogEntry, LogHead, audit_finding
 from minimize.ledger.schema import ACTS
 from minimize.text import count_noun
 
@@ -25,6 +33,7 @@ _NAMES: Final = tuple(each.name for each in fields(Act))
 _COLUMNS: Final = tuple(ACTS.c[name] for name in _NAMES)
 _WITHOUT_BODY: Final = tuple(null().label("body") if column.name == "body" else column for column in _COLUMNS)
 VERIFY_HINT: Final = "Run `minimize audit verify`. Restore a backup."
+_KEYRING_HINT: Final = f"Check that the keyring (--keys, MINIMIZE_KEYS) is the one of this ledger. {VERIFY_HINT}"
 _LAST_CHARACTER: Final = "\U0010ffff"
 
 
@@ -67,40 +76,28 @@ class ActLog(NamedTuple):
             self.connection.scalars(select(ACTS.c.tenant_id).distinct().where(ACTS.c.tenant_id.is_not(None)))
         )
 
-    def remove_bodies(
-        self,
-        kind: ActKind[Any],
-        tenant: str,
-        subjects: Iterable[str],
-        until: datetime,
-        event: AuditEvent,
-        signer: Signer,
-    ) -> int:
-        """Removes the bodies of acts about subjects of a tenant, recorded up to a time, and records a tombstone for each.
-
-        Returns their number.
-        """
-        if not kind.removable:
-            raise ValueError(f"the bodies of acts of the kind {kind.name} cannot be removed")
+    def remove_bodies(self, removal: BodyRemoval, signer: Signer) -> bool:
+        """Removes bodies and records a tombstone for each act. Returns whether there were any."""
+        if not removal.kind.removable:
+            raise ValueError(f"the bodies of acts of the kind {removal.kind.name} cannot be removed")
         query = select(ACTS.c.id).where(
-            (ACTS.c.kind == kind.name)
-            & (ACTS.c.tenant_id == tenant)
-            & (ACTS.c.recorded_at <= until)
+            (ACTS.c.kind == removal.kind.name)
+            & (ACTS.c.tenant_id == removal.tenant)
+            & (ACTS.c.recorded_at <= removal.until)
             & ACTS.c.body.is_not(None)
         )
-        distinct = sorted(set(subjects))
+        distinct = sorted(removal.subjects)
         parts = (distinct[start : start + PAGE_SIZE] for start in range(0, len(distinct), PAGE_SIZE))
         found = sorted(
             each for part in parts for each in self.connection.scalars(query.where(ACTS.c.subject.in_(part)))
         )
         if found:
-            self.append(
-                [TOMBSTONE.act(ActTombstone(each, event.time, event.actor.user or "")) for each in found], signer
-            )
+            event, account = removal.event, removal.event.actor.user or ""
+            self.append([TOMBSTONE.act(ActTombstone(each, event.time, account)) for each in found], signer)
             for start in range(0, len(found), PAGE_SIZE):
                 page = ACTS.c.id.in_(found[start : start + PAGE_SIZE])
                 self.connection.execute(update(ACTS).where(page).values(body=None))
-        return len(found)
+        return bool(found)
 
     def check(self, entries: Iterable[LogEntry], verifier: Verifier) -> Iterator[Finding]:
         """H017 to H020: every act against the act before it, its signature and its body; then against the audit log.
@@ -141,15 +138,16 @@ def _act_from_row(row: Sequence[Any]) -> Act:
 
 def _record_of_act(kind: ActKind[R], act: Act, verifier: Verifier | None) -> R:
     """The record of an act. Raises UntrustedActError if its body was changed or removed, or it is not signed by a known key."""
+    hint = VERIFY_HINT
     if act.body is None or not act.has_own_body:
         message = "the content of a record of the {} was changed or removed"
     elif verifier is not None and not act.is_signed(verifier):
-        message = "a record of the {} is not signed by a known key"
+        message, hint = "a record of the {} is not signed by a known key", _KEYRING_HINT
     else:
         message = "a record of the {} cannot be read"
         with contextlib.suppress(ValueError, TypeError, LookupError, AttributeError):
             return kind.read(act)
-    raise UntrustedActError(message.format(f"{kind.name.replace('_', ' ')} {act.key}"), hint=VERIFY_HINT)
+    raise UntrustedActError(message.format(f"{kind.name.replace('_', ' ')} {act.key}"), hint=hint)
 
 
 def _query(kind: ActKind[Any], conditions: ActFilter) -> Select[Any]:

@@ -206,12 +206,30 @@ _to_json: Final = json.JSONEncoder(default=_encode).encode
 
 
 @dataclass(frozen=True, slots=True)
+class BodyRemoval:
+    """The bodies to remove: those of acts of a kind about subjects of a tenant, recorded up to a time.
+
+    event  the audit event, which is written if there are such bodies
+    """
+
+    kind: ActKind[Any]
+    tenant: str
+    subjects: frozenset[str]
+    until: datetime
+    event: AuditEvent
+
+
+@dataclass(frozen=True, slots=True)
 class Decision(Generic[T_co]):
-    """The result of a decision, the acts to record, and their audit events. Acts need at least one event."""
+    """The result of a decision, the acts to record, and their audit events. Acts need at least one event.
+
+    removals  bodies of earlier acts to remove; each of these acts gets a tombstone
+    """
 
     result: T_co
     acts: Sequence[NewAct] = ()
     events: Sequence[AuditEvent] = ()
+    removals: Sequence[BodyRemoval] = ()
 
     def events_by_tenant(self) -> Iterator[AuditEvent]:
         """The events. If all acts concern the same tenant, events that name no tenant get this one."""

@@ -209,11 +209,12 @@ def _entry_place(entry: LogEntry) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AuditCheckResult:
-    """Result of a check of the log: the findings, the head of the log, and its checkpoint if it has one."""
+    """Result of a check of the log: the findings, the head of the log, its checkpoint if it has one, and the number of acts."""
 
     head: LogHead
     findings: tuple[Finding, ...]
     checkpoint: Checkpoint | None = None
+    acts: int = 0
 
     @property
     def ok(self) -> bool:
@@ -227,7 +228,7 @@ class AuditCheckResult:
 
     def to_json(self) -> dict[str, Any]:
         """The object that `audit verify --json` prints. Stored outside the ledger, it can be passed to `--head`."""
-        body = {**head_json(self.head), "findings": json_value(self.findings)}
+        body = {**head_json(self.head), "acts": self.acts, "findings": json_value(self.findings)}
         truncated_head = None if self.checkpoint is None else self.checkpoint.head
         return {"ok": self.ok, **body, **({} if truncated_head is None else {"checkpoint": head_json(truncated_head)})}
 
@@ -239,7 +240,8 @@ class AuditCheckResult:
             if self.checkpoint is None
             else f"; entries up to {self.checkpoint.head.sequence:,} are replaced by a checkpoint"
         )
-        entries = f"{count_noun(self.head.sequence, 'entry', 'entries')}, head {self.head.digest or '(none)'}"
+        numbers = f"{count_noun(self.head.sequence, 'entry', 'entries')} and {count_noun(self.acts, 'act')}"
+        entries = f"{numbers}, head {self.head.digest or '(none)'}"
         yield f"{'verified' if self.ok else 'not verified'}: {entries}{since}"
 
 
@@ -266,7 +268,8 @@ def check_whole_log(
         findings += check_receipts(connection, receipts, verifier)
         if external_head is None and not any(receipt.audit is not None for _, receipt in receipts):
             findings.append(unanchored_finding())
-        return AuditCheckResult(log_head(connection), tuple(findings), last_checkpoint(connection))
+        checkpoint, acts = last_checkpoint(connection), ActLog(connection).head().sequence
+        return AuditCheckResult(log_head(connection), tuple(findings), checkpoint, acts)
 
     return ledger.read(work)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, Unpack
@@ -58,27 +57,33 @@ class Ledger:
     def record(
         self, decide: Callable[[ActReader], Decision[T]], signer: Signer, *, then: Callable[[], None] | None = None
     ) -> T:
-        """Decides, appends the acts and writes their audit events, in one transaction that locks out other writers.
+        """Decides, appends the acts, removes bodies and writes the audit events, in one transaction that locks out other writers.
 
         `decide` reads the acts that concern it. If it raises, nothing is recorded. It may run again if the server closed the
-        connection. `then` runs before the commit; if it raises, nothing is recorded either. Returns the result of the decision.
+        connection. `then` runs before the commit; if it raises, nothing is recorded either. The files of SQLite do not keep a
+        removed body, unless another process is reading them (see `empty_journal`). Returns the result of the decision.
         Raises KeyringError without a signing key, LedgerError.
         """
 
-        def work(connection: Connection) -> T:
+        def work(connection: Connection) -> Decision[T]:
             lock_ledger(connection)
             acts = ActLog(connection)
             decision = decide(acts)
             if decision.acts and not decision.events:
                 raise ValueError("acts are recorded with an audit event")
             acts.append(decision.acts, signer)
-            for event in decision.events_by_tenant():
+            removed = [each for each in decision.removals if acts.remove_bodies(each, signer)]
+            of_removals = [replace(each.event, tenant=each.tenant) for each in removed]
+            for event in (*decision.events_by_tenant(), *of_removals):
                 append_event(connection, event, signer)
             if then is not None:
                 then()
-            return decision.result
+            return decision
 
-        return self.write(work)
+        decision = self.write(work)
+        if decision.removals:
+            self.empty_journal()
+        return decision.result
 
     def record_event(self, event: AuditEvent, signer: Signer) -> None:
         """Writes an audit event that belongs to no act."""
@@ -91,32 +96,6 @@ class Ledger:
     def last_id(self, kind: ActKind[Any]) -> int:
         """The id of the last act of a kind, which grows with each of them; 0 if there is none."""
         return self.read(lambda connection: ActLog(connection).last_id(kind))
-
-    def remove_bodies(
-        self,
-        kind: ActKind[Any],
-        tenant: str,
-        subjects: Iterable[str],
-        until: datetime,
-        event: AuditEvent,
-        signer: Signer,
-    ) -> int:
-        """Removes the bodies of acts about subjects of a tenant, recorded up to a time, with tombstones and an audit event.
-
-        Returns their number. Records nothing if there are none. The files of SQLite do not keep the removed content, unless
-        another process is reading them (see `empty_journal`).
-        """
-
-        def work(connection: Connection) -> int:
-            lock_ledger(connection)
-            removed = ActLog(connection).remove_bodies(kind, tenant, subjects, until, event, signer)
-            if removed:
-                append_event(connection, replace(event, tenant=tenant), signer)
-            return removed
-
-        removed = self.write(work)
-        self.empty_journal()
-        return removed
 
     def tenants(self) -> frozenset[str]:
         """The tenants that acts name."""

@@ -17,11 +17,13 @@ import pyarrow.parquet as pq
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.errors import OutputError
 from minimize.keys import Kms
+from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.parquet_encryption import FileEncryption, OutputEncryption, RewriteEncryption, open_parquet
 from minimize.keys.parquet_footer import read_encrypted_columns
-from minimize.keys.sealing import Subkeys, open_content, seal_content
-from minimize.output.folder import RESTRICTED_SUFFIX
-from minimize.output.stored_file import StoredFile, as_stored_file
+from minimize.keys.sealing import Subkeys, open_content, seal_content, sealed_version
+from minimize.output.folder import RESTRICTED, RESTRICTED_SUFFIX, output_and_date
+from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file
+from minimize.output.subject_search import CHECK_KEYRING
 from minimize.receipts import ReceiptFile
 from minimize.sources.base import WrittenFile
 from minimize.stores import Location
@@ -67,12 +69,26 @@ def open_restricted(output: Location, path: str, keys: Subkeys, kms: Kms | None)
     with suppress(OSError, ValueError):
         content = open_content((output / path).read_bytes(), keys, _SUBKEY_PURPOSES, path.encode())
     if content is None:
-        raise OutputError(f"{path} is missing or damaged", hint="Run `minimize verify` to check all files.")
+        raise OutputError(f"{path} is missing or damaged, or was sealed with another keyring", hint=CHECK_KEYRING)
     file = open_parquet(content, kms, name=path)
     origin = RecordsOrigin(*json.loads(file.metadata.metadata[_ORIGIN_KEY]))
     material = read_encrypted_columns(content)
     encryption = RewriteEncryption(kms, material) if kms is not None and material.masters else None
     return RestrictedRecords(origin, replace(as_stored_file(origin.path, file), sealed=True), encryption)
+
+
+def open_records(output: Location, path: str, keys: Subkeys, kms: Kms | None) -> StoredFile:
+    """Opens a file, which may be sealed. Raises the errors of `open_restricted` and of `open_stored_file`."""
+    if output_and_date(path)[0] == RESTRICTED:
+        return open_restricted(output, path, keys, kms).stored
+    return open_stored_file(output, path, kms)
+
+
+def read_sealing_key(output: Location, path: str) -> str | None:
+    """The key version under which a file is sealed, for example `subject/1`; None if the file is missing or damaged."""
+    with suppress(OSError, ValueError):
+        return f"{SUBJECT_KEY}/{sealed_version((output / path).read_bytes())}"
+    return None
 
 
 class RestrictedSink:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
@@ -96,10 +96,16 @@ def read_index(file: BinaryIO, of: ReceiptFile, lenses: IndexKeys) -> OpenIndex:
     return OpenIndex(file, of, lens, IndexContents.from_bytes(content))
 
 
+CHECK_KEYRING: Final = (
+    "Check that the keyring (--keys, MINIMIZE_KEYS) is the one of this output. "
+    "Run `minimize verify` to check all files."
+)
+
+
 def damaged_index_error(of: ReceiptFile) -> OutputError:
     """The error for an index that does not match its file."""
     place = of.path if of.index is None else of.index.path
-    return OutputError(f"{place} is missing or damaged", hint="Run `minimize verify` to check all files.")
+    return OutputError(f"{place} is missing or damaged, or was sealed with another keyring", hint=CHECK_KEYRING)
 
 
 def open_index_file(output: Location, of: ReceiptFile) -> BinaryIO:

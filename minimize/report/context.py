@@ -18,9 +18,10 @@ from minimize.errors import (
     SchemaError,
     SourceError,
 )
+from minimize.governance.output_file import PublishedOutput
 from minimize.governance.workspace import Workspace
-from minimize.governance.writing_run import PolicyCache, WritingRun
-from minimize.keys import Keyring, Kms, find_keyring, find_kms
+from minimize.governance.writing_run import PolicyCache
+from minimize.keys import Keyring, Kms, find_keyring
 from minimize.output.reader import load_receipts
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
@@ -58,23 +59,38 @@ class ReportRequest:
 class ReportContext:
     """An output with everything that its report needs.
 
-    pipeline  the current pipeline; None if it was not found
-    keys      the keyring; None if there is none
-    hidden    parts that cannot be shown, added while the report is made
+    published  the output, its receipts, keyring and pipeline
+    hidden     parts that cannot be shown, added while the report is made
     """
 
-    output: Location
+    published: PublishedOutput
     request: ReportRequest
-    chain: tuple[Receipt, ...] = field(repr=False)
-    pipeline: Pipeline | None
-    keys: Keyring | None
     hidden: list[HiddenPart] = field(default_factory=list)
-    reading: PolicyCache = field(default_factory=PolicyCache, repr=False)
+
+    @property
+    def output(self) -> Location:
+        """The output folder."""
+        return self.published.folder
+
+    @property
+    def chain(self) -> tuple[Receipt, ...]:
+        """The receipts."""
+        return self.published.chain
+
+    @property
+    def pipeline(self) -> Pipeline | None:
+        """The current pipeline; None if it was not found."""
+        return self.published.job
+
+    @property
+    def keys(self) -> Keyring | None:
+        """The keyring; None if there is none."""
+        return self.published.keys
 
     @property
     def kms(self) -> Kms | None:
         """The KMS that holds the master keys of encrypted files."""
-        return None if self.keys is None else find_kms(self.keys, local_path(self.output))
+        return None if self.keys is None else self.published.kms
 
     @property
     def workspace(self) -> Workspace:
@@ -88,7 +104,7 @@ class ReportContext:
 
     def policy_of(self, receipt: Receipt) -> Policy:
         """The policy stored with a receipt. Raises PolicyError, OutputError."""
-        return WritingRun(self.output, receipt, self.reading).policy
+        return self.published.writing_run(receipt).policy
 
     def attempt(self, what: str, work: Callable[[], T]) -> T | None:
         """Result of the work; None if it fails, and then the part is listed as not shown."""
@@ -121,15 +137,8 @@ def open_report(output: LocationLike, request: ReportRequest) -> ReportContext:
         hidden.append(HiddenPart("signatures of the receipts", "no keyring was found"))
     else:
         _check_receipts(chain, keys)
-    return ReportContext(
-        output=folder,
-        request=request,
-        chain=chain,
-        pipeline=job,
-        keys=keys,
-        hidden=hidden,
-        reading=PolicyCache(() if job is None else job.policy.purposes),
-    )
+    policies = PolicyCache(() if job is None else job.policy.purposes)
+    return ReportContext(PublishedOutput(folder, chain, keys, job, policies), request, hidden)
 
 
 def reads_source(receipt: Receipt) -> bool:

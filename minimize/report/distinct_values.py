@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import KeyringError, OutputError, SourceError
-from minimize.keys import Kms
-from minimize.keys.parquet_encryption import open_parquet
-from minimize.keys.parquet_footer import read_encrypted_columns
-from minimize.output.stored_file import StoredFile, as_stored_file
+from minimize.governance.output_file import OutputFile
+from minimize.output.stored_file import StoredFile
 from minimize.plan import request
 from minimize.plan.request import can_leave
 from minimize.policy.pipeline import Pipeline
-from minimize.receipts import ReceiptFile
 from minimize.report.context import ReportContext
 from minimize.report.facts import RoundedCount
 from minimize.runs.batch_dates import BatchDate, file_digests, last_inputs
 from minimize.runs.inputs import find_input_files, origin_place, path_mask
 from minimize.sources import FORMATS
 from minimize.sources.base import Source
-from minimize.stores import Location
 
 MOST_DISTINCT: Final = 1_000_000
 """Counting stops above this number of distinct values."""
@@ -85,29 +79,19 @@ TalliesByColumn = dict[str, list[DistinctCounter]]
 """The tallies of each top-level column."""
 
 
-def tally_records(
-    output: Location, files: Sequence[ReceiptFile], keys: Iterable[str], kms: Kms | None
-) -> dict[str, DistinctCounter]:
+def tally_records(files: Iterable[OutputFile], keys: Iterable[str]) -> dict[str, DistinctCounter]:
     """The tally of each field over all files, with the reason if its column cannot be read."""
     tallies = {key: DistinctCounter(Pointer.parse(key)) for key in keys}
     for file in files:
-        for columns in _columns_by_key(output, file.path, _tallies_by_column(tallies)):
-            _tally_file(output, file.path, columns, kms)
+        columns = _tallies_by_column(tallies)
+        for names in file.readable_columns(columns):
+            _tally_file(file, {name: columns[name] for name in names})
     return tallies
 
 
-def _columns_by_key(output: Location, path: str, columns: TalliesByColumn) -> Iterator[TalliesByColumn]:
-    """Columns that are read together: unencrypted ones, and those under each master key, because a key may be missing."""
-    masters = read_encrypted_columns(output / path).columns_by_master_key(columns)
-    locked = {name for names in masters.values() for name in names}
-    yield {name: columns[name] for name in columns if name not in locked}
-    for names in masters.values():
-        yield {name: columns[name] for name in names}
-
-
-def _tally_file(output: Location, path: str, columns: TalliesByColumn, kms: Kms | None) -> None:
+def _tally_file(file: OutputFile, columns: TalliesByColumn) -> None:
     try:
-        found = _open_file(output, path, columns, kms)
+        found = file.open_columns(columns)
         for name in columns:
             _tally_columns(found, name, columns[name])
         return
@@ -124,15 +108,6 @@ def _tally_columns(found: StoredFile, name: str, tallies: Sequence[DistinctCount
         for batch in found.batches(columns=[name]):
             for tally in tallies:
                 tally.observe(batch)
-
-
-def _open_file(output: Location, path: str, columns: Iterable[str], kms: Kms | None) -> StoredFile:
-    file: pq.ParquetFile | None = None
-    with suppress(OSError, pa.ArrowException):
-        file = open_parquet(output / path, kms, columns=[*columns], name=path)
-    if file is None:
-        raise OutputError(f"{path} is missing or damaged")
-    return as_stored_file(path, file)
 
 
 def _tallies_by_column(tallies: Mapping[str, DistinctCounter]) -> TalliesByColumn:

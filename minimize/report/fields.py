@@ -16,7 +16,7 @@ from minimize.output.folder import RECORDS
 from minimize.policy.describe import condition_text, gate_texts
 from minimize.policy.model import Field, Policy
 from minimize.policy.treatments import Treatment
-from minimize.receipts import FieldReceipt, Receipt, files_in_force
+from minimize.receipts import FieldReceipt, Receipt
 from minimize.report.context import ReportContext
 from minimize.report.distinct_values import DAMAGED, NO_KEY, DistinctCounter, tally_records, tally_source
 from minimize.report.facts import ROUNDING_STEP, FieldFacts, PrecisionLoss, RoundedCount
@@ -79,8 +79,7 @@ def field_facts(context: ReportContext) -> tuple[FieldFacts, ...]:
     policy = context.policy_of(newest)
     counts = [each.fields for each in current_runs(context.chain) if not hides_rows(each)]
     kept = [key for key, each in newest.fields.items() if each.did != "drop" and key in policy.fields]
-    files = files_in_force(context.chain).get(RECORDS, [])
-    tallies = tally_records(context.output, files, kept, context.kms)
+    tallies = tally_records(context.published.files(RECORDS), kept)
     for why, keys in _unreadable_fields(tallies).items():
         context.hide(f"distinct values of {len(keys)} fields", why)
     return tuple(_facts_by_field(policy, newest, counts, tallies, _source_tallies(context, kept)))

@@ -24,7 +24,8 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.sealing import open_content, seal_content
 from minimize.output.folder import POLICY_FILE, RUNS, output_and_date
 from minimize.output.publish import QUARANTINE
-from minimize.output.stored_file import StoredFile, open_stored_file, with_dictionaries
+from minimize.output.restricted import open_records
+from minimize.output.stored_file import StoredFile, with_dictionaries
 from minimize.policy.faults import FaultList
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.receipts import Receipt, ReceiptFile, files_with_companions
@@ -89,7 +90,7 @@ class RemovalInventory:
     def __call__(self, stored: StoredFile) -> _InventoryBuilder | None:
         """The builder that must be called with every batch of a file; None if the file has no inventory."""
         with suppress(OSError, LookupError):
-            return _InventoryBuilder.of(stored, self._keys(stored.path), self._inventories)
+            return _InventoryBuilder.of(stored.path, stored, self._keys(stored.path), self._inventories)
         return None
 
     def attachments(self) -> dict[str, bytes]:
@@ -102,8 +103,8 @@ class RemovalInventory:
 
     def _read(self, path: str) -> None:
         kms = find_kms(self.keys, local_path(self.output))
-        stored = open_stored_file(self.output, path, kms)
-        showing = _InventoryBuilder.of(stored, self._keys(path), self._inventories)
+        stored = open_records(self.output, path, self.keys, kms)
+        showing = _InventoryBuilder.of(path, stored, self._keys(path), self._inventories)
         again = with_dictionaries(stored, self.output, kms, showing.names)
         for batch in again.batches(columns=showing.names) if showing.names else ():
             showing(batch)
@@ -129,13 +130,15 @@ def read_inventory(output: Location, receipt: Receipt, keys: Keyring) -> Mapping
 
 
 def _receipt_files(receipt: Receipt) -> Iterable[ReceiptFile]:
-    return (file for made in receipt.outputs.values() for file in files_with_companions(made))
+    yield from (file for made in receipt.outputs.values() for file in files_with_companions(made))
+    yield from receipt.restricted or ()
 
 
 @dataclass(frozen=True, slots=True)
 class _InventoryBuilder:
     """Builder for one file. Memory grows with the number of rows, a few bytes each, and with the number of persons."""
 
+    path: str
     stored: StoredFile
     tenant_field: pa.Field | None
     subject_field: pa.Field | None
@@ -144,13 +147,19 @@ class _InventoryBuilder:
     batches: list[_BatchCodes] = field(default_factory=list, repr=False)
 
     @classmethod
-    def of(cls, stored: StoredFile, keys: Sequence[str], inventories: dict[str, RemovedFileInventory]) -> Self:
-        """Takes the policy's names of the tenant, subject and time, and the mapping to which the result is added."""
+    def of(
+        cls, path: str, stored: StoredFile, keys: Sequence[str], inventories: dict[str, RemovedFileInventory]
+    ) -> Self:
+        """A builder that adds its result to `inventories`.
+
+        `path` is that of the file, which differs from that of its stored records if it is sealed. `keys` are the policy's names
+        of the tenant, subject and time.
+        """
         tenant, subject, time = (_field_column(stored.whole, key) for key in keys)
         tenant_field = tenant if is_published_unchanged(_technique_names(tenant)) else None
         kinds = published_techniques(_technique_names(subject))
         subject_field = subject if len(kinds) == 1 and kinds[0].keeps_distinct() else None
-        return cls(stored, tenant_field, subject_field, time, inventories)
+        return cls(path, stored, tenant_field, subject_field, time, inventories)
 
     @property
     def names(self) -> list[str]:
@@ -166,7 +175,7 @@ class _InventoryBuilder:
         """Stores the inventory of the file after all of its batches were added."""
         whole = (TenantContent(None, self.stored.file.metadata.num_rows, None, None, None),)
         contents = tuple(_tenant_contents(self.batches, named=self.subject_field is not None)) if self.names else whole
-        self.inventories[self.stored.path] = RemovedFileInventory(self.stored.whole, contents)
+        self.inventories[self.path] = RemovedFileInventory(self.stored.whole, contents)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from tests.commands import Command
 from tests.ledger.ledgers import event, opened, tells, unguarded
-from tests.project import Project
+from tests.project import Project, events
 
 
 @pytest.fixture(name="ledger")
@@ -190,3 +190,14 @@ def test_what_is_past_its_year_goes_after_it_was_shown_and_written_out(
     assert (checked.code, "entries up to 2 are replaced" in checked.out) == (0, True)
     assert command("audit", "truncate", "--yes").out.startswith("nothing to do")
     assert command("audit", "truncate", "--yes", "--to", kept).code == 0
+
+
+def test_the_check_prints_the_numbers_of_entries_and_acts(project: Project, command: Command) -> None:
+    project.records(events(5))
+    project.run()
+    words = ("audit", "verify", "--ledger", project.out / "ledger.db", "--keys", project.keys)
+    before = command(*words, "--json").json["acts"]
+    command("events", "add", "north", "tenant_closed", "--output", project.out, "--keys", project.keys)
+    found = command(*words, "--json").json
+    assert found["acts"] == before + 1
+    assert f"verified: {found['sequence']} entries and {found['acts']} act" in command(*words).out

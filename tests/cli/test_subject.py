@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
 
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete, requests
 from tests.commands import Command, Result
-from tests.project import LASTING, Project, events
+from tests.project import DAY, LASTING, Project, events
 from tests.world import access_file, assignment, write_configuration
 
 RECORDS = events(60)
@@ -60,7 +61,7 @@ def test_a_deletion_is_shown_before_it_is_done(project: Project, command: Comman
     done = command("subject", "delete", *words, "--yes", "--json")
     assert (done.code, len(done.json["receipts"])) == (0, 1)
     status = command("subject", "status", "--output", project.out)
-    assert (status.code, "delete of a subject of north" in status.out) == (0, True)
+    assert (status.code, "deletion of a subject of north" in status.out) == (0, True)
     assert "d3" not in status.out.replace(done.json["requests"][0], "")
     assert command("subject", "view", *words, "--json").json["subjects"][0]["rows"] == 0
 
@@ -71,19 +72,21 @@ def test_a_restriction_seals_until_it_is_lifted(project: Project, command: Comma
     project.records(RECORDS)
     project.run(at=None, output=None)
     words = ("d3", "--tenant", "north", "--output", project.out, "--keys", project.keys)
-    assert "would be restricted" in command("subject", "restrict", *words).out
+    plan = command("subject", "restrict", *words).out
+    assert plan.startswith("3 records of 1 subject would be restricted\n")
+    assert f"  {project.out}: 3 records of {DAY} in 1 file\n" in plan
     done = command("subject", "restrict", *words, "--yes", "--json").json
     (view,) = command("subject", "view", *words, "--json").json["subjects"]
     assert (view["rows"], view["restricted"]["rows"], "held" in view["restricted"]) == (0, done["rows"], False)
-    assert f"{done['rows']} sealed records" in command("subject", "view", *words).out
+    assert command("subject", "view", *words).out.startswith("d3 of north: 3 sealed records, and no other records\n")
     (shown,) = command("subject", "view", *words, "--restricted", "--json").json["subjects"]
     assert [each["rows"] for each in shown["restricted"]["held"]] == [done["rows"]]
     status = ("subject", "status", "--output", project.out)
-    assert f"{done['rows']} records, by" in command(*status).out
+    assert f"done; {done['rows']} records sealed" in command(*status).out
     assert "in force" in command(*status).out
     assert "would be published again" in command("subject", "lift", *words).out
     assert command("subject", "lift", *words, "--yes", "--json").json["rows"] == done["rows"]
-    assert "lifted at" in command(*status).out
+    assert "lifted on" in command(*status).out
     assert command("subject", "lift", *words, "--yes").code == 2
     (view,) = command("subject", "view", *words, "--json").json["subjects"]
     assert (view["rows"], "restricted" in view) == (done["rows"], False)
@@ -213,3 +216,30 @@ def test_a_deletion_that_was_interrupted_and_left_nothing_to_do_says_so() -> Non
     assert "spelled" not in text
     empty = map(str, SubjectRemoval((DataSubject("d1", "north"),), {}, applied=True).lines())
     assert "Check the spelling of the ids." in "\n".join(empty)
+
+
+def test_a_file_of_subjects_without_their_columns_names_the_columns(project: Project, command: Command) -> None:
+    project.records(RECORDS)
+    project.run()
+    (project.folder / "who.csv").write_text("device,tenant\nd3,north\n")
+    words = ("--file", "who.csv", "--output", project.out, "--keys", project.keys)
+    failed = command("subject", "view", *words)
+    assert (failed.code, "The columns are subject, tenant_id and field." in failed.err) == (2, True)
+
+
+def test_status_is_one_sentence_per_request_without_fractions_of_seconds(project: Project, command: Command) -> None:
+    project.policy(**LASTING)
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.run(at=None, output=None)
+    words = ("d3", "--tenant", "north", "--output", project.out, "--keys", project.keys)
+    command("subject", "restrict", *words, "--yes")
+    (line,) = command("subject", "status", "--output", project.out).out.splitlines()
+    asked = r"\w{12}  restriction of a subject of north, requested on [-0-9]{10} [:0-9]{5} UTC by \S+"
+    assert re.fullmatch(f"{asked}: done; 3 records sealed; in force", line)
+    (request,) = command("subject", "status", "--output", project.out, "--json").json["requests"]
+    assert ("by" in request, bool(request["actor"])) == (False, True)
+
+
+def test_help_of_confirm_names_restrictions(command: Command) -> None:
+    assert "restricted its copy" in command("subject", "confirm", "--help").out

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from minimize.governance.incidents import Exposure, IncidentScope, exposure_scope
 from minimize.governance.workspace import Workspace as Places
-from tests.project import Project, events
+from tests.project import BEFORE, Project, events
 
+RECORDS = events(120)
 PER_TENANT: dict[str, Any] = {
     "per_tenant": {
         "group_by": {"day": {"event_time": "day"}, "tenant_id": "tenant_id"},
@@ -28,6 +30,14 @@ def published(project: Project) -> None:
 def run(project: Project, **options: Any) -> Any:
     """A run with the ledger of the organization."""
     return project.run(**{"ledger": project.folder / "organization.db", "at": None, "output": None, **options})
+
+
+def two_days(project: Project, records: Sequence[dict[str, Any]] = RECORDS) -> None:
+    """Publishes the same records on two days, with the ledger of the organization."""
+    project.pipeline(aggregates=None)
+    project.records(records)
+    project.records(records, BEFORE)
+    run(project)
 
 
 def places(project: Project) -> Places:

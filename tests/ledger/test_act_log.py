@@ -14,7 +14,7 @@ from minimize.errors import LedgerError
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger import Address, database, find_ledger
 from minimize.ledger.act_log import ActLog
-from minimize.ledger.acts import TOMBSTONE, ActKind, ActTombstone
+from minimize.ledger.acts import TOMBSTONE, ActKind, ActTombstone, BodyRemoval, Decision
 from minimize.ledger.audit_check import ExternalHead, check_whole_log, find_entries
 from minimize.ledger.audit_event import ALL_ENTRIES
 from minimize.ledger.audit_log import log_head
@@ -247,7 +247,10 @@ REMOVAL: Final = event(9, activity="subject", operation="delete")
 
 
 def removed(ledger: Ledger, keys: Keyring, *subjects: str, until: datetime = NOW) -> int:
-    return ledger.remove_bodies(NOTE, "north", subjects, until, REMOVAL, keys)
+    """The number of bodies that were removed."""
+    before, removal = len(ledger.find(TOMBSTONE)), BodyRemoval(NOTE, "north", frozenset(subjects), until, REMOVAL)
+    ledger.record(lambda _: Decision(None, removals=[removal]), keys)
+    return len(ledger.find(TOMBSTONE)) - before
 
 
 def test_removed_bodies_leave_the_other_acts_and_a_chain_that_is_verified(recorded: Ledger, keys: Keyring) -> None:
@@ -277,8 +280,9 @@ def test_where_nothing_is_to_be_removed_nothing_is_recorded(recorded: Ledger, ke
 
 def test_bodies_of_another_kind_are_not_removed(recorded: Ledger, keys: Keyring) -> None:
     record_acts(recorded, keys, LETTER, FIRST)
+    removal = BodyRemoval(LETTER, "north", frozenset({"d1"}), NOW, REMOVAL)
     with pytest.raises(ValueError, match="kind letter cannot be removed"):
-        recorded.remove_bodies(LETTER, "north", ["d1"], NOW, REMOVAL, keys)
+        recorded.record(lambda _: Decision(None, removals=[removal]), keys)
     removed(recorded, keys, "d1")
     assert recorded.find(LETTER) == [FIRST]
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import minimize.ledger
 from minimize.keys import Keyring, new_keyring
-from minimize.ledger.acts import TOMBSTONE, Act, ActKind, NewAct
+from minimize.ledger.acts import TOMBSTONE, Act, ActKind, BodyRemoval, Decision, NewAct
 from minimize.ledger.audit_check import export_entries
 from minimize.ledger.audit_event import ALL_ENTRIES, EMPTY_LOG
 from minimize.ledger.ledger import Ledger
@@ -189,6 +189,7 @@ def test_a_new_kind_needs_its_dataclass_and_its_kind_only(ledger: Ledger, keys: 
     export_entries(ledger, ALL_ENTRIES, exported)
     (line,) = map(json.loads, exported.getvalue().splitlines())
     assert (line["event"]["activity"], line["acts"]["sequence"]) == ("inspection", 2)
-    assert ledger.remove_bodies(INSPECTION, "north", ["d1"], RECORDED_AT, event(1), keys) == 1
+    removal = BodyRemoval(INSPECTION, "north", frozenset({"d1"}), RECORDED_AT, event(1))
+    ledger.record(lambda _: Decision(None, removals=[removal]), keys)
     assert ledger.find(INSPECTION) == [second]
     assert errors(ledger, keys) == set()

@@ -259,9 +259,9 @@ def _is_same_output(path: str, mine: str | None) -> bool:
 
 
 def _files_of_read(read: ExposedRead, output: PublishedOutput) -> Iterator[ExposedFile]:
-    """The files in force when a read of their output began."""
+    """The files in force when a read of their output began. A view of a person may also show sealed records."""
     if not read.is_of(output.pipeline):
         return
     for file in output.files_within((read.started_at, read.started_at)):
-        if file.name == read.name:
+        if file.name == read.name or (file.is_sealed and not read.dataset):
             yield ExposedFile(file, read.via, read.columns, read.tenants, read)

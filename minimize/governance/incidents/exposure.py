@@ -163,14 +163,23 @@ class CompromisedKeys:
     keys: frozenset[str] = frozenset()
     is_decrypted: bool = False
 
-    def column(self, field: pa.Field, masters: Collection[str], *, folder: bool = False) -> ExposedColumn:
+    def column(
+        self,
+        field: pa.Field,
+        masters: Collection[str],
+        *,
+        folder: bool = False,
+        seals: frozenset[str] = frozenset(),
+    ) -> ExposedColumn:
         """The exposed form of one column of a file, or of a column in its folder names.
 
-        `masters` are the master keys of the file; empty if it is not encrypted.
+        `masters` are the master keys of the file; empty if it is not encrypted. `seals` are the key versions
+        under which the whole file may be sealed; empty if it is not sealed.
         """
         category = column_category(field)
         technique = ", ".join(dict.fromkeys(_field_metadata(field, b"minimize:technique")))
-        form = self._form(field, category, () if folder else masters)
+        is_sealed = bool(seals) and not self.is_decrypted and not seals & self.keys
+        form: ExposedForm = "encrypted" if is_sealed else self._form(field, category, () if folder else masters)
         return ExposedColumn(field.name, category, form, technique, folder)
 
     def _form(self, field: pa.Field, category: str, masters: Collection[str]) -> ExposedForm:

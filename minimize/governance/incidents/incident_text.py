@@ -41,6 +41,9 @@ def _tenant_lines(each: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[
     times = f"{period['from'] or '?'} to {period['to'] or '?'}"
     yield f"  {each['tenant_id']}: {subjects}, {records}, {each['form']}, {times}; {_notice_state(each, body)}"
     yield "    " + ", ".join(f"{kind['column']} ({kind['form']})" for kind in kinds)
+    if each.get("restricted"):
+        sealed = each["restricted"]
+        yield f"    of these, {count_noun(sealed['rows'], 'sealed record')} of restricted subjects ({sealed['form']})"
     if there:
         yield f"    copies at {there}"
     if any(one["suite"] for one in body["notices"][each["tenant_id"]]):

@@ -42,7 +42,6 @@ from minimize.ledger.sharing import (
     find_disclosures,
     find_recall_steps,
 )
-from minimize.output.folder import RECORDS
 from minimize.output.partitions import partition_values
 from minimize.policy.fields import keeps_original
 from minimize.policy.treatments import DROP
@@ -140,7 +139,7 @@ class _FileCount:
         """Counts the exposed content of the file. Memory grows with the number of persons."""
         persons = (
             PersonIdentifiers.for_policy(self.file.policy, self.file.pointers, self.file.schema)
-            if self.file.name == RECORDS
+            if self.file.has_records
             else PersonIdentifiers()
         )
         exposed = self._exposed_columns()
@@ -191,7 +190,7 @@ class _FileCount:
 
     def _times(self, batch: pa.RecordBatch) -> tuple[pa.Array, pa.Array]:
         """Earliest and latest event time of each record. Without a time in the file, the bounds of its batch date."""
-        times = self.file.times if self.file.name == RECORDS else None
+        times = self.file.times if self.file.has_records else None
         if times is not None:
             oldest, newest = times.oldest(batch), times.newest(batch)
             return pa.array(oldest, mask=oldest == UNKNOWN_TIME), pa.array(newest, mask=newest == UNKNOWN_TIME)
@@ -229,15 +228,13 @@ def columns_of_file(
     exposed_file: ExposedFile, whole: pa.Schema, inside: frozenset[str], key_names: frozenset[str]
 ) -> dict[str, ExposedColumn]:
     """The exposed columns of a file. `inside` are those stored in the file and not in its folder names."""
-    masters, compromised = (
-        exposed_file.file.entry.keys or (),
-        CompromisedKeys(key_names, is_decrypted=exposed_file.read is not None),
-    )
+    masters, seals = exposed_file.file.entry.keys or (), exposed_file.file.sealing_keys
+    compromised = CompromisedKeys(key_names, is_decrypted=exposed_file.read is not None)
     return {
-        each.name: compromised.column(each, masters, folder=each.name not in inside)
+        each.name: compromised.column(each, masters, folder=not seals and each.name not in inside, seals=seals)
         for each in whole
         if (exposed_file.columns is None or each.name in exposed_file.columns)
-        and (not exposed_file.keyed or uses_keys(each, masters, key_names))
+        and (not exposed_file.keyed or seals & key_names or uses_keys(each, masters, key_names))
     }
 
 
@@ -330,7 +327,7 @@ class RecordedInventory:
 
 def _with_time_bounds(file: OutputFile, removed: RemovedFileInventory) -> tuple[TenantContent, ...]:
     """Adds the earliest and latest event time, from the precision of the recorded times or from the batch date."""
-    clock = EventTimeBounds.for_policy(file.policy, removed.schema) if file.name == RECORDS else None
+    clock = EventTimeBounds.for_policy(file.policy, removed.schema) if file.has_records else None
     return tuple(_with_bounds(file, each, clock) for each in removed.contents)
 
 
@@ -359,7 +356,7 @@ def _receipt_fields(file: OutputFile) -> Iterator[pa.Field]:
     for name, treatment in wrote.fields.items():
         did = ", ".join([treatment.did] if isinstance(treatment.did, str) else treatment.did)
         about = {
-            "minimize:category": wrote.outputs[file.name].category,
+            "minimize:category": wrote.outputs[file.content_name].category,
             "minimize:technique": did,
             "minimize:key": ",".join(wrote.keys) if any(kind.is_keyed() for kind in published_techniques(did)) else "",
         }

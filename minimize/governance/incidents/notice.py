@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from minimize.pages import Section, Table
 from minimize.techniques import published_techniques
+from minimize.text import count_noun
 from minimize.times import minute_text
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Notice:
                 self.stage,
                 Section("What happened", (self.incident.title, self.nature)),
                 Section("When", (f"The incident began at {_minute_text(since)}.{ended} {known}", *self._declared())),
-                Section("Who is affected", (self.subjects,)),
+                Section("Who is affected", (self.subjects, *self._restricted())),
                 Section("What data is affected", (*self._period(), Table("Kinds of data", head, kinds))),
                 Section("Likely consequences", self.consequences),
                 Section("Measures taken", self.measures),
@@ -148,6 +149,20 @@ class Notice:
     def _declared(self) -> Iterator[str]:
         if self.incident.reportable_since is not None:
             yield f"We confirmed it as a personal data breach on {minute_text(self.incident.reportable_since)}."
+
+    def _restricted(self) -> Iterator[str]:
+        """The records of individuals whose data is under a restriction (GDPR Art. 18)."""
+        sealed = self.tenant.get("restricted")
+        if sealed is None:
+            return
+        yield (
+            f"These include {count_noun(sealed['rows'], 'record')} of individuals whose data was under a restriction of "
+            "processing. We stored these records separately and encrypted."
+        )
+        if sealed["form"] == "encrypted":
+            yield "To our knowledge their key was not exposed. Without it they cannot be read."
+        else:
+            yield "They were not protected by this encryption in the incident."
 
     def _period(self) -> Iterator[str]:
         since, until = self.tenant["period"]["from"], self.tenant["period"]["to"]
@@ -190,6 +205,7 @@ def article33(notice: Notice) -> dict[str, Any]:
             "categories_of_records": list(tenant["kinds"]),
             "approximate_number_of_records": tenant["rows"],
             "number_of_records_is_exact": tenant.get("rows_exact", True),
+            **({"records_under_restriction": tenant["restricted"]["rows"]} if "restricted" in tenant else {}),
             "period": dict(tenant["period"]),
             "recipients_with_copies": sorted({each["recipient"] for each in tenant["recipients"]}),
         },

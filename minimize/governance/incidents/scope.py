@@ -46,7 +46,6 @@ from minimize.governance.output_file import PublishedOutput, UnreachableOutput, 
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member, json_object
 from minimize.keys import Keyring
-from minimize.output.folder import RECORDS
 from minimize.stores import LocationLike, parse_output_location
 from minimize.times import instant_text
 
@@ -57,6 +56,7 @@ class TenantFinding:
 
     place       a file or a disclosure
     is_certain  whether the number of records is exact; otherwise `rows` is an upper bound
+    is_sealed   whether the place is a sealed file with records of restricted subjects
     """
 
     via: str
@@ -66,6 +66,7 @@ class TenantFinding:
     since: int | None
     until: int | None
     is_certain: bool = True
+    is_sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +120,14 @@ class AffectedTenant:
     @property
     def rows(self) -> int:
         """Number of records. A record that was exposed in several ways counts once."""
-        most: dict[str, int] = {}
-        for each in self.findings:
-            most[each.place] = max(each.rows, most.get(each.place, 0))
-        return sum(most.values())
+        return _count_rows(self.findings)
+
+    @property
+    def _restricted(self) -> Mapping[str, Any] | None:
+        """The number of sealed records of restricted subjects, and the most revealing form in which they were exposed."""
+        sealed = [each for each in self.findings if each.is_sealed]
+        form = most_revealing(column.form for each in sealed for column in each.columns)
+        return {"rows": _count_rows(sealed), "form": form} if sealed else None
 
     def to_json(self) -> dict[str, Any]:
         """The tenant as JSON for a scope."""
@@ -138,8 +143,16 @@ class AffectedTenant:
             "recipients": self.recipients,
             "via": {each.via for each in self.findings},
             "notice": self.needs_notice,
+            **({} if self._restricted is None else {"restricted": self._restricted}),
         }
         return json_object(body)
+
+
+def _count_rows(findings: Iterable[TenantFinding]) -> int:
+    most: dict[str, int] = {}
+    for each in findings:
+        most[each.place] = max(each.rows, most.get(each.place, 0))
+    return sum(most.values())
 
 
 def _first_time(times: Iterable[int | None]) -> str | None:
@@ -173,11 +186,11 @@ class PersonCounter:
     def add_file(self, each: ExposedInventory) -> None:
         """Adds the persons in a file. Aggregates contain no persons to count."""
         exposed_file = each.exposed
-        if exposed_file.file.name == RECORDS:
+        if exposed_file.file.has_records:
             place = f"{exposed_file.file.output.folder}/{exposed_file.file.path}"
             self._add(each.space, each.persons, place, certain=exposed_file.read is None, most=each.person_limits)
         for tenant in pc.unique(each.persons["tenant"]).to_pylist():
-            if tenant is not None and exposed_file.file.name == RECORDS:
+            if tenant is not None and exposed_file.file.has_records:
                 self._cap(
                     tenant,
                     None if exposed_file.read is None else (str(exposed_file.read.started_at), exposed_file.read.rows),
@@ -467,7 +480,18 @@ def _findings_of_file(each: ExposedInventory) -> Iterator[tuple[str, TenantFindi
             columns = each.columns.get(tenant, frozenset())
             times = (line["since_min"], line["until_max"])
             certain = not each.is_recorded and each.exposed.read is None
-            yield tenant, TenantFinding(each.exposed.via, place, columns, line["rows_sum"], *times, is_certain=certain)
+            yield (
+                tenant,
+                TenantFinding(
+                    each.exposed.via,
+                    place,
+                    columns,
+                    line["rows_sum"],
+                    *times,
+                    is_certain=certain,
+                    is_sealed=each.exposed.file.is_sealed,
+                ),
+            )
 
 
 def _exposing_item(copy: DisclosedCopy, exposure: Exposure, sent: Mapping[str, str]) -> str | None:

@@ -22,21 +22,22 @@ from minimize.governance.affected_subjects import AffectedSubjects, EventReach, 
 from minimize.governance.event_times import Moments
 from minimize.governance.identifier_forms import AS_RECEIVED, LookupColumn
 from minimize.governance.lifecycle_events import RetentionEvent
+from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import RemovalPlan
 from minimize.governance.retention.rerunnable_dates import find_source
 from minimize.governance.retention.retention_rules import removes_records
 from minimize.governance.rewrite_receipt import PlannedFile, RecomputedAggregate
-from minimize.governance.writing_run import PolicyCache, WritingRun, receipts_by_path
+from minimize.governance.writing_run import PolicyCache, WritingRun
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
-from minimize.output.folder import PIPELINE_FILE, RECORDS, RESTRICTED, batch_date_of
+from minimize.output.folder import PIPELINE_FILE, RECORDS, RESTRICTED
 from minimize.plan import Plan
 from minimize.plan.bind import examine
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.receipts import Receipt, ReceiptFile, files_in_force
+from minimize.receipts import Receipt
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.disclosure_guard import PublishedReleases, guard_aggregates
 from minimize.runs.inputs import open_sources
@@ -297,7 +298,7 @@ class AggregateRecomputation:
         source = self._source(on) if names else None
         if source is None:
             return {}
-        written = self._writing_run(source[0])
+        written = self._output.writing_run(source[0])
         then = original_job(written, source[1], on)
         wanted = [] if then is None else [name for name in names if then[0].plan.aggregates[name].late is None]
         if then is None or not wanted:
@@ -311,7 +312,7 @@ class AggregateRecomputation:
         files = self._files(name, day)
         if not files:
             return None
-        written, event_day = self._writing_run(receipts_by_path(self.chain)[files[0].path]), date.fromisoformat(day)
+        written, event_day = files[0].written_by, date.fromisoformat(day)
         then = {on: self._original(on, written) for on in sorted(batches)}
         found = {on: each for on, each in then.items() if each is not None}
         if len(found) < len(batches):
@@ -351,22 +352,20 @@ class AggregateRecomputation:
 
     def _records_left(self, on: str | None) -> int:
         removed = {each.file.path: each.rows for each in self.plan.due}
-        return sum(file.rows - removed.get(file.path, 0) for file in self._files(RECORDS, on))
+        return sum(file.entry.rows - removed.get(file.path, 0) for file in self._files(RECORDS, on))
 
     @cached_property
     def _releases(self) -> PublishedReleases:
         return PublishedReleases.from_receipts(self.request.output, self.chain, self.request.keys, self.request.kms)
 
-    def _files(self, name: str, on: str | None) -> list[ReceiptFile]:
-        return [file for file in files_in_force(self.chain).get(name, ()) if batch_date_of(file.path) == on]
+    def _files(self, name: str, on: str | None) -> list[OutputFile]:
+        return [file for file in self._output.files(name) if file.date == on]
 
     def _source(self, on: str | None) -> tuple[Receipt, ResolvedRun] | None:
         request = self.request
         return find_source(self.pipeline, request.output, self.chain, on, request.as_of, request.keys, self.ledger)
 
-    def _writing_run(self, receipt: Receipt) -> WritingRun:
-        return WritingRun(self.request.output, receipt, self._policies)
-
     @cached_property
-    def _policies(self) -> PolicyCache:
-        return PolicyCache(self.pipeline.policy.purposes)
+    def _output(self) -> PublishedOutput:
+        policies = PolicyCache(self.pipeline.policy.purposes)
+        return PublishedOutput(self.request.output, tuple(self.chain), self.request.keys, self.pipeline, policies)

@@ -232,9 +232,8 @@ class PlannedPartition:
         values = ", ".join(f"{count:,} of {name}" for name, count in self.values.items())
         parts = [f"rows: {why}" if why else "", f"values: {values}" if values else ""]
         summary = "; ".join(part for part in parts if part) or "no rows, only sketches of removed rows"
-        return (
-            f"{self.name} {self.date or 'all'}: {summary} (files removed: {self.removed}, rewritten: {self.rewritten})"
-        )
+        name = "sealed records" if self.name == RESTRICTED else self.name
+        return f"{name} {self.date or 'all'}: {summary} (files removed: {self.removed}, rewritten: {self.rewritten})"
 
 
 _REASON_TEXTS: Mapping[str, str] = {
@@ -291,11 +290,12 @@ class RemovalPlan(JsonResult):
 
     def _text(self, names: Sequence[str]) -> str:
         return (
-            "\n".join([*map(str, self.partitions), *names, *self._notes()])
+            "\n".join([*map(str, self.partitions), *names, *self.notes()])
             or "nothing to do: no data is due for removal"
         )
 
-    def _notes(self) -> Iterator[str]:
+    def notes(self) -> Iterator[str]:
+        """The limits of the plan: files and events that it cannot decide about."""
         if self.unreadable:
             yield f"{len(self.unreadable)} files stay and cannot be read: their keys were destroyed"
         if self.undated:

@@ -18,9 +18,8 @@ from minimize.consent import Consents
 from minimize.errors import ConfigurationError
 from minimize.governance.output_file import PublishedOutput
 from minimize.governance.retention.retention_rules import current_conditions
-from minimize.governance.writing_run import WritingRun
 from minimize.keys import Keyring
-from minimize.output.folder import RECORDS
+from minimize.output.folder import RECORDS, RESTRICTED, output_and_date
 from minimize.policy.fields import gate_condition, is_dropped
 from minimize.policy.load import hierarchy_files
 from minimize.policy.model import Policy
@@ -85,7 +84,8 @@ def rerunnable_dates(
         )
         last = last_reading_receipt(dates[on])
         if not given.is_empty and last is not None:
-            found[on] = RerunnableDate(on, given, _may_differ(given, last))
+            pending = _may_differ(given, last) or has_earlier_records(dates[on])
+            found[on] = RerunnableDate(on, given, pending)
     return found
 
 
@@ -186,7 +186,13 @@ def _would_restore(receipts: Sequence[Receipt], *, but_events: bool) -> bool:
         any(field.changed for field in each.fields.values())
         or (_removed_records(each) and not (but_events and each.kind in ("expire", "delete")))
         for each in _removing_receipts(receipts)
+        if not _changes_only_sealed_files(each)
     )
+
+
+def _changes_only_sealed_files(receipt: Receipt) -> bool:
+    """Whether only records of restricted subjects were changed, which no run publishes."""
+    return all(output_and_date(each.path)[0] == RESTRICTED for each in (*receipt.replaces, *receipt.removes))
 
 
 def _removing_receipts(receipts: Sequence[Receipt]) -> Iterator[Receipt]:
@@ -203,6 +209,14 @@ def last_reading_receipt(receipts: Sequence[Receipt]) -> Receipt | None:
     """The last receipt of a date that read it from its source."""
     reading = [each for each in receipts if each.kind in READING_KINDS or each.from_ == "source"]
     return reading[-1] if reading else None
+
+
+def has_earlier_records(receipts: Sequence[Receipt]) -> bool:
+    """Whether a date may have records that are older than its last run: a restriction excluded them from that run."""
+    last = last_reading_receipt(receipts)
+    sealed = [each.sequence for each in receipts if each.kind == "restrict"]
+    lifted = [each.sequence for each in receipts if each.kind == "lift"]
+    return last is not None and bool(sealed and lifted) and sealed[0] < last.sequence < lifted[-1]
 
 
 def _may_differ(resolved: ResolvedRun, last: Receipt) -> bool:
@@ -258,7 +272,7 @@ class UnaffectedDates:
         groups: dict[tuple[object, ...], list[str | None]] = {}
         for on, of_date in self._receipts.items():
             last = last_reading_receipt(of_date)
-            if last is not None and not self._inputs_changed(last):
+            if last is not None and not self._inputs_changed(last) and not has_earlier_records(of_date):
                 groups.setdefault(self._planned_from(last), []).append(on)
         return frozenset(on for group in groups.values() for on in self._of_group(group, unchanged, plain))
 
@@ -298,7 +312,7 @@ class UnaffectedDates:
         return (
             last.plan.digest,
             tuple(sorted(last.versions.items())),
-            *WritingRun(self.output.folder, last).rewrite_group,
+            *self.output.writing_run(last).rewrite_group,
         )
 
     def _is_plain(self) -> bool:

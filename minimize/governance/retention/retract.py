@@ -6,7 +6,7 @@ How today's policy changes the form of each field, the verdict on one batch, the
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -251,7 +251,10 @@ class ResolvedRetraction:
     """Dates that today's policy and settings cannot change. Their files are not opened."""
 
     def plan(self) -> Retraction:
-        """The plan. Raises RefusedError if today's policy shows more than an output that would have to be rewritten."""
+        """The plan. Raises RefusedError if today's policy shows more than an output that would have to be rewritten.
+
+        No run replaces the sealed records of restricted subjects, so all of them are evaluated. They keep a coarser form.
+        """
         left = {*self.rerunnable, *self.unaffected}
         reevaluations = [self._reevaluation(file) for file in self.output.files(RECORDS) if file.date not in left]
         wrong = [finding for each in reevaluations for finding in self._finer(each)]
@@ -260,6 +263,8 @@ class ResolvedRetraction:
             raise RefusedError(
                 message, findings=list(dict.fromkeys(wrong)), hint="Run the dates again that still have a source."
             )
+        sealed = {file.path: file.is_shredded for file in self.output.restricted_files()}
+        reevaluations += [self._reevaluation(file) for file in self.output.restricted_files() if not sealed[file.path]]
         looked = (counted_file(each.file, each, each.file.stored_file.batches()) for each in reevaluations)
         due = [each for each in looked if each.is_due]
         touched = {each.date for each in due}
@@ -269,7 +274,8 @@ class ResolvedRetraction:
             if file.name != RECORDS and touched & file.batch_dates
         ]
         rerun = sorted(on or "" for on, each in self.rerunnable.items() if each.is_pending)
-        return Retraction(plan_removal(self.request.as_of, due), tuple(rerun))
+        unreadable = tuple(path for path, is_shredded in sealed.items() if is_shredded)
+        return Retraction(replace(plan_removal(self.request.as_of, due), unreadable=unreadable), tuple(rerun))
 
     def execute(self, found: Retraction) -> Retraction:
         """Executes the plan: first runs dates again, then removes data from the others."""

@@ -5,7 +5,7 @@ cites the one or the other. If access control is on, a second person approves it
 
 The corrected value goes through the policy under which the file was written. If its form cannot be computed from the file alone
 (cases, values that depend on others, `top`), the old value is removed until the date is run again. Later runs use the corrected
-value, and recipients are notified.
+value, and recipients are notified. Sealed records of a restricted subject are corrected inside their seal.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -48,7 +48,7 @@ from minimize.identifiers import CaseFolding
 from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import AuditEvent, Resource, current_actor
-from minimize.ledger.acts import Decision
+from minimize.ledger.acts import ActKind, BodyRemoval, Decision
 from minimize.ledger.audit_event import EventResult
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.ledger.subjects import (
@@ -226,7 +226,7 @@ def correct_subject(
     yes: bool = False,
     progress: ProgressCallback = no_progress,
 ) -> Correction:
-    """Corrects values of a subject in every output and in later runs; without `yes` only makes the plan.
+    """Corrects values of a subject in every output, in its sealed records and in later runs; without `yes` only makes the plan.
 
     Takes the subject with its tenant, and the values by field. They apply to events up to now; later records come from the
     corrected source. `progress` receives the number of files done. If an access file is configured, the correction is recorded
@@ -239,6 +239,7 @@ def correct_subject(
         )
     option = "--source-correction" if evidence.basis == "source_correction" else "--request"
     evidence = replace(evidence, reference=checked_reference(evidence.reference, option))
+    workspace.check_ledger(named)
     with workspace.open_ledger(create=yes) as ledger:
         keys = workspace.keyring()
         found_outputs = find_outputs(ledger, named, keys)[0]
@@ -340,8 +341,7 @@ class _CorrectionRun:
     def notices(self) -> dict[str, list[str]]:
         """The recipients of the subject's records, with the disclosures: by its original id, or by a form in an output."""
         disclosures = load_disclosures(self.ledger)
-        held = SubjectSearch(self.subject).find_records(self.outputs) if disclosures else ()
-        forms = {form for each in held for form in each.subjects}
+        forms = SubjectSearch(self.subject).known_forms(self.outputs) if disclosures else ()
         return disclosures_by_recipient(disclosures_of(disclosures, self.subject, (), self.keys, forms))
 
     def new_request(self, evidence: CorrectionEvidence) -> SubjectRequestStep:
@@ -405,7 +405,7 @@ class _CorrectionRun:
         return tuple(Resource(name, "correction", f"{place}/{name}") for name in self.values)
 
     def _due_files(self, output: PublishedOutput) -> Iterator[DueFile]:
-        for file in output.files(RECORDS):
+        for file in (*output.files(RECORDS), *output.restricted_files()):
             judge = CorrectionJudge.for_file(file, self.subject, self.values, self.now)
             if judge is not None:
                 yield counted_file(file, judge, file.stored_file.batches(columns=judge.columns))
@@ -432,19 +432,21 @@ def remove_corrections(
     reaches: Mapping[DataSubject, datetime], ledger: Ledger, keys: Keyring, now: datetime, folding: CaseFolding
 ) -> None:
     """Removes the recorded and proposed corrections of subjects, or of whole tenants, each up to a time."""
-    rows = [(row.tenant_id, row.subject) for row in ledger.find(CORRECTION)]
-    rows += [(row.tenant_id, row.subject) for row in ledger.find(PROPOSED_CORRECTION)]
-    recorded: dict[str, set[str]] = {}
-    for tenant, token in rows:
-        recorded.setdefault(tenant, set()).add(token)
-    for subject, until in reaches.items():
-        tenant = str(subject.tenant)
-        tokens = _tokens_of(subject, recorded[tenant], keys, folding) if tenant in recorded else set()
-        resources = [Resource("corrections", "correction", f"subjects/{tenant}/{one}") for one in sorted(tokens)]
-        if resources:
-            event = SUBJECT_ACTIVITY.event("remove corrections", current_actor(), now, *resources)
-            ledger.remove_bodies(CORRECTION, tenant, tokens, until, event, keys)
-            ledger.remove_bodies(PROPOSED_CORRECTION, tenant, tokens, until, event, keys)
+    removals: list[BodyRemoval] = []
+    kinds: tuple[ActKind[Any], ...] = (CORRECTION, PROPOSED_CORRECTION)
+    for kind in kinds:
+        recorded: dict[str, set[str]] = {}
+        for row in ledger.find(kind):
+            recorded.setdefault(row.tenant_id, set()).add(row.subject)
+        for subject, until in reaches.items():
+            tenant = str(subject.tenant)
+            tokens = _tokens_of(subject, recorded[tenant], keys, folding) if tenant in recorded else set()
+            resources = [Resource("corrections", "correction", f"subjects/{tenant}/{one}") for one in sorted(tokens)]
+            if resources:
+                event = SUBJECT_ACTIVITY.event("remove corrections", current_actor(), now, *resources)
+                removals.append(BodyRemoval(kind, tenant, frozenset(tokens), until, event))
+    if removals:
+        ledger.record(lambda _: Decision(None, removals=removals), keys)
 
 
 def _tokens_of(subject: DataSubject, recorded: set[str], keys: Keyring, folding: CaseFolding) -> set[str]:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.errors import CheckFailed, ConfigurationError, Finding
-from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
+from minimize.governance.output_file import ON_ANOTHER_MACHINE, PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.subjects.disclosures import DisclosedShares, load_disclosures
 from minimize.governance.subjects.requests import DataSubject
 from minimize.governance.subjects.search import UnsearchableFile, shows_identifier
@@ -197,6 +197,16 @@ def check_searched(unsearched: Mapping[DataSubject, Sequence[UnsearchableFile]],
         " --unsearchable OUTPUT=REASON. The request stays open.",
         findings=list(findings.values()),
     )
+
+
+def check_reached(unreachable: Iterable[UnreachableOutput]) -> None:
+    """Raises CheckFailed if an output of this machine could not be reached, because it may still contain records."""
+    missed = [each.folder for each in unreachable if each.reason != ON_ANOTHER_MACHINE]
+    if missed:
+        hint = "Make it reachable and run the command again, or pass --allow-unreached (allow_unreached=True) if it is lost."
+        raise CheckFailed(
+            f"{len(missed)} outputs that the ledger knows could not be reached: {', '.join(missed)}", hint=hint
+        )
 
 
 def _names(output: PublishedOutput) -> frozenset[str]:

@@ -6,15 +6,15 @@ the earlier records, and an output without due data is skipped. A restriction se
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
 from minimize.governance.lifecycle_events import EventKind, LinkedForms, RetentionEvent, ledger_events, linked_events
-from minimize.governance.output_file import ON_ANOTHER_MACHINE, PublishedOutput, UnreachableOutput, find_outputs
+from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.retention.event_admin import NewEvent, add_events
 from minimize.governance.retention.expire import ResolvedExpiry
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
@@ -23,7 +23,7 @@ from minimize.governance.retention.removal_plan import RemovalPlan
 from minimize.governance.retention.restricted_records import RemovedRecordsSealer
 from minimize.governance.rewrite import Rewrite
 from minimize.governance.subjects.correct import remove_corrections
-from minimize.governance.subjects.coverage import NO_REASONS, check_reasons, check_searched
+from minimize.governance.subjects.coverage import NO_REASONS, check_reached, check_reasons, check_searched
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
 from minimize.governance.subjects.linked import LinkedDevices, find_linked_devices, shared_devices_text
 from minimize.governance.subjects.requests import (
@@ -46,10 +46,13 @@ from minimize.governance.subjects.search import (
     SubjectSearch,
     UnsearchableFile,
     check_fields,
+    check_known,
     check_tenants,
     files_to_search,
     files_with_leftovers,
     identify_form,
+    record_files,
+    sealed_files,
 )
 from minimize.governance.workspace import Workspace
 from minimize.governance.writing_run import source_read_times
@@ -94,6 +97,7 @@ class SubjectRemoval:
     requests      ids of the requests
     resumed       number of subjects with an unfinished request of an earlier command
     restricted    number of subjects that are restricted already
+    unknown       subjects of which no data is held, if they are to be restricted
     """
 
     subjects: tuple[DataSubject, ...] = field(repr=False)
@@ -105,6 +109,7 @@ class SubjectRemoval:
     requests: tuple[str, ...] = ()
     resumed: int = 0
     restricted: int = 0
+    unknown: tuple[DataSubject, ...] = field(default=(), repr=False)
     shared: int = 0
     applied: bool = False
     kind: RemovalKind = "delete"
@@ -136,6 +141,7 @@ class SubjectRemoval:
             "not_reached": [{"output": each.folder, "why": each.reason} for each in self.unreachable],
             "receipts": [each.run_id for each in self.receipts],
             "requests": self.requests,
+            **({"unknown": len(self.unknown)} if self.unknown else {}),
         }
         return json_object(body)
 
@@ -144,9 +150,9 @@ class SubjectRemoval:
         done = _REMOVED[self.kind] if self.applied else f"would be {_REMOVED[self.kind]}"
         yield f"{count_noun(self.rows, 'record')} of {self._subjects_text()} {done}"
         yield from self._lines_without_records()
+        yield from self._restriction_lines()
         for name, plan in self.plans.items():
-            text = plan.outcome_text() if self.applied else str(plan)
-            yield from (f"  {name}: {each}" for each in text.splitlines())
+            yield from (f"  {name}: {each}" for each in self._plan_lines(plan))
         for recipient, acts in merge_recalls(self.recalls.values()).items():
             yield f"  {recipient} must also {self.kind}: {', '.join(acts)}"
         for pipeline, stays in self.stays.items():
@@ -171,11 +177,30 @@ class SubjectRemoval:
             yield f"  an earlier {request} of {interrupted} was interrupted; it is now complete"
             return
         if self.restricted:
-            yield f"  {count_noun(self.restricted, 'subject')} restricted already. Run `minimize subject status` for details."
-        if self.restricted < len(self.subjects):
+            number = "1 subject is" if self.restricted == 1 else f"{self.restricted} subjects are"
+            yield f"  {number} restricted already. Run `minimize subject status` for details."
+        if self.kind == "delete":
             yield "  no data is held of these subjects. Check the spelling of the ids."
         if self.applied:
             yield "  their late records are excluded from later runs"
+
+    def _restriction_lines(self) -> Iterator[str]:
+        if self.unknown:
+            named = count_noun(len(self.unknown), "named subject")
+            yield f"  no data is held of {named}. Check the ids and the tenant."
+            if not self.applied:
+                yield "  Pass --allow-unknown-subject to exclude their later records, too."
+        if self.kind == "restrict" and self.rows:
+            yield "  published aggregates keep their figures; later runs exclude these records until `minimize subject lift`"
+
+    def _plan_lines(self, plan: RemovalPlan) -> Iterator[str]:
+        if self.kind == "delete":
+            yield from (plan.outcome_text() if self.applied else str(plan)).splitlines()
+            return
+        for each in plan.partitions:
+            records, files = count_noun(sum(each.gated.values()), "record"), count_noun(each.rewritten, "file")
+            yield f"{records} {'' if each.date is None else f'of {each.date} '}in {files}"
+        yield from plan.notes()
 
     def _subjects_text(self) -> str:
         tenants = sum(each.is_tenant for each in self.subjects)
@@ -183,65 +208,48 @@ class SubjectRemoval:
         return " and ".join(count_noun(count, word) for count, word in numbers if count) or "no subject"
 
 
+class RemovalOptions(TypedDict, total=False):
+    """Options of a deletion or restriction.
+
+    named            outputs in addition to those that the ledger knows
+    yes              whether to execute the plan
+    linked           whether records of the subjects' devices are removed, too
+    unsearchable     per output that cannot be searched, by pipeline or folder, the reason to leave it
+    unseen           accepts a tenant that neither an output nor the ledger names
+    allow_unreached  accepts that outputs of this machine cannot be reached, because they are lost
+    allow_unknown    accepts subjects to restrict of which no data is held
+    progress         receives the number of files done
+    """
+
+    named: Sequence[LocationLike]
+    yes: bool
+    linked: bool
+    unsearchable: Mapping[str, str]
+    unseen: bool
+    allow_unreached: bool
+    allow_unknown: bool
+    progress: ProgressCallback
+
+
 def delete_subjects(
-    subjects: Sequence[DataSubject],
-    workspace: Workspace,
-    now: datetime,
-    *,
-    named: Sequence[LocationLike] = (),
-    yes: bool = False,
-    linked: bool = False,
-    unsearchable: Mapping[str, str] = NO_REASONS,
-    unseen: bool = False,
-    allow_unreached: bool = False,
-    progress: ProgressCallback = no_progress,
+    subjects: Sequence[DataSubject], workspace: Workspace, now: datetime, **options: Unpack[RemovalOptions]
 ) -> SubjectRemoval:
     """Deletes all data about these subjects in every output; without `yes` only makes the plan.
 
-    Takes the arguments and raises the errors of `remove_subjects`.
+    Takes the options and raises the errors of `remove_subjects`.
     """
-    options = RemovalOptions(linked, unsearchable, yes, unseen, allow_unreached)
-    return remove_subjects("delete", subjects, workspace, now, options, named=named, progress=progress)
+    return remove_subjects("delete", subjects, workspace, now, **options)
 
 
 def restrict_subjects(
-    subjects: Sequence[DataSubject],
-    workspace: Workspace,
-    now: datetime,
-    *,
-    named: Sequence[LocationLike] = (),
-    yes: bool = False,
-    linked: bool = False,
-    unsearchable: Mapping[str, str] = NO_REASONS,
-    unseen: bool = False,
-    allow_unreached: bool = False,
-    progress: ProgressCallback = no_progress,
+    subjects: Sequence[DataSubject], workspace: Workspace, now: datetime, **options: Unpack[RemovalOptions]
 ) -> SubjectRemoval:
     """Seals all records of these subjects outside the data roots of every output; without `yes` only makes the plan.
 
-    Later runs exclude the subjects until `lift_restriction` lifts it. Published aggregates stay. Takes the arguments and raises
-    the errors of `remove_subjects`. Source: GDPR Art. 4(3), 18.
+    Later runs exclude the subjects until `lift_restriction` lifts the restriction. Published aggregates stay. Takes the options
+    and raises the errors of `remove_subjects`. Source: GDPR Art. 4(3), 18.
     """
-    options = RemovalOptions(linked, unsearchable, yes, unseen, allow_unreached)
-    return remove_subjects("restrict", subjects, workspace, now, options, named=named, progress=progress)
-
-
-@dataclass(frozen=True, slots=True)
-class RemovalOptions:
-    """How a removal searches, and what it accepts.
-
-    linked           whether records of the subjects' devices are removed, too
-    unsearchable     per output that cannot be searched, by pipeline or folder, the reason to leave it
-    yes              whether to execute the plan
-    unseen           accepts unknown tenants
-    allow_unreached  accepts outputs that are lost
-    """
-
-    linked: bool = False
-    unsearchable: Mapping[str, str] = field(default_factory=dict)
-    yes: bool = False
-    unseen: bool = False
-    allow_unreached: bool = False
+    return remove_subjects("restrict", subjects, workspace, now, **options)
 
 
 def remove_subjects(
@@ -249,37 +257,41 @@ def remove_subjects(
     subjects: Sequence[DataSubject],
     workspace: Workspace,
     now: datetime,
-    options: RemovalOptions,
-    *,
-    named: Sequence[LocationLike] = (),
-    progress: ProgressCallback = no_progress,
+    **options: Unpack[RemovalOptions],
 ) -> SubjectRemoval:
     """Removes all records of these subjects from the data roots of every output; without `yes` only makes the plan.
 
     A subject without a tenant is searched for in every known tenant. For a subject named by another field than the policy's
-    subject, all records with this identifier are deleted; with `linked`, also those of devices that belong to it alone.
-    Raises ConfigurationError for a field that no policy has, a form without a known id, or an unknown tenant, unless `unseen` is
-    set. Raises RefusedError before anything is recorded if the ledger is not the one that the receipts of an output name.
-    Raises CheckFailed if records remain afterwards; if a file that may hold records could not be searched (Q004), unless
-    `unsearchable` gives a reason for its output; or if an output of this machine cannot be reached, unless `allow_unreached` is
-    set for a lost output. Raises the errors of `expire`: then the request stays open, and the same command continues it.
+    subject, all records with this identifier are removed; with `linked`, also those of devices that belong to it alone.
+
+    Raises ConfigurationError for a field that no policy has, a form without a known id, an unknown tenant, or a subject to
+    restrict of which no data is held. Raises RefusedError before anything is recorded if the ledger is not the one that the
+    receipts of an output name. Raises CheckFailed if records remain afterwards; if a file that may hold records could not be
+    searched (Q004), unless `unsearchable` gives a reason for its output; or if an output of this machine cannot be reached. The
+    options accept some of these cases. Raises the errors of `expire`: then the same command continues the request, which is open.
     """
-    with workspace.open_ledger(create=options.yes) as ledger:
+    named, yes, unseen = options.get("named", ()), options.get("yes", False), options.get("unseen", False)
+    workspace.check_ledger(named)
+    with workspace.open_ledger(create=yes) as ledger:
         keys = workspace.keyring()
         found = find_outputs(ledger, named, keys)
-        made = SubjectRemovalRun(kind, workspace, ledger, keys, now, options, *found, progress)
-        for output in found[0] if options.yes else ():
+        made = SubjectRemovalRun(kind, workspace, ledger, keys, now, options, *found)
+        for output in found[0] if yes else ():
             check_open_ledger(ledger, output.chain)
         check_fields(subjects, found[0])
-        check_reasons(options.unsearchable, found[0])
-        if not options.unseen:
+        check_reasons(options.get("unsearchable", NO_REASONS), found[0])
+        if not unseen:
             check_tenants(subjects, found[0], made.known_tenants)
         whose = tuple(dict.fromkeys(one for each in subjects for one in made.in_each_tenant(each)))
         made = replace(
             made, open_requests=open_requests(ledger, made.keys, kind, whose), devices=made.find_devices(whose)
         )
         plan = made.plan(whose)
-        return replace(made.execute(plan), applied=True) if options.yes else plan
+        if not yes:
+            return plan
+        if not unseen and not options.get("allow_unknown", False):
+            check_known(plan.unknown)
+        return replace(made.execute(plan), applied=True)
 
 
 @dataclass(frozen=True)
@@ -294,7 +306,6 @@ class SubjectRemovalRun:
     options: RemovalOptions
     outputs: tuple[PublishedOutput, ...] = ()
     unreachable: tuple[UnreachableOutput, ...] = ()
-    progress: ProgressCallback = no_progress
     open_requests: Mapping[DataSubject, SubjectRequestStep] = field(default_factory=dict, repr=False)
     devices: Mapping[DataSubject, LinkedDevices] = field(default_factory=dict, repr=False)
 
@@ -325,6 +336,7 @@ class SubjectRemovalRun:
         events = self._events(subjects)
         plans = {str(output.folder): self._plan(self._expiry(output, events)[0]) for output in self.outputs}
         due = {name: plan for name, plan in plans.items() if plan.due}
+        restricted = restrictions_in_force(self.ledger, self.keys, subjects) if self.kind == "restrict" else {}
         blind, resumed = tuple(self._unsearchable(subjects)), len(self.open_requests.keys() & set(subjects))
         shared = sum(each.shared for each in self.devices.values())
         return SubjectRemoval(
@@ -334,10 +346,20 @@ class SubjectRemovalRun:
             unsearchable=blind,
             unreachable=self.unreachable,
             resumed=resumed,
-            restricted=len(restrictions_in_force(self.ledger, self.keys, subjects)),
+            restricted=len(restricted),
+            unknown=self._unknown(subjects, due, restricted),
             shared=shared,
             kind=self.kind,
         )
+
+    def _unknown(
+        self, subjects: Sequence[DataSubject], plans: Mapping[str, RemovalPlan], restricted: Iterable[DataSubject]
+    ) -> tuple[DataSubject, ...]:
+        """The subjects to restrict of which no data is held, and that are not restricted already."""
+        files = [*(due.file for plan in plans.values() for due in plan.due), *sealed_files(self.outputs)]
+        known = {*restricted, *self.open_requests, *(each for each, found in self.devices.items() if found.is_found)}
+        named = [each for each in subjects if each not in known] if self.kind == "restrict" else []
+        return tuple(each for each in named if not self._search(each).has_records(files))
 
     def _plan(self, expiry: ResolvedExpiry) -> RemovalPlan:
         """The plan for one output. Records to be sealed are read, also if they are a whole file; aggregates stay."""
@@ -364,9 +386,9 @@ class SubjectRemovalRun:
             for output in self.outputs:
                 made.extend(self._carried_out(output, plan))
             self._check(plan.subjects, made)
-            if not self.options.allow_unreached:
-                self._check_reached()
-            check_searched(self._unsearched(plan.subjects), self.options.unsearchable)
+            if not self.options.get("allow_unreached", False):
+                check_reached(self.unreachable)
+            check_searched(self._unsearched(plan.subjects), self.options.get("unsearchable", NO_REASONS))
         except MinimizeError as error:
             wrong = error
         new, rows = [each.run_id for each in made], sum(each.rows.gated for each in made)
@@ -394,7 +416,7 @@ class SubjectRemovalRun:
     def _reasons(self, plan: SubjectRemoval) -> dict[str, str]:
         """Per output that was not searched, the reason, which the request records."""
         closed = {each.file.output.pipeline: each.reason for each in plan.unsearchable if each.file.is_shredded}
-        return {**closed, **self.options.unsearchable}
+        return {**closed, **self.options.get("unsearchable", NO_REASONS)}
 
     def _carried_out(self, output: PublishedOutput, deletion: SubjectRemoval) -> Iterator[Receipt]:
         """Executes the plan. Makes a new plan if something was published in the meantime."""
@@ -412,7 +434,7 @@ class SubjectRemovalRun:
             self.now,
             ledger=ledger,
             aggregates=None if restricts else AggregateRecomputation(expiry.request, job, plan, ledger),
-            progress=self.progress,
+            progress=self.options.get("progress", no_progress),
             transfer=partial(RemovedRecordsSealer, expiry.request) if restricts else None,
         )
         yield from rewrite.execute(plan.due)
@@ -437,15 +459,6 @@ class SubjectRemovalRun:
         if left:
             hint = "A run may have published at the same time. Run the same command again to continue."
             raise CheckFailed(f"{len(left)} files still hold records of the named subjects", hint=hint)
-
-    def _check_reached(self) -> None:
-        """Raises CheckFailed if an output of this machine could not be reached, because it may still contain records."""
-        missed = [each.folder for each in self.unreachable if each.reason != ON_ANOTHER_MACHINE]
-        if missed:
-            hint = "Make it reachable and run the command again, or pass --allow-unreached (allow_unreached=True) if it is lost."
-            raise CheckFailed(
-                f"{len(missed)} outputs that the ledger knows could not be reached: {', '.join(missed)}", hint=hint
-            )
 
     def _is_part_of_request(self, outcome: SearchOutcome | None, subject: DataSubject) -> bool:
         """Whether found records are part of the request. Later records of the subject are not."""
@@ -503,7 +516,7 @@ class SubjectRemovalRun:
 
     def find_devices(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, LinkedDevices]:
         """The devices of the subjects, if asked for, together with those of their earlier requests."""
-        if not self.options.linked:
+        if not self.options.get("linked", False):
             return {}
         earlier = recorded_devices(self.ledger, self.keys, subjects, _EVENTS[self.kind])
         return {
@@ -538,9 +551,10 @@ class SubjectRemovalRun:
 
     def _records(self, subject: DataSubject) -> Iterator[SubjectRecords]:
         """The records of a subject and of its devices."""
-        yield from self._search(subject).find_records(self.outputs)
+        yield from self._search(subject).find_all_records(self.outputs)
         if subject in self.devices:
             yield from self.devices[subject].records(self.outputs)
+            yield from self.devices[subject].sealed_records(self.outputs)
 
     def _unsearchable(self, subjects: Sequence[DataSubject]) -> Iterator[UnsearchableFile]:
         """The files that cannot be searched for any of the subjects."""
@@ -548,20 +562,24 @@ class SubjectRemovalRun:
         yield from {(one.file.output.folder, one.file.path, one.reason): one for one in blind}.values()
 
     def _unsearched(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, list[UnsearchableFile]]:
-        """Per subject, the files that cannot be searched for it. Those of one field are the same without devices."""
+        """Per subject, the files that cannot be searched for it. Those of one field are the same without devices.
+
+        A deletion also searches the sealed files.
+        """
+        files = [*record_files(self.outputs), *(sealed_files(self.outputs) if self.kind == "delete" else ())]
         known: dict[tuple[bool, str | None], list[UnsearchableFile]] = {}
         found: dict[DataSubject, list[UnsearchableFile]] = {}
         for each in subjects:
             key = (each.is_tenant, each.field)
             if key not in known:
-                known[key] = list(self._search(replace(each, tenant=None)).unsearchable(self.outputs))
+                known[key] = list(self._search(replace(each, tenant=None)).unsearchable(files))
             devices = self.devices.get(each)
             found[each] = known[key] if devices is None else list(devices.unsearchable(known[key]))
         return found
 
     def _identify_form(self, subject: DataSubject) -> Iterator[DataSubject]:
         """The original subjects of a form, in each tenant. A pseudonym cannot be reversed."""
-        found = self._search(subject).find_records(self.outputs)
+        found = self._search(subject).find_all_records(self.outputs)
         originals = dict.fromkeys(one for each in found for one in identify_form(each))
         if not originals:
             hint = "Run `subject view --form` to see the records. Delete by the original id; this excludes later records, too."
@@ -569,11 +587,11 @@ class SubjectRemovalRun:
         yield from originals
 
     def _holds(self, subject: DataSubject) -> bool:
-        return any(True for _ in self._search(subject).find_records(self.outputs))
+        return any(True for _ in self._search(subject).find_all_records(self.outputs))
 
     def _tenants_in_files(self, subject: DataSubject) -> frozenset[str]:
         """The tenants of the subject's records, as shown by the files."""
-        return frozenset(name for each in self._search(subject).find_records(self.outputs) for name in each.tenants)
+        return frozenset(name for each in self._search(subject).find_all_records(self.outputs) for name in each.tenants)
 
     def _search(self, subject: DataSubject) -> SubjectSearch:
         return SubjectSearch(subject, self.known_tenants)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.errors import ConfigurationError, OutputError, describe_os_error
+from minimize.errors import ConfigurationError, OutputError, RefusedError, describe_os_error
 from minimize.governance.sharing.export_file import EXPORT_OPTIONS, StagedExport, json_default
 from minimize.governance.subjects.coverage import NO_REASONS
 from minimize.governance.subjects.delete import SubjectRemoval, delete_subjects
@@ -137,8 +137,7 @@ def _write_export(
     entries = _write_audit_entries(view, folder, workspace)
     names += ["view.json", "view.html", *(["audit.ndjson"] if entries is not None else [])]
     digests = {name: file_digest(folder / name) for name in names}
-    sealed = sum(each.rows.num_rows for each in view.restricted)
-    return SubjectExport(folder, view.rows, entries or 0, digests, sealed)
+    return SubjectExport(folder, view.rows, entries or 0, digests, view.sealed_rows)
 
 
 def _redacted_view(view: SubjectView, redact: frozenset[str]) -> dict[str, Any]:
@@ -229,9 +228,16 @@ def export_then_delete(
     """Exports all data about these subjects into a new folder, then deletes it; without `yes` only makes the plan.
 
     Takes the arguments and raises the errors of `export_subjects` and `delete_subjects`. Deletes nothing if the export fails.
+    Raises RefusedError for a restricted subject, because its sealed records are not exported.
     """
+    found = view_subjects(subjects, workspace, now, named=named, linked=linked)
+    sealed = sum(each.sealed_rows for each in found)
+    if sealed:
+        raise RefusedError(
+            f"{count_noun(sealed, 'record')} of restricted subjects cannot be exported, and would be deleted",
+            hint="Run `minimize subject lift` first.",
+        )
     if yes:
-        found = view_subjects(subjects, workspace, now, named=named, linked=linked)
         export_subjects(found, folder, workspace, formats=formats, redact=redact)
     deletion = delete_subjects(
         subjects, workspace, now, named=named, yes=yes, linked=linked, unsearchable=unsearchable, unseen=unseen

@@ -33,6 +33,7 @@ from minimize.governance.subjects.requests import (
     request_outcome,
     request_statuses,
     restrictions_in_force,
+    subject_findings,
 )
 from minimize.governance.workspace import Workspace
 from minimize.governance.writing_run import source_read_times
@@ -147,6 +148,7 @@ def lift_restriction(
     has a restriction of it. Raises ConfigurationError for a subject without a restriction in force, and the errors of `expire`:
     then the request stays open, and the same command continues it.
     """
+    workspace.check_ledger(named)
     with workspace.open_ledger() as ledger:
         found = find_outputs(ledger, named, workspace.keyring())
         for output in found[0] if yes else ():
@@ -184,7 +186,8 @@ class _LiftRun:
         keys = workspace.keyring()
         if any(each.is_form for each in subjects):
             raise ConfigurationError("a restriction is lifted by the original id", hint="Leave out --form.")
-        tenants = sorted({row.tenant_id for row in ledger.find(LIFECYCLE_EVENT) if row.kind == RESTRICTION})
+        events = ledger.find(LIFECYCLE_EVENT, verifier=keys)
+        tenants = sorted({row.tenant_id for row in events if row.kind == RESTRICTION})
         every = [
             one
             for each in subjects
@@ -195,8 +198,9 @@ class _LiftRun:
         missing = [each for each in subjects if not any(_is_same(each, one) for one in found)]
         if missing:
             raise ConfigurationError(
-                f"{count_noun(len(missing), 'named subject')} without a restriction in force",
+                f"no restriction is in force for {count_noun(len(missing), 'named subject')}; none was lifted",
                 hint="Check the ids and the tenant. `minimize subject view ID --tenant T` shows whether a subject is restricted.",
+                findings=subject_findings("Q011", "no restriction of this subject is in force", missing),
             )
         return cls(workspace, ledger, keys, now, outputs, unreachable, found, restrictions, requests)
 

@@ -29,7 +29,13 @@ from minimize.governance.lifecycle_events import (
 )
 from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.subjects.requests import DataSubject
-from minimize.governance.subjects.search import SubjectRecords, SubjectSearch, UnsearchableFile, record_files
+from minimize.governance.subjects.search import (
+    SubjectRecords,
+    SubjectSearch,
+    UnsearchableFile,
+    record_files,
+    sealed_files,
+)
 from minimize.keys import Keyring
 from minimize.text import count_noun
 from minimize.times import END_OF_TIME
@@ -95,11 +101,18 @@ class LinkedDevices:
         """An event of the subject as it applies to the devices."""
         return linked_events(event, self.tokens)
 
-    def records(self, outputs: Iterable[PublishedOutput]) -> Iterator[SubjectRecords]:
-        """The records of the devices, file by file."""
+    def records(self, outputs: Sequence[PublishedOutput]) -> Iterator[SubjectRecords]:
+        """The records of the devices in files in force, file by file."""
+        return self._records_in(record_files(outputs))
+
+    def sealed_records(self, outputs: Sequence[PublishedOutput]) -> Iterator[SubjectRecords]:
+        """The sealed records of the devices, file by file."""
+        return self._records_in(sealed_files(outputs))
+
+    def _records_in(self, files: Iterable[OutputFile]) -> Iterator[SubjectRecords]:
         everything = RetentionEvent(str(self.subject.tenant), "subject_left", END_OF_TIME, named_by=self.subject.field)
         events = list(self.events(everything))
-        for file in record_files(outputs) if events else ():
+        for file in files if events else ():
             for event in events:
                 name = str(event.named_by)
                 rows = (
@@ -119,8 +132,7 @@ def find_linked_devices(subject: DataSubject, outputs: Sequence[PublishedOutput]
     """The devices of a subject of one tenant that a field names. Other subjects have none."""
     if subject.field is None or subject.tenant is None or subject.is_tenant or subject.is_form:
         return LinkedDevices(subject)
-    sealed = [file for output in outputs for file in output.restricted_files()]
-    files = [file for file in (*record_files(outputs), *sealed) if not file.is_shredded]
+    files = [file for file in (*record_files(outputs), *sealed_files(outputs)) if not file.is_shredded]
     return _DeviceSearch(subject, subject.tenant, subject.field, files, keys).find()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -39,7 +40,7 @@ from minimize.results import Line
 from minimize.settings.erasures import RESTRICTION
 from minimize.sources import format_suffixes
 from minimize.text import count_noun, text_or_none
-from minimize.times import time_text
+from minimize.times import minute_text, time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -53,12 +54,14 @@ class DataSubject:
     tenant   the tenant; None if unknown, then every known tenant is tried
     field    the policy's field of this identifier; None for the policy's `subject`
     is_form  whether the id is a form from an output: a pseudonym or a token
+    place    the file and line that name the subject; None if it was passed itself
     """
 
     id: str | None = field(default=None, repr=False)
     tenant: str | None = field(default=None, repr=False)
     field: str | None = None
     is_form: bool = False
+    place: tuple[str, int] | None = dataclasses.field(default=None, repr=False, compare=False)
 
     @property
     def is_tenant(self) -> bool:
@@ -105,13 +108,16 @@ def load_subjects(path: Path, tenant: str | None = None, field: str | None = Non
     found = (read_rows(path, {name}) for name in ("subject", "tenant_id"))
     rows = next((each for each in found if each is not None), None)
     if rows is None:
-        hint = f"Use UTF-8 and one of {format_suffixes()}."
-        finding = Finding("Q001", "the subject file cannot be read", file=str(path), hint=hint)
+        message, hint = "the subject file cannot be read", f"Use UTF-8 and one of {format_suffixes()}."
+        if read_rows(path, frozenset()) is not None:
+            message = "the subject file has neither a column subject nor a column tenant_id"
+            hint = "The columns are subject, tenant_id and field. One of the first two is required."
+        finding = Finding("Q001", message, file=str(path), hint=hint)
         raise PolicyError(f"cannot read the subject file {path}", findings=[finding])
     made = [_parse_subject(line, row, tenant, field, str(path)) for line, row in rows]
     faults = [each for each in made if isinstance(each, Finding)]
     if faults:
-        raise PolicyError(f"the subject file {path} has {len(faults)} faults", findings=faults)
+        raise PolicyError(f"the subject file {path} has {count_noun(len(faults), 'fault')}", findings=faults)
     return tuple(each for each in made if isinstance(each, DataSubject))
 
 
@@ -126,10 +132,16 @@ def _parse_subject(
         message = "the row names another tenant than `--tenant`"
         hint = "Leave out `--tenant`, or pass the rows of each tenant in a file of their own."
         return Finding("Q002", message, file=file, line=line, hint=hint)
-    found = DataSubject(id_, of or tenant, values["field"] or field)
+    found = DataSubject(id_, of or tenant, values["field"] or field, place=(file, line))
     if found.id is None and found.tenant is None:
         return Finding("Q002", "the row has neither a subject nor a tenant", file=file, line=line)
     return found
+
+
+def subject_findings(code: str, message: str, subjects: Iterable[DataSubject]) -> list[Finding]:
+    """A finding for the line of each of these subjects that a file names."""
+    places = (each.place for each in subjects if each.place is not None)
+    return [Finding(code, message, file=file, line=line) for file, line in places]
 
 
 SUBJECT_ACTIVITY: Final = AuditActivity("subject", component="subjects", category="subjects")
@@ -168,21 +180,19 @@ class RequestStatus:
         body: dict[str, Any] = {"request": last.id[:REQUEST_ID_LENGTH], "kind": last.kind, "tenant_id": last.tenant_id}
         body |= {"subject": last.subject, "asked_at": time_text(last.asked_at), "due": time_text(last.due)}
         status: dict[str, Any] = {"state": last.state, "overdue": self.is_overdue(now), "recipients": self.recipients}
-        status |= {"by": last.actor} if last.kind in ("restrict", "lift") else {}
+        status |= {"actor": last.actor}
         status |= {"lifted_at": self.lifted_at and time_text(self.lifted_at)} if last.kind == "restrict" else {}
         return {**body, **status, **last.body}
 
     def lines(self, now: datetime) -> Iterator[Line]:
         """The request and its state in one line."""
-        body = self.to_json(now)
-        waiting = [name for name, each in self.recipients.items() if not each["confirmed"]]
-        rest = f", waiting for {', '.join(waiting)}" if waiting else ""
-        late = " OVERDUE" if self.is_overdue(now) else ""
-        whose = f"tenant {body['tenant_id']}" if body["subject"] is None else f"a subject of {body['tenant_id']}"
-        request = f"{body['request']}  {body['kind']} of {whose}, requested {body['asked_at']}"
-        yield f"{request}: {body['state']}{rest}{self._limits_text()}, by {body['due']}{late}{self._moved_text()}"
+        last = self.last
+        whose = f"tenant {last.tenant_id}" if last.subject is None else f"a subject of {last.tenant_id}"
+        request = f"{_REQUEST_NOUNS.get(last.kind, last.kind)} of {whose}"
+        asked = f"requested on {minute_text(last.asked_at)} by {last.actor or 'an unknown account'}"
+        yield f"{last.id[:REQUEST_ID_LENGTH]}  {request}, {asked}: {'; '.join(self._state_texts(now))}"
 
-    def _limits_text(self) -> str:
+    def _limits_texts(self) -> list[str]:
         """The outputs that were not searched, the fields that a copy leaves out, and the reason of a refusal."""
         body, words = self.last.body, list[str]()
         if body.get("unsearchable"):
@@ -191,16 +201,31 @@ class RequestStatus:
             words.append(f"copy without {', '.join(body['redacted'])}")
         if body.get("because"):
             words.append(f"{REFUSAL_REASONS[body['because']]}, see {body['reference']}")
-        return "".join(f", {each}" for each in words)
+        return words
 
-    def _moved_text(self) -> str:
-        """The number of records that a restriction sealed or its lifting published again, and by whom."""
-        if self.last.kind not in ("restrict", "lift"):
-            return ""
-        words = [count_noun(self.last.body.get("rows", 0), "record"), f"by {self.last.actor or 'an unknown account'}"]
-        if self.last.kind == "restrict" and self.last.state == "done":
-            words.append("in force" if self.lifted_at is None else f"lifted at {time_text(self.lifted_at)}")
-        return f" ({', '.join(words)})"
+    def _state_texts(self, now: datetime) -> Iterator[str]:
+        """The state, the recipients without a confirmation, the deadline of an open request, and the effect of a restriction."""
+        last = self.last
+        waiting = [name for name, each in self.recipients.items() if not each["confirmed"]]
+        yield last.state
+        yield from self._limits_texts()
+        if waiting:
+            yield f"waiting for {', '.join(waiting)}"
+        if self.is_open:
+            yield f"{'OVERDUE, was' if self.is_overdue(now) else 'is'} due on {minute_text(last.due)}"
+        if last.kind in _MOVED_TEXTS and last.state != "refused":
+            yield f"{count_noun(last.body.get('rows', 0), 'record')} {_MOVED_TEXTS[last.kind]}"
+        if last.kind == "restrict" and last.state == "done":
+            yield "in force" if self.lifted_at is None else f"lifted on {minute_text(self.lifted_at)}"
+
+
+_REQUEST_NOUNS: Final[Mapping[str, str]] = {
+    "delete": "deletion",
+    "restrict": "restriction",
+    "lift": "lifting of the restriction",
+    "correct": "correction",
+}
+_MOVED_TEXTS: Final[Mapping[str, str]] = {"restrict": "sealed", "lift": "published again"}
 
 
 def request_deadline(tenant_wide: bool, asked_at: datetime) -> datetime:

@@ -22,7 +22,7 @@ from minimize.errors import ConfigurationError
 from minimize.governance.affected_subjects import AffectedSubjects
 from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.governance.output_file import OutputFile, PublishedOutput, distinct_texts
-from minimize.governance.subjects.requests import DataSubject
+from minimize.governance.subjects.requests import DataSubject, subject_findings
 from minimize.identifiers import canonical_text
 from minimize.output.folder import RECORDS
 from minimize.output.partitions import partition_values
@@ -30,7 +30,7 @@ from minimize.policy.fields import identifying_fields, keeps_original, treatment
 from minimize.policy.model import Policy
 from minimize.techniques import Context
 from minimize.techniques.tokenize import Tokenize
-from minimize.text import similar_words
+from minimize.text import count_noun, similar_words
 from minimize.times import END_OF_TIME, EPOCH, epoch_microseconds
 
 
@@ -192,12 +192,25 @@ class SubjectSearch:
 
     def find_restricted(self, outputs: Iterable[PublishedOutput]) -> Iterator[SubjectRecords]:
         """The sealed records of the subject, if it or its tenant is restricted."""
-        looked = (self.search_file(file) for output in outputs for file in output.restricted_files())
+        looked = map(self.search_file, sealed_files(outputs))
         yield from (each.found for each in looked if isinstance(each.found, SubjectRecords))
 
-    def unsearchable(self, outputs: Iterable[PublishedOutput]) -> Iterator[UnsearchableFile]:
-        """The files that cannot be searched for the subject. Reads no records."""
-        for file in record_files(outputs):
+    def has_records(self, files: Iterable[OutputFile]) -> bool:
+        """Whether one of these files has records of the subject."""
+        return any(isinstance(self.search_file(file).found, SubjectRecords) for file in files)
+
+    def find_all_records(self, outputs: Sequence[PublishedOutput]) -> Iterator[SubjectRecords]:
+        """The records of the subject, then its sealed records."""
+        yield from self.find_records(outputs)
+        yield from self.find_restricted(outputs)
+
+    def known_forms(self, outputs: Sequence[PublishedOutput]) -> frozenset[str]:
+        """The forms of the policies' subjects in its records, also in the sealed ones."""
+        return frozenset(form for each in self.find_all_records(outputs) for form in each.subjects)
+
+    def unsearchable(self, files: Iterable[OutputFile]) -> Iterator[UnsearchableFile]:
+        """Of these files, those that cannot be searched for the subject. Reads no records."""
+        for file in files:
             if not self._is_of_other_tenant(file):
                 keys = self._fields(file.policy)
                 found = [self._subject_forms(key, file) for key in keys] if keys else [self._without_field(file)]
@@ -258,6 +271,11 @@ def record_files(outputs: Iterable[PublishedOutput]) -> Iterator[OutputFile]:
     yield from (file for output in outputs for file in output.files(RECORDS))
 
 
+def sealed_files(outputs: Iterable[PublishedOutput]) -> Iterator[OutputFile]:
+    """The sealed files of restricted subjects."""
+    yield from (file for output in outputs for file in output.restricted_files())
+
+
 def files_with_leftovers(
     outputs: Iterable[PublishedOutput], paths: Iterable[str], fields: Collection[str] = ()
 ) -> Iterator[str]:
@@ -286,10 +304,11 @@ def _has_unused_entry(batches: Iterable[pa.RecordBatch], subject: Pointer) -> bo
     return not bool(used.all())
 
 
-def check_fields(subjects: Iterable[DataSubject], outputs: Iterable[PublishedOutput]) -> None:
+def check_fields(subjects: Iterable[DataSubject], outputs: Sequence[PublishedOutput]) -> None:
     """Raises ConfigurationError if a subject's field is in no output's policy."""
     wanted = {each.field for each in subjects if each.field is not None}
-    known = {name for file in (record_files(outputs) if wanted else ()) for name in file.policy.fields}
+    files = (*record_files(outputs), *sealed_files(outputs)) if wanted else ()
+    known = {name for file in files for name in file.policy.fields}
     for name in sorted(wanted - known):
         close = similar_words(name, known)
         hint = f"did you mean {close[0]}?" if close else "Run `minimize plan` to see the fields of a pipeline."
@@ -306,6 +325,16 @@ def check_tenants(
         raise ConfigurationError(
             f"neither an output nor the ledger names {_shorten_names(unknown)}",
             hint="Check the spelling. Pass --allow-unknown-tenant to continue; then later records are excluded, too.",
+        )
+
+
+def check_known(unknown: Sequence[DataSubject]) -> None:
+    """Raises ConfigurationError if there are subjects to restrict of which no data is held."""
+    if unknown:
+        raise ConfigurationError(
+            f"no data is held of {count_noun(len(unknown), 'named subject')}; nothing was restricted",
+            hint="Check the ids and the tenant. Pass --allow-unknown-subject to exclude their later records, too.",
+            findings=subject_findings("Q012", "no data is held of this subject", unknown),
         )
 
 

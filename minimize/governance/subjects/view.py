@@ -33,7 +33,7 @@ from minimize.pages import Section, Table, html_page
 from minimize.results import Line
 from minimize.stores import LocationLike
 from minimize.text import count_noun
-from minimize.times import from_epoch_microseconds, instant_text, time_text
+from minimize.times import from_epoch_microseconds, instant_text, minute_text, time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -76,6 +76,20 @@ class SubjectView:
         """The number of records."""
         return sum(each.rows.num_rows for each in self.records)
 
+    @property
+    def sealed_rows(self) -> int:
+        """The number of sealed records of a restriction."""
+        return sum(each.rows.num_rows for each in self.restricted)
+
+    @property
+    def counts_text(self) -> str:
+        """The number of records, and that of sealed ones if there are any."""
+        sealed = count_noun(self.sealed_rows, "sealed record")
+        if not self.rows and self.restricted:
+            return f"{sealed}, and no other records"
+        counts = f"{count_noun(self.rows, 'record')} in {count_noun(len(self.records), 'file')}"
+        return f"{counts}, and {sealed}" if self.restricted else counts
+
     def to_json(self, rows: int = 0) -> dict[str, Any]:
         """The view as JSON, with the last records of each file (at most `rows`) as stored."""
         subject = {"id": self.subject.id, "tenant_id": self.subject.tenant, "field": self.subject.field}
@@ -96,8 +110,7 @@ class SubjectView:
 
     def lines(self, rows: int = 0) -> Iterator[Line]:
         """The view file by file, with the last records of each file (at most `rows`)."""
-        number = count_noun(len(self.records), "file")
-        yield f"{self._subject_text()}: {count_noun(self.rows, 'record')} in {number}"
+        yield f"{self._subject_text()}: {self.counts_text}"
         if self.groups:
             yield f"  {self.read:,} of {count_noun(self.groups, 'row group')} read"
         if self.is_unseen:
@@ -108,12 +121,11 @@ class SubjectView:
                 f"{count_noun(each['rows'], 'record')} still to remove. Run `minimize subject delete` again."
             )
         if self.restrictions or self.restricted:
-            found = self._restricted(rows)
             dates = " and ".join(
-                f"{each['since']} by {each['by'] or 'an unknown account'}" for each in found["restrictions"]
+                f"{minute_text(each.at)} by {each.actor or 'an unknown account'}" for each in self.restrictions
             )
             since = f" since {dates}" if dates else ""
-            yield f"  restricted{since}: {count_noun(found['rows'], 'sealed record')}. Run `minimize subject lift` to lift it."
+            yield f"  restricted{since}. Run `minimize subject lift` to lift the restriction."
         for held in (*self.records, *(self.restricted if self.shows_restricted else ())):
             yield from _summary_lines(records_summary(held, rows))
         for shared in json_value(self.disclosures):
@@ -143,7 +155,7 @@ class SubjectView:
                 {"since": time_text(each.at), "by": each.actor, "whole_tenant": each.subject is None}
                 for each in self.restrictions
             ],
-            "rows": sum(each.rows.num_rows for each in self.restricted),
+            "rows": self.sealed_rows,
             **({"held": held} if self.shows_restricted else {}),
         }
 
@@ -222,12 +234,9 @@ def view_subjects(
         return tuple(map(looking.view, subjects))
 
 
-def _device_records(
-    records: Sequence[SubjectRecords], devices: Sequence[LinkedDevices], outputs: Sequence[PublishedOutput]
-) -> list[SubjectRecords]:
-    """The records of devices in files in which the person was not found."""
+def _device_records(records: Sequence[SubjectRecords], found: Iterable[SubjectRecords]) -> list[SubjectRecords]:
+    """The found records of devices in files in which the person was not found."""
     known = {(str(each.file.output.folder), each.file.path) for each in records}
-    found = (one for each in devices for one in each.records(outputs))
     return [one for one in found if (str(one.file.output.folder), one.file.path) not in known]
 
 
@@ -275,9 +284,13 @@ class _ViewBuilder:
         search = SubjectSearch(subject, self.tenants)
         looks = list(search.search_files(self.outputs))
         held = [each.found for each in looks if isinstance(each.found, SubjectRecords)]
-        devices = self._devices(subject, held) if self.linked else []
-        held += _device_records(held, devices, self.outputs)
-        forms = frozenset(form for one in held for form in one.subjects)
+        restricted = list(search.find_restricted(self.outputs))
+        devices = self._devices(subject, [*held, *restricted]) if self.linked else []
+        held += _device_records(held, (one for each in devices for one in each.records(self.outputs)))
+        restricted += _device_records(
+            restricted, (one for each in devices for one in each.sealed_records(self.outputs))
+        )
+        forms = frozenset(form for one in (*held, *restricted) for form in one.subjects)
         disclosures = () if self.ledger is None else load_disclosures(self.ledger)
         return SubjectView(
             subject=subject,
@@ -292,7 +305,7 @@ class _ViewBuilder:
             is_unseen=not held and self._is_unseen(subject),
             erasures=self._erasures(subject, held),
             restrictions=self._restrictions(subject),
-            restricted=tuple(search.find_restricted(self.outputs)),
+            restricted=tuple(restricted),
             shows_restricted=self.shows_restricted,
             has_ledger=self.ledger is not None,
         )
@@ -351,7 +364,6 @@ def view_page(found: Sequence[SubjectView], rows: int = 3, redacted: Iterable[st
 
 def _view_section(found: SubjectView, rows: int, without: frozenset[str]) -> Section:
     view = found.to_json(rows)
-    counts = f"{count_noun(view['rows'], 'record')} in {count_noun(len(view['held']), 'file')}"
     shared = Table(
         "Disclosures, the first one first",
         ("Recipient", "Function", "Purpose", "Fields", "Time", "Kept by the recipient until"),
@@ -363,13 +375,13 @@ def _view_section(found: SubjectView, rows: int, without: frozenset[str]) -> Sec
     return Section(
         f"Data held about {_subject_name(found.subject)}",
         (
-            f"{counts}, as of {view['at']}.",
+            f"{found.counts_text}, as of {view['at']}.",
             *(
                 f"A deletion request of {each['asked_at'][:10]} is in progress."
                 for each in view.get("to_be_deleted", ())
             ),
             *(
-                f"In addition, {count_noun(each['rows'], 'record')} cannot be used, because their use is restricted."
+                "The use of sealed records is restricted. They are kept, and are not used until the restriction is lifted."
                 for each in filter(None, [view.get("restricted")])
             ),
             *(_records_section(each, without) for each in view["held"]),

@@ -24,11 +24,10 @@ from minimize.governance.workspace import Workspace as Places
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from tests.governance.outputs import places, run
+from tests.governance.outputs import RECORDS, places, run
 from tests.project import BEFORE, DAY, Builds, Project, event, events
 
 NOW = datetime.now(UTC)
-RECORDS = events(120)
 D3, D4 = DataSubject("d3", "north"), DataSubject("d4", "south")
 COUNTS = {
     "daily": {
@@ -49,18 +48,6 @@ def count(records: Iterable[dict[str, Any]], *subjects: DataSubject) -> int:
         for each in records
         for subject in subjects
     )
-
-
-def filled_content(project: Project) -> None:
-    project.pipeline(aggregates=None)
-    project.records(RECORDS)
-    project.records(RECORDS, BEFORE)
-    run(project)
-
-
-@pytest.fixture(name="filled")
-def _filled(builds: Builds, project: Project) -> Project:
-    return builds.fill(project, filled_content)
 
 
 def test_without_yes_the_plan_is_made_and_nothing_is_changed(filled: Project) -> None:
@@ -320,8 +307,7 @@ def test_a_deletion_with_another_ledger_is_refused_before_anything_is_recorded(f
     other = Places(filled.folder / "other.db", keys=filled.keys)
     with pytest.raises(RefusedError):
         delete_subjects([D3], other, datetime.now(UTC), named=[filled.out], yes=True, unseen=True)
-    with open_ledger(find_ledger(filled.folder / "other.db")) as book:
-        assert request_statuses(book) == []
+    assert not (filled.folder / "other.db").exists()
 
 
 def standing(project: Project) -> tuple[tuple[PublishedOutput, ...], str]:

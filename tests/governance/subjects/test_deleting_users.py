@@ -15,8 +15,8 @@ from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_sub
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import LIFECYCLE_EVENT
-from tests.governance.outputs import places, run
-from tests.project import AT, BEFORE, DAY, Builds, Project, events
+from tests.governance.outputs import places, run, two_days
+from tests.project import AT, DAY, Builds, Project, events
 
 USER = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user", "per": "tenant_id"}}}
 RECORDS = [{**each, "user": f"u{number % 7}"} for number, each in enumerate(events(120))]
@@ -44,10 +44,7 @@ def held(project: Project, subject: DataSubject) -> int:
 
 def filled_content(project: Project) -> None:
     project.policy({"user": USER})
-    project.pipeline(aggregates=None)
-    project.records(RECORDS)
-    project.records(RECORDS, BEFORE)
-    run(project)
+    two_days(project, RECORDS)
 
 
 @pytest.fixture(name="filled")

@@ -14,9 +14,9 @@ from minimize.governance.subjects import DataSubject, request_statuses, view_sub
 from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from tests.governance.outputs import run
-from tests.governance.subjects.test_delete import NOW, RECORDS, count
-from tests.project import BEFORE, Project
+from tests.governance.outputs import RECORDS, run, two_days
+from tests.governance.subjects.test_delete import NOW, count
+from tests.project import Project
 
 pytestmark = pytest.mark.nightly
 
@@ -25,10 +25,7 @@ D3 = DataSubject("d3", "north")
 
 @pytest.mark.parametrize("point", ["ledger.after#1", "swap.after#2"])
 def test_killed_on_its_way_it_is_gone_on_with(project: Project, point: str) -> None:
-    project.pipeline(aggregates=None)
-    project.records(RECORDS)
-    project.records(RECORDS, BEFORE)
-    run(project)
+    two_days(project)
     other = project.folder / "other"
     run(project, output=other)
     ledger = project.folder / "organization.db"

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.errors import CheckFailed, ConfigurationError
+from minimize.errors import CheckFailed, ConfigurationError, RefusedError
 from minimize.governance.retention.expire import expire
 from minimize.governance.subjects import (
     DataSubject,
     SubjectRemoval,
     delete_subjects,
     export_subjects,
+    export_then_delete,
     lift_restriction,
     request_statuses,
     restrict_subjects,
@@ -177,6 +178,32 @@ def test_a_restriction_seals_the_same_records_and_lifting_it_publishes_them_agai
     assert len(output(filled, "apps").rows()) == len(checkins()) - rows_of("d0")
     lift_restriction([U1], places(filled), datetime.now(UTC), yes=True)
     assert len(output(filled, "apps").rows()) == len(filled.rows()) == len(checkins())
+
+
+def test_a_deletion_reaches_sealed_records_of_the_devices_of_a_restricted_person(filled: Project) -> None:
+    restrict_subjects([U1], places(filled), datetime.now(UTC), yes=True, linked=True)
+    (found,) = view_subjects([U1], places(filled), datetime.now(UTC), linked=True)
+    assert found.sealed_rows == rows_of(user="u1") + 2 * rows_of("d0")
+    assert deleted(filled, linked=True).rows == found.sealed_rows
+    (left,) = view_subjects([U1], places(filled), datetime.now(UTC), linked=True)
+    assert left.sealed_rows == 0
+    lift_restriction([U1], places(filled), datetime.now(UTC), yes=True)
+    assert len(output(filled, "apps").rows()) == len(checkins()) - rows_of("d0")
+    minimize.verify(output(filled, "apps").out, keys=filled.keys)
+
+
+def test_sealed_records_of_devices_are_not_deleted_without_their_export(filled: Project, tmp_path: Path) -> None:
+    restrict_subjects([U1], places(filled), datetime.now(UTC), yes=True, linked=True)
+    with pytest.raises(RefusedError, match="of restricted subjects cannot be exported"):
+        export_then_delete([U1], tmp_path / "export", places(filled), datetime.now(UTC), linked=True, yes=True)
+
+
+def test_sealed_files_that_cannot_be_searched_keep_a_deletion_open(filled: Project) -> None:
+    restrict_subjects([DataSubject(None, "north")], places(filled), datetime.now(UTC), yes=True)
+    with pytest.raises(CheckFailed) as failure:
+        deleted(filled)
+    assert failure.value.code == "Q004"
+    assert {each.message.partition(" ")[0] for each in failure.value.findings} == {"support", "apps"}
 
 
 def test_the_ledger_has_no_form_of_a_device(filled: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,26 +10,33 @@ import duckdb
 import pytest
 
 import minimize
-from minimize.errors import ConfigurationError, OutputError, RefusedError, VerificationError
+from minimize.errors import ConfigurationError, LedgerError, OutputError, RefusedError, VerificationError
 from minimize.governance.retention.event_admin import list_events, withdraw_event
 from minimize.governance.retention.expire import expire
+from minimize.governance.retention.retract import Retraction, retract
 from minimize.governance.subjects import (
+    CorrectionEvidence,
     DataSubject,
     RestrictionLift,
     SubjectRemoval,
+    correct_subject,
     delete_subjects,
+    export_then_delete,
     lift_restriction,
+    load_subjects,
     request_statuses,
     restrict_subjects,
+    view_subjects,
 )
+from minimize.keys.keyring import new_keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from tests.governance.outputs import places, run
-from tests.project import BEFORE, DAY, SCHEMA, Builds, Project, event, events, table
+from tests.governance.outputs import RECORDS, places, run
+from tests.project import BEFORE, DAY, SCHEMA, Project, event, table
 
-RECORDS = events(120)
 D3, D4 = DataSubject("d3", "north"), DataSubject("d4", "south")
 NORTH = DataSubject(None, "north")
+CASE = CorrectionEvidence("subject_request", "CASE-7")
 
 
 def restricted(project: Project, *subjects: DataSubject, yes: bool = True) -> SubjectRemoval:
@@ -62,18 +70,6 @@ def states(project: Project) -> list[tuple[str, str]]:
 
 def verified(project: Project) -> None:
     minimize.verify(project.out, keys=project.keys)
-
-
-def filled_content(project: Project) -> None:
-    project.pipeline(aggregates=None)
-    project.records(RECORDS)
-    project.records(RECORDS, BEFORE)
-    run(project)
-
-
-@pytest.fixture(name="filled")
-def _filled(builds: Builds, project: Project) -> Project:
-    return builds.fill(project, filled_content)
 
 
 def test_without_yes_nothing_is_changed(filled: Project) -> None:
@@ -139,7 +135,7 @@ def test_restricting_twice_records_one_restriction(filled: Project) -> None:
     restricted(filled, D3)
     again = restricted(filled, D3)
     assert (again.rows, again.receipts, again.restricted) == (0, (), 1)
-    assert "1 subject restricted already" in "\n".join(map(str, again.lines()))
+    assert "1 subject is restricted already" in "\n".join(map(str, again.lines()))
     assert [each.row.kind for each in list_events(places(filled))] == ["restriction"]
     assert lifted(filled, D3).rows == 2 * count(D3)
 
@@ -147,9 +143,9 @@ def test_restricting_twice_records_one_restriction(filled: Project) -> None:
 def test_lifting_twice_is_refused(filled: Project) -> None:
     restricted(filled, D3)
     lifted(filled, D3)
-    with pytest.raises(ConfigurationError, match="without a restriction in force"):
+    with pytest.raises(ConfigurationError, match="no restriction is in force"):
         lifted(filled, D3)
-    with pytest.raises(ConfigurationError, match="without a restriction in force"):
+    with pytest.raises(ConfigurationError, match="no restriction is in force"):
         lifted(filled, D4)
 
 
@@ -190,7 +186,7 @@ def test_a_subject_stays_restricted_if_its_tenant_is_lifted(filled: Project) -> 
 
 def test_ids_that_differ_in_case_are_different_subjects(filled: Project) -> None:
     upper = DataSubject("D3", "north")
-    assert restrict_subjects([upper], places(filled), datetime.now(UTC), yes=True).rows == 0
+    assert restrict_subjects([upper], places(filled), datetime.now(UTC), yes=True, allow_unknown=True).rows == 0
     assert run(filled, date=DAY).gated_by.restricted is None
     with pytest.raises(ConfigurationError):
         lifted(filled, D3)
@@ -267,7 +263,148 @@ def test_with_another_ledger_neither_is_done(filled: Project) -> None:
     restricted(filled, D3)
     (filled.folder / "organization.db").rename(filled.folder / "lost.db")
     named = [filled.out]
-    with pytest.raises(RefusedError, match="is not the ledger"):
+    with pytest.raises(RefusedError, match="name a ledger"):
         restrict_subjects([D4], places(filled), datetime.now(UTC), named=named, yes=True)
-    with pytest.raises(RefusedError, match="is not the ledger"):
+    with pytest.raises(RefusedError, match="name a ledger"):
         lift_restriction([D3], places(filled), datetime.now(UTC), named=named, yes=True)
+    assert not (filled.folder / "organization.db").exists()
+
+
+def test_with_a_lost_ledger_neither_is_planned(filled: Project) -> None:
+    restricted(filled, D3)
+    (filled.folder / "organization.db").rename(filled.folder / "lost.db")
+    own = replace(places(filled), output=filled.out)
+    for make in (restrict_subjects, lift_restriction):
+        with pytest.raises(RefusedError, match="name a ledger") as caught:
+            make([D3], own, datetime.now(UTC))
+        assert caught.value.code == "E303"
+
+
+def test_a_subject_of_which_no_data_is_held_is_restricted_only_on_request(filled: Project) -> None:
+    nobody = DataSubject("d99", "north")
+    plan = restricted(filled, D3, nobody, yes=False)
+    assert "no data is held of 1 named subject" in "\n".join(map(str, plan.lines()))
+    with pytest.raises(ConfigurationError, match="nothing was restricted") as caught:
+        restricted(filled, D3, nobody)
+    assert "--allow-unknown-subject" in caught.value.hint
+    assert (list_events(places(filled)), sealed_files(filled)) == ([], [])
+    restrict_subjects([nobody], places(filled), datetime.now(UTC), yes=True, allow_unknown=True)
+    filled.records([event(1, device_id="d99", tenant_id="north", event_id="late")], name="late")
+    assert run(filled, date=DAY).gated_by.restricted == 1
+
+
+def test_errors_name_the_line_of_a_file_of_subjects(filled: Project) -> None:
+    restricted(filled, D3)
+    file = filled.folder / "subjects.csv"
+    file.write_text("subject,tenant_id\nd3,north\nd99,north\n")
+    subjects = load_subjects(file)
+    for make, code in ((restrict_subjects, "Q012"), (lift_restriction, "Q011")):
+        with pytest.raises(ConfigurationError) as caught:
+            make(subjects, places(filled), datetime.now(UTC), yes=True)
+        assert [(each.code, each.line) for each in caught.value.findings] == [(code, 3)]
+        assert "d99" not in str(caught.value)
+
+
+def test_with_another_keyring_the_error_names_the_keyring(filled: Project) -> None:
+    restricted(filled, D3)
+    new_keyring(filled.folder / "other.keys", ["device"], now=datetime.now(UTC))
+    other = replace(places(filled), keys=filled.folder / "other.keys")
+    for make in (restrict_subjects, lift_restriction):
+        with pytest.raises(LedgerError, match="known key") as caught:
+            make([D3], other, datetime.now(UTC), yes=True)
+        assert "Check that the keyring" in caught.value.hint
+    with pytest.raises(OutputError, match="another keyring") as wrong:
+        correct_subject(D3, {"battery": "42"}, CASE, other, datetime.now(UTC))
+    assert "Check that the keyring" in wrong.value.hint
+
+
+def values_of_d3(project: Project, name: str) -> set[Any]:
+    (found,) = view_subjects([D3], places(project), datetime.now(UTC), restricted=True)
+    return {value for each in (*found.records, *found.restricted) for value in each.rows[name].to_pylist()}
+
+
+def retracted(project: Project) -> Retraction:
+    return retract(project.out, keys=project.keys, ledger=project.folder / "organization.db", yes=True)
+
+
+def test_a_correction_reaches_sealed_records(filled: Project) -> None:
+    restricted(filled, D3)
+    before = filled.rows()
+    done = correct_subject(D3, {"storage": "3000000000"}, CASE, places(filled), datetime.now(UTC), yes=True)
+    assert [(each.kind, len(each.restricted or ())) for each in done.receipts] == [("correct", 2)]
+    assert (filled.rows(), len(values_of_d3(filled, "storage"))) == (before, 1)
+    verified(filled)
+    (corrected,) = values_of_d3(filled, "storage")
+    lifted(filled, D3)
+    assert values_of_d3(filled, "storage") == {corrected}
+    run(filled, date=DAY)
+    assert values_of_d3(filled, "storage") == {corrected}
+    verified(filled)
+
+
+def test_todays_policy_reaches_sealed_records(filled: Project) -> None:
+    restricted(filled, D3)
+    filled.policy(fields={"model": {"type": "string", "do": "drop"}}, version=4)
+    done = retracted(filled)
+    assert sorted((each.kind, each.from_) for each in done.receipts) == [
+        ("retract", "output"),
+        ("retract", "source"),
+        ("retract", "source"),
+    ]
+    assert values_of_d3(filled, "model") == {None}
+    assert retracted(filled).is_empty
+    verified(filled)
+    assert lifted(filled, D3).rows == 2 * count(D3)
+    assert {row.get("model") for row in filled.rows()} == {None}
+    verified(filled)
+
+
+def test_sealed_records_keep_a_form_that_is_coarser_than_todays(filled: Project) -> None:
+    restricted(filled, D3)
+    before = values_of_d3(filled, "battery")
+    filled.policy(fields={"battery": {"type": "double", "do": "keep"}}, version=4)
+    assert {each.from_ for each in retracted(filled).receipts} == {"source"}
+    assert values_of_d3(filled, "battery") == before
+    assert retracted(filled).is_empty
+
+
+def test_todays_policy_reaches_records_that_were_sealed_while_it_came_into_force(filled: Project) -> None:
+    restricted(filled, D3)
+    filled.policy(fields={"model": {"type": "string", "do": "drop"}}, version=4)
+    run(filled, date=DAY)
+    run(filled, date=BEFORE)
+    lifted(filled, D3)
+    assert values_of_d3(filled, "model") != {None}
+    assert retracted(filled).rerun_dates == (BEFORE, DAY)
+    assert "model" not in filled.rows()[0]
+    assert len(filled.rows()) == 2 * len(RECORDS)
+    assert retracted(filled).is_empty
+    verified(filled)
+
+
+def test_a_feature_past_its_retention_is_removed_from_sealed_records(filled: Project) -> None:
+    restricted(filled, D3)
+    assert values_of_d3(filled, "latitude") != {None}
+    filled.policy(features={"location": {"about": "position", "retention": "1h"}}, version=4)
+    later = datetime.now(UTC) + timedelta(days=2)
+    ledger = filled.folder / "organization.db"
+    expire(filled.out, at=later, keys=filled.keys, ledger=ledger, yes=True, allow_shrink=True)
+    assert values_of_d3(filled, "latitude") == {None}
+    verified(filled)
+
+
+def test_an_export_that_would_leave_out_sealed_records_deletes_nothing(filled: Project) -> None:
+    restricted(filled, D3)
+    for yes in (False, True):
+        with pytest.raises(RefusedError, match="restricted") as caught:
+            export_then_delete([D3], filled.folder / "export", places(filled), datetime.now(UTC), yes=yes)
+        assert "subject lift" in str(caught.value.hint)
+    assert not (filled.folder / "export").exists()
+    assert lifted(filled, D3).rows == 2 * count(D3)
+
+
+def test_a_restricted_subject_is_deleted_without_its_tenant(filled: Project) -> None:
+    restricted(filled, D3)
+    south = DataSubject("d3", "south")
+    assert deleted(filled, DataSubject("d3")).rows == 2 * count(D3, south)
+    assert sealed_files(filled) == []

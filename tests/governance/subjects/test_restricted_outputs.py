@@ -24,10 +24,9 @@ from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.report import create_report
 from minimize.runs.backfill import backfill
 from minimize.runs.quarantine_replay import replay
-from tests.governance.outputs import PER_TENANT, places, run
-from tests.project import DAY, Project, event, events
+from tests.governance.outputs import PER_TENANT, RECORDS, places, run
+from tests.project import DAY, Project, event
 
-RECORDS = events(120)
 D3 = DataSubject("d3", "north")
 COUNT = sum((each["device_id"], each["tenant_id"]) == ("d3", "north") for each in RECORDS)
 USER = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "device"}}}
