@@ -56,22 +56,26 @@ def lines(figures: dict[str, Any]) -> str:
 def write(given: Given, house: Path, files: int) -> None:
     """So many dates, each from one of the fleet's files, through job A: into `out`, from `data`, by `job`."""
     shutil.rmtree(house, ignore_errors=True)
-    (house / "job").mkdir(parents=True)
+    write_job(house)
     for number in range(files):
         day = house / "data" / f"{FIRST + timedelta(days=number):%Y-%m-%d}"
         day.mkdir(parents=True)
         (day / "a.parquet").hardlink_to(given.files[number % len(given.files)])
-    policy = (JOBS / "job_a" / "policy.yaml").read_text()
+    options = {"--settings": given.settings, "--keys": given.keys, "--at": AT.isoformat(), "--output": house / "out"}
+    words = [str(word) for pair in options.items() for word in pair]
+    subprocess.run([sys.executable, "-m", "minimize", "run", str(house / "job"), *words], check=True, cwd=HERE.parent)
+
+
+def write_job(house: Path, name: str = "job") -> None:
+    """Job A by date, from `data`: into a folder of this name."""
+    (house / name).mkdir(parents=True)
     pipeline = (JOBS / "job_a" / "pipeline.yaml").read_text().splitlines()
     said = [
         f'source: {{path: "{house}/data/{{date}}/*.parquet", format: parquet}}' if line.startswith("source:") else line
         for line in pipeline
     ]
-    (house / "job" / "pipeline.yaml").write_text("\n".join(said) + "\n")
-    (house / "job" / "policy.yaml").write_text(policy)
-    options = {"--settings": given.settings, "--keys": given.keys, "--at": AT.isoformat(), "--output": house / "out"}
-    words = [str(word) for pair in options.items() for word in pair]
-    subprocess.run([sys.executable, "-m", "minimize", "run", str(house / "job"), *words], check=True, cwd=HERE.parent)
+    (house / name / "pipeline.yaml").write_text("\n".join(said) + "\n")
+    (house / name / "policy.yaml").write_text((JOBS / "job_a" / "policy.yaml").read_text())
 
 
 def _expire(given: Given, house: Path) -> list[str]:

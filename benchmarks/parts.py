@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import calls, deleting, distributing, door, encrypting, expiring, finding, layouts, memory, sharing
+from benchmarks import (
+    calls,
+    deleting,
+    distributing,
+    door,
+    encrypting,
+    expiring,
+    finding,
+    layouts,
+    memory,
+    retracting,
+    sharing,
+)
 from benchmarks.given import Given
 
 Figures = dict[str, Any]
@@ -54,6 +66,9 @@ PARTS: Mapping[str, Part] = {
         lambda asked: deleting.deleted(asked.devices, asked.work, asked.files, asked.runs),
         deleting.goals,
         expiring.lines,
+    ),
+    "retracting": Part(
+        lambda asked: retracting.retracted(asked.devices, asked.work, asked.runs), retracting.goals, expiring.lines
     ),
     "sharing": Part(lambda asked: sharing.shared(asked.devices, asked.runs), sharing.goals),
     "encrypting": Part(

@@ -151,12 +151,14 @@ class AffectedSubjects:
         rows = np.flatnonzero(subjects != NO_MATCH)
         tenant_batch = batch.select([] if self.tenant is None else [self.tenant.top]).take(pa.array(rows))
         tenants = self._codes(tenant_batch, self.tenant, names)
-        pairs, places = np.unique(np.stack([subjects[rows], tenants]), axis=1, return_inverse=True)
-        found = [self._last_time(values[subject], names, tenant) for subject, tenant in pairs.T.tolist()]
-        return rows, np.array(found, np.int64)[places.reshape(-1)]
+        width = len(names) + 1  # the last code of a tenant is NO_MATCH
+        pairs, places = np.unique(subjects[rows] * width + tenants % width, return_inverse=True)
+        own = (divmod(pair, width) for pair in pairs.tolist())
+        found = [self._last_time(values[subject], names, tenant) for subject, tenant in own]
+        return rows, np.array(found, np.int64)[places]
 
     def _last_time(self, form: str, names: Sequence[str], tenant: int) -> int:
-        of = names[tenant] if tenant != NO_MATCH else ""
+        of = names[tenant] if tenant < len(names) else ""
         return max(self.subject_forms.get((form, None), UNKNOWN_TIME), self.subject_forms.get((form, of), UNKNOWN_TIME))
 
     def _codes(self, batch: pa.RecordBatch, place: Pointer | None, names: Sequence[str]) -> Codes:

@@ -43,6 +43,11 @@ class IdentifierForms(Protocol):
         """Whether two values of a tenant never have the same form in the column."""
         ...
 
+    @property
+    def shows_tenant(self) -> bool:
+        """Whether values of two tenants never have the same form in the column."""
+        ...
+
     def forms(self, value: str, tenant: str) -> frozenset[str] | None:
         """Every form that a value may have in the column; None if it depends on unknown values."""
         ...
@@ -94,15 +99,18 @@ class AppliedChain:
 
 @dataclass(frozen=True)
 class IdentifierColumn:
-    """A field of a file: its treatments, and the keys that they used.
+    """A field of some files: its treatments, and the keys that they used. The forms of a value are computed once.
 
-    times  one instant of each period in which an event of the file may have happened
+    times  one instant of each period in which an event of the files may have happened
     """
 
     policy: Policy
     key: str
     keys: PinnedKeyring = field(repr=False)
     times: Sequence[datetime] = ()
+    _computed_forms: dict[ValueInTenant, frozenset[str]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def is_injective(self) -> bool:
@@ -110,19 +118,26 @@ class IdentifierColumn:
         steps = [step for way in self.chains or () for step in way.steps]
         return self.chains is not None and all(step.keeps_distinct() for step in steps)
 
+    @property
+    def shows_tenant(self) -> bool:
+        """Whether values of two tenants never have the same form in the column."""
+        ways = self.chains or ()
+        return bool(ways) and all(any(self.policy.tenant in step.reads() for step in way.steps) for way in ways)
+
     def forms(self, value: str, tenant: str) -> frozenset[str] | None:
         """Every form that a value may have in the column; None if it depends on unknown values."""
+        found = self.forms_of_all([(value, tenant)])
+        return None if found is None else found[0]
+
+    def forms_of_all(self, pairs: Sequence[ValueInTenant]) -> list[frozenset[str]] | None:
+        """The forms of several values, each with its tenant. Each technique runs once over all values."""
         if self.chains is None:
             return None
-        found = (self.forms_by_chain(way, [(value, tenant)])[0] for way in self.chains)
-        return frozenset(form for form in found if form is not None)
-
-    def forms_of_all(self, pairs: Sequence[tuple[str, str]]) -> list[frozenset[str]] | None:
-        """The forms of several values, each with its tenant. Each technique runs once over all values."""
-        if not self.chains:
-            return None if self.chains is None else [frozenset() for _ in pairs]
-        each = [self.forms_by_chain(way, pairs) for way in self.chains]
-        return [frozenset(form for form in forms if form is not None) for forms in zip(*each, strict=True)]
+        new = list(dict.fromkeys(pair for pair in pairs if pair not in self._computed_forms))
+        each = [self.forms_by_chain(way, new) for way in self.chains]
+        for pair, *forms in zip(new, *each, strict=True):
+            self._computed_forms[pair] = frozenset(form for form in forms if form is not None)
+        return [self._computed_forms[pair] for pair in pairs]
 
     @cached_property
     def chains(self) -> tuple[AppliedChain, ...] | None:

@@ -98,13 +98,14 @@ OPEN_FILES: Final = 16
 
 @dataclass(frozen=True)
 class PublishedOutput:
-    """An output folder, its receipt chain, its keyring, its pipeline if found, and its loaded policies."""
+    """An output folder, its receipt chain, its keyring, its pipeline if found, its loaded policies and identifier columns."""
 
     folder: Location
     chain: tuple[Receipt, ...] = field(repr=False)
     keys: Keyring | None = field(default=None, repr=False, compare=False)
     job: Pipeline | None = field(default=None, repr=False, compare=False)
     policies: PolicyCache = field(default_factory=PolicyCache, repr=False, compare=False)
+    columns: dict[tuple[object, ...], IdentifierColumn] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def pipeline(self) -> str:
@@ -168,6 +169,14 @@ class PublishedOutput:
     def required_keys(self) -> Keyring:
         """The keyring. Raises KeyringError if the output was opened without one and none is found."""
         return require_keyring(self.keys, local_path(self.folder), "no keyring found")
+
+    def identifier_column(self, file: OutputFile, key: str) -> IdentifierColumn:
+        """The forms of identifiers in a field of a file. Files of the same policy, key versions and periods share them."""
+        keys, times = file.pinned_keys(key), tuple(file.period_instants(key))
+        same = (file.written_by.rewrite_group, key, *sorted(keys.versions.items()), times)
+        if same not in self.columns:
+            self.columns[same] = IdentifierColumn(file.policy, key, keys, times)
+        return self.columns[same]
 
     @cached_property
     def _files(self) -> dict[str, OutputFile]:
@@ -331,13 +340,19 @@ class OutputFile:
         if key is None or key not in self.pointers:
             return None
         if key not in self._columns:
-            column = IdentifierColumn(self.policy, key, self.pinned_keys(key), tuple(self._period_instants(key)))
-            self._columns[key] = LookupColumn(self.pointers[key], column)
+            self._columns[key] = LookupColumn(self.pointers[key], self.output.identifier_column(self, key))
         return self._columns[key]
 
     def pinned_keys(self, key: str) -> PinnedKeyring:
         """The keyring with the key versions of a field's values."""
         return pinned_keyring(self.keys, self.schema, self.policy.fields[key].pointer)
+
+    def period_instants(self, key: str) -> Iterator[datetime]:
+        """Instants that cover every rotation period of a field's pseudonyms in which an event may have happened."""
+        units = rotation_units(self.policy, key)
+        if units and self.extent is not None:
+            first, last = map(from_epoch_microseconds, self.extent)
+            yield from period_instants(first, last, units)
 
     def forms(self, key: str | None, value: str, tenant: str) -> frozenset[str] | None:
         """Every form that a value of a tenant may have in a field; None if it depends on unknown values or is not shown."""
@@ -448,13 +463,6 @@ class OutputFile:
             for group in groups
             if any(affected.rows(batch).num_rows for batch in self.stored_file.batches([group], columns=columns))
         ]
-
-    def _period_instants(self, key: str) -> Iterator[datetime]:
-        """Instants that cover every rotation period of a field's pseudonyms in which an event may have happened."""
-        units = rotation_units(self.policy, key)
-        if units and self.extent is not None:
-            first, last = map(from_epoch_microseconds, self.extent)
-            yield from period_instants(first, last, units)
 
 
 def field_pointers(policy: Policy, schema: pa.Schema) -> dict[str, Pointer]:

@@ -120,6 +120,7 @@ class Rewrite:
     allow_shrink  whether an implausible time is accepted
     progress      receives the number of files that were read to their end
     transfer      moves records of files into or out of the seal of a restriction, in the same publication
+    finished      receives the result of each publication
     """
 
     kind: ReceiptKind
@@ -133,6 +134,7 @@ class Rewrite:
     allow_shrink: bool = True
     progress: ProgressCallback = no_progress
     transfer: Callable[[Sequence[PlannedFile]], RecordsTransfer] | None = None
+    finished: Callable[[RewriteResult], object] = lambda result: None
     fence: Location | None = None
 
     def execute(self, files: Iterable[PlannedFile]) -> Iterator[Receipt]:
@@ -174,7 +176,10 @@ class Rewrite:
             transfer = None if self.transfer is None else self.transfer(files)
             stated = self._receipt(session.run_id, context.started, chain, files, recomputed)
 
+            results: list[RewriteResult] = []
+
             def receipt(done: RewriteResult) -> Receipt:
+                results.append(done)
                 attachments.update(inventory.attachments())
                 erasures = erasure_list_digest(self.output)
                 unsigned = replace(stated.build(done, attachments), audit=session.head(), erasures=erasures)
@@ -196,6 +201,8 @@ class Rewrite:
             )
             record_published(session, signed)
         _check_removed(self.output, signed)
+        for each in results:
+            self.finished(each)
         if self.as_of is not None:
             log.info("%d rows removed", signed.rows.gated, extra={"code": "I003", "run_id": signed.run_id})
         return signed
@@ -437,7 +444,7 @@ class _FileRewrite:
             del batch, result  # free the memory before the next batch is read
         if showing is not None:
             showing.close()
-        return self._complete_result(tuple(sink.close()), RewriteResult(read=read, counts=counts))
+        return self._complete_result(tuple(sink.close()), self._result(read, counts))
 
     def _apply_to_sealed(self, stage: Stage, keys: Subkeys) -> RewriteResult:
         opened = open_restricted(self.staging.output.folder, self.file.path, keys, self.kms)
@@ -452,7 +459,10 @@ class _FileRewrite:
             counts, read = counts + result.counts, read + batch.num_rows
         folder = str(PurePosixPath(self.file.path).parent)
         written = sink.close(self.staging.root, folder, f"{self.staging.run_id}-{self.number}")
-        return self._complete_result(written, RewriteResult(read=read, counts=counts))
+        return self._complete_result(written, self._result(read, counts))
+
+    def _result(self, read: int, counts: BatchCounts) -> RewriteResult:
+        return RewriteResult(read=read, counts=counts, gated={self.file.path: counts.gated})
 
     def _open_stored(self) -> StoredFile:
         also = [] if self.watch is None else [self.watch.subject.top]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import pyarrow as pa
 
@@ -39,15 +39,17 @@ REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consen
 class PlannedFile:
     """A file in force that a rewrite changes.
 
-    judge     decides on its batches; None if rows and values stay
-    is_whole  whether the whole file is removed without being read
-    gated     rows to remove, by reason
+    judge       decides on its batches; None if rows and values stay
+    is_whole    whether the whole file is removed without being read
+    gated       rows to remove, by reason
+    is_counted  whether these rows are known before the file is rewritten
     """
 
     file: OutputFile
     judge: BatchJudge | None = field(default=None, repr=False)
     is_whole: bool = False
     gated: Mapping[str, int] = field(default_factory=dict)
+    is_counted: bool = field(default=True, kw_only=True)
 
     @property
     def written_by(self) -> WritingRun:
@@ -70,6 +72,9 @@ class PlannedFile:
         return sum(self.gated.values())
 
 
+Planned = TypeVar("Planned", bound=PlannedFile)
+
+
 @dataclass(frozen=True, slots=True)
 class RewriteResult:
     """Result of a rewrite, for its receipt.
@@ -79,6 +84,7 @@ class RewriteResult:
     removes   the files of which no row remains
     read      rows of the given files
     counts    the counts of the stages
+    gated     the rows that were removed from each file that was read, by path and reason
     """
 
     written: Mapping[str, tuple[WrittenFile, ...]] = field(default_factory=dict)
@@ -86,6 +92,7 @@ class RewriteResult:
     removes: tuple[FileRef, ...] = ()
     read: int = 0
     counts: BatchCounts = field(default_factory=BatchCounts)
+    gated: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def __add__(self, other: RewriteResult) -> RewriteResult:
         names = {**self.written, **other.written}
@@ -95,7 +102,15 @@ class RewriteResult:
             (*self.removes, *other.removes),
             self.read + other.read,
             self.counts + other.counts,
+            {**self.gated, **other.gated},
         )
+
+    def outcome(self, planned: Planned) -> Planned:
+        """A planned file with the rows to remove, which were counted by its rewrite if they were not known before."""
+        if planned.is_counted:
+            return planned
+        gated = self.gated[planned.file.path]
+        return replace(planned, gated=gated, is_counted=True, is_whole=sum(gated.values()) == planned.file.entry.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +171,7 @@ class RewriteReceipt:
             keys=self._keys(done),
             versions=receipt_builder.software_versions(),
             rows=self._rows(done),
-            gated_by=GatedRows.from_counts(self._reasons()),
+            gated_by=GatedRows.from_counts(self._reasons(done)),
             fields=self._fields(done.counts),
             outputs=self._outputs(done),
             replaces=done.replaces,
@@ -181,12 +196,13 @@ class RewriteReceipt:
         records = [each for each in self.files if each.name == RECORDS]
         return records or [each for each in self.files if each.name == self.files[0].name]
 
-    def _reasons(self) -> dict[str, int]:
-        return {reason: sum(each.gated.get(reason, 0) for each in self._followed) for reason in REMOVAL_REASONS}
+    def _reasons(self, done: RewriteResult) -> dict[str, int]:
+        gated = [done.outcome(each).gated for each in self._followed]
+        return {reason: sum(each.get(reason, 0) for each in gated) for reason in REMOVAL_REASONS}
 
     def _rows(self, done: RewriteResult) -> RowCounts:
         """The balance. Of sealed files, only the records that leave the seal count."""
-        read, gated = sum(each.file.entry.rows for each in self._followed), sum(self._reasons().values())
+        read, gated = sum(each.file.entry.rows for each in self._followed), sum(self._reasons(done).values())
         if self.files[0].name == RESTRICTED:
             read = gated + sum(file.rows for file in done.written.get(RECORDS, ()))
         return RowCounts(read, read - gated, gated)

@@ -187,10 +187,12 @@ class ResolvedExpiry:
         made = replace(self, request=named)
         return made, made.plan()
 
-    def plan(self) -> RemovalPlan:
-        """The plan of the data that is due."""
+    def plan(self, *, counts: bool = True) -> RemovalPlan:
+        """The plan of the data that is due; see `find_due` for `counts`. Aggregates are recomputed with counts only."""
+        counts = counts or any(not file.has_records for file in self.output.files())
         sealed = () if self.request.removal_reason == "restricted" else self.output.restricted_files()
-        looked = [(file.path, find_due(self.request, file)) for file in (*self.output.files(), *sealed)]
+        files = (*self.output.files(), *sealed)
+        looked = [(file.path, find_due(self.request, file, counts=counts)) for file in files]
         sketches = (find_due_unreadable(self.request, each) for each in self.output.retained_sketches())
         due = [each for each in (*(found for _, found in looked), *sketches) if each is not None]
         unreadable = tuple(path for path, found in looked if found is None)

@@ -111,6 +111,11 @@ class SourceColumn:
         """Different values have different forms."""
         return True
 
+    @property
+    def shows_tenant(self) -> bool:
+        """Two tenants may have the same id."""
+        return False
+
     def forms(self, value: str, tenant: str) -> frozenset[str]:
         """The value itself; if the policy folds case, all values that differ from it only in case."""
         if self.folded is None:

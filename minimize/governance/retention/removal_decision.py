@@ -323,7 +323,8 @@ class RewriteRequest:
     def _reaching_events(self, file: OutputFile) -> list[RetentionEvent]:
         """The events that concern records of a file."""
         first = None if file.times is None or file.time_bounds is None else file.time_bounds[0]
-        return [event for event in self.past_events if first is None or first <= self.event_reach(event, file.date)]
+        on = file.date
+        return [event for event in self.past_events if first is None or first <= self.event_reach(event, on)]
 
     def _with_events(self, instructions: FileInstructions, events: Sequence[RetentionEvent]) -> FileInstructions:
         file, policy, until = (

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from minimize.arrow.batch import BatchCounts
 from minimize.governance.event_times import age_limit
-from minimize.governance.lifecycle_events import RetentionEvent
+from minimize.governance.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent
 from minimize.governance.output_file import OutputFile
 from minimize.governance.retention.removal_decision import FileInstructions, RewriteRequest
 from minimize.governance.retention.retention_rules import FieldRule, features_in, written_conditions
@@ -86,7 +86,7 @@ class DueFile(PlannedFile):
     @property
     def is_due(self) -> bool:
         """Whether any data is due."""
-        return bool(self.gated or self.values)
+        return bool(self.gated or self.values) or not self.is_counted
 
     @property
     def is_reclassified(self) -> bool:
@@ -120,10 +120,11 @@ class DueFile(PlannedFile):
         return {*self.judge.treatments, self.judge.owner, *self.judge.company_fields}
 
 
-def find_due(request: RewriteRequest, file: OutputFile) -> DueFile | None:
+def find_due(request: RewriteRequest, file: OutputFile, *, counts: bool = True) -> DueFile | None:
     """The due data of a file; None if its keys were destroyed and its batch date is not past its retention.
 
-    Raises OutputError if it is damaged.
+    Without `counts`, a file is not read if its subject index alone shows that records are due; its rewrite counts them. Raises
+    OutputError if it is damaged.
     """
     # an empty table has no times, but its sketches have a date
     due = find_due_unreadable(request, file) if file.entry.sketches is not None and not file.entry.rows else None
@@ -136,6 +137,8 @@ def find_due(request: RewriteRequest, file: OutputFile) -> DueFile | None:
         return DueFile(file, orders, True, {"retention": file.entry.rows})
     if not _may_be_expired(orders) and not any(map(file.may_hold, orders.all_affected)):
         return DueFile(file, orders)
+    if not counts and _is_decided_by_index(orders):
+        return DueFile(file, orders, is_counted=False)
     known = count_by_statistics(orders)
     if known is not None:
         return DueFile(file, orders, values=known)
@@ -163,6 +166,21 @@ def _is_expired(instructions: FileInstructions) -> bool:
         and age is not None
         and bounds[1] <= age_limit(instructions.as_of, age)
         and instructions.file.has_rows
+    )
+
+
+def _is_decided_by_index(instructions: FileInstructions) -> bool:
+    """Whether every record that the subject index finds is due: its form shows its tenant, and its time does not matter."""
+    file, erased = instructions.file, instructions.erased
+    others = (*instructions.erased_by_other_fields, instructions.reclassified, *instructions.company)
+    column = file.column(file.policy.subject)
+    return (
+        file.entry.index is not None
+        and column is not None
+        and column.column.shows_tenant
+        and not erased.tenant_forms
+        and all(until == ALL_EVENT_TIMES for until in erased.subject_forms.values())
+        and not any(map(file.may_hold, others))
     )
 
 

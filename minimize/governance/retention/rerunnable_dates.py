@@ -6,10 +6,10 @@ policy, settings and consents cannot change.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 import pyarrow.compute as pc
@@ -45,48 +45,14 @@ REMOVING_KINDS: Final = ("expire", "retract", "correct", "delete")
 
 @dataclass(frozen=True, slots=True)
 class RerunnableDate:
-    """A date that can be run again. `is_pending` if the result may differ from the published one."""
+    """A date that can be run again. `is_pending` if the result may differ from the published one.
+
+    resolve  the run; raises the errors of `run` about policy, settings and keys
+    """
 
     date: str | None
-    run: ResolvedRun = field(repr=False)
+    resolve: Callable[[], ResolvedRun] = field(repr=False)
     is_pending: bool
-
-
-def rerunnable_dates(
-    job: Pipeline,
-    folder: Location,
-    chain: Sequence[Receipt],
-    at: datetime,
-    source: PathText | None,
-    settings: Any,
-    keys: Keyring,
-    ledger: PathText | None,
-    *,
-    without: Collection[str | None] = (),
-) -> dict[str | None, RerunnableDate]:
-    """The dates that can be run again, by date.
-
-    Dates in `without` are not checked. Raises the errors of `run` about policy, settings and keys.
-    """
-    found: dict[str | None, RerunnableDate] = {}
-    dates = receipts_by_date(chain)
-    for on in UnchangedSources(job, chain, source, keys).dates(without):
-        given = resolve_run(
-            job,
-            selection=DateSelection.from_options(on),
-            at=at,
-            input=source,
-            settings=settings,
-            output=folder,
-            keys=keys,
-            ledger=ledger,
-            rerun=True,
-        )
-        last = last_reading_receipt(dates[on])
-        if not given.is_empty and last is not None:
-            pending = _may_differ(given, last) or has_earlier_records(dates[on])
-            found[on] = RerunnableDate(on, given, pending)
-    return found
 
 
 def find_source(
@@ -219,15 +185,6 @@ def has_earlier_records(receipts: Sequence[Receipt]) -> bool:
     return last is not None and bool(sealed and lifted) and sealed[0] < last.sequence < lifted[-1]
 
 
-def _may_differ(resolved: ResolvedRun, last: Receipt) -> bool:
-    """Whether policy, settings or consents differ, or a setting or consent came into force since."""
-    if resolved.plan.digest != last.plan.digest or policy_or_settings_changed(
-        resolved.plan.policy, resolved.settings, last, resolved.at
-    ):
-        return True
-    return consents_changed(resolved.pipeline, resolved.subject_acts.consents, last, resolved.at)
-
-
 def policy_or_settings_changed(policy: Policy, settings: SettingsRows | None, last: Receipt, at: datetime) -> bool:
     """Whether policy or settings differ from those of a receipt, or a setting came into force since."""
     before = None if last.settings is None else last.settings.digest
@@ -247,8 +204,11 @@ def _settings_changed_between(rows: SettingsRows, first: datetime, last: datetim
 
 
 @dataclass(frozen=True)
-class UnaffectedDates:
-    """The published dates that today's policy, settings and consents cannot change.
+class DatesWithSource:
+    """The published dates, compared with their sources and with today's policy, settings and consents.
+
+    Sources are listed once, and their files are read once. The plan is made for one date of each group of dates that were planned
+    from the same policy, pipeline and package version.
 
     settings_source  source of the settings, if not the pipeline's own
     settings         today's rows
@@ -262,39 +222,57 @@ class UnaffectedDates:
     settings_source: Any = field(repr=False)
     settings: SettingsRows | None = field(repr=False)
     consents: Consents | None = field(repr=False)
-    keys: Keyring = field(repr=False)
+    keys: Keyring
     ledger: PathText | None
+    _digests: dict[tuple[object, ...], str | None] = field(default_factory=dict, init=False, repr=False)
 
-    def dates(self) -> frozenset[str | None]:
-        """These dates. Raises the errors of `run` about policy, settings and keys."""
-        unchanged = UnchangedSources(self.job, self.output.chain, self.source, self.keys)
-        plain = self._plain() if self._is_plain() else frozenset()
+    def unaffected(self) -> frozenset[str | None]:
+        """The dates that today's policy, settings and consents cannot change.
+
+        Raises the errors of `run` about policy, settings and keys.
+        """
         groups: dict[tuple[object, ...], list[str | None]] = {}
-        for on, of_date in self._receipts.items():
-            last = last_reading_receipt(of_date)
-            if last is not None and not self._inputs_changed(last) and not has_earlier_records(of_date):
+        for on, last in self._last.items():
+            if not self._inputs_changed(on):
                 groups.setdefault(self._planned_from(last), []).append(on)
-        return frozenset(on for group in groups.values() for on in self._of_group(group, unchanged, plain))
+        plain = self._plain() if self._is_plain() else frozenset()
+        return frozenset(on for group in groups.values() for on in self._of_group(group, plain))
 
-    def _inputs_changed(self, last: Receipt) -> bool:
+    def rerunnable(self, without: Collection[str | None]) -> dict[str | None, RerunnableDate]:
+        """The dates that can be run again, except those in `without`, by date.
+
+        Raises the errors of `run` about policy, settings and keys.
+        """
+        found = [on for on in self._unchanged.dates(without) if on in self._last]
+        return {
+            on: RerunnableDate(on, partial(self._resolve, on), self._plan_changed(on) or self._inputs_changed(on))
+            for on in found
+        }
+
+    def _inputs_changed(self, on: str | None) -> bool:
+        """Whether policy, settings or consents of a date differ, or a lifted restriction published earlier records of it."""
+        last = self._last[on]
         changed = policy_or_settings_changed(self.job.policy, self.settings, last, self.as_of)
-        return changed or consents_changed(self.job, self.consents, last, self.as_of)
+        changed = changed or consents_changed(self.job, self.consents, last, self.as_of)
+        return changed or has_earlier_records(self._receipts[on])
 
-    def _of_group(
-        self, group: Sequence[str | None], unchanged: UnchangedSources, plain: frozenset[str | None]
-    ) -> Iterator[str | None]:
+    def _of_group(self, group: Sequence[str | None], plain: frozenset[str | None]) -> Iterator[str | None]:
         """The unaffected dates of a group planned with the same policy, pipeline, package version and plan."""
-        for on in group:
-            if unchanged.is_unchanged(on):
-                if self._plan_changed(on):
-                    return
-                break
-        yield from (on for on in group if on in plain or unchanged.is_unchanged(on))
+        first = next(([on] for on in group if self._unchanged.is_unchanged(on)), [])
+        if not any(map(self._plan_changed, first)):
+            yield from (on for on in group if on in plain or self._unchanged.is_unchanged(on))
 
     def _plan_changed(self, on: str | None) -> bool:
-        """Whether today's plan for a date differs from that of its receipt."""
-        last = last_reading_receipt(self._receipts[on])
-        given = resolve_run(
+        """Whether today's plan for a date differs from that of its receipt. It is made once for dates that were planned alike."""
+        last = self._last[on]
+        same = self._planned_from(last)
+        if same not in self._digests:
+            made = self._resolve(on)
+            self._digests[same] = None if made.is_empty else made.plan.digest
+        return self._digests[same] != last.plan.digest
+
+    def _resolve(self, on: str | None) -> ResolvedRun:
+        return resolve_run(
             self.job,
             selection=DateSelection.from_options(on),
             at=self.as_of,
@@ -305,7 +283,6 @@ class UnaffectedDates:
             ledger=self.ledger,
             rerun=True,
         )
-        return last is None or given.is_empty or given.plan.digest != last.plan.digest
 
     def _planned_from(self, last: Receipt) -> tuple[object, ...]:
         """The inputs of a receipt's plan. If they are equal for two dates, today's plan matches both dates or neither."""
@@ -328,8 +305,18 @@ class UnaffectedDates:
         """The dates whose files of records were all written under today's policy."""
         today, files = self.job.policy.digest, self.output.files(RECORDS)
         under = {(file.date, file.written_by.receipt.policy.digest) for file in files}
-        return frozenset(self._receipts) - {on for on, digest in under if digest != today}
+        return frozenset(self._last) - {on for on, digest in under if digest != today}
+
+    @cached_property
+    def _last(self) -> dict[str | None, Receipt]:
+        """Per date, the last receipt that read it from its source."""
+        last = {on: last_reading_receipt(each) for on, each in self._receipts.items()}
+        return {on: each for on, each in last.items() if each is not None}
 
     @cached_property
     def _receipts(self) -> dict[str | None, list[Receipt]]:
         return receipts_by_date(self.output.chain)
+
+    @cached_property
+    def _unchanged(self) -> UnchangedSources:
+        return UnchangedSources(self.job, self.output.chain, self.source, self.keys)

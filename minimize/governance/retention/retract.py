@@ -26,7 +26,7 @@ from minimize.governance.retention.effective_settings import FileConsents, FileS
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import WHOLE_RECORD, FileInstructions, RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal
-from minimize.governance.retention.rerunnable_dates import RerunnableDate, UnaffectedDates, rerunnable_dates
+from minimize.governance.retention.rerunnable_dates import DatesWithSource, RerunnableDate
 from minimize.governance.retention.retention_rules import (
     RetentionRules,
     StoredFacts,
@@ -50,6 +50,7 @@ from minimize.results import UNCHANGED, Line
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, origin_place, origin_settings
 from minimize.runs.receipt_builder import RunContext
+from minimize.runs.resolve import ResolvedRun
 from minimize.runs.runner import no_progress, run_resolved
 from minimize.runs.sender import check_same_sender, consent_periods
 from minimize.settings import SettingsRows
@@ -278,8 +279,12 @@ class ResolvedRetraction:
         return Retraction(replace(plan_removal(self.request.as_of, due), unreadable=unreadable), tuple(rerun))
 
     def execute(self, found: Retraction) -> Retraction:
-        """Executes the plan: first runs dates again, then removes data from the others."""
-        made = [self._rerun(self.rerunnable[on or None]) for on in found.rerun_dates]
+        """Executes the plan: first runs dates again, then removes data from the others.
+
+        Nothing is changed unless every date can be run.
+        """
+        runs = [self.rerunnable[on or None].resolve() for on in found.rerun_dates]
+        made = [self._rerun(each) for each in runs]
         rewrite = Rewrite(
             "retract",
             self.request.output,
@@ -293,9 +298,9 @@ class ResolvedRetraction:
         )
         return Retraction(found.plan, found.rerun_dates, (*made, *rewrite.execute(found.plan.due)))
 
-    def _rerun(self, each: RerunnableDate) -> Receipt:
+    def _rerun(self, run: ResolvedRun) -> Receipt:
         context = RunContext("retract", "local", datetime.now(UTC), self.progress, NO_OBSERVABILITY, ledger=self.ledger)
-        return run_resolved(each.run, context)
+        return run_resolved(run, context)
 
     def _reevaluation(self, file: OutputFile) -> PolicyReevaluation:
         then, today = file.policy, self.request.today
@@ -373,7 +378,7 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
     rows = load_pipeline_settings(settings, job, keyring, folder, options.ledger)
     source = options.input or origin_place(folder, origin.input)
     consents = load_subject_acts(job, keyring, folder, options.ledger).consents
-    unaffected = UnaffectedDates(
+    dates = DatesWithSource(
         job=job,
         output=output,
         as_of=now,
@@ -383,17 +388,15 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
         consents=consents,
         keys=keyring,
         ledger=options.ledger,
-    ).dates()
-    rerunnable = rerunnable_dates(
-        job, folder, output.chain, now, source, settings, keyring, options.ledger, without=unaffected
     )
+    unaffected = dates.unaffected()
     return ResolvedRetraction(
         request=RewriteRequest(folder, job.policy, now, keyring),
         pipeline=job,
         settings=rows,
         consents=consent_periods(job, consents, now),
         output=output,
-        rerunnable=rerunnable,
+        rerunnable=dates.rerunnable(unaffected),
         at_given=options.at is not None,
         ledger=options.ledger,
         progress=options.progress,

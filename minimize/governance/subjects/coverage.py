@@ -14,10 +14,17 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.errors import CheckFailed, ConfigurationError, Finding
-from minimize.governance.output_file import ON_ANOTHER_MACHINE, PublishedOutput, UnreachableOutput, find_outputs
+from minimize.governance.output_file import (
+    ON_ANOTHER_MACHINE,
+    OutputFile,
+    PublishedOutput,
+    UnreachableOutput,
+    find_outputs,
+)
 from minimize.governance.subjects.disclosures import DisclosedShares, load_disclosures
+from minimize.governance.subjects.linked import LinkedDevices
 from minimize.governance.subjects.requests import DataSubject
-from minimize.governance.subjects.search import UnsearchableFile, shows_identifier
+from minimize.governance.subjects.search import SubjectSearch, UnsearchableFile, shows_identifier
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.governance.writing_run import WritingRun
 from minimize.json_form import JsonResult, json_member, json_value
@@ -166,6 +173,30 @@ def check_reasons(reasons: Mapping[str, str], outputs: Iterable[PublishedOutput]
             )
         if not reason.strip():
             raise ConfigurationError(f"no reason was given for {name}", hint="Pass --unsearchable OUTPUT=REASON.")
+
+
+def find_unsearched(
+    subjects: Iterable[DataSubject], files: Sequence[OutputFile], devices: Mapping[DataSubject, LinkedDevices]
+) -> dict[DataSubject, list[UnsearchableFile]]:
+    """Per subject, the files that cannot be searched for it or, if they are given, for its devices.
+
+    Takes subjects with a tenant. Files of other tenants are excluded. The files of one field are checked once.
+    """
+    of_field: dict[tuple[bool, str | None], list[UnsearchableFile]] = {}
+    found: dict[DataSubject, list[UnsearchableFile]] = {}
+    for each in subjects:
+        search, key = SubjectSearch(each), (each.is_tenant, each.field)
+        if key not in of_field:
+            of_field[key] = list(search.unsearchable(files))
+        own = [one for one in of_field[key] if not search.is_of_other_tenant(one.file)]
+        found[each] = list(devices[each].unsearchable(own)) if each in devices else own
+    return found
+
+
+def reasons_to_record(unsearchable: Iterable[UnsearchableFile], reasons: Mapping[str, str]) -> dict[str, str]:
+    """Per output that was not searched, the reason, which a request records."""
+    closed = {each.file.output.pipeline: each.reason for each in unsearchable if each.file.is_shredded}
+    return {**closed, **reasons}
 
 
 def check_searched(unsearched: Mapping[DataSubject, Sequence[UnsearchableFile]], reasons: Mapping[str, str]) -> None:

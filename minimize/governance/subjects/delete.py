@@ -14,16 +14,24 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
 from minimize.governance.lifecycle_events import EventKind, LinkedForms, RetentionEvent, ledger_events, linked_events
-from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
+from minimize.governance.output_file import OutputFile, PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.retention.event_admin import NewEvent, add_events
 from minimize.governance.retention.expire import ResolvedExpiry
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import RewriteRequest
-from minimize.governance.retention.removal_plan import RemovalPlan
+from minimize.governance.retention.removal_plan import RemovalPlan, find_due
 from minimize.governance.retention.restricted_records import RemovedRecordsSealer
 from minimize.governance.rewrite import Rewrite
+from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.governance.subjects.correct import remove_corrections
-from minimize.governance.subjects.coverage import NO_REASONS, check_reached, check_reasons, check_searched
+from minimize.governance.subjects.coverage import (
+    NO_REASONS,
+    check_reached,
+    check_reasons,
+    check_searched,
+    find_unsearched,
+    reasons_to_record,
+)
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
 from minimize.governance.subjects.linked import LinkedDevices, find_linked_devices, shared_devices_text
 from minimize.governance.subjects.requests import (
@@ -41,14 +49,12 @@ from minimize.governance.subjects.requests import (
     restrictions_in_force,
 )
 from minimize.governance.subjects.search import (
-    SearchOutcome,
     SubjectRecords,
     SubjectSearch,
     UnsearchableFile,
     check_fields,
     check_known,
     check_tenants,
-    files_to_search,
     files_with_leftovers,
     identify_form,
     record_files,
@@ -59,7 +65,7 @@ from minimize.governance.writing_run import source_read_times
 from minimize.identifiers import CaseFolding
 from minimize.json_form import json_object
 from minimize.keys import Keyring
-from minimize.ledger.subjects import LIFECYCLE_EVENT, SubjectRequestStep
+from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, SubjectRequestStep
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
@@ -286,7 +292,7 @@ def remove_subjects(
         made = replace(
             made, open_requests=open_requests(ledger, made.keys, kind, whose), devices=made.find_devices(whose)
         )
-        plan = made.plan(whose)
+        plan = made.plan(whose, counts=not yes)
         if not yes:
             return plan
         if not unseen and not options.get("allow_unknown", False):
@@ -331,14 +337,18 @@ class SubjectRemovalRun:
             )
         yield from tenants
 
-    def plan(self, subjects: Sequence[DataSubject]) -> SubjectRemoval:
-        """The removals, the recipients to notify, and the files that cannot be searched."""
+    def plan(self, subjects: Sequence[DataSubject], *, counts: bool) -> SubjectRemoval:
+        """The removals, the recipients to notify, and the files that cannot be searched.
+
+        Without `counts`, records are counted by their removal where the subject index shows that a file has some.
+        """
+        restricted: Mapping[DataSubject, Sequence[LifecycleEvent]] = {}
+        if self.kind == "restrict":
+            restricted = restrictions_in_force(self.ledger, self.keys, subjects, verifier=self.keys)
         events = self._events(subjects)
-        plans = {str(output.folder): self._plan(self._expiry(output, events)[0]) for output in self.outputs}
+        plans = {str(output.folder): self._plan(self._expiry(output, events)[0], counts) for output in self.outputs}
         due = {name: plan for name, plan in plans.items() if plan.due}
-        restricted = restrictions_in_force(self.ledger, self.keys, subjects) if self.kind == "restrict" else {}
         blind, resumed = tuple(self._unsearchable(subjects)), len(self.open_requests.keys() & set(subjects))
-        shared = sum(each.shared for each in self.devices.values())
         return SubjectRemoval(
             subjects=tuple(subjects),
             plans=due,
@@ -348,7 +358,7 @@ class SubjectRemovalRun:
             resumed=resumed,
             restricted=len(restricted),
             unknown=self._unknown(subjects, due, restricted),
-            shared=shared,
+            shared=sum(each.shared for each in self.devices.values()),
             kind=self.kind,
         )
 
@@ -361,11 +371,11 @@ class SubjectRemovalRun:
         named = [each for each in subjects if each not in known] if self.kind == "restrict" else []
         return tuple(each for each in named if not self._search(each).has_records(files))
 
-    def _plan(self, expiry: ResolvedExpiry) -> RemovalPlan:
+    def _plan(self, expiry: ResolvedExpiry, counts: bool) -> RemovalPlan:
         """The plan for one output. Records to be sealed are read, also if they are a whole file; aggregates stay."""
-        plan = expiry.plan()
         if self.kind == "delete":
-            return plan
+            return expiry.plan(counts=counts)
+        plan = expiry.plan()
         return replace(
             plan, due=tuple(replace(each, is_whole=False) for each in plan.due), aggregates_left={}, late_days={}
         )
@@ -376,6 +386,7 @@ class SubjectRemovalRun:
         record_steps(self.ledger, self.workspace, [each for each in steps if each.asked_at == self.now], self.now)
         self._record_events(plan.subjects)
         made: list[Receipt] = []
+        plans = dict(plan.plans)
         wrong: MinimizeError | None = None
         try:
             self._store_lists()
@@ -384,7 +395,7 @@ class SubjectRemovalRun:
                 reaches = {each: self._reach(each) for each in plan.subjects}
                 remove_corrections(reaches, self.ledger, self.keys, self.now, CaseFolding(subject=folds))
             for output in self.outputs:
-                made.extend(self._carried_out(output, plan))
+                made.extend(self._carried_out(output, plan.subjects, plans))
             self._check(plan.subjects, made)
             if not self.options.get("allow_unreached", False):
                 check_reached(self.unreachable)
@@ -392,7 +403,7 @@ class SubjectRemovalRun:
         except MinimizeError as error:
             wrong = error
         new, rows = [each.run_id for each in made], sum(each.rows.gated for each in made)
-        left = self._reasons(plan)
+        left = reasons_to_record(plan.unsearchable, self.options.get("unsearchable", NO_REASONS))
         outcomes = [
             (
                 step,
@@ -411,21 +422,27 @@ class SubjectRemovalRun:
             raise wrong
         done = [next_step(step, "done", self.now, **body) for step, body in outcomes]
         record_steps(self.ledger, self.workspace, done, self.now)
-        return replace(plan, receipts=tuple(made), requests=tuple(each.id[:REQUEST_ID_LENGTH] for each in steps))
+        return replace(
+            plan, plans=plans, receipts=tuple(made), requests=tuple(each.id[:REQUEST_ID_LENGTH] for each in steps)
+        )
 
-    def _reasons(self, plan: SubjectRemoval) -> dict[str, str]:
-        """Per output that was not searched, the reason, which the request records."""
-        closed = {each.file.output.pipeline: each.reason for each in plan.unsearchable if each.file.is_shredded}
-        return {**closed, **self.options.get("unsearchable", NO_REASONS)}
+    def _carried_out(
+        self, output: PublishedOutput, subjects: Sequence[DataSubject], plans: dict[str, RemovalPlan]
+    ) -> Iterator[Receipt]:
+        """Executes the plan of an output, and adds the counts of the removed records to it.
 
-    def _carried_out(self, output: PublishedOutput, deletion: SubjectRemoval) -> Iterator[Receipt]:
-        """Executes the plan. Makes a new plan if something was published in the meantime."""
-        chain = load_receipts(output.folder)
-        expiry, job = self._expiry(replace(output, chain=chain), self._events(deletion.subjects))
+        Makes a new plan if something was published in the meantime.
+        """
+        chain, folder, removed = load_receipts(output.folder), str(output.folder), list[RewriteResult]()
+        events = self._events(subjects)
+        expiry, job = self._expiry(replace(output, chain=chain), events)
         same = len(chain) == len(output.chain)
-        known = deletion.plans.get(str(output.folder), RemovalPlan(self.now))
-        plan = known if same else call_redacted(partial(self._plan, expiry))
-        ledger, restricts = self.workspace.ledger, self.kind == "restrict"
+        known = plans.get(folder, RemovalPlan(self.now))
+        plan = known if same else call_redacted(partial(self._plan, expiry, counts=False))
+        ledger, restricts, request = self.workspace.ledger, self.kind == "restrict", expiry.request
+        if plan.aggregates_left:
+            earlier = ledger_events(self.ledger.address, self.keys, events, kinds=tuple(_EVENTS.values()))
+            request = replace(request, earlier_events=earlier)
         rewrite = Rewrite(
             self.kind,
             output.folder,
@@ -433,39 +450,36 @@ class SubjectRemovalRun:
             self.keys,
             self.now,
             ledger=ledger,
-            aggregates=None if restricts else AggregateRecomputation(expiry.request, job, plan, ledger),
+            aggregates=None if restricts else AggregateRecomputation(request, job, plan, ledger),
             progress=self.options.get("progress", no_progress),
-            transfer=partial(RemovedRecordsSealer, expiry.request) if restricts else None,
+            transfer=partial(RemovedRecordsSealer, request) if restricts else None,
+            finished=removed.append,
         )
         yield from rewrite.execute(plan.due)
+        if plan.due:
+            total = sum(removed, RewriteResult())
+            plans[folder] = replace(plan, due=tuple(map(total.outcome, plan.due)))
 
     def _check(self, subjects: Sequence[DataSubject], receipts: Sequence[Receipt]) -> None:
-        """Raises CheckFailed if a record remains, or if a dictionary of a new file has a subject without records."""
-        now, events = (
-            tuple(replace(each, chain=load_receipts(each.folder)) for each in self.outputs),
-            self._events(subjects),
-        )
-        left = {each.file.path for output in now for each in self._expiry(output, events)[0].plan().due}
+        """Raises CheckFailed if a record remains, or if a dictionary of a new file has a subject without records.
+
+        The index of a new file was made from its records as written, so that most files are not read again.
+        """
+        now = tuple(replace(each, chain=load_receipts(each.folder)) for each in self.outputs)
+        events = self._events(subjects)
+        requests = {output.folder: self._expiry(output, events)[0].request for output in now}
+        found = (find_due(requests[file.output.folder], file) for file in self._searched_files(now))
+        left = {each.file.path for each in found if each is not None and each.is_due}
         new = [file.path for each in receipts for one in each.outputs.values() for file in one.files]
         fields = {event.named_by for event in events if event.named_by is not None}
         left |= set(files_with_leftovers(now, new, fields))
-        files = list(files_to_search(subjects, now))
-        left |= {
-            file.path
-            for each in subjects
-            for file in files
-            if self._is_part_of_request(self._search(each).search_file(file).found, each)
-        }
         if left:
             hint = "A run may have published at the same time. Run the same command again to continue."
             raise CheckFailed(f"{len(left)} files still hold records of the named subjects", hint=hint)
 
-    def _is_part_of_request(self, outcome: SearchOutcome | None, subject: DataSubject) -> bool:
-        """Whether found records are part of the request. Later records of the subject are not."""
-        if not isinstance(outcome, SubjectRecords):
-            return False
-        request, since = self._expiry(outcome.file.output, ())[0].request, outcome.span[0]
-        return since is None or since <= request.event_reach(self._event(subject), outcome.file.date)
+    def _searched_files(self, outputs: Sequence[PublishedOutput]) -> list[OutputFile]:
+        """The files of records in force. A deletion also searches the sealed ones."""
+        return [*record_files(outputs), *(sealed_files(outputs) if self.kind == "delete" else ())]
 
     def _record_events(self, subjects: Sequence[DataSubject]) -> None:
         """Records the events in the ledger, so that no run publishes the subjects.
@@ -498,7 +512,6 @@ class SubjectRemovalRun:
 
     def _expiry(self, output: PublishedOutput, events: Sequence[RetentionEvent]) -> tuple[ResolvedExpiry, Pipeline]:
         job = output.pipeline_of_today()
-        known = ledger_events(self.ledger.address, self.keys, events, kinds=tuple(_EVENTS.values()))
         read = source_read_times(output.chain)
         request = RewriteRequest(
             output.folder,
@@ -507,7 +520,6 @@ class SubjectRemovalRun:
             self.keys,
             tuple(events),
             by_age=False,
-            earlier_events=known,
             read_times=read,
             retentions=job.own_retentions,
             removal_reason=_REASONS[self.kind],
@@ -562,20 +574,7 @@ class SubjectRemovalRun:
         yield from {(one.file.output.folder, one.file.path, one.reason): one for one in blind}.values()
 
     def _unsearched(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, list[UnsearchableFile]]:
-        """Per subject, the files that cannot be searched for it. Those of one field are the same without devices.
-
-        A deletion also searches the sealed files.
-        """
-        files = [*record_files(self.outputs), *(sealed_files(self.outputs) if self.kind == "delete" else ())]
-        known: dict[tuple[bool, str | None], list[UnsearchableFile]] = {}
-        found: dict[DataSubject, list[UnsearchableFile]] = {}
-        for each in subjects:
-            key = (each.is_tenant, each.field)
-            if key not in known:
-                known[key] = list(self._search(replace(each, tenant=None)).unsearchable(files))
-            devices = self.devices.get(each)
-            found[each] = known[key] if devices is None else list(devices.unsearchable(known[key]))
-        return found
+        return find_unsearched(subjects, self._searched_files(self.outputs), self.devices)
 
     def _identify_form(self, subject: DataSubject) -> Iterator[DataSubject]:
         """The original subjects of a form, in each tenant. A pseudonym cannot be reversed."""

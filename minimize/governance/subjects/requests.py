@@ -23,7 +23,7 @@ from minimize.governance.lifecycle_events import (
 from minimize.governance.references import checked_reference
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
-from minimize.keys import Keyring
+from minimize.keys import Keyring, Verifier
 from minimize.ledger import AuditActivity, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import Decision
 from minimize.ledger.audit_event import EventResult
@@ -278,15 +278,16 @@ def open_requests(
 
 
 def restrictions_in_force(
-    ledger: Ledger, keys: Keyring, subjects: Iterable[DataSubject]
+    ledger: Ledger, keys: Keyring, subjects: Iterable[DataSubject], verifier: Verifier | None = None
 ) -> dict[DataSubject, list[LifecycleEvent]]:
     """The restrictions of these subjects that were not lifted, in the order in which they were recorded.
 
-    Takes subjects with a tenant. A restriction of a whole tenant is not one of its subjects.
+    Takes subjects with a tenant. A restriction of a whole tenant is not one of its subjects. With a verifier, raises
+    UntrustedActError for an event that no known key signed.
     """
     rows = [
         row
-        for row in last_lifecycle_events(ledger.find(LIFECYCLE_EVENT))
+        for row in last_lifecycle_events(ledger.find(LIFECYCLE_EVENT, verifier=verifier))
         if row.kind == RESTRICTION and row.state == "recorded"
     ]
     found: dict[DataSubject, list[LifecycleEvent]] = {}

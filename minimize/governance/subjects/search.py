@@ -165,7 +165,7 @@ class SubjectSearch:
 
     def search_file(self, file: OutputFile) -> SearchedFile:
         """The result for a subject in one file."""
-        if self._is_of_other_tenant(file):
+        if self.is_of_other_tenant(file):
             return SearchedFile(None)
         looked = [self._search_by_key(key, file) for key in self._fields(file.policy)]
         held = next(
@@ -174,7 +174,7 @@ class SubjectSearch:
         )
         return replace(held, read=min(held.groups, sum(each.read for each in looked)))
 
-    def _is_of_other_tenant(self, file: OutputFile) -> bool:
+    def is_of_other_tenant(self, file: OutputFile) -> bool:
         """Whether the file is in the folder of another tenant, so that it need not be opened."""
         name, tenant = file.policy.tenant, self.subject.tenant
         if name is None or tenant is None or not keeps_original(file.policy.fields[name]):
@@ -209,12 +209,14 @@ class SubjectSearch:
         return frozenset(form for each in self.find_all_records(outputs) for form in each.subjects)
 
     def unsearchable(self, files: Iterable[OutputFile]) -> Iterator[UnsearchableFile]:
-        """Of these files, those that cannot be searched for the subject. Reads no records."""
+        """Of these files, those that cannot be searched for the subject.
+
+        Reads no records of a subject with a tenant. The result is the same for all subjects of one field.
+        """
         for file in files:
-            if not self._is_of_other_tenant(file):
-                keys = self._fields(file.policy)
-                found = [self._subject_forms(key, file) for key in keys] if keys else [self._without_field(file)]
-                yield from (each for each in found if isinstance(each, UnsearchableFile))
+            keys = self._fields(file.policy)
+            found = [self._subject_forms(key, file) for key in keys] if keys else [self._without_field(file)]
+            yield from (each for each in found if isinstance(each, UnsearchableFile))
 
     def _without_field(self, file: OutputFile) -> UnsearchableFile | None:
         """A file whose policy does not have the field of the subject, but that shows other identifiers."""
@@ -248,22 +250,6 @@ class SubjectSearch:
         if self.subject.tenant is not None:
             return [self.subject.tenant]
         return sorted(self.tenants if file.tenants is None else file.tenants)
-
-
-def files_to_search(subjects: Sequence[DataSubject], outputs: Iterable[PublishedOutput]) -> Iterator[OutputFile]:
-    """The files that may have records of these subjects, which have a tenant. Each file is asked once about all of them."""
-    fields = {each.field for each in subjects}
-    for file in record_files(outputs):
-        if file.is_shredded or any(each.is_form or each.is_tenant for each in subjects):
-            yield file
-            continue
-        for by in fields:
-            named = [each for each in subjects if each.field == by]
-            events = [RetentionEvent(str(each.tenant), "subject_left", END_OF_TIME, each.id) for each in named]
-            affected = file.affected(events, by)
-            if affected.unfindable or file.may_hold(affected):
-                yield file
-                break
 
 
 def record_files(outputs: Iterable[PublishedOutput]) -> Iterator[OutputFile]:

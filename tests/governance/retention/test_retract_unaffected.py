@@ -13,10 +13,11 @@ import pytest
 from minimize.errors import RefusedError
 from minimize.governance import output_file
 from minimize.governance.retention import rerunnable_dates as sources
-from minimize.governance.retention.rerunnable_dates import rerunnable_dates
+from minimize.governance.retention.rerunnable_dates import DatesWithSource
 from minimize.governance.retention.retract import ResolvedRetraction, RetractionOptions, _resolve_retraction, retract
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.receipts import RunOrigin
+from minimize.runs.inputs import load_subject_acts
 from minimize.runs.inputs import origin_place as written_at
 from minimize.runs.resolve import ResolvedRun, resolve_run
 from tests.governance.retention.daily import FIELDS, PIPELINE, SETTINGS, START, Daily, rows
@@ -95,16 +96,18 @@ def in_full(made: ResolvedRetraction) -> ResolvedRetraction:
     """The same, with every date looked at."""
     origin = made.output.chain[-1].origin or RunOrigin()
     said, source = (written_at(made.request.output, each) for each in (origin.settings, origin.input))
-    standing = rerunnable_dates(
-        made.pipeline,
-        made.request.output,
-        made.output.chain,
-        made.request.as_of,
-        source,
-        said,
-        made.request.keys,
-        made.ledger,
-    )
+    keys, output = made.request.keys, made.request.output
+    standing = DatesWithSource(
+        job=made.pipeline,
+        output=made.output,
+        as_of=made.request.as_of,
+        source=source,
+        settings_source=said,
+        settings=made.settings,
+        consents=load_subject_acts(made.pipeline, keys, output, made.ledger).consents,
+        keys=keys,
+        ledger=made.ledger,
+    ).rerunnable(())
     return replace(made, rerunnable=standing, unaffected=frozenset())
 
 
@@ -178,6 +181,18 @@ def test_the_work_does_not_grow_with_dates_that_nothing_concerns(
         project.collect(rows(on), on)
         run(project, on)
     assert work(project, monkeypatch) == few == (0, 2)
+
+
+def test_one_run_is_resolved_for_all_dates_that_a_change_of_the_policy_concerns(
+    project: Daily, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_policy(project, "plain", {"note": {"type": "string", "do": "keep"}}, 1)
+    for on in DATES:
+        project.collect(rows(on), on)
+    run(project, *DATES)
+    write_policy(project, "plain", {"note": {"type": "string", "do": "drop"}}, 2)
+    assert work(project, monkeypatch) == (0, 1)
+    assert retract(project.out, at=SOON, keys=project.keys).rerun_dates == tuple(map(str, DATES))
 
 
 def test_without_a_source_and_without_conditions_no_file_is_opened(

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.retention.rerunnable_dates import find_source, rerunnable_dates
+from minimize.governance.output_file import PublishedOutput
+from minimize.governance.retention.rerunnable_dates import DatesWithSource, find_source
 from minimize.keys import Keyring
 from minimize.output.reader import load_receipts
 from minimize.policy.load import load_pipeline
+from minimize.runs.inputs import load_pipeline_settings
 from tests.governance.retention.daily import SETTINGS, START, Daily, rows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -19,9 +21,18 @@ RAN, FIRST = START + DAY, "2026-01-01"
 
 def standing(project: Daily) -> dict[Any, bool]:
     job, chain = load_pipeline(project.folder), load_receipts(project.out)
-    found = rerunnable_dates(
-        job, project.out, chain, RAN + HOUR, None, project.folder / "settings.csv", Keyring.load(project.keys), None
-    )
+    keys, settings = Keyring.load(project.keys), project.folder / "settings.csv"
+    found = DatesWithSource(
+        job=job,
+        output=PublishedOutput(project.out, chain, keys, job),
+        as_of=RAN + HOUR,
+        source=None,
+        settings_source=settings,
+        settings=load_pipeline_settings(settings, job, keys, project.out, None),
+        consents=None,
+        keys=keys,
+        ledger=None,
+    ).rerunnable(())
     return {date: each.is_pending for date, each in found.items()}
 
 

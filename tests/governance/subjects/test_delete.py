@@ -4,6 +4,7 @@ What a deletion may have left in the bytes of files.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from minimize.governance.workspace import Workspace as Places
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
+from minimize.output.stored_file import StoredFile
 from tests.governance.outputs import RECORDS, places, run
 from tests.project import BEFORE, DAY, Builds, Project, event, events
 
@@ -67,6 +69,38 @@ def test_records_of_many_subjects_go_in_one_pass_with_a_receipt(filled: Project)
     assert len(filled.rows()) == 2 * (len(RECORDS) - count(RECORDS, D3, D4))
     assert view_subjects([D3, D4], places(filled), NOW)[0].rows == 0
     minimize.verify(filled.out, keys=filled.keys)
+
+
+def test_a_deletion_reads_each_file_once_and_counts_what_its_plan_counted(
+    filled: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned = deleted(filled, D3, yes=False, unseen=True)
+    paths = [str(path.relative_to(filled.out)) for path in sorted(filled.out.rglob("records/**/*.parquet"))]
+    read, batches = Counter[str](), StoredFile.batches
+
+    def counted(self: StoredFile, *given: Any, **options: Any) -> Any:
+        read[self.path] += 1
+        return batches(self, *given, **options)
+
+    monkeypatch.setattr(StoredFile, "batches", counted)
+    done = deleted(filled, D3, unseen=True)
+    assert [read[path] for path in paths] == [1, 1]
+    assert [each.partitions for each in done.plans.values()] == [each.partitions for each in planned.plans.values()]
+
+
+def test_a_file_of_which_no_record_remains_is_removed(project: Project) -> None:
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.records([each for each in RECORDS if count([each], D3)], BEFORE)
+    run(project)
+    planned, done = deleted(project, D3, yes=False), deleted(project, D3)
+    assert [each.partitions for each in done.plans.values()] == [each.partitions for each in planned.plans.values()]
+    assert [(each.date, each.removed) for plan in done.plans.values() for each in plan.partitions] == [
+        (BEFORE, 1),
+        (DAY, 0),
+    ]
+    assert (done.receipts[0].rows.gated, len(done.receipts[0].removes)) == (2 * count(RECORDS, D3), 1)
+    minimize.verify(project.out, keys=project.keys)
 
 
 def test_a_whole_tenant_goes(filled: Project) -> None:
@@ -185,11 +219,11 @@ def test_a_request_that_failed_is_gone_on_with_by_the_same_command(
     run(filled, output=filled.folder / "other")
     real, calls = room.SubjectRemovalRun._carried_out, []
 
-    def once(self: Any, output: Any, whose: Any) -> Any:
-        calls.append(output)
+    def once(self: Any, *given: Any) -> Any:
+        calls.append(given)
         if len(calls) == 2:
             raise OutputError("no room")
-        return real(self, output, whose)
+        return real(self, *given)
 
     monkeypatch.setattr(room.SubjectRemovalRun, "_carried_out", once)
     with pytest.raises(OutputError):

@@ -135,6 +135,7 @@ def test_view_and_export_select_the_same_records(filled: Project, tmp_path: Path
     (made,) = export_subjects([found], tmp_path / "export", places(filled))
     assert made.rows == found.rows
     assert (found.unsearchable, found.shared_devices) == ((), 1)
+    assert deleted(filled, linked=True).rows == planned.rows
 
 
 def test_a_reason_for_an_output_that_cannot_be_searched_is_recorded(filled: Project) -> None:

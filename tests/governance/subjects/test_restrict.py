@@ -327,6 +327,15 @@ def retracted(project: Project) -> Retraction:
     return retract(project.out, keys=project.keys, ledger=project.folder / "organization.db", yes=True)
 
 
+def test_a_deletion_counts_the_sealed_records_that_its_plan_counted(filled: Project) -> None:
+    sealed = restricted(filled, D3).rows
+    planned = delete_subjects([D3], places(filled), datetime.now(UTC))
+    done = delete_subjects([D3], places(filled), datetime.now(UTC), yes=True)
+    assert planned.rows == done.rows == sealed > 0
+    assert [each.partitions for each in done.plans.values()] == [each.partitions for each in planned.plans.values()]
+    minimize.verify(filled.out, keys=filled.keys)
+
+
 def test_a_correction_reaches_sealed_records(filled: Project) -> None:
     restricted(filled, D3)
     before = filled.rows()
