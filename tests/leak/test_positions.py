@@ -92,7 +92,7 @@ def ran(folder: Path, name: str, *, encrypt: bool = True, at: datetime = AT) -> 
     ]
     write_lines(folder / "in" / "2026-11-24" / "a.ndjson.gz", records)
     (folder / "settings.csv").write_text(settings())
-    keys = write_keyring(folder / "keys", ["device"])
+    keys = write_keyring(folder / "keys", ["device", "user"])
     minimize.run(
         file,
         date="2026-11-24",
