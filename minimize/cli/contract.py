@@ -40,8 +40,8 @@ def contract_group() -> None:
     click.Option(
         ["--field", "permitted_fields"], multiple=True, metavar="KEY", help="Field that may be sent. Repeatable."
     ),
-    click.Option(["--retention"], type=DURATION, metavar="D", help="How long the recipient may keep the data."),
-    click.Option(["--deletes-within"], type=DURATION, metavar="D", help="Time limit for a requested deletion."),
+    click.Option(["--retention"], type=DURATION, metavar="TIME", help="How long the recipient may keep the data."),
+    click.Option(["--deletes-within"], type=DURATION, metavar="TIME", help="Time limit for a requested deletion."),
     _EVIDENCE,
     "--recipients",
     *WORKSPACE,

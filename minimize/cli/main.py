@@ -42,6 +42,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
             "minimize events add contoso subject_left --subject d-4711 --pipeline pipelines/device_telemetry",
             "minimize events add fabrikam tenant_closed --at 2026-11-20T00:00:00Z",
         ),
+        "events import": ("minimize events import deleted-users.csv --linked --pipeline pipelines/device_telemetry",),
         "events withdraw": ("minimize events withdraw EVENT",),
         "events list": ("minimize events list --tenant contoso",),
         "expire": (
@@ -120,6 +121,11 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         "subject correct": ("minimize subject correct d-4711 --tenant contoso --set phone_number=+4915112345 --yes",),
         "subject status": ("minimize subject status",),
         "subject coverage": ("minimize subject coverage --pipeline pipelines/device_telemetry",),
+        "subject approve": ("minimize subject approve REQUEST --yes",),
+        "subject refuse": (
+            "minimize subject refuse REQUEST --because withheld --reference CASE-12",
+            "minimize subject refuse --kind export --id d-4711 --tenant contoso --because withheld --reference CASE-12",
+        ),
         "subject confirm": ("minimize subject confirm REQUEST apple",),
         "access request": (
             "minimize access request device_telemetry --field phone_number --tenant contoso \\\n"
@@ -144,12 +150,19 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
             "      --known-at 2026-11-25T09:00Z --exposed output:out/device_telemetry#records --exposed date:2026-11-24",
         ),
         "incident scope": ("minimize incident scope INC-7",),
-        "incident declare": ("minimize incident declare INC-7",),
+        "incident declare": (
+            "minimize incident declare INC-7",
+            "minimize incident declare INC-7 --as security_incident",
+        ),
+        "incident reclassify": (
+            'minimize incident reclassify INC-7 --as customer_reportable --because "The copy was read."',
+        ),
         "incident measure": ('minimize incident measure INC-7 "The key was changed."',),
         "incident notice": (
             "minimize incident notice INC-7 --to notices --contact privacy@example.com --contacts contacts.csv",
-            "minimize incident notice INC-7 --sent",
+            "minimize incident notice INC-7 --sent --tenant contoso",
         ),
+        "incident send": ("minimize incident send INC-7 --outbox notices --yes",),
         "incident lint": ("minimize incident lint contacts.csv",),
         "incident exempt": ('minimize incident exempt INC-7 contoso --reason "Notified by telephone."',),
         "incident close": ("minimize incident close INC-7",),

@@ -11,13 +11,15 @@ import pytest
 from tests.cli.permission_table import prepare
 from tests.world import World
 
-GRANT = "access request usage --incident INC-7 --justification text --category aggregated"
+CASE = "incident open CASE-1 --kind support --title text --reference none"
+GRANT = "access request usage --incident CASE-1 --justification text --category aggregated"
 
 
 @pytest.fixture(name="organization")
 def _organization(world: World) -> World:
     """A copy of the world, with an entry about two tenants."""
     prepare(world)
+    assert world.command("sam", *CASE.split(), "--tenant", "north", "--tenant", "south").code == 0
     asked = world.command("sam", *GRANT.split(), "--tenant", "north", "--tenant", "south")
     assert asked.code == 0, asked.err
     return world
@@ -39,7 +41,11 @@ def test_an_entry_shows_a_tenant_no_number_that_counts_the_others(organization: 
 def test_entries_are_selected_by_tenant_category_and_columns(organization: World) -> None:
     words = "audit log --tenant north --category consent --columns time,operation,tenant"
     listed = organization.command("pia", *words.split())
-    assert listed.out.splitlines() == ["time\toperation\ttenant", "2026-11-25T00:01:00.000000Z\tgive\tnorth"]
+    assert listed.out.splitlines() == [
+        "time\toperation\ttenant",
+        "2026-11-25T00:01:00.000000Z\trecord\tnorth",
+        "2026-11-25T00:04:00.000000Z\tgive\tnorth",
+    ]
     assert organization.command("pia", *words.split(), "--json").json["entries"] == [
         {"time": "2026-11-25T00:01:00.000000Z", "operation": "give", "tenant": "north"}
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.golden.runner import ROOT, Session
+from tests.golden.runner import OPERATOR, ROOT, Session
 from tests.leak.canary import Canary
 
 DAY = "2026-11-24"
@@ -26,8 +26,19 @@ def copy_samples(session: Session, *data: str) -> None:
     """Copies the pipelines over check-ins and usage, and the sample data named, else all."""
     for name in COPIED:
         session.copy(ROOT / "pipelines" / name, f"pipelines/{name}")
+    write_access_file(session)
     for name in data or ("device_telemetry", "usage_events"):
         session.copy(ROOT / "sample_data" / name, f"sample_data/{name}")
+
+
+def write_access_file(session: Session) -> None:
+    """The access file that the shipped configuration names; the account of the scenario is operator and privacy officer."""
+    everywhere = {"tenants": "all", "datasets": "all"}
+    assignments = [
+        {"role": role, "members": {"users": [OPERATOR]}, "scope": everywhere}
+        for role in ("operator", "privacy_officer")
+    ]
+    session.write("out/demo-access.yaml", {"version": 1, "assignments": assignments})
 
 
 def plant_in_telemetry(session: Session) -> None:

@@ -6,11 +6,12 @@ Audit events contain names, rules and counts, and no values.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from minimize.errors import AccessDenied, RefusalReason
+from minimize.errors import AccessDenied, MinimizeError, RefusalReason
 from minimize.governance.access.decision import AccessDecision, decide_permission
 from minimize.governance.access.entitlements import EffectiveAccess
 from minimize.governance.access.grants import Grants
@@ -211,12 +212,18 @@ def audit_entries_in_scope(entry_filter: EntryFilter, tenants: TenantSet) -> Ent
 
 
 def record_permissions(workspace: Workspace) -> None:
-    """Lets later audit events record the permissions of their actor. The access file is read when one is recorded."""
+    """Lets later audit events record the permissions of their actor. The access file is read when one is recorded.
+
+    A command that asks for no permission works without an access file that can be read: its events then record none.
+    """
     known: list[AccessRules | None] = []
 
     def permissions_of(user: str) -> tuple[str, ...]:
         if not known:
-            known.append(configured_access(workspace))
+            access: AccessRules | None = None
+            with suppress(MinimizeError):
+                access = configured_access(workspace)
+            known.append(access)
         return () if known[0] is None else EffectiveAccess(known[0], UserAccount(user), utc_now()).permissions
 
     use_permissions(permissions_of)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from minimize.errors import ConfigurationError
-from minimize.governance.access.roles import BUILTIN_ROLES, AccessRole
+from minimize.governance.access.roles import BUILTIN_ROLES, TENANT_ROLES, AccessRole
 from minimize.json_form import JsonResult
 from minimize.stores import PathText
 
@@ -74,8 +74,9 @@ class _ExampleAssignment:
 
 
 def _example_assignments(role: AccessRole, operator: str, tenants: Sequence[str]) -> Iterator[_ExampleAssignment]:
-    if role.name == "tenant_administrator":
-        yield from (_ExampleAssignment(role, (f"admin@{tenant}.example",), tenant) for tenant in tenants)
+    name = role.name.replace("_", "-")
+    if role.name in TENANT_ROLES:
+        yield from (_ExampleAssignment(role, (f"{name}@{tenant}.example",), tenant) for tenant in tenants)
         return
-    example = f"{role.name.replace('_', '-')}@example.com"
+    example = f"{name}@example.com"
     yield _ExampleAssignment(role, (example, operator) if role.name == "operator" else (example,))

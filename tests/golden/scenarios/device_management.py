@@ -6,6 +6,7 @@ from typing import Final
 
 from minimize.policy.load import load_pipeline
 from tests.golden.runner import ROOT, Session
+from tests.golden.samples import write_access_file
 from tests.leak.canary import Canary
 from tests.pipelines import handmade
 from tests.pipelines.shipped import DATASETS
@@ -47,6 +48,7 @@ TELEMETRY = ("console_usage",)
 def steps(session: Session) -> None:
     """Puts every pipeline to the verbs."""
     session.copy(ROOT / "pipelines", "pipelines")
+    write_access_file(session)
     for dataset, fields in PLANTED.items():
         _write(session, dataset, fields)
     for name, field in EXPLAINED.items():

@@ -6,6 +6,7 @@ from typing import Final
 
 from minimize.samples.world import TENANTS
 from tests.golden.runner import ROOT, Session
+from tests.golden.samples import write_access_file
 from tests.golden.third_parties import agree
 from tests.leak.canary import Canary
 from tests.pipelines.shipped import SENT
@@ -27,6 +28,7 @@ PLANTED: Final = {
 def steps(session: Session) -> None:
     """Puts every pipeline to the verbs. A tenant agrees, and withdraws."""
     session.copy(ROOT / "pipelines", "pipelines")
+    write_access_file(session)
     for name, fields in PLANTED.items():
         _write(session, name, fields)
     for name, fields in PLANTED.items():
