@@ -8,6 +8,7 @@ from tests.golden.runner import OPERATOR, ROOT, Session
 from tests.leak.canary import Canary
 
 DAY = "2026-11-24"
+SUPPORT = "support@example.com"
 COPIED = (
     "access.yaml",
     "minimize.yaml",
@@ -38,6 +39,7 @@ def write_access_file(session: Session) -> None:
         {"role": role, "members": {"users": [OPERATOR]}, "scope": everywhere}
         for role in ("operator", "privacy_officer")
     ]
+    assignments.append({"role": "support_engineer", "members": {"users": [SUPPORT]}, "scope": everywhere})
     session.write("out/demo-access.yaml", {"version": 1, "assignments": assignments})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import minimize
 from tests.golden.runner import KEYRING, Session
-from tests.golden.samples import DAY, copy_samples, plant_in_telemetry
+from tests.golden.samples import DAY, SUPPORT, copy_samples, plant_in_telemetry
 
 PIPELINE = "pipelines/device_support"
 OUTPUT = "out/device_support"
@@ -51,17 +51,17 @@ def _locate(session: Session) -> None:
     lost |= {"tenant_id": tenant, "event_time": "2026-11-25T09:30:00Z", "latitude": 48.8566, "longitude": 2.3522}
     records = [{**lost, "event_id": f"e{number}", "device_id": f"phone-{number}"} for number in range(3)]
     session.write("sample_data/device_telemetry/2026-11-25/part-0.ndjson.gz", records)
-    session.run(f"locate start phone-1 --tenant {tenant} --pipeline {PIPELINE} --json")
+    session.run(f"locate start phone-1 --tenant {tenant} --pipeline {PIPELINE} --json", actor=SUPPORT)
     session.run(f"settings set {tenant} location on --pipeline {PIPELINE} --json")
-    session.run(f"locate start phone-1 --tenant {tenant} --pipeline {PIPELINE} --hours 12 --json")
-    session.run("locate list --json")
+    session.run(f"locate start phone-1 --tenant {tenant} --pipeline {PIPELINE} --hours 12 --json", actor=SUPPORT)
+    session.run("locate list --json", actor=SUPPORT)
     session.wait(hours=2)
     run = f"run {PIPELINE} --date 2026-11-25 --settings ledger --output {located} --json"
     read = "minimize.read(LOCATED)"
     session.run(run)
     session.call(read, lambda: minimize.read(located, keys=KEYRING).sort_by(ORDER))
-    session.run(f"locate end phone-1 --tenant {tenant} --json")
-    session.run(f"locate end phone-1 --tenant {tenant} --json")
+    session.run(f"locate end phone-1 --tenant {tenant} --json", actor=SUPPORT)
+    session.run(f"locate end phone-1 --tenant {tenant} --json", actor=SUPPORT)
     session.run(run)
     session.call(read, lambda: minimize.read(located, keys=KEYRING).sort_by(ORDER))
     session.run(f"verify {located} --json")
