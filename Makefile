@@ -32,9 +32,12 @@ run: $(VENV)/.run-ready
 		echo "making sample data: $$data"; \
 		$(BIN)/python sample_data/generate.py device_telemetry --rows $(ROWS) --date "$$date" --out "$$data" > /dev/null; \
 	fi; \
-	if [ ! -e out/demo.keys ] && grep -q '^keys: ../out/demo.keys' pipelines/minimize.yaml; then \
-		$(BIN)/minimize keys new out/demo.keys --name device --name user --name session > /dev/null; \
-		echo "made out/demo.keys, a keyring for this demonstration"; \
+	if [ -z "$${MINIMIZE_KEYS:-}" ] && ! grep -q '^keys:' pipelines/minimize.yaml; then \
+		MINIMIZE_KEYS=$$(pwd)/out/demo.keys; export MINIMIZE_KEYS; \
+		if [ ! -e "$$MINIMIZE_KEYS" ]; then \
+			$(BIN)/minimize keys new "$$MINIMIZE_KEYS" --name device --name user --name session > /dev/null; \
+		fi; \
+		echo "no keyring is set (MINIMIZE_KEYS): using out/demo.keys, made for this demonstration"; \
 	fi; \
 	if [ ! -e out/demo-access.yaml ] && grep -q '^access: ../out/demo-access.yaml' pipelines/minimize.yaml; then \
 		$(BIN)/minimize access new out/demo-access.yaml --tenant contoso --tenant fabrikam > /dev/null; \
@@ -45,7 +48,7 @@ run: $(VENV)/.run-ready
 	echo; \
 	echo "This was the main pipeline. pipelines/ has $$(ls pipelines/*/pipeline.yaml | wc -l | tr -d ' '), each with a committed sample of 2026-11-23 and 24:"; \
 	ls pipelines/*/pipeline.yaml | cut -d/ -f2 | tr '\n' ' ' | fold -s -w 100 | sed 's/^/  /'; echo; \
-	echo "Run another one:   $(BIN)/minimize run pipelines/enrollments --at 2026-11-25T00:00:00Z --output out/enrollments"; \
+	echo "Run another one:   $(BIN)/minimize run pipelines/enrollments --at 2026-11-25T00:00:00Z --output out/enrollments --keys out/demo.keys"; \
 	echo "See what it keeps: $(BIN)/minimize plan pipelines/enrollments       All of them: docs/guide/datasets.md"
 
 test: $(VENV)/.test-ready
