@@ -49,7 +49,7 @@ def steps(session: Session) -> None:
     session.run("docs pipelines --to docs --json")
     session.run("lint --codes --json")
 
-    session.run(f"policy approve {POLICY} --by pia@example.com --json")
+    session.run(f"policy approve {POLICY} --json")
     session.run(f"lint {PIPELINE} --json")
     session.replace(POLICY, "do: {grid: {metres: 300}}", "do: {grid: {metres: 100}}")
     session.replace(
