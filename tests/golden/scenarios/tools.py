@@ -70,6 +70,7 @@ def steps(session: Session) -> None:
     session.run("keys rotate mine.keys --json")
     session.run("keys shred mine.keys device/1 --json")
 
+    session.replace("pipelines/minimize.yaml", "access: ../out/demo-access.yaml", "access: off")
     session.run(f"serve {PIPELINE} --insecure-loopback --json")
     session.run(f"serve {PIPELINE} --host 0.0.0.0 --insecure-loopback --access pipelines/access.yaml")
     session.run(f"serve {PIPELINE} --access pipelines/access.yaml --cert none.pem --key none.pem")
