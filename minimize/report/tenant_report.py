@@ -15,9 +15,14 @@ from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from minimize.config import load_config
 from minimize.errors import ConfigurationError, MinimizeError, VerificationError
+from minimize.governance.access import TenantSet
 from minimize.governance.consent import list_consents
+from minimize.governance.contracts import list_contracts
+from minimize.governance.functions import list_functions
 from minimize.governance.incidents.incident import Incident, load_incidents
+from minimize.governance.incidents.visible_incidents import incident_in_scope
 from minimize.governance.output_file import OutputFile, PublishedOutput, find_outputs
 from minimize.governance.settings import explain_setting, list_settings
 from minimize.governance.subjects import request_statuses
@@ -35,6 +40,7 @@ from minimize.report.facts import HiddenPart
 from minimize.report.leaflet import plain_name
 from minimize.runs.inputs import LEDGER_SETTINGS
 from minimize.runs.verify import check_output
+from minimize.settings.regions import load_regions
 from minimize.stores import PathText, local_path
 from minimize.text import count_noun
 from minimize.times import minute_text, period_text, seconds_text
@@ -357,17 +363,34 @@ def _subprocessors(view: _TenantView) -> TenantReportPart:
 
 
 def _contracts(view: _TenantView) -> TenantReportPart:
-    rows = [_contract_row(view, view.recipients.load(name)) for name in view.recipients.names()]
-    about = "The contract with each recipient. Without a contract that permits it, nothing is sent."
-    return TenantReportPart(about, ("recipient", "contract", "in force"), rows, "There are no recipients.")
+    known = [view.recipients.load(name) for name in view.recipients.names()]
+    rows = [
+        *(_agent_row(view, each) for each in known if each.standing == "agent"),
+        *(
+            (each.recipient, "of this tenant", view.own(contract_text(each.contract)), "yes" if each.in_force else "no")
+            for each in list_contracts(view.workspace, view.now, tenant=view.tenant)
+        ),
+    ]
+    about = (
+        "The contracts of this tenant with independent recipients, and those of the organization with its processors. Without a "
+        "contract that permits it, no data of this tenant is sent or received."
+    )
+    return TenantReportPart(about, ("recipient", "whose", "contract", "in force"), rows, "There are no contracts.")
 
 
-def _contract_row(view: _TenantView, recipient: Recipient) -> tuple[str, ...]:
+def _agent_row(view: _TenantView, recipient: Recipient) -> tuple[str, ...]:
     contract = recipient.contract
     if contract is None:
-        return recipient.recipient, "none", "no"
-    holds = contract.permits_transmission and contract.holds(view.now.date())
-    return recipient.recipient, view.own(contract_text(contract)), "yes" if holds else "no"
+        return recipient.recipient, "of the organization", "none", "no"
+    holds = "yes" if contract.holds(view.now.date()) else "no"
+    return recipient.recipient, "of the organization", view.own(contract_text(contract)), holds
+
+
+def _functions(view: _TenantView) -> TenantReportPart:
+    found = list_functions(view.tenant, view.workspace, view.now, recipients=view.recipients_folder)
+    rows = [(each.recipient, each.function, each.state, "; ".join(each.missing)) for each in found]
+    about = "The functions of recipients, whether this tenant uses them, and what is missing for each."
+    return TenantReportPart(about, ("recipient", "function", "state", "missing"), rows, "There are no functions.")
 
 
 def _consents(view: _TenantView) -> TenantReportPart:
@@ -426,20 +449,19 @@ def _recalls(view: _TenantView) -> TenantReportPart:
 
 
 def _incidents(view: _TenantView) -> TenantReportPart:
-    found = load_incidents(view.workspace).values()
-    mine = [each for each in found if each.declared_at is not None and view.tenant in each.affected]
+    scope = TenantSet.from_names(view.tenant)
+    found = (incident_in_scope(each, scope) for each in load_incidents(view.workspace).values())
+    mine = [each for each in found if each is not None and each.kind == "privacy"]
     head = ("incident", "happened", "declared", "state", "data", "persons or devices", "notices")
-    about = "The declared incidents that affected data of this tenant."
+    about = "The declared incidents of which this tenant was or is to be notified."
     return TenantReportPart(
         about, head, [_incident_row(view, each) for each in mine], "No incident affected this tenant."
     )
 
 
 def _incident_row(view: _TenantView, incident: Incident) -> tuple[str, ...]:
-    scope = incident.scope or {"tenants": ()}
-    mine = next(each for each in scope["tenants"] if each["tenant_id"] == view.tenant)
-    closed = incident.closing_step
-    state = incident.state if closed is None else f"closed as {closed.body['class'].replace('_', ' ')}"
+    (mine,) = (incident.scope or {"tenants": ()})["tenants"]
+    state = f"{incident.state}, {plain_name(incident.incident_class or 'not classified')}"
     people = mine["subjects"]
     count = "none" if people is None else f"{'' if people['exact'] else 'at most '}{people['count']:,}"
     return (
@@ -492,6 +514,14 @@ def _setting_rows(view: _TenantView, output: PublishedOutput) -> Iterator[tuple[
         yield view.own(job.pipeline), name, "on" if found.holds else "off", "; ".join(recorded)
 
 
+def _regions(view: _TenantView) -> TenantReportPart:
+    regions = load_regions(load_config(view.workspace.folder)).values()
+    rows = [(each.name,) for each in regions if view.tenant in each.tenants]
+    about = "The region in which the data of this tenant is stored. Runs for other regions leave its data out."
+    empty = "This tenant has no region." if regions else "The configuration has no regions."
+    return TenantReportPart(about, ("region",), rows, empty)
+
+
 SECTIONS: Final[Mapping[str, Callable[[_TenantView], TenantReportPart]]] = MappingProxyType(
     {
         "Policies in force": _policies,
@@ -500,12 +530,14 @@ SECTIONS: Final[Mapping[str, Callable[[_TenantView], TenantReportPart]]] = Mappi
         "Recipients": _recipients,
         "Subprocessors": _subprocessors,
         "Contracts": _contracts,
+        "Functions": _functions,
         "Consents": _consents,
         "Disclosures": _disclosures,
         "Recalls": _recalls,
         "Incidents": _incidents,
         "Requests": _requests,
         "Settings": _settings,
+        "Storage location": _regions,
     }
 )
 """The sections in the order of the page, each with the function that makes it."""

@@ -29,15 +29,12 @@ from minimize.ledger.subjects import SUBJECT_REQUEST, SubjectRequestStep
 from minimize.report.tenant_report import SECTIONS
 from tests.acts import record_acts
 from tests.world import (
-    CONTRACT,
     DATES,
     NOW,
     World,
     access_file,
     assignment,
     owned_event,
-    vendor_file,
-    write_configuration,
 )
 
 OTHER: Final = "canarycorp"
@@ -118,6 +115,8 @@ def test_it_has_every_section_of_the_tenant(world: World) -> None:
     assert {each["dataset"] for each in sections["policies_in_force"]} == {"checkins", "support", "usage"}
     assert {each["result"] for each in sections["verification"]} == {"passed"}
     assert {(each["key"], each["signature"]) for each in sections["receipts"]} == {("signing/1", "valid")}
+    assert [(each["whose"], each["in force"]) for each in sections["contracts"]] == [("of this tenant", "yes")]
+    assert [(each["function"], each["state"]) for each in sections["functions"]] == [("sync", "on")]
     assert [each["permits sharing now"] for each in sections["consents"]] == ["yes"]
     assert [each["rows of this tenant"] for each in sections["disclosures"]] == ["40"]
     assert sections["recipients"][0]["sent of this tenant"] == "40 rows"
@@ -148,15 +147,8 @@ def test_a_shared_disclosure_and_a_shared_incident_show_only_the_tenant_s_part(w
         *incident("INC-8", ("north", 5), (OTHER, OTHER_COUNT)),
         *incident("INC-9", ("north", 5), is_declared=False),
     )
-    write_configuration(
-        world.folder,
-        access=access_file(),
-        vendor=vendor_file(contract={**CONTRACT, "reference": f"C-{OTHER}"}),
-        keys=None,
-    )
-    (world.folder / "minimize.yaml").write_text(
-        json.dumps({"keys": "test.keys", "ledger": "ledger.db", "access": "access.yaml", "recipients": "recipients"})
-    )
+    other_reference = ("--reference", f"C-{OTHER}", "--offered")
+    assert world.command("pia", "contract", "record", "north", "vendor", *other_reference).code == 0
     page = world.folder / "north.html"
     texts = [world.command("pia", "tenant", "report", "north", *options).out for options in ((), ("--json",))]
     assert world.command("pia", "tenant", "report", "north", "--html", page).code == 0
@@ -166,7 +158,16 @@ def test_a_shared_disclosure_and_a_shared_incident_show_only_the_tenant_s_part(w
     sections = json.loads(texts[1])["sections"]
     assert [each["rows of this tenant"] for each in sections["disclosures"]] == ["40", "41"]
     assert [(each["incident"], each["persons or devices"]) for each in sections["incidents"]] == [("INC-8", "5")]
-    assert sections["contracts"][0]["contract"] == "not shown"
+    assert "not shown" in [each["contract"] for each in sections["contracts"]]
+
+
+def test_the_region_of_the_tenant_is_named(world: World) -> None:
+    assert report(world)["sections"]["storage_location"] == []
+    config = world.folder / "minimize.yaml"
+    regions = {"regions": {"eu": "eu", "us": "us"}, "tenants": "tenants.csv"}
+    (world.folder / "tenants.csv").write_text("tenant_id,region\nnorth,eu\nsouth,us\n")
+    config.write_text(json.dumps({**json.loads(config.read_text()), **regions}))
+    assert report(world)["sections"]["storage_location"] == [{"region": "eu"}]
 
 
 def test_requests_are_counts_and_name_no_subject(world: World) -> None:
