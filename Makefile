@@ -40,8 +40,8 @@ run: $(VENV)/.run-ready
 		echo "no keyring is set (MINIMIZE_KEYS): using out/demo.keys, made for this demonstration"; \
 	fi; \
 	if [ ! -e out/demo-access.yaml ] && grep -q '^access: ../out/demo-access.yaml' pipelines/minimize.yaml; then \
-		$(BIN)/minimize access new out/demo-access.yaml --tenant contoso --tenant fabrikam > /dev/null; \
-		echo "made out/demo-access.yaml, with an account per role; your account is an operator"; \
+		$(BIN)/minimize access new out/demo-access.yaml --tenant 91b9fd63-473d-5eb2-8da9-5d2ecc407171 > /dev/null; \
+		echo "made out/demo-access.yaml, with an account per role; yours is an operator"; \
 	fi; \
 	$(BIN)/minimize run pipelines/device_telemetry --date "$$date" \
 		--input "$$data/{date}/*.ndjson.gz" --settings "$$data/settings.csv"; \

@@ -71,8 +71,8 @@ class EnabledFunction(JsonResult):
         if self.status.state != "on":
             named = f"{self.status.tenant} {self.status.recipient} {self.status.function}"
             yield f"text {self.text_version} for the administrator of {self.status.tenant}: {self.text}"
-            yield f"to agree: `minimize consent give {named} --text-version {self.text_version}`"
-            yield f"to refuse: `minimize consent refuse {named}`"
+            yield f"to agree: `minimize consent give {named} --text-version {self.text_version} --reference DOCUMENT`"
+            yield f"to refuse: `minimize consent refuse {named} --reference DOCUMENT`"
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def test_a_new_access_file_has_an_account_per_role_and_the_acting_account_as_ope
     file = tmp_path / "new" / "access.yaml"
     made = command("access", "new", str(file), "--tenant", "contoso", "--json").json
     assert set(made["accounts"]) == set(BUILTIN_ROLES)
-    assert made["accounts"]["tenant_administrator"] == ["tenant-administrator@contoso.example"]
+    assert made["accounts"]["tenant_administrator"] == ["tenant-administrator@example.com"]
     assert made["accounts"]["operator"] == ["operator@example.com", "sam"]
     assert file.stat().st_mode & 0o777 == 0o600
     shutil.copy(file, tmp_path / "access.yaml")

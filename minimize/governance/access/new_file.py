@@ -76,7 +76,9 @@ class _ExampleAssignment:
 def _example_assignments(role: AccessRole, operator: str, tenants: Sequence[str]) -> Iterator[_ExampleAssignment]:
     name = role.name.replace("_", "-")
     if role.name in TENANT_ROLES:
-        yield from (_ExampleAssignment(role, (f"{name}@{tenant}.example",), tenant) for tenant in tenants)
+        for number, tenant in enumerate(tenants, start=1):
+            account = name if number == 1 else f"{name}-{number}"
+            yield _ExampleAssignment(role, (f"{account}@example.com",), tenant)
         return
     example = f"{name}@example.com"
     yield _ExampleAssignment(role, (example, operator) if role.name == "operator" else (example,))
