@@ -11,7 +11,8 @@ from minimize.text import count_noun
 def incident_lines(body: Mapping[str, Any]) -> Iterator[str]:
     """The details of an incident, from its JSON form."""
     happened, scope, closed = body["happened"], body["scope"], body["closed"]
-    yield f"  happened {happened['from']} to {happened['to'] or '?'}, known {body['known_at']}"
+    if body["kind"] == "privacy":
+        yield f"  happened {happened['from']} to {happened['to'] or '?'}, known {body['known_at']}"
     if body["exposed"]:
         yield f"  exposed: {', '.join(body['exposed'])}"
     if body["reference"]:
