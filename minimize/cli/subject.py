@@ -172,6 +172,8 @@ def export_command(
     """Export all data held about each ID.
 
     Only the owner of the new folder can read it. With `--then-delete`, nothing is deleted if the export fails.
+
+    Exits with 1, and the request stays open, if an output may hold records but cannot be searched for the ID.
     """
     if then_delete:
         require_permission("subject/delete", workspace, now, tenant=selected["tenant"])
@@ -188,11 +190,14 @@ def export_command(
             unseen=unseen,
             yes=yes,
         )
-    if yes or unseen or reasons:
-        raise click.UsageError("--yes, --unsearchable and --allow-unknown-tenant need --then-delete")
+    if yes or unseen:
+        raise click.UsageError("--yes and --allow-unknown-tenant need --then-delete")
     found = view_subjects(collect_subjects(**selected), workspace, now, named=named, linked=linked)
-    made = export_subjects(found, Path(to), workspace, formats=formats, redact=redact)
-    return Listing("exports", made, "no subject")
+    made = export_subjects(
+        found, Path(to), workspace, formats=formats, redact=redact, unsearchable=_parse_reasons(reasons)
+    )
+    is_partial = any(each.unsearched for each in made)
+    return Listing("exports", made, "no subject", exit_code=int(is_partial))
 
 
 @verb(

@@ -199,13 +199,15 @@ def reasons_to_record(unsearchable: Iterable[UnsearchableFile], reasons: Mapping
     return {**closed, **reasons}
 
 
-def check_searched(unsearched: Mapping[DataSubject, Sequence[UnsearchableFile]], reasons: Mapping[str, str]) -> None:
-    """Raises CheckFailed (Q004) if a file that may hold records of a subject was not searched, and no reason is given for it.
+def unexplained_files(
+    unsearched: Iterable[UnsearchableFile], reasons: Mapping[str, str] = NO_REASONS
+) -> list[UnsearchableFile]:
+    """The files that may hold records of a subject and were not searched, without those for which a reason is given.
 
     A file with an identifier may hold records of any subject. A file without rows or whose keys were destroyed holds none.
     """
-    files = {(str(each.file.output.folder), each.file.path): each for found in unsearched.values() for each in found}
-    left = [
+    files = {(str(each.file.output.folder), each.file.path): each for each in unsearched}
+    return [
         each
         for each in files.values()
         if not each.file.is_shredded
@@ -213,6 +215,11 @@ def check_searched(unsearched: Mapping[DataSubject, Sequence[UnsearchableFile]],
         and shows_identifier(each.file)
         and not _names(each.file.output) & reasons.keys()
     ]
+
+
+def check_searched(unsearched: Mapping[DataSubject, Sequence[UnsearchableFile]], reasons: Mapping[str, str]) -> None:
+    """Raises CheckFailed (Q004) if a file that may hold records of a subject was not searched, and no reason is given for it."""
+    left = unexplained_files((each for found in unsearched.values() for each in found), reasons)
     if not left:
         return
     findings = {

@@ -296,6 +296,7 @@ def remove_subjects(
         if not yes:
             return plan
         if not unseen and not options.get("allow_unknown", False):
+            check_searched(made.unsearched(plan.unknown), options.get("unsearchable", NO_REASONS))
             check_known(plan.unknown)
         return replace(made.execute(plan), applied=True)
 
@@ -399,7 +400,7 @@ class SubjectRemovalRun:
             self._check(plan.subjects, made)
             if not self.options.get("allow_unreached", False):
                 check_reached(self.unreachable)
-            check_searched(self._unsearched(plan.subjects), self.options.get("unsearchable", NO_REASONS))
+            check_searched(self.unsearched(plan.subjects), self.options.get("unsearchable", NO_REASONS))
         except MinimizeError as error:
             wrong = error
         new, rows = [each.run_id for each in made], sum(each.rows.gated for each in made)
@@ -570,10 +571,11 @@ class SubjectRemovalRun:
 
     def _unsearchable(self, subjects: Sequence[DataSubject]) -> Iterator[UnsearchableFile]:
         """The files that cannot be searched for any of the subjects."""
-        blind = (one for found in self._unsearched(subjects).values() for one in found)
+        blind = (one for found in self.unsearched(subjects).values() for one in found)
         yield from {(one.file.output.folder, one.file.path, one.reason): one for one in blind}.values()
 
-    def _unsearched(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, list[UnsearchableFile]]:
+    def unsearched(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, list[UnsearchableFile]]:
+        """Per subject, the files that cannot be searched for it."""
         return find_unsearched(subjects, self._searched_files(self.outputs), self.devices)
 
     def _identify_form(self, subject: DataSubject) -> Iterator[DataSubject]:

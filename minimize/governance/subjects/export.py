@@ -16,12 +16,13 @@ import pyarrow as pa
 
 from minimize.errors import ConfigurationError, OutputError, RefusedError, describe_os_error
 from minimize.governance.sharing.export_file import EXPORT_OPTIONS, StagedExport, json_default
-from minimize.governance.subjects.coverage import NO_REASONS
+from minimize.governance.subjects.coverage import NO_REASONS, unexplained_files
 from minimize.governance.subjects.delete import SubjectRemoval, delete_subjects
 from minimize.governance.subjects.requests import (
     DataSubject,
     new_request,
     next_step,
+    open_requests,
     record_steps,
     request_statuses,
 )
@@ -49,6 +50,7 @@ class SubjectExport(JsonResult):
     """The export of one subject: the folder, and its files with their digests and rows.
 
     restricted  number of sealed records of a restriction, which are not exported
+    unsearched  outputs that may hold records of the subject and were not searched, with the reason; the request then stays open
     """
 
     folder: Path
@@ -56,6 +58,7 @@ class SubjectExport(JsonResult):
     audit_entries: int
     files: Mapping[str, str] = field(metadata=json_member(convert=_file_entries))
     restricted: int = field(default=0, metadata=OMIT_IF_EMPTY)
+    unsearched: Mapping[str, str] = field(default_factory=dict, metadata=OMIT_IF_EMPTY)
 
     def lines(self) -> Iterator[Line]:
         """The folder with its numbers of records and files."""
@@ -63,6 +66,8 @@ class SubjectExport(JsonResult):
         if self.restricted:
             records = count_noun(self.restricted, "sealed record")
             yield f"  {records} of a restriction not exported. Run `minimize subject lift` first."
+        for output, reason in self.unsearched.items():
+            yield f"  Q004 {output} was not searched: {reason}. The request stays open; pass --linked or --unsearchable."
 
 
 def export_subjects(
@@ -72,12 +77,14 @@ def export_subjects(
     *,
     formats: Collection[str] = (),
     redact: Collection[str] = (),
+    unsearchable: Mapping[str, str] = NO_REASONS,
 ) -> tuple[SubjectExport, ...]:
     """Writes the data found about each subject into a new folder. Several subjects get one subfolder each.
 
-    Takes the formats of records (default: all), and the fields to leave out. Only the owner can read the files. With a ledger,
-    the export includes the audit entries in which the subject is the actor, and the ledger records the request and the fields
-    that were left out. Raises ConfigurationError, OutputError, LedgerError.
+    Takes the formats of records (default: all), the fields to leave out, and the outputs that cannot be searched with the reason.
+    Only the owner can read the files. With a ledger, the export includes the audit entries in which the subject is the actor, and
+    the ledger records the request and the fields that were left out. The request stays open if an output that may hold records
+    of the subject was not searched. Raises ConfigurationError, OutputError, LedgerError.
     """
     unknown = sorted(set(formats) - set(EXPORT_OPTIONS))
     if unknown:
@@ -88,22 +95,32 @@ def export_subjects(
     try:
         with write_new_folder(folder, "export") as work:
             done = [
-                _export_in_folder(view, work / name, workspace, formats, frozenset(redact))
+                replace(
+                    _export_in_folder(view, work / name, workspace, formats, frozenset(redact)),
+                    unsearched=_unsearched_outputs(view, unsearchable),
+                )
                 for view, name in zip(found, names, strict=True)
             ]
         made = tuple(replace(each, folder=folder / name) for each, name in zip(done, names, strict=True))
     except OSError as error:
         what, hint = describe_os_error(error)
     else:
-        _record_exports(found, made, workspace, sorted(redact))
+        _record_exports(found, made, workspace, sorted(redact), unsearchable)
         return made
     raise OutputError(f"{folder} was not created: {what}", hint=hint)
 
 
 def _record_exports(
-    views: Sequence[SubjectView], exports: Sequence[SubjectExport], workspace: Workspace, redacted: Sequence[str]
+    views: Sequence[SubjectView],
+    exports: Sequence[SubjectExport],
+    workspace: Workspace,
+    redacted: Sequence[str],
+    unsearchable: Mapping[str, str],
 ) -> None:
-    """Records each copy that was given, and the fields that it leaves out. A subject without a tenant has one in each tenant."""
+    """Records each copy that was given, and its limits: fields that it leaves out, and outputs that cannot be searched.
+
+    A subject without a tenant has a request in each tenant. An open request for a copy is continued.
+    """
     with optional_ledger(workspace, needed=False) as ledger:
         if ledger is None:
             return
@@ -113,10 +130,19 @@ def _record_exports(
             found = (
                 {name for each in view.records for name in each.tenants} if subject.tenant is None else {subject.tenant}
             )
-            for tenant in sorted(found) if not subject.is_form else ():
-                request = new_request("export", replace(subject, tenant=tenant), keys, now, known)
-                done = next_step(request, "done", now, rows=export.rows, redacted=list(redacted))
-                record_steps(ledger, workspace, [request, done], now)
+            subjects = [replace(subject, tenant=tenant) for tenant in sorted(found) if not subject.is_form]
+            continued = open_requests(ledger, keys, "export", subjects)
+            for each in subjects:
+                request = continued.get(each) or new_request("export", each, keys, now, known)
+                reasons = {"unsearchable": dict(unsearchable)} if unsearchable else {}
+                outcome = {"rows": export.rows, "redacted": list(redacted), **reasons}
+                done = [] if export.unsearched else [next_step(request, "done", now, **outcome)]
+                record_steps(ledger, workspace, [*([] if each in continued else [request]), *done], now)
+
+
+def _unsearched_outputs(view: SubjectView, reasons: Mapping[str, str]) -> dict[str, str]:
+    """The outputs that may hold records of a subject and were not searched, with the reason why."""
+    return {each.file.output.pipeline: each.reason for each in unexplained_files(view.unsearchable, reasons)}
 
 
 def _export_in_folder(
@@ -238,7 +264,7 @@ def export_then_delete(
             hint="Run `minimize subject lift` first.",
         )
     if yes:
-        export_subjects(found, folder, workspace, formats=formats, redact=redact)
+        export_subjects(found, folder, workspace, formats=formats, redact=redact, unsearchable=unsearchable)
     deletion = delete_subjects(
         subjects, workspace, now, named=named, yes=yes, linked=linked, unsearchable=unsearchable, unseen=unseen
     )

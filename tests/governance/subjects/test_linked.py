@@ -101,6 +101,31 @@ def test_a_request_stays_open_while_an_output_that_may_hold_the_person_was_not_s
     assert (status.last.state, status.is_open, status.last.body["error"]) == ("failed", True, "Q004")
 
 
+def test_a_copy_is_complete_only_if_every_output_was_searched(filled: Project) -> None:
+    def exported(name: str, *, linked: bool) -> dict[str, str]:
+        found = view_subjects([U1], places(filled), datetime.now(UTC), linked=linked)
+        (made,) = export_subjects(found, filled.folder / name, places(filled))
+        return dict(made.unsearched)
+
+    reasons = {"support": "user was dropped", "apps": "its policy has no field user"}
+    assert exported("first", linked=False) == reasons
+    first = last_request(filled)
+    assert (first.last.kind, first.last.state, first.is_open) == ("export", "open", True)
+    assert exported("second", linked=True) == {}
+    second = last_request(filled)
+    assert (second.last.id, second.last.state) == (first.last.id, "done")
+
+
+def test_a_person_whom_no_output_shows_is_not_restricted_without_a_word(project: Project) -> None:
+    project.policy({"user": DROPPED})
+    project.pipeline(aggregates=None)
+    project.records(checkins())
+    run(project)
+    with pytest.raises(CheckFailed) as failure:
+        restrict_subjects([U1], places(project), datetime.now(UTC), yes=True)
+    assert failure.value.code == "Q004"
+
+
 def test_a_person_whom_no_output_shows_is_not_deleted_without_a_word(project: Project) -> None:
     project.policy({"user": DROPPED})
     project.pipeline(aggregates=None)
