@@ -93,7 +93,18 @@ def test_a_batch_that_is_gone_holds_its_days_back_until_it_is_there_again(projec
 
 def test_an_opt_out_counts_whatever_became_of_the_keyring_in_between(project: Project, command: Command) -> None:
     switched_on(project, command)
-    mine = ("north", "location", "--subject", f"{CANARY}-1", "--holder", "user", "--pipeline", project.folder)
+    mine = (
+        "north",
+        "location",
+        "--subject",
+        f"{CANARY}-1",
+        "--holder",
+        "user",
+        "--reference",
+        "app-1",
+        "--pipeline",
+        project.folder,
+    )
     project.records(rows(0, 40), day(0))
 
     def located() -> int:
@@ -158,7 +169,7 @@ def test_nothing_that_is_kept_beside_the_data_or_printed_holds_a_value(project: 
     ]
     new = [{**each, f"{CANARY}@example.org": 1} for each in rows(0, 30)]
     project.records([*new, *bad], day(0))
-    own = ("--subject", f"{CANARY}-1", "--holder", "user")
+    own = ("--subject", f"{CANARY}-1", "--holder", "user", "--reference", "app-1")
     project.write("again", {"backfill": "again", "pipeline": ".", "reason": "bins", "dates": [day(0)]})
     printed = [
         command("settings", "set", "north", "location", "off", *own, "--pipeline", project.folder),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,10 +20,9 @@ from minimize.policy.load import load_pipeline
 from minimize.recipients import load_recipients
 from minimize.samples.world import TENANTS
 from tests.commands import Result, command
-from tests.project import clean_environment
+from tests.project import clean_environment, demonstration
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
 AGREED = datetime(2026, 11, 20, 8, tzinfo=UTC)
 NIGHT = datetime(2026, 11, 25, 1, tzinfo=UTC)
 MORNING = datetime(2026, 11, 25, 9, tzinfo=UTC)
@@ -45,7 +43,7 @@ class Service:
         with clean_environment(self.folder) as patch, time_machine.travel(when):
             patch.setenv("MINIMIZE_KEYS", str(self.folder / "test.keys"))
             patch.setenv("MINIMIZE_LEDGER", str(self.folder / "ledger.db"))
-            patch.setenv("MINIMIZE_ACTOR", "operator@service.example")
+            patch.setenv("MINIMIZE_ACTOR", "privacy-officer@example.com")
             done = command(*arguments)
         assert done.code == code, (arguments, done.out, done.err)
         return done
@@ -62,14 +60,18 @@ class Service:
 
     def receipts(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every receipt, with its pipeline."""
-        for path in sorted((self.folder / "out").glob("*/runs/*/receipt.json")):
+        for path in sorted(self.folder.glob("out*/*/runs/*/receipt.json")):
             yield path.parts[-4], json.loads(path.read_text())
 
     def records(self, name: str) -> pa.Table:
         """The records of a pipeline in force."""
         with clean_environment(self.folder) as patch:
             patch.setenv("MINIMIZE_LEDGER", str(self.folder / "ledger.db"))
-            return minimize.read(self.folder / "out" / name, keys=self.folder / "test.keys")
+            return minimize.read(self.output(name), keys=self.folder / "test.keys")
+
+    def output(self, name: str) -> str:
+        """The output of a pipeline."""
+        return str(load_pipeline(self.folder / "pipelines" / name).target())
 
     def sample(self, dataset: str) -> Iterator[dict[str, Any]]:
         """The records of a sample that are whole."""
@@ -87,8 +89,7 @@ class Service:
 def _service(tmp_path_factory: pytest.TempPathFactory) -> Service:
     """The morning after: tenants agreed, every pipeline ran, and what may be sent was sent."""
     service = Service(tmp_path_factory.mktemp("service"))
-    shutil.copytree(ROOT / "pipelines", service.folder / "pipelines")
-    shutil.copytree(ROOT / "sample_data", service.folder / "sample_data")
+    demonstration(service.folder)
     names = [word for name in ("device", "user", "session") for word in ("--name", name)]
     service(AGREED, "keys", "new", "test.keys", *names)
     for tenant in AGREEING:
@@ -135,7 +136,7 @@ def test_every_row_of_every_pipeline_is_accounted_for(service: Service) -> None:
 
 def test_every_output_verifies_and_so_does_the_audit_log(service: Service) -> None:
     for name in service.names:
-        service(MORNING, "verify", f"out/{name}")
+        service(MORNING, "verify", service.output(name))
     service(MORNING, "audit", "verify")
 
 
@@ -186,7 +187,7 @@ def test_a_removed_device_is_gone_from_every_dataset_and_does_not_return(service
     after = service(NEXT_NIGHT, "subject", "view", device, "--tenant", tenant, "--json").json
     assert after["subjects"][0]["rows"] == 0
     for name in service.names:
-        service(NEXT_NIGHT, "verify", f"out/{name}")
+        service(NEXT_NIGHT, "verify", service.output(name))
     for name, receipt in service.receipts():
         assert receipt["rows"]["read"] == sum(receipt["rows"][part] for part in PARTS), name
 

@@ -81,4 +81,4 @@ def _example_assignments(role: AccessRole, operator: str, tenants: Sequence[str]
             yield _ExampleAssignment(role, (f"{account}@example.com",), tenant)
         return
     example = f"{name}@example.com"
-    yield _ExampleAssignment(role, (example, operator) if role.name == "operator" else (example,))
+    yield _ExampleAssignment(role, tuple(dict.fromkeys((example, operator))) if role.name == "operator" else (example,))
