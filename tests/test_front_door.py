@@ -80,16 +80,18 @@ def test_a_wheel_runs_a_pipeline_outside_the_checkout(bin_: Path, tmp_path: Path
     for made in ("minimize", "sample_data"):
         (tmp_path / made).rename(tmp_path / f"not-{made}")
     command, keys = bin_ / "minimize", tmp_path / "my.keys"
-    run(command, "keys", "new", keys, "--name", "device", cwd=tmp_path)
+    run(command, "keys", "new", keys, "--name", "device", "--name", "user", cwd=tmp_path)
+    run(command, "access", "new", "out/demo-access.yaml", cwd=tmp_path)
     run(command, "sample", "device_telemetry", "--rows", "1000", "--out", "data", cwd=tmp_path)
     arguments = ["run", "pipelines/device_telemetry", "--date", "2026-11-24", "--input", "data", "--json"]
-    arguments += ["--at", "2026-11-25T00:00:00Z", "--output", "out", "--settings", "data/settings.csv"]
+    arguments += ["--at", "2026-11-25T00:00:00Z", "--output", "published", "--settings", "data/settings.csv"]
     said = run(command, *arguments, cwd=tmp_path, MINIMIZE_KEYS=str(keys))
     receipt = json.loads(said)
     assert receipt["rows"]["read"] == 500
     assert receipt["rows"]["written"] > 0
-    run(command, "verify", "out", "--keys", keys, cwd=tmp_path)
-    said = run(command, "audit", "verify", "--receipts", "out", "--keys", keys, "--json", cwd=tmp_path)
+    run(command, "verify", "published", "--keys", keys, cwd=tmp_path)
+    audit = ("audit", "verify", "--receipts", "published", "--keys", keys, "--json")
+    said = run(command, *audit, cwd=tmp_path, MINIMIZE_ACTOR="auditor@example.com")
     assert json.loads(said)["findings"] == []
 
 
@@ -99,6 +101,7 @@ def test_make_run_works_on_a_fresh_clone_and_again(tmp_path: Path) -> None:
     first = run("make", "run", cwd=tmp_path)
     assert "out/demo.keys" in first
     assert (tmp_path / "out" / "demo.keys").stat().st_mode & 0o777 == 0o600
+    assert "role: operator" in (tmp_path / "out" / "demo-access.yaml").read_text()
     assert list((tmp_path / "out" / "device_telemetry" / "records").glob("date=*/*.parquet"))
     again = run("make", "run", cwd=tmp_path)
     assert "setting up" not in again
