@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from minimize.cli.options import AT_OR_NOW, OPTIONS, TIME, WORKSPACE
+from minimize.cli.options import AT_OR_NOW, EVIDENCE, OPTIONS, TIME, WORKSPACE
 from minimize.cli.verb import verb
 from minimize.governance.consent import NewConsent, explain_consent, list_consents, record_consent
 from minimize.governance.sharing import end_consent, expire_consents
@@ -28,7 +28,6 @@ _TEXT_VERSION: Final = click.Option(
     metavar="N",
     help="Version of the consent text that the tenant read. It must be the current one.",
 )
-EVIDENCE: Final = ("--reference", "--token-file")
 _EVENT: Final = click.Option(
     ["--event"], type=TIME, metavar="TIME", help="Also evaluate at this event time (ISO 8601)."
 )

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from minimize.cli.consent import EVIDENCE
-from minimize.cli.options import OPTIONS, WORKSPACE
+from minimize.cli.options import EVIDENCE, OPTIONS, WORKSPACE
 from minimize.cli.verb import verb
 from minimize.governance.consent import NewConsent
 from minimize.governance.functions import confirm_prerequisite, enable_function, list_functions

@@ -259,6 +259,8 @@ PIPELINE_OVERRIDES: Final = (
 """Options that replace the locations that the pipeline names."""
 RECEIPT_OVERRIDES: Final = (OPTIONS["--pipeline"](help=MADE_BY_HELP), "--input", "--settings")
 """Options that replace the locations that the receipts of an output name."""
+EVIDENCE: Final = ("--reference", "--token-file")
+"""The evidence of a tenant's decision."""
 
 
 def _hold_output(ctx: click.Context, _: click.Parameter, is_quiet: bool) -> None:

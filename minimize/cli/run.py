@@ -23,6 +23,7 @@ from minimize.cli.verb import verb
 if TYPE_CHECKING:
     from minimize.results import Printable
     from minimize.runs.execution import ProgressCallback
+    from minimize.runs.runner import RegionalRuns, RunResult
 
 _EXECUTION: Final = (*OBSERVABILITY, "--keys", "--ledger", "--allow-shrink")
 _AT: Final = OPTIONS["--at"](help=f"{AS_OF_HELP} A time in the past requires --output. [default: now]")
@@ -69,11 +70,16 @@ def run_command(
     refused; 4 too many rows in quarantine.
     """
     from minimize.runs.batch_dates import DateSelection
-    from minimize.runs.runner import RunOverrides, run_regions
+    from minimize.runs.inputs import pipeline_from
+    from minimize.runs.runner import RunOverrides, regions_to_run, run_dates, run_regions
 
     selection = DateSelection.from_options(date, since, until, pending=pending)
     how: dict[str, Any] = {"at": at, "engine": engine, "progress": progress, "allow_shrink": allow_shrink}
-    done = run_regions(pipeline, selection, RunOverrides(**overrides), **how)
+    job, replaced = pipeline_from(pipeline), RunOverrides(**overrides)
+    regions = regions_to_run(job, replaced)
+    done: RunResult | RegionalRuns = (
+        run_regions(job, regions, selection, replaced, **how) if regions else run_dates(job, selection, replaced, **how)
+    )
     return replace(done, idle_exit_code=SKIPPED_EXIT_CODE if skips else 0)
 
 

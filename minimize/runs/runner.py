@@ -370,18 +370,19 @@ class RegionalRuns:
         yield from (f"region {name}: not run" for name in self.errors)
 
 
+def regions_to_run(job: Pipeline, overrides: RunOverrides) -> Sequence[str]:
+    """The regions that are run in turn: those that are configured, unless the overrides name one."""
+    return [] if overrides.region is not None else [*pipeline_regions(job)]
+
+
 def run_regions(
-    pipeline: Pipeline | PathText, selection: DateSelection, overrides: RunOverrides, **options: Any
-) -> RunResult | RegionalRuns:
-    """Runs the selected dates, for each region in turn if regions are configured and the overrides name none.
+    job: Pipeline, names: Sequence[str], selection: DateSelection, overrides: RunOverrides, **options: Any
+) -> RegionalRuns:
+    """Runs the selected dates for each region in turn.
 
     Takes the options of `run_dates`. A region that cannot be run does not stop the others. Raises the errors of `run`, and the
     error of the first region if no region can be run.
     """
-    job = pipeline_from(pipeline)
-    names = [] if overrides.region is not None else [*pipeline_regions(job)]
-    if not names:
-        return run_dates(job, selection, overrides, **options)
     if overrides.output is not None:
         raise ConfigurationError("one output cannot contain several regions", hint="Pass --region with --output.")
     runs: dict[str, RunResult] = {}
