@@ -248,6 +248,7 @@ _LOG: Final = {
     "W045": "no tenant has a consent, a contract and the prerequisites for an inbound function, so every record was withheld",
     "W046": "inbound rows were withheld because no consent or no contract covers them",
     "W047": "a consent was refused or withdrawn that the ledger does not contain",
+    "W048": "a setting has no effect, because its holder may not turn the feature on",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -178,6 +178,7 @@ def set_setting(
         record_settings(ledger, [row], SETTINGS_ACTIVITY.event("set", actor, now, resource), keys)
     if workspace.loaded_pipeline is not None:
         warn_if_not_read(workspace.loaded_pipeline)
+        _warn_without_effect(setting, workspace.loaded_pipeline)
     else:
         _warn_if_unchecked("the feature or level, and who may turn it on,")
     old, new, is_for_subject = before or "nothing", setting.value, bool(setting.subject)
@@ -205,6 +206,14 @@ def record_settings(ledger: Ledger, rows: Sequence[RecordedSetting], event: Audi
 def _warn_if_unchecked(names: str) -> None:
     message = "%s were not checked against a policy. Pass --pipeline PIPELINE."
     log.warning(message, names, extra={"code": "W019"})
+
+
+def _warn_without_effect(setting: NewSetting, job: Pipeline) -> None:
+    """Warns if the policy does not let this holder turn the feature on."""
+    feature = job.policy.features.get(setting.setting)
+    if setting.value == "on" and feature is not None and feature.holders and setting.holder not in feature.holders:
+        message = "this setting has no effect: of all holders, only %s can turn %s on"
+        log.warning(message, " and ".join(feature.holders), setting.setting, extra={"code": "W048"})
 
 
 def warn_if_not_read(job: Pipeline) -> None:

@@ -254,3 +254,13 @@ def test_a_user_may_choose_the_first_level_of_a_policy_without_a_reference(book:
     set_setting(NewSetting("north", "level", "required", "user", subject="d1"), checked, NOW)
     with pytest.raises(RefusedError):
         set_setting(NewSetting("north", "level", "full", "user", subject="d1"), checked, NOW)
+
+
+@pytest.mark.parametrize(("holder", "value", "warned"), [("admin", "on", True), ("admin", "off", False)])
+def test_a_setting_of_a_holder_who_cannot_turn_the_feature_on_is_warned_of(
+    book: Workspace, home: Project, caplog: pytest.LogCaptureFixture, holder: str, value: str, warned: bool
+) -> None:
+    features = {"location": {"about": "position", "holders": ["user"]}}
+    home.policy(features=features)
+    set_setting(NewSetting("north", "location", value, holder), replace(book, pipeline=home.folder), NOW)
+    assert ("W048" in [getattr(record, "code", None) for record in caplog.records]) == warned
