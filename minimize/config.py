@@ -256,7 +256,9 @@ class Config:
     def missing_protections(self) -> tuple[str, ...]:
         """The protections that are not in force, because a line turns them off or none names them."""
         lacks_value = {"access": not self.has_access_file, "approval": self.approval is None}
-        return tuple(about for key, about in PROTECTIONS.items() if key in self.turned_off or lacks_value[key])
+        missing = [about for key, about in PROTECTIONS.items() if key in self.turned_off or lacks_value[key]]
+        words = {entry.value for entry in (self.encrypt, self.access.encrypt) if entry is not None}
+        return (*missing, *(() if words - {OFF, "none"} else ("encryption of identified columns",)))
 
     def is_faulty(self, key: str) -> bool:
         """Whether the key, or the file as a whole, cannot be read."""

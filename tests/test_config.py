@@ -75,10 +75,13 @@ def test_an_access_file_that_cannot_be_read_counts_as_configured(tmp_path: Path,
 @pytest.mark.parametrize(
     ("text", "missing"),
     [
-        ("access: access.yaml\napproval: warn\n", ()),
-        ("access: off\napproval: off\n", ("access control", "approval of policies")),
+        ("access: access.yaml\napproval: warn\nencrypt: identified\n", ()),
+        (
+            "access: off\napproval: off\n",
+            ("access control", "approval of policies", "encryption of identified columns"),
+        ),
         ("access: {encrypt: by_category}\napproval: required\n", ("access control",)),
-        ("access: 3\napproval: 3\n", ()),
+        ("access: 3\napproval: 3\nencrypt: 3\n", ()),
     ],
 )
 def test_protections_that_are_turned_off_or_not_configured_are_missing(

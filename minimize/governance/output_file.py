@@ -47,7 +47,14 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.parquet_encryption import open_parquet, unless_shredded
 from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.ledger import api
-from minimize.output.folder import RECORDS, RESTRICTED, batch_date_of, identity_of, output_and_date
+from minimize.output.folder import (
+    RECORDS,
+    RESTRICTED,
+    batch_date_of,
+    identity_of,
+    list_data_files,
+    output_and_date,
+)
 from minimize.output.reader import load_receipts
 from minimize.output.restricted import open_restricted, read_sealing_key
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file, with_dictionaries
@@ -501,6 +508,8 @@ def find_outputs(
     missed: list[UnreachableOutput] = []
     for folder, pipeline, here in (*_named_outputs(named), *_ledger_outputs(ledger)):
         output = _open_output(folder, keys) if here else None
+        if output is None and here:
+            continue
         if isinstance(output, PublishedOutput):
             found.setdefault(identity_of(folder) or location_text(folder), output)
         else:
@@ -517,9 +526,17 @@ def _ledger_outputs(ledger: Ledger | None) -> Iterator[tuple[Location, str, bool
         yield parse_output_location(place.folder), place.pipeline, place.is_reachable
 
 
-def _open_output(folder: Location, keys: Keyring | None) -> PublishedOutput | str:
+def _open_output(folder: Location, keys: Keyring | None) -> PublishedOutput | str | None:
+    """An output; the reason why it cannot be read; None for the folder of an output to which nothing was ever published.
+
+    The folder of such an output has its identity, but no receipt and no Parquet file. A folder that is lost has none of them.
+    """
     try:
-        return published_output(folder, keys) or "nothing has been published to it"
+        found = published_output(folder, keys)
+        if found is not None:
+            return found
+        is_empty = not any(path.endswith(".parquet") for path in list_data_files(folder))
+        return None if is_empty and identity_of(folder) is not None else "nothing has been published to it"
     except MinimizeError as error:
         return error.code
 

@@ -27,6 +27,7 @@ from minimize.identifiers import canonical_text
 from minimize.receipts.canonical import sha256_text
 from minimize.settings.columns import canonical_texts, code_numbers, encode_column
 from minimize.stores import Location, absolute_location, is_within, parse_output_location
+from minimize.text import count_noun
 
 TENANT_COLUMN: Final = "tenant_id"
 REGION_COLUMN: Final = "region"
@@ -169,6 +170,6 @@ def _root_faults(roots: Mapping[str, Location], config: Config) -> Iterator[Find
 def _region_faults(by_tenant: Mapping[str, str], roots: Mapping[str, Location], file: Path) -> Iterator[Finding]:
     unknown = sum(region not in roots for region in by_tenant.values())
     if unknown:
-        message = f"{unknown} tenants have a region that `regions:` does not name"
+        message = f"`regions:` does not name the region of {count_noun(unknown, 'tenant')}"
         hint = "Add the region to `regions:`, or leave the region empty: then the rows of the tenant are quarantined."
         yield Finding("C012", message, hint=hint, file=str(file), field=REGION_COLUMN)

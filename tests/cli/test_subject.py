@@ -212,7 +212,7 @@ def test_what_is_open_past_its_day_is_told_by_the_exit_code(
 
 def test_a_deletion_that_was_interrupted_and_left_nothing_to_do_says_so() -> None:
     text = "\n".join(map(str, SubjectRemoval((DataSubject("d1", "north"),), {}, resumed=1, applied=True).lines()))
-    assert "an earlier deletion of 1 subject was interrupted; it is now complete" in text
+    assert "an earlier deletion of 1 subject was not complete; it is continued" in text
     assert "spelled" not in text
     empty = map(str, SubjectRemoval((DataSubject("d1", "north"),), {}, applied=True).lines())
     assert "Check the spelling of the ids." in "\n".join(empty)

@@ -109,7 +109,7 @@ def test_an_output_without_rows_has_a_page_too(project: Project) -> None:
 
 
 def test_protections_that_are_not_in_force_are_named(done: Project) -> None:
-    (done.folder / "minimize.yaml").write_text("access: off\napproval: warn\n")
+    (done.folder / "minimize.yaml").write_text("access: off\napproval: warn\nencrypt: identified\n")
     found = report(done, pipeline=None)
     assert "turned off      access control" in found.summary()
     assert "Not in force for this output: access control." in found.html()

@@ -181,8 +181,9 @@ class Grant:
         access = (
             f"{dataset}: {', '.join(request.columns or (f'up to {request.category}',))} of {', '.join(request.tenants)}"
         )
+        reason = f"  because: {request.justification}" if self.state(at) == "requested" else ""
         glass = f"  BREAK-GLASS, review {self.review(at)}" if self.is_break_glass else ""
-        yield f"{self.id}  {self.state(at)}{times}  {self.requester}  {request.incident}  {access}{glass}"
+        yield f"{self.id}  {self.state(at)}{times}  {self.requester}  {request.incident}  {access}{glass}{reason}"
 
     def _first(self, states: tuple[str, ...], at: datetime) -> GrantAct | None:
         return next((act for act in self.acts[1:] if act.state in states and act.recorded_at <= at), None)

@@ -73,7 +73,7 @@ class SentNotices(JsonResult):
     def lines(self) -> Iterator[str]:
         """A line for each tenant."""
         if not self.deliveries and not self.not_drafted:
-            yield "nothing to do: all notices are delivered"
+            yield "nothing to do: no notice is waiting for delivery"
             return
         yield f"{self.incident}: {count_noun(len(self.deliveries), 'notice')} to deliver"
         for each in self.deliveries:

@@ -148,7 +148,7 @@ def lint_contacts(path: PathText) -> tuple[Finding, ...]:
     named = {each.tenant_id for each in contacts.entries if each.role == "privacy"}
     lacking = len({each.tenant_id for each in contacts.entries} - named)
     if lacking:
-        message = f"{lacking:,} tenants have no contact with the role privacy; other contacts are notified"
+        message = f"no contact with the role privacy: {count_noun(lacking, 'tenant')}; other contacts are notified"
         findings.append(Finding("K006", message, "warning", file=str(path), hint="Add a contact with `role: privacy`."))
     return tuple(findings)
 

@@ -231,8 +231,8 @@ def check_searched(unsearched: Mapping[DataSubject, Sequence[UnsearchableFile]],
     raise CheckFailed(
         f"{count_noun(len(left), 'file')} that may hold records of the named subjects could not be searched",
         code="Q004",
-        hint="Pass --linked to search by the devices of a person that --as names. For an output that cannot be searched, pass"
-        " --unsearchable OUTPUT=REASON. The request stays open.",
+        hint="The records that were found are removed, and the request stays open. Pass --linked to search by the devices of a"
+        " person that --as names. For an output that cannot be searched, pass --unsearchable OUTPUT=REASON.",
         findings=list(findings.values()),
     )
 
@@ -243,9 +243,13 @@ def check_reached(unreachable: Iterable[UnreachableOutput]) -> None:
     if missed:
         hint = "Make it reachable and run the command again, or pass --allow-unreached (allow_unreached=True) if it is lost."
         raise CheckFailed(
-            f"{len(missed)} outputs that the ledger knows could not be reached: {', '.join(missed)}", hint=hint
+            f"{count_noun(len(missed), 'output')} that the ledger knows could not be reached: {', '.join(missed)}",
+            hint=hint,
         )
 
 
 def _names(output: PublishedOutput) -> frozenset[str]:
-    return frozenset({output.pipeline, str(output.folder), PurePath(str(output.folder)).name})
+    """The names by which a reason can name an output: its pipeline, its folder, or the end of the folder's path."""
+    folder = PurePath(str(output.folder))
+    ends = {"/".join(folder.parts[-length:]) for length in range(1, len(folder.parts) + 1)}
+    return frozenset({output.pipeline, str(output.folder), *ends})

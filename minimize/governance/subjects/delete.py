@@ -180,7 +180,7 @@ class SubjectRemoval:
         if self.resumed:
             interrupted = count_noun(self.resumed, "subject")
             request = {"delete": "deletion", "restrict": "restriction"}[self.kind]
-            yield f"  an earlier {request} of {interrupted} was interrupted; it is now complete"
+            yield f"  an earlier {request} of {interrupted} was not complete; it is continued"
             return
         if self.restricted:
             number = "1 subject is" if self.restricted == 1 else f"{self.restricted} subjects are"

@@ -157,11 +157,13 @@ REQUEST_ID_LENGTH: Final = 12
 class RequestStatus:
     """The state of a request.
 
+    requested_by  the account that made the request
     recipients  per recipient of the subject's records, the disclosures, and whether the recipient confirmed the deletion
     lifted_at   when a restriction was lifted; None if it was not
     """
 
     last: SubjectRequestStep
+    requested_by: str
     recipients: dict[str, dict[str, Any]] = field(default_factory=dict)
     lifted_at: datetime | None = None
 
@@ -180,7 +182,7 @@ class RequestStatus:
         body: dict[str, Any] = {"request": last.id[:REQUEST_ID_LENGTH], "kind": last.kind, "tenant_id": last.tenant_id}
         body |= {"subject": last.subject, "asked_at": time_text(last.asked_at), "due": time_text(last.due)}
         status: dict[str, Any] = {"state": last.state, "overdue": self.is_overdue(now), "recipients": self.recipients}
-        status |= {"actor": last.actor}
+        status |= {"actor": self.requested_by}
         status |= {"lifted_at": self.lifted_at and time_text(self.lifted_at)} if last.kind == "restrict" else {}
         return {**body, **status, **last.body}
 
@@ -189,7 +191,7 @@ class RequestStatus:
         last = self.last
         whose = f"tenant {last.tenant_id}" if last.subject is None else f"a subject of {last.tenant_id}"
         request = f"{_REQUEST_NOUNS.get(last.kind, last.kind)} of {whose}"
-        asked = f"requested on {minute_text(last.asked_at)} by {last.actor or 'an unknown account'}"
+        asked = f"requested on {minute_text(last.asked_at)} by {self.requested_by or 'an unknown account'}"
         yield f"{last.id[:REQUEST_ID_LENGTH]}  {request}, {asked}: {'; '.join(self._state_texts(now))}"
 
     def _limits_texts(self) -> list[str]:
@@ -201,6 +203,8 @@ class RequestStatus:
             words.append(f"copy without {', '.join(body['redacted'])}")
         if body.get("because"):
             words.append(f"{REFUSAL_REASONS[body['because']]}, see {body['reference']}")
+        elif body.get("reference"):
+            words.append(f"see {body['reference']}")
         return words
 
     def _state_texts(self, now: datetime) -> Iterator[str]:
@@ -237,6 +241,7 @@ def request_statuses(
     ledger: Ledger, *, tenant: str | None = None, tenants: TenantSet = ALL_TENANTS
 ) -> list[RequestStatus]:
     """All requests in the order of their arrival; optionally of one tenant, or of tenants in scope."""
+    first: dict[str, SubjectRequestStep] = {}
     last: dict[str, SubjectRequestStep] = {}
     notified: dict[str, dict[str, dict[str, Any]]] = {}
     for step in ledger.find(SUBJECT_REQUEST):
@@ -248,6 +253,7 @@ def request_statuses(
             )
         else:
             last[step.id] = step
+            first.setdefault(step.id, step)
             for recipient, disclosures in body.get("recalls", {}).items():
                 known = own_steps.setdefault(recipient, {"disclosures": [], "confirmed": None})
                 known["disclosures"] = disclosures
@@ -258,7 +264,7 @@ def request_statuses(
     for name, step in last.items():
         lift = lifted.get((step.tenant_id, step.subject)) if step.kind == "restrict" else None
         ended = lift.recorded_at if lift is not None and lift.asked_at >= step.asked_at else None
-        found.append(RequestStatus(step, notified[name], ended))
+        found.append(RequestStatus(step, first[name].actor, notified[name], ended))
     own = [each for each in found if wanted in (None, each.last.tenant_id)]
     return entries_in_scope(own, tenants, lambda each: (each.last.tenant_id,))
 
@@ -441,7 +447,8 @@ def refuse_request(name: str, because: str, reference: str, workspace: Workspace
         request = find_request(ledger, name).last
         if request.state not in ("open", "failed"):
             raise ConfigurationError(f"the request is {request.state}", hint="Only an open request can be refused.")
-        _record_refusal(ledger, workspace, request, because, reference, now)
+        refused = next_step(request, "refused", now, **{**request.body, **_refusal(because, reference)})
+        record_steps(ledger, workspace, [refused], now)
         return find_request(ledger, request.id)
 
 
@@ -454,21 +461,20 @@ def refuse_subjects(
     """
     if any(each.tenant is None or each.is_form for each in subjects):
         raise ConfigurationError("a refusal concerns subjects of one tenant", hint="Pass the ids and --tenant T.")
+    refusal = _refusal(because, reference)
     made = list[RequestStatus]()
     with workspace.open_ledger(create=True) as ledger:
         known = {each.last.subject for each in request_statuses(ledger)}
         for subject in subjects:
             request = new_request(kind, subject, workspace.keyring(), now, known)
+            refused = next_step(request, "refused", now, **request.body, **refusal)
             record_steps(ledger, workspace, [request], now)
-            _record_refusal(ledger, workspace, request, because, reference, now)
+            record_steps(ledger, workspace, [refused], now)
             made.append(find_request(ledger, request.id))
     return made
 
 
-def _record_refusal(
-    ledger: Ledger, workspace: Workspace, request: SubjectRequestStep, because: str, reference: str, now: datetime
-) -> None:
+def _refusal(because: str, reference: str) -> dict[str, str]:
     if because not in REFUSAL_REASONS:
         raise ConfigurationError("unknown reason", hint=f"Use one of {', '.join(REFUSAL_REASONS)}.")
-    refusal = {"because": because, "reference": checked_reference(reference, "--reference")}
-    record_steps(ledger, workspace, [next_step(request, "refused", now, **{**request.body, **refusal})], now)
+    return {"because": because, "reference": checked_reference(reference, "--reference")}

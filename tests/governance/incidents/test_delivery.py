@@ -137,7 +137,7 @@ def test_a_repeated_call_sends_only_what_was_not_delivered(declared: Workspace) 
     done = sent(declared)
     assert (results(done), done.exit_code) == ([("south", "sent", 0)], 0)
     assert called() == ["north.en.eml", "south.en.eml", "south.en.eml"]
-    assert list(sent(declared).lines()) == ["nothing to do: all notices are delivered"]
+    assert list(sent(declared).lines()) == ["nothing to do: no notice is waiting for delivery"]
     assert not load_incident("INC-1", declared).is_overdue(LATER)
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.errors import CheckFailed, ConfigurationError, OutputError, RefusedError
+from minimize.errors import CheckFailed, ConfigurationError, OutputError, RefusedError, StoppedError
 from minimize.governance.output_file import PublishedOutput, find_outputs
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_subjects, request_statuses, view_subjects
 from minimize.governance.subjects import delete as room
@@ -167,6 +167,16 @@ def test_a_request_is_not_done_while_an_output_that_the_ledger_knows_is_not_reac
     deleted(filled, D3)
     assert state_of_request(filled) == "done"
     assert view_subjects([D3], places(filled), NOW)[0].rows == 0
+
+
+def test_an_output_to_which_nothing_was_published_keeps_no_request_open(filled: Project) -> None:
+    filled.records([*RECORDS, *["broken"] * len(RECORDS)])
+    filled.pipeline(quarantine={"stop_above": 0.1})
+    with pytest.raises(StoppedError):
+        run(filled, output=filled.folder / "other")
+    filled.records(RECORDS)
+    assert deleted(filled, D3).requests
+    assert state_of_request(filled) == "done"
 
 
 def test_an_output_that_is_gone_for_good_keeps_no_request_open(filled: Project) -> None:

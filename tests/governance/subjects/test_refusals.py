@@ -65,6 +65,7 @@ def test_a_refusal_cites_no_personal_data(filled: Project) -> None:
     cited = ("--because", "withheld", "--reference", "ann@contoso.example")
     done = subject(filled, "refuse", "--kind", "export", "--id", "d3", "--tenant", "north", *cited)
     assert (done.code, "ann@" in done.err) == (2, False)
+    assert requests(filled) == []
 
 
 @pytest.mark.parametrize("redact", [(), ("model",)])
