@@ -96,7 +96,10 @@ def test_it_goes_on_where_a_step_fails_and_exits_with_the_code_that_counts(
 
 
 @pytest.mark.slow
-def test_an_organization_that_shares_can_do_it_twice_on_one_day(tmp_path: Path) -> None:
+def test_an_organization_that_shares_can_do_it_twice_on_one_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     shop = Sender(tmp_path).agree("north")
     shop.share()
     (tmp_path / "recipients").mkdir()

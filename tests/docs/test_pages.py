@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shutil
@@ -31,7 +32,7 @@ def _reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]
     """A reader of a fresh checkout after `make run`; the environment is restored afterwards."""
     for name in ("pipelines", "sample_data"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    create_access_file(tmp_path / "out" / "demo-access.yaml", "operator@example.com", ("contoso", "fabrikam"))
+    create_access_file(tmp_path / "out" / "demo-access.yaml", getpass.getuser(), ("contoso", "fabrikam"))
     create_keyring(tmp_path / "out" / "demo.keys", ("device", "user", "session"), datetime.now(UTC))
     monkeypatch.chdir(tmp_path)
     before = dict(os.environ)
