@@ -38,6 +38,7 @@ from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
     RecallsByRecipient,
+    complete_requests,
     merge_recalls,
     moved_rows,
     new_request,
@@ -531,8 +532,12 @@ class SubjectRemovalRun:
         if not self.options.get("linked", False):
             return {}
         earlier = recorded_devices(self.ledger, self.keys, subjects, _EVENTS[self.kind])
+        complete = complete_requests(self.ledger, self.keys, self.kind, subjects)
         return {
-            each: find_linked_devices(each, self.outputs, self.keys).with_earlier(earlier[each]) for each in subjects
+            each: find_linked_devices(each, self.outputs, self.keys).with_earlier(
+                earlier[each], is_complete=each in complete
+            )
+            for each in subjects
         }
 
     def _tokens(self, subject: DataSubject) -> LinkedForms:

@@ -267,13 +267,26 @@ def open_requests(
     ledger: Ledger, keys: Keyring, kind: str, subjects: Iterable[DataSubject]
 ) -> dict[DataSubject, SubjectRequestStep]:
     """The open or failed requests of these subjects, to be resumed."""
-    open_ = [
-        each.last
-        for each in request_statuses(ledger)
-        if each.last.state in ("open", "failed") and each.last.kind == kind
-    ]
-    known = {(each.tenant_id, each.subject): each for each in open_}
-    found = ((each, known.get((str(each.tenant), _recorded_token(each, keys, open_)))) for each in subjects if open_)
+    steps = [each.last for each in request_statuses(ledger) if each.last.state in ("open", "failed")]
+    return _requests_of(subjects, [each for each in steps if each.kind == kind], keys)
+
+
+def complete_requests(
+    ledger: Ledger, keys: Keyring, kind: str, subjects: Iterable[DataSubject]
+) -> dict[DataSubject, SubjectRequestStep]:
+    """The requests of these subjects that are done and left no output unsearched."""
+    steps = [each.last for each in request_statuses(ledger) if each.last.state == "done"]
+    return _requests_of(
+        subjects, [each for each in steps if each.kind == kind and not each.body.get("unsearchable")], keys
+    )
+
+
+def _requests_of(
+    subjects: Iterable[DataSubject], steps: Sequence[SubjectRequestStep], keys: Keyring
+) -> dict[DataSubject, SubjectRequestStep]:
+    """The last of these requests of each subject."""
+    known = {(each.tenant_id, each.subject): each for each in steps}
+    found = ((each, known.get((str(each.tenant), _recorded_token(each, keys, steps)))) for each in subjects if steps)
     return {each: request for each, request in found if request is not None}
 
 
