@@ -307,6 +307,18 @@ def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = N
     require_permission(permission, command_workspace(places), utc_now(), tenant=tenant)
 
 
+def authorize_settings(places: Mapping[str, Any], tenant: str | None) -> None:
+    """Checks `settings/read` if the collection settings of a pipeline come from the ledger. Raises AccessDenied like `authorize`.
+
+    `places` has the pipeline, the `--settings` of the command, and the keyring. Settings in a file are readable by the caller.
+    """
+    from minimize.runs.inputs import LEDGER_SETTINGS, pipeline_from  # late: it imports Arrow
+
+    settings = places.get("settings") or pipeline_from(places["pipeline"]).settings
+    if settings == LEDGER_SETTINGS:
+        authorize("settings/read", places, tenant)
+
+
 def has_access_file(places: Mapping[str, Any]) -> bool:
     """Whether `minimize.yaml` names an access file, searched as for the workspace of the command."""
     from minimize.config import load_config
