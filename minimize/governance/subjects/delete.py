@@ -533,12 +533,8 @@ class SubjectRemovalRun:
             return {}
         earlier = recorded_devices(self.ledger, self.keys, subjects, _EVENTS[self.kind])
         complete = complete_requests(self.ledger, self.keys, self.kind, subjects)
-        return {
-            each: find_linked_devices(each, self.outputs, self.keys).with_earlier(
-                earlier[each], is_complete=each in complete
-            )
-            for each in subjects
-        }
+        found = {each: find_linked_devices(each, self.outputs, self.keys) for each in subjects}
+        return {each: one.with_earlier(earlier[each], is_complete=each in complete) for each, one in found.items()}
 
     def _tokens(self, subject: DataSubject) -> LinkedForms:
         return self.devices[subject].tokens if subject in self.devices else {}
