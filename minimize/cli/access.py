@@ -234,7 +234,7 @@ def new_command(now: datetime, file: str, tenants: tuple[str, ...]) -> Printable
 def adopt_command(workspace: Workspace, now: datetime, yes: bool) -> Printable:
     """Adopt the current access file. After the first adoption, changes to the file apply only after they are adopted.
 
-    You need the permission `roles/assign` under the adopted file, and you cannot give yourself a role.
+    You need the permission `roles/assign` under the adopted file. You cannot give yourself a role, nor end a denial of your own.
     """
     return adopt_access(workspace, now, yes=yes)
 

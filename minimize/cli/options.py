@@ -302,12 +302,23 @@ def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = N
     """Checks that the current account has the permission. Raises AccessDenied (exit 3) if not. Either result is audited.
 
     `places` has the locations of the workspace (`ledger`, `output`, `pipeline`, `keys`). Without a tenant the permission must
-    cover all tenants. Without an access file, nothing more is imported.
+    cover all tenants.
     """
-    if has_access_file(places):
-        from minimize.governance.access.enforcement import require_permission
+    from minimize.governance.access.enforcement import require_permission  # late: it imports Arrow
 
-        require_permission(permission, command_workspace(places), utc_now(), tenant=tenant)
+    require_permission(permission, command_workspace(places), utc_now(), tenant=tenant)
+
+
+def authorize_settings(places: Mapping[str, Any], tenant: str | None) -> None:
+    """Checks `settings/read` if the collection settings of a pipeline come from the ledger. Raises AccessDenied like `authorize`.
+
+    `places` has the pipeline, the `--settings` of the command, and the keyring. Settings in a file are readable by the caller.
+    """
+    from minimize.runs.inputs import LEDGER_SETTINGS, pipeline_from  # late: it imports Arrow
+
+    settings = places.get("settings") or pipeline_from(places["pipeline"]).settings
+    if settings == LEDGER_SETTINGS:
+        authorize("settings/read", places, tenant)
 
 
 def has_access_file(places: Mapping[str, Any]) -> bool:
@@ -327,14 +338,10 @@ def record_actor_permissions(places: Mapping[str, Any]) -> None:
 
 
 def authorize_read(permission: str, places: Mapping[str, Any], tenant: str | None = None) -> TenantSet:
-    """The tenants whose entries the current account may read: all of them without an access file.
+    """The tenants whose entries the current account may read: all of them if no access file is configured or adopted.
 
     Raises AccessDenied (exit 3) if it may not read those of the tenant, or those of any tenant.
     """
-    from minimize.governance.access.permissions import ALL_TENANTS
-
-    if not has_access_file(places):
-        return ALL_TENANTS
-    from minimize.governance.access.enforcement import readable_tenants
+    from minimize.governance.access.enforcement import readable_tenants  # late: it imports Arrow
 
     return readable_tenants(permission, command_workspace(places), utc_now(), tenant=tenant)

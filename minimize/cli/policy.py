@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from minimize.cli.options import FOLDER, OPTIONS, PATH, DataPathParameter
+from minimize.cli.options import FOLDER, OPTIONS, PATH, DataPathParameter, authorize_settings
 from minimize.cli.printing import print_result
 from minimize.cli.verb import verb
 from minimize.results import AlternativeText, JsonText, LintResult, Printable
@@ -86,6 +86,8 @@ def plan_command(
 
     if at is not None and tenant is None and not preview:
         raise click.UsageError("--at requires --tenant or --preview")
+    if tenant is not None:
+        authorize_settings({"pipeline": pipeline, **replaced}, tenant)
     examined = examine_plan(pipeline, input=replaced["input"])
     if examined.refused and not examined.faults and not as_json:
         print_result(examined.plan, as_json)

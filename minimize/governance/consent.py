@@ -24,6 +24,7 @@ from minimize.consent.terms import (
 from minimize.errors import PolicyError, RefusedError
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
+from minimize.governance.references import checked_reference
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
@@ -143,8 +144,8 @@ def record_consent(
     also        plans the recalls to record in the same transaction
 
     Returns the act with the acts before it; a repeated consent is `renewed`. Raises PolicyError for an unknown recipient,
-    function or text or for impossible times, RefusedError (N060) without evidence, LedgerError, KeyringError, and any error of
-    `allowed`.
+    function or text or for impossible times, RefusedError (N060) without evidence, ConfigurationError for a blank reference or
+    one with personal data, LedgerError, KeyringError, and any error of `allowed`.
     """
     consent = replace(consent, tenant=canonical_text(consent.tenant))
     _check_consent(verb, consent, now)
@@ -223,6 +224,8 @@ def _check_consent(verb: ConsentVerb, consent: NewConsent, now: datetime) -> Non
         message = "the name of an account does not show what its tenant decided"
         hint = "Pass --reference DOCUMENT, or set MINIMIZE_TOKEN to an API token of the account."
         raise RefusedError(message, code="N060", hint=hint)
+    if consent.evidence is not None and consent.evidence.kind == "document":
+        checked_reference(consent.evidence.reference, "--reference")
     if consent.expires_at is not None and verb != "give":
         raise PolicyError("only a given consent can have an expiry", hint="Remove the expiry.")
     if consent.expires_at is not None and consent.expires_at <= (consent.valid_from or now):

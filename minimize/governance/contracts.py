@@ -11,6 +11,7 @@ from minimize.consent import load_consents
 from minimize.errors import ConfigurationError
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
+from minimize.governance.references import checked_reference
 from minimize.governance.sharing import Recall, list_recalls
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
@@ -115,8 +116,8 @@ def record_contract(
 ) -> ContractStatus:
     """Records the contract of a tenant with an independent recipient, with its audit event.
 
-    A contract of the same reference is replaced from now on. Raises ConfigurationError for an agent or for terms that are not
-    valid, PolicyError for an unknown recipient, LedgerError, KeyringError.
+    A contract of the same reference is replaced from now on. Raises ConfigurationError for an agent, a blank reference or terms
+    that are not valid, PolicyError for an unknown recipient, LedgerError, KeyringError.
     """
     tenant = canonical_text(new.tenant)
     if not tenant:
@@ -125,14 +126,16 @@ def record_contract(
     if found.standing == "agent":
         hint = "Change `contract:` in the recipient's file."
         raise ConfigurationError(f"{new.recipient} is an agent: its contract is the organization's own", hint=hint)
-    contract = new.terms_from(found, now.astimezone(UTC).date())
+    reference = checked_reference(new.reference, "--reference")
+    evidence = reference if new.evidence is None else checked_reference(new.evidence, "--evidence")
+    contract = replace(new, reference=reference).terms_from(found, now.astimezone(UTC).date())
     act = ContractAct(
         tenant_id=tenant,
         recipient=new.recipient,
-        reference=new.reference,
+        reference=reference,
         state="recorded",
         terms=contract_terms(contract),
-        evidence=new.evidence or new.reference,
+        evidence=evidence,
         by=current_actor().user or "",
         recorded_at=now,
     )
@@ -169,7 +172,7 @@ def end_contract(
                 act,
                 state="ended",
                 terms={**act.terms, "until": day.isoformat()},
-                evidence=evidence or "",
+                evidence="" if evidence is None else checked_reference(evidence, "--evidence"),
                 by=actor.user or "",
                 recorded_at=now,
             )

@@ -14,6 +14,7 @@ from minimize.consent import Consents, current_terms, load_consents
 from minimize.consent.terms import NO_CONSENT_REASONS
 from minimize.errors import ConfigurationError
 from minimize.governance.consent import NewConsent, record_consent
+from minimize.governance.references import checked_reference
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
@@ -157,8 +158,8 @@ def confirm_prerequisite(
 ) -> ConfirmedPrerequisite:
     """Records that a tenant meets a prerequisite of a recipient's functions, with the document or ticket that shows it.
 
-    With `revoke`, that the tenant no longer does. Raises ConfigurationError for an unknown prerequisite, PolicyError for an
-    unknown recipient, LedgerError, KeyringError.
+    With `revoke`, that the tenant no longer does. Raises ConfigurationError for an unknown prerequisite or a blank reference,
+    PolicyError for an unknown recipient, LedgerError, KeyringError.
     """
     found = load_configured_recipients(recipients, workspace.folder).load(recipient)
     known = sorted({name for function in found.functions.values() for name in function.requires})
@@ -170,7 +171,7 @@ def confirm_prerequisite(
         recipient=recipient,
         requirement=requirement,
         state="revoked" if revoke else "confirmed",
-        evidence=reference,
+        evidence=checked_reference(reference, "--reference"),
         by=current_actor().user or "",
         recorded_at=now,
     )
@@ -181,7 +182,7 @@ def confirm_prerequisite(
         recipient=recipient,
         requirement=requirement,
         state=act.state,
-        reference=reference,
+        reference=act.evidence,
         by=act.by,
         recorded_at=now,
     )

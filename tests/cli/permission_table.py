@@ -127,8 +127,8 @@ OWN_GRANTS: Final = frozenset(
 OPEN_COMMANDS: Final[Mapping[str, str]] = {
     "init": "reads a file of the caller and writes a draft",
     "lint": "reads files of the configuration",
-    "plan": "reads the policy; a preview reads a source that the caller can read",
-    "explain": "reads the policy; a record comes from a source that the caller can read",
+    "plan": "reads the policy and the caller's source; `--tenant` needs `settings/read` for settings in the ledger",
+    "explain": "reads the policy; `--tenant` and `--record` need `settings/read` for settings in the ledger",
     "diff": "reads files of the configuration",
     "test": "reads fixtures and writes nothing",
     "drift": "reads a source that the caller can read, and prints no value",

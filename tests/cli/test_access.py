@@ -243,6 +243,22 @@ def test_a_file_is_adopted_by_who_may_assign(command: Command, acting: pytest.Mo
     assert "daily: ann" in command("access", "show").out
 
 
+def test_an_adopted_file_is_in_force_without_its_line_in_the_configuration_and_from_another_folder(
+    command: Command, acting: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    act_as(acting, "rob")
+    assert command("access", "adopt", "--yes").code == 0
+    act_as(acting, "ann")
+    setting = ("settings", "set", "north", "location", "on")
+    (tmp_path / "minimize.yaml").write_text("access: off\nledger: ledger.db\nkeys: test.keys\n")
+    assert command(*setting).code == command("settings", "show").code == 3
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "minimize.yaml").write_text("keys: ../test.keys\n")
+    acting.chdir(tmp_path / "elsewhere")
+    refused = command(*setting, "--ledger", str(tmp_path / "ledger.db"))
+    assert (refused.code, "U100" in refused.err) == (3, True)
+
+
 @pytest.mark.usefixtures("incident")
 def test_a_column_that_is_not_there_is_warned_of_and_asked_for_all_the_same(command: Command) -> None:
     said = command(

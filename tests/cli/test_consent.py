@@ -158,3 +158,12 @@ def test_a_token_of_another_account_or_a_forged_one_is_refused(
     monkeypatch.setenv("MINIMIZE_TOKEN", f"mzd_{'0' * 16}_{'0' * 64}")
     assert command("consent", "give", *WHOSE).code == 3
     assert command("consent", "show").out == "no consents\n"
+
+
+@pytest.mark.parametrize("reference", ["", " ", "ann@contoso.example"])
+def test_a_blank_reference_or_an_address_is_no_evidence(command: Command, reference: str) -> None:
+    assert command("consent", "request", *WHOSE).code == 0
+    assert command("consent", "give", *WHOSE, "--reference", reference).code == 2
+    assert [each["state"] for each in command("consent", "show", "--history", "--json").json["consents"]] == [
+        "requested"
+    ]

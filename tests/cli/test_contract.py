@@ -43,6 +43,13 @@ def test_without_the_offered_terms_nothing_may_be_sent(home: Path, command: Comm
     assert (done["permits_transmission"], done["permitted_fields"], done["retention"]) == (False, [], None)
 
 
+@pytest.mark.parametrize("words", [("--reference", " "), ("--reference", "C-7", "--evidence", "")])
+def test_a_contract_without_the_name_of_a_document_is_refused(
+    home: Path, command: Command, words: tuple[str, ...]
+) -> None:
+    assert command("contract", "record", *PARTIES, *words).code == 2
+
+
 def test_a_field_that_no_function_sends_is_refused(home: Path, command: Command) -> None:
     done = command("contract", "record", *PARTIES, "--reference", "C-7", "--field", "app_idd")
     assert done.code == 2

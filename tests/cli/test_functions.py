@@ -43,6 +43,12 @@ def test_a_function_is_on_once_agreed_contracted_and_confirmed(command: Command)
     assert command("share", "why", "vendor", "sync", "--tenant", "contoso", "--json").json["permitted"]
 
 
+def test_a_prerequisite_without_the_name_of_a_document_is_not_confirmed(command: Command) -> None:
+    command("functions", "enable", *FUNCTION)
+    assert command("functions", "confirm", "contoso", "vendor", "an_account", "--reference", " ").code == 2
+    assert "prerequisite an_account" in status(command)["missing"]
+
+
 def test_the_request_is_recorded_once_with_its_text(command: Command) -> None:
     command("functions", "enable", *FUNCTION)
     command("functions", "enable", *FUNCTION)

@@ -93,6 +93,15 @@ def test_another_tenant_is_refused_as_an_unknown_one_is(organization: World, lis
     assert (refused.code, "U102" in refused.err, refused.err) == (3, True, unknown.err)
 
 
+@pytest.mark.parametrize("words", ["explain checkins model", "plan checkins"])
+def test_settings_of_the_ledger_of_another_tenant_are_not_explained(organization: World, words: str) -> None:
+    asked = (*words.split(), "--settings", "ledger", "--tenant")
+    refused = organization.command("tess", *asked, "east")
+    assert (refused.code, "U102" in refused.err) == (3, True)
+    assert organization.command("tess", *asked, "north").code == 0
+    assert organization.command("tess", *words.split(), "--tenant", "east").code == 0
+
+
 def test_a_tenant_sees_its_part_of_a_declared_incident(organization: World) -> None:
     seen = organization.command("tess", "incident", "show", DECLARED, "--json").json
     assert [each["tenant_id"] for each in seen["scope"]["tenants"]] == ["north"]

@@ -18,7 +18,7 @@ from minimize.governance.access.grants import Grants
 from minimize.governance.access.load import find_access_file, load_access, parse_access, required_access_file
 from minimize.governance.access.model import AccessRules, UserAccount
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
-from minimize.governance.workspace import Workspace
+from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.keys import Verifier
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.access import ACCESS_ADOPTION, GRANT, AccessAdoption
@@ -116,11 +116,24 @@ def _shorten(text: str) -> str:
 
 
 def configured_access(workspace: Workspace) -> AccessRules | None:
-    """The configured access rules. None if no access file is configured. After an adoption, the latest adopted version.
+    """The access rules in force: those of the configured file or, after an adoption, the latest adopted version.
 
-    Raises PolicyError for a missing or faulty file; LedgerError and KeyringError after an adoption.
+    None if no file is configured and the ledger has no adoption. Raises PolicyError for a missing or faulty file; LedgerError and
+    KeyringError after an adoption.
     """
-    return None if find_access_file(workspace.folder) is None else required_access(workspace)
+    return _adopted_access(workspace) if find_access_file(workspace.folder) is None else required_access(workspace)
+
+
+def _adopted_access(workspace: Workspace) -> AccessRules | None:
+    """The access rules that were adopted in the ledger of the workspace. None without a ledger or an adoption.
+
+    They are in force for a configuration without access file, too. Otherwise `access: off`, or another folder, would end them.
+    """
+    with optional_ledger(workspace, needed=False) as ledger:
+        if ledger is None or not ledger.last_id(ACCESS_ADOPTION):
+            return None
+        adopted = last_adoption(ledger, workspace.keyring())
+    return None if adopted is None else parse_access(adopted.content.encode(), "access.yaml")
 
 
 def required_access(workspace: Workspace) -> AccessRules:
@@ -171,7 +184,7 @@ def require_permission(
     """Checks that the current actor (`MINIMIZE_ACTOR`) has a permission, and records the decision in the audit log.
 
     `tenant` and `dataset` limit the check; without them, it concerns all of them. `about` names the resource in the log.
-    Returns the decision, or None if no access file is configured, in which case everything is allowed.
+    Returns the decision, or None if no access file is configured or adopted, in which case everything is allowed.
     Raises AccessDenied, PolicyError for a missing or faulty access file, LedgerError, KeyringError.
     """
     return _require(permission, workspace, at, tenant=tenant, dataset=dataset, about=about)
@@ -182,7 +195,7 @@ def readable_tenants(
 ) -> TenantSet:
     """The tenants whose entries the current actor may read, by a permission to read. The decision is recorded.
 
-    All tenants if no access file is configured. With `tenant`, this tenant must be among them. Raises like
+    All tenants if no access file is configured or adopted. With `tenant`, this tenant must be among them. Raises like
     `require_permission`, also for an account that may read the entries of no tenant.
     """
     decision = _require(permission, workspace, at, tenant=tenant, about=about, any_tenant=True)

@@ -396,8 +396,8 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
     """Adopts the current access file, as the current actor. Without `yes`, only returns the changes.
 
     The actor must be permitted to assign roles by the file in force (at the first adoption: by the new file), and must not gain
-    roles. Raises AccessDenied, PolicyError for a file with faults, LedgerError, KeyringError. Records the adoption or its
-    refusal in the audit log.
+    roles or lose restrictions. Raises AccessDenied, PolicyError for a file with faults, LedgerError, KeyringError. Records the
+    adoption or its refusal in the audit log.
     """
     file, keys, actor = required_access_file(workspace.folder), workspace.keyring(), current_actor()
     content = file.read_bytes()
@@ -438,16 +438,17 @@ def _access_change(before: AccessRules | None, new: AccessRules, digest: str | N
 def _reasons_against_adoption(
     reasons: Sequence[RefusalReason], before: AccessRules, new: AccessRules, account: UserAccount
 ) -> tuple[RefusalReason, ...]:
-    """The reasons against adopting a file: a denial, or that the actor would gain roles."""
+    """The reasons against adopting a file: a denial, or that the actor would gain roles or lose restrictions."""
     gains = _roles_of_person(new, account) - _roles_of_person(before, account)
-    return (
-        *reasons,
-        *((reason("not_separate", about="the file gives a role to the person who adopts it"),) if gains else ()),
-    )
+    losses = _roles_of_person(before, account, restricting=True) - _roles_of_person(new, account, restricting=True)
+    about = "the file gives a role to the person who adopts it, or ends a denial or view of theirs"
+    return (*reasons, *((reason("not_separate", about=about),) if gains or losses else ()))
 
 
-def _roles_of_person(access: AccessRules, account: UserAccount) -> set[str]:
-    """The roles of a person, each with its content and scope."""
+def _roles_of_person(access: AccessRules, account: UserAccount, *, restricting: bool = False) -> set[str]:
+    """The roles of a person, each with its content and scope; with `restricting`, those that have a denial or a view."""
     return {
-        f"{role.model_dump(exclude={'line'})!r} {each.scope!r}" for each, role in access.assignments_of_person(account)
+        f"{role.model_dump(exclude={'line'})!r} {each.scope!r}"
+        for each, role in access.assignments_of_person(account)
+        if not restricting or role.deny or any(one.views for one in role.lineage)
     }

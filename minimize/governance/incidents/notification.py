@@ -371,8 +371,10 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _file_name(text: str) -> str:
-    """The name as a file name, or its hash if it has characters that are unsafe in a file name."""
-    return text if _SAFE_NAME.fullmatch(text) else hashlib.sha256(text.encode()).hexdigest()[:32]
+    """The name as a file name, or its hash if it is unsafe in a file name, or the name of a list in the folder."""
+    is_list = f"{text.casefold()}.json" in (ADDRESSES_FILE, PARTNER_FILE)
+    safe = _SAFE_NAME.fullmatch(text) and not is_list
+    return text if safe else hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _contact_role(contacts: Sequence[Contact]) -> str | None:

@@ -38,6 +38,7 @@ from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
     RecallsByRecipient,
+    complete_requests,
     merge_recalls,
     moved_rows,
     new_request,
@@ -532,9 +533,9 @@ class SubjectRemovalRun:
         if not self.options.get("linked", False):
             return {}
         earlier = recorded_devices(self.ledger, self.keys, subjects, _EVENTS[self.kind])
-        return {
-            each: find_linked_devices(each, self.outputs, self.keys).with_earlier(earlier[each]) for each in subjects
-        }
+        complete = complete_requests(self.ledger, self.keys, self.kind, subjects)
+        found = {each: find_linked_devices(each, self.outputs, self.keys) for each in subjects}
+        return {each: one.with_earlier(earlier[each], is_complete=each in complete) for each, one in found.items()}
 
     def _tokens(self, subject: DataSubject) -> LinkedForms:
         return self.devices[subject].tokens if subject in self.devices else {}

@@ -103,7 +103,10 @@ def import_events(
 def _parse_line(
     line: int, row: Mapping[str, Any], columns: FeedColumns, field: str, kind: FeedEvent, file: str
 ) -> NewEvent | Finding:
-    tenant, id_ = (canonical_id(text_or_none(row.get(name))) for name in (columns.tenant, columns.id))
+    values = [row.get(name) for name in (columns.tenant, columns.id)]
+    if not all(value is None or type(value) in (str, int) for value in values):
+        return Finding("G005", "the tenant or the id is neither a text nor an integer", file=file, line=line)
+    tenant, id_ = (canonical_id(text_or_none(value)) for value in values)
     fault = next(event_faults(tenant or None, id_, kind), None)
     at = parse_event_time(row.get(columns.time))
     if fault is None and at is None:

@@ -52,6 +52,7 @@ class LinkedDevices:
     shared    number of devices that other persons use, too
     fields    the fields by which devices of the subject were searched for
     is_found  whether any file has a record of the subject
+    is_complete  whether an earlier request searched every output for the devices
     """
 
     subject: DataSubject = field(repr=False)
@@ -59,6 +60,7 @@ class LinkedDevices:
     shared: int = 0
     fields: frozenset[str] = frozenset()
     is_found: bool = False
+    is_complete: bool = False
 
     @property
     def tokens(self) -> LinkedForms:
@@ -69,20 +71,24 @@ class LinkedDevices:
             for token, chains in found.items()
         )
 
-    def with_earlier(self, tokens: LinkedForms) -> LinkedDevices:
-        """Together with the devices of earlier requests, whose linking records may be gone."""
+    def with_earlier(self, tokens: LinkedForms, *, is_complete: bool) -> LinkedDevices:
+        """Together with the devices of earlier requests, whose linking records may be gone.
+
+        `is_complete` is whether one of these requests searched every output.
+        """
         merged = merge_linked_forms([self.tokens, tokens])
         devices = {name: _by_token(forms) for name, forms in merged.items()}
         found = self.is_found or bool(tokens)
-        return replace(self, devices=devices, fields=self.fields | tokens.keys(), is_found=found)
+        fields = self.fields | tokens.keys()
+        return replace(self, devices=devices, fields=fields, is_found=found, is_complete=is_complete)
 
     def obstacle(self, file: OutputFile) -> str:
         """The reason why a file cannot be searched for the devices; empty if it can."""
         names = sorted(self.fields & file.pointers.keys())
         if not names:
             return "it shows no device by which records of the subject can be found"
-        if not self.is_found and self.subject.field in file.policy.fields:
-            return f"{self.subject.field} was dropped, and no device of the subject is known"
+        if not self.is_found and not self.is_complete:
+            return "no device of the subject is known, because no record shows the subject"
         for name in names:
             column = file.column(name)
             chains = None if column is None else column.column.chain_names

@@ -77,7 +77,7 @@ def collect_subjects(
     *,
     forms: bool = False,
 ) -> tuple[DataSubject, ...]:
-    """The given subjects and those of a file, without duplicates. A tenant without ids means the whole tenant.
+    """The given subjects and those of a file, without duplicates. A tenant without ids and file means the whole tenant.
 
     With `forms`, the ids are forms from outputs.
 
@@ -89,7 +89,7 @@ def collect_subjects(
     named = [DataSubject(each, tenant, field) for each in ids]
     found = [*named, *([] if file is None else load_subjects(Path(file), tenant, field))]
     found = [replace(each, is_form=forms and not each.is_tenant) for each in found]
-    if not found and tenant is not None:
+    if not found and tenant is not None and file is None:
         found = [DataSubject(None, tenant)]
     if not found:
         raise ConfigurationError(
@@ -101,8 +101,9 @@ def collect_subjects(
 def load_subjects(path: Path, tenant: str | None = None, field: str | None = None) -> tuple[DataSubject, ...]:
     """The subjects of a file in a source format: `subject`, `tenant_id`, `field`.
 
-    A missing value in a row is taken from the arguments. A row must not name another tenant than `tenant`, for which the caller
-    has the permission. Raises PolicyError with every fault, by line.
+    A missing value in a row is taken from the arguments. A row means a whole tenant only if it names the tenant and has no value
+    in any other column. A row must not name another tenant than `tenant`, for which the caller has the permission. Raises
+    PolicyError with every fault, by line.
     """
     tenant = canonical_id(tenant)
     found = (read_rows(path, {name}) for name in ("subject", "tenant_id"))
@@ -132,10 +133,13 @@ def _parse_subject(
         message = "the row names another tenant than `--tenant`"
         hint = "Leave out `--tenant`, or pass the rows of each tenant in a file of their own."
         return Finding("Q002", message, file=file, line=line, hint=hint)
-    found = DataSubject(id_, of or tenant, values["field"] or field, place=(file, line))
-    if found.id is None and found.tenant is None:
+    if id_ is None and of is None:
         return Finding("Q002", "the row has neither a subject nor a tenant", file=file, line=line)
-    return found
+    if id_ is None and any(text_or_none(value) is not None for name, value in row.items() if name != "tenant_id"):
+        message = "the row has no subject, but a value in another column"
+        hint = "Name the column of the ids `subject`. A row with `tenant_id` alone means the whole tenant."
+        return Finding("Q002", message, file=file, line=line, hint=hint)
+    return DataSubject(id_, of or tenant, values["field"] or field, place=(file, line))
 
 
 def subject_findings(code: str, message: str, subjects: Iterable[DataSubject]) -> list[Finding]:
@@ -273,13 +277,26 @@ def open_requests(
     ledger: Ledger, keys: Keyring, kind: str, subjects: Iterable[DataSubject]
 ) -> dict[DataSubject, SubjectRequestStep]:
     """The open or failed requests of these subjects, to be resumed."""
-    open_ = [
-        each.last
-        for each in request_statuses(ledger)
-        if each.last.state in ("open", "failed") and each.last.kind == kind
-    ]
-    known = {(each.tenant_id, each.subject): each for each in open_}
-    found = ((each, known.get((str(each.tenant), _recorded_token(each, keys, open_)))) for each in subjects if open_)
+    steps = [each.last for each in request_statuses(ledger) if each.last.state in ("open", "failed")]
+    return _requests_of(subjects, [each for each in steps if each.kind == kind], keys)
+
+
+def complete_requests(
+    ledger: Ledger, keys: Keyring, kind: str, subjects: Iterable[DataSubject]
+) -> dict[DataSubject, SubjectRequestStep]:
+    """The requests of these subjects that are done and left no output unsearched."""
+    steps = [each.last for each in request_statuses(ledger) if each.last.state == "done"]
+    return _requests_of(
+        subjects, [each for each in steps if each.kind == kind and not each.body.get("unsearchable")], keys
+    )
+
+
+def _requests_of(
+    subjects: Iterable[DataSubject], steps: Sequence[SubjectRequestStep], keys: Keyring
+) -> dict[DataSubject, SubjectRequestStep]:
+    """The last of these requests of each subject."""
+    known = {(each.tenant_id, each.subject): each for each in steps}
+    found = ((each, known.get((str(each.tenant), _recorded_token(each, keys, steps)))) for each in subjects if steps)
     return {each: request for each, request in found if request is not None}
 
 

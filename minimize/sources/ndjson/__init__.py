@@ -14,6 +14,7 @@ must match. A byte order mark at the start of a file is skipped. Lines may end w
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -273,8 +274,17 @@ def _first_records(part: FilePart, most: int) -> Iterator[dict[str, Any]]:
 
 
 def _read_rows(path: Path) -> FileRows:
-    lines = enumerate(path.read_text("utf-8-sig").splitlines(), start=1)
-    return None, [(number, json.loads(line)) for number, line in lines if line.strip()]
+    """The rows by line number; None for a line that is not a valid record, so that one line does not hide the others."""
+    lines = enumerate(path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1)
+    return None, [(number, _read_row(line)) for number, line in lines if line.strip()]
+
+
+def _read_row(line: bytes) -> dict[str, Any] | None:
+    with suppress(MalformedLine):
+        parse_line(line)
+        row: dict[str, Any] = json.loads(line)  # with numbers as numbers
+        return row
+    return None
 
 
 NDJSON = SourceFormat(

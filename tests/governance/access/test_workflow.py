@@ -401,6 +401,21 @@ def test_nobody_gives_a_role_to_themselves_nor_more_than_they_had(rob: Workspace
     assert not adopt_access(rob, NOW).is_needed
 
 
+def test_a_person_does_not_end_a_denial_of_their_own(rob: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    roles = {"limited": {"copy": "role_administrator", "deny": ["token/make"]}}
+    ria = assignment("role_administrator", "ria")
+    says(ria)
+    adopt_access(rob, NOW, yes=True)
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ria")
+    says(ria, assignment("limited", "rob"), roles=roles)
+    adopt_access(rob, NOW, yes=True)
+    says(ria, roles=roles)
+    monkeypatch.setenv("MINIMIZE_ACTOR", "rob")
+    assert rules(rob) == ["not_separate"]
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ria")
+    assert adopt_access(rob, NOW, yes=True).adopted
+
+
 def test_what_counts_already_is_not_adopted_twice(rob: Workspace) -> None:
     assert not adopt_access(rob, NOW, yes=True).is_needed
     assert results(rob) == [("rob", "success")]

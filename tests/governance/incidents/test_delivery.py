@@ -25,7 +25,7 @@ from minimize.governance.incidents import (
     load_incident,
     send_notices,
 )
-from minimize.governance.incidents.notification import Contact
+from minimize.governance.incidents.notification import Contact, message_path
 from minimize.governance.workspace import Workspace
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
@@ -203,3 +203,9 @@ def test_a_command_that_is_missing_sends_nothing(declared: Workspace, configurat
 def test_an_address_names_one_recipient(address: str) -> None:
     with pytest.raises(ValueError, match="email address"):
         Contact(tenant_id="north", role="privacy", address=address)
+
+
+@pytest.mark.parametrize("tenant", ["addressed", "partner_team", "Addressed"])
+def test_the_message_to_a_tenant_with_the_name_of_a_list_has_a_hash_as_its_name(tmp_path: Path, tenant: str) -> None:
+    assert len(message_path(tmp_path, tenant).name) == len(".en.eml") + 32
+    assert message_path(tmp_path, "north").name == "north.en.eml"

@@ -68,6 +68,22 @@ def test_a_line_that_cannot_be_taken_is_named_by_its_number_and_the_others_are_r
     assert "canary-u8" not in "".join(map(str, found.lines()))
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "no JSON",
+        "[1]",
+        '{"tenant_id": "north", "user": "u9", "deleted_at": "2026-11-30T10:00:00Z", "tenant_id": "south"}',
+        '{"tenant_id": ["north"], "user": "u9", "deleted_at": "2026-11-30T10:00:00Z"}',
+        '{"tenant_id": "north", "user": true, "deleted_at": "2026-11-30T10:00:00Z"}',
+    ],
+)
+def test_a_line_of_another_form_does_not_stop_the_others(filled: Project, line: str) -> None:
+    text = f"{line}\n{NDJSON}"
+    found = import_events(feed(filled, text, "deleted.ndjson"), places(filled), NOW, field="user")
+    assert ([each.line for each in found.faults], found.new, found.exit_code) == ([1], 2, 1)
+
+
 def test_a_withdrawn_event_does_not_come_back_with_the_next_feed(filled: Project) -> None:
     import_events(feed(filled, FEED), places(filled), NOW, field="user")
     withdraw_event(list_events(places(filled))[0].row.id, places(filled), NOW)

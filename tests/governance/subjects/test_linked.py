@@ -191,6 +191,23 @@ def test_a_request_is_continued_after_the_linking_records_are_gone(filled: Proje
     assert (done.resumed, last_request(filled).last.state) == (1, "done")
 
 
+def test_a_request_stays_open_if_a_deletion_without_links_removed_the_linking_records(filled: Project) -> None:
+    shutil.rmtree(output(filled, "support").out)
+    for linked in (False, True):
+        with pytest.raises(CheckFailed) as failure:
+            deleted(filled, linked=linked, allow_unreached=True)
+        assert failure.value.code == "Q004"
+    assert "no device of the subject is known" in failure.value.findings[0].message
+    assert last_request(filled).is_open
+    deleted(filled, linked=True, allow_unreached=True, unsearchable={"apps": "no records of the device d0 are left"})
+    assert last_request(filled).last.state == "done"
+
+
+def test_a_complete_deletion_can_be_repeated(filled: Project) -> None:
+    deleted(filled, linked=True)
+    assert (deleted(filled, linked=True).rows, last_request(filled).last.state) == (0, "done")
+
+
 def test_records_that_a_rerun_publishes_again_are_removed_by_expiry(filled: Project) -> None:
     deleted(filled, linked=True)
     apps = output(filled, "apps")

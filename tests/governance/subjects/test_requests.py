@@ -77,6 +77,28 @@ def test_what_a_row_does_not_say_is_what_was_given(tmp_path: Path) -> None:
     assert found == (DataSubject("d1", "north", "serial"), DataSubject("d2", "north", "serial"))
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.ndjson", '{"device_id": "d1"}\n'),
+        ("a.ndjson", '"d1"\n'),
+        ("a.csv", 'subject\n""\n'),
+        ("a.csv", "tenant_id,user_id\nnorth,u1\n"),
+    ],
+)
+def test_a_row_without_its_subject_is_not_the_whole_tenant(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(PolicyError) as failure:
+        collect_subjects([], "north", file=tmp_path / name)
+    assert [each.code for each in failure.value.findings] == ["Q002"]
+
+
+def test_a_file_without_rows_is_not_the_whole_tenant(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("subject,tenant_id\n")
+    with pytest.raises(ConfigurationError, match="no subject was given"):
+        collect_subjects([], "north", file=tmp_path / "a.csv")
+
+
 def test_a_row_that_names_nobody_is_told_by_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("subject,tenant_id\nd1,\n,\n")
     with pytest.raises(PolicyError) as told:
