@@ -78,6 +78,7 @@ _KEYS: Final = (
     "recipients",
     "contracts",
     "contacts",
+    "notify",
     "memory",
     "lineage",
     "metrics",
@@ -96,7 +97,9 @@ CONFIGURATION_RULES: Final[Rules] = {
     ),
     **{f"config.{key}": Rule("J050", NEUTRAL.grade, label=f"{key}: {{change}}", read=_config_value) for key in _KEYS},
     **dict.fromkeys(("config.purposes", "config.approval", "config.encrypt")),  # compared as what they amount to
-    **dict.fromkeys(f"config.{name}" for name in ("path", "content", "is_readable", "unknown_keys", "faults")),
+    **dict.fromkeys(
+        f"config.{name}" for name in ("path", "content", "is_readable", "turned_off", "unknown_keys", "faults")
+    ),
     "lines": None,
 }
 

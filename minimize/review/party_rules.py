@@ -265,7 +265,9 @@ ROLE_RULES: Final[Rules] = {
     ),
     "views": Rule("J070", views_grade, label="views: columns or their forms changed"),
     "about": NAME_RULE,
-    **dict.fromkeys(("name", "line")),
+    **dict.fromkeys(
+        ("name", "line", "origin")
+    ),  # `base` names the copied role, and its permissions are among those read
 }
 _DURATIONS: Final = {
     "default": "grants last",

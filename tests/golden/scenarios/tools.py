@@ -47,6 +47,9 @@ def steps(session: Session) -> None:
     session.run(f"export jsonschema {POLICY} --of source --json")
     session.run(f"export fideslang {PIPELINE} --json")
     session.run("docs pipelines --to docs --json")
+    session.run("leaflet pipelines/device_support --json")
+    session.run("access new out/mine.yaml --tenant contoso --json")
+    session.run("access new out/mine.yaml --json")
     session.run("lint --codes --json")
 
     session.run(f"policy approve {POLICY} --json")
