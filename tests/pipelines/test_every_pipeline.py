@@ -168,14 +168,11 @@ def test_its_policy_names_the_leaves_of_its_dataset_and_nothing_else(name: str) 
     assert set(loaded(name).policy.fields) == leaves_of_records
 
 
-def test_identified_records_are_encrypted_by_category() -> None:
+def test_identified_columns_are_encrypted_and_records_with_positions_by_category() -> None:
     outputs = {name: records for name in NAMES if (records := loaded(name).records) is not None}
-    identified = {name: records.encrypt for name, records in outputs.items() if records.must_be == "identified"}
-    encrypted = {name for name, encrypt in identified.items() if encrypt is not None}
-    sent = set(SENT) - {"apple_push", "threat_defense_app_sync"}
-    received = {"apple_device_enrollment_sync", "apple_push_commands"}
-    own = {"device_lookup", "device_support", "administrator_contacts", "support_cases"}
-    assert encrypted == {*own, *sent, *received}
+    words = {name: None if records.encrypt is None else records.encrypt.by for name, records in outputs.items()}
+    assert {name for name, word in words.items() if word is not None} == {"device_lookup", "device_support"}
+    assert {loaded(name).encryption.default for name in NAMES} == {"identified"}
 
 
 def test_a_device_a_user_and_an_administrator_have_one_pseudonym_in_all_datasets(runs: Runs) -> None:
