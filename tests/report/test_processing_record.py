@@ -28,7 +28,7 @@ def test_an_activity_says_what_article_30_asks() -> None:
     one = of(PIPELINES / "device_telemetry").activities[0]
     assert (one.name, one.purposes) == ("device_telemetry", ("service_maintenance",))
     assert one.subjects == "persons or devices identified by device_id (the device)"
-    assert one.data[0] == "identifiers: device_id (pseudonymize)"
+    assert one.data[0] == "identifiers: device_id (pseudonymize), user_id (pseudonymize)"
     assert one.recipients == ()
     assert one.limits == ("30d from the time of the event",)
     support = of(PIPELINES / "device_support").activities[0]
