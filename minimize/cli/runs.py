@@ -7,12 +7,19 @@ from typing import Any, Final
 
 import click
 
-from minimize.cli.options import LEDGER, MADE_BY_HELP, OPTIONS, RECEIPT_OVERRIDES, DataPathParameter, authorize
+from minimize.cli.options import (
+    LEDGER,
+    MADE_BY_HELP,
+    OPTIONS,
+    RECEIPT_OVERRIDES,
+    DataPathParameter,
+    authorize,
+    authorize_read,
+)
 from minimize.cli.verb import verb
-from minimize.governance.access import TenantSet
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.ledger_adoption import adopt_ledger
-from minimize.results import Listing, Printable
+from minimize.results import Listing, Printable, ScopedResult
 from minimize.runs.published_runs import list_runs, rebuild_index, show_run, void_run
 from minimize.runs.quarantine_replay import show_quarantine
 
@@ -34,10 +41,8 @@ _MADE_BY: Final = OPTIONS["--pipeline"](help=MADE_BY_HELP)
     "--keys",
     kind=click.Group,
     invoke_without_command=True,
-    reads="run/read",
 )
 def runs_group(
-    tenants: TenantSet,
     now: datetime,
     rebuild: bool,
     pipeline: str | None,
@@ -51,11 +56,14 @@ def runs_group(
 
     A run concerns all tenants of its input. An account without all tenants sees no runs.
     """
+    places = {"ledger": ledger, "output": next(iter(outputs), None), "keys": keys}
     if rebuild:
-        authorize("run/read", {"ledger": ledger, "output": next(iter(outputs), None), "keys": keys})
+        authorize("run/read", places)
         return Listing("outputs", rebuild_index(outputs, ledger, keys=keys, now=now), "")
+    tenants = authorize_read("run/read", places)
     rows = [row for output in outputs or (None,) for row in list_runs(ledger, output=output, pipeline=pipeline)]
-    return Listing("runs", entries_in_scope(rows, tenants, lambda _: ()), "no runs")
+    found = Listing("runs", entries_in_scope(rows, tenants, lambda _: ()), "no runs")
+    return found if tenants.is_all else ScopedResult(found)
 
 
 def _above(name: str) -> Any:

@@ -11,14 +11,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from minimize.errors import AccessDenied, MinimizeError, RefusalReason
+from minimize.errors import AccessDenied, LedgerError, MinimizeError, RefusalReason
 from minimize.governance.access.decision import AccessDecision, decide_permission
 from minimize.governance.access.entitlements import EffectiveAccess
 from minimize.governance.access.grants import Grants
 from minimize.governance.access.load import find_access_file, load_access, parse_access, required_access_file
 from minimize.governance.access.model import AccessRules, UserAccount
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
-from minimize.governance.workspace import Workspace, optional_ledger
+from minimize.governance.workspace import Workspace
 from minimize.keys import Verifier
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.access import ACCESS_ADOPTION, GRANT, AccessAdoption
@@ -129,8 +129,14 @@ def _adopted_access(workspace: Workspace) -> AccessRules | None:
 
     They are in force for a configuration without access file, too. Otherwise `access: off`, or another folder, would end them.
     """
-    with optional_ledger(workspace, needed=False) as ledger:
-        if ledger is None or not ledger.last_id(ACCESS_ADOPTION):
+    try:
+        is_there = workspace.address.exists
+    except LedgerError:  # no ledger is configured
+        is_there = False
+    if not is_there:
+        return None
+    with workspace.open_ledger() as ledger:
+        if not ledger.last_id(ACCESS_ADOPTION):
             return None
         adopted = last_adoption(ledger, workspace.keyring())
     return None if adopted is None else parse_access(adopted.content.encode(), "access.yaml")
