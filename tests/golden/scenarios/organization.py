@@ -252,15 +252,6 @@ def _log(session: Session) -> None:
     session.run(f"share recall list {on}", actor=PIA)
     session.run(f"consent expire {on}", actor=PIA)
     session.run(f"functions list north {on}", actor=PIA)
-    session.run(f"functions disable south vendor sync --reference FORM-3 {on}", actor=PIA)
-    session.write(
-        "left.csv", "tenant_id,serial,deleted_at\nnorth,S-1,2026-11-24T10:00:00Z\nnorth,,2026-11-24T10:00:00Z\n"
-    )
-    session.run(f"events import left.csv --as serial {on}", actor=PIA)
-    session.run(
-        f"subject refuse --kind export --id d-9 --tenant north --because withheld --reference CASE-9 {on}", actor=PIA
-    )
-    session.run(f"tenant report north {on}", actor=PIA)
     session.run(f"contract end south vendor {on}", actor=PIA)
     session.run(f"contract show {on}", actor=PIA)
     session.run(f"expire {OUTPUT} --due --json", actor=PIA)
