@@ -17,7 +17,7 @@ from minimize.cli.options import (
     WORKSPACE,
     authorize_read,
 )
-from minimize.cli.verb import verb
+from minimize.cli.verb import limited_result, verb
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.retention.event_admin import (
     NewEvent,
@@ -30,7 +30,7 @@ from minimize.governance.retention.expire import expire, open_items
 from minimize.governance.retention.retract import retract
 from minimize.governance.subjects.directory_feed import FeedColumns, FeedEvent, import_events
 from minimize.governance.workspace import Workspace
-from minimize.results import Listing, Printable, ScopedResult
+from minimize.results import Listing, Printable
 from minimize.runs.execution import ProgressCallback
 
 _AT: Final = OPTIONS["--at"](help=f"{AS_OF_HELP} Not before the last receipt of the dates. [default: now]")
@@ -176,7 +176,7 @@ def expire_command(
         every = open_items(output, **arguments)
         items = entries_in_scope(every, tenants, lambda each: () if each.tenant is None else (each.tenant,))
         found = Listing("open", items, "no open deadlines", exit_code=int(any(each.overdue for each in items)))
-        return found if tenants.is_all else ScopedResult(found)
+        return limited_result(found, tenants)
     return expire(output, yes=yes, allow_shrink=allow_shrink, progress=progress, **arguments)
 
 

@@ -16,10 +16,10 @@ from minimize.cli.options import (
     authorize,
     authorize_read,
 )
-from minimize.cli.verb import verb
+from minimize.cli.verb import limited_result, verb
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.ledger_adoption import adopt_ledger
-from minimize.results import Listing, Printable, ScopedResult
+from minimize.results import Listing, Printable
 from minimize.runs.published_runs import list_runs, rebuild_index, show_run, void_run
 from minimize.runs.quarantine_replay import show_quarantine
 
@@ -63,7 +63,7 @@ def runs_group(
     tenants = authorize_read("run/read", places)
     rows = [row for output in outputs or (None,) for row in list_runs(ledger, output=output, pipeline=pipeline)]
     found = Listing("runs", entries_in_scope(rows, tenants, lambda _: ()), "no runs")
-    return found if tenants.is_all else ScopedResult(found)
+    return limited_result(found, tenants)
 
 
 def _above(name: str) -> Any:

@@ -79,7 +79,7 @@ def verb(
                 if limit is not None:
                     values["tenants"] = limit
                 result = function(**_with_environment(values, accepted))
-            return 0 if result is None else print_result(_limited_result(result, limit), as_json)
+            return 0 if result is None else print_result(limited_result(result, limit), as_json)
 
         common = [*((QUIET,) if quiet else ()), *JSON_OPTIONS]
         named = [OPTIONS[each]() if isinstance(each, str) else each for each in parameters]
@@ -112,7 +112,7 @@ def _check_permission(
     return None
 
 
-def _limited_result(result: Printable, limit: TenantSet | None) -> Printable:
+def limited_result(result: Printable, limit: TenantSet | None) -> Printable:
     """The result. It says that it is limited if not all tenants are in scope."""
     return result if limit is None or limit.is_all else ScopedResult(result)
 
