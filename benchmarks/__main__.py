@@ -22,7 +22,7 @@ from benchmarks.measure import Figure, Run, kept, timed
 from benchmarks.parts import PARTS, Asked
 from benchmarks.plot import plot
 
-WORDS = ("a", "b", "ingest", *PARTS)
+WORDS = ("a", "b", "h", "ingest", *PARTS)
 Inputs = dict[Job, Given]
 
 
@@ -100,8 +100,10 @@ def _named(contender: Contender, only: Sequence[str]) -> bool:
 
 def _inputs(parts: Sequence[str], data: Path, rows: int, lines: int) -> Inputs:
     given: Inputs = {}
-    if set(parts) - {"ingest"}:
+    if set(parts) - {"h", "ingest"}:
         given["a"] = given["b"] = generate.devices(data, rows)
+    if "h" in parts:
+        given["h"] = generate.devices(data, rows, vary=True)
     if "ingest" in parts:
         given["ingest"] = generate.lines(data, lines)
     return given

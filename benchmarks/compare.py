@@ -104,4 +104,4 @@ def _rows(database: duckdb.DuckDBPyConnection, path: Path) -> object:
     return database.sql(f"SELECT count(*), sum(hash({names})::HUGEINT) FROM found").fetchall()
 
 
-_COMPARED = {"a": _records, "b": _fleet, "ingest": _ingest}
+_COMPARED = {"a": _records, "b": _fleet, "h": _records, "ingest": _ingest}

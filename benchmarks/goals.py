@@ -37,6 +37,7 @@ GOALS = (
     Goal("job A CPU ÷ the same kernels by hand", "a", ("kernels",), 1.10),
     Goal("job B CPU ÷ better of DuckDB and Polars", "b", FLEETS, 0.45),
     Goal("job B wall ÷ better of DuckDB and Polars", "b", FLEETS, 0.45, "wall"),
+    Goal("job H CPU ÷ full copy", "h", ("copy all",), 0.70),
     Goal("NDJSON CPU ÷ faster peer with the same result", "ingest", ("duckdb strict", "polars strict"), 0.8),
     Goal("NDJSON wall ÷ faster peer with the same result", "ingest", ("duckdb strict", "polars strict"), 0.8, "wall"),
     Goal("NDJSON CPU ÷ fastest lenient reader", "ingest", ("duckdb lenient", "polars lenient"), 2.0),

@@ -12,6 +12,7 @@ from benchmarks.measure import Figure
 TITLES: dict[Job, str] = {
     "a": "Records, Parquet to Parquet",
     "b": "Aggregate, Parquet to table",
+    "h": "Records in which little repeats, Parquet to Parquet",
     "ingest": "NDJSON to Arrow",
 }
 MEASURES = {"cpu": "CPU seconds", "wall": "wall seconds", "megabytes": "peak memory, MB"}

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Job = Literal["a", "b", "ingest"]
+Job = Literal["a", "b", "h", "ingest"]
 OURS = "minimize"
-BELOW: Mapping[Job, str] = {"a": "records", "b": "fleet", "ingest": "."}
+BELOW: Mapping[Job, str] = {"a": "records", "b": "fleet", "h": "records", "ingest": "."}
 """Where our rows stand: below the output's folder for a run of a pipeline."""
 
 
@@ -42,6 +42,9 @@ CONTENDERS = (
     Contender("duckdb tuned", "b", "fleet_duckdb"),
     Contender("polars plain", "b", "fleet_polars_plain"),
     Contender("polars tuned", "b", "fleet_polars"),
+    Contender(OURS, "h", None),
+    Contender("copy all", "h", "copy_all", same_result=False),
+    Contender("duckdb join", "h", "varied_duckdb"),
     Contender(OURS, "ingest", "ingest_minimize"),
     Contender("duckdb lenient", "ingest", "ingest_duckdb_lenient", same_result=False),
     Contender("polars lenient", "ingest", "ingest_polars_lenient", same_result=False),

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.contenders.sql import FROM, HASHED, MODELS, kept, prepared
+from benchmarks.contenders.sql import EDGE_BINS, FROM, HASHED, MODELS, kept, prepared
 from benchmarks.given import Given
 
 
-def run(given: Given, out: Path) -> None:
+def run(given: Given, out: Path, storage: str = EDGE_BINS) -> None:
     """Three statements: the top, the pseudonyms, the copy."""
     with duckdb.connect() as database:
         prepared(database, given, out)
@@ -20,6 +20,6 @@ def run(given: Given, out: Path) -> None:
             "FROM (SELECT DISTINCT tenant_id, device_id FROM events)"
         )
         database.execute(
-            f"COPY (SELECT {kept('pseudonym')} FROM {FROM} JOIN pseudonyms USING (tenant_id, device_id)) "
+            f"COPY (SELECT {kept('pseudonym', storage)} FROM {FROM} JOIN pseudonyms USING (tenant_id, device_id)) "
             f"TO '{out / 'records.parquet'}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1)"
         )

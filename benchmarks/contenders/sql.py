@@ -46,9 +46,12 @@ def prepared(database: duckdb.DuckDBPyConnection, given: Given, out: Path) -> No
     database.execute("CREATE TEMP TABLE tenants AS SELECT * FROM switches")
 
 
-def kept(pseudonym: str) -> str:
-    """The columns that leave, with this expression for the pseudonym."""
-    bins = " ".join(f"WHEN free_storage_bytes < {high} THEN {low}" for low, high in pairwise(EDGES))
+_BINS = " ".join(f"WHEN free_storage_bytes < {high} THEN {low}" for low, high in pairwise(EDGES))
+EDGE_BINS = f"CASE WHEN free_storage_bytes < {EDGES[0]} THEN NULL {_BINS} END::BIGINT"
+
+
+def kept(pseudonym: str, storage: str = EDGE_BINS) -> str:
+    """The columns that leave, with these expressions for the pseudonym and for the storage."""
     return rf"""
         tenant_id,
         make_timestamptz(epoch_us(event_time) // 3600000000 * 3600000000) AS event_time,
@@ -59,7 +62,7 @@ def kept(pseudonym: str) -> str:
         CASE WHEN location THEN round(longitude * 10) / 10 + 0.0 END AS longitude,
         regexp_extract(os_version, '^[0-9]+(\.[0-9]+)?') AS os_version,
         CASE WHEN usage THEN floor(battery_pct / 10) * 10 END AS battery_pct,
-        CASE WHEN free_storage_bytes < {EDGES[0]} THEN NULL {bins} END::BIGINT AS free_storage_bytes,
+        {storage} AS free_storage_bytes,
         CASE WHEN model IS NULL THEN NULL ELSE coalesce(kept, '{OTHER}') END AS model,
         owner_type, compliance_state, carrier, os_language, app_version
     """

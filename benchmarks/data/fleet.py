@@ -57,6 +57,11 @@ SCHEMA = pa.schema(
 )
 
 
+VARIED = pa.schema([field for field in SCHEMA if field.name not in {"imei", "wifi_mac"}])
+"""The 20 columns of data in which little repeats."""
+MODEL_NAMES = pa.array([f"Model {number % 40:02} series {number:04}" for number in range(MODELS)])
+
+
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """The devices: per device its columns, its state, where it is; and the addresses that they are seen at."""
@@ -97,17 +102,28 @@ def events(fleet: Fleet, count: int, window: tuple[float, float], seed: tuple[in
     return pa.table([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 
 
+def varied(table: pa.Table, seed: tuple[int, ...]) -> pa.Table:
+    """The events with a model drawn per row, so that most pairs of device and model are new, and doubles unique per row."""
+    random = np.random.default_rng([*seed, 1])
+    drawn = {
+        "model": pick(MODEL_NAMES, _zipf(random, MODELS, len(table), 0.6)),
+        "latitude": pa.array(random.uniform(-55, 65, len(table))),
+        "longitude": pa.array(random.uniform(-175, 175, len(table))),
+        "battery_pct": pa.array(random.uniform(0, 100, len(table))),
+    }
+    return pa.table([drawn.get(name, table[name]) for name in VARIED.names], schema=VARIED)
+
+
 def _columns(random: np.random.Generator, tenant: Ints, tenants: pa.StringArray) -> dict[str, pa.Array]:
     count = len(tenant)
     sold = _zipf(random, MODELS, len(tenants) * MODELS_PER_TENANT, 1.1).reshape(-1, MODELS_PER_TENANT)
     model = sold[tenant, _zipf(random, MODELS_PER_TENANT, count, 1.0)]
-    names = pa.array([f"Model {number % 40:02} series {number:04}" for number in range(MODELS)])
     line = numbers(np.arange(count))
     return {
         "tenant_id": pick(tenants, tenant),
         "device_id": guids(random, count),
         "os_version": pick(VERSIONS, (model * 5 + _zipf(random, 4, count, 1.2)) % len(VERSIONS)),
-        "model": pick(names, model),
+        "model": pick(MODEL_NAMES, model),
         "owner_type": pick(OWNERS, random.choice(3, count, p=(0.7, 0.25, 0.05))),
         "phone_number": sometimes(joined("+336", digits(random, count, 8)), random, 0.7),
         "user_principal_name": joined("user", line, "@tenant", numbers(tenant), ".example"),

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.data.fleet import AT, DAYS, SCHEMA, Fleet, events, fleet
+from benchmarks.data.fleet import AT, DAYS, SCHEMA, VARIED, Fleet, events, fleet, varied
 from benchmarks.data.lines import rendered
 from benchmarks.given import Given
 from minimize.keys import new_keyring
@@ -26,16 +26,19 @@ EDITION = 2
 FEATURES = ("location", "usage")
 
 
-def devices(folder: Path, rows: int, times: int = 1) -> Given:
-    """Parquet files of so many rows, and `times` as many files of the same size and fleet, with settings and a keyring."""
-    given = Given(folder / f"devices-{EDITION}-{rows}x{times}")
+def devices(folder: Path, rows: int, times: int = 1, *, vary: bool = False) -> Given:
+    """Parquet files of so many rows, and `times` as many files of the same size and fleet, with settings and a keyring.
+
+    With `vary`, little repeats in them: 20 columns, a model per row, unique doubles.
+    """
+    given = Given(folder / f"{'varied' if vary else 'devices'}-{EDITION}-{rows}x{times}")
     if not given.done:
         with given.made():
             members = fleet(rows, SEED)
             _settings(members, given.settings)
             _keyring(given.keys)
             given.devices.mkdir()
-            jobs = [(rows, file, given.devices / f"part-{file:03}.parquet") for file in range(FILES * times)]
+            jobs = [(rows, file, given.devices / f"part-{file:03}.parquet", vary) for file in range(FILES * times)]
             with ProcessPoolExecutor(2, get_context("spawn")) as pool:
                 list(pool.map(_file, *zip(*jobs, strict=True)))
     return given
@@ -54,17 +57,19 @@ def lines(folder: Path, count: int) -> Given:
     return given
 
 
-def _file(rows: int, number: int, path: Path) -> None:
+def _file(rows: int, number: int, path: Path, vary: bool) -> None:
     """One file, a slice in memory at a time, a day of events from its first minute to its last."""
     members = _fleet_of(rows)
     share = rows // FILES + (number % FILES < rows % FILES)
     made = 0
-    with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+    with pq.ParquetWriter(path, VARIED if vary else SCHEMA, compression="zstd") as writer:
         for group, size in enumerate(_sizes(share, GROUP)):
             slices = []
             for place, part in enumerate(_sizes(size, SLICE)):
                 window = (number % DAYS + made / share, number % DAYS + (made + part) / share)
-                slices.append(events(members, part, window, (SEED, 1, number, group, place)))
+                seed = (SEED, 1, number, group, place)
+                table = events(members, part, window, seed)
+                slices.append(varied(table, seed) if vary else table)
                 made += part
             writer.write_table(pa.concat_tables(slices), row_group_size=GROUP)
 

@@ -27,12 +27,11 @@ from minimize.engines.base import BoundPlan, Job
 from minimize.plan import Plan
 from minimize.plan.request import fields_read_for
 from minimize.sources.base import SourcePart
-from minimize.spill import SpillSpace
 from minimize.stages.deduplicate import DeduplicateTally
 from minimize.stages.generalize import GeneralizeFields
 from minimize.techniques.base import Technique
 from minimize.techniques.top import Top
-from minimize.techniques.top_tally import SeenPairs, TopTally
+from minimize.techniques.top_tally import SubjectValues, TopTally
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -119,9 +118,7 @@ def settle_stages(job: Job, shares: ReadShares) -> tuple[Stage, ...]:
         counted = top_fields_job(job)
         before, read = (counted.gate,), fields_read_for(counted.plan.policy, counted.plan.fields, counted.plan.pipeline)
     seen = empty_top_values(counted)
-    tops = tally_shares(
-        lambda: TopTallies(counted.plan, counted.space, seen), (*before, until_tally_stage(counted)), shares(read)
-    )
+    tops = tally_shares(lambda: TopTallies(counted.plan, seen), (*before, until_tally_stage(counted)), shares(read))
     return (*stages, generalize_stage(job, tops.settle()))
 
 
@@ -230,17 +227,10 @@ def _top_steps(plan: Plan) -> dict[str, Top]:
 class TopTallies:
     """The tallies of all fields with a `top`, combined; by field, the parts that the tallies of a process can share."""
 
-    def __init__(self, plan: Plan, space: SpillSpace, seen_pairs: Mapping[str, SeenPairs]) -> None:
+    def __init__(self, plan: Plan, pairs: Mapping[str, SubjectValues]) -> None:
         subject = Pointer.parse(plan.policy.subject or "_")
         self._each = {
-            key: TopTally(
-                key=key,
-                pointer=plan.fields[key].pointer,
-                subject=subject,
-                top=top,
-                space=space,
-                pairs=seen_pairs.get(key),
-            )
+            key: TopTally(key=key, pointer=plan.fields[key].pointer, subject=subject, top=top, pairs=pairs[key])
             for key, top in _top_steps(plan).items()
         }
 
@@ -264,9 +254,9 @@ def until_tally_stage(job: Job) -> GeneralizeFields:
     return GeneralizeFields(job.plan, job.keys, job.at, until_tally=True)
 
 
-def empty_top_values(job: Job) -> dict[str, SeenPairs]:
+def empty_top_values(job: Job) -> dict[str, SubjectValues]:
     """Empty sets of (subject, value) pairs for each field with a `top`."""
-    return {key: SeenPairs(job.space.budget) for key in _top_steps(job.plan)}
+    return {key: SubjectValues(job.space) for key in _top_steps(job.plan)}
 
 
 def top_fields_job(job: Job) -> Job:

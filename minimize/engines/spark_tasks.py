@@ -213,7 +213,7 @@ def tally_tops(job: Job, load: ShareInput, attempt: str) -> TopTallies:
     """The tallies of a share for every field with a `top`."""
     mine = top_fields_job(job) if load.survivors is None else job
     stages = (*_stages_before(mine, load), until_tally_stage(mine))
-    tallies = TopTallies(mine.plan, job.space, empty_top_values(mine))
+    tallies = TopTallies(mine.plan, empty_top_values(mine))
     for batch in read_batches(load.parts):
         tallies.observe(run_stages(stages, batch))
     return tallies
@@ -295,7 +295,7 @@ def settle_tops(job: Job, tallies: Iterable[TopTallies]) -> dict[str, Technique]
 
 def merge_tops(job: Job, tallies: Iterable[TopTallies]) -> TopTallies:
     """The merged tallies of several shares."""
-    all_ = TopTallies(top_fields_job(job).plan, job.space, {})
+    all_ = TopTallies(top_fields_job(job).plan, empty_top_values(job))
     for each in tallies:
         all_.merge(each)
     return all_

@@ -17,6 +17,7 @@ import pyarrow as pa
 from pydantic import ConfigDict, Field, model_validator
 
 from minimize.arrow.dictionaries import distinct_values
+from minimize.arrow.hashing import numpy_type
 from minimize.techniques.base import (
     Context,
     Family,
@@ -39,6 +40,7 @@ from minimize.techniques.decimal_grid import (
 )
 from minimize.techniques.numeric import (
     Doubles,
+    Integers,
     Number,
     as_doubles,
     as_integers,
@@ -47,7 +49,6 @@ from minimize.techniques.numeric import (
     null_mask,
     number_text,
     raw_doubles,
-    raw_integers,
     result_from_doubles,
 )
 from minimize.techniques.parameters import FEWER_TIGHTENS, HIGHER_TIGHTENS, NEUTRAL, UNORDERED, Order, ranked
@@ -130,11 +131,14 @@ class EdgeIntervals:
         """None: edges of at most 15 digits compare like their doubles."""
         return np.zeros(len(numbers), np.bool_)
 
-    def find(self, numbers: Doubles) -> GridIndices:
-        """The number of edges that are not above."""
-        bounds = [float(edge) for edge in self.edges]
+    def find(self, numbers: Doubles | Integers) -> GridIndices:
+        """The number of edges that are not above. Integers are compared with the next integers from the edges on."""
+        bounds = np.array([float(edge) for edge in self.edges])
+        if numbers.dtype.kind != "f":
+            least = 0 if numbers.dtype.kind == "u" else -(2**63)
+            bounds = np.array([max(math.ceil(edge), least) for edge in self.edges], numbers.dtype)
         if len(bounds) > _MAX_COMPARED_EDGES:
-            return np.searchsorted(np.array(bounds), numbers, side="right").astype(np.int64)
+            return np.searchsorted(bounds, numbers, side="right").astype(np.int64)
         found = np.zeros(len(numbers), np.uint8)
         for bound in bounds:
             found += numbers >= bound
@@ -155,7 +159,6 @@ def has_exact_double(number: Decimal) -> bool:
     return len(number.normalize().as_tuple().digits) < len(str(MAX_EXACT)) - 1
 
 
-NullMask = npt.NDArray[np.bool_] | None
 BinForm = Literal["lower", "middle", "label"]
 
 
@@ -255,20 +258,36 @@ class Bin(Technique):
             with np.errstate(all="ignore"):
                 found, sure = intervals.lattice.below(raw_doubles(values), middle=self.as_ == "middle")
             return result_from_doubles(values, found, sure, self._exact_result)
+        if isinstance(intervals, EvenIntervals) and self.as_ == "lower" and pa.types.is_integer(values.type):
+            return self._integer_result(values, intervals)
         if isinstance(intervals, EdgeIntervals) and not pa.types.is_decimal(values.type):
             return self._edge_result(values, intervals)
         return self._exact_result(values)
 
+    def _integer_result(self, values: pa.Array, intervals: EvenIntervals) -> TechniqueResult:
+        """Lower bounds in integer arithmetic."""
+        kind, numbers, null = numpy_type(self.output_type(values.type)), as_integers(values), null_mask(values)
+        lower, lost = intervals.lattice.floor_integers(numbers)
+        if kind != numbers.dtype:
+            lost |= lower < np.iinfo(kind).min
+        lost &= ~null
+        gone = lost | null
+        lower[gone] = 0
+        changed = int(np.count_nonzero((lower != numbers) & ~gone))
+        made = pa.array(lower.astype(kind, copy=False), mask=gone if gone.any() else None)
+        return TechniqueResult(made, failure_mask(lost), changed)
+
     def _edge_result(self, values: pa.Array, edges: EdgeIntervals) -> TechniqueResult:
         """Bins by the number of edges that are not above, for few edges."""
-        null = null_mask(values) if values.null_count else None
+        null = null_mask(values)
         places, finite = _edge_positions(values, edges)
         table = self._table(values.type)
-        lost = ~finite if null is None else ~finite & ~null
-        made = table.take(pa.array(places, mask=null))
-        if table.type != values.type or not pa.types.is_int64(table.type):
-            return TechniqueResult(made, failure_mask(lost))
-        return TechniqueResult(made, failure_mask(lost), _count_changed(values, places, table, null))
+        if not pa.types.is_integer(table.type):
+            return TechniqueResult(table.take(pa.array(places, mask=null)), failure_mask(~finite & ~null))
+        lower, gone = as_integers(table)[places], null_mask(table)[places]
+        changed = int(np.count_nonzero((gone | (lower != as_integers(values))) & ~null))
+        made = pa.array(lower.astype(numpy_type(table.type), copy=False), mask=gone | null)
+        return TechniqueResult(made, None, changed)
 
     def _table(self, takes: pa.DataType) -> pa.Array:
         """The result of each interval between edges for this type, with null for numbers in none."""
@@ -337,20 +356,14 @@ class Bin(Technique):
 
 def _edge_positions(values: pa.Array, edges: EdgeIntervals) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
     """The number of edges that are not above each number (number of edges + 1 for NaN), and which values are numbers."""
-    numbers = _numbers_as_doubles(values)
+    if pa.types.is_integer(values.type):
+        return edges.find(as_integers(values)).astype(np.int32), np.ones(len(values), np.bool_)
+    numbers = as_doubles(values)
     finite = np.isfinite(numbers)
     places = edges.find(numbers).astype(np.int32)
     if not finite.all():
         places[~finite] = len(edges.edges) + 1
     return places, finite
-
-
-def _count_changed(values: pa.Array, places: npt.NDArray[np.int32], table: pa.Array, null: NullMask) -> int:
-    """The number of integers that were changed or could not be treated."""
-    gone = null_mask(table)
-    lower = np.asarray(table.fill_null(0).to_numpy(), np.int64)
-    differs = gone[places] | (lower[places] != raw_integers(values))
-    return int(np.count_nonzero(differs if null is None else differs & ~null))
 
 
 def _is_open(interval: Interval) -> bool:
@@ -364,6 +377,12 @@ def _occurring_intervals(values: pa.Array, intervals: Intervals) -> tuple[list[i
         return [
             None if word is None else intervals.find_one(Fraction(word)) for word in found.values.to_pylist()
         ], found.codes
+    if isinstance(intervals, EvenIntervals) and not intervals.lattice.scale and pa.types.is_integer(values.type):
+        grid = intervals.lattice
+        lower, lost = grid.floor_integers(as_integers(values))
+        if not lost.any():
+            bounds = distinct_values(pa.array(lower, mask=null_mask(values)))
+            return [(bound - grid.origin) // grid.step for bound in bounds.values.to_pylist()], bounds.codes
     null = null_mask(values)
     numbers = np.where(null, 0.0, _numbers_as_doubles(values))
     hard = intervals.hard(numbers)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minimize.arrow.dictionaries import Bools
-from minimize.techniques.numeric import Doubles
+from minimize.techniques.numeric import Doubles, Integers
 
 GridIndices = npt.NDArray[np.int64]
 MAX_EXACT = 10**15
@@ -80,6 +80,17 @@ class DecimalGrid:
             sure[block] = (points <= some) & (some < self._points(index + 1)) & (np.abs(some) < self._limit)
             found[block] = self._points(index + 0.5) if middle else points
         return found, sure
+
+    def floor_integers(self, numbers: Integers) -> tuple[Integers, Bools]:
+        """The last points that are not above integers, for a scale of 0; and which are too small for 64 bits."""
+        shift, found = self.origin % self.step, np.empty_like(numbers)
+        for block in _cache_blocks(len(numbers)):
+            some = numbers[block]
+            rest = some - some // self.step * self.step
+            if shift:
+                rest = np.where(rest < shift, rest + (self.step - shift), rest - shift)
+            found[block] = some - rest
+        return found, found > numbers
 
     def _points(self, index: Doubles) -> Doubles:
         """As `points`, of whole numbers (or multiples of 0.5) that are doubles."""

@@ -81,12 +81,6 @@ def raw_doubles(values: pa.Array) -> Doubles:
     return np.empty(0) if buffer is None else np.frombuffer(buffer, np.float64, len(values), values.offset * 8)
 
 
-def raw_integers(values: pa.Array) -> npt.NDArray[np.int64]:
-    """The same for 64-bit integers."""
-    buffer = values.buffers()[1]
-    return np.empty(0, np.int64) if buffer is None else np.frombuffer(buffer, np.int64, len(values), values.offset * 8)
-
-
 def result_from_doubles(
     values: pa.Array, results: Doubles, certain: npt.NDArray[np.bool_], slowly: Callable[[pa.Array], TechniqueResult]
 ) -> TechniqueResult:

@@ -23,7 +23,8 @@ PEERS = [one for one in CONTENDERS if one.name != "minimize"]
 def data(tmp_path_factory: pytest.TempPathFactory) -> dict[Job, Given]:
     folder = tmp_path_factory.mktemp("data")
     devices = generate.devices(folder, ROWS)
-    return {"a": devices, "b": devices, "ingest": generate.lines(folder, LINES)}
+    varied = generate.devices(folder, ROWS, vary=True)
+    return {"a": devices, "b": devices, "h": varied, "ingest": generate.lines(folder, LINES)}
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.data.fleet import SCHEMA, events, fleet
+from benchmarks.data.fleet import SCHEMA, events, fleet, varied
 from benchmarks.data.generate import EDITION, devices, lines
 from benchmarks.data.lines import rendered
 from benchmarks.given import Given
@@ -35,6 +35,13 @@ def test_events_have_22_columns_in_the_order_of_their_time(table: pa.Table) -> N
 def test_no_degree_lies_halfway_between_two_tenths(table: pa.Table) -> None:
     millionths = np.rint(table["latitude"].drop_null().to_numpy() * 1e6).astype(np.int64)
     assert not (millionths % 100_000 == 50_000).any()
+
+
+def test_varied_events_have_20_columns_few_repeated_pairs_and_unique_doubles(table: pa.Table) -> None:
+    found = varied(table, SEED)
+    assert found.num_columns == 20
+    assert all(len(found[name].unique()) == len(found) for name in ("latitude", "longitude", "battery_pct"))
+    assert found.group_by(["device_id", "model"]).aggregate([]).num_rows > 0.95 * len(found)
 
 
 def test_lines_read_back_as_the_events(table: pa.Table) -> None:

@@ -13,10 +13,10 @@ import pyarrow as pa
 from minimize.arrow.pointers import Pointer
 from minimize.spill import SpillSpace
 from minimize.arrow.batch import Batch
-from minimize.techniques.top_tally import TopTally
+from minimize.techniques.top_tally import SubjectValues, TopTally
 from minimize.techniques.top import Top
 
-tally = TopTally("m", Pointer.parse("m"), Pointer.parse("d"), Top(keep=50, other="other"), SpillSpace(8 << 20))
+tally = TopTally("m", Pointer.parse("m"), Pointer.parse("d"), Top(keep=50, other="other"), SubjectValues(SpillSpace(8 << 20)))
 for start in range(0, int(sys.argv[1]), 50_000):
     numbers = pa.array(range(start, start + 50_000))
     models = pa.array([f"model {number % 2000 if number % 3 else number}" for number in range(start, start + 50_000)])

@@ -12,7 +12,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.spill import SpillSpace
 from minimize.stages.generalize import GeneralizeFields
 from minimize.techniques.top import Top
-from minimize.techniques.top_tally import TopTally
+from minimize.techniques.top_tally import SubjectValues, TopTally
 from tests.project import AT
 from tests.stages.make import before, gated, plan_of, records
 
@@ -74,7 +74,7 @@ def test_the_most_frequent_values_are_found_in_pass_one_and_released_in_pass_two
     rows = [{"v": version, "device_id": device} for version, device in (("1.1", "a"), ("1.2", "b"), ("2.0", "c"))]
     batch = gated(plan, records({"v": pa.string()}, *rows))
     top = next(step for step in plan.fields["v"].steps if isinstance(step, Top))
-    tally = TopTally("v", Pointer.parse("v"), Pointer.parse("device_id"), top, SpillSpace())
+    tally = TopTally("v", Pointer.parse("v"), Pointer.parse("device_id"), top, SubjectValues(SpillSpace()))
     tally.observe(GeneralizeFields(plan, None, AT, until_tally=True)(batch))
     released = GeneralizeFields(plan, None, AT, settled={"v": tally.settle()})(batch)
     assert released.released["v"].to_pylist() == ["1", "1", "other"]

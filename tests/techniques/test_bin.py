@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -15,6 +18,7 @@ from pydantic import ValidationError
 
 from minimize.techniques import Context, UnsupportedType
 from minimize.techniques.bin import Bin
+from minimize.techniques.numeric import can_hold
 
 Run = Callable[..., list[Any]]
 CONTEXT = Context("f", datetime(2026, 11, 25, tzinfo=UTC))
@@ -142,6 +146,91 @@ def test_order_is_kept(run: Run, numbers: list[int]) -> None:
     lowers = run(binned(width=7), sorted(numbers), pa.int64())
     assert lowers == sorted(lowers)
     assert all(number - 7 < lower <= number for number, lower in zip(sorted(numbers), lowers, strict=True))
+
+
+INTEGERS = {f"{sign}int{bits}": getattr(pa, f"{sign}int{bits}")() for sign in ("", "u") for bits in (8, 16, 32, 64)}
+
+
+def some_integers(name: str) -> st.SearchStrategy[list[int | None]]:
+    bits = int(name.partition("int")[2])
+    low, high = (0, 2**bits - 1) if name[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    near = [number for end in (low, high) for number in range(end - 12, end + 13) if low <= number <= high]
+    small = st.integers(max(low, -40), min(high, 40))
+    return st.lists(st.none() | small | st.integers(low, high) | st.sampled_from(near), max_size=8)
+
+
+columns = st.sampled_from(sorted(INTEGERS)).flatmap(
+    lambda name: st.tuples(st.just(INTEGERS[name]), some_integers(name))
+)
+
+
+def column(type_: pa.DataType, numbers: list[int | None]) -> pa.Array:
+    """The numbers as a slice of a longer array, whose buffers hold numbers under the nulls."""
+    whole = pa.array([1, *(1 if number is None else number for number in numbers), 1], type_)
+    mask = pa.array([False, *(number is None for number in numbers), False])
+    valid = pc.invert(mask).buffers()[1]
+    return pa.Array.from_buffers(type_, len(whole), [valid, whole.buffers()[1]])[1:-1]
+
+
+@given(columns, st.sampled_from([1, 2, 7, 10, 64, 10**9, 10**14 - 1]), st.sampled_from([0, 1, 5, -3, 10**12]))
+def test_integers_in_bins_of_one_width_agree_with_exact_numbers(
+    numbers: tuple[pa.DataType, list[int | None]], width: int, origin: int
+) -> None:
+    type_, given_ = numbers
+    lowers = [None if number is None else (number - origin) // width * width + origin for number in given_]
+    expected = [None if lower is None else lower if can_hold(Fraction(lower), type_) else None for lower in lowers]
+    bins = binned(width=width, origin=origin)
+    result = bins.apply(column(type_, given_), CONTEXT)
+    assert (result.values.type, result.values.to_pylist()) == (type_, expected)
+    untreated = [False] * len(given_) if result.untreated is None else result.untreated.to_pylist()
+    assert untreated == [lower is not None and value is None for lower, value in zip(lowers, expected, strict=True)]
+    assert result.changed == sum(
+        value is not None and value != number for value, number in zip(expected, given_, strict=True)
+    )
+    ranks = bins.ranks(column(type_, given_)).to_pylist()
+    assert ranks == [None if lower is None else float(lower) for lower in lowers]
+    labels = (
+        binned(width=width, origin=origin, **{"as": "label"}).apply(column(type_, given_), CONTEXT).values.to_pylist()
+    )
+    assert labels == [None if lower is None else f"[{lower}, {lower + width})" for lower in lowers]
+
+
+EDGES = (-(10**18), -100, -8, 0, 3, 100, 2**31, 10**18)
+
+
+@given(columns, st.lists(st.sampled_from(EDGES), min_size=1, unique=True).map(sorted), st.booleans())
+@example((pa.int64(), [10**18 - 1, 10**18, -(10**18) - 1]), [-(10**18), 0, 10**18], False)
+def test_integers_between_edges_agree_with_exact_numbers(
+    numbers: tuple[pa.DataType, list[int | None]], edges: list[int], many: bool
+) -> None:
+    type_, given_ = numbers
+    edges = [edge for edge in edges if can_hold(Fraction(edge), type_)] or [5]
+    edges += range(edges[-1] + 1, edges[-1] + 20) if many and edges[-1] < 100 else []
+    places = [None if number is None else bisect_right(edges, number) for number in given_]
+    bounds = [None, *edges[:-1], None]
+    bins = binned(edges=edges)
+    result = bins.apply(column(type_, given_), CONTEXT)
+    expected = [None if place is None else bounds[place] for place in places]
+    assert (result.values.type, result.values.to_pylist()) == (type_, expected)
+    assert result.untreated is None
+    assert result.changed == sum(
+        number is not None and value != number for value, number in zip(expected, given_, strict=True)
+    )
+    ends = [-math.inf, *map(float, edges[:-1]), math.inf]
+    ranks = bins.ranks(column(type_, given_)).to_pylist()
+    assert ranks == [None if place is None else ends[place] for place in places]
+
+
+def test_integers_between_edges_that_are_no_integers(run: Run) -> None:
+    edges = binned(edges=[-1.5, 2.5], **{"as": "label"})
+    assert run(edges, [-2, -1, 2, 3], pa.int8()) == ["< -1.5", "[-1.5, 2.5)", "[-1.5, 2.5)", ">= 2.5"]
+    assert run(edges, [0, 3], pa.uint64()) == ["[-1.5, 2.5)", ">= 2.5"]
+
+
+def test_a_number_under_a_null_is_not_in_the_result() -> None:
+    for bins in (binned(width=10), binned(edges=[0, 10, 20])):
+        hidden = pa.Array.from_buffers(pa.int64(), 1, [pa.py_buffer(b"\0"), pa.py_buffer(np.array([987_654]))])
+        assert np.frombuffer(bins.apply(hidden, CONTEXT).values.buffers()[1], np.int64).tolist() == [0]
 
 
 def test_decimals_beyond_the_edges_have_no_bound_and_are_treated_all_the_same(run: Run, untreated: Run) -> None:

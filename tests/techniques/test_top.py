@@ -18,7 +18,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.spill import SpillSpace
 from minimize.techniques.base import Context, UnsupportedType, treat
 from minimize.techniques.top import Top, TopValues
-from minimize.techniques.top_tally import TopTally
+from minimize.techniques.top_tally import SubjectValues, TopTally
 from tests.hypothesis_profiles import examples
 
 Pair = tuple[str | None, str | None]
@@ -32,7 +32,7 @@ def batch(pairs: Sequence[Pair], encoded: bool = False) -> Batch:
 
 
 def tally(top: Top, *batches: Batch, key: str = "model", aside: SpillSpace | None = None) -> TopTally:
-    seen = TopTally(key, Pointer.parse(key), SUBJECT, top, SpillSpace() if aside is None else aside)
+    seen = TopTally(key, Pointer.parse(key), SUBJECT, top, SubjectValues(SpillSpace() if aside is None else aside))
     for each in batches:
         seen.observe(each)
     return seen

@@ -1,88 +1,175 @@
-"""The tally of `top` beyond its budget: the same values, whatever fits into memory.
-Names and counts, each a part at a time, put together; the most frequent of them.
-"""
+"""The tally of `top`: the same values for any batches, budget, threads, processes and order of merging."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import pickle
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
 from minimize.errors import SourceError
-from minimize.spill import HashedRows, SpillSpace, ValueHasher
+from minimize.spill import SpillSpace
 from minimize.techniques.top import Top, TopValues
-from minimize.techniques.top_tally import TopTally, join_counts, most_frequent
+from minimize.techniques.top_tally import SubjectValues, TopTally
+from tests.hypothesis_profiles import examples
+from tests.techniques.test_top import Pair, literal
 
 MODEL, DEVICE = Pointer.parse("model"), Pointer.parse("device")
+TINY = 1
+"""A budget of one byte: every batch is spilled."""
+SMALL = 1 << 17
+"""A budget that some thousand pairs exceed."""
 
 
 def batch(models: Any, devices: Any) -> Batch:
-    raw = pa.record_batch({"device": pa.array(devices, pa.string())})
-    return Batch(raw, released={"model": models if isinstance(models, pa.Array) else pa.array(models, pa.string())})
+    columns = [one if isinstance(one, pa.Array) else pa.array(one, pa.string()) for one in (models, devices)]
+    return Batch(pa.record_batch({"device": columns[1]}), released={"model": columns[0]})
 
 
-def tally(top: Top, aside: SpillSpace, *batches: Batch) -> TopTally:
-    seen = TopTally("model", MODEL, DEVICE, top, aside)
+def tally(top: Top, pairs: SubjectValues, *batches: Batch) -> TopTally:
+    seen = TopTally("model", MODEL, DEVICE, top, pairs)
     for each in batches:
         seen.observe(each)
     return seen
 
 
-def many(rows: int, models: int, devices: int, seed: int = 1) -> Batch:
+def kept(top: Top, *batches: Batch, memory: int | None = None) -> tuple[str, ...]:
+    return tally(top, SubjectValues(SpillSpace(memory)), *batches).settle().values
+
+
+def many(rows: int, models: int, devices: int, seed: int = 1) -> list[Pair]:
     """Models some of which are frequent, each device with several."""
     random = np.random.default_rng(seed)
-    model = (models * random.random(rows) ** 3).astype(np.int64)
-    return batch(
-        pa.array([f"m{number}" for number in model.tolist()]),
-        [f"d{number}" if number else None for number in random.integers(0, devices, rows).tolist()],
-    )
+    model = (models * random.random(rows) ** 3).astype(np.int64).tolist()
+    device = random.integers(0, devices, rows).tolist()
+    return [
+        (f"m{one}" if one % 50 else None, f"d{other}" if other else None)
+        for one, other in zip(model, device, strict=True)
+    ]
+
+
+def column(values: Sequence[str | None], form: str) -> pa.Array:
+    """The values as plain texts, or as a dictionary, without or with null entries, larger than the column or not."""
+    plain = pa.array(values, pa.string())
+    if form == "long dictionary":
+        plain = pa.concat_arrays([plain, pa.array([f"unused {number}" for number in range(len(values))], pa.string())])
+        return plain.dictionary_encode()[: len(values)]
+    if form == "null entry":
+        return plain.dictionary_encode(null_encoding="encode")
+    return plain.dictionary_encode() if form == "dictionary" else plain.cast(form)
+
+
+FORMS = ("string", "large_string", "string_view", "dictionary", "long dictionary", "null entry")
+forms = st.sampled_from(FORMS)
+names = st.sampled_from(["", "a", "b", "c", "d", "é", "other", "v" * 200, None])
+devices_ = st.sampled_from([*(f"d{number}" for number in range(9)), "d" * 200, "", None])
+rows_ = st.lists(st.tuples(names, devices_), max_size=60)
+
+
+@settings(max_examples=examples(60))
+@given(
+    rows=rows_,
+    top=st.builds(Top, keep=st.integers(1, 4), other=st.just("other"), at_least=st.integers(1, 4)),
+    cuts=st.lists(st.integers(0, 60), max_size=6),
+    memory=st.lists(st.sampled_from([None, TINY, 40_000]), min_size=3, max_size=3),
+    chosen=st.lists(forms, min_size=7, max_size=7),
+    data=st.data(),
+)
+def test_any_cut_budget_form_process_and_order_of_merging_gives_what_brute_force_gives(
+    rows: list[Pair], top: Top, cuts: list[int], memory: list[int | None], chosen: list[str], data: st.DataObject
+) -> None:
+    ends = [0, *sorted(min(cut, len(rows)) for cut in cuts), len(rows)]
+    batches = [
+        batch(
+            column([value for value, _ in rows[start:end]], form),
+            column([device for _, device in rows[start:end]], other),
+        )
+        for start, end, form, other in zip(ends, ends[1:], chosen, reversed(chosen), strict=False)
+    ]
+    spaces = [SpillSpace(bytes_, key=bytes(32)) for bytes_ in memory]
+    shared = SubjectValues(spaces[0])
+    tallies = [tally(top, shared), tally(top, shared), *(tally(top, SubjectValues(space)) for space in spaces[1:])]
+    for each in batches:
+        tallies[data.draw(st.integers(0, 3), "tally")].observe(each)
+    if memory[2] is None and data.draw(st.booleans(), "other process"):
+        tallies[3] = pickle.loads(pickle.dumps(tallies[3]))
+    first, *others = data.draw(st.permutations(tallies), "order")
+    for other in others:
+        first.merge(other)
+    assert first.settle().values == literal(rows, top)
+    assert first.settle().values == literal(rows, top)
 
 
 @pytest.mark.parametrize(("models", "devices"), [(50, 8000), (8000, 50), (3000, 3000)])
-@pytest.mark.parametrize("encoded", [False, True])
-def test_spilled_or_not_the_same_values_are_kept(models: int, devices: int, encoded: bool) -> None:
+@pytest.mark.parametrize("memory", [None, SMALL])
+def test_what_exceeds_the_budget_is_counted_as_what_does_not(models: int, devices: int, memory: int | None) -> None:
     top = Top(keep=20, other="other", at_least=3)
-    batches = [many(2000, models, devices, seed) for seed in range(6)]
-    if encoded:
-        batches = [each.with_(released={"model": each.released["model"].dictionary_encode()}) for each in batches]
-    within, beyond = tally(top, SpillSpace(None), *batches), tally(top, SpillSpace(1), *batches)
-    assert not within._pairs._spilled
-    assert beyond._pairs._spilled
-    assert bool(beyond._names._spilled) == (models > 50)
-    assert beyond.settle() == within.settle()
-    assert len(within.settle().values) == 20
+    parts = [many(2000, models, devices, seed) for seed in range(6)]
+    pairs = SubjectValues(SpillSpace(memory))
+    tallied = tally(top, pairs, *(batch(*zip(*part, strict=True)) for part in parts))
+    assert (pairs._spilled is None) == (memory is None)
+    assert tallied.settle().values == literal([pair for part in parts for pair in part], top)
 
 
-rows_ = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 300)), max_size=600)
+def test_threads_may_share_pairs_that_spill() -> None:
+    top = Top(keep=9, other="other", at_least=3)
+    parts = [many(2000, 40, 90, seed) for seed in range(8)]
+    for memory in (None, SMALL):
+        pairs = SubjectValues(SpillSpace(memory))
+        tallies = [tally(top, pairs) for _ in parts]
+
+        def observe(place: int, tallies: list[TopTally] = tallies) -> None:
+            tallies[place].observe(batch(*zip(*parts[place], strict=True)))
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(observe, range(len(parts))))
+        for other in tallies[1:]:
+            tallies[0].merge(other)
+        assert tallies[0].settle().values == literal([pair for part in parts for pair in part], top)
 
 
-@given(rows_, st.integers(1, 4), st.integers(1, 60), st.integers(0, 600))
-def test_threads_that_spill_settle_as_one_that_does_not(
-    rows: Sequence[tuple[int, int]], keep: int, at_least: int, cut: int
-) -> None:
-    def some(part: Sequence[tuple[int, int]]) -> Batch:
-        return batch([f"m{model}" for model, _ in part], [f"d{device}" for _, device in part])
+SUBJECTS: dict[str, Callable[[Sequence[int]], pa.Array]] = {
+    "integer": lambda numbers: pa.array(numbers, pa.int64()),
+    "unsigned": lambda numbers: pa.array(numbers, pa.uint8()),
+    "double": lambda numbers: pa.array([float(number) if number else -0.0 for number in numbers]),
+    "time": lambda numbers: pa.array([datetime(2026, 1, 1 + number, tzinfo=UTC) for number in numbers]),
+    "bytes": lambda numbers: pa.array([b"\xff%d" % number for number in numbers], pa.binary()),
+    "identifier": lambda numbers: pa.array([bytes([number]) * 16 for number in numbers], pa.binary(16)),
+    "integers as a dictionary": lambda numbers: pa.array(numbers).dictionary_encode(),
+    "bytes as a dictionary": lambda numbers: pa.array([b"%d" % number for number in numbers]).dictionary_encode(),
+}
 
-    top, aside = Top(keep=keep, other="m3", at_least=at_least), SpillSpace(1)
-    first, second = tally(top, aside, some(rows[:cut])), tally(top, aside, some(rows[cut:]))
-    second.merge(first)
-    assert second.settle() == tally(top, SpillSpace(None), some(rows)).settle()
+
+@pytest.mark.parametrize("make", SUBJECTS.values(), ids=SUBJECTS.keys())
+@pytest.mark.parametrize("memory", [None, TINY])
+def test_subjects_of_any_type_are_counted_once(make: Callable[[Sequence[int]], pa.Array], memory: int | None) -> None:
+    models, devices = ["a", "a", "b", "b", "b", "c"], make([0, 0, 0, 1, 2, 2])
+    absent = pa.nulls(2, devices.type)
+    batches = batch(models, devices), batch(models, devices), batch(["c", "c"], absent)
+    assert kept(Top(keep=5, other="other", at_least=1), *batches, memory=memory) == ("b", "a", "c")
+    assert kept(Top(keep=5, other="other", at_least=2), *batches, memory=memory) == ("b",)
+
+
+def test_zero_is_one_subject_whatever_its_sign() -> None:
+    found = kept(Top(keep=5, other="other", at_least=2), batch(["a", "a"], pa.array([0.0, -0.0])))
+    assert found == ()
 
 
 @pytest.mark.slow
 def test_ties_beyond_the_budget_go_in_the_order_of_the_values() -> None:
     names = [f"m{number:05}" for number in range(30_000)]
-    random = np.random.default_rng(3)
-    shuffled = random.permutation(names).tolist()
-    spilled = tally(Top(keep=5, other="o", at_least=1), SpillSpace(1), batch(shuffled, ["d"] * len(names)))
-    assert spilled.settle().values == ("m00000", "m00001", "m00002", "m00003", "m00004")
+    shuffled = np.random.default_rng(3).permutation(names).tolist()
+    found = kept(Top(keep=5, other="o", at_least=1), batch(shuffled, ["d"] * len(names)), memory=1 << 20)
+    assert found == ("m00000", "m00001", "m00002", "m00003", "m00004")
 
 
 @pytest.mark.slow
@@ -90,67 +177,42 @@ def test_an_other_that_is_too_small_is_found_beyond_the_budget() -> None:
     devices = [f"d{number}" for number in range(9000)]
     batches = [batch([model] * 9000, devices) for model in ("a", "b")]
     top = Top(keep=5, other="o", at_least=3)
-    assert tally(top, SpillSpace(1), *batches, batch(["c"], ["d1"])).settle().values == ("a",)
-    assert tally(top, SpillSpace(1), *batches).settle().values == ("a", "b")
+    assert kept(top, *batches, batch(["c"], ["d1"]), memory=SMALL) == ("a",)
+    assert kept(top, *batches, memory=SMALL) == ("a", "b")
 
 
-def test_a_null_in_a_dictionary_is_no_value() -> None:
-    models = pa.array(["a", None, None, None]).dictionary_encode(null_encoding="encode")
-    found = tally(Top(keep=5, other="o", at_least=1), SpillSpace(), batch(models, ["p", "q", "r", "s"]))
-    assert found.settle().values == ("a",)
+def test_more_values_of_a_dictionary_than_its_indices_can_count_to() -> None:
+    values = pa.DictionaryArray.from_arrays(
+        pa.array([*range(128), None], pa.int8()), pa.array([f"m{n}" for n in range(128)])
+    )
+    assert len(kept(Top(keep=200, other="o", at_least=1), batch(values, ["d"] * 129))) == 128
 
 
 def test_nothing_seen_is_nothing_kept() -> None:
-    assert tally(Top(keep=5, other="o"), SpillSpace()).settle() == TopValues(values=(), other="o")
-    assert tally(Top(keep=5, other="o"), SpillSpace(), batch([None], ["d"])).settle() == TopValues(values=(), other="o")
+    top = Top(keep=5, other="o")
+    for memory in (None, TINY):
+        assert tally(top, SubjectValues(SpillSpace(memory))).settle() == TopValues(values=(), other="o")
+        assert kept(top, batch([None], ["d"]), batch([], []), memory=memory) == ()
 
 
 def test_tallies_under_two_keys_do_not_merge() -> None:
-    top = Top(keep=5, other="o")
+    first, second = (tally(Top(keep=5, other="o"), SubjectValues(SpillSpace())) for _ in range(2))
     with pytest.raises(ValueError, match="under different keys"):
-        tally(top, SpillSpace()).merge(tally(top, SpillSpace()))
+        first.merge(second)
+    with pytest.raises(ValueError, match="under different keys"):
+        first.merge(pickle.loads(pickle.dumps(second)))
 
 
-def test_a_value_that_is_not_utf8_is_told_of_without_showing_it() -> None:
-    broken = pa.Array.from_buffers(
-        pa.string(), 1, [None, pa.py_buffer(np.array([0, 2], np.int32)), pa.py_buffer(b"\xff\xfe")]
-    )
+def test_what_another_process_gets_holds_no_subject() -> None:
+    state = pickle.dumps(tally(Top(keep=5, other="o"), SubjectValues(SpillSpace()), batch(["model"], ["a person"])))
+    assert b"model" in state
+    assert b"person" not in state
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"\xff" * 200])
+@pytest.mark.parametrize("memory", [None, TINY])
+def test_a_value_that_is_not_utf8_is_reported_without_showing_it(content: bytes, memory: int | None) -> None:
+    offsets = np.array([0, len(content)], np.int32)
+    broken = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(offsets), pa.py_buffer(content)])
     with pytest.raises(SourceError, match="not UTF-8"):
-        tally(Top(keep=1, other="o", at_least=1), SpillSpace(), batch(broken, ["d"])).settle()
-
-
-hasher = ValueHasher(bytes(32))
-NAMES = [f"n{number}" for number in range(30)]
-counts_ = st.dictionaries(st.sampled_from(NAMES), st.integers(1, 5))
-
-
-def parts(rows: HashedRows, size: int) -> Iterator[HashedRows]:
-    yield from (rows.slice(start, min(start + size, len(rows))) for start in range(0, len(rows), size))
-
-
-def streams(
-    counts: Mapping[str, int], names: list[str], size: int, other: int
-) -> tuple[Iterator[HashedRows], Iterator[HashedRows]]:
-    hashes = hasher(pa.array(list(counts), pa.string()))
-    counted = HashedRows(np.column_stack([hashes, np.array(list(counts.values()), np.uint64)])).reduce()
-    named = HashedRows(hasher(pa.array(names, pa.string())), pa.array(names, pa.large_string())).reduce()
-    return parts(counted, size), parts(named, other)
-
-
-@given(counts_, st.lists(st.sampled_from(NAMES)), st.integers(1, 9), st.integers(1, 9))
-def test_every_name_gets_its_count(counts: dict[str, int], names: list[str], size: int, other: int) -> None:
-    found: dict[str, int] = {}
-    for part, numbers in join_counts(*streams(counts, names, size, other)):
-        assert part.texts is not None
-        found |= dict(zip(part.texts.to_pylist(), numbers.tolist(), strict=True))
-    assert found == {name: counts.get(name, 0) for name in names}
-
-
-@given(counts_, st.integers(1, 9), st.integers(1, 9), st.integers(1, 6), st.integers(1, 3))
-def test_the_most_frequent_come_first_and_ties_by_name(
-    counts: dict[str, int], size: int, other: int, keep: int, at_least: int
-) -> None:
-    top = Top(keep=keep, other="n3", at_least=at_least)
-    found = most_frequent(*streams(counts, list(counts), size, other), top, hasher(pa.array(["n3"])))
-    allowed = [name for name, count in counts.items() if count >= at_least and name != "n3"]
-    assert found == tuple(sorted(allowed, key=lambda name: (-counts[name], name))[:keep])
+        kept(Top(keep=1, other="o", at_least=1), batch(broken, ["d"]), memory=memory)
