@@ -3,23 +3,24 @@
 A tally is exact and can be merged, independently of the division of records into batches.
 
 A new measure is one file in this folder with one class and its tally, one row in `MEASURES` (`__init__.py`), one test
-file. `tally.py` hands out the codes of groups and subjects, leaves out rows without a value, and makes a measure null if
+file. `tally.py` hands out the codes of groups, hashes subjects, leaves out rows without a value, and makes a measure null if
 fewer than `below` subjects contribute a value. A measure does its own arithmetic, and protects cells finer than a group.
 Everything else that lint, plan, run, `diff` and documentation need to know about it is stated on its class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from minimize.arrow.dictionaries import Codes
-from minimize.spill import HashWords, SpillSpace
+from minimize.aggregates.group_subjects import SubjectCounts
+from minimize.arrow.dictionaries import Bools, Codes
+from minimize.spill import UNLIMITED_SPACE, HashWords, SpillSpace
 
 
 class MeasureRefused(Exception):
@@ -32,12 +33,13 @@ class MeasureRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class MeasureTerms:
-    """Terms of a measure: the threshold of subjects, the multiple to which counts are rounded, and whether its values are
-    generalized."""
+    """Terms of a measure: the threshold of subjects, the multiple to which counts are rounded, whether its values are
+    generalized, and where its tally spills."""
 
     below: int = 10
     counts_to: int | None = None
     generalized: bool = False
+    space: SpillSpace = field(default=UNLIMITED_SPACE, repr=False, compare=False)
 
     def rounded(self, counts: Codes) -> Codes:
         """Counts at the nearest multiple of `counts_to`, a tie at the even multiple.
@@ -53,17 +55,17 @@ class MeasureTerms:
 
 
 class MeasureTally(Protocol):
-    """One measure of all groups. Groups and subjects are dense codes that the aggregate hands out and keeps over batches."""
+    """One measure of all groups. Groups are dense codes that the aggregate hands out and keeps over batches."""
 
-    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
-        """Adds equally long columns: the group, the value, the subject (-1 for none) of each row.
+    def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
+        """Adds equally long columns: the group, the value, the hash of the subject (zeros for none) of each row.
 
         Values are plain or dictionary-encoded and hold no null; those of a measure of rows have no meaning.
         """
         ...
 
-    def merge(self, other: Any, groups: Codes, subjects: Codes) -> None:
-        """Merges another tally of its class; `groups[i]` and `subjects[i]` are the codes here for its code i."""
+    def merge(self, other: Any, groups: Codes) -> None:
+        """Merges another tally of its class; `groups[i]` is the code here for its code i."""
         ...
 
     def settle(self, groups: Codes) -> pa.Array:
@@ -72,19 +74,22 @@ class MeasureTally(Protocol):
 
 
 @runtime_checkable
-class SpillableTally(Protocol):
-    """A tally that grows with its subjects or values, and can do with less memory."""
+class SubjectTally(Protocol):
+    """A tally whose figures depend on the subjects behind parts of a group. The aggregate counts these subjects.
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that can be spilled."""
+    facts   the number of facts that a row has or has not
+    ranges  the number of ordered words of a row
+    """
+
+    facts: int
+    ranges: int
+
+    def bind(self, counts: SubjectCounts) -> None:
+        """Takes the counts of subjects that it settles with."""
         ...
 
-    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
-        """Spills them. Takes the hash of each subject code; the codes may be used for other subjects afterwards.
-
-        Before a tally settles of which a part was spilled, the rest must be spilled too.
-        """
+    def describe(self, values: pa.Array) -> tuple[Sequence[Bools], Sequence[HashWords]]:
+        """Masks of the rows that have each fact, and their ordered words."""
         ...
 
 

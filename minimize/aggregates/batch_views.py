@@ -16,6 +16,7 @@ from minimize.arrow.dictionaries import Codes, decode_dictionary, has_null_entry
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
+from minimize.spill import HashWords
 
 
 class BatchBuffer:
@@ -118,10 +119,13 @@ def _decode_arrays(arrays: Iterable[pa.Array]) -> Iterable[pa.Array]:
 
 @dataclass(frozen=True, slots=True)
 class RowView:
-    """Rows in groups: the group and the subject of each row, and the index of its value in a leaf (None: one row per value)."""
+    """Rows in groups: the group and the hash of the subject of each row, and the index of its value in a leaf.
+
+    Without `places` there is one row per value.
+    """
 
     groups: Codes
-    subjects: Codes
+    subjects: HashWords
     places: Codes | None = None
 
     def values(self, values: pa.Array) -> pa.Array:
@@ -131,7 +135,7 @@ class RowView:
     def select(self, rows: npt.NDArray[np.bool_]) -> RowView:
         """Some of the rows, without `places`: the caller has taken the values already."""
         kept = np.flatnonzero(rows)
-        return RowView(self.groups.take(kept), self.subjects.take(kept))
+        return RowView(self.groups.take(kept), self.subjects.take(kept, axis=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,7 @@ class BatchViews:
     """
 
     batch: Batch
-    subjects: Codes
+    subjects: HashWords
     star: Pointer | None
     rows: RowView
     elements: RowView | None
@@ -160,7 +164,9 @@ class BatchViews:
         return RowView(self.rows.groups[records], self.subjects[records])
 
 
-def group_batch(definition: AggregateDefinition, groups: GroupDictionary, batch: Batch, subjects: Codes) -> BatchViews:
+def group_batch(
+    definition: AggregateDefinition, groups: GroupDictionary, batch: Batch, subjects: HashWords
+) -> BatchViews:
     """The views of a batch. New groups are added to the dictionary."""
     star, records = definition.star, batch.raw.num_rows
     if star is None:

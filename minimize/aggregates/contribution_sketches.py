@@ -241,7 +241,7 @@ class ContributionSketches:
         inside = keys < len(self._dense)
         np.add.at(self._dense, keys[inside], sums[inside])
         if self._rest is None:
-            self._rest = Accumulator(self._aside, width=2, summed=1, keys=1)
+            self._rest = Accumulator(self._aside, 2, [np.add], keys=1)
         words = keys[~inside].astype(np.uint64) * SPREAD_FACTOR
         self._rest.add(HashedRows(np.column_stack([words, sums[~inside].astype(np.uint64)])))
 

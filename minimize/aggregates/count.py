@@ -9,6 +9,7 @@ import pyarrow as pa
 from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Codes
+from minimize.spill import HashWords
 
 
 class Count(Measure):
@@ -36,11 +37,11 @@ class CountTally:
         self._terms = terms
         self._rows = GroupSums()
 
-    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""
         self._rows.count(groups)
 
-    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+    def merge(self, other: Self, groups: Codes) -> None:
         """Merges another tally."""
         self._rows.merge(other._rows, groups)
 

@@ -7,10 +7,9 @@ from typing import ClassVar, Self
 import pyarrow as pa
 
 from minimize.aggregates.base import SCALARS, Measure, MeasureTally, MeasureTerms
-from minimize.aggregates.distinct_counts import DistinctPairs
+from minimize.aggregates.group_subjects import GroupSubjects
 from minimize.arrow.dictionaries import Codes
-from minimize.arrow.value_dictionary import ValueDictionary
-from minimize.spill import HashWords, SpillSpace
+from minimize.spill import HashWords
 
 
 class CountDistinct(Measure):
@@ -33,35 +32,25 @@ class CountDistinct(Measure):
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return CountDistinctTally(self.accepted_type(type_), terms)
+        self.accepted_type(type_)
+        return CountDistinctTally(terms)
 
 
 class CountDistinctTally:
-    """Distinct values per group."""
+    """Distinct values per group, by their hashes."""
 
-    def __init__(self, type_: pa.DataType, terms: MeasureTerms) -> None:
+    def __init__(self, terms: MeasureTerms) -> None:
         self._terms = terms
-        self._values = ValueDictionary(type_)
-        self._seen = DistinctPairs()
+        self._seen = GroupSubjects(terms.space)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that can be spilled."""
-        return self._seen.nbytes + self._values.nbytes
-
-    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
-        """Spills the hashes of the values, and removes the values."""
-        self._seen.spill(space, space.hasher(self._values.values))
-        self._values = ValueDictionary(self._values.values.type)
-
-    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""
-        self._seen.add(groups, self._values.encode(values))
+        self._seen.add(groups, self._terms.space.hasher(values))
 
-    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+    def merge(self, other: Self, groups: Codes) -> None:
         """Merges another tally."""
-        self._seen.merge(other._seen, groups, self._values.codes(other._values.values))
+        self._seen.merge(other._seen, groups)
 
     def settle(self, groups: Codes) -> pa.Array:
         """Distinct values per group."""
-        return pa.array(self._terms.rounded(self._seen.distinct(groups)), pa.int64())
+        return pa.array(self._terms.rounded(self._seen.count(groups)), pa.int64())

@@ -1,6 +1,6 @@
-"""Dictionaries: dense integer codes of small integers, of combinations of codes, of groups, and of subjects.
+"""Dictionaries: dense integer codes of small integers, of combinations of codes, and of groups.
 
-A code stays the same over all batches. The threads of a run share the dictionaries of groups and subjects.
+A code stays the same over all batches. The threads of a run share the dictionaries of groups.
 
 A combination of columns is coded in steps. The widest two columns become one code by a table with a cell for each pair;
 that code and the next column become another, and so on. The cost depends on the combinations that occur, not on those that
@@ -21,9 +21,7 @@ import pyarrow.compute as pc
 
 from minimize.aggregates.definition import AggregateDefinition, GroupKey, TimeUnit
 from minimize.arrow.dictionaries import Codes, IntegerDictionary, OrderedIntegers, run_starts
-from minimize.arrow.interner import TextInterner
-from minimize.arrow.value_dictionary import ValueDictionary, stored_type
-from minimize.spill import HashWords, ValueHasher
+from minimize.arrow.value_dictionary import ValueDictionary
 
 
 class IntegerTable(OrderedIntegers):
@@ -270,155 +268,3 @@ def truncate_times(values: pa.Array, unit: TimeUnit) -> pa.Array:
     if zone is None or zone == "UTC":
         return pc.floor_temporal(values, unit=unit).cast(values.type)
     return pc.floor_temporal(values.cast(pa.timestamp(values.type.unit, "UTC")), unit=unit).cast(values.type)
-
-
-_SUBJECT_DOMAIN: Final = 1
-"""The domain of the hashes of subjects."""
-_NO_SUBJECT: Final = 0
-
-
-class SubjectDictionary:
-    """Assigns a code to each distinct subject, -1 for none.
-
-    Tallies that share it acquire it. A tally that spills moves on to the next, empty dictionary. The memory is released after
-    the last tally has moved on.
-
-    >>> subjects = SubjectDictionary()
-    >>> subjects.encode(pa.array(["b", None, "b"])).tolist(), subjects.encode(pa.array(["a", "b"])).tolist()
-    ([0, -1, 0], [1, 0])
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._book: _TextSubjects | _OtherSubjects | None = None
-        self._sharers = 0
-        self._next: SubjectDictionary | None = None
-        self._hashes: tuple[ValueHasher, HashWords] | None = None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """State for other processes: the subjects in the order of their codes."""
-        return _restore_subjects, (None if self._book is None else self._book.values,)
-
-    def __len__(self) -> int:
-        return 0 if self._book is None else len(self._book)
-
-    @property
-    def values(self) -> pa.Array | None:
-        """The subject of each code; None before the first batch."""
-        return None if self._book is None else self._book.values
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes used, divided by the number of tallies that share it."""
-        return 0 if self._book is None else self._book.nbytes // max(self._sharers, 1)
-
-    def hashes(self, hasher: ValueHasher) -> HashWords:
-        """A keyed hash for each code so far, and a last one for missing subjects, which the index -1 selects."""
-        with self._lock:
-            if self._hashes is None or self._hashes[0] != hasher:
-                self._hashes = hasher, hasher(pa.array([_NO_SUBJECT]), domain=_SUBJECT_DOMAIN)[:, 0]
-            known = self._hashes[1]
-            if self._book is not None and len(self._book) >= len(known):
-                new = hasher(self._book.values_from(len(known) - 1), domain=_SUBJECT_DOMAIN)[:, 0]
-                known = np.concatenate([known[:-1], new, known[-1:]])
-                self._hashes = hasher, known
-            return known
-
-    def acquire(self) -> SubjectDictionary:
-        """Registers one more tally, and returns this dictionary."""
-        with self._lock:
-            self._sharers += 1
-        return self
-
-    def acquire_successor(self) -> SubjectDictionary:
-        """Moves one tally to the next dictionary, which starts empty, and returns that."""
-        with self._lock:
-            self._sharers -= 1
-            if not self._sharers:
-                self._book = self._hashes = None  # a reference to the first one keeps all later ones alive
-            self._next = SubjectDictionary() if self._next is None else self._next
-            return self._next.acquire()
-
-    def encode(self, subjects: pa.Array) -> Codes:
-        """The code of each subject, plain or dictionary-encoded. New subjects get new codes."""
-        if not pa.types.is_dictionary(subjects.type):
-            return self._bind(subjects.type).codes(subjects)
-        entries = np.append(self._bind(subjects.type).codes(subjects.dictionary), -1)
-        places: Codes = subjects.indices.fill_null(len(entries) - 1).to_numpy()
-        return entries.take(places)
-
-    def merge(self, other: SubjectDictionary) -> Codes:
-        """Merges another dictionary. Returns the code here for each of its codes."""
-        if other is self:
-            return np.arange(len(self))
-        theirs = other.values
-        return np.empty(0, np.int64) if theirs is None else self.encode(theirs)
-
-    def _bind(self, type_: pa.DataType) -> _TextSubjects | _OtherSubjects:
-        with self._lock:
-            if self._book is None:
-                plain = stored_type(type_)
-                is_text = pa.types.is_string(plain) or pa.types.is_binary(plain)
-                self._book = _TextSubjects(plain) if is_text else _OtherSubjects(plain)
-            return self._book
-
-
-class _TextSubjects:
-    """Subjects of text or binary type."""
-
-    def __init__(self, type_: pa.DataType) -> None:
-        self._type = type_
-        self._known = TextInterner(type_)
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    @property
-    def values(self) -> pa.Array:
-        return self._known.values()
-
-    def values_from(self, first: int) -> pa.Array:
-        return self._known.values(first)
-
-    @property
-    def nbytes(self) -> int:
-        return self._known.nbytes
-
-    def codes(self, subjects: pa.Array) -> Codes:
-        plain = subjects if subjects.type == self._type else subjects.cast(self._type)
-        return self._known.codes(plain).astype(np.int64)
-
-
-class _OtherSubjects:
-    """Subjects of another type."""
-
-    def __init__(self, type_: pa.DataType) -> None:
-        self._known = ValueDictionary(type_)
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._known)
-
-    @property
-    def values(self) -> pa.Array:
-        return self._known.values
-
-    def values_from(self, first: int) -> pa.Array:
-        return self._known.values.slice(first)
-
-    @property
-    def nbytes(self) -> int:
-        return self._known.nbytes
-
-    def codes(self, subjects: pa.Array) -> Codes:
-        with self._lock:
-            codes = self._known.codes(subjects)
-        missing: npt.NDArray[np.bool_] = np.asarray(subjects.is_null())
-        return np.where(missing, -1, codes)
-
-
-def _restore_subjects(values: pa.Array | None) -> SubjectDictionary:
-    roster = SubjectDictionary().acquire()
-    if values is not None:
-        roster.encode(values)
-    return roster

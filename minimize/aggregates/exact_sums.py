@@ -1,7 +1,4 @@
-"""Exact sums in any order of the rows: integers per group, integers per cell of a matrix, sums of numbers per group.
-
-Quantiles, shares and histograms are computed from cells: pairs of a group and a code. Counts in a small matrix are dense
-and need no sorting; others are sorted keys.
+"""Exact sums in any order of the rows: integers per group, and sums of numbers per group.
 
 A sum of numbers is kept as digits of 32 bits in windows that begin at powers of 2**32. A double is cut from above, each
 digit so many whole units of its window, until nothing is left. An integer has two digits, a decimal's unscaled integer two
@@ -19,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.arrow.dictionaries import Codes, decode_dictionary, is_identity, pack_codes, unpack_codes
+from minimize.arrow.dictionaries import Codes, decode_dictionary
 from minimize.arrow.hashing import decimal_words
 
 
@@ -36,9 +33,9 @@ class GroupSums:
         self._sums: Codes = np.zeros(0, np.int64)
 
     @property
-    def nbytes(self) -> int:
-        """Bytes used."""
-        return int(self._sums.nbytes)
+    def sums(self) -> Codes:
+        """The integer of each group, and zeros for groups that nothing was added to."""
+        return self._sums
 
     def count(self, groups: Codes) -> None:
         """Adds one for each row."""
@@ -84,221 +81,6 @@ class GroupSums:
             self._sums = grown
 
 
-_MIN_MATRIX_CELLS = 1 << 12
-_MAX_MATRIX_CELLS = 1 << 23
-_CELLS_PER_ROW = 4
-_MAX_ROWS = 1 << 31
-"""Largest number of rows that can be counted in 32 bits."""
-
-
-class DenseCounts:
-    """Rows counted per (row, column), as long as the matrix is not much larger than what it has counted.
-
-    >>> cells = DenseCounts()
-    >>> cells.add(np.array([0, 0, 1]), np.array([7, 7, 7]))
-    True
-    >>> [part.tolist() for part in cells.drain()]
-    [[0, 1], [7, 7], [2, 1]]
-    """
-
-    def __init__(self) -> None:
-        self._counts = np.zeros((0, 1), np.int32)
-        self._seen = self._height = 0
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes used."""
-        return int(self._counts.nbytes)
-
-    def add(self, rows: Codes, columns: Codes) -> bool:
-        """Counts equally long codes. Returns False, and counts nothing, if there is no room for them."""
-        if not len(rows):
-            return True
-        height = max(int(rows.max()) + 1, self._height)
-        width = max(1 << int(columns.max()).bit_length(), self._counts.shape[1])
-        if not self._fits(height, width, len(rows)):
-            return False
-        self._height = height
-        self._reach(width)
-        places = rows * width
-        places += columns
-        np.add.at(self._counts.reshape(-1), places, np.int32(1))  # of another width it would be cast cell by cell
-        self._seen += len(rows)
-        return True
-
-    def merge(self, other: Self) -> bool:
-        """Adds counts of the same codes. Returns False, and adds nothing, if there is no room for them."""
-        height, width = max(self._height, other._height), max(self._counts.shape[1], other._counts.shape[1])
-        if not self._fits(height, width, other._seen):
-            return False
-        self._height = height
-        self._reach(width)
-        theirs = other._counts[: other._height]
-        self._counts[: len(theirs), : theirs.shape[1]] += theirs
-        self._seen += other._seen
-        return True
-
-    def drain(self) -> tuple[Codes, Codes, Codes]:
-        """Removes and returns rows, columns and counts of all cells, in order."""
-        rows, columns = np.nonzero(self._counts)
-        counts = self._counts[rows, columns].astype(np.int64)
-        self._counts = np.zeros((0, 1), np.int32)
-        self._seen = self._height = 0
-        return rows, columns, counts
-
-    def _fits(self, height: int, width: int, rows: int) -> bool:
-        seen = self._seen + rows
-        return seen < _MAX_ROWS and height * width <= min(_MAX_MATRIX_CELLS, _MIN_MATRIX_CELLS + _CELLS_PER_ROW * seen)
-
-    def _reach(self, width: int) -> None:
-        tall, wide = self._counts.shape
-        if self._height > tall or width > wide:
-            grown = np.zeros((max(self._height, tall * 3 // 2) if self._height > tall else tall, width), np.int32)
-            grown[:tall, :wide] = self._counts
-            self._counts = grown
-
-
-Weights = npt.NDArray[np.int64]
-
-
-class CellSums:
-    """Sums of integers per (row, column). The cost of adding batches is near-linear in the number of rows.
-
-    >>> cells = CellSums()
-    >>> cells.add(np.array([0, 0, 1]), np.array([7, 7, 7]))
-    >>> [part.tolist() for part in cells.settle()]
-    [[0, 1], [7, 7], [[2], [1]]]
-    """
-
-    def __init__(self) -> None:
-        self._dense = DenseCounts()
-        self._keys: Codes = np.empty(0, np.int64)
-        self._sums: Weights = np.empty((0, 1), np.int64)
-        self._pending: list[tuple[Codes, Weights]] = []
-        self._waiting = 0
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes used."""
-        sparse = [(self._keys, self._sums), *self._pending]
-        return self._dense.nbytes + sum(keys.nbytes + sums.nbytes for keys, sums in sparse)
-
-    def add(self, rows: Codes, columns: Codes, weights: Weights | None = None) -> None:
-        """Adds to the cells of equally long codes: one, or these integers."""
-        if weights is not None:
-            self._put(*sum_pairs(rows, columns, weights))
-        elif not self._dense.add(rows, columns):
-            self._empty()
-            self._put(*count_pairs(rows, columns))
-
-    def merge(self, other: Self, rows: Codes | None = None, columns: Codes | None = None) -> None:
-        """Adds other cells; `rows[i]` and `columns[i]` are the codes here for their code i (None: the same codes)."""
-        same = all(codes is None or is_identity(codes) for codes in (rows, columns))
-        if same and other._is_dense and self._dense.merge(other._dense):
-            return
-        theirs, across, sums = other.settle()
-        self.add(theirs if rows is None else rows[theirs], across if columns is None else columns[across], sums)
-
-    def settle(self) -> tuple[Codes, Codes, Weights]:
-        """Rows, columns and sums of all cells, ordered by row, then column."""
-        self._empty()
-        self._compact()
-        return (*unpack_codes(self._keys), self._sums)
-
-    def sums_per_row(self, rows: int) -> Codes:
-        """The first sum of each row, over its columns."""
-        theirs, _, sums = self.settle()
-        total = np.zeros(rows, np.int64)
-        np.add.at(total, theirs, sums[:, 0])
-        return total
-
-    @property
-    def _is_dense(self) -> bool:
-        return not self._pending and not len(self._keys)
-
-    def _empty(self) -> None:
-        rows, columns, counts = self._dense.drain()
-        if len(rows):
-            self._put(pack_codes(rows, columns), counts[:, None])
-
-    def _put(self, keys: Codes, sums: Weights) -> None:
-        self._pending.append((keys, sums))
-        self._waiting += len(keys)
-        if self._waiting > len(self._keys):
-            self._compact()
-
-    def _compact(self) -> None:
-        if not self._pending:
-            return
-        if not len(self._keys) and len(self._pending) == 1:
-            ((self._keys, self._sums),) = self._pending
-            self._pending, self._waiting = [], 0
-            return
-        keys = np.concatenate([self._keys, *(keys for keys, _ in self._pending)])
-        sums = np.concatenate([self._sums, *(sums for _, sums in self._pending)])
-        self._keys, self._sums = sum_keys(keys, sums)
-        self._pending, self._waiting = [], 0
-
-
-def count_pairs(rows: Codes, columns: Codes) -> tuple[Codes, Weights]:
-    """Each distinct pair in order, and its number of occurrences."""
-    grid = _find_grid(rows, columns)
-    if grid is None:
-        keys = np.sort(pack_codes(rows, columns))
-        starts = _key_starts(keys)
-        return keys[starts], np.diff(starts, append=len(keys))[:, None].astype(np.int64)
-    counts = np.bincount(grid.places)
-    seen = np.flatnonzero(counts)
-    return grid.keys(seen), counts[seen, None].astype(np.int64)
-
-
-def sum_pairs(rows: Codes, columns: Codes, weights: Weights) -> tuple[Codes, Weights]:
-    """Each distinct pair once, in order, and the sums of its weights."""
-    grid = _find_grid(rows, columns)
-    if grid is None:
-        return sum_keys(pack_codes(rows, columns), weights)
-    seen = np.flatnonzero(np.bincount(grid.places))
-    sums = np.zeros((grid.size, weights.shape[1]), np.int64)
-    for column in range(weights.shape[1]):
-        np.add.at(sums[:, column], grid.places, weights[:, column])
-    return grid.keys(seen), sums[seen]
-
-
-def sum_keys(keys: Codes, weights: Weights) -> tuple[Codes, Weights]:
-    """Each distinct key once, in order, and the sums of its weights."""
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    starts = _key_starts(keys)
-    return (keys[starts], np.add.reduceat(weights[order], starts, axis=0)) if len(keys) else (keys, weights)
-
-
-@dataclass(frozen=True, slots=True)
-class _CellGrid:
-    """Pairs of codes as places in a small dense matrix, where counting needs no sorting."""
-
-    places: Codes
-    lowest: int
-    width: int
-    size: int
-
-    def keys(self, places: Codes) -> Codes:
-        return pack_codes(places // self.width, places % self.width + self.lowest)
-
-
-def _find_grid(rows: Codes, columns: Codes) -> _CellGrid | None:
-    """The grid; None if it would be much larger than its content."""
-    if not len(rows):
-        return None
-    lowest = int(columns.min())
-    width = int(columns.max()) - lowest + 1
-    size = (int(rows.max()) + 1) * width
-    return _CellGrid(rows * width + (columns - lowest), lowest, width, size) if size <= 4 * len(rows) + 4096 else None
-
-
-def _key_starts(keys: Codes) -> Codes:
-    return np.flatnonzero(np.concatenate([np.ones(min(len(keys), 1), np.bool_), keys[1:] != keys[:-1]]))
-
-
 _DIGITS_AT_ONCE = 1 << 20
 """Number of 32-bit digits whose sum is below 2**53."""
 _SPECIAL_VALUES = (np.inf, -np.inf, np.nan)
@@ -334,11 +116,6 @@ class ExactSums:
         self._windows: dict[int, GroupSums] = {}
         self._odd: dict[int, GroupSums] = {}
         self._added = 0
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes used."""
-        return sum(part.nbytes for part in (*self._windows.values(), *self._odd.values()))
 
     def add(self, groups: Codes, values: pa.Array) -> None:
         """Adds values without nulls to their groups."""

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from minimize.aggregates.base import ORDERED_TYPES, Measure, MeasureTally, MeasureTerms
 from minimize.arrow.dictionaries import Codes
+from minimize.spill import HashWords
 
 
 class ExtremeMeasure(Measure):
@@ -34,11 +35,11 @@ class ExtremeTally:
         self._aggregation = aggregation
         self._best = pa.table({"group": pa.array([], pa.int64()), "value": pa.array([], type_)})
 
-    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""
         self._take(pa.table({"group": groups, "value": values.cast(self._best.schema.field("value").type)}))
 
-    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+    def merge(self, other: Self, groups: Codes) -> None:
         """Merges another tally."""
         theirs = groups[other._best["group"].to_numpy()]
         self._take(pa.table({"group": theirs, "value": other._best["value"]}))

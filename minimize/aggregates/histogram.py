@@ -12,10 +12,11 @@ import pyarrow.compute as pc
 from minimize.aggregates.base import SCALARS, MeasureTally, MeasureTerms
 from minimize.aggregates.cells import CellMeasure, cell_name
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
-from minimize.aggregates.distinct_counts import CellCounts
+from minimize.aggregates.exact_sums import GroupSums
+from minimize.aggregates.group_subjects import GroupSubjects
 from minimize.arrow.dictionaries import Bools, Codes, pack_codes, unpack_codes
 from minimize.arrow.value_dictionary import ValueDictionary
-from minimize.spill import HashWords, SpillSpace
+from minimize.spill import HashWords
 
 
 class Histogram(CellMeasure):
@@ -84,39 +85,35 @@ class Histogram(CellMeasure):
 
 
 class HistogramTally:
-    """Rows per cell (a group and a value) and subject."""
+    """Rows and subjects per cell: a group and a value."""
 
     def __init__(self, type_: pa.DataType, terms: MeasureTerms) -> None:
         self._type = type_
         self._terms = terms
         self._values = ValueDictionary(type_.value_type.field("value").type)
         self._cells = ValueDictionary(pa.int64())
-        self._rows = CellCounts()
+        self._rows = GroupSums()
+        self._subjects = GroupSubjects(terms.space)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that can be spilled."""
-        return self._rows.nbytes
-
-    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
-        """Spills the subjects of all cells by their hashes."""
-        self._rows.spill(space, subjects)
-
-    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""
         cells = self._cells.encode(pa.array(pack_codes(groups, self._values.encode(values))))
-        self._rows.add(cells, subjects)
+        self._rows.count(cells)
+        self._subjects.add(cells, subjects)
 
-    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+    def merge(self, other: Self, groups: Codes) -> None:
         """Merges another tally."""
         theirs, values = unpack_codes(other._cells.values.to_numpy())
         cells = pack_codes(groups[theirs], self._values.codes(other._values.values)[values])
-        self._rows.merge(other._rows, self._cells.codes(pa.array(cells)), subjects)
+        ours = self._cells.codes(pa.array(cells))
+        self._rows.merge(other._rows, ours)
+        self._subjects.merge(other._subjects, ours)
 
     def settle(self, groups: Codes) -> pa.Array:
         """The cells of each group, ordered by value. Small cells are merged into one last cell without value and count."""
         rows, values = unpack_codes(self._cells.values.to_numpy())
-        count, subjects = self._rows.settle(np.arange(len(self._cells)))
+        every = np.arange(len(self._cells))
+        count, subjects = self._rows.select(every), self._subjects.count(every)
         large = subjects >= self._terms.below
         order = np.lexsort((self._ranks()[values], rows))
         order = order[large[order] & np.isin(rows[order], groups)]
@@ -138,11 +135,13 @@ class HistogramTally:
     def hidden_subjects(self, groups: Codes) -> Codes:
         """The number of distinct subjects in the hidden cells of each group together."""
         owners, _ = unpack_codes(self._cells.values.to_numpy())
-        _, subjects = self._rows.settle(np.arange(len(self._cells)))
+        subjects = self._subjects.count(np.arange(len(self._cells)))
         places = np.full(int(max(owners.max(initial=-1), groups.max(initial=-1))) + 1, -1)
         places[groups] = np.arange(len(groups))
         hidden = np.where(subjects < self._terms.below, places[owners], -1)
-        return self._rows.distinct_together(hidden, len(groups))
+        together = GroupSubjects(self._terms.space)
+        together.merge(self._subjects, hidden)
+        return together.count(np.arange(len(groups)))
 
     def _ranks(self) -> Codes:
         """The rank of each value among all values."""

@@ -9,6 +9,7 @@ import pyarrow as pa
 from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.exact_sums import ExactSums, GroupSums
 from minimize.arrow.dictionaries import Codes
+from minimize.spill import HashWords
 
 
 class Mean(Measure):
@@ -40,12 +41,12 @@ class MeanTally:
         self._sums = ExactSums()
         self._counts = GroupSums()
 
-    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""
         self._sums.add(groups, values)
         self._counts.count(groups)
 
-    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+    def merge(self, other: Self, groups: Codes) -> None:
         """Merges another tally."""
         self._sums.merge(other._sums, groups)
         self._counts.merge(other._counts, groups)

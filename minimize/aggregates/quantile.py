@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from fractions import Fraction
 from functools import partial
 from typing import ClassVar, Self
@@ -12,11 +13,10 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from minimize.aggregates.base import ORDERED_TYPES, Measure, MeasureTally, MeasureTerms
-from minimize.aggregates.exact_sums import CellSums
-from minimize.aggregates.quantile_support import SpilledValueCounts, ValueSubjects
-from minimize.arrow.dictionaries import Codes
-from minimize.arrow.value_dictionary import ValueDictionary
-from minimize.spill import HashWords, SpillSpace
+from minimize.aggregates.group_subjects import SubjectCounts
+from minimize.aggregates.value_counts import ValueCounts, ValueSubjects, word_count
+from minimize.arrow.dictionaries import Bools, Codes
+from minimize.spill import HashWords
 
 
 class Quantile(Measure):
@@ -46,7 +46,7 @@ class Quantile(Measure):
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return QuantileTally(ValueCounts(self.accepted_type(type_)), ValueSubjects(terms.below), self.q, terms)
+        return QuantileTally(ValueCounts(terms.space, self.accepted_type(type_)), self.q, terms)
 
     @property
     def shared_measure(self) -> Measure:
@@ -58,133 +58,56 @@ class Quantile(Measure):
         return tally.with_share(self.q) if isinstance(tally, QuantileTally) else tally
 
 
-class ValueCounts:
-    """Counts per group and value. Ranks (doubles) may replace values of another numeric type."""
-
-    def __init__(self, type_: pa.DataType) -> None:
-        self.type = type_
-        self._book: ValueDictionary | None = None
-        self._counts = CellSums()
-        self.spilled: SpilledValueCounts | None = None
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that can be spilled."""
-        return self._counts.nbytes + (0 if self._book is None else self._book.nbytes)
-
-    def spill(self, space: SpillSpace) -> None:
-        """Spills all values and their counts, in the order of the values."""
-        if self._book is None or not len(self._book):
-            return
-        groups, codes, counts = self._counts.settle()
-        values = self._book.values
-        self.spilled = self.spilled or SpilledValueCounts(space, values.type)
-        self.spilled.add(groups, values.take(pa.array(codes)), counts[:, 0])
-        self._book, self._counts = ValueDictionary(values.type), CellSums()
-
-    def add(self, groups: Codes, values: pa.Array) -> Codes:
-        """Adds rows. Returns the code of each value."""
-        codes = self._book_of(values.type).encode(values)
-        self._counts.add(groups, codes)
-        return codes
-
-    def merge(self, other: Self, groups: Codes) -> Codes:
-        """Merges other counts; `groups[i]` is the code here for their group i. Returns the code here for each of their values."""
-        codes = np.empty(0, np.int64)
-        if other._book is not None:
-            codes = self._book_of(other._book.values.type).codes(other._book.values)
-            self._counts.merge(other._counts, groups, codes)
-        if other.spilled is not None:
-            self.spilled = SpilledValueCounts.from_merge(self.spilled, other.spilled, groups)
-        return codes
-
-    @property
-    def values(self) -> pa.Array:
-        """The value of each code."""
-        return self._book_of(self.type).values
-
-    def settle(self, groups: Codes) -> tuple[pa.Array, Codes, Codes, Codes]:
-        """The distinct values in order; and for each cell of these groups the index of the group, the index of the value, and
-        the count."""
-        book = self._book_of(self.type)
-        order = pc.sort_indices(book.values).to_numpy().astype(np.int64)
-        ranks = np.empty(len(order), np.int64)
-        ranks[order] = np.arange(len(order))
-        rows, codes, counts = self._counts.settle()
-        places = np.full(int(max(groups.max(initial=-1), rows.max(initial=-1))) + 1, -1, np.int64)
-        places[groups] = np.arange(len(groups))
-        chosen = np.flatnonzero(places[rows] >= 0)
-        return book.values.take(pa.array(order)), places[rows[chosen]], ranks[codes[chosen]], counts[chosen, 0]
-
-    def _book_of(self, type_: pa.DataType) -> ValueDictionary:
-        if self._book is None:
-            self._book = ValueDictionary(type_)
-        return self._book
-
-
 class QuantileTally:
-    """The value at a rank of each group."""
+    """The value at a rank of each group. Generalized values of one word are supported by the range of each subject."""
 
-    def __init__(self, counts: ValueCounts, subjects: ValueSubjects, q: float, terms: MeasureTerms) -> None:
-        self._counts = counts
-        self._subjects = subjects
+    facts = 0
+    _counts: SubjectCounts
+
+    def __init__(self, values: ValueCounts, q: float, terms: MeasureTerms) -> None:
+        self._values = values
         self._q = q
         self._terms = terms
+        self.ranges = int(terms.generalized and word_count(values.type) == 1)
+        self._subjects = None if self.ranges else ValueSubjects(terms.space, values.type)
 
     def with_share(self, q: float) -> QuantileTally:
         """The same rows at another rank."""
-        return QuantileTally(self._counts, self._subjects, q, self._terms)
+        other = copy(self)
+        other._q = q
+        return other
 
-    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
+    def bind(self, counts: SubjectCounts) -> None:
+        """Takes the counts of subjects."""
+        self._counts = counts
+
+    def describe(self, values: pa.Array) -> tuple[list[Bools], list[HashWords]]:
+        """The ordered words of the values, if they are ranges."""
+        return [], [self._values.words_of(values)[:, 0]] if self.ranges else []
+
+    def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""
-        self._subjects.add(groups, self._counts.add(groups, values), subjects)
+        self._values.add(groups, values)
+        if self._subjects is not None:
+            self._subjects.add(groups, self._values.words_of(values), subjects)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that can be spilled."""
-        return self._counts.nbytes + self._subjects.nbytes
-
-    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
-        """Spills the values and their subjects."""
-        self._subjects.spill(space, self._counts.values, subjects)
-        self._counts.spill(space)
-
-    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+    def merge(self, other: Self, groups: Codes) -> None:
         """Merges another tally."""
-        codes = self._counts.merge(other._counts, groups)
-        self._subjects.merge(other._subjects, groups, codes, subjects)
+        self._values.merge(other._values, groups)
+        if self._subjects is not None and other._subjects is not None:
+            self._subjects.merge(other._subjects, groups)
 
     def settle(self, groups: Codes) -> pa.Array:
         """The quantile of each group. Null if the group has no value, the result is in an open bin, or too few subjects support
         it."""
-        found, terms = self._quantiles(groups), self._terms
-        enough = self._subjects.supported(groups, found, self._counts.values, exact=not terms.generalized)
-        return self._cast_values(pc.if_else(pa.array(enough), found, pa.nulls(len(groups), found.type)))
-
-    def _quantiles(self, groups: Codes) -> pa.Array:
-        if self._counts.spilled is not None:
-            return self._counts.spilled.values_at(partial(_target_counts, self._q), groups)
-        values, rows, ranks, counts = self._counts.settle(groups)
-        chosen = _ranks_at_share(rows, ranks, counts, self._q, len(groups))
-        return values.take(pa.array(np.maximum(chosen, 0), mask=chosen < 0))
-
-    def _cast_values(self, values: pa.Array) -> pa.Array:
-        if pa.types.is_floating(values.type):
-            values = pc.if_else(pc.is_inf(values), pa.nulls(len(values), values.type), values)
-        return values.cast(self._counts.type, safe=False)  # the error of a failed cast would contain the value
-
-
-def _ranks_at_share(rows: Codes, ranks: Codes, counts: Codes, q: float, groups: int) -> Codes:
-    """The rank in each row at which the cumulative counts reach a share `q` of the row; -1 for a row without counts."""
-    order = np.lexsort((ranks, rows))
-    rows, ranks, running = rows[order], ranks[order], np.cumsum(counts[order])
-    starts = np.searchsorted(rows, np.arange(groups))
-    ends = np.searchsorted(rows, np.arange(groups), side="right")
-    before = np.concatenate([[0], running])
-    total = before[ends] - before[starts]
-    wanted = before[starts] + _target_counts(q, total)
-    found = np.append(ranks, -1)[np.minimum(np.searchsorted(running, wanted), len(ranks))]
-    return np.where(total > 0, found, -1)
+        words, valid = self._values.words_at(partial(_target_counts, self._q), groups)
+        if self._subjects is None:
+            found = self._counts.count_beside(groups, words[:, 0])
+        else:
+            found = self._subjects.count(groups, words, exact=not self._terms.generalized)
+        values, closed = self._values.from_words(words)
+        valid &= closed & (found >= max(self._terms.below, 1))
+        return pc.if_else(pa.array(valid), values, pa.nulls(len(groups), values.type))
 
 
 def _target_counts(q: float, totals: Codes) -> Codes:

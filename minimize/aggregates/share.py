@@ -15,9 +15,10 @@ from pydantic import Field, field_validator
 from minimize.aggregates.base import FieldTypes, MeasureRefused, MeasureTally, MeasureTerms
 from minimize.aggregates.cells import CellMeasure, cell_name, complement_name
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
-from minimize.aggregates.distinct_counts import CellCounts
+from minimize.aggregates.exact_sums import GroupSums
+from minimize.aggregates.group_subjects import SubjectCounts
 from minimize.arrow.dictionaries import Bools, Codes
-from minimize.spill import HashWords, SpillSpace
+from minimize.spill import HashWords
 
 ShareScalar = bool | int | float | str
 
@@ -115,43 +116,44 @@ class Share(CellMeasure):
 
 
 class ShareTally:
-    """Rows per group and subject, on both sides."""
+    """Rows per group, on both sides."""
+
+    facts, ranges = 2, 0
+    _counts: SubjectCounts
 
     def __init__(self, named: pa.Array, terms: MeasureTerms) -> None:
         self._named = named
         self._terms = terms
-        self._having, self._others = CellCounts(), CellCounts()
+        self._having, self._others = GroupSums(), GroupSums()
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that can be spilled."""
-        return self._having.nbytes + self._others.nbytes
+    def bind(self, counts: SubjectCounts) -> None:
+        """Takes the counts of subjects."""
+        self._counts = counts
 
-    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
-        """Spills the subjects of both sides by their hashes."""
-        self._having.spill(space, subjects)
-        self._others.spill(space, subjects)
+    def describe(self, values: pa.Array) -> tuple[list[Bools], list[HashWords]]:
+        """The rows with one of the values, and the others."""
+        hits = _matches_named(values, self._named)
+        return [hits, ~hits], []
 
-    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""
         hits = _matches_named(values, self._named)
-        for side, crowd in ((hits, self._having), (~hits, self._others)):
-            crowd.add(groups[side], subjects[side])
+        self._having.count(groups[hits])
+        self._others.count(groups[~hits])
 
-    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+    def merge(self, other: Self, groups: Codes) -> None:
         """Merges another tally."""
-        self._having.merge(other._having, groups, subjects)
-        self._others.merge(other._others, groups, subjects)
+        self._having.merge(other._having, groups)
+        self._others.merge(other._others, groups)
 
     def subjects(self, groups: Codes) -> tuple[Codes, Codes]:
         """The number of distinct subjects of each group with one of the values, and with another value."""
-        return self._having.settle(groups)[1], self._others.settle(groups)[1]
+        return self._counts.count_having(groups, 0), self._counts.count_having(groups, 1)
 
     def settle(self, groups: Codes) -> pa.Array:
         """The share of each group; null if a side is small."""
-        having, many = self._having.settle(groups)
-        others, more = self._others.settle(groups)
-        enough = np.minimum(many, more) >= max(self._terms.below, 1)
+        having, others = self._having.select(groups), self._others.select(groups)
+        enough = np.minimum(*self.subjects(groups)) >= max(self._terms.below, 1)
         return pa.array(having / np.maximum(having + others, 1), pa.float64(), mask=~enough)
 
 

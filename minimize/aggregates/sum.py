@@ -10,6 +10,7 @@ import pyarrow as pa
 from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.exact_sums import ExactSums, ExactTotal
 from minimize.arrow.dictionaries import Codes
+from minimize.spill import HashWords
 
 
 class Sum(Measure):
@@ -47,11 +48,11 @@ class SumTally:
         self._gives = output_type
         self._sums = ExactSums()
 
-    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""
         self._sums.add(groups, values)
 
-    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+    def merge(self, other: Self, groups: Codes) -> None:
         """Merges another tally."""
         self._sums.merge(other._sums, groups)
 

@@ -15,12 +15,13 @@ from minimize.aggregates.cells import CellMeasure
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
 from minimize.arrow.dictionaries import Bools, Codes
 from minimize.arrow.hashing import SPREAD_FACTOR
-from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
+from minimize.spill import Accumulator, HashedRows, SpillSpace
 
 LargeGroups = Callable[[], npt.NDArray[np.bool_]]
 """Whether each group has enough subjects so far."""
 
-_MIN_PENDING = 1 << 18
+_MAX_PENDING = 1 << 20
+"""Pairs in memory."""
 
 
 def has_enough_subjects(subjects: Codes, below: int) -> Bools:
@@ -33,66 +34,45 @@ def has_enough_subjects(subjects: Codes, below: int) -> Bools:
 
 
 class PendingRecords:
-    """Pairs of a record (a number of its own) and a group that is still too small."""
+    """Pairs of a record (a number of its own) and a group, of records of which no group has enough subjects so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, space: SpillSpace) -> None:
         self._records: Codes = np.empty(0, np.int64)
         self._groups: Codes = np.empty(0, np.int64)
         self._next = 0
-        self._limit = _MIN_PENDING
-        self._gone = 0
-        self._beyond: Accumulator | None = None
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that can be spilled."""
-        return int(self._records.nbytes + self._groups.nbytes)
-
-    def spill(self, space: SpillSpace, subjects: HashWords) -> None:
-        """Spills all pairs. Later records are other ones."""
-        if len(self._records):
-            records = (self._records + self._gone).astype(np.uint64) * SPREAD_FACTOR
-            self._put(space, np.column_stack([records, self._groups.astype(np.uint64)]))
-        self._gone += self._next
-        self._records = self._groups = np.empty(0, np.int64)
-        self._next = 0
+        self._rows = Accumulator(space, width=2)
 
     def add(self, records: Codes, groups: Codes, large_groups: LargeGroups) -> None:
         """Adds the records of a batch, each once per group."""
         self._records = np.concatenate([self._records, records + self._next])
         self._groups = np.concatenate([self._groups, groups])
         self._next = int(self._records.max(initial=self._next - 1)) + 1
-        if len(self._records) > self._limit:
-            self._forget(large_groups())
-            self._limit = max(_MIN_PENDING, 2 * len(self._records))
+        if len(self._records) > _MAX_PENDING:
+            self._put_aside(large_groups())
 
-    def merge(self, other: Self, groups: Codes, large_groups: LargeGroups) -> None:
+    def merge(self, other: Self, groups: Codes) -> None:
         """Merges others; `groups[i]` is the code here for their group i."""
-        self.add(other._records, groups[other._groups], large_groups)
-        if other._beyond is not None:
-            for rows in other._beyond.settle():
-                records = rows.words[:, 0] + np.uint64(self._gone * int(SPREAD_FACTOR) % (1 << 64))
-                ours = groups[rows.words[:, 1].astype(np.int64)]
-                self._put(other._beyond.aside, np.column_stack([records, ours.astype(np.uint64)]))
-        self._gone += other._gone
+        other._put_aside(np.zeros(len(groups), np.bool_))
+        first = np.uint64(self._next * int(SPREAD_FACTOR) % (1 << 64))
+        for rows in other._rows.settle():
+            ours = groups[rows.words[:, 1].astype(np.int64)].astype(np.uint64)
+            self._rows.add(HashedRows(np.column_stack([rows.words[:, 0] + first, ours])))
+        self._next += other._next
 
     def count_lost(self, large: npt.NDArray[np.bool_]) -> int:
         """The number of records in no published group."""
-        self._forget(large)
-        parts = () if self._beyond is None else self._beyond.settle()
-        return len(np.unique(self._records)) + sum(_count_lost(rows, large) for rows in parts)
+        self._put_aside(large)
+        return sum(_count_lost(rows, large) for rows in self._rows.settle())
 
-    def _put(self, space: SpillSpace, words: HashWords) -> None:
-        self._beyond = self._beyond or Accumulator(space, width=2)
-        self._beyond.add(HashedRows(words))
-
-    def _forget(self, large: npt.NDArray[np.bool_]) -> None:
-        decided = np.zeros(self._next, np.bool_)
-        decided[self._records[large[self._groups]]] = True
-        left = ~decided[self._records]
-        self._groups = self._groups[left]
-        self._records = np.unique(self._records[left], return_inverse=True)[1].astype(np.int64)
-        self._next = int(self._records.max(initial=-1)) + 1
+    def _put_aside(self, large: npt.NDArray[np.bool_]) -> None:
+        """Moves the pairs to the rows, without those of records that have a large group."""
+        records = self._records - self._records.min(initial=self._next)
+        decided = np.zeros(int(records.max(initial=-1)) + 1, np.bool_)
+        decided[records[large[self._groups]]] = True
+        kept = np.flatnonzero(~decided[records])
+        keys = self._records[kept].astype(np.uint64) * SPREAD_FACTOR
+        self._rows.add(HashedRows(np.column_stack([keys, self._groups[kept].astype(np.uint64)])))
+        self._records = self._groups = np.empty(0, np.int64)
 
 
 def _count_lost(rows: HashedRows, large: npt.NDArray[np.bool_]) -> int:

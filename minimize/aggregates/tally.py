@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.base import MeasureTally, SpillableTally
+from minimize.aggregates.base import MeasureTally
 from minimize.aggregates.batch_views import BatchBuffer, BatchViews, RowView, group_batch, select_records, split_batch
 from minimize.aggregates.cells import CellMeasure
 from minimize.aggregates.contribution_sketches import (
@@ -25,6 +25,7 @@ from minimize.aggregates.contribution_sketches import (
     FigureKind,
     hash_values,
 )
+from minimize.aggregates.contributors import Contributors, FieldRows, MeasuredField
 from minimize.aggregates.definition import (
     AggregateDefinition,
     BoundMeasure,
@@ -33,8 +34,7 @@ from minimize.aggregates.definition import (
     definition_faults,
     innermost_list,
 )
-from minimize.aggregates.dictionaries import GroupDictionary, SubjectDictionary
-from minimize.aggregates.distinct_counts import Contributors, MeasuredField
+from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.aggregates.suppression import (
     PendingRecords,
@@ -47,8 +47,7 @@ from minimize.arrow.dictionaries import Codes, valid_mask
 from minimize.arrow.nested import leaf
 from minimize.errors import PolicyError
 from minimize.identifiers import canonical_column
-from minimize.spill import HashWords, SpillSpace, ValueHasher
-from minimize.spill.memory_budget import SpillState
+from minimize.spill import UNLIMITED_SPACE, HashWords, SpillSpace, ValueHasher
 from minimize.times import EPOCH
 
 log = logging.getLogger("minimize")
@@ -56,6 +55,7 @@ _ROWS_AT_ONCE = 1 << 18
 """Rows processed at once: the memory for it stays small and within the cache of the processor."""
 _MIN_ROWS = 1 << 17
 """Buffered rows from which processing pays."""
+_NO_SUBJECT: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,46 +126,48 @@ class AggregateResult:
         )
 
 
+_SUBJECT_DOMAIN: Final = 1
+"""The domain of the hashes of subjects."""
+
+
 class AggregateTally:
     """Tallies one aggregate within the memory budget of the run. Raises PolicyError with all faults of the definition."""
 
     def __init__(
         self,
         definition: AggregateDefinition,
-        space: SpillSpace | None = None,
-        subjects: SubjectDictionary | None = None,
+        space: SpillSpace = UNLIMITED_SPACE,
         groups: GroupDictionary | None = None,
         hasher: ValueHasher | None = None,
     ) -> None:
-        """Takes the spill space, the subjects and groups that it shares with tallies of other threads, and the keyed hash for
-        contribution sketches (None: no sketches are made)."""
+        """Takes the spill space, the groups that it shares with tallies of other threads, and the keyed hash for contribution
+        sketches (None: no sketches are made)."""
         wrong = definition_faults(definition)
         if wrong:
             raise PolicyError(f"the definition of the aggregate {definition.name} has faults", findings=wrong)
         self._definition = definition
         self._gathered = BatchBuffer(definition)
         self._groups = GroupDictionary.for_definition(definition) if groups is None else groups
-        self._subjects = (SubjectDictionary() if subjects is None else subjects).acquire()
         self._rows = GroupSums()
-        self._contributors = Contributors(_record_fields(definition))
         measured = [
             each for each in dict.fromkeys(definition.measures.values()) if not definition.counts_subjects(each)
         ]
         tallied = [*map(_tally_measure, measured), *additional_measures(definition)]
-        self._measures = {each: each.measure.start(each.plain, definition.terms_of(each)) for each in tallied}
-        self._undecided = PendingRecords()
+        self._measures = {
+            each: each.measure.start(each.plain, replace(definition.terms_of(each), space=space)) for each in tallied
+        }
+        self._contributors = Contributors(self._measures, space)
+        self._undecided = PendingRecords(space)
         self._outside = 0
-        self._shelf = SpillState(SpillSpace(None) if space is None else space)
-        self._hasher = hasher
+        self._hasher = hasher or space.hasher
+        self._mark = self._hasher.mark
         fields = (each.measured_field for each in measured if not isinstance(each.measure, CellMeasure))
         self._sketched: dict[MeasuredField | None, int] = {
             key: place for place, key in enumerate(dict.fromkeys([None, *fields]))
         }
-        self._sketches = (
-            None if hasher is None else ContributionSketches(len(self._sketched), definition.below, self._shelf.aside)
-        )
+        self._sketches = None if hasher is None else ContributionSketches(len(self._sketched), definition.below, space)
         self._cells = [
-            CellSketches(each.measure, each.plain, definition.below, self._shelf.aside)
+            CellSketches(each.measure, each.plain, definition.below, space)
             for each in measured
             if isinstance(each.measure, CellMeasure) and hasher is not None
         ]
@@ -177,28 +179,26 @@ class AggregateTally:
             self._work_off()
 
     def merge(self, other: Self) -> None:
-        """Merges another tally of the same definition."""
+        """Merges another tally of the same definition. Raises ValueError if it hashed subjects under another key."""
+        if self._mark != other._mark:
+            raise ValueError("the tallies have different keys")
         self._work_off()
         other._work_off()
-        groups, subjects = self._groups.merge(other._groups), self._subjects.merge(other._subjects)
-        self._shelf.merge(other._shelf, groups)
+        groups = self._groups.merge(other._groups)
         self._outside += other._outside
         self._rows.merge(other._rows, groups)
-        self._contributors.merge(other._contributors, groups, subjects)
+        self._contributors.subjects.merge(other._contributors.subjects, groups)
         if self._sketches is not None and other._sketches is not None:
             self._sketches.merge(other._sketches, groups)
         for mine, theirs in zip(self._cells, other._cells, strict=True):
             mine.merge(theirs, groups)
-        self._undecided.merge(other._undecided, groups, self._large_groups_in_memory)
+        self._undecided.merge(other._undecided, groups)
         for each, tally in other._measures.items():
-            self._measures[each].merge(tally, groups, subjects)
-        self._spill_excess()
+            self._measures[each].merge(tally, groups)
 
     def settle(self) -> AggregateResult:
         """The table of the published groups, ordered by their keys, nulls last."""
         self._work_off()
-        if self._shelf.used:
-            self._set_aside()
         everyone = np.arange(len(self._groups))
         rows = self._rows.select(everyone)
         published = self._large_groups()
@@ -220,7 +220,7 @@ class AggregateTally:
             deferred=0,
             below_list=self._definition.star is not None,
             rows=self._rows.select(groups),
-            subjects=self._contributors.distinct(groups),
+            subjects=self._contributors.subjects.count(groups),
             sketches=sketches,
         )
 
@@ -243,81 +243,49 @@ class AggregateTally:
         return table, sketches
 
     def __getstate__(self) -> dict[str, Any]:
-        """State for other processes, without buffered batches."""
+        """State for other processes, without buffered batches and without the key of the hashes. It can only be merged."""
         self._work_off()
-        return self.__dict__
+        return {**self.__dict__, "_hasher": None}
 
     def _large_groups(self) -> npt.NDArray[np.bool_]:
-        return has_enough_subjects(self._contributors.distinct(np.arange(len(self._groups))), self._definition.below)
-
-    def _large_groups_in_memory(self) -> npt.NDArray[np.bool_]:
-        """The groups that already have enough subjects in memory."""
-        groups = len(self._groups)
-        held = self._contributors.distinct_in_memory(np.arange(groups))
-        return self._shelf.remembered_large_groups(groups) | has_enough_subjects(held, self._definition.below)
+        return has_enough_subjects(
+            self._contributors.subjects.count(np.arange(len(self._groups))), self._definition.below
+        )
 
     def _work_off(self) -> None:
         for batch in self._gathered.take():
             for part in split_batch(batch, self._definition, _ROWS_AT_ONCE):
                 self._observe(part)
-                self._spill_excess()
-
-    def _spill_excess(self) -> None:
-        """Spills the parts that grow with subjects and values, if they exceed the memory budget."""
-        held = sum(tally.nbytes for tally in self._retiring())
-        if self._shelf.is_full(held + self._subjects.nbytes):
-            self._set_aside()
-
-    def _set_aside(self) -> None:
-        subjects = self._subjects.values
-        if subjects is None:
-            return
-        hashes = self._shelf.hashes(subjects)
-        self._shelf.remember_large_groups(self._large_groups_in_memory())
-        for tally in self._retiring():
-            tally.spill(self._shelf.aside, hashes)
-        self._subjects = self._subjects.acquire_successor()
-
-    def _retiring(self) -> Iterator[SpillableTally]:
-        yield self._contributors
-        yield self._undecided
-        yield from (tally for tally in self._measures.values() if isinstance(tally, SpillableTally))
 
     def _observe(self, batch: Batch) -> None:
-        subjects = self._subjects.encode(
-            canonical_column(leaf(batch.raw, self._definition.counting).values, fold=self._definition.folds)
+        subjects = self._hasher(
+            canonical_column(leaf(batch.raw, self._definition.counting).values, fold=self._definition.folds),
+            _SUBJECT_DOMAIN,
         )
         seen = group_batch(self._definition, self._groups, batch, subjects)
         self._outside += seen.outside
         self._rows.count(seen.rows.groups)
-        valued: dict[MeasuredField, _FieldRows] = {}
-        partial: dict[MeasuredField, RowView] = {}
-        lacking: dict[MeasuredField, npt.NDArray[np.bool_]] = {}
+        valued: dict[MeasuredField, FieldRows] = {}
         for field, tallies in self._by_field():
             found = _field_rows(seen, field)
-            if field is not None and found.there is not None:
-                lacking[field] = ~found.there
-            elif field is not None and found.view is not seen.rows and found.view is not seen.elements:
-                partial[field] = found.view
             for tally in tallies:
                 tally.observe(found.view.groups, found.values, found.view.subjects)
             if field is not None:
                 valued[field] = found
         self._sketch(seen.rows, valued)
-        self._contributors.observe(seen.rows, partial, lacking)
+        self._contributors.add(seen.rows, valued)
         if seen.rows.places is not None:
-            self._undecided.add(seen.rows.places, seen.rows.groups, self._large_groups_in_memory)
+            self._undecided.add(seen.rows.places, seen.rows.groups, self._large_groups)
 
-    def _sketch(self, rows: RowView, valued: Mapping[MeasuredField, _FieldRows]) -> None:
+    def _sketch(self, rows: RowView, valued: Mapping[MeasuredField, FieldRows]) -> None:
         """Adds rows, and rows with a value of a field, to the contribution sketches."""
-        if self._hasher is None or self._sketches is None:
+        if self._sketches is None:
             return
-        words = self._subjects.hashes(self._hasher)
         whole: dict[int, HashWords | None] = {self._sketched[None]: None}
         for field, found in valued.items():
             for each in self._cells:
                 if each.field == field:
-                    each.add(found.view.groups, found.values, words[found.view.subjects])
+                    each.add(found.view.groups, found.values, self._subject_words(found.view))
             if field in self._sketched:
                 place, hashes = self._sketched[field], hash_values(found.values, self._hasher)
                 if found.there is not None:
@@ -326,8 +294,16 @@ class AggregateTally:
                 elif found.view is rows:
                     whole[place] = hashes
                 else:
-                    self._sketches.add(found.view.groups, words[found.view.subjects], {place: hashes})
-        self._sketches.add(rows.groups, words[rows.subjects], whole)
+                    self._sketches.add(found.view.groups, self._subject_words(found.view), {place: hashes})
+        self._sketches.add(rows.groups, self._subject_words(rows), whole)
+
+    def _subject_words(self, rows: RowView) -> HashWords:
+        """A word for the subject of each row. Rows without a subject are those of one subject."""
+        words = rows.subjects[:, 0]
+        if words.all():
+            return words
+        nobody = self._hasher(pa.array([_NO_SUBJECT]), _SUBJECT_DOMAIN)[0, 0]
+        return np.where(words == 0, nobody, words)
 
     def _table(self, groups: Codes) -> pa.Table:
         """The columns of the published groups. Nothing is computed for other groups."""
@@ -346,12 +322,12 @@ class AggregateTally:
 
     def _column(self, each: BoundMeasure, groups: Codes) -> pa.Array:
         if self._definition.counts_subjects(each):
-            return pa.array(self._definition.terms_of(each).rounded(self._contributors.distinct(groups)))
+            return pa.array(self._definition.terms_of(each).rounded(self._contributors.subjects.count(groups)))
         tally = each.measure.adapt_tally(self._measures[_tally_measure(each)])
         values, field = tally.settle(groups), each.measured_field
         if field is None:
             return values
-        enough = has_enough_subjects(self._contributors.distinct(groups, field), self._definition.below)
+        enough = has_enough_subjects(self._contributors.with_value(groups, field), self._definition.below)
         return pc.if_else(pa.array(enough), values, pa.nulls(len(groups), values.type))
 
     def _by_field(self) -> Iterator[tuple[MeasuredField | None, list[MeasureTally]]]:
@@ -366,24 +342,9 @@ def _tally_measure(each: BoundMeasure) -> BoundMeasure:
     return replace(each, measure=each.measure.shared_measure)
 
 
-def _record_fields(definition: AggregateDefinition) -> list[MeasuredField]:
-    """The measured fields outside lists."""
-    found = (each.measured_field for each in definition.measures.values() if not definition.counts_subjects(each))
-    return [field for field in dict.fromkeys(found) if field is not None and innermost_list(field[0]) is None]
-
-
-@dataclass(frozen=True, slots=True)
-class _FieldRows:
-    """The rows with a value of a field, and the values; and the mask of these rows if some lack a value."""
-
-    view: RowView
-    values: pa.Array
-    there: npt.NDArray[np.bool_] | None = None
-
-
-def _field_rows(views: BatchViews, field: MeasuredField | None) -> _FieldRows:
+def _field_rows(views: BatchViews, field: MeasuredField | None) -> FieldRows:
     if field is None:
-        return _FieldRows(views.rows, pa.nulls(len(views.rows.groups)))
+        return FieldRows(views.rows, pa.nulls(len(views.rows.groups)))
     key, by_rank = field
     batch = views.batch
     leaves = batch.measured if key in batch.measured else batch.released
@@ -391,9 +352,10 @@ def _field_rows(views: BatchViews, field: MeasuredField | None) -> _FieldRows:
     view = views.view_for(innermost_list(key))
     values = view.values(leaves[key])
     there = valid_mask(values)
+    of_record = view is views.rows
     if there is None:
-        return _FieldRows(view, values)
-    return _FieldRows(view.select(there), values.filter(pa.array(there)), there if view is views.rows else None)
+        return FieldRows(view, values, of_record)
+    return FieldRows(view.select(there), values.filter(pa.array(there)), of_record, there if of_record else None)
 
 
 _EPOCH_DAY: Final = EPOCH.toordinal()
@@ -414,8 +376,7 @@ class EventDayTally:
         definition: AggregateDefinition,
         lateness: LateWindow,
         reach: EventDays,
-        space: SpillSpace | None = None,
-        subjects: SubjectDictionary | None = None,
+        space: SpillSpace = UNLIMITED_SPACE,
         groups: Mapping[date, GroupDictionary] | None = None,
         hasher: ValueHasher | None = None,
     ) -> None:
@@ -423,9 +384,7 @@ class EventDayTally:
         self.rows: Counter[date] = Counter()
         self.before = self.after = 0
         books = groups or {}
-        self.days = {
-            day: AggregateTally(definition, space, subjects, books.get(day), hasher) for day in sorted(reach.tallied)
-        }
+        self.days = {day: AggregateTally(definition, space, books.get(day), hasher) for day in sorted(reach.tallied)}
 
     def observe(self, batch: Batch) -> None:
         """Adds one batch after its values were released."""

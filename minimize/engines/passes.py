@@ -18,8 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, TypeVar
 
-from minimize.aggregates.definition import AggregateDefinition
-from minimize.aggregates.dictionaries import GroupDictionary, SubjectDictionary
+from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.tally import AggregateTally, EventDayTally
 from minimize.arrow.batch import Batch, Stage, Tally
 from minimize.arrow.pointers import Pointer
@@ -87,18 +86,12 @@ TallyT = TypeVar("TallyT", bound=Tally[Any])
 class SharedDictionaries:
     """Dictionaries that the tallies of several threads share, so that codes mean the same in all of them.
 
-    subjects  the subjects, by the field that identifies them
-    groups    the groups of each aggregate
-    days     the groups of each event day of aggregates with a late window
+    groups  the groups of each aggregate
+    days    the groups of each event day of aggregates with a late window
     """
 
-    subjects: Mapping[Pointer, SubjectDictionary]
     groups: Mapping[str, GroupDictionary]
     days: Mapping[str, Mapping[date, GroupDictionary]]
-
-    def subjects_of(self, definition: AggregateDefinition) -> SubjectDictionary:
-        """The subjects that an aggregate counts."""
-        return self.subjects[definition.counting]
 
 
 def settle_stages(job: Job, shares: ReadShares) -> tuple[Stage, ...]:
@@ -150,14 +143,13 @@ def tally_shares(start: Callable[[], TallyT], stages: tuple[Stage, ...], shares:
 def empty_dictionaries(job: Job) -> SharedDictionaries:
     """Empty dictionaries for all tallies of a process."""
     aggregates = job.plan.aggregates
-    rosters = {aggregate.definition.counting: SubjectDictionary() for aggregate in aggregates.values()}
     books = {name: GroupDictionary.for_definition(aggregate.definition) for name, aggregate in aggregates.items()}
     days = {
         name: {day: GroupDictionary.for_definition(aggregate.definition) for day in job.event_days[name].tallied}
         for name, aggregate in aggregates.items()
         if aggregate.late is not None
     }
-    return SharedDictionaries(rosters, books, days)
+    return SharedDictionaries(books, days)
 
 
 def aggregate_tallies(job: Job, dictionaries: SharedDictionaries) -> dict[str, AggregateTally]:
@@ -167,7 +159,6 @@ def aggregate_tallies(job: Job, dictionaries: SharedDictionaries) -> dict[str, A
         name: AggregateTally(
             aggregate.definition,
             job.space,
-            dictionaries.subjects_of(aggregate.definition),
             dictionaries.groups[name],
             job.sketch_hasher,
         )
@@ -183,7 +174,6 @@ def event_day_tallies(job: Job, dictionaries: SharedDictionaries) -> dict[str, E
             lateness=aggregate.late,
             reach=job.event_days[name],
             space=job.space,
-            subjects=dictionaries.subjects_of(aggregate.definition),
             groups=dictionaries.days[name],
             hasher=job.sketch_hasher,
         )

@@ -1,6 +1,6 @@
 """Data that exceeds memory before all rows are read: a memory budget, and encrypted spill files.
 
-hashing      values as keyed 128-bit hashes, and a filter for hashes seen recently
+hashing      values as keyed 128-bit hashes, and a filter for rows seen recently
 memory_budget the memory budget of a run, its arrays, and the encrypted spill file
 accumulator  distinct rows by hash in bounded memory, the others in the spill file
 
@@ -11,21 +11,29 @@ not.
 
 from __future__ import annotations
 
-from minimize.spill.accumulator import Accumulator, HashedRows, find_hashes
-from minimize.spill.hashing import HashWords, RecentHashes, ValueHasher
-from minimize.spill.memory_budget import DEFAULT_MEMORY, MemoryBudget, SpilledPiece, SpillFile, SpillSpace, find_budget
+from minimize.spill.accumulator import Accumulator, HashedRows
+from minimize.spill.hashing import HashWords, RecentRows, ValueHasher
+from minimize.spill.memory_budget import (
+    DEFAULT_MEMORY,
+    UNLIMITED_SPACE,
+    MemoryBudget,
+    SpilledPiece,
+    SpillFile,
+    SpillSpace,
+    find_budget,
+)
 
 __all__ = [
     "DEFAULT_MEMORY",
+    "UNLIMITED_SPACE",
     "Accumulator",
     "HashWords",
     "HashedRows",
     "MemoryBudget",
-    "RecentHashes",
+    "RecentRows",
     "SpillFile",
     "SpillSpace",
     "SpilledPiece",
     "ValueHasher",
     "find_budget",
-    "find_hashes",
 ]

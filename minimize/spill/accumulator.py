@@ -1,6 +1,7 @@
-"""Distinct rows by their hash in bounded memory; rows beyond that are spilled in partitions of the hash.
+"""Distinct rows by their hash in bounded memory: partitions by the first bits, each sorted once, spilled if memory is short.
 
-Each partition is merged separately. A partition that does not fit is partitioned again by the next bits.
+Rows wait in memory until there are enough to divide them. A partition that does not fit into memory is divided again by the
+next bits.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _TEXT_SCHEMA = pa.schema([("text", pa.large_string())])
 
 @dataclass(frozen=True, slots=True)
 class HashedRows:
-    """Rows with the same number of words. Rows with equal hashes are the same row, except for the words to sum."""
+    """Rows with the same number of words. Rows that agree in their key are the same row, except for the words to combine."""
 
     words: HashWords = field(repr=False)
     texts: pa.LargeStringArray | None = field(default=None, repr=False)
@@ -46,19 +47,24 @@ class HashedRows:
 
     def take(self, places: RowIndices) -> Self:
         """The rows at these indices."""
-        return type(self)(self.words[places], None if self.texts is None else self.texts.take(pa.array(places)))
+        texts = None if self.texts is None else self.texts.take(pa.array(places))
+        return type(self)(self.words.take(places, axis=0), texts)
 
-    def slice(self, start: int, end: int) -> Self:
-        """The rows from `start` to `end`."""
-        return type(self)(self.words[start:end], None if self.texts is None else self.texts.slice(start, end - start))
-
-    def reduce(self, summed: int = 0, keys: int = 2, by: np.ufunc = np.add) -> Self:
-        """The distinct rows, in the order of their first `keys` words; the last `summed` words of equal rows are combined."""
-        order, starts = _distinct_runs(self.words, keys)
-        once = self.take(order[starts])
-        if summed and len(once) < len(self):
-            sums = by.reduceat(self.words[:, -summed:][order], starts, axis=0)
-            return type(self)(np.column_stack([once.words[:, :-summed], sums]), once.texts)
+    def reduce(self, combine: Sequence[np.ufunc] = (), keys: int = 2) -> Self:
+        """The distinct rows, in the order of their first `keys` words; the last words of equal rows are combined."""
+        rows = self.take(np.argsort(self.words[:, 0]))
+        new = _starts(rows.words, 1)
+        if new.all():
+            return rows
+        if keys > 1 and not np.array_equal(
+            _starts(rows.words, keys), new
+        ):  # hashes almost never agree in half of their bits
+            rows = self.take(np.lexsort([self.words[:, place] for place in reversed(range(keys))]))
+            new = _starts(rows.words, keys)
+        starts = np.flatnonzero(new)
+        once = rows.take(starts)
+        for place, function in enumerate(combine, self.words.shape[1] - len(combine)):
+            once.words[:, place] = function.reduceat(rows.words[:, place], starts)
         return once
 
     def to_bytes(self) -> bytes:
@@ -85,164 +91,165 @@ class HashedRows:
         return sink.getvalue()
 
 
-def _distinct_runs(words: HashWords, keys: int) -> tuple[RowIndices, RowIndices]:
-    """The order of the rows, and in it the start of each distinct row."""
-    order = np.argsort(words[:, 0])
-    alike, same = _equals_previous(words, order, 1), _equals_previous(words, order, keys)
-    if not np.array_equal(same, alike):  # hashes almost never agree in only half of their bits
-        order = np.lexsort([words[:, place] for place in reversed(range(keys))])
-        same = _equals_previous(words, order, keys)
-    return order, np.flatnonzero(np.concatenate([np.ones(min(len(words), 1), np.bool_), ~same]))
-
-
-def _equals_previous(words: HashWords, order: RowIndices, keys: int) -> npt.NDArray[np.bool_]:
-    """For each row except the first, whether its first words equal those of the row before."""
-    same = np.ones(max(len(order) - 1, 0), np.bool_)
+def _starts(words: HashWords, keys: int) -> npt.NDArray[np.bool_]:
+    """For each row, whether its first words differ from those of the row before."""
+    new = np.zeros(len(words), np.bool_)
+    new[:1] = True
     for place in range(keys):
-        word = words[order, place]
-        same &= word[1:] == word[:-1]
-    return same
-
-
-def find_hashes(hashes: HashWords, stored_hashes: HashWords) -> RowIndices:
-    """The index of each hash among distinct sorted hashes; -1 if it is absent.
-
-    >>> known = np.array([[1, 5], [1, 7], [2, 5]], np.uint64)
-    >>> find_hashes(np.array([[1, 7], [2, 7]], np.uint64), known).tolist()
-    [1, -1]
-    """
-    if not len(stored_hashes):
-        return np.full(len(hashes), -1)
-    places = np.searchsorted(stored_hashes[:, 0], hashes[:, 0])
-    while True:
-        at = stored_hashes[np.minimum(places, len(stored_hashes) - 1)]
-        alike = (places < len(stored_hashes)) & (at[:, 0] == hashes[:, 0])
-        other = alike & (at[:, 1] != hashes[:, 1])
-        if not other.any():
-            return np.where(alike, places, -1)
-        places = places + other
+        new[1:] |= words[1:, place] != words[:-1, place]
+    return new
 
 
 _BITS: Final = 6
 PARTITIONS: Final = 1 << _BITS
 _MAX_DEPTH: Final = 64 // _BITS - 1
-_MERGE_FACTOR: Final = 4
-"""Merging rows takes up to this many times their size."""
-_MIN_BYTES: Final = 1 << 12
-"""Bytes that an accumulator may hold in any case."""
+_DIVIDED_ROWS: Final = 1 << 16
+"""Rows from which dividing them into partitions pays."""
+_Piece = HashedRows | tuple[SpillFile, SpilledPiece]
+"""Rows in memory, or spilled ones."""
 
 
 class Accumulator:
-    """The distinct rows; if rows end in counts, the sums of the counts.
+    """The distinct rows; the last words of equal rows are combined.
 
-    space   where rows are written that exceed the memory budget
-    width   words of a row
-    summed  words at the end of a row that are combined for equal rows
-    keys    words at the beginning that identify a row: a hash of two words, or words of which the first differs for most rows
-    by      the function that combines words
+    space    where rows are written that exceed the memory budget
+    width    words of a row
+    combine  the function for each of the last words: associative, and independent of the order
+    keys     words at the beginning that identify a row: a hash of two words, or words of which the first differs for most rows
     """
 
     def __init__(
-        self, space: SpillSpace, width: int, summed: int = 0, *, keys: int = 2, by: np.ufunc = np.add, depth: int = 0
+        self, space: SpillSpace, width: int, combine: Sequence[np.ufunc] = (), *, keys: int = 2, depth: int = 0
     ) -> None:
-        self.aside = space
+        self.space = space
         self._width = width
-        self._summed = summed
+        self._combine = tuple(combine)
         self._keys = keys
-        self._by = by
         self._depth = depth
         self._share = space.budget.share()
-        self._held: list[HashedRows] = []
-        self._size = self._waiting = self._settled = 0
-        self._spilled: dict[int, list[tuple[SpillFile, SpilledPiece]]] = {}
+        self._fresh: list[HashedRows] = []
+        self._parts: list[list[_Piece]] = [[] for _ in range(PARTITIONS)]
+        self._size = self._compacted = 0
+        self._settled = False
 
     def __getstate__(self) -> dict[str, Any]:
         """State for other processes: the rows in memory. Raises TypeError if rows were spilled to disk."""
-        if self._spilled:
+        if any(not isinstance(piece, HashedRows) for pieces in self._parts for piece in pieces):
             raise TypeError("a spill file cannot be sent to another process")
-        self._compact()
         return {name: held for name, held in self.__dict__.items() if name != "_share"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._share = self.aside.budget.share()
+        self._share = self.space.budget.share()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no rows were added."""
+        return not self._fresh and not any(self._parts)
 
     def add(self, rows: HashedRows) -> None:
         """Add rows."""
         if not len(rows):
             return
-        self._held.append(rows)
-        self._size += rows.nbytes
-        self._waiting += len(rows)
-        if self._size > self._free_bytes():
-            self._compact()
-            if self._size > self._free_bytes() // 2:
-                self._spill()
-        elif self._waiting > 2 * self._settled:
-            self._compact()
+        self._fresh.append(rows)
+        self._grow(rows.nbytes)
 
     def merge(self, other: Self) -> None:
         """Add the rows of another accumulator of the same kind, which is empty afterwards."""
-        for part, pieces in other._spilled.items():
-            self._spilled.setdefault(part, []).extend(pieces)
-        held, other._held, other._spilled = other._held, [], {}
-        other._size = other._waiting = other._settled = 0
-        for rows in held:
-            self.add(rows)
-
-    def copy(self) -> Accumulator:
-        """An independent copy. Rows are never changed in place, and spilled rows are shared."""
-        other = self._new_partition(self._depth)
-        other._held, other._size = list(self._held), self._size
-        other._waiting, other._settled = self._waiting, self._settled
-        other._spilled = {part: list(pieces) for part, pieces in self._spilled.items()}
-        return other
+        for mine, theirs in zip(self._parts, other._parts, strict=True):
+            mine.extend(theirs)
+            theirs.clear()
+        self._fresh += other._fresh
+        size, other._fresh, other._size, other._compacted = other._size, [], 0, 0
+        other._share.held = 0
+        self._grow(size)
 
     def settle(self) -> Iterator[HashedRows]:
         """The distinct rows, in the order of the hashes, in parts that fit into memory. Can be repeated."""
-        if not self._spilled:
-            self._compact()
-            yield from self._held
+        if not self._settled and not any(self._parts) and sum(map(len, self._fresh)) < _DIVIDED_ROWS:
+            self._fresh = [HashedRows.concat(self._fresh).reduce(self._combine, self._keys)] if self._fresh else []
+            yield from self._fresh
             return
-        self._spill()
-        for part in range(PARTITIONS):
-            yield from self._partition(part).settle()
+        if not self._settled:
+            self._compact()
+        for number, pieces in enumerate(self._parts):
+            if sum(map(_piece_bytes, pieces)) > self._most_bytes() and self._depth < _MAX_DEPTH and len(pieces) > 1:
+                yield from self._divided(pieces).settle()
+                continue
+            if len(pieces) > 1:
+                self._parts[number] = pieces = self._reduced(pieces)
+            yield from map(self._load, pieces)
 
-    def _partition(self, part: int) -> Accumulator:
-        inner = self._new_partition(self._depth + 1)
-        for spill_file, piece in self._spilled.get(part, ()):
-            inner.add(HashedRows.from_bytes(spill_file.get(piece), self._width))
+    def _grow(self, size: int) -> None:
+        self._settled = False
+        self._size += size
+        self._share.held = self._size
+        if self._share.is_full and self._size > self._most_bytes():
+            self._compact()
+            if self._size > self._most_bytes() // 2:
+                self._spill()
+        elif sum(map(len, self._fresh)) >= _DIVIDED_ROWS:
+            self._divide()
+
+    def _most_bytes(self) -> float:
+        """The bytes that the rows in memory may have."""
+        return self._share.most_bytes
+
+    def _divided(self, pieces: Sequence[_Piece]) -> Accumulator:
+        """The rows of a partition that is too large, divided by the next bits."""
+        inner = Accumulator(self.space, self._width, self._combine, keys=self._keys, depth=self._depth + 1)
+        for piece in pieces:
+            inner.add(self._load(piece))
         return inner
 
-    def _new_partition(self, depth: int) -> Accumulator:
-        return Accumulator(self.aside, self._width, self._summed, keys=self._keys, by=self._by, depth=depth)
+    def _load(self, piece: _Piece) -> HashedRows:
+        if isinstance(piece, HashedRows):
+            return piece
+        spill_file, spilled = piece
+        return HashedRows.from_bytes(spill_file.get(spilled), self._width)
 
-    def _free_bytes(self) -> float:
-        share = self._share.bytes
-        return float("inf") if share is None or self._depth > _MAX_DEPTH else max(share // _MERGE_FACTOR, _MIN_BYTES)
+    def _reduced(self, pieces: Sequence[_Piece]) -> list[_Piece]:
+        """One piece with the distinct rows of several: spilled again if one of them was, so that memory does not grow."""
+        whole = HashedRows.concat([self._load(piece) for piece in pieces]).reduce(self._combine, self._keys)
+        return [whole if all(isinstance(piece, HashedRows) for piece in pieces) else self._write(whole)]
+
+    def _divide(self) -> None:
+        """Moves fresh rows to their partitions."""
+        if not self._fresh:
+            return
+        rows, self._fresh = HashedRows.concat(self._fresh), []
+        shift = np.uint64(64 - _BITS * (self._depth + 1))
+        parts = ((rows.words[:, 0] >> shift) & np.uint64(PARTITIONS - 1)).astype(np.uint8)
+        order = np.argsort(parts, kind="stable")
+        edges = np.append(0, np.cumsum(np.bincount(parts, minlength=PARTITIONS)))
+        for number in np.flatnonzero(np.diff(edges)).tolist():
+            self._parts[number].append(rows.take(order[edges[number] : edges[number + 1]]))
 
     def _compact(self) -> None:
-        """Merge equal rows. This happens rarely, so that all sorting costs about as much as sorting once."""
-        if self._waiting:
-            self._held = [HashedRows.concat(self._held).reduce(self._summed, self._keys, self._by)]
-            self._settled, self._waiting = len(self._held[0]), 0
-            self._size = self._held[0].nbytes
+        """Merges equal rows of each partition in memory. Sorted rows are found sorted."""
+        self._divide()
+        for pieces in self._parts:
+            held = [piece for piece in pieces if isinstance(piece, HashedRows)]
+            if held:
+                spilled = [piece for piece in pieces if not isinstance(piece, HashedRows)]
+                pieces[:] = [*spilled, HashedRows.concat(held).reduce(self._combine, self._keys)]
+        self._size = sum(_memory_bytes(piece) for pieces in self._parts for piece in pieces)
+        self._share.held = self._size
+        self._settled = True
 
     def _spill(self) -> None:
-        """Spill all rows, one piece per partition."""
-        self._compact()
-        for rows in self._held:
-            self._cut(rows)
-        self._held = []
-        self._size = self._settled = 0
+        """Spills all rows in memory, one piece per partition."""
+        for pieces in self._parts:
+            pieces[:] = [self._write(piece) if isinstance(piece, HashedRows) else piece for piece in pieces]
+        self._size = self._share.held = 0
 
-    def _cut(self, rows: HashedRows) -> None:
-        """Split rows into partitions. They are sorted by hash, and all agree in the bits above those of the split."""
-        shift = np.uint64(64 - _BITS * (self._depth + 1))
-        parts = (rows.words[:, 0] >> shift) & np.uint64(PARTITIONS - 1)
-        edges = np.searchsorted(parts, np.arange(PARTITIONS + 1))
-        for part in np.flatnonzero(np.diff(edges)).tolist():
-            piece = self.aside.spill_file.put(
-                rows.slice(edges[part], edges[part + 1]).to_bytes(), b"%d/%d" % (self._depth, part)
-            )
-            self._spilled.setdefault(part, []).append((self.aside.spill_file, piece))
+    def _write(self, rows: HashedRows) -> tuple[SpillFile, SpilledPiece]:
+        return self.space.spill_file, self.space.spill_file.put(rows.to_bytes(), b"%d" % self._depth)
+
+
+def _piece_bytes(piece: _Piece) -> int:
+    return piece.nbytes if isinstance(piece, HashedRows) else piece[1].size
+
+
+def _memory_bytes(piece: _Piece) -> int:
+    return piece.nbytes if isinstance(piece, HashedRows) else 0

@@ -1,12 +1,14 @@
-"""Values as keyed 128-bit hashes, whole columns at once, and a filter for hashes seen recently.
+"""Values as keyed 128-bit hashes, whole columns at once, and a filter for rows seen recently.
 
-A hash is a keyed BLAKE2b (RFC 7693) of a value's bytes: a pseudorandom function. Two values have the same hash with a
-probability of one in 2**128, and a hash reveals nothing without the key.
+A hash is a CBC-MAC of the value, with its length in front: it reveals nothing without the key. Two of n values of m blocks (16
+bytes) have the same hash with a probability of about (n * m)**2 / 2**128: for a billion device ids of three blocks 10**-20.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, Final
 
 import numpy as np
@@ -14,63 +16,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.hashing import decimal_words
-from minimize.keys.cryptography import KeyedHash
-
-Bytes = npt.NDArray[np.uint8]
-Offsets = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class PackedValues:
-    """Values as bytes, and the offset of each, with the end of the last."""
-
-    content: Bytes = field(repr=False)
-    offsets: Offsets = field(repr=False)
-
-
-def pack_values(values: pa.Array) -> PackedValues:
-    """The values of a plain column; the content under a null is undefined."""
-    return _pack_texts(values) if _is_text(values.type) else _pack_numbers(values)
-
-
-def _is_text(type_: pa.DataType) -> bool:
-    tests = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view", "fixed_size_binary")
-    return any(getattr(pa.types, f"is_{test}")(type_) for test in tests)
-
-
-def _pack_texts(values: pa.Array) -> PackedValues:
-    values = values.cast(pa.large_string() if _is_string(values.type) else pa.large_binary())
-    _, offsets, data = values.buffers()
-    ends: Offsets = np.frombuffer(offsets, np.int64) if len(values) else np.zeros(1, np.int64)
-    content = np.empty(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
-    return PackedValues(content, ends[values.offset : values.offset + len(values) + 1] if len(values) else ends)
-
-
-def _pack_numbers(values: pa.Array) -> PackedValues:
-    """Numbers as words, so that equal values have one form."""
-    words = decimal_words(values) if pa.types.is_decimal(values.type) else _number_words(values)
-    ends = np.arange(len(values) + 1) * (words.itemsize * words.shape[1])
-    return PackedValues(np.ascontiguousarray(words).view(np.uint8).ravel(), ends)
-
-
-def _number_words(values: pa.Array) -> npt.NDArray[Any]:
-    if pa.types.is_floating(values.type):
-        doubles = values.cast(pa.float64()).fill_null(0.0).to_numpy() + 0.0
-        return np.where(np.isnan(doubles), np.nan, doubles)[:, None]
-    if pa.types.is_boolean(values.type) or pa.types.is_unsigned_integer(values.type):
-        return np.asarray(values.cast(pa.uint64()).fill_null(0))[:, None]
-    if values.type.bit_width == 32 and not pa.types.is_integer(values.type):
-        values = values.cast(pa.int32())
-    return np.asarray(values.cast(pa.int64()).fill_null(0))[:, None]
-
-
-def _is_string(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_))
-
+from minimize.arrow.hashing import SPREAD_FACTOR, WORD_BYTES, decimal_words, text_bytes, text_offsets, word_rows
+from minimize.arrow.value_dictionary import stored_type
+from minimize.keys.cryptography import BLOCK_BYTES, BlockMac
 
 HashWords = npt.NDArray[np.uint64]
 _KEY_MARK_DOMAIN: Final = 255
+_TEXTS_AT_ONCE: Final = 1 << 14
+"""Texts that are hashed at once, so that they stay in the processor's cache."""
+_MAX_BYTES: Final = 128
+"""Bytes of a text that is hashed as it is. A longer one is replaced by its digest."""
+_DIGEST_BYTES: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +42,11 @@ class ValueHasher:
         """
         if pa.types.is_dictionary(values.type):
             return self._of_dictionary(values, domain)
-        packed = pack_values(values)
-        found = KeyedHash(self.key, bytes([domain])).tags(packed.content, packed.offsets).view(np.uint64)
-        if values.null_count:
-            found[values.is_null().to_numpy(zero_copy_only=False)] = 0
+        if not values.null_count:
+            return _hashes(values, _mac(self.key, domain))
+        plain = values if _has_offsets(values.type) else values.cast(stored_type(values.type))
+        found = np.zeros((len(values), 2), np.uint64)
+        found[np.asarray(plain.is_valid())] = self(plain.drop_null(), domain)
         return found
 
     @property
@@ -103,40 +60,127 @@ class ValueHasher:
         none = len(values.dictionary)
         words = np.vstack([self(values.dictionary, domain), np.zeros((1, 2), np.uint64)])
         indices: npt.NDArray[np.int64] = pc.fill_null(values.indices.cast(pa.int64()), none).to_numpy()
-        return words[indices]
+        return words.take(indices, axis=0)
 
 
-_LOOKUP_ROWS: Final = 1 << 15
+@lru_cache(maxsize=16)
+def _mac(key: bytes, domain: int) -> BlockMac:
+    return BlockMac(blake2b(key=key, person=bytes([domain]), digest_size=32).digest())
+
+
+def _hashes(values: pa.Array, mac: BlockMac) -> HashWords:
+    """The hashes of a plain column without nulls."""
+    kind = pa.binary() if pa.types.is_fixed_size_binary(values.type) else stored_type(values.type)
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        return _text_hashes(values if _has_offsets(values.type) else values.cast(kind), mac)
+    if pa.types.is_decimal(kind):
+        words = np.ascontiguousarray(decimal_words(values)).view(np.uint64)
+    else:
+        words = _number_words(values)[:, None]
+    # The number of bytes comes first, as that of texts does.
+    return mac.tags(
+        np.column_stack([np.full((len(words), 2 - words.shape[1] % 2), 8 * words.shape[1], np.uint64), words])
+    )
+
+
+def _has_offsets(type_: pa.DataType) -> bool:
+    views = (pa.types.is_string_view, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
+    return not any(test(type_) for test in views)
+
+
+def _text_hashes(texts: pa.Array, mac: BlockMac) -> HashWords:
+    """The hashes of texts, each with its length in front, so that none is the beginning of another."""
+    offsets, data = text_offsets(texts), text_bytes(texts)
+    found = np.empty((len(texts), 2), np.uint64)
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        some = offsets[start : start + _TEXTS_AT_ONCE + 1]
+        long = np.flatnonzero(np.diff(some) > _MAX_BYTES)
+        if not long.size:
+            found[start : start + len(some) - 1] = _short_text_hashes(data, some, mac)
+            continue
+        # A loop over long texts: they are rare.
+        short = [_shortened(data[some[row] : some[row + 1]].tobytes()) for row in range(len(some) - 1)]
+        ends = np.append(0, np.cumsum([len(text) for text in short]))
+        found[start : start + len(short)] = _short_text_hashes(np.frombuffer(b"".join(short), np.uint8), ends, mac)
+    return found
+
+
+def _shortened(text: bytes) -> bytes:
+    """A text, or a digest in place of a long one, which is longer than any short text."""
+    return text if len(text) <= _MAX_BYTES else blake2b(text).digest() * (_MAX_BYTES // _DIGEST_BYTES + 1)
+
+
+def _short_text_hashes(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], mac: BlockMac) -> HashWords:
+    rows = word_rows(data, offsets)
+    if rows.shape[1] % 2:
+        rows = np.column_stack([rows, np.zeros(len(rows), np.uint64)])
+    blocks = (np.diff(offsets) + WORD_BYTES + BLOCK_BYTES - 1) // BLOCK_BYTES
+    return mac.tags(rows, None if (blocks == blocks[0]).all() else blocks)
+
+
+def _number_words(values: pa.Array) -> HashWords:
+    """Numbers as words, so that equal values have one form."""
+    if pa.types.is_floating(values.type):
+        doubles = values.cast(pa.float64()).to_numpy() + 0.0
+        return np.where(np.isnan(doubles), np.nan, doubles).view(np.uint64)
+    if pa.types.is_boolean(values.type) or pa.types.is_unsigned_integer(values.type):
+        return np.asarray(values.cast(pa.uint64()))
+    if values.type.bit_width == 32 and not pa.types.is_integer(values.type):
+        values = values.cast(pa.int32())
+    return np.asarray(values.cast(pa.int64())).view(np.uint64)
+
+
+_LOOKUP_ROWS: Final = 1 << 14
 """Rows that are looked up at once, so that they stay in the processor's cache for the next ones."""
+_TRIAL_ROWS: Final = 1 << 18
+_MIN_REPEATS: Final = 4
+"""One row in this number must be a repeat, or looking does not pay."""
 
 
-class RecentHashes:
-    """Remembers hashes, each in one slot given by its bits until another hash takes it. Fixed memory; no order.
+class RecentRows:
+    """Remembers rows of words, each in one slot until another row takes it. Fixed memory; no order.
 
-    >>> recent = RecentHashes(1 << 12)
+    If few of the first rows are repeats, it stops remembering.
+
+    >>> recent = RecentRows(1 << 12)
     >>> words = np.array([[1 << 60, 1], [2 << 60, 1], [1 << 60, 1]], np.uint64)
     >>> recent.unseen_rows(words[:2]).tolist(), recent.unseen_rows(words).tolist()
     ([0, 1], [])
     """
 
     def __init__(self, size: int) -> None:
-        """Takes the bytes of memory that it may use."""
-        bits = max((max(size, 1) // 16).bit_length() - 1, 4)
-        self._shift = np.uint64(64 - bits)
-        self._high = np.zeros(1 << bits, np.uint64)
-        self._low = np.zeros(1 << bits, np.uint64)
+        """Takes the bytes of memory that it may use. A row of zeros counts as seen."""
+        self._size = size
+        self._rows: HashWords = np.empty((0, 0), np.uint64)
+        self._looked = self._new = 0
+
+    def __reduce__(self) -> tuple[type[RecentRows], tuple[int]]:
+        """State for other processes: empty."""
+        return RecentRows, (self._size,)
 
     def unseen_rows(self, words: HashWords) -> npt.NDArray[np.int64]:
         """The rows that were not seen recently, in order. Equal rows of one call may all be returned."""
         found = [
             self._news(words[start : start + _LOOKUP_ROWS]) + start for start in range(0, len(words), _LOOKUP_ROWS)
         ]
-        return np.concatenate(found) if found else np.empty(0, np.int64)
+        return np.concatenate(found) if len(found) > 1 else found[0] if found else np.empty(0, np.int64)
 
-    def _news(self, words: HashWords) -> npt.NDArray[np.int64]:
-        high, low = words[:, 0], words[:, 1]
-        places = high >> self._shift
-        new = np.flatnonzero((self._high[places] != high) | (self._low[places] != low))
-        self._high[places[new]] = high[new]
-        self._low[places[new]] = low[new]
+    def _news(self, words: HashWords) -> npt.NDArray[Any]:
+        if self._looked > _TRIAL_ROWS and (self._looked - self._new) * _MIN_REPEATS < self._looked:
+            self._rows = np.empty((0, 0), np.uint64)
+            return np.arange(len(words))
+        if not len(self._rows):
+            slots = max(self._size, 1) // (8 * words.shape[1])
+            self._rows = np.zeros((1 << max(slots.bit_length() - 1, 4), words.shape[1]), np.uint64)
+        mixed = words[:, 0].copy()
+        for place in range(2, words.shape[1]):
+            mixed ^= words[:, place] * SPREAD_FACTOR
+        places = (mixed * SPREAD_FACTOR >> np.uint64(65 - len(self._rows).bit_length())).view(np.int64)
+        held = self._rows.take(places, axis=0)
+        differs = held[:, 0] != words[:, 0]
+        for place in range(1, words.shape[1]):
+            differs |= held[:, place] != words[:, place]
+        new = np.flatnonzero(differs)
+        self._rows[places[new]] = words[new]
+        self._looked, self._new = self._looked + len(words), self._new + len(new)
         return new

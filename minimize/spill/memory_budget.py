@@ -19,12 +19,10 @@ from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from minimize.arrow.dictionaries import Codes
 from minimize.config import load_config
 from minimize.errors import ConfigurationError
-from minimize.spill.hashing import HashWords, ValueHasher
+from minimize.spill.hashing import ValueHasher
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -40,8 +38,14 @@ _UNITS: Final = {"": 1, "B": 1} | {
 }
 
 
+_WORKING_FACTOR: Final = 2
+"""Merging rows takes up to this many times their size."""
+_MIN_BYTES: Final = 1 << 12
+"""Bytes that a holder may use in any case."""
+
+
 class MemoryBudget:
-    """A number of bytes, divided equally among the holders of a share. Their number may change at any time."""
+    """A number of bytes for several holders. Who has more than an equal part gives way when all together have too many."""
 
     def __init__(self, total: int | None = DEFAULT_MEMORY) -> None:
         """Takes the bytes; None means no limit."""
@@ -57,22 +61,41 @@ class MemoryBudget:
         return share
 
     def part(self) -> int | None:
-        """The bytes that each holder may use now."""
+        """The bytes of an equal part."""
         with self._lock:
             holders = len(self._holders)
         return None if self.total is None else self.total // max(holders, 1)
 
+    @property
+    def is_used_up(self) -> bool:
+        """Whether the holders together have as much as can be merged within the budget."""
+        with self._lock:
+            held = sum(share.held for share in self._holders)
+        return self.total is not None and held > self.total // _WORKING_FACTOR
+
 
 class BudgetShare:
-    """One holder's part of a budget."""
+    """What one holder has of a budget. `held` is set by the holder: the bytes that it has in memory."""
 
     def __init__(self, budget: MemoryBudget) -> None:
         self._budget = budget
+        self.held = 0
 
     @property
     def bytes(self) -> int | None:
-        """The bytes that the holder may use now; None means no limit."""
+        """The bytes of an equal part; None means no limit."""
         return self._budget.part()
+
+    @property
+    def most_bytes(self) -> float:
+        """The bytes of rows that can be merged within an equal part."""
+        part = self._budget.part()
+        return float("inf") if part is None else max(part // _WORKING_FACTOR, _MIN_BYTES)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether this holder must give way."""
+        return self.held > self.most_bytes and self._budget.is_used_up
 
 
 def find_budget(start: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -267,6 +290,10 @@ class SpillSpace:
         return SpillFile()
 
 
+UNLIMITED_SPACE: Final = SpillSpace(None)
+"""The space of tallies outside a run: no limit of memory, one key per process."""
+
+
 _BLOCK_BYTES: Final = 36 << 20
 """Bytes of a block. Blocks from 32 MiB on are mapped by the C library and returned to the system. Only used pages need memory."""
 _ALIGNMENT: Final = 64
@@ -301,55 +328,3 @@ class Arena:
         found = self.array(values.shape, dtype)
         found[...] = values
         return found
-
-
-_MIN_BYTES: Final = 1 << 12
-"""Bytes that a tally may hold in any case."""
-
-
-class SpillState:
-    """A tally's share of the budget, whether anything was spilled, and the groups that had reached the minimum size by then."""
-
-    def __init__(self, space: SpillSpace) -> None:
-        self.aside = space
-        self.used = False
-        self._share = space.budget.share()
-        self._stood = np.zeros(0, np.bool_)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: held for name, held in self.__dict__.items() if name != "_share"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._share = self.aside.budget.share()
-
-    def is_full(self, size: int) -> bool:
-        """Whether this many bytes exceed the share. Spilling needs some more."""
-        share = self._share.bytes
-        return share is not None and size > max(share * 4 // 5, _MIN_BYTES)
-
-    def hashes(self, subjects: pa.Array) -> HashWords:
-        """The hashes that identify subjects in spilled rows."""
-        self.used = True
-        return self.aside.hasher(subjects)
-
-    def remember_large_groups(self, large: npt.NDArray[np.bool_]) -> None:
-        """Record the groups that have reached the minimum size. They keep it."""
-        self._stood = large
-
-    def remembered_large_groups(self, groups: int) -> npt.NDArray[np.bool_]:
-        """Which of the first groups had reached the minimum size at the time of a spill."""
-        return np.append(self._stood, np.zeros(max(0, groups - len(self._stood)), np.bool_))[:groups]
-
-    def merge(self, other: Self, groups: Codes) -> None:
-        """Add the state of another tally, which returns its share of the budget.
-
-        Raises ValueError if its hashes have another key.
-        """
-        if other.used and self.aside.hasher.mark != other.aside.hasher.mark:
-            raise ValueError("the tallies have different keys")
-        self.used = self.used or other.used
-        stood = self.remembered_large_groups(max(int(groups.max(initial=-1)) + 1, len(self._stood)))
-        stood[groups[np.flatnonzero(other._stood)]] = True
-        self._stood = stood
-        other._share = self._share

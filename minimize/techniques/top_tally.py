@@ -112,6 +112,7 @@ class SubjectValues:
                 if coded is self._coded:  # else another thread has spilled it
                     coded.add(*codes)
                     self._spill_if_full()
+                    self._share.held = self._coded.nbytes
                     return
 
     def _spill_if_full(self) -> None:
@@ -146,7 +147,7 @@ class SubjectValues:
     def counts(self) -> Iterator[tuple[HashWords, pa.Array]]:
         """The numbers of subjects of all values that have any, and the values, some at a time."""
         self._coded.sort()
-        counts = Accumulator(self._space, width=3, summed=1)
+        counts = Accumulator(self._space, 3, [np.add])
         for names, hashes, values, subjects in self._parts():
             found = np.bincount(values[_is_known(subjects)], minlength=len(names)).astype(np.uint64)
             used = np.flatnonzero(found)

@@ -13,15 +13,26 @@ import pytest
 from pydantic import ValidationError
 
 from minimize.aggregates import MEASURES, MeasureRefused, MeasureTerms, measure_from
+from minimize.aggregates.batch_views import RowView
+from minimize.aggregates.contributors import Contributors, FieldRows
+from minimize.aggregates.definition import BoundMeasure
+from minimize.spill import SpillSpace, ValueHasher
 
+HASHER = ValueHasher(bytes(32))
 NUMBERS = (pa.int64(), pa.float64(), pa.decimal128(10, 2))
 
 
 def settled(word: str, argument: Any, values: pa.Array, below: int = 1, subjects: list[int] | None = None) -> Any:
     """A measure of one group of these values, each of a subject of its own."""
-    tally = measure_from(word, argument).start(values.type, MeasureTerms(below))
-    owners = np.array(range(len(values)) if subjects is None else subjects, np.int64)
-    tally.observe(np.zeros(len(values), np.int64), values, owners)
+    measured = BoundMeasure(measure_from(word, argument), values.type)
+    tally = measured.measure.start(values.type, MeasureTerms(below))
+    counted = Contributors({measured: tally}, SpillSpace(None))
+    given = range(len(values)) if subjects is None else [None if each < 0 else each for each in subjects]
+    owners = HASHER(pa.array(given, pa.int64()))
+    view = RowView(np.zeros(len(values), np.int64), owners)
+    tally.observe(view.groups, values, owners)
+    if measured.measured_field is not None:
+        counted.add(view, {measured.measured_field: FieldRows(view, values)})
     return tally.settle(np.arange(1)).to_pylist()[0]
 
 

@@ -16,17 +16,14 @@ from hypothesis import strategies as st
 
 from minimize.aggregates import MEASURES, measure_from
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
-from minimize.aggregates.dictionaries import GroupDictionary, SubjectDictionary
-from minimize.aggregates.suppression import PendingRecords
+from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.tally import AggregateTally
 from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
-from minimize.spill import Accumulator, SpillSpace
+from minimize.spill import Accumulator, HashedRows, SpillSpace
 from tests.aggregates import test_batch_views_view as view
 from tests.aggregates import test_tally as table
 from tests.hypothesis_profiles import examples
-
-Shared = tuple[SubjectDictionary | None, GroupDictionary | None]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -34,18 +31,24 @@ def _nothing_fits() -> Iterator[None]:
     """A few rows are worked off at once, and nothing is held in any case."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("minimize.aggregates.tally._MIN_ROWS", 1)
-        patch.setattr("minimize.spill.memory_budget._MIN_BYTES", 0)
-        patch.setattr("minimize.spill.accumulator._MIN_BYTES", 1 << 10)
+        patch.setattr("minimize.spill.memory_budget._MIN_BYTES", 1 << 11)
+        patch.setattr("minimize.spill.accumulator._DIVIDED_ROWS", 1 << 6)
         yield
 
 
 def tallied(
-    what: AggregateDefinition, aside: SpillSpace, *batches: Batch, shared: Shared = (None, None)
+    what: AggregateDefinition, aside: SpillSpace, *batches: Batch, shared: GroupDictionary | None = None
 ) -> AggregateTally:
-    tally = AggregateTally(what, aside, *shared)
+    tally = AggregateTally(what, aside, shared)
     for each in batches:
         tally.observe(each)
     return tally
+
+
+def is_spilled(tally: AggregateTally) -> bool:
+    """Whether pairs of a group and a subject were written."""
+    pieces = [piece for pieces in tally._contributors.subjects._rows._parts for piece in pieces]
+    return any(not isinstance(piece, HashedRows) for piece in pieces)
 
 
 @settings(max_examples=examples(25))
@@ -57,14 +60,11 @@ def test_setting_aside_merging_and_sharing_change_nothing(
     order.shuffle(shuffled)
     edges = sorted({0, len(rows), *(cut for cut in cuts if cut < len(rows))})
     aside = SpillSpace(0)
-    shared: Shared = (
-        (SubjectDictionary(), GroupDictionary.for_definition(table.EVERYTHING)) if together else (None, None)
-    )
+    shared = GroupDictionary.for_definition(table.EVERYTHING) if together else None
     parts = [table.batch(shuffled[start:end]) for start, end in pairwise(edges)]
     tallies = [tallied(table.EVERYTHING, aside, part, shared=shared) for part in parts]
-    merged = AggregateTally(table.EVERYTHING, aside, *shared)
+    merged = AggregateTally(table.EVERYTHING, aside, shared)
     for number, tally in enumerate(tallies):
-        assert tally._shelf.used == bool(rows)
         if number % 2:
             tally.merge(merged)
             merged = tally
@@ -153,10 +153,7 @@ def test_every_measure_over_every_type_gives_the_same_beyond_the_budget() -> Non
     aside = SpillSpace(1)
     beyond = tallied(everything(), aside, *batches[:3])
     beyond.merge(tallied(everything(), aside, *batches[3:]))
-    assert beyond._shelf.used
-    assert not within._shelf.used
-    assert beyond._contributors._everyone._beyond is not None
-    assert beyond._contributors._everyone._beyond._pairs._spilled
+    assert (is_spilled(beyond), is_spilled(within)) == (True, False)
     assert beyond.settle() == within.settle()
     assert within.settle().table.num_rows > 5
 
@@ -183,22 +180,12 @@ def test_elements_of_lists_count_the_same_beyond_the_budget() -> None:
     aside = SpillSpace(1)
     beyond = tallied(what, aside, *batches[4:])
     beyond.merge(tallied(what, aside, *batches[:4]))
-    assert beyond._shelf.used
+    assert is_spilled(beyond)
     assert beyond.settle() == tallied(what, SpillSpace(None), *batches).settle()
 
 
-def test_a_group_that_has_enough_or_had_when_it_was_set_aside_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[list[bool]] = []
-    monkeypatch.setattr(PendingRecords, "add", lambda *given: told.append(given[-1]().tolist()))
-    what = view.definition("/apps/*/name", below=2, n=("count",))
-    devices = [view.batch(*(view.record(f"d{number}", view.app(name)) for number in range(2))) for name in "aba"]
-    tally = tallied(what, SpillSpace(0), *devices, view.batch(view.record("d9", view.app("a"), view.app("c"))))
-    assert tally._shelf.used
-    assert told == [[True], [True, True], [True, True], [True, True, False]]
-
-
 def test_nothing_is_set_aside_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Accumulator, "add", lambda *_: pytest.fail("set aside"))
+    monkeypatch.setattr(Accumulator, "_spill", lambda *_: pytest.fail("set aside"))
     assert tallied(everything(), SpillSpace(), data(2000, 1)).settle().rows_seen == 2000
 
 

@@ -22,6 +22,7 @@ from minimize.aggregates.tally import AggregateTally
 from minimize.arrow.dictionaries import Codes, decode_dictionary
 from minimize.engines import passes
 from minimize.errors import PolicyError, RefusedError, VerificationError
+from minimize.spill import HashWords
 from minimize.verification.aggregates import MEASURE_RULES, MeasureRule
 from tests.aggregates.test_tally import batch, definition, devices
 from tests.commands import command
@@ -56,7 +57,7 @@ class DispersionTally:
     def __init__(self) -> None:
         self._counts, self._sums, self._squares = GroupSums(), ExactSums(), ExactSums()
 
-    def observe(self, groups: Codes, values: pa.Array, subjects: Codes) -> None:
+    def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows. The square of a double is the sum of four products of its halves, none of which is rounded."""
         numbers = decode_dictionary(values).cast(pa.float64()).to_numpy(zero_copy_only=False)
         scaled = numbers * (2**27 + 1)
@@ -67,7 +68,7 @@ class DispersionTally:
         for product in (high * high, high * low, high * low, low * low):
             self._squares.add(groups, pa.array(product))
 
-    def merge(self, other: Self, groups: Codes, subjects: Codes) -> None:
+    def merge(self, other: Self, groups: Codes) -> None:
         """Merges another tally."""
         self._counts.merge(other._counts, groups)
         self._sums.merge(other._sums, groups)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 from multiprocessing.reduction import ForkingPickler
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +35,7 @@ def settled(tally: Accumulator) -> list[tuple[str, int]]:
 
 
 def tallied(aside: SpillSpace, *batches: Iterable[int]) -> Accumulator:
-    tally = Accumulator(aside, width=3, summed=1)
+    tally = Accumulator(aside, 3, [np.add])
     for numbers in batches:
         tally.add(rows(numbers))
     return tally
@@ -52,11 +53,18 @@ def test_budget_cut_and_merging_change_nothing(batches: list[list[int]], cut: in
 
 
 @pytest.mark.slow
-def test_a_partition_that_does_not_fit_is_cut_again() -> None:
-    aside = SpillSpace(1)
-    tally = tallied(aside, *(range(start, start + 5000) for start in range(0, 60_000, 4000)))
-    assert tally._partition(0)._spilled
+def test_a_partition_that_does_not_fit_is_cut_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tally = tallied(SpillSpace(1), *(range(start, start + 5000) for start in range(0, 60_000, 4000)))
+    inner: list[Accumulator] = []
+    divided = Accumulator._divided
+
+    def counted(*given: Any) -> Accumulator:
+        inner.append(divided(*given))
+        return inner[-1]
+
+    monkeypatch.setattr(Accumulator, "_divided", counted)
     found = settled(tally)
+    assert len(inner) == 64
     assert len(found) == 61_000
     assert sum(count for _, count in found) == 15 * 5000
     assert sorted(int(text) for text, _ in found) == list(range(61_000))
@@ -77,10 +85,10 @@ def test_one_row_without_end_is_one_row() -> None:
 
 def test_what_it_holds_is_bounded_by_its_share() -> None:
     aside = SpillSpace(4 << 20)
-    tally = Accumulator(aside, width=3, summed=1)
+    tally = Accumulator(aside, 3, [np.add])
     for start in range(0, 200_000, 1000):
         tally.add(rows(range(start, start + 1000)))
-        assert sum(part.nbytes for part in tally._held) <= (1 << 20)
+        assert tally._size <= (2 << 20) + (1 << 16)
     assert max(part.nbytes for part in tally.settle()) <= (1 << 20)
 
 

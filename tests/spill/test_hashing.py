@@ -14,10 +14,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.spill import RecentHashes, ValueHasher
+from minimize.spill import RecentRows, ValueHasher
 
 KEY = bytes(range(32))
 hasher = ValueHasher(KEY)
@@ -28,8 +31,12 @@ def hashes(values: pa.Array, domain: int = 0) -> list[tuple[int, ...]]:
 
 
 def literal(value: bytes, domain: int = 0) -> tuple[int, ...]:
-    """The hash of one value."""
-    return struct.unpack("<QQ", blake2b(value, key=KEY, person=bytes([domain]), digest_size=16).digest())
+    """The hash of one value: the last block of its encryption in CBC mode, with the length in front."""
+    short = value if len(value) <= 128 else blake2b(value).digest() * 3
+    padded = struct.pack("<Q", len(short)) + short
+    padded += bytes(-len(padded) % 16)
+    key = blake2b(key=KEY, person=bytes([domain]), digest_size=32).digest()
+    return struct.unpack("<QQ", Cipher(AES(key), CBC(bytes(16))).encryptor().update(padded)[-16:])
 
 
 @given(st.lists(st.binary(max_size=70), max_size=40), st.integers(0, 3))
@@ -37,7 +44,7 @@ def test_they_are_keyed_hashes_for_the_domain(values: list[bytes], domain: int) 
     assert hashes(pa.array(values, pa.binary()), domain) == [literal(value, domain) for value in values]
 
 
-@pytest.mark.parametrize("size", [*range(66), 4096, 4097, 100_000])
+@pytest.mark.parametrize("size", [*range(66), 127, 128, 129, 4096, 4097, 100_000])
 def test_every_length_is_hashed_whole(size: int) -> None:
     value = bytes(number % 251 for number in range(size))
     assert hashes(pa.array([b"x", value])) == [literal(b"x"), literal(value)]
@@ -121,7 +128,7 @@ words = ValueHasher(bytes(32))(pa.array(range(1000)))
 
 @given(st.lists(st.lists(st.integers(0, 60), max_size=80), max_size=5))
 def test_whatever_comes_is_new_at_least_once(batches: list[list[int]]) -> None:
-    recent, told = RecentHashes(1), set[int]()
+    recent, told = RecentRows(1), set[int]()
     for numbers in batches:
         some = words[np.array(numbers, np.int64)]
         news = recent.unseen_rows(some)
@@ -131,11 +138,20 @@ def test_whatever_comes_is_new_at_least_once(batches: list[list[int]]) -> None:
 
 
 def test_what_came_lately_is_not_new() -> None:
-    recent = RecentHashes(1 << 24)
+    recent = RecentRows(1 << 24)
     assert len(recent.unseen_rows(words)) == 1000
     assert len(recent.unseen_rows(words)) < 10
 
 
 def test_its_memory_is_what_it_was_given() -> None:
-    recent = RecentHashes(1 << 16)
-    assert recent._high.nbytes + recent._low.nbytes == 1 << 16
+    recent = RecentRows(1 << 16)
+    recent.unseen_rows(words)
+    assert recent._rows.nbytes == 1 << 16
+
+
+def test_it_stops_looking_where_little_repeats() -> None:
+    recent = RecentRows(1 << 12)
+    many = ValueHasher(bytes(32))(pa.array(range(300_000)))
+    assert len(recent.unseen_rows(many)) == len(many)
+    assert len(recent.unseen_rows(many[:100])) == 100
+    assert recent._rows.nbytes == 0

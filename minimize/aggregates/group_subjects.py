@@ -1,0 +1,160 @@
+"""Distinct subjects of each group, exact, in bounded memory: pairs of a group and a subject's hash, with what its rows have.
+
+Next to a pair is a bit for each fact that no row of the pair has had so far (for example a value of a field), and for each
+ordered value the smallest and the largest one. A row that repeats a recent one is left out at once. The rest is sorted once, when
+subjects are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+
+from minimize.aggregates.exact_sums import GroupSums
+from minimize.arrow.dictionaries import Bools, Codes, is_identity
+from minimize.arrow.hashing import SPREAD_FACTOR
+from minimize.spill import Accumulator, HashedRows, HashWords, RecentRows, SpillSpace
+
+_RECENT_BYTES: Final = 16 << 20
+_ROWS_AT_ONCE: Final = 1 << 14
+"""Rows that are added at once, so that they stay in the processor's cache."""
+_GROUP_BITS: Final = 32
+_GROUP_MASK: Final = np.uint64((1 << _GROUP_BITS) - 1)
+WordRange = tuple[HashWords, HashWords] | tuple[np.uint64, np.uint64]
+"""The smallest and the largest ordered word of each row, or of all rows."""
+NO_RANGE: Final = (np.uint64(2**64 - 1), np.uint64(0))
+"""Smallest and largest value of a row without one."""
+
+
+class GroupSubjects:
+    """Distinct subjects per group, by their hashes. Takes the number of facts and of ordered values of a row.
+
+    >>> subjects = GroupSubjects(SpillSpace(None))
+    >>> subjects.add(np.array([0, 0, 1]), np.array([[7, 1], [7, 1], [8, 1]], np.uint64))
+    >>> subjects.count(np.array([0, 1])).tolist()
+    [1, 1]
+    """
+
+    def __init__(self, space: SpillSpace, facts: int = 0, ranges: int = 0) -> None:
+        self._space = space
+        self._facts = facts
+        self._ranges = ranges
+        words = max(1, -(-(facts + _GROUP_BITS) // 64))
+        self._width = 2 + words + 2 * ranges
+        combine = [*[np.bitwise_and] * words, *[np.minimum, np.maximum] * ranges]
+        self._rows = Accumulator(space, self._width, combine)
+        self._recent = RecentRows(min(_RECENT_BYTES, (space.budget.part() or _RECENT_BYTES) // 4))
+        self._counts: list[GroupSums] | None = None
+
+    def add(
+        self,
+        groups: Codes,
+        subjects: HashWords,
+        facts: Sequence[Bools | None] = (),
+        ranges: Sequence[WordRange] = (),
+    ) -> None:
+        """Adds rows: the group and the hash of the subject of each (zeros: none), the mask of the rows that have each fact (None:
+        all), and the smallest and largest ordered word of each value."""
+        self._counts = None
+        for first in range(0, len(groups), _ROWS_AT_ONCE):
+            rows = slice(first, first + _ROWS_AT_ONCE)
+            words = self._words(
+                groups[rows].astype(np.uint64),
+                subjects[rows],
+                [None if mask is None else mask[rows] for mask in facts],
+                [word if isinstance(word, np.uint64) else word[rows] for both in ranges for word in both],
+            )
+            new = self._recent.unseen_rows(words)
+            self._rows.add(HashedRows(words if len(new) == len(words) else words.take(new, axis=0)))
+
+    def merge(self, other: Self, groups: Codes) -> None:
+        """Merges others with the same facts; `groups[i]` is the code here for their group i, or -1 to leave it out."""
+        self._counts = None
+        if is_identity(groups):
+            self._rows.merge(other._rows)
+            return
+        for rows in other._rows.settle():
+            theirs = rows.words[:, 2] & _GROUP_MASK
+            ours = groups[theirs.astype(np.int64)]
+            kept = np.flatnonzero(ours >= 0)
+            words, before, now = rows.words[kept], theirs[kept], ours[kept].astype(np.uint64)
+            words[:, 0] ^= before * SPREAD_FACTOR ^ now * SPREAD_FACTOR
+            words[:, 2] ^= before ^ now
+            self._rows.add(HashedRows(words))
+
+    def count(self, groups: Codes, fact: int | None = None) -> Codes:
+        """The number of distinct subjects of some groups, or of those that have a fact."""
+        if self._counts is None:
+            self._counts = self._count()
+        pairs, *lacking = self._counts
+        return pairs.select(groups) if fact is None else pairs.select(groups) - lacking[fact].select(groups)
+
+    def count_beside(self, groups: Codes, results: HashWords, place: int) -> Codes:
+        """For some groups and an ordered word for each: the smaller number of the subjects that have a value at or below it,
+        and of those that have one at or above it."""
+        aims = np.zeros(int(groups.max(initial=0)) + 1, np.uint64)
+        asked = np.zeros(len(aims), np.bool_)
+        aims[groups], asked[groups] = results, True
+        below, above = GroupSums(), GroupSums()
+        first = self._width - 2 * (self._ranges - place)
+        for rows in self._rows.settle():
+            owners = (rows.words[:, 2] & _GROUP_MASK).astype(np.int64)
+            chosen = np.flatnonzero(asked.take(owners, mode="clip") & (owners < len(aims)))
+            mine = owners[chosen]
+            low, high = rows.words[chosen, first], rows.words[chosen, first + 1]
+            has_value = low <= high
+            below.count(mine[has_value & (low <= aims[mine])])
+            above.count(mine[has_value & (high >= aims[mine])])
+        return np.minimum(below.select(groups), above.select(groups))
+
+    def _words(
+        self,
+        owners: HashWords,
+        subjects: HashWords,
+        facts: Sequence[Bools | None],
+        ranges: Sequence[HashWords | np.uint64],
+    ) -> HashWords:
+        """The rows of rows with a subject."""
+        words = np.zeros((len(owners), self._width), np.uint64)
+        words[:, 0] = subjects[:, 0] ^ owners * SPREAD_FACTOR
+        words[:, 1] = subjects[:, 1]
+        words[:, 2] = owners
+        for fact, mask in enumerate(facts):
+            if mask is not None:
+                place, bit = divmod(fact + _GROUP_BITS, 64)
+                words[:, 2 + place] |= (~mask).astype(np.uint64) << np.uint64(bit)
+        for place, column in enumerate(ranges, self._width - len(ranges)):
+            words[:, place] = column
+        there = (subjects[:, 0] | subjects[:, 1]) != 0
+        return words if there.all() else words[there]
+
+    def _count(self) -> list[GroupSums]:
+        """The number of pairs of each group, and for each fact of those that lack it, in one pass."""
+        counts = [GroupSums() for _ in range(self._facts + 1)]
+        for rows in self._rows.settle():
+            owners = (rows.words[:, 2] & _GROUP_MASK).astype(np.int64)
+            counts[0].count(owners)
+            for fact in range(self._facts):
+                place, bit = divmod(fact + _GROUP_BITS, 64)
+                counts[fact + 1].count(owners[rows.words[:, 2 + place] & np.uint64(1 << bit) != 0])
+        return counts
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectCounts:
+    """The counts of subjects for one tally: its facts and ordered words are some of those of all tallies."""
+
+    subjects: GroupSubjects
+    first_fact: int
+    first_range: int
+
+    def count_having(self, groups: Codes, fact: int) -> Codes:
+        """The number of subjects of some groups that have a fact of the tally."""
+        return self.subjects.count(groups, self.first_fact + fact)
+
+    def count_beside(self, groups: Codes, results: HashWords) -> Codes:
+        """The smaller number of the subjects at or below, and at or above, an ordered word of each group."""
+        return self.subjects.count_beside(groups, results, self.first_range)
