@@ -61,10 +61,10 @@ class HashedRows:
         ):  # hashes almost never agree in half of their bits
             rows = self.take(np.lexsort([self.words[:, place] for place in reversed(range(keys))]))
             new = _starts(rows.words, keys)
-        starts = np.flatnonzero(new)
-        once = rows.take(starts)
+        once, repeats = rows.take(np.flatnonzero(new)), np.flatnonzero(~new)
+        owners = np.cumsum(new)[repeats] - 1
         for place, function in enumerate(combine, self.words.shape[1] - len(combine)):
-            once.words[:, place] = function.reduceat(rows.words[:, place], starts)
+            function.at(once.words[:, place], owners, rows.words[repeats, place])
         return once
 
     def to_bytes(self) -> bytes:
