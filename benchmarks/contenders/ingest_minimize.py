@@ -13,6 +13,7 @@ from minimize import load_policy
 from minimize.plan import request
 from minimize.sources import FORMATS
 from minimize.sources.base import Chunk, SourcePart
+from minimize.sources.files import file_parts
 
 
 def run(given: Given, out: Path) -> None:
@@ -22,7 +23,7 @@ def run(given: Given, out: Path) -> None:
 
 def _pieces(given: Given) -> Iterator[Piece]:
     wanted = request(load_policy(JOBS / "ingest"), "service_maintenance")
-    source = FORMATS["ndjson"].bind([given.lines], given.folder, wanted)
+    source = FORMATS["ndjson"].bind(file_parts([given.lines], given.folder), wanted)
     with ThreadPoolExecutor(2) as pool:
         for some in pool.map(_read, (piece for part in source.parts for piece in part.pieces())):
             yield from some

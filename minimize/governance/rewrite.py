@@ -49,6 +49,7 @@ from minimize.receipts import (
     quarantine_files_in_force,
     restricted_files_in_force,
     retained_sketches,
+    sha256_text,
 )
 from minimize.receipts.chain import effective_receipts
 from minimize.runs.erasure_list import erasure_list_digest
@@ -60,7 +61,8 @@ from minimize.runs.runner import no_progress
 from minimize.runs.session import record_missed_receipts, record_published, run_session
 from minimize.sources.base import WrittenFile
 from minimize.stores import Location, PathText, local_path
-from minimize.stores.durable_files import file_digest, file_exists
+from minimize.stores.digests import has_digest
+from minimize.stores.durable_files import file_exists
 from minimize.times import time_text
 
 log = logging.getLogger("minimize")
@@ -265,10 +267,11 @@ def retention_attachments(today: Pipeline, written: WritingRun) -> dict[str, byt
 
 def loaded_bytes(of: Policy | Pipeline) -> bytes:
     """The bytes of a policy or pipeline file. Raises ConfigurationError if the file changed since it was loaded."""
-    if of.path is None or file_digest(of.path) != of.digest:
+    content = b"" if of.path is None else of.path.read_bytes()
+    if sha256_text(content) != of.digest:
         name = POLICY_FILE if isinstance(of, Policy) else PIPELINE_FILE
         raise ConfigurationError(f"{name} was changed while this command was running", hint="Run the command again.")
-    return of.path.read_bytes()
+    return content
 
 
 def _check_as_of(at: datetime, chain: Sequence[Receipt], dates: set[str | None]) -> None:
@@ -388,7 +391,7 @@ def _files_in_force(output: OpenOutput) -> dict[str, ReceiptFile]:
 def _check_digest(output: OpenOutput, path: str, force: Mapping[str, ReceiptFile]) -> ReceiptFile:
     """Refuses a file that was modified outside `minimize`, so that it does not get a new signature."""
     file, full = _require_in_force(path, force), output.folder / path
-    if not full.is_file() or file_digest(full) != file.digest:
+    if not full.is_file() or not has_digest(full, file.digest):
         raise OutputError(f"{path} does not match its receipt", hint="Run `minimize verify` to check all files.")
     return file
 

@@ -373,7 +373,7 @@ def _ndjson_records(data: PathText) -> Iterator[bytes]:
             "no NDJSON file was found", hint="Pass NDJSON: no other format is validated by a JSON Schema."
         )
     for part in (FilePart(path, found.root) for path in files):
-        with open_stream(part.path, part.name) as stream:
+        with open_stream(part) as stream:
             yield from (line for block in line_blocks(stream) for _, line in nonblank_lines(block) if line.strip())
 
 

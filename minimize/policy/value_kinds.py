@@ -25,6 +25,7 @@ from minimize.errors import SchemaError, SourceError
 from minimize.sources import FORMATS, format_by_name
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.file_discovery import find_files
+from minimize.sources.files import FilePart
 from minimize.sources.schema_inference import SAMPLED_FILES, SAMPLED_RECORDS
 from minimize.sources.types import CONTAINER_TYPES, parse_text
 from minimize.stores import Location
@@ -286,7 +287,7 @@ def _read_first_records(path: Location, root: Location, request: SourceRequest) 
     """The first records of one file."""
     batches: list[pa.RecordBatch] = []
     with suppress(SchemaError, SourceError):
-        source = FORMATS[format_by_name(path)].bind([path], root, request)
+        source = FORMATS[format_by_name(path)].bind([FilePart(path, root)], request)
         left = SAMPLED_RECORDS
         for chunk in islice(source.parts[0].read(), SAMPLED_RECORDS):
             batches.append(chunk.records.slice(0, left))

@@ -21,10 +21,11 @@ from minimize.plan.request import can_leave
 from minimize.policy.pipeline import Pipeline
 from minimize.report.context import ReportContext
 from minimize.report.facts import RoundedCount
-from minimize.runs.batch_dates import BatchDate, file_digests, last_inputs
+from minimize.runs.batch_dates import BatchDate, compare_files, last_inputs
 from minimize.runs.inputs import find_input_files, origin_place, path_mask
 from minimize.sources import FORMATS
 from minimize.sources.base import Source
+from minimize.sources.files import batch_parts
 
 MOST_DISTINCT: Final = 1_000_000
 """Counting stops above this number of distinct values."""
@@ -172,7 +173,7 @@ def _sources_by_date(context: ReportContext, job: Pipeline) -> Iterator[Source]:
 def _bind_source(context: ReportContext, job: Pipeline, day: BatchDate, before: Mapping[str, str]) -> Source:
     origin, shown = context.newest.origin, path_mask(job, context.keys)
     found = find_input_files(job, None if origin is None else origin_place(context.output, origin.input), day)
-    files = found.files.get(day, ())
-    if file_digests(files, found.root, shown) != before:
+    parts = batch_parts(found, day, shown)
+    if compare_files(parts, before).state != "same":
         raise SourceError("the source differs from the receipts")
-    return FORMATS[job.source.format].bind(files, found.root, request(job.policy, job.purpose, job), shown=shown)
+    return FORMATS[job.source.format].bind(parts, request(job.policy, job.purpose, job))

@@ -20,7 +20,7 @@ from minimize.policy.model import Field, Policy
 from minimize.policy.treatments import Treatment
 from minimize.sources.base import Chunk, DeclaredField, Source, SourceRequest, UndeclaredCount, merge_undeclared
 from minimize.sources.file_discovery import NameMask, hive_partitions
-from minimize.sources.files import FilePart
+from minimize.sources.files import file_parts
 from minimize.sources.record_checks import records_with_path
 from minimize.sources.schema_inference import ObservedValues, observe_file
 from minimize.sources.source_format import SourceFormat
@@ -161,14 +161,14 @@ def observe_files(
     """
     seen = ArrivedData(format_.has_types)
     asked = _lenient_request(request)
-    for number, path in enumerate(files):
+    for number, part in enumerate(file_parts(files, root, shown)):
         if number < MOST_FILES_SHAPED or format_.has_columns:
-            shape = observe_file(FilePart(path, root, shown), format_)
+            shape = observe_file(part, format_)
             seen.shape.append(shape)
             if format_.has_columns:
-                partitions = hive_partitions(path, root)
+                partitions = hive_partitions(part.path, root)
                 seen.absent.update(each.key for each in request.fields if _lacks_column(shape, each, partitions))
-        _read_repeatedly(seen, asked, lists, partial(format_.bind, [path], root, shown=shown))
+        _read_repeatedly(seen, asked, lists, partial(format_.bind, [part]))
     declared = [each.pointer for each in request.fields]
     seen.undeclared = {path: carried for path, carried in seen.undeclared.items() if not _is_declared(path, declared)}
     return seen

@@ -41,7 +41,7 @@ from minimize.settings import SettingRow, SettingsRows
 from minimize.settings.evaluation import LEVEL_SETTING, ExplainableSettings
 from minimize.sources import FORMATS
 from minimize.sources.base import Source, SourcePart
-from minimize.sources.files import open_stream
+from minimize.sources.files import FilePart, file_parts, open_stream
 from minimize.sources.source_format import SourceFormat
 from minimize.stages.conditions import BatchFacts
 from minimize.stages.corrections import find_corrections
@@ -260,7 +260,7 @@ class LineIndex:
     def from_file(cls, path: Path) -> Self:
         """Index a file, which may be compressed, without keeping its text. Raises SourceError if it cannot be read."""
         starts, filled, position, is_blank = array("q", [0]), array("q"), 0, True
-        with open_stream(path, path.name) as stream:
+        with open_stream(FilePart(path, path.parent)) as stream:
             for block in iter(partial(stream.read, BLOCK_SIZE), b""):
                 *whole, rest = (block.removeprefix(BOM) if position == 0 else block).split(b"\n")
                 position += len(block) - len(rest) - sum(len(line) + 1 for line in whole)  # a byte order mark
@@ -415,7 +415,7 @@ def _open_source(
     pipeline: Pipeline, files: Sequence[Path], format_: SourceFormat, also: Collection[str] = ()
 ) -> Source:
     root = files[0].parent if files else Path()
-    return format_.bind(files, root, request(pipeline.policy, pipeline.purpose, pipeline, also))
+    return format_.bind(file_parts(files, root), request(pipeline.policy, pipeline.purpose, pipeline, also))
 
 
 def latest_event_time(pipeline: Pipeline, files: Sequence[Path], format_: SourceFormat) -> datetime | None:

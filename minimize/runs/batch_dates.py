@@ -23,8 +23,7 @@ from minimize.receipts import Receipt, files_in_force
 from minimize.results import LogMessage
 from minimize.sources.base import Source
 from minimize.sources.file_discovery import NameMask, SourceFiles, displayed_name
-from minimize.sources.files import FilePart
-from minimize.stores import Location
+from minimize.sources.files import FilePart, batch_parts
 from minimize.times import parse_date
 
 BatchDate = dt.date | None
@@ -221,7 +220,7 @@ class Arrival:
     """The files of one batch date, compared with those of its last receipt.
 
     state  `new`: never run; `same`; `changed`: files were added, or have other bytes; `shrunk`: some files that were read are
-           missing; `gone`: all of them are missing; `unreadable`: a file's digest cannot be computed
+           missing; `gone`: all of them are missing; `unreadable`: a file cannot be read
     lost   number of files that were read and are missing
     fault  why a file cannot be read
     """
@@ -232,7 +231,7 @@ class Arrival:
 
 
 def arrivals(found: SourceFiles, chain: Iterable[Receipt], shown: NameMask | None) -> dict[BatchDate, Arrival]:
-    """For each batch date of the source and of the receipts: its files, compared. Reads the files to compute their digests."""
+    """For each batch date of the source and of the receipts: its files, compared. Reads the files that a receipt names."""
     before = last_inputs(chain, shown)
     read = {when for receipt in chain if reads_source(receipt) for when, files in _inputs_by_date(receipt) if files}
     days = [when for when in {*found.files, *read} if found.files.get(when) or when in read]
@@ -242,12 +241,10 @@ def arrivals(found: SourceFiles, chain: Iterable[Receipt], shown: NameMask | Non
 def _arrival_of_date(
     found: SourceFiles, when: BatchDate, before: Mapping[str, str] | None, shown: NameMask | None
 ) -> Arrival:
-    files = found.files.get(when, ())
     try:
-        now = file_digests(files, found.root, shown)
+        return compare_files(batch_parts(found, when, shown), before)
     except SourceError as error:
         return Arrival("unreadable", fault=SkippedDate.unreadable(when, error, _file_names(found, when, shown)))
-    return compare_files(now, before)
 
 
 def _file_names(found: SourceFiles, when: BatchDate, shown: NameMask | None) -> list[str]:
@@ -278,12 +275,16 @@ def _dates_with_rows(chain: Sequence[Receipt]) -> set[BatchDate]:
     return {parse_batch_date(batch_date_of(file.path)) for file in files if file.rows}
 
 
-def compare_files(now: Mapping[str, str], before: Mapping[str, str] | None) -> Arrival:
-    """Compares the files of one batch with those of its last receipt, by name. `before` is None if the batch never ran."""
+def compare_files(now: Sequence[FilePart], before: Mapping[str, str] | None) -> Arrival:
+    """Compares the files of one batch with those of its last receipt, by name and digest. `before` is None if it never ran.
+
+    Raises SourceError if a file cannot be read.
+    """
     if before is None:
         return Arrival("new" if now else "gone")
-    lost = len(before.keys() - now.keys())
-    if now == before:
+    names = {part.name for part in now}
+    lost = len(before.keys() - names)
+    if names == before.keys() and all(part.has_digest(before[part.name]) for part in now):
         return Arrival("same")
     return Arrival("changed" if not lost else "shrunk" if now else "gone", lost)
 
@@ -320,12 +321,6 @@ def reads_source(receipt: Receipt) -> bool:
 def receipt_dates(receipt: Receipt) -> tuple[BatchDate, ...]:
     """The batch dates of a receipt."""
     return tuple(map(parse_batch_date, receipt.dates)) or (None,)
-
-
-def file_digests(files: Sequence[Location], root: Location, shown: NameMask | None) -> dict[str, str]:
-    """Digests of the files, by the names that receipts show."""
-    parts = (FilePart(path, root, shown) for path in files)
-    return {part.name: part.digest for part in parts}
 
 
 def _inputs_by_date(receipt: Receipt) -> Iterator[tuple[BatchDate, Mapping[str, str]]]:

@@ -31,10 +31,11 @@ from minimize.keys.sealing import open_content, seal_content
 from minimize.output.folder import SKETCHES, batch_date_of, output_and_date
 from minimize.output.publish import Staging
 from minimize.output.stored_file import open_stored_file
-from minimize.receipts import FileRef, Receipt, ReceiptFile, files_in_force, retained_sketches, sha256_text
+from minimize.receipts import FileRef, Receipt, ReceiptFile, files_in_force, retained_sketches
 from minimize.sources.base import WrittenFile
 from minimize.spill import HashWords, ValueHasher
 from minimize.stores import Location
+from minimize.stores.digests import has_digest
 from minimize.text import count_noun
 
 log = logging.getLogger("minimize")
@@ -164,7 +165,7 @@ class PublishedReleases:
             return ReleaseHistory.empty()
         try:
             sealed = (self.output / sketches.path).read_bytes()
-            if sha256_text(sealed) != sketches.digest:
+            if not has_digest(sealed, sketches.digest):
                 raise ValueError("the sketches do not match the receipt")
             content = open_content(sealed, self.keys, _SUBKEY_PURPOSES, *_seal_context(name, date)) or b""
             if int.from_bytes(content[:_KEY_MARK_BYTES], "little") == self.hasher.mark:

@@ -26,6 +26,7 @@ from minimize.plan.model import plan_subject_index
 from minimize.receipts import CompanionFile, Receipt, files_in_force
 from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text
 from minimize.runs.disclosure_guard import PublishedReleases, guard_aggregates
+from minimize.runs.inputs import check_source_unchanged
 from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.resolve import ResolvedRun, output_encryption
 from minimize.sources.base import Chunk, Source, SourcePart, WrittenFile
@@ -160,12 +161,6 @@ def process_dates(
         for name, written in late.publish(job, staging, releases):
             done.files.setdefault(name, []).extend(written)
     return done
-
-
-def check_source_unchanged(source: Source) -> None:
-    """Raises SourceError if a file has changed since it was read. The receipt takes its digests from here."""
-    for part in source.parts:
-        _ = part.digest
 
 
 def _stage_outcome(

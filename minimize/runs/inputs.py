@@ -55,6 +55,7 @@ from minimize.sources.file_discovery import (
     parse_hive_folder,
     split_pattern,
 )
+from minimize.sources.files import batch_parts
 from minimize.stages.future_time import reject_future
 from minimize.stages.tenant_regions import reject_without_region
 from minimize.stores import Location, LocationLike, ObjectPath, PathText, is_uri, location_options
@@ -317,7 +318,7 @@ def open_sources(
     asked = replace(request(job.policy, job.purpose, job, also), salt=shown.ranking_salt)
     days = [when for when in sort_dates(found.files) if found.files[when]]
     format_ = FORMATS[job.source.format]
-    sources = {when: format_.bind(found.files[when], found.root, asked, shown=shown) for when in days}
+    sources = {when: format_.bind(batch_parts(found, when, shown), asked) for when in days}
     named = _unchanged_folder_fields(job)
     return {
         when: reject_future(
@@ -351,6 +352,12 @@ def open_readable_sources(
             names = [displayed_name(path, found.root, shown) for path in found.files[when]]
             unreadable.append(SkippedDate.unreadable(when, error, names))
     return sources, unreadable
+
+
+def check_source_unchanged(source: Source) -> None:
+    """Raises SourceError if a file has changed since it was first seen. Computes the digests that reading did not."""
+    for part in source.parts:
+        _ = part.digest
 
 
 def examine_sources(job: Pipeline, sources: Mapping[BatchDate, Source]) -> ExaminedPlan:

@@ -21,11 +21,12 @@ from minimize.plan import Plan
 from minimize.plan.request import fields_read_for
 from minimize.receipts import Receipt, WrittenOutput
 from minimize.receipts.chain import effective_receipts
-from minimize.runs.batch_dates import Arrival, BatchDate, compare_files, file_digests, last_inputs
+from minimize.runs.batch_dates import Arrival, BatchDate, compare_files, last_inputs
 from minimize.runs.disclosure_guard import GuardedAggregate, PublishedReleases, guard_aggregates
-from minimize.runs.inputs import open_sources
+from minimize.runs.inputs import check_source_unchanged, open_sources
 from minimize.runs.resolve import ResolvedRun
 from minimize.sources.base import WrittenFile
+from minimize.sources.files import batch_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +135,7 @@ class ClosingWindows:
         return "" if state == "same" else f"{when}: {state}"
 
     def _arrival(self, when: date, before: Mapping[str, str]) -> Arrival:
-        found = self.resolved.found
-        return compare_files(file_digests(found.files.get(when, ()), found.root, self.resolved.shown), before)
+        return compare_files(batch_parts(self.resolved.found, when, self.resolved.shown), before)
 
 
 def _receipt_outputs(chain: Sequence[Receipt], name: str) -> Iterator[WrittenOutput]:
@@ -284,8 +284,8 @@ class LateAggregates:
             narrow = source if deduplicates(plan) else source.only(_fields_to_read(plan))
             outcome = move(replace(job, plan=plan, event_days=self.reach(when)), narrow, None, DiscardingQuarantine())
             self.take(when, outcome.late)
-            digests = [part.digest for part in source.parts]  # raises an error if a file changed while it was read
-            log.debug("read %d files of %s again", len(digests), when)
+            check_source_unchanged(source)
+            log.debug("read %d files of %s again", len(source.parts), when)
 
     def publish(
         self, job: Job, staging: Staging, releases: PublishedReleases

@@ -35,6 +35,7 @@ from minimize.runs.resolve import ResolvedRun, resolve_run
 from minimize.runs.runner import attempt_run, check_engine, no_progress
 from minimize.sources.base import Source, accepted_positions
 from minimize.sources.file_discovery import split_pattern
+from minimize.sources.files import FilePart, batch_parts
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.text import count_noun, format_number
 from minimize.times import parse_date
@@ -136,12 +137,15 @@ def _read_date(output: Location, day: str | None, paths: list[str], writers: Map
     return QuarantinedDate(day, writers[paths[0]], places)
 
 
-def source_differences(quarantined: QuarantinedDate, source: Source | None) -> Iterator[Finding]:
+def source_differences(quarantined: QuarantinedDate, resolved: ResolvedRun | None) -> Iterator[Finding]:
     """Differences between the inputs of a date and its receipt: R011 for another digest, R012 for a missing file."""
-    now = {} if source is None else {part.name: part for part in source.parts}
+    now: dict[str, FilePart] = {}
+    if resolved is not None and _date_source(quarantined, resolved) is not None:
+        parts = batch_parts(resolved.found, parse_batch_date(quarantined.day), resolved.shown)
+        now = {part.name: part for part in parts}
     for each in quarantined.receipt.inputs:
         if each.path in now:
-            if now[each.path].digest != each.digest:
+            if not now[each.path].has_digest(each.digest):
                 message = f"has the digest {now[each.path].digest}; it was {each.digest} at the run"
                 yield Finding("R011", message, hint="Run the changed date with `minimize run`.", file=each.path)
         elif each.path in quarantined.places or _belongs_to_date(each, quarantined):
@@ -291,9 +295,7 @@ def recheck_quarantine(
         check_output_ledger(folder, find_pipeline(folder, chain[-1], options.pipeline).folder, options.ledger)
     quarantined_ = quarantined_dates(folder, date)
     found = [(each, _resolve_date(folder, each, options)) for each in quarantined_]
-    refused = [
-        finding for each, resolved in found for finding in source_differences(each, _date_source(each, resolved))
-    ]
+    refused = [finding for each, resolved in found for finding in source_differences(each, resolved)]
     if refused:
         raise _changed_source_error(refused)
     bound = [(each, resolved) for each, resolved in found if resolved is not None]
@@ -322,8 +324,8 @@ def _resolve_date(output: Location, each: QuarantinedDate, options: ReplayOption
     )
 
 
-def _date_source(each: QuarantinedDate, resolved: ResolvedRun | None) -> Source | None:
-    return None if resolved is None else resolved.sources.get(parse_batch_date(each.day))
+def _date_source(each: QuarantinedDate, resolved: ResolvedRun) -> Source | None:
+    return resolved.sources.get(parse_batch_date(each.day))
 
 
 def _passing_records(each: QuarantinedDate, resolved: ResolvedRun) -> dict[str, frozenset[int]]:

@@ -29,7 +29,7 @@ from minimize.plan.columns import columns_markdown
 from minimize.policy.approval import check_approval
 from minimize.policy.load import hierarchy_files
 from minimize.policy.pipeline import Pipeline
-from minimize.receipts import Receipt, new_run_id
+from minimize.receipts import Receipt, new_run_id, sha256_text
 from minimize.recipients import Recipient
 from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import (
@@ -63,7 +63,6 @@ from minimize.runs.resolve import ResolvedRun, audit_created_keys, resolve_run
 from minimize.runs.sender import check_same_sender, warn_of_gated_rows, warn_without_consents
 from minimize.runs.session import record_missed_receipts, record_published, run_session
 from minimize.stores import Location, LocationLike, ObjectPath, PathText
-from minimize.stores.durable_files import file_digest
 from minimize.text import count_noun
 
 if TYPE_CHECKING:
@@ -92,9 +91,10 @@ def receipt_attachments(
 
 
 def _read_unchanged(path: Path, digest: str) -> bytes:
-    if file_digest(path) != digest:
+    content = path.read_bytes()
+    if sha256_text(content) != digest:
         raise ConfigurationError(f"{path.name} was changed during the run", hint="Run again.")
-    return path.read_bytes()
+    return content
 
 
 def _hierarchy_files(pipeline: Pipeline) -> dict[str, bytes]:

@@ -161,7 +161,7 @@ class SourcePart(Protocol):
 
     @property
     def digest(self) -> str:
-        """`sha256:` of the stored bytes."""
+        """The digest of the stored bytes."""
         ...
 
     @property
@@ -216,7 +216,7 @@ class WrittenFile:
 
     path      relative to the output folder
     rows      number of rows
-    digest    `sha256:` of the file
+    digest    digest of the file
     index     the subject index; None if there is none
     keys      the master keys under which its columns are encrypted
     sketches  the contribution sketches; None if there are none

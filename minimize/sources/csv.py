@@ -31,7 +31,6 @@ from minimize.arrow.dictionaries import Bools
 from minimize.errors import SourceError
 from minimize.sources.base import Chunk, DeclaredField, Reject, RejectCode, SourcePart, SourceRequest
 from minimize.sources.binding import BoundRequest, add_rejects, bind_request
-from minimize.sources.file_discovery import NameMask
 from minimize.sources.files import (
     BYTE_ORDER_MARK,
     ByteStream,
@@ -47,7 +46,6 @@ from minimize.sources.projection import field_tree, prune_schema
 from minimize.sources.record_checks import FaultMask
 from minimize.sources.source_format import FileRows, SourceFormat
 from minimize.sources.types import arrow_type, parse_texts
-from minimize.stores import Location
 
 INVALID_BYTE = "\0"
 """Replacement of a byte that is not UTF-8."""
@@ -97,18 +95,15 @@ BLOCK_BYTES = 8 << 20
 HEADER_BYTES = 1 << 20
 
 
-def csv_source(
-    files: Sequence[Location], root: Location, request: SourceRequest, *, shown: NameMask | None = None
-) -> FileSource:
+def csv_source(parts: Sequence[FilePart], request: SourceRequest) -> FileSource:
     """CSV files as a source. Raises SchemaError with the differences of the first file that does not fit, and SourceError."""
     schema = prune_schema(pa.schema([]), field_tree(request))
-    parts = [FilePart(path, root, shown) for path in files]
     return FileSource(schema, [_bind_part(part, request, schema) for part in parts])
 
 
 def read_header(part: FilePart) -> tuple[list[str], bool]:
     """The names of a file's columns, and whether anything follows the header. Raises SourceError."""
-    with open_stream(part.path, part.name) as stream:
+    with open_stream(part) as stream:
         start = stream.read(HEADER_BYTES).removeprefix(BYTE_ORDER_MARK)
     with suppress(stdlib.Error):
         rows = stdlib.reader(StringIO(start.decode("utf-8", "replace"), newline=""))
@@ -134,7 +129,7 @@ class CsvPart(FileBackedPart):
         """The records, about 8 MiB of text per chunk. Raises SourceError."""
         if not self.filled:
             return
-        with open_decompressed(self.file.path, self.name) as stream:
+        with open_decompressed(self.file) as stream:
             text = Utf8Stream(stream)
             ragged: list[int] = []
             first, runs_on = 0, False

@@ -11,15 +11,18 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
 from minimize.errors import SourceError
 from minimize.stores import Location, ObjectPath, absolute_location, is_uri, is_within, parse_location, relative_path
 from minimize.times import parse_iso_date
+
+if TYPE_CHECKING:
+    from minimize.sources.files import FilePart
 
 DATE_PLACEHOLDER = "{date}"
 _WILDCARD = re.compile(r"[*?{\[]")
@@ -50,11 +53,13 @@ class SourceFiles:
     """The files of a source path: their root, and the files of each batch date (None if the path has no `{date}`).
 
     name_pattern  the pattern of the file names, if all are in the root; None for deeper patterns
+    parts         the files that were examined, with their digests, so that a run hashes each of them once
     """
 
     root: Location
     files: Mapping[date | None, Sequence[Location]]
     name_pattern: re.Pattern[str] | None = None
+    parts: dict[tuple[Location, NameMask | None], FilePart] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def has_dates(self) -> bool:

@@ -6,8 +6,9 @@ Files are decompressed as a stream, in bounded memory. Each block of lines has i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePath
@@ -19,14 +20,21 @@ import pyarrow as pa
 from minimize.arrow.dictionaries import Bools
 from minimize.errors import ConfigurationError, OutOfMemoryError, SourceError
 from minimize.sources.base import Chunk, Reject, RejectCode, SeekablePart, Source, SourcePart
-from minimize.sources.file_discovery import NameMask, displayed_name
-from minimize.stores import Location, ObjectPath
-from minimize.stores.durable_files import file_digest
+from minimize.sources.file_discovery import NameMask, SourceFiles, displayed_name
+from minimize.stores import READ_BUFFER, Location, ObjectPath
+from minimize.stores.digests import (
+    ALGORITHM,
+    HashingReader,
+    digest_algorithm,
+    file_digest,
+    has_digest,
+    open_bytes,
+)
 from minimize.stores.object_store import StoreRefusal, refusal_reason
 
 T = TypeVar("T")
 FileFingerprint = tuple[int | str, ...]
-"""Device, inode, size and modification time of a file; size, time and tag of an object."""
+"""Size, device, inode and modification time of a file; size, time and tag of an object."""
 
 
 @dataclass(frozen=True)
@@ -54,31 +62,80 @@ class FilePart:
 
     @cached_property
     def size(self) -> int:
-        """Stored bytes. Raises SourceError."""
-        with suppress(OSError):
-            return self.path.size() if isinstance(self.path, ObjectPath) else self.path.stat().st_size
-        raise unreadable_file_error(self.name)
+        """Stored bytes when the file was first seen. Raises SourceError."""
+        if self.first_fingerprint is None:
+            raise unreadable_file_error(self.name)
+        return int(self.first_fingerprint[0])
 
     def __getstate__(self) -> dict[str, Any]:
         """State for other processes: the displayed name, without the mask, which may contain a key."""
-        return {"path": self.path, "root": self.root, "shown": None, "name": self.name, "seen": self.first_fingerprint}
+        kept = {"name": self.name, "first_fingerprint": self.first_fingerprint}
+        return {"path": self.path, "root": self.root, "shown": None, **kept}
+
+    @property
+    def digest(self) -> str:
+        """The digest of the stored bytes, computed once. Raises SourceError, also if the file changed since it was first seen."""
+        return self._unless_changed(self._computed_digest)
+
+    def has_digest(self, digest: str) -> bool:
+        """Whether this is the digest of the stored bytes, by any algorithm. Raises SourceError as `digest` does."""
+        if digest_algorithm(digest) == ALGORITHM:
+            return self.digest == digest
+        return self._unless_changed(self._without_values(has_digest, digest))
 
     @cached_property
-    def digest(self) -> str:
-        """`sha256:` of the stored bytes, read once. Raises SourceError, also if the file changed since it was first seen."""
-        found = None
+    def _computed_digest(self) -> str:
+        return self._without_values(file_digest)
+
+    def _without_values(self, work: Callable[..., T], *arguments: object) -> T:
+        """The result of work with the file. Raises SourceError instead of the errors of the operating system or the store."""
         reason = None
         try:
-            found = file_digest(self.path)
+            return work(self.path, *arguments)
         except OSError as error:
             reason = refusal_reason(error)
-        if reason is not None:
-            raise store_error(self.name, reason)
-        if found is None:
-            raise unreadable_file_error(self.name)
+        raise unreadable_file_error(self.name) if reason is None else store_error(self.name, reason)
+
+    def _unless_changed(self, found: T) -> T:
         if _file_fingerprint(self.path) != self.first_fingerprint:
             raise changed_file_error(self.name)
         return found
+
+    @property
+    def is_hashed(self) -> bool:
+        """Whether the digest is computed."""
+        return "_computed_digest" in vars(self)
+
+    def read_bytes(self) -> bytes:
+        """The stored bytes. Computes the digest. Raises SourceError."""
+        content: bytes = self._without_values(lambda path: path.read_bytes())
+        vars(self)["_computed_digest"] = file_digest(content)  # stored as `cached_property` does
+        return content
+
+    @contextmanager
+    def open(self) -> Iterator[ByteStream]:
+        """The stored bytes from the start. If they are read to the end, this computes the digest. Raises OSError."""
+        with open_bytes(self.path) as file:
+            if self.is_hashed:
+                yield file
+                return
+            reader = HashingReader(file)
+            yield reader
+            if reader.hash.size == self.size:
+                vars(self)["_computed_digest"] = reader.hash.digest
+
+
+def file_parts(files: Sequence[Location], root: Location, shown: NameMask | None = None) -> list[FilePart]:
+    """Files below a root."""
+    return [FilePart(path, root, shown) for path in files]
+
+
+def batch_parts(found: SourceFiles, when: date | None, shown: NameMask | None) -> list[FilePart]:
+    """The files of a batch date: for the same mask, the same objects in each call."""
+    for path in found.files.get(when, ()):
+        if (path, shown) not in found.parts:
+            found.parts[path, shown] = FilePart(path, found.root, shown)
+    return [found.parts[path, shown] for path in found.files.get(when, ())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +151,7 @@ class FileBackedPart:
 
     @property
     def digest(self) -> str:
-        """`sha256:` of the stored bytes."""
+        """The digest of the stored bytes."""
         return self.file.digest
 
     @property
@@ -223,7 +280,7 @@ def _file_fingerprint(path: Location) -> FileFingerprint | None:
         if isinstance(path, ObjectPath):
             return path.fingerprint()
         found = path.stat()
-        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        return found.st_size, found.st_dev, found.st_ino, found.st_mtime_ns
     return None
 
 
@@ -303,37 +360,37 @@ class LineBlock:
 
 
 @contextmanager
-def open_decompressed(path: Location, name: str) -> Iterator[pa.NativeFile]:
+def open_decompressed(part: FilePart) -> Iterator[ByteStream]:
     """A file's bytes, decompressed as its suffix says (.gz, .zst; several members are one stream).
 
     Raises SourceError, also if a compressed file is empty: even compressed empty content has bytes.
     """
-    stream, codec, is_cut = None, _CODECS.get(path.suffix.lower()), False
-    with suppress(OSError, pa.ArrowException):
-        is_cut = codec is not None and (path.size() if isinstance(path, ObjectPath) else path.stat().st_size) == 0
-        if isinstance(path, ObjectPath):
-            stream = path.stream(codec)
-        else:
-            stream = pa.input_stream(str(path), compression=codec, buffer_size=1 << 16)
-    if stream is None:
-        raise unreadable_file_error(name)
-    with stream:
-        if is_cut:
-            raise damaged_file_error(name)
-        yield stream
+    codec = _CODECS.get(part.path.suffix.lower())
+    with ExitStack() as opened:
+        stored = None
+        with suppress(OSError, pa.ArrowException):
+            stored = opened.enter_context(part.open())
+        if stored is None:
+            raise unreadable_file_error(part.name)
+        if codec is None:
+            yield stored
+            return
+        if part.size == 0:
+            raise damaged_file_error(part.name)
+        yield opened.enter_context(pa.input_stream(stored, compression=codec, buffer_size=READ_BUFFER))
 
 
 @contextmanager
-def open_stream(path: Location, name: str) -> Iterator[ByteStream]:
+def open_stream(part: FilePart) -> Iterator[ByteStream]:
     """A file's decompressed bytes as a stream whose errors contain the file's name and nothing of its content."""
-    with open_decompressed(path, name) as stream:
-        yield _NamedStream(stream, name)
+    with open_decompressed(part) as stream:
+        yield _NamedStream(stream, part.name)
 
 
 class _NamedStream:
     """A stream that names its file in the error for invalid compressed data."""
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
+    def __init__(self, stream: ByteStream, name: str) -> None:
         self._stream, self._name = stream, name
 
     def read(self, size: int, /) -> bytes:

@@ -20,7 +20,7 @@ from minimize.identifiers import canonical_column
 from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.sources.base import Chunk, DeclaredField, SourceRequest, UndeclaredCount, bound_undeclared
 from minimize.sources.binding import BoundRequest, bind_request, raise_findings, unify_schemas, validate_chunk
-from minimize.sources.file_discovery import NameMask, hive_partitions
+from minimize.sources.file_discovery import hive_partitions
 from minimize.sources.files import FileBackedPart, FilePart, FileSource, damaged_file_error, read_error, replace_errors
 from minimize.sources.projection import (
     FieldNode,
@@ -33,12 +33,15 @@ from minimize.sources.projection import (
 from minimize.sources.record_checks import SUBJECT_SAMPLE, FaultMask, flat_values, sample_subjects
 from minimize.sources.source_format import FileRows, SourceFormat
 from minimize.sources.types import arrow_type, storage_type
-from minimize.stores import Location, open_parquet_file
+from minimize.stores import Location, ObjectPath, open_parquet_file
 
 LeafPosition = tuple[pa.DataType, int]
 """A type, and the number of its first leaf."""
 SMALL_VALUE_BYTES = 4.0
 """Maximum uncompressed bytes per value up to which a chunk of strings is read as a dictionary."""
+
+WHOLE_OBJECT_BYTES = 32 << 20
+"""Maximum bytes of an object that is fetched at once. A larger one is fetched by column, and again for its digest."""
 
 
 @dataclass(frozen=True)
@@ -168,11 +171,8 @@ def _child_positions(kind: pa.DataType, at: int) -> Iterator[tuple[PointerPart, 
         place += leaf_count(inner.type)
 
 
-def parquet_source(
-    files: Sequence[Location], root: Location, request: SourceRequest, *, shown: NameMask | None = None
-) -> FileSource:
+def parquet_source(parts: Sequence[FilePart], request: SourceRequest) -> FileSource:
     """Parquet files as a source. Raises SchemaError with the differences of the first file that does not fit, and SourceError."""
-    parts = [FilePart(path, root, shown) for path in files]
     _check_unencrypted(parts)
     return _bind_parts(parts, request)
 
@@ -234,11 +234,20 @@ class ParquetPart(FileBackedPart):
     def read(self) -> Iterator[Chunk]:
         """The records, with at most as many per chunk as requested, never across row groups. Raises SourceError."""
         foot, first = read_footer(self.file), 0
-        with open_parquet_file(self.file.path, read_dictionary=list(self.encoded)) as opened:
+        with open_parquet_file(self._content(), read_dictionary=list(self.encoded)) as opened:
             for group in range(foot.groups):
                 if self.group in (None, group):
                     yield from self._group(opened, foot, group, first)
                 first += foot.rows(group)
+
+    def _content(self) -> Location | bytes:
+        """The file. For a small object that is not hashed yet its bytes, so that it is fetched once."""
+        is_remote = isinstance(self.file.path, ObjectPath) and self.group is None
+        return (
+            self.file.read_bytes()
+            if is_remote and self.file.size <= WHOLE_OBJECT_BYTES and not self.file.is_hashed
+            else self.file.path
+        )
 
     def read_positions(self, positions: Sequence[int]) -> Iterator[Chunk]:
         """The row groups that contain these rows. Raises SourceError."""

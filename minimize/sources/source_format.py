@@ -13,17 +13,13 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from minimize.sources.base import PositionUnit, Source, SourceRequest
-from minimize.sources.file_discovery import NameMask
 from minimize.sources.files import FilePart
-from minimize.stores import Location
 
 
 class FileBinding(Protocol):
-    """Binds files to a request. `shown` masks hive partitions in the names of parts."""
+    """Binds files to a request."""
 
-    def __call__(
-        self, files: Sequence[Location], root: Location, request: SourceRequest, *, shown: NameMask | None = None
-    ) -> Source:
+    def __call__(self, parts: Sequence[FilePart], request: SourceRequest) -> Source:
         """The bound source. Raises SchemaError with all differences, before anything is decoded."""
         ...
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import shutil
@@ -14,6 +13,7 @@ from typing import Any, BinaryIO, TextIO, TypeVar
 from minimize.errors import OutputError, describe_os_error
 from minimize.failpoints import fail_point
 from minimize.stores import Location, ObjectPath, ObjectUpload, file_operations
+from minimize.stores.digests import FileHash
 from minimize.stores.file_operations import path_exists, sync, sync_folder
 
 COPY_CHUNK = 1 << 20
@@ -36,8 +36,7 @@ class HashingFile(io.RawIOBase):
             path.upload() if isinstance(path, ObjectPath) else _create_with_folders(path)
         )
         self._opened = True
-        self._hash = hashlib.sha256()
-        self._size = 0
+        self._hash = FileHash()
         self._worthless = False
 
     def writable(self) -> bool:
@@ -51,12 +50,11 @@ class HashingFile(io.RawIOBase):
             return len(view)
         self._hash.update(view)
         self._file.write(view)
-        self._size += len(view)
         return len(view)
 
     def tell(self) -> int:
         """Number of bytes written."""
-        return self._size
+        return self._hash.size
 
     def close(self) -> None:
         """Write the remaining bytes and sync them to disk."""
@@ -76,8 +74,8 @@ class HashingFile(io.RawIOBase):
 
     @property
     def digest(self) -> str:
-        """`sha256:` of the bytes written so far."""
-        return "sha256:" + self._hash.hexdigest()
+        """The digest of the bytes written so far."""
+        return self._hash.digest
 
 
 def _create_with_folders(path: Path) -> BinaryIO:
@@ -102,12 +100,6 @@ def file_exists(path: Location) -> bool:
     Raises OSError, or for a bucket the error of the store, if that cannot be determined.
     """
     return path.is_file() and path.size() > 0 if isinstance(path, ObjectPath) else path_exists(path)
-
-
-def file_digest(path: Location) -> str:
-    """`sha256:` of a file's bytes."""
-    with path.stream() if isinstance(path, ObjectPath) else path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync_tree(root: Location) -> None:

@@ -390,9 +390,9 @@ class ObjectPath:
         """The object, opened for random access. Raises FileNotFoundError."""
         return self._call(lambda store, path: store.open_input_file(path))
 
-    def stream(self, compression: str | None = None) -> Any:
-        """The object as a decompressed stream. Raises FileNotFoundError."""
-        return self._call(lambda store, path: store.open_input_stream(path, compression, STREAM_BUFFER))
+    def stream(self) -> Any:
+        """The object as a stream. Raises FileNotFoundError."""
+        return self._call(lambda store, path: store.open_input_stream(path, None, STREAM_BUFFER))
 
     def read_bytes(self) -> bytes:
         """The content. Raises FileNotFoundError."""

@@ -33,7 +33,7 @@ from minimize.verification.evidence import (
     gather_evidence,
     new_finding,
 )
-from minimize.verification.files import check_bytes, check_encryption, check_files, check_quarantine
+from minimize.verification.files import check_bytes, check_encryption, check_files, check_inputs, check_quarantine
 from minimize.verification.indexes import check_indexes, check_sketches
 from minimize.verification.records import check_records
 
@@ -105,6 +105,7 @@ def _all_findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
     yield from check_voids(evidence.history)
     yield from check_ledgers(evidence)
     yield from check_received(evidence)
+    yield from check_inputs(evidence)
     yield from check_files(evidence)
     yield from check_encryption(evidence)
     yield from check_indexes(evidence, verifier)

@@ -95,6 +95,7 @@ CODES: Final = MappingProxyType(
         "V066": "inbound data is kept in a form that its manifest does not have",
         "V070": "receipts before the given one, and the content of their files, were not checked",
         "V071": "sketches belong to another aggregate or date, or are damaged: restore them from a backup",
+        "V072": "the algorithm of a digest in a receipt is not known",
     }
 )
 _WARNINGS: Final = frozenset({"V007", "V008", "V019", "V038", "V061", "V070"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections import Counter
@@ -21,6 +20,7 @@ from minimize.keys.parquet_encryption import column_category, open_parquet
 from minimize.keys.parquet_footer import EncryptedColumns, read_encrypted_columns
 from minimize.receipts import FileRef, ReceiptFile
 from minimize.stores import Location, ObjectPath, open_parquet_file
+from minimize.stores.digests import KNOWN_ALGORITHMS, digest_algorithm, has_digest
 from minimize.verification.evidence import QUARANTINE, RUNS, Evidence, EvidenceFile, EvidenceRun, new_finding
 
 SUCCESS: Final = "_SUCCESS"
@@ -32,7 +32,7 @@ IDENTITY_TEXT: Final = re.compile(rb"([0-9a-f]{32}\n)?")
 
 
 def check_files(evidence: Evidence) -> Iterator[Finding]:
-    """V011 to V017: places, presence, digests, rows, `_SUCCESS`, and files that no receipt put in force.
+    """V011 to V017 and V072: places, presence, digests, rows, `_SUCCESS`, and files that no receipt put in force.
 
     For files of receipts before the first one to check: only places, presence and `_SUCCESS`.
     """
@@ -109,11 +109,26 @@ def _file_findings(output: Location, file: EvidenceFile) -> Iterator[Finding]:
 
 
 def check_bytes(output: Location, file: ReceiptFile | FileRef) -> Iterator[Finding]:
-    """V011, V012: whether a file exists with the digest of its receipt."""
+    """V011, V012, V072: whether a file exists with the digest of its receipt."""
     missing = list(_presence_findings(output, file))
     yield from missing
-    if not missing and _file_digest(output / file.path) != file.digest:
+    if digest_algorithm(file.digest) is None:
+        yield _unknown_algorithm(file.path)
+    elif not missing and not has_digest(output / file.path, file.digest):
         yield new_finding("V012", "the digest differs from the receipt", file=file.path)
+
+
+def check_inputs(evidence: Evidence) -> Iterator[Finding]:
+    """V072 for the digests of the input files that receipts name. The input files are not read."""
+    for run in evidence.runs:
+        if any(digest_algorithm(each.digest) is None for each in run.receipt.inputs):
+            yield _unknown_algorithm(run.place)
+
+
+def _unknown_algorithm(place: str) -> Finding:
+    known = " and ".join(KNOWN_ALGORITHMS)
+    hint = "Verify with the version of minimize that wrote the receipt, or a later one."
+    return new_finding("V072", f"a digest in the receipt is not of a known algorithm ({known})", file=place, hint=hint)
 
 
 def _presence_findings(output: Location, file: ReceiptFile | FileRef) -> Iterator[Finding]:
@@ -169,11 +184,6 @@ def _is_identity(path: Path) -> bool:
 
 def _is_empty(path: Path) -> bool:
     return path.is_file() and not path.is_symlink() and path.stat().st_size == 0
-
-
-def _file_digest(path: Location) -> str:
-    with path.stream() if isinstance(path, ObjectPath) else path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_date(text: str) -> bool:

@@ -262,7 +262,7 @@ def test_a_changed_source_exits_3_with_both_digests(project: Project, command: C
     said = command("replay", project.out, "--at", LATER, "--keys", project.keys, "--json")
     assert said.code == 3
     (fault,) = said.error["faults"]
-    assert (fault["code"], fault["message"].count("sha256:")) == ("R011", 2)
+    assert (fault["code"], fault["message"].count("blake3:")) == ("R011", 2)
 
 
 def test_a_folder_without_an_output_exits_2(project: Project, command: Command) -> None:

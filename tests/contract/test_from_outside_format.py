@@ -21,12 +21,10 @@ from minimize.policy.load import load_pipeline
 from minimize.sources import FORMATS, declared_schema
 from minimize.sources.base import Chunk, SourcePart, SourceRequest
 from minimize.sources.binding import BoundRequest, bind_request
-from minimize.sources.file_discovery import NameMask
 from minimize.sources.files import FileBackedPart, FilePart, FileSource, open_stream
 from minimize.sources.record_checks import FaultMask
 from minimize.sources.source_format import FileRows, SourceFormat
 from minimize.sources.types import arrow_type, parse_texts
-from minimize.stores import Location
 from tests.commands import command
 from tests.project import AT, DAY, FIELDS, Project, event, events
 
@@ -55,7 +53,7 @@ class TabPart(FileBackedPart):
 
 
 def read_lines(part: FilePart) -> list[list[str]]:
-    with open_stream(part.path, part.name) as stream:
+    with open_stream(part) as stream:
         return [line.split("\t") for line in stream.read(1 << 24).decode().splitlines()]
 
 
@@ -68,12 +66,9 @@ def read_rows(path: Path) -> FileRows:
     return names, [(number, dict(zip(names, row, strict=True))) for number, row in enumerate(rows, 2)]
 
 
-def bind(
-    files: Sequence[Location], root: Location, request: SourceRequest, *, shown: NameMask | None = None
-) -> FileSource:
+def bind(parts: Sequence[FilePart], request: SourceRequest) -> FileSource:
     schema = declared_schema(request)
     words = {field.pointer.top: field.type for field in request.fields}
-    parts = [FilePart(path, root, shown) for path in files]
     typed = [
         pa.schema([(name, arrow_type(words.get(name, "string"))) for name in read_lines(part)[0]]) for part in parts
     ]

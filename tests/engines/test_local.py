@@ -20,6 +20,7 @@ from minimize.engines.local import RowGroupBuffer, concatenate_arrays, read_batc
 from minimize.plan import bind
 from minimize.policy.load import load_policy
 from minimize.sources.base import DeclaredField, SourceRequest, WrittenFile
+from minimize.sources.files import file_parts
 from minimize.sources.parquet import parquet_source
 from minimize.stages.release import Release
 
@@ -140,7 +141,9 @@ def test_a_batch_is_gone_before_the_next_one_is_read(tmp_path: Path, monkeypatch
         return read(self, *words, **named)
 
     monkeypatch.setattr(pq.ParquetFile, "read_row_group", watched)
-    source = parquet_source([path], tmp_path, SourceRequest((DeclaredField("a", Pointer.parse("a"), "integer"),)))
+    source = parquet_source(
+        file_parts([path], tmp_path), SourceRequest((DeclaredField("a", Pointer.parse("a"), "integer"),))
+    )
     for batch in read_batches(source):
         given.append(weakref.ref(batch.raw.column(0)))
         given.append(weakref.ref(batch.raw))

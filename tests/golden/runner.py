@@ -20,6 +20,7 @@ from typing import Any
 from unittest import mock
 
 import time_machine
+from blake3 import blake3
 
 from minimize import MinimizeError
 from tests.commands import Result, command
@@ -46,7 +47,7 @@ class Session:
         self._printed: list[tuple[str, bytes]] = []
         self._seen: dict[str, str] = {}
         self._normalizer: Normalizer | None = None
-        self._inputs: dict[str, str] = {}
+        self._inputs: dict[str, tuple[str, str]] = {}
         self._digests: dict[str, str] = {}
         self.copy(HERE / "test_keyring.json", KEYRING)
 
@@ -78,7 +79,9 @@ class Session:
     def _name_digest(self, target: str) -> None:
         """Has the digest of a file shown as the file's name, with a number where the file has changed."""
         names = [name for name in self._digests.values() if name.partition(" ")[0] == target]
-        self._digests.setdefault(_digest(self.folder / target), f"{target} {len(names) + 1}" if names else target)
+        name = f"{target} {len(names) // 2 + 1}" if names else target
+        for digest in _digests(self.folder / target):
+            self._digests.setdefault(digest, name)
 
     def replace(self, target: str, old: str, new: str) -> None:
         """Changes a text in a file. It must be there."""
@@ -152,10 +155,10 @@ class Session:
     def _step(self) -> Iterator[None]:
         """The clock stands still in a step, and each begins a second later, so that times order the steps."""
         if self._normalizer is None:
-            self._inputs = {name: _digest(path) for name, path in files_of(self.folder)}
+            self._inputs = {name: _digests(path) for name, path in files_of(self.folder)}
             known = [path.read_bytes() for _, path in files_of(self.folder)]
             unpacked = [gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data for data in known]
-            self._digests |= {digest: name for name, digest in self._inputs.items()}
+            self._digests |= {digest: name for name, both in self._inputs.items() for digest in both}
             self._normalizer = Normalizer(self.folder, unpacked, self._digests, self.stable_digests)
         self._clock.shift(1)
         yield
@@ -197,7 +200,7 @@ class Session:
 
     def record(self) -> dict[str, Any]:
         """What the scenario did: its steps, the files that it wrote, and which canaries are in them."""
-        written = [(name, path) for name, path in files_of(self.folder) if self._inputs.get(name) != _digest(path)]
+        written = [(name, path) for name, path in files_of(self.folder) if self._inputs.get(name) != _digests(path)]
         found = leaks(self.canaries, written, self._printed)
         return {"steps": self.steps, "files": self._files(written), "leaks": found}
 
@@ -206,7 +209,7 @@ class Session:
         return {name: self._described(name, path) for name, path in named}
 
     def _described(self, name: str, path: Path) -> Any:
-        copied = next((source for source, digest in self._inputs.items() if digest == _digest(path)), None)
+        copied = next((source for source, digest in self._inputs.items() if digest == _digests(path)), None)
         if copied is not None and path.stat().st_size:
             return f"<copy of {copied}>"
         return self._once(describe(path, self._stable), name)
@@ -289,5 +292,6 @@ def _text_of(text: str) -> str:
     return " ".join(["<text>", *re.findall(r"\b[A-Z]\d{3}\b", text)])
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _digests(path: Path) -> tuple[str, str]:
+    """The digests of a file as data and as a document."""
+    return blake3(path.read_bytes()).hexdigest(), hashlib.sha256(path.read_bytes()).hexdigest()

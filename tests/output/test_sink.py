@@ -5,7 +5,6 @@ What a sink wrote, as receipts say it.
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from minimize.errors import SchemaError
 from minimize.output.sink import FileLayout, ParquetSink, PendingBatches, index_files, output_files
 from minimize.receipts import CompanionFile, FileRef, ReceiptFile, WrittenOutput, files_with_companions
 from minimize.sources.base import WrittenFile
+from minimize.stores.digests import file_digest
 
 
 def test_what_waits_is_counted_in_rows_and_bytes() -> None:
@@ -68,7 +68,7 @@ def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "records/date=2026-11-24/run-0.parquet"
     assert written.path == "records/date=2026-11-24/run-0.parquet"
     assert written.rows == 1
-    assert written.digest == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+    assert written.digest == file_digest(path.read_bytes())
 
 
 def test_no_rows_make_an_empty_typed_file(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ What an index file is made of.
 
 from __future__ import annotations
 
-import hashlib
 from hashlib import blake2b
 from pathlib import Path
 
@@ -36,6 +35,7 @@ from minimize.output.subject_index import (
 )
 from minimize.receipts import FileRef
 from minimize.sources.base import WrittenFile
+from minimize.stores.digests import file_digest
 from tests.output.making import DEVICE, Keys, table, written
 
 
@@ -175,7 +175,7 @@ def test_the_same_values_path_digest_and_key_give_the_same_bytes(tmp_path: Path)
 
 def test_its_digest_is_that_of_its_bytes(tmp_path: Path) -> None:
     file = written(tmp_path, VALUES, Keys())
-    digest = "sha256:" + hashlib.sha256((tmp_path / "index/run-0.index").read_bytes()).hexdigest()
+    digest = file_digest(tmp_path / "index/run-0.index")
     assert file.index == FileRef("index/run-0.index", digest)
 
 

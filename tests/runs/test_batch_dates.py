@@ -5,7 +5,9 @@ What arrived since a date's last receipt, and runs of just that.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,8 @@ from minimize.errors import ConfigurationError, StoppedError
 from minimize.receipts import files_in_force
 from minimize.runs import unfinished_parts
 from minimize.runs.batch_dates import Arrival, DateSelection, compare_files
+from minimize.sources.files import file_parts
+from minimize.stores.digests import file_digest
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
 MONDAY, TUESDAY, WEDNESDAY = (date(2026, 11, number) for number in (23, 24, 25))
@@ -70,22 +74,45 @@ def _nights(builds: Builds, project: Project) -> Project:
     return builds.fill(project, nights_content)
 
 
-def test_a_date_that_never_ran_is_new() -> None:
-    assert compare_files({"a": "1"}, None) == Arrival("new")
+@pytest.fixture(name="arrived")
+def _arrived(tmp_path: Path) -> Callable[..., Arrival]:
+    """Compares files of these names, each with its name as content, with what a receipt names."""
+
+    def compare(names: str, before: dict[str, str] | None) -> Arrival:
+        for name in names:
+            (tmp_path / name).write_text(name)
+        return compare_files(file_parts([tmp_path / name for name in names], tmp_path), before)
+
+    return compare
 
 
-def test_the_same_files_are_the_same() -> None:
-    assert compare_files({"a": "1"}, {"a": "1"}) == Arrival("same")
+A, B = (file_digest(content) for content in (b"a", b"b"))
+A_OF_EARLIER_VERSIONS = "sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
 
 
-def test_a_file_more_or_other_bytes_is_a_change() -> None:
-    assert compare_files({"a": "1", "b": "2"}, {"a": "1"}) == Arrival("changed")
-    assert compare_files({"a": "2"}, {"a": "1"}) == Arrival("changed")
+def test_a_date_that_never_ran_is_new(arrived: Callable[..., Arrival]) -> None:
+    assert arrived("a", None) == Arrival("new")
 
 
-def test_a_file_less_is_no_change_but_a_loss() -> None:
-    assert compare_files({"a": "1", "c": "3"}, {"a": "1", "b": "2"}) == Arrival("shrunk", 1)
-    assert compare_files({}, {"a": "1", "b": "2"}) == Arrival("gone", 2)
+@pytest.mark.parametrize("digest", [A, A_OF_EARLIER_VERSIONS])
+def test_the_same_files_are_the_same(arrived: Callable[..., Arrival], digest: str) -> None:
+    assert arrived("a", {"a": digest}) == Arrival("same")
+
+
+@pytest.mark.parametrize("digest", [B, A_OF_EARLIER_VERSIONS[:-1] + "c", "md5:0cc175b9c0f1b6a831c399e269772661", ""])
+def test_other_bytes_and_a_digest_that_cannot_be_compared_are_a_change(
+    arrived: Callable[..., Arrival], digest: str
+) -> None:
+    assert arrived("a", {"a": digest}) == Arrival("changed")
+
+
+def test_a_file_more_is_a_change(arrived: Callable[..., Arrival]) -> None:
+    assert arrived("ab", {"a": A}) == Arrival("changed")
+
+
+def test_a_file_less_is_no_change_but_a_loss(arrived: Callable[..., Arrival]) -> None:
+    assert arrived("ac", {"a": A, "b": B}) == Arrival("shrunk", 1)
+    assert arrived("", {"a": A, "b": B}) == Arrival("gone", 2)
 
 
 def test_where_nothing_arrived_there_is_nothing_to_do(nights: Project) -> None:
@@ -210,3 +237,28 @@ def test_where_all_pending_dates_are_bad_nothing_is_published(bad: Project) -> N
     with pytest.raises(StoppedError, match=DAY):
         bad.run(pending=True)
     assert bad.files() == stood
+
+
+@pytest.fixture(name="hashed")
+def _hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are read only to be hashed."""
+    found: list[str] = []
+
+    def digest(path: Path) -> str:
+        found.append(path.name)
+        return file_digest(path)
+
+    monkeypatch.setattr("minimize.sources.files.file_digest", digest)
+    return found
+
+
+def test_a_new_date_is_hashed_while_it_is_read(nights: Project, hashed: list[str]) -> None:
+    nights.records(events(5), day=FIRST, name="new")
+    assert nights.run(pending=True, at=LATER).dates == (FIRST,)
+    assert "new.ndjson.gz" not in hashed
+
+
+def test_a_changed_date_is_hashed_once(nights: Project, hashed: list[str]) -> None:
+    nights.records(events(25), day=DAY)
+    assert nights.run(pending=True, at=LATER).dates == (DAY,)
+    assert sorted(hashed) == ["a.ndjson.gz", "a.ndjson.gz"]  # each date once, to be compared

@@ -18,7 +18,7 @@ import minimize
 from minimize.errors import MinimizeError, PolicyError, SourceError
 from minimize.receipts import Receipt
 from minimize.stores import ObjectPath
-from minimize.stores.durable_files import file_digest
+from minimize.stores.digests import file_digest
 from tests.buckets import ACCESS, Bucket, access, empty_bucket, store
 from tests.project import BEFORE, DAY, Project, events, table
 
@@ -74,6 +74,24 @@ def test_a_bucket_gives_the_rows_rejects_names_and_digests_that_a_folder_gives(
     assert remote.dates == (BEFORE, DAY)
     assert remote.quarantine.by_code == local.quarantine.by_code
     minimize.verify(project.out, keys=project.keys)
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "ndjson.gz", "ndjson.zst", "csv", "csv.gz", "parquet"])
+def test_an_object_is_hashed_while_it_is_read(
+    project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    brought(project, kind)
+    stored = {f"{day}/a.{kind}": file_digest(project.folder / "data" / day / f"a.{kind}") for day in (BEFORE, DAY)}
+    moved(project, bucket, kind.partition(".")[0], f"data/{{date}}/*.{kind}")
+    fetched: list[ObjectPath] = []
+
+    def digest(content: ObjectPath | bytes) -> str:
+        fetched.extend([] if isinstance(content, bytes) else [content])
+        return file_digest(content)
+
+    monkeypatch.setattr("minimize.sources.files.file_digest", digest)
+    assert {name: each for name, (each, _) in inputs(project.run()).items()} == stored
+    assert fetched == []
 
 
 def test_hive_partitions_and_hidden_objects_are_as_on_disk(project: Project, bucket: Bucket) -> None:

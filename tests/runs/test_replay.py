@@ -11,7 +11,8 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.runs.quarantine_replay import ReplayResult, count_groups, quarantined_dates, recheck_quarantine, replay
-from tests.project import AT, BEFORE, DAY, Project, event, events, sha256, table
+from minimize.stores.digests import file_digest
+from tests.project import AT, BEFORE, DAY, Project, event, events, table
 
 
 def test_quarantine_is_grouped_by_code_field_and_file_the_most_first(project: Project) -> None:
@@ -136,7 +137,7 @@ def test_one_date_alone_can_be_asked_for(project: Project) -> None:
 
 def test_a_source_that_changed_is_refused_with_both_digests(project: Project) -> None:
     path = project.records([*events(30), "broken"])
-    before = sha256(path)
+    before = file_digest(path)
     project.run()
     project.records([*events(30), "mended"])
     with pytest.raises(RefusedError) as caught:
@@ -144,12 +145,12 @@ def test_a_source_that_changed_is_refused_with_both_digests(project: Project) ->
     (finding,) = caught.value.findings
     assert (finding.code, finding.file) == ("R011", f"{DAY}/a.ndjson.gz")
     assert before in finding.message
-    assert sha256(path) in finding.message
+    assert file_digest(path) in finding.message
 
 
 def test_a_source_that_vanished_is_refused(project: Project) -> None:
     path = project.records([*events(30), "broken"])
-    before = sha256(path)
+    before = file_digest(path)
     project.run()
     path.unlink()
     with pytest.raises(RefusedError) as caught:

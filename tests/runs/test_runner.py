@@ -23,6 +23,7 @@ from minimize.errors import (
 from minimize.keys import Keyring, new_keyring
 from minimize.policy.pipeline import Pipeline
 from minimize.runs import quarantine_exceeded
+from minimize.stores.digests import file_digest
 from tests.project import AT, BEFORE, DAY, LASTING, Project, event, events, sha256
 
 LATER = AT + timedelta(hours=1)
@@ -53,7 +54,7 @@ def test_the_receipt_says_what_was_asked(project: Project) -> None:
 def test_the_receipt_lists_the_inputs_with_their_rows(project: Project) -> None:
     first, second = project.records(events(30)), project.records([*events(5, 30), "broken"], name="b")
     inputs = {each.path: (each.digest, each.rows) for each in project.run().inputs}
-    assert inputs == {f"{DAY}/a.ndjson.gz": (sha256(first), 30), f"{DAY}/b.ndjson.gz": (sha256(second), 6)}
+    assert inputs == {f"{DAY}/a.ndjson.gz": (file_digest(first), 30), f"{DAY}/b.ndjson.gz": (file_digest(second), 6)}
 
 
 def test_a_run_without_settings_says_so_and_collects_no_feature(project: Project) -> None:

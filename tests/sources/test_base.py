@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from minimize.arrow.pointers import Pointer
 from minimize.sources.base import DeclaredField, SourceRequest, accepted_positions
 from minimize.sources.csv import csv_source
-from minimize.sources.files import MAX_LINE_BYTES, LineBlock, lines_at
+from minimize.sources.files import MAX_LINE_BYTES, LineBlock, file_parts, lines_at
 from minimize.sources.ndjson import ndjson_source
 from minimize.sources.parquet import parquet_source
 from tests.hypothesis_profiles import examples
@@ -37,7 +37,7 @@ def test_lines_are_read_where_they_begin(tmp_path: Path, ending: str, mark: byte
     path = tmp_path / f"a.ndjson{ending}"
     path.write_bytes(gzip.compress(data) if ending else data)
     places = [place for place, line in zip(starts(LINES, len(mark)), LINES, strict=True) if line]
-    (part,) = ndjson_source([path], tmp_path, REQUEST).parts
+    (part,) = ndjson_source(file_parts([path], tmp_path), REQUEST).parts
     assert accepted_positions(part, places) == {places[0], places[2], places[5]}
     assert accepted_positions(part, [places[3], places[2]]) == {places[2]}
 
@@ -47,7 +47,7 @@ def test_a_line_that_is_too_long_stays_so(tmp_path: Path, ending: str) -> None:
     data = b'{"id": "a"}\n{"id": "' + b"x" * MAX_LINE_BYTES + b'"}\n{"id": "b"}\n'
     path = tmp_path / f"a.ndjson{ending}"
     path.write_bytes(gzip.compress(data, 1) if ending else data)
-    (part,) = ndjson_source([path], tmp_path, REQUEST).parts
+    (part,) = ndjson_source(file_parts([path], tmp_path), REQUEST).parts
     assert accepted_positions(part, [0, 12]) == {0}
 
 
@@ -61,7 +61,7 @@ def test_what_passes_by_position_is_what_passes_in_a_whole_read(lines: list[byte
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.ndjson"
         path.write_bytes(b"\n".join(lines) + b"\n")
-        (part,) = ndjson_source([path], Path(folder), REQUEST).parts
+        (part,) = ndjson_source(file_parts([path], Path(folder)), REQUEST).parts
         rejected = {reject.position for chunk in part.read() for reject in chunk.rejects}
         assert accepted_positions(part, starts(lines)) == set(starts(lines)) - rejected
 
@@ -69,13 +69,13 @@ def test_what_passes_by_position_is_what_passes_in_a_whole_read(lines: list[byte
 def test_rows_of_parquet_are_read_by_row_group(tmp_path: Path) -> None:
     table = pa.table({"id": ["a", None, "c", None, "e"], "n": [1, 2, 3, 4, 5]})
     pq.write_table(table, tmp_path / "a.parquet", row_group_size=2)
-    (part,) = parquet_source([tmp_path / "a.parquet"], tmp_path, REQUEST).parts
+    (part,) = parquet_source(file_parts([tmp_path / "a.parquet"], tmp_path), REQUEST).parts
     assert accepted_positions(part, [1, 2, 3]) == {2}
 
 
 def test_rows_of_csv_are_counted(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,n\na,1\nb,x\nc,3\nragged\n")
-    (part,) = csv_source([tmp_path / "a.csv"], tmp_path, REQUEST).parts
+    (part,) = csv_source(file_parts([tmp_path / "a.csv"], tmp_path), REQUEST).parts
     assert accepted_positions(part, [0, 1, 3]) == {0}
 
 

@@ -16,6 +16,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import SchemaError, SourceError
 from minimize.sources.base import Chunk, SourceRequest
 from minimize.sources.csv import INVALID_BYTE, Utf8Stream, csv_source
+from minimize.sources.files import file_parts
 from tests.hypothesis_profiles import examples
 from tests.sources.declared import declared
 
@@ -40,7 +41,7 @@ HEADER = b"id,n,x,ok,at,new\n"
 def chunks(folder: Path, data: bytes, name: str = "a.csv") -> list[Chunk]:
     path = folder / name
     path.write_bytes(data)
-    source = csv_source([path], folder, REQUEST)
+    source = csv_source(file_parts([path], folder), REQUEST)
     found = list(source.parts[0].read())
     assert all(chunk.records.schema.equals(source.schema) for chunk in found)
     return found

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import pickle
+import random
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import zstandard
+from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,9 +24,11 @@ from minimize.sources.files import (
     damaged_file_error,
     line_blocks,
     nonblank_lines,
+    open_stream,
     read_error,
     replace_errors,
 )
+from minimize.stores.digests import file_digest
 from tests.hypothesis_profiles import examples
 
 SIZE, LIMIT = 16, 40
@@ -100,16 +107,72 @@ def test_a_part_is_named_below_its_root_and_digested_as_stored(tmp_path: Path) -
     path.parent.mkdir()
     path.write_bytes(b"stored")
     part = FilePart(path, tmp_path)
-    assert (part.name, part.digest) == ("in/a.bin", f"sha256:{hashlib.sha256(b'stored').hexdigest()}")
+    assert (part.name, part.digest) == ("in/a.bin", f"blake3:{blake3(b'stored').hexdigest()}")
 
 
-def test_the_digest_is_computed_once(tmp_path: Path) -> None:
+@pytest.fixture(name="hashed")
+def _hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The files that are read only to be hashed."""
+    found: list[Path] = []
+
+    def digest(path: Path) -> str:
+        found.append(path)
+        return file_digest(path)
+
+    monkeypatch.setattr("minimize.sources.files.file_digest", digest)
+    return found
+
+
+def test_the_digest_is_computed_once(tmp_path: Path, hashed: list[Path]) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"stored")
     part = FilePart(path, tmp_path)
-    first = part.digest
-    path.unlink()
-    assert part.digest == first
+    assert [part.digest, part.digest] == 2 * [file_digest(b"stored")]
+    assert hashed == [path]
+
+
+def compressed(ending: str, text: bytes) -> bytes:
+    return {"": text, ".gz": gzip.compress(text) + gzip.compress(text), ".zst": zstandard.compress(text)}[ending]
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
+def test_reading_a_file_to_its_end_computes_its_digest(tmp_path: Path, hashed: list[Path], ending: str) -> None:
+    path = tmp_path / f"a.ndjson{ending}"
+    path.write_bytes(compressed(ending, b"one\ntwo\n" * 300_000))
+    part = FilePart(path, tmp_path)
+    with open_stream(part) as stream:
+        while stream.read(1 << 20):
+            pass
+    assert part.digest == file_digest(path.read_bytes())
+    assert hashed == []
+
+
+@pytest.mark.parametrize("ending", ["", ".gz", ".zst"])
+def test_a_file_that_is_read_in_part_is_hashed_whole(tmp_path: Path, hashed: list[Path], ending: str) -> None:
+    path = tmp_path / f"a.ndjson{ending}"
+    path.write_bytes(compressed(ending, random.Random(1).randbytes(5 << 20)))
+    part = FilePart(path, tmp_path)
+    with open_stream(part) as stream:
+        stream.read(1 << 16)
+    assert part.digest == file_digest(path)
+    assert hashed == [path]
+
+
+def test_a_file_that_changes_after_it_was_read_has_no_digest(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"stored")
+    part = FilePart(path, tmp_path)
+    assert part.digest
+    path.write_bytes(b"stored and more")
+    with pytest.raises(SourceError, match="changed while the run read it"):
+        _ = part.digest
+
+
+def test_a_digest_of_an_earlier_version_is_compared_by_its_algorithm(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"a")
+    part, digest = FilePart(path, tmp_path), f"sha256:{hashlib.sha256(b'a').hexdigest()}"
+    assert [part.has_digest(each) for each in (digest, digest[:-1] + "0", "md5:0", "")] == [True, False, False, False]
 
 
 def test_a_file_that_is_gone_has_no_digest(tmp_path: Path) -> None:
@@ -163,5 +226,16 @@ def test_a_file_that_was_replaced_by_an_equal_one_is_another(tmp_path: Path) -> 
     other.write_bytes(b"stored")
     part = FilePart(path, tmp_path)
     other.rename(path)
+    with pytest.raises(SourceError, match="changed while the run read it"):
+        _ = part.digest
+
+
+def test_another_process_finds_that_the_file_changed_since_this_one_first_saw_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"stored")
+    sent = pickle.dumps(FilePart(path, tmp_path))
+    path.write_bytes(b"stored and more")
+    part = pickle.loads(sent)
+    assert (part.name, part.size) == ("a.bin", 6)
     with pytest.raises(SourceError, match="changed while the run read it"):
         _ = part.digest

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from minimize.arrow.pointers import Pointer
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.binding import concat_chunks, sort_chunk
-from minimize.sources.files import LineBlock
+from minimize.sources.files import LineBlock, file_parts
 from minimize.sources.ndjson import NdjsonPart, NdjsonReader, ndjson_source
 from minimize.sources.ndjson.flat_reader import KnownKeyOrder
 from tests.sources.test_ndjson import meaning
@@ -172,7 +172,7 @@ def changed(line: list[tuple[str, str]], changes: list[tuple[int, str, str, bool
 
 def reader(folder: Path, size: int) -> NdjsonReader:
     (folder / "a").write_bytes(b"")
-    (part,) = ndjson_source([folder / "a"], folder, REQUEST).parts
+    (part,) = ndjson_source(file_parts([folder / "a"], folder), REQUEST).parts
     assert isinstance(part, NdjsonPart)
     return NdjsonReader(part.lines.bound, part.lines.root, key_order=KnownKeyOrder(size))
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from minimize.arrow.pointers import Pointer
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.binding import concat_chunks, sort_chunk
-from minimize.sources.files import MAX_LINE_BYTES, line_blocks
+from minimize.sources.files import MAX_LINE_BYTES, file_parts, line_blocks
 from minimize.sources.ndjson import NdjsonPart, ndjson_source
 from tests.hypothesis_profiles import examples
 from tests.sources.test_ndjson import meaning
@@ -116,7 +116,7 @@ def mutated(line: bytes, changes: list[tuple[Mutation, int]]) -> bytes:
 
 
 def check(path: Path, mapped: bool) -> None:
-    (part,) = ndjson_source([path], path.parent, request(mapped)).parts
+    (part,) = ndjson_source(file_parts([path], path.parent), request(mapped)).parts
     assert isinstance(part, NdjsonPart)
     schema = part.lines.bound.schema
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:

@@ -13,6 +13,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import SchemaError, SourceError
 from minimize.runs.inputs import PathMask
 from minimize.sources.base import Chunk, DeclaredField, Source, SourceRequest
+from minimize.sources.files import file_parts
 from minimize.sources.parquet import parquet_source
 from tests.keys.files import keyring
 from tests.keys.files import written as encrypted
@@ -33,7 +34,7 @@ def written(folder: Path, asked: SourceRequest, table: pa.Table, name: str = "a.
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path, **how)
-    return parquet_source([path], folder, asked)
+    return parquet_source(file_parts([path], folder), asked)
 
 
 def read(one: Source) -> list[Chunk]:
@@ -78,7 +79,7 @@ def test_a_damaged_column_that_is_needed_stops_the_reading_and_names_the_file(tm
 def test_a_file_that_is_no_parquet_is_an_error_of_the_source(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.parquet").write_bytes(data)
     with pytest.raises(SourceError, match=r"a\.parquet"):
-        parquet_source([tmp_path / "a.parquet"], tmp_path, request(declared("a", "string")))
+        parquet_source(file_parts([tmp_path / "a.parquet"], tmp_path), request(declared("a", "string")))
 
 
 def test_the_whole_diff_is_told_at_once(tmp_path: Path) -> None:
@@ -203,7 +204,7 @@ def test_files_with_other_widths_are_read_as_one_schema(tmp_path: Path) -> None:
     asked = request(declared("a", "integer"), declared("b", "string", optional=True))
     pq.write_table(pa.table({"a": pa.array([1], pa.int16())}), tmp_path / "1.parquet")
     pq.write_table(pa.table({"b": ["x"], "a": pa.array([2], pa.int64())}), tmp_path / "2.parquet")
-    one = parquet_source(sorted(tmp_path.iterdir()), tmp_path, asked)
+    one = parquet_source(file_parts(sorted(tmp_path.iterdir()), tmp_path), asked)
     rows = [row for chunk in read(one) for row in chunk.records.to_pylist()]
     assert rows == [{"a": 1, "b": None}, {"a": 2, "b": "x"}]
     assert [part.name for part in one.parts] == ["1.parquet", "2.parquet"]
@@ -229,7 +230,7 @@ def test_a_partition_of_another_type_is_told_without_its_value(tmp_path: Path) -
 def test_a_partition_that_is_not_plain_is_shown_as_a_hash(tmp_path: Path) -> None:
     written(tmp_path, request(declared("a", "integer")), pa.table({"a": [1]}), f"user={CANARY}/a.parquet")
     path = tmp_path / f"user={CANARY}" / "a.parquet"
-    one = parquet_source([path], tmp_path, request(declared("a", "integer")), shown=PathMask(b""))
+    one = parquet_source(file_parts([path], tmp_path, PathMask(b"")), request(declared("a", "integer")))
     assert [part.name for part in one.parts] == ["user=#?/a.parquet"]
 
 
@@ -246,7 +247,7 @@ def test_subjects_are_named_only_where_the_metadata_leaves_no_doubt(tmp_path: Pa
 
 
 def test_no_files_are_a_source_of_the_declared_types(tmp_path: Path) -> None:
-    one = parquet_source([], tmp_path, request(declared("a", "integer"), declared("/l/*/x", "string")))
+    one = parquet_source(file_parts([], tmp_path), request(declared("a", "integer"), declared("/l/*/x", "string")))
     assert one.schema == pa.schema([("a", pa.int64()), ("l", pa.list_(pa.struct([("x", pa.string())])))])
     assert not one.parts
 
@@ -261,5 +262,5 @@ def test_text_that_is_not_utf8_is_damage(tmp_path: Path) -> None:
 def test_encrypted_columns_are_refused_before_any_is_touched(tmp_path: Path) -> None:
     path = encrypted(tmp_path, keyring(tmp_path))
     with pytest.raises(SourceError, match=r"f\.parquet has encrypted columns") as told:
-        parquet_source([path], path.parent, request(declared("device", "string")))
+        parquet_source(file_parts([path], path.parent), request(declared("device", "string")))
     assert told.value.exit_code == 2

@@ -22,6 +22,7 @@ from minimize.errors import PolicyError
 from minimize.policy.load import load_policy
 from minimize.sources import FORMATS
 from minimize.sources.base import DeclaredField, SourceRequest
+from minimize.sources.files import file_parts
 from minimize.sources.memory import memory_source
 from tests.project import Project, event, new_project
 
@@ -58,7 +59,9 @@ def test_a_name_covers_a_list_of_structs(tmp_path: Path, kind: str) -> None:
         path.write_text("".join(json.dumps(record) + "\n" for record in RECORDS))
     else:
         pq.write_table(table, path)
-    source = memory_source(table, REQUEST) if kind == "memory" else FORMATS[kind].bind([path], tmp_path, REQUEST)
+    source = (
+        memory_source(table, REQUEST) if kind == "memory" else FORMATS[kind].bind(file_parts([path], tmp_path), REQUEST)
+    )
     assert found(source) == ({"forbidden_field /deep/forbidden"}, {2, 3, 4, 5})
 
 
@@ -108,7 +111,7 @@ def numbered(times: int) -> list[dict[str, Any]]:
 def test_a_word_is_found_at_any_depth_of_ndjson(tmp_path: Path, times: int) -> None:
     path = tmp_path / "a.ndjson"
     path.write_text("".join(json.dumps(record) + "\n" for record in numbered(times)))
-    assert found(FORMATS["ndjson"].bind([path], tmp_path, DEEP_REQUEST)) == DEEP_FOUND
+    assert found(FORMATS["ndjson"].bind(file_parts([path], tmp_path), DEEP_REQUEST)) == DEEP_FOUND
 
 
 def test_a_word_is_found_in_lines_that_are_read_by_hand(tmp_path: Path) -> None:
@@ -120,12 +123,12 @@ def test_a_word_is_found_in_lines_that_are_read_by_hand(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
     records = [{**record, "labels": {"site": "x"}} for record in numbered(40)]
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    assert found(FORMATS["ndjson"].bind([path], tmp_path, request)) == DEEP_FOUND
+    assert found(FORMATS["ndjson"].bind(file_parts([path], tmp_path), request)) == DEEP_FOUND
 
 
 def test_a_word_is_found_at_any_depth_of_parquet(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(numbered(40), DEEP_TYPE), tmp_path / "a.parquet")
-    assert found(FORMATS["parquet"].bind([tmp_path / "a.parquet"], tmp_path, DEEP_REQUEST)) == DEEP_FOUND
+    assert found(FORMATS["parquet"].bind(file_parts([tmp_path / "a.parquet"], tmp_path), DEEP_REQUEST)) == DEEP_FOUND
 
 
 def test_a_word_is_found_at_any_depth_of_tables_in_memory() -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.stores.durable_files import HashingFile, file_digest, link_file, make_folder, remove_tree, write_file
+from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import HashingFile, link_file, make_folder, remove_tree, write_file
 
 
 @given(st.lists(st.binary(max_size=50)))
@@ -24,7 +25,7 @@ def test_the_digest_is_that_of_all_that_was_written(
     assert file.tell() == sum(map(len, parts))
     file.close()
     assert path.read_bytes() == b"".join(parts)
-    assert file.digest == file_digest(path) == "sha256:" + hashlib.sha256(b"".join(parts)).hexdigest()
+    assert file.digest == file_digest(path) == "blake3:" + blake3(b"".join(parts)).hexdigest()
 
 
 def test_a_file_that_is_there_is_not_written_over(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from datetime import timedelta
@@ -23,6 +22,7 @@ from minimize.receipts import (
     WrittenOutput,
     sha256_text,
 )
+from minimize.stores.digests import file_digest
 from minimize.verification import check
 from tests.project import AT, DAY, write_keyring
 from tests.receipts.make import run_id_of, small
@@ -142,8 +142,7 @@ class OutputWriter:
         (self.output / folder).mkdir(parents=True, exist_ok=True)
         pq.write_table(table, self.output / path)
         (self.output / folder / "_SUCCESS").touch()
-        digest = hashlib.sha256((self.output / path).read_bytes()).hexdigest()
-        return ReceiptFile(path, table.num_rows, f"sha256:{digest}")
+        return ReceiptFile(path, table.num_rows, file_digest(self.output / path))
 
     def _named(self, quarantine: pa.Table, run_id: str) -> pa.Table:
         if quarantine.column_names[:1] != ["run_id"] or None not in quarantine["run_id"].to_pylist():

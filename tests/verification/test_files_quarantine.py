@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.receipts import InputFile, QuarantineEntry
+from minimize.stores.digests import file_digest
 
 from .make import QUARANTINE, OutputWriter, column, policy
 
@@ -24,7 +25,7 @@ def rejects(**changed: Any) -> pa.Table:
 
 def codes(writer: OutputWriter, quarantine: pa.Table) -> list[str]:
     records = pa.table([pa.array(["a"])], schema=pa.schema([column(pa.string(), "keep")]))
-    inputs = (InputFile("a.ndjson", "sha256:0", 1 + len(quarantine)),)
+    inputs = (InputFile("a.ndjson", file_digest(b""), 1 + len(quarantine)),)
     writer.run(POLICY, {"records": records}, quarantine=quarantine, inputs=inputs)
     return writer.codes()
 

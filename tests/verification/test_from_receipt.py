@@ -11,7 +11,8 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, VerificationError
 from minimize.keys import Keyring
-from minimize.verification import check, evidence, files
+from minimize.stores import digests
+from minimize.verification import check, evidence
 from minimize.verification.policy_reading import PolicyView, read_policy
 from tests.commands import command
 
@@ -118,18 +119,18 @@ def test_the_command_takes_it_and_says_what_it_checked(writer: OutputWriter, tmp
 def work(writer: OutputWriter, first: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How many files were read for their digest, and how many signatures were verified."""
     done: Counter[str] = Counter()
-    digest, verified = files._file_digest, Keyring.verify_signature
+    digest, verified = digests.file_digest, Keyring.verify_signature
 
-    def reads(path: Path) -> str:
+    def reads(path: Path, algorithm: str) -> str:
         done["files"] += 1
-        return digest(path)
+        return digest(path, algorithm)
 
     def verifies(keyring: Keyring, content: bytes, value: bytes, key: str) -> bool:
         done["signatures"] += 1
         return verified(keyring, content, value, key)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "_file_digest", reads)
+        patch.setattr(digests, "file_digest", reads)
         patch.setattr(Keyring, "verify_signature", verifies)
         assert codes(writer, first) == set()
     return done

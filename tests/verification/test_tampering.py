@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 
 from minimize.errors import ConfigurationError, KeyringError, OutputError, VerificationError
 from minimize.keys import new_keyring
-from minimize.receipts import FileRef, Receipt
+from minimize.receipts import FileRef, InputFile, Receipt
 from minimize.verification import CODES, check, verify
 
 from .make import AT, OutputWriter, column, policy
@@ -301,6 +302,38 @@ def test_a_path_out_of_the_output_is_found(tmp_path: Path) -> None:
 )
 def test_a_place_that_the_receipt_cannot_mean_is_found(tmp_path: Path, path: str) -> None:
     assert "V016" in _placed(tmp_path, path)
+
+
+def _with_digest(writer: OutputWriter, digest: str) -> list[str]:
+    """The codes found if the receipt of the last run has this digest for its file, signed again."""
+    receipt = writer.receipts.pop()
+    (output, file) = (receipt.outputs["records"], receipt.outputs["records"].files[0])
+    changed = replace(output, files=(replace(file, digest=digest),))
+    writer.sign(replace(receipt, outputs={"records": changed}))
+    return writer.codes()
+
+
+def test_a_receipt_of_an_earlier_version_is_verified_by_its_own_algorithm(writer: OutputWriter) -> None:
+    right = hashlib.sha256(data(writer, 2).read_bytes()).hexdigest()
+    assert _with_digest(writer, f"sha256:{right}") == []
+    assert _with_digest(writer, f"sha256:{right[::-1]}") == ["V012"]
+
+
+@pytest.mark.parametrize("form", ["md5:{}", "blake2:{}", "{}", "", "blake3:", "blake3:{}0", "BLAKE3:{}", "sha256:{}\n"])
+def test_a_digest_of_an_unknown_algorithm_is_never_accepted(writer: OutputWriter, form: str) -> None:
+    assert _with_digest(writer, form.format(64 * "0")) == ["V072"]
+
+
+def test_an_unknown_algorithm_is_told_with_those_that_are_known(writer: OutputWriter) -> None:
+    _with_digest(writer, "md5:0cc175b9c0f1b6a831c399e269772661")
+    (finding,) = (each for each in check(writer.output, keys=writer.keyring) if each.code == "V072")
+    assert (finding.severity, "blake3 and sha256" in finding.message) == ("error", True)
+
+
+def test_the_digest_of_an_input_is_of_a_known_algorithm(tmp_path: Path) -> None:
+    writer = OutputWriter(tmp_path)
+    writer.run(POLICY, {"records": table("a")}, inputs=(InputFile("a.ndjson", "md5:0", 1),))
+    assert writer.codes() == ["V072"]
 
 
 def test_replacing_a_file_that_never_stood_is_found(tmp_path: Path) -> None:

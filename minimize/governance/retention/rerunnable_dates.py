@@ -28,8 +28,8 @@ from minimize.receipts import Receipt, RunOrigin
 from minimize.runs.batch_dates import (
     READING_KINDS,
     DateSelection,
+    compare_files,
     date_text,
-    file_digests,
     last_inputs,
     parse_batch_date,
 )
@@ -38,6 +38,7 @@ from minimize.runs.resolve import ResolvedRun, resolve_run
 from minimize.runs.sender import consents_changed
 from minimize.settings import SettingsRows
 from minimize.sources.file_discovery import SourceFiles
+from minimize.sources.files import batch_parts
 from minimize.stores import Location, PathText
 
 REMOVING_KINDS: Final = ("expire", "retract", "correct", "delete")
@@ -126,7 +127,7 @@ class UnchangedSources:
             files = self._listed or find_input_files(self._job, self._source, day)
         except ConfigurationError:
             return False
-        return file_digests(files.files.get(day, ()), files.root, self._shown) == before
+        return compare_files(batch_parts(files, day, self._shown), before).state == "same"
 
     @cached_property
     def _listed(self) -> SourceFiles | None:

@@ -27,7 +27,7 @@ from minimize.errors import ConfigurationError, OutputError, SchemaError
 from minimize.output.sink import ParquetSink
 from minimize.output.working_folder import make_working_folder
 from minimize.stores import file_operations
-from minimize.stores.durable_files import HashingFile, file_digest, remove_tree
+from minimize.stores.durable_files import HashingFile, remove_tree
 from minimize.stores.file_operations import sync_folder
 from minimize.times import time_text
 
@@ -39,8 +39,8 @@ class ExportWriter(Protocol):
         """Writes the next batch."""
         ...
 
-    def close(self) -> Any:
-        """Finishes the file."""
+    def close(self) -> str:
+        """Finishes the file; returns its digest."""
         ...
 
 
@@ -92,9 +92,8 @@ class StagedExport:
 
     def finish(self) -> tuple[str, int]:
         """Writes the file to disk. Returns its digest, and the number of rows found by reading it again."""
-        self._writer.close()
-        count = self._format.count
-        return file_digest(self._file), self._rows if count is None else count(self._file, self._schema)
+        digest, count = self._writer.close(), self._format.count
+        return digest, self._rows if count is None else count(self._file, self._schema)
 
     def publish(self) -> Path:
         """Gives the file its final name. Raises OutputError if the path exists by now."""
@@ -129,9 +128,10 @@ class NdjsonExportWriter:
         lines = (json.dumps(row, ensure_ascii=False, default=json_default) for row in batch.to_pylist())
         self._file.write("".join(f"{line}\n" for line in lines).encode())
 
-    def close(self) -> None:
+    def close(self) -> str:
         """Writes the file to disk and closes it."""
         self._file.close()
+        return self._file.digest
 
 
 class CsvExportWriter:
@@ -149,10 +149,24 @@ class CsvExportWriter:
         columns = [_escape_formulas(column) if _is_text(column.type) else column for column in batch.columns]
         self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=batch.schema))
 
-    def close(self) -> None:
+    def close(self) -> str:
         """Writes the file to disk and closes it."""
         self._writer.close()
         self._file.close()
+        return self._file.digest
+
+
+class ParquetExportWriter:
+    """Parquet: one file."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._sink = ParquetSink(path.parent, "", path.stem, schema)
+        self.write = self._sink.write
+
+    def close(self) -> str:
+        """Writes the file to disk and closes it."""
+        (written,) = self._sink.close()
+        return written.digest
 
 
 def _is_text(type_: pa.DataType) -> bool:
@@ -170,10 +184,6 @@ def _escape_formulas(texts: pa.Array) -> pa.Array:
     )
 
 
-def _parquet_writer(path: Path, schema: pa.Schema) -> ExportWriter:
-    return ParquetSink(path.parent, "", path.stem, schema)
-
-
 def _count_parquet_rows(path: Path, schema: pa.Schema) -> int:
     """The number of rows; -1 if the file has other columns."""
     read = pq.read_metadata(path)
@@ -189,7 +199,7 @@ EXPORT_FORMATS: Final[Mapping[str, ExportFormat]] = MappingProxyType(
     {
         "ndjson": ExportFormat((".ndjson", ".jsonl"), NdjsonExportWriter, "json", _count_lines),
         "csv": ExportFormat((".csv",), CsvExportWriter, "csv", nested=False),
-        "parquet": ExportFormat((".parquet",), _parquet_writer, "parquet", _count_parquet_rows),
+        "parquet": ExportFormat((".parquet",), ParquetExportWriter, "parquet", _count_parquet_rows),
     }
 )
 """The formats of payloads and subject exports, by the names that disclosures record."""

@@ -188,7 +188,7 @@ def open_source(data: Any, request: SourceRequest) -> RereadableSource:
     if format_ is None or not path.is_file():
         hint = f"Pass a file that ends in {format_suffixes()}, also with .gz or .zst."
         raise ConfigurationError("the file type of the data is not supported", hint=hint)
-    return RereadableFiles(format_.bind([path], path.parent, request))
+    return RereadableFiles(format_.bind([FilePart(path, path.parent)], request))
 
 
 def open_output(data: Any, keys: Keyring) -> Any:

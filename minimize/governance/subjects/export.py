@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ from minimize.output.working_folder import write_new_folder
 from minimize.receipts import FileRef
 from minimize.results import Line
 from minimize.stores import LocationLike
-from minimize.stores.durable_files import file_digest, write_private_file
+from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import write_private_file
 from minimize.stores.file_operations import make_folder
 from minimize.text import count_noun
 
@@ -155,15 +157,15 @@ def _export_in_folder(
 def _write_export(
     view: SubjectView, folder: Path, workspace: Workspace, formats: Collection[str], redact: frozenset[str]
 ) -> SubjectExport:
-    names = [*_write_records(view, folder, formats, redact)]
+    digests = dict(_write_records(view, folder, formats, redact))
     body = json.dumps(_redacted_view(view, redact), indent=2, ensure_ascii=False, default=json_default)
-    write_private_file(folder / "view.json", lambda out: out.write(body + "\n"))
-    page = view_page([view], redacted=redact)
-    write_private_file(folder / "view.html", lambda out: out.write(page))
-    entries = _write_audit_entries(view, folder, workspace)
-    names += ["view.json", "view.html", *(["audit.ndjson"] if entries is not None else [])]
-    digests = {name: file_digest(folder / name) for name in names}
-    return SubjectExport(folder, view.rows, entries or 0, digests, view.sealed_rows)
+    texts = {"view.json": f"{body}\n", "view.html": view_page([view], redacted=redact)}
+    entries = _audit_lines(view, workspace)
+    texts |= {} if entries is None else {"audit.ndjson": "".join(entries)}
+    for name, text in texts.items():
+        write_private_file(folder / name, methodcaller("write", text))
+        digests[name] = file_digest(text.encode())
+    return SubjectExport(folder, view.rows, len(entries or ()), digests, view.sealed_rows)
 
 
 def _redacted_view(view: SubjectView, redact: frozenset[str]) -> dict[str, Any]:
@@ -174,8 +176,10 @@ def _redacted_view(view: SubjectView, redact: frozenset[str]) -> dict[str, Any]:
     return {**body, "redacted": sorted(redact)}
 
 
-def _write_records(view: SubjectView, folder: Path, formats: Collection[str], redact: frozenset[str]) -> Iterator[str]:
-    """The files of records: one for each pipeline, and another one if column types differ."""
+def _write_records(
+    view: SubjectView, folder: Path, formats: Collection[str], redact: frozenset[str]
+) -> Iterator[tuple[str, str]]:
+    """The files of records with their digests: one for each pipeline, and another one if column types differ."""
     for number, (pipeline, batch) in enumerate(_tables_by_pipeline(view.records), start=1):
         left = batch.select([name for name in batch.schema.names if name not in redact])
         for format_ in [each for option, each in EXPORT_OPTIONS.items() if option in formats or not formats]:
@@ -185,11 +189,11 @@ def _write_records(view: SubjectView, folder: Path, formats: Collection[str], re
             try:
                 for each in table.to_batches():
                     aside.take(each)
-                aside.finish()
+                digest, _ = aside.finish()
                 aside.publish().chmod(0o600)
             finally:
                 aside.discard()
-            yield name
+            yield name, digest
 
 
 def _tables_by_pipeline(records: Sequence[SubjectRecords]) -> Iterator[tuple[str, pa.Table]]:
@@ -214,15 +218,13 @@ def _nested_as_json(table: pa.Table) -> pa.Table:
     return table
 
 
-def _write_audit_entries(view: SubjectView, folder: Path, workspace: Workspace) -> int | None:
+def _audit_lines(view: SubjectView, workspace: Workspace) -> list[str] | None:
     """The audit log entries in which the subject is the actor; None without a ledger."""
     with optional_ledger(workspace, needed=False) as ledger:
         if ledger is None or view.subject.id is None:
             return None
         entries = api.find_entries(ledger, EntryFilter(actor=view.subject.id))
-    lines = "".join(entry.json_line() for entry in entries)
-    write_private_file(folder / "audit.ndjson", lambda out: out.write(lines))
-    return len(entries)
+    return [entry.json_line() for entry in entries]
 
 
 @dataclass(frozen=True, slots=True)

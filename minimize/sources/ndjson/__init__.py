@@ -30,7 +30,6 @@ import pyarrow as pa
 from minimize.arrow.pointers import Pointer
 from minimize.sources.base import Chunk, SourceRequest
 from minimize.sources.binding import BoundRequest, concat_chunks, sort_chunk
-from minimize.sources.file_discovery import NameMask
 from minimize.sources.files import (
     BLANK_BYTES,
     BYTE_ORDER_MARK,
@@ -67,7 +66,6 @@ from minimize.sources.ndjson.strict_reader import ChunkBuilder, MalformedLine, p
 from minimize.sources.prefetch import prefetch
 from minimize.sources.projection import FieldNode, field_tree, prune_schema
 from minimize.sources.source_format import FileRows, SourceFormat
-from minimize.stores import Location
 
 PIECE_BYTES = 64 << 20
 """Minimum bytes of an uncompressed file per worker."""
@@ -77,11 +75,8 @@ PEEKED_LINES = 1000
 """Lines of a file that are examined to find whether an undeclared container is a list or a map."""
 
 
-def ndjson_source(
-    files: Sequence[Location], root: Location, request: SourceRequest, *, shown: NameMask | None = None
-) -> FileSource:
+def ndjson_source(parts: Sequence[FilePart], request: SourceRequest) -> FileSource:
     """NDJSON files as a source. Raises SourceError if the first lines of a file cannot be read."""
-    parts = [FilePart(path, root, shown) for path in files]
     shape = field_tree(request, _undeclared_maps(parts, request))
     bound = BoundRequest(
         request=request,
@@ -159,7 +154,7 @@ class NdjsonPart(FileBackedPart):
             with open_span(self.file.path, self.file.name, self.span) as found:
                 yield found
         else:
-            with open_stream(self.file.path, self.file.name) as stream:
+            with open_stream(self.file) as stream:
                 yield stream, 0
 
 
@@ -266,7 +261,7 @@ def _undeclared_maps(parts: Sequence[FilePart], request: SourceRequest) -> froze
 
 def _first_records(part: FilePart, most: int) -> Iterator[dict[str, Any]]:
     """The valid records among the first lines of a file."""
-    with open_stream(part.path, part.name) as stream:
+    with open_stream(part) as stream:
         every = (line for block in line_blocks(stream, 1 << 20) for _, line in nonblank_lines(block))
         for line in islice(every, most):
             with suppress(MalformedLine):

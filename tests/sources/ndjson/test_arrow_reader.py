@@ -10,7 +10,7 @@ import pytest
 
 from minimize.arrow.pointers import Pointer
 from minimize.sources.base import Chunk, DeclaredField, SourceRequest
-from minimize.sources.files import LineBlock
+from minimize.sources.files import LineBlock, file_parts
 from minimize.sources.ndjson import NdjsonPart, ndjson_source
 from minimize.sources.ndjson.arrow_reader import explicit_schema, read_by_arrow
 from minimize.sources.ndjson.line_scan import scan_lines
@@ -39,7 +39,7 @@ GOOD = b'{"id":"a","x":1}'
 def at_once(folder: Path, data: bytes, asked: SourceRequest = ASKED) -> tuple[list[Chunk], list[int]]:
     """The chunks, and the lines that are not in doubt."""
     (folder / "a").write_bytes(b"")
-    (part,) = ndjson_source([folder / "a"], folder, asked).parts
+    (part,) = ndjson_source(file_parts([folder / "a"], folder), asked).parts
     assert isinstance(part, NdjsonPart)
     lines, reader = scan_lines(LineBlock(0, data)), part.lines
     found = list(read_by_arrow(lines, np.flatnonzero(~lines.odd), reader.bound, reader.root, reader.parser_options))

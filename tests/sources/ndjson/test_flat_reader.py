@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import Pointer
 from minimize.sources.base import Chunk, DeclaredField, SourceRequest
-from minimize.sources.files import LineBlock
+from minimize.sources.files import LineBlock, file_parts
 from minimize.sources.ndjson import NdjsonPart, ndjson_source
 from minimize.sources.ndjson.flat_reader import (
     MAX_INTEGER_DIGITS,
@@ -46,7 +46,7 @@ def at_once(
 ) -> tuple[Chunk | None, list[int]]:
     """The chunk, and the lines that are not in doubt."""
     (folder / "a").write_bytes(b"")
-    (part,) = ndjson_source([folder / "a"], folder, REQUEST).parts
+    (part,) = ndjson_source(file_parts([folder / "a"], folder), REQUEST).parts
     assert isinstance(part, NdjsonPart)
     found = read_flat(
         scan_without_depth(LineBlock(position, b"\n".join(lines))), part.lines.bound, part.lines.root, known
