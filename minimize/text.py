@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from importlib.metadata import distribution
 from textwrap import wrap
 from typing import Final
 
@@ -167,6 +166,8 @@ def installed_version(package: str) -> str:
 
     Raises PackageNotFoundError if it is not installed.
     """
+    from importlib.metadata import distribution  # late: `--help` does not need it, and it takes half of its time
+
     found = distribution(package)
     head, _, _ = (found.read_text("METADATA") or "").partition("\n\n")
     versions = [line.removeprefix("Version: ") for line in head.splitlines() if line.startswith("Version: ")]

@@ -279,8 +279,11 @@ class OutputFile:
 
     @property
     def is_shredded(self) -> bool:
-        """Whether its keys were destroyed, so that it can no longer be read. Raises the other errors of `stored_file`."""
-        return unless_shredded(lambda: self.stored_file) is None
+        """Whether its keys were destroyed, so that it can no longer be read. Raises the other errors of `stored_file`.
+
+        A file that is neither encrypted nor sealed is not opened.
+        """
+        return bool(self.entry.keys or self.is_sealed) and unless_shredded(lambda: self.stored_file) is None
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -435,6 +438,8 @@ class OutputFile:
 
     def readable_columns(self, names: Collection[str]) -> list[list[str]]:
         """These columns in groups that can be read together, because they need no key or the same master key."""
+        if not self.entry.keys:
+            return [[*names]]
         masters = read_encrypted_columns(self.output.folder / self.path).columns_by_master_key(names)
         encrypted = {name for group in masters.values() for name in group}
         return [[name for name in names if name not in encrypted], *map(list, masters.values())]

@@ -272,9 +272,10 @@ def batch_date_of(path: str) -> str | None:
 
 
 def _is_published_file(path: str, runs: frozenset[str], suffix: str) -> bool:
-    """Whether a file has the name of a file of a published run."""
+    """Whether a file has the name of a file of a published run: its id, or its id, a dash and more."""
     name = PurePosixPath(path)
-    return name.suffix == suffix and any(name.stem == run or name.stem.startswith(f"{run}-") for run in runs)
+    parts = name.stem.split("-")
+    return name.suffix == suffix and any("-".join(parts[:end]) in runs for end in range(1, len(parts) + 1))
 
 
 LOCK_FILE: Final = ".lock"

@@ -112,10 +112,19 @@ class OpenOutput:
     exchange: FolderExchange = exchange_folders
     check_lease: LeaseCheck | None = None
     """Called right before the commit if no lock excludes other processes."""
+    _known_receipts: list[tuple[Receipt, ...]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def receipts(self) -> tuple[Receipt, ...]:
-        """The receipts of the output, by sequence."""
-        return read_receipts(self.folder)
+        """The receipts of the output, by sequence. Under the lock they are read again only after a publication."""
+        if self.check_lease is not None:
+            return read_receipts(self.folder)
+        if not self._known_receipts:
+            self._known_receipts.append(read_receipts(self.folder))
+        return self._known_receipts[0]
+
+    def forget_receipts(self) -> None:
+        """Reads the receipts again when they are next needed."""
+        self._known_receipts.clear()
 
     def begin(self, run_id: str) -> Staging:
         """Begins the staging of a run. Raises OutputError for an id that was used before or cannot name a folder."""
@@ -242,6 +251,7 @@ class Staging:
         """
         intent = with_output_errors(self._build_intent, receipt, attachments or {})
         self._is_published = True
+        self.output.forget_receipts()
         recovery.finish_publication(self.output.folder, intent, self.output.exchange)
 
     def _build_intent(self, receipt: Receipt, attachments: Mapping[str, bytes]) -> Intent:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import rfc8785
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+_LARGEST_INTEGER: Final = 2**53 - 1
 
 
 def new_run_id(started: datetime, suffix: str | None = None) -> str:
@@ -31,7 +35,22 @@ def sha256_text(content: bytes) -> str:
 def canonical_json(document: Mapping[str, Any]) -> bytes:
     """The canonical bytes of a JSON object (RFC 8785): equal objects have equal bytes.
 
+    The encoder of Python writes the same bytes if there is no float and every key is ASCII. It takes an eighth of the time, which
+    is more than half of reading a receipt.
+
     >>> canonical_json({"b": 1, "a": "é"}).decode()
     '{"a":"é","b":1}'
     """
-    return bytes(rfc8785.dumps(document))
+    return _ENCODER.encode(document).encode() if _is_plain(document) else bytes(rfc8785.dumps(document))
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether Python and RFC 8785 write a value alike. Keys of ASCII have the same order as UTF-16 and as code points."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return bool(-_LARGEST_INTEGER <= value <= _LARGEST_INTEGER)
+    if kind is dict:
+        return all(type(key) is str and key.isascii() for key in value) and all(map(_is_plain, value.values()))
+    return kind is list and all(map(_is_plain, value))

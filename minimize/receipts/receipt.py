@@ -300,8 +300,13 @@ class Receipt:
 
     def to_json(self) -> dict[str, Any]:
         """The receipt as the JSON object of its file; unchanged if it was read from a file."""
-        raw = getattr(self, "_raw", None)
-        return json_object(self) if raw is None else copy.deepcopy(raw)
+        return copy.deepcopy(self._document)
+
+    @property
+    def _document(self) -> dict[str, Any]:
+        """The JSON object, which must not be changed."""
+        raw: dict[str, Any] | None = getattr(self, "_raw", None)
+        return json_object(self) if raw is None else raw
 
     def file_text(self) -> str:
         """The text of `receipt.json`."""
@@ -310,7 +315,7 @@ class Receipt:
     @cached_property
     def digest(self) -> str:
         """`sha256:` of the canonical bytes including the signature: the `previous` of the next receipt."""
-        return sha256_text(canonical_json(self.to_json()))
+        return sha256_text(canonical_json(self._document))
 
     def check(self) -> None:
         """Raises CheckFailed if the receipt does not balance."""
@@ -326,7 +331,7 @@ class Receipt:
     def verify(self, verifier: Verifier) -> None:
         """Raises VerificationError if the signature is missing or not by a key of the verifier."""
         value = _decode_signature(self.signature)
-        if self.signature is None or value is None or set(self.to_json()["signature"]) != _SIGNATURE_KEYS:
+        if self.signature is None or value is None or set(self._document["signature"]) != _SIGNATURE_KEYS:
             raise VerificationError(f"the receipt of {self.run_id} is not signed")
         if not verifier.verify_signature(self._unsigned(), value, self.signature.key):
             raise VerificationError(f"the receipt of {self.run_id} is signed with an unknown key")
@@ -341,7 +346,7 @@ class Receipt:
         )
 
     def _unsigned(self) -> bytes:
-        return canonical_json({key: value for key, value in self.to_json().items() if key != "signature"})
+        return canonical_json({key: value for key, value in self._document.items() if key != "signature"})
 
     def _repr_html_(self) -> str:
         return receipt_html(self)

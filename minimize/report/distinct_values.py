@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -15,7 +15,6 @@ from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import KeyringError, OutputError, SourceError
 from minimize.governance.output_file import OutputFile
-from minimize.output.stored_file import StoredFile
 from minimize.plan import request
 from minimize.plan.request import can_leave
 from minimize.policy.pipeline import Pipeline
@@ -92,9 +91,9 @@ def tally_records(files: Iterable[OutputFile], keys: Iterable[str]) -> dict[str,
 
 def _tally_file(file: OutputFile, columns: TalliesByColumn) -> None:
     try:
-        found = file.open_columns(columns)
-        for name in columns:
-            _tally_columns(found, name, columns[name])
+        for batch in file.open_columns(columns).batches(columns=columns):
+            for tally in chain.from_iterable(columns.values()):
+                tally.observe(batch)
         return
     except KeyringError:
         why = NO_KEY
@@ -102,13 +101,6 @@ def _tally_file(file: OutputFile, columns: TalliesByColumn) -> None:
         why = DAMAGED
     for tally in chain.from_iterable(columns.values()):
         tally.reason = why
-
-
-def _tally_columns(found: StoredFile, name: str, tallies: Sequence[DistinctCounter]) -> None:
-    if name in found.whole.names:
-        for batch in found.batches(columns=[name]):
-            for tally in tallies:
-                tally.observe(batch)
 
 
 def _tallies_by_column(tallies: Mapping[str, DistinctCounter]) -> TalliesByColumn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,14 +25,39 @@ _BYTE_TYPES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_s
 _LARGEST_INT64 = np.iinfo(np.int64).max
 
 
-def positions_among(values: pa.Array, entities: pa.Array) -> Integers:
-    """The index of each value in the known strings; -1 if it is unknown. Integers are compared as decimal text."""
-    if pa.types.is_dictionary(values.type):
-        entries = np.append(positions_among(values.dictionary, entities), -1)
-        indices = pc.fill_null(values.indices.cast(pa.int64()), len(values.dictionary))
-        return np.asarray(entries[indices.to_numpy()], np.int64)
-    found = pc.index_in(_as_strings(values), value_set=entities, skip_nulls=True).fill_null(-1)
-    return np.array(found.to_numpy(zero_copy_only=False), np.int64)
+_FEW_NAMES = 10_000
+"""Up to this number of known names, a dictionary of them is kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class KnownNames:
+    """The names of tenants or subjects in the settings. The code of a name is its index."""
+
+    names: pa.Array
+
+    def codes(self, values: pa.Array) -> Integers:
+        """The code of each value; -1 if it is unknown. Integers are compared as decimal text."""
+        if pa.types.is_dictionary(values.type):
+            entries = np.append(self.codes(values.dictionary), -1)
+            indices = values.indices.cast(pa.int64())
+            filled = indices.fill_null(len(values.dictionary)) if indices.null_count else indices
+            return np.asarray(entries[filled.to_numpy()], np.int64)
+        texts = _as_strings(values)
+        if len(texts) < len(self.names) <= _FEW_NAMES:
+            # the kernel hashes all names in each call: for 500 names a tenth of the time of a prepared call
+            return np.array([self._codes.get(text, -1) for text in texts.view(pa.binary()).to_pylist()], np.int64)
+        found = pc.index_in(texts, value_set=self.names, skip_nulls=True).fill_null(-1)
+        return np.array(found.to_numpy(zero_copy_only=False), np.int64)
+
+    @cached_property
+    def _codes(self) -> dict[bytes | None, int]:
+        """The codes by the bytes of the names, because values may not be UTF-8."""
+        return {name: code for code, name in enumerate(self.names.view(pa.binary()).to_pylist())}
+
+
+def positions_among(values: pa.Array, names: pa.Array) -> Integers:
+    """The index of each value in the known strings; see `KnownNames.codes`."""
+    return KnownNames(names).codes(values)
 
 
 def column_microseconds(times: pa.Array) -> Integers:

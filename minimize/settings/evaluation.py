@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import Bools, decode_dictionary, valid_mask
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_column, canonical_text
 from minimize.json_form import json_object
-from minimize.settings.columns import column_microseconds, nameable_mask, positions_among
+from minimize.settings.columns import KnownNames, column_microseconds, nameable_mask, positions_among
 from minimize.settings.timeline import Changes, Integers, Timeline
 from minimize.times import seconds_text
 
@@ -94,13 +94,13 @@ _FEW_TIMES = 8192
 class KnownEntities:
     """The tenants and subjects that settings name.
 
-    tenants   names of tenants; a tenant's code is its index
-    subjects  subjects with rows of their own; a subject's code is its index
+    tenants   names of tenants
+    subjects  subjects with rows of their own
     pairs     tenant and subject, by code, of every pair with rows of its own, ascending
     """
 
-    tenants: pa.Array
-    subjects: pa.Array
+    tenants: KnownNames
+    subjects: KnownNames
     pairs: Integers
 
 
@@ -125,14 +125,14 @@ class SettingsQuery:
     @cached_property
     def codes(self) -> Integers:
         """For each record the code of its tenant; -1 for a tenant that settings do not name."""
-        return positions_among(self._tenants, self.entities.tenants)
+        return self.entities.tenants.codes(self._tenants)
 
     @cached_property
     def pair_positions(self) -> Integers | None:
         """For each record the index of its pair of tenant and subject, -1 if the pair has no rows; None if no pair has."""
         if self._subjects is None or not len(self.entities.pairs):
             return None
-        wanted = pair_codes(self.codes, positions_among(self._subjects, self.entities.subjects))
+        wanted = pair_codes(self.codes, self.entities.subjects.codes(self._subjects))
         places = np.minimum(np.searchsorted(self.entities.pairs, wanted), len(self.entities.pairs) - 1)
         return np.where(self.entities.pairs[places] == wanted, places, -1)
 
@@ -165,10 +165,12 @@ class SettingsQuery:
     def spread(self, truths: Bools) -> pa.BooleanArray:
         """Maps the results per tenant code to records. The last result is for tenants that settings do not name."""
         if pa.types.is_dictionary(self._tenants.type):
-            entries = np.append(truths[positions_among(self._tenants.dictionary, self.entities.tenants)], False)
+            entries = np.append(truths[self.entities.tenants.codes(self._tenants.dictionary)], False)
             if entries[:-1].all() and self.complete is None:
                 return pa.repeat(pa.scalar(True), len(self.tenants))
-            answer = entries[pc.fill_null(self._tenants.indices, -1).to_numpy(zero_copy_only=False)]
+            indices = self._tenants.indices
+            filled = indices.fill_null(-1) if indices.null_count else indices
+            answer = entries[filled.to_numpy(zero_copy_only=False)]
         else:
             answer = truths[self.codes]
         return pa.array(answer if self.complete is None else answer & self.complete)
@@ -283,7 +285,7 @@ class EffectiveSettings:
         self._holder = _encode_distinct(rows["holder"])[1]
         own = self._subject >= 0
         pairs, places = np.unique(pair_codes(self._tenant[own], self._subject[own]), return_inverse=True)
-        self._known = KnownEntities(self._tenants, self._subjects, pairs)
+        self._known = KnownEntities(KnownNames(self._tenants), KnownNames(self._subjects), pairs)
         self._entity = self._tenant.copy()
         self._entity[own] = places
         self._own = own

@@ -11,6 +11,7 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -35,15 +36,16 @@ def _pattern_finder(pattern: str, accept: Callable[[str], int] = len, *, not_aft
     """Finds hits of a pattern that do not follow a word or one of some characters (None: that follow anything).
 
     `accept` returns the number of characters that belong to a hit (0: not a hit). A group `v` is the value within its context.
-    A hit may follow another one directly.
+    A hit may follow another one directly. The pattern is compiled when it is first used: all of them take a twentieth of the
+    CPU time of a small run, which looks only at the names of files.
     """
-    bare = re.compile(pattern)
-    whole = bare if not_after is None else re.compile(rf"(?<!{_A}){_not_preceded_by(not_after)}(?:{pattern})")
-    group = "v" if "v" in bare.groupindex else 0
+    before = "" if not_after is None else rf"(?<!{_A}){_not_preceded_by(not_after)}"
+    bare, whole = cache(partial(re.compile, pattern)), cache(partial(re.compile, f"{before}(?:{pattern})"))
+    group = "v" if "(?P<v>" in pattern else 0
 
     def find(text: str) -> Iterator[TextSpan]:
-        place, after_hit = 0, False
-        while hit := (bare.match(text, place) if after_hit else None) or whole.search(text, place):
+        place, after_hit, search = 0, False, whole().search
+        while hit := (bare().match(text, place) if after_hit else None) or search(text, place):
             start, length = hit.start(group), accept(hit.group(group))
             after_hit = length > 0
             place = start + length if after_hit else max(hit.end(), place + 1)

@@ -227,6 +227,40 @@ def test_help_starts_without_arrow() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def imported_by(*words: object) -> set[str]:
+    """The modules that a command has imported when it ends."""
+    code = (
+        "import sys; from minimize.cli.main import entry\ntry: entry()\nfinally: print(*sys.modules, file=sys.stderr)"
+    )
+    call = [sys.executable, "-c", code, *map(str, words)]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+def test_the_help_text_looks_up_no_versions() -> None:
+    assert not {"importlib.metadata", "email", "zipfile", "ssl"} & imported_by("--help")
+
+
+def test_a_run_imports_no_report_server_or_review(project: Project) -> None:
+    project.records(events(3))
+    found = imported_by("run", project.folder, "--keys", project.keys)
+    assert "minimize.runs.runner" in found
+    others = {
+        "minimize.report",
+        "minimize.server",
+        "minimize.review",
+        "minimize.interop",
+        "minimize.governance.rewrite",
+    }
+    assert not {*others, "pandas", "polars", "duckdb", "pyspark", "jinja2", "alembic"} & found
+
+
+def test_a_command_that_opens_no_ledger_imports_no_database(project: Project) -> None:
+    project.records(events(3))
+    assert not {"sqlalchemy", "sqlite3"} & imported_by("plan", project.folder, "--keys", project.keys)
+
+
 def test_a_reader_that_goes_away_is_no_failure(project: Project) -> None:
     command = f"{sys.executable} -m minimize schema | head -c 1 > /dev/null; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=project.folder)

@@ -6,11 +6,13 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pytest
 
 from minimize.errors import OutputError, SchemaError
+from minimize.output import publish
 from minimize.output.folder import list_data_files, read_receipts
 from minimize.output.publish import open_output
 from minimize.receipts import FileRef
@@ -107,6 +109,34 @@ def test_only_one_process_at_a_time_writes(folder: Path) -> None:
         pass
     assert caught.value.hint
     recovered(folder)
+
+
+def test_the_receipts_are_read_once_until_something_is_published(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Mock(side_effect=read_receipts)
+    monkeypatch.setattr(publish, "read_receipts", reader)
+    with open_output(folder) as output:
+        assert [output.receipts() for _ in range(3)] == [read_receipts(folder)] * 3
+        making(output, "run2").publish()
+        assert [each.run_id for each in output.receipts()] == ["run1", "run2"]
+    assert reader.call_count == 2
+
+
+@pytest.mark.parametrize("name", ["run1-0", "run1"])
+def test_a_file_that_a_run_wrote_is_known_by_its_name(folder: Path, name: str) -> None:
+    (folder / f"records/date=2026-11-24/{name}.parquet").write_bytes(b"")
+    with open_output(folder) as output, output.begin("run2") as staging:
+        staging.reserve_partition("records", "2026-11-24")
+
+
+@pytest.mark.parametrize("name", ["run10-0", "run-1", "-run1", "1"])
+def test_a_file_whose_name_only_resembles_that_of_a_run_is_foreign(folder: Path, name: str) -> None:
+    (folder / f"records/date=2026-11-24/{name}.parquet").write_bytes(b"")
+    with (
+        open_output(folder) as output,
+        output.begin("run2") as staging,
+        pytest.raises(OutputError, match="no run wrote"),
+    ):
+        staging.reserve_partition("records", "2026-11-24")
 
 
 def test_a_run_id_is_used_once(folder: Path) -> None:

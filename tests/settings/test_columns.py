@@ -16,8 +16,10 @@ from minimize.settings.columns import (
 )
 
 KNOWN = pa.array(["a", "7"])
+MANY = pa.array(["a", "7", *(f"t{number}" for number in range(100))])
 
 
+@pytest.mark.parametrize("known", [KNOWN, MANY])
 @pytest.mark.parametrize(
     "values",
     [
@@ -27,8 +29,9 @@ KNOWN = pa.array(["a", "7"])
         pa.array(["7", "b", None, "a"]).dictionary_encode(null_encoding="encode"),
     ],
 )
-def test_values_are_found_in_every_layout(values: pa.Array) -> None:
-    assert positions_among(values, KNOWN).tolist() == [1, -1, -1, 0]
+def test_values_are_found_in_every_layout(values: pa.Array, known: pa.Array) -> None:
+    assert positions_among(values, known).tolist() == [1, -1, -1, 0]
+    assert positions_among(values.slice(1, 3), known).tolist() == [-1, -1, 0]
 
 
 def test_integers_are_found_in_decimal_and_other_types_nowhere() -> None:
@@ -36,12 +39,13 @@ def test_integers_are_found_in_decimal_and_other_types_nowhere() -> None:
     assert positions_among(pa.array([7.0]), KNOWN).tolist() == [-1]
 
 
+@pytest.mark.parametrize("known", [KNOWN, MANY])
 @pytest.mark.parametrize("type_", [pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(1)])
-def test_bytes_are_found_as_text(type_: pa.DataType) -> None:
+def test_bytes_are_found_as_text(type_: pa.DataType, known: pa.Array) -> None:
     values = pa.array([b"7", b"b", None, b"\xff"], pa.binary()).cast(type_)
     assert (
-        positions_among(values, KNOWN).tolist()
-        == positions_among(values.dictionary_encode(), KNOWN).tolist()
+        positions_among(values, known).tolist()
+        == positions_among(values.dictionary_encode(), known).tolist()
         == [1, -1, -1, -1]
     )
     assert positions_among(pa.array([b"\xc3\xa9"]), pa.array(["é"])).tolist() == [0]

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from minimize.settings.columns import KnownNames
 from minimize.settings.evaluation import KnownEntities, SettingsQuery, pair_codes
 
-KNOWN = KnownEntities(pa.array(["t", "u"]), pa.array(["s"]), np.array([1 << 32]))
+KNOWN = KnownEntities(KnownNames(pa.array(["t", "u"])), KnownNames(pa.array(["s"])), np.array([1 << 32]))
 TENANTS = pa.array(["u", "x", None, "t"])
 TIME = pa.timestamp("ms", "UTC")
 

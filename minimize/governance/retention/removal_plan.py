@@ -123,8 +123,8 @@ class DueFile(PlannedFile):
 def find_due(request: RewriteRequest, file: OutputFile, *, counts: bool = True) -> DueFile | None:
     """The due data of a file; None if its keys were destroyed and its batch date is not past its retention.
 
-    Without `counts`, a file is not read if its subject index alone shows that records are due; its rewrite counts them. Raises
-    OutputError if it is damaged.
+    Without `counts`, a file is not read if its subject index alone shows that records are due; its rewrite counts them. An
+    aggregate is opened only if its batch date does not decide. Raises OutputError if a file that is read is damaged.
     """
     # an empty table has no times, but its sketches have a date
     due = find_due_unreadable(request, file) if file.entry.sketches is not None and not file.entry.rows else None
@@ -186,9 +186,10 @@ def _is_decided_by_index(instructions: FileInstructions) -> bool:
 
 def _may_be_expired(instructions: FileInstructions) -> bool:
     bounds, shortest = instructions.file.time_bounds, instructions.rules.shortest_age
-    if shortest is None or not instructions.knows_times or not instructions.file.has_rows:
+    if shortest is None or not instructions.knows_times:
         return False
-    return bounds is None or bounds[0] <= age_limit(instructions.as_of, shortest)
+    may_be_old = bounds is None or bounds[0] <= age_limit(instructions.as_of, shortest)
+    return may_be_old and instructions.file.has_rows
 
 
 def counted_file(file: OutputFile, judge: BatchJudge, batches: Iterable[pa.RecordBatch]) -> DueFile:

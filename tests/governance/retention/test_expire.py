@@ -207,6 +207,17 @@ def test_what_is_open_is_listed_by_its_time_limit_and_what_is_late_is_overdue(ra
     assert [each.kind for each in late if each.overdue] == ["became_personal", "retention"]
 
 
+def test_an_aggregate_whose_date_decides_is_not_opened(project: Daily) -> None:
+    by_tenant = {"group_by": {"tenant_id": "tenant_id"}, "measures": {"events": "count"}, "suppress": {"below": 2}}
+    project.pipeline(aggregates={"tenants": by_tenant})
+    ran_content(project)
+    (table,) = (project.out / "tenants").rglob("*.parquet")
+    table.write_bytes(b"damaged")
+    assert open_items(project.out, at=RAN, keys=project.keys) == []
+    with pytest.raises(OutputError, match="is missing or damaged"):
+        open_items(project.out, at=RAN + 40 * DAY, keys=project.keys)
+
+
 def test_a_condition_on_a_feature_that_is_kept_for_less_long_closes_with_it(project: Daily) -> None:
     features = {**POLICY["features"], "inventory": {"about": "applications", "retention": "2d"}}
     apps = {"/apps/*/managed": {"type": "boolean", "do": "keep"}}
