@@ -44,10 +44,15 @@ def decimal_words(values: pa.Array) -> Ints:
 
 def text_offsets(values: pa.Array) -> Ints:
     """The offset at which each text (or bytes) begins in the data, and the end of the last one."""
+    return stored_offsets(values).astype(np.int64)
+
+
+def stored_offsets(values: pa.Array) -> npt.NDArray[np.signedinteger]:
+    """`text_offsets` in the width in which they are stored, without a copy."""
     buffer, dtype = values.buffers()[1], np.dtype(np.int64 if has_large_offsets(values.type) else np.int32)
     if not len(values):
-        return np.zeros(1, np.int64)
-    return np.frombuffer(buffer, dtype, len(values) + 1, values.offset * dtype.itemsize).astype(np.int64)
+        return np.zeros(1, dtype)
+    return np.frombuffer(buffer, dtype, len(values) + 1, values.offset * dtype.itemsize)
 
 
 def text_bytes(values: pa.Array) -> Bytes:

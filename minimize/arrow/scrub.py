@@ -393,9 +393,19 @@ def scrub(data: Any, schema: pa.Schema | None = None) -> Any:
     return scrub_columns(data.columns, data.schema.names, schema)
 
 
-def scrub_columns(columns: Iterable[pa.Array], names: Sequence[str], schema: pa.Schema | None) -> pa.RecordBatch:
-    """At least one column, with these names, as a batch scrubbed by `scrub`."""
-    arrays = [_clean(column, None, None) for column in columns]
+def scrub_columns(
+    columns: Iterable[pa.Array], names: Sequence[str], schema: pa.Schema | None, *, for_parquet: bool = False
+) -> pa.RecordBatch:
+    """At least one column, with these names, as a batch scrubbed by `scrub`.
+
+    With `for_parquet`, numbers and times keep their buffers: Parquet stores visible and valid values only.
+    """
+    arrays = [
+        column
+        if for_parquet and _CLEANERS_BY_TYPE_ID.get(column.type.id) is _clean_fixed_width
+        else _clean(column, None, None)
+        for column in columns
+    ]
     if schema is not None and schema.names == names and schema.types == [array.type for array in arrays]:
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
     fields = [_output_field(name, array, schema) for name, array in zip(names, arrays, strict=True)]

@@ -18,7 +18,7 @@ import pyarrow as pa
 from minimize.aggregates.tally import AggregateTally, EventDayTally
 from minimize.arrow.batch import Batch, Stage
 from minimize.arrow.dictionaries import decode_dictionary
-from minimize.arrow.hashing import text_offsets
+from minimize.arrow.hashing import stored_offsets
 from minimize.engines.base import BatchOutcome, Job, QuarantineSink, SinkFactory
 from minimize.engines.passes import (
     InputShare,
@@ -39,7 +39,7 @@ ReleasedLeaves = Mapping[str, pa.Array]
 
 
 class RowGroupBuffer:
-    """Collects released batches and writes them to a sink in row groups. Nested records are written immediately."""
+    """Collects released batches and writes them to a Parquet sink in row groups. Nested records are written immediately."""
 
     def __init__(self, release: Release, sink: Sink) -> None:
         self._release, self._sink = release, sink
@@ -61,7 +61,8 @@ class RowGroupBuffer:
         """Write the buffered rows."""
         parts, self._parts, self._rows, self._bytes = self._parts, [], 0, 0
         if parts:
-            self._sink.write(self._release.flat_columns(_drain_columns(parts, self._release.flat)))
+            columns = _drain_columns(parts, self._release.flat)
+            self._sink.write(self._release.flat_columns(columns, for_parquet=True))
 
 
 def concatenate_arrays(arrays: Sequence[pa.Array]) -> pa.Array:
@@ -130,7 +131,7 @@ def _is_prefix(some: pa.Array, more: pa.Array) -> bool:
         and some.type == more.type
         and _text_address(some) == _text_address(more) is not None
     ):
-        return bool(np.array_equal(text_offsets(some), text_offsets(more)[: len(some) + 1]))
+        return bool(np.array_equal(stored_offsets(some), stored_offsets(more)[: len(some) + 1]))
     return bool(some.equals(more.slice(0, len(some))))
 
 

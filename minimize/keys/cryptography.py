@@ -114,8 +114,17 @@ def public_pem(secret: bytes) -> bytes:
     return _private_key(secret).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
+_MAX_REMEMBERED_BYTES: Final = 1 << 12
+"""Maximum bytes of signed content whose verification is remembered. Acts are shorter, most receipts are longer."""
+
+
 def is_valid_signature(pem: bytes, content: bytes, signature: bytes) -> bool:
     """Whether the key of this PEM block made the signature."""
+    verify = _verify_remembered if len(content) <= _MAX_REMEMBERED_BYTES else _verify
+    return verify(pem, content, signature)
+
+
+def _verify(pem: bytes, content: bytes, signature: bytes) -> bool:
     public = _load_public_key(pem)
     if public is None:
         return False
@@ -124,6 +133,9 @@ def is_valid_signature(pem: bytes, content: bytes, signature: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+_verify_remembered = lru_cache(maxsize=1 << 13)(_verify)  # a share and a server read the same acts again and again
 
 
 @lru_cache(maxsize=4)  # deriving the key takes longer than signing with it

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import struct
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -32,6 +33,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import value_type
+from minimize.arrow.hashing import text_bytes, text_offsets
+from minimize.arrow.interner import Int32Codes, TextInterner
 from minimize.arrow.nested import leaf, leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.failpoints import fail_point
@@ -66,17 +69,72 @@ class IndexKey:
 
     def prefixes(self, values: pa.Array) -> HashPrefixes:
         """The prefixes of distinct values (text, integers or bytes, no nulls), ascending, without duplicates."""
-        if not len(values):
-            return np.empty(0, np.uint64)
-        words = (values.cast(pa.string()) if pa.types.is_integer(values.type) else values).cast(pa.large_binary())
-        _, offsets, content = words.buffers()
-        places = np.frombuffer(offsets, np.int64)[words.offset : words.offset + len(words) + 1]
-        tags = self.hash.tags(np.frombuffer(content or b"", np.uint8), places)
-        return _sort_distinct(np.ascontiguousarray(tags[:, :8]).view(np.uint64).reshape(-1))
+        return _sort_distinct(self.hash_each(_as_bytes(values)))
+
+    def hash_each(self, contents: pa.Array) -> HashPrefixes:
+        """The prefix of each value."""
+        tags = self.hash.tags(text_bytes(contents), text_offsets(contents))
+        return np.ascontiguousarray(tags[:, :8]).view(np.uint64).reshape(-1)
 
     def prefixes_of(self, values: Iterable[SubjectValue]) -> HashPrefixes:
         """`prefixes` for Python values."""
         return self.prefixes(pa.array(sorted(set(map(value_bytes, values))), pa.large_binary()))
+
+
+def _as_bytes(values: pa.Array) -> pa.Array:
+    return (values.cast(pa.string()) if pa.types.is_integer(values.type) else values).cast(pa.large_binary())
+
+
+MAX_REMEMBERED: Final = 1 << 20
+"""Maximum number of subjects whose prefixes are remembered."""
+_MAX_NEW: Final = 1 / 2
+"""Maximum share of new subjects in a row group if remembering is to pay."""
+
+
+class RememberedPrefixes:
+    """The prefixes of the subjects of earlier row groups. A subject of many row groups is hashed once. Threads may share it.
+
+    To find a known subject takes a tenth of the time of a hash. Nothing is looked up before the second row group. If most of
+    its subjects are new, or if there are too many subjects, all are hashed, and nothing is remembered.
+    """
+
+    def __init__(self, lens: IndexKey) -> None:
+        self._lens, self._lock = lens, threading.Lock()
+        self._first: tuple[pa.Array, HashPrefixes] | None = None
+        self._interner: TextInterner | None = TextInterner(pa.large_binary())
+        self._prefixes = np.empty(0, np.uint64)
+
+    def prefixes(self, values: pa.Array) -> HashPrefixes:
+        """See `IndexKey.prefixes`."""
+        contents = _as_bytes(values)
+        with self._lock:
+            return _sort_distinct(
+                self._hash(contents) if self._interner is None else self._look_up(contents, self._interner)
+            )
+
+    def _hash(self, contents: pa.Array) -> HashPrefixes:
+        return self._lens.hash_each(contents)
+
+    def _look_up(self, contents: pa.Array, interner: TextInterner) -> HashPrefixes:
+        if self._first is None and not len(interner):
+            self._first = contents, self._hash(contents)
+            return self._first[1].copy()
+        if self._first is not None:
+            first, hashes = self._first
+            self._first = None
+            self._remember(interner.codes(first), hashes)
+        before = len(interner)
+        codes = interner.codes(contents)
+        new = codes >= before
+        self._remember(codes[new], self._hash(contents.filter(pa.array(new))))
+        found = self._prefixes[codes]
+        if len(interner) - before > _MAX_NEW * len(contents) or len(interner) > MAX_REMEMBERED:
+            self._interner, self._prefixes = None, np.empty(0, np.uint64)
+        return found
+
+    def _remember(self, codes: Int32Codes, hashes: HashPrefixes) -> None:
+        self._prefixes = np.concatenate([self._prefixes, np.empty(len(codes), np.uint64)])
+        self._prefixes[codes] = hashes
 
 
 def value_bytes(value: SubjectValue) -> bytes:
@@ -299,18 +357,20 @@ def index_path(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SubjectIndexer:
-    """Watches a sink of records and writes an index for each of its files. Not safe for several threads.
+    """Watches sinks of records and writes an index for each of their files. Threads may share it.
 
     subject  the path of the subject's column in the records
     """
 
     lens: IndexKey
     subject: Pointer
+    remembered: RememberedPrefixes = field(repr=False)
 
     @classmethod
     def from_keys(cls, keys: Subkeys, subject: Pointer) -> SubjectIndexer:
         """An indexer with the newest `subject` key. Raises KeyringError."""
-        return cls(IndexKey.from_keys(keys), subject)
+        lens = IndexKey.from_keys(keys)
+        return cls(lens, subject, RememberedPrefixes(lens))
 
     def __call__(self, root: Location, path: str) -> IndexWriter:
         """The index writer for a file that is opened."""
@@ -331,7 +391,7 @@ class IndexWriter:
 
     def group(self, rows: pa.Table) -> None:
         """Adds a row group."""
-        self._section.add(self.indexer.lens.prefixes(distinct_subjects(rows, self.indexer.subject)))
+        self._section.add(self.indexer.remembered.prefixes(distinct_subjects(rows, self.indexer.subject)))
         if self._section.is_full:
             self._settle()
 

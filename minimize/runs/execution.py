@@ -214,11 +214,13 @@ class _RecordSinks:
     encryption: OutputEncryption | None
     opened: list[ParquetSink] = field(default_factory=list)
     taken: list[WrittenFile] = field(default_factory=list)
+    _watch: SubjectIndexer | None = None
 
     def __call__(self, number: int) -> ParquetSink:
         schema, by = self.job.records_schema, self._partition_by()
-        watch = None if self._subject is None else SubjectIndexer.from_keys(self.keys, self._subject)
-        options = {"partition_by": by, "watch": watch, "encryption": self.encryption}
+        if self._watch is None and self._subject is not None:
+            self._watch = SubjectIndexer.from_keys(self.keys, self._subject)
+        options = {"partition_by": by, "watch": self._watch, "encryption": self.encryption}
         sink = self.staging.sink("records", self.day, schema, part=number, **options)
         self.opened.append(sink)
         return sink

@@ -202,7 +202,7 @@ class Sink(Protocol):
     """Writes released batches; `close` returns the written files."""
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Write one scrubbed batch of the sink's schema."""
+        """Write one batch of the sink's schema, scrubbed or, for sinks that write Parquet, scrubbed `for_parquet`."""
         ...
 
     def close(self) -> Sequence[WrittenFile]:

@@ -54,13 +54,13 @@ class Release:
         clean: pa.RecordBatch = scrub(columns, schema)
         return clean
 
-    def flat_columns(self, released: Iterable[pa.Array]) -> pa.RecordBatch:
-        """The output columns of released leaves in the order of `flat`, if nothing is nested.
+    def flat_columns(self, released: Iterable[pa.Array], *, for_parquet: bool = False) -> pa.RecordBatch:
+        """The output columns of released leaves in the order of `flat`, if nothing is nested, scrubbed by `scrub_columns`.
 
         Each leaf is released from memory once scrubbed.
         """
         schema = self._schema
-        return scrub_columns(released, schema.names, schema)
+        return scrub_columns(released, schema.names, schema, for_parquet=for_parquet)
 
     def _withheld(self, batch: Batch) -> dict[Pointer, pa.BooleanArray]:
         """Per released leaf, a mask of the values whose gate is closed or that the deciding case drops."""

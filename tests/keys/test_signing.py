@@ -34,6 +34,15 @@ def test_a_changed_content_is_not(keyring: Keyring) -> None:
     assert not keyring.verify_signature(b"Content", signature, key)
 
 
+def test_a_signature_that_was_known_does_not_fit_anything_else(keyring: Keyring) -> None:
+    key, signature = keyring.sign(b"content")
+    other, version = keyring.sign(b"other")[1], "signing/2"
+    assert [keyring.verify_signature(b"content", signature, key) for _ in range(2)] == [True, True]
+    assert not keyring.verify_signature(b"content", other, key)
+    assert not keyring.verify_signature(b"content", signature, version)
+    assert not keyring.verify_signature(b"other", signature, key)
+
+
 def test_a_signature_of_an_unknown_version_is_not(keyring: Keyring) -> None:
     _, signature = keyring.sign(b"content")
     assert not keyring.verify_signature(b"content", signature, "signing/2")

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
+from minimize.output import subject_index
 from minimize.output.subject_index import (
     BLOCK_ENTRIES,
     MAGIC,
@@ -24,6 +25,7 @@ from minimize.output.subject_index import (
     IndexContents,
     IndexKey,
     IndexSection,
+    RememberedPrefixes,
     SectionExtent,
     SubjectIndexer,
     block_as_section,
@@ -50,6 +52,34 @@ def test_blocks_hold_what_the_section_held(groups: int, first: int) -> None:
     assert (read.first, read.groups) == (first, groups)
     assert read.prefixes.tolist() == section.prefixes.tolist()
     assert read.masks.tolist() == section.masks.tolist()
+
+
+SUBJECTS = st.sets(st.one_of(st.sampled_from("abcdefgh"), st.text("xy", min_size=126, max_size=131)), max_size=8)
+
+
+@given(st.lists(SUBJECTS, max_size=6), st.sampled_from([0, 4, 1 << 20]))
+def test_remembered_prefixes_are_those_of_the_key(groups: list[set[str]], most: int) -> None:
+    lens = IndexKey.from_keys(Keys())
+    remembered = RememberedPrefixes(lens)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subject_index, "MAX_REMEMBERED", most)
+        for group in groups:
+            values = pa.array(sorted(group), pa.string())
+            assert remembered.prefixes(values).tolist() == lens.prefixes(values).tolist()
+
+
+def test_a_subject_of_many_row_groups_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    lens, hashed = IndexKey.from_keys(Keys()), list[int]()
+    remembered, hash_each = RememberedPrefixes(lens), IndexKey.hash_each
+
+    def count(key: IndexKey, contents: pa.Array) -> np.ndarray:
+        hashed.append(len(contents))
+        return hash_each(key, contents)
+
+    monkeypatch.setattr(IndexKey, "hash_each", count)
+    for group in ([1, 2, 3], [2, 3, 4], [4, 1]):
+        remembered.prefixes(pa.array(group))
+    assert hashed == [3, 1, 0]
 
 
 @pytest.mark.parametrize("entries", [0, 1, BLOCK_ENTRIES - 1, BLOCK_ENTRIES, BLOCK_ENTRIES + 1, 3 * BLOCK_ENTRIES])

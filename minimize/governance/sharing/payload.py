@@ -1,11 +1,10 @@
 """Payload of a share: its digest, the tokens of its subjects, the bound job and source, and the checked batches to send.
 
-The digest is a SHA-256 of the values. It does not depend on batches, buffers and offsets.
+The digest is a BLAKE3 of the values. It does not depend on batches, buffers and offsets.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.batch import Batch
 from minimize.arrow.dictionaries import Bools, SeenDictionary, decode_dictionary
-from minimize.arrow.hashing import text_bytes, text_offsets
+from minimize.arrow.hashing import stored_offsets, text_bytes, text_offsets
 from minimize.arrow.interner import TextInterner
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
@@ -43,6 +42,7 @@ from minimize.runs.minimizer import PreparedPolicy, RowTally, release_batches
 from minimize.settings.erasures import RecordedErasures
 from minimize.spill import SpillSpace, find_budget
 from minimize.stages.generalize import empty_memos
+from minimize.stores.digests import FileHash
 from minimize.techniques.pseudonymize import Pseudonymize
 from minimize.verification.declared_forms import DeclaredForms
 
@@ -52,7 +52,7 @@ ByteArray = npt.NDArray[np.uint8]
 
 
 class PayloadDigest:
-    """SHA-256 of a payload, column by column: positions of nulls, lengths of the other values, and their bytes.
+    """BLAKE3 of a payload, column by column: positions of nulls, lengths of the other values, and their bytes.
 
     Accepts batches of one schema, in order. The same rows give the same digest, regardless of the batch size.
     """
@@ -71,13 +71,14 @@ class PayloadDigest:
 
     @property
     def digest(self) -> str:
-        """`sha256:` and the digest of all rows so far."""
+        """The digest of all rows so far."""
         names = [[each.name, str(each.type)] for each in self._schema]
-        whole = hashlib.sha256(json.dumps([self._rows, names]).encode())
+        whole = FileHash()
+        whole.update(json.dumps([self._rows, names]).encode())
         for parts in self._parts:
             for each in parts:
                 whole.update(each.digest)
-        return f"sha256:{whole.hexdigest()}"
+        return whole.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class _DigestStream:
     """One byte stream of a column. Positions of nulls are counted across batches."""
 
     def __init__(self) -> None:
-        self._hash, self._values = hashlib.sha256(), 0
+        self._hash, self._values = FileHash(), 0
 
     def update(self, piece: ByteArray | _NullPositions) -> None:
         """Adds the next piece."""
@@ -105,7 +106,7 @@ class _DigestStream:
     @property
     def digest(self) -> bytes:
         """The digest of all pieces so far, and of the number of values."""
-        return self._hash.digest() + self._values.to_bytes(8, "little")
+        return self._hash.digest.encode() + self._values.to_bytes(8, "little")
 
 
 def digest_table(table: pa.Table) -> str:
@@ -184,14 +185,14 @@ def _list_values(column: pa.Array) -> pa.Array:
 
 def _text_bytes(column: pa.Array) -> Iterator[ByteArray]:
     """The lengths of the texts (0 for nulls) and their concatenated bytes, without bytes hidden under nulls."""
-    ends = text_offsets(column)
-    lengths = np.diff(ends)
+    ends = stored_offsets(column)
+    lengths = ends[1:] - ends[:-1]
     if column.null_count:
         is_valid = np.asarray(column.is_valid())
         if lengths[~is_valid].any():
             column = column.drop_null()
-            lengths[is_valid], lengths[~is_valid] = np.diff(text_offsets(column)), 0
-            ends = text_offsets(column)
+            ends = stored_offsets(column)
+            lengths[is_valid], lengths[~is_valid] = np.diff(ends), 0
     yield from _encode_lengths(lengths)
     yield text_bytes(column)[ends[0] : ends[-1]] if len(column) else np.empty(0, np.uint8)
 

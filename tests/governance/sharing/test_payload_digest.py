@@ -80,4 +80,4 @@ def test_another_name_or_type_is_another_payload() -> None:
 
 def test_views_are_texts_like_others() -> None:
     views = pa.table({"a": pa.array(["x", None], pa.string_view())})
-    assert digest_table(views).startswith("sha256:")
+    assert digest_table(views).startswith("blake3:")

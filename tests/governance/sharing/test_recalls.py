@@ -103,7 +103,7 @@ def test_the_list_says_what_was_sent_when_and_whose(shared: Sender) -> None:
     (recall,) = found(shared)
     assert (recall.rows, recall.sent_at, recall.fields) == (2, NOW, ("device_id", "event_time", "model"))
     assert set(recall.subjects) == {disclosure_token(shared.keys, "north", name) for name in ("d-1", "d-3")}
-    assert recall.digest.startswith("sha256:")
+    assert recall.digest.startswith("blake3:")
 
 
 def test_a_recall_goes_from_due_over_requested_to_confirmed(shared: Sender) -> None:

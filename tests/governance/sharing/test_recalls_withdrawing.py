@@ -57,7 +57,7 @@ def test_the_recall_is_requested_in_the_same_act(
 def test_the_list_says_what_was_sent_when_its_digest_and_whose(shared: Sender) -> None:
     (recall,) = ended(shared).recalls
     assert (recall.sent_at, recall.rows) == (NOW, 2)
-    assert recall.digest.startswith("sha256:")
+    assert recall.digest.startswith("blake3:")
     assert set(recall.subjects) == {disclosure_token(shared.keys, "north", name) for name in ("d-1", "d-3")}
 
 
