@@ -13,7 +13,6 @@ from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.binding import concat_chunks, sort_chunk
 from minimize.sources.files import LineBlock, file_parts
 from minimize.sources.ndjson import NdjsonPart, NdjsonReader, ndjson_source
-from minimize.sources.ndjson.flat_reader import KnownKeyOrder
 from tests.sources.test_ndjson import meaning
 
 FIELDS = {
@@ -174,7 +173,7 @@ def reader(folder: Path, size: int) -> NdjsonReader:
     (folder / "a").write_bytes(b"")
     (part,) = ndjson_source(file_parts([folder / "a"], folder), REQUEST).parts
     assert isinstance(part, NdjsonPart)
-    return NdjsonReader(part.lines.bound, part.lines.root, key_order=KnownKeyOrder(size))
+    return NdjsonReader(part.lines.bound, part.lines.root, block_bytes=size)
 
 
 def check(lines: NdjsonReader, data: bytes, strictly: NdjsonReader) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.binding import concat_chunks, sort_chunk
 from minimize.sources.files import MAX_LINE_BYTES, file_parts, line_blocks
-from minimize.sources.ndjson import NdjsonPart, ndjson_source
+from minimize.sources.ndjson import NdjsonPart, NdjsonReader, ndjson_source
 from tests.hypothesis_profiles import examples
 from tests.sources.test_ndjson import meaning
 
@@ -128,6 +129,24 @@ def check(path: Path, mapped: bool) -> None:
     assert bool(chunks) == bool(alone)
     if chunks:
         assert meaning(sort_chunk(concat_chunks(chunks, schema))) == meaning(sort_chunk(concat_chunks(alone, schema)))
+
+
+@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(data=files, size=st.integers(3, 3000), together=st.sampled_from([1, 300, 1 << 20]), mapped=st.booleans())
+def test_changed_lines_are_read_as_each_alone_in_any_cut_into_blocks(
+    tmp_path: Path, data: bytes, size: int, together: int, mapped: bool
+) -> None:
+    (tmp_path / "a.ndjson").write_bytes(data)
+    (part,) = ndjson_source(file_parts([tmp_path / "a.ndjson"], tmp_path), request(mapped)).parts
+    assert isinstance(part, NdjsonPart)
+    lines, schema = part.lines, part.lines.bound.schema
+    reader = NdjsonReader(lines.bound, lines.root, block_bytes=together)
+    for _ in range(2):  # the second time with what the first has learned
+        found = [reader.chunk(block) for block in line_blocks(BytesIO(data), size)]
+        alone = [lines.read_strictly(block) for block in line_blocks(BytesIO(data))]
+        assert bool(found) == bool(alone)
+        if found:
+            assert meaning(concat_chunks(found, schema)) == meaning(sort_chunk(concat_chunks(alone, schema)))
 
 
 @settings(max_examples=examples(300), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])

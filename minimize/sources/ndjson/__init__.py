@@ -1,15 +1,14 @@
 """NDJSON files as a source: plain, .gz or .zst, one object per line.
 
 line_scan      the lines of a block as arrays, and the lines that Arrow's parser must not see
-line_cutter    lines of plain values with a common key order, split into the texts of their values
-flat_reader    those texts as typed columns: the fastest reader
+flat_reader    lines of plain values with a common key order: the fastest reader
 arrow_parser   lines as tables, by Arrow's parser, without the lines that it rejects
-arrow_reader   those tables as records, partly parsed in Python if maps are read
+arrow_reader   those tables as records
 strict_reader  one line at a time: the reader that defines what a record is
 
-A position is the byte at which a line begins, decompressed. Blocks of lines are processed by the fast readers. Lines about
-which these are uncertain are removed from their block and read one by one by the strict reader, whose result all readers
-must match. A byte order mark at the start of a file is skipped. Lines may end with CRLF, and the last line needs no end.
+A position is the byte at which a line begins, decompressed. Blocks of lines are processed by the fast readers. Lines about which
+these are uncertain are read one by one by the strict reader, whose result all readers must match. A byte order mark at the
+start of a file is skipped. Lines may end with CRLF, and the last line needs no end.
 """
 
 from __future__ import annotations
@@ -46,22 +45,10 @@ from minimize.sources.files import (
     open_span,
     open_stream,
 )
-from minimize.sources.ndjson.arrow_parser import (
-    MIN_SPLIT_BYTES,
-    PARSE_BYTES,
-    InferredColumns,
-    ParserOptions,
-    TooManyRefused,
-)
-from minimize.sources.ndjson.arrow_reader import (
-    explicit_schema,
-    lines_needing_python,
-    needs_python,
-    read_by_arrow,
-    read_partly_in_python,
-)
+from minimize.sources.ndjson.arrow_parser import PARSE_BYTES, LinesParser, ParserOptions
+from minimize.sources.ndjson.arrow_reader import explicit_schema, read_by_arrow
 from minimize.sources.ndjson.flat_reader import KnownKeyOrder, read_flat
-from minimize.sources.ndjson.line_scan import Positions, ScannedLines, mark_deep_lines, scan_without_depth
+from minimize.sources.ndjson.line_scan import scan_lines
 from minimize.sources.ndjson.strict_reader import ChunkBuilder, MalformedLine, parse_line, values_at_path
 from minimize.sources.prefetch import prefetch
 from minimize.sources.projection import FieldNode, field_tree, prune_schema
@@ -160,41 +147,37 @@ class NdjsonPart(FileBackedPart):
 
 @dataclass(frozen=True)
 class NdjsonReader:
-    """Converts blocks of lines to chunks, with fast readers if possible, otherwise strictly."""
+    """Converts blocks of lines to chunks: certain lines by Arrow, the others strictly."""
 
     bound: BoundRequest
     root: FieldNode
-    min_split_bytes: int = MIN_SPLIT_BYTES
     block_bytes: int = PARSE_BYTES
     key_order: KnownKeyOrder = field(default_factory=KnownKeyOrder)
-    inferred: InferredColumns = field(default_factory=InferredColumns)
 
     @cached_property
-    def parser_options(self) -> ParserOptions:
-        """The options of Arrow's parser."""
-        return ParserOptions(
-            explicit_schema(self.root), min_split_bytes=self.min_split_bytes, block_bytes=self.block_bytes
-        )
-
-    @cached_property
-    def needs_python(self) -> bool:
-        """Whether Arrow's parser cannot read some of the requested parts."""
-        return needs_python(self.root)
+    def parser(self) -> LinesParser:
+        """Arrow's parser, for the declared types."""
+        return LinesParser(ParserOptions(explicit_schema(self.root), block_bytes=self.block_bytes))
 
     def chunk(self, block: LineBlock) -> Chunk:
         """A block as a chunk."""
         if block.too_large:
             return ChunkBuilder(self.bound, self.root).add_too_large(block.position).chunk()
-        lines = scan_without_depth(block)
+        lines = scan_lines(block)
+        left = np.ones(len(lines.starts), bool)
         found = read_flat(lines, self.bound, self.root, self.key_order)
-        left = _remaining_lines(found, len(lines.starts))
-        if len(left) > MAX_SINGLE_LINES or len(left) * MAX_SINGLE_LINES > len(lines.starts):
-            rest = mark_deep_lines(lines.select(left) if found else lines)
-            found += [(chunk, left[rows]) for chunk, rows in self._certain_chunks(rest)]
-            left = _remaining_lines(found, len(lines.starts))
+        for _, rows in found:
+            left[rows] = False
+        if np.count_nonzero(left) > min(MAX_SINGLE_LINES, len(left) // MAX_SINGLE_LINES):
+            found += read_by_arrow(lines, np.flatnonzero(left & ~lines.odd), self.bound, self.root, self.parser)
+            for _, rows in found:
+                left[rows] = False
         chunks = [chunk for chunk, _ in found]
-        if len(left) or not found:
-            chunks.append(self._strictly((lines.file_position(row), lines.line(row)) for row in left.tolist()))
+        if left.any() or not chunks:
+            rest = left.nonzero()[0]
+            chunks.append(
+                self._strictly(zip(lines.file_positions(rest).tolist(), map(lines.line, rest.tolist()), strict=True))
+            )
         return chunks[0] if len(chunks) == 1 else sort_chunk(concat_chunks(chunks, self.bound.schema))
 
     def read_line(self, line: LineBlock) -> Chunk:
@@ -211,35 +194,6 @@ class NdjsonReader:
             if line.strip(BLANK_BYTES):
                 gathered.add_line(position, line)
         return gathered.chunk()
-
-    def _certain_chunks(self, lines: ScannedLines) -> list[tuple[Chunk, Positions]]:
-        """Chunks of certain lines, each with the indices of its lines (records and rejects)."""
-        rows = np.flatnonzero(~lines.odd)
-        slow = (
-            np.intersect1d(rows, lines_needing_python(lines, self.root), assume_unique=True)
-            if self.needs_python
-            else rows[:0]
-        )
-        with suppress(TooManyRefused):
-            rest = np.setdiff1d(rows, slow, assume_unique=True)
-            return [
-                *read_by_arrow(lines, rest, self.bound, self.root, self.parser_options, self.inferred),
-                *self._by_hand(lines, slow),
-            ]
-        return self._by_hand(lines, rows)
-
-    def _by_hand(self, lines: ScannedLines, rows: Positions) -> list[tuple[Chunk, Positions]]:
-        with suppress(TooManyRefused):
-            return list(read_partly_in_python(lines, rows, self.bound, self.root))
-        return []
-
-
-def _remaining_lines(found: Sequence[tuple[Chunk, Positions]], count: int) -> Positions:
-    """The indices of the lines that are not among the found ones."""
-    left = np.ones(count, bool)
-    for _, rows in found:
-        left[rows] = False
-    return left.nonzero()[0]
 
 
 def _undeclared_maps(parts: Sequence[FilePart], request: SourceRequest) -> frozenset[Pointer]:

@@ -1,15 +1,13 @@
 """Lines of NDJSON as tables, by Arrow's parser, without the lines that it rejects.
 
-Arrow stops at the first line that it rejects and reports its row. Parsing continues after that row, so that each line is
-parsed at most once more. Then the remaining lines are parsed together. If Arrow reports no row (for a number that does not
-fit), the lines with such a number are excluded, or the lines are halved. An excluded line is uncertain, not lost:
-excluding too many lines is slow, never wrong.
+Arrow stops at the first line that it rejects, reports its row and returns nothing. Parsing continues after that row, and at
+the end the lines before the last rejected one are parsed together. A piece without rejects is parsed once. If Arrow reports
+a number that does not fit in place of the row, the lines with this number are excluded; otherwise the lines are halved. An
+excluded line is uncertain, not lost: excluding too many lines is slow, never wrong.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -24,59 +22,48 @@ import pyarrow.json as pj
 from minimize.sources.ndjson.line_scan import Positions, ScannedLines, split_pieces
 from minimize.sources.projection import nested_fields
 
-MIN_SPLIT_BYTES = 1 << 13
-"""Bytes below which all lines are excluded if no row is reported."""
-PARSE_BYTES = 1 << 20
+PARSE_BYTES = 1 << 19
 """Approximate bytes that are parsed at once."""
-MAX_TRIES = 8
-"""Maximum number of attempts for the rest of a piece."""
-MAX_INFERRED_CELLS = 1 << 20
-"""Maximum number of values, including nulls, of inferred columns: each key that occurs in any line becomes a column."""
-MAX_INFERRED_KEYS = 1 << 14
-"""Maximum number of keys in lines whose columns are inferred together."""
-MIN_INFERRED_COLUMNS = 1000
-"""Minimum number of columns that are inferred before another method is used."""
-REFUSED_SHARE = 4
-"""One line in this many may be rejected. Beyond that, the strict reader is as fast."""
-MIXED_SHARE = 20
-"""One line in this many may have a key with values of several kinds."""
+MIN_SPLIT_LINES = 4
+"""Number of lines up to which all lines are excluded if no row is reported."""
+MAX_CELLS = 1 << 22
+"""Maximum number of values, including nulls, of a table. Each key that occurs in any line becomes a column."""
+MAX_KEYS = 1 << 15
+"""Maximum number of keys in lines that are parsed together."""
+MAX_COLUMNS = 1000
+"""Maximum number of undeclared columns. With more, the rest of a block is left to the strict reader, which is faster."""
+MAX_EFFORT = 4
+"""Maximum number of times that the bytes of a piece are parsed. Beyond that, the strict reader is as fast."""
+ATTEMPT_BYTES = 1 << 12
+"""Number of bytes that take as long to parse as an attempt takes in addition to its bytes."""
 NO_DECIMAL = r"[:,\[\s]-?[0-9]+(?:\.[0-9]+)?[eE]|[0-9]{39}"
 """Numbers that Arrow must not read as decimals: some exponents are read as zero, others end the process; long ones overflow."""
+_COLON = b":"[0]
 _REFUSED_ROW = re.compile(r" in row ([0-9]+)$")
-_CHANGED_TYPE = re.compile(r"Column\(.*?/?([^/]*)\) changed from")
+_REFUSED_NUMBER = re.compile(r"couldn't parse:([-+.0-9eE]+)$")
 
 
-class TooManyRefused(Exception):
-    """Too many lines were rejected, so that another method is faster. Contains no values."""
+class NotParsed(Exception):
+    """A piece of lines for which another method is faster. Contains no values."""
 
 
 @dataclass(frozen=True)
 class ParserOptions:
-    """The options of Arrow's parser: the declared types, and the treatment of other fields."""
+    """The types of the declared fields, and what becomes of other fields."""
 
     types: pa.Schema
     other: Literal["infer", "ignore", "error"] = "infer"
-    min_split_bytes: int = MIN_SPLIT_BYTES
     block_bytes: int = PARSE_BYTES
 
     @cached_property
-    def names(self) -> frozenset[str]:
-        """The keys that have a type, at any depth."""
-        return frozenset(name for name, _ in self._leaves)
-
-    @cached_property
-    def numbers(self) -> str | None:
-        """A pattern for the key of an integer field whose value is not an integer, or is a long one."""
-        return _misfit_pattern(self._leaves)
+    def columns(self) -> int:
+        """The number of columns, at any depth."""
+        return _count_columns(self.types)
 
     @cached_property
     def decimals(self) -> pa.Schema:
         """The decimals alone, typed as numbers, because Arrow also reads a decimal from a string."""
         return pa.schema(_decimal_fields(self.types))
-
-    @cached_property
-    def _leaves(self) -> list[tuple[str, pa.DataType]]:
-        return list(_typed_keys(pa.struct(list(self.types))))
 
     def read(self, data: memoryview) -> pa.Table:
         """The lines as a table.
@@ -96,239 +83,185 @@ def _read_json(data: memoryview, types: pa.Schema, other: str) -> pa.Table:
     return pj.read_json(pa.BufferReader(data), read_options=reading, parse_options=parsing)
 
 
-class InferredColumns:
-    """The columns of a source's lines so far, declared or not.
+class LinesParser:
+    """Parses the lines of a source, and remembers the undeclared columns of former lines.
 
-    They are a guess: lines that do not match are parsed again, a few at a time, so that no single key creates a long column.
+    The columns are a guess: lines that do not match are parsed again, a few at a time, so that no single key creates a long
+    column.
     """
 
-    def __init__(self) -> None:
-        self.columns = 0
-        self._options: ParserOptions | None = None
+    def __init__(self, options: ParserOptions) -> None:
+        self._options = options
+        self._known = replace(options, other="error")
 
-    def options_for(self, rows: int) -> ParserOptions | None:
-        """Parser options for the known columns of this many lines, and no others; None if columns must be inferred."""
-        return self._options if rows * self.columns <= MAX_INFERRED_CELLS else None
+    def tables(self, lines: ScannedLines, rows: Positions) -> Iterator[tuple[pa.Table, Positions]]:
+        """These lines as tables, in order, each with the indices of its lines; without the lines that are excluded.
 
-    def add(self, table: pa.Table, options: ParserOptions) -> None:
-        """Add the columns of a table. If they contradict known columns, all are forgotten."""
-        known = self._options
-        types = None
-        with suppress(pa.ArrowException):
-            schemas = [_times_as_text(table.schema), *([] if known is None else [known.types])]
-            types = pa.unify_schemas(schemas, promote_options="permissive")
-        self._options = None if types is None else replace(options, types=types, other="error")
-        self.columns = 0 if types is None else sum(1 for _ in _nested_columns(pa.struct(list(types))))
+        The lines are parsed in pieces, so that a rejected line requires only its piece to be parsed again. Consecutive pieces
+        become one table if their columns are compatible and not too many.
+        """
+        if self._options.decimals.names:
+            rows = np.setdiff1d(rows, lines.lines_matching(NO_DECIMAL, rows), assume_unique=True)
+        held: list[tuple[pa.Table, Positions]] = []
+        schema: pa.Schema | None = None
+        columns = size = 0
+        for table, some in self._narrow_pieces(lines, rows):
+            joined = table.schema if schema is None else _unify_schemas(schema, table.schema)
+            if joined is not schema and joined is not None:
+                columns = _count_columns(joined)
+            if held and (joined is None or columns * (size + len(some)) > MAX_CELLS):
+                yield from _join_tables(held)
+                held, joined, columns, size = [], table.schema, _count_columns(table.schema), 0
+            held.append((table, some))
+            schema, size = joined, size + len(some)
+        yield from _join_tables(held)
 
-    def forget(self) -> None:
-        """Forget all columns."""
-        self.columns, self._options = 0, None
+    def _narrow_pieces(self, lines: ScannedLines, rows: Positions) -> Iterator[tuple[pa.Table, Positions]]:
+        """The pieces up to the one with too many columns."""
+        with suppress(NotParsed):
+            yield from self._pieces(lines, rows)
+
+    def _pieces(self, lines: ScannedLines, rows: Positions) -> Iterator[tuple[pa.Table, Positions]]:
+        for piece in split_pieces(lines, rows, self._options.block_bytes):
+            found = _parse_most(lines, piece, self._known)
+            if found is not None:
+                yield from found
+            else:
+                for some in _split_by_keys(lines, piece):
+                    yield from self._inferred(lines, some)
+
+    def _inferred(self, lines: ScannedLines, rows: Positions) -> Iterator[tuple[pa.Table, Positions]]:
+        """Lines as tables with all their columns, which are remembered. Known columns that they contradict are forgotten."""
+        found = _parse_most(lines, rows, replace(self._known, other="infer"))
+        if found is None:
+            self._known = replace(self._options, other="error")
+        for table, held in found or ():
+            self._learn(table.schema)
+            yield table, held
+
+    def _learn(self, schema: pa.Schema) -> None:
+        """Remember the columns of a table. Raises NotParsed if they are too many, and forgets them."""
+        known = replace(self._options, other="error", types=pa.schema(_add_columns(self._known.types, schema)))
+        if known.columns > self._options.columns + MAX_COLUMNS:
+            self._known = replace(self._options, other="error")
+            raise NotParsed
+        self._known = known
 
 
-def parse_tables(
-    lines: ScannedLines, rows: Positions, options: ParserOptions, inferred: InferredColumns | None = None
-) -> Iterator[tuple[pa.Table, Positions]]:
-    """These lines as tables, each with the indices of its lines. Raises TooManyRefused, also if most lines have different keys.
+def _add_columns(former: Iterable[pa.Field], found: Iterable[pa.Field]) -> list[pa.Field]:
+    """The former columns, at any depth, and those that were found."""
+    types = {each.name: each.type for each in former}
+    types |= {each.name: _merge_types(types.get(each.name), each.type) for each in found}
+    return [pa.field(name, type_) for name, type_ in types.items() if type_ is not None]
 
-    The lines are parsed in pieces, so that a rejected line requires only its piece to be parsed again; pieces with equal columns
-    become one table. Takes the known columns, if columns are inferred.
+
+def _merge_types(former: pa.DataType | None, found: pa.DataType) -> pa.DataType | None:
+    """A type with the columns of another; None if both contain only nulls.
+
+    Numbers that are not declared are doubles, and times are text, so that few values contradict the type.
     """
-    if options.decimals.names:
-        rows = np.setdiff1d(rows, lines.lines_matching(NO_DECIMAL, rows), assume_unique=True)
-    known = InferredColumns() if inferred is None else inferred
-    held: pa.Table | None = None
-    taken = rows[:0]
-    for table, some in (
-        one
-        for piece in split_pieces(lines, rows, options.block_bytes)
-        for one in _parse_piece(lines, piece, options, known)
-    ):
-        wide = (len(taken) + len(some)) * known.columns > MAX_INFERRED_CELLS
-        if wide and known.columns > MIN_INFERRED_COLUMNS:
-            known.forget()
-            raise TooManyRefused
-        both = table if held is None else None if wide else _concat_two(held, table)
-        if both is None:
-            yield held, taken
-        held, taken = (table, some) if both is None else (both, np.append(taken, some))
-    if held is not None:
-        yield held, taken
+    if pa.types.is_struct(found) and (former is None or pa.types.is_struct(former)):
+        return pa.struct(_add_columns(former or (), found))
+    if pa.types.is_list(found) and (former is None or pa.types.is_list(former)):
+        inner = _merge_types(None if former is None else former.value_type, found.value_type)
+        return None if inner is None else pa.list_(inner)
+    if former is not None or pa.types.is_null(found):
+        return former
+    return pa.float64() if pa.types.is_integer(found) else pa.string() if pa.types.is_timestamp(found) else found
 
 
-def _parse_piece(
-    lines: ScannedLines, rows: Positions, options: ParserOptions, inferred: InferredColumns
-) -> Iterator[tuple[pa.Table, Positions]]:
-    """A piece as tables: at once if it has the known columns, otherwise in halves, until the lines with other columns are few."""
-    if options.other == "ignore":
-        yield from _parse_without_refused(lines, rows, options)
-        return
-    left = [rows]
-    while left:
-        some = left.pop()
-        if not len(some):
-            continue
-        known = inferred.options_for(len(some))
-        table = None if known is None else _try_parse(lines.text(some), len(some), known)[0]
-        if table is not None:
-            yield table, some
-            continue
-        few = _inferable_lines(lines, some)
-        if few < len(some):
-            at = max(few, len(some) // 2) if few and inferred.columns else few
-            left += [some[max(at, 1) :], some[:at]]
-        else:
-            for table, held in _parse_without_refused(lines, some, options):
-                inferred.add(table, options)
-                yield table, held
-
-
-def _inferable_lines(lines: ScannedLines, rows: Positions) -> int:
-    """Number of lines for which each key may become a column; 0 if the first has more than `MAX_INFERRED_KEYS` keys."""
-    size = len(rows)
-    while (keys := _count_keys(lines, rows[:size])) * size > MAX_INFERRED_CELLS or keys > MAX_INFERRED_KEYS:
-        if size == 1:
-            return int(keys <= MAX_INFERRED_KEYS)
-        share = min(math.sqrt(MAX_INFERRED_CELLS / (keys * size)), MAX_INFERRED_KEYS / keys)
-        size = max(1, min(size - 1, int(size * share)))
-    return size
-
-
-def _count_keys(lines: ScannedLines, rows: Positions) -> int:
-    """An upper bound of the number of keys in these lines: the number of colons."""
-    return lines.block.data.count(b":", int(lines.starts[rows[0]]), int(lines.ends[rows[-1]]))
-
-
-def _times_as_text(schema: pa.Schema) -> pa.Schema:
-    """The schema with text in place of the times that Arrow infers, which it does only if all texts are times."""
-    return pa.schema([each.with_type(_time_as_text(each.type)) for each in schema])
-
-
-def _time_as_text(type_: pa.DataType) -> pa.DataType:
-    if pa.types.is_timestamp(type_):
-        return pa.string()
-    if pa.types.is_struct(type_):
-        return pa.struct([each.with_type(_time_as_text(each.type)) for each in type_])
-    return pa.list_(_time_as_text(type_.value_type)) if pa.types.is_list(type_) else type_
-
-
-def _nested_columns(type_: pa.DataType) -> Iterator[None]:
-    for _, below in nested_fields(type_):
-        yield None
-        yield from _nested_columns(below.type)
-
-
-def _concat_two(one: pa.Table, other: pa.Table) -> pa.Table | None:
-    """Two tables as one; None if an undeclared column has incompatible types."""
+def _unify_schemas(one: pa.Schema, other: pa.Schema) -> pa.Schema | None:
+    """The columns of both schemas; None if a column has incompatible types."""
+    if one.equals(other):
+        return one
     with suppress(pa.ArrowException):
-        return pa.concat_tables([one, other], promote_options="none" if one.schema == other.schema else "permissive")
+        return pa.unify_schemas([one, other], promote_options="permissive")
     return None
 
 
-def _parse_without_refused(
-    lines: ScannedLines, rows: Positions, options: ParserOptions
-) -> Iterator[tuple[pa.Table, Positions]]:
-    table, stop = _try_parse(lines.text(rows), len(rows), options)
-    tries, most = MAX_TRIES, len(rows) // REFUSED_SHARE + 1
-    bad = _odd_numbers(lines, rows, options) if table is None else rows[:0]
-    while table is None and (stop is not None or len(bad)):
-        if stop is not None:
-            bad = np.union1d(
-                bad, _refused_lines(lines, np.setdiff1d(rows[stop.row :], bad, assume_unique=True), stop, options, most)
-            )
-        tries, most = tries - 1, most - len(bad)
-        if not tries or most < 0:
-            raise TooManyRefused
-        rows, bad = np.setdiff1d(rows, bad, assume_unique=True), rows[:0]
-        table, stop = _try_parse(lines.text(rows), len(rows), options) if len(rows) else (None, None)
-    if table is not None:
-        yield table, rows
-    else:
-        yield from _parse_halves(lines, rows, options)
-
-
-@dataclass(frozen=True, slots=True)
-class _ParserStop:
-    """The row at which Arrow stopped, and the key with values of several kinds, if that was the reason."""
-
-    row: int
-    key: str | None
-
-
-def _try_parse(data: memoryview, rows: int, options: ParserOptions) -> tuple[pa.Table | None, _ParserStop | None]:
-    """A table with one row for each of `rows` lines; otherwise where Arrow stopped, if it reports that."""
-    try:
-        table = options.read(data)
-    except pa.ArrowException as error:
-        return None, _parser_stop(str(error), rows)
-    return (table, None) if table.num_rows == rows else (None, None)
-
-
-def _parser_stop(message: str, rows: int) -> _ParserStop | None:
-    row, changed = _REFUSED_ROW.search(message), _CHANGED_TYPE.search(message)
-    if row is None or int(row[1]) >= rows:
-        return None
-    return _ParserStop(int(row[1]), changed[1] if changed else None)
-
-
-def _refused_lines(
-    lines: ScannedLines, rows: Positions, stop: _ParserStop, options: ParserOptions, most: int
-) -> Positions:
-    """The lines that Arrow rejects, as far as it reports them, and those with a key that has values of several kinds.
-
-    Takes the lines from the one at which Arrow stopped.
-    """
-    if not len(rows):
-        return rows
-    bad, at, start = rows[:0], 0, int(lines.starts[rows[0]])
-    text = bytearray(lines.text(rows))
-    after: _ParserStop | None = stop
-    while after is not None and len(bad) <= most and at < len(rows):
-        bad, rows = np.append(bad, rows[at]), rows[at + 1 :]
-        if after.key is not None and after.key not in options.names:
-            mixed = np.intersect1d(_lines_with_mixed_key(lines, after.key), rows, assume_unique=True)
-            bad, rows = np.append(bad, mixed), np.setdiff1d(rows, mixed, assume_unique=True)
-            lines.blanked(text, mixed, start)
-        rest = memoryview(text)[int(lines.starts[rows[0]]) - start :] if len(rows) else memoryview(b"")
-        after = _try_parse(rest, len(rows), options)[1] if len(rows) else None
-        rest.release()
-        at = 0 if after is None else after.row
-    return np.unique(bad)
-
-
-def _lines_with_mixed_key(lines: ScannedLines, key: str) -> Positions:
-    """The lines with a key that has values of several kinds. Raises TooManyRefused if they are many."""
-    found = lines.lines_with(json.dumps(key, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-    if len(found) > len(lines.starts) // MIXED_SHARE + 1:
-        raise TooManyRefused
+def _join_tables(found: list[tuple[pa.Table, Positions]]) -> list[tuple[pa.Table, Positions]]:
+    """Several tables as one, if no value is too large for the common type."""
+    with suppress(pa.ArrowException):
+        if len(found) > 1:
+            table = pa.concat_tables([table for table, _ in found], promote_options="permissive")
+            return [(table, np.concatenate([some for _, some in found]))]
     return found
 
 
-def _odd_numbers(lines: ScannedLines, rows: Positions, options: ParserOptions) -> Positions:
-    """The lines that may contain a number that does not fit. Arrow does not report their rows."""
-    return rows[:0] if options.numbers is None else lines.lines_matching(options.numbers, rows)
+def _split_by_keys(lines: ScannedLines, rows: Positions) -> Iterator[Positions]:
+    """The lines in pieces for which each key may become a column; without lines that have too many keys alone."""
+    keys = np.count_nonzero(lines.marks[lines.starts[rows[0]] : lines.ends[rows[-1]]] == _COLON)
+    if keys <= min(MAX_KEYS, MAX_CELLS // len(rows)):
+        yield rows
+    elif len(rows) > 1:
+        for half in np.array_split(rows, 2):
+            yield from _split_by_keys(lines, half)
 
 
-def _parse_halves(lines: ScannedLines, rows: Positions, options: ParserOptions) -> Iterator[tuple[pa.Table, Positions]]:
-    if len(rows) < 2 or int(lines.ends[rows[-1]] - lines.starts[rows[0]]) <= options.min_split_bytes:
-        return
-    middle = len(rows) // 2
-    for half in (rows[:middle], rows[middle:]):
-        yield from _parse_without_refused(lines, half, options)
+def _parse_most(
+    lines: ScannedLines, rows: Positions, options: ParserOptions
+) -> list[tuple[pa.Table, Positions]] | None:
+    """The lines as tables, in order; None if fewer than half of them can be parsed with these options."""
+    with suppress(NotParsed):
+        found = PieceParser(lines, options, rows).tables(rows)
+        if 2 * sum(len(held) for _, held in found) >= len(rows):
+            return found
+    return None
 
 
-def _misfit_pattern(leaves: Iterable[tuple[str, pa.DataType]]) -> str | None:
-    names = sorted({name for name, type_ in leaves if pa.types.is_integer(type_)})
-    if not names:
-        return None
-    keys = "|".join(re.escape(json.dumps(name, ensure_ascii=False)[1:]) for name in names)
-    return rf'"(?:{keys})\s*:\s*-?(?:[0-9]+[.eE]|[0-9]{{19}})'
+class PieceParser:
+    """Parses lines without those that Arrow rejects, with limited effort."""
+
+    def __init__(self, lines: ScannedLines, options: ParserOptions, rows: Positions) -> None:
+        self._lines, self._options = lines, options
+        self._left = MAX_EFFORT * (ATTEMPT_BYTES + self._size(rows))
+
+    def _size(self, rows: Positions) -> int:
+        """The bytes from the first to the last of these lines."""
+        return int(self._lines.ends[rows[-1]] - self._lines.starts[rows[0]]) if len(rows) else 0
+
+    def tables(self, rows: Positions) -> list[tuple[pa.Table, Positions]]:
+        """The lines as tables, in order. Raises NotParsed, also if a field is unknown and not to be inferred."""
+        passed, rest = list[Positions](), rows
+        table, stop, number = self._attempt(rest)
+        while stop is not None:
+            passed.append(rest[:stop])
+            rest = rest[stop + 1 :]
+            table, stop, number = self._attempt(rest)
+        found = [(table, rest)] if table is not None else self._unreported(rest, number)
+        return [*self.tables(np.concatenate(passed)), *found] if passed else found
+
+    def _attempt(self, rows: Positions) -> tuple[pa.Table | None, int | None, bytes]:
+        """A table with one row per line; otherwise the index of the rejected line, or the rejected number, if it is known."""
+        if not len(rows):
+            return None, None, b""
+        try:
+            table = self._options.read(self._lines.text(rows))
+        except pa.ArrowException as error:
+            message = str(error)
+        else:
+            return table if table.num_rows == len(rows) else None, None, b""
+        row, number = _REFUSED_ROW.search(message), _REFUSED_NUMBER.search(message)
+        stop = int(row[1]) if row is not None and int(row[1]) < len(rows) else None
+        self._left -= ATTEMPT_BYTES + self._size(rows[:stop])
+        if self._left < 0 or message.endswith("unexpected field"):
+            raise NotParsed
+        return None, stop, b"" if number is None else number[1].encode()
+
+    def _unreported(self, rows: Positions, number: bytes) -> list[tuple[pa.Table, Positions]]:
+        """The lines as tables, if one is rejected whose row is not known."""
+        for text in (b":" + number, number) if number else ():
+            bad = self._lines.lines_with(text, rows)
+            good = np.setdiff1d(rows, bad, assume_unique=True)
+            if len(good) < len(rows):
+                return self.tables(good)
+        halves = np.array_split(rows, 2) if len(rows) > MIN_SPLIT_LINES else ()
+        return [one for half in halves for one in self.tables(half)]
 
 
-def _typed_keys(type_: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
-    for part, below in nested_fields(type_):
-        if isinstance(part, str):
-            yield part, below.type
-        yield from _typed_keys(below.type)
+def _count_columns(schema: Iterable[pa.Field]) -> int:
+    """The number of columns, at any depth."""
+    return sum(1 + _count_columns(below for _, below in nested_fields(each.type)) for each in schema)
 
 
 def _decimal_fields(fields: Iterable[pa.Field]) -> list[pa.Field]:

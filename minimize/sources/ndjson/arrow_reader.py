@@ -3,19 +3,16 @@
 Arrow rejects duplicate keys, other types, numbers that do not fit and broken surrogates. Faults that it does not detect were
 excluded by the scan. Times, bytes and decimals are parsed here. The strict reader decides about uncertain lines.
 
-Two things are parsed in Python, line by line, in addition to Arrow's table. One is maps whose items are read, because Arrow
-would turn them into structs. The other is blocks whose undeclared values have so many types that Arrow rejects them.
+Arrow turns maps into structs. If items of a map are read, the strict reader reads the lines that contain its key.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import reduce
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,17 +23,8 @@ from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import STAR
 from minimize.sources.base import Chunk
 from minimize.sources.binding import BoundRequest, undeclared_paths
-from minimize.sources.ndjson.arrow_parser import InferredColumns, ParserOptions, parse_tables
-from minimize.sources.ndjson.line_scan import Positions, ScannedLines
-from minimize.sources.ndjson.strict_reader import (
-    MalformedLine,
-    UndeclaredCounter,
-    ValueMismatch,
-    parse_line,
-    value_lacks_path,
-    value_reader,
-    values_through_lists,
-)
+from minimize.sources.ndjson.arrow_parser import LinesParser
+from minimize.sources.ndjson.line_scan import Positions, ScannedLines, deep_lines
 from minimize.sources.projection import (
     FieldNode,
     is_list_type,
@@ -45,7 +33,7 @@ from minimize.sources.projection import (
     nested_fields,
     table_as_batch,
 )
-from minimize.sources.record_checks import forbidden_places, has_blank_id, has_key_at_any_depth, records_with_path
+from minimize.sources.record_checks import forbidden_places, records_with_path
 from minimize.sources.types import accepts_type, arrow_type, decimal_digits, parse_texts
 
 MAX_ARROW_SCALE = 38
@@ -54,27 +42,20 @@ _TYPES_AS_TEXT = ("timestamp", "date", "binary")
 
 
 def read_by_arrow(
-    lines: ScannedLines,
-    rows: Positions,
-    bound: BoundRequest,
-    root: FieldNode,
-    options: ParserOptions,
-    inferred: InferredColumns | None = None,
+    lines: ScannedLines, rows: Positions, bound: BoundRequest, root: FieldNode, parser: LinesParser
 ) -> Iterator[tuple[Chunk, Positions]]:
-    """Chunks of the certain lines, each with their indices. Raises TooManyRefused."""
-    for table, held in parse_tables(lines, rows, options, inferred):
+    """Chunks of the certain ones of these lines, each with their indices (records and rejects). Odd lines must not be given."""
+    rows = np.setdiff1d(rows, deep_lines(lines), assume_unique=True)
+    if has_unreadable_parts(root):
+        rows = np.setdiff1d(rows, lines_with_unreadable_parts(lines, root), assume_unique=True)
+    for table, held in parser.tables(lines, rows):
         records, sure = typed_records(table_as_batch(table), root)
         extra = tuple(undeclared_paths(records.schema, bound.request))
         for place in forbidden_places(records.schema, bound.request):
             sure &= ~records_with_path(records, place.pointer)
-        held = held[sure]
-        places = lines.file_positions(held)
-        yield replace(bound, undeclared=extra).chunk(certain_records(records, sure), places, unit="byte"), held
-
-
-def certain_records(records: pa.RecordBatch, certain: Bools) -> pa.RecordBatch:
-    """The certain records."""
-    return records if certain.all() else records.filter(pa.array(certain))
+        if not sure.all():
+            records, held = records.filter(pa.array(sure)), held[sure]
+        yield replace(bound, undeclared=extra).chunk(records, lines.file_positions(held), unit="byte"), held
 
 
 def explicit_schema(root: FieldNode) -> pa.Schema:
@@ -218,125 +199,19 @@ def _false_mask(flags: pa.BooleanArray) -> Bools:
     return np.zeros(len(flags), bool) if pc.all(flags).as_py() is not False else ~np.asarray(pc.fill_null(flags, True))
 
 
-def read_partly_in_python(
-    lines: ScannedLines, rows: Positions, bound: BoundRequest, root: FieldNode
-) -> Iterator[tuple[Chunk, Positions]]:
-    """Chunks of the certain lines, each with their indices. Raises TooManyRefused."""
-    hand = python_columns(root)
-    types = pa.schema([field for field in explicit_schema(root) if field.name not in hand])
-    for table, held in parse_tables(lines, rows, ParserOptions(types, "ignore")):
-        records, sure = typed_records(table_as_batch(table), root)
-        taken = PythonColumns(bound, root, hand)
-        for row in np.flatnonzero(sure).tolist():
-            sure[row] = taken.add_line(lines.line(int(held[row])))
-        held = held[sure]
-        places = lines.file_positions(held)
-        yield (
-            bound.chunk(
-                taken.append_to(certain_records(records, sure)), places, carry=taken.undeclared.counts(), unit="byte"
-            ),
-            held,
-        )
-
-
-def lines_needing_python(lines: ScannedLines, root: FieldNode) -> Positions:
-    """The lines that may contain a value to parse in Python: they contain its key, or an escape, which may be part of a key."""
-    names = (str(name) for name, node in root.children.items() if needs_python(node))
+def lines_with_unreadable_parts(lines: ScannedLines, root: FieldNode) -> Positions:
+    """The lines that may contain a value that Arrow cannot read: they contain its key, or an escape, which may be part of it."""
+    names = (str(name) for name, node in root.children.items() if has_unreadable_parts(node))
     found = [lines.lines_with(json.dumps(name, ensure_ascii=False).encode("utf-8", "surrogatepass")) for name in names]
     return reduce(np.union1d, found, lines.lines_with(b"\\"))
 
 
-def python_columns(root: FieldNode) -> frozenset[str]:
-    """The columns with parts that are hidden from Arrow's parser."""
-    return frozenset(str(name) for name, node in root.children.items() if _needs_python_column(node))
-
-
-def needs_python(node: FieldNode) -> bool:
+def has_unreadable_parts(node: FieldNode) -> bool:
     """Whether this node or one below it is a map whose items or size are read, or a decimal that Arrow cannot read."""
     here = node.mapped and (bool(node.children) or node.is_read)
-    return here or _exceeds_arrow_scale(node) or any(map(needs_python, node.children.values()))
+    return here or _exceeds_arrow_scale(node) or any(map(has_unreadable_parts, node.children.values()))
 
 
 def _exceeds_arrow_scale(node: FieldNode) -> bool:
     digits = decimal_digits(node.declared.type) if node.declared else None
     return digits is not None and digits[1] > MAX_ARROW_SCALE
-
-
-def _needs_python_column(node: FieldNode) -> bool:
-    if node.mapped or not node.children:
-        return (
-            node.mapped
-            or _exceeds_arrow_scale(node)
-            or node.declared is None
-            or node.declared.type in ("list", "struct")
-        )
-    return any(map(_needs_python_column, node.children.values()))
-
-
-def undeclared_test(node: FieldNode) -> Callable[[Any], bool]:
-    """A test of whether a valid value of this node with parts may contain an undeclared value, null or not."""
-    below = node.children.get(STAR)
-    if below is not None:
-        return _any_undeclared(undeclared_test(below)) if below.children else lambda value: False
-    names = frozenset(map(str, node.children))
-    parts = [(str(name), undeclared_test(child)) for name, child in node.children.items() if child.children]
-    if not parts:
-        return lambda value: not names.issuperset(value)
-    return lambda value: (
-        not names.issuperset(value)
-        or any((inner := value.get(name)) is not None and more(inner) for name, more in parts)
-    )
-
-
-def _any_undeclared(more: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda items: any(item is not None and more(item) for item in items)
-
-
-class PythonColumns:
-    """The columns that are parsed in Python from lines that Arrow's parser also reads."""
-
-    def __init__(self, bound: BoundRequest, root: FieldNode, hand: frozenset[str]) -> None:
-        types = {field.name: field.type for field in bound.schema if field.name in hand}
-        self._columns = {name: (type_, list[object]()) for name, type_ in types.items()}
-        self._reads = [(name, value_reader(root.children[name], types.get(name))) for name in sorted(hand)]
-        self._never = [pointer.parts for pointer in bound.request.never]
-        self._any_depth = frozenset(bound.request.any_depth)
-        self._required = [field.pointer.parts for field in bound.required]
-        self._ids = bound.request.ids
-        children = {name: node for name, node in root.children.items() if name not in hand}
-        self._beyond = undeclared_test(FieldNode(children={**dict.fromkeys(root.children, FieldNode()), **children}))
-        self.undeclared = UndeclaredCounter(bound.request, root)
-
-    def add_line(self, line: bytes) -> bool:
-        """Add a line. Returns False, and adds nothing, if the line is uncertain."""
-        record, held, seen = None, dict[str, object](), list[None]()
-        with suppress(MalformedLine, ValueMismatch):
-            record = parse_line(line)
-            held = {
-                name: None if (value := record.get(name)) is None else read(value, seen) for name, read in self._reads
-            }
-        if record is None or len(held) < len(self._reads) or self._is_faulty(record):
-            return False
-        for name, (_, values) in self._columns.items():
-            values.append(held[name])
-        if seen or self._beyond(record):
-            self.undeclared.add_record(record)
-        return True
-
-    def _is_faulty(self, record: Mapping[str, Any]) -> bool:
-        """Whether a forbidden path is present or a required one is missing."""
-        if any(
-            parts[0] in record and any(item is not None for item in values_through_lists(record, parts))
-            for parts in self._never
-        ):
-            return True
-        if self._any_depth and has_key_at_any_depth(record, self._any_depth):
-            return True
-        return any(value_lacks_path(record, parts) for parts in self._required) or has_blank_id(record, self._ids)
-
-    def append_to(self, records: pa.RecordBatch) -> pa.RecordBatch:
-        """The records with the columns that were parsed in Python."""
-        columns = {name: pa.array(values, type_) for name, (type_, values) in self._columns.items()}
-        return pa.RecordBatch.from_arrays(
-            [*records.columns, *columns.values()], names=[*records.schema.names, *columns]
-        )

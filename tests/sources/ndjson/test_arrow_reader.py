@@ -42,7 +42,8 @@ def at_once(folder: Path, data: bytes, asked: SourceRequest = ASKED) -> tuple[li
     (part,) = ndjson_source(file_parts([folder / "a"], folder), asked).parts
     assert isinstance(part, NdjsonPart)
     lines, reader = scan_lines(LineBlock(0, data)), part.lines
-    found = list(read_by_arrow(lines, np.flatnonzero(~lines.odd), reader.bound, reader.root, reader.parser_options))
+    rows = np.flatnonzero(~lines.odd)
+    found = list(read_by_arrow(lines, rows, reader.bound, reader.root, reader.parser))
     return [chunk for chunk, _ in found], sorted(row for _, rows in found for row in rows.tolist())
 
 

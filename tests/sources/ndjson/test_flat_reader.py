@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import Pointer
 from minimize.sources.base import Chunk, DeclaredField, SourceRequest
 from minimize.sources.files import LineBlock, file_parts
@@ -22,12 +21,11 @@ from minimize.sources.ndjson.flat_reader import (
     ColumnReader,
     KeyTexts,
     KnownKeyOrder,
-    LineSelection,
-    TypedColumn,
     are_plain_numbers,
+    plain_lines,
     read_flat,
 )
-from minimize.sources.ndjson.line_scan import scan_without_depth
+from minimize.sources.ndjson.line_scan import scan_lines
 from minimize.sources.projection import field_tree
 
 REQUEST = SourceRequest(
@@ -48,9 +46,7 @@ def at_once(
     (folder / "a").write_bytes(b"")
     (part,) = ndjson_source(file_parts([folder / "a"], folder), REQUEST).parts
     assert isinstance(part, NdjsonPart)
-    found = read_flat(
-        scan_without_depth(LineBlock(position, b"\n".join(lines))), part.lines.bound, part.lines.root, known
-    )
+    found = read_flat(scan_lines(LineBlock(position, b"\n".join(lines))), part.lines.bound, part.lines.root, known)
     assert len(found) <= 1
     return (found[0][0], found[0][1].tolist()) if found else (None, [])
 
@@ -137,14 +133,10 @@ def values(*texts: str | None) -> KeyTexts:
     return KeyTexts([pa.array(held[:2], pa.string()), pa.array(held[2:], pa.string())], there, quoted)
 
 
-def kept(mask: Bools) -> LineSelection:
-    return LineSelection.from_mask(mask, [min(2, len(mask)), max(0, len(mask) - 2)])
-
-
 def read(name: str, *texts: str | None) -> tuple[pa.Array | None, list[bool]]:
     reading = ColumnReader(ROOT, frozenset({"never"}), np.ones(len(texts), bool))
     column = reading.column(name, values(*texts))
-    return column and column.select(kept(np.ones(len(texts), bool))), reading.certain.tolist()
+    return column, reading.certain.tolist()
 
 
 @pytest.mark.parametrize(
@@ -206,30 +198,29 @@ def test_a_text_that_nobody_reads_is_only_looked_at() -> None:
     reading = ColumnReader(field_tree(unread), frozenset(), np.ones(3, bool))
     column = reading.column("s", values('"x"', None, "1"))
     assert column is not None
-    assert column.select(kept(np.ones(3, bool))).to_pylist() == [True, None, None]
+    assert column.to_pylist() == [True, None, None]
     assert reading.certain.tolist() == [True, True, False]
 
 
-@pytest.mark.parametrize("left_out", [[], [0], [1, 2], [199], [57, 150], [*range(0, 200, 3)], [*range(200)]])
-@pytest.mark.parametrize("name", ["s", "n"])
-def test_lines_in_doubt_are_left_out(name: str, left_out: list[int]) -> None:
-    texts = [None if line % 5 == 0 else str(line) for line in range(200)]
-    sure = np.ones(200, bool)
-    sure[left_out] = False
-    reading = ColumnReader(ROOT, frozenset(), sure)
-    column = reading.column(name, values(*(text if name == "n" or text is None else f'"{text}"' for text in texts)))
-    assert column is not None
-    found = column.select(kept(sure))
-    found.validate(full=True)
-    left = [text for line, text in enumerate(texts) if line not in left_out]
-    assert found.to_pylist() == [text if name == "s" or text is None else int(text) for text in left]
+@pytest.mark.parametrize("out", [[], [0], [1, 2], [199], [57, 150], [*range(0, 200, 3)]])
+def test_lines_in_doubt_are_left_out(tmp_path: Path, out: list[int]) -> None:
+    lines = [b'{"id":"%s%d","n":%s}' % ((b"secret", n, b"1.5") if n in out else (b"a", n, b"1")) for n in range(200)]
+    chunk, rows = at_once(tmp_path, lines, KnownKeyOrder())
+    assert chunk is not None
+    assert rows == [row for row in range(200) if row not in out]
+    assert chunk.records.column("id").to_pylist() == [f"a{row}" for row in rows]
+    assert b"secret" not in chunk.records.column("id").buffers()[2].to_pybytes()
 
 
-def test_of_lines_that_are_left_out_nothing_stays_behind() -> None:
-    sure = np.array([False, *[True] * 199])
-    held = values(*(f'"{line}"' for line in ["secret", *range(199)]))
-    found = TypedColumn(held, held.present).select(kept(sure))
-    assert b"secret" not in found.buffers()[2].to_pybytes()
+def test_lines_with_a_backslash_or_a_control_character_are_not_plain() -> None:
+    texts = [b"{}", b'{"a":"\t"}', b"{}", b"{\x01}", b"{a\rb}", b"{}\r", b"{}\r\r", b"{\x7f}", b'{"a":"\\n"}']
+    plain = [True, False, True, False, False, True, False, True, False]
+    for end in (b"\n", b"\n\n"):
+        assert plain_lines(scan_lines(LineBlock(0, end.join(texts)))).tolist() == plain
+
+
+def test_lines_with_nested_values_are_not_tried(tmp_path: Path) -> None:
+    assert at_once(tmp_path, [b'{"id":"a","o":{"k":"x"}}'] * 9 + [GOOD], KnownKeyOrder()) == (None, [])
 
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?")

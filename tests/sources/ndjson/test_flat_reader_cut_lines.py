@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.sources.files import LineBlock
-from minimize.sources.ndjson.line_cutter import (
+from minimize.sources.ndjson.flat_reader import (
     MAX_KEYS,
     WINDOW_BYTES,
     WINDOW_MARKS,
@@ -21,16 +21,17 @@ from minimize.sources.ndjson.line_cutter import (
     cut_lines,
     first_mark,
     learn_order,
+    plain_lines,
 )
-from minimize.sources.ndjson.line_scan import lines_with_controls, scan_without_depth
+from minimize.sources.ndjson.line_scan import scan_lines
 
 ORDER = KeyOrder((b"a", b"b", b"long name of a key"), b",", b":")
 GOOD = b'{"a":"x","b":1.5,"long name of a key":"y"}'
 
 
 def cuts(lines: list[bytes], order: KeyOrder = ORDER) -> CutLines | None:
-    scanned = scan_without_depth(LineBlock(0, b"\n".join(lines)))
-    return cut_lines(scanned, np.arange(len(scanned.starts)), ~(scanned.odd | lines_with_controls(scanned)), order)
+    scanned = scan_lines(LineBlock(0, b"\n".join(lines)))
+    return cut_lines(scanned, np.arange(len(scanned.starts)), plain_lines(scanned), order)
 
 
 def told(lines: list[bytes], order: KeyOrder = ORDER) -> list[dict[bytes, str]]:
@@ -121,7 +122,7 @@ def test_what_stands_in_no_quotes_is_given_as_it_stands(text: str) -> None:
 
 
 def test_a_line_that_is_said_not_to_fit_is_not_cut() -> None:
-    scanned = scan_without_depth(LineBlock(0, b"\n".join([GOOD] * 3)))
+    scanned = scan_lines(LineBlock(0, b"\n".join([GOOD] * 3)))
     found = cut_lines(scanned, np.arange(3), np.array([True, False, True]), ORDER)
     assert found is not None
     assert found.rows.tolist() == [0, 2]
