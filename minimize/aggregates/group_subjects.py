@@ -48,6 +48,7 @@ class GroupSubjects:
         self._rows = Accumulator(space, self._width, combine)
         self._recent = RecentRows(min(_RECENT_BYTES, (space.budget.part() or _RECENT_BYTES) // 4))
         self._counts: list[GroupSums] | None = None
+        self._kept: Bools | None = None
 
     def add(
         self,
@@ -84,6 +85,10 @@ class GroupSubjects:
             words[:, 0] ^= before * SPREAD_FACTOR ^ now * SPREAD_FACTOR
             words[:, 2] ^= before ^ now
             self._rows.add(HashedRows(words))
+
+    def forget_others(self, groups: Bools) -> None:
+        """Forgets the subjects of all groups but these. Takes a mask over all groups, and no rows afterwards."""
+        self._counts, self._kept = None, groups
 
     def count(self, groups: Codes, fact: int | None = None) -> Codes:
         """The number of distinct subjects of some groups, or of those that have a fact."""
@@ -131,10 +136,15 @@ class GroupSubjects:
         there = (subjects[:, 0] | subjects[:, 1]) != 0
         return words if there.all() else words[there]
 
+    def _is_kept(self, words: HashWords) -> Bools:
+        assert self._kept is not None
+        return self._kept.take((words[:, 2] & _GROUP_MASK).astype(np.int64))
+
     def _count(self) -> list[GroupSums]:
         """The number of pairs of each group, and for each fact of those that lack it, in one pass."""
         counts = [GroupSums() for _ in range(self._facts + 1)]
-        for rows in self._rows.settle():
+        select = None if self._kept is None else self._is_kept
+        for rows in self._rows.settle(select):
             owners = (rows.words[:, 2] & _GROUP_MASK).astype(np.int64)
             counts[0].count(owners)
             for fact in range(self._facts):

@@ -197,10 +197,11 @@ class AggregateTally:
             self._measures[each].merge(tally, groups)
 
     def settle(self) -> AggregateResult:
-        """The table of the published groups, ordered by their keys, nulls last."""
+        """The table of the published groups, ordered by their keys, nulls last. It takes no rows afterwards."""
         self._work_off()
         everyone = np.arange(len(self._groups))
         rows = self._rows.select(everyone)
+        self._contributors.subjects.forget_others(rows >= self._definition.below)  # each subject has a row
         published = self._large_groups()
         groups = np.flatnonzero(published)
         table = self._table(groups)

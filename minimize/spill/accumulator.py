@@ -6,7 +6,7 @@ next bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -129,7 +129,7 @@ class Accumulator:
         self._share = space.budget.share()
         self._fresh: list[HashedRows] = []
         self._parts: list[list[_Piece]] = [[] for _ in range(PARTITIONS)]
-        self._size = self._compacted = 0
+        self._size = 0
         self._settled = False
 
     def __getstate__(self) -> dict[str, Any]:
@@ -160,40 +160,38 @@ class Accumulator:
             mine.extend(theirs)
             theirs.clear()
         self._fresh += other._fresh
-        size, other._fresh, other._size, other._compacted = other._size, [], 0, 0
-        other._share.held = 0
+        size, other._fresh = other._size, []
+        other._hold(0)
         self._grow(size)
 
-    def settle(self) -> Iterator[HashedRows]:
-        """The distinct rows, in the order of the hashes, in parts that fit into memory. Can be repeated."""
-        if not self._settled and not any(self._parts) and sum(map(len, self._fresh)) < _DIVIDED_ROWS:
-            self._fresh = [HashedRows.concat(self._fresh).reduce(self._combine, self._keys)] if self._fresh else []
+    def settle(self, select: Callable[[HashWords], npt.NDArray[np.bool_]] | None = None) -> Iterator[HashedRows]:
+        """The distinct rows, in the order of the hashes, in parts that fit into memory. Can be repeated.
+
+        Rows that `select` leaves out are forgotten.
+        """
+        if not any(self._parts) and sum(map(len, self._fresh)) < _DIVIDED_ROWS:
+            self._fresh = [self._distinct(self._fresh, select)] if self._fresh else []
             yield from self._fresh
             return
-        if not self._settled:
-            self._compact()
+        self._divide()
         for number, pieces in enumerate(self._parts):
-            if sum(map(_piece_bytes, pieces)) > self._most_bytes() and self._depth < _MAX_DEPTH and len(pieces) > 1:
-                yield from self._divided(pieces).settle()
+            if sum(map(_piece_bytes, pieces)) > self._share.most_bytes and self._depth < _MAX_DEPTH and len(pieces) > 1:
+                yield from self._divided(pieces).settle(select)
                 continue
-            if len(pieces) > 1:
-                self._parts[number] = pieces = self._reduced(pieces)
+            if pieces and (select is not None or not self._settled or len(pieces) > 1):
+                self._parts[number] = pieces = [self._reduced(pieces, select)]
             yield from map(self._load, pieces)
+        self._settled = True
 
     def _grow(self, size: int) -> None:
         self._settled = False
-        self._size += size
-        self._share.held = self._size
-        if self._share.is_full and self._size > self._most_bytes():
+        self._hold(self._size + size)
+        if self._share.is_full:
             self._compact()
-            if self._size > self._most_bytes() // 2:
+            if self._size > self._share.most_bytes // 2:
                 self._spill()
         elif sum(map(len, self._fresh)) >= _DIVIDED_ROWS:
             self._divide()
-
-    def _most_bytes(self) -> float:
-        """The bytes that the rows in memory may have."""
-        return self._share.most_bytes
 
     def _divided(self, pieces: Sequence[_Piece]) -> Accumulator:
         """The rows of a partition that is too large, divided by the next bits."""
@@ -208,10 +206,26 @@ class Accumulator:
         spill_file, spilled = piece
         return HashedRows.from_bytes(spill_file.get(spilled), self._width)
 
-    def _reduced(self, pieces: Sequence[_Piece]) -> list[_Piece]:
-        """One piece with the distinct rows of several: spilled again if one of them was, so that memory does not grow."""
-        whole = HashedRows.concat([self._load(piece) for piece in pieces]).reduce(self._combine, self._keys)
-        return [whole if all(isinstance(piece, HashedRows) for piece in pieces) else self._write(whole)]
+    def _reduced(self, pieces: Sequence[_Piece], select: Callable[[HashWords], npt.NDArray[np.bool_]] | None) -> _Piece:
+        """The distinct rows of several pieces: in memory if they were, or if there is room."""
+        whole = self._distinct([self._load(piece) for piece in pieces], select)
+        before = sum(map(_memory_bytes, pieces))
+        if any(not isinstance(piece, HashedRows) for piece in pieces) and not self._share.has_room(
+            whole.nbytes - before
+        ):
+            self._hold(self._size - before)
+            return self._write(whole)
+        self._hold(self._size - before + whole.nbytes)
+        return whole
+
+    def _distinct(
+        self, parts: Sequence[HashedRows], select: Callable[[HashWords], npt.NDArray[np.bool_]] | None
+    ) -> HashedRows:
+        chosen = parts if select is None else [part.take(np.flatnonzero(select(part.words))) for part in parts]
+        return HashedRows.concat(chosen).reduce(self._combine, self._keys)
+
+    def _hold(self, size: int) -> None:
+        self._size = self._share.held = size
 
     def _divide(self) -> None:
         """Moves fresh rows to their partitions."""
@@ -226,22 +240,20 @@ class Accumulator:
             self._parts[number].append(rows.take(order[edges[number] : edges[number + 1]]))
 
     def _compact(self) -> None:
-        """Merges equal rows of each partition in memory. Sorted rows are found sorted."""
+        """Merges equal rows of each partition in memory."""
         self._divide()
         for pieces in self._parts:
             held = [piece for piece in pieces if isinstance(piece, HashedRows)]
             if held:
                 spilled = [piece for piece in pieces if not isinstance(piece, HashedRows)]
-                pieces[:] = [*spilled, HashedRows.concat(held).reduce(self._combine, self._keys)]
-        self._size = sum(_memory_bytes(piece) for pieces in self._parts for piece in pieces)
-        self._share.held = self._size
-        self._settled = True
+                pieces[:] = [*spilled, self._distinct(held, None)]
+        self._hold(sum(_memory_bytes(piece) for pieces in self._parts for piece in pieces))
 
     def _spill(self) -> None:
         """Spills all rows in memory, one piece per partition."""
         for pieces in self._parts:
             pieces[:] = [self._write(piece) if isinstance(piece, HashedRows) else piece for piece in pieces]
-        self._size = self._share.held = 0
+        self._hold(0)
 
     def _write(self, rows: HashedRows) -> tuple[SpillFile, SpilledPiece]:
         return self.space.spill_file, self.space.spill_file.put(rows.to_bytes(), b"%d" % self._depth)

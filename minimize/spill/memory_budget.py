@@ -66,12 +66,11 @@ class MemoryBudget:
             holders = len(self._holders)
         return None if self.total is None else self.total // max(holders, 1)
 
-    @property
-    def is_used_up(self) -> bool:
-        """Whether the holders together have as much as can be merged within the budget."""
+    def has_room(self, more: int) -> bool:
+        """Whether the holders together can merge what they have, and more bytes, within the budget."""
         with self._lock:
             held = sum(share.held for share in self._holders)
-        return self.total is not None and held > self.total // _WORKING_FACTOR
+        return self.total is None or held + more <= self.total // _WORKING_FACTOR
 
 
 class BudgetShare:
@@ -95,7 +94,11 @@ class BudgetShare:
     @property
     def is_full(self) -> bool:
         """Whether this holder must give way."""
-        return self.held > self.most_bytes and self._budget.is_used_up
+        return self.held > self.most_bytes and not self._budget.has_room(0)
+
+    def has_room(self, more: int) -> bool:
+        """Whether this many more bytes fit into the budget."""
+        return self._budget.has_room(more)
 
 
 def find_budget(start: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
