@@ -17,14 +17,14 @@ import pyarrow as pa
 from benchmarks.data.fleet import AT, SCHEMA, events, fleet
 from benchmarks.data.generate import SEED
 from benchmarks.given import Given
-from benchmarks.goals import HELP, IMPORT, PREPARED
+from benchmarks.goals import HELP, IMPORT, MANY_ROWS_MS, ONE_ROW_MS, PREPARED
 from benchmarks.places import HERE
 
 ROWS, REPEATS, STARTS = 100, 200, 15
 
 
 def prepared(given: Given) -> dict[str, float]:
-    """Milliseconds of this thread in a prepared call on 100 rows, and in making a table of them and taking them out again."""
+    """Milliseconds of this thread in a prepared call on 100 rows and on one, and in making a table of 100 and taking them out."""
     import minimize
     from minimize.policy.load import policy_from_mapping
 
@@ -36,6 +36,7 @@ def prepared(given: Given) -> dict[str, float]:
     rows = table.to_pylist()
     calls: dict[str, Callable[[], object]] = {
         "prepared": lambda: minimizer(table, AT),
+        "prepared, 1 row": lambda: minimizer(table[:1], AT),
         "round trip": lambda: pa.Table.from_pylist(rows, SCHEMA).to_pylist(),
     }
     times: dict[str, list[float]] = {name: [] for name in calls}
@@ -85,10 +86,17 @@ def goals(calls: dict[str, float]) -> list[dict[str, Any]]:
         ("import minimize", "import pyarrow", bare, IMPORT),
         ("minimize --help", "httpx --help", 0.0, HELP),
     )
-    return [
+    ratios = [
         {"about": f"{one} ÷ {other}", "goal": goal, "reached": (calls[one] - less) / (calls[other] - less)}
         for one, other, less, goal in pairs
         if one in calls and other in calls
+    ]
+    limits = (
+        ("prepared", "prepared call, 100 rows, ms", MANY_ROWS_MS),
+        ("prepared, 1 row", "prepared call, 1 row, ms", ONE_ROW_MS),
+    )
+    return ratios + [
+        {"about": about, "goal": goal, "reached": calls[one]} for one, about, goal in limits if one in calls
     ]
 
 

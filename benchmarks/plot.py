@@ -10,9 +10,9 @@ from benchmarks.goals import Figures
 from benchmarks.measure import Figure
 
 TITLES: dict[Job, str] = {
-    "a": "Records, Parquet to Parquet",
-    "b": "Aggregate, Parquet to table",
-    "h": "Records in which little repeats, Parquet to Parquet",
+    "a": "Records",
+    "b": "Aggregate",
+    "h": "Varied records",
     "ingest": "NDJSON to Arrow",
 }
 MEASURES = {"cpu": "CPU seconds", "wall": "wall seconds", "megabytes": "peak memory, MB"}

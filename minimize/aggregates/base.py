@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-from minimize.aggregates.group_subjects import SubjectCounts
+from minimize.aggregates.distinct_subjects import SubjectCounts
 from minimize.arrow.dictionaries import Bools, Codes
 from minimize.spill import UNLIMITED_SPACE, HashWords, SpillSpace
 

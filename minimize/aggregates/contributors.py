@@ -1,4 +1,5 @@
-"""The subjects of each group of an aggregate: all of them, those with a value of a field, and those that measures ask about."""
+"""What `DistinctSubjects` counts for an aggregate: the subjects of each group, those with a value of a field, and those that
+measures ask about."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 from minimize.aggregates.base import MeasureTally, SubjectTally
 from minimize.aggregates.batch_views import RowView
 from minimize.aggregates.definition import BoundMeasure
-from minimize.aggregates.group_subjects import NO_RANGE, GroupSubjects, SubjectCounts, WordRange
+from minimize.aggregates.distinct_subjects import NO_RANGE, DistinctSubjects, SubjectCounts, WordRange
 from minimize.arrow.dictionaries import Bools, Codes
 from minimize.spill import HashWords, SpillSpace
 
@@ -44,7 +45,7 @@ class FieldRows:
 
 
 class Contributors:
-    """Exact numbers of distinct subjects per group, to compare with thresholds. Takes the tallies of all measures."""
+    """Passes the rows of an aggregate to `DistinctSubjects`, which counts. Takes the tallies of all measures."""
 
     def __init__(self, tallies: Mapping[BoundMeasure, MeasureTally], space: SpillSpace) -> None:
         fields = dict.fromkeys(each.measured_field for each in tallies)
@@ -55,7 +56,7 @@ class Contributors:
             if isinstance(tally, SubjectTally):
                 self._asking.append((each.measured_field, tally, facts, ranges))
                 facts, ranges = facts + tally.facts, ranges + tally.ranges
-        self.subjects = GroupSubjects(space, facts, ranges)
+        self.subjects = DistinctSubjects(space, facts, ranges)
         self._facts, self._ranges = facts, ranges
         for _, asking, first_fact, first_range in self._asking:
             asking.bind(SubjectCounts(self.subjects, first_fact, first_range))

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 import pyarrow as pa
 
 from minimize.aggregates.base import SCALARS, Measure, MeasureTally, MeasureTerms
-from minimize.aggregates.group_subjects import GroupSubjects
+from minimize.aggregates.distinct_subjects import DistinctSubjects
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
 
@@ -41,7 +41,7 @@ class CountDistinctTally:
 
     def __init__(self, terms: MeasureTerms) -> None:
         self._terms = terms
-        self._seen = GroupSubjects(terms.space)
+        self._seen = DistinctSubjects(terms.space)
 
     def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""

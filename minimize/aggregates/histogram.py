@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from minimize.aggregates.base import SCALARS, MeasureTally, MeasureTerms
 from minimize.aggregates.cells import CellMeasure, cell_name
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
+from minimize.aggregates.distinct_subjects import DistinctSubjects
 from minimize.aggregates.exact_sums import GroupSums
-from minimize.aggregates.group_subjects import GroupSubjects
 from minimize.arrow.dictionaries import Bools, Codes, pack_codes, unpack_codes
 from minimize.arrow.value_dictionary import ValueDictionary
 from minimize.spill import HashWords
@@ -93,7 +93,7 @@ class HistogramTally:
         self._values = ValueDictionary(type_.value_type.field("value").type)
         self._cells = ValueDictionary(pa.int64())
         self._rows = GroupSums()
-        self._subjects = GroupSubjects(terms.space)
+        self._subjects = DistinctSubjects(terms.space)
 
     def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""
@@ -139,7 +139,7 @@ class HistogramTally:
         places = np.full(int(max(owners.max(initial=-1), groups.max(initial=-1))) + 1, -1)
         places[groups] = np.arange(len(groups))
         hidden = np.where(subjects < self._terms.below, places[owners], -1)
-        together = GroupSubjects(self._terms.space)
+        together = DistinctSubjects(self._terms.space)
         together.merge(self._subjects, hidden)
         return together.count(np.arange(len(groups)))
 

@@ -9,11 +9,10 @@ from typing import ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field
 
 from minimize.aggregates.base import ORDERED_TYPES, Measure, MeasureTally, MeasureTerms
-from minimize.aggregates.group_subjects import SubjectCounts
+from minimize.aggregates.distinct_subjects import SubjectCounts
 from minimize.aggregates.value_counts import ValueCounts, ValueSubjects, word_count
 from minimize.arrow.dictionaries import Bools, Codes
 from minimize.spill import HashWords
@@ -105,9 +104,10 @@ class QuantileTally:
             found = self._counts.count_beside(groups, words[:, 0])
         else:
             found = self._subjects.count(groups, words, exact=not self._terms.generalized)
-        values, closed = self._values.from_words(words)
-        valid &= closed & (found >= max(self._terms.below, 1))
-        return pc.if_else(pa.array(valid), values, pa.nulls(len(groups), values.type))
+        valid &= found >= max(self._terms.below, 1)
+        values, closed = self._values.from_words(words[valid])
+        valid[valid] = closed
+        return values.filter(pa.array(closed)).take(pa.array(np.cumsum(valid) - 1, mask=~valid))
 
 
 def _target_counts(q: float, totals: Codes) -> Codes:

@@ -15,8 +15,8 @@ from pydantic import Field, field_validator
 from minimize.aggregates.base import FieldTypes, MeasureRefused, MeasureTally, MeasureTerms
 from minimize.aggregates.cells import CellMeasure, cell_name, complement_name
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
+from minimize.aggregates.distinct_subjects import SubjectCounts
 from minimize.aggregates.exact_sums import GroupSums
-from minimize.aggregates.group_subjects import SubjectCounts
 from minimize.arrow.dictionaries import Bools, Codes
 from minimize.spill import HashWords
 

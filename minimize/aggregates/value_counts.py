@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.aggregates.distinct_subjects import DistinctSubjects
 from minimize.aggregates.exact_sums import GroupSums
-from minimize.aggregates.group_subjects import GroupSubjects
 from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary, run_starts
 from minimize.arrow.hashing import SPREAD_FACTOR, decimal_words
 from minimize.arrow.value_dictionary import ValueDictionary
@@ -242,7 +242,7 @@ class ValueSubjects:
         aims = np.zeros((int(groups.max(initial=-1)) + 1, self._values), np.uint64)
         asked = np.zeros(len(aims), np.bool_)
         aims[groups], asked[groups] = results, True
-        sides = GroupSubjects(self._space, facts=3)
+        sides = DistinctSubjects(self._space, facts=3)
         for owners, values, subjects in self._distinct_rows():
             chosen = np.flatnonzero(owners < len(aims))
             chosen = chosen[asked[owners[chosen]]]

@@ -161,7 +161,7 @@ class Accumulator:
             theirs.clear()
         self._fresh += other._fresh
         size, other._fresh = other._size, []
-        other._hold(0)
+        other._set_size(0)
         self._grow(size)
 
     def settle(self, select: Callable[[HashWords], npt.NDArray[np.bool_]] | None = None) -> Iterator[HashedRows]:
@@ -185,7 +185,7 @@ class Accumulator:
 
     def _grow(self, size: int) -> None:
         self._settled = False
-        self._hold(self._size + size)
+        self._set_size(self._size + size)
         if self._share.is_full:
             self._compact()
             if self._size > self._share.most_bytes // 2:
@@ -213,9 +213,9 @@ class Accumulator:
         if any(not isinstance(piece, HashedRows) for piece in pieces) and not self._share.has_room(
             whole.nbytes - before
         ):
-            self._hold(self._size - before)
+            self._set_size(self._size - before)
             return self._write(whole)
-        self._hold(self._size - before + whole.nbytes)
+        self._set_size(self._size - before + whole.nbytes)
         return whole
 
     def _distinct(
@@ -224,7 +224,7 @@ class Accumulator:
         chosen = parts if select is None else [part.take(np.flatnonzero(select(part.words))) for part in parts]
         return HashedRows.concat(chosen).reduce(self._combine, self._keys)
 
-    def _hold(self, size: int) -> None:
+    def _set_size(self, size: int) -> None:
         self._size = self._share.held = size
 
     def _divide(self) -> None:
@@ -247,13 +247,13 @@ class Accumulator:
             if held:
                 spilled = [piece for piece in pieces if not isinstance(piece, HashedRows)]
                 pieces[:] = [*spilled, self._distinct(held, None)]
-        self._hold(sum(_memory_bytes(piece) for pieces in self._parts for piece in pieces))
+        self._set_size(sum(_memory_bytes(piece) for pieces in self._parts for piece in pieces))
 
     def _spill(self) -> None:
         """Spills all rows in memory, one piece per partition."""
         for pieces in self._parts:
             pieces[:] = [self._write(piece) if isinstance(piece, HashedRows) else piece for piece in pieces]
-        self._hold(0)
+        self._set_size(0)
 
     def _write(self, rows: HashedRows) -> tuple[SpillFile, SpilledPiece]:
         return self.space.spill_file, self.space.spill_file.put(rows.to_bytes(), b"%d" % self._depth)

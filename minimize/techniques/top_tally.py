@@ -91,19 +91,24 @@ class CodedPairs:
 class SubjectValues:
     """Which subjects have which values, within a share of the budget. Threads and their tallies may share it.
 
-    In other processes it has hashes only. They agree if the spill space has the same key.
+    In other processes it has hashes only, without their key, and can only be merged.
     """
 
     def __init__(self, space: SpillSpace, spilled: Accumulator | None = None, mark: int | None = None) -> None:
         self._space, self._share, self._lock = space, space.budget.share(), threading.Lock()
         self._mark = space.hasher.mark if mark is None else mark
+        self._has_key = mark is None
         self._coded, self._spilled = CodedPairs(), spilled
 
     def __reduce__(self) -> tuple[Any, ...]:
         return SubjectValues, (self._space, self._spill(), self._mark)
 
     def add(self, subjects: pa.Array, values: pa.Array) -> None:
-        """Add the pairs of rows. Values are texts; a null is no value. Subjects may be null."""
+        """Add the pairs of rows. Values are texts; a null is no value. Subjects may be null.
+
+        Raises ValueError without the key of the hashes.
+        """
+        self._check_key()
         texts = self._as_texts(subjects)
         while True:
             coded = self._coded
@@ -141,6 +146,8 @@ class SubjectValues:
         """Add the pairs of another one. Raises ValueError if the keys of their hashes differ."""
         if self._mark != other._mark:
             raise ValueError("tallies that were hashed under different keys cannot be merged")
+        if not self._has_key:
+            self._space, self._has_key = other._space, other._has_key
         if other is not self:
             self._spill().merge(other._spill())
 
@@ -166,8 +173,13 @@ class SubjectValues:
                 return True
         return is_empty
 
+    def _check_key(self) -> None:
+        if not self._has_key:
+            raise ValueError("a tally of another process can only be merged")
+
     def _parts(self) -> Iterator[Part]:
         """All pairs, some at a time."""
+        self._check_key()
         if self._spilled is None:
             places = np.arange(len(self._coded.subjects) + 1, dtype=np.uint64)
             yield from self._coded_parts(np.column_stack([places, np.zeros_like(places)]))

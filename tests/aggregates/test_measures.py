@@ -185,3 +185,16 @@ def test_a_sum_of_integers_that_just_fits_is_told(values: list[int]) -> None:
 def test_a_quantile_is_at_a_share_of_none_to_all(q: float) -> None:
     with pytest.raises(ValidationError):
         measure_from("quantile", {"of": "f", "q": q})
+
+
+@pytest.mark.parametrize("type_", [pa.date32(), pa.int8(), pa.uint32()])
+def test_a_group_without_values_has_no_quantile_after_a_merge(type_: pa.DataType) -> None:
+    terms = MeasureTerms(1)
+    measured = BoundMeasure(measure_from("quantile", {"of": "f", "q": 0.5}), type_)
+    one, other = measured.measure.start(type_, terms), measured.measure.start(type_, terms)
+    values = pa.array([5, 5, 7], pa.int32()).cast(type_)
+    for tally, group in ((one, 0), (other, 2)):
+        tally.observe(np.full(3, group), values, HASHER(pa.array([1, 2, 3])))
+    one.merge(other, np.arange(3))
+    five = pa.array([5], pa.int32()).cast(type_).to_pylist()[0]
+    assert one.settle(np.arange(3)).to_pylist() == [five, None, five]

@@ -7,6 +7,8 @@ import json
 import logging
 import shutil
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +19,7 @@ import zstandard
 import minimize
 from minimize.errors import MinimizeError, PolicyError, SourceError
 from minimize.receipts import Receipt
+from minimize.sources.files import ByteStream, FilePart
 from minimize.stores import ObjectPath
 from minimize.stores.digests import file_digest
 from tests.buckets import ACCESS, Bucket, access, empty_bucket, store
@@ -141,12 +144,15 @@ def test_an_object_that_changes_while_it_is_read_stops_the_run(
     moved(project, bucket)
     key = bucket.keys("data/")[0]
 
-    def late(path: Path | ObjectPath) -> str:
-        found = file_digest(path)
-        bucket.put(key, gzip.compress(b"\n"))
-        return found
+    opened = FilePart.open
 
-    monkeypatch.setattr("minimize.sources.files.file_digest", late)
+    @contextmanager
+    def late(part: FilePart) -> Iterator[ByteStream]:
+        with opened(part) as file:
+            yield file
+        bucket.put(key, gzip.compress(b"\n"))
+
+    monkeypatch.setattr(FilePart, "open", late)
     with pytest.raises(SourceError, match="changed while the run read it"):
         project.run()
     assert project.files() == set()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minimize.aggregates.group_subjects import GroupSubjects
+from minimize.aggregates.distinct_subjects import DistinctSubjects
 from minimize.errors import OutputError
 from minimize.keys import Keyring
 from minimize.output import folder
@@ -153,7 +153,7 @@ def test_a_run_that_shows_small_groups_is_found_though_it_is_signed(
 ) -> None:
     project = new_project(tmp_path)
     project.records(events(2))
-    monkeypatch.setattr(GroupSubjects, "count", lambda self, groups, fact=None: np.full(len(groups), 99))
+    monkeypatch.setattr(DistinctSubjects, "count", lambda self, groups, fact=None: np.full(len(groups), 99))
     project.run()
     assert "V041" in codes(project, project.out)
 

@@ -200,12 +200,13 @@ EDGES = (-(10**18), -100, -8, 0, 3, 100, 2**31, 10**18)
 
 @given(columns, st.lists(st.sampled_from(EDGES), min_size=1, unique=True).map(sorted), st.booleans())
 @example((pa.int64(), [10**18 - 1, 10**18, -(10**18) - 1]), [-(10**18), 0, 10**18], False)
+@example((pa.int64(), []), [-(10**18)], True)
 def test_integers_between_edges_agree_with_exact_numbers(
     numbers: tuple[pa.DataType, list[int | None]], edges: list[int], many: bool
 ) -> None:
     type_, given_ = numbers
     edges = [edge for edge in edges if can_hold(Fraction(edge), type_)] or [5]
-    edges += range(edges[-1] + 1, edges[-1] + 20) if many and edges[-1] < 100 else []
+    edges += range(edges[-1] + 1, edges[-1] + 20) if many and -100 <= edges[-1] < 100 else []
     places = [None if number is None else bisect_right(edges, number) for number in given_]
     bounds = [None, *edges[:-1], None]
     bins = binned(edges=edges)

@@ -209,6 +209,16 @@ def test_what_another_process_gets_holds_no_subject() -> None:
     assert b"person" not in state
 
 
+def test_what_another_process_gets_can_only_be_merged() -> None:
+    here = tally(Top(keep=5, other="o"), SubjectValues(SpillSpace()), batch(["model"], ["d"]))
+    there = pickle.loads(pickle.dumps(here))
+    for use in (there.settle, lambda: there.observe(batch(["model"], ["d"]))):
+        with pytest.raises(ValueError, match="can only be merged"):
+            use()
+    there.merge(here)
+    assert there.settle().values == here.settle().values
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"\xff" * 200])
 @pytest.mark.parametrize("memory", [None, TINY])
 def test_a_value_that_is_not_utf8_is_reported_without_showing_it(content: bytes, memory: int | None) -> None:

@@ -7,8 +7,9 @@ arrow_reader   those tables as records
 strict_reader  one line at a time: the reader that defines what a record is
 
 A position is the byte at which a line begins, decompressed. Blocks of lines are processed by the fast readers. Lines about which
-these are uncertain are read one by one by the strict reader, whose result all readers must match. A byte order mark at the
-start of a file is skipped. Lines may end with CRLF, and the last line needs no end.
+these are uncertain are read one by one by the strict reader, whose result all readers must match. It refuses lines that are
+malformed or of wrong types; records with forbidden or missing fields are refused in `record_checks.py`, as those of every format.
+A byte order mark at the start of a file is skipped. Lines may end with CRLF, and the last line needs no end.
 """
 
 from __future__ import annotations

@@ -87,6 +87,6 @@ def test_a_pipeline_that_counts_otherwise_today_leaves_the_day(ran: Daily) -> No
 def test_a_day_that_was_counted_anew_is_counted_anew_again(ran: Daily) -> None:
     (first,) = ran.expire(NOW, events=left(ran, "d0", "d1")).receipts
     assert first.outputs["daily"].days == {str(FIRST): {str(FIRST): 36, str(SECOND): 6}}
-    ran.expire(NOW, events=left(ran, "d0", "d1", "d2", "d3"))
+    ran.expire(NOW, events=left(ran, "d0", "d1", "d2", "d5"))
     assert counts(ran) == {"north": 12, "south": 6, "east": 12}
     ran.verified()

@@ -29,10 +29,10 @@ NO_RANGE: Final = (np.uint64(2**64 - 1), np.uint64(0))
 """Smallest and largest value of a row without one."""
 
 
-class GroupSubjects:
+class DistinctSubjects:
     """Distinct subjects per group, by their hashes. Takes the number of facts and of ordered values of a row.
 
-    >>> subjects = GroupSubjects(SpillSpace(None))
+    >>> subjects = DistinctSubjects(SpillSpace(None))
     >>> subjects.add(np.array([0, 0, 1]), np.array([[7, 1], [7, 1], [8, 1]], np.uint64))
     >>> subjects.count(np.array([0, 1])).tolist()
     [1, 1]
@@ -157,7 +157,7 @@ class GroupSubjects:
 class SubjectCounts:
     """The counts of subjects for one tally: its facts and ordered words are some of those of all tallies."""
 
-    subjects: GroupSubjects
+    subjects: DistinctSubjects
     first_fact: int
     first_range: int
 
