@@ -35,16 +35,6 @@ def unpack_codes(packed: Codes) -> tuple[Codes, Codes]:
     return packed >> _SHIFT, packed & _LOW
 
 
-def unique_codes(codes: Codes) -> Codes:
-    """The distinct codes in order. Sorting integers is much faster than NumPy's hash table (`numpy.unique`).
-
-    >>> unique_codes(np.array([3, 1, 3])).tolist()
-    [1, 3]
-    """
-    ordered = np.sort(codes)
-    return ordered[run_starts(ordered)]
-
-
 def is_identity(codes: Codes) -> bool:
     """Whether each code is equal to its index.
 
