@@ -129,8 +129,8 @@ class DistinctSubjects:
         words[:, 2] = owners
         for fact, mask in enumerate(facts):
             if mask is not None:
-                place, bit = divmod(fact + _GROUP_BITS, 64)
-                words[:, 2 + place] |= (~mask).astype(np.uint64) << np.uint64(bit)
+                place, bit = _bit_of(fact)
+                words[:, place] |= (~mask).astype(np.uint64) << np.uint64(bit)
         for place, column in enumerate(ranges, self._width - len(ranges)):
             words[:, place] = column
         there = (subjects[:, 0] | subjects[:, 1]) != 0
@@ -148,9 +148,15 @@ class DistinctSubjects:
             owners = (rows.words[:, 2] & _GROUP_MASK).astype(np.int64)
             counts[0].count(owners)
             for fact in range(self._facts):
-                place, bit = divmod(fact + _GROUP_BITS, 64)
-                counts[fact + 1].count(owners[rows.words[:, 2 + place] & np.uint64(1 << bit) != 0])
+                place, bit = _bit_of(fact)
+                counts[fact + 1].count(owners[rows.words[:, place] & np.uint64(1 << bit) != 0])
         return counts
+
+
+def _bit_of(fact: int) -> tuple[int, int]:
+    """The word of a row and the bit in it for a fact; the first bits are those of the group."""
+    word, bit = divmod(fact + _GROUP_BITS, 64)
+    return 2 + word, bit
 
 
 @dataclass(frozen=True, slots=True)

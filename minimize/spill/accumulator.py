@@ -18,6 +18,8 @@ from minimize.spill.hashing import HashWords
 from minimize.spill.memory_budget import SpilledPiece, SpillFile, SpillSpace
 
 RowIndices = npt.NDArray[np.int64]
+RowFilter = Callable[[HashWords], npt.NDArray[np.bool_]]
+"""A mask of the rows that are kept."""
 _TEXT_SCHEMA = pa.schema([("text", pa.large_string())])
 
 
@@ -56,9 +58,7 @@ class HashedRows:
         new = _starts(rows.words, 1)
         if new.all():
             return rows
-        if keys > 1 and not np.array_equal(
-            _starts(rows.words, keys), new
-        ):  # hashes almost never agree in half of their bits
+        if not np.array_equal(_starts(rows.words, keys), new):  # hashes almost never agree in half of their bits
             rows = self.take(np.lexsort([self.words[:, place] for place in reversed(range(keys))]))
             new = _starts(rows.words, keys)
         once, repeats = rows.take(np.flatnonzero(new)), np.flatnonzero(~new)
@@ -164,7 +164,7 @@ class Accumulator:
         other._set_size(0)
         self._grow(size)
 
-    def settle(self, select: Callable[[HashWords], npt.NDArray[np.bool_]] | None = None) -> Iterator[HashedRows]:
+    def settle(self, select: RowFilter | None = None) -> Iterator[HashedRows]:
         """The distinct rows, in the order of the hashes, in parts that fit into memory. Can be repeated.
 
         Rows that `select` leaves out are forgotten.
@@ -206,21 +206,18 @@ class Accumulator:
         spill_file, spilled = piece
         return HashedRows.from_bytes(spill_file.get(spilled), self._width)
 
-    def _reduced(self, pieces: Sequence[_Piece], select: Callable[[HashWords], npt.NDArray[np.bool_]] | None) -> _Piece:
+    def _reduced(self, pieces: Sequence[_Piece], select: RowFilter | None) -> _Piece:
         """The distinct rows of several pieces: in memory if they were, or if there is room."""
         whole = self._distinct([self._load(piece) for piece in pieces], select)
         before = sum(map(_memory_bytes, pieces))
-        if any(not isinstance(piece, HashedRows) for piece in pieces) and not self._share.has_room(
-            whole.nbytes - before
-        ):
+        was_spilled = any(not isinstance(piece, HashedRows) for piece in pieces)
+        if was_spilled and not self._share.has_room(whole.nbytes - before):
             self._set_size(self._size - before)
             return self._write(whole)
         self._set_size(self._size - before + whole.nbytes)
         return whole
 
-    def _distinct(
-        self, parts: Sequence[HashedRows], select: Callable[[HashWords], npt.NDArray[np.bool_]] | None
-    ) -> HashedRows:
+    def _distinct(self, parts: Sequence[HashedRows], select: RowFilter | None) -> HashedRows:
         chosen = parts if select is None else [part.take(np.flatnonzero(select(part.words))) for part in parts]
         return HashedRows.concat(chosen).reduce(self._combine, self._keys)
 
