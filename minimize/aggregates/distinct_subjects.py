@@ -1,13 +1,13 @@
 """Distinct subjects of each group, exact, in bounded memory: pairs of a group and a subject's hash, with what its rows have.
 
-Next to a pair is a bit for each fact that no row of the pair has had so far (for example a value of a field), and for each
-ordered value the smallest and the largest one. A row that repeats a recent one is left out at once. The rest is sorted once, when
-subjects are counted.
+Next to a pair is a bit for each fact that no row of the pair has had so far (for example a value of a field), sums over its rows,
+and for each ordered value the smallest and the largest one. The rows are sorted
+once, when subjects are counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -16,21 +16,22 @@ import numpy as np
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Bools, Codes, is_identity
 from minimize.arrow.hashing import SPREAD_FACTOR
-from minimize.spill import Accumulator, HashedRows, HashWords, RecentRows, SpillSpace
+from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
 
-_RECENT_BYTES: Final = 16 << 20
 _ROWS_AT_ONCE: Final = 1 << 14
 """Rows that are added at once, so that they stay in the processor's cache."""
 _GROUP_BITS: Final = 32
 _GROUP_MASK: Final = np.uint64((1 << _GROUP_BITS) - 1)
-WordRange = tuple[HashWords, HashWords] | tuple[np.uint64, np.uint64]
-"""The smallest and the largest ordered word of each row, or of all rows."""
+Words = HashWords | np.uint64
+"""A word of each row, or one for all rows."""
+WordRange = tuple[Words, Words]
+"""The smallest and the largest ordered word."""
 NO_RANGE: Final = (np.uint64(2**64 - 1), np.uint64(0))
 """Smallest and largest value of a row without one."""
 
 
 class DistinctSubjects:
-    """Distinct subjects per group, by their hashes. Takes the number of facts and of ordered values of a row.
+    """Distinct subjects per group, by their hashes. Takes the number of facts, ordered values and sums of a row.
 
     >>> subjects = DistinctSubjects(SpillSpace(None))
     >>> subjects.add(np.array([0, 0, 1]), np.array([[7, 1], [7, 1], [8, 1]], np.uint64))
@@ -38,17 +39,15 @@ class DistinctSubjects:
     [1, 1]
     """
 
-    def __init__(self, space: SpillSpace, facts: int = 0, ranges: int = 0) -> None:
-        self._space = space
+    def __init__(self, space: SpillSpace, facts: int = 0, ranges: int = 0, sums: int = 0) -> None:
+        self.sums = sums
         self._facts = facts
         self._ranges = ranges
         words = max(1, -(-(facts + _GROUP_BITS) // 64))
-        self._width = 2 + words + 2 * ranges
-        combine = [*[np.bitwise_and] * words, *[np.minimum, np.maximum] * ranges]
+        self._width = 2 + words + sums + 2 * ranges
+        combine = [*[np.bitwise_and] * words, *[np.add] * sums, *[np.minimum, np.maximum] * ranges]
         self._rows = Accumulator(space, self._width, combine)
-        self._recent = RecentRows(min(_RECENT_BYTES, (space.budget.part() or _RECENT_BYTES) // 4))
         self._counts: list[GroupSums] | None = None
-        self._kept: Bools | None = None
 
     def add(
         self,
@@ -56,20 +55,21 @@ class DistinctSubjects:
         subjects: HashWords,
         facts: Sequence[Bools | None] = (),
         ranges: Sequence[WordRange] = (),
+        sums: Sequence[Words] = (),
     ) -> None:
         """Adds rows: the group and the hash of the subject of each (zeros: none), the mask of the rows that have each fact (None:
-        all), and the smallest and largest ordered word of each value."""
+        all), the smallest and largest ordered word of each value, and what each adds to the sums modulo 2**64."""
         self._counts = None
+        columns: list[Words] = [*sums, *(word for both in ranges for word in both)]
         for first in range(0, len(groups), _ROWS_AT_ONCE):
             rows = slice(first, first + _ROWS_AT_ONCE)
             words = self._words(
                 groups[rows].astype(np.uint64),
                 subjects[rows],
                 [None if mask is None else mask[rows] for mask in facts],
-                [word if isinstance(word, np.uint64) else word[rows] for both in ranges for word in both],
+                [word if isinstance(word, np.uint64) else word[rows] for word in columns],
             )
-            new = self._recent.unseen_rows(words)
-            self._rows.add(HashedRows(words if len(new) == len(words) else words.take(new, axis=0)))
+            self._rows.add(HashedRows(words))
 
     def merge(self, other: Self, groups: Codes) -> None:
         """Merges others with the same facts; `groups[i]` is the code here for their group i, or -1 to leave it out."""
@@ -78,17 +78,20 @@ class DistinctSubjects:
             self._rows.merge(other._rows)
             return
         for rows in other._rows.settle():
-            theirs = rows.words[:, 2] & _GROUP_MASK
-            ours = groups[theirs.astype(np.int64)]
-            kept = np.flatnonzero(ours >= 0)
-            words, before, now = rows.words[kept], theirs[kept], ours[kept].astype(np.uint64)
+            theirs = _owners(rows.words)
+            kept = np.flatnonzero(groups[theirs] >= 0)
+            words, before, now = (
+                rows.words[kept],
+                theirs[kept].astype(np.uint64),
+                groups[theirs[kept]].astype(np.uint64),
+            )
             words[:, 0] ^= before * SPREAD_FACTOR ^ now * SPREAD_FACTOR
             words[:, 2] ^= before ^ now
             self._rows.add(HashedRows(words))
 
     def forget_others(self, groups: Bools) -> None:
         """Forgets the subjects of all groups but these. Takes a mask over all groups, and no rows afterwards."""
-        self._counts, self._kept = None, groups
+        self._rows.forget(lambda words: groups.take(_owners(words)))
 
     def count(self, groups: Codes, fact: int | None = None) -> Codes:
         """The number of distinct subjects of some groups, or of those that have a fact."""
@@ -100,29 +103,41 @@ class DistinctSubjects:
     def count_beside(self, groups: Codes, results: HashWords, place: int) -> Codes:
         """For some groups and an ordered word for each: the smaller number of the subjects that have a value at or below it,
         and of those that have one at or above it."""
-        aims = np.zeros(int(groups.max(initial=0)) + 1, np.uint64)
-        asked = np.zeros(len(aims), np.bool_)
-        aims[groups], asked[groups] = results, True
-        below, above = GroupSums(), GroupSums()
+        below, above = np.zeros(len(groups), np.int64), np.zeros(len(groups), np.int64)
         first = self._width - 2 * (self._ranges - place)
+        for owners, words in self._rows_of(groups):
+            low, high, aims = words[:, first], words[:, first + 1], results[owners]
+            has_value = (low <= high) & _has_subject(words)
+            below += np.bincount(owners[has_value & (low <= aims)], minlength=len(groups))
+            above += np.bincount(owners[has_value & (high >= aims)], minlength=len(groups))
+        return np.minimum(below, above)
+
+    def select_sums(self, groups: Codes) -> Iterator[tuple[Codes, HashWords, HashWords]]:
+        """The sums of the pairs of some groups, in parts: the index of the group, the first word of the hash of the subject (zero
+        for rows without one), and a column for each sum."""
+        first = self._width - 2 * self._ranges - self.sums
+        for owners, words in self._rows_of(groups):
+            subjects = words[:, 0] ^ groups[owners].astype(np.uint64) * SPREAD_FACTOR
+            yield owners, subjects, words[:, first : first + self.sums]
+
+    def _rows_of(self, groups: Codes) -> Iterator[tuple[Codes, HashWords]]:
+        """The distinct rows of some groups, in parts: the index of the group of each, and its words."""
+        places = np.full(int(groups.max(initial=-1)) + 2, -1)  # the last one is for all larger groups
+        places[groups] = np.arange(len(groups))
         for rows in self._rows.settle():
-            owners = (rows.words[:, 2] & _GROUP_MASK).astype(np.int64)
-            chosen = np.flatnonzero(asked.take(owners, mode="clip") & (owners < len(aims)))
-            mine = owners[chosen]
-            low, high = rows.words[chosen, first], rows.words[chosen, first + 1]
-            has_value = low <= high
-            below.count(mine[has_value & (low <= aims[mine])])
-            above.count(mine[has_value & (high >= aims[mine])])
-        return np.minimum(below.select(groups), above.select(groups))
+            found = places.take(_owners(rows.words), mode="clip")
+            chosen = np.flatnonzero(found >= 0)
+            every = len(chosen) == len(found)
+            yield (found, rows.words) if every else (found[chosen], rows.words.take(chosen, axis=0))
 
     def _words(
         self,
         owners: HashWords,
         subjects: HashWords,
         facts: Sequence[Bools | None],
-        ranges: Sequence[HashWords | np.uint64],
+        columns: Sequence[Words],
     ) -> HashWords:
-        """The rows of rows with a subject."""
+        """The rows of rows. Those without a subject are told by the second word."""
         words = np.zeros((len(owners), self._width), np.uint64)
         words[:, 0] = subjects[:, 0] ^ owners * SPREAD_FACTOR
         words[:, 1] = subjects[:, 1]
@@ -131,26 +146,29 @@ class DistinctSubjects:
             if mask is not None:
                 place, bit = _bit_of(fact)
                 words[:, place] |= (~mask).astype(np.uint64) << np.uint64(bit)
-        for place, column in enumerate(ranges, self._width - len(ranges)):
+        for place, column in enumerate(columns, self._width - len(columns)):
             words[:, place] = column
-        there = (subjects[:, 0] | subjects[:, 1]) != 0
-        return words if there.all() else words[there]
-
-    def _is_kept(self, words: HashWords) -> Bools:
-        assert self._kept is not None
-        return self._kept.take((words[:, 2] & _GROUP_MASK).astype(np.int64))
+        return words
 
     def _count(self) -> list[GroupSums]:
         """The number of pairs of each group, and for each fact of those that lack it, in one pass."""
         counts = [GroupSums() for _ in range(self._facts + 1)]
-        select = None if self._kept is None else self._is_kept
-        for rows in self._rows.settle(select):
-            owners = (rows.words[:, 2] & _GROUP_MASK).astype(np.int64)
-            counts[0].count(owners)
+        for rows in self._rows.settle():
+            owners, there = _owners(rows.words), _has_subject(rows.words)
+            counts[0].count(owners[there])
             for fact in range(self._facts):
                 place, bit = _bit_of(fact)
-                counts[fact + 1].count(owners[rows.words[:, place] & np.uint64(1 << bit) != 0])
+                counts[fact + 1].count(owners[there & (rows.words[:, place] & np.uint64(1 << bit) != 0)])
         return counts
+
+
+def _owners(words: HashWords) -> Codes:
+    """The group of each row."""
+    return (words[:, 2] & _GROUP_MASK).astype(np.int64)
+
+
+def _has_subject(words: HashWords) -> Bools:
+    return np.asarray(words[:, 1] != 0, np.bool_)
 
 
 def _bit_of(fact: int) -> tuple[int, int]:

@@ -16,15 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.base import MeasureTally
-from minimize.aggregates.batch_views import BatchBuffer, BatchViews, RowView, group_batch, select_records, split_batch
+from minimize.aggregates.batch_views import BatchBuffer, BatchViews, group_batch, select_records, split_batch
 from minimize.aggregates.cells import CellMeasure
-from minimize.aggregates.contribution_sketches import (
-    CellSketches,
-    ContributionSketches,
-    Entries,
-    FigureKind,
-    hash_values,
-)
+from minimize.aggregates.contribution_sketches import CellSketches, Entries, FigureKind, Sketcher
 from minimize.aggregates.contributors import Contributors, FieldRows, MeasuredField
 from minimize.aggregates.definition import (
     AggregateDefinition,
@@ -47,7 +41,7 @@ from minimize.arrow.dictionaries import Codes, valid_mask
 from minimize.arrow.nested import leaf
 from minimize.errors import PolicyError
 from minimize.identifiers import canonical_column
-from minimize.spill import UNLIMITED_SPACE, HashWords, SpillSpace, ValueHasher
+from minimize.spill import UNLIMITED_SPACE, SpillSpace, ValueHasher
 from minimize.times import EPOCH
 
 log = logging.getLogger("minimize")
@@ -156,20 +150,18 @@ class AggregateTally:
         self._measures = {
             each: each.measure.start(each.plain, replace(definition.terms_of(each), space=space)) for each in tallied
         }
-        self._contributors = Contributors(self._measures, space)
         self._undecided = PendingRecords(space)
         self._outside = 0
         self._hasher = hasher or space.hasher
         self._mark = self._hasher.mark
+        nobody = self._hasher(pa.array([_NO_SUBJECT]), _SUBJECT_DOMAIN)[0, 0]
+        sketcher = None if hasher is None else Sketcher(definition.below, nobody)
         fields = (each.measured_field for each in measured if not isinstance(each.measure, CellMeasure))
-        self._sketched: dict[MeasuredField | None, int] = {
-            key: place for place, key in enumerate(dict.fromkeys([None, *fields]))
-        }
-        self._sketches = None if hasher is None else ContributionSketches(len(self._sketched), definition.below, space)
+        self._contributors = Contributors(self._measures, sketcher, dict.fromkeys([None, *fields]), space)
         self._cells = [
-            CellSketches(each.measure, each.plain, definition.below, space)
+            CellSketches(each.measure, each.plain, sketcher, space)
             for each in measured
-            if isinstance(each.measure, CellMeasure) and hasher is not None
+            if isinstance(each.measure, CellMeasure) and sketcher is not None
         ]
 
     def observe(self, batch: Batch) -> None:
@@ -188,8 +180,6 @@ class AggregateTally:
         self._outside += other._outside
         self._rows.merge(other._rows, groups)
         self._contributors.subjects.merge(other._contributors.subjects, groups)
-        if self._sketches is not None and other._sketches is not None:
-            self._sketches.merge(other._sketches, groups)
         for mine, theirs in zip(self._cells, other._cells, strict=True):
             mine.merge(theirs, groups)
         self._undecided.merge(other._undecided, groups)
@@ -227,9 +217,7 @@ class AggregateTally:
 
     def _sketched_table(self, table: pa.Table, groups: Codes) -> tuple[pa.Table, dict[FigureKind, Entries]]:
         """A table of some groups and their sketches. A cell measure of too many cells to compare them is null."""
-        if self._sketches is None:
-            return table, {}
-        sketches: dict[FigureKind, Entries] = dict(zip(self._sketched, self._sketches.settle(groups), strict=True))
+        sketches = self._contributors.settle_sketches(groups)
         for each in self._cells:
             found = each.settle(groups)
             sketches |= {(*each.field, cell): entries for cell, entries in (found or {}).items()}
@@ -273,38 +261,12 @@ class AggregateTally:
                 tally.observe(found.view.groups, found.values, found.view.subjects)
             if field is not None:
                 valued[field] = found
-        self._sketch(seen.rows, valued)
-        self._contributors.add(seen.rows, valued)
+        for cells in self._cells:
+            found = valued[cells.field]
+            cells.add(found.view.groups, found.values, found.view.subjects)
+        self._contributors.add(seen.rows, valued, self._hasher)
         if seen.rows.places is not None:
             self._undecided.add(seen.rows.places, seen.rows.groups, self._large_groups)
-
-    def _sketch(self, rows: RowView, valued: Mapping[MeasuredField, FieldRows]) -> None:
-        """Adds rows, and rows with a value of a field, to the contribution sketches."""
-        if self._sketches is None:
-            return
-        whole: dict[int, HashWords | None] = {self._sketched[None]: None}
-        for field, found in valued.items():
-            for each in self._cells:
-                if each.field == field:
-                    each.add(found.view.groups, found.values, self._subject_words(found.view))
-            if field in self._sketched:
-                place, hashes = self._sketched[field], hash_values(found.values, self._hasher)
-                if found.there is not None:
-                    whole[place] = every = np.zeros(len(found.there), np.uint64)
-                    every[found.there] = hashes
-                elif found.view is rows:
-                    whole[place] = hashes
-                else:
-                    self._sketches.add(found.view.groups, self._subject_words(found.view), {place: hashes})
-        self._sketches.add(rows.groups, self._subject_words(rows), whole)
-
-    def _subject_words(self, rows: RowView) -> HashWords:
-        """A word for the subject of each row. Rows without a subject are those of one subject."""
-        words = rows.subjects[:, 0]
-        if words.all():
-            return words
-        nobody = self._hasher(pa.array([_NO_SUBJECT]), _SUBJECT_DOMAIN)[0, 0]
-        return np.where(words == 0, nobody, words)
 
     def _table(self, groups: Codes) -> pa.Table:
         """The columns of the published groups. Nothing is computed for other groups."""

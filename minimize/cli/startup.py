@@ -5,6 +5,7 @@ The log is text, or one JSON object per line. Its events have stable codes. Neit
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import io
 import json
@@ -28,7 +29,8 @@ def dedicated_process() -> Iterator[None]:
     """Applies process-wide settings for a command. Enter it before NumPy and Arrow are imported.
 
     Blocks pandas: if it is installed, Arrow imports it when a list first becomes an array. That takes half a second, and no
-    command uses pandas. Selects the Arrow allocator that keeps the least freed memory, unless the environment names another.
+    command uses pandas. Selects the Arrow allocator that keeps the least freed memory, unless the environment names another, and
+    lets all threads take memory that any of them has freed.
     Limits NumPy's linear algebra, which no command uses, to one thread, so that no threads busy-wait. Disables pydantic
     plugins, because they would see the contents of policies and receipts. Runs garbage collection less often: modules stay
     loaded, and columns are freed without it. Skips it at the end, because the process exits.
@@ -39,10 +41,23 @@ def dedicated_process() -> Iterator[None]:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if sys.platform == "linux":
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
+        _limit_arenas()
     try:
         yield
     finally:
         gc.freeze()
+
+
+_M_ARENA_MAX: Final = -8
+"""The option of `mallopt` in glibc's malloc.h for the most arenas: pools of freed memory, by default one for each thread."""
+
+
+def _limit_arenas() -> None:
+    """Limits the C library to one pool of freed memory, if it has several: aggregates are large, and often freed by another
+    thread, which cannot use what it freed in the pool of the first one."""
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None and "MALLOC_ARENA_MAX" not in os.environ:
+        set_option(_M_ARENA_MAX, 1)
 
 
 class ImportBlocker:

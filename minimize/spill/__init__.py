@@ -12,7 +12,7 @@ not.
 from __future__ import annotations
 
 from minimize.spill.accumulator import Accumulator, HashedRows
-from minimize.spill.hashing import HashWords, RecentRows, ValueHasher
+from minimize.spill.hashing import HashWords, ValueHasher
 from minimize.spill.memory_budget import (
     DEFAULT_MEMORY,
     UNLIMITED_SPACE,
@@ -30,7 +30,6 @@ __all__ = [
     "HashWords",
     "HashedRows",
     "MemoryBudget",
-    "RecentRows",
     "SpillFile",
     "SpillSpace",
     "SpilledPiece",

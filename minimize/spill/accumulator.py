@@ -1,7 +1,7 @@
 """Distinct rows by their hash in bounded memory: partitions by the first bits, each sorted once, spilled if memory is short.
 
-Rows wait in memory until there are enough to divide them. A partition that does not fit into memory is divided again by the
-next bits.
+Rows wait in memory until there are enough to divide them. A partition whose distinct rows do not fit into memory is divided again
+by the next bits.
 """
 
 from __future__ import annotations
@@ -52,20 +52,37 @@ class HashedRows:
         texts = None if self.texts is None else self.texts.take(pa.array(places))
         return type(self)(self.words.take(places, axis=0), texts)
 
-    def reduce(self, combine: Sequence[np.ufunc] = (), keys: int = 2) -> Self:
-        """The distinct rows, in the order of their first `keys` words; the last words of equal rows are combined."""
-        rows = self.take(np.argsort(self.words[:, 0]))
-        new = _starts(rows.words, 1)
-        if new.all():
-            return rows
-        if not np.array_equal(_starts(rows.words, keys), new):  # hashes almost never agree in half of their bits
-            rows = self.take(np.lexsort([self.words[:, place] for place in reversed(range(keys))]))
-            new = _starts(rows.words, keys)
-        once, repeats = rows.take(np.flatnonzero(new)), np.flatnonzero(~new)
-        owners = np.cumsum(new)[repeats] - 1
+    def select(self, places: slice) -> Self:
+        """A view of successive rows."""
+        return type(self)(self.words[places], None if self.texts is None else self.texts[places])
+
+    def reduce(self, combine: Sequence[np.ufunc] = (), keys: int = 2, select: RowFilter | None = None) -> Self:
+        """The distinct rows, in the order of their first `keys` words, without those that `select` leaves out; the last words of
+        equal rows are combined."""
+        if select is None:
+            order = np.argsort(self.words[:, 0])
+        else:
+            chosen = np.flatnonzero(select(self.words))
+            order = chosen[np.argsort(self.words[chosen, 0])]
+        new = self._starts(order, 1)
+        if not new.all() and not np.array_equal(self._starts(order, keys), new):
+            # Hashes almost never agree in half of their bits.
+            order = order[np.lexsort([self.words[order, place] for place in reversed(range(keys))])]
+            new = self._starts(order, keys)
+        once = self.take(order[new])
+        repeats, owners = order[~new], np.cumsum(new)[~new] - 1
         for place, function in enumerate(combine, self.words.shape[1] - len(combine)):
-            function.at(once.words[:, place], owners, rows.words[repeats, place])
+            function.at(once.words[:, place], owners, self.words[repeats, place])
         return once
+
+    def _starts(self, order: RowIndices, keys: int) -> npt.NDArray[np.bool_]:
+        """For each row in this order, whether its first words differ from those of the row before."""
+        new = np.zeros(len(order), np.bool_)
+        new[:1] = True
+        for place in range(keys):
+            column = self.words[order, place]
+            new[1:] |= column[1:] != column[:-1]
+        return new
 
     def to_bytes(self) -> bytes:
         """The rows as bytes."""
@@ -91,20 +108,13 @@ class HashedRows:
         return sink.getvalue()
 
 
-def _starts(words: HashWords, keys: int) -> npt.NDArray[np.bool_]:
-    """For each row, whether its first words differ from those of the row before."""
-    new = np.zeros(len(words), np.bool_)
-    new[:1] = True
-    for place in range(keys):
-        new[1:] |= words[1:, place] != words[:-1, place]
-    return new
-
-
 _BITS: Final = 6
 PARTITIONS: Final = 1 << _BITS
 _MAX_DEPTH: Final = 64 // _BITS - 1
 _DIVIDED_ROWS: Final = 1 << 16
 """Rows from which dividing them into partitions pays."""
+_MERGING_FACTOR: Final = 4
+"""Merging a partition takes up to this many times its size: its pieces, all of them together, and the distinct rows."""
 _Piece = HashedRows | tuple[SpillFile, SpilledPiece]
 """Rows in memory, or spilled ones."""
 
@@ -131,6 +141,8 @@ class Accumulator:
         self._parts: list[list[_Piece]] = [[] for _ in range(PARTITIONS)]
         self._size = 0
         self._settled = False
+        self._has_repeats = True
+        self._select: RowFilter | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """State for other processes: the rows in memory. Raises TypeError if rows were spilled to disk."""
@@ -164,22 +176,24 @@ class Accumulator:
         other._set_size(0)
         self._grow(size)
 
-    def settle(self, select: RowFilter | None = None) -> Iterator[HashedRows]:
-        """The distinct rows, in the order of the hashes, in parts that fit into memory. Can be repeated.
+    def forget(self, select: RowFilter) -> None:
+        """Forgets rows that `select` leaves out, now or when they are added."""
+        self._select, self._settled = select, False
 
-        Rows that `select` leaves out are forgotten.
-        """
+    def settle(self) -> Iterator[HashedRows]:
+        """The distinct rows, in the order of the hashes, in parts that fit into memory. Can be repeated."""
         if not any(self._parts) and sum(map(len, self._fresh)) < _DIVIDED_ROWS:
-            self._fresh = [self._distinct(self._fresh, select)] if self._fresh else []
+            self._fresh = [self._distinct(self._fresh)] if self._fresh else []
             yield from self._fresh
             return
         self._divide()
         for number, pieces in enumerate(self._parts):
-            if sum(map(_piece_bytes, pieces)) > self._share.most_bytes and self._depth < _MAX_DEPTH and len(pieces) > 1:
-                yield from self._divided(pieces).settle(select)
-                continue
-            if pieces and (select is not None or not self._settled or len(pieces) > 1):
-                self._parts[number] = pieces = [self._reduced(pieces, select)]
+            if pieces and (not self._settled or len(pieces) > 1):
+                whole = self._merge_pieces(pieces)
+                if whole is None:
+                    yield from self._divided(pieces).settle()
+                    continue
+                self._parts[number] = pieces = [self._replace(pieces, whole)]
             yield from map(self._load, pieces)
         self._settled = True
 
@@ -187,8 +201,11 @@ class Accumulator:
         self._settled = False
         self._set_size(self._size + size)
         if self._share.is_full:
-            self._compact()
-            if self._size > self._share.most_bytes // 2:
+            self._divide()
+            if self._has_repeats:
+                self._compact()
+                self._has_repeats = self._size <= self._share.most_bytes // 2
+            if not self._has_repeats:
                 self._spill()
         elif sum(map(len, self._fresh)) >= _DIVIDED_ROWS:
             self._divide()
@@ -196,6 +213,7 @@ class Accumulator:
     def _divided(self, pieces: Sequence[_Piece]) -> Accumulator:
         """The rows of a partition that is too large, divided by the next bits."""
         inner = Accumulator(self.space, self._width, self._combine, keys=self._keys, depth=self._depth + 1)
+        inner._select = self._select
         for piece in pieces:
             inner.add(self._load(piece))
         return inner
@@ -206,9 +224,23 @@ class Accumulator:
         spill_file, spilled = piece
         return HashedRows.from_bytes(spill_file.get(spilled), self._width)
 
-    def _reduced(self, pieces: Sequence[_Piece], select: RowFilter | None) -> _Piece:
-        """The distinct rows of several pieces: in memory if they were, or if there is room."""
-        whole = self._distinct([self._load(piece) for piece in pieces], select)
+    def _merge_pieces(self, pieces: Sequence[_Piece]) -> HashedRows | None:
+        """The distinct rows of a partition; None if they are too many to be merged in memory."""
+        most = self._share.most_bytes / _MERGING_FACTOR if self._depth < _MAX_DEPTH else float("inf")
+        parts, size, limit = list[HashedRows](), 0, most / 2
+        for piece in pieces:
+            parts.append(self._load(piece))
+            size += parts[-1].nbytes
+            if size > limit:
+                parts = [self._distinct(parts)]
+                size = parts[0].nbytes
+                limit = max(limit, 2 * size)
+                if size > most and len(pieces) > 1:
+                    return None
+        return self._distinct(parts)
+
+    def _replace(self, pieces: Sequence[_Piece], whole: HashedRows) -> _Piece:
+        """The distinct rows in place of pieces: in memory if those were, or if there is room."""
         before = sum(map(_memory_bytes, pieces))
         was_spilled = any(not isinstance(piece, HashedRows) for piece in pieces)
         if was_spilled and not self._share.has_room(whole.nbytes - before):
@@ -217,9 +249,8 @@ class Accumulator:
         self._set_size(self._size - before + whole.nbytes)
         return whole
 
-    def _distinct(self, parts: Sequence[HashedRows], select: RowFilter | None) -> HashedRows:
-        chosen = parts if select is None else [part.take(np.flatnonzero(select(part.words))) for part in parts]
-        return HashedRows.concat(chosen).reduce(self._combine, self._keys)
+    def _distinct(self, parts: Sequence[HashedRows]) -> HashedRows:
+        return HashedRows.concat(parts).reduce(self._combine, self._keys, self._select)
 
     def _set_size(self, size: int) -> None:
         self._size = self._share.held = size
@@ -231,19 +262,19 @@ class Accumulator:
         rows, self._fresh = HashedRows.concat(self._fresh), []
         shift = np.uint64(64 - _BITS * (self._depth + 1))
         parts = ((rows.words[:, 0] >> shift) & np.uint64(PARTITIONS - 1)).astype(np.uint8)
-        order = np.argsort(parts, kind="stable")
-        edges = np.append(0, np.cumsum(np.bincount(parts, minlength=PARTITIONS)))
-        for number in np.flatnonzero(np.diff(edges)).tolist():
-            self._parts[number].append(rows.take(order[edges[number] : edges[number + 1]]))
+        ordered = rows.take(np.argsort(parts, kind="stable"))
+        edges = np.append(0, np.cumsum(np.bincount(parts, minlength=PARTITIONS))).tolist()
+        for pieces, start, end in zip(self._parts, edges, edges[1:], strict=False):
+            if end > start:
+                pieces.append(ordered.select(slice(start, end)))  # a view: many small arrays would fragment memory
 
     def _compact(self) -> None:
         """Merges equal rows of each partition in memory."""
-        self._divide()
         for pieces in self._parts:
             held = [piece for piece in pieces if isinstance(piece, HashedRows)]
             if held:
                 spilled = [piece for piece in pieces if not isinstance(piece, HashedRows)]
-                pieces[:] = [*spilled, self._distinct(held, None)]
+                pieces[:] = [*spilled, self._distinct(held)]
         self._set_size(sum(_memory_bytes(piece) for pieces in self._parts for piece in pieces))
 
     def _spill(self) -> None:
@@ -254,10 +285,6 @@ class Accumulator:
 
     def _write(self, rows: HashedRows) -> tuple[SpillFile, SpilledPiece]:
         return self.space.spill_file, self.space.spill_file.put(rows.to_bytes(), b"%d" % self._depth)
-
-
-def _piece_bytes(piece: _Piece) -> int:
-    return piece.nbytes if isinstance(piece, HashedRows) else piece[1].size
 
 
 def _memory_bytes(piece: _Piece) -> int:

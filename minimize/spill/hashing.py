@@ -1,4 +1,4 @@
-"""Values as keyed 128-bit hashes, whole columns at once, and a filter for rows seen recently.
+"""Values as keyed 128-bit hashes, whole columns at once.
 
 A hash is a CBC-MAC of the value, with its length in front: it reveals nothing without the key. Two of n values of m blocks (16
 bytes) have the same hash with a probability of about (n * m)**2 / 2**128: for a billion device ids of three blocks 10**-20.
@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.hashing import SPREAD_FACTOR, WORD_BYTES, decimal_words, text_bytes, text_offsets, word_rows
+from minimize.arrow.hashing import WORD_BYTES, decimal_words, text_bytes, text_offsets, word_rows
 from minimize.arrow.value_dictionary import stored_type
 from minimize.keys.cryptography import BLOCK_BYTES, BlockMac
 
@@ -128,59 +128,3 @@ def _number_words(values: pa.Array) -> HashWords:
     if values.type.bit_width == 32 and not pa.types.is_integer(values.type):
         values = values.cast(pa.int32())
     return np.asarray(values.cast(pa.int64())).view(np.uint64)
-
-
-_LOOKUP_ROWS: Final = 1 << 14
-"""Rows that are looked up at once, so that they stay in the processor's cache for the next ones."""
-_TRIAL_ROWS: Final = 1 << 18
-_MIN_REPEATS: Final = 4
-"""One row in this number must be a repeat, or looking does not pay."""
-
-
-class RecentRows:
-    """Remembers rows of words, each in one slot until another row takes it. Fixed memory; no order.
-
-    If few of the first rows are repeats, it stops remembering.
-
-    >>> recent = RecentRows(1 << 12)
-    >>> words = np.array([[1 << 60, 1], [2 << 60, 1], [1 << 60, 1]], np.uint64)
-    >>> recent.unseen_rows(words[:2]).tolist(), recent.unseen_rows(words).tolist()
-    ([0, 1], [])
-    """
-
-    def __init__(self, size: int) -> None:
-        """Takes the bytes of memory that it may use. A row of zeros counts as seen."""
-        self._size = size
-        self._rows: HashWords = np.empty((0, 0), np.uint64)
-        self._looked = self._new = 0
-
-    def __reduce__(self) -> tuple[type[RecentRows], tuple[int]]:
-        """State for other processes: empty."""
-        return RecentRows, (self._size,)
-
-    def unseen_rows(self, words: HashWords) -> npt.NDArray[np.int64]:
-        """The rows that were not seen recently, in order. Equal rows of one call may all be returned."""
-        found = [
-            self._news(words[start : start + _LOOKUP_ROWS]) + start for start in range(0, len(words), _LOOKUP_ROWS)
-        ]
-        return np.concatenate(found) if len(found) > 1 else found[0] if found else np.empty(0, np.int64)
-
-    def _news(self, words: HashWords) -> npt.NDArray[Any]:
-        if self._looked > _TRIAL_ROWS and (self._looked - self._new) * _MIN_REPEATS < self._looked:
-            self._rows = np.empty((0, 0), np.uint64)
-            return np.arange(len(words))
-        if not len(self._rows):
-            slots = max(self._size, 1) // (8 * words.shape[1])
-            self._rows = np.zeros((1 << max(slots.bit_length() - 1, 4), words.shape[1]), np.uint64)
-        mixed = words[:, 0].copy()
-        for place in range(2, words.shape[1]):
-            mixed ^= words[:, place] * SPREAD_FACTOR
-        places = (mixed * SPREAD_FACTOR >> np.uint64(65 - len(self._rows).bit_length())).view(np.int64)
-        held = self._rows.take(places, axis=0)
-        differs = held[:, 0] != words[:, 0]
-        for place in range(1, words.shape[1]):
-            differs |= held[:, place] != words[:, place]
-        new = np.flatnonzero(differs)
-        self._rows[places[new]] = words[new]
-        self._looked, self._new = self._looked + len(words), self._new + len(new)
-        return new

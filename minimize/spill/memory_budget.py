@@ -1,6 +1,6 @@
 """Memory budget of a run.
 
-The size of the budget, the share of each tally, arrays of tallies in large blocks, and the encrypted spill file.
+The size of the budget, the share of each tally, and the encrypted spill file.
 """
 
 from __future__ import annotations
@@ -16,9 +16,6 @@ from functools import cached_property
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 from weakref import WeakSet
-
-import numpy as np
-import numpy.typing as npt
 
 from minimize.config import load_config
 from minimize.errors import ConfigurationError
@@ -295,39 +292,3 @@ class SpillSpace:
 
 UNLIMITED_SPACE: Final = SpillSpace(None)
 """The space of tallies outside a run: no limit of memory, one key per process."""
-
-
-_BLOCK_BYTES: Final = 36 << 20
-"""Bytes of a block. Blocks from 32 MiB on are mapped by the C library and returned to the system. Only used pages need memory."""
-_ALIGNMENT: Final = 64
-
-
-class Arena:
-    """Allocates uninitialized arrays. A block is freed when none of its arrays is in use.
-
-    >>> arena = Arena()
-    >>> arena.array((2, 3), np.int32).shape
-    (2, 3)
-    """
-
-    def __init__(self) -> None:
-        self._free: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
-
-    def __reduce__(self) -> tuple[type[Arena], tuple[()]]:
-        """State for other processes: empty."""
-        return Arena, ()
-
-    def array(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """An array of this shape."""
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        if size > len(self._free):
-            self._free = np.empty(max(_BLOCK_BYTES, size), np.uint8)
-        found = self._free[:size].view(dtype).reshape(shape)
-        self._free = self._free[-(-size // _ALIGNMENT) * _ALIGNMENT :]
-        return found
-
-    def copy_of(self, values: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """The values copied to an array of another type."""
-        found = self.array(values.shape, dtype)
-        found[...] = values
-        return found

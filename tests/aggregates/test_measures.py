@@ -26,13 +26,13 @@ def settled(word: str, argument: Any, values: pa.Array, below: int = 1, subjects
     """A measure of one group of these values, each of a subject of its own."""
     measured = BoundMeasure(measure_from(word, argument), values.type)
     tally = measured.measure.start(values.type, MeasureTerms(below))
-    counted = Contributors({measured: tally}, SpillSpace(None))
+    counted = Contributors({measured: tally}, None, (), SpillSpace(None))
     given = range(len(values)) if subjects is None else [None if each < 0 else each for each in subjects]
     owners = HASHER(pa.array(given, pa.int64()))
     view = RowView(np.zeros(len(values), np.int64), owners)
     tally.observe(view.groups, values, owners)
     if measured.measured_field is not None:
-        counted.add(view, {measured.measured_field: FieldRows(view, values)})
+        counted.add(view, {measured.measured_field: FieldRows(view, values)}, HASHER)
     return tally.settle(np.arange(1)).to_pylist()[0]
 
 

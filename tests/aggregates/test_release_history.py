@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.aggregates.contribution_sketches import ContributionSketches, FigureKind, bucket_count
+from minimize.aggregates.contribution_sketches import FigureKind, Sketcher, bucket_count
 from minimize.aggregates.difference_rule import MAX_RELEASES, FigureRows, ReleaseHistory, hash_rows
+from minimize.aggregates.distinct_subjects import DistinctSubjects
 from minimize.arrow.dictionaries import Bools
 from minimize.spill import SpillSpace, ValueHasher
 
@@ -19,13 +20,13 @@ NO = ~YES
 
 def sketch(*groups: dict[str, int], below: int = 10) -> dict[FigureKind, FigureRows]:
     """The number of rows of each subject, group by group."""
-    sketches = ContributionSketches(1, below, SpillSpace(None))
+    sketcher, subjects = Sketcher(below, np.uint64(1)), DistinctSubjects(SpillSpace(None), sums=1)
     for place, group in enumerate(groups):
-        subjects = [name for name, rows in group.items() for _ in range(rows)]
-        if subjects:
-            words = HASHER(pa.array(subjects), domain=1)[:, 0]
-            sketches.add(np.full(len(subjects), place), words, {0: None})
-    return {None: FigureRows(np.ones(len(groups), np.bool_), sketches.settle(np.arange(len(groups)))[0])}
+        names = [name for name, rows in group.items() for _ in range(rows)]
+        if names:
+            hashes = HASHER(pa.array(names), domain=1)
+            subjects.add(np.full(len(names), place), hashes, sums=[sketcher.summands(hashes)])
+    return {None: FigureRows(np.ones(len(groups), np.bool_), sketcher.settle(subjects, np.arange(len(groups)))[0])}
 
 
 def people(first: int, last: int, rows: int = 1) -> dict[str, int]:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.spill import RecentRows, ValueHasher
+from minimize.spill import ValueHasher
 
 KEY = bytes(range(32))
 hasher = ValueHasher(KEY)
@@ -121,37 +121,3 @@ def test_no_value_means_no_hash() -> None:
 
 def test_the_key_is_not_printed() -> None:
     assert repr(hasher) == "ValueHasher()"
-
-
-words = ValueHasher(bytes(32))(pa.array(range(1000)))
-
-
-@given(st.lists(st.lists(st.integers(0, 60), max_size=80), max_size=5))
-def test_whatever_comes_is_new_at_least_once(batches: list[list[int]]) -> None:
-    recent, told = RecentRows(1), set[int]()
-    for numbers in batches:
-        some = words[np.array(numbers, np.int64)]
-        news = recent.unseen_rows(some)
-        assert news.tolist() == sorted(set(news.tolist()))
-        told |= {numbers[place] for place in news.tolist()}
-    assert told == {number for numbers in batches for number in numbers}
-
-
-def test_what_came_lately_is_not_new() -> None:
-    recent = RecentRows(1 << 24)
-    assert len(recent.unseen_rows(words)) == 1000
-    assert len(recent.unseen_rows(words)) < 10
-
-
-def test_its_memory_is_what_it_was_given() -> None:
-    recent = RecentRows(1 << 16)
-    recent.unseen_rows(words)
-    assert recent._rows.nbytes == 1 << 16
-
-
-def test_it_stops_looking_where_little_repeats() -> None:
-    recent = RecentRows(1 << 12)
-    many = ValueHasher(bytes(32))(pa.array(range(300_000)))
-    assert len(recent.unseen_rows(many)) == len(many)
-    assert len(recent.unseen_rows(many[:100])) == 100
-    assert recent._rows.nbytes == 0
