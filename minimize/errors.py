@@ -7,8 +7,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import wraps
-from inspect import signature
-from itertools import islice
+from inspect import Signature, signature
 from types import TracebackType
 from typing import Any, ClassVar, Final, Literal, ParamSpec, Self, TypeVar
 
@@ -239,12 +238,13 @@ class StoppedError(MinimizeError):
 
 
 class RedactedErrors:
-    """A block that replaces each unexpected error by a MinimizeError, because an unexpected error can carry values.
+    """A block that replaces each unexpected error, because an unexpected error can carry values.
 
-    `replacement` makes that error. By default it names the type of the unexpected error and the place in this library.
+    `replacement` makes the other error. By default it is a MinimizeError that names the type of the unexpected error and the
+    place in this library.
     """
 
-    def __init__(self, replacement: Callable[[Exception], MinimizeError] | None = None) -> None:
+    def __init__(self, replacement: Callable[[Exception], Exception] | None = None) -> None:
         self._instead = unexpected_error if replacement is None else replacement
 
     def __enter__(self) -> Self:
@@ -278,17 +278,25 @@ def redact_errors(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def redacted(*args: P.args, **kwargs: P.kwargs) -> T:
-        shape.bind(*args, **kwargs)
-        with RedactedErrors():
+        with RedactedErrors(lambda error: _binding_error(shape, args, kwargs) or unexpected_error(error)):
             return function(*args, **kwargs)
 
     return redacted
 
 
+def _binding_error(shape: Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> TypeError | None:
+    """The error of a call that does not fit the parameters, which contains no values."""
+    try:
+        shape.bind(*args, **kwargs)
+    except TypeError as error:
+        return error.with_traceback(None)
+    return None
+
+
 def iterate_redacted(items: Iterator[T]) -> Iterator[T]:
     """The items. Errors of the iterator are replaced as in a block of `RedactedErrors`."""
-    while made := call_redacted(lambda: list(islice(items, 1))):
-        yield from made
+    with RedactedErrors():
+        yield from items
 
 
 def unexpected_error(error: Exception) -> MinimizeError:

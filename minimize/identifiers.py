@@ -27,7 +27,7 @@ WHITE_SPACE: Final = frozenset(
 """The characters with the Unicode property White_Space, and the separators U+001C to U+001F, as `str.strip` has them."""
 _LAST_BLANK: Final = 0x20
 _LETTERS: Final = 26
-_TEXTS: Final = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_TEXTS: Final = frozenset({pa.string().id, pa.large_string().id, pa.string_view().id})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def canonical_column(values: pa.Array, *, fold: bool = False) -> pa.Array:
         return _canonical_dictionary(values, fold)
     if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
         return _nullify_empty(values)
-    if not any(is_text(values.type) for is_text in _TEXTS):
+    if values.type.id not in _TEXTS:
         return values
     if pa.types.is_string_view(values.type):
         plain = values.cast(pa.large_string())
@@ -107,7 +107,7 @@ def canonical_column(values: pa.Array, *, fold: bool = False) -> pa.Array:
 
 def _canonical_texts(values: pa.Array) -> pa.Array:
     suspects = _suspect_rows(values)
-    if suspects is None or not suspects.any():
+    if suspects is None or not np.count_nonzero(suspects):
         return values
     with suppress(pa.ArrowException):
         values.validate(full=True)
@@ -159,9 +159,9 @@ def _suspect_rows(values: pa.Array) -> Bools | None:
     if values.null_count == len(values):
         return None
     ends, content = _offsets_and_bytes(values)
-    lowest = content.min(initial=_LAST_BLANK + 1)
+    lowest = np.minimum.reduce(content, initial=_LAST_BLANK + 1)
     empty = ends[1:] == ends[:-1]
-    if lowest > _LAST_BLANK and not empty.any():
+    if lowest > _LAST_BLANK and not np.count_nonzero(empty):
         return None
     suspects = empty
     if lowest <= _LAST_BLANK:

@@ -56,8 +56,9 @@ def test_an_unexpected_error_is_not_reachable_from_the_one_that_leaves_the_block
 
 def test_a_call_that_does_not_fit_the_parameters_is_a_type_error() -> None:
     function = redact_errors(failing)
-    with pytest.raises(TypeError, match="missing a required argument"):
+    with pytest.raises(TypeError, match="missing a required argument") as caught:
         function()  # type: ignore[call-arg]
+    assert caught.value.__context__ is None
 
 
 def test_an_interrupt_leaves_the_block_as_it_is() -> None:

@@ -1,4 +1,4 @@
-"""Texts as rows of machine words, to hash and compare whole columns at once; NumPy types of Arrow types."""
+"""Columns as NumPy arrays: numbers, nulls, and texts as rows of machine words, to hash and compare whole columns at once."""
 
 from __future__ import annotations
 
@@ -31,6 +31,31 @@ def numpy_type(type_: pa.DataType) -> np.dtype[Any]:
     """
     kind = "f" if pa.types.is_floating(type_) else "i" if pa.types.is_signed_integer(type_) else "u"
     return np.dtype(f"{kind}{type_.bit_width // 8}")
+
+
+def number_buffer(values: pa.Array, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """A column of numbers or times as it is in memory, without a copy. The number at a null is arbitrary."""
+    if not len(values):
+        return np.empty(0, dtype)
+    return np.frombuffer(values.buffers()[1], dtype, len(values), values.offset * values.type.bit_width // 8)
+
+
+def null_mask(values: pa.Array) -> npt.NDArray[np.bool_]:
+    """Mask of the nulls of a column, among them the rows of a dictionary's entry that is null."""
+    is_dictionary = pa.types.is_dictionary(values.type)
+    if not values.null_count and not is_dictionary:
+        return np.zeros(len(values), np.bool_)
+    valid = None if is_dictionary else values.buffers()[0]
+    if valid is None:
+        return np.asarray(values.is_null().to_numpy(zero_copy_only=False))
+    return ~unpacked_bits(valid, values.offset, len(values))
+
+
+def unpacked_bits(buffer: pa.Buffer, offset: int, length: int) -> npt.NDArray[np.bool_]:
+    """A range of a bitmap as booleans."""
+    first, last = offset // 8, (offset + length + 7) // 8
+    bits = np.unpackbits(np.frombuffer(buffer, np.uint8, last - first, first), bitorder="little")
+    return bits[offset - first * 8 :][:length].view(np.bool_)
 
 
 def decimal_words(values: pa.Array) -> Ints:
@@ -112,7 +137,10 @@ def _text_array(ends: Ints, letters: Bytes, type_: pa.DataType) -> pa.Array:
 
 def has_large_offsets(type_: pa.DataType) -> bool:
     """Whether the offsets of the type have eight bytes."""
-    return bool(pa.types.is_large_string(type_) or pa.types.is_large_binary(type_))
+    return type_.id in _LARGE_TYPES
+
+
+_LARGE_TYPES: Final = frozenset({pa.large_string().id, pa.large_binary().id})
 
 
 def hash_rows(rows: Words, odd: Words) -> Words:

@@ -23,6 +23,8 @@ def native_converter(data: Any) -> NativeConverter:
     """A function that converts batches to the kind of `data`: pandas, pyarrow, Polars, DuckDB; a Table for any other kind."""
     if isinstance(data, pa.RecordBatchReader):
         return _to_reader
+    if isinstance(data, pa.Table):
+        return _to_table
     if isinstance(data, pa.RecordBatch):
         return _to_batch
     package = type(data).__module__.split(".")[0].lstrip("_")

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
+from minimize.arrow.hashing import null_mask
 from minimize.arrow.pointers import KEYS, STAR, Pointer, PointerPart
 
 _PROCESS_SECRET: Final = secrets.token_bytes(32)
@@ -81,6 +82,12 @@ def leaf(records: pa.RecordBatch, pointer: Pointer) -> Leaf:
             parents.append(_list_indices(values))
             values = _elements(values, part, keyed=pointer.parts[:depth] in keyed)
     return Leaf(values, tuple(parents))
+
+
+def leaf_values(records: pa.RecordBatch, pointer: Pointer) -> pa.Array:
+    """The values of `leaf`."""
+    index = records.schema.get_field_index(pointer.parts[0]) if len(pointer.parts) == 1 else -1
+    return leaf(records, pointer).values if index < 0 else records.column(index)
 
 
 def repeat_for_leaf(values: pa.Array, above: Leaf, below: Leaf) -> pa.Array:
@@ -172,7 +179,7 @@ class _Assembler:
             field.with_type(child.values.type).with_nullable(True)
             for field, child in zip(type_.fields, children, strict=True)
         ]
-        bare = np.logical_and.reduce([_null_mask(child.values) for child in children])
+        bare = np.logical_and.reduce([null_mask(child.values) for child in children])
         values = pa.StructArray.from_arrays(
             [child.values for child in children], fields=fields, mask=_null_mask_array(bare)
         )
@@ -193,7 +200,7 @@ class _Assembler:
         kept = _remaining_elements(inner)
         counts = np.bincount(slots if kept is None else slots[kept], minlength=len(source))
         gated = _as_bools(self.gated_lists.get(below))
-        null = _null_mask(source)
+        null = null_mask(source)
         if kept is not None:
             null = null | ((counts == 0) & (np.bincount(slots, minlength=len(source)) > 0))
         if gated is not None:
@@ -347,17 +354,12 @@ def _remaining_elements(inner: _BuiltColumn) -> Bools | None:
     """The elements that are kept: all except those with something closed and nothing left. None for all."""
     if inner.touched is None:
         return None
-    gone = inner.touched & _null_mask(inner.values)
+    gone = inner.touched & null_mask(inner.values)
     return ~gone if gone.any() else None
 
 
 def _filtered(values: pa.Array | None, mask: Bools | None) -> pa.Array | None:
     return values if values is None or mask is None else values.filter(pa.array(mask))
-
-
-def _null_mask(values: pa.Array) -> Bools:
-    found: Bools = values.is_null().to_numpy(zero_copy_only=False)
-    return found
 
 
 def _null_mask_array(null: Bools) -> pa.BooleanArray | None:

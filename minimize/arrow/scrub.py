@@ -10,7 +10,7 @@ Top to bottom: parts of arrays as NumPy arrays; arrays without children; nested 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.hashing import all_distinct
+from minimize.arrow.hashing import all_distinct, number_buffer, stored_offsets, unpacked_bits
 from minimize.errors import SchemaError
 
 _RowSelection = npt.NDArray[np.int64] | None
@@ -36,7 +36,9 @@ _LARGE_TYPES: Final = frozenset(
 
 def _present_mask(array: pa.Array, rows: _RowSelection, alive: _Mask) -> _Mask:
     """Mask of the selected rows that are valid; None if all are."""
-    mask = None if array.null_count == 0 else _unpack_bits(array.buffers()[0], array.offset, len(array))
+    mask = None if array.null_count == 0 else unpacked_bits(array.buffers()[0], array.offset, len(array))
+    if rows is None and alive is None:
+        return mask
     if mask is not None and rows is not None:
         mask = mask[rows]
     if alive is not None:
@@ -56,13 +58,6 @@ def _row_count(array: pa.Array, rows: _RowSelection) -> int:
     return len(array) if rows is None else len(rows)
 
 
-def _unpack_bits(buffer: pa.Buffer, offset: int, length: int) -> npt.NDArray[np.bool_]:
-    """A range of a bitmap as booleans."""
-    first, last = offset // 8, (offset + length + 7) // 8
-    bits = np.unpackbits(_buffer_view(buffer, np.uint8)[first:last], bitorder="little")
-    return bits[offset - first * 8 :][:length].view(np.bool_)
-
-
 def _pack_bits(mask: _Mask) -> pa.Buffer | None:
     """A mask as a validity bitmap with zeros after its end; None for None."""
     return None if mask is None else pa.py_buffer(np.packbits(mask, bitorder="little"))
@@ -78,6 +73,11 @@ def _buffer_view(buffer: pa.Buffer | None, dtype: Any) -> npt.NDArray[Any]:
 def _slice_buffer(buffer: pa.Buffer | None, start: int, stop: int) -> pa.Buffer:
     """A part of a buffer, without a copy."""
     return pa.py_buffer(b"") if buffer is None else buffer.slice(start, stop - start)
+
+
+def _ends_in_zeros(bits: pa.Buffer | None, length: int) -> bool:
+    """Whether a bitmap consists of its bits and of zeros up to the end of the last byte."""
+    return bits is None or (bits.size == -(-length // 8) and (not length % 8 or not bits[bits.size - 1] >> length % 8))
 
 
 def _offsets(array: pa.Array, dtype: Any) -> npt.NDArray[Any]:
@@ -108,22 +108,30 @@ def _clean_boolean(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Arr
     mask = _present_mask(array, rows, alive)
     if not len(array):
         return pa.array([], array.type)
-    bits = _unpack_bits(array.buffers()[1], array.offset, len(array))
+    bits = unpacked_bits(array.buffers()[1], array.offset, len(array))
     bits = bits if rows is None else bits[rows]
     return _build_array(array.type, len(bits), mask, [_pack_bits(bits if mask is None else bits & mask)])
 
 
 def _clean_fixed_width(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
     """Values of fixed width; those under nulls are zero."""
-    mask, width, buffer = _present_mask(array, rows, alive), array.type.bit_width // 8, array.buffers()[1]
+    mask, width, (bits, buffer) = _present_mask(array, rows, alive), array.type.bit_width // 8, array.buffers()
     start, stop = array.offset * width, (array.offset + len(array)) * width
     if rows is None and mask is None:
+        if not start and buffer is not None and buffer.size == stop and _ends_in_zeros(bits, len(array)):
+            return array
         return _build_array(array.type, len(array), None, [_slice_buffer(buffer, start, stop)])
-    values = _buffer_view(buffer, np.uint8)[start:stop].reshape(len(array), width)
-    values = _as_machine_words(values, width)
+    if width in _WORD_TYPES:
+        values = number_buffer(array, _WORD_TYPES[width])
+    else:
+        values = _buffer_view(buffer, np.uint8)[start:stop].reshape(len(array), width)
     values = values if rows is None else values[rows]
     values = values if mask is None else _zero_masked(values, mask)
     return _build_array(array.type, len(values), mask, [pa.py_buffer(np.ascontiguousarray(values).reshape(-1))])
+
+
+_WORD_TYPES: Final[Mapping[int, npt.DTypeLike]] = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+"""Machine words by their width in bytes."""
 
 
 def _zero_masked(values: npt.NDArray[Any], mask: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
@@ -132,28 +140,28 @@ def _zero_masked(values: npt.NDArray[Any], mask: npt.NDArray[np.bool_]) -> npt.N
     return zeroed
 
 
-def _as_machine_words(values: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
-    """Rows of bytes as machine words, if the width is that of a word."""
-    return values.view(f"u{width}")[:, 0] if width in (1, 2, 4, 8) and values.flags.c_contiguous else values
-
-
 def _clean_binary(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
     """Strings and bytes; only the visible ones."""
-    dtype, mask = _offset_type(array.type), _present_mask(array, rows, alive)
-    offsets = _offsets(array, dtype)
+    mask, offsets = _present_mask(array, rows, alive), stored_offsets(array)
     if rows is None and (mask is None or not np.diff(offsets)[~mask].any()):
-        return _build_array(array.type, len(array), mask, _contiguous_buffers(array, offsets))
+        return _trimmed_texts(array, offsets, mask, is_same=alive is None)
     picked = _pick_rows(array, rows, mask)
-    inner = _offsets(picked, dtype)
-    lengths = np.zeros(_row_count(array, rows), dtype)
+    inner = stored_offsets(picked)
+    lengths = np.zeros(_row_count(array, rows), offsets.dtype)
     lengths[slice(None) if mask is None else mask] = np.diff(inner)
+    ends = pa.py_buffer(_offsets_from_lengths(lengths, offsets.dtype))
     data = _slice_buffer(picked.buffers()[2], int(inner[0]), int(inner[-1]))
-    return _build_array(array.type, len(lengths), mask, [pa.py_buffer(_offsets_from_lengths(lengths, dtype)), data])
+    return _build_array(array.type, len(lengths), mask, [ends, data])
 
 
-def _contiguous_buffers(array: pa.Array, offsets: npt.NDArray[Any]) -> list[pa.Buffer]:
-    data = _slice_buffer(array.buffers()[2], int(offsets[0]), int(offsets[-1]))
-    return [pa.py_buffer(offsets if offsets[0] == 0 else offsets - offsets[0]), data]
+def _trimmed_texts(array: pa.Array, offsets: npt.NDArray[Any], mask: _Mask, *, is_same: bool) -> pa.Array:
+    """Texts whose nulls have no bytes, without bytes before or after them. `is_same` says whether the mask is the array's own."""
+    (bits, ends, data), start, stop = array.buffers(), int(offsets[0]), int(offsets[-1])
+    is_whole = is_same and not start and ends is not None and data is not None
+    if is_whole and ends.size == offsets.nbytes and data.size == stop and _ends_in_zeros(bits, len(array)):
+        return array
+    data = _slice_buffer(data, start, stop)
+    return _build_array(array.type, len(array), mask, [pa.py_buffer(offsets - start if start else offsets), data])
 
 
 def _pick_rows(array: pa.Array, rows: _RowSelection, mask: _Mask) -> pa.Array:

@@ -7,7 +7,14 @@ evaluation.py  the acts that decide, and whether a consent covers a recipient's 
 
 from __future__ import annotations
 
-from minimize.consent.evaluation import ConsentAnswer, ConsentPeriods, Consents, EffectiveConsents, load_consents
+from minimize.consent.evaluation import (
+    ConsentAnswer,
+    ConsentPeriods,
+    Consents,
+    EffectiveConsents,
+    load_agreements,
+    load_consents,
+)
 from minimize.consent.terms import ConsentTerms, current_terms
 
 __all__ = [
@@ -17,5 +24,6 @@ __all__ = [
     "Consents",
     "EffectiveConsents",
     "current_terms",
+    "load_agreements",
     "load_consents",
 ]

@@ -314,12 +314,23 @@ def load_consents(
     not signed by a known key; PolicyError for a faulty file of contracts.
     """
     consents = find_consents(acts, recipient=recipient, tenant=tenant, verifier=verifier)
-    agreements = TenantAgreements(
+    return Consents(tuple(consents), load_agreements(acts, verifier, folder, recipient=recipient, tenant=tenant))
+
+
+def load_agreements(
+    acts: ActReader,
+    verifier: Verifier | None,
+    folder: PathText | None,
+    *,
+    recipient: str | None = None,
+    tenant: str | None = None,
+) -> TenantAgreements:
+    """Loads the contracts and confirmed prerequisites alone; as `load_consents`."""
+    return TenantAgreements(
         tuple(acts.find(CONTRACT, key=recipient, tenant=tenant, verifier=verifier)),
         tuple(acts.find(PREREQUISITE, key=recipient, tenant=tenant, verifier=verifier)),
         load_contracts(folder),
     )
-    return Consents(tuple(consents), agreements)
 
 
 def consent_end(acts: Sequence[ConsentAct], consent: str, now: datetime) -> str | None:

@@ -40,10 +40,13 @@ class BoundPlan:
     fields: BoundFields
 
     @classmethod
-    def from_plan(cls, plan: Plan) -> BoundPlan | None:
-        """The bound plan; None for a plan with a tally, whose fields are bound after the tally has settled."""
+    def from_plan(cls, plan: Plan, *, counts: bool = True) -> BoundPlan | None:
+        """The bound plan; None for a plan with a tally, whose fields are bound after the tally has settled.
+
+        `counts` says whether the outcomes of each field are counted.
+        """
         tallies = any(is_tally_step(step) for field in plan.fields.values() for step in field.steps)
-        return None if tallies else cls(GateRules.from_plan(plan), bind_fields(plan, {}, frozenset()))
+        return None if tallies else cls(GateRules.from_plan(plan), bind_fields(plan, {}, frozenset(), counts=counts))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from minimize.consent import load_consents
+from minimize.consent import load_agreements
 from minimize.errors import ConfigurationError
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
@@ -206,8 +206,8 @@ def list_contracts(
     A contract of the file is left out if the ledger has contracts of its tenant and recipient, which replace it.
     """
     with workspace.open_ledger() as ledger:
-        known = load_consents(ledger, workspace.keyring(), workspace.folder, recipient=recipient, tenant=tenant)
-    agreements, only = known.agreements, canonical_id(tenant)
+        agreements = load_agreements(ledger, workspace.keyring(), workspace.folder, recipient=recipient, tenant=tenant)
+    only = canonical_id(tenant)
     last = {(act.tenant_id, act.recipient, act.reference): act for act in agreements.contracts}
     recorded = {(act.tenant_id, act.recipient) for act in last.values()}
     today = now.astimezone(UTC).date()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -70,7 +72,13 @@ def contract_terms(contract: Contract) -> dict[str, Any]:
 
 
 def contract_from_terms(terms: Mapping[str, Any]) -> Contract:
-    """The contract of its JSON form."""
+    """The contract of its JSON form. Many tenants have the same terms, so each form is read once."""
+    return _read_terms(json.dumps(terms))
+
+
+@lru_cache(maxsize=1024)
+def _read_terms(text: str) -> Contract:
+    terms = json.loads(text)
     until = terms["until"]
     return Contract(
         reference=terms["reference"],

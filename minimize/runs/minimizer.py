@@ -291,12 +291,15 @@ class PreparedPolicy:
     also: frozenset[str] = frozenset()
 
     @classmethod
-    def from_plan(cls, plan: Plan, keys: KeySource | None, also: frozenset[str] = frozenset()) -> PreparedPolicy:
-        """The state for a plan and a keyring."""
+    def from_plan(
+        cls, plan: Plan, keys: KeySource | None, also: frozenset[str] = frozenset(), *, counts: bool = True
+    ) -> PreparedPolicy:
+        """The state for a plan and a keyring. `counts` says whether the outcomes of each field are counted."""
         schema = Job(plan, datetime.now(UTC), keys).records_schema
         source = MemorySourceFactory(request(plan.policy, plan.purpose, None, also))
         secret = derive_row_key(keys if isinstance(keys, Keyring) else None)
-        return cls(source, BoundPlan.from_plan(plan), schema, Release(plan, schema=schema, secret=secret), also)
+        stages, release = BoundPlan.from_plan(plan, counts=counts), Release(plan, schema=schema, secret=secret)
+        return cls(source, stages, schema, release, also)
 
 
 def _released_batches(
@@ -305,7 +308,8 @@ def _released_batches(
     for _, columns in release_batches(job, source, bound, tally):
         yield columns
     tally.complete = True
-    log_left_out(Account(tally).not_returned)
+    if tally.returned < tally.read:
+        log_left_out(Account(tally).not_returned)
 
 
 def release_batches(
@@ -353,7 +357,8 @@ def _good_records(source: Source, tally: RowTally) -> Iterator[pa.RecordBatch]:
     for part in source.parts:
         for chunk in part.read():
             tally.read += chunk.read
-            tally.left_out.update(reject.code for reject in chunk.rejects)
+            if chunk.rejects:
+                tally.left_out.update(reject.code for reject in chunk.rejects)
             yield chunk.records
 
 
@@ -395,7 +400,7 @@ def bind_to_data(
         plan=plan,
         settings=rows,
         keys=keyring,
-        bound=PreparedPolicy.from_plan(plan, keyring, also),
+        bound=PreparedPolicy.from_plan(plan, keyring, also, counts=False),
         memos=empty_memos(plan),
         memory=find_budget(folder),
         erasures=erasures,

@@ -13,16 +13,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary, valid_mask, value_type
+from minimize.arrow.hashing import null_mask, number_buffer
 from minimize.errors import KeyringError
 from minimize.identifiers import canonical_text
 from minimize.settings.timeline import Integers
 
-_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_UNITS = {"s": (1_000_000, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
 _MILLISECONDS_A_DAY = 86_400_000
 _MICROSECONDS_A_DAY = 86_400_000_000
 _NAME_TYPES = (pa.types.is_large_string, pa.types.is_string_view, pa.types.is_integer)
 _BYTE_TYPES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_binary_view)
-_LARGEST_INT64 = np.iinfo(np.int64).max
+_LARGEST_INT64 = int(np.iinfo(np.int64).max)
 
 
 _FEW_NAMES = 10_000
@@ -61,21 +62,40 @@ def positions_among(values: pa.Array, names: pa.Array) -> Integers:
 
 
 def column_microseconds(times: pa.Array) -> Integers:
-    """Timestamps or dates as whole microseconds since 1970, rounded down. A null becomes an arbitrary number."""
+    """Timestamps or dates as whole microseconds since 1970, rounded down; 0 for null.
+
+    Times outside their range become the nearest limit.
+    """
     times = decode_dictionary(times)
-    if pa.types.is_date32(times.type):
-        return _to_microseconds(_as_int64(times.cast(pa.int32())), _MICROSECONDS_A_DAY)
-    if pa.types.is_date64(times.type):
-        return _to_microseconds(_as_int64(times.view(pa.int64())) // _MILLISECONDS_A_DAY, _MICROSECONDS_A_DAY)
-    ticks, rate = _as_int64(times.view(pa.int64())), _PER_SECOND[times.type.unit]
-    if rate > 1_000_000:
-        return ticks // (rate // 1_000_000)
-    return ticks if rate == 1_000_000 else _to_microseconds(ticks, 1_000_000 // rate)
+    ticks, (factor, divisor) = time_ticks(times), _microseconds_of_ticks(times.type)
+    whole = ticks if divisor == 1 else ticks // divisor
+    limit = np.int64(_LARGEST_INT64 // factor)
+    return whole if factor == 1 else np.maximum(np.minimum(whole, limit), -limit) * factor
 
 
-def _to_microseconds(ticks: Integers, factor: int) -> Integers:
-    """Times in microseconds. Times outside their range become the nearest limit."""
-    return np.clip(ticks.astype(np.int64), -(_LARGEST_INT64 // factor), _LARGEST_INT64 // factor) * factor
+def microsecond_bounds(times: pa.Array) -> tuple[int, int] | None:
+    """The first and the last of these times in microseconds; None if there are none."""
+    times = decode_dictionary(times)
+    ticks = time_ticks(times)[~null_mask(times)] if times.null_count else time_ticks(times)
+    if not len(ticks):
+        return None
+    factor, divisor = _microseconds_of_ticks(times.type)
+    limit, ends = _LARGEST_INT64 // factor, (np.minimum.reduce(ticks), np.maximum.reduce(ticks))
+    first, last = (max(min(int(end) // divisor, limit), -limit) * factor for end in ends)
+    return first, last
+
+
+def time_ticks(times: pa.Array) -> Integers:
+    """Timestamps or dates as numbers in their own unit, 0 for null."""
+    ticks = number_buffer(times, np.int32 if pa.types.is_date32(times.type) else np.int64)
+    return np.where(null_mask(times), 0, ticks) if times.null_count else ticks
+
+
+def _microseconds_of_ticks(type_: pa.DataType) -> tuple[int, int]:
+    """A factor, and a divisor that comes before it."""
+    if pa.types.is_date(type_):
+        return _MICROSECONDS_A_DAY, 1 if pa.types.is_date32(type_) else _MILLISECONDS_A_DAY
+    return _UNITS[type_.unit]
 
 
 def nameable_mask(values: pa.Array) -> Bools | None:
@@ -84,12 +104,6 @@ def nameable_mask(values: pa.Array) -> Bools | None:
     if plain != pa.string() and not any(test(plain) for test in (*_NAME_TYPES, *_BYTE_TYPES)):
         return np.zeros(len(values), np.bool_)
     return valid_mask(values)
-
-
-def _as_int64(numbers: pa.Array) -> Integers:
-    if not numbers.null_count:
-        return np.asarray(numbers.to_numpy(zero_copy_only=False), np.int64)
-    return np.array(pc.fill_null(numbers, 0).to_numpy(zero_copy_only=False), np.int64)
 
 
 def _as_strings(values: pa.Array) -> pa.Array:

@@ -6,7 +6,6 @@ The questions of the gate, and the effective settings (on or off, and levels) of
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -16,10 +15,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import Bools, decode_dictionary, valid_mask
+from minimize.arrow.dictionaries import Bools, valid_mask
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_column, canonical_text
 from minimize.json_form import json_object
-from minimize.settings.columns import KnownNames, column_microseconds, nameable_mask, positions_among
+from minimize.settings.columns import (
+    KnownNames,
+    column_microseconds,
+    microsecond_bounds,
+    nameable_mask,
+    positions_among,
+)
 from minimize.settings.timeline import Changes, Integers, Timeline
 from minimize.times import seconds_text
 
@@ -86,8 +91,6 @@ class Settings(Protocol):
 
 
 Bounds = tuple[int, int]
-_FEW_TIMES = 8192
-"""Up to this number of times, converting them all is faster than computing the first and the last first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ class SettingsQuery:
     @cached_property
     def pair_positions(self) -> Integers | None:
         """For each record the index of its pair of tenant and subject, -1 if the pair has no rows; None if no pair has."""
-        if self._subjects is None or not len(self.entities.pairs):
+        if not len(self.entities.pairs) or self._subjects is None:
             return None
         wanted = pair_codes(self.codes, self.entities.subjects.codes(self._subjects))
         places = np.minimum(np.searchsorted(self.entities.pairs, wanted), len(self.entities.pairs) - 1)
@@ -153,14 +156,7 @@ class SettingsQuery:
     @cached_property
     def bounds(self) -> Bounds | None:
         """The first and the last event time in microseconds; None without event times."""
-        if self.times is None or not len(self.times) - self.times.null_count:
-            return None
-        if self.moments is not None and len(self.times) <= _FEW_TIMES and not self.times.null_count:
-            return int(self.moments.min()), int(self.moments.max())
-        times = decode_dictionary(self.times)
-        found = pc.min_max(times)
-        first, last = column_microseconds(pa.array([found["min"], found["max"]], times.type)).tolist()
-        return first, last
+        return None if self.times is None else microsecond_bounds(self.times)
 
     def spread(self, truths: Bools) -> pa.BooleanArray:
         """Maps the results per tenant code to records. The last result is for tenants that settings do not name."""
@@ -254,8 +250,7 @@ class _SettingHistory:
 
     def constant_truths(self, question: _MaskQuestion, count: int, times: Sequence[Bounds]) -> Bools | None:
         """The result for each tenant, and for unknown ones, if it is the same at all these times; None if a tenant's changes."""
-        periods = [self.tenants.period(moment) for bounds in times for moment in bounds]
-        key = (question, tuple(periods))
+        key = (question, tuple(self.tenants.period(moment) for bounds in times for moment in dict.fromkeys(bounds)))
         known = self.truths.get(key)
         if known is None:
             masks = [self.tenants.constant_masks(count, *bounds) for bounds in times]
@@ -294,8 +289,8 @@ class EffectiveSettings:
 
     def as_of(self, at: int) -> EffectiveSettings:
         """The same rows as known at another time of a run. Derived data is shared."""
-        other = copy(self)
-        other._at = at
+        other = EffectiveSettings.__new__(EffectiveSettings)
+        other.__dict__.update(self.__getstate__(), _at=at)
         return other
 
     def __getstate__(self) -> dict[str, Any]:

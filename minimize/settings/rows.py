@@ -53,15 +53,14 @@ class SettingsRows:
 
     def effective_at(self, run_at: datetime) -> ExplainableSettings:
         """The settings as known to a run at this time, without rows that were recorded later."""
-        if epoch_microseconds(run_at) >= self._last:
-            return self._all_effective.as_of(epoch_microseconds(run_at))
-        moment = pa.scalar(epoch_microseconds(run_at), pa.int64()).cast(pa.timestamp("us", "UTC"))
+        at = epoch_microseconds(run_at)
+        if at >= self._last:
+            return self._all_effective.as_of(at)
+        moment = pa.scalar(at, pa.int64()).cast(pa.timestamp("us", "UTC"))
         seen = pc.less_equal(self.table["recorded_at"], moment)
         table = self.table.filter(seen)
         lines = None if self.lines is None else pa.array(self.lines, pa.int64()).filter(seen.combine_chunks())
-        return EffectiveSettings(
-            table.combine_chunks(), epoch_microseconds(run_at), rows_digest(table), lines, self.folding
-        )
+        return EffectiveSettings(table.combine_chunks(), at, rows_digest(table), lines, self.folding)
 
     @cached_property
     def _last(self) -> int:

@@ -100,7 +100,7 @@ class Timeline:
 
     def period(self, moment: int) -> int:
         """The period between two changes that contains a time."""
-        return int(np.searchsorted(self.moments, moment, side="right"))
+        return int(self.moments.searchsorted(moment, side="right"))
 
     def constant_masks(self, count: int, first: int, last: int) -> Integers | None:
         """The mask of each entity, and of an unknown one, if it is constant from the first time to the last; None if

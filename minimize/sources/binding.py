@@ -200,6 +200,7 @@ class BoundRequest:
     """A request bound to a matching schema.
 
     schema    the needed columns, declared parts only
+    source    the schema of the source, if its columns can be used as they are; otherwise None
     never     the forbidden paths that the schema can contain
     undeclared     the undeclared paths of the source
     required  the required fields that can contain nulls
@@ -210,6 +211,7 @@ class BoundRequest:
     never: tuple[ForbiddenPlace, ...]
     undeclared: tuple[Pointer, ...] = field(repr=False)
     required: tuple[DeclaredField, ...]
+    source: pa.Schema | None = field(default=None, repr=False)
 
     def chunk(
         self,
@@ -224,20 +226,25 @@ class BoundRequest:
         Takes the records' positions, the faults that the reader found, and the counts of undeclared paths, if the reader
         knows them already.
         """
-        kept = canonicalize_ids(project_columns(records, self.schema), self.request.ids)
+        kept = canonicalize_ids(self._project(records), self.request.ids)
         found = first_faults(records, self.required, self.never, faults, kept, self.request.ids)
         good = np.ones(records.num_rows, bool)
-        good[found.rows] = False
         if len(found.rows):
+            good[found.rows] = False
             kept = kept.filter(pa.array(good))
         return Chunk(
             records=kept,
             read=records.num_rows,
             rejects=found.rejects(positions, unit),
             undeclared=self.count_undeclared(records, good) if carry is None else carry,
-            positions=pa.array(positions[good], pa.int64()),
+            positions=pa.array(positions[good] if len(found.rows) else positions, pa.int64()),
             unit=unit,
         )
+
+    def _project(self, records: pa.RecordBatch) -> pa.RecordBatch:
+        if self.source is not None and records.schema.equals(self.source, check_metadata=True):
+            return records.select(self.schema.names)
+        return project_columns(records, self.schema)
 
     def count_undeclared(self, records: pa.RecordBatch, good: Bools) -> dict[Pointer, UndeclaredCount]:
         """Counts of the undeclared paths in the valid records."""
@@ -248,13 +255,21 @@ class BoundRequest:
 def bind_request(schema: pa.Schema, request: SourceRequest, where: str | None = None) -> BoundRequest:
     """A request bound to a schema. Raises SchemaError with all differences."""
     check_schema(schema, request, where)
+    pruned = prune_schema(schema, field_tree(request))
     return BoundRequest(
         request=request,
-        schema=prune_schema(schema, field_tree(request)),
+        schema=pruned,
+        source=schema if _has_columns(schema, pruned) else None,
         never=tuple(forbidden_places(schema, request)),
         undeclared=tuple(undeclared_paths(schema, request)),
         required=tuple(field for field in request.fields if field.required),
     )
+
+
+def _has_columns(schema: pa.Schema, columns: pa.Schema) -> bool:
+    """Whether a schema has columns exactly like these."""
+    found = [schema.field(index) for name in columns.names if (index := schema.get_field_index(name)) >= 0]
+    return bool(pa.schema(found, schema.metadata).equals(columns, check_metadata=True))
 
 
 def validate_chunk(chunk: Chunk, error: SourceError) -> Chunk:

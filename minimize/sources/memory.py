@@ -423,7 +423,9 @@ def _combine_batches(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 def _bounded_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        if batch.num_rows:
+        if 0 < batch.num_rows <= MEMORY_CHUNK_ROWS:
+            yield batch
+        else:
             yield from (batch.slice(first, MEMORY_CHUNK_ROWS) for first in range(0, batch.num_rows, MEMORY_CHUNK_ROWS))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -13,24 +13,11 @@ import pyarrow.compute as pc
 
 from minimize.arrow.batch import FieldCounts
 from minimize.arrow.dictionaries import decode_dictionary, value_type
+from minimize.arrow.hashing import number_buffer
 from minimize.plan.model import CaseBranch
 from minimize.techniques import Context, Technique, TechniqueResult, TechniqueStep, treat, type_family
 
 RowIndices = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class BranchResult:
-    """The result of the branches: the values, a mask of those that could not be treated, and a mask of dropped ones.
-
-    `changed` and `entries` contain what a technique reports about changes (see `TechniqueResult`).
-    """
-
-    values: pa.Array
-    untreated: pa.BooleanArray | None = None
-    dropped: pa.BooleanArray | None = None
-    changed: int | None = None
-    entries: pa.Array | None = None
 
 
 def run_chain(steps: Sequence[Technique], values: pa.Array, context: Context) -> TechniqueResult:
@@ -50,23 +37,20 @@ def run_branches(
     values: pa.Array,
     context: Context,
     output_type: pa.DataType,
-) -> BranchResult:
+) -> TechniqueResult:
     """Apply to each value the chain of its case; a chain of None drops the value.
 
     `cases` is the index of the chain for each value, -1 for the last, or None if there is only one chain.
     """
     if cases is None or len(chains) == 1:
         chain = chains[-1]
-        if chain is None:
-            return BranchResult(pa.nulls(len(values), output_type), dropped=pa.repeat(pa.scalar(True), len(values)))
-        treated = run_chain(chain, values, context)
-        return BranchResult(treated.values, treated.untreated, None, treated.changed, treated.entries)
+        return _dropped(len(values), output_type) if chain is None else run_chain(chain, values, context)
     parts = [_case_rows(cases, index, len(chains)) for index in range(len(chains))]
     treated_parts = [
-        TechniqueResult(pa.nulls(rows.size, output_type)) if chain is None else _run_rows(chain, rows, values, context)
+        _dropped(rows.size, output_type) if chain is None else _run_rows(chain, rows, values, context)
         for chain, rows in zip(chains, parts, strict=True)
     ]
-    return _merge_parts(chains, parts, treated_parts)
+    return _merge_parts(parts, treated_parts)
 
 
 def resolve_chain(steps: Sequence[TechniqueStep], settled: Technique | None) -> list[Technique]:
@@ -88,12 +72,14 @@ def is_tally_step(step: TechniqueStep) -> bool:
 
 
 def dropped_by_case(branches: Sequence[CaseBranch], cases: pa.Int8Array | None) -> pa.BooleanArray | None:
-    """Mask of the values that the deciding case drops; None if there are no cases."""
-    if cases is None:
-        return None
+    """Mask of the values that the deciding case drops; None if no case drops any."""
     last = len(branches) - 1
     dropping = [-1 if index == last else index for index, branch in enumerate(branches) if branch.steps is None]
-    return pc.is_in(cases, value_set=pa.array(dropping, pa.int8()))
+    return None if cases is None or not dropping else pc.is_in(cases, value_set=pa.array(dropping, pa.int8()))
+
+
+def _dropped(rows: int, output_type: pa.DataType) -> TechniqueResult:
+    return TechniqueResult(pa.nulls(rows, output_type))
 
 
 def _case_rows(cases: pa.Int8Array, index: int, chains: int) -> RowIndices:
@@ -108,17 +94,13 @@ def _run_rows(chain: Sequence[Technique], rows: RowIndices, values: pa.Array, co
     return run_chain(chain, values.take(taken), replace(context, columns=columns, time=time))
 
 
-def _merge_parts(
-    chains: Sequence[object], parts: Sequence[RowIndices], treated: Sequence[TechniqueResult]
-) -> BranchResult:
+def _merge_parts(parts: Sequence[RowIndices], treated: Sequence[TechniqueResult]) -> TechniqueResult:
     """The parts combined in the order of the rows."""
     order = pa.array(np.argsort(np.concatenate(parts), kind="stable"))
     untreated = [_mask_or_false(part.untreated, rows.size) for part, rows in zip(treated, parts, strict=True)]
-    dropped = [np.full(rows.size, chain is None) for chain, rows in zip(chains, parts, strict=True)]
-    return BranchResult(
+    return TechniqueResult(
         pa.concat_arrays(_align_dictionaries([part.values for part in treated])).take(order),
         pa.concat_arrays(untreated).take(order),
-        pa.array(np.concatenate(dropped)).take(order),
     )
 
 
@@ -144,14 +126,14 @@ def _any_mask(*masks: pa.BooleanArray | None) -> pa.BooleanArray | None:
     return reduce(pc.or_, found) if found else None
 
 
-def count_changes(values: pa.Array, out: BranchResult, among_rows: pa.BooleanArray | None) -> int:
+def count_changes(values: pa.Array, out: TechniqueResult, among_rows: pa.BooleanArray | None) -> int:
     """The number of values (under the mask, if given) that were changed, as the technique reports or by comparison."""
     if values is out.values:
         return 0
     if out.changed is not None:
         return out.changed
     if among_rows is None and _are_plain_words(values, out.values):
-        return int(np.count_nonzero(_as_integers(values) != _as_integers(out.values)))
+        return int(np.count_nonzero(number_buffer(values, np.int64) != number_buffer(out.values, np.int64)))
     mask = _changed_mask(values, out)
     count: int = mask.true_count if among_rows is None else pc.and_(mask, among_rows).true_count
     return count
@@ -161,14 +143,10 @@ def _are_plain_words(values: pa.Array, others: pa.Array) -> bool:
     """Whether both are 64-bit integers or times of one type without nulls."""
     type_ = values.type
     wide = pa.types.is_int64(type_) or pa.types.is_timestamp(type_)
-    return bool(wide and type_ == others.type and not values.null_count and not others.null_count and len(values))
+    return bool(wide and type_ == others.type and not values.null_count and not others.null_count)
 
 
-def _as_integers(values: pa.Array) -> npt.NDArray[np.int64]:
-    return np.frombuffer(values.buffers()[1], np.int64, len(values), values.offset * 8)
-
-
-def _changed_mask(values: pa.Array, out: BranchResult) -> pa.BooleanArray:
+def _changed_mask(values: pa.Array, out: TechniqueResult) -> pa.BooleanArray:
     """Mask of changed values, by the entries of the original dictionary if the result of each is known."""
     if out.entries is None or not pa.types.is_dictionary(values.type):
         return changed_values(values, out.values)
@@ -242,36 +220,35 @@ def _nothing_changed(raw: pa.Array) -> pa.BooleanArray:
 
 
 def count_outcomes(
-    raw: pa.Array, values: pa.Array, closed: pa.BooleanArray | None, out: BranchResult | None, *, replaced: bool = False
+    raw: pa.Array,
+    values: pa.Array,
+    closed: pa.BooleanArray | None,
+    out: TechniqueResult | None,
+    dropped: pa.BooleanArray | None = None,
+    *,
+    replaced: bool = False,
 ) -> FieldCounts:
     """Count each non-null value as gated, dropped, unparsable, changed or unchanged.
 
-    Takes the values as read, the same without the closed ones, and the result for those. With `replaced`, every value is replaced
-    by a different one, so none is compared.
+    Takes the values as read, the same without the closed ones, the result for those, and the mask of those that the deciding case
+    drops. With `replaced`, every value is replaced by a different one, so none is compared.
     """
-    if closed is None and (out is None or (out.untreated is None and out.dropped is None)):
+    if closed is None and dropped is None and (out is None or out.untreated is None):
         present = len(raw) - raw.null_count
         if out is None:
             return FieldCounts(present)
         return FieldCounts(present, present if replaced else count_changes(values, out, None))
-    return _count_by_outcome(raw, values, closed, out, replaced=replaced)
-
-
-def _count_by_outcome(
-    raw: pa.Array, values: pa.Array, closed: pa.BooleanArray | None, out: BranchResult | None, *, replaced: bool
-) -> FieldCounts:
-    """The counts of `count_outcomes` if some values were gated, dropped or not treatable."""
     present = raw.is_valid()
     gated = _count_both(present, closed)
     passed = present if closed is None else pc.and_not(present, closed)
     if out is None:
         return FieldCounts(present.true_count, gated=gated)
-    dropped = _count_both(passed, out.dropped)
-    left = passed if out.dropped is None else pc.and_not(passed, out.dropped)
+    lost = _count_both(passed, dropped)
+    left = passed if dropped is None else pc.and_not(passed, dropped)
     unparsable = _count_both(left, out.untreated)
     treated = left if out.untreated is None else pc.and_not(left, out.untreated)
     other = treated.true_count if replaced else count_changes(values, out, treated)
-    return FieldCounts(present.true_count, other, gated, unparsable, dropped)
+    return FieldCounts(present.true_count, other, gated, unparsable, lost)
 
 
 def _count_both(mask: pa.BooleanArray, other: pa.BooleanArray | None) -> int:

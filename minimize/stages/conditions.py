@@ -30,11 +30,10 @@ from minimize.policy.condition import (
 from minimize.policy.evaluation import constant_truth, evaluate, surely
 from minimize.policy.fields import gate_condition
 from minimize.policy.model import Field, Policy
-from minimize.settings.columns import column_microseconds
+from minimize.settings.columns import column_microseconds, time_ticks
 from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import Settings
 from minimize.settings.regions import OutputRegion
-from minimize.stages.raw_values import RECORD_PLACE
 from minimize.techniques import type_family
 from minimize.times import epoch_microseconds
 
@@ -135,7 +134,7 @@ class BatchFacts:
 
     def leaf(self, place: Pointer) -> Leaf:
         """The raw values at a place; for `RECORD_PLACE`, one (null) value per record."""
-        return self._cached(("leaf", place), lambda: leaf(self.raw, place))
+        return self._cached(place, lambda: leaf(self.raw, place))
 
     def truth(self, condition: Condition, place: Pointer) -> pa.BooleanArray:
         """The truth of a condition, one per value at the place.
@@ -225,11 +224,10 @@ class BatchFacts:
         return epoch_microseconds(self.at - retention) * UNITS_PER_SECOND[type_.unit] // 1_000_000
 
     def closed_mask(self, key: str, place: Pointer, gate: AllOf | None) -> pa.BooleanArray | None:
-        """Mask of the values whose gate is closed; None if all are open. Fields with the same settings as whole gate share it."""
-        if gate is None:
-            return _closed_mask(self.opens(key, place))
-        shared = place if place.stars else RECORD_PLACE
-        return self._cached(("closed", gate, shared), lambda: _closed_mask(self.truth(gate, shared)))
+        """Mask of the values at a place for which a field is closed; None if it is open for all. If the whole gate of the field
+        is known to be settings, takes it."""
+        open_ = surely(self.opens(key, place) if gate is None else self.truth(gate, place))
+        return None if open_.true_count == len(open_) else pc.invert(open_)
 
     def times(self) -> pa.TimestampArray | None:
         """The event times; None if the policy has none."""
@@ -248,9 +246,9 @@ class BatchFacts:
         return BatchFacts(self.raw.filter(keep), self.policy, self.settings, self.at, known)
 
     def _cached(self, key: Hashable, work: Callable[[], T]) -> T:
-        if key not in self.cache:
-            self.cache[key] = work()
-        found: T = self.cache[key]
+        found: T | None = self.cache.get(key)
+        if found is None:
+            found = self.cache[key] = work()
         return found
 
     def _opens(self, field: Field, place: Pointer) -> pa.BooleanArray:
@@ -278,6 +276,10 @@ class BatchFacts:
         return None if self.policy.subject is None else self.leaf(Pointer.parse(self.policy.subject)).values
 
 
+_RECORDS = Leaf(pa.nulls(0))
+"""A leaf with one value per record."""
+
+
 @dataclass(frozen=True, slots=True)
 class _PlaceFacts:
     """The facts of a batch about the values at a place, as defined by `Facts`. Its fields read as null if their gate is closed.
@@ -293,7 +295,7 @@ class _PlaceFacts:
 
     def setting(self, atom: FeatureOn | LevelAtLeast) -> pa.BooleanArray:
         """Whether the level is set, or the feature is on and within its retention."""
-        return self._spread(self.batch.setting(atom), Leaf(pa.nulls(0)))
+        return self._spread(self.batch.setting(atom), _RECORDS)
 
     def equals(self, atom: FieldEquals) -> pa.BooleanArray:
         """Whether the field has one of the values."""
@@ -316,17 +318,14 @@ class _PlaceFacts:
         return None if len(pointer.stars) > len(self.place.stars) else self.batch.leaf(pointer)
 
     def _spread(self, values: pa.Array, own: Leaf) -> pa.Array:
+        if len(own.parents) == len(self.place.stars):
+            return values
         return repeat_for_leaf(values, own, self.batch.leaf(self.place))
 
     def _if_open(self, found: pa.BooleanArray | None, *keys: str) -> pa.BooleanArray:
         """The truth of an atom, false if the gate of a field that it reads is closed. None for unknown."""
         opens = (self.batch.opens(key, self.place) for key in keys)
         return reduce(pc.and_kleene, opens, constant_truth(None, len(self)) if found is None else found)
-
-
-def _closed_mask(opens: pa.BooleanArray) -> pa.BooleanArray | None:
-    open_ = surely(opens)
-    return None if open_.true_count == len(open_) else pc.invert(open_)
 
 
 def _limit_times(times: pa.TimestampArray, latest: int) -> pa.TimestampArray:
@@ -337,4 +336,4 @@ def _limit_times(times: pa.TimestampArray, latest: int) -> pa.TimestampArray:
 
 def _earliest_time(times: pa.TimestampArray) -> int | None:
     """The earliest time, in the unit of the array, of times without nulls; None if the array is empty."""
-    return int(times.view(pa.int64()).to_numpy().min()) if len(times) else None
+    return int(np.minimum.reduce(time_ticks(times))) if len(times) else None

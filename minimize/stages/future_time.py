@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import TypeVar
 
 from minimize.arrow.dictionaries import valid_mask
-from minimize.arrow.nested import leaf
+from minimize.arrow.nested import leaf_values
 from minimize.arrow.pointers import Pointer
 from minimize.policy.model import Policy
-from minimize.settings.columns import column_microseconds
+from minimize.settings.columns import column_microseconds, microsecond_bounds
 from minimize.sources.base import Chunk, Source
 from minimize.sources.files import CheckedSource, reject_records
 from minimize.times import epoch_microseconds
@@ -37,7 +37,10 @@ class FutureLimit:
 
     def __call__(self, chunk: Chunk) -> Chunk:
         """The chunk with later records moved to its rejects."""
-        times = leaf(chunk.records, self.time).values
+        times = leaf_values(chunk.records, self.time)
+        bounds = microsecond_bounds(times)
+        if bounds is None or bounds[1] <= self.latest:
+            return chunk
         there, found = valid_mask(times), column_microseconds(times) > self.latest
         late = found if there is None else found & there
         return reject_records(chunk, late, str(self.time), "future_time")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,10 +32,13 @@ from minimize.stages.raw_values import RECORD_PLACE, field_place, list_container
 
 
 @dataclass(frozen=True, slots=True)
-class GatedField:
-    """A field with a gate, and its place. `settings` is the whole gate if it contains only features and levels."""
+class GatedFields:
+    """Fields that are closed together, and a place with one value for each of theirs.
 
-    key: str
+    `settings` is their whole gate if it contains only features and levels; otherwise there is one field.
+    """
+
+    keys: tuple[str, ...]
     place: Pointer
     settings: AllOf | None
 
@@ -56,7 +59,7 @@ class GateRules:
     retentions  maximum ages of a record; all of them apply
     settings    features and levels that must be on for a record
     conditions  conditions that must hold for a record
-    gated       the fields that are read and have a gate
+    gated       the fields that are read and have a gate, those with the same settings together
     cases       per released field with cases: its key, the conditions in order, its place
     gated_lists      the lists whose emptiness may reveal something
     folded      the tenant and the subject, each if the policy compares it without regard to case
@@ -67,7 +70,7 @@ class GateRules:
     retentions: tuple[timedelta, ...]
     settings: tuple[FeatureOn | LevelAtLeast, ...]
     conditions: tuple[Condition, ...]
-    gated: tuple[GatedField, ...]
+    gated: tuple[GatedFields, ...]
     cases: tuple[tuple[str, tuple[Condition | None, ...], Pointer], ...]
     gated_lists: tuple[GatedList, ...]
     folded: tuple[Pointer, ...] = ()
@@ -108,12 +111,15 @@ def _conditions(plan: Plan) -> Iterator[Condition]:
             yield records.collect_if
 
 
-def _gated_fields(plan: Plan) -> Iterator[GatedField]:
-    for key in fields_read(plan):
-        if _is_gated(plan, key):
-            field = plan.policy.fields[key]
-            alone = not field.from_ and field.collect_if is None
-            yield GatedField(key, field_place(plan.fields[key]), gate_condition(field) if alone else None)
+def _gated_fields(plan: Plan) -> Iterator[GatedFields]:
+    together: dict[tuple[Pointer, AllOf], list[str]] = {}
+    for key in filter(partial(_is_gated, plan), fields_read(plan)):
+        field, place = plan.policy.fields[key], field_place(plan.fields[key])
+        if field.from_ or field.collect_if is not None:
+            yield GatedFields((key,), place, None)
+        else:
+            together.setdefault((place if place.stars else RECORD_PLACE, gate_condition(field)), []).append(key)
+    yield from (GatedFields(tuple(keys), place, gate) for (place, gate), keys in together.items())
 
 
 def _case_fields(plan: Plan) -> Iterator[tuple[str, tuple[Condition | None, ...], Pointer]]:
@@ -238,9 +244,9 @@ class Gate:
     def _closed_masks(self, facts: BatchFacts) -> Iterator[tuple[str, pa.BooleanArray]]:
         """Per field that is read, a mask of the closed values; no entry for a field without any."""
         for gated in self.gates.gated:
-            closed = facts.closed_mask(gated.key, gated.place, gated.settings)
+            closed = facts.closed_mask(gated.keys[0], gated.place, gated.settings)
             if closed is not None:
-                yield gated.key, closed
+                yield from ((key, closed) for key in gated.keys)
 
     def _cases(self, facts: BatchFacts) -> Iterator[tuple[str, pa.Int8Array]]:
         """Per released field with cases, the index of the first case that holds, -1 if none does."""

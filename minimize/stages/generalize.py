@@ -82,15 +82,16 @@ class FieldResult:
     """The result of a field: the released values, the values for aggregates, the ranks for quantiles, and the counts."""
 
     released: pa.Array | None
-    measured: pa.Array | None
-    ranks: pa.Array | None
-    counts: FieldCounts
+    measured: pa.Array | None = None
+    ranks: pa.Array | None = None
+    counts: FieldCounts | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BoundField:
     """A field with its chains.
 
+    key        the field's key in the policy
     place      the raw leaf that has one value for each value of the field
     chains     per branch the techniques; None drops the value
     output_type      the type of the released leaf; None if none is released
@@ -103,6 +104,7 @@ class BoundField:
     stays      whether the values that the gate lets through are released unchanged
     """
 
+    key: str
     plan: FieldPlan
     place: Pointer
     chains: Chains
@@ -117,13 +119,20 @@ class BoundField:
 
     @classmethod
     def from_plan(
-        cls, plan: FieldPlan, settled: Technique | None, time: str | None, ranks: Collection[str]
+        cls,
+        plan: FieldPlan,
+        settled: Technique | None,
+        time: str | None,
+        ranks: Collection[str],
+        *,
+        counts: bool = True,
     ) -> BoundField:
         """A field without a tally, or whose tally has settled."""
         chains = [None if branch.steps is None else resolve_chain(branch.steps, settled) for branch in plan.branches]
         steps = field_steps(plan)
         is_ranked = plan.key in ranks and any(ends_in_open_bin(chain) for chain in chains)
         return cls(
+            key=plan.key,
             plan=plan,
             place=field_place(plan),
             chains=chains,
@@ -133,7 +142,7 @@ class BoundField:
             reads=tuple(sorted({key for step in steps for key in step.reads()})),
             time=time if any(step.needs_time for step in steps) else None,
             replaces=_replaces_values(plan),
-            counts=True,
+            counts=counts,
             stays=len(chains) == 1 and _keeps_values(chains[0]) and plan.measured is None and not is_ranked,
         )
 
@@ -149,6 +158,7 @@ class BoundField:
             gives = step.output_type(gives)
         used = [step for chain in chains for step in chain or ()]
         return cls(
+            key=plan.key,
             plan=plan,
             place=field_place(plan),
             chains=chains,
@@ -165,26 +175,42 @@ class BoundField:
         self, batch: Batch, at: datetime, keys: KeySource | None, memos: Mapping[str, TechniqueCache]
     ) -> FieldResult:
         """The result of the field in a batch, at the time of a run, with its keys and caches."""
-        key = self.plan.key
-        raw, closed, cases = raw_values(self.plan, batch.raw), batch.closed.get(key), batch.cases.get(key)
+        raw = raw_values(self.plan, batch.raw)
+        closed, cases = batch.closed.get(self.key), batch.cases.get(self.key)
         if self.stays and closed is None:
-            return FieldResult(raw, None, None, FieldCounts(len(raw) - raw.null_count))
-        values = mask_values(raw, closed)
-        context = self._context(batch, at, keys, memos.get(key))
-        measured = self._measured(values, cases, context)
+            return FieldResult(raw, counts=FieldCounts(len(raw) - raw.null_count) if self.counts else None)
+        if raw.null_count == len(raw) or (closed is not None and closed.true_count == len(closed)):
+            return self._nulls(raw)
+        values = raw if closed is None else mask_values(raw, closed)
+        context = self._context(batch, at, keys, memos.get(self.key))
+        dropped = None if cases is None else dropped_by_case(self.plan.branches, cases)
+        measured = None if self.measuring is None else self._measured(self.measuring, values, dropped, context)
         if self.output_type is None:
-            return FieldResult(None, measured, None, count_outcomes(raw, values, closed, None))
+            counts = count_outcomes(raw, values, closed, None) if self.counts else None
+            return FieldResult(None, measured, counts=counts)
         out = run_branches(self.chains, cases, values, context, self.output_type)
         ranks = None if self.ranking is None else self._ranks(self.ranking, values, cases, context)
-        counts = count_outcomes(raw, values, closed, out, replaced=self.replaces) if self.counts else FieldCounts()
+        counts = None
+        if self.counts:
+            counts = count_outcomes(raw, values, closed, out, dropped, replaced=self.replaces)
         return FieldResult(out.values, measured, ranks, counts)
 
-    def _measured(self, values: pa.Array, cases: pa.Int8Array | None, context: Context) -> pa.Array | None:
+    def _nulls(self, raw: pa.Array) -> FieldResult:
+        """The result if all values are null or closed: every technique leaves a null as it is."""
+        present = len(raw) - raw.null_count
+        return FieldResult(
+            released=None if self.output_type is None else pa.nulls(len(raw), self.output_type),
+            measured=None if self.measuring is None else pa.nulls(len(raw), self.plan.measured),
+            ranks=None if self.ranking is None else pa.nulls(len(raw), pa.float64()),
+            counts=FieldCounts(present, gated=present) if self.counts else None,
+        )
+
+    def _measured(
+        self, measuring: Sequence[Technique], values: pa.Array, dropped: pa.BooleanArray | None, context: Context
+    ) -> pa.Array:
         """The values for aggregates, without those that the deciding case drops in records that show the others."""
-        if self.measuring is None:
-            return None
-        dropped = None if self.output_type is None else dropped_by_case(self.plan.branches, cases)
-        return run_chain(self.measuring, mask_values(values, dropped), context).values
+        dropped = None if self.output_type is None else dropped
+        return run_chain(measuring, mask_values(values, dropped), context).values
 
     def _ranks(self, ranking: Chains, values: pa.Array, cases: pa.Int8Array | None, context: Context) -> pa.Array:
         """The released numbers, with infinities in open bins."""
@@ -192,11 +218,11 @@ class BoundField:
 
     def _context(self, batch: Batch, at: datetime, keys: KeySource | None, memo: TechniqueCache | None) -> Context:
         if not self.reads and self.time is None:
-            return Context(self.plan.key, at, keys, cache=memo)
+            return Context(self.key, at, keys, cache=memo)
         place: Leaf = leaf(batch.raw, self.place)
         columns = {key: companion_values(batch, key, place) for key in self.reads}
         time = None if self.time is None else companion_values(batch, self.time, place)
-        return Context(field=self.plan.key, at=at, keys=keys, columns=columns, time=time, cache=memo)
+        return Context(field=self.key, at=at, keys=keys, columns=columns, time=time, cache=memo)
 
 
 def field_steps(plan: FieldPlan) -> tuple[TechniqueStep, ...]:
@@ -260,20 +286,36 @@ class GeneralizeFields:
         counts: dict[str, FieldCounts] = {}
         for key, bound in self.fields.items():
             made = bound(batch, self.at, self.keys, self.memos)
-            counts[key] = made.counts
-            for part, values in ((released, made.released), (measured, made.measured), (ranks, made.ranks)):
-                if values is not None:
-                    part[key] = values
-        added = BatchCounts() if self.until_tally else BatchCounts(fields=counts)
-        return batch.with_(released=released, measured=measured, ranks=ranks, counts=batch.counts + added)
+            if made.released is not None:
+                released[key] = made.released
+            if made.measured is not None:
+                measured[key] = made.measured
+            if made.ranks is not None:
+                ranks[key] = made.ranks
+            if made.counts is not None:
+                counts[key] = made.counts
+        total = batch.counts + BatchCounts(fields=counts) if counts else batch.counts
+        return Batch(
+            raw=batch.raw,
+            closed=batch.closed,
+            cases=batch.cases,
+            gated_lists=batch.gated_lists,
+            released=released,
+            measured=measured,
+            ranks=ranks,
+            counts=total,
+            source=batch.source,
+        )
 
 
-def bind_fields(plan: Plan, settled: Mapping[str, Technique], ranks: Collection[str]) -> BoundFields:
+def bind_fields(
+    plan: Plan, settled: Mapping[str, Technique], ranks: Collection[str], *, counts: bool = True
+) -> BoundFields:
     """Every field that has an output, bound. Raises ConfigurationError if a tally has not settled."""
     if not {key for key, each in plan.fields.items() if _has_tally_step(each)} <= set(settled):
         raise ConfigurationError("a technique that needs all records first has not settled")
     return {
-        key: BoundField.from_plan(each, settled.get(key), plan.policy.time, ranks)
+        key: BoundField.from_plan(each, settled.get(key), plan.policy.time, ranks, counts=counts)
         for key, each in plan.fields.items()
         if each.gives is not None or each.measured is not None
     }

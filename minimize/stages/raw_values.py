@@ -16,7 +16,17 @@ import pyarrow.compute as pc
 
 from minimize.arrow.batch import Batch
 from minimize.arrow.dictionaries import decode_dictionary
-from minimize.arrow.nested import Leaf, assemble, has_leaf, leaf, leaf_type, pruned_schema, repeat_for_leaf, row_indices
+from minimize.arrow.nested import (
+    Leaf,
+    assemble,
+    has_leaf,
+    leaf,
+    leaf_type,
+    leaf_values,
+    pruned_schema,
+    repeat_for_leaf,
+    row_indices,
+)
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
 from minimize.plan.model import FieldPlan, Plan
@@ -65,7 +75,7 @@ def filter_records(batch: Batch, keep: npt.NDArray[np.bool_], plan: Plan) -> Bat
 def raw_values(field: FieldPlan, raw: pa.RecordBatch) -> pa.Array:
     """The values that a field is computed from: its own leaf, or a struct of its inputs, null if all of them are null."""
     if not field.field.from_:
-        return tidy_dictionary(leaf(raw, field.pointer).values)
+        return tidy_dictionary(leaf_values(raw, field.pointer))
     place = leaf(raw, field_place(field))
     inputs = [_spread_decoded(leaf(raw, pointer), place) for pointer in field.inputs]
     bare = np.logical_and.reduce([values.is_null().to_numpy(zero_copy_only=False) for values in inputs])

@@ -333,13 +333,15 @@ def _apply_to_few(
 ) -> TechniqueResult:
     """The same for few rows: looking up each value is cheaper than finding the distinct ones."""
     given = to_python(values)
-    results = recall.map_values(given, of)
-    lost = results.count(None) - given.count(None)
-    failed = (
-        [result is None and value is not None for result, value in zip(results, given, strict=True)] if lost else []
-    )
-    changed = sum(map(ne, results, given)) - lost
-    return TechniqueResult(pa.array(results, output_type), pa.array(failed, pa.bool_()) if lost else None, changed)
+    found = recall.map_values(given, of)
+    results = pa.array(found, output_type)
+    changed = sum(map(ne, found, given)) - (results.null_count - values.null_count)
+    return TechniqueResult(results, new_nulls(values, results), changed)
+
+
+def new_nulls(values: pa.Array, results: pa.Array) -> pa.BooleanArray | None:
+    """The mask of values whose result is null; None if there are none. A null has no value."""
+    return pc.and_(results.is_null(), values.is_valid()) if results.null_count > values.null_count else None
 
 
 def _computed_values(words: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType) -> pa.Array:

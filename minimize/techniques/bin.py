@@ -17,8 +17,9 @@ import pyarrow as pa
 from pydantic import ConfigDict, Field, model_validator
 
 from minimize.arrow.dictionaries import distinct_values
-from minimize.arrow.hashing import numpy_type
+from minimize.arrow.hashing import null_mask, number_buffer, numpy_type
 from minimize.techniques.base import (
+    FEW_ROWS,
     Context,
     Family,
     Leaves,
@@ -46,9 +47,7 @@ from minimize.techniques.numeric import (
     as_integers,
     as_number,
     can_hold,
-    null_mask,
     number_text,
-    raw_doubles,
     result_from_doubles,
 )
 from minimize.techniques.parameters import FEWER_TIGHTENS, HIGHER_TIGHTENS, NEUTRAL, UNORDERED, Order, ranked
@@ -113,10 +112,10 @@ class EvenIntervals:
 
 
 _MAX_COMPARED_EDGES = 16
-"""Up to this number of edges, each is compared with all numbers, which costs less than a search."""
+"""Up to this number of edges, each is compared with all numbers, which costs less than a search if there are many numbers."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EdgeIntervals:
     """Interval 0 is below the first edge, the last is from the last edge on."""
 
@@ -133,16 +132,23 @@ class EdgeIntervals:
 
     def find(self, numbers: Doubles | Integers) -> GridIndices:
         """The number of edges that are not above. Integers are compared with the next integers from the edges on."""
-        bounds = np.array([float(edge) for edge in self.edges])
-        if numbers.dtype.kind != "f":
-            least = 0 if numbers.dtype.kind == "u" else -(2**63)
-            bounds = np.array([max(math.ceil(edge), least) for edge in self.edges], numbers.dtype)
-        if len(bounds) > _MAX_COMPARED_EDGES:
+        bounds = self._bounds[numbers.dtype.kind]
+        if len(bounds) > _MAX_COMPARED_EDGES or len(numbers) <= FEW_ROWS:
             return np.searchsorted(bounds, numbers, side="right").astype(np.int64)
         found = np.zeros(len(numbers), np.uint8)
         for bound in bounds:
             found += numbers >= bound
         return found.astype(np.int64)
+
+    @cached_property
+    def _bounds(self) -> Mapping[str, npt.NDArray[Any]]:
+        """What numbers are compared with, by the kind of their type in NumPy."""
+        whole = [math.ceil(edge) for edge in self.edges]
+        return {
+            "f": np.array([float(edge) for edge in self.edges]),
+            "i": np.array([max(edge, -(2**63)) for edge in whole], np.int64),
+            "u": np.array([max(edge, 0) for edge in whole], np.uint64),
+        }
 
     def find_one(self, number: Fraction) -> int:
         """The number of edges that are not above."""
@@ -256,7 +262,7 @@ class Bin(Technique):
         intervals = self._intervals
         if isinstance(intervals, EvenIntervals) and self.as_ != "label" and pa.types.is_float64(values.type):
             with np.errstate(all="ignore"):
-                found, sure = intervals.lattice.below(raw_doubles(values), middle=self.as_ == "middle")
+                found, sure = intervals.lattice.below(number_buffer(values, np.float64), middle=self.as_ == "middle")
             return result_from_doubles(values, found, sure, self._exact_result)
         if isinstance(intervals, EvenIntervals) and self.as_ == "lower" and pa.types.is_integer(values.type):
             return self._integer_result(values, intervals)
@@ -279,26 +285,26 @@ class Bin(Technique):
 
     def _edge_result(self, values: pa.Array, edges: EdgeIntervals) -> TechniqueResult:
         """Bins by the number of edges that are not above, for few edges."""
-        null = null_mask(values)
-        places, finite = _edge_positions(values, edges)
-        table = self._table(values.type)
-        if not pa.types.is_integer(table.type):
-            return TechniqueResult(table.take(pa.array(places, mask=null)), failure_mask(~finite & ~null))
-        lower, gone = as_integers(table)[places], null_mask(table)[places]
-        changed = int(np.count_nonzero((gone | (lower != as_integers(values))) & ~null))
-        made = pa.array(lower.astype(numpy_type(table.type), copy=False), mask=gone | null)
-        return TechniqueResult(made, None, changed)
+        table, null = self._table(values.type), null_mask(values)
+        if not pa.types.is_integer(table.results.type):
+            places, finite = _edge_positions(values, edges)
+            return TechniqueResult(table.results.take(pa.array(places, mask=null)), failure_mask(~finite & ~null))
+        numbers = as_integers(values)
+        found = edges.find(numbers)
+        lower, gone = table.numbers[found], table.has_none[found]
+        changed = int(np.count_nonzero((gone | (lower != numbers)) & ~null))
+        return TechniqueResult(pa.array(lower, table.results.type, mask=gone | null), None, changed)
 
-    def _table(self, takes: pa.DataType) -> pa.Array:
-        """The result of each interval between edges for this type, with null for numbers in none."""
+    def _table(self, takes: pa.DataType) -> _EdgeTable:
+        """The results of the intervals between edges for this type."""
         if takes not in self._tables:
             given = self.output_type(takes)
             intervals = map(self._intervals.interval, range(len(self.edges or ()) + 1))
-            self._tables[takes] = pa.array([*(self._result(interval, given) for interval in intervals), None], given)
+            self._tables[takes] = _EdgeTable.from_results([self._result(each, given) for each in intervals], given)
         return self._tables[takes]
 
     @cached_property
-    def _tables(self) -> dict[pa.DataType, pa.Array]:
+    def _tables(self) -> dict[pa.DataType, _EdgeTable]:
         return {}
 
     def _exact_result(self, values: pa.Array) -> TechniqueResult:
@@ -352,6 +358,25 @@ class Bin(Technique):
         if self.edges is not None:
             return EdgeIntervals.from_decimals(self.edges)
         return EvenIntervals(DecimalGrid.from_decimals(self.width or Decimal(1), self.origin))
+
+
+@dataclass(frozen=True, slots=True)
+class _EdgeTable:
+    """The result of each interval between edges, with null for numbers in none.
+
+    numbers   the results as 64-bit numbers, if they are integers
+    has_none  which intervals have no number
+    """
+
+    results: pa.Array
+    numbers: npt.NDArray[Any]
+    has_none: npt.NDArray[np.bool_]
+
+    @classmethod
+    def from_results(cls, results: Sequence[Any], type_: pa.DataType) -> _EdgeTable:
+        """The table of these results of a type."""
+        found = pa.array([*results, None], type_)
+        return cls(found, as_integers(found) if pa.types.is_integer(type_) else np.empty(0), null_mask(found))
 
 
 def _edge_positions(values: pa.Array, edges: EdgeIntervals) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:

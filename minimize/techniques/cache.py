@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -109,6 +110,8 @@ class ResultCache:
         known = self._values
         if len(known) > min(self.limit, MAX_VALUES):
             known = self._values = {None: None}
+        with suppress(KeyError):
+            return list(map(known.__getitem__, values))
         for value in values:
             if value not in known:
                 known[value] = of(value)

@@ -8,9 +8,12 @@ Larger numbers are `hard` and are computed one distinct value at a time with fra
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +28,7 @@ _BLOCK = 16_384
 """Numbers per block: they and all intermediate results fit into the cache of the processor."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DecimalGrid:
     """The points `(k * step + origin) / 10**scale`."""
 
@@ -51,55 +54,61 @@ class DecimalGrid:
     def floor(self, numbers: Doubles) -> GridIndices:
         """The `k` of the last point that is not above the number; 0 for numbers that are hard or not finite."""
         usable = np.where(np.isfinite(numbers) & ~self.hard(numbers), numbers, 0.0)
-        guess = np.floor((usable * float(10**self.scale) - self.origin) / self.step).astype(np.int64)
+        guess = np.floor((usable * self._unit - self.origin) / self.step).astype(np.int64)
         guess -= usable < self.points(guess)
         return guess + (usable >= self.points(guess + 1))
 
     def points(self, index: GridIndices) -> Doubles:
         """The doubles of these points."""
-        return (index * self.step + self.origin) / float(10**self.scale)
+        return (index * self.step + self.origin) / self._unit
 
     def nearest(self, numbers: Doubles) -> tuple[Doubles, Bools]:
         """The doubles of the nearest points, and which are certain: finite, not too large, and not about halfway."""
-        half, limit = self.step / float(10**self.scale) / 2, self._limit / _NEAREST_MARGIN
-        found, sure = np.empty(len(numbers)), np.empty(len(numbers), np.bool_)
-        for block in _cache_blocks(len(numbers)):
-            some = numbers[block]
-            points = self._points(np.rint((some * float(10**self.scale) - self.origin) / self.step))
-            sure[block] = (np.abs(some - points) < half * (1 - 1 / _NEAREST_MARGIN)) & (np.abs(some) < limit)
-            found[block] = points
-        return found, sure
+        near, limit = self.step / self._unit / 2 * (1 - 1 / _NEAREST_MARGIN), self._limit / _NEAREST_MARGIN
+
+        def nearest(some: Doubles) -> tuple[Doubles, Bools]:
+            points = self._points(np.rint((some * self._unit - self.origin) / self.step))
+            return points, (np.abs(some - points) < near) & (np.abs(some) < limit)
+
+        return _in_blocks(nearest, numbers)
 
     def below(self, numbers: Doubles, *, middle: bool = False) -> tuple[Doubles, Bools]:
         """The doubles of the last points that are not above (or of the middles to the next points), and which are certain."""
-        found, sure = np.empty(len(numbers)), np.empty(len(numbers), np.bool_)
-        for block in _cache_blocks(len(numbers)):
-            some = numbers[block]
-            index = np.floor((some * float(10**self.scale) - self.origin) / self.step)
+        limit = self._limit
+
+        def below(some: Doubles) -> tuple[Doubles, Bools]:
+            index = np.floor((some * self._unit - self.origin) / self.step)
             points = self._points(index)
-            sure[block] = (points <= some) & (some < self._points(index + 1)) & (np.abs(some) < self._limit)
-            found[block] = self._points(index + 0.5) if middle else points
-        return found, sure
+            sure = (points <= some) & (some < self._points(index + 1)) & (np.abs(some) < limit)
+            return self._points(index + 0.5) if middle else points, sure
+
+        return _in_blocks(below, numbers)
 
     def floor_integers(self, numbers: Integers) -> tuple[Integers, Bools]:
         """The last points that are not above integers, for a scale of 0; and which are too small for 64 bits."""
-        shift, found = self.origin % self.step, np.empty_like(numbers)
-        for block in _cache_blocks(len(numbers)):
-            some = numbers[block]
+        shift = self.origin % self.step
+
+        def below(some: Integers) -> tuple[Integers, Bools]:
             rest = some - some // self.step * self.step
             if shift:
                 rest = np.where(rest < shift, rest + (self.step - shift), rest - shift)
-            found[block] = some - rest
-        return found, found > numbers
+            points = some - rest
+            return points, points > some
+
+        return _in_blocks(below, numbers)
 
     def _points(self, index: Doubles) -> Doubles:
         """As `points`, of whole numbers (or multiples of 0.5) that are doubles."""
-        return (index * self.step + self.origin) / float(10**self.scale)
+        return (index * self.step + self.origin) / self._unit
 
-    @property
+    @cached_property
+    def _unit(self) -> float:
+        return float(10**self.scale)
+
+    @cached_property
     def _limit(self) -> float:
         """The limit from which a number is `hard`."""
-        return max(MAX_EXACT - 2 * self.step - abs(self.origin), 0) / float(10**self.scale)
+        return max(MAX_EXACT - 2 * self.step - abs(self.origin), 0) / self._unit
 
     def floor_one(self, number: Fraction) -> int:
         """The `k` of the last point that is not above one exact number."""
@@ -110,8 +119,18 @@ class DecimalGrid:
         return Fraction(index * self.step + self.origin, 10**self.scale)
 
 
-def _cache_blocks(count: int) -> list[slice]:
-    return [slice(first, first + _BLOCK) for first in range(0, count, _BLOCK)]
+_Numbers = TypeVar("_Numbers", Doubles, Integers)
+
+
+def _in_blocks(work: Callable[[_Numbers], tuple[_Numbers, Bools]], numbers: _Numbers) -> tuple[_Numbers, Bools]:
+    """The results and the mask of the work on all numbers, block by block."""
+    if len(numbers) <= _BLOCK:
+        return work(numbers)
+    found, mask = np.empty_like(numbers), np.empty(len(numbers), np.bool_)
+    for first in range(0, len(numbers), _BLOCK):
+        block = slice(first, first + _BLOCK)
+        found[block], mask[block] = work(numbers[block])
+    return found, mask
 
 
 def shortest_decimal(number: float) -> Fraction:

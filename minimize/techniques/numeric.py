@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
-from minimize.arrow.hashing import numpy_type
+from minimize.arrow.hashing import null_mask, number_buffer, numpy_type
 from minimize.techniques.base import TechniqueResult, failure_mask
 
 Number = Annotated[Decimal, Field(ge=Decimal("-1e18"), le=Decimal("1e18"))]
@@ -51,9 +51,9 @@ def as_doubles(values: pa.Array) -> Doubles:
 
 def as_integers(values: pa.Array) -> Integers:
     """A column of integers as 64-bit ones, 0 for null."""
-    wide = pa.uint64() if pa.types.is_uint64(values.type) else pa.int64()
-    filled = values.cast(wide).fill_null(0)
-    return np.asarray(filled.to_numpy(zero_copy_only=False))
+    wide, kind = (pa.uint64(), np.uint64) if pa.types.is_uint64(values.type) else (pa.int64(), np.int64)
+    numbers: Integers = number_buffer(values if values.type == wide else values.cast(wide), kind)
+    return np.where(null_mask(values), 0, numbers) if values.null_count else numbers
 
 
 def finite_result(values: pa.Array, results: Doubles) -> TechniqueResult:
@@ -75,48 +75,31 @@ def number_text(value: Decimal | float) -> str:
     return f"{number:,.0f}" if number.is_integer() else f"{number:g}"
 
 
-def raw_doubles(values: pa.Array) -> Doubles:
-    """A column of 64-bit floats without copying. The number at a null is arbitrary."""
-    buffer = values.buffers()[1]
-    return np.empty(0) if buffer is None else np.frombuffer(buffer, np.float64, len(values), values.offset * 8)
-
-
 def result_from_doubles(
     values: pa.Array, results: Doubles, certain: npt.NDArray[np.bool_], slowly: Callable[[pa.Array], TechniqueResult]
 ) -> TechniqueResult:
     """Results for 64-bit floats if they are certain. The others are computed by `slowly`. Null stays null."""
-    null = null_mask(values) if values.null_count else None
-    rows = np.flatnonzero(~certain if null is None else ~(certain | null))
-    if not rows.size and null is None:
-        changed = int(np.count_nonzero(results != raw_doubles(values)))
-        return TechniqueResult(
-            pa.Array.from_buffers(values.type, len(values), [None, pa.py_buffer(results)]), None, changed
-        )
-    gone = np.zeros(len(values), np.bool_) if null is None else null.copy()
-    lost = np.zeros(len(values), np.bool_)
-    if rows.size:
+    gone = null_mask(values) if values.null_count else None
+    settled = certain if gone is None else certain | gone
+    untreated = None
+    if np.count_nonzero(settled) < len(values):
+        rows = np.flatnonzero(~settled)
         slow = slowly(values.take(pa.array(rows)))
         results[rows] = slow.values.to_numpy(zero_copy_only=False)
+        gone = np.zeros(len(values), np.bool_) if gone is None else gone
         gone[rows] = null_mask(slow.values)
+        lost = np.zeros(len(values), np.bool_)
         lost[rows] = False if slow.untreated is None else slow.untreated.to_numpy(zero_copy_only=False)
-    there = ~gone
-    words = results.view(np.uint64)  # times zero or one: removed values become 0.0, also NaN
-    np.multiply(words, there, out=words)
-    changed = int(np.count_nonzero((results != raw_doubles(values)) & there))
-    valid = pa.py_buffer(np.packbits(there, bitorder="little"))
+        untreated = failure_mask(lost)
+    differs, valid = results != number_buffer(values, np.float64), None
+    if gone is not None:
+        there = ~gone
+        words = results.view(np.uint64)  # times zero or one: removed values become 0.0, also NaN
+        np.multiply(words, there, out=words)
+        differs &= there
+        valid = pa.py_buffer(np.packbits(there, bitorder="little"))
     given = pa.Array.from_buffers(values.type, len(values), [valid, pa.py_buffer(results)])
-    return TechniqueResult(given, failure_mask(lost), changed)
-
-
-def null_mask(values: pa.Array) -> npt.NDArray[np.bool_]:
-    """Mask of the nulls of a column."""
-    if not values.null_count:
-        return np.zeros(len(values), np.bool_)
-    valid = values.buffers()[0]
-    if valid is not None:
-        bits = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little", count=values.offset + len(values))
-        return np.asarray(bits[values.offset :] == 0, np.bool_)
-    return np.asarray(values.is_null().to_numpy(zero_copy_only=False))
+    return TechniqueResult(given, untreated, int(np.count_nonzero(differs)))
 
 
 def as_decimal(number: Fraction, type_: pa.DataType) -> Decimal | None:

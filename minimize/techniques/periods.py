@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.hashing import null_mask, number_buffer
 from minimize.techniques.parameters import ranked
 
 Seconds = npt.NDArray[np.int64]
@@ -144,8 +145,8 @@ def _fixed_length_starts(times: pa.TimestampArray, unit: CalendarUnit) -> pa.Tim
     """Starts of units of fixed length in UTC; None if a start may be outside the type or the calendar."""
     per = ticks_per_second(times.type)
     width, first = _SECONDS[unit] * per, (_MONDAY * per if unit == "week" else 0)
-    values = _raw_ticks(times)
-    null = np.asarray(times.is_null().to_numpy(zero_copy_only=False)) if times.null_count else None
+    values = number_buffer(times, np.int64)
+    null = null_mask(times) if times.null_count else None
     if null is not None:
         values = np.where(null, 0, values)
     if len(values) and int(values.min()) - 2 * width < max(_FIRST_SECOND * per, -(2**63)):
@@ -155,12 +156,6 @@ def _fixed_length_starts(times: pa.TimestampArray, unit: CalendarUnit) -> pa.Tim
     low += first
     valid = None if null is None else pa.py_buffer(np.packbits(~null, bitorder="little"))
     return pa.Array.from_buffers(times.type, len(low), [valid, pa.py_buffer(low)])
-
-
-def _raw_ticks(times: pa.TimestampArray) -> Ticks:
-    """The times without copying. The number at a null is arbitrary."""
-    buffer = times.buffers()[1]
-    return np.empty(0, np.int64) if buffer is None else np.frombuffer(buffer, np.int64, len(times), times.offset * 8)
 
 
 def leaves_calendar(before: Ticks, after: Ticks, per_second: int) -> npt.NDArray[np.bool_]:

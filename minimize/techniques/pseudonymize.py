@@ -33,7 +33,16 @@ from minimize.arrow.dictionaries import (
 )
 from minimize.arrow.interner import compact_codes
 from minimize.errors import PolicyError
-from minimize.techniques.base import FEW_ROWS, Context, Family, Leaves, Technique, TechniqueResult, type_family
+from minimize.techniques.base import (
+    FEW_ROWS,
+    Context,
+    Family,
+    Leaves,
+    Technique,
+    TechniqueResult,
+    new_nulls,
+    type_family,
+)
 from minimize.techniques.cache import ResultCache
 from minimize.techniques.keyed_hash import (
     HmacState,
@@ -99,19 +108,12 @@ def apply_per_scope(
     values: pa.Array, scope_columns: Sequence[pa.Array], key: Any, of: Callable[[ScopedValue], str], recall: ResultCache
 ) -> TechniqueResult:
     """The result of each value in its scope. A value cannot be treated if a part of its scope is null."""
-    given = to_python(decode_dictionary(values))
-    scopes = (
-        list(zip(*(to_python(decode_dictionary(column)) for column in scope_columns), strict=True))
-        if scope_columns
-        else [()] * len(given)
-    )
-    scoped_values = [
-        None if value is None or None in scope else (key, value, *scope)
-        for value, scope in zip(given, scopes, strict=True)
-    ]
-    lost = [one is None and value is not None for one, value in zip(scoped_values, given, strict=True)]
+    columns = [decode_dictionary(column) for column in (values, *scope_columns)]
+    scoped_values: list[ScopedValue | None] = list(zip([key] * len(values), *map(to_python, columns), strict=True))
+    if any(column.null_count for column in columns):
+        scoped_values = [None if scoped is None or None in scoped[1:] else scoped for scoped in scoped_values]
     results = pa.array(recall.map_values(scoped_values, of), pa.string())
-    return TechniqueResult(results, pa.array(lost, pa.bool_()) if any(lost) else None)
+    return TechniqueResult(results, new_nulls(columns[0], results))
 
 
 _HASHABLE_FAMILIES = ("string", "integer", "binary", "date", "timestamp")

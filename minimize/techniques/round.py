@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from minimize.arrow.hashing import numpy_type
+from minimize.arrow.hashing import null_mask, number_buffer, numpy_type
 from minimize.techniques.base import (
     Context,
     Family,
@@ -33,9 +33,7 @@ from minimize.techniques.numeric import (
     as_integers,
     can_hold,
     finite_result,
-    null_mask,
     number_text,
-    raw_doubles,
     result_from_doubles,
 )
 from minimize.techniques.parameters import HIGHER_TIGHTENS
@@ -112,7 +110,7 @@ class Round(Technique):
         if not pa.types.is_float64(values.type):
             return self._exact_result(values)
         with np.errstate(all="ignore"):
-            found, sure = self._multiples.nearest(raw_doubles(values))
+            found, sure = self._multiples.nearest(number_buffer(values, np.float64))
         return result_from_doubles(values, found, sure, self._exact_result)
 
     def _exact_result(self, values: pa.Array) -> TechniqueResult:

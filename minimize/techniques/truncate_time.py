@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import AfterValidator
 
 from minimize.techniques.base import (
@@ -19,6 +18,7 @@ from minimize.techniques.base import (
     TechniqueResult,
     TimeForm,
     UnsupportedType,
+    new_nulls,
 )
 from minimize.techniques.parameters import UNORDERED
 from minimize.techniques.periods import UNIT_ORDER, CalendarUnit, period_starts, unit_cell
@@ -89,7 +89,4 @@ class TruncateTime(Technique):
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The starts."""
         found = period_starts(values, self.to, self.zone)
-        if found.null_count == values.null_count:
-            return TechniqueResult(found)
-        lost = pc.and_(found.is_null(), values.is_valid())
-        return TechniqueResult(found, lost)
+        return TechniqueResult(found, new_nulls(values, found))

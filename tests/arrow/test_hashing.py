@@ -11,7 +11,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.arrow.hashing import all_distinct, numpy_type, text_bytes, text_offsets, texts_from_words, word_rows
+from minimize.arrow.hashing import (
+    all_distinct,
+    null_mask,
+    number_buffer,
+    numpy_type,
+    text_bytes,
+    text_offsets,
+    texts_from_words,
+    word_rows,
+)
+
+
+@given(st.lists(st.none() | st.integers(0, 2**31 - 1), max_size=40), st.integers(0, 20), st.integers(0, 20))
+def test_nulls_and_numbers_of_any_slice_are_found(numbers: list[int | None], start: int, length: int) -> None:
+    values = pa.array(numbers, pa.int32()).slice(start, length)
+    null = null_mask(values)
+    assert null.tolist() == [number is None for number in values.to_pylist()]
+    assert number_buffer(values, np.int32)[~null].tolist() == values.drop_null().to_pylist()
+
+
+def test_rows_of_an_entry_that_is_null_are_nulls() -> None:
+    encoded = pa.DictionaryArray.from_arrays(pa.array([0, 1, None]), pa.array(["a", None]))
+    assert null_mask(encoded).tolist() == [False, True, True]
+    assert null_mask(pa.nulls(2)).tolist() == [True, True]
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20), st.integers(0, 3))

@@ -339,6 +339,23 @@ def test_whole_flat_columns_are_not_copied() -> None:
         assert scrub(array).buffers()[-1].address == array.buffers()[-1].address
 
 
+def test_an_array_whose_buffers_have_nothing_hidden_is_returned_itself() -> None:
+    for array in (pa.array(range(9)), pa.array(["a", "", "b"]), pa.array(["a", None, "b"])):
+        assert scrub(array) is array
+        assert scrub(array[:2]) is not array
+
+
+@pytest.mark.parametrize("type_", [pa.int64(), pa.string()])
+def test_validity_bits_after_the_end_are_zero(type_: pa.DataType) -> None:
+    whole = pa.array([1, 2, 3]).cast(type_)
+    leaky = pa.Array.from_buffers(type_, 3, [pa.py_buffer(b"\xff"), *whole.buffers()[1:]])
+    clean = scrub(leaky)
+    assert clean.equals(whole)
+    assert clean.buffers()[0] is None
+    bits = pa.py_buffer(b"\x07")
+    assert scrub(pa.Array.from_buffers(type_, 3, [bits, *whole.buffers()[1:]])).buffers()[0].to_pybytes() == b"\x07"
+
+
 def test_whole_flat_columns_take_no_memory() -> None:
     array = pa.array(np.arange(1_000_000))
     scrub(array.slice(0, 1))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minimize.arrow.dictionaries import valid_mask
 from minimize.errors import KeyringError
@@ -11,6 +13,7 @@ from minimize.settings.columns import (
     SubjectPairs,
     check_token_keys,
     column_microseconds,
+    microsecond_bounds,
     nameable_mask,
     positions_among,
 )
@@ -76,6 +79,24 @@ def test_times_are_whole_microseconds_rounded_down(ticks: int, type_: pa.DataTyp
     integer = pa.int32() if pa.types.is_date32(type_) else pa.int64()
     times = pa.array([ticks], integer).cast(type_)
     assert column_microseconds(times).tolist() == column_microseconds(times.dictionary_encode()).tolist() == [expected]
+
+
+def test_bounds_are_the_first_and_the_last_time_without_nulls() -> None:
+    for type_, second in (pa.timestamp("s"), 1), (pa.timestamp("ms", "UTC"), 1000), (pa.timestamp("ns"), 1_000_000_000):
+        times = pa.array([3 * second, None, -second, 2 * second], pa.int64()).cast(type_)
+        assert microsecond_bounds(times) == microsecond_bounds(times.dictionary_encode()) == (-1_000_000, 3_000_000)
+        assert microsecond_bounds(times.drop_null()[2:]) == (2_000_000, 2_000_000)
+        assert microsecond_bounds(times[1:2]) is microsecond_bounds(times[:0]) is None
+    days = pa.array([None, 2, 1], pa.int32()).cast(pa.date32())
+    assert microsecond_bounds(days) == (86_400_000_000, 2 * 86_400_000_000)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@given(ticks=st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=5))
+def test_bounds_are_those_of_all_times(unit: str, ticks: list[int]) -> None:
+    times = pa.array(ticks, pa.int64()).view(pa.timestamp(unit))
+    every = column_microseconds(times).tolist()
+    assert microsecond_bounds(times) == (min(every), max(every))
 
 
 def test_times_beyond_what_microseconds_hold_stay_in_order() -> None:

@@ -24,6 +24,17 @@ def test_a_request_is_bound_to_what_a_schema_has() -> None:
         bind_request(pa.schema([]), REQUEST)
 
 
+def test_columns_that_are_as_asked_for_are_not_copied_and_lose_all_metadata() -> None:
+    plain = bind_request(RECORDS.schema, REQUEST)
+    labelled = RECORDS.cast(pa.schema([field.with_metadata({"secret": "x"}) for field in RECORDS.schema]))
+    bound = bind_request(labelled.schema, REQUEST)
+    assert (plain.source, bound.source) == (RECORDS.schema, None)
+    for one, records in (plain, RECORDS), (bound, labelled), (plain, labelled), (plain, RECORDS.select([2, 1, 0])):
+        found = one.chunk(records, np.arange(4)).records
+        assert found.schema.equals(pa.schema([("a", pa.string())]), check_metadata=True)
+        assert found.to_pydict() == {"a": ["x", "y"]}
+
+
 def test_good_records_and_rejects_keep_their_positions() -> None:
     chunk = bind_request(RECORDS.schema, REQUEST).chunk(RECORDS, np.array([5, 6, 9, 10]))
     assert chunk.records.to_pydict() == {"a": ["x", "y"]}

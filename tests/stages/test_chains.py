@@ -10,7 +10,6 @@ import pytest
 
 from minimize.arrow.batch import FieldCounts
 from minimize.stages.chains import (
-    BranchResult,
     changed_values,
     count_changes,
     count_outcomes,
@@ -20,7 +19,7 @@ from minimize.stages.chains import (
     run_chain,
 )
 from minimize.stages.raw_values import mask_values
-from minimize.techniques import Context
+from minimize.techniques import Context, TechniqueResult
 from minimize.techniques.keep import Keep
 from minimize.techniques.mask import Mask
 from minimize.techniques.truncate_version import TruncateVersion
@@ -48,7 +47,6 @@ def test_one_branch_needs_no_cases() -> None:
 def test_a_single_branch_that_drops_gives_nulls_of_the_type() -> None:
     out = run_branches([None], None, VALUES, CONTEXT, pa.string())
     assert out.values.equals(pa.nulls(4, pa.string()))
-    assert listed(out.dropped) == [True] * 4
 
 
 @pytest.mark.parametrize("values", [VALUES, VALUES.dictionary_encode()])
@@ -57,7 +55,6 @@ def test_branches_are_put_together_in_the_order_of_the_rows(values: pa.Array) ->
     out = run_branches([[TruncateVersion(parts=1)], None, [Mask(keep_last=1)]], cases, values, CONTEXT, pa.string())
     assert out.values.to_pylist() == [None, None, None, "****4"]
     assert listed(out.untreated) == [False, True, False, False]
-    assert listed(out.dropped) == [True, False, False, False]
 
 
 def test_a_branch_sees_of_the_companions_its_own_rows() -> None:
@@ -143,22 +140,23 @@ def test_half_floats_are_compared_too() -> None:
 def test_what_is_known_of_each_entry_is_counted_per_value() -> None:
     raw = pa.array(["a", "b", "a", None]).dictionary_encode()
     for entries, count in (["x", "b"], 2), (["a", "b"], 0), (["x", "y"], 3):
-        out = BranchResult(raw.dictionary_decode(), entries=pa.array(entries))
+        out = TechniqueResult(raw.dictionary_decode(), entries=pa.array(entries))
         assert count_changes(raw, out, None) == count
 
 
 def test_among_some_values_only_those_are_counted() -> None:
     raw = pa.array(["a", "b", "a", None]).dictionary_encode()
-    out = BranchResult(raw.dictionary_decode(), entries=pa.array(["x", "b"]))
+    out = TechniqueResult(raw.dictionary_decode(), entries=pa.array(["x", "b"]))
     assert count_changes(raw, out, pa.array([True, True, False, False])) == 1
     assert (
-        count_changes(WORDS, BranchResult(pa.array(["x", "x", None, "x"])), pa.array([True, False, False, False])) == 1
+        count_changes(WORDS, TechniqueResult(pa.array(["x", "x", None, "x"])), pa.array([True, False, False, False]))
+        == 1
     )
 
 
 def test_what_the_technique_counted_is_not_compared() -> None:
-    assert count_changes(WORDS, BranchResult(pa.array(["x", "x", None, "x"]), changed=7), None) == 7
-    assert count_changes(WORDS, BranchResult(WORDS, changed=7), None) == 0
+    assert count_changes(WORDS, TechniqueResult(pa.array(["x", "x", None, "x"]), changed=7), None) == 7
+    assert count_changes(WORDS, TechniqueResult(WORDS, changed=7), None) == 0
 
 
 RAW = pa.array(["a", "b", "c", None, "e"])
@@ -171,16 +169,16 @@ def marks(*places: int) -> pa.BooleanArray:
 
 def test_each_value_is_one_of_gated_dropped_unparsable_changed_or_as_it_was() -> None:
     closed, dropped, untreated = marks(0, 3), marks(0, 1), marks(0, 1, 2)
-    out = BranchResult(pa.array([None, None, None, None, "x"], pa.string()), untreated, dropped)
-    assert count_outcomes(RAW, mask_values(RAW, closed), closed, out) == FieldCounts(4, 1, 1, 1, 1)
+    out = TechniqueResult(pa.array([None, None, None, None, "x"], pa.string()), untreated)
+    assert count_outcomes(RAW, mask_values(RAW, closed), closed, out, dropped) == FieldCounts(4, 1, 1, 1, 1)
 
 
 def test_masks_that_are_false_everywhere_count_like_none() -> None:
     out = pa.array(["a", "x", "c", None, "y"])
-    assert count_outcomes(RAW, RAW, NEVER, BranchResult(out, NEVER, NEVER)) == count_outcomes(
-        RAW, RAW, None, BranchResult(out)
+    assert count_outcomes(RAW, RAW, NEVER, TechniqueResult(out, NEVER), NEVER) == count_outcomes(
+        RAW, RAW, None, TechniqueResult(out)
     )
-    assert count_outcomes(RAW, RAW, None, BranchResult(out)) == FieldCounts(4, 2)
+    assert count_outcomes(RAW, RAW, None, TechniqueResult(out)) == FieldCounts(4, 2)
 
 
 def test_of_a_field_that_does_not_leave_only_gated_values_are_counted() -> None:
@@ -189,5 +187,7 @@ def test_of_a_field_that_does_not_leave_only_gated_values_are_counted() -> None:
 
 
 def test_where_every_value_is_replaced_none_is_compared() -> None:
-    assert count_outcomes(RAW, RAW, None, BranchResult(RAW), replaced=True) == FieldCounts(4, 4)
-    assert count_outcomes(RAW, RAW, None, BranchResult(RAW, marks(0)), replaced=True) == FieldCounts(4, 3, unparsable=1)
+    assert count_outcomes(RAW, RAW, None, TechniqueResult(RAW), replaced=True) == FieldCounts(4, 4)
+    assert count_outcomes(RAW, RAW, None, TechniqueResult(RAW, marks(0)), replaced=True) == FieldCounts(
+        4, 3, unparsable=1
+    )

@@ -24,15 +24,16 @@ def test_records_are_asked_for_their_age_and_their_settings() -> None:
     assert gates.settings == (FeatureOn("location"), LevelAtLeast("basic"))
 
 
-def test_a_gate_of_settings_alone_is_known_as_such() -> None:
+def test_fields_with_the_same_gate_of_settings_alone_are_closed_together() -> None:
     fields = {
         "a": {"type": "string", "do": "keep", "feature": "location"},
         "b": {"type": "string", "do": "keep", "feature": "location", "collect_if": {"tenant_id": "t"}},
         "c": {"type": "string", "do": "keep"},
+        "d": {"type": "string", "do": "keep", "feature": "location"},
     }
     columns = {key: APPS.value_type.field("name").type for key in fields}
     gates = GateRules.from_plan(plan_of(fields, columns=columns, features=FEATURES))
-    assert [(gated.key, gated.settings is not None) for gated in gates.gated] == [("a", True), ("b", False)]
+    assert {gated.keys: gated.settings is not None for gated in gates.gated} == {("a", "d"): True, ("b",): False}
 
 
 def test_a_list_is_hollow_only_where_all_that_leaves_it_is_gated() -> None:

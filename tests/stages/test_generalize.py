@@ -53,7 +53,31 @@ def test_one_field_treats_one_batch_after_another() -> None:
         made = field(gated(plan, records(STRING, {"v": word})), AT, None, {})
         assert made.released is not None
         assert made.released.to_pylist() == [kept]
-        assert (made.counts.values, made.counts.changed) == (1, 1)
+        assert made.counts == FieldCounts(1, changed=1)
+
+
+@pytest.mark.parametrize("rows", [[None, None], []])
+def test_a_column_without_values_reaches_no_technique(rows: list[None]) -> None:
+    plan = plan_of({"v": {"type": "string", "do": "keep"}}, columns=STRING)
+    field = bind_fields(with_steps(plan, "v", Beside(other="absent")), {}, frozenset())["v"]
+    made = field(gated(plan, records(STRING, *({"v": value} for value in rows))), AT, None, {})
+    assert made.released == pa.nulls(len(rows), pa.string())
+    assert made.counts == FieldCounts()
+
+
+def test_a_column_that_the_gate_closes_for_all_records_reaches_no_technique() -> None:
+    fields = {"v": {"type": "string", "do": "keep", "feature": "location"}}
+    plan = plan_of(fields, columns=STRING, features={"location": {"about": "where"}})
+    field = bind_fields(with_steps(plan, "v", Beside(other="absent")), {}, frozenset())["v"]
+    made = field(gated(plan, records(STRING, {"v": "secret"}, {"v": None})), AT, None, {})
+    assert made.released == pa.nulls(2, pa.string())
+    assert made.counts == FieldCounts(1, gated=1)
+
+
+def test_a_field_bound_without_counts_counts_nothing() -> None:
+    plan = plan_of({"v": {"type": "string", "do": {"mask": {"keep_last": 1}}}}, columns=STRING)
+    field = bind_fields(plan, {}, frozenset(), counts=False)["v"]
+    assert field(gated(plan, records(STRING, {"v": "abc"})), AT, None, {}).counts is None
 
 
 def test_until_its_tally_a_field_counts_nothing_and_takes_the_steps_before_it() -> None:
@@ -64,7 +88,7 @@ def test_until_its_tally_a_field_counts_nothing_and_takes_the_steps_before_it() 
     made = field(gated(waiting, records(STRING, {"v": "abc"})), AT, None, {})
     assert made.released is not None
     assert made.released.to_pylist() == ["****c"]
-    assert made.counts.values == 0
+    assert made.counts is None
 
 
 def test_steps_towards_aggregates_are_steps_of_the_field() -> None:
@@ -81,7 +105,7 @@ def test_what_only_stays_is_given_as_it_came_in_and_counted() -> None:
     assert field.stays
     assert made.released is not None
     assert made.released.to_pylist() == ["a", None]
-    assert (made.counts.values, made.counts.changed) == (1, 0)
+    assert made.counts == FieldCounts(1)
 
 
 FEATURES = {"usage": {"about": "usage"}}

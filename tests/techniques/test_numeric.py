@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimize.arrow.hashing import null_mask, number_buffer
 from minimize.stages.chains import changed_values
 from minimize.techniques import Context, Technique
 from minimize.techniques.bin import Bin
-from minimize.techniques.numeric import null_mask, raw_doubles, result_from_doubles
+from minimize.techniques.numeric import result_from_doubles
 from minimize.techniques.round import Round
 
 CONTEXT = Context("f", datetime(2026, 11, 25, tzinfo=UTC))
@@ -56,7 +57,7 @@ def test_nothing_stands_behind_a_null_that_comes_out() -> None:
         values, np.array([1.0, 48.8]), np.array([True, True]), lambda some: Round(to=1).apply(some, CONTEXT)
     )
     assert out.values.to_pylist() == [1.0, None]
-    assert raw_doubles(out.values).tolist() == [1.0, 0.0]
+    assert number_buffer(out.values, np.float64).tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("hidden", [float("nan"), float("inf"), -0.0, 48.8])
@@ -65,7 +66,7 @@ def test_whatever_number_a_null_hides_it_comes_out_as_zero_bits(hidden: float) -
     out = result_from_doubles(
         values, np.array([1.0, hidden]), np.ones(2, bool), lambda some: Round(to=1).apply(some, CONTEXT)
     )
-    assert raw_doubles(out.values).view(np.uint64)[1] == 0
+    assert number_buffer(out.values, np.float64).view(np.uint64)[1] == 0
 
 
 def test_nulls_and_numbers_of_a_slice_are_its_own() -> None:

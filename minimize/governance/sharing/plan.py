@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.consent import load_consents
+from minimize.consent import load_agreements
 from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError, RefusalReason, SourceError
 from minimize.governance.sharing.connector import Connector, as_rereadable, check_secrets
 from minimize.governance.sharing.recipient_fields import RecipientKeys, RecipientPolicy, compose_policy, declare_forms
@@ -116,8 +116,8 @@ class ResolvedShare:
         if not self.ledger.exists:
             return None
         with api.open_ledger(self.ledger) as ledger:
-            known = load_consents(ledger, self.keys, self.folder, recipient=self.recipient.recipient)
-        return known.agreements.permitted_fields(self.recipient, self.share_time.date(), self.share_time)
+            known = load_agreements(ledger, self.keys, self.folder, recipient=self.recipient.recipient)
+        return known.permitted_fields(self.recipient, self.share_time.date(), self.share_time)
 
     def erasure_fields(self) -> frozenset[str]:
         """The fields that are read to exclude records of erased subjects."""
