@@ -270,18 +270,21 @@ class Accumulator:
 
     def _compact(self) -> None:
         """Merges equal rows of each partition in memory."""
-        for pieces in self._parts:
-            held = [piece for piece in pieces if isinstance(piece, HashedRows)]
-            if held:
-                spilled = [piece for piece in pieces if not isinstance(piece, HashedRows)]
-                pieces[:] = [*spilled, self._distinct(held)]
+        self._replace_held(self._distinct)
         self._set_size(sum(_memory_bytes(piece) for pieces in self._parts for piece in pieces))
 
     def _spill(self) -> None:
         """Spills all rows in memory, one piece per partition."""
-        for pieces in self._parts:
-            pieces[:] = [self._write(piece) if isinstance(piece, HashedRows) else piece for piece in pieces]
+        self._replace_held(lambda held: self._write(HashedRows.concat(held)))
         self._set_size(0)
+
+    def _replace_held(self, function: Callable[[Sequence[HashedRows]], _Piece]) -> None:
+        """Replaces the pieces in memory of each partition by one piece."""
+        for pieces in self._parts:
+            held = [piece for piece in pieces if isinstance(piece, HashedRows)]
+            if held:
+                spilled = [piece for piece in pieces if not isinstance(piece, HashedRows)]
+                pieces[:] = [*spilled, function(held)]
 
     def _write(self, rows: HashedRows) -> tuple[SpillFile, SpilledPiece]:
         return self.space.spill_file, self.space.spill_file.put(rows.to_bytes(), b"%d" % self._depth)
