@@ -15,11 +15,12 @@ What someone decided or what happened is an act in one append-only log. The pres
 
     address.py            address of the ledger: a flag, MINIMIZE_LEDGER, minimize.yaml, else `ledger.db` in the output folder
     ledger.py             an open ledger: `find`, `record`, and `read` and `write`, each one transaction
-    database.py           connections to SQLite and PostgreSQL, their errors as LedgerError, the file of SQLite
+    connections.py        connections to SQLite and PostgreSQL: statements, rows, transactions
+    database.py           errors of the database as LedgerError, and the file of SQLite
     schema.py             the tables, their triggers, and the migration of an older ledger
     api.py                what other packages use of the modules that use the database, imported when it is first used
 
-Importing this package, the kinds of acts, and `api` does not import SQLAlchemy.
+Importing this package, the kinds of acts, and `api` imports no driver of a database.
 """
 
 from __future__ import annotations

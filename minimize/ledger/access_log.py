@@ -8,15 +8,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select
-
 from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_event import AuditEvent
 from minimize.ledger.audit_log import append_event
-from minimize.ledger.database import lock_ledger
+from minimize.ledger.connections import Connection
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.process import ProcessIdentity
-from minimize.ledger.schema import READS
 from minimize.receipts import canonical_json
 
 LONGEST_READ: Final = timedelta(days=1)
@@ -35,7 +32,7 @@ def finish_read(ledger: Ledger, ended: AuditEvent, now: datetime, signer: Signer
     """Records the end of a read and its audit event."""
 
     def work(connection: Connection) -> None:
-        lock_ledger(connection)
+        connection.lock()
         _insert_read_state(connection, ended, "ended", now)
         append_event(connection, ended, signer)
 
@@ -72,7 +69,7 @@ def _end_lost_read(ledger: Ledger, lost: AuditEvent, now: datetime, signer: Sign
     """Returns False if another process has already recorded the end."""
 
     def work(connection: Connection) -> bool:
-        lock_ledger(connection)
+        connection.lock()
         if lost.id in _reads_in_state(connection, "ended"):
             return False
         _insert_read_state(connection, lost, "ended", now)
@@ -91,13 +88,12 @@ def _lost_reads(connection: Connection, now: datetime) -> Iterator[AuditEvent]:
 
 
 def _reads_in_state(connection: Connection, state: str) -> dict[str, tuple[str, str, datetime]]:
-    query = select(READS.c.read, READS.c.event, READS.c.process, READS.c.recorded_at)
-    rows = connection.execute(query.where(READS.c.state == state).order_by(READS.c.id))
-    return {row.read: (row.event, row.process, row.recorded_at) for row in rows}
+    rows = connection.rows("SELECT * FROM reads WHERE state = :state ORDER BY id", state=state)
+    return {row["read"]: (row["event"], row["process"], row["recorded_at"]) for row in rows}
 
 
 def _insert_read_state(connection: Connection, event: AuditEvent, state: str, now: datetime) -> None:
     content = canonical_json(event.to_json()).decode() if state == "begun" else ""
     process = json.dumps(asdict(ProcessIdentity.current())) if state == "begun" else ""
     row = {"read": event.id, "state": state, "event": content, "process": process, "recorded_at": now}
-    connection.execute(insert(READS).values(**row))
+    connection.insert("reads", row)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeVar, Unpack
-
-from sqlalchemy import Connection, Select, func, insert, null, select, update
 
 from minimize.errors import Finding, LedgerError
 from minimize.keys import Verifier
@@ -24,17 +22,30 @@ from minimize.ledger.acts import (
     UntrustedActError,
 )
 from minimize.ledger.audit_event import EMPTY_LOG, LogEntry, LogHead, audit_finding
-from minimize.ledger.schema import ACTS
+from minimize.ledger.connections import Connection, Row
 from minimize.text import count_noun
 
 R = TypeVar("R")
 PAGE_SIZE: Final = 1000
 _NAMES: Final = tuple(each.name for each in fields(Act))
-_COLUMNS: Final = tuple(ACTS.c[name] for name in _NAMES)
-_WITHOUT_BODY: Final = tuple(null().label("body") if column.name == "body" else column for column in _COLUMNS)
+_WITHOUT_BODY: Final = ", ".join("NULL AS body" if name == "body" else name for name in _NAMES)
+_CONDITIONS: Final[Mapping[str, str]] = {
+    "key": "key = :key",
+    "key_start": "key >= :key_start AND key <= :key_last",
+    "key_end": "substr(key, length(key) - :key_end_length + 1) = :key_end",
+    "tenant": "tenant_id = :tenant",
+    "after": "id > :after",
+    "until": "id <= :until",
+}
+"""The condition of each member of `ActFilter` that the database checks."""
 VERIFY_HINT: Final = "Run `minimize audit verify`. Restore a backup."
 _KEYRING_HINT: Final = f"Check that the keyring (--keys, MINIMIZE_KEYS) is the one of this ledger. {VERIFY_HINT}"
 _LAST_CHARACTER: Final = "\U0010ffff"
+
+
+def pages(values: Sequence[R]) -> Iterator[Sequence[R]]:
+    """The values in parts of `PAGE_SIZE`."""
+    return (values[start : start + PAGE_SIZE] for start in range(0, len(values), PAGE_SIZE))
 
 
 class ActLog(NamedTuple):
@@ -45,58 +56,45 @@ class ActLog(NamedTuple):
     def find(self, kind: ActKind[R], **conditions: Unpack[ActFilter]) -> list[R]:
         """See `ActReader.find`."""
         verifier = conditions.get("verifier")
+        query, values = _query(kind, conditions)
         # sorted here: SQLite would read all acts of a kind to return those of a tenant in order
-        rows = sorted(self.connection.execute(_query(kind, conditions)), key=itemgetter(0))
+        rows = sorted(self.connection.rows(query, **values), key=itemgetter("id"))
         return [_record_of_act(kind, _act_from_row(row), verifier) for row in rows]
 
     def last_id(self, kind: ActKind[Any]) -> int:
         """The id of the last act of a kind; 0 if there is none."""
-        newest = select(func.max(ACTS.c.id)).where(ACTS.c.kind == kind.name)
-        return self.connection.execute(newest).scalar() or 0
+        return self.connection.value("SELECT max(id) FROM acts WHERE kind = :kind", kind=kind.name) or 0
 
     def head(self) -> LogHead:
         """The head of the log; `EMPTY_LOG` if it has no acts."""
-        row = self.connection.execute(select(*_WITHOUT_BODY).order_by(ACTS.c.id.desc()).limit(1)).one_or_none()
+        row = self.connection.row(f"SELECT {_WITHOUT_BODY} FROM acts ORDER BY id DESC LIMIT 1")  # noqa: S608
         return EMPTY_LOG if row is None else _act_from_row(row).head
 
     def append(self, new: Sequence[NewAct], signer: Signer) -> LogHead:
         """Signs and appends acts, under the lock of the ledger. Returns the new head."""
-        head, rows = self.head(), list[dict[str, Any]]()
+        head, rows = self.head(), list[Row]()
         for each in new:
             act = Act.after(head, each)
             head, signed = act.head, act.signed_by(signer)
             rows.append({name: getattr(signed, name) for name in _NAMES})
         if rows:
-            self.connection.execute(insert(ACTS), rows)
+            self.connection.insert("acts", *rows)
         return head
 
     def tenants(self) -> frozenset[str]:
         """The tenants that acts name."""
-        return frozenset(
-            self.connection.scalars(select(ACTS.c.tenant_id).distinct().where(ACTS.c.tenant_id.is_not(None)))
-        )
+        return frozenset(self.connection.column("SELECT DISTINCT tenant_id FROM acts WHERE tenant_id IS NOT NULL"))
 
     def remove_bodies(self, removal: BodyRemoval, signer: Signer) -> bool:
         """Removes bodies and records a tombstone for each act. Returns whether there were any."""
         if not removal.kind.removable:
             raise ValueError(f"the bodies of acts of the kind {removal.kind.name} cannot be removed")
-        query = select(ACTS.c.id).where(
-            (ACTS.c.kind == removal.kind.name)
-            & (ACTS.c.tenant_id == removal.tenant)
-            & (ACTS.c.recorded_at <= removal.until)
-            & ACTS.c.body.is_not(None)
-        )
-        distinct = sorted(removal.subjects)
-        parts = (distinct[start : start + PAGE_SIZE] for start in range(0, len(distinct), PAGE_SIZE))
-        found = sorted(
-            each for part in parts for each in self.connection.scalars(query.where(ACTS.c.subject.in_(part)))
-        )
+        found = sorted(each for page in pages(sorted(removal.subjects)) for each in self._acts_with_body(removal, page))
         if found:
             event, account = removal.event, removal.event.actor.user or ""
             self.append([TOMBSTONE.act(ActTombstone(each, event.time, account)) for each in found], signer)
-            for start in range(0, len(found), PAGE_SIZE):
-                page = ACTS.c.id.in_(found[start : start + PAGE_SIZE])
-                self.connection.execute(update(ACTS).where(page).values(body=None))
+            for page in pages(found):
+                self.connection.execute("UPDATE acts SET body = NULL WHERE id IN :ids", ids=page)
         return bool(found)
 
     def check(self, entries: Iterable[LogEntry], verifier: Verifier) -> Iterator[Finding]:
@@ -104,7 +102,7 @@ class ActLog(NamedTuple):
 
         Takes the entries of the audit log, oldest first. Each of them names the head of the acts at its time.
         """
-        tombstones = set(self.connection.scalars(select(ACTS.c.key).where(ACTS.c.kind == TOMBSTONE.name)))
+        tombstones = set(self.connection.column("SELECT key FROM acts WHERE kind = :kind", kind=TOMBSTONE.name))
         acts, head = self._all_acts(), EMPTY_LOG
         for entry in entries:
             while head.sequence < entry.acts.sequence and (act := next(acts, None)) is not None:
@@ -122,18 +120,27 @@ class ActLog(NamedTuple):
             yield audit_finding("H017", message, file="acts")
 
     def _all_acts(self) -> Iterator[Act]:
-        after = 0
-        query = select(*_COLUMNS).order_by(ACTS.c.id).limit(PAGE_SIZE)
-        while page := self.connection.execute(query.where(ACTS.c.id > after)).all():
+        after, query = 0, "SELECT * FROM acts WHERE id > :after ORDER BY id LIMIT :count"
+        while page := self.connection.rows(query, after=after, count=PAGE_SIZE):
             yield from map(_act_from_row, page)
-            after = page[-1].id
+            after = page[-1]["id"]
+
+    def _acts_with_body(self, removal: BodyRemoval, subjects: Sequence[str]) -> list[int]:
+        return self.connection.column(
+            "SELECT id FROM acts WHERE kind = :kind AND tenant_id = :tenant AND recorded_at <= :until"
+            " AND body IS NOT NULL AND subject IN :subjects",
+            kind=removal.kind.name,
+            tenant=removal.tenant,
+            until=removal.until,
+            subjects=subjects,
+        )
 
 
-def _act_from_row(row: Sequence[Any]) -> Act:
+def _act_from_row(row: Row) -> Act:
     """The act of a row. Raises LedgerError for bytes, which SQLite permits in a column of texts; it converts other values."""
-    if bytes in map(type, row):
+    if bytes in map(type, row.values()):
         raise LedgerError("the ledger contains an act that cannot be read", hint="Restore a backup.")
-    return Act(*row)
+    return Act(**row)
 
 
 def _record_of_act(kind: ActKind[R], act: Act, verifier: Verifier | None) -> R:
@@ -150,24 +157,15 @@ def _record_of_act(kind: ActKind[R], act: Act, verifier: Verifier | None) -> R:
     raise UntrustedActError(message.format(f"{kind.name.replace('_', ' ')} {act.key}"), hint=hint)
 
 
-def _query(kind: ActKind[Any], conditions: ActFilter) -> Select[Any]:
-    """The acts of a filter. Only bodies of a removable kind may be absent."""
-    found = select(*_COLUMNS).where(ACTS.c.kind == kind.name)
-    if kind.removable:
-        found = found.where(ACTS.c.body.is_not(None))
-    if (key := conditions.get("key")) is not None:
-        found = found.where(ACTS.c.key == key)
-    if (start := conditions.get("key_start")) is not None:
-        found = found.where((ACTS.c.key >= start) & (ACTS.c.key <= start + _LAST_CHARACTER))
-    if (end := conditions.get("key_end")) is not None:
-        found = found.where(func.substr(ACTS.c.key, func.length(ACTS.c.key) - len(end) + 1) == end)
-    if (tenant := conditions.get("tenant")) is not None:
-        found = found.where(ACTS.c.tenant_id == tenant)
-    if (after := conditions.get("after")) is not None:
-        found = found.where(ACTS.c.id > after)
-    if (until := conditions.get("until")) is not None:
-        found = found.where(ACTS.c.id <= until)
-    return found
+def _query(kind: ActKind[Any], conditions: ActFilter) -> tuple[str, Row]:
+    """The query for the acts of a filter, and its values. Only bodies of a removable kind may be absent."""
+    values: Row = {name: value for name, value in conditions.items() if name in _CONDITIONS and value is not None}
+    where = ["kind = :kind", *(["body IS NOT NULL"] if kind.removable else []), *map(_CONDITIONS.__getitem__, values)]
+    bounds = {
+        "key_last": f"{values.get('key_start', '')}{_LAST_CHARACTER}",
+        "key_end_length": len(values.get("key_end", "")),
+    }
+    return f"SELECT * FROM acts WHERE {' AND '.join(where)}", {"kind": kind.name, **bounds, **values}  # noqa: S608
 
 
 def _check_act(act: Act, before: LogHead, tombstones: set[str], verifier: Verifier) -> Iterator[Finding]:

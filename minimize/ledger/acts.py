@@ -7,7 +7,7 @@ body_digest  sha256 of the body
 digest       sha256 of a JSON array: format, id, the columns from `kind` to `actor`, `body_digest`, `previous`
 signature    Ed25519 over the canonical JSON (RFC 8785) of {"act": 1, "digest": digest}
 
-A kind of act is a dataclass and its `ActKind`, for example in `sharing.py`. This module does not import SQLAlchemy.
+A kind of act is a dataclass and its `ActKind`, for example in `sharing.py`.
 """
 
 from __future__ import annotations

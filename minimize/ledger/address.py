@@ -59,7 +59,7 @@ def parse_address(text: PathText, named_by: str, base: Path | None = None) -> Ad
     if scheme not in _POSTGRES:
         hint = "Use a path, sqlite:///PATH, or postgresql+psycopg://USER@HOST/DATABASE."
         raise LedgerError(f"the URL of the ledger ({named_by}) is not supported", hint=hint)
-    return Address(None, f"postgresql+psycopg://{location.partition('://')[2]}", named_by)
+    return Address(None, f"postgresql://{location.partition('://')[2]}", named_by)
 
 
 def find_ledger(

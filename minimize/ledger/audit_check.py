@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from sqlalchemy import Connection, Row, select
-
 from minimize.errors import Finding, VerificationError
 from minimize.json_form import json_value
 from minimize.keys import Verifier
@@ -38,9 +36,9 @@ from minimize.ledger.audit_log import (
     log_head,
     read_entries,
 )
+from minimize.ledger.connections import Connection, Row
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import REBUILD
-from minimize.ledger.schema import AUDIT_LOG
 from minimize.receipts import Receipt, canonical_json
 from minimize.results import Line
 from minimize.text import count_noun
@@ -167,7 +165,7 @@ def _check_order(entry: LogEntry, before: LogHead) -> Iterator[Finding]:
         yield audit_finding("H003", "does not carry the digest of the entry before it", file=_entry_place(entry))
 
 
-def _check_content(entry: LogEntry, row: Row[Any]) -> Iterator[Finding]:
+def _check_content(entry: LogEntry, row: Row) -> Iterator[Finding]:
     event = _canonical_event(entry.event)
     if event is None or entry_digest(LogHead(entry.sequence - 1, entry.previous), event, entry.acts) != entry.digest:
         yield audit_finding("H001", "does not match its digest", file=_entry_place(entry))
@@ -177,8 +175,8 @@ def _check_content(entry: LogEntry, row: Row[Any]) -> Iterator[Finding]:
         yield audit_finding("H005", "has a search column that differs from its event", file=_entry_place(entry))
 
 
-def _column_value(row: Row[Any], name: str) -> Any:
-    value = row._mapping[name]
+def _column_value(row: Row, name: str) -> Any:
+    value = row[name]
     return utc_text(value) if name == "time" else value
 
 
@@ -191,16 +189,11 @@ def _canonical_event(text: str) -> dict[str, Any] | None:
         return None
 
 
-def _all_rows(connection: Connection) -> Iterator[Row[Any]]:
-    after: int | None = None
-    while page := _page_after(connection, after):
+def _all_rows(connection: Connection) -> Iterator[Row]:
+    start, query = -(2**63), "SELECT * FROM audit WHERE sequence >= :start ORDER BY sequence LIMIT :count"
+    while page := connection.rows(query, start=start, count=PAGE_SIZE):
         yield from page
-        after = page[-1].sequence
-
-
-def _page_after(connection: Connection, after: int | None) -> Sequence[Row[Any]]:
-    query = select(AUDIT_LOG).order_by(AUDIT_LOG.c.sequence).limit(PAGE_SIZE)
-    return connection.execute(query if after is None else query.where(AUDIT_LOG.c.sequence > after)).all()
+        start = page[-1]["sequence"] + 1
 
 
 def _entry_place(entry: LogEntry) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, insert, select
-
 from minimize.errors import Finding, LedgerError
 from minimize.failpoints import fail_point
 from minimize.keys import Verifier
@@ -27,13 +25,22 @@ from minimize.ledger.audit_event import (
     entry_digest,
     signed_head,
 )
-from minimize.ledger.database import lock_ledger
-from minimize.ledger.schema import AUDIT_LOG, CHECKPOINTS
+from minimize.ledger.connections import Connection, Row, like_pattern
 from minimize.receipts import canonical_json
 
-_ENTRY_COLUMNS: Final = tuple(
-    AUDIT_LOG.c[name] for name in ("sequence", "previous", "event", "acts", "acts_digest", "digest", "key", "signature")
-)
+_ENTRY_COLUMNS: Final = "sequence, previous, event, acts, acts_digest, digest, key, signature"
+_CONDITIONS: Final[Mapping[str, str]] = {
+    **{
+        name: f"{name} = :{name}"
+        for name in ("activity", "operation", "result", "actor", "resource", "correlation", "tenant")
+    },
+    "category": "event LIKE :member ESCAPE '/'",
+    "tenants": "tenant IN :tenants",
+    "other_tenants": "tenant IS NOT NULL AND tenant NOT IN :other_tenants",
+    "since": "time >= :since",
+    "until": "time < :until",
+}
+"""The condition of each field of `EntryFilter`."""
 
 
 def append_event(connection: Connection, event: AuditEvent, signer: Signer) -> LogHead:
@@ -42,7 +49,7 @@ def append_event(connection: Connection, event: AuditEvent, signer: Signer) -> L
     Returns the new head of the log. Sequence numbers have no gaps, also with concurrent writers: appending locks the log until
     the transaction ends, so it comes last in a transaction. Raises KeyringError without a signing key.
     """
-    lock_ledger(connection)
+    connection.lock()
     before, acts, document = log_head(connection), ActLog(connection).head(), event.to_json()
     new = LogHead(before.sequence + 1, entry_digest(before, document, acts))
     key, signature = sign_as_text(signed_head(new), signer)
@@ -58,37 +65,38 @@ def append_event(connection: Connection, event: AuditEvent, signer: Signer) -> L
         "time": event.time,
         **indexed_columns(document),
     }
-    connection.execute(insert(AUDIT_LOG).values(**row))
+    connection.insert("audit", row)
     fail_point("audit.appended")
     return new
 
 
 def log_head(connection: Connection) -> LogHead:
     """The head of the log; `EMPTY_LOG` if it has no entries."""
-    last = connection.execute(
-        select(AUDIT_LOG.c.sequence, AUDIT_LOG.c.digest).order_by(AUDIT_LOG.c.sequence.desc()).limit(1)
-    ).one_or_none()
-    return EMPTY_LOG if last is None else LogHead(last.sequence, last.digest)
+    last = connection.row("SELECT sequence, digest FROM audit ORDER BY sequence DESC LIMIT 1")
+    return EMPTY_LOG if last is None else LogHead(**last)
 
 
 def find_entry(connection: Connection, sequence: int) -> LogEntry | None:
     """The entry of this number."""
-    row = connection.execute(select(*_ENTRY_COLUMNS).where(AUDIT_LOG.c.sequence == sequence)).one_or_none()
+    query = f"SELECT {_ENTRY_COLUMNS} FROM audit WHERE sequence = :sequence"  # noqa: S608
+    row = connection.row(query, sequence=sequence)
     return None if row is None else entry_from_row(row)
 
 
 def read_entries(connection: Connection, filter_: EntryFilter = ALL_ENTRIES) -> Iterator[LogEntry]:
     """The entries that match a filter, oldest first. They are read in pages."""
-    after = 0
-    while page := connection.execute(_entry_query(filter_).where(AUDIT_LOG.c.sequence > after).limit(PAGE_SIZE)).all():
+    after, (query, values) = 0, _entry_query(filter_)
+    page_query = f"{query} AND sequence > :after ORDER BY sequence LIMIT :count"
+    while page := connection.rows(page_query, after=after, count=PAGE_SIZE, **values):
         yield from map(entry_from_row, page)
-        after = page[-1].sequence
+        after = page[-1]["sequence"]
 
 
 def latest_entries(connection: Connection, filter_: EntryFilter, count: int) -> list[LogEntry]:
     """The last `count` entries that match a filter, oldest first."""
-    newest = _entry_query(filter_).order_by(None).order_by(AUDIT_LOG.c.sequence.desc()).limit(count)
-    return [entry_from_row(row) for row in reversed(connection.execute(newest).all())]
+    query, values = _entry_query(filter_)
+    newest = connection.rows(f"{query} ORDER BY sequence DESC LIMIT :count", count=count, **values)
+    return [entry_from_row(row) for row in reversed(newest)]
 
 
 def indexed_columns(event: Mapping[str, Any]) -> dict[str, str | None]:
@@ -105,57 +113,38 @@ def indexed_columns(event: Mapping[str, Any]) -> dict[str, str | None]:
     }
 
 
-def entry_from_row(row: Row[Any]) -> LogEntry:
+def entry_from_row(row: Row) -> LogEntry:
     """The entry of a row. Raises LedgerError for a value of another type, which SQLite permits in any column."""
-    texts = (row.previous, row.acts_digest, row.digest, row.key, row.signature)
-    numbers = (row.sequence, row.acts)
+    texts = (row[name] for name in ("previous", "acts_digest", "digest", "key", "signature"))
+    numbers = (row["sequence"], row["acts"])
     if any(isinstance(text, bytes) for text in texts) or not all(isinstance(number, int) for number in numbers):
         raise LedgerError("the ledger contains an audit entry that cannot be read", hint="Restore a backup.")
     return LogEntry(
-        sequence=row.sequence,
-        previous=row.previous,
-        event=row.event,
-        acts=LogHead(row.acts, row.acts_digest),
-        digest=row.digest,
-        key=row.key,
-        signature=row.signature,
+        sequence=row["sequence"],
+        previous=row["previous"],
+        event=row["event"],
+        acts=LogHead(row["acts"], row["acts_digest"]),
+        digest=row["digest"],
+        key=row["key"],
+        signature=row["signature"],
     )
 
 
-def _entry_query(filter_: EntryFilter) -> Select[Any]:
-    columns = AUDIT_LOG.c
-    found = select(*_ENTRY_COLUMNS).order_by(columns.sequence)
-    for name in ("activity", "operation", "result", "actor", "resource", "correlation", "tenant"):
-        if getattr(filter_, name) is not None:
-            found = found.where(columns[name] == getattr(filter_, name))
-    if filter_.category is not None:
+def _entry_query(filter_: EntryFilter) -> tuple[str, Row]:
+    """The query for the entries of a filter, without an order, and its values."""
+    values = {name: getattr(filter_, name) for name in _CONDITIONS if getattr(filter_, name) is not None}
+    where = " AND ".join(("1 = 1", *map(_CONDITIONS.__getitem__, values)))
+    if "category" in values:
         # no other member of an event has this name, and a quotation mark within a text is escaped
-        member = canonical_json({"category": filter_.category}).decode()[1:-1]
-        found = found.where(columns.event.contains(member, autoescape=True))
-    if filter_.tenants is not None:
-        found = found.where(columns.tenant.in_(sorted(filter_.tenants)))
-    if filter_.other_tenants is not None:
-        found = found.where(columns.tenant.is_not(None) & columns.tenant.not_in(sorted(filter_.other_tenants)))
-    if filter_.since is not None:
-        found = found.where(columns.time >= filter_.since)
-    return found if filter_.until is None else found.where(columns.time < filter_.until)
+        member = canonical_json({"category": values["category"]}).decode()[1:-1]
+        values["member"] = f"%{like_pattern(member)}%"
+    return f"SELECT {_ENTRY_COLUMNS} FROM audit WHERE {where}", values  # noqa: S608
 
 
 def last_checkpoint(connection: Connection) -> Checkpoint | None:
     """The checkpoint after which the log continues; None if no entries were removed."""
-    row = connection.execute(select(CHECKPOINTS).order_by(CHECKPOINTS.c.sequence.desc()).limit(1)).one_or_none()
-    if row is None:
-        return None
-    head = LogHead(row.sequence, row.digest)
-    return Checkpoint(
-        head=head,
-        entries=row.entries,
-        before=row.before,
-        latest=row.latest,
-        recorded_at=row.recorded_at,
-        key=row.key,
-        signature=row.signature,
-    )
+    row = connection.row("SELECT * FROM checkpoints ORDER BY sequence DESC LIMIT 1")
+    return None if row is None else Checkpoint(head=LogHead(row.pop("sequence"), row.pop("digest")), **row)
 
 
 def record_checkpoint(connection: Connection, checkpoint: Checkpoint, signer: Signer) -> None:
@@ -164,7 +153,7 @@ def record_checkpoint(connection: Connection, checkpoint: Checkpoint, signer: Si
     values = {name: getattr(checkpoint, name) for name in ("entries", "before", "latest", "recorded_at")}
     head = {"sequence": checkpoint.head.sequence, "digest": checkpoint.head.digest}
     signed = {"key": key, "signature": signature}
-    connection.execute(insert(CHECKPOINTS).values(**values, **head, **signed))
+    connection.insert("checkpoints", {**values, **head, **signed})
 
 
 def check_checkpoint(connection: Connection, checkpoint: Checkpoint, verifier: Verifier) -> Iterator[Finding]:

@@ -11,8 +11,6 @@ from datetime import datetime
 from typing import TextIO
 from uuid import uuid4
 
-from sqlalchemy import Connection, delete, func, select
-
 from minimize.json_form import JsonResult, json_member
 from minimize.keys.cryptography import Signer
 from minimize.ledger.act_log import PAGE_SIZE
@@ -29,10 +27,9 @@ from minimize.ledger.audit_event import (
     utc_text,
 )
 from minimize.ledger.audit_log import append_event, entry_from_row, find_entry, log_head, record_checkpoint
-from minimize.ledger.database import lock_ledger
+from minimize.ledger.connections import Connection
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import PUBLICATION_OPERATIONS, REBUILD
-from minimize.ledger.schema import AUDIT_LOG
 from minimize.results import UNCHANGED
 from minimize.text import count_noun
 from minimize.times import seconds_text
@@ -95,7 +92,7 @@ def truncate_log(ledger: Ledger, plan: Truncation, actor: Actor, at: datetime, s
     """
 
     def work(connection: Connection) -> Truncation:
-        lock_ledger(connection)
+        connection.lock()
         found = _plan(connection, plan.before)
         if found.last is None or found.latest is None or found.last != plan.last:
             return Truncation(0, plan.before)
@@ -104,7 +101,7 @@ def truncate_log(ledger: Ledger, plan: Truncation, actor: Actor, at: datetime, s
             append_event(connection, event, signer)
         append_event(connection, _truncation_event(checkpoint, actor), signer)
         record_checkpoint(connection, checkpoint, signer)
-        connection.execute(delete(AUDIT_LOG).where(AUDIT_LOG.c.sequence <= found.last.sequence))
+        connection.execute("DELETE FROM audit WHERE sequence <= :last", last=found.last.sequence)
         return replace(found, done=True)
 
     executed = ledger.write(work)
@@ -114,21 +111,26 @@ def truncate_log(ledger: Ledger, plan: Truncation, actor: Actor, at: datetime, s
 
 def _plan(connection: Connection, before: datetime) -> Truncation:
     """Removes from the oldest entry up to the first one that must stay."""
-    stays = connection.scalar(select(func.min(AUDIT_LOG.c.sequence)).where(AUDIT_LOG.c.time >= before))
+    stays = connection.value("SELECT min(sequence) FROM audit WHERE time >= :before", before=before)
     end = log_head(connection).sequence if stays is None else stays - 1
-    removed = select(func.count(), func.max(AUDIT_LOG.c.time)).where(AUDIT_LOG.c.sequence <= end)
-    count, latest = connection.execute(removed).one()
+    removed = connection.row(
+        "SELECT count(*) AS entries, max(time) AS latest FROM audit WHERE sequence <= :last", last=end
+    )
     entry = find_entry(connection, end)
-    if not count or entry is None:
+    if removed is None or entry is None:
         return Truncation(0, before)
-    return Truncation(count, before, entry.head, latest, len(_last_publications(connection, entry.head)))
+    outputs = len(_last_publications(connection, entry.head))
+    return Truncation(before=before, last=entry.head, outputs=outputs, **removed)
 
 
 def _last_publications(connection: Connection, last: LogHead) -> list[int]:
     """The last publication entry of each output that has no later entries."""
-    newest = func.max(AUDIT_LOG.c.sequence)
-    found = select(newest).where(AUDIT_LOG.c.operation.in_(PUBLICATION_OPERATIONS)).group_by(AUDIT_LOG.c.resource)
-    return list(connection.scalars(found.having(newest <= last.sequence).order_by(newest)))
+    return connection.column(
+        "SELECT max(sequence) FROM audit WHERE operation IN :operations GROUP BY resource"
+        " HAVING max(sequence) <= :last ORDER BY max(sequence)",
+        operations=PUBLICATION_OPERATIONS,
+        last=last.sequence,
+    )
 
 
 def _repeated_events(connection: Connection, last: LogHead, actor: Actor, at: datetime) -> Iterator[AuditEvent]:
@@ -150,7 +152,7 @@ def _truncation_event(checkpoint: Checkpoint, actor: Actor) -> AuditEvent:
 
 def _entries_until(connection: Connection, plan: Truncation) -> Iterator[LogEntry]:
     after, last = 0, 0 if plan.last is None else plan.last.sequence
-    query = select(AUDIT_LOG).where(AUDIT_LOG.c.sequence <= last).order_by(AUDIT_LOG.c.sequence).limit(PAGE_SIZE)
-    while page := connection.execute(query.where(AUDIT_LOG.c.sequence > after)).all():
+    query = "SELECT * FROM audit WHERE sequence > :after AND sequence <= :last ORDER BY sequence LIMIT :count"
+    while page := connection.rows(query, after=after, last=last, count=PAGE_SIZE):
         yield from map(entry_from_row, page)
-        after = page[-1].sequence
+        after = page[-1]["sequence"]

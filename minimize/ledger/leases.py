@@ -19,14 +19,12 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Row, insert, select, update
-
 from minimize.errors import LedgerError
 from minimize.failpoints import fail_point
 from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_event import Actor, AuditEvent, EventResult, PropertyChange, Resource, run_activity
 from minimize.ledger.audit_log import append_event, log_head
-from minimize.ledger.database import lock_ledger
+from minimize.ledger.connections import Connection, Row
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.process import ProcessIdentity
 from minimize.ledger.runs import (
@@ -38,7 +36,7 @@ from minimize.ledger.runs import (
     record_location,
     record_publication,
 )
-from minimize.ledger.schema import LEASES, ledger_identity
+from minimize.ledger.schema import ledger_identity
 from minimize.receipts import AuditHead, Receipt, ReceiptKind
 from minimize.times import time_text
 
@@ -87,6 +85,7 @@ class LeaseHolder:
     beat_at: datetime
 
 
+_HOLDER_COLUMNS: Final = ("run_id", "host", "machine", "pid", "born", "since", "beat_at")
 LeaseTaken = Callable[[Connection, Lease], None]
 """Work in the transaction that takes a lease."""
 
@@ -108,8 +107,7 @@ def take_lease(
 
 def lease_holder(connection: Connection, output: str) -> LeaseHolder | None:
     """The holder of the lease on an output, or None."""
-    row = connection.execute(select(LEASES).where(LEASES.c.output == output)).one_or_none()
-    return None if row is None or row.run_id is None else _holder_from_row(row)
+    return _holder_from_row(_lease_row(connection, output))
 
 
 def renew_lease(connection: Connection, lease: Lease, now: datetime) -> None:
@@ -126,14 +124,13 @@ def renew_lease(connection: Connection, lease: Lease, now: datetime) -> None:
 
 def record_heartbeat(connection: Connection, lease: Lease, now: datetime) -> bool:
     """Records a heartbeat. Returns whether this run still holds the lease."""
-    statement = update(LEASES).where(_matches_lease(lease)).values(beat=LEASES.c.beat + 1, beat_at=now)
-    return connection.execute(statement).rowcount == 1
+    return _update_lease(connection, lease, "beat = beat + 1, beat_at = :now", now=now) == 1
 
 
 def release_lease(connection: Connection, lease: Lease) -> None:
     """Releases the lease. Does nothing if it was lost."""
-    unheld = dict.fromkeys(("run_id", "host", "machine", "pid", "born", "since", "beat_at"))
-    connection.execute(update(LEASES).where(_matches_lease(lease)).values(**unheld))
+    unheld = ", ".join(f"{name} = NULL" for name in _HOLDER_COLUMNS)
+    _update_lease(connection, lease, unheld)
 
 
 def heartbeat_thread_name(output: str, token: int) -> str:
@@ -164,17 +161,14 @@ def _try_take(
     clock: LeaseClock,
     doubted: LeaseHolder | None,
 ) -> Lease | LeaseHolder:
-    lock_ledger(connection)
-    row = connection.execute(select(LEASES).where(LEASES.c.output == output)).one_or_none()
-    holder = None if row is None or row.run_id is None else _holder_from_row(row)
+    connection.lock()
+    row = _lease_row(connection, output)
+    holder = _holder_from_row(row)
     if holder is not None and holder != doubted and not holder.process.is_dead():
         return holder
-    lease = Lease(output, 1 if row is None else row.token + 1, run_id, None if holder is None else holder.run_id)
-    values = {"token": lease.token, **_claim_values(run_id, clock.now())}
-    if row is None:
-        connection.execute(insert(LEASES).values(output=output, **values))
-    else:
-        connection.execute(update(LEASES).where(LEASES.c.output == output).values(**values))
+    lease = Lease(output, 1 if row is None else row["token"] + 1, run_id, None if holder is None else holder.run_id)
+    connection.execute("DELETE FROM leases WHERE output = :output", output=output)
+    connection.insert("leases", {"output": output, "token": lease.token, **_claim_values(run_id, clock.now())})
     fail_point("lease.taken")
     begun(connection, lease)
     return lease
@@ -221,15 +215,22 @@ def _claim_values(run_id: str, now: datetime) -> dict[str, Any]:
     return {"run_id": run_id, "since": now, "beat": 0, "beat_at": now, **process}
 
 
-def _matches_lease(lease: Lease) -> Any:
-    return (LEASES.c.output == lease.output) & (LEASES.c.token == lease.token) & LEASES.c.run_id.is_not(None)
+def _lease_row(connection: Connection, output: str) -> Row | None:
+    return connection.row("SELECT * FROM leases WHERE output = :output", output=output)
 
 
-def _holder_from_row(row: Row[Any]) -> LeaseHolder:
-    process = ProcessIdentity(row.host, row.machine, row.pid, row.born)
-    return LeaseHolder(
-        token=row.token, run_id=row.run_id, process=process, since=row.since, beat=row.beat, beat_at=row.beat_at
-    )
+def _update_lease(connection: Connection, lease: Lease, changes: str, **values: Any) -> int:
+    """Changes the lease unless it was lost. Returns the number of changed rows."""
+    statement = f"UPDATE leases SET {changes} WHERE output = :output AND token = :token AND run_id IS NOT NULL"  # noqa: S608
+    return connection.execute(statement, output=lease.output, token=lease.token, **values)
+
+
+def _holder_from_row(row: Row | None) -> LeaseHolder | None:
+    """The holder of a lease; None if no run holds it."""
+    if row is None or row["run_id"] is None:
+        return None
+    process = ProcessIdentity(row["host"], row["machine"], row["pid"], row["born"])
+    return LeaseHolder(process=process, **{name: row[name] for name in ("token", "run_id", "since", "beat", "beat_at")})
 
 
 class Heartbeat:
@@ -317,7 +318,7 @@ class RunSession:
         self.ledger.write(partial(release_lease, lease=self.lease))
 
     def _caught_up(self, connection: Connection, found: LogAgreement) -> None:
-        lock_ledger(connection)
+        connection.lock()
         index_receipts(connection, self.run.output, found.unrecorded)
         if found.disagrees:
             state = PropertyChange("state", None, found.state)
@@ -331,7 +332,7 @@ class RunSession:
         return AuditHead(found.sequence, str(found.digest), ledger_identity(connection))
 
     def _record_published(self, connection: Connection, receipt: Receipt) -> None:
-        lock_ledger(connection)
+        connection.lock()
         index_receipts(connection, self.run.output, [receipt])
         release_lease(connection, self.lease)
         self._append_events(connection, PUBLISH, receipt)

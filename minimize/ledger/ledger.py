@@ -10,9 +10,6 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, Unpack
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
-
 from minimize.errors import LedgerError
 from minimize.failpoints import fail_point
 from minimize.keys.cryptography import Signer
@@ -21,8 +18,8 @@ from minimize.ledger.acts import ActFilter, ActKind, ActReader, Decision
 from minimize.ledger.address import Address
 from minimize.ledger.audit_event import AuditEvent
 from minimize.ledger.audit_log import append_event
+from minimize.ledger.connections import Connection, Database, ledger_database
 from minimize.ledger.database import (
-    WRITES,
     FileIdentity,
     check_file,
     check_migration,
@@ -30,11 +27,8 @@ from minimize.ledger.database import (
     count_rows,
     create_file,
     database_error,
-    empty_journal,
     file_identity,
     is_connection_lost,
-    ledger_engine,
-    lock_ledger,
 )
 from minimize.ledger.schema import is_current, schema_version, upgrade_schema
 
@@ -48,10 +42,10 @@ PAUSE_S: Final = 0.25
 class Ledger:
     """An open ledger. `work` gets a connection in a transaction, which is committed if it returns and undone if it raises."""
 
-    def __init__(self, address: Address, engine: Engine, patience: float) -> None:
+    def __init__(self, address: Address, database: Database, patience: float) -> None:
         self.address = address
         self._seen: FileIdentity | None = file_identity(address)
-        self._engine = engine
+        self._database = database
         self._patience = patience
 
     def record(
@@ -61,12 +55,12 @@ class Ledger:
 
         `decide` reads the acts that concern it. If it raises, nothing is recorded. It may run again if the server closed the
         connection. `then` runs before the commit; if it raises, nothing is recorded either. The files of SQLite do not keep a
-        removed body, unless another process is reading them (see `empty_journal`). Returns the result of the decision.
+        removed body, unless another process is reading them (see `Database.empty_journal`). Returns the result of the decision.
         Raises KeyringError without a signing key, LedgerError.
         """
 
         def work(connection: Connection) -> Decision[T]:
-            lock_ledger(connection)
+            connection.lock()
             acts = ActLog(connection)
             decision = decide(acts)
             if decision.acts and not decision.events:
@@ -114,12 +108,12 @@ class Ledger:
         return self._run_with_retries(work, writes=True)
 
     def empty_journal(self) -> None:
-        """See `database.empty_journal`."""
-        empty_journal(self._engine)
+        """See `Database.empty_journal`."""
+        self._database.empty_journal()
 
     def close(self) -> None:
         """Closes all connections."""
-        self._engine.dispose()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -146,18 +140,17 @@ class Ledger:
         """The result of one attempt, or its error and whether a retry can help."""
         kept = [True]
         try:
-            with self._engine.connect().execution_options(**{WRITES: writes}) as connection:
-                with connection.begin() as transaction:
-                    given = work(connection)
-                    if writes:
-                        check_same_file(self.address, self._seen)
-                        fail_point("ledger.before")
-                    kept.clear()
-                    transaction.commit()
-                    if writes:
-                        fail_point("ledger.after")
-                return [given], None, False
-        except DBAPIError as error:
+            with self._database.transaction(writes=writes) as connection:
+                given = work(connection)
+                if writes:
+                    check_same_file(self.address, self._seen)
+                    fail_point("ledger.before")
+                kept.clear()
+                connection.execute("COMMIT")
+                if writes:
+                    fail_point("ledger.after")
+            return [given], None, False
+        except self._database.error as error:
             return [], database_error(error, self.address), bool(kept) and is_connection_lost(error)
 
 
@@ -171,7 +164,7 @@ def open_ledger(address: Address, *, create: bool = False, patience: float = PAT
         if create and not os.path.lexists(address.path):
             create_file(address.path, lambda path: _create_tables(Address(path), patience))
         check_file(address)
-    ledger = Ledger(address, ledger_engine(address, patience), patience)
+    ledger = Ledger(address, ledger_database(address, patience), patience)
     try:
         _migrate(ledger)
     except BaseException:
@@ -181,7 +174,7 @@ def open_ledger(address: Address, *, create: bool = False, patience: float = PAT
 
 
 def _create_tables(address: Address, patience: float) -> None:
-    with Ledger(address, ledger_engine(address, patience), patience) as ledger:
+    with Ledger(address, ledger_database(address, patience), patience) as ledger:
         _migrate(ledger)
 
 
@@ -193,7 +186,7 @@ def _migrate(ledger: Ledger) -> None:
 
 def _upgrade_once(connection: Connection, address: Address) -> None:
     """Checks the version again under the lock: another process may have upgraded the ledger."""
-    lock_ledger(connection)
+    connection.lock()
     if not is_current(schema_version(connection), str(address)):
         before = count_rows(connection)
         upgrade_schema(connection)

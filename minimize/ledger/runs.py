@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
-
 from minimize.failpoints import fail_point
 from minimize.json_form import json_object
 from minimize.keys import Verifier
@@ -33,8 +31,8 @@ from minimize.ledger.audit_event import (
     run_activity,
 )
 from minimize.ledger.audit_log import append_event, find_entry, last_checkpoint, read_entries
-from minimize.ledger.database import lock_ledger
-from minimize.ledger.schema import AUDIT_LOG, OUTPUTS, RUNS, ledger_identity
+from minimize.ledger.connections import Connection, Row, like_pattern
+from minimize.ledger.schema import ledger_identity
 from minimize.receipts import Receipt, RowCounts
 
 PUBLISH: Final = "publish"
@@ -76,10 +74,11 @@ class LogAgreement:
 
 def find_anchor(connection: Connection, output: str) -> Anchor | None:
     """The last receipt of an output that the log records."""
-    query = select(AUDIT_LOG.c.sequence).where(
-        (AUDIT_LOG.c.resource == output) & AUDIT_LOG.c.operation.in_(PUBLICATION_OPERATIONS)
+    last = connection.value(
+        "SELECT sequence FROM audit WHERE resource = :output AND operation IN :operations ORDER BY sequence DESC LIMIT 1",
+        output=output,
+        operations=PUBLICATION_OPERATIONS,
     )
-    last = connection.execute(query.order_by(AUDIT_LOG.c.sequence.desc()).limit(1)).scalar()
     entry = None if last is None else find_entry(connection, last)
     if entry is None:
         return None
@@ -255,28 +254,30 @@ class RunRow:
 
 def record_location(connection: Connection, output: str, pipeline: str, folder: str) -> None:
     """Records the location of an output."""
-    values = {"pipeline": pipeline, "folder": folder, "host": socket.gethostname()}
-    if connection.execute(update(OUTPUTS).where(OUTPUTS.c.output == output).values(**values)).rowcount == 0:
-        connection.execute(insert(OUTPUTS).values(output=output, **values))
+    row = {"output": output, "pipeline": pipeline, "folder": folder, "host": socket.gethostname()}
+    change = "UPDATE outputs SET pipeline = :pipeline, folder = :folder, host = :host WHERE output = :output"
+    if connection.execute(change, **row) == 0:
+        connection.insert("outputs", row)
 
 
 def index_receipts(connection: Connection, output: str, receipts: Iterable[Receipt]) -> None:
     """Adds receipts of an output to the index. Existing rows are replaced."""
     for receipt in receipts:
-        connection.execute(delete(RUNS).where((RUNS.c.output == output) & (RUNS.c.run_id == receipt.run_id)))
-        connection.execute(insert(RUNS).values(output=output, **_receipt_values(receipt)))
+        connection.execute(
+            "DELETE FROM runs WHERE output = :output AND run_id = :run_id", output=output, run_id=receipt.run_id
+        )
+        connection.insert("runs", {"output": output, **_receipt_values(receipt)})
         fail_point("run.indexed")
 
 
 def remove_runs(connection: Connection, output: str) -> None:
     """Removes all runs of an output from the index."""
-    connection.execute(delete(RUNS).where(RUNS.c.output == output))
+    connection.execute("DELETE FROM runs WHERE output = :output", output=output)
 
 
 def output_locations(connection: Connection) -> list[OutputLocation]:
     """The locations of all outputs in the ledger."""
-    found = connection.execute(select(OUTPUTS).order_by(OUTPUTS.c.folder)).all()
-    return [OutputLocation(row.output, row.pipeline, row.folder, row.host) for row in found]
+    return [OutputLocation(**row) for row in connection.rows("SELECT * FROM outputs ORDER BY folder")]
 
 
 def find_location(connection: Connection, output: str) -> OutputLocation | None:
@@ -286,31 +287,27 @@ def find_location(connection: Connection, output: str) -> OutputLocation | None:
 
 def select_runs(connection: Connection, output: str | None = None, pipeline: str | None = None) -> list[RunRow]:
     """The runs of an output (by sequence), of a pipeline, or all, oldest first."""
-    order = (RUNS.c.finished, RUNS.c.sequence) if output is None else (RUNS.c.sequence,)
-    query = _run_query().order_by(*order)
-    query = query if output is None else query.where(RUNS.c.output == output)
-    query = query if pipeline is None else query.where(RUNS.c.pipeline == pipeline)
-    return [_run_from_row(row) for row in connection.execute(query).all()]
+    values = {name: value for name, value in (("output", output), ("pipeline", pipeline)) if value is not None}
+    order = "finished, sequence" if output is None else "sequence"
+    return _find_runs(connection, [f"runs.{name} = :{name}" for name in values], order, values)
 
 
 def select_runs_by_id(connection: Connection, run_id: str) -> list[RunRow]:
     """The runs whose id starts with this text."""
-    query = _run_query().where(RUNS.c.run_id.startswith(run_id, autoescape=True)).order_by(RUNS.c.run_id)
-    return [_run_from_row(row) for row in connection.execute(query).all()]
+    starts = ["run_id LIKE :start ESCAPE '/'"]
+    return _find_runs(connection, starts, "run_id", {"start": f"{like_pattern(run_id)}%"})
 
 
-def _run_query() -> Select[Any]:
-    return select(RUNS, OUTPUTS.c.folder, OUTPUTS.c.host).join(OUTPUTS, OUTPUTS.c.output == RUNS.c.output)
+def _find_runs(connection: Connection, conditions: Sequence[str], order: str, values: Row) -> list[RunRow]:
+    where = " AND ".join(("runs.output = outputs.output", *conditions))
+    query = f"SELECT runs.*, folder, host FROM runs, outputs WHERE {where} ORDER BY {order}"  # noqa: S608
+    return [RunRow(**{**row, "dates": tuple(json.loads(row["dates"]))}) for row in connection.rows(query, **values)]
 
 
 def _receipt_values(receipt: Receipt) -> dict[str, Any]:
     names = ("run_id", "sequence", "kind", "pipeline", "purpose", "engine", "at", "started", "finished", "digest")
     values = {name: getattr(receipt, name) for name in names}
     return {**values, "dates": json.dumps(list(receipt.dates)), **asdict(receipt.rows)}
-
-
-def _run_from_row(row: Row[Any]) -> RunRow:
-    return RunRow(**{**row._mapping, "dates": tuple(json.loads(row.dates))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +331,7 @@ def rebuild_index(
     These are: receipts that the log lacked, receipts that name entries of another log, and the last one if later ones are
     missing.
     """
-    lock_ledger(connection)
+    connection.lock()
     remove_runs(connection, output.identity)
     if not chain:
         return 0

@@ -6,231 +6,156 @@ version. To change the schema, change the tables and append a step to `STEPS` th
 
 from __future__ import annotations
 
-import re
 import secrets
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from functools import cache
-from typing import Any, Final
-
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Dialect,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    UniqueConstraint,
-    insert,
-    inspect,
-    select,
-)
-from sqlalchemy.dialects import registry
-from sqlalchemy.schema import CreateIndex, CreateTable
-from sqlalchemy.types import TypeDecorator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Final
 
 from minimize.errors import LedgerError
-from minimize.ledger.audit_event import utc_text
+from minimize.ledger.acts import Act
+from minimize.ledger.connections import Connection, Dialect
 
-DIGEST: Final = String(71)
-"""`sha256:` and 64 hexadecimal digits."""
-
-METADATA: Final = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
+TABLES: Final = """
+CREATE TABLE acts (
+    id {row_number} NOT NULL,
+    kind VARCHAR(24) NOT NULL,
+    key {ordered_text} NOT NULL,
+    tenant_id TEXT,
+    subject TEXT,
+    valid_from VARCHAR(27),
+    recorded_at VARCHAR(27) NOT NULL,
+    actor TEXT NOT NULL,
+    body TEXT,
+    body_digest VARCHAR(71) NOT NULL,
+    previous VARCHAR(71),
+    signing_key TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    CONSTRAINT pk_acts PRIMARY KEY (id)
+);
+CREATE INDEX ix_acts_key ON acts (kind, key);
+CREATE INDEX ix_acts_kind ON acts (kind, id);
+CREATE INDEX ix_acts_tenant_id ON acts (tenant_id, kind, key);
+CREATE TABLE audit (
+    sequence BIGINT NOT NULL,
+    previous VARCHAR(71),
+    digest VARCHAR(71) NOT NULL,
+    event TEXT NOT NULL,
+    acts BIGINT NOT NULL,
+    acts_digest VARCHAR(71),
+    key TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    time VARCHAR(27) NOT NULL,
+    activity TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    result VARCHAR(16) NOT NULL,
+    actor TEXT,
+    resource TEXT,
+    correlation TEXT,
+    tenant TEXT,
+    CONSTRAINT pk_audit PRIMARY KEY (sequence),
+    CONSTRAINT uq_audit_digest UNIQUE (digest)
+);
+CREATE INDEX ix_audit_correlation ON audit (correlation);
+CREATE INDEX ix_audit_resource ON audit (resource, activity, sequence);
+CREATE INDEX ix_audit_tenant ON audit (tenant, sequence);
+CREATE INDEX ix_audit_time ON audit (time);
+CREATE TABLE checkpoints (
+    sequence BIGINT NOT NULL,
+    digest VARCHAR(71) NOT NULL,
+    entries BIGINT NOT NULL,
+    before VARCHAR(27) NOT NULL,
+    latest VARCHAR(27) NOT NULL,
+    recorded_at VARCHAR(27) NOT NULL,
+    key TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    CONSTRAINT pk_checkpoints PRIMARY KEY (sequence)
+);
+CREATE TABLE identity (
+    ledger VARCHAR(32) NOT NULL,
+    CONSTRAINT pk_identity PRIMARY KEY (ledger)
+);
+CREATE TABLE leases (
+    output VARCHAR(32) NOT NULL,
+    token BIGINT NOT NULL,
+    run_id VARCHAR(64),
+    host TEXT,
+    machine TEXT,
+    pid BIGINT,
+    born BIGINT,
+    since VARCHAR(27),
+    beat BIGINT NOT NULL,
+    beat_at VARCHAR(27),
+    CONSTRAINT pk_leases PRIMARY KEY (output)
+);
+CREATE TABLE outputs (
+    output VARCHAR(32) NOT NULL,
+    pipeline TEXT NOT NULL,
+    folder TEXT NOT NULL,
+    host TEXT NOT NULL,
+    CONSTRAINT pk_outputs PRIMARY KEY (output)
+);
+CREATE TABLE reads (
+    id {serial_number} NOT NULL,
+    read VARCHAR(36) NOT NULL,
+    state VARCHAR(8) NOT NULL,
+    event TEXT NOT NULL,
+    process TEXT NOT NULL,
+    recorded_at VARCHAR(27) NOT NULL,
+    CONSTRAINT pk_reads PRIMARY KEY (id),
+    CONSTRAINT uq_reads_read UNIQUE (read, state)
+);
+CREATE TABLE runs (
+    output VARCHAR(32) NOT NULL,
+    run_id VARCHAR(64) NOT NULL,
+    sequence BIGINT NOT NULL,
+    kind VARCHAR(16) NOT NULL,
+    pipeline TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    engine TEXT NOT NULL,
+    dates TEXT NOT NULL,
+    at VARCHAR(27) NOT NULL,
+    started VARCHAR(27) NOT NULL,
+    finished VARCHAR(27) NOT NULL,
+    read BIGINT NOT NULL,
+    written BIGINT NOT NULL,
+    gated BIGINT NOT NULL,
+    quarantined BIGINT NOT NULL,
+    suppressed BIGINT NOT NULL,
+    deduplicated BIGINT NOT NULL,
+    digest VARCHAR(71) NOT NULL,
+    CONSTRAINT pk_runs PRIMARY KEY (output, run_id)
+);
+CREATE INDEX ix_runs_finished ON runs (finished);
+CREATE INDEX ix_runs_run_id ON runs (run_id);
+CREATE TABLE ledger_version (
+    version INTEGER NOT NULL,
+    PRIMARY KEY (version)
 )
-
-
-ORDERED_TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
-"""Text that is compared by its code points on every database."""
-
-
-ROW_NUMBER: Final = BigInteger().with_variant(Integer, "sqlite")
-"""A number by which SQLite stores the rows of a table. Another type would need an index of its own."""
-
-
-_UTC_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\d\.\d{6}Z", re.ASCII)
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """An aware time in UTC as text of fixed width, which sorts and compares in time order on every database."""
-
-    impl = String(27)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> str | None:
-        """The text of a time."""
-        return None if value is None else utc_text(value)
-
-    def process_result_value(self, value: Any, dialect: Any) -> datetime | None:
-        """The time of a text. Raises LedgerError for another text, which only a damaged or changed ledger contains.
-
-        Another text of the same time is refused, too: it would sort differently, and a text without a zone has no fixed time.
-        """
-        if value is None:
-            return None
-        try:
-            if _UTC_TIME.fullmatch(value):
-                return datetime.fromisoformat(value)
-        except (ValueError, TypeError):
-            pass
-        raise LedgerError("the ledger contains a time that cannot be read", hint="Restore a backup.")
-
-
-ACTS: Final = Table(
-    "acts",
-    METADATA,
-    Column("id", ROW_NUMBER, primary_key=True, autoincrement=False),
-    Column("kind", String(24), nullable=False),
-    Column("key", ORDERED_TEXT, nullable=False),
-    Column("tenant_id", Text),
-    Column("subject", Text),
-    Column("valid_from", UtcTime),
-    Column("recorded_at", UtcTime, nullable=False),
-    Column("actor", Text, nullable=False),
-    Column("body", Text),
-    Column("body_digest", DIGEST, nullable=False),
-    Column("previous", DIGEST),
-    Column("signing_key", Text, nullable=False),
-    Column("signature", Text, nullable=False),
-    Index("ix_acts_kind", "kind", "id"),
-    Index("ix_acts_key", "kind", "key"),
-    Index("ix_acts_tenant_id", "tenant_id", "kind", "key"),
-)
-"""See `acts.Act`. A body can be removed, and is then null."""
-
-
-AUDIT_LOG: Final = Table(
-    "audit",
-    METADATA,
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    Column("previous", DIGEST),
-    Column("digest", DIGEST, nullable=False, unique=True),
-    Column("event", Text, nullable=False),
-    Column("acts", BigInteger, nullable=False),
-    Column("acts_digest", DIGEST),
-    Column("key", Text, nullable=False),
-    Column("signature", Text, nullable=False),
-    Column("time", UtcTime, nullable=False, index=True),
-    Column("activity", Text, nullable=False),
-    Column("operation", Text, nullable=False),
-    Column("result", String(16), nullable=False),
-    Column("actor", Text),
-    Column("resource", Text),
-    Column("correlation", Text, index=True),
-    Column("tenant", Text),
-    Index("ix_audit_tenant", "tenant", "sequence"),
-    Index("ix_audit_resource", "resource", "activity", "sequence"),
-)
-"""`acts` and `acts_digest` are the head of the log of acts when the entry was written.
-
-The columns after `signature` repeat parts of the event, for searching. The event is authoritative."""
-
-
-CHECKPOINTS: Final = Table(
-    "checkpoints",
-    METADATA,
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    Column("digest", DIGEST, nullable=False),
-    Column("entries", BigInteger, nullable=False),
-    Column("before", UtcTime, nullable=False),
-    Column("latest", UtcTime, nullable=False),
-    Column("recorded_at", UtcTime, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("signature", Text, nullable=False),
-)
-"""`sequence` and `digest` belong to the last removed entry. `latest` is the latest time of the removed entries; all of them are
-older than `before`."""
-
-
-IDENTITY: Final = Table("identity", METADATA, Column("ledger", String(32), primary_key=True))
-"""One row."""
-
-
-LEASES: Final = Table(
-    "leases",
-    METADATA,
-    Column("output", String(32), primary_key=True),
-    Column("token", BigInteger, nullable=False),
-    Column("run_id", String(64)),
-    Column("host", Text),
-    Column("machine", Text),
-    Column("pid", BigInteger),
-    Column("born", BigInteger),
-    Column("since", UtcTime),
-    Column("beat", BigInteger, nullable=False),
-    Column("beat_at", UtcTime),
-)
-"""`token` grows each time the lease is taken, and is never used again: a run with an older token no longer holds the lease.
-
-run_id   None if no run holds it
-machine  the boot and the process namespace of the holder: pids mean something only within them
-born     start time of the process in ticks: a pid is used again, pid and start time together are not
-beat     grows while the holder is alive
 """
+"""The tables. A text of 27 characters is a time (see `TIME_COLUMNS`), one of 71 is `sha256:` and 64 hexadecimal digits.
+
+acts         See `acts.Act`. A body can be removed, and is then null.
+audit        `acts` and `acts_digest` are the head of the log of acts when the entry was written. The columns after `signature`
+             repeat parts of the event, for searching. The event is authoritative.
+checkpoints  `sequence` and `digest` belong to the last removed entry. `latest` is the latest time of the removed entries; all
+             of them are older than `before`.
+identity     One row.
+leases       `token` grows each time the lease is taken, and is never used again: a run with an older token no longer holds the
+             lease. `run_id` is null if no run holds it. `machine` is the boot and the process namespace of the holder: pids mean
+             something only within them. `born` is the start time of the process in ticks: a pid is used again, pid and start
+             time together are not. `beat` grows while the holder is alive.
+outputs      The last known location of each output.
+reads        `state` is begun or ended. `event` is the audit event of a read that never ended, as JSON.
+"""
+_TYPES: Final[Mapping[Dialect, Mapping[str, str]]] = {
+    "sqlite": {"row_number": "INTEGER", "serial_number": "INTEGER", "ordered_text": "TEXT"},
+    "postgresql": {"row_number": "BIGINT", "serial_number": "BIGSERIAL", "ordered_text": 'TEXT COLLATE "C"'},
+}
+"""The numbers by which SQLite stores the rows of a table: another type would need an index of its own. Text that is compared by
+its code points on every database."""
 
 
-OUTPUTS: Final = Table(
-    "outputs",
-    METADATA,
-    Column("output", String(32), primary_key=True),
-    Column("pipeline", Text, nullable=False),
-    Column("folder", Text, nullable=False),
-    Column("host", Text, nullable=False),
-)
-"""The last known location of each output."""
-
-
-RUNS: Final = Table(
-    "runs",
-    METADATA,
-    Column("output", String(32), primary_key=True),
-    Column("run_id", String(64), primary_key=True),
-    Column("sequence", BigInteger, nullable=False),
-    Column("kind", String(16), nullable=False),
-    Column("pipeline", Text, nullable=False),
-    Column("purpose", Text, nullable=False),
-    Column("engine", Text, nullable=False),
-    Column("dates", Text, nullable=False),
-    Column("at", UtcTime, nullable=False),
-    Column("started", UtcTime, nullable=False),
-    Column("finished", UtcTime, nullable=False),
-    Column("read", BigInteger, nullable=False),
-    Column("written", BigInteger, nullable=False),
-    Column("gated", BigInteger, nullable=False),
-    Column("quarantined", BigInteger, nullable=False),
-    Column("suppressed", BigInteger, nullable=False),
-    Column("deduplicated", BigInteger, nullable=False),
-    Column("digest", DIGEST, nullable=False),
-    Index("ix_runs_run_id", "run_id"),
-    Index("ix_runs_finished", "finished"),
-)
-
-
-READS: Final = Table(
-    "reads",
-    METADATA,
-    Column("id", ROW_NUMBER, primary_key=True),
-    Column("read", String(36), nullable=False),
-    Column("state", String(8), nullable=False),
-    Column("event", Text, nullable=False),
-    Column("process", Text, nullable=False),
-    Column("recorded_at", UtcTime, nullable=False),
-    UniqueConstraint("read", "state"),
-)
-"""`state` is begun or ended. `event` is the audit event of a read that never ended, as JSON."""
-
-
-APPEND_ONLY: Final = (CHECKPOINTS, IDENTITY, READS)
+APPEND_ONLY: Final = ("checkpoints", "identity", "reads")
 """Tables whose rows are never changed or removed. The acts and the audit log have conditions of their own."""
 
 
@@ -253,12 +178,12 @@ class Trigger:
 def _append_only_triggers() -> Iterator[Trigger]:
     for table in APPEND_ONLY:
         for change in ("UPDATE", "DELETE"):
-            yield Trigger(f"{table.name}_no_{change.lower()}", table.name, change, f"{table.name} are append-only")
+            yield Trigger(f"{table}_no_{change.lower()}", table, change, f"{table} are append-only")
 
 
 _KEEPS_ITS_CONTENT: Final = " AND ".join(
     f"coalesce(CAST(OLD.{column.name} AS TEXT), '') = coalesce(CAST(NEW.{column.name} AS TEXT), '')"
-    for column in ACTS.c
+    for column in fields(Act)
     if column.name != "body"
 )
 _HAS_TOMBSTONE: Final = "EXISTS (SELECT 1 FROM acts WHERE kind = 'tombstone' AND key = CAST(OLD.id AS TEXT))"
@@ -311,8 +236,8 @@ _POSTGRES_TIMES: Final = {
 }
 
 
-def trigger_statements(dialect: str) -> Iterator[str]:
-    """The statements that create the triggers. Takes `sqlite` or `postgresql`."""
+def trigger_statements(dialect: Dialect) -> Iterator[str]:
+    """The statements that create the triggers."""
     if dialect == "sqlite":
         yield from map(_sqlite_trigger, TRIGGERS)
         return
@@ -347,14 +272,9 @@ def _postgres_trigger(guard: Trigger) -> Iterator[str]:
     )
 
 
-def insert_identity(connection: Connection) -> None:
-    """Gives a new ledger its identity."""
-    connection.execute(insert(IDENTITY).values(ledger=secrets.token_hex(16)))
-
-
 def ledger_identity(connection: Connection) -> str:
     """The identity of a ledger."""
-    return str(connection.execute(select(IDENTITY.c.ledger)).scalar_one())
+    return str(connection.value("SELECT ledger FROM identity"))
 
 
 MigrationStep = Callable[[Connection], None]
@@ -362,8 +282,8 @@ MigrationStep = Callable[[Connection], None]
 
 def _add_tenant_of_entries(connection: Connection) -> None:
     """Adds the tenant of an audit entry. Older entries name none."""
-    connection.exec_driver_sql("ALTER TABLE audit ADD COLUMN tenant TEXT")
-    connection.exec_driver_sql("CREATE INDEX ix_audit_tenant ON audit (tenant, sequence)")
+    connection.execute("ALTER TABLE audit ADD COLUMN tenant TEXT")
+    connection.execute("CREATE INDEX ix_audit_tenant ON audit (tenant, sequence)")
 
 
 STEPS: Final[tuple[MigrationStep, ...]] = (_add_tenant_of_entries,)
@@ -373,17 +293,14 @@ BASELINE_VERSION: Final = 3
 NEWEST_VERSION: Final = BASELINE_VERSION + len(STEPS)
 EMPTY_VERSION: Final = 0
 """The version of an empty database."""
-VERSION_TABLE: Final = Table(
-    "ledger_version", MetaData(), Column("version", Integer, primary_key=True, autoincrement=False)
-)
 
 
 def schema_version(connection: Connection) -> int | None:
     """The version of a ledger. `EMPTY_VERSION` if the database is empty, None if it contains something else."""
-    tables = inspect(connection).get_table_names()
-    if VERSION_TABLE.name not in tables:
-        return None if tables and connection.dialect.name == "sqlite" else EMPTY_VERSION
-    return connection.execute(select(VERSION_TABLE.c.version)).scalar() or EMPTY_VERSION
+    tables = connection.table_names()
+    if "ledger_version" not in tables:
+        return None if tables and connection.dialect == "sqlite" else EMPTY_VERSION
+    return connection.value("SELECT version FROM ledger_version") or EMPTY_VERSION
 
 
 def is_current(version: int | None, place: str) -> bool:
@@ -401,26 +318,14 @@ def is_current(version: int | None, place: str) -> bool:
 
 def upgrade_schema(connection: Connection, steps: tuple[MigrationStep, ...] = STEPS) -> None:
     """Creates the ledger in an empty database, or upgrades an older one, in the connection's transaction."""
-    version = schema_version(connection)
+    version, newest = schema_version(connection), BASELINE_VERSION + len(steps)
     if version == EMPTY_VERSION:
-        for statement in _create_statements(connection.dialect.name):
-            connection.exec_driver_sql(statement)
-        insert_identity(connection)
-        connection.execute(VERSION_TABLE.insert().values(version=BASELINE_VERSION + len(steps)))
+        tables = TABLES.format(**_TYPES[connection.dialect]).split(";")
+        for statement in (*tables, *trigger_statements(connection.dialect)):
+            connection.execute(statement)
+        connection.insert("identity", {"ledger": secrets.token_hex(16)})
+        connection.insert("ledger_version", {"version": newest})
     elif version is not None:
         for step in steps[version - BASELINE_VERSION :]:
             step(connection)
-        connection.execute(VERSION_TABLE.update().values(version=BASELINE_VERSION + len(steps)))
-
-
-@cache  # the same for every ledger of a process; compiling takes longer than executing
-def _create_statements(dialect: str) -> tuple[str, ...]:
-    return tuple(_compile_schema(registry.load(dialect)()))
-
-
-def _compile_schema(dialect: Dialect) -> Iterator[str]:
-    for table in (*METADATA.sorted_tables, VERSION_TABLE):
-        yield str(CreateTable(table).compile(dialect=dialect))
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            yield str(CreateIndex(index).compile(dialect=dialect))
-    yield from trigger_statements(dialect.name)
+        connection.execute("UPDATE ledger_version SET version = :version", version=newest)

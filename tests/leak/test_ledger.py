@@ -30,7 +30,7 @@ def test_no_canary_stands_in_the_ledger_of_a_run_or_of_a_failed_one(tmp_path: Pa
         minimize.run(folder, at=AT, output=folder / "out", keys=keys, ledger=ledger)
         with pytest.raises(minimize.MinimizeError, match="already covers these dates"):
             minimize.run(folder, at="2026-11-01T00:00:00Z", output=folder / "out", keys=keys, ledger=ledger)
-        assert reader.read(lambda connection: connection.in_transaction())
+        assert reader.read(lambda connection: connection.driver.in_transaction)
         files = {path.name: path.stat().st_size for path in ledger.parent.iterdir()}
         assert files["ledger.db-wal"] > 0
         assert found(ALL, ledger.parent) == set()

@@ -62,7 +62,7 @@ def by_hand(address: Address, *statements: str) -> list[tuple[Any, ...]]:
     if address.path is not None:
         with closing(sqlite3.connect(address.path, isolation_level=None)) as connection:
             return [connection.execute(statement).fetchall() for statement in statements][-1]
-    with psycopg.connect((address.url or "").replace("+psycopg", ""), autocommit=True) as server:
+    with psycopg.connect(address.url or "", autocommit=True) as server:
         results = [server.execute(statement.encode()) for statement in statements]
         return results[-1].fetchall() if results[-1].description else []
 

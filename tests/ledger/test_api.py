@@ -14,7 +14,7 @@ import minimize
 from minimize.ledger import api
 
 PACKAGE = Path(str(minimize.__file__)).parent
-SQL = "sqlalchemy"
+SQL = "sqlite3"
 
 
 def imported(node: ast.AST) -> Iterator[str]:
@@ -37,7 +37,7 @@ IMPORTS = {module_name(file): set(imported(ast.parse(file.read_text()))) for fil
 
 
 def modules_with_sql() -> set[str]:
-    """The modules of the package that import SQLAlchemy, or a module that does."""
+    """The modules of the package that import the driver of SQLite, or a module that does."""
     found = set[str]()
     while more := {name for name, names in IMPORTS.items() if names & {SQL, *found}} - found:
         found |= more
@@ -66,11 +66,11 @@ def test_the_facade_alone_leads_to_the_database() -> None:
     assert len(modules_with_sql()) > 5
 
 
-def test_no_other_module_imports_sqlalchemy() -> None:
+def test_no_other_module_imports_a_driver() -> None:
     others = sorted(set(IMPORTS) - modules_with_sql() - {"minimize.__main__"})
     assert not loads_sql(f"import {', '.join(others)}")
 
 
-def test_the_first_use_imports_sqlalchemy() -> None:
+def test_the_first_use_imports_the_driver() -> None:
     assert not loads_sql("from minimize.ledger import api")
     assert loads_sql("from minimize.ledger import api; api.open_ledger")

@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
 
 from minimize.errors import LedgerError
 from minimize.keys import Keyring
 from minimize.ledger.audit_check import check_log
 from minimize.ledger.audit_event import EMPTY_LOG, EntryFilter, entry_digest, entry_event
 from minimize.ledger.audit_log import append_event, latest_entries, log_head, read_entries
+from minimize.ledger.connections import Connection
 from minimize.ledger.ledger import Ledger
 from tests.ledger.ledgers import NOW, event, tells
 
@@ -48,7 +48,7 @@ def test_what_is_undone_leaves_no_gap(ledger: Ledger, keys: Keyring) -> None:
 def test_a_refused_change_is_told_without_the_row(ledger: Ledger, keys: Keyring) -> None:
     tells(ledger, keys, event(1))
     with pytest.raises(LedgerError, match="cannot be changed or removed") as raised:
-        ledger.write(lambda connection: connection.execute(text("UPDATE audit SET actor = 'canary'")))
+        ledger.write(lambda connection: connection.execute("UPDATE audit SET actor = 'canary'"))
     assert "canary" not in str(raised.value)
     assert raised.value.__context__ is None
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection
 
 from minimize.errors import LedgerError
 from minimize.keys import Keyring, PublicKeys, new_keyring
@@ -23,6 +22,7 @@ from minimize.ledger.audit_truncation import (
     truncate_log,
     year_before,
 )
+from minimize.ledger.connections import Connection
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import compare_receipts, find_anchor, is_head_in_log, publication_event
 from minimize.ledger.settings import SETTING, RecordedSetting

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
-from sqlalchemy import Connection, text
 
 from minimize.errors import LedgerError
 from minimize.failpoints import KILLED, VARIABLE
@@ -18,6 +17,7 @@ from minimize.ledger import Address, find_ledger, schema
 from minimize.ledger import ledger as module
 from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.audit_log import log_head
+from minimize.ledger.connections import Connection
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.schema import NEWEST_VERSION, STEPS, schema_version, upgrade_schema
 from tests.acts import record_acts
@@ -29,7 +29,7 @@ Step = Callable[[Connection], None]
 
 def add_color(connection: Connection) -> None:
     """A step as a later version would have one. It fails if it is repeated."""
-    connection.execute(text("ALTER TABLE runs ADD COLUMN color TEXT"))
+    connection.execute("ALTER TABLE runs ADD COLUMN color TEXT")
 
 
 @pytest.fixture(name="older")
@@ -61,9 +61,9 @@ def stops(connection: Connection) -> None:
 
 
 def loses(connection: Connection) -> None:
-    drop = "DROP TRIGGER audit_no_delete" + ("" if connection.dialect.name == "sqlite" else " ON audit")
-    connection.execute(text(drop))
-    connection.execute(text("DELETE FROM audit"))
+    drop = "DROP TRIGGER audit_no_delete" + ("" if connection.dialect == "sqlite" else " ON audit")
+    connection.execute(drop)
+    connection.execute("DELETE FROM audit")
 
 
 @pytest.mark.parametrize(("step", "error"), [(stops, InterruptedError), (loses, LedgerError)])

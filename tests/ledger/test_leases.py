@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
-from sqlalchemy import Connection, update
 
 from minimize.errors import LedgerError
+from minimize.ledger.connections import Connection
 from minimize.ledger.leases import (
     Heartbeat,
     Lease,
@@ -32,7 +32,6 @@ from minimize.ledger.leases import (
     take_lease,
 )
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.schema import LEASES
 from tests.ledger.ledgers import NOW
 
 PACE = LeaseTiming(timedelta(seconds=10), timedelta(seconds=60), timedelta(seconds=25))
@@ -78,14 +77,14 @@ def holder(ledger: Ledger) -> LeaseHolder | None:
 
 def elsewhere(ledger: Ledger) -> None:
     """Lets the holder be on another host, where nobody sees whether it lives."""
-    ledger.write(lambda connection: connection.execute(update(LEASES).values(host="far", machine="another boot")))
+    ledger.write(lambda connection: connection.execute("UPDATE leases SET host = 'far', machine = 'another boot'"))
 
 
 def died(ledger: Ledger) -> None:
     """Lets the holder be a process of this machine that has ended."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    ledger.write(lambda connection: connection.execute(update(LEASES).values(pid=ended.pid)))
+    ledger.write(lambda connection: connection.execute("UPDATE leases SET pid = :pid", pid=ended.pid))
 
 
 def test_a_lease_is_taken_and_let_go(ledger: Ledger) -> None:
@@ -126,7 +125,7 @@ def test_a_process_that_died_here_is_seen_at_once(ledger: Ledger) -> None:
 
 def test_a_pid_that_came_again_is_not_the_holder(ledger: Ledger) -> None:
     taken(ledger, "one", Hands())
-    ledger.write(lambda connection: connection.execute(update(LEASES).values(born=LEASES.c.born - 1)))
+    ledger.write(lambda connection: connection.execute("UPDATE leases SET born = born - 1"))
     assert taken(ledger, "two", Hands()).before == "one"
 
 

@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text
 
 from minimize.errors import LedgerError, NotPermitted
 from minimize.failpoints import KILLED, VARIABLE
@@ -26,6 +25,7 @@ from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.act_log import ActLog
 from minimize.ledger.acts import ActReader, Decision, NewAct
 from minimize.ledger.audit_log import log_head
+from minimize.ledger.connections import Connection
 from minimize.ledger.ledger import Ledger, open_ledger
 from tests.acts import record_acts
 from tests.ledger.ledgers import NOW, by_hand, errors, event, opened, tells
@@ -37,7 +37,7 @@ APPROVED = GRANT.act(replace(STEP, state="approved", by="pia"))
 
 
 def pragma(connection: Connection, name: str) -> object:
-    return connection.execute(text(f"PRAGMA {name}")).scalar()
+    return connection.value(f"PRAGMA {name}")
 
 
 def said(address: Address, **options: object) -> str:
@@ -169,7 +169,7 @@ def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
 def test_a_read_only_database_is_said_to_be(tmp_path: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
     address = find_ledger(tmp_path / "ledger.db")
     opened(address).close()
-    monkeypatch.setattr("minimize.ledger.database._PRAGMAS", ("query_only = ON",))
+    monkeypatch.setattr("minimize.ledger.connections._PRAGMAS", ("query_only = ON",))
     with opened(address) as ledger, pytest.raises(LedgerError, match="cannot be written"):
         tells(ledger, keys, event(1))
 
@@ -177,7 +177,7 @@ def test_a_read_only_database_is_said_to_be(tmp_path: Path, keys: Keyring, monke
 def test_a_full_disk_is_said_to_be_full(tmp_path: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
     address = find_ledger(tmp_path / "ledger.db")
     opened(address).close()
-    monkeypatch.setattr("minimize.ledger.database._PRAGMAS", ("max_page_count = 1",))
+    monkeypatch.setattr("minimize.ledger.connections._PRAGMAS", ("max_page_count = 1",))
     with opened(address) as ledger:
         with pytest.raises(LedgerError, match="the disk is full"):
             tells(ledger, keys, *map(event, range(50)))
@@ -195,9 +195,7 @@ def test_a_ledger_of_a_newer_version_is_left_alone(address: Address) -> None:
 
 def test_an_error_carries_no_value_and_no_statement(address: Address) -> None:
     with opened(address) as ledger, pytest.raises(LedgerError) as raised:
-        ledger.read(
-            lambda connection: connection.execute(text("SELECT canary FROM nowhere WHERE x = :x"), {"x": "hunter2"})
-        )
+        ledger.read(lambda connection: connection.execute("SELECT canary FROM nowhere WHERE x = :x", x="hunter2"))
     assert "canary" not in str(raised.value)
     assert "hunter2" not in str(raised.value)
     assert raised.value.__context__ is None
@@ -282,7 +280,7 @@ def test_a_lock_that_is_held_is_said(postgres: Server, keys: Keyring) -> None:
     import psycopg
 
     address = find_ledger(postgres.database())
-    with opened(address, patience=0.5) as ledger, psycopg.connect((address.url or "").replace("+psycopg", "")) as other:
+    with opened(address, patience=0.5) as ledger, psycopg.connect(address.url or "") as other:
         other.execute("LOCK TABLE audit")
         with pytest.raises(LedgerError, match="is locked by another process"):
             tells(ledger, keys, event(1))

@@ -7,11 +7,11 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
-from sqlalchemy import Connection
 
 from minimize.keys import Keyring
 from minimize.ledger.audit_event import entry_event
 from minimize.ledger.audit_log import append_event, log_head, read_entries
+from minimize.ledger.connections import Connection
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import (
     PUBLISH,

@@ -1,0 +1,266 @@
+"""Connections to the database of a ledger: statements, rows, transactions, and the connections that are not in use.
+
+A statement is SQL that SQLite and PostgreSQL both understand, with parameters `:name`. A time is stored as text of fixed width,
+and a collection is the right side of `IN`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+from threading import Semaphore
+from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import quote, urlsplit
+
+from minimize.errors import LedgerError
+from minimize.ledger.address import Address
+from minimize.ledger.audit_event import utc_text
+
+Dialect = Literal["sqlite", "postgresql"]
+Row = dict[str, Any]
+"""The values of a row, by column."""
+TIME_COLUMNS: Final = frozenset(
+    ("at", "beat_at", "before", "finished", "latest", "recorded_at", "since", "started", "time", "valid_from")
+)
+"""The columns of all tables that contain a time in UTC, as text that sorts and compares in time order on every database."""
+ADVISORY_LOCK: Final = 0x6D696E696D697A65
+"""Number of the advisory lock in PostgreSQL for work that one process may do at a time ("minimize" in ASCII)."""
+MOST_CONNECTIONS: Final = 15
+"""The number of connections to a ledger that a process uses at the same time."""
+_MARKS: Final[dict[Dialect, str]] = {"sqlite": ":{}", "postgresql": "%({})s"}
+_WRITES: Final[dict[Dialect, str]] = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN"}
+"""SQLite takes its lock at once in a transaction that will write, not at the first change."""
+_PARAMETER: Final = re.compile(r":(\w+)")
+_UTC_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\d\.\d{6}Z", re.ASCII)
+_PRAGMAS: Final = (
+    "foreign_keys = ON",
+    "synchronous = FULL",
+    "recursive_triggers = ON",
+    "trusted_schema = OFF",
+    "secure_delete = ON",  # also when pages are split, or removed content would stay in the file
+)
+
+
+class Connection(NamedTuple):
+    """A connection in a transaction, and the kind of its database."""
+
+    driver: Any
+    dialect: Dialect
+
+    def execute(self, statement: str, **values: Any) -> int:
+        """Executes a statement. Returns the number of changed rows."""
+        return int(self._cursor(statement, values).rowcount)
+
+    def rows(self, statement: str, **values: Any) -> list[Row]:
+        """The rows of a query. Raises LedgerError for a time that cannot be read."""
+        cursor = self._cursor(statement, values)
+        names = [column[0] for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        for name in TIME_COLUMNS.intersection(names):
+            for row in rows:
+                row[name] = _time_from_text(row[name])
+        return rows
+
+    def row(self, statement: str, **values: Any) -> Row | None:
+        """The first row of a query; None if there is none."""
+        return next(iter(self.rows(statement, **values)), None)
+
+    def column(self, statement: str, **values: Any) -> list[Any]:
+        """The first column of a query."""
+        return [value for value, *_ in self._cursor(statement, values).fetchall()]
+
+    def value(self, statement: str, **values: Any) -> Any:
+        """The first value of a query; None if there is no row."""
+        return next(iter(self.column(statement, **values)), None)
+
+    def insert(self, table: str, *rows: Row) -> None:
+        """Inserts rows, all with the same columns."""
+        names = ", ".join(rows[0])
+        marks = ", ".join(_MARKS[self.dialect].format(name) for name in rows[0])
+        values = [{name: _stored_value(value) for name, value in row.items()} for row in rows]
+        self.driver.cursor().executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)  # noqa: S608
+
+    def lock(self) -> None:
+        """Locks out other writers until the transaction ends. SQLite permits only one writer anyway."""
+        if self.dialect == "postgresql":
+            self.value("SELECT pg_advisory_xact_lock(:number)", number=ADVISORY_LOCK)
+
+    def table_names(self) -> list[str]:
+        """The names of all tables."""
+        return self.column(_TABLE_NAMES[self.dialect])
+
+    def _cursor(self, statement: str, values: Row) -> Any:
+        if not values:
+            return self.driver.execute(statement)
+        bound = Row()
+
+        def mark(match: re.Match[str]) -> str:
+            name, value = match[1], values[match[1]]
+            if isinstance(value, str) or not isinstance(value, Collection):
+                bound[name] = _stored_value(value)
+                return _MARKS[self.dialect].format(name)
+            bound.update((f"{name}_{place}", each) for place, each in enumerate(value))
+            marks = ", ".join(_MARKS[self.dialect].format(f"{name}_{place}") for place in range(len(value)))
+            return f"({marks})" if value else "(SELECT NULL WHERE 1 = 0)"
+
+        return self.driver.execute(_PARAMETER.sub(mark, statement), bound)
+
+
+def like_pattern(text: str) -> str:
+    """The text as part of a pattern of `LIKE … ESCAPE '/'`, in which no character is a wildcard."""
+    return re.sub("[%_/]", r"/\g<0>", text)
+
+
+_TABLE_NAMES: Final[dict[Dialect, str]] = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite/_%' ESCAPE '/'",
+    "postgresql": (
+        "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+        " WHERE relkind IN ('r', 'p') AND pg_table_is_visible(pg_class.oid) AND nspname <> 'pg_catalog'"
+    ),
+}
+
+
+def _stored_value(value: Any) -> Any:
+    return utc_text(value) if isinstance(value, datetime) else value
+
+
+def _time_from_text(text: Any) -> datetime | None:
+    """The time of a text. Raises LedgerError for another text, which only a damaged or changed ledger contains.
+
+    Another text of the same time is refused, too: it would sort differently, and a text without a zone has no fixed time.
+    """
+    if text is None:
+        return None
+    try:
+        if _UTC_TIME.fullmatch(text):
+            return datetime.fromisoformat(text)
+    except (ValueError, TypeError):
+        pass
+    raise LedgerError("the ledger contains a time that cannot be read", hint="Restore a backup.")
+
+
+class Database:
+    """The database of a ledger. Connections are used again after a transaction that was committed.
+
+    dialect  the kind of the database
+    error    the class of the errors of its driver
+    """
+
+    def __init__(self, dialect: Dialect, error: type[Exception], connect: Callable[[], Any]) -> None:
+        self.dialect: Dialect = dialect
+        self.error = error
+        self._connect = connect
+        self._free = Semaphore(MOST_CONNECTIONS)
+        self._idle = deque[Any]()
+
+    @contextmanager
+    def transaction(self, *, writes: bool) -> Iterator[Connection]:
+        """A transaction. The block commits it; if it raises, the transaction is undone.
+
+        Waits while `MOST_CONNECTIONS` other threads have a transaction, so a block begins no second one.
+        """
+        with self._free:
+            driver = self._reused() or self._connect()
+            try:
+                driver.execute(_WRITES[self.dialect] if writes else "BEGIN")
+                yield Connection(driver, self.dialect)
+            except BaseException:
+                with contextlib.suppress(self.error):
+                    driver.execute("ROLLBACK")
+                driver.close()
+                raise
+            self._idle.append(driver)
+
+    def empty_journal(self) -> None:
+        """Empties the write-ahead log of SQLite, which contains removed rows until then.
+
+        If another connection reads for longer than the patience of this one, the log is emptied when the last connection is
+        closed.
+        """
+        if self.dialect == "sqlite":
+            with contextlib.suppress(self.error), closing(self._connect()) as driver:
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Closes the connections that are not in use."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _reused(self) -> Any:
+        """A connection that is not in use and that the server has not closed; None if there is none."""
+        while self._idle:
+            driver = self._idle.pop()
+            try:
+                driver.execute("SELECT 1")
+            except self.error:
+                driver.close()
+            else:
+                return driver
+        return None
+
+
+def ledger_database(address: Address, patience: float) -> Database:
+    """The database of a ledger, not yet connected. `patience` is the time in seconds to wait for a lock or a server."""
+    if address.path is None:
+        return _postgres_database(address, patience)
+    path = address.path
+    return Database("sqlite", sqlite3.Error, lambda: _connect_sqlite(path, patience))
+
+
+def _connect_sqlite(path: Path, patience: float) -> sqlite3.Connection:
+    """`mode=rw`: opening does not create a missing file. Transactions begin explicitly."""
+    uri = f"file:{quote(str(path))}?mode=rw"
+    driver = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False)
+    try:
+        for pragma in _PRAGMAS:
+            driver.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        driver.close()
+        raise
+    return driver
+
+
+def _postgres_database(address: Address, patience: float) -> Database:
+    psycopg = _import_psycopg()
+    url = address.url or ""
+    is_valid = True
+    try:
+        psycopg.conninfo.conninfo_to_dict(url, port=urlsplit(url).port)
+    except (psycopg.Error, ValueError):
+        is_valid = False
+    if not is_valid:
+        raise LedgerError(
+            f"the URL of the ledger ({address.named_by}) is invalid",
+            hint="Use postgresql+psycopg://USER@HOST/DATABASE.",
+        )
+    isolation = (
+        r"-c default_transaction_isolation=read\ committed"  # a snapshot from before the lock would be out of date
+    )
+    options = f"-c lock_timeout={int(patience * 1000)} -c timezone=UTC {isolation}"
+    timeout = max(2, int(patience))
+
+    def connect() -> Any:
+        return psycopg.connect(
+            url, autocommit=True, connect_timeout=timeout, options=options, application_name="minimize"
+        )
+
+    return Database("postgresql", psycopg.Error, connect)
+
+
+def _import_psycopg() -> Any:
+    """The driver of PostgreSQL. It is imported late because it is optional."""
+    try:
+        import psycopg
+    except ImportError:
+        pass
+    else:
+        return psycopg
+    raise LedgerError(
+        "a ledger on PostgreSQL requires the package psycopg", hint="Install minimize with its extra `postgres`."
+    )
