@@ -26,7 +26,11 @@ def deleted(given: Given, work: Path, files: int, runs: int) -> dict[str, Any]:
     asked = _asked(given, house / "asked.csv")
     taken: dict[str, list[Any]] = {"delete": [], "rewrite": [], "copy": []}
     for _ in range(runs):
-        for folder in ("again", "copied"):
+        for folder in (
+            "again",
+            "copied",
+            "out/erasures",
+        ):  # the ledger of `again` names `out`: a deletion adds its list
             shutil.rmtree(house / folder, ignore_errors=True)
         taken["copy"].append(once(copy_of(house), house / "log"))
         shutil.copytree(house / "out", house / "again")

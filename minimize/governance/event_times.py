@@ -39,6 +39,8 @@ _LONGEST_UNITS: Final = {
     "year": 367 * 24 * HOUR_MICROSECONDS,
 }
 """The longest duration of each unit in microseconds, including daylight saving changes."""
+_STORED_UNITS: Final = {"DATE": 24 * HOUR_MICROSECONDS, "TIMESTAMP_MILLIS": 1_000, "TIMESTAMP_MICROS": 1}
+"""Microseconds of a number in statistics. To convert them to times, pyarrow looks for a package of time zones each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,9 @@ def _chunk_extent(chunk: Any) -> tuple[int, int] | None:
     statistics = chunk.statistics if chunk.is_stats_set else None
     if statistics is None or not statistics.has_min_max or not statistics.has_null_count or statistics.null_count:
         return None
+    unit = _STORED_UNITS.get(statistics.converted_type)
+    if unit is not None:
+        return statistics.min_raw * unit, statistics.max_raw * unit
     low, high = column_microseconds(pa.array([statistics.min, statistics.max]))
     return int(low), int(high)
 

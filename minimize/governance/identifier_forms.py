@@ -97,7 +97,7 @@ class AppliedChain:
     time: datetime
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class IdentifierColumn:
     """A field of some files: its treatments, and the keys that they used. The forms of a value are computed once.
 

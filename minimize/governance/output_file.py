@@ -46,7 +46,7 @@ from minimize.keys.discovery import require_keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.parquet_encryption import open_parquet, unless_shredded
 from minimize.keys.parquet_footer import read_encrypted_columns
-from minimize.ledger import api
+from minimize.ledger import api, find_ledger
 from minimize.output.folder import (
     RECORDS,
     RESTRICTED,
@@ -58,7 +58,7 @@ from minimize.output.folder import (
 from minimize.output.reader import load_receipts
 from minimize.output.restricted import open_restricted, read_sealing_key
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file, with_dictionaries
-from minimize.output.subject_search import find_candidate_files
+from minimize.output.subject_search import HashedSearch, candidate_groups, hashed_search
 from minimize.policy.fields import is_dropped, keeps_original
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
@@ -70,7 +70,7 @@ from minimize.receipts import (
     restricted_files_in_force,
     retained_sketches,
 )
-from minimize.runs.guards import check_output_ledger
+from minimize.runs.guards import check_ledger
 from minimize.runs.inputs import find_pipeline
 from minimize.stores import Location, LocationLike, PathText, local_path, location_text, parse_output_location
 from minimize.times import from_epoch_microseconds
@@ -93,9 +93,20 @@ def resolve_output(
     if not chain:
         raise OutputError("nothing has been published to this output", hint="Run `minimize run` first.")
     job = find_pipeline(folder, chain[-1], pipeline)
-    check_output_ledger(folder, job.folder, ledger)
-    keyring = require_keyring(keys, job.folder, "no keyring found; one is needed to sign the receipt")
+    keyring = check_changeable(folder, chain, job, keys, ledger)
     return PublishedOutput(folder, chain, keyring, job, PolicyCache(job.policy.purposes)), job, keyring
+
+
+def check_changeable(
+    folder: Location,
+    chain: Sequence[Receipt],
+    job: Pipeline,
+    keys: Keyring | PathText | None,
+    ledger: PathText | None,
+) -> Keyring:
+    """The keyring that signs the receipt of a change. Raises RefusedError for another ledger than before, KeyringError."""
+    check_ledger(find_ledger(ledger, start=job.folder, output=folder), chain)
+    return require_keyring(keys, job.folder, "no keyring found; one is needed to sign the receipt")
 
 
 TimeWindow = tuple[datetime, datetime]
@@ -172,6 +183,11 @@ class PublishedOutput:
             return open_restricted(self.folder, path, self.required_keys, self.kms).stored
         return open_stored_file(self.folder, path, self.kms)
 
+    @cached_property
+    def hashed_search(self) -> Callable[[tuple[str, ...]], HashedSearch]:
+        """The hashes of subjects that are looked up in indexes. Those of the last subjects are kept for the next file."""
+        return lru_cache(1)(lambda values: hashed_search(values, self.required_keys))
+
     @property
     def required_keys(self) -> Keyring:
         """The keyring. Raises KeyringError if the output was opened without one and none is found."""
@@ -233,7 +249,7 @@ class OutputFile:
         """The batch date of its partition."""
         return batch_date_of(self.path)
 
-    @property
+    @cached_property
     def has_rows(self) -> bool:
         """Whether it has any row, by its footer."""
         return bool(self.stored_file.file.metadata.num_rows)
@@ -345,6 +361,11 @@ class OutputFile:
         """The first and last possible instant of its events; None if it shows none. Reads the times without statistics."""
         return None if self.times is None else self.times.extent(self.stored_file)
 
+    def read_footer(self) -> None:
+        """Reads what its footer shows about rows, fields and times, so that the file is not opened again for it."""
+        with suppress(MinimizeError):
+            _ = self.has_rows, self.pointers, self.time_bounds
+
     def column(self, key: str | None) -> LookupColumn | None:
         """The column of a field, and the forms of identifiers in it; None if the file does not have the field."""
         if key is None or key not in self.pointers:
@@ -417,8 +438,8 @@ class OutputFile:
             return ()
         if affected.tenant_forms or affected.subject != self.pointers.get(self.policy.subject or ""):
             return None  # the index has only subjects
-        found = find_candidate_files(self.output.folder, [self.entry], affected.subject_values, self.keys)
-        return found[0].groups if found else ()
+        search = self.output.hashed_search(tuple(affected.subject_values))
+        return candidate_groups(self.output.folder, self.entry, search)
 
     def may_hold(self, affected: AffectedSubjects) -> bool:
         """Whether it may have rows of affected subjects, by the subject index."""
@@ -449,6 +470,8 @@ class OutputFile:
 
         Raises OutputError if it is missing or damaged, KeyringError if a key of these columns is not available.
         """
+        if not self.entry.keys:
+            return self.stored_file
         file = None
         with suppress(OSError, pa.ArrowException):
             file = open_parquet(self.output.folder / self.path, self.output.kms, columns=[*names], name=self.path)

@@ -370,8 +370,9 @@ def rewrite_files(
     with output.begin(run_id) as staging:
         _keep_others(staging, force, {file.path for file in (*chosen, *removed)}, adds)
         done = RewriteResult(removes=tuple(FileRef(file.path, file.digest) for file in removed))
+        indexers: dict[str, SubjectIndexer] = {}
         for number, file in enumerate(chosen):
-            watch = None if file.index is None or keys is None else _indexer_like(output, file, keys)
+            watch = None if file.index is None or keys is None else _indexer_like(output, file, keys, indexers)
             done += _FileRewrite(staging, file, number, watch, keys, kms, shown).apply_stage(stages[file.path])
             advance()
         done += RewriteResult() if also is None else also(staging)
@@ -413,11 +414,18 @@ def _keep_others(
             staging.keep_file(force[path])
 
 
-def _indexer_like(output: OpenOutput, file: ReceiptFile, keys: Subkeys) -> SubjectIndexer:
-    """The indexer for the replacement of a file, for the same subject column as the existing index."""
+def _indexer_like(
+    output: OpenOutput, file: ReceiptFile, keys: Subkeys, indexers: dict[str, SubjectIndexer]
+) -> SubjectIndexer:
+    """The indexer for the replacement of a file, for the same subject column as the existing index.
+
+    Files with the same column share it, so that a subject of several files is hashed once.
+    """
     with open_index_file(output.folder, file) as handle:
         subject = read_index(handle, file, lambda version: IndexKey.from_keys(keys, version)).contents.subject
-    return SubjectIndexer.from_keys(keys, Pointer.parse(subject))
+    if subject not in indexers:
+        indexers[subject] = SubjectIndexer.from_keys(keys, Pointer.parse(subject))
+    return indexers[subject]
 
 
 @dataclass(frozen=True, slots=True)

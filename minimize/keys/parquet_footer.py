@@ -18,90 +18,118 @@ from typing import IO, Any, Final
 from minimize.stores import Location, byte_length
 
 ThriftStruct = dict[int, Any]
+StructFields = Mapping[int, "StructFields"]
+"""The fields of a struct that are read, by number, each with the fields of its own structs."""
 TRUE, FALSE, BYTE, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = 1, 2, 3, 7, 8, 9, 10, 11, 12
-INTEGERS: Final = frozenset((4, 5, 6))
-MAX_DEPTH: Final = 32
+FIXED_SIZES: Final = {TRUE: 1, FALSE: 1, BYTE: 1, DOUBLE: 8}
 
 
-class ThriftReader:
-    """A cursor over bytes of the compact protocol of Thrift. Raises ValueError or IndexError for other bytes.
+def read_struct(content: bytes, fields: StructFields, at: int = 0) -> tuple[ThriftStruct, int]:
+    """These fields of the struct at a position, which are structs, bytes, or lists of them; and the position after the struct.
 
-    >>> ThriftReader(bytes([0x15, 0x02, 0x18, 0x01, 0x61, 0x00])).struct()
-    {1: 1, 2: b'a'}
+    Raises ValueError, LookupError or RecursionError for other bytes than those of Thrift's compact protocol.
+
+    >>> read_struct(bytes([0x15, 0x02, 0x18, 0x01, 0x61, 0x00]), {2: {}})
+    ({2: b'a'}, 6)
     """
+    found: ThriftStruct = {}
+    number = 0
+    while head := content[at]:
+        step, kind, at = head >> 4, head & 15, at + 1
+        number += step
+        if not step:
+            number, at = _varint(content, at)
+            number >>= 1
+        if number in fields:
+            found[number], at = _read_value(content, fields[number], at, kind)
+        elif kind > FALSE:
+            at = _skip_value(content, at, kind)
+    return found, at + 1
 
-    def __init__(self, content: bytes) -> None:
-        self._content, self._at = content, 0
 
-    def struct(self, depth: int = 0, until: int | None = None) -> ThriftStruct:
-        """The struct at the cursor, optionally only up to one of its fields. If that field is a list of structs, only its first
-        item is read."""
-        if depth > MAX_DEPTH:
-            raise ValueError("nested too deeply")
-        found: ThriftStruct = {}
-        number = 0
-        while head := self._byte():
-            step, kind = head >> 4, head & 15
-            number = number + step if step else self._zigzag()
-            if kind in (TRUE, FALSE):
-                found[number] = kind == TRUE
-                continue
-            found[number] = self._value(kind, depth, first=number == until)
-            if number == until:
-                break
-        return found
+def _read_value(content: bytes, fields: StructFields, at: int, kind: int) -> tuple[Any, int]:
+    if kind == STRUCT:
+        return read_struct(content, fields, at)
+    if kind == BINARY:
+        size, at = _size(content, at)
+        return content[at : at + size], at + size
+    if kind != LIST:
+        raise ValueError("a field has another type")
+    kind, size, at = _list_head(content, at)
+    items = []
+    for _ in range(size):
+        item, at = _read_value(content, fields, at, kind)
+        items.append(item)
+    return items, at
 
-    def _value(self, kind: int, depth: int, *, first: bool = False) -> Any:
-        if kind in INTEGERS:
-            return self._zigzag()
-        if kind == BINARY:
-            return self._take(self._varint())
-        if kind == STRUCT:
-            return self.struct(depth + 1)
-        if kind in (LIST, SET):
-            return self._list(depth, first=first)
-        if kind == MAP:
-            return self._map(depth)
-        return self._take({TRUE: 1, FALSE: 1, BYTE: 1, DOUBLE: 8}[kind])
 
-    def _list(self, depth: int, *, first: bool) -> list[Any]:
-        head = self._byte()
-        size = head >> 4 if head >> 4 < 15 else self._varint()
-        if size > len(self._content):
-            raise ValueError("a list is longer than its bytes")
-        return [self._value(head & 15, depth + 1) for _ in range(min(size, 1) if first else size)]
+def _skip_struct(content: bytes, at: int) -> int:
+    """The position after a struct. Numbers and bytes are skipped without a call, in a third of the time."""
+    while head := content[at]:
+        at += 1
+        if head < 16:  # the number of the field follows
+            _, at = _varint(content, at)
+        kind = head & 15
+        if BYTE < kind < DOUBLE:
+            while content[at] & 0x80:
+                at += 1
+            at += 1
+        elif kind == BINARY:
+            size, at = _size(content, at)
+            at += size
+        elif kind > FALSE:
+            at = _skip_value(content, at, kind)
+    return at + 1
 
-    def _map(self, depth: int) -> dict[Any, Any]:
-        size = self._varint()
-        if not size:
-            return {}
-        if size > len(self._content):
-            raise ValueError("a map is longer than its bytes")
-        kinds = self._byte()
-        pairs = ((self._value(kinds >> 4, depth + 1), self._value(kinds & 15, depth + 1)) for _ in range(size))
-        return {str(key): value for key, value in pairs}
 
-    def _byte(self) -> int:
-        self._at += 1
-        return self._content[self._at - 1]
+def _skip_value(content: bytes, at: int, kind: int) -> int:
+    """The position after a value, which can be past the end of the bytes."""
+    if kind == STRUCT:
+        return _skip_struct(content, at)
+    if kind in FIXED_SIZES:
+        return at + FIXED_SIZES[kind]
+    if kind in (LIST, SET):
+        kind, size, at = _list_head(content, at)
+        for _ in range(size):
+            at = _skip_value(content, at, kind)
+        return at
+    if kind == MAP:
+        return _skip_map(content, at)
+    size, at = _varint(content, at)
+    return at + size if kind == BINARY else at
 
-    def _take(self, size: int) -> bytes:
-        if size > len(self._content) - self._at:
-            raise IndexError("past the end")
-        self._at += size
-        return self._content[self._at - size : self._at]
 
-    def _varint(self) -> int:
-        value = shift = 0
-        while (byte := self._byte()) & 0x80:
-            value, shift = value | (byte & 0x7F) << shift, shift + 7
-            if shift > 63:
-                raise ValueError("a number is too long")
-        return value | byte << shift
+def _skip_map(content: bytes, at: int) -> int:
+    size, at = _size(content, at)
+    kinds = content[at : at + 1] if size else b""
+    at += len(kinds)
+    for both in kinds * size:
+        at = _skip_value(content, _skip_value(content, at, both >> 4), both & 15)
+    return at
 
-    def _zigzag(self) -> int:
-        value = self._varint()
-        return (value >> 1) ^ -(value & 1)
+
+def _list_head(content: bytes, at: int) -> tuple[int, int, int]:
+    """The type of a list's items, their number, and the position of the first."""
+    head = content[at]
+    size, at = (head >> 4, at + 1) if head >> 4 < 15 else _size(content, at + 1)
+    return head & 15, size, at
+
+
+def _size(content: bytes, at: int) -> tuple[int, int]:
+    size, at = _varint(content, at)
+    if size > len(content) - at:
+        raise IndexError("past the end")
+    return size, at
+
+
+def _varint(content: bytes, at: int) -> tuple[int, int]:
+    """An unsigned number, and the position after it."""
+    value = shift = 0
+    while (byte := content[at]) & 0x80:
+        value, shift, at = value | (byte & 0x7F) << shift, shift + 7, at + 1
+        if shift > 63:
+            raise ValueError("a number is too long")
+    return value | byte << shift, at + 1
 
 
 TAIL_BYTES: Final = 8
@@ -112,6 +140,10 @@ METADATA, CRYPTO = 3, 8
 METADATA_PATH: Final = 3
 BY_COLUMN: Final = 2
 PATH, KEY_METADATA = 1, 2
+ENCRYPTED_CHUNK: Final[StructFields] = {
+    METADATA: {METADATA_PATH: {}},
+    CRYPTO: {BY_COLUMN: {PATH: {}, KEY_METADATA: {}}},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +168,18 @@ class EncryptedColumns:
 
 
 def read_encrypted_columns(place: Location | bytes) -> EncryptedColumns:
-    """The encrypted columns of the first row group; none if it is not a Parquet file or not encrypted."""
+    """The encrypted columns; none if it is not a Parquet file or not encrypted."""
     footer = _read_footer(place)
-    with suppress(ValueError, LookupError, TypeError, AttributeError):
-        groups = ThriftReader(footer).struct(until=ROW_GROUPS).get(ROW_GROUPS) or [{}]
-        chunks = groups[0].get(COLUMNS, [])
-        return _encrypted_columns([chunk for chunk in chunks if CRYPTO in chunk])
+    with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        if any(CRYPTO in chunk for chunk in _column_chunks(footer, {CRYPTO: {}})):
+            return _encrypted_columns(each for each in _column_chunks(footer, ENCRYPTED_CHUNK) if CRYPTO in each)
     return EncryptedColumns()
+
+
+def _column_chunks(footer: bytes, fields: StructFields) -> list[ThriftStruct]:
+    """These fields of all column chunks."""
+    groups = read_struct(footer, {ROW_GROUPS: {COLUMNS: fields}})[0].get(ROW_GROUPS, [])
+    return [chunk for group in groups for chunk in group.get(COLUMNS, [])]
 
 
 def _encrypted_columns(encrypted: Iterable[ThriftStruct]) -> EncryptedColumns:

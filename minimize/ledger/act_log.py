@@ -34,6 +34,7 @@ _CONDITIONS: Final[Mapping[str, str]] = {
     "key_start": "key >= :key_start AND key <= :key_last",
     "key_end": "substr(key, length(key) - :key_end_length + 1) = :key_end",
     "tenant": "tenant_id = :tenant",
+    "tenants": "tenant_id IN :tenants",
     "after": "id > :after",
     "until": "id <= :until",
 }

@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import json
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cached_property
@@ -242,6 +242,7 @@ class ActFilter(TypedDict, total=False):
     """A filter for acts. A condition that is None or absent matches every act.
 
     key        the whole key; `key_start` is its beginning, `key_end` its end
+    tenants    any of these tenants
     after      the id of an act; only later acts match
     until      the id of an act; only this and earlier acts match
     verifier   checks that the acts are signed by a known key
@@ -251,6 +252,7 @@ class ActFilter(TypedDict, total=False):
     key_start: str | None
     key_end: str | None
     tenant: str | None
+    tenants: Collection[str] | None
     after: int
     until: int
     verifier: Verifier | None

@@ -56,6 +56,10 @@ LIFECYCLE_EVENT: Final = ActKind(
 )
 
 
+TENANTS_PER_QUERY: Final = 1_000
+"""Tenants whose acts are found by one query. Databases limit the number of its parameters."""
+
+
 def last_lifecycle_events(rows: Sequence[LifecycleEvent]) -> list[LifecycleEvent]:
     """The last act of each event, in the order in which the events were first recorded."""
     return list({row.id: row for row in rows}.values())
@@ -64,8 +68,9 @@ def last_lifecycle_events(rows: Sequence[LifecycleEvent]) -> list[LifecycleEvent
 def new_lifecycle_events(acts: ActReader, rows: Sequence[LifecycleEvent]) -> list[bool]:
     """Which rows change anything compared with the last act of their event."""
     key = rows[0].id if len(rows) == 1 else None
-    found = (acts.find(LIFECYCLE_EVENT, key=key, tenant=each) for each in {row.tenant_id for row in rows})
-    last = {row.id: row for of_tenant in found for row in of_tenant}
+    names = sorted({row.tenant_id for row in rows})
+    pages = (names[start : start + TENANTS_PER_QUERY] for start in range(0, len(names), TENANTS_PER_QUERY))
+    last = {row.id: row for page in pages for row in acts.find(LIFECYCLE_EVENT, key=key, tenants=page)}
     new = list[bool]()
     for row in rows:
         known, last[row.id] = last.get(row.id), row

@@ -258,7 +258,7 @@ def output_and_date(path: str) -> tuple[str, str | None]:
     >>> output_and_date("records/date=2026-11-24/tenant_id=7/run-0.parquet"), output_and_date("records/run-0.parquet")
     (('records', '2026-11-24'), ('records', None))
     """
-    name, first = PurePosixPath(path.removeprefix(f"{SKETCHES}/")).parts[:2]
+    name, first = path.removeprefix(f"{SKETCHES}/").split("/")[:2]
     return name, first.removeprefix("date=") if first.startswith("date=") else None
 
 

@@ -21,6 +21,8 @@ from minimize.sources.parquet import SMALL_VALUE_BYTES, ParquetFooter
 from minimize.stores import Location
 
 BATCH_ROWS = 1 << 17
+SMALL_FILE_ROWS: Final = 1 << 14
+"""Rows of a file up to which its columns are decoded one after the other."""
 MAX_GROUP_ROWS: Final = 1 << 21
 """Maximum rows of a row group that is read at once if its texts are read as dictionaries."""
 MAX_GROUP_BYTES: Final = 128 << 20
@@ -63,16 +65,21 @@ class StoredFile:
         wanted = self.whole if columns is None else pa.schema([each for each in self.whole if each.name in columns])
         there = None if columns is None else [name for name in self.schema.names if name in columns]
         for some, most in self._turns(groups):
-            rows = self.file.iter_batches(most, row_groups=some, columns=there)
+            rows = self._read(most, some, there)
             while (batch := _next_batch(rows, self.path)) is not None:
                 yield _add_partition_columns(batch, folders, wanted)
                 del batch  # otherwise it stays in memory while the next one is read
 
     def column(self, name: str, group: int) -> Iterator[pa.RecordBatch]:
         """One column of one row group, in bounded batches."""
-        rows = self.file.iter_batches(self._batch_rows(group), row_groups=[group], columns=[name])
+        rows = self._read(self._batch_rows(group), [group], [name])
         while (batch := _next_batch(rows, self.path)) is not None:
             yield batch
+
+    def _read(self, most: int, groups: Sequence[int] | None, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        """Batches of at most so many rows. For a small file, threads cost more than they save."""
+        threads = self.file.metadata.num_rows > SMALL_FILE_ROWS
+        yield from self.file.iter_batches(most, row_groups=groups, columns=columns, use_threads=threads)
 
     def _turns(self, groups: Sequence[int] | None) -> Iterator[tuple[Sequence[int] | None, int]]:
         """The row groups that are read one after the other, with the number of rows per batch."""

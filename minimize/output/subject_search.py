@@ -142,19 +142,18 @@ def find_candidate_files(
 def _candidates(
     output: Place_, files: Iterable[ReceiptFile], values: list[SubjectValue], keys: Subkeys | None
 ) -> Iterator[CandidateFile]:
-    known = None if keys is None else _hashed_search(values, keys)
-    for file in files:
-        if file.index is None or known is None:
-            yield CandidateFile(file, None)
-        else:
-            yield CandidateFile(file, _candidate_groups(output, file, known))
+    known = None if keys is None else hashed_search(values, keys)
+    yield from (CandidateFile(file, None if known is None else candidate_groups(output, file, known)) for file in files)
 
 
 HashedSearch = Callable[[int], tuple[IndexKey, HashPrefixes]]
 """For a version of the key: its index key, and the prefixes to search."""
 
 
-def _hashed_search(values: list[SubjectValue], keys: Subkeys) -> HashedSearch:
+def hashed_search(values: Iterable[SubjectValue], keys: Subkeys) -> HashedSearch:
+    """The hashes of these values, computed once for all files."""
+    values = [*values]
+
     @cache
     def hashed_values(version: int) -> tuple[IndexKey, HashPrefixes]:
         lens = IndexKey.from_keys(keys, version)
@@ -163,7 +162,11 @@ def _hashed_search(values: list[SubjectValue], keys: Subkeys) -> HashedSearch:
     return hashed_values
 
 
-def _candidate_groups(output: Place_, file: ReceiptFile, search: HashedSearch) -> tuple[int, ...]:
+def candidate_groups(output: Place_, file: ReceiptFile, search: HashedSearch) -> tuple[int, ...] | None:
+    """The row groups that may contain the values; None if the file has no index, so that any may. Raises OutputError,
+    KeyringError."""
+    if file.index is None:
+        return None
     with open_index_file(output, file) as handle:
         index = read_index(handle, file, lambda version: search(version)[0])
         return index.groups_of(search(index.lens.version)[1])

@@ -28,6 +28,8 @@ from minimize.sources.files import batch_parts
 
 MOST_DISTINCT: Final = 1_000_000
 """Counting stops above this number of distinct values."""
+ROWS_COMPARED: Final = 1 << 17
+"""Values of small batches are collected up to this number of rows."""
 NO_KEY: Final = "files are encrypted, and the key is not available"
 _CONTAINERS_REASON: Final = "lists and maps are not compared"
 DAMAGED: Final = "files are missing or damaged"
@@ -35,9 +37,14 @@ DAMAGED: Final = "files are missing or damaged"
 
 @dataclass
 class DistinctCounter:
-    """The distinct values of one field in the files read so far. `reason`: why they cannot be counted."""
+    """The distinct values of one field in the files read so far. `reason`: why they cannot be counted.
+
+    Values of small batches are compared together, because each comparison of a batch has a fixed cost.
+    """
 
     pointer: Pointer
+    batches: list[pa.Array] = field(default_factory=list, repr=False)
+    rows: int = 0
     values: list[pa.Array] = field(default_factory=list, repr=False)
     size: int = 0
     reason: str = ""
@@ -51,28 +58,40 @@ class DistinctCounter:
         if values is None:
             self.reason = _CONTAINERS_REASON
             return
-        self._add(decode_dictionary(values.drop_null().unique()))
+        self.batches.append(decode_dictionary(values))
+        self.rows += len(values)
+        if self.rows >= ROWS_COMPARED:
+            self._compare()
 
     def count(self) -> tuple[RoundedCount | None, str]:
         """The number and how it was counted, or None and the reason."""
         if self.reason:
             return None, self.reason
+        self._compare()
         self._settle()
         return RoundedCount.rounded(
             self.size
         ), f"more than {MOST_DISTINCT:,}: counting stopped" if self.full else "counted"
 
-    def _add(self, values: pa.Array) -> None:
-        self.values.append(values)
-        self.size += len(values)
+    def _compare(self) -> None:
+        values, self.batches, self.rows = _unique(self.batches), [], 0
+        self.values += values
+        self.size += sum(map(len, values))
         if self.size > MOST_DISTINCT:
             self._settle()
             self.full = self.size > MOST_DISTINCT
 
     def _settle(self) -> None:
-        if len(self.values) > 1:
-            self.values = [pa.chunked_array(self.values).unique()]
+        self.values = _unique(self.values)
         self.size = sum(map(len, self.values))
+
+
+def _unique(arrays: list[pa.Array]) -> list[pa.Array]:
+    """The distinct values of each type. A column has another type in files of another policy."""
+    by_type: dict[pa.DataType, list[pa.Array]] = {}
+    for each in arrays:
+        by_type.setdefault(each.type, []).append(each)
+    return [pa.chunked_array(same).unique().drop_null() for same in by_type.values()]
 
 
 TalliesByColumn = dict[str, list[DistinctCounter]]
@@ -94,6 +113,7 @@ def _tally_file(file: OutputFile, columns: TalliesByColumn) -> None:
         for batch in file.open_columns(columns).batches(columns=columns):
             for tally in chain.from_iterable(columns.values()):
                 tally.observe(batch)
+        file.read_footer()  # retention needs it
         return
     except KeyringError:
         why = NO_KEY

@@ -70,10 +70,10 @@ def total_flow(flows: Sequence[RowFlow]) -> RowFlow:
 
 def sum_counts(each: Iterable[Mapping[str, RoundedCount]]) -> dict[str, RoundedCount]:
     """Sums of counts by name."""
-    found: dict[str, RoundedCount] = {}
+    found: dict[str, list[RoundedCount]] = {}
     for name, count in chain.from_iterable(one.items() for one in each):
-        found[name] = found.get(name, RoundedCount()) + count
-    return dict(sorted(found.items()))
+        found.setdefault(name, []).append(count)
+    return {name: RoundedCount.total(counts) for name, counts in sorted(found.items())}
 
 
 def current_runs(receipts: Iterable[Receipt]) -> list[Receipt]:

@@ -20,7 +20,8 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import Bools
 from minimize.errors import PolicyError
 from minimize.governance.consent import ConsentStatus, list_consents
-from minimize.governance.retention.expire import resolve_expiry
+from minimize.governance.output_file import check_changeable
+from minimize.governance.retention.expire import expiry_of_output
 from minimize.governance.retention.removal_plan import OpenDeadline, RemovalPlan
 from minimize.governance.sharing import list_recalls
 from minimize.governance.sharing.recalls import Recall
@@ -203,10 +204,9 @@ def _partition_state(gone_by: datetime | None, at: datetime) -> PartitionState:
 
 def _due_now(context: ReportContext) -> tuple[tuple[DueRemoval, ...], tuple[OpenEvents, ...]]:
     """Removals that `expire` would make at this time, and open events. Raises as `expire` does."""
-    asked = context.request
-    expiry = resolve_expiry(
-        context.output, at=asked.at, pipeline=asked.pipeline, keys=context.keys, ledger=asked.ledger
-    )
+    published, ledger = context.published, context.request.ledger
+    keyring = check_changeable(published.folder, published.chain, published.pipeline_of_today(), context.keys, ledger)
+    expiry = expiry_of_output(published, keyring, context.request.at, ledger=ledger)
     plan = expiry.plan()
     return tuple(_due_removals(plan)), tuple(_events_by_kind(expiry.open_deadlines(plan)))
 

@@ -37,9 +37,13 @@ def stored_erasures(output: Location, keys: Keyring) -> tuple[LifecycleEvent, ..
     Raises KeyringError if a list was encrypted with a version of the `subject` key that the keyring does not have, and
     OutputError if a list cannot be read or decrypted. An output with unknown erasures is not written to.
     """
+    return _listed_erasures(_read_lists(output, keys))
+
+
+def _listed_erasures(lists: Iterable[_ErasureListFile]) -> tuple[LifecycleEvent, ...]:
     from minimize.ledger.subjects import LifecycleEvent
 
-    rows = {tuple(entry): None for each in _read_lists(output, keys) for entry in each.entries}
+    rows = {tuple(entry): None for each in lists for entry in each.entries}
     found = (
         LifecycleEvent(
             tenant_id=tenant,
@@ -66,7 +70,7 @@ def store_erasures(output: Location, recorded: Sequence[LifecycleEvent], keys: K
     if SUBJECT_KEY not in keys.names():
         return None
     before = _read_lists(output, keys)
-    last = {row.id: row for row in merge_erasures(recorded, stored_erasures(output, keys))}
+    last = {row.id: row for row in merge_erasures(recorded, _listed_erasures(before))}
     entries = sorted(
         _list_entry(row) for row in last.values() if row.kind in ERASURE_EVENTS and row.state == "recorded"
     )

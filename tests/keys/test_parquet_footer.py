@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.keys.parquet_footer import EncryptedColumns, read_encrypted_columns
+from minimize.keys.parquet_footer import EncryptedColumns, read_encrypted_columns, read_struct
 from tests.keys.files import CLOSED, keyring, rows, written
 
 
@@ -53,6 +53,20 @@ def test_a_footer_that_is_cut_anywhere_says_no_wrong_key(tmp_path: Path) -> None
         cut = tmp_path / "cut.parquet"
         cut.write_bytes(whole[:length] + length.to_bytes(4, "little") + b"PAR1")
         assert set(read_encrypted_columns(cut).masters.values()) <= {"encrypt.identified/1", "encrypt.pseudonymized/1"}
+
+
+def test_what_is_not_read_is_skipped_whatever_its_type() -> None:
+    number, truth, byte, double, text = b"\x15\xac\x02", b"\x11", b"\x13\x07", b"\x17" + bytes(8), b"\x18\x01a"
+    lists = b"\x19\x25\x02\xac\x02" + b"\x19\x22\x01\x02" + b"\x1a\x18\x01b" + b"\x19\x1c" + number + b"\x00"
+    maps = b"\x1b\x00" + b"\x1b\x01\x58\x02\x01x"
+    struct = b"\x1c" + b"\x05\x04\x02" + text + lists + b"\x00"
+    content = number + truth + byte + double + lists + maps + struct + text + b"\x00"
+    assert read_struct(content, {12: {}}) == ({12: b"a"}, len(content))
+
+
+def test_lists_in_lists_without_end_are_no_footer() -> None:
+    footer = b"\x19" * 5_000
+    assert read_encrypted_columns(footer + len(footer).to_bytes(4, "little") + b"PAR1") == EncryptedColumns()
 
 
 def _footer(path: Path) -> bytes:

@@ -73,6 +73,8 @@ def test_acts_are_found_by_key_tenant_and_place(recorded: Ledger) -> None:
     assert recorded.find(NOTE, key="a/1") == [NOTES[0], NOTES[2]]
     assert recorded.find(NOTE, key="a/1", tenant="south") == [NOTES[2]]
     assert recorded.find(NOTE, tenant="north") == [NOTES[0], NOTES[1], NOTES[3]]
+    assert recorded.find(NOTE, tenants=["west", "south"]) == [NOTES[2], NOTES[4]]
+    assert recorded.find(NOTE, tenants=[]) == []
     assert recorded.find(NOTE, key_start="a/") == NOTES[:3]
     assert recorded.find(NOTE, key_end="/1") == [NOTES[0], *NOTES[2:]]
     assert recorded.find(NOTE, key_end="b/1") == [NOTES[3]]

@@ -122,3 +122,12 @@ def test_a_file_that_is_damaged_leaves_the_number_unknown(project: Project) -> N
     found = field(project, "model")
     assert found.after is None
     assert found.after_how == "files are missing or damaged"
+
+
+def test_values_of_another_type_are_counted_as_well(project: Project) -> None:
+    project.pipeline(aggregates=None)
+    for day, do in ((BEFORE, "keep"), (DAY, {"presence": {}})):
+        project.records([event(number, model=f"M{number}") for number in range(60)], day)
+        project.policy({"model": {"type": "string", "do": do}})
+        project.run(date=day)
+    assert str(field(project, "model").after) == "60"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -30,7 +30,6 @@ from minimize.governance.identifier_forms import (
 from minimize.governance.lifecycle_events import (
     RECORDED_KINDS,
     REMOVAL_DEADLINES,
-    FormTokens,
     LinkedForms,
     event_faults,
     linked_forms,
@@ -253,8 +252,9 @@ def add_events(
     with workspace.open_ledger(create=True) as ledger:
         before, outputs = ledger.find(LIFECYCLE_EVENT), reachable_outputs(ledger, workspace)
         subject_forms = _subject_forms(new_events, now, outputs, keys)
+        earlier = _EarlierEvents.of(before)
         rows = [
-            _event_row(new_event, each, before, keys, now, actor)
+            _event_row(new_event, each, earlier, keys, now, actor)
             for new_event, each in zip(new_events, subject_forms, strict=True)
         ]
         new = _record_rows(ledger, rows, before, keys, actor, allowed)
@@ -271,8 +271,8 @@ def event_states(events: Sequence[NewEvent], workspace: Workspace) -> dict[NewEv
     keys = workspace.keyring()
     with workspace.open_ledger() as ledger:
         before = ledger.find(LIFECYCLE_EVENT)
-    states = {row.id: row.state for row in before}
-    made = {each: _event_row(each, SubjectForms({}), before, keys, END_OF_TIME, current_actor()).id for each in events}
+    states, earlier = {row.id: row.state for row in before}, _EarlierEvents.of(before)
+    made = {each: _event_row(each, SubjectForms({}), earlier, keys, END_OF_TIME, current_actor()).id for each in events}
     return {each: states[id_] for each, id_ in made.items() if id_ in states}
 
 
@@ -300,11 +300,33 @@ def _check_event(event: NewEvent) -> None:
         raise PolicyError(f"invalid event: {'; '.join(faults)}", hint=hint)
 
 
+@dataclass(frozen=True, slots=True)
+class _EarlierEvents:
+    """The recorded events.
+
+    tokens  the subjects by tenant and field
+    rows    the acts about each event, by its id
+    """
+
+    tokens: Mapping[tuple[str, str | None], Set[str | None]] = field(repr=False)
+    rows: Mapping[str, Sequence[LifecycleEvent]] = field(repr=False)
+
+    @classmethod
+    def of(cls, acts: Iterable[LifecycleEvent]) -> _EarlierEvents:
+        """The events of these acts."""
+        tokens: dict[tuple[str, str | None], set[str | None]] = {}
+        rows: dict[str, list[LifecycleEvent]] = {}
+        for act in acts:
+            tokens.setdefault((act.tenant_id, act.field), set()).add(act.subject)
+            rows.setdefault(act.id, []).append(act)
+        return cls(tokens, rows)
+
+
 def _event_row(
-    event: NewEvent, forms: SubjectForms, before: Sequence[LifecycleEvent], keys: Keyring, now: datetime, actor: Actor
+    event: NewEvent, forms: SubjectForms, before: _EarlierEvents, keys: Keyring, now: datetime, actor: Actor
 ) -> LifecycleEvent:
     of, by = event.subject, event.named_by
-    known = {row.subject for row in before if (row.tenant_id, row.field) == (event.tenant, by)}
+    known = before.tokens.get((event.tenant, by), frozenset())
     token = None if of is None else known_or_new_token(keys, event.tenant, of, known, by)
     at, who = event.occurred_at or now, actor.user or ""
     row = LifecycleEvent(
@@ -318,8 +340,10 @@ def _event_row(
         actor=who,
         field=event.named_by,
     )
-    linked = merge_linked_forms([*(linked_forms(each) for each in before if each.id == row.id), event.linked])
-    known_forms = {**_earlier_forms(before, row.id), **forms.forms}
+    acts = before.rows.get(row.id, ())
+    linked = merge_linked_forms([*map(linked_forms, acts), event.linked])
+    earlier = {name: tokens for act in acts for name, tokens in recorded_forms(act).items()}
+    known_forms = {**earlier, **forms.forms}
     return replace(row, forms=json.dumps(known_forms, sort_keys=True), linked=json.dumps(linked, sort_keys=True))
 
 
@@ -400,11 +424,6 @@ def reachable_outputs(ledger: Ledger, workspace: Workspace) -> list[Location]:
     own = workspace.output or (None if job is None else job.target())
     places = map(parse_output_location, seen if own is None else [*seen, own])
     return list({str(place): place for place in places}.values())
-
-
-def _earlier_forms(rows: Iterable[LifecycleEvent], event: str) -> FormTokens:
-    """The recorded forms of an event."""
-    return {name: tokens for row in rows if row.id == event for name, tokens in recorded_forms(row).items()}
 
 
 def _record_rows(

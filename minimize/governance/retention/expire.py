@@ -277,20 +277,29 @@ def resolve_expiry(
     ledger: PathText | None = None,
 ) -> ResolvedExpiry:
     """Finds and checks the inputs of an expiry. Changes nothing."""
-    folder = parse_output_location(output)
-    published, job, keyring = resolve_output(folder, pipeline, keys, ledger)
-    now = parse_time(at, "at") or datetime.now(UTC)
+    published, _, keyring = resolve_output(parse_output_location(output), pipeline, keys, ledger)
     given = () if events is None else load_events(Path(events))
-    address = find_ledger(ledger, start=job.folder, output=folder)
-    kept = ledger_events(address, keyring, given)
+    return expiry_of_output(published, keyring, parse_time(at, "at") or datetime.now(UTC), given, ledger)
+
+
+def expiry_of_output(
+    output: PublishedOutput,
+    keyring: Keyring,
+    at: datetime,
+    events: Sequence[RetentionEvent] = (),
+    ledger: PathText | None = None,
+) -> ResolvedExpiry:
+    """The expiry of an opened output at this time, with these events and those of the ledger."""
+    job = output.pipeline_of_today()
+    address = find_ledger(ledger, start=job.folder, output=output.folder)
     request = RewriteRequest(
-        output=folder,
+        output=output.folder,
         today=job.policy,
-        as_of=now,
+        as_of=at,
         keys=keyring,
-        events=(*given, *kept),
+        events=(*events, *ledger_events(address, keyring, events)),
         earlier_events=ledger_events(address, keyring, kinds=(RESTRICTION,)),
-        read_times=source_read_times(published.chain),
+        read_times=source_read_times(output.chain),
         retentions=job.own_retentions,
     )
-    return ResolvedExpiry(request, job, published)
+    return ResolvedExpiry(request, job, output)

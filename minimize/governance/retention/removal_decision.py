@@ -277,6 +277,9 @@ class RewriteRequest:
     read_times: Mapping[str | None, datetime] = field(default_factory=dict, repr=False)
     retentions: Mapping[str, timedelta] = field(default_factory=dict)
     removal_reason: str = "erased"
+    _by_group: dict[tuple[object, ...], FileInstructions] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def retention_of(self, name: str) -> timedelta | None:
         """Today's retention of an output."""
@@ -288,12 +291,25 @@ class RewriteRequest:
         return find_kms(self.keys, local_path(self.output))
 
     def instructions(self, file: OutputFile) -> FileInstructions:
-        """The instructions for one file."""
+        """The instructions for one file. Files that show the same subjects alike share what follows from the events."""
         if not file.has_records:
             return replace(self.instructions_unread(file), clock=file.times)
         orders = FileInstructions(file, self._rules(file), self.as_of, file.times, removal_reason=self.removal_reason)
         events = self._reaching_events(file)
-        return self._with_events(orders, events) if events else orders
+        if not events:
+            return orders
+        if len(events) < len(self.past_events) or any(event.token is not None for event in events):
+            return self._with_events(orders, events)
+        names = dict.fromkeys((file.policy.tenant, file.policy.subject, *(event.named_by for event in events)))
+        group = (
+            file.written_by.rewrite_group,
+            *file.pointers,
+            *map(file.column, names),
+            self.read_times.get(file.date),
+        )
+        if group not in self._by_group:
+            self._by_group[group] = self._with_events(orders, events)
+        return replace(self._by_group[group], file=file, rules=orders.rules, clock=orders.clock)
 
     def instructions_unread(self, file: OutputFile) -> FileInstructions:
         """The instructions for a file that cannot be read. Its batch date gives its age."""
