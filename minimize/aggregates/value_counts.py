@@ -142,8 +142,9 @@ class ValueCounts:
     def merge(self, other: Self, groups: Codes) -> None:
         """Merges other counts; `groups[i]` is the code here for their group i."""
         self._totals.merge(other._totals, groups)
-        other._flush()
         self._kind = self._kind if other._kind == other.type else other._kind
+        if not self._has_few or not self._merge_few(other, groups):
+            other._flush()
         for rows in other._counts.settle():
             self._add(groups[rows.words[:, -2].astype(np.int64)], rows.words[:, 1:-2], rows.words[:, -1])
 
@@ -172,20 +173,42 @@ class ValueCounts:
 
     def _count_few(self, groups: Codes, values: pa.Array) -> bool:
         """Counts rows in the array. Returns False, and counts nothing, once the array would be too large."""
+        codes = self._few_codes(values, int(groups.max(initial=0)))
+        if codes is None:
+            return False
+        self._cells.count(groups * self._across + codes)
+        return True
+
+    def _merge_few(self, other: Self, groups: Codes) -> bool:
+        """Merges the array of other counts. Returns False, and merges nothing, if the array would be too large."""
+        if other._few is None:
+            return True
+        codes = self._few_codes(other._few.values, int(groups.max(initial=0)))
+        if codes is None:
+            return False
+        cells = np.flatnonzero(other._cells.sums)
+        owners, places = np.divmod(cells, other._across)
+        targets = groups[owners] * self._across + codes[places]
+        sums = np.zeros(int(targets.max(initial=-1)) + 1, np.int64)
+        sums[targets] = other._cells.sums[cells]
+        self._cells.add(sums)
+        return True
+
+    def _few_codes(self, values: pa.Array, last_group: int) -> Codes | None:
+        """The code of each value in the array, which is made wide enough; None once it would be too large."""
         self._few = ValueDictionary(values.type) if self._few is None else self._few
         codes = self._few.encode(values)
         across = max(1 << (len(self._few) - 1).bit_length(), self._across)
-        if across > _MAX_FEW_VALUES or (int(groups.max(initial=0)) + 1) * across > _MAX_CELLS:
+        if across > _MAX_FEW_VALUES or (last_group + 1) * across > _MAX_CELLS:
             self._flush()
             self._has_few = False
-            return False
+            return None
         if across > self._across:
             cells, narrow = np.arange(len(self._cells.sums)), self._cells
             self._cells = GroupSums()
             self._cells.merge(narrow, cells // self._across * across + cells % self._across)
             self._across = across
-        self._cells.count(groups * across + codes)
-        return True
+        return codes
 
     def _flush(self) -> None:
         """Moves the cells of the array to the rows."""
