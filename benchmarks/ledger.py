@@ -28,11 +28,12 @@ from benchmarks.report import goal_table
 from minimize.consent import Consents, current_terms
 from minimize.governance.access import AccessRequest, DatasetColumn, GrantRequest, UserAccount, decide_access
 from minimize.keys import Keyring, new_keyring
-from minimize.ledger import Actor, Address, AuditActivity, Resource, api, find_ledger
+from minimize.ledger import Actor, Address, AuditActivity, Resource, find_ledger
 from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.acts import Decision, NewAct
+from minimize.ledger.audit_check import check_whole_log
 from minimize.ledger.audit_event import utc_text
-from minimize.ledger.ledger import Ledger
+from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.ledger.settings import SETTING, RecordedSetting
 from minimize.ledger.sharing import CONSENT, ConsentAct, find_consents
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent
@@ -133,7 +134,7 @@ class FilledLedger:
 
     def open(self) -> None:
         """Opens the ledger once more."""
-        api.open_ledger(self.ledger.address).close()
+        open_ledger(self.ledger.address).close()
 
     def decide_by_consent(self) -> None:
         """Decides whether a tenant agreed to a function."""
@@ -162,7 +163,7 @@ class FilledLedger:
 
     def verify(self) -> None:
         """Verifies the audit log and the acts."""
-        assert api.check_whole_log(self.ledger, self.keys).ok
+        assert check_whole_log(self.ledger, self.keys).ok
 
     def tenant(self) -> str:
         """A tenant, drawn anew."""
@@ -187,7 +188,7 @@ WORK: Final[Mapping[str, Callable[[FilledLedger], None]]] = {
 
 def measured(address: Address, folder: Path, acts: int, repeats: int) -> Figures:
     """Milliseconds of each repetition, by what is measured."""
-    with api.open_ledger(address, create=True) as ledger:
+    with open_ledger(address, create=True) as ledger:
         filled = FilledLedger.of(ledger, folder, acts)
         verified = milliseconds(filled.verify)
         times = {

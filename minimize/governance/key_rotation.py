@@ -26,8 +26,9 @@ from minimize.keys import Kms, MasterKey
 from minimize.keys.discovery import key_lifecycle
 from minimize.keys.keyring import KEY_DESTROYED, SUBJECT_KEY
 from minimize.keys.master_keys import KeyLifecycle, key_state, master_key_name
-from minimize.ledger import PropertyChange, Resource, api, current_actor
+from minimize.ledger import PropertyChange, Resource, current_actor
 from minimize.ledger.audit_event import KEY_ACTIVITY
+from minimize.ledger.runs import output_locations
 from minimize.output.folder import batch_date_of
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, files_in_force
@@ -266,7 +267,7 @@ def _chosen_versions(custody: KeyLifecycle, key: str | None, tenant: str | None)
 def _known_outputs(workspace: Workspace, outputs: Iterable[LocationLike]) -> list[LocationLike]:
     """The outputs that the ledger knows on this machine, and the given ones."""
     with workspace.open_ledger(create=True) as ledger:
-        seen = [each.folder for each in ledger.read(api.output_locations) if each.is_reachable]
+        seen = [each.folder for each in ledger.read(output_locations) if each.is_reachable]
     every = {str(parse_output_location(each)): each for each in (*seen, *outputs)}
     return [*every.values()]
 

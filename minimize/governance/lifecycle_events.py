@@ -19,7 +19,8 @@ import pyarrow as pa
 from minimize.errors import ConfigurationError, Finding, PolicyError
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
-from minimize.ledger import Address, api
+from minimize.ledger import Address
+from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent
 from minimize.settings.erasures import RESTRICTION
@@ -171,7 +172,7 @@ def ledger_events(
     """
     if not address.exists:
         return ()
-    with api.open_ledger(address) as ledger:
+    with open_ledger(address) as ledger:
         events = list(effective_events(ledger.find(LIFECYCLE_EVENT, verifier=keys), kinds))
     versions = token_versions(each.token for each in events if each.token is not None)
     secrets = {

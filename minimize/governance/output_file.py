@@ -46,7 +46,8 @@ from minimize.keys.discovery import require_keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.parquet_encryption import open_parquet, unless_shredded
 from minimize.keys.parquet_footer import read_encrypted_columns
-from minimize.ledger import api, find_ledger
+from minimize.ledger import find_ledger
+from minimize.ledger.runs import output_locations
 from minimize.output.folder import (
     RECORDS,
     RESTRICTED,
@@ -550,7 +551,7 @@ def _named_outputs(named: Sequence[LocationLike]) -> Iterator[tuple[Location, st
 
 
 def _ledger_outputs(ledger: Ledger | None) -> Iterator[tuple[Location, str, bool]]:
-    for place in () if ledger is None else ledger.read(api.output_locations):
+    for place in () if ledger is None else ledger.read(output_locations):
         yield parse_output_location(place.folder), place.pipeline, place.is_reachable
 
 

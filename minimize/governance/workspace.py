@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from minimize.errors import LedgerError
 from minimize.keys import Keyring, require_keyring
-from minimize.ledger import Address, api, find_ledger
+from minimize.ledger import Address, find_ledger
+from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
@@ -66,7 +67,7 @@ class Workspace:
 
     def open_ledger(self, *, create: bool = False) -> Ledger:
         """The ledger, open. Raises LedgerError."""
-        return api.open_ledger(self.address, create=create)
+        return open_ledger(self.address, create=create)
 
 
 @contextmanager

@@ -15,12 +15,12 @@ What someone decided or what happened is an act in one append-only log. The pres
 
     address.py            address of the ledger: a flag, MINIMIZE_LEDGER, minimize.yaml, else `ledger.db` in the output folder
     ledger.py             an open ledger: `find`, `record`, and `read` and `write`, each one transaction
-    connections.py        connections to SQLite and PostgreSQL: statements, rows, transactions
-    database.py           errors of the database as LedgerError, and the file of SQLite
+    database.py           connections to SQLite and PostgreSQL: statements, rows, transactions
+    database_errors.py    errors of the database as LedgerError
+    ledger_file.py        the file of SQLite: its creation and permissions
     schema.py             the tables, their triggers, and the migration of an older ledger
-    api.py                what other packages use of the modules that use the database, imported when it is first used
 
-Importing this package, the kinds of acts, and `api` imports no driver of a database.
+Importing this package and the kinds of acts imports no driver of a database.
 """
 
 from __future__ import annotations

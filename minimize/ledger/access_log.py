@@ -11,7 +11,7 @@ from typing import Any, Final
 from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_event import AuditEvent
 from minimize.ledger.audit_log import append_event
-from minimize.ledger.connections import Connection
+from minimize.ledger.database import Connection
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.process import ProcessIdentity
 from minimize.receipts import canonical_json

@@ -22,7 +22,7 @@ from minimize.ledger.acts import (
     UntrustedActError,
 )
 from minimize.ledger.audit_event import EMPTY_LOG, LogEntry, LogHead, audit_finding
-from minimize.ledger.connections import Connection, Row
+from minimize.ledger.database import Connection, Row
 from minimize.text import count_noun
 
 R = TypeVar("R")

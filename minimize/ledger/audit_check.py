@@ -36,7 +36,7 @@ from minimize.ledger.audit_log import (
     log_head,
     read_entries,
 )
-from minimize.ledger.connections import Connection, Row
+from minimize.ledger.database import Connection, Row
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import REBUILD
 from minimize.receipts import Receipt, canonical_json

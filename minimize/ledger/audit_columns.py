@@ -1,4 +1,4 @@
-"""Entries of the audit log as rows of named columns, and as NDJSON, JSON or CSV. Does not import SQLAlchemy."""
+"""Entries of the audit log as rows of named columns, and as NDJSON, JSON or CSV."""
 
 from __future__ import annotations
 

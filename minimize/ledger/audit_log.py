@@ -25,7 +25,7 @@ from minimize.ledger.audit_event import (
     entry_digest,
     signed_head,
 )
-from minimize.ledger.connections import Connection, Row, like_pattern
+from minimize.ledger.database import Connection, Row, like_pattern
 from minimize.receipts import canonical_json
 
 _ENTRY_COLUMNS: Final = "sequence, previous, event, acts, acts_digest, digest, key, signature"

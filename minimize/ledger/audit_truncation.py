@@ -27,7 +27,7 @@ from minimize.ledger.audit_event import (
     utc_text,
 )
 from minimize.ledger.audit_log import append_event, entry_from_row, find_entry, log_head, record_checkpoint
-from minimize.ledger.connections import Connection
+from minimize.ledger.database import Connection
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import PUBLICATION_OPERATIONS, REBUILD
 from minimize.results import UNCHANGED

@@ -1,30 +1,115 @@
-"""Errors of the database of a ledger as LedgerError, the file of SQLite, and the check of a migration."""
+"""The database of a ledger: statements, rows, transactions, and the connections that are not in use.
+
+A statement is SQL that SQLite and PostgreSQL both understand, with parameters `:name`. A time is stored as text of fixed width,
+and a collection is the right side of `IN`.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
+import re
 import sqlite3
-import stat
-from collections.abc import Callable
-from contextlib import closing
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from threading import Semaphore
+from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import quote, urlsplit
 
-from minimize.errors import LedgerError, describe_os_error, errno_name
-from minimize.keys.keyring import folder_lock
+from minimize.errors import LedgerError
 from minimize.ledger.address import Address
-from minimize.ledger.connections import Connection
-from minimize.stores import file_operations
-from minimize.stores.file_operations import sync, sync_folder
+from minimize.ledger.audit_event import utc_text
+
+Dialect = Literal["sqlite", "postgresql"]
+Row = dict[str, Any]
+"""The values of a row, by column."""
+TIME_COLUMNS: Final = frozenset(
+    ("at", "beat_at", "before", "finished", "latest", "recorded_at", "since", "started", "time", "valid_from")
+)
+"""The columns of all tables that contain a time in UTC, as text that sorts and compares in time order on every database."""
+ADVISORY_LOCK: Final = 0x6D696E696D697A65
+"""Number of the advisory lock in PostgreSQL for work that one process may do at a time ("minimize" in ASCII)."""
+MOST_CONNECTIONS: Final = 15
+"""The number of connections to a ledger that a process uses at the same time."""
+_MARKS: Final[dict[Dialect, str]] = {"sqlite": ":{}", "postgresql": "%({})s"}
+_WRITES: Final[dict[Dialect, str]] = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN"}
+"""SQLite takes its lock at once in a transaction that will write, not at the first change."""
+_PARAMETER: Final = re.compile(r":(\w+)")
+_UTC_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\d\.\d{6}Z", re.ASCII)
+_PRAGMAS: Final = (
+    "foreign_keys = ON",
+    "synchronous = FULL",
+    "recursive_triggers = ON",
+    "trusted_schema = OFF",
+    "secure_delete = ON",  # also when pages are split, or removed content would stay in the file
+)
 
 
-def enable_wal(path: Path) -> None:
-    """Switches a new SQLite file to WAL mode: readers and a writer can use it at the same time."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
+class Connection(NamedTuple):
+    """A connection in a transaction, and the kind of its database."""
+
+    driver: Any
+    dialect: Dialect
+
+    def execute(self, statement: str, **values: Any) -> int:
+        """Executes a statement. Returns the number of changed rows."""
+        return int(self._cursor(statement, values).rowcount)
+
+    def rows(self, statement: str, **values: Any) -> list[Row]:
+        """The rows of a query. Raises LedgerError for a time that cannot be read."""
+        cursor = self._cursor(statement, values)
+        names = [column[0] for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        for name in TIME_COLUMNS.intersection(names):
+            for row in rows:
+                row[name] = _time_from_text(row[name])
+        return rows
+
+    def row(self, statement: str, **values: Any) -> Row | None:
+        """The first row of a query; None if there is none."""
+        return next(iter(self.rows(statement, **values)), None)
+
+    def column(self, statement: str, **values: Any) -> list[Any]:
+        """The first column of a query."""
+        return [value for value, *_ in self._cursor(statement, values).fetchall()]
+
+    def value(self, statement: str, **values: Any) -> Any:
+        """The first value of a query; None if there is no row."""
+        return next(iter(self.column(statement, **values)), None)
+
+    def insert(self, table: str, *rows: Row) -> None:
+        """Inserts rows, all with the same columns."""
+        names = ", ".join(rows[0])
+        marks = ", ".join(_MARKS[self.dialect].format(name) for name in rows[0])
+        values = [{name: _stored_value(value) for name, value in row.items()} for row in rows]
+        self.driver.cursor().executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)  # noqa: S608
+
+    def lock(self) -> None:
+        """Locks out other writers until the transaction ends. SQLite permits only one writer anyway."""
+        if self.dialect == "postgresql":
+            self.value("SELECT pg_advisory_xact_lock(:number)", number=ADVISORY_LOCK)
+
+    def table_names(self) -> list[str]:
+        """The names of all tables."""
+        return self.column(_TABLE_NAMES[self.dialect])
+
+    def _cursor(self, statement: str, values: Row) -> Any:
+        if not values:
+            return self.driver.execute(statement)
+        bound = Row()
+
+        def mark(match: re.Match[str]) -> str:
+            name, value = match[1], values[match[1]]
+            if isinstance(value, str) or not isinstance(value, Collection):
+                bound[name] = _stored_value(value)
+                return _MARKS[self.dialect].format(name)
+            bound.update((f"{name}_{place}", each) for place, each in enumerate(value))
+            marks = ", ".join(_MARKS[self.dialect].format(f"{name}_{place}") for place in range(len(value)))
+            return f"({marks})" if value else "(SELECT NULL WHERE 1 = 0)"
+
+        return self.driver.execute(_PARAMETER.sub(mark, statement), bound)
 
 
 def server_time(connection: Connection) -> datetime | None:
@@ -33,192 +118,155 @@ def server_time(connection: Connection) -> datetime | None:
     return found
 
 
-_CHANGE_REFUSED: Final = ("refuses the change: recorded rows cannot be changed or removed", "Nothing was changed.")
-_SQLITE_ERRORS: Final = {
-    "SQLITE_CONSTRAINT": _CHANGE_REFUSED,
-    "SQLITE_MISMATCH": _CHANGE_REFUSED,
-    "SQLITE_BUSY": ("is locked by another process", "Wait until it has finished. `fuser FILE` shows the process."),
-    "SQLITE_LOCKED": ("is locked by another process", "Wait until it has finished. `fuser FILE` shows the process."),
-    "SQLITE_CORRUPT": ("is damaged", "Restore a backup, then run `minimize runs --rebuild` to add newer receipts."),
-    "SQLITE_NOTADB": ("is damaged or not an SQLite database", "Restore a backup, or pass another file."),
-    "SQLITE_READONLY": ("cannot be written", "Check the owner and permissions of the file and its folder."),
-    "SQLITE_PERM": ("cannot be written", "Check the owner and permissions of the file and its folder."),
-    "SQLITE_CANTOPEN": (
-        "cannot be opened",
-        "Check that the file exists, and the owner and permissions of the file and its folder.",
+def like_pattern(text: str) -> str:
+    """The text as part of a pattern of `LIKE … ESCAPE '/'`, in which no character is a wildcard."""
+    return re.sub("[%_/]", r"/\g<0>", text)
+
+
+_TABLE_NAMES: Final[dict[Dialect, str]] = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite/_%' ESCAPE '/'",
+    "postgresql": (
+        "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+        " WHERE relkind IN ('r', 'p') AND pg_table_is_visible(pg_class.oid) AND nspname <> 'pg_catalog'"
     ),
-    "SQLITE_FULL": ("cannot be written: the disk is full", "Free disk space and run again."),
-    "SQLITE_IOERR": ("cannot be read or written: the disk is failing or full", "Check the system log."),
 }
-_POSTGRES_ERRORS: Final = {
-    "P0001": _CHANGE_REFUSED,  # raised by a trigger
-    "23": _CHANGE_REFUSED,
-    "42501": (
-        "does not permit this operation for the user",
-        "Grant the permission to the database user of the ledger.",
-    ),
-    "53": ("is out of disk space or has too many connections", "Check the log of the database server."),
-    "25006": ("cannot be written: the server is read-only", "Use the primary server."),
-    "55P03": ("is locked by another process", "Wait until it has finished."),
-    "40": ("was changed by another process at the same time", "Run again."),
-}
-_UNREACHABLE: Final = ("cannot be reached", "Check that the server is running and the URL of the ledger is correct.")
-_LOGIN_REFUSED: Final = (
-    "refuses the login",
-    "Check user, password and database in the URL of the ledger, and pg_hba.conf of the server.",
-)
-_STARTING_OR_STOPPING: Final = ("starting up", "shutting down", "in recovery", "not yet accepting")
-_UNKNOWN_ERROR: Final = (
-    "reported an unknown error",
-    "Check the log of the database server, or run `sqlite3 FILE 'pragma integrity_check'`.",
-)
 
 
-def database_error(error: Exception, place: object) -> LedgerError:
-    """The LedgerError for an error of the driver. Takes the address of the ledger or the path of its file."""
-    what, hint = _describe_error(error)
-    return LedgerError(f"the ledger {place} {what}", hint=hint)
+def _stored_value(value: Any) -> Any:
+    return utc_text(value) if isinstance(value, datetime) else value
 
 
-def is_connection_lost(error: Exception) -> bool:
-    """Whether the server closed the connection or is not running yet: a retry may work."""
-    if isinstance(error, sqlite3.Error) or _is_login_refused(error):
-        return False
-    state = _sqlstate(error)
-    return not state or state.startswith(("57P", "080", "25P03"))
+def _time_from_text(text: Any) -> datetime | None:
+    """The time of a text. Raises LedgerError for another text, which only a damaged or changed ledger contains.
 
-
-def _describe_error(error: Exception) -> tuple[str, str]:
-    if is_connection_lost(error):
-        return _UNREACHABLE
-    if _is_login_refused(error):
-        return _LOGIN_REFUSED
-    is_sqlite = isinstance(error, sqlite3.Error)
-    known, code = (
-        (_SQLITE_ERRORS, getattr(error, "sqlite_errorname", "")) if is_sqlite else (_POSTGRES_ERRORS, _sqlstate(error))
-    )
-    return next((found for start, found in known.items() if code.startswith(start)), _UNKNOWN_ERROR)
-
-
-def _sqlstate(error: Exception) -> str:
-    """The SQLSTATE, or an empty text if the server sent none."""
-    return str(getattr(error, "sqlstate", None) or "")
-
-
-def _is_login_refused(error: Exception) -> bool:
-    """Whether the server refused the login. The driver has no code for this, only the message of the server."""
-    message = "" if _sqlstate(error) else str(error)
-    return "FATAL" in message and not any(words in message for words in _STARTING_OR_STOPPING)
-
-
-_WAL_SUFFIXES: Final = ("-wal", "-shm")
-FileIdentity = tuple[int, int]
-"""Device and inode of a file."""
-
-
-def create_file(path: Path, fill: Callable[[Path], None]) -> None:
-    """Creates the file of a ledger under a temporary name, fills it and renames it. Does nothing if it exists by then.
-
-    Raises LedgerError if it cannot be created.
+    Another text of the same time is refused, too: it would sort differently, and a text without a zone has no fixed time.
     """
-    half = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    trouble: LedgerError | None = None
+    if text is None:
+        return None
     try:
-        _create_folder(path.parent)
-        file_operations.create(half, private=True).close()
-        enable_wal(half)
-        fill(half)
-        _link_into_place(half, path)
-    except OSError as error:
-        trouble = LedgerError(
-            f"the ledger {path} cannot be created ({errno_name(error)})", hint=describe_os_error(error)[1]
-        )
-    except sqlite3.Error as error:
-        trouble = database_error(error, path)
-    finally:
-        for each in (half, *(half.with_name(half.name + end) for end in _WAL_SUFFIXES)):
-            with contextlib.suppress(OSError):
-                file_operations.remove(each)
-    if trouble is not None:
-        raise trouble
+        if _UTC_TIME.fullmatch(text):
+            return datetime.fromisoformat(text)
+    except (ValueError, TypeError):
+        pass
+    raise LedgerError("the ledger contains a time that cannot be read", hint="Restore a backup.")
 
 
-def check_file(address: Address) -> None:
-    """Raises LedgerError if the file is missing, a link, not a regular file, or accessible to group or others."""
-    assert address.path is not None
+class Database:
+    """The database of a ledger. Connections are used again after a transaction that was committed.
+
+    dialect  the kind of the database
+    error    the class of the errors of its driver
+    """
+
+    def __init__(self, dialect: Dialect, error: type[Exception], connect: Callable[[], Any]) -> None:
+        self.dialect: Dialect = dialect
+        self.error = error
+        self._connect = connect
+        self._free = Semaphore(MOST_CONNECTIONS)
+        self._idle = deque[Any]()
+
+    @contextmanager
+    def transaction(self, *, writes: bool) -> Iterator[Connection]:
+        """A transaction. The block commits it; if it raises, the transaction is undone.
+
+        Waits while `MOST_CONNECTIONS` other threads have a transaction, so a block begins no second one.
+        """
+        with self._free:
+            driver = self._reused() or self._connect()
+            try:
+                driver.execute(_WRITES[self.dialect] if writes else "BEGIN")
+                yield Connection(driver, self.dialect)
+            except BaseException:
+                with contextlib.suppress(self.error):
+                    driver.execute("ROLLBACK")
+                driver.close()
+                raise
+            self._idle.append(driver)
+
+    def empty_journal(self) -> None:
+        """Empties the write-ahead log of SQLite, which contains removed rows until then.
+
+        If another connection reads for longer than the patience of this one, the log is emptied when the last connection is
+        closed.
+        """
+        if self.dialect == "sqlite":
+            with contextlib.suppress(self.error), closing(self._connect()) as driver:
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Closes the connections that are not in use."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _reused(self) -> Any:
+        """A connection that is not in use and that the server has not closed; None if there is none."""
+        while self._idle:
+            driver = self._idle.pop()
+            try:
+                driver.execute("SELECT 1")
+            except self.error:
+                driver.close()
+            else:
+                return driver
+        return None
+
+
+def ledger_database(address: Address, patience: float) -> Database:
+    """The database of a ledger, not yet connected. `patience` is the time in seconds to wait for a lock or a server."""
+    if address.path is None:
+        return _postgres_database(address, patience)
     path = address.path
+    return Database("sqlite", sqlite3.Error, lambda: _connect_sqlite(path, patience))
+
+
+def _connect_sqlite(path: Path, patience: float) -> sqlite3.Connection:
+    """`mode=rw`: opening does not create a missing file. Transactions begin explicitly."""
+    uri = f"file:{quote(str(path))}?mode=rw"
+    driver = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False)
     try:
-        mode = os.lstat(path).st_mode
-    except OSError:
-        mode = None
-    if mode is None:
-        hint = "Start a run or use `minimize settings set` to create it, or pass --ledger or set MINIMIZE_LEDGER."
-        raise LedgerError(f"no ledger found at {path} ({address.named_by})", hint=hint)
-    if stat.S_ISLNK(mode) or not stat.S_ISREG(mode):
-        what = "a link" if stat.S_ISLNK(mode) else "not a regular file"
-        raise LedgerError(f"the ledger {path} is {what}", hint="Pass the path of the file itself.")
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise LedgerError(f"the ledger {path} is accessible to group or others", hint=f"Run: chmod 600 {path}")
+        for pragma in _PRAGMAS:
+            driver.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        driver.close()
+        raise
+    return driver
 
 
-def file_identity(address: Address) -> FileIdentity | None:
-    """Identity of the file at the path of a ledger; None if there is none, or if the ledger is a server."""
+def _postgres_database(address: Address, patience: float) -> Database:
+    psycopg = _import_psycopg()
+    url = address.url or ""
+    is_valid = True
     try:
-        found = None if address.path is None else os.lstat(address.path)
-    except OSError:
-        found = None
-    return None if found is None else (found.st_dev, found.st_ino)
+        psycopg.conninfo.conninfo_to_dict(url, port=urlsplit(url).port)
+    except (psycopg.Error, ValueError):
+        is_valid = False
+    if not is_valid:
+        raise LedgerError(
+            f"the URL of the ledger ({address.named_by}) is invalid",
+            hint="Use postgresql+psycopg://USER@HOST/DATABASE.",
+        )
+    isolation = (
+        r"-c default_transaction_isolation=read\ committed"  # a snapshot from before the lock would be out of date
+    )
+    options = f"-c lock_timeout={int(patience * 1000)} -c timezone=UTC {isolation}"
+    timeout = max(2, int(patience))
+
+    def connect() -> Any:
+        return psycopg.connect(
+            url, autocommit=True, connect_timeout=timeout, options=options, application_name="minimize"
+        )
+
+    return Database("postgresql", psycopg.Error, connect)
 
 
-def check_same_file(address: Address, before: FileIdentity | None) -> None:
-    """Raises LedgerError if the file was removed or replaced since it was opened. Writes to the open file would be lost."""
-    if file_identity(address) != before:
-        hint = "Put the file back, or run `minimize runs --rebuild` to add the receipts to a new ledger."
-        raise LedgerError(f"the ledger {address} was removed or replaced while it was open", hint=hint)
-
-
-def _create_folder(folder: Path) -> None:
-    """Creates the folder with access for its owner only."""
-    if not folder.exists():
-        file_operations.make_folders(folder.parent)
-        file_operations.make_folder(folder, private=True)
-
-
-def _link_into_place(half: Path, path: Path) -> None:
-    """Renames the new file, unless a ledger exists by then.
-
-    Journals of a deleted ledger are removed first: SQLite would apply them to the new one.
-    """
-    with half.open("rb") as file:
-        sync(file.fileno(), "ledger")
-    with folder_lock(path.parent):
-        if os.path.lexists(path):
-            return
-        for end in _WAL_SUFFIXES:
-            file_operations.remove(path.with_name(path.name + end), missing=True)
-        try:
-            file_operations.link(half, path)
-        except OSError:  # a file system without links
-            file_operations.rename(half, path)
-        sync_folder(path.parent)
-
-
-RowCounts = dict[str, int]
-"""Number of rows by table."""
-
-
-def check_migration(connection: Connection, before: RowCounts, address: Address) -> None:
-    """Raises LedgerError if a migration lost rows of a file, or damaged it. Its transaction is then undone."""
-    now = count_rows(connection)
-    faults = [f"rows of {table} were lost" for table, count in before.items() if now.get(table, count) < count]
-    if connection.dialect == "sqlite" and connection.value("PRAGMA integrity_check(1)") != "ok":
-        faults.append("the database is damaged")
-    if faults:
-        message = f"the ledger {address} failed verification after its migration: {', '.join(faults)}"
-        raise LedgerError(message, hint="The migration was undone. Use the version of minimize that wrote the ledger.")
-
-
-def count_rows(connection: Connection) -> RowCounts:
-    """The number of rows of each table."""
-    names = {name: name.replace('"', '""') for name in connection.table_names()}
-    return {name: connection.value(f'SELECT count(*) FROM "{quoted}"') for name, quoted in names.items()}  # noqa: S608
+def _import_psycopg() -> Any:
+    """The driver of PostgreSQL. It is imported late because it is optional."""
+    try:
+        import psycopg
+    except ImportError:
+        pass
+    else:
+        return psycopg
+    raise LedgerError(
+        "a ledger on PostgreSQL requires the package psycopg", hint="Install minimize with its extra `postgres`."
+    )

@@ -24,7 +24,7 @@ from minimize.failpoints import fail_point
 from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_event import Actor, AuditEvent, EventResult, PropertyChange, Resource, run_activity
 from minimize.ledger.audit_log import append_event, log_head
-from minimize.ledger.connections import Connection, Row
+from minimize.ledger.database import Connection, Row
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.process import ProcessIdentity
 from minimize.ledger.runs import (

@@ -18,19 +18,10 @@ from minimize.ledger.acts import ActFilter, ActKind, ActReader, Decision
 from minimize.ledger.address import Address
 from minimize.ledger.audit_event import AuditEvent
 from minimize.ledger.audit_log import append_event
-from minimize.ledger.connections import Connection, Database, ledger_database
-from minimize.ledger.database import (
-    FileIdentity,
-    check_file,
-    check_migration,
-    check_same_file,
-    count_rows,
-    create_file,
-    database_error,
-    file_identity,
-    is_connection_lost,
-)
-from minimize.ledger.schema import is_current, schema_version, upgrade_schema
+from minimize.ledger.database import Connection, Database, ledger_database
+from minimize.ledger.database_errors import database_error, is_connection_lost
+from minimize.ledger.ledger_file import FileIdentity, check_file, check_same_file, create_file, file_identity
+from minimize.ledger.schema import check_migration, count_rows, is_current, schema_version, upgrade_schema
 
 T = TypeVar("T")
 R = TypeVar("R")

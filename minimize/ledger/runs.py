@@ -31,7 +31,7 @@ from minimize.ledger.audit_event import (
     run_activity,
 )
 from minimize.ledger.audit_log import append_event, find_entry, last_checkpoint, read_entries
-from minimize.ledger.connections import Connection, Row, like_pattern
+from minimize.ledger.database import Connection, Row, like_pattern
 from minimize.ledger.schema import ledger_identity
 from minimize.receipts import Receipt, RowCounts
 
@@ -318,7 +318,7 @@ class IndexedOutput:
     folder: str
 
 
-def rebuild_index(
+def rebuild_output_index(
     connection: Connection,
     output: IndexedOutput,
     chain: Sequence[Receipt],

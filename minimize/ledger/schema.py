@@ -13,7 +13,8 @@ from typing import Final
 
 from minimize.errors import LedgerError
 from minimize.ledger.acts import Act
-from minimize.ledger.connections import Connection, Dialect
+from minimize.ledger.address import Address
+from minimize.ledger.database import Connection, Dialect
 
 TABLES: Final = """
 CREATE TABLE acts (
@@ -329,3 +330,24 @@ def upgrade_schema(connection: Connection, steps: tuple[MigrationStep, ...] = ST
         for step in steps[version - BASELINE_VERSION :]:
             step(connection)
         connection.execute("UPDATE ledger_version SET version = :version", version=newest)
+
+
+RowCounts = dict[str, int]
+"""Number of rows by table."""
+
+
+def check_migration(connection: Connection, before: RowCounts, address: Address) -> None:
+    """Raises LedgerError if a migration lost rows of a file, or damaged it. Its transaction is then undone."""
+    now = count_rows(connection)
+    faults = [f"rows of {table} were lost" for table, count in before.items() if now.get(table, count) < count]
+    if connection.dialect == "sqlite" and connection.value("PRAGMA integrity_check(1)") != "ok":
+        faults.append("the database is damaged")
+    if faults:
+        message = f"the ledger {address} failed verification after its migration: {', '.join(faults)}"
+        raise LedgerError(message, hint="The migration was undone. Use the version of minimize that wrote the ledger.")
+
+
+def count_rows(connection: Connection) -> RowCounts:
+    """The number of rows of each table."""
+    names = {name: name.replace('"', '""') for name in connection.table_names()}
+    return {name: connection.value(f'SELECT count(*) FROM "{quoted}"') for name, quoted in names.items()}  # noqa: S608

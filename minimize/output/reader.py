@@ -24,7 +24,9 @@ from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.keys.keyring import KEY_DESTROYED
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.keys.sealing import Subkeys
-from minimize.ledger import api, find_ledger
+from minimize.ledger import find_ledger
+from minimize.ledger.leases import Heartbeat, LeaseClock, LeaseTiming, release_lease, renew_lease, take_lease
+from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import (
     POLICY_FILE,
     RECORDS,
@@ -180,17 +182,17 @@ def _try_recover_bucket(output: ObjectPath) -> bool:
 
 @contextmanager
 def _recovery_lease(output: ObjectPath) -> Iterator[Callable[[], object]]:
-    clock, pace = api.LeaseClock(), api.LeaseTiming()
-    with api.open_ledger(find_ledger()) as ledger:
+    clock, pace = LeaseClock(), LeaseTiming()
+    with open_ledger(find_ledger()) as ledger:
         run_id = new_run_id(clock.now())
-        lease = api.take_lease(
+        lease = take_lease(
             ledger, ensure_identity(output), run_id, lambda connection, lease: None, pace=pace, clock=clock
         )
-        with api.Heartbeat(ledger, lease, pace, clock):
+        with Heartbeat(ledger, lease, pace, clock):
             try:
-                yield lambda: ledger.write(partial(api.renew_lease, lease=lease, now=clock.now()))
+                yield lambda: ledger.write(partial(renew_lease, lease=lease, now=clock.now()))
             finally:
-                ledger.write(partial(api.release_lease, lease=lease))
+                ledger.write(partial(release_lease, lease=lease))
 
 
 log = logging.getLogger("minimize")

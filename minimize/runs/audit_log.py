@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Final
 from minimize.errors import ConfigurationError, Finding, OutputError
 from minimize.json_form import JsonResult
 from minimize.keys import Keyring, PublicKeys, require_keyring
-from minimize.ledger import api, current_actor, find_ledger
+from minimize.ledger import current_actor, find_ledger
+from minimize.ledger.audit_check import ExternalHead, check_whole_log, export_entries, find_entries
 from minimize.ledger.audit_columns import WHOLE_ENTRIES, EntryForm, format_of_file
 from minimize.ledger.audit_event import EMPTY_LOG, LogHead, audit_finding
+from minimize.ledger.audit_truncation import export_truncated_entries, plan_truncation, truncate_log
+from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import RECEIPT_FILE
 from minimize.receipts import Receipt
 from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location, relative_path
@@ -47,7 +50,7 @@ _RECEIPTS_HINT: Final = "Pass an output folder or a folder of receipts to --rece
 def open_existing_ledger(ledger: PathText | None, output: LocationLike | None = None) -> Ledger:
     """Opens the ledger in effect; an output folder may contain it. Raises LedgerError with the path if it does not exist."""
 
-    return api.open_ledger(find_ledger(ledger, start=output, output=output))
+    return open_ledger(find_ledger(ledger, start=output, output=output))
 
 
 def log_entries(
@@ -56,7 +59,7 @@ def log_entries(
     """The entries that match the filter, oldest first; with `last`, only the last so many. Raises LedgerError."""
 
     with open_existing_ledger(ledger, output) as book:
-        return api.find_entries(book, entry_filter, last)
+        return find_entries(book, entry_filter, last)
 
 
 def verify_audit(
@@ -78,13 +81,13 @@ def verify_audit(
 
     folder = output if output is not None else receipts
     verifier = verifier_for(folder or Path.cwd(), keys, public_key)
-    kept = None if head is None else api.ExternalHead(_read_head(Path(head)), str(head))
+    kept = None if head is None else ExternalHead(_read_head(Path(head)), str(head))
     places = [] if receipts is None else list(_receipts_below(parse_output_location(receipts)))
     if receipts is not None and not places:
         raise OutputError(f"{receipts} and its subfolders contain no receipt", hint=_RECEIPTS_HINT)
     parsed = [(place, each) for place, each in places if isinstance(each, Receipt)]
     with open_existing_ledger(ledger, folder) as book:
-        result = api.check_whole_log(book, verifier, kept, parsed)
+        result = check_whole_log(book, verifier, kept, parsed)
     unreadable = tuple(each for _, each in places if isinstance(each, Finding))
     return replace(result, findings=(*result.findings, *unreadable))
 
@@ -104,7 +107,7 @@ def export_audit(
 
     with open_existing_ledger(ledger, output) as book:
         format_ = format_of_file(Path(file))
-        count = write_private_file(Path(file), lambda out: api.export_entries(book, entry_filter, out, form, format_))
+        count = write_private_file(Path(file), lambda out: export_entries(book, entry_filter, out, form, format_))
     return AuditExport(str(file), count)
 
 
@@ -125,7 +128,7 @@ def truncate_audit(
     """
 
     with open_existing_ledger(ledger, output) as book:
-        plan = api.plan_truncation(book, at)
+        plan = plan_truncation(book, at)
         if not yes or plan.last is None:
             return plan
         keyring = require_keyring(
@@ -134,8 +137,8 @@ def truncate_audit(
             "no keyring found; one is needed to sign the checkpoint",
         )
         if to is not None:
-            write_private_file(Path(to), lambda out: api.export_truncated_entries(book, plan, out))
-        return api.truncate_log(book, plan, current_actor(), at, keyring)
+            write_private_file(Path(to), lambda out: export_truncated_entries(book, plan, out))
+        return truncate_log(book, plan, current_actor(), at, keyring)
 
 
 def _receipts_below(folder: Location) -> Iterator[tuple[str, Receipt | Finding]]:

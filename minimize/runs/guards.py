@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Final
 
 from minimize.engines.base import BatchOutcome
 from minimize.errors import OutputError, RefusedError, StoppedError
-from minimize.ledger import Address, api, find_ledger
+from minimize.ledger import Address, find_ledger
+from minimize.ledger.database import server_time
+from minimize.ledger.ledger import open_ledger
+from minimize.ledger.runs import ledger_difference
 from minimize.output.folder import RECORDS, RUNS, batch_date_of, has_runs, read_receipts
 from minimize.output.publish import OpenOutput
 from minimize.policy.pipeline import Pipeline
@@ -61,7 +64,7 @@ def check_ledger(address: Address, chain: Sequence[Receipt]) -> None:
     if not address.exists:
         message = f"the ledger {address} ({address.named_by}) does not exist, but receipts of this output name a ledger"
         raise RefusedError(message, code=WRONG_LEDGER, hint=_HINT)
-    with api.open_ledger(address) as ledger:
+    with open_ledger(address) as ledger:
         check_open_ledger(ledger, chain)
 
 
@@ -77,7 +80,7 @@ def ledger_disagreement(ledger: Ledger, chain: Sequence[Receipt]) -> str:
     """The difference between a ledger and the one that the receipts of an output name, in words; empty if there is none."""
 
     receipt = last_receipt_with_ledger(chain)
-    return "" if receipt is None else ledger.read(partial(api.ledger_difference, receipt=receipt))
+    return "" if receipt is None else ledger.read(partial(ledger_difference, receipt=receipt))
 
 
 def last_receipt_with_ledger(chain: Sequence[Receipt]) -> Receipt | None:
@@ -343,7 +346,7 @@ def reference_clock(ledger: Ledger, output: Location, started: datetime) -> Refe
 
 def _server_time(ledger: Ledger) -> datetime | None:
 
-    return ledger.read(api.server_time)
+    return ledger.read(server_time)
 
 
 def _store_time(output: Location) -> datetime | None:

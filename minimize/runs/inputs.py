@@ -24,7 +24,8 @@ from minimize.consent import Consents
 from minimize.errors import ConfigurationError, Finding, LedgerError, SchemaError, SourceError
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
-from minimize.ledger import api, find_ledger
+from minimize.ledger import find_ledger
+from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import CORRECTION, LifecycleEvent, RecordedCorrection
 from minimize.output.folder import PIPELINE_FILE
 from minimize.output.partitions import reject_long_partitions
@@ -99,7 +100,7 @@ def _settings_from_ledger(
 ) -> SettingsRows:
     from minimize.settings.tokenized import load_ledger_settings
 
-    with api.open_ledger(find_ledger(ledger, start=job.folder, output=job.target(output))) as book:
+    with open_ledger(find_ledger(ledger, start=job.folder, output=job.target(output))) as book:
         return load_ledger_settings(book, keys).with_folding(job.policy.folding)
 
 
@@ -433,7 +434,7 @@ def load_subject_acts(job: Pipeline, keys: Keyring, output: Location, ledger: Pa
     address, listed = find_ledger(ledger, start=job.folder, output=output), stored_erasures(output, keys)
     if not address.exists:
         return SubjectActs(RecordedErasures((), keys, listed))
-    with api.open_ledger(address) as book:
+    with open_ledger(address) as book:
         return _read_subject_acts(book, job, keys, listed)
 
 

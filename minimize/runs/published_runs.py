@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from minimize.errors import ConfigurationError, LedgerError, OutputError
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, require_keyring
-from minimize.ledger import api, current_actor, find_ledger
+from minimize.ledger import current_actor, find_ledger
+from minimize.ledger.ledger import open_ledger
+from minimize.ledger.runs import IndexedOutput, output_locations, rebuild_output_index, select_runs, select_runs_by_id
 from minimize.observability.destinations import Destinations
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECEIPT_FILE, RUNS, ensure_identity, identity_of
 from minimize.output.publish import OpenOutput, open_output
@@ -87,15 +89,15 @@ def list_runs(
 
     with open_existing_ledger(ledger, output) as book:
         identity = None if output is None else identity_of(parse_output_location(output))
-        return _mark_void(book.read(partial(api.select_runs, output=identity, pipeline=pipeline)))
+        return _mark_void(book.read(partial(select_runs, output=identity, pipeline=pipeline)))
 
 
 def show_run(run_id: str, ledger: PathText | None = None, *, output: LocationLike | None = None) -> PublishedRun:
     """One run, by the beginning of its id. Raises LedgerError, ConfigurationError."""
 
     with open_existing_ledger(ledger, output) as book:
-        found = book.read(partial(api.select_runs_by_id, run_id=run_id))
-        others = book.read(partial(api.select_runs, output=found[0].output)) if len(found) == 1 else []
+        found = book.read(partial(select_runs_by_id, run_id=run_id))
+        others = book.read(partial(select_runs, output=found[0].output)) if len(found) == 1 else []
     if len(found) != 1:
         runs = "no run" if not found else f"{len(found)} runs"
         message = f"the ledger has {runs} whose id begins with this text"
@@ -133,7 +135,7 @@ def rebuild_index(
 
     first = outputs[0] if outputs else None
     keyring = require_keyring(keys, local_path(first), "no keyring found; one is needed to sign the audit log")
-    with api.open_ledger(find_ledger(ledger, start=first, output=first), create=bool(outputs)) as book:
+    with open_ledger(find_ledger(ledger, start=first, output=first), create=bool(outputs)) as book:
         folders = {resolve_output(output) for output in outputs} or _known_outputs(book)
         if not folders:
             raise ConfigurationError("the ledger has no output on this host", hint="Pass --output DIR.")
@@ -142,7 +144,7 @@ def rebuild_index(
 
 def _known_outputs(ledger: Ledger) -> set[Location]:
 
-    found = (parse_output_location(place.folder) for place in ledger.read(api.output_locations) if place.is_here)
+    found = (parse_output_location(place.folder) for place in ledger.read(output_locations) if place.is_here)
     return {folder for folder in found if folder.is_dir()}
 
 
@@ -153,9 +155,9 @@ def _rebuild_output(ledger: Ledger, folder: Location, keyring: Keyring, now: dat
     if wrong:
         message = f"the receipts in {folder} are not a chain signed with this keyring; none was recorded"
         raise LedgerError(message, findings=wrong)
-    output = api.IndexedOutput(ensure_identity(folder), location_text(folder))
+    output = IndexedOutput(ensure_identity(folder), location_text(folder))
     recorded = ledger.write(
-        partial(api.rebuild_index, output=output, chain=chain, signer=keyring, actor=current_actor(), now=now)
+        partial(rebuild_output_index, output=output, chain=chain, signer=keyring, actor=current_actor(), now=now)
     )
     return RebuiltIndex(str(folder), len(chain), recorded)
 
@@ -300,8 +302,8 @@ def find_voidable(chain: Sequence[Receipt], run: str) -> Receipt:
 def _find_output(run: str, ledger: PathText | None) -> Location:
     """The output of a run according to the ledger."""
 
-    with api.open_ledger(find_ledger(ledger)) as book:
-        found = {row.folder for row in book.read(partial(api.select_runs_by_id, run_id=run))}
+    with open_ledger(find_ledger(ledger)) as book:
+        found = {row.folder for row in book.read(partial(select_runs_by_id, run_id=run))}
     if len(found) != 1:
         hint = "Run `minimize runs` to list the runs, and pass --output DIR."
         raise ConfigurationError(

@@ -16,8 +16,9 @@ from minimize.consent import ConsentPeriods, Consents
 from minimize.consent import load_consents as load_tenant_consents
 from minimize.errors import Finding, LedgerError, NotPermitted, PolicyError, RefusalReason, RefusedError
 from minimize.keys import Keyring, Verifier
-from minimize.ledger import Address, AuditEvent, api, current_actor
+from minimize.ledger import Address, AuditEvent, current_actor
 from minimize.ledger.audit_event import received_event
+from minimize.ledger.ledger import open_ledger
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, ReceivedFrom
@@ -153,7 +154,7 @@ def record_event(address: Address, keys: Keyring | None, event: AuditEvent) -> N
 
 
 def _append_event(address: Address, keys: Keyring, event: AuditEvent) -> None:
-    with api.open_ledger(address) as ledger:
+    with open_ledger(address) as ledger:
         ledger.record_event(event, keys)
 
 

@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from minimize.errors import INTERNAL_ERROR, LedgerError, MinimizeError, RefusedError
 from minimize.keys import Keyring
-from minimize.ledger import api, current_actor, find_ledger
+from minimize.ledger import current_actor, find_ledger
+from minimize.ledger.leases import LeaseClock, LeaseTiming, SessionRun, start_session
+from minimize.ledger.ledger import open_ledger
+from minimize.ledger.runs import find_location, record_location
 from minimize.output.folder import (
     check_apart,
     check_free,
@@ -91,10 +94,10 @@ def run_session(change: OutputChange, context: RunContext) -> Iterator[RunSessio
     address = find_ledger(context.ledger, start=change.pipeline.folder, output=folder)
     if context.kind != "adopt":
         check_output_ledger(folder, change.pipeline.folder, context.ledger)
-    with api.open_ledger(address, create=True) as ledger:
+    with open_ledger(address, create=True) as ledger:
         make_output_folder(folder)
         name, output = change.pipeline.pipeline, _output_identity(ledger, folder, change.pipeline.pipeline)
-        run = api.SessionRun(
+        run = SessionRun(
             run_id=new_run_id(context.started),
             kind=context.kind,
             pipeline=name,
@@ -102,7 +105,7 @@ def run_session(change: OutputChange, context: RunContext) -> Iterator[RunSessio
             folder=location_text(folder),
             actor=current_actor(),
         )
-        session = api.start_session(ledger, run, change.keys, pace=api.LeaseTiming(), clock=api.LeaseClock())
+        session = start_session(ledger, run, change.keys, pace=LeaseTiming(), clock=LeaseClock())
         with session.heartbeat():
             try:
                 yield session
@@ -137,14 +140,14 @@ def _output_identity(ledger: Ledger, folder: Location, pipeline: str) -> str:
     """The identity of an output folder. A copy of a folder that still exists gets its own identity."""
 
     identity = ensure_identity(folder)
-    place = ledger.read(partial(api.find_location, output=identity))
+    place = ledger.read(partial(find_location, output=identity))
     if place is None or not place.is_here or is_same_folder(other := parse_output_location(place.folder), folder):
         return identity
     if identity_of(other) != identity:
         return identity
     log.warning("the output is a copy of %s; it gets its own identity", place.folder, extra={"code": "W018"})
     new = new_identity()
-    ledger.write(partial(api.record_location, output=new, pipeline=pipeline, folder=location_text(folder)))
+    ledger.write(partial(record_location, output=new, pipeline=pipeline, folder=location_text(folder)))
     return ensure_identity(folder, other_than=identity, new=new)
 
 

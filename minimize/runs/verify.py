@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from minimize.errors import Finding, LedgerError, OutputError, describe_os_error, redact_errors
 from minimize.json_form import JsonResult
 from minimize.keys import Keyring, PublicKeys, Verifier
-from minimize.ledger import Address, api, find_ledger
+from minimize.ledger import Address, find_ledger
+from minimize.ledger.ledger import open_ledger
+from minimize.ledger.runs import compare_receipts, find_location, find_recorded_output, is_anchor_signed
 from minimize.output.folder import identity_of
 from minimize.output.reader import ensure_recovered, load_receipts
 from minimize.receipts import Receipt, files_in_force
@@ -55,7 +57,7 @@ def _compare_with_ledger(
 ) -> list[Finding]:
 
     try:
-        with api.open_ledger(address) as ledger:
+        with open_ledger(address) as ledger:
             return _compare_open_ledger(ledger, output, chain, verifier)
     except LedgerError as error:
         if is_required:
@@ -68,8 +70,8 @@ def _compare_open_ledger(
     ledger: Ledger, output: Location, chain: tuple[Receipt, ...], verifier: Verifier
 ) -> list[Finding]:
 
-    known, here = ledger.read(partial(api.find_recorded_output, receipts=chain)), identity_of(output)
-    copied = here is not None and ledger.read(partial(api.find_location, output=here)) is not None
+    known, here = ledger.read(partial(find_recorded_output, receipts=chain)), identity_of(output)
+    copied = here is not None and ledger.read(partial(find_location, output=here)) is not None
     if known is not None and known != here and not copied:
         message = "the identity of the output differs from the one in the ledger"
         return [
@@ -83,8 +85,8 @@ def _compare_open_ledger(
     identity = here if copied else known or here
     if identity is None:
         return [_unknown_output(ledger)]
-    agreement = ledger.read(partial(api.compare_receipts, output=identity, chain=chain))
-    if agreement.anchor is not None and not api.is_anchor_signed(agreement.anchor, verifier):
+    agreement = ledger.read(partial(compare_receipts, output=identity, chain=chain))
+    if agreement.anchor is not None and not is_anchor_signed(agreement.anchor, verifier):
         entry = agreement.anchor.entry.sequence
         message = f"entry {entry} of the audit log, which concerns this output, is not signed with a known key"
         return [new_finding("V009", message, hint="Run `minimize audit verify` to check the whole log.")]

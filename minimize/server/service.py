@@ -19,7 +19,9 @@ import pyarrow as pa
 from minimize.errors import ConfigurationError, MinimizeError, OutputError, call_redacted
 from minimize.governance.access import AccessDecision, UserAccount, find_access_file
 from minimize.keys import Keyring, find_kms, require_keyring
-from minimize.ledger import AuditEvent, api, current_actor, find_ledger
+from minimize.ledger import AuditEvent, current_actor, find_ledger
+from minimize.ledger.access_log import end_lost_reads
+from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import PIPELINE_FILE, read_receipts
 from minimize.runs.inputs import pipeline_from
 from minimize.server.api_tokens import may_continue
@@ -119,7 +121,7 @@ class DataAccessService:
 
     def end_lost_reads(self) -> int:
         """Records the end of reads whose process has ended. Returns their number. Raises LedgerError."""
-        return api.end_lost_reads(self.ledger, self._clock(), self.keys)
+        return end_lost_reads(self.ledger, self._clock(), self.keys)
 
     def read(self, caller: Caller, read_request: ReadRequest) -> ResponseStream:
         """Starts a read, and returns the part of the requested data that the account may see.
@@ -264,7 +266,7 @@ def open_service(
     datasets, start = find_datasets(places), local_path(places[0])
     ring, rules = required_keyring(keys, start), server_access_file(access, start)
     address = find_ledger(ledger, start=start, output=next(iter(datasets.values())))
-    return DataAccessService(datasets, rules, api.open_ledger(address, create=True), ring, clock or utc_now)
+    return DataAccessService(datasets, rules, open_ledger(address, create=True), ring, clock or utc_now)
 
 
 class LocalTransport:

@@ -19,7 +19,8 @@ from minimize.errors import MinimizeError, OutputError, iterate_redacted
 from minimize.governance.access import AccessDecision
 from minimize.keys import Keyring
 from minimize.keys.parquet_encryption import unless_shredded
-from minimize.ledger import AuditEvent, api
+from minimize.ledger import AuditEvent
+from minimize.ledger.access_log import begin_read, finish_read
 from minimize.ledger.audit_event import PlainValue
 from minimize.output.folder import batch_date_of
 from minimize.output.partitions import partition_values
@@ -67,7 +68,7 @@ class ReadStream:
         """
         most = sum(file.rows for file in opened.snapshot.files)
         unended = self._event(f"at most {most}", ended="lost")
-        api.begin_read(self.ledger, unended, unended.time)
+        begin_read(self.ledger, unended, unended.time)
         rows, ended = 0, CLIENT_LEFT
         with stack:
             try:
@@ -83,7 +84,7 @@ class ReadStream:
                 raise
             finally:
                 event = replace(self._event(rows, ended=ended or None), id=unended.id)
-                api.finish_read(self.ledger, event, event.time, self.keys)
+                finish_read(self.ledger, event, event.time, self.keys)
 
     def _event(self, rows: PlainValue, ended: str | None) -> AuditEvent:
         return read_event(self.caller, self.decision, self.request.where, self.clock(), rows=rows, ended=ended)

@@ -28,8 +28,9 @@ from minimize.arrow.dictionaries import valid_mask
 from minimize.errors import LedgerError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
 from minimize.keys import Keyring
-from minimize.ledger import Address, api, find_ledger
+from minimize.ledger import Address, find_ledger
 from minimize.ledger.address import LEDGER_VARIABLE
+from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.ledger.subjects import LIFECYCLE_EVENT
 from minimize.settings.columns import (
@@ -348,5 +349,5 @@ def find_named_ledger(ledger: PathText | None, folder: Path | None) -> Address |
 
 
 def _read_erasures(address: Address, keys: Keyring | None) -> RecordedErasures:
-    with api.open_ledger(address) as book:
+    with open_ledger(address) as book:
         return RecordedErasures.from_ledger(book, keys)

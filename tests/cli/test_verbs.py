@@ -273,11 +273,6 @@ def test_a_run_imports_no_report_server_or_review(project: Project) -> None:
     assert not {*others, *packages} & found
 
 
-def test_a_command_that_opens_no_ledger_imports_no_database(project: Project) -> None:
-    project.records(events(3))
-    assert "sqlite3" not in imported_by("plan", project.folder, "--keys", project.keys)
-
-
 def test_a_reader_that_goes_away_is_no_failure(project: Project) -> None:
     command = f"{sys.executable} -m minimize schema | head -c 1 > /dev/null; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=project.folder)

@@ -12,7 +12,7 @@ import pytest
 
 from minimize.errors import LedgerError
 from minimize.keys import Keyring, new_keyring
-from minimize.ledger import Address, connections, find_ledger
+from minimize.ledger import Address, database, find_ledger
 from minimize.ledger.act_log import ActLog
 from minimize.ledger.acts import TOMBSTONE, ActKind, ActTombstone, BodyRemoval, Decision
 from minimize.ledger.audit_check import ExternalHead, check_whole_log, find_entries
@@ -313,7 +313,7 @@ def test_no_file_of_sqlite_keeps_a_removed_body(
     tmp_path: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch, is_open_elsewhere: bool, length: int
 ) -> None:
     """Also if SQLite was built without secure deletion, which then must be switched on before pages are split."""
-    monkeypatch.setattr("minimize.ledger.connections._PRAGMAS", ("secure_delete = OFF", *connections._PRAGMAS))
+    monkeypatch.setattr("minimize.ledger.database._PRAGMAS", ("secure_delete = OFF", *database._PRAGMAS))
     address = find_ledger(tmp_path / "ledger.db")
     with opened(address) as ledger, opened(address) as other:
         for number in range(60):

@@ -20,7 +20,7 @@ from minimize.ledger.audit_check import (
 )
 from minimize.ledger.audit_event import EMPTY_LOG, LogHead
 from minimize.ledger.audit_log import log_head, read_entries
-from minimize.ledger.connections import Connection
+from minimize.ledger.database import Connection
 from minimize.ledger.ledger import Ledger
 from minimize.receipts import AuditHead, Receipt
 from tests.ledger.ledgers import NOW, event, opened, tells, unguarded

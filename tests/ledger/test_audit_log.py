@@ -13,7 +13,7 @@ from minimize.keys import Keyring
 from minimize.ledger.audit_check import check_log
 from minimize.ledger.audit_event import EMPTY_LOG, EntryFilter, entry_digest, entry_event
 from minimize.ledger.audit_log import append_event, latest_entries, log_head, read_entries
-from minimize.ledger.connections import Connection
+from minimize.ledger.database import Connection
 from minimize.ledger.ledger import Ledger
 from tests.ledger.ledgers import NOW, event, tells
 

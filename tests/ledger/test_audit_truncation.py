@@ -22,7 +22,7 @@ from minimize.ledger.audit_truncation import (
     truncate_log,
     year_before,
 )
-from minimize.ledger.connections import Connection
+from minimize.ledger.database import Connection
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import compare_receipts, find_anchor, is_head_in_log, publication_event
 from minimize.ledger.settings import SETTING, RecordedSetting

@@ -1,133 +1,132 @@
-"""An upgrade of a ledger is one transaction: it is done whole, or not at all."""
+"""Statements, rows and transactions, on each database."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-from collections.abc import Callable
+import threading
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta, timezone
 from functools import partial
+from typing import Any
 
 import pytest
 
 from minimize.errors import LedgerError
-from minimize.failpoints import KILLED, VARIABLE
-from minimize.keys import Keyring
-from minimize.ledger import Address, find_ledger, schema
-from minimize.ledger import ledger as module
-from minimize.ledger.access import GRANT, GrantAct
-from minimize.ledger.audit_log import log_head
-from minimize.ledger.connections import Connection
-from minimize.ledger.ledger import open_ledger
-from minimize.ledger.schema import NEWEST_VERSION, STEPS, schema_version, upgrade_schema
-from tests.acts import record_acts
-from tests.ledger.ledgers import NOW, by_hand, errors, event, opened, tells
-from tests.postgres import Server
+from minimize.ledger import Address
+from minimize.ledger.database import MOST_CONNECTIONS, Connection, Database, ledger_database, like_pattern
+from minimize.ledger.ledger import Ledger
+from tests.ledger.ledgers import NOW, by_hand
 
-Step = Callable[[Connection], None]
+OUTPUTS = [{"output": name, "pipeline": "p", "folder": f"/{name}", "host": "h"} for name in ("a", "b", "c")]
 
 
-def add_color(connection: Connection) -> None:
-    """A step as a later version would have one. It fails if it is repeated."""
-    connection.execute("ALTER TABLE runs ADD COLUMN color TEXT")
-
-
-@pytest.fixture(name="older")
-def _older(address: Address, keys: Keyring) -> Address:
-    """A ledger with two entries."""
-    with opened(address) as ledger:
-        tells(ledger, keys, event(1), event(2))
-    return address
-
-
-def later(patch: pytest.MonkeyPatch, step: Step) -> None:
-    """Lets the package be a later version, with one step more."""
-    patch.setattr(schema, "NEWEST_VERSION", NEWEST_VERSION + 1)
-    patch.setattr(module, "upgrade_schema", partial(upgrade_schema, steps=(*STEPS, step)))
-
-
-def is_whole(address: Address, keys: Keyring, version: int) -> bool:
-    """Whether a ledger has this version and all its entries, and stands alone in its folder."""
-    if address.path is not None:
-        assert {name for name in os.listdir(address.path.parent) if name.startswith("ledger.db.")} == set()
-    with open_ledger(address) as ledger:
-        assert errors(ledger, keys) == set()
-        return (ledger.read(schema_version), ledger.read(log_head).sequence) == (version, 2)
-
-
-def stops(connection: Connection) -> None:
-    add_color(connection)
-    raise InterruptedError
-
-
-def loses(connection: Connection) -> None:
-    drop = "DROP TRIGGER audit_no_delete" + ("" if connection.dialect == "sqlite" else " ON audit")
-    connection.execute(drop)
-    connection.execute("DELETE FROM audit")
-
-
-@pytest.mark.parametrize(("step", "error"), [(stops, InterruptedError), (loses, LedgerError)])
-def test_an_upgrade_that_fails_or_loses_rows_is_undone(
-    older: Address, keys: Keyring, monkeypatch: pytest.MonkeyPatch, step: Step, error: type[Exception]
-) -> None:
-    with monkeypatch.context() as patch:
-        later(patch, step)
-        with pytest.raises(error):
-            open_ledger(older)
-    assert is_whole(older, keys, NEWEST_VERSION)
-
-
-def upgrades(address: Address, point: str) -> None:
-    """In a process of its own: upgrades, and is killed at a point."""
-    os.environ[VARIABLE] = point
-    with pytest.MonkeyPatch.context() as patch:
-        later(patch, add_color)
-        open_ledger(address).close()
+@pytest.fixture(name="filled")
+def _filled(ledger: Ledger) -> Ledger:
+    """A ledger with three outputs."""
+    ledger.write(lambda connection: connection.insert("outputs", *OUTPUTS))
+    return ledger
 
 
 @pytest.mark.parametrize(
-    ("point", "version"), [("ledger.before", NEWEST_VERSION), ("ledger.after", NEWEST_VERSION + 1)]
+    ("names", "found", "others"),
+    [
+        (["a", "c"], ["a", "c"], ["b"]),
+        ({"b"}, ["b"], ["a", "c"]),
+        ((), [], ["a", "b", "c"]),
+        (["x') OR ('1' = '1"], [], ["a", "b", "c"]),
+    ],
 )
-def test_an_upgrade_whose_process_dies_is_done_whole_or_not_at_all(
-    older: Address, keys: Keyring, monkeypatch: pytest.MonkeyPatch, point: str, version: int
+def test_a_collection_is_the_right_side_of_in(
+    filled: Ledger, names: Collection[str], found: list[str], others: list[str]
 ) -> None:
-    process = multiprocessing.get_context("fork").Process(target=upgrades, args=(older, point))
-    process.start()
-    process.join()
-    assert process.exitcode == KILLED
-    monkeypatch.setattr(schema, "NEWEST_VERSION", version)
-    assert is_whole(older, keys, version)
-    later(monkeypatch, add_color)
-    assert is_whole(older, keys, NEWEST_VERSION + 1)
+    query = "SELECT output FROM outputs WHERE output {} :names ORDER BY output"
+    assert filled.read(lambda connection: connection.column(query.format("IN"), names=names)) == found
+    assert filled.read(lambda connection: connection.column(query.format("NOT IN"), names=names)) == others
 
 
-def test_a_ledger_that_many_open_at_once_is_upgraded_once(
-    older: Address, keys: Keyring, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    later(monkeypatch, add_color)
-    with ThreadPoolExecutor(6) as pool:
-        for ledger in pool.map(lambda _: opened(older, patience=30.0), range(6)):
-            ledger.close()
-    assert is_whole(older, keys, NEWEST_VERSION + 1)
+def test_rows_are_found_as_they_were_inserted(filled: Ledger) -> None:
+    assert filled.read(lambda connection: connection.rows("SELECT * FROM outputs ORDER BY output")) == OUTPUTS
+    query = "SELECT * FROM outputs WHERE output = :output"
+    assert filled.read(lambda connection: connection.row(query, output="b")) == OUTPUTS[1]
+    assert filled.read(lambda connection: connection.row(query, output="x")) is None
+    assert filled.read(lambda connection: connection.value("SELECT count(*) FROM outputs")) == 3
 
 
-@pytest.mark.postgres
-@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
-def test_a_server_that_isolates_transactions_more_does_not_refuse_decisions(
-    postgres: Server, keys: Keyring, level: str
-) -> None:
-    """With a snapshot from before the lock, a decision would not see the acts that it waited for."""
-    address = find_ledger(postgres.database())
-    database = by_hand(address, "SELECT current_database()")[0][0]
-    by_hand(address, f"ALTER DATABASE {database} SET default_transaction_isolation = '{level}'")
+def test_the_number_of_changed_rows_is_returned(filled: Ledger) -> None:
+    change = "UPDATE outputs SET host = :host WHERE output <> :output"
+    assert filled.write(lambda connection: connection.execute(change, host="other", output="a")) == 2
 
-    def records(number: int) -> None:
-        with opened(address, patience=30.0) as ledger:
-            for _ in range(5):
-                record_acts(ledger, keys, GRANT, GrantAct(f"g{number}", "requested", "ann", {}, NOW))
 
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(records, range(4)))
-    with opened(address) as ledger:
-        assert len(ledger.find(GRANT)) == 20
-        assert errors(ledger, keys) == set()
+def test_a_time_is_stored_as_text_of_fixed_width_in_utc(ledger: Ledger, address: Address) -> None:
+    time = NOW.astimezone(timezone(timedelta(hours=2)))
+    ledger.write(lambda connection: connection.insert("leases", {"output": "a", "token": 1, "beat": 0, "since": time}))
+    assert by_hand(address, "SELECT since FROM leases") == [("2026-11-25T00:00:00.000000Z",)]
+    row = ledger.read(lambda connection: connection.row("SELECT since, beat_at FROM leases WHERE since = :at", at=NOW))
+    assert row == {"since": NOW, "beat_at": None}
+
+
+@pytest.mark.parametrize("text", ["2026-11-25", "2026-11-25T02:00:00+02:00", "2026-11-31T00:00:00.000000Z"])
+def test_another_text_of_a_time_is_refused(ledger: Ledger, address: Address, text: str) -> None:
+    by_hand(address, f"INSERT INTO leases (output, token, beat, since) VALUES ('a', 1, 0, '{text}')")
+    with pytest.raises(LedgerError, match="contains a time that cannot be read"):
+        ledger.read(lambda connection: connection.rows("SELECT since FROM leases"))
+
+
+def test_a_pattern_has_no_wildcards_but_its_own(filled: Ledger) -> None:
+    query = "SELECT count(*) FROM outputs WHERE folder LIKE :pattern ESCAPE '/'"
+    for text, count in (("/", 3), ("_", 0), ("%", 0), ("/a", 1)):
+        pattern = f"{like_pattern(text)}%"
+        assert filled.read(partial(Connection.value, statement=query, pattern=pattern)) == count
+
+
+def test_a_transaction_that_raises_is_undone(filled: Ledger) -> None:
+    def fails(connection: Connection) -> None:
+        connection.execute("DELETE FROM outputs")
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        filled.write(fails)
+    assert filled.read(lambda connection: connection.value("SELECT count(*) FROM outputs")) == 3
+
+
+def counted(address: Address) -> tuple[Database, list[Any]]:
+    """A database, and the connections that it makes."""
+    database, made = ledger_database(address, 5.0), list[Any]()
+    connect = database._connect
+
+    def connect_counted() -> Any:
+        made.append(connect())
+        return made[-1]
+
+    database._connect = connect_counted
+    return database, made
+
+
+def select_one(database: Database, barrier: threading.Barrier | None = None) -> None:
+    with database.transaction(writes=False) as connection:
+        assert connection.value("SELECT 1") == 1
+        if barrier is not None:
+            barrier.wait(timeout=10)
+        connection.execute("COMMIT")
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_connection_is_used_again_unless_it_was_closed(address: Address) -> None:
+    database, made = counted(address)
+    for _ in range(3):
+        select_one(database)
+    assert len(made) == 1
+    made[0].close()
+    select_one(database)
+    assert len(made) == 2
+    database.close()
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_process_has_a_limited_number_of_connections(address: Address) -> None:
+    database, made = counted(address)
+    barrier = threading.Barrier(MOST_CONNECTIONS)
+    with ThreadPoolExecutor(2 * MOST_CONNECTIONS) as pool:
+        list(pool.map(lambda _: select_one(database, barrier), range(2 * MOST_CONNECTIONS)))
+    assert len(made) == MOST_CONNECTIONS
+    database.close()

@@ -16,7 +16,7 @@ from functools import partial
 import pytest
 
 from minimize.errors import LedgerError
-from minimize.ledger.connections import Connection
+from minimize.ledger.database import Connection
 from minimize.ledger.leases import (
     Heartbeat,
     Lease,

@@ -25,7 +25,7 @@ from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.act_log import ActLog
 from minimize.ledger.acts import ActReader, Decision, NewAct
 from minimize.ledger.audit_log import log_head
-from minimize.ledger.connections import Connection
+from minimize.ledger.database import Connection
 from minimize.ledger.ledger import Ledger, open_ledger
 from tests.acts import record_acts
 from tests.ledger.ledgers import NOW, by_hand, errors, event, opened, tells
@@ -169,7 +169,7 @@ def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
 def test_a_read_only_database_is_said_to_be(tmp_path: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
     address = find_ledger(tmp_path / "ledger.db")
     opened(address).close()
-    monkeypatch.setattr("minimize.ledger.connections._PRAGMAS", ("query_only = ON",))
+    monkeypatch.setattr("minimize.ledger.database._PRAGMAS", ("query_only = ON",))
     with opened(address) as ledger, pytest.raises(LedgerError, match="cannot be written"):
         tells(ledger, keys, event(1))
 
@@ -177,7 +177,7 @@ def test_a_read_only_database_is_said_to_be(tmp_path: Path, keys: Keyring, monke
 def test_a_full_disk_is_said_to_be_full(tmp_path: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
     address = find_ledger(tmp_path / "ledger.db")
     opened(address).close()
-    monkeypatch.setattr("minimize.ledger.connections._PRAGMAS", ("max_page_count = 1",))
+    monkeypatch.setattr("minimize.ledger.database._PRAGMAS", ("max_page_count = 1",))
     with opened(address) as ledger:
         with pytest.raises(LedgerError, match="the disk is full"):
             tells(ledger, keys, *map(event, range(50)))

@@ -11,7 +11,7 @@ import pytest
 from minimize.keys import Keyring
 from minimize.ledger.audit_event import entry_event
 from minimize.ledger.audit_log import append_event, log_head, read_entries
-from minimize.ledger.connections import Connection
+from minimize.ledger.database import Connection
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import (
     PUBLISH,
@@ -25,7 +25,7 @@ from minimize.ledger.runs import (
     is_anchor_signed,
     output_locations,
     publication_event,
-    rebuild_index,
+    rebuild_output_index,
     record_location,
     remove_runs,
     select_runs,
@@ -122,7 +122,7 @@ def test_receipts_of_another_log_are_seen(ledger: Ledger, keys: Keyring, receipt
 
 def rebuild(ledger: Ledger, receipts: Sequence[Receipt], keys: Keyring) -> int:
     output = IndexedOutput(ONE, "/out")
-    return ledger.write(partial(rebuild_index, output=output, chain=receipts, signer=keys, actor=ANN, now=NOW))
+    return ledger.write(partial(rebuild_output_index, output=output, chain=receipts, signer=keys, actor=ANN, now=NOW))
 
 
 def operations(ledger: Ledger) -> list[str]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimize.keys import Keyring
-from minimize.ledger import api, find_ledger
+from minimize.ledger import find_ledger
 from minimize.ledger.acts import ActKind
 from minimize.ledger.incidents import INCIDENT, IncidentStep
+from minimize.ledger.ledger import open_ledger
 from minimize.ledger.settings import SETTING, RecordedSetting
 from minimize.ledger.sharing import (
     CONSENT,
@@ -50,7 +51,7 @@ def report(world: World, *options: object, tenant: str = "north", actor: str = "
 
 
 def record(world: World, kind: ActKind[Any], *records: Any) -> None:
-    with api.open_ledger(find_ledger(world.ledger, start=world.folder)) as ledger:
+    with open_ledger(find_ledger(world.ledger, start=world.folder)) as ledger:
         record_acts(ledger, Keyring.load(world.keys), kind, *records)
 
 

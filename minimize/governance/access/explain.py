@@ -24,7 +24,8 @@ from minimize.governance.access.permissions import PERMISSIONS
 from minimize.governance.access.roles import AccessRole
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
-from minimize.ledger import api, current_actor
+from minimize.ledger import current_actor
+from minimize.ledger.runs import output_locations
 from minimize.output.folder import RECORDS
 from minimize.output.reader import load_receipts
 from minimize.plan import Plan
@@ -353,7 +354,7 @@ def _pipelines_named(name: str, workspace: Workspace) -> Iterator[Pipeline]:
         yield job
         return
     with workspace.open_ledger() as ledger:
-        found = [each for each in ledger.read(api.output_locations) if each.pipeline == name and each.is_here]
+        found = [each for each in ledger.read(output_locations) if each.pipeline == name and each.is_here]
     for each in found:
         folder = parse_output_location(each.folder)
         chain = load_receipts(folder)

@@ -15,7 +15,8 @@ from minimize.governance.access.permissions import ALL_TENANTS, NO_TENANTS, READ
 from minimize.governance.incidents.exposure import ExposedItem, Exposure
 from minimize.governance.output_file import OutputFile, PublishedOutput, TimeWindow
 from minimize.json_form import JsonResult, json_member
-from minimize.ledger import api
+from minimize.ledger.access_log import read_begun_reads
+from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event, utc_text
 from minimize.output.folder import identity_of
 from minimize.stores import parse_output_location
@@ -104,7 +105,7 @@ def reads_without_tenant(
 def exposed_disclosures(ledger: Ledger, exposure: Exposure, window: tuple[datetime, datetime]) -> Mapping[str, str]:
     """The disclosures by exposed actors within their window, each with the item that exposed it."""
     items = [*exposure.items_of("actor")]
-    events = map(entry_event, api.find_entries(ledger, EntryFilter(operation=_DISCLOSE))) if items else ()
+    events = map(entry_event, find_entries(ledger, EntryFilter(operation=_DISCLOSE))) if items else ()
     sent = (event for event in events if event["result"] != "refused" and event["resources"])
     found = ((event, _exposing_item(event, items, window)) for event in sent)
     return {event["resources"][0]["id"]: str(by) for event, by in found if by is not None}
@@ -112,9 +113,9 @@ def exposed_disclosures(ledger: Ledger, exposure: Exposure, window: tuple[dateti
 
 def _read_events(ledger: Ledger) -> Iterator[Mapping[str, Any]]:
     """The read events of the log, each with the time when the read began; reads in progress included."""
-    known = api.read_begun_reads(ledger)
+    known = read_begun_reads(ledger)
     for operation in (READ, REIDENTIFY, *_SUBJECT_OPERATIONS):
-        for entry in api.find_entries(ledger, EntryFilter(operation=operation)):
+        for entry in find_entries(ledger, EntryFilter(operation=operation)):
             event = entry_event(entry)
             wants = event["component"] == _SERVER or operation in _SUBJECT_OPERATIONS
             if wants and event["result"] != "refused" and event["resources"]:

@@ -42,8 +42,9 @@ from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member, json_object
 from minimize.keys import Keyring
-from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, api, current_actor
+from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
+from minimize.ledger.runs import output_locations
 from minimize.ledger.subject_tokens import known_or_new_token
 from minimize.ledger.subjects import (
     LIFECYCLE_EVENT,
@@ -419,7 +420,7 @@ def _subject_forms(
 
 def reachable_outputs(ledger: Ledger, workspace: Workspace) -> list[Location]:
     """The outputs that the ledger knows on this machine, and the pipeline's output, each once."""
-    seen: list[LocationLike] = [each.folder for each in ledger.read(api.output_locations) if each.is_reachable]
+    seen: list[LocationLike] = [each.folder for each in ledger.read(output_locations) if each.is_reachable]
     job = workspace.loaded_pipeline
     own = workspace.output or (None if job is None else job.target())
     places = map(parse_output_location, seen if own is None else [*seen, own])

@@ -32,8 +32,9 @@ from minimize.governance.access.enforcement import require_permission
 from minimize.governance.sharing.connector import Connector, as_rereadable, call_connector
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_keyring
-from minimize.ledger import Address, AuditEvent, api, current_actor
+from minimize.ledger import Address, AuditEvent, current_actor
 from minimize.ledger.audit_event import PlainValue, received_event
+from minimize.ledger.ledger import open_ledger
 from minimize.plan.request import request
 from minimize.policy.load import load_policy
 from minimize.policy.model import Field, Policy
@@ -303,7 +304,7 @@ def _resolve_request(
 def _load_sender_consents(address: Address, side: Party, keys: Keyring | None, folder: Path | None) -> Consents:
     if not address.exists:
         return Consents(())
-    with api.open_ledger(address) as ledger:
+    with open_ledger(address) as ledger:
         return load_consents(ledger, keys, folder, recipient=side.recipient.recipient)
 
 

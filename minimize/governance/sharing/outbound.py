@@ -59,7 +59,7 @@ from minimize.governance.sharing.plan import (
 from minimize.governance.workspace import Workspace
 from minimize.json_form import json_object
 from minimize.keys import find_keyring
-from minimize.ledger import api
+from minimize.ledger.ledger import open_ledger
 from minimize.plan import Plan
 from minimize.policy.pipeline import CategoryName
 from minimize.recipients import Recipient, Recipients
@@ -192,7 +192,7 @@ class ShareOperation:
         return refuse_share(self.share, found, self.clock())
 
     def _ledger(self) -> Ledger:
-        return api.open_ledger(self.share.ledger)
+        return open_ledger(self.share.ledger)
 
 
 def plan_operation(share: ResolvedShare, arguments: Any, clock: Clock) -> ShareOperation:

@@ -29,7 +29,8 @@ from minimize.governance.sharing.released_output import (
     settings_for_output,
 )
 from minimize.keys import Keyring, find_kms, require_keyring
-from minimize.ledger import Address, api, find_ledger
+from minimize.ledger import Address, find_ledger
+from minimize.ledger.ledger import open_ledger
 from minimize.output import reader
 from minimize.output.folder import RUNS
 from minimize.plan import Plan, bind, category, request
@@ -115,7 +116,7 @@ class ResolvedShare:
             return None if contract is None else contract.transmitted_fields
         if not self.ledger.exists:
             return None
-        with api.open_ledger(self.ledger) as ledger:
+        with open_ledger(self.ledger) as ledger:
             known = load_agreements(ledger, self.keys, self.folder, recipient=self.recipient.recipient)
         return known.permitted_fields(self.recipient, self.share_time.date(), self.share_time)
 
@@ -123,7 +124,7 @@ class ResolvedShare:
         """The fields that are read to exclude records of erased subjects."""
         if not self.ledger.exists:
             return frozenset()
-        with api.open_ledger(self.ledger) as ledger:
+        with open_ledger(self.ledger) as ledger:
             return RecordedErasures.from_ledger(ledger).fields
 
     def records_pipeline(self, composed: RecipientPolicy, function: Function, records: RecordsModel) -> Pipeline | None:
@@ -247,7 +248,7 @@ def _resolve_settings(
         return load_pipeline_settings(settings, job, keys, None, place)
     if not (isinstance(settings, str) and settings == LEDGER_SETTINGS):
         return None if settings is None else load_settings(settings).with_folding(policy.folding)
-    with api.open_ledger(ledger) as book:
+    with open_ledger(ledger) as book:
         return load_ledger_settings(book, keys).with_folding(policy.folding)
 
 

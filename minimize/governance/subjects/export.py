@@ -31,7 +31,7 @@ from minimize.governance.subjects.search import SubjectRecords
 from minimize.governance.subjects.view import SubjectView, top_field, view_page, view_subjects
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
-from minimize.ledger import api
+from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.output.working_folder import write_new_folder
 from minimize.receipts import FileRef
@@ -223,7 +223,7 @@ def _audit_lines(view: SubjectView, workspace: Workspace) -> list[str] | None:
     with optional_ledger(workspace, needed=False) as ledger:
         if ledger is None or view.subject.id is None:
             return None
-        entries = api.find_entries(ledger, EntryFilter(actor=view.subject.id))
+        entries = find_entries(ledger, EntryFilter(actor=view.subject.id))
     return [entry.json_line() for entry in entries]
 
 
