@@ -1,5 +1,5 @@
-"""What `DistinctSubjects` counts for an aggregate: the subjects of each group, those with a value of a field, and those that
-measures ask about."""
+"""What `DistinctSubjects` counts and sums for an aggregate: the subjects of each group, those with a value of a field, those that
+measures ask about, and the contributions that are sketched."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Distinct subjects of each group, exact, in bounded memory: pairs of a group and a subject's hash, with what its rows have.
+"""Distinct subjects of each group, and sums for each subject, exact, in bounded memory: pairs of a group and a subject's hash.
 
-Next to a pair is a bit for each fact that no row of the pair has had so far (for example a value of a field), sums over its rows,
-and for each ordered value the smallest and the largest one. The rows are sorted
-once, when subjects are counted.
+Next to a pair is a bit for each fact that no row of the pair has had so far (for example a value of a field), the sums over its
+rows that make up contribution sketches, and for each ordered value the smallest and the largest one. The rows are sorted once,
+when subjects are counted.
 """
 
 from __future__ import annotations

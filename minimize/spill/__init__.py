@@ -1,8 +1,9 @@
 """Data that exceeds memory before all rows are read: a memory budget, and encrypted spill files.
 
-hashing      values as keyed 128-bit hashes, and a filter for rows seen recently
-memory_budget the memory budget of a run, its arrays, and the encrypted spill file
-accumulator  distinct rows by hash in bounded memory, the others in the spill file
+hashing        values as keyed 128-bit hashes
+memory_budget  the memory budget of a run
+spill_file     the encrypted spill file, and the spill space of a run
+accumulator    distinct rows by hash in bounded memory, the others in the spill file
 
 A `SpillSpace` belongs to one run: its budget, its unnamed file and its keys, which stay in the process. An
 `Accumulator` merges equal rows and spills those that exceed its budget. A reader gets the same rows, spilled or
@@ -13,15 +14,8 @@ from __future__ import annotations
 
 from minimize.spill.accumulator import Accumulator, HashedRows
 from minimize.spill.hashing import HashWords, ValueHasher
-from minimize.spill.memory_budget import (
-    DEFAULT_MEMORY,
-    UNLIMITED_SPACE,
-    MemoryBudget,
-    SpilledPiece,
-    SpillFile,
-    SpillSpace,
-    find_budget,
-)
+from minimize.spill.memory_budget import DEFAULT_MEMORY, MemoryBudget, find_budget
+from minimize.spill.spill_file import UNLIMITED_SPACE, SpilledPiece, SpillFile, SpillSpace
 
 __all__ = [
     "DEFAULT_MEMORY",

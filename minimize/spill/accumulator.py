@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.spill.hashing import HashWords
-from minimize.spill.memory_budget import SpilledPiece, SpillFile, SpillSpace
+from minimize.spill.spill_file import SpilledPiece, SpillFile, SpillSpace
 
 RowIndices = npt.NDArray[np.int64]
 RowFilter = Callable[[HashWords], npt.NDArray[np.bool_]]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from minimize.spill.memory_budget import TAG_BYTES, SpilledPiece, SpillFile
+from minimize.spill.spill_file import TAG_BYTES, SpilledPiece, SpillFile
 
 
 def named(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     """What is set aside stands in this file, and stays."""
     monkeypatch.setattr(
-        "minimize.spill.memory_budget._open_unnamed_file", lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        "minimize.spill.spill_file._open_unnamed_file", lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     )
 
 

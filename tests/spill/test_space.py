@@ -21,8 +21,9 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.spill import DEFAULT_MEMORY, MemoryBudget, SpillSpace, find_budget, memory_budget
-from minimize.spill.memory_budget import CHUNK_BYTES, TAG_BYTES, SpillFile, parse_size
+from minimize.spill import DEFAULT_MEMORY, MemoryBudget, SpillSpace, find_budget, spill_file
+from minimize.spill.memory_budget import parse_size
+from minimize.spill.spill_file import CHUNK_BYTES, TAG_BYTES, SpillFile
 
 
 def test_every_run_hashes_under_a_key_of_its_own() -> None:
@@ -114,7 +115,7 @@ def test_what_is_put_comes_back_as_often_as_wanted() -> None:
 
 
 def test_what_is_longer_than_a_chunk_is_sealed_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_budget, "CHUNK_BYTES", 10)
+    monkeypatch.setattr(spill_file, "CHUNK_BYTES", 10)
     with SpillFile() as kept:
         first, second = kept.put(b"0123456789" * 3 + b"x"), kept.put(b"next")
         assert second.offset == 31 + 4 * TAG_BYTES
@@ -183,9 +184,9 @@ def test_what_is_not_what_was_written_is_refused(change: str) -> None:
             os.pwrite(kept._file, b"\0", piece.offset + 3)
             os.pwrite(kept._file, b"\1", piece.offset + 4)
         elif change == "label":
-            piece = memory_budget.SpilledPiece(b"0/2", piece.number, piece.offset, piece.size)
+            piece = spill_file.SpilledPiece(b"0/2", piece.number, piece.offset, piece.size)
         else:
-            piece = memory_budget.SpilledPiece(b"0/1", piece.number, other.offset, piece.size)
+            piece = spill_file.SpilledPiece(b"0/1", piece.number, other.offset, piece.size)
         with pytest.raises(ConfigurationError, match="changed after it was written") as told:
             kept.get(piece)
         assert told.value.__context__ is None
