@@ -269,7 +269,7 @@ def expire_grants(workspace: Workspace, at: datetime) -> ExpiredGrants:
         return ExpiredGrants(ledger.record(decide, keys), at)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _GrantActRefused(Exception):
     """A refused operation on a grant, inside the ledger transaction."""
 
