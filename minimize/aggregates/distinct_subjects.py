@@ -168,6 +168,7 @@ def _owners(words: HashWords) -> Codes:
 
 
 def _has_subject(words: HashWords) -> Bools:
+    """The mask of the rows with a subject. The second word of a hash is zero with a probability of 2**-64."""
     return np.asarray(words[:, 1] != 0, np.bool_)
 
 
