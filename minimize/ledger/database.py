@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from threading import Semaphore
 from typing import Any, Final, Literal, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from minimize.errors import LedgerError
 from minimize.ledger.address import Address
@@ -33,7 +33,8 @@ ADVISORY_LOCK: Final = 0x6D696E696D697A65
 """Number of the advisory lock in PostgreSQL for work that one process may do at a time ("minimize" in ASCII)."""
 MOST_CONNECTIONS: Final = 15
 """The number of connections to a ledger that a process uses at the same time."""
-_MARKS: Final[dict[Dialect, str]] = {"sqlite": ":{}", "postgresql": "%({})s"}
+_MARK: Final[dict[Dialect, str]] = {"sqlite": "?", "postgresql": "%s"}
+"""A parameter by its position. SQLite takes quadratic time for many names."""
 _WRITES: Final[dict[Dialect, str]] = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN"}
 """SQLite takes its lock at once in a transaction that will write, not at the first change."""
 _PARAMETER: Final = re.compile(r":(\w+)")
@@ -81,9 +82,8 @@ class Connection(NamedTuple):
 
     def insert(self, table: str, *rows: Row) -> None:
         """Inserts rows, all with the same columns."""
-        names = ", ".join(rows[0])
-        marks = ", ".join(_MARKS[self.dialect].format(name) for name in rows[0])
-        values = [{name: _stored_value(value) for name, value in row.items()} for row in rows]
+        names, marks = ", ".join(rows[0]), ", ".join([_MARK[self.dialect]] * len(rows[0]))
+        values = [[_stored_value(row[name]) for name in rows[0]] for row in rows]
         self.driver.cursor().executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", values)  # noqa: S608
 
     def lock(self) -> None:
@@ -98,18 +98,17 @@ class Connection(NamedTuple):
     def _cursor(self, statement: str, values: Row) -> Any:
         if not values:
             return self.driver.execute(statement)
-        bound = Row()
+        bound, mark = list[Any](), _MARK[self.dialect]
 
-        def mark(match: re.Match[str]) -> str:
-            name, value = match[1], values[match[1]]
+        def bind(match: re.Match[str]) -> str:
+            value = values[match[1]]
             if isinstance(value, str) or not isinstance(value, Collection):
-                bound[name] = _stored_value(value)
-                return _MARKS[self.dialect].format(name)
-            bound.update((f"{name}_{place}", each) for place, each in enumerate(value))
-            marks = ", ".join(_MARKS[self.dialect].format(f"{name}_{place}") for place in range(len(value)))
-            return f"({marks})" if value else "(SELECT NULL WHERE 1 = 0)"
+                bound.append(_stored_value(value))
+                return mark
+            bound.extend(value)
+            return f"({', '.join([mark] * len(value))})" if value else "(SELECT NULL WHERE 1 = 0)"
 
-        return self.driver.execute(_PARAMETER.sub(mark, statement), bound)
+        return self.driver.execute(_PARAMETER.sub(bind, statement), bound)
 
 
 def server_time(connection: Connection) -> datetime | None:
@@ -235,15 +234,18 @@ def _connect_sqlite(path: Path, patience: float) -> sqlite3.Connection:
 def _postgres_database(address: Address, patience: float) -> Database:
     psycopg = _import_psycopg()
     url = address.url or ""
-    is_valid = True
     try:
-        psycopg.conninfo.conninfo_to_dict(url, port=urlsplit(url).port)
+        parts = urlsplit(url)
+        psycopg.conninfo.conninfo_to_dict(url, port=parts.port)
+        named = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
+        is_valid = len(named) == len({*named})  # the driver would use the last of several
     except (psycopg.Error, ValueError):
         is_valid = False
     if not is_valid:
         raise LedgerError(
             f"the URL of the ledger ({address.named_by}) is invalid",
-            hint="Use postgresql+psycopg://USER@HOST/DATABASE.",
+            hint="Use postgresql+psycopg://USER:PASSWORD@HOST/DATABASE, with special characters as %23, and several hosts in"
+            " one place (HOST1,HOST2).",
         )
     isolation = (
         r"-c default_transaction_isolation=read\ committed"  # a snapshot from before the lock would be out of date

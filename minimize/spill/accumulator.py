@@ -113,8 +113,6 @@ PARTITIONS: Final = 1 << _BITS
 _MAX_DEPTH: Final = 64 // _BITS - 1
 _DIVIDED_ROWS: Final = 1 << 16
 """Rows from which dividing them into partitions pays."""
-_MERGING_FACTOR: Final = 4
-"""Merging a partition takes up to this many times its size: its pieces, all of them together, and the distinct rows."""
 _Piece = HashedRows | tuple[SpillFile, SpilledPiece]
 """Rows in memory, or spilled ones."""
 
@@ -188,12 +186,8 @@ class Accumulator:
             return
         self._divide()
         for number, pieces in enumerate(self._parts):
-            if pieces and (not self._settled or len(pieces) > 1):
-                whole = self._merge_pieces(pieces)
-                if whole is None:
-                    yield from self._divided(pieces).settle()
-                    continue
-                self._parts[number] = pieces = [self._replace(pieces, whole)]
+            if pieces and not self._settled:
+                self._parts[number] = pieces = self._distinct_pieces(pieces)
             yield from map(self._load, pieces)
         self._settled = True
 
@@ -224,9 +218,26 @@ class Accumulator:
         spill_file, spilled = piece
         return HashedRows.from_bytes(spill_file.get(spilled), self._width)
 
+    def _distinct_pieces(self, pieces: Sequence[_Piece]) -> list[_Piece]:
+        """The distinct rows in place of the pieces of a partition: in memory if those were, or if there is room.
+
+        One piece, or one for each partition by the next bits, in order.
+        """
+        whole = self._merge_pieces(pieces)
+        parts = self._divided(pieces).settle() if whole is None else [whole]
+        were_held = all(isinstance(piece, HashedRows) for piece in pieces)
+        self._set_size(self._size - sum(map(_memory_bytes, pieces)))
+        return [self._keep(part, were_held) for part in parts]
+
+    def _keep(self, rows: HashedRows, were_held: bool) -> _Piece:
+        if not were_held and not self._share.has_room(rows.nbytes):
+            return self._write(rows)
+        self._set_size(self._size + rows.nbytes)
+        return rows
+
     def _merge_pieces(self, pieces: Sequence[_Piece]) -> HashedRows | None:
         """The distinct rows of a partition; None if they are too many to be merged in memory."""
-        most = self._share.most_bytes / _MERGING_FACTOR if self._depth < _MAX_DEPTH else float("inf")
+        most = self._share.partition_bytes if self._depth < _MAX_DEPTH else float("inf")
         parts, size, limit = list[HashedRows](), 0, most / 2
         for piece in pieces:
             parts.append(self._load(piece))
@@ -238,16 +249,6 @@ class Accumulator:
                 if size > most and len(pieces) > 1:
                     return None
         return self._distinct(parts)
-
-    def _replace(self, pieces: Sequence[_Piece], whole: HashedRows) -> _Piece:
-        """The distinct rows in place of pieces: in memory if those were, or if there is room."""
-        before = sum(map(_memory_bytes, pieces))
-        was_spilled = any(not isinstance(piece, HashedRows) for piece in pieces)
-        if was_spilled and not self._share.has_room(whole.nbytes - before):
-            self._set_size(self._size - before)
-            return self._write(whole)
-        self._set_size(self._size - before + whole.nbytes)
-        return whole
 
     def _distinct(self, parts: Sequence[HashedRows]) -> HashedRows:
         return HashedRows.concat(parts).reduce(self._combine, self._keys, self._select)

@@ -25,6 +25,8 @@ _UNITS: Final = {"": 1, "B": 1} | {
 
 _WORKING_FACTOR: Final = 2
 """Merging rows takes up to this many times their size."""
+_PARTITION_FACTOR: Final = 8
+"""Merging a partition takes up to five times its size: its pieces, all of them together, and the distinct rows."""
 _MIN_BYTES: Final = 1 << 12
 """Bytes that a holder may use in any case."""
 
@@ -75,6 +77,12 @@ class BudgetShare:
         """The bytes of rows that can be merged within an equal part."""
         part = self._budget.part()
         return float("inf") if part is None else max(part // _WORKING_FACTOR, _MIN_BYTES)
+
+    @property
+    def partition_bytes(self) -> float:
+        """The bytes of distinct rows of a partition that can be merged in memory. Partitions are merged one after the other."""
+        total = self._budget.total
+        return float("inf") if total is None else max(total // _PARTITION_FACTOR, _MIN_BYTES)
 
     @property
     def is_full(self) -> bool:

@@ -44,6 +44,13 @@ def test_a_collection_is_the_right_side_of_in(
     assert filled.read(lambda connection: connection.column(query.format("NOT IN"), names=names)) == others
 
 
+def test_parameters_are_given_by_position_because_many_names_take_quadratic_time(filled: Ledger) -> None:
+    names = [*map(str, range(20_000)), "b"]
+    query = "SELECT output FROM outputs WHERE host = :host AND output IN :names AND pipeline = :pipeline"
+    found = filled.read(lambda connection: connection.column(query, pipeline="p", names=names, host="h"))
+    assert found == ["b"]
+
+
 def test_rows_are_found_as_they_were_inserted(filled: Ledger) -> None:
     assert filled.read(lambda connection: connection.rows("SELECT * FROM outputs ORDER BY output")) == OUTPUTS
     query = "SELECT * FROM outputs WHERE output = :output"

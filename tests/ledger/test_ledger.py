@@ -220,10 +220,19 @@ def test_printing_it_shows_no_password() -> None:
     assert "hunter2" not in str(raised.value)
 
 
-def test_a_url_that_cannot_be_read_is_said_without_being_shown() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann:hunter2@h:port/d",
+        "postgresql://ann:hunter2#1@h/d",
+        "postgresql://ann:hunter2@/d?host=a&host=b",
+    ],
+)
+def test_a_url_that_cannot_be_read_is_said_without_being_shown(url: str) -> None:
     with pytest.raises(LedgerError, match="is invalid") as raised:
-        open_ledger(find_ledger("postgresql://ann:hunter2@h:port/d"))
+        open_ledger(find_ledger(url))
     assert "hunter2" not in str(raised.value)
+    assert "%23" in str(raised.value)
 
 
 @pytest.mark.postgres

@@ -111,20 +111,37 @@ def test_nothing_was_added_is_nothing_settled() -> None:
 def test_merging_a_partition_takes_a_part_of_the_budget_however_often_its_rows_repeat(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tally, concatenated, concat = Accumulator(SpillSpace(4 << 20), 3, [np.add]), list[int](), HashedRows.concat
+    tally, merged, distinct = Accumulator(SpillSpace(4 << 20), 3, [np.add]), list[int](), Accumulator._distinct
     words = np.random.default_rng(5).integers(1, 2**63, (100_000, 3)).astype(np.uint64)
     words[:, 2] = 1
-    for _ in range(20):
+    for _ in range(60):
         for some in np.split(words, 10):
             tally.add(HashedRows(some))
 
-    def measured(parts: list[HashedRows]) -> HashedRows:
-        whole = concat(parts)
-        concatenated.append(whole.nbytes)
-        return whole
+    def measured(self: Accumulator, parts: list[HashedRows]) -> HashedRows:
+        merged.append(sum(part.nbytes for part in parts))
+        return distinct(self, parts)
 
-    monkeypatch.setattr(HashedRows, "concat", measured)
+    monkeypatch.setattr(Accumulator, "_distinct", measured)
     found = list(tally.settle())
     assert sum(map(len, found)) == len(words)
-    assert {number for part in found for number in part.words[:, 2].tolist()} == {20}
-    assert max(concatenated) <= (2 << 20) // 4
+    assert {number for part in found for number in part.words[:, 2].tolist()} == {60}
+    assert max(merged) <= (2 << 20) // 2
+
+
+def test_a_partition_that_was_divided_is_not_divided_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tally, divided = Accumulator(SpillSpace(1 << 17), 2), list[int]()
+    for some in np.split(np.random.default_rng(5).integers(1, 2**63, (200_000, 2)).astype(np.uint64), 10):
+        tally.add(HashedRows(some))
+    divide = Accumulator._divided
+
+    def counted(self: Accumulator, pieces: list[Any]) -> Accumulator:
+        divided.append(len(pieces))
+        return divide(self, pieces)
+
+    monkeypatch.setattr(Accumulator, "_divided", counted)
+    passes = [np.concatenate([part.words for part in tally.settle()]) for _ in range(3)]
+    assert len(divided) == 32  # all first bits of the words are zero
+    assert all(np.array_equal(passes[0], again) for again in passes)
+    assert len(passes[0]) == 200_000
+    assert np.array_equal(passes[0][:, 0], np.sort(passes[0][:, 0]))
