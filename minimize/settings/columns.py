@@ -67,10 +67,7 @@ def column_microseconds(times: pa.Array) -> Integers:
     Times outside their range become the nearest limit.
     """
     times = decode_dictionary(times)
-    ticks, (factor, divisor) = time_ticks(times), _microseconds_of_ticks(times.type)
-    whole = ticks if divisor == 1 else ticks // divisor
-    limit = np.int64(_LARGEST_INT64 // factor)
-    return whole if factor == 1 else np.maximum(np.minimum(whole, limit), -limit) * factor
+    return _as_microseconds(time_ticks(times), times.type)
 
 
 def microsecond_bounds(times: pa.Array) -> tuple[int, int] | None:
@@ -79,9 +76,7 @@ def microsecond_bounds(times: pa.Array) -> tuple[int, int] | None:
     ticks = time_ticks(times)[~null_mask(times)] if times.null_count else time_ticks(times)
     if not len(ticks):
         return None
-    factor, divisor = _microseconds_of_ticks(times.type)
-    limit, ends = _LARGEST_INT64 // factor, (np.minimum.reduce(ticks), np.maximum.reduce(ticks))
-    first, last = (max(min(int(end) // divisor, limit), -limit) * factor for end in ends)
+    first, last = _as_microseconds(np.array([np.minimum.reduce(ticks), np.maximum.reduce(ticks)]), times.type).tolist()
     return first, last
 
 
@@ -89,6 +84,14 @@ def time_ticks(times: pa.Array) -> Integers:
     """Timestamps or dates as numbers in their own unit, 0 for null."""
     ticks = number_buffer(times, np.int32 if pa.types.is_date32(times.type) else np.int64)
     return np.where(null_mask(times), 0, ticks) if times.null_count else ticks
+
+
+def _as_microseconds(ticks: Integers, type_: pa.DataType) -> Integers:
+    """Numbers in the unit of a type as whole microseconds, rounded down; beyond the range the nearest limit."""
+    factor, divisor = _microseconds_of_ticks(type_)
+    whole = ticks if divisor == 1 else ticks // divisor
+    limit = np.int64(_LARGEST_INT64 // factor)
+    return whole if factor == 1 else np.maximum(np.minimum(whole, limit), -limit) * factor
 
 
 def _microseconds_of_ticks(type_: pa.DataType) -> tuple[int, int]:

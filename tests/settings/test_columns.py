@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minimize.arrow.dictionaries import valid_mask
@@ -93,6 +93,7 @@ def test_bounds_are_the_first_and_the_last_time_without_nulls() -> None:
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
 @given(ticks=st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=5))
+@example(ticks=[-(2**63)])
 def test_bounds_are_those_of_all_times(unit: str, ticks: list[int]) -> None:
     times = pa.array(ticks, pa.int64()).view(pa.timestamp(unit))
     every = column_microseconds(times).tolist()
