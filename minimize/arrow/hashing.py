@@ -73,7 +73,7 @@ def text_offsets(values: pa.Array) -> Ints:
 
 
 def stored_offsets(values: pa.Array) -> npt.NDArray[np.signedinteger]:
-    """`text_offsets` in the width in which they are stored, without a copy."""
+    """The offset of each text or list, and the end of the last one, in the width in which they are stored, without a copy."""
     buffer, dtype = values.buffers()[1], np.dtype(np.int64 if has_large_offsets(values.type) else np.int32)
     if not len(values):
         return np.zeros(1, dtype)
@@ -136,11 +136,14 @@ def _text_array(ends: Ints, letters: Bytes, type_: pa.DataType) -> pa.Array:
 
 
 def has_large_offsets(type_: pa.DataType) -> bool:
-    """Whether the offsets of the type have eight bytes."""
+    """Whether the offsets of a type of texts, bytes or lists have eight bytes."""
     return type_.id in _LARGE_TYPES
 
 
-_LARGE_TYPES: Final = frozenset({pa.large_string().id, pa.large_binary().id})
+_LARGE_TYPES: Final = frozenset(
+    type_.id
+    for type_ in (pa.large_string(), pa.large_binary(), pa.large_list(pa.null()), pa.large_list_view(pa.null()))
+)
 
 
 def hash_rows(rows: Words, odd: Words) -> Words:

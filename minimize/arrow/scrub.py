@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.hashing import all_distinct, number_buffer, stored_offsets, unpacked_bits
+from minimize.arrow.hashing import all_distinct, has_large_offsets, number_buffer, stored_offsets, unpacked_bits
 from minimize.errors import SchemaError
 
 _RowSelection = npt.NDArray[np.int64] | None
@@ -27,11 +27,6 @@ _Cleaner = Callable[[Any, _RowSelection, _Mask], Any]
 """Cleans one kind of array. Takes the array, the selected rows in order (None for all), and which of these stay valid (None for
 all).
 """
-
-_LARGE_TYPES: Final = frozenset(
-    type_.id
-    for type_ in (pa.large_string(), pa.large_binary(), pa.large_list(pa.null()), pa.large_list_view(pa.null()))
-)
 
 
 def _present_mask(array: pa.Array, rows: _RowSelection, alive: _Mask) -> _Mask:
@@ -80,22 +75,11 @@ def _ends_in_zeros(bits: pa.Buffer | None, length: int) -> bool:
     return bits is None or (bits.size == -(-length // 8) and (not length % 8 or not bits[bits.size - 1] >> length % 8))
 
 
-def _offsets(array: pa.Array, dtype: Any) -> npt.NDArray[Any]:
-    """The offsets of an array of variable length; there is one more than rows."""
-    found = _buffer_view(array.buffers()[1], dtype)[array.offset : array.offset + len(array) + 1]
-    return found if len(found) else np.zeros(1, dtype)
-
-
 def _offsets_from_lengths(lengths: npt.NDArray[Any], dtype: Any) -> npt.NDArray[Any]:
     """Offsets from lengths."""
     offsets = np.zeros(len(lengths) + 1, dtype)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
-
-
-def _offset_type(type_: pa.DataType) -> Any:
-    """The type of the offsets."""
-    return np.int64 if type_.id in _LARGE_TYPES else np.int32
 
 
 def _clean_null(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
@@ -195,8 +179,7 @@ def _clean(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
 
 
 def _clean_list(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
-    dtype, mask = _offset_type(array.type), _present_mask(array, rows, alive)
-    offsets = _offsets(array, dtype)
+    mask, offsets = _present_mask(array, rows, alive), stored_offsets(array)
     lengths = _selected_lengths(np.diff(offsets), rows, mask)
     if rows is None and lengths.sum() == offsets[-1] - offsets[0]:
         child = _clean(array.values.slice(int(offsets[0]), int(offsets[-1] - offsets[0])), None, None)
@@ -208,13 +191,13 @@ def _clean_list(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
         _list_type(array.type, child),
         len(lengths),
         mask,
-        [pa.py_buffer(_offsets_from_lengths(lengths, dtype))],
+        [pa.py_buffer(_offsets_from_lengths(lengths, offsets.dtype))],
         [child],
     )
 
 
 def _clean_list_view(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.Array:
-    dtype, mask = _offset_type(array.type), _present_mask(array, rows, alive)
+    dtype, mask = np.int64 if has_large_offsets(array.type) else np.int32, _present_mask(array, rows, alive)
     starts, sizes = (
         _buffer_view(part, dtype)[array.offset : array.offset + len(array)] for part in array.buffers()[1:3]
     )
