@@ -20,6 +20,7 @@ from minimize.ledger.acts import (
     BodyRemoval,
     NewAct,
     UntrustedActError,
+    pages,
 )
 from minimize.ledger.audit_event import EMPTY_LOG, LogEntry, LogHead, audit_finding
 from minimize.ledger.database import Connection, Row
@@ -42,11 +43,6 @@ _CONDITIONS: Final[Mapping[str, str]] = {
 VERIFY_HINT: Final = "Run `minimize audit verify`. Restore a backup."
 _KEYRING_HINT: Final = f"Check that the keyring (--keys, MINIMIZE_KEYS) is the one of this ledger. {VERIFY_HINT}"
 _LAST_CHARACTER: Final = "\U0010ffff"
-
-
-def pages(values: Sequence[R]) -> Iterator[Sequence[R]]:
-    """The values in parts of `PAGE_SIZE`."""
-    return (values[start : start + PAGE_SIZE] for start in range(0, len(values), PAGE_SIZE))
 
 
 class ActLog(NamedTuple):
@@ -90,11 +86,12 @@ class ActLog(NamedTuple):
         """Removes bodies and records a tombstone for each act. Returns whether there were any."""
         if not removal.kind.removable:
             raise ValueError(f"the bodies of acts of the kind {removal.kind.name} cannot be removed")
-        found = sorted(each for page in pages(sorted(removal.subjects)) for each in self._acts_with_body(removal, page))
+        subjects = pages(sorted(removal.subjects), PAGE_SIZE)
+        found = sorted(each for page in subjects for each in self._acts_with_body(removal, page))
         if found:
             event, account = removal.event, removal.event.actor.user or ""
             self.append([TOMBSTONE.act(ActTombstone(each, event.time, account)) for each in found], signer)
-            for page in pages(found):
+            for page in pages(found, PAGE_SIZE):
                 self.connection.execute("UPDATE acts SET body = NULL WHERE id IN :ids", ids=page)
         return bool(found)
 

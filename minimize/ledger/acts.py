@@ -238,6 +238,11 @@ class Decision(Generic[T_co]):
         return (event if event.tenant is not None else replace(event, tenant=shared) for event in self.events)
 
 
+def pages(values: Sequence[R], size: int) -> Iterator[Sequence[R]]:
+    """The values in parts of this size, because databases limit the number of parameters of a query."""
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
 class ActFilter(TypedDict, total=False):
     """A filter for acts. A condition that is None or absent matches every act.
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from minimize.ledger.acts import ActKind, ActReader
+from minimize.ledger.acts import ActKind, ActReader, pages
 from minimize.ledger.audit_event import utc_text
 
 LifecycleState = Literal["recorded", "withdrawn"]
@@ -57,7 +57,7 @@ LIFECYCLE_EVENT: Final = ActKind(
 
 
 TENANTS_PER_QUERY: Final = 1_000
-"""Tenants whose acts are found by one query. Databases limit the number of its parameters."""
+"""Tenants whose acts are found by one query."""
 
 
 def last_lifecycle_events(rows: Sequence[LifecycleEvent]) -> list[LifecycleEvent]:
@@ -69,8 +69,8 @@ def new_lifecycle_events(acts: ActReader, rows: Sequence[LifecycleEvent]) -> lis
     """Which rows change anything compared with the last act of their event."""
     key = rows[0].id if len(rows) == 1 else None
     names = sorted({row.tenant_id for row in rows})
-    pages = (names[start : start + TENANTS_PER_QUERY] for start in range(0, len(names), TENANTS_PER_QUERY))
-    last = {row.id: row for page in pages for row in acts.find(LIFECYCLE_EVENT, key=key, tenants=page)}
+    found = (acts.find(LIFECYCLE_EVENT, key=key, tenants=page) for page in pages(names, TENANTS_PER_QUERY))
+    last = {row.id: row for acts_of_page in found for row in acts_of_page}
     new = list[bool]()
     for row in rows:
         known, last[row.id] = last.get(row.id), row
