@@ -140,10 +140,6 @@ class AffectedSubjects:
             found[rows] |= (until != UNKNOWN_TIME) & (oldest[rows] <= until)
         return found
 
-    def rows(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The rows of the affected tenants and subjects, whenever they happened."""
-        return batch.filter(pa.array(self.affects(batch, np.zeros(batch.num_rows, np.int64))))
-
     def _own_until(self, batch: pa.RecordBatch) -> tuple[Codes, Moments]:
         """The rows of named subjects, and the last event time reached for each. The loop runs over distinct pairs only."""
         values, names = self.subject_values, self.tenant_values
@@ -171,6 +167,13 @@ class AffectedSubjects:
         rows = np.full(batch.num_rows, NO_MATCH)
         np.maximum.at(rows, row_indices(found, batch.num_rows), codes)
         return rows
+
+
+def affected_rows(batch: pa.RecordBatch, affected: Iterable[AffectedSubjects]) -> pa.RecordBatch:
+    """The rows of any of these tenants and subjects, whenever they happened."""
+    nowhere, always = np.zeros(batch.num_rows, np.bool_), np.zeros(batch.num_rows, np.int64)
+    masks = (each.affects(batch, always) for each in affected)
+    return batch.filter(pa.array(np.logical_or.reduce([nowhere, *masks])))
 
 
 FormsInTenants = list[tuple[str, str | None]]

@@ -167,8 +167,14 @@ class IdentifierColumn:
             [unit, str(period_starts(pa.array([chain.time], _TIMESTAMP), unit, "UTC")[0].as_py())] for unit in units
         ]
         types = [self._type_of(self.key), self._type_of(self.policy.tenant)]
-        content = json.dumps([self.key, types, self.policy.tenant, steps, keys, periods], sort_keys=True)
+        content = json.dumps([self._domain(chain), types, self.policy.tenant, steps, keys, periods], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+    def _domain(self, chain: AppliedChain) -> str:
+        """The field that separates the values of a chain; empty if each keyed step names a link, which its parameters show."""
+        keyed = [step for step in chain.steps if step.key_names]
+        linked = bool(keyed) and all(isinstance(step, Pseudonymize) and step.link for step in keyed)
+        return "" if linked else self.key
 
     def forms_by_chain(self, chain: AppliedChain, pairs: Sequence[tuple[str, str]]) -> list[str | None]:
         """The form of each value after one chain; None if the chain cannot process the value."""

@@ -6,7 +6,7 @@ Event files are in a source format (`sources.FORMATS`).
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -81,6 +81,26 @@ class RetentionEvent:
     def is_of_subject(self) -> bool:
         """Whether it concerns one subject and not a whole tenant."""
         return self.subject is not None or self.token is not None
+
+
+FieldsNamed = Callable[[str | None], Sequence[str]]
+"""The fields that hold ids of a name; see `policy.identities.fields_named`."""
+
+
+def events_by_field(
+    events: Iterable[RetentionEvent], fields_named: FieldsNamed, subject: str | None
+) -> dict[str | None, list[RetentionEvent]]:
+    """The events by the field in which their ids are found. `subject` is the policy's subject.
+
+    Events of whole tenants are under the subject. Events whose ids no field holds are left out.
+    """
+    found: dict[str | None, list[RetentionEvent]] = {}
+    for event in events:
+        named = fields_named(event.named_by) if event.is_of_subject else ()
+        own = [subject] if event.named_by is None else []
+        for key in named or own:
+            found.setdefault(key, []).append(event)
+    return found
 
 
 def parse_events(rows: Iterable[tuple[int, Mapping[str, Any]]], file: str) -> tuple[RetentionEvent, ...]:

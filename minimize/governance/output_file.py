@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -25,6 +26,7 @@ from minimize.governance.affected_subjects import (
     AffectedSubjects,
     EventReach,
     RecognizedSubjects,
+    affected_rows,
     recognize_tokens,
     until_event_time,
 )
@@ -37,7 +39,7 @@ from minimize.governance.identifier_forms import (
     pinned_keyring,
     rotation_units,
 )
-from minimize.governance.lifecycle_events import RetentionEvent
+from minimize.governance.lifecycle_events import RetentionEvent, events_by_field
 from minimize.governance.writing_run import PolicyCache, WritingRun, receipts_by_path
 from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
@@ -61,6 +63,7 @@ from minimize.output.restricted import open_restricted, read_sealing_key
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file, with_dictionaries
 from minimize.output.subject_search import HashedSearch, candidate_groups, hashed_search
 from minimize.policy.fields import is_dropped, keeps_original
+from minimize.policy.identities import fields_named, identity_fields
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import (
@@ -367,6 +370,37 @@ class OutputFile:
         with suppress(MinimizeError):
             _ = self.has_rows, self.pointers, self.time_bounds
 
+    def fields_named(self, name: str | None) -> tuple[str, ...]:
+        """The columns that hold ids of a name, by the policy of the file or by today's.
+
+        A field that the file lacks, if its policies have such a field and the file has no such column.
+        """
+        today = () if self.output.job is None else fields_named(self.output.job.policy, name)
+        both = dict.fromkeys(key for key in (*fields_named(self.policy, name), *today) if key in self.policy.fields)
+        return tuple(key for key in both if key in self.pointers) or tuple(both)[:1]
+
+    @cached_property
+    def identities(self) -> Mapping[str, tuple[str, ...]]:
+        """The columns that state what their ids identify, with their identities, by today's policy or that of the file."""
+        today = {} if self.output.job is None else identity_fields(self.output.job.policy)
+        return {key: each for key, each in {**identity_fields(self.policy), **today}.items() if key in self.pointers}
+
+    @property
+    def states_identities(self) -> bool:
+        """Whether a policy states which of its fields identify users and devices."""
+        today = {} if self.output.job is None else identity_fields(self.output.job.policy)
+        return bool(today or identity_fields(self.policy))
+
+    def affected_by_field(
+        self,
+        events: Iterable[RetentionEvent],
+        until: EventReach = until_event_time,
+        recognized: Mapping[str | None, RecognizedSubjects] = MappingProxyType({}),
+    ) -> tuple[AffectedSubjects, ...]:
+        """The tenants and subjects of events, for each field in which their ids may be; see `affected`."""
+        by_field = events_by_field(events, self.fields_named, self.policy.subject)
+        return tuple(self.affected(each, key, until, recognized.get(key)) for key, each in by_field.items())
+
     def column(self, key: str | None) -> LookupColumn | None:
         """The column of a field, and the forms of identifiers in it; None if the file does not have the field."""
         if key is None or key not in self.pointers:
@@ -442,15 +476,21 @@ class OutputFile:
         search = self.output.hashed_search(tuple(affected.subject_values))
         return candidate_groups(self.output.folder, self.entry, search)
 
+    def groups_of_any(self, affected: Iterable[AffectedSubjects]) -> Sequence[int] | None:
+        """The row groups that may have rows of any of these affected subjects; see `candidate_groups`."""
+        found = [self.candidate_groups(each) for each in affected]
+        known = [each for each in found if each is not None]
+        return None if len(known) < len(found) else sorted({group for each in known for group in each})
+
     def may_hold(self, affected: AffectedSubjects) -> bool:
         """Whether it may have rows of affected subjects, by the subject index."""
         return self.candidate_groups(affected) != ()
 
-    def rows(self, affected: AffectedSubjects, groups: Sequence[int] | None = None) -> pa.Table:
+    def rows(self, affected: Sequence[AffectedSubjects], groups: Sequence[int] | None = None) -> pa.Table:
         """The rows of affected subjects in these row groups. By default reads the identifying columns of all row groups first."""
         found = self._affected_groups(affected) if groups is None else groups
         batches = self.stored_file.batches(found) if found else ()
-        return pa.Table.from_batches(map(affected.rows, batches), self.schema)
+        return pa.Table.from_batches((affected_rows(batch, affected) for batch in batches), self.schema)
 
     def batches(self, columns: Collection[str]) -> Iterator[pa.RecordBatch]:
         """Its rows with only these columns, in batches with text as dictionaries."""
@@ -491,13 +531,16 @@ class OutputFile:
             stored = replace(stored, file=file, coded=True)
         yield from (stored.column(pointer.top, group) for group in range(stored.file.metadata.num_row_groups))
 
-    def _affected_groups(self, affected: AffectedSubjects) -> list[int]:
-        columns = sorted({place.top for place in (affected.tenant, affected.subject) if place is not None})
+    def _affected_groups(self, affected: Sequence[AffectedSubjects]) -> list[int]:
+        places = (place for each in affected for place in (each.tenant, each.subject))
+        columns = sorted({place.top for place in places if place is not None})
         groups = range(self.stored_file.file.metadata.num_row_groups)
         return [
             group
             for group in groups
-            if any(affected.rows(batch).num_rows for batch in self.stored_file.batches([group], columns=columns))
+            if any(
+                affected_rows(each, affected).num_rows for each in self.stored_file.batches([group], columns=columns)
+            )
         ]
 
 

@@ -29,6 +29,19 @@ Role = Literal["identifier", "quasi", "sensitive", "plain", "free_text", "secret
 Holder = Literal["admin", "user", "developer"]
 HOLDERS: tuple[Holder, ...] = get_args(Holder)
 Purposes = Annotated[tuple[Purpose, ...], NotEmpty()]
+IDENTITY_PATTERN: Final = r"^(user|device)(\.[a-z][a-z0-9_]{0,62})?$"
+_IDENTITY_SCHEMA: Final = {"type": "string", "pattern": IDENTITY_PATTERN, "examples": ["user", "device.serial_number"]}
+Identity = Annotated[
+    str,
+    pydantic.Field(pattern=IDENTITY_PATTERN),
+    Expected("must be `user`, `device`, or one of them with a kind of id, such as `device.serial_number`"),
+]
+Identities = Annotated[
+    tuple[Identity, ...],
+    pydantic.BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    NotEmpty(),
+    WithJsonSchema({"anyOf": [_IDENTITY_SCHEMA, {"type": "array", "items": _IDENTITY_SCHEMA, "minItems": 1}]}),
+]
 
 
 class FeatureModel(Form):
@@ -83,6 +96,9 @@ class Field(Form):
     key: SkipJsonSchema[Annotated[str, when_read(_field_key)]]
     type: FieldType = pydantic.Field(description="The type of the value. A derived field is a struct by default.")
     role: Role = pydantic.Field("plain", description="The role of the field.")
+    identifies: Identities = pydantic.Field(
+        (), description="What its ids name: `user`, `device`, or ids of another kind such as `device.serial_number`."
+    )
     do: Treatment = pydantic.Field(DROP, description="Drop, one technique, or several in order.")
     cases: Annotated[tuple[FieldCase, ...], NotEmpty()] = pydantic.Field(
         (), description="The first case whose condition is true decides."

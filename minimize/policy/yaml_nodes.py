@@ -152,7 +152,7 @@ def parse_yaml(text: str, faults: FaultList) -> YamlNode | None:
     return root
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=256)
 def _parse_cached(text: str) -> tuple[YamlNode | None, tuple[Finding, ...]]:
     """A document's nodes (immutable) and its faults. The cache helps because several keys of `minimize.yaml` are read in turn."""
     faults = FaultList()

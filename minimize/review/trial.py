@@ -327,7 +327,7 @@ class Trial:
         Raises the errors that a run raises before it reads.
         """
         known, format_ = people or SubjectActs(), format_ or FORMATS[pipeline.source.format]
-        source = reject_future(_open_source(pipeline, files, format_, known.erased.fields), pipeline.policy, at)
+        source = reject_future(_open_source(pipeline, files, format_, known.erased.names), pipeline.policy, at)
         plan = bind(pipeline.policy, source.schema, purpose=pipeline.purpose, pipeline=pipeline)
         seen = None if settings is None else settings.effective_at(at)
         erasures, corrections = (

@@ -35,6 +35,7 @@ from minimize.plan.bind import ExaminedPlan, examine
 from minimize.plan.checks import field_fault
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import is_dropped, steps_of
+from minimize.policy.identities import all_fields_named
 from minimize.policy.load import load_pipeline, normalize_path
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml_nodes import parse_yaml
@@ -152,7 +153,7 @@ def nearest_pipeline_file(output: Location, name: str) -> Path | None:
     files = (
         path for each in folders for path in (each / PIPELINE_FILE, *sorted(each.glob(f"pipelines/*/{PIPELINE_FILE}")))
     )
-    return next((path for path in files if path.is_file() and _pipeline_name(path) == name), None)
+    return next((path for path in files if path.is_file() and _has_pipeline_name(path, name)), None)
 
 
 def origin_place(output: Location, written: str | None) -> Path | str | None:
@@ -173,12 +174,14 @@ def parent_folders(output: Location) -> Sequence[Path]:
     return [here, *here.parents] if isinstance(output, ObjectPath) else Path(os.path.abspath(output)).parents
 
 
-def _pipeline_name(path: Path) -> Any:
+def _has_pipeline_name(path: Path, name: str) -> bool:
+    """Whether a pipeline file has this name. Most files do not contain it, and are not parsed."""
     with suppress(OSError, UnicodeDecodeError):
-        root = parse_yaml(path.read_text("utf-8-sig"), FaultList())
-        name = None if root is None else root.get("pipeline")
-        return None if name is None else name.value
-    return None
+        text = path.read_text("utf-8-sig")
+        root = parse_yaml(text, FaultList()) if name in text else None
+        found = None if root is None else root.get("pipeline")
+        return found is not None and found.value == name
+    return False
 
 
 def _relative_place(place: Any, output: Location) -> str | None:
@@ -310,13 +313,14 @@ def missing_source(job: Pipeline, replacement: PathText | None, chain: Sequence[
 
 
 def open_sources(
-    job: Pipeline, found: SourceFiles, shown: NameMask, also: Collection[str] = (), *, at: datetime
+    job: Pipeline, found: SourceFiles, shown: NameMask, erased: Collection[str | None] = (), *, at: datetime
 ) -> dict[BatchDate, Source]:
-    """A bound source per batch date with files. `also` are fields that are read only to identify the subjects of records.
+    """A bound source per batch date with files. `erased` are the names of erased ids; their fields are read to find them.
 
     Records whose event time is too long after `at` are rejected. Raises SchemaError if a file does not match the policy.
     """
-    asked = replace(request(job.policy, job.purpose, job, also), salt=shown.ranking_salt)
+    naming = all_fields_named(job.policy, erased)
+    asked = replace(request(job.policy, job.purpose, job, naming), salt=shown.ranking_salt)
     days = [when for when in sort_dates(found.files) if found.files[when]]
     format_ = FORMATS[job.source.format]
     sources = {when: format_.bind(batch_parts(found, when, shown), asked) for when in days}
@@ -338,7 +342,7 @@ def _unchanged_folder_fields(job: Pipeline) -> list[str]:
 
 
 def open_readable_sources(
-    job: Pipeline, found: SourceFiles, shown: NameMask, also: Collection[str], *, at: datetime
+    job: Pipeline, found: SourceFiles, shown: NameMask, erased: Collection[str | None], *, at: datetime
 ) -> tuple[dict[BatchDate, Source], list[SkippedDate]]:
     """A bound source per batch date whose files can be opened, and the other dates.
 
@@ -348,7 +352,7 @@ def open_readable_sources(
     unreadable: list[SkippedDate] = []
     for when in sort_dates(found.files):
         try:
-            sources |= open_sources(job, replace(found, files={when: found.files[when]}), shown, also, at=at)
+            sources |= open_sources(job, replace(found, files={when: found.files[when]}), shown, erased, at=at)
         except SourceError as error:
             names = [displayed_name(path, found.root, shown) for path in found.files[when]]
             unreadable.append(SkippedDate.unreadable(when, error, names))

@@ -188,7 +188,7 @@ def preview_rows(
         SubjectActs() if keyring is None else load_subject_acts(plan.pipeline, keyring, plan.pipeline.target(), None)
     )
     found = find_input_files(plan.pipeline, input, None)
-    sources = open_sources(plan.pipeline, found, path_mask(plan.pipeline, keyring), people.erased.fields, at=when)
+    sources = open_sources(plan.pipeline, found, path_mask(plan.pipeline, keyring), people.erased.names, at=when)
     job = Job(
         plan,
         when,

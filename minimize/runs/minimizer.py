@@ -31,6 +31,7 @@ from minimize.keys import Keyring, find_keyring
 from minimize.plan import Plan, bind, request
 from minimize.plan.request import needed_fields
 from minimize.policy.approval import check_approval
+from minimize.policy.identities import all_fields_named, fields_named
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.settings import SettingsRows, load_settings
@@ -267,7 +268,7 @@ class Minimizer:
         """The subjects whose records must not be returned. Raises SchemaError if a field that names them is not read."""
         if self.erasures is None:
             return None
-        unread = sorted(self.erasures.fields & self.plan.policy.fields.keys() - self.bound.also)
+        unread = sorted(all_fields_named(self.plan.policy, self.erasures.names) - self.bound.also)
         if unread:
             message = f"an erasure names subjects by {', '.join(unread)}, which this Minimizer does not read"
             raise SchemaError(message, hint="Call `prepare` again.")
@@ -388,9 +389,8 @@ def bind_to_data(
     folder = None if policy.path is None else policy.path.parent
     keyring = find_keyring(keys, folder)
     erasures = find_erasures(ledger, folder, keyring, policy.future)
-    also = (
-        frozenset() if erasures is None else _subject_naming_fields(policy) | (erasures.fields & policy.fields.keys())
-    )
+    named = frozenset() if erasures is None else all_fields_named(policy, erasures.names)
+    also = named if erasures is None else named | _subject_naming_fields(policy)
     source = memory_source(data, request(policy, purpose, None, also))
     plan = bind(policy, source.schema, purpose=purpose)
     check_approval(policy, folder)
@@ -411,7 +411,8 @@ def bind_to_data(
 
 def _subject_naming_fields(policy: Policy) -> frozenset[str]:
     """The fields by which a later erasure may name a subject."""
-    return frozenset(key for key, each in policy.fields.items() if each.role == "identifier" and not each.from_)
+    named = {key for key, each in policy.fields.items() if each.role == "identifier" and not each.from_}
+    return frozenset({*named, *fields_named(policy, None)})
 
 
 def require_keys(plan: Plan, keyring: KeySource | None) -> None:

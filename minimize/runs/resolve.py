@@ -201,7 +201,7 @@ def resolve_run(
     arrived = arrivals(found, chain, shown) if selection.pending else {}
     people = load_subject_acts(job, keyring, target, ledger)
     wants = pending_only(found, arrived) if selection.pending else found
-    sources, unreadable = open_readable_sources(job, wants, shown, people.erased.fields, at=asked or now)
+    sources, unreadable = open_readable_sources(job, wants, shown, people.erased.names, at=asked or now)
     skipped = [*missing_source(job, input, chain), *unreadable]
     looked_at = _describe_input(job, input, selection)
     if not (skipped and skipped[0].reason == "no_source"):

@@ -247,9 +247,9 @@ class RecordedErasures:
         return None if found is None else replace(found, files=latest)
 
     @property
-    def fields(self) -> frozenset[str]:
-        """The fields, other than the policy's subject, by which erased subjects are named."""
-        return frozenset(row.field for row in self.events if row.field is not None and row.kind in ERASURE_EVENTS)
+    def names(self) -> frozenset[str | None]:
+        """The names of the erased ids: fields and identities, and None for ids of every identity."""
+        return frozenset(row.field for row in self.events if row.kind in ERASURE_EVENTS and row.subject is not None)
 
 
 log = logging.getLogger("minimize")
@@ -277,10 +277,10 @@ class LedgerErasures:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
-    def fields(self) -> frozenset[str]:
-        """The fields, other than a policy's subject, by which an erased subject is named."""
+    def names(self) -> frozenset[str | None]:
+        """The names of the erased ids; see `RecordedErasures.names`."""
         self._refresh()
-        return self._rows.fields
+        return self._rows.names
 
     def effective_at(self, when: datetime) -> Erasures | None:
         """The erasures that a call as of this time applies: all that are known now; None if there are none.

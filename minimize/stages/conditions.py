@@ -29,6 +29,7 @@ from minimize.policy.condition import (
 )
 from minimize.policy.evaluation import constant_truth, evaluate, surely
 from minimize.policy.fields import gate_condition
+from minimize.policy.identities import fields_named
 from minimize.policy.model import Field, Policy
 from minimize.settings.columns import column_microseconds, time_ticks
 from minimize.settings.erasures import Erasures
@@ -175,7 +176,10 @@ class BatchFacts:
         times = self.times()
         times = times if times is None or latest is None else _limit_times(times, latest)
         found = [erased.erased_mask(tenants, self._subjects(), times, self.policy.folding)]
-        found += [self._erased_by(name, each, tenants, times) for name, each in erased.others.items()]
+        for each in (erased, *erased.others.values()):
+            keys = dict.fromkeys(fields_named(self.policy, each.named_by))
+            others = [key for key in keys if each.named_by is not None or key != self.policy.subject]
+            found += [self._erased_by(key, each, tenants, times) for key in others]
         masks = [each for each in found if each is not None]
         return reduce(pc.or_, masks) if masks else None
 

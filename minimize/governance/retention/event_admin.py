@@ -56,6 +56,7 @@ from minimize.ledger.subjects import (
 from minimize.output.folder import RECORDS, has_runs
 from minimize.output.partitions import parse_partition_folder
 from minimize.policy.fields import is_dropped
+from minimize.policy.identities import DEVICE, fields_named, individual_of, resolve_identity
 from minimize.policy.model import Policy
 from minimize.results import Line, LogMessage
 from minimize.runs.erasure_list import store_erasures
@@ -120,29 +121,26 @@ def _subject_columns(folder: Location, at: datetime, keys: Keyring, by: str | No
 
 def _columns_in_force(output: PublishedOutput, by: str | None) -> Iterator[IdentifierColumn]:
     for file in output.files(RECORDS):
-        subject = None if file.is_shredded else file.column(file.policy.subject if by is None else by)
-        if subject is not None and isinstance(subject.column, IdentifierColumn):
-            yield subject.column
+        for column in () if file.is_shredded else map(file.column, file.fields_named(by)):
+            if column is not None and isinstance(column.column, IdentifierColumn):
+                yield column.column
 
 
 def _columns_of_today(policy: Policy, at: datetime, keys: Keyring, by: str | None) -> Iterator[IdentifierColumn]:
-    """The subject's column as today's policy and keys write it."""
-    key = policy.subject if by is None else by
-    if key is None or key not in policy.fields or is_dropped(policy.fields[key]):
-        return
-    column, units = IdentifierColumn(policy, key, PinnedKeyring(keys, {})), rotation_units(policy, key)
-    yield (
-        replace(column, times=tuple(period_instants(at - (policy.retention or UNLIMITED_LOOKBACK), at, units)))
-        if units
-        else column
-    )
+    """The subject's columns as today's policy and keys write them."""
+    for key in fields_named(policy, by):
+        column, units = IdentifierColumn(policy, key, PinnedKeyring(keys, {})), rotation_units(policy, key)
+        if is_dropped(policy.fields[key]):
+            continue
+        first = at - (policy.retention or UNLIMITED_LOOKBACK)
+        yield replace(column, times=tuple(period_instants(first, at, units))) if units else column
 
 
 log = logging.getLogger("minimize")
 _EVENT_ACTIVITY: Final = AuditActivity("events", component="retention", category="deletion")
 EVENT_ID_LENGTH: Final = 8
 """The number of letters that identify an event's id."""
-PERSONAL_NEEDS_SUBJECT: Final = "became_personal applies to a device that the policy's subject names"
+PERSONAL_NEEDS_DEVICE: Final = "became_personal applies to a device, and the field does not identify devices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,11 +245,12 @@ def add_events(
         replace(new_event, tenant=canonical_text(new_event.tenant), subject=canonical_id(new_event.subject))
         for new_event in new_events
     ]
-    for new_event in new_events:
-        _check_event(new_event)
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger(create=True) as ledger:
         before, outputs = ledger.find(LIFECYCLE_EVENT), reachable_outputs(ledger, workspace)
+        new_events = _resolve_names(new_events, outputs, workspace)
+        for new_event in new_events:
+            _check_event(new_event)
         subject_forms = _subject_forms(new_events, now, outputs, keys)
         earlier = _EarlierEvents.of(before)
         rows = [
@@ -263,6 +262,37 @@ def add_events(
     return tuple(
         EventEntry(row, fresh, each.unreachable) for row, fresh, each in zip(rows, new, subject_forms, strict=True)
     )
+
+
+def resolve_names(events: Sequence[NewEvent], workspace: Workspace) -> list[NewEvent]:
+    """The events with the identities of the fields that name their subjects, by the policies of the known outputs.
+
+    Raises ConfigurationError for a field with different identities in different policies.
+    """
+    if not workspace.address.exists:
+        return _resolve_names(events, [], workspace)
+    with workspace.open_ledger() as ledger:
+        return _resolve_names(events, reachable_outputs(ledger, workspace), workspace)
+
+
+def _resolve_names(events: Sequence[NewEvent], outputs: Iterable[Location], workspace: Workspace) -> list[NewEvent]:
+    names = {event.named_by for event in events if event.named_by is not None}
+    if all(individual_of(name) is not None for name in names):
+        return [*events]
+    policies = [*_policies_of(outputs, workspace)]
+    identities = {name: resolve_identity(name, policies) for name in names}
+    return [replace(event, named_by=identities.get(str(event.named_by))) for event in events]
+
+
+def _policies_of(outputs: Iterable[Location], workspace: Workspace) -> Iterator[Policy]:
+    """The policy of the workspace's pipeline, and today's policies of these outputs."""
+    if workspace.loaded_pipeline is not None:
+        yield workspace.loaded_pipeline.policy
+    for folder in outputs:
+        with suppress(MinimizeError, OSError):
+            output = published_output(folder, workspace.keyring()) if has_runs(folder) else None
+            if output is not None:
+                yield output.pipeline_of_today().policy
 
 
 def event_states(events: Sequence[NewEvent], workspace: Workspace) -> dict[NewEvent, LifecycleState]:
@@ -292,10 +322,10 @@ def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location], keys: Keyr
 
 def _check_event(event: NewEvent) -> None:
     faults = [message for _, message in event_faults(event.tenant or None, event.subject, event.kind, RECORDED_KINDS)]
-    if event.named_by is not None and (event.subject is None or event.kind == "became_personal"):
-        faults.append(
-            "a field is given, but the event has no subject" if event.subject is None else PERSONAL_NEEDS_SUBJECT
-        )
+    if event.named_by is not None and event.subject is None:
+        faults.append("a field is given, but the event has no subject")
+    elif event.kind == "became_personal" and event.named_by is not None and individual_of(event.named_by) != DEVICE:
+        faults.append(PERSONAL_NEEDS_DEVICE)
     if faults:
         hint = "Pass --subject S for one subject; leave it out for a whole tenant."
         raise PolicyError(f"invalid event: {'; '.join(faults)}", hint=hint)

@@ -41,6 +41,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.output.folder import RECORDS
+from minimize.policy.identities import fields_named
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
@@ -84,11 +85,10 @@ def _events_by_date(
     found: dict[str | None, list[RetentionEvent]] = {}
     for file in files:
         for event in events if not file.is_shredded else ():
-            named = file.column(file.policy.subject if event.named_by is None else event.named_by)
-            if (
-                named is not None
-                and isinstance(named.column, IdentifierColumn)
-                and _is_known_under_older_keys(named.column, event)
+            columns = filter(None, map(file.column, file.fields_named(event.named_by)))
+            if any(
+                isinstance(each.column, IdentifierColumn) and _is_known_under_older_keys(each.column, event)
+                for each in columns
             ):
                 date_events = found.setdefault(file.date, [])
                 date_events += [event] if event not in date_events else []
@@ -113,12 +113,13 @@ def _subjects_in_source(
     policy: Policy, source: Source, events: Sequence[RetentionEvent], keys: Keyring
 ) -> Iterator[tuple[RetentionEvent, str]]:
     """The original ids of the subjects of events."""
-    for by in sorted({event.named_by for event in events}, key=str):
-        key = policy.subject if by is None else by
-        field = policy.fields.get(key or "")
-        if policy.tenant is None or field is None or field.pointer.top not in source.schema.names:
+    names = sorted({event.named_by for event in events}, key=str)
+    columns = [(name, key) for name in names for key in fields_named(policy, name)]
+    for name, key in columns:
+        field = policy.fields[key]
+        if policy.tenant is None or field.pointer.top not in source.schema.names:
             continue
-        field_events = [event for event in events if event.named_by == by]
+        field_events = [event for event in events if event.named_by == name]
         for tenant, subject in _affected_pairs(source, Pointer.parse(policy.tenant), field.pointer, field_events, keys):
             one = (pa.array([tenant]), pa.array([subject]))
             yield from (

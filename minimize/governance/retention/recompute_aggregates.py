@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property, partial
@@ -21,7 +21,7 @@ from minimize.engines.base import BatchOutcome, DiscardingQuarantine, Job, deriv
 from minimize.governance.affected_subjects import AffectedSubjects, EventReach, recognize_tokens
 from minimize.governance.event_times import Moments
 from minimize.governance.identifier_forms import AS_RECEIVED, LookupColumn
-from minimize.governance.lifecycle_events import RetentionEvent
+from minimize.governance.lifecycle_events import RetentionEvent, events_by_field
 from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import RemovalPlan
@@ -35,6 +35,7 @@ from minimize.output.folder import PIPELINE_FILE, RECORDS, RESTRICTED
 from minimize.plan import Plan
 from minimize.plan.bind import examine
 from minimize.policy.fields import treatments_of
+from minimize.policy.identities import fields_named
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
@@ -65,21 +66,29 @@ def accepted_records(outcome: BatchOutcome) -> int:
     return outcome.read - outcome.rejects.total() - sum(outcome.counts.gated.values()) - outcome.counts.deduplicated
 
 
-def original_job(written: WritingRun, resolved: ResolvedRun, on: str | None) -> tuple[Job, Source] | None:
-    """The run that a receipt records, over the source of a date; None if the pipeline or keys are different now."""
+def original_job(
+    written: WritingRun, resolved: ResolvedRun, on: str | None, events: Iterable[RetentionEvent]
+) -> tuple[Job, Source] | None:
+    """The run that a receipt records, over the source of a date; None if the pipeline or keys are different now.
+
+    The fields by which the events name their subjects are read, too.
+    """
     if written.receipt.files.get(PIPELINE_FILE) != resolved.pipeline.digest:
         return None
-    job, source = _rebuild_job(written, resolved, on)
+    job, source = _rebuild_job(written, resolved, on, {event.named_by for event in events})
     used = {f"{name}/{resolved.keys.version_of(name)}" for name in job.plan.keys}
     return (job, source) if used <= set(written.receipt.keys) else None
 
 
-def _rebuild_job(written: WritingRun, resolved: ResolvedRun, on: str | None) -> tuple[Job, Source]:
+def _rebuild_job(
+    written: WritingRun, resolved: ResolvedRun, on: str | None, names: Set[str | None]
+) -> tuple[Job, Source]:
     """The original run over the same source, with its policy and settings."""
     day, receipt = parse_batch_date(on), written.receipt
     then = resolved.pipeline.model_copy(update={"policy": written.policy})
     found = replace(resolved.found, files={day: resolved.found.files[day]})
-    source = open_sources(then, found, resolved.shown, resolved.subject_acts.erased.fields, at=receipt.at)[day]
+    names = names | resolved.subject_acts.erased.names
+    source = open_sources(then, found, resolved.shown, names, at=receipt.at)[day]
     plan = examine(written.policy, source.schema, purpose=receipt.purpose, pipeline=then).require_sound()
     return Job(
         plan, receipt.at, resolved.keys, sketch_key=derive_sketch_key(resolved.keys), **resolved.job_inputs(receipt.at)
@@ -132,10 +141,9 @@ def remaining_filter(
 ) -> RecordFilter:
     """A filter for the records of a source that remain after events, each with its last event time reached."""
     erasing = [event for event in events if removes_records(event.kind, policy)]
-    names = {event.named_by for event in erasing} & {None, *policy.fields}
-    by = {name: [each for each in erasing if each.named_by == name] for name in names}
     removed = [
-        _affected_in_source(policy, name, field_events, source, keys, until) for name, field_events in by.items()
+        _affected_in_source(policy, key, key_events, source, keys, until)
+        for key, key_events in events_by_field(erasing, partial(fields_named, policy), policy.subject).items()
     ]
 
     def remaining_records(batch: pa.RecordBatch) -> Bools:
@@ -147,10 +155,9 @@ def remaining_filter(
 
 
 def _affected_in_source(
-    policy: Policy, by: str | None, events: Sequence[RetentionEvent], source: Source, keys: Keyring, until: EventReach
+    policy: Policy, key: str | None, events: Sequence[RetentionEvent], source: Source, keys: Keyring, until: EventReach
 ) -> AffectedSubjects:
-    """The tenants and subjects of a source that events concern, identified by one field; None for the subject."""
-    key = by or policy.subject
+    """The tenants and subjects of a source that events concern, identified by one field; None if there is no subject."""
     tenant, subject = (
         None
         if name is None
@@ -304,7 +311,7 @@ class AggregateRecomputation:
         if source is None:
             return {}
         written = self._output.writing_run(source[0])
-        then = original_job(written, source[1], on)
+        then = original_job(written, source[1], on, self._events)
         wanted = [] if then is None else [name for name in names if then[0].plan.aggregates[name].late is None]
         if then is None or not wanted:
             return {}
@@ -339,18 +346,22 @@ class AggregateRecomputation:
 
     def _original(self, on: str, written: WritingRun) -> tuple[Job, Source] | None:
         source = self._source(on)
-        return None if source is None else original_job(written, source[1], on)
+        return None if source is None else original_job(written, source[1], on, self._events)
 
     def _run_remaining(self, job: Job, source: Source, on: str | None, policy: Policy) -> BatchOutcome | None:
         """A run over the records of a date that events do not remove.
 
         Returns None if they differ from the records in the output, because then an event is unknown here.
         """
-        events = (*self.request.past_events, *self.request.earlier_events)
+        events = self._events
         until = partial(self.request.event_reach, on=on)
         left = FilteredSource(source, remaining_filter(policy, events, source, self.request.keys, until))
         outcome = local.run(job, left, None, DiscardingQuarantine())
         return outcome if accepted_records(outcome) == self._records_left(on) else None
+
+    @property
+    def _events(self) -> tuple[RetentionEvent, ...]:
+        return (*self.request.past_events, *self.request.earlier_events)
 
     def _is_due(self, name: str, on: str | None) -> bool:
         return any((each.name, each.date) == (name, on) for each in self.plan.due)

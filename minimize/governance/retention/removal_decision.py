@@ -6,7 +6,7 @@ records past their retention, erased subjects, and values of features and of dev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,7 +20,7 @@ from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.governance.affected_subjects import AffectedSubjects, until_event_time
 from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds, Moments, age_limit
-from minimize.governance.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent
+from minimize.governance.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent, events_by_field
 from minimize.governance.output_file import OutputFile
 from minimize.governance.retention.retention_rules import (
     PERSONAL,
@@ -56,8 +56,8 @@ class FileInstructions:
 
     clock           bounds of its event times; without one, the start of its batch date is the time of all events
     removal_reason  the reason in receipts for which records of `erased` are removed
-    erased          subjects whose records are removed; `erased_by_other_fields` those named by other fields
-    reclassified    devices that became personal; `treatments` the effect on each field
+    erased          subjects whose records are removed, by field
+    reclassified    devices that became personal, by field; `treatments` the effect on each field
     owner           the field that names the owner of a device, if the file has it
     company         devices from which the organization's data was removed; `own` the fields that are the user's own
     """
@@ -66,24 +66,18 @@ class FileInstructions:
     rules: RetentionRules
     as_of: datetime
     clock: EventTimeBounds | None = None
-    erased: AffectedSubjects = field(default_factory=AffectedSubjects)
-    reclassified: AffectedSubjects = field(default_factory=AffectedSubjects)
+    erased: tuple[AffectedSubjects, ...] = ()
+    reclassified: tuple[AffectedSubjects, ...] = ()
     treatments: Mapping[str, PersonalTreatment] = field(default_factory=dict)
     owner: str | None = None
-    erased_by_other_fields: tuple[AffectedSubjects, ...] = ()
     company: tuple[AffectedSubjects, ...] = ()
     own: frozenset[str] = frozenset()
     removal_reason: str = "erased"
 
     @property
-    def all_erased(self) -> tuple[AffectedSubjects, ...]:
-        """The affected subjects whose records are removed, for every naming field."""
-        return (self.erased, *self.erased_by_other_fields)
-
-    @property
     def all_affected(self) -> tuple[AffectedSubjects, ...]:
         """The affected subjects of all events."""
-        return (*self.all_erased, self.reclassified, *self.company)
+        return (*self.erased, *self.reclassified, *self.company)
 
     @property
     def company_fields(self) -> frozenset[str]:
@@ -144,8 +138,9 @@ class _BatchJudgment:
 
     def _removed_records(self, company: Bools) -> dict[str, Bools]:
         past = self._past_records()
-        erased = np.logical_or.reduce([each.affects(self.batch, self.oldest) for each in self.instructions.all_erased])
-        erased = erased | (company & ~self._own_records())
+        erased = self._affected(self.instructions.erased)
+        if company.any():
+            erased = erased | (company & ~self._own_records())
         return {"retention": past, self.instructions.removal_reason: erased & ~past}
 
     def _past_records(self) -> Bools:
@@ -159,8 +154,7 @@ class _BatchJudgment:
 
     def _company_records(self) -> Bools:
         """The records of devices from which the organization's data was removed."""
-        affected = [each.affects(self.batch, self.oldest) for each in self.instructions.company]
-        return np.asarray(np.logical_or.reduce([self._nowhere(), *affected]), np.bool_)
+        return self._affected(self.instructions.company)
 
     def _own_records(self) -> Bools:
         """The records with a value of the user's own."""
@@ -205,7 +199,7 @@ class _BatchJudgment:
 
     def _reclassified(self) -> Bools:
         """The records of devices that became personal later and are not marked as personal."""
-        rows = self.instructions.reclassified.affects(self.batch, self.oldest)
+        rows = self._affected(self.instructions.reclassified)
         owner = self._owner()
         if owner is None:
             return rows
@@ -251,6 +245,11 @@ class _BatchJudgment:
         return StoredFacts(
             self.batch, self.instructions.file.policy, dict(self.instructions.rules.pointers), place, changed
         )
+
+    def _affected(self, subjects: Iterable[AffectedSubjects]) -> Bools:
+        """The records of these subjects."""
+        masks = (each.affects(self.batch, self.oldest) for each in subjects)
+        return np.asarray(np.logical_or.reduce([self._nowhere(), *masks]), np.bool_)
 
     def _nowhere(self) -> Bools:
         return np.zeros(self.batch.num_rows, np.bool_)
@@ -300,7 +299,8 @@ class RewriteRequest:
             return orders
         if len(events) < len(self.past_events) or any(event.token is not None for event in events):
             return self._with_events(orders, events)
-        names = dict.fromkeys((file.policy.tenant, file.policy.subject, *(event.named_by for event in events)))
+        named = (key for event in events for key in file.fields_named(event.named_by))
+        names = dict.fromkeys((file.policy.tenant, file.policy.subject, *named))
         group = (
             file.written_by.rewrite_group,
             *file.pointers,
@@ -348,25 +348,21 @@ class RewriteRequest:
             instructions.file.policy,
             partial(self.event_reach, on=instructions.file.date),
         )
-        plain = [event for event in events if event.named_by is None]
         company = [event for event in events if event.kind == "company_data_removed"]
         own = own_fields(policy) if company else frozenset()
         owner = owner_field(policy)
         touched = {} if owner is None else dict(_treatments(policy, file.pointers, owner))
-        handing = [event for event in plain if event.kind == "became_personal"] if touched else []
-        erasing, known = [event for event in plain if removes_records(event.kind, policy)], file.recognized(plain)
-        others = sorted({event.named_by for event in events if event.named_by is not None} & policy.fields.keys())
+        handing = [event for event in events if event.kind == "became_personal"] if touched else []
         removing = [event for event in events if removes_records(event.kind, policy)]
-        erasing_by = {name: [each for each in removing if each.named_by == name] for name in others}
-        company_by = {name: [each for each in company if each.named_by == name] for name in (None, *others)}
+        by_field = events_by_field(events, file.fields_named, policy.subject)
+        known = {key: file.recognized(each, key) for key, each in by_field.items()}
         shows_owner = owner is not None and owner in file.pointers and shows_original(policy.fields[owner])
         return replace(
             instructions,
-            erased=file.affected(erasing, until=until, recognized=known),
-            reclassified=file.affected(handing, recognized=known),
+            erased=file.affected_by_field(removing, until, known),
+            reclassified=file.affected_by_field(handing, recognized=known),
             treatments=touched,
-            erased_by_other_fields=tuple(file.affected(erasing_by[name], name, until) for name in others),
-            company=tuple(file.affected(each, name, until) for name, each in company_by.items() if each and own),
+            company=file.affected_by_field(company if own else (), until, known),
             own=own,
             owner=owner if shows_owner else None,
         )

@@ -171,17 +171,16 @@ def _is_expired(instructions: FileInstructions) -> bool:
 
 def _is_decided_by_index(instructions: FileInstructions) -> bool:
     """Whether every record that the subject index finds is due: its form shows its tenant, and its time does not matter."""
-    file, erased = instructions.file, instructions.erased
-    others = (*instructions.erased_by_other_fields, instructions.reclassified, *instructions.company)
-    column = file.column(file.policy.subject)
-    return (
-        file.entry.index is not None
-        and column is not None
-        and column.column.shows_tenant
-        and not erased.tenant_forms
-        and all(until == ALL_EVENT_TIMES for until in erased.subject_forms.values())
-        and not any(map(file.may_hold, others))
+    file, column = instructions.file, instructions.file.column(instructions.file.policy.subject)
+    if file.entry.index is None or column is None or not column.column.shows_tenant:
+        return False
+    indexed = [each for each in instructions.erased if each.subject == column.pointer]
+    others = [each for each in instructions.all_affected if not any(each is one for one in indexed)]
+    reaches_all = (
+        not each.tenant_forms and all(until == ALL_EVENT_TIMES for until in each.subject_forms.values())
+        for each in indexed
     )
+    return all(reaches_all) and not any(map(file.may_hold, others))
 
 
 def _may_be_expired(instructions: FileInstructions) -> bool:

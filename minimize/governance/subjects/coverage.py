@@ -22,7 +22,7 @@ from minimize.governance.output_file import (
     find_outputs,
 )
 from minimize.governance.subjects.disclosures import DisclosedShares, load_disclosures
-from minimize.governance.subjects.linked import LinkedDevices
+from minimize.governance.subjects.linked import LinkedIdentifiers
 from minimize.governance.subjects.requests import DataSubject
 from minimize.governance.subjects.search import SubjectSearch, UnsearchableFile, shows_identifier
 from minimize.governance.workspace import Workspace, optional_ledger
@@ -176,9 +176,9 @@ def check_reasons(reasons: Mapping[str, str], outputs: Iterable[PublishedOutput]
 
 
 def find_unsearched(
-    subjects: Iterable[DataSubject], files: Sequence[OutputFile], devices: Mapping[DataSubject, LinkedDevices]
+    subjects: Iterable[DataSubject], files: Sequence[OutputFile], linked: Mapping[DataSubject, LinkedIdentifiers]
 ) -> dict[DataSubject, list[UnsearchableFile]]:
-    """Per subject, the files that cannot be searched for it or, if they are given, for its devices.
+    """Per subject, the files that cannot be searched for it or for its linked ids.
 
     Takes subjects with a tenant. Files of other tenants are excluded. The files of one field are checked once.
     """
@@ -189,7 +189,7 @@ def find_unsearched(
         if key not in of_field:
             of_field[key] = list(search.unsearchable(files))
         own = [one for one in of_field[key] if not search.is_of_other_tenant(one.file)]
-        found[each] = list(devices[each].unsearchable(own)) if each in devices else own
+        found[each] = list(linked[each].unsearchable(own)) if each in linked else own
     return found
 
 

@@ -33,7 +33,12 @@ from minimize.governance.subjects.coverage import (
     reasons_to_record,
 )
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
-from minimize.governance.subjects.linked import LinkedDevices, find_linked_devices, shared_devices_text
+from minimize.governance.subjects.linked import (
+    LinkedIdentifiers,
+    check_individuals,
+    find_linked_identifiers,
+    shared_devices_text,
+)
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
@@ -53,12 +58,12 @@ from minimize.governance.subjects.search import (
     SubjectRecords,
     SubjectSearch,
     UnsearchableFile,
-    check_fields,
     check_known,
     check_tenants,
     files_with_leftovers,
     identify_form,
     record_files,
+    resolve_names,
     sealed_files,
 )
 from minimize.governance.workspace import Workspace
@@ -285,14 +290,15 @@ def remove_subjects(
         made = SubjectRemovalRun(kind, workspace, ledger, keys, now, options, *found)
         for output in found[0] if yes else ():
             check_open_ledger(ledger, output.chain)
-        check_fields(subjects, found[0])
+        subjects = resolve_names(subjects, found[0])
         check_reasons(options.get("unsearchable", NO_REASONS), found[0])
         if not unseen:
             check_tenants(subjects, found[0], made.known_tenants)
         whose = tuple(dict.fromkeys(one for each in subjects for one in made.in_each_tenant(each)))
         made = replace(
-            made, open_requests=open_requests(ledger, made.keys, kind, whose), devices=made.find_devices(whose)
+            made, open_requests=open_requests(ledger, made.keys, kind, whose), linked=made.find_linked(whose)
         )
+        check_individuals(made.linked.values())
         plan = made.plan(whose, counts=not yes)
         if not yes:
             return plan
@@ -315,7 +321,7 @@ class SubjectRemovalRun:
     outputs: tuple[PublishedOutput, ...] = ()
     unreachable: tuple[UnreachableOutput, ...] = ()
     open_requests: Mapping[DataSubject, SubjectRequestStep] = field(default_factory=dict, repr=False)
-    devices: Mapping[DataSubject, LinkedDevices] = field(default_factory=dict, repr=False)
+    linked: Mapping[DataSubject, LinkedIdentifiers] = field(default_factory=dict, repr=False)
 
     @cached_property
     def known_tenants(self) -> frozenset[str]:
@@ -360,7 +366,7 @@ class SubjectRemovalRun:
             resumed=resumed,
             restricted=len(restricted),
             unknown=self._unknown(subjects, due, restricted),
-            shared=sum(each.shared for each in self.devices.values()),
+            shared=sum(each.shared for each in self.linked.values()),
             kind=self.kind,
         )
 
@@ -369,7 +375,7 @@ class SubjectRemovalRun:
     ) -> tuple[DataSubject, ...]:
         """The subjects to restrict of which no data is held, and that are not restricted already."""
         files = [*(due.file for plan in plans.values() for due in plan.due), *sealed_files(self.outputs)]
-        known = {*restricted, *self.open_requests, *(each for each, found in self.devices.items() if found.is_found)}
+        known = {*restricted, *self.open_requests, *(each for each, found in self.linked.items() if found.is_found)}
         named = [each for each in subjects if each not in known] if self.kind == "restrict" else []
         return tuple(each for each in named if not self._search(each).has_records(files))
 
@@ -473,8 +479,7 @@ class SubjectRemovalRun:
         found = (find_due(requests[file.output.folder], file) for file in self._searched_files(now))
         left = {each.file.path for each in found if each is not None and each.is_due}
         new = [file.path for each in receipts for one in each.outputs.values() for file in one.files]
-        fields = {event.named_by for event in events if event.named_by is not None}
-        left |= set(files_with_leftovers(now, new, fields))
+        left |= set(files_with_leftovers(now, new, {event.named_by for event in events}))
         if left:
             hint = "A run may have published at the same time. Run the same command again to continue."
             raise CheckFailed(f"{len(left)} files still hold records of the named subjects", hint=hint)
@@ -528,17 +533,16 @@ class SubjectRemovalRun:
         )
         return ResolvedExpiry(request, job, output), job
 
-    def find_devices(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, LinkedDevices]:
-        """The devices of the subjects, if asked for, together with those of their earlier requests."""
-        if not self.options.get("linked", False):
-            return {}
+    def find_linked(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, LinkedIdentifiers]:
+        """The other ids of the subjects and, if asked for, their devices, together with those of their earlier requests."""
         earlier = recorded_devices(self.ledger, self.keys, subjects, _EVENTS[self.kind])
         complete = complete_requests(self.ledger, self.keys, self.kind, subjects)
-        found = {each: find_linked_devices(each, self.outputs, self.keys) for each in subjects}
+        devices = self.options.get("linked", False)
+        found = {each: find_linked_identifiers(each, self.outputs, self.keys, devices=devices) for each in subjects}
         return {each: one.with_earlier(earlier[each], is_complete=each in complete) for each, one in found.items()}
 
     def _tokens(self, subject: DataSubject) -> LinkedForms:
-        return self.devices[subject].tokens if subject in self.devices else {}
+        return self.linked[subject].tokens if subject in self.linked else {}
 
     def _events(self, subjects: Sequence[DataSubject]) -> tuple[RetentionEvent, ...]:
         """The events of the subjects and of their devices."""
@@ -566,9 +570,9 @@ class SubjectRemovalRun:
     def _records(self, subject: DataSubject) -> Iterator[SubjectRecords]:
         """The records of a subject and of its devices."""
         yield from self._search(subject).find_all_records(self.outputs)
-        if subject in self.devices:
-            yield from self.devices[subject].records(self.outputs)
-            yield from self.devices[subject].sealed_records(self.outputs)
+        if subject in self.linked:
+            yield from self.linked[subject].records(self.outputs)
+            yield from self.linked[subject].sealed_records(self.outputs)
 
     def _unsearchable(self, subjects: Sequence[DataSubject]) -> Iterator[UnsearchableFile]:
         """The files that cannot be searched for any of the subjects."""
@@ -577,7 +581,7 @@ class SubjectRemovalRun:
 
     def unsearched(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, list[UnsearchableFile]]:
         """Per subject, the files that cannot be searched for it."""
-        return find_unsearched(subjects, self._searched_files(self.outputs), self.devices)
+        return find_unsearched(subjects, self._searched_files(self.outputs), self.linked)
 
     def _identify_form(self, subject: DataSubject) -> Iterator[DataSubject]:
         """The original subjects of a form, in each tenant. A pseudonym cannot be reversed."""

@@ -15,8 +15,8 @@ from typing import Any, Literal
 from minimize.errors import Finding, PolicyError
 from minimize.governance.lifecycle_events import event_faults, parse_event_time, read_rows
 from minimize.governance.output_file import find_outputs
-from minimize.governance.retention.event_admin import NewEvent, add_events, event_states
-from minimize.governance.subjects.linked import find_linked_devices
+from minimize.governance.retention.event_admin import NewEvent, add_events, event_states, resolve_names
+from minimize.governance.subjects.linked import find_linked_identifiers
 from minimize.governance.subjects.requests import DataSubject
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.identifiers import canonical_id
@@ -91,7 +91,7 @@ def import_events(
         raise PolicyError(f"cannot read the feed {path}", findings=[finding])
     read = [_parse_line(line, row, names, field, kind, str(path)) for line, row in rows]
     faults = tuple(each for each in read if isinstance(each, Finding))
-    events = list(dict.fromkeys(each for each in read if isinstance(each, NewEvent)))
+    events = resolve_names(list(dict.fromkeys(each for each in read if isinstance(each, NewEvent))), workspace)
     states = event_states(events, workspace)
     active = [event for event in events if states.get(event) != "withdrawn"]
     if active:
@@ -124,5 +124,5 @@ def _with_devices(events: Sequence[NewEvent], workspace: Workspace) -> Iterator[
     with optional_ledger(workspace, needed=False) as ledger:
         outputs = find_outputs(ledger, (), keys)[0]
     for event in events:
-        devices = find_linked_devices(DataSubject(event.subject, event.tenant, event.named_by), outputs, keys)
-        yield replace(event, linked=devices.tokens)
+        subject = DataSubject(event.subject, event.tenant, event.named_by)
+        yield replace(event, linked=find_linked_identifiers(subject, outputs, keys, devices=True).tokens)

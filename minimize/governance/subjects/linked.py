@@ -1,17 +1,23 @@
-"""Linked devices (`--linked`): the devices that belong to a named subject alone, and their records in files without the subject.
+"""Linked identifiers: other ids of a subject, and the devices that belong to a person alone (`--linked`), and their records.
 
-A person is named by a field such as `user_id`. A record that shows the person and the subject of another policy, such as
-`device_id`, links the person to that device. A device is linked only if no record shows it with another person: with another
-value of the named field or, in files without that field, with two subjects of the file's policy. Devices of several persons are
-counted. Only their records with the named subject are found.
+A record that shows two ids of one individual links them: a device's id and its serial number in the inventory. Records of the
+subject in datasets that know it by the other id only are found by it. With `--linked`, a record that shows a person and a device
+also links the person to that device. An id is linked only if no record shows it with another individual: with another value of
+the subject's field or, in files without that field, with two of the ids that it has. Shared ids are counted, and only their
+records with the id of the subject are found. Lists of ids link nothing.
 
-The form of a device in one file finds it in another file only if both files made it with the same techniques and key versions.
+The policy states which fields identify users and devices (`identifies`). Under policies that do not, a person named by a field
+such as `user_id` is linked to the subjects of the policies.
+
+The form of an id in one file finds it in another file only if both files made it with the same techniques, links and key
+versions, or if a file has the id as received.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +25,9 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
+from minimize.errors import ConfigurationError
 from minimize.governance.affected_subjects import form_tokens
+from minimize.governance.identifier_forms import AS_RECEIVED, IdentifierColumn
 from minimize.governance.lifecycle_events import (
     FormTokens,
     LinkedForms,
@@ -37,95 +45,151 @@ from minimize.governance.subjects.search import (
     sealed_files,
 )
 from minimize.keys import Keyring
+from minimize.policy.identities import DEVICE, USER, individual_of
 from minimize.text import count_noun
 from minimize.times import END_OF_TIME
 
-DeviceChains = Mapping[str, frozenset[str]]
-"""Per token of a device's form, the names of the technique chains that made the form."""
+IdChains = Mapping[str, frozenset[str]]
+"""Per token of an id's form, the names of the technique chains that made the form."""
 
 
 @dataclass(frozen=True, slots=True)
-class LinkedDevices:
-    """The devices of one subject, as they are in outputs.
+class LinkedIdentifiers:
+    """Other ids of one subject and its devices, as they are in outputs.
 
-    devices   the devices that belong to the subject alone, by field
-    shared    number of devices that other persons use, too
-    fields    the fields by which devices of the subject were searched for
-    is_found  whether any file has a record of the subject
-    is_complete  whether an earlier request searched every output for the devices
+    ids           the ids that belong to the subject alone, by identity, or by field under policies that state none
+    shared        number of ids that other individuals have, too
+    names         the identities by which ids of the subject could be searched for: files show them next to its own
+    shown         those of them that a record of the subject shows
+    individuals   whether the subject is a user or a device; empty if no policy states it
+    with_devices  whether devices of a user were searched for
+    is_found      whether any file has a record of the subject
+    is_complete   whether an earlier request searched every output for these ids
     """
 
     subject: DataSubject = field(repr=False)
-    devices: Mapping[str, DeviceChains] = field(default_factory=dict, repr=False)
+    ids: Mapping[str, IdChains] = field(default_factory=dict, repr=False)
     shared: int = 0
-    fields: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    shown: frozenset[str] = frozenset()
+    individuals: frozenset[str] = frozenset()
+    with_devices: bool = False
     is_found: bool = False
     is_complete: bool = False
 
     @property
     def tokens(self) -> LinkedForms:
-        """The tokens of the devices' forms, as the ledger stores them."""
+        """The tokens of the ids' forms, as the ledger stores them."""
         return merge_linked_forms(
             {name: dict.fromkeys(chains, (token,))}
-            for name, found in self.devices.items()
+            for name, found in self.ids.items()
             for token, chains in found.items()
         )
 
-    def with_earlier(self, tokens: LinkedForms, *, is_complete: bool) -> LinkedDevices:
-        """Together with the devices of earlier requests, whose linking records may be gone.
+    def with_earlier(self, tokens: LinkedForms, *, is_complete: bool) -> LinkedIdentifiers:
+        """Together with the ids of earlier requests, whose linking records may be gone.
 
         `is_complete` is whether one of these requests searched every output.
         """
         merged = merge_linked_forms([self.tokens, tokens])
-        devices = {name: _by_token(forms) for name, forms in merged.items()}
-        found = self.is_found or bool(tokens)
-        fields = self.fields | tokens.keys()
-        return replace(self, devices=devices, fields=fields, is_found=found, is_complete=is_complete)
+        return replace(
+            self,
+            ids={name: _by_token(forms) for name, forms in merged.items()},
+            names=self.names | tokens.keys(),
+            shown=self.shown | tokens.keys(),
+            is_found=self.is_found or bool(tokens),
+            is_complete=is_complete,
+        )
 
-    def obstacle(self, file: OutputFile) -> str:
-        """The reason why a file cannot be searched for the devices; empty if it can."""
-        names = sorted(self.fields & file.pointers.keys())
-        if not names:
-            return "it shows no device by which records of the subject can be found"
-        if not self.is_found and not self.is_complete:
+    def obstacle(self, file: OutputFile) -> str | None:
+        """The reason why a file cannot be searched for the ids; None if it can, or if it cannot hold the subject."""
+        if file.states_identities:
+            names = self._names_in(file)
+            if not names:
+                return None
+        elif not self.with_devices:
+            return ""
+        else:
+            names = sorted(self.names & file.pointers.keys())
+            if not names:
+                return "it shows no device by which records of the subject can be found"
+        known = [name for name in names if self._is_known(name)]
+        if not known and not self.is_complete:
+            return self._missing_id(names[0])
+        for name in known:
+            if any(not self._is_comparable(name, key, file) for key in self._keys(file, name)):
+                return f"its values of {name} cannot be compared with those of the subject's other records"
+        return None
+
+    def _names_in(self, file: OutputFile) -> list[str]:
+        """The identities in a file by which it may hold the subject: its own kinds of ids, else its devices."""
+        stated = sorted({name for names in file.identities.values() for name in names})
+        own = [name for name in stated if individual_of(name) in (self.individuals or (USER, DEVICE))]
+        return own or [name for name in stated if individual_of(name) == DEVICE and USER in self.individuals]
+
+    def _is_known(self, name: str) -> bool:
+        """Whether the ids of this name are known, also if there are none."""
+        if individual_of(name) in (*self.individuals, None):
+            return name in self.ids or name in self.shown or (individual_of(name) is None and self.is_found)
+        return self.with_devices and self.is_found and name in self.names
+
+    def _missing_id(self, name: str) -> str:
+        if not self.with_devices and individual_of(name) == DEVICE and USER in self.individuals:
+            return "it names devices, and the devices of the subject were not searched for"
+        if individual_of(name) is None:
             return "no device of the subject is known, because no record shows the subject"
-        for name in names:
-            column = file.column(name)
-            chains = None if column is None else column.column.chain_names
-            if chains is None or any(not each & chains for each in self.devices.get(name, {}).values()):
-                return f"its values of {name} cannot be compared with those of the subject's devices"
-        return ""
+        return f"no record shows the {name} of the subject"
+
+    def _is_comparable(self, name: str, key: str, file: OutputFile) -> bool:
+        column = file.column(key)
+        chains = None if column is None else column.column.chain_names
+        return chains is not None and all(each & chains for each in self.ids.get(name, {}).values())
+
+    def _keys(self, file: OutputFile, name: str) -> list[str]:
+        return [key for key in file.fields_named(name) if key in file.pointers]
 
     def unsearchable(self, files: Iterable[UnsearchableFile]) -> Iterator[UnsearchableFile]:
-        """Of the files that cannot be searched for the subject, those that cannot be searched for its devices, either."""
+        """Of the files that cannot be searched for the subject, those that cannot be searched for its other ids, either."""
         for each in files:
             obstacle = "" if each.file.is_shredded else self.obstacle(each.file)
-            if each.file.is_shredded or obstacle:
+            if obstacle is not None:
                 yield replace(each, reason=f"{each.reason}; {obstacle}" if obstacle else each.reason)
 
     def events(self, event: RetentionEvent) -> Iterator[RetentionEvent]:
-        """An event of the subject as it applies to the devices."""
+        """An event of the subject as it applies to the ids."""
         return linked_events(event, self.tokens)
 
     def records(self, outputs: Sequence[PublishedOutput]) -> Iterator[SubjectRecords]:
-        """The records of the devices in files in force, file by file."""
+        """The records of the ids in files in force, file by file."""
         return self._records_in(record_files(outputs))
 
     def sealed_records(self, outputs: Sequence[PublishedOutput]) -> Iterator[SubjectRecords]:
-        """The sealed records of the devices, file by file."""
+        """The sealed records of the ids, file by file."""
         return self._records_in(sealed_files(outputs))
 
     def _records_in(self, files: Iterable[OutputFile]) -> Iterator[SubjectRecords]:
         everything = RetentionEvent(str(self.subject.tenant), "subject_left", END_OF_TIME, named_by=self.subject.field)
         events = list(self.events(everything))
         for file in files if events else ():
-            for event in events:
-                name = str(event.named_by)
-                rows = (
-                    None if file.is_shredded or name not in file.pointers else file.rows(file.affected([event], name))
-                )
-                if rows is not None and rows.num_rows:
-                    yield SubjectRecords(file, name, rows)
+            found = () if file.is_shredded else _records_of(events, file)
+            yield from found
+
+
+def _records_of(events: Sequence[RetentionEvent], file: OutputFile) -> Iterator[SubjectRecords]:
+    """The records of a file that these events concern, if it has any."""
+    present = [event for event in events if any(key in file.pointers for key in file.fields_named(event.named_by))]
+    rows = file.rows(file.affected_by_field(present)) if present else None
+    if rows is not None and rows.num_rows:
+        keys = dict.fromkeys(key for event in present for key in file.fields_named(event.named_by))
+        yield SubjectRecords(file, tuple(keys), rows)
+
+
+def check_individuals(linked: Iterable[LinkedIdentifiers]) -> None:
+    """Raises ConfigurationError if an id was found as that of a user and as that of a device, and neither was named."""
+    if any(len(each.individuals) > 1 for each in linked):
+        raise ConfigurationError(
+            "a named id is that of a user and also that of a device", hint="Pass --as user or --as device."
+        )
 
 
 def shared_devices_text(count: int) -> str:
@@ -134,66 +198,186 @@ def shared_devices_text(count: int) -> str:
     return f"  {devices} used by other persons, too: records without the identifier of the subject are not included"
 
 
-def find_linked_devices(subject: DataSubject, outputs: Sequence[PublishedOutput], keys: Keyring) -> LinkedDevices:
-    """The devices of a subject of one tenant that a field names. Other subjects have none."""
-    if subject.field is None or subject.tenant is None or subject.is_tenant or subject.is_form:
-        return LinkedDevices(subject)
+def find_linked_identifiers(
+    subject: DataSubject, outputs: Sequence[PublishedOutput], keys: Keyring, *, devices: bool
+) -> LinkedIdentifiers:
+    """The other ids of a subject of one tenant and, if asked for, its devices. A whole tenant and a form have none."""
+    if subject.tenant is None or subject.is_tenant or subject.is_form:
+        return LinkedIdentifiers(subject, with_devices=devices)
     files = [file for file in (*record_files(outputs), *sealed_files(outputs)) if not file.is_shredded]
-    return _DeviceSearch(subject, subject.tenant, subject.field, files, keys).find()
+    stated = {name for file in files for names in file.identities.values() for name in names}
+    if len(stated) < 2 and (not devices or subject.field is None):
+        return LinkedIdentifiers(subject, with_devices=devices)
+    return _IdentifierSearch(subject, subject.tenant, files, keys, devices).find()
 
 
 @dataclass(frozen=True)
-class _DeviceSearch:
-    """A search for the devices of a subject that a field names, in files of records in force and sealed."""
+class _IdentifierSearch:
+    """A search for the other ids of a subject, in files of records in force and sealed."""
 
     subject: DataSubject
     tenant: str
-    key: str
     files: Sequence[OutputFile]
     keys: Keyring = field(repr=False)
+    devices: bool = False
 
-    def find(self) -> LinkedDevices:
-        """The devices in records of the subject, without those of other persons."""
-        names = {str(file.policy.subject) for file in self.files} - {str(None), self.key}
-        searched = [file for file in self.files if self.key in file.pointers]
-        found = map(SubjectSearch(self.subject).search_file, searched)
-        records = [each.found for each in found if isinstance(each.found, SubjectRecords)]
-        candidates: dict[str, dict[str, set[str]]] = {}
-        for held in records:
-            for name in names & held.file.pointers.keys():
-                column = held.file.column(name)
-                chains = None if column is None else column.column.chain_names
-                for form in held.forms_of(name):
-                    candidates.setdefault(name, {}).setdefault(form, set()).update(chains or ())
-        shared = {name: self._shared(name, forms.keys()) for name, forms in candidates.items()}
-        devices = {
-            name: {self._token(form): frozenset(chains) for form, chains in forms.items() if form not in shared[name]}
-            for name, forms in candidates.items()
+    def find(self) -> LinkedIdentifiers:
+        """The ids in records of the subject, and in records of these ids, without those of other individuals."""
+        direct = [each.found for each in map(SubjectSearch(self.subject).search_file, self.files)]
+        records = [each for each in direct if isinstance(each, SubjectRecords)]
+        own = self._own_names(records)
+        individuals = frozenset(each for each in map(individual_of, own) if each is not None)
+        seen: dict[str, dict[str, set[str]]] = {}
+        shared: dict[str, set[str]] = {}
+        shown, left = set[str](), records
+        while left:
+            new: dict[str, dict[str, set[str]]] = {}
+            for name, form, chains in self._linked_forms(left, own, individuals, shown):
+                if form not in seen.setdefault(name, {}):
+                    new.setdefault(name, {})[form] = set()
+                seen[name].setdefault(form, set()).update(chains)
+            for name, forms in new.items():
+                shared.setdefault(name, set()).update(self._shared(name, forms, own, individuals))
+            alone = {name: forms.keys() - shared[name] for name, forms in new.items()}
+            left = self._records_of({name: {each: seen[name][each] for each in forms} for name, forms in alone.items()})
+        ids = {
+            name: self._tokens(name, {each: chains for each, chains in forms.items() if each not in shared[name]})
+            for name, forms in seen.items()
         }
-        fields = frozenset(name for file in searched for name in names & file.pointers.keys())
-        return LinkedDevices(self.subject, devices, sum(map(len, shared.values())), fields, bool(records))
+        return LinkedIdentifiers(
+            self.subject,
+            {name: found for name, found in ids.items() if found},
+            sum(map(len, shared.values())),
+            frozenset(self._names_beside(own, individuals)),
+            frozenset(shown),
+            individuals,
+            self.devices,
+            bool(records),
+        )
+
+    @cached_property
+    def _policy_subjects(self) -> frozenset[str | None]:
+        """The subjects of policies that state no identities, which count as devices of a person that a field names."""
+        searches = self.devices and self.subject.field is not None
+        files = (file for file in self.files if searches and not file.states_identities)
+        return frozenset(file.policy.subject for file in files)
+
+    def _own_names(self, records: Iterable[SubjectRecords]) -> frozenset[str]:
+        """The names of the subject's own id: the one that it was given, else those under which it was found."""
+        if self.subject.field is not None:
+            return frozenset({self.subject.field})
+        found = [held.file.identities.get(key, ()) for held in records for key in held.keys]
+        return frozenset(names[0] for names in found if len(names) == 1)
+
+    def _name_of(self, file: OutputFile, key: str, own: Collection[str], individuals: Collection[str]) -> str | None:
+        """The name of a linking column; None for any other column."""
+        names = file.identities.get(key, ())
+        if file.pointers[key].stars or len(names) > 1:
+            return None
+        if not names:
+            return key if key in self._policy_subjects and not file.states_identities and key not in own else None
+        name, individual = names[0], individual_of(names[0])
+        if name in own or not (
+            individual in individuals or (self.devices and individual == DEVICE and USER in individuals)
+        ):
+            return None
+        return name
+
+    def _names_beside(self, own: Collection[str], individuals: Collection[str]) -> Iterator[str]:
+        """The names of linking columns in files that also have a column of the subject."""
+        for file in self.files:
+            if any(key in file.pointers for key in file.fields_named(self.subject.field)):
+                names = (self._name_of(file, key, own, individuals) for key in file.pointers)
+                yield from (name for name in names if name is not None)
+
+    def _linked_forms(
+        self, records: Iterable[SubjectRecords], own: Collection[str], individuals: Collection[str], shown: set[str]
+    ) -> Iterator[tuple[str, str, Collection[str]]]:
+        """The ids in these records: the name, the form, and the chains that may have made it. Adds the names to `shown`."""
+        for held in records:
+            for key in held.file.pointers:
+                name = self._name_of(held.file, key, own, individuals)
+                if name is None:
+                    continue
+                shown.add(name)
+                column = held.file.column(key)
+                chains = None if column is None else column.column.chain_names
+                yield from ((name, form, chains or ()) for form in held.forms_of(key))
+
+    def _records_of(self, found: Mapping[str, Mapping[str, Collection[str]]]) -> list[SubjectRecords]:
+        """The records of these ids in all files whose policies state identities."""
+        everything = RetentionEvent(self.tenant, "subject_left", END_OF_TIME)
+        linking = {name: forms for name, forms in found.items() if forms and individual_of(name) is not None}
+        tokens = {name: _by_chain(self._tokens(name, forms)) for name, forms in linking.items()}
+        events = list(linked_events(everything, tokens))
+        return [each for file in self.files if events for each in _records_of(events, file)]
+
+    def _tokens(self, name: str, forms: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
+        """The tokens of forms with their chains; for an id as received also those of its forms in every file."""
+        found: dict[str, set[str]] = {}
+        for form, chains in forms.items():
+            found.setdefault(self._token(form), set()).update(chains)
+            for chain, made in self._forms_elsewhere(name, form) if AS_RECEIVED in chains else ():
+                found.setdefault(self._token(made), set()).add(chain)
+        return {token: frozenset(chains) for token, chains in found.items()}
+
+    def _forms_elsewhere(self, name: str, value: str) -> Iterator[tuple[str, str]]:
+        """The chains and forms of an id as received in the columns of its name."""
+        columns = (file.column(key) for file in self.files for key in file.fields_named(name))
+        known = {id(each.column): each.column for each in columns if each is not None}
+        for column in known.values():
+            for chain in (column.chains or ()) if isinstance(column, IdentifierColumn) else ():
+                made = column.forms_by_chain(chain, [(value, self.tenant)])[0]
+                if made is not None:
+                    yield column.chain_name(chain), made
 
     def _token(self, form: str) -> str:
         return form_tokens(self.keys, self.tenant, [form])[0]
 
-    def _shared(self, name: str, forms: Collection[str]) -> frozenset[str]:
-        """The devices that a file shows with another person."""
-        return frozenset(form for file in self.files for form in self._shared_in_file(file, name, forms))
+    def _shared(
+        self, name: str, forms: Collection[str], own: Collection[str], individuals: Collection[str]
+    ) -> frozenset[str]:
+        """The ids that a file shows with another individual."""
+        return frozenset(
+            form for file in self.files for form in self._shared_in_file(file, name, forms, own, individuals)
+        )
 
-    def _shared_in_file(self, file: OutputFile, name: str, forms: Collection[str]) -> Iterator[str]:
-        owner = self.key if self.key in file.pointers else str(file.policy.subject)
-        if name not in file.pointers or owner not in file.pointers or owner == name:
-            return
-        if file.pointers[name].stars or file.pointers[owner].stars:
-            yield from forms  # a record with a list of persons
-            return
-        own = file.forms(self.key, str(self.subject.id), self.tenant) if owner == self.key else None
-        for form, owners in self._owners(file, file.pointers[name], file.pointers[owner], forms).items():
-            if len(owners) > 1 or (owner == self.key and owners - (own or frozenset())):
-                yield form
+    def _shared_in_file(
+        self, file: OutputFile, name: str, forms: Collection[str], own: Collection[str], individuals: Collection[str]
+    ) -> Iterator[str]:
+        keys = [key for key in file.fields_named(name) if key in file.pointers and not file.pointers[key].stars]
+        for key in keys:
+            for owner in self._owner_columns(file, own, individuals):
+                if owner == key:
+                    continue
+                if file.pointers[owner].stars or file.pointers[key].stars:
+                    yield from forms  # a record with a list of persons
+                    continue
+                mine = self._own_forms(file, owner, own)
+                for form, owners in self._owners(file, file.pointers[key], file.pointers[owner], forms).items():
+                    if len(owners) > 1 or (mine is not None and owners - mine):
+                        yield form
+
+    def _owner_columns(self, file: OutputFile, own: Collection[str], individuals: Collection[str]) -> list[str]:
+        """The columns that show to whom an id belongs: the subject's own, else other ids of such individuals."""
+        if not file.states_identities:
+            named = [key for key in file.fields_named(self.subject.field) if key in file.pointers]
+            subject = file.policy.subject
+            return named or ([] if subject is None or subject not in file.pointers else [subject])
+        flat = {
+            key: each[0] for key, each in file.identities.items() if len(each) == 1 and not file.pointers[key].stars
+        }
+        exact = [key for key, name in flat.items() if name in own]
+        return exact or [key for key, name in flat.items() if individual_of(name) in individuals]
+
+    def _own_forms(self, file: OutputFile, owner: str, own: Collection[str]) -> frozenset[str] | None:
+        """The subject's forms in a column of its own ids; None for another column."""
+        if owner not in own and not {*file.identities.get(owner, ())} & {*own}:
+            return None
+        return file.forms(owner, str(self.subject.id), self.tenant) or frozenset()
 
     def _owners(self, file: OutputFile, device: Pointer, owner: Pointer, forms: Collection[str]) -> dict[str, set[str]]:
-        """The persons next to each of these devices of the tenant in a file."""
+        """The individuals next to each of these ids of the tenant in a file."""
         tenant = file.pointers.get(file.policy.tenant or "")
         own = file.forms(file.policy.tenant, self.tenant, self.tenant)
         found: dict[str, set[str]] = {}
@@ -208,10 +392,16 @@ class _DeviceSearch:
         return found
 
 
-def _by_token(forms: FormTokens) -> DeviceChains:
+def _by_token(forms: FormTokens) -> IdChains:
     """The chains of each token."""
     tokens = {token for found in forms.values() for token in found}
     return {token: frozenset(chain for chain, found in forms.items() if token in found) for token in tokens}
+
+
+def _by_chain(ids: IdChains) -> FormTokens:
+    """The tokens of each chain."""
+    chains = {chain for found in ids.values() for chain in found}
+    return {chain: tuple(sorted(token for token, found in ids.items() if chain in found)) for chain in sorted(chains)}
 
 
 def _texts(batch: pa.RecordBatch, pointer: Pointer) -> pa.Array:

@@ -9,7 +9,7 @@ After a removal, the dictionaries of rewritten files are searched for subjects w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ import pyarrow as pa
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
-from minimize.governance.affected_subjects import AffectedSubjects
+from minimize.governance.affected_subjects import AffectedSubjects, affected_rows
 from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.governance.output_file import OutputFile, PublishedOutput, distinct_texts
 from minimize.governance.subjects.requests import DataSubject, subject_findings
@@ -27,7 +27,7 @@ from minimize.identifiers import canonical_text
 from minimize.output.folder import RECORDS
 from minimize.output.partitions import partition_values
 from minimize.policy.fields import identifying_fields, keeps_original, treatments_of
-from minimize.policy.model import Policy
+from minimize.policy.identities import identity_fields, resolve_identity
 from minimize.techniques import Context
 from minimize.techniques.tokenize import Tokenize
 from minimize.text import count_noun, similar_words
@@ -73,12 +73,12 @@ def shows_identifier(file: OutputFile) -> bool:
 class SubjectRecords:
     """Records of one subject in one file.
 
-    key   the field by which the subject was found
+    keys  the fields in which the subject was searched for
     rows  the records as stored
     """
 
     file: OutputFile
-    key: str
+    keys: tuple[str, ...]
     rows: pa.Table = field(repr=False)
 
     @property
@@ -91,11 +91,6 @@ class SubjectRecords:
         return int(times.oldest(batch).min()), int(times.newest(batch).max())
 
     @property
-    def forms(self) -> frozenset[str]:
-        """The subject's forms in these records."""
-        return self.forms_of(self.key)
-
-    @property
     def subjects(self) -> frozenset[str]:
         """The forms of the policy's subjects in these records: the subject's own, or those of its devices."""
         return self.forms_of(self.file.policy.subject)
@@ -104,7 +99,7 @@ class SubjectRecords:
     def other_identifiers(self) -> dict[str, frozenset[str]]:
         """Other identifiers in these records, by field, as stored."""
         fields = self.file.policy.fields
-        names = [name for name, each in fields.items() if each.role == "identifier" and name != self.key]
+        names = [name for name, each in fields.items() if each.role == "identifier" and name not in self.keys]
         return {name: forms for name in names if (forms := self.forms_of(name))}
 
     @property
@@ -167,12 +162,25 @@ class SubjectSearch:
         """The result for a subject in one file."""
         if self.is_of_other_tenant(file):
             return SearchedFile(None)
-        looked = [self._search_by_key(key, file) for key in self._fields(file.policy)]
-        held = next(
-            (each for each in looked if isinstance(each.found, SubjectRecords)),
-            looked[0] if looked else SearchedFile(self._without_field(file)),
+        keys = self._fields(file)
+        if not keys:
+            return SearchedFile(self._without_field(file))
+        looked = {key: self._subject_forms(key, file) for key in keys}
+        found = {key: each for key, each in looked.items() if isinstance(each, AffectedSubjects)}
+        if not found:
+            return SearchedFile(next(each for each in looked.values() if isinstance(each, UnsearchableFile)))
+        groups, candidates = file.stored_file.file.metadata.num_row_groups, file.groups_of_any(found.values())
+        rows = file.rows([*found.values()], candidates)
+        blind = (each for each in looked.values() if isinstance(each, UnsearchableFile))
+        held = SubjectRecords(file, self._found_by(rows, found), rows) if rows.num_rows else next(blind, None)
+        return SearchedFile(held, groups, groups if candidates is None else len(candidates))
+
+    def _found_by(self, rows: pa.Table, affected: Mapping[str, AffectedSubjects]) -> tuple[str, ...]:
+        """The fields in which these records name the subject."""
+        batches = rows.to_batches()
+        return tuple(
+            key for key, each in affected.items() if any(affected_rows(batch, [each]).num_rows for batch in batches)
         )
-        return replace(held, read=min(held.groups, sum(each.read for each in looked)))
 
     def is_of_other_tenant(self, file: OutputFile) -> bool:
         """Whether the file is in the folder of another tenant, so that it need not be opened."""
@@ -182,12 +190,14 @@ class SubjectSearch:
         folders = partition_values(file.path)
         return canonical_text(folders.get(name) or tenant) != canonical_text(tenant)
 
-    def _fields(self, policy: Policy) -> list[str]:
+    def _fields(self, file: OutputFile) -> list[str]:
         """The fields to search. A given form may be in any field that identifies."""
-        key = policy.tenant if self.subject.is_tenant else self.subject.field or policy.subject
-        keys = [] if key is None or key not in policy.fields else [key]
+        policy = file.policy
+        if self.subject.is_tenant:
+            return [policy.tenant] if policy.tenant in policy.fields else []
+        keys = [*file.fields_named(self.subject.field)]
         if self.subject.is_form and self.subject.field is None:
-            keys += [name for name, each in policy.fields.items() if each.role == "identifier" and name != key]
+            keys += [name for name, each in policy.fields.items() if each.role == "identifier" and name not in keys]
         return keys
 
     def find_restricted(self, outputs: Iterable[PublishedOutput]) -> Iterator[SubjectRecords]:
@@ -214,7 +224,7 @@ class SubjectSearch:
         Reads no records of a subject with a tenant. The result is the same for all subjects of one field.
         """
         for file in files:
-            keys = self._fields(file.policy)
+            keys = self._fields(file)
             found = [self._subject_forms(key, file) for key in keys] if keys else [self._without_field(file)]
             yield from (each for each in found if isinstance(each, UnsearchableFile))
 
@@ -223,15 +233,6 @@ class SubjectSearch:
         if self.subject.field is None or file.is_shredded or not shows_identifier(file):
             return None
         return UnsearchableFile(file, f"its policy has no field {self.subject.field}")
-
-    def _search_by_key(self, key: str, file: OutputFile) -> SearchedFile:
-        affected = self._subject_forms(key, file)
-        if isinstance(affected, UnsearchableFile):
-            return SearchedFile(affected)
-        groups, candidates = file.stored_file.file.metadata.num_row_groups, file.candidate_groups(affected)
-        rows = file.rows(affected, candidates)
-        held = SubjectRecords(file, key, rows) if rows.num_rows else None
-        return SearchedFile(held, groups, groups if candidates is None else len(candidates))
 
     def _subject_forms(self, key: str, file: OutputFile) -> AffectedSubjects | UnsearchableFile:
         if file.is_shredded:
@@ -263,13 +264,15 @@ def sealed_files(outputs: Iterable[PublishedOutput]) -> Iterator[OutputFile]:
 
 
 def files_with_leftovers(
-    outputs: Iterable[PublishedOutput], paths: Iterable[str], fields: Collection[str] = ()
+    outputs: Iterable[PublishedOutput], paths: Iterable[str], names: Collection[str | None] = ()
 ) -> Iterator[str]:
-    """The rewritten files whose dictionaries contain a subject (or an id of one of the fields) that no record uses."""
+    """The rewritten files whose dictionaries contain a subject, or an id of one of these names, that no record uses."""
     wanted = frozenset(paths)
     for file in record_files(outputs):
-        names = {file.policy.subject, *fields} & file.policy.fields.keys() if file.path in wanted else set()
-        pointers = [Pointer.parse(str(name)) for name in names]
+        if file.path not in wanted:
+            continue
+        keys = {key for name in (None, *names) for key in file.fields_named(name)}
+        pointers = [Pointer.parse(key) for key in keys]
         if any(_has_unused_entry(each, pointer) for pointer in pointers for each in file.dictionaries(pointer)):
             yield file.path
 
@@ -290,15 +293,23 @@ def _has_unused_entry(batches: Iterable[pa.RecordBatch], subject: Pointer) -> bo
     return not bool(used.all())
 
 
-def check_fields(subjects: Iterable[DataSubject], outputs: Sequence[PublishedOutput]) -> None:
-    """Raises ConfigurationError if a subject's field is in no output's policy."""
+def resolve_names(subjects: Sequence[DataSubject], outputs: Sequence[PublishedOutput]) -> tuple[DataSubject, ...]:
+    """The subjects with the identities of the fields that name them, so that they are found in all datasets.
+
+    Raises ConfigurationError for a field or identity that no policy has, or a field with different identities.
+    """
     wanted = {each.field for each in subjects if each.field is not None}
     files = (*record_files(outputs), *sealed_files(outputs)) if wanted else ()
-    known = {name for file in files for name in file.policy.fields}
+    policies = [output.job.policy for output in outputs if output.job is not None] if wanted else []
+    policies += {id(file.policy): file.policy for file in files}.values()
+    known = {name for policy in policies for name in policy.fields}
+    known |= {name for policy in policies for names in identity_fields(policy).values() for name in names}
     for name in sorted(wanted - known):
         close = similar_words(name, known)
         hint = f"did you mean {close[0]}?" if close else "Run `minimize plan` to see the fields of a pipeline."
         raise ConfigurationError(f"no output has a policy with a field {name}", hint=hint)
+    identities = {name: resolve_identity(name, policies) for name in wanted}
+    return tuple(dict.fromkeys(replace(each, field=identities.get(str(each.field))) for each in subjects))
 
 
 def check_tenants(
@@ -342,21 +353,23 @@ def absent_tenants(tenants: Iterable[str], outputs: Iterable[PublishedOutput]) -
 
 def identify_form(records: SubjectRecords) -> Iterator[DataSubject]:
     """The original subjects of a found form: the id as received, or the id of a token that the keyring decrypts."""
-    policy = records.file.policy
+    file, policy = records.file, records.file.policy
     values = _original_values(records)
-    pointer = records.file.pointers.get(policy.tenant or "")
+    pointer = file.pointers.get(policy.tenant or "")
     if values is None or pointer is None or not keeps_original(policy.fields[str(policy.tenant)]):
         return
     tenants = records.rows[pointer.top].to_pylist()
-    field = None if records.key == policy.subject else records.key
+    key = records.keys[0]
+    identities = file.identities.get(key, ())
+    field = identities[0] if len(identities) == 1 else None if key == policy.subject else key
     pairs = dict.fromkeys(zip(values.to_pylist(), tenants, strict=True))
     yield from (DataSubject(str(id_), str(tenant), field) for id_, tenant in pairs if None not in (id_, tenant))
 
 
 def _original_values(records: SubjectRecords) -> pa.Array | None:
     """The original id of each record; None if it cannot be recovered."""
-    file, policy = records.file, records.file.policy
-    pointer, field_ = file.pointers[records.key], policy.fields[records.key]
+    file, policy, key = records.file, records.file.policy, records.keys[0]
+    pointer, field_ = file.pointers[key], policy.fields[key]
     if not pointer.is_flat:
         return None
     values = records.rows[pointer.top].combine_chunks()
@@ -368,7 +381,7 @@ def _original_values(records: SubjectRecords) -> pa.Array | None:
         return None
     tenant = policy.tenant
     columns = {} if tenant is None else {tenant: records.rows[tenant].combine_chunks()} if step.reads() else {}
-    return step.detokenize(values, Context(records.key, EPOCH, file.pinned_keys(records.key), columns)).values
+    return step.detokenize(values, Context(key, EPOCH, file.pinned_keys(key), columns)).values
 
 
 def _shorten_names(names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.sharing.export_file import json_default
 from minimize.governance.subjects.disclosures import SubjectDisclosure, disclosures_of, load_disclosures
-from minimize.governance.subjects.linked import LinkedDevices, find_linked_devices, shared_devices_text
+from minimize.governance.subjects.linked import LinkedIdentifiers, find_linked_identifiers, shared_devices_text
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
@@ -24,7 +24,7 @@ from minimize.governance.subjects.search import (
     SubjectSearch,
     UnsearchableFile,
     absent_tenants,
-    check_fields,
+    resolve_names,
 )
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.json_form import json_value
@@ -220,7 +220,7 @@ def view_subjects(
     keys = workspace.keyring()
     with optional_ledger(workspace, needed=not named) as ledger:
         found, missed = find_outputs(ledger, named, keys)
-        check_fields(subjects, found)
+        subjects = resolve_names(subjects, found)
         looking = _ViewBuilder(
             outputs=found,
             unreachable=missed,
@@ -234,8 +234,8 @@ def view_subjects(
         return tuple(map(looking.view, subjects))
 
 
-def _device_records(records: Sequence[SubjectRecords], found: Iterable[SubjectRecords]) -> list[SubjectRecords]:
-    """The found records of devices in files in which the person was not found."""
+def _other_files(records: Sequence[SubjectRecords], found: Iterable[SubjectRecords]) -> list[SubjectRecords]:
+    """The found records of linked ids in files in which the subject was not found."""
     known = {(str(each.file.output.folder), each.file.path) for each in records}
     return [one for one in found if (str(one.file.output.folder), one.file.path) not in known]
 
@@ -256,7 +256,7 @@ def records_summary(each: SubjectRecords, rows: int = 0) -> dict[str, Any]:
         "purpose": receipt.purpose,
         "policy": {"name": receipt.policy.name, "version": receipt.policy.version},
         "collected_by": receipt.run_id,
-        "found_by": each.key,
+        "found_by": ", ".join(each.keys),
         "category": receipt.outputs["records"].category,
         "rows": each.rows.num_rows,
         "since": instant_text(since),
@@ -285,19 +285,17 @@ class _ViewBuilder:
         looks = list(search.search_files(self.outputs))
         held = [each.found for each in looks if isinstance(each.found, SubjectRecords)]
         restricted = list(search.find_restricted(self.outputs))
-        devices = self._devices(subject, [*held, *restricted]) if self.linked else []
-        held += _device_records(held, (one for each in devices for one in each.records(self.outputs)))
-        restricted += _device_records(
-            restricted, (one for each in devices for one in each.sealed_records(self.outputs))
-        )
+        linked = self._linked(subject, [*held, *restricted])
+        held += _other_files(held, (one for each in linked for one in each.records(self.outputs)))
+        restricted += _other_files(restricted, (one for each in linked for one in each.sealed_records(self.outputs)))
         forms = frozenset(form for one in (*held, *restricted) for form in one.subjects)
         disclosures = () if self.ledger is None else load_disclosures(self.ledger)
         return SubjectView(
             subject=subject,
             as_of=self.as_of,
             records=tuple(held),
-            unsearchable=self._unsearchable(looks, devices),
-            shared_devices=sum(each.shared for each in devices),
+            unsearchable=self._unsearchable(looks, linked),
+            shared_devices=sum(each.shared for each in linked),
             unreachable=tuple(self.unreachable),
             disclosures=tuple(disclosures_of(disclosures, subject, self._tenants(subject, held), self.keys, forms)),
             groups=sum(each.groups for each in looks),
@@ -310,16 +308,19 @@ class _ViewBuilder:
             has_ledger=self.ledger is not None,
         )
 
-    def _devices(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> list[LinkedDevices]:
-        """The devices of the subject; without a tenant, in each tenant in which it was found."""
+    def _linked(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> list[LinkedIdentifiers]:
+        """The other ids of the subject and, if asked for, its devices; without a tenant, in each tenant in which it was found."""
         tenants = [subject.tenant] if subject.tenant is not None else sorted({*self._tenants(subject, records)})
-        return [find_linked_devices(replace(subject, tenant=name), self.outputs, self.keys) for name in tenants]
+        return [
+            find_linked_identifiers(replace(subject, tenant=name), self.outputs, self.keys, devices=self.linked)
+            for name in tenants
+        ]
 
     def _unsearchable(
-        self, searched: Sequence[SearchedFile], devices: Sequence[LinkedDevices]
+        self, searched: Sequence[SearchedFile], linked: Sequence[LinkedIdentifiers]
     ) -> tuple[UnsearchableFile, ...]:
         found = [each.found for each in searched if isinstance(each.found, UnsearchableFile)]
-        left = [one for each in devices for one in each.unsearchable(found)] if devices else found
+        left = [one for each in linked for one in each.unsearchable(found)] if linked else found
         return tuple({(str(each.file.output.folder), each.file.path): each for each in left}.values())
 
     def _erasures(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> tuple[SubjectRequestStep, ...]:
