@@ -91,6 +91,11 @@ class SubjectRecords:
         return int(times.oldest(batch).min()), int(times.newest(batch).max())
 
     @property
+    def forms(self) -> frozenset[str]:
+        """The forms in the fields in which the subject was found."""
+        return frozenset(form for key in self.keys for form in self.forms_of(key))
+
+    @property
     def subjects(self) -> frozenset[str]:
         """The forms of the policy's subjects in these records: the subject's own, or those of its devices."""
         return self.forms_of(self.file.policy.subject)

@@ -75,7 +75,7 @@ def test_a_device_is_found_under_every_version_of_its_key(project: Project) -> N
     add_key(project.keys, "device", now=AT)
     project.run(date=DAY)
     all_ = found(project, DataSubject("d3", "north"))
-    forms = {form for each in all_ if isinstance(each, SubjectRecords) for form in each.forms_of(each.keys[0])}
+    forms = {form for each in all_ if isinstance(each, SubjectRecords) for form in each.forms}
     assert len(forms) == 2
     assert rows(all_) == 2 * count(RECORDS, device_id="d3", tenant_id="north")
 
@@ -167,7 +167,7 @@ def test_nobody_is_printed(project: Project) -> None:
     assert "'d3'" not in repr(search)
     for each in search.find(of(project)):
         assert isinstance(each, SubjectRecords)
-        assert not any(form in repr(each) for form in (*each.forms_of(each.keys[0]), "north"))
+        assert not any(form in repr(each) for form in (*each.forms, "north"))
 
 
 def test_the_folders_of_other_tenants_are_not_opened(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
