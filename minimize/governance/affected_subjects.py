@@ -19,12 +19,12 @@ from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary, has_nul
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.governance.event_times import UNKNOWN_TIME, Moments
-from minimize.governance.identifier_forms import LookupColumn, ValueInTenant
 from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.identifiers import canonical_column
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger.subject_tokens import (
+    FORMS_PURPOSE,
     folded_part,
     make_token,
     token_forms,
@@ -32,6 +32,7 @@ from minimize.ledger.subject_tokens import (
     token_versions,
 )
 from minimize.settings.columns import positions_among
+from minimize.stages.identifier_forms import LookupColumn, ValueInTenant
 from minimize.times import epoch_microseconds
 
 NO_MATCH = -1
@@ -224,7 +225,6 @@ class _EventForms:
                 yield from ((form, of) for of in sorted(under))
 
 
-FORMS_PURPOSE: Final = "ledger/forms"
 BatchReader = Callable[[Collection[str]], Iterable[pa.RecordBatch]]
 """Reads the batches of a file with only these columns."""
 

@@ -22,7 +22,7 @@ from minimize.keys import Keyring
 from minimize.ledger import Address
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
-from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent
+from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, linked_forms
 from minimize.settings.erasures import RESTRICTION
 from minimize.sources import FORMATS, format_by_name, format_suffixes
 from minimize.sources.csv import CSV
@@ -239,18 +239,6 @@ def effective_events(rows: Iterable[LifecycleEvent], kinds: Collection[str] = EV
 def recorded_forms(row: LifecycleEvent) -> FormTokens:
     """The tokens of a subject's forms, by chain name."""
     return {str(name): tuple(map(str, tokens)) for name, tokens in json.loads(row.forms).items()}
-
-
-LinkedForms = Mapping[str, FormTokens]
-"""The tokens of the forms of a subject's devices, by field and chain name."""
-
-
-def linked_forms(row: LifecycleEvent) -> LinkedForms:
-    """The tokens of the forms of a subject's linked devices."""
-    return {
-        str(name): {str(chain): tuple(map(str, tokens)) for chain, tokens in forms.items()}
-        for name, forms in json.loads(row.linked).items()
-    }
 
 
 def merge_linked_forms(several: Iterable[LinkedForms]) -> LinkedForms:

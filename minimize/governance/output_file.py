@@ -31,14 +31,6 @@ from minimize.governance.affected_subjects import (
     until_event_time,
 )
 from minimize.governance.event_times import EventTimeBounds, partition_start
-from minimize.governance.identifier_forms import (
-    IdentifierColumn,
-    LookupColumn,
-    PinnedKeyring,
-    period_instants,
-    pinned_keyring,
-    rotation_units,
-)
 from minimize.governance.lifecycle_events import RetentionEvent, events_by_field
 from minimize.governance.writing_run import PolicyCache, WritingRun, receipts_by_path
 from minimize.identifiers import canonical_text
@@ -76,6 +68,14 @@ from minimize.receipts import (
 )
 from minimize.runs.guards import check_ledger
 from minimize.runs.inputs import find_pipeline
+from minimize.stages.identifier_forms import (
+    IdentifierColumn,
+    LookupColumn,
+    PinnedKeyring,
+    period_instants,
+    pinned_keyring,
+    rotation_units,
+)
 from minimize.stores import Location, LocationLike, PathText, local_path, location_text, parse_output_location
 from minimize.times import from_epoch_microseconds
 

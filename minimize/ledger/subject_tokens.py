@@ -18,6 +18,8 @@ from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
 
 LEDGER_PURPOSE: Final = "ledger"
+FORMS_PURPOSE: Final = "ledger/forms"
+"""The purpose of the tokens of the forms that ids take in outputs."""
 _HALF: Final = 32
 """Hexadecimal digits of half a token: 128 bits."""
 _TOKEN: Final = re.compile(rf"{SUBJECT_KEY}/(\d{{1,9}}):[0-9a-f]{{64}}")

@@ -51,6 +51,18 @@ class LifecycleEvent:
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
+LinkedForms = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""The tokens of the forms of a subject's linked ids, by field or identity, and by chain name."""
+
+
+def linked_forms(row: LifecycleEvent) -> LinkedForms:
+    """The tokens of the forms of the linked ids of an event's subject."""
+    return {
+        str(name): {str(chain): tuple(map(str, tokens)) for chain, tokens in forms.items()}
+        for name, forms in json.loads(row.linked).items()
+    }
+
+
 LIFECYCLE_EVENT: Final = ActKind(
     "event", LifecycleEvent, key="{0.id}", tenant="tenant_id", subject="subject", valid_from="at", actor="actor"
 )

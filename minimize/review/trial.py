@@ -33,6 +33,7 @@ from minimize.plan.model import FieldPlan
 from minimize.policy.condition import Condition, LevelAtLeast, setting_atoms
 from minimize.policy.describe import condition_text, treatment_text
 from minimize.policy.fields import gate_condition, steps_of
+from minimize.policy.identities import all_fields_named
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.runs.inputs import SubjectActs
@@ -412,9 +413,9 @@ def _stage_outcome(counts: BatchCounts) -> tuple[RecordOutcome, str | None]:
 
 
 def _open_source(
-    pipeline: Pipeline, files: Sequence[Path], format_: SourceFormat, also: Collection[str] = ()
+    pipeline: Pipeline, files: Sequence[Path], format_: SourceFormat, erased: Collection[str | None] = ()
 ) -> Source:
-    root = files[0].parent if files else Path()
+    root, also = files[0].parent if files else Path(), all_fields_named(pipeline.policy, erased)
     return format_.bind(file_parts(files, root), request(pipeline.policy, pipeline.purpose, pipeline, also))
 
 

@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
@@ -32,7 +32,7 @@ from minimize.ledger import Address, find_ledger
 from minimize.ledger.address import LEDGER_VARIABLE
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
-from minimize.ledger.subjects import LIFECYCLE_EVENT
+from minimize.ledger.subjects import LIFECYCLE_EVENT, LinkedForms, linked_forms
 from minimize.settings.columns import (
     SubjectPairs,
     canonical_texts,
@@ -64,8 +64,9 @@ _REMEMBERED: Final = 1_000_000
 class Tombstone:
     """The erasure of a tenant, or of the subject with this token, and the event time up to which their records are removed.
 
-    id_field       the field with such ids; None for the policy's subject
+    id_field       the field or identity of such ids; None for ids of every identity
     is_restriction  whether it is a restriction and not an erasure
+    linked         tokens of the forms of the subject's linked ids
     """
 
     tenant: str
@@ -73,6 +74,22 @@ class Tombstone:
     token: str | None = field(default=None, repr=False)
     id_field: str | None = None
     is_restriction: bool = False
+    linked: LinkedForms = field(default_factory=dict, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedErasure:
+    """The erasure of linked ids of a subject, known by their forms in outputs.
+
+    name    the identity or field of the ids
+    tokens  the tokens of their forms, by the name of the chain that makes the form
+    until   the event time up to which their records are removed, in microseconds since 1970
+    """
+
+    tenant: str
+    name: str
+    tokens: Mapping[str, frozenset[str]] = field(repr=False)
+    until: int
 
 
 @dataclass
@@ -81,8 +98,9 @@ class Erasures:
 
     tenants   the time up to which the records of a whole tenant are removed, in microseconds since 1970
     subjects  per tenant, the same for tokens
-    named_by  the field with such ids; None for the policy's subject
-    others    by field, erasures that name the subject by another field
+    named_by  the field or identity of such ids; None for ids of every identity
+    others    by field or identity, erasures that name the subject by it
+    linked    the erasures of linked ids; `keys` make the tokens of their forms
     restricted  the restrictions, in the same form; None if there are none
     files     per file in receipts, the latest event time that its records count as, in microseconds since 1970
     """
@@ -92,6 +110,8 @@ class Erasures:
     secrets: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     named_by: str | None = None
     others: Mapping[str, Erasures] = field(default_factory=dict, repr=False)
+    linked: tuple[LinkedErasure, ...] = field(default=(), repr=False)
+    keys: Keyring | None = field(default=None, repr=False)
     restricted: Erasures | None = field(default=None, repr=False)
     files: Mapping[str, int] = field(default_factory=dict, repr=False)
     _time_cache: dict[tuple[str, str, CaseFolding], int] = field(default_factory=dict, repr=False)
@@ -107,7 +127,8 @@ class Erasures:
         names = sorted({stone.id_field for stone in all_ if stone.id_field is not None})
         others = {name: cls._of((stone for stone in all_ if stone.id_field == name), name) for name in names}
         made = cls._of((stone for stone in all_ if stone.id_field is None), None)
-        made = replace(made, others=others, restricted=cls.from_tombstones(restrictions))
+        linked = tuple(each for stone in all_ for each in _linked_erasures(stone))
+        made = replace(made, others=others, linked=linked, restricted=cls.from_tombstones(restrictions))
         return made if keys is None else made.with_keys(keys)
 
     @classmethod
@@ -128,7 +149,7 @@ class Erasures:
         others = {name: each.with_keys(keys) for name, each in self.others.items()}
         secrets = token_secrets(keys, self._versions, self.named_by)
         restricted = None if self.restricted is None else self.restricted.with_keys(keys)
-        return replace(self, secrets=secrets, others=others, restricted=restricted, _time_cache={})
+        return replace(self, secrets=secrets, others=others, restricted=restricted, keys=keys, _time_cache={})
 
     def erased_mask(
         self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None, folding: CaseFolding = NO_FOLDING
@@ -143,7 +164,7 @@ class Erasures:
             until = np.maximum(until, self._until_of_subjects(tenants, subjects, folding))
         if (until == NEVER).all():
             return None
-        gone = (until != NEVER) & (_event_times(times, len(until)) <= until)
+        gone = (until != NEVER) & (event_microseconds(times, len(until)) <= until)
         return pa.array(gone) if gone.any() else None
 
     @cached_property
@@ -152,8 +173,14 @@ class Erasures:
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: without keys and subjects."""
-        state = {"tenants": self.tenants, "subjects": self.subjects, "named_by": self.named_by, "others": self.others}
-        return {**state, "restricted": self.restricted, "files": self.files, "secrets": {}, "_time_cache": {}}
+        state: dict[str, Any] = {
+            "tenants": self.tenants,
+            "subjects": self.subjects,
+            "named_by": self.named_by,
+            "others": self.others,
+        }
+        state |= {"linked": self.linked, "restricted": self.restricted, "files": self.files}
+        return {**state, "keys": None, "secrets": {}, "_time_cache": {}}
 
     def _until_of_tenants(self, tenants: pa.Array, folding: CaseFolding) -> Moments:
         known: dict[str, int] = {}
@@ -186,7 +213,14 @@ class Erasures:
         return known
 
 
-def _event_times(times: pa.Array | None, rows: int) -> Moments:
+def _linked_erasures(stone: Tombstone) -> Iterator[LinkedErasure]:
+    for name, chains in stone.linked.items():
+        tokens = {chain: frozenset(found) for chain, found in chains.items()}
+        yield LinkedErasure(canonical_text(stone.tenant), name, tokens, epoch_microseconds(stone.until))
+
+
+def event_microseconds(times: pa.Array | None, rows: int) -> Moments:
+    """Event times in microseconds since 1970. A missing time is older than every erasure."""
     if times is None:
         return np.full(rows, NEVER, np.int64)
     there = valid_mask(times)
@@ -203,9 +237,9 @@ def merge_erasures(recorded: Sequence[LifecycleEvent], listed: Iterable[Lifecycl
 
 def _make_tombstone(row: LifecycleEvent, future: timedelta) -> Tombstone:
     if row.kind == RESTRICTION:
-        return Tombstone(row.tenant_id, END_OF_TIME, row.subject, row.field, is_restriction=True)
+        return Tombstone(row.tenant_id, END_OF_TIME, row.subject, row.field, True, linked_forms(row))
     until = row.at + future if row.kind == ERASURE else row.at
-    return Tombstone(row.tenant_id, until, row.subject, row.field)
+    return Tombstone(row.tenant_id, until, row.subject, row.field, linked=linked_forms(row))
 
 
 _NO_FILES: Final[Mapping[str, datetime]] = MappingProxyType({})
@@ -249,7 +283,8 @@ class RecordedErasures:
     @property
     def names(self) -> frozenset[str | None]:
         """The names of the erased ids: fields and identities, and None for ids of every identity."""
-        return frozenset(row.field for row in self.events if row.kind in ERASURE_EVENTS and row.subject is not None)
+        rows = [row for row in self.events if row.kind in ERASURE_EVENTS and row.subject is not None]
+        return frozenset({*(row.field for row in rows), *(name for row in rows for name in linked_forms(row))})
 
 
 log = logging.getLogger("minimize")

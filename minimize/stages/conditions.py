@@ -35,6 +35,7 @@ from minimize.settings.columns import column_microseconds, time_ticks
 from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import Settings
 from minimize.settings.regions import OutputRegion
+from minimize.stages.linked_erasures import linked_erasure_mask
 from minimize.techniques import type_family
 from minimize.times import epoch_microseconds
 
@@ -180,6 +181,7 @@ class BatchFacts:
             keys = dict.fromkeys(fields_named(self.policy, each.named_by))
             others = [key for key in keys if each.named_by is not None or key != self.policy.subject]
             found += [self._erased_by(key, each, tenants, times) for key in others]
+        found += [] if not erased.linked else [linked_erasure_mask(self.raw, self.policy, erased, tenants, times)]
         masks = [each for each in found if each is not None]
         return reduce(pc.or_, masks) if masks else None
 

@@ -20,10 +20,10 @@ from minimize.governance.affected_subjects import (
     form_tokens,
     recognize_tokens,
 )
-from minimize.governance.identifier_forms import AS_RECEIVED, LookupColumn
 from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.governance.retention.recompute_aggregates import SourceColumn
 from minimize.keys import Keyring, add_key, new_keyring
+from minimize.stages.identifier_forms import AS_RECEIVED, LookupColumn
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 TENANT, SUBJECT = (LookupColumn(Pointer((name,)), SourceColumn()) for name in ("tenant", "subject"))

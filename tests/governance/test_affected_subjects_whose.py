@@ -10,9 +10,9 @@ import pyarrow as pa
 from minimize.arrow.pointers import Pointer
 from minimize.governance.affected_subjects import AffectedSubjects, RecognizedForms
 from minimize.governance.event_times import Moments
-from minimize.governance.identifier_forms import LookupColumn
 from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.governance.retention.recompute_aggregates import SourceColumn
+from minimize.stages.identifier_forms import LookupColumn
 from minimize.times import epoch_microseconds
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)

@@ -17,12 +17,12 @@ from minimize.arrow.dictionaries import Bools
 from minimize.arrow.nested import leaf
 from minimize.consent import ConsentPeriods
 from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds, Moments
-from minimize.governance.identifier_forms import LookupColumn
 from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.model import Policy
 from minimize.settings import SettingsRows
 from minimize.settings.columns import column_microseconds
 from minimize.settings.evaluation import SETTINGS_SCHEMA, Settings
+from minimize.stages.identifier_forms import LookupColumn
 
 _TIMESTAMP: Final = pa.timestamp("us", "UTC")
 SettingLookup = Callable[[pa.Array], pa.BooleanArray]

@@ -18,21 +18,10 @@ from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, Minim
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.affected_subjects import form_tokens
-from minimize.governance.identifier_forms import (
-    AS_RECEIVED,
-    AppliedChain,
-    IdentifierColumn,
-    PinnedKeyring,
-    ValueInTenant,
-    period_instants,
-    rotation_units,
-)
 from minimize.governance.lifecycle_events import (
     RECORDED_KINDS,
     REMOVAL_DEADLINES,
-    LinkedForms,
     event_faults,
-    linked_forms,
     merge_linked_forms,
     recorded_forms,
 )
@@ -50,7 +39,9 @@ from minimize.ledger.subjects import (
     LIFECYCLE_EVENT,
     LifecycleEvent,
     LifecycleState,
+    LinkedForms,
     last_lifecycle_events,
+    linked_forms,
     new_lifecycle_events,
 )
 from minimize.output.folder import RECORDS, has_runs
@@ -63,6 +54,15 @@ from minimize.runs.erasure_list import store_erasures
 from minimize.runs.inputs import load_pipeline_settings
 from minimize.settings.erasures import RESTRICTION
 from minimize.settings.unknown_tenant import settings_tenants, similar_tenants
+from minimize.stages.identifier_forms import (
+    AS_RECEIVED,
+    AppliedChain,
+    IdentifierColumn,
+    PinnedKeyring,
+    ValueInTenant,
+    period_instants,
+    rotation_units,
+)
 from minimize.stores import Location, LocationLike, location_text, parse_output_location
 from minimize.times import END_OF_TIME, time_text
 

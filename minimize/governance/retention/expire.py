@@ -19,7 +19,6 @@ from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.errors import call_redacted
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.identifier_forms import IdentifierColumn, PinnedKeyring
 from minimize.governance.lifecycle_events import RetentionEvent, ledger_events, load_events
 from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
@@ -51,6 +50,7 @@ from minimize.runs.execution import ProgressCallback
 from minimize.runs.runner import no_progress
 from minimize.settings.erasures import RESTRICTION, Erasures, Tombstone
 from minimize.sources.base import Source
+from minimize.stages.identifier_forms import IdentifierColumn, PinnedKeyring
 from minimize.stores import LocationLike, PathText, parse_output_location
 from minimize.times import END_OF_TIME, parse_time
 

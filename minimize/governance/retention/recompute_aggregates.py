@@ -20,7 +20,6 @@ from minimize.engines import local
 from minimize.engines.base import BatchOutcome, DiscardingQuarantine, Job, derive_sketch_key
 from minimize.governance.affected_subjects import AffectedSubjects, EventReach, recognize_tokens
 from minimize.governance.event_times import Moments
-from minimize.governance.identifier_forms import AS_RECEIVED, LookupColumn
 from minimize.governance.lifecycle_events import RetentionEvent, events_by_field
 from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.retention.removal_decision import RewriteRequest
@@ -46,6 +45,7 @@ from minimize.runs.resolve import ResolvedRun
 from minimize.settings.columns import column_microseconds
 from minimize.sources.base import Chunk, Source, SourcePart
 from minimize.sources.files import WrappingPart
+from minimize.stages.identifier_forms import AS_RECEIVED, LookupColumn
 from minimize.stores import PathText
 from minimize.techniques.periods import period_starts
 

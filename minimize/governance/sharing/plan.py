@@ -35,6 +35,7 @@ from minimize.output import reader
 from minimize.output.folder import RUNS
 from minimize.plan import Plan, bind, category, request
 from minimize.plan.model import Category
+from minimize.policy.identities import all_fields_named
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy, RecordsGate
 from minimize.policy.pipeline import Pipeline, RecordsModel
@@ -120,12 +121,12 @@ class ResolvedShare:
             known = load_agreements(ledger, self.keys, self.folder, recipient=self.recipient.recipient)
         return known.permitted_fields(self.recipient, self.share_time.date(), self.share_time)
 
-    def erasure_fields(self) -> frozenset[str]:
-        """The fields that are read to exclude records of erased subjects."""
+    def erasure_fields(self, policy: Policy) -> frozenset[str]:
+        """The fields of a policy that are read to exclude records of erased subjects."""
         if not self.ledger.exists:
             return frozenset()
         with open_ledger(self.ledger) as ledger:
-            return RecordedErasures.from_ledger(ledger).fields
+            return all_fields_named(policy, RecordedErasures.from_ledger(ledger).names)
 
     def records_pipeline(self, composed: RecipientPolicy, function: Function, records: RecordsModel) -> Pipeline | None:
         """The pipeline with its rules on whole records, under the policy of the payload."""
@@ -315,7 +316,8 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
     job = share.records_pipeline(
         composed, function, start.records_model(None if share.job is None else share.job.records)
     )
-    source = open_source(data, request(composed.connector_policy, function.purpose, job, share.erasure_fields()))
+    also = share.erasure_fields(composed.connector_policy)
+    source = open_source(data, request(composed.connector_policy, function.purpose, job, also))
     plan = bind(composed.policy, source.schema, purpose=function.purpose, pipeline=job)
     joined = (
         bind(composed.connector_policy, source.schema, purpose=function.purpose, pipeline=job)

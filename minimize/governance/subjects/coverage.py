@@ -189,7 +189,8 @@ def find_unsearched(
         if key not in of_field:
             of_field[key] = list(search.unsearchable(files))
         own = [one for one in of_field[key] if not search.is_of_other_tenant(one.file)]
-        found[each] = list(linked[each].unsearchable(own)) if each in linked else own
+        own_files = [file for file in files if not search.is_of_other_tenant(file)]
+        found[each] = list(linked[each].unsearched(own_files, own)) if each in linked else own
     return found
 
 

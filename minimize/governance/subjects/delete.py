@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
-from minimize.governance.lifecycle_events import EventKind, LinkedForms, RetentionEvent, ledger_events, linked_events
+from minimize.governance.lifecycle_events import EventKind, RetentionEvent, ledger_events, linked_events
 from minimize.governance.output_file import OutputFile, PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.retention.event_admin import NewEvent, add_events
 from minimize.governance.retention.expire import ResolvedExpiry
@@ -71,7 +71,7 @@ from minimize.governance.writing_run import source_read_times
 from minimize.identifiers import CaseFolding
 from minimize.json_form import json_object
 from minimize.keys import Keyring
-from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, SubjectRequestStep
+from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, SubjectRequestStep
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt

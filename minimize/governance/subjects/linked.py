@@ -27,14 +27,7 @@ from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
 from minimize.governance.affected_subjects import form_tokens
-from minimize.governance.identifier_forms import AS_RECEIVED, IdentifierColumn
-from minimize.governance.lifecycle_events import (
-    FormTokens,
-    LinkedForms,
-    RetentionEvent,
-    linked_events,
-    merge_linked_forms,
-)
+from minimize.governance.lifecycle_events import FormTokens, RetentionEvent, linked_events, merge_linked_forms
 from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.subjects.requests import DataSubject
 from minimize.governance.subjects.search import (
@@ -45,7 +38,9 @@ from minimize.governance.subjects.search import (
     sealed_files,
 )
 from minimize.keys import Keyring
+from minimize.ledger.subjects import LinkedForms
 from minimize.policy.identities import DEVICE, USER, individual_of
+from minimize.stages.identifier_forms import AS_RECEIVED, IdentifierColumn
 from minimize.text import count_noun
 from minimize.times import END_OF_TIME
 
@@ -62,6 +57,7 @@ class LinkedIdentifiers:
     names         the identities by which ids of the subject could be searched for: files show them next to its own
     shown         those of them that a record of the subject shows
     individuals   whether the subject is a user or a device; empty if no policy states it
+    own           the identities by which the subject was named or found
     with_devices  whether devices of a user were searched for
     is_found      whether any file has a record of the subject
     is_complete   whether an earlier request searched every output for these ids
@@ -73,6 +69,7 @@ class LinkedIdentifiers:
     names: frozenset[str] = frozenset()
     shown: frozenset[str] = frozenset()
     individuals: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
     with_devices: bool = False
     is_found: bool = False
     is_complete: bool = False
@@ -103,6 +100,8 @@ class LinkedIdentifiers:
 
     def obstacle(self, file: OutputFile) -> str | None:
         """The reason why a file cannot be searched for the ids; None if it can, or if it cannot hold the subject."""
+        if self.is_complete:
+            return None
         if file.states_identities:
             names = self._names_in(file)
             if not names:
@@ -114,7 +113,7 @@ class LinkedIdentifiers:
             if not names:
                 return "it shows no device by which records of the subject can be found"
         known = [name for name in names if self._is_known(name)]
-        if not known and not self.is_complete:
+        if not known:
             return self._missing_id(names[0])
         for name in known:
             if any(not self._is_comparable(name, key, file) for key in self._keys(file, name)):
@@ -141,19 +140,40 @@ class LinkedIdentifiers:
         return f"no record shows the {name} of the subject"
 
     def _is_comparable(self, name: str, key: str, file: OutputFile) -> bool:
+        """Whether the forms of all ids of a name are known in a column. Ids as received have a form for each chain."""
         column = file.column(key)
         chains = None if column is None else column.column.chain_names
-        return chains is not None and all(each & chains for each in self.ids.get(name, {}).values())
+        found = [*self.ids.get(name, {}).values()]
+        if chains is None or not found:
+            return chains is not None
+        known, received = sum(bool(each & chains) for each in found), sum(AS_RECEIVED in each for each in found)
+        return known >= received > 0 or known == len(found)
 
     def _keys(self, file: OutputFile, name: str) -> list[str]:
         return [key for key in file.fields_named(name) if key in file.pointers]
 
-    def unsearchable(self, files: Iterable[UnsearchableFile]) -> Iterator[UnsearchableFile]:
-        """Of the files that cannot be searched for the subject, those that cannot be searched for its other ids, either."""
-        for each in files:
-            obstacle = "" if each.file.is_shredded else self.obstacle(each.file)
+    def unsearched(
+        self, files: Iterable[OutputFile], unsearchable: Iterable[UnsearchableFile]
+    ) -> Iterator[UnsearchableFile]:
+        """The files that can be searched neither for the subject nor for its other ids.
+
+        Takes all files, and those that cannot be searched by the name of the subject.
+        """
+        reasons = {id(each.file): each for each in unsearchable}
+        for file in files:
+            known = reasons.get(id(file))
+            if known is None and (file.is_shredded or self._shows_subject(file)):
+                continue
+            reason, obstacle = "" if known is None else known.reason, "" if file.is_shredded else self.obstacle(file)
             if obstacle is not None:
-                yield replace(each, reason=f"{each.reason}; {obstacle}" if obstacle else each.reason)
+                yield UnsearchableFile(file, "; ".join(each for each in (reason, obstacle) if each))
+
+    def _shows_subject(self, file: OutputFile) -> bool:
+        """Whether the file has a column of ids by which the subject was named or found."""
+        if self.subject.field is not None or self.subject.is_tenant or not file.states_identities:
+            return True
+        own = self.own or {USER, DEVICE}
+        return any(own & {*names} for names in file.identities.values())
 
     def events(self, event: RetentionEvent) -> Iterator[RetentionEvent]:
         """An event of the subject as it applies to the ids."""
@@ -251,6 +271,7 @@ class _IdentifierSearch:
             frozenset(self._names_beside(own, individuals)),
             frozenset(shown),
             individuals,
+            own,
             self.devices,
             bool(records),
         )
@@ -324,9 +345,10 @@ class _IdentifierSearch:
     def _forms_elsewhere(self, name: str, value: str) -> Iterator[tuple[str, str]]:
         """The chains and forms of an id as received in the columns of its name."""
         columns = (file.column(key) for file in self.files for key in file.fields_named(name))
-        known = {id(each.column): each.column for each in columns if each is not None}
+        found = (each.column for each in columns if each is not None)
+        known = {id(each): each for each in found if isinstance(each, IdentifierColumn)}
         for column in known.values():
-            for chain in (column.chains or ()) if isinstance(column, IdentifierColumn) else ():
+            for chain in column.chains or ():
                 made = column.forms_by_chain(chain, [(value, self.tenant)])[0]
                 if made is not None:
                     yield column.chain_name(chain), made
@@ -392,7 +414,7 @@ class _IdentifierSearch:
         return found
 
 
-def _by_token(forms: FormTokens) -> IdChains:
+def _by_token(forms: Mapping[str, Collection[str]]) -> IdChains:
     """The chains of each token."""
     tokens = {token for found in forms.values() for token in found}
     return {token: frozenset(chain for chain, found in forms.items() if token in found) for token in tokens}

@@ -13,13 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from minimize.errors import ConfigurationError, Finding, PolicyError
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
-from minimize.governance.lifecycle_events import (
-    EventKind,
-    LinkedForms,
-    linked_forms,
-    merge_linked_forms,
-    read_rows,
-)
+from minimize.governance.lifecycle_events import EventKind, merge_linked_forms, read_rows
 from minimize.governance.references import checked_reference
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
@@ -32,9 +26,11 @@ from minimize.ledger.subjects import (
     LIFECYCLE_EVENT,
     SUBJECT_REQUEST,
     LifecycleEvent,
+    LinkedForms,
     RequestState,
     SubjectRequestStep,
     last_lifecycle_events,
+    linked_forms,
 )
 from minimize.results import Line
 from minimize.settings.erasures import RESTRICTION

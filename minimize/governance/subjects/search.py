@@ -199,7 +199,7 @@ class SubjectSearch:
         """The fields to search. A given form may be in any field that identifies."""
         policy = file.policy
         if self.subject.is_tenant:
-            return [policy.tenant] if policy.tenant in policy.fields else []
+            return [] if policy.tenant is None or policy.tenant not in policy.fields else [policy.tenant]
         keys = [*file.fields_named(self.subject.field)]
         if self.subject.is_form and self.subject.field is None:
             keys += [name for name, each in policy.fields.items() if each.role == "identifier" and name not in keys]

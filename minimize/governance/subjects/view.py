@@ -24,6 +24,7 @@ from minimize.governance.subjects.search import (
     SubjectSearch,
     UnsearchableFile,
     absent_tenants,
+    record_files,
     resolve_names,
 )
 from minimize.governance.workspace import Workspace, optional_ledger
@@ -320,7 +321,8 @@ class _ViewBuilder:
         self, searched: Sequence[SearchedFile], linked: Sequence[LinkedIdentifiers]
     ) -> tuple[UnsearchableFile, ...]:
         found = [each.found for each in searched if isinstance(each.found, UnsearchableFile)]
-        left = [one for each in linked for one in each.unsearchable(found)] if linked else found
+        files = [*record_files(self.outputs)]
+        left = [one for each in linked for one in each.unsearched(files, found)] if linked else found
         return tuple({(str(each.file.output.folder), each.file.path): each for each in left}.values())
 
     def _erasures(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> tuple[SubjectRequestStep, ...]:

@@ -17,7 +17,6 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusedError
 from minimize.governance.affected_subjects import form_tokens
-from minimize.governance.identifier_forms import AS_RECEIVED
 from minimize.governance.retention.event_admin import (
     EventEntry,
     NewEvent,
@@ -36,6 +35,7 @@ from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.runs.audit_log import open_existing_ledger
+from minimize.stages.identifier_forms import AS_RECEIVED
 from tests.governance.retention.daily import START, Daily, rows
 from tests.project import AT, Builds, Project, enter, events, new_project
 

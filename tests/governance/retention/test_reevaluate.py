@@ -14,7 +14,6 @@ import pytest
 
 from minimize.arrow.pointers import Pointer
 from minimize.governance.event_times import EventTimeBounds
-from minimize.governance.identifier_forms import LookupColumn
 from minimize.governance.retention.effective_settings import FileSettings
 from minimize.governance.retention.recompute_aggregates import SourceColumn
 from minimize.governance.retention.retract import PolicyReevaluation, compare_forms
@@ -22,6 +21,7 @@ from minimize.governance.verdict import BatchVerdict
 from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.load import load_policy
 from minimize.settings import SETTINGS_SCHEMA, SettingsRows, load_settings
+from minimize.stages.identifier_forms import LookupColumn
 from tests.governance.retention.daily import POLICY, SETTINGS, START, Daily
 
 DAY = timedelta(days=1)

@@ -10,15 +10,15 @@ import pyarrow as pa
 import pytest
 
 from minimize.arrow.pointers import Pointer
-from minimize.governance.identifier_forms import (
+from minimize.keys import Keyring, add_key, new_keyring
+from minimize.policy.load import policy_from_mapping
+from minimize.policy.model import Policy
+from minimize.stages.identifier_forms import (
     IdentifierColumn,
     PinnedKeyring,
     pinned_keyring,
     rotation_units,
 )
-from minimize.keys import Keyring, add_key, new_keyring
-from minimize.policy.load import policy_from_mapping
-from minimize.policy.model import Policy
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
