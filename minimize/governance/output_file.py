@@ -377,19 +377,24 @@ class OutputFile:
         """
         today = () if self.output.job is None else fields_named(self.output.job.policy, name)
         both = dict.fromkeys(key for key in (*fields_named(self.policy, name), *today) if key in self.policy.fields)
-        return tuple(key for key in both if key in self.pointers) or tuple(both)[:1]
+        present = () if self.is_shredded else tuple(key for key in both if key in self.pointers)
+        return present or tuple(both)[:1]
+
+    @property
+    def stated_identities(self) -> Mapping[str, tuple[str, ...]]:
+        """The fields that state what their ids identify, by today's policy or that of the file; also fields that it lacks."""
+        today = {} if self.output.job is None else identity_fields(self.output.job.policy)
+        return {**identity_fields(self.policy), **today}
 
     @cached_property
     def identities(self) -> Mapping[str, tuple[str, ...]]:
-        """The columns that state what their ids identify, with their identities, by today's policy or that of the file."""
-        today = {} if self.output.job is None else identity_fields(self.output.job.policy)
-        return {key: each for key, each in {**identity_fields(self.policy), **today}.items() if key in self.pointers}
+        """Those of them that are columns of the file."""
+        return {key: each for key, each in self.stated_identities.items() if key in self.pointers}
 
     @property
     def states_identities(self) -> bool:
         """Whether a policy states which of its fields identify users and devices."""
-        today = {} if self.output.job is None else identity_fields(self.output.job.policy)
-        return bool(today or identity_fields(self.policy))
+        return bool(self.stated_identities)
 
     def affected_by_field(
         self,

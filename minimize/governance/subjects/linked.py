@@ -113,8 +113,9 @@ class LinkedIdentifiers:
             if not names:
                 return "it shows no device by which records of the subject can be found"
         known = [name for name in names if self._is_known(name)]
-        if not known:
-            return self._missing_id(names[0])
+        missing = [name for name in names if name not in known]
+        if missing and (not known or individual_of(missing[0]) == USER):  # ids of two persons can be in one record
+            return self._missing_id(missing[0])
         for name in known:
             if any(not self._is_comparable(name, key, file) for key in self._keys(file, name)):
                 return f"its values of {name} cannot be compared with those of the subject's other records"
@@ -224,11 +225,12 @@ def find_linked_identifiers(
     """The other ids of a subject of one tenant and, if asked for, its devices. A whole tenant and a form have none."""
     if subject.tenant is None or subject.is_tenant or subject.is_form:
         return LinkedIdentifiers(subject, with_devices=devices)
-    files = [file for file in (*record_files(outputs), *sealed_files(outputs)) if not file.is_shredded]
-    stated = {name for file in files for names in file.identities.values() for name in names}
+    files = (*record_files(outputs), *sealed_files(outputs))
+    stated = {name for file in files for names in file.stated_identities.values() for name in names}
     if len(stated) < 2 and (not devices or subject.field is None):
         return LinkedIdentifiers(subject, with_devices=devices)
-    return _IdentifierSearch(subject, subject.tenant, files, keys, devices).find()
+    readable = [file for file in files if not file.is_shredded]
+    return _IdentifierSearch(subject, subject.tenant, readable, keys, devices).find()
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ def test_a_form_that_is_given_is_found_in_whatever_field_it_stands(project: Proj
     found = seen(project, DataSubject("u2", field="user"))
     (form,) = found.records[0].forms
     again = seen(project, DataSubject(form, is_form=True))
-    assert (again.rows, again.records[0].key) == (found.rows, "user")
+    assert (again.rows, again.records[0].keys) == (found.rows, ("user",))
     assert seen(project, DataSubject(form, "south", is_form=True)).rows < found.rows
     assert seen(project, DataSubject("nobody", is_form=True)).rows == 0
 
