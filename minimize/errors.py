@@ -172,7 +172,7 @@ class OutOfMemoryError(ConfigurationError):
     @classmethod
     def for_location(cls, place: str) -> Self:
         """The error, with a hint at the setting that limits memory. Takes the place where it happened, in words."""
-        message = f"out of memory {place}; nothing was published"
+        message = f"out of memory {place}; the change in progress was not published"
         hint = "Lower MINIMIZE_MEMORY (`memory:` of minimize.yaml), which limits the memory of a run, or provide more memory."
         return cls(message, hint=hint)
 
@@ -308,9 +308,9 @@ def unexpected_error(error: Exception) -> MinimizeError:
         return OutOfMemoryError.for_location(_place(error.__traceback__))
     if isinstance(error, OSError):
         what, hint = describe_os_error(error)
-        message = f"the operating system reports an error: {what}, {_place(error.__traceback__)}; nothing was published"
+        message = f"the operating system reports an error: {what}, {_place(error.__traceback__)}; the change in progress was not published"
         return ConfigurationError(message, code=SYSTEM_ERROR, hint=hint)
-    message = f"an error inside minimize: {type(error).__name__} {_place(error.__traceback__)}; nothing was published"
+    message = f"an error inside minimize: {type(error).__name__} {_place(error.__traceback__)}; the change in progress was not published"
     return ConfigurationError(
         message, code=INTERNAL_ERROR, hint="Please report it with this line; it contains no values."
     )

@@ -175,7 +175,7 @@ def exit_status() -> Iterator[ExitStatus]:
     except click.ClickException as error:
         status.code = report_usage_error(error, as_json)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; nothing was published", err=True)
+        click.echo("interrupted; the change in progress was not published", err=True)
         status.code = 130
     except BrokenPipeError:
         status.code = discard_output()

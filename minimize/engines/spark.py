@@ -208,7 +208,7 @@ _OUT_OF_MEMORY: Final = re.compile(
     r"OutOfMemoryError|MemoryError\b|exceeding .{0,20}memory limits|\bOOM\b|exit code:? 137"
 )
 """Texts in Spark's errors if an executor or the driver ran out of memory."""
-_INTERNAL_ERROR: Final = re.compile(r"an error inside minimize: .*?; nothing was published")
+_INTERNAL_ERROR: Final = re.compile(r"an error inside minimize: .*?; the change in progress was not published")
 
 
 def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: QuarantineSink) -> BatchOutcome:
@@ -307,7 +307,7 @@ class SparkCluster:
             text = str(error)
         if _OUT_OF_MEMORY.search(text) is not None:
             hint = "Raise spark.executor.memory and spark.driver.memory, or lower MINIMIZE_MEMORY."
-            raise OutOfMemoryError("out of memory on Spark; nothing was published", hint=hint)
+            raise OutOfMemoryError("out of memory on Spark; the change in progress was not published", hint=hint)
         internal = _INTERNAL_ERROR.search(text)
         if internal is not None:
             raise ConfigurationError(
