@@ -12,7 +12,6 @@ import pytest
 
 import minimize
 from minimize.errors import CheckFailed, ConfigurationError, RefusedError
-from minimize.governance.retention.expire import expire
 from minimize.governance.subjects import (
     DataSubject,
     SubjectRemoval,
@@ -208,12 +207,14 @@ def test_a_complete_deletion_can_be_repeated(filled: Project) -> None:
     assert (deleted(filled, linked=True).rows, last_request(filled).last.state) == (0, "done")
 
 
-def test_records_that_a_rerun_publishes_again_are_removed_by_expiry(filled: Project) -> None:
+def test_a_rerun_does_not_publish_the_records_of_the_devices_again(filled: Project) -> None:
     deleted(filled, linked=True)
     apps = output(filled, "apps")
-    run(apps, date=DAY, ledger=filled.folder / "organization.db")
-    expire(apps.out, ledger=filled.folder / "organization.db", keys=filled.keys, yes=True)
-    assert len(apps.rows()) == len(checkins()) - rows_of("d0")
+    receipt = run(apps, date=DAY, ledger=filled.folder / "organization.db")
+    assert (len(apps.rows()), receipt.gated_by.reasons.get("erased")) == (
+        len(checkins()) - rows_of("d0"),
+        rows_of("d0"),
+    )
 
 
 def test_a_restriction_seals_the_same_records_and_lifting_it_publishes_them_again(filled: Project) -> None:

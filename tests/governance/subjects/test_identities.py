@@ -1,0 +1,148 @@
+"""One id in all datasets: requests about users and devices that the policies know under several fields and ids."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from minimize.errors import CheckFailed, ConfigurationError
+from minimize.governance.retention.event_admin import NewEvent, add_events
+from minimize.governance.retention.expire import expire
+from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_subjects, request_statuses, view_subjects
+from minimize.ledger import find_ledger
+from minimize.ledger.ledger import open_ledger
+from tests.governance.outputs import places, run
+from tests.project import DAY, Builds, Project, events
+
+
+def identifier(identity: str | list[str] | None, key: str = "device", **more: Any) -> dict[str, Any]:
+    """A field of ids, with the pseudonym of its identity."""
+    link = {} if identity is None else {"link": identity if isinstance(identity, str) else identity[0]}
+    stated = {} if identity is None else {"identifies": identity}
+    do = {"pseudonymize": {"key": key, "per": "tenant_id", **link}}
+    return {"type": "string", "role": "identifier", **stated, "do": do, **more}
+
+
+DEVICE, OWNER, CONTACT = identifier("device"), identifier("user", "user"), identifier("user", "user")
+SERIAL = identifier("device.serial_number")
+DATASETS: dict[str, dict[str, Any]] = {
+    "inventory": {"device_id": DEVICE, "owner": OWNER, "serial": {**SERIAL, "do": "keep"}},
+    "cases": {"subject": "contact", "device_id": DEVICE, "contact": CONTACT},
+    "apps": {"device_id": DEVICE},
+    "vendor": {"subject": "serial", "serial": SERIAL, "device_id": None},
+}
+"""The fields of each dataset that identify: the vendor knows serial numbers only."""
+OWNERS = {"d0": "u0", "d1": "u1", "d2": "u1"}
+
+
+def ids_of(number: int) -> dict[str, str]:
+    device = f"d{number % 3}"
+    return {"tenant_id": "north", "device_id": device, "owner": OWNERS[device], "serial": f"s{device}"}
+
+
+def records_of(name: str) -> list[dict[str, Any]]:
+    """Two records of each device; in the cases its owner is the contact."""
+    rows = [{**record, **ids_of(number)} for number, record in enumerate(events(6))]
+    return [{**row, "contact": row["owner"]} for row in rows] if name == "cases" else rows
+
+
+def part(project: Project, name: str) -> Project:
+    return replace(project, folder=project.folder / name, keyring=project.keys)
+
+
+def fill(project: Project) -> None:
+    shutil.rmtree(project.folder / "data", ignore_errors=True)
+    for name, stated in DATASETS.items():
+        dataset = part(project, name)
+        dataset.folder.mkdir()
+        shutil.copy(project.folder / "settings.csv", dataset.folder)
+        fields = {key: each for key, each in stated.items() if key != "subject"}
+        dataset.policy(fields, policy=name, subject=stated.get("subject", "device_id"))
+        dataset.pipeline(pipeline=name, aggregates=None, records={"encrypt": "off"})
+        dataset.records(records_of(name))
+        run(dataset, ledger=project.folder / "organization.db")
+
+
+@pytest.fixture(name="filled")
+def _filled(builds: Builds, project: Project) -> Project:
+    return builds.fill(project, fill)
+
+
+def rows(project: Project) -> dict[str, int]:
+    return {name: len(part(project, name).rows()) for name in DATASETS}
+
+
+def deleted(project: Project, subject: DataSubject, **options: Any) -> SubjectRemoval:
+    return delete_subjects([subject], places(project), datetime.now(UTC), yes=True, **options)
+
+
+def last_state(project: Project) -> str:
+    with open_ledger(find_ledger(project.folder / "organization.db")) as ledger:
+        return request_statuses(ledger)[-1].last.state
+
+
+@pytest.mark.parametrize("name", [None, "device", "device_id"])
+def test_a_device_is_deleted_from_every_dataset_also_where_another_id_shows_it(
+    filled: Project, name: str | None
+) -> None:
+    assert deleted(filled, DataSubject("d0", "north", name)).rows == 8
+    assert (rows(filled), last_state(filled)) == ({"inventory": 4, "cases": 4, "apps": 4, "vendor": 4}, "done")
+
+
+def test_a_user_is_found_in_every_field_that_holds_users(filled: Project) -> None:
+    (found,) = view_subjects([DataSubject("u0", "north", "owner")], places(filled), datetime.now(UTC))
+    assert {each.file.output.pipeline: each.keys for each in found.records} == {
+        "inventory": ("owner",),
+        "cases": ("contact",),
+    }
+    assert {each.file.output.pipeline for each in found.unsearchable} == {"apps", "vendor"}
+
+
+def test_a_users_request_is_open_while_outputs_of_devices_were_not_searched(filled: Project) -> None:
+    with pytest.raises(CheckFailed) as failure:
+        deleted(filled, DataSubject("u0", "north"))
+    assert failure.value.code == "Q004"
+    assert (rows(filled), last_state(filled)) == ({"inventory": 4, "cases": 4, "apps": 6, "vendor": 6}, "failed")
+
+
+def test_a_user_is_deleted_with_devices_and_their_other_ids(filled: Project) -> None:
+    deleted(filled, DataSubject("u1", "north", "user"), linked=True)
+    assert (rows(filled), last_state(filled)) == ({"inventory": 2, "cases": 2, "apps": 2, "vendor": 2}, "done")
+
+
+def test_records_under_another_id_do_not_come_back_by_a_rerun(filled: Project) -> None:
+    deleted(filled, DataSubject("d0", "north"))
+    for name in DATASETS:
+        run(part(filled, name), date=DAY, ledger=filled.folder / "organization.db")
+    assert rows(filled) == {"inventory": 4, "cases": 4, "apps": 4, "vendor": 4}
+
+
+def test_a_device_of_which_the_other_id_is_unknown_is_not_called_deleted(filled: Project) -> None:
+    with pytest.raises(CheckFailed) as failure:
+        deleted(filled, DataSubject("d9", "north"))
+    assert [each.message for each in failure.value.findings] == [
+        "vendor was not searched: no record shows the device.serial_number of the subject"
+    ]
+
+
+def test_an_id_of_a_user_and_of_a_device_is_refused_until_one_is_named(filled: Project) -> None:
+    same = [{**row, "contact": "d0"} for row in records_of("cases")]
+    part(filled, "cases").records(same)
+    run(part(filled, "cases"), date=DAY, ledger=filled.folder / "organization.db")
+    with pytest.raises(ConfigurationError, match="a named id is that of a user and also that of a device") as refused:
+        deleted(filled, DataSubject("d0", "north"))
+    assert refused.value.hint == "Pass --as user or --as device."
+    deleted(filled, DataSubject("d0", "north", "device"))
+    assert rows(filled) == {"inventory": 4, "cases": 4, "apps": 4, "vendor": 4}
+
+
+@pytest.mark.parametrize("name", [None, "device"])
+def test_an_event_of_a_device_reaches_every_dataset_that_shows_it(filled: Project, name: str | None) -> None:
+    add_events([NewEvent("north", "reset", "d0", named_by=name)], places(filled), datetime.now(UTC))
+    for each in ("inventory", "cases", "apps"):
+        expire(part(filled, each).out, ledger=filled.folder / "organization.db", keys=filled.keys, yes=True)
+    assert rows(filled) == {"inventory": 4, "cases": 4, "apps": 4, "vendor": 6}
