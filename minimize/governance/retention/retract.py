@@ -25,7 +25,7 @@ from minimize.governance.output_file import OutputFile, PublishedOutput, resolve
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import WHOLE_RECORD, FileInstructions, RewriteRequest
-from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal
+from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal, with_retention
 from minimize.governance.retention.rerunnable_dates import DatesWithSource, RerunnableDate
 from minimize.governance.retention.retention_rules import (
     RetentionRules,
@@ -267,7 +267,7 @@ class ResolvedRetraction:
         sealed = {file.path: file.is_shredded for file in self.output.restricted_files()}
         reevaluations += [self._reevaluation(file) for file in self.output.restricted_files() if not sealed[file.path]]
         looked = (counted_file(each.file, each, each.file.stored_file.batches()) for each in reevaluations)
-        due = [each for each in looked if each.is_due]
+        due = [with_retention(each, self.request.today, self.request.as_of) for each in looked if each.is_due]
         touched = {each.date for each in due}
         due += [
             DueFile(file, FileInstructions(file, RetentionRules(), self.request.as_of))

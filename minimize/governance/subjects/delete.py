@@ -123,8 +123,8 @@ class SubjectRemoval:
 
     @property
     def rows(self) -> int:
-        """The number of records."""
-        return sum(sum(each.gated.values()) for plan in self.plans.values() for each in plan.due)
+        """The number of the subjects' records."""
+        return sum(each.gated.get(_REASONS[self.kind], 0) for plan in self.plans.values() for each in plan.due)
 
     @property
     def stays(self) -> dict[str, dict[str, list[str]]]:
@@ -404,7 +404,7 @@ class SubjectRemovalRun:
             check_searched(self.unsearched(plan.subjects), self.options.get("unsearchable", NO_REASONS))
         except MinimizeError as error:
             wrong = error
-        new, rows = [each.run_id for each in made], sum(each.rows.gated for each in made)
+        new, rows = [each.run_id for each in made], sum(each.gated_by.restricted or 0 for each in made)
         left = reasons_to_record(plan.unsearchable, self.options.get("unsearchable", NO_REASONS))
         outcomes = [
             (
