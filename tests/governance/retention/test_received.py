@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 
 import minimize
 from minimize.governance.retention.expire import expire
@@ -39,7 +40,8 @@ def _alone(ran: Inbound) -> Inbound:
 
 
 def again(project: Inbound, at: datetime = SOON, **options: Any) -> Retraction:
-    return retract(project.out, **{"at": at, "keys": project.keys, "yes": True, **options})
+    with time_machine.travel(at, tick=False):
+        return retract(project.out, **{"keys": project.keys, "yes": True, **options})
 
 
 @pytest.mark.parametrize("verb", ["withdraw", "refuse"])
