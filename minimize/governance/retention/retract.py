@@ -373,7 +373,8 @@ def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retra
 def _resolve_retraction(folder: Location, options: RetractionOptions) -> ResolvedRetraction:
     output, job, keyring = resolve_output(folder, options.pipeline, options.keys, options.ledger)
     check_same_sender(job, output.chain)
-    now, origin = parse_time(options.at) or datetime.now(UTC), output.chain[-1].origin or RunOrigin()
+    now, origin = datetime.now(UTC), output.chain[-1].origin or RunOrigin()
+    as_of = parse_time(options.at) or now
     settings = options.settings if options.settings is not None else origin_settings(folder, origin)
     rows = load_pipeline_settings(settings, job, keyring, folder, options.ledger)
     source = options.input or origin_place(folder, origin.input)
@@ -381,7 +382,8 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
     dates = DatesWithSource(
         job=job,
         output=output,
-        as_of=now,
+        as_of=as_of,
+        now=now,
         source=source,
         settings_source=settings,
         settings=rows,
@@ -391,10 +393,10 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
     )
     unaffected = dates.unaffected()
     return ResolvedRetraction(
-        request=RewriteRequest(folder, job.policy, now, keyring),
+        request=RewriteRequest(folder, job.policy, as_of, keyring),
         pipeline=job,
         settings=rows,
-        consents=consent_periods(job, consents, now),
+        consents=consent_periods(job, consents, as_of, now),
         output=output,
         rerunnable=dates.rerunnable(unaffected),
         at_given=options.at is not None,

@@ -78,6 +78,15 @@ def test_a_consent_that_ran_out_with_time_alone_takes_rows_out(request: pytest.F
     assert set(project.tenants()) == {"south"}
 
 
+@pytest.mark.parametrize("which", ["ran", "alone"])
+def test_a_consent_must_also_hold_at_the_present_time(request: pytest.FixtureRequest, which: str) -> None:
+    project: Inbound = request.getfixturevalue(which)
+    project.consent("withdraw", "north", AT + timedelta(hours=2))
+    with time_machine.travel(AT + timedelta(hours=3), tick=False):
+        retract(project.out, at=SOON, keys=project.keys, yes=True)
+    assert set(project.tenants()) == {"south"}
+
+
 def test_a_contract_that_ended_keeps_no_retraction_from_working(ran: Inbound) -> None:
     ran.consent("withdraw", "north", AT + timedelta(minutes=1))
     ran.vendor(contract=None)
