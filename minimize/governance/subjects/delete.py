@@ -205,8 +205,10 @@ class SubjectRemoval:
             yield from (plan.outcome_text() if self.applied else str(plan)).splitlines()
             return
         for each in plan.partitions:
-            records, files = count_noun(sum(each.gated.values()), "record"), count_noun(each.rewritten, "file")
-            yield f"{records} {'' if each.date is None else f'of {each.date} '}in {files}"
+            records, files = count_noun(each.gated.get("restricted", 0), "record"), count_noun(each.rewritten, "file")
+            outlived = each.gated.get("retention", 0)
+            removed = f"; {count_noun(outlived, 'record')} past their retention removed" if outlived else ""
+            yield f"{records} {'' if each.date is None else f'of {each.date} '}in {files}{removed}"
         yield from plan.notes()
 
     def _subjects_text(self) -> str:

@@ -23,7 +23,7 @@ from minimize.governance.subjects import (
 from minimize.governance.subjects.correct import CorrectionEvidence
 from minimize.governance.workspace import Workspace
 from minimize.receipts import Receipt
-from tests.project import AT, Builds, Project, enter, event_time, events, new_project
+from tests.project import AT, DAY, Builds, Project, enter, event_time, events, new_project
 
 RECORDS = events(60)
 LATER = AT + timedelta(days=30, hours=-5)
@@ -127,6 +127,9 @@ def test_a_restriction_seals_the_subjects_records_alone(filled: Project) -> None
     assert times(filled) == hours(LEFT)
     assert found.rows == len(HIS)
     assert [file.rows for file in found.receipts[0].restricted or ()] == [len(HIS)]
+    others = len(set(OUTLIVED) - set(HIS))
+    said = f"{len(HIS)} records of {DAY} in 1 file; {others} records past their retention removed"
+    assert any(said in str(line) for line in found.lines())
     minimize.verify(filled.out, keys=filled.keys)
     lifted = lift_restriction([WHO], workspace(filled), LATER, yes=True)
     assert lifted.rows == len(set(HIS) - set(OUTLIVED))
