@@ -78,7 +78,8 @@ class SuccessiveJudges:
 
 
 def _either(first: Mapping[str, Bools], second: Mapping[str, Bools]) -> dict[str, Bools]:
-    return {key: first.get(key, False) | second.get(key, False) for key in (*first, *second)}
+    both = {key: np.asarray(first[key] | second[key], np.bool_) for key in first.keys() & second.keys()}
+    return {**first, **second, **both}
 
 
 @dataclass(frozen=True, slots=True)
