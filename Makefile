@@ -1,7 +1,8 @@
 # make run           sets up .venv, makes sample data of yesterday, runs the main pipeline on it, lists the others
 # make test          the fast tests
 # make test-ci       what CI runs: also slow tests, one Spark, one PostgreSQL, one object store, one browser
-# make nightly       every test, with coverage and many new examples for properties
+# make test-any-day  the fast tests and the README's commands, 400 days ahead and over the end of a 29 February
+# make nightly       every test, with coverage and many new examples for properties; then test-any-day
 # make check         ruff, mypy, import-linter
 # make differential  compares the working tree with the last landed revision on random cases
 # make docs          builds the documentation's site in out/docs/site
@@ -15,12 +16,14 @@ COVERAGE := 90
 WORKERS := 3
 PYTEST_ARGS :=
 DIFFERENTIAL_ARGS :=
+FAST := "not (slow or nightly or spark or postgres or browser)"
+README_TESTS := tests/docs/test_pages.py tests/test_front_door.py -k "README.md or set_up_before"
 PYTEST = $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 # An environment that forbids bytecode would compile each test file twice and the package in every process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-ci nightly check differential docs clean
+.PHONY: run test test-ci test-any-day nightly check differential docs clean
 .DEFAULT_GOAL := run
 
 # Yesterday, because telemetry is kept for 30 days: a sample of fixed dates would one day be too old to keep.
@@ -52,13 +55,23 @@ run: $(VENV)/.run-ready
 	echo "See what it keeps: $(BIN)/minimize plan pipelines/enrollments       All of them: docs/guide/datasets.md"
 
 test: $(VENV)/.test-ready
-	$(PYTEST) -m "not (slow or nightly or spark or postgres or browser)" $(PYTEST_ARGS)
+	$(PYTEST) -m $(FAST) $(PYTEST_ARGS)
 
 test-ci: $(VENV)/.ci-ready
 	$(PYTEST) -m "not nightly" $(PYTEST_ARGS)
 
+# Everything is installed under the true clock.
+test-any-day: $(VENV)/.test-ready
+	@.ci/faketime
+	@set -eu; for clock in +400d leap-day; do \
+		echo "clock: $$clock"; \
+		.ci/with-clock $$clock $(PYTEST) -m $(FAST) $(PYTEST_ARGS); \
+		.ci/with-clock $$clock $(BIN)/pytest -q $(README_TESTS); \
+	done
+
 nightly: $(VENV)/.nightly-ready
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) --cov --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE) $(PYTEST_ARGS)
+	$(MAKE) test-any-day
 
 check: $(VENV)/.test-ready
 	@$(BIN)/mypy --strict -n 2 & types=$$!; \

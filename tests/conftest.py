@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import time_machine
 
 from tests.buckets import Bucket, access, empty_bucket, store
 from tests.emulators import STORES, azurite, bucket_of, google
 from tests.hypothesis_profiles import load_profile
 from tests.ledger.ledgers import empty
 from tests.postgres import Server, server
-from tests.project import Builds, Project, enter, new_project
+from tests.project import AT, Builds, Project, enter, new_project
 from tests.world import World, build_world
 
 load_profile()
@@ -176,6 +177,13 @@ def _project_with_ledger(tmp_path: Path, builds: Builds, monkeypatch: pytest.Mon
     enter(tmp_path, monkeypatch)
     builds.copy(empty, tmp_path / "out")
     return new_project(tmp_path)
+
+
+@pytest.fixture(name="clock")
+def _clock() -> Iterator[time_machine.Traveller]:
+    """The clock of this process, stopped at the time of the projects' runs until the test moves it."""
+    with time_machine.travel(AT, tick=False) as clock:
+        yield clock
 
 
 @pytest.fixture(scope="session", name="shared_world")

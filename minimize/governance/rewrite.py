@@ -286,7 +286,8 @@ def _check_as_of(at: datetime, chain: Sequence[Receipt], dates: set[str | None])
 
 
 def _stage_of(file: PlannedFile) -> Stage:
-    return _unchanged if file.judge is None else ApplyVerdict(file.judge)
+    judge = file.rewrite_judge
+    return _unchanged if judge is None else ApplyVerdict(judge)
 
 
 def _unchanged(batch: Batch) -> Batch:

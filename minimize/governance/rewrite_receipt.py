@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from minimize.arrow.batch import BatchCounts, FieldCounts
 from minimize.governance.output_file import OutputFile
-from minimize.governance.verdict import BatchJudge
+from minimize.governance.verdict import BatchJudge, SuccessiveJudges
 from minimize.governance.writing_run import WritingRun
 from minimize.keys.master_keys import is_master_key
 from minimize.output.folder import RECORDS, RESTRICTED
@@ -43,6 +43,7 @@ class PlannedFile:
     is_whole    whether the whole file is removed without being read
     gated       rows to remove, by reason
     is_counted  whether these rows are known before the file is rewritten
+    retention   removes what is past its retention from what `judge` leaves; None if `judge` does, or if nothing can be past it
     """
 
     file: OutputFile
@@ -50,6 +51,14 @@ class PlannedFile:
     is_whole: bool = False
     gated: Mapping[str, int] = field(default_factory=dict)
     is_counted: bool = field(default=True, kw_only=True)
+    retention: BatchJudge | None = field(default=None, repr=False, kw_only=True)
+
+    @property
+    def rewrite_judge(self) -> BatchJudge | None:
+        """Decides on everything that a rewrite removes from its batches."""
+        return (
+            self.judge if self.judge is None or self.retention is None else SuccessiveJudges(self.judge, self.retention)
+        )
 
     @property
     def written_by(self) -> WritingRun:

@@ -51,6 +51,38 @@ class BatchJudge(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class SuccessiveJudges:
+    """The verdict of one judge, then that of a second one on the remaining records and values."""
+
+    first: BatchJudge
+    second: BatchJudge
+
+    @property
+    def pointers(self) -> Mapping[str, Pointer]:
+        """The pointers of the file's fields, by key."""
+        return self.first.pointers
+
+    def __call__(self, batch: pa.RecordBatch) -> BatchVerdict:
+        """Both verdicts. A record that both remove is counted by the first one."""
+        first, second = self.first(batch), self.second(batch)
+        stays = first.remaining_rows(batch.num_rows)
+        removed = dict(first.removed_records)
+        for reason, rows in second.removed_records.items():
+            removed[reason] = removed.get(reason, False) | (rows & stays)
+        return BatchVerdict(
+            removed,
+            _either(first.removed_values, second.removed_values),
+            {**second.replacements, **first.replacements},
+            _either(first.emptied_records, second.emptied_records),
+        )
+
+
+def _either(first: Mapping[str, Bools], second: Mapping[str, Bools]) -> dict[str, Bools]:
+    both = {key: np.asarray(first[key] | second[key], np.bool_) for key in first.keys() & second.keys()}
+    return {**first, **second, **both}
+
+
+@dataclass(frozen=True, slots=True)
 class ApplyVerdict:
     """Applies verdicts: takes a batch of a file's columns and returns it without the removed rows and values.
 

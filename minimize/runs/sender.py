@@ -178,9 +178,9 @@ def consent_periods(
     return None if sender is None else sender.periods(consents or NO_CONSENTS, job.policy, at, now)
 
 
-def consents_changed(job: Pipeline, consents: Consents | None, last: Receipt, at: datetime) -> bool:
-    """Whether the consents at a time differ from those in a receipt, or one of them has begun or ended since."""
-    periods = consent_periods(job, consents, at)
+def consents_changed(job: Pipeline, consents: Consents | None, last: Receipt, at: datetime, now: datetime) -> bool:
+    """Whether the consents at a time, and now, differ from those in a receipt, or one of them has begun or ended since."""
+    periods = consent_periods(job, consents, at, now)
     if periods is None:
         return last.received is not None
     if last.received is None or last.received.consents != periods.digest:
@@ -188,7 +188,7 @@ def consents_changed(job: Pipeline, consents: Consents | None, last: Receipt, at
     known = consents or NO_CONSENTS
     times = [time for act in known.acts for time in (act.valid_from, act.expires_at)]
     times += known.agreements.change_times(job.source.recipient or "")
-    return any(time is not None and last.at < time <= at for time in times)
+    return any(time is not None and last.at < time <= max(at, now) for time in times)
 
 
 def warn_without_consents(consents: Consents | None, sender: Sender) -> None:

@@ -31,6 +31,7 @@ from minimize.ledger.schema import (
     schema_version,
     upgrade_schema,
 )
+from minimize.times import utc_now
 from tests.acts import record_acts
 from tests.ledger.ledgers import NOW, by_hand, event, opened
 
@@ -132,11 +133,12 @@ def test_entries_of_an_older_ledger_name_no_tenant_and_later_ones_do(address: Ad
 
 @pytest.fixture(name="filled")
 def _filled(ledger: Ledger, keys: Keyring, address: Address) -> Ledger:
-    """A ledger with two rows in each table that is guarded, and one of the identity."""
+    """A ledger with two rows in each table that is guarded, and one of the identity. Entries of the audit log are new."""
     for number in (1, 2):
         token = ApiToken(f"t{number}", "ann", False, "", NOW, NOW)
-        record_acts(ledger, keys, API_TOKEN, token, event=event(number))
-        begin_read(ledger, event(number), NOW)
+        recent = event(number, time=utc_now())
+        record_acts(ledger, keys, API_TOKEN, token, event=recent)
+        begin_read(ledger, recent, NOW)
     copied = "sequence, digest, 1, time, time, time, key, signature"
     by_hand(address, f"INSERT INTO checkpoints SELECT {copied} FROM audit")
     return ledger

@@ -25,6 +25,8 @@ from minimize.verification import check
 from tests.commands import command
 from tests.project import AT, DAY, Builds, Project, events
 
+pytestmark = pytest.mark.usefixtures("clock")
+
 PHONE: dict[str, Any] = {"phone": {"type": "string", "role": "identifier", "do": "keep"}}
 RECORDS = [{**record, "phone": f"+1202555{number:04}"} for number, record in enumerate(events(60))]
 KEYS = ("encrypt.footer/1", "encrypt.identified/1")

@@ -272,11 +272,13 @@ def _pending(project: Inbound) -> Any:
 def _backfilled(project: Inbound) -> Any:
     asked = {"backfill": "again", "pipeline": "hooks", "reason": "test", "dates": [DAY]}
     file = write_yaml(project.folder.parent / "again.yaml", asked)
-    return backfill(file, keys=project.keys)
+    with time_machine.travel(AT, tick=False):
+        return backfill(file, keys=project.keys)
 
 
 def _replayed(project: Inbound) -> Any:
-    return replay(project.out, at=AT, keys=project.keys)
+    with time_machine.travel(AT, tick=False):
+        return replay(project.out, keys=project.keys)
 
 
 @pytest.mark.parametrize("way", [_pending, _backfilled, _replayed])

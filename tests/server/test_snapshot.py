@@ -16,7 +16,6 @@ from minimize.server.authorizer import Caller
 from minimize.server.client import DatasetReader
 from minimize.server.service import DataAccessService, LocalTransport, find_datasets
 from minimize.server.snapshot import PinnedFiles
-from minimize.times import utc_now
 from tests.server.home import AGGREGATES, FIELDS, PURPOSE, Home
 from tests.world import owned_event
 
@@ -113,7 +112,7 @@ def test_a_server_that_runs_does_not_show_a_restricted_subject(home: Home) -> No
     assert reader.read(columns=["tenant_id"], purpose=PURPOSE).num_rows == len(records)
     subject = DataSubject(records[0]["device_id"], records[0]["tenant_id"])
     count = sum((each["device_id"], each["tenant_id"]) == (subject.id, subject.tenant) for each in records)
-    restrict_subjects([subject], home.places(), utc_now(), named=[home.project.out / "apart"], yes=True)
+    restrict_subjects([subject], home.places(), home.time(), named=[home.project.out / "apart"], yes=True)
     assert reader.read(columns=["tenant_id"], purpose=PURPOSE).num_rows == len(records) - count
-    lift_restriction([subject], home.places(), utc_now(), yes=True)
+    lift_restriction([subject], home.places(), home.time(), yes=True)
     assert reader.read(columns=["tenant_id"], purpose=PURPOSE).num_rows == len(records)

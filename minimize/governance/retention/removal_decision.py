@@ -259,7 +259,7 @@ class _BatchJudgment:
 class RewriteRequest:
     """The request of an expiry: output, today's policy, reference time, and events.
 
-    by_age          whether to remove data past its retention; False for a deletion, which follows events only
+    by_age          whether data past its retention is due; a deletion follows events, and removes it from the changed files
     earlier_events  events applied earlier: aggregates were counted without their subjects
     read_times      per batch date, when its records were read from their source
     retentions      retention of each aggregate with its own, by name

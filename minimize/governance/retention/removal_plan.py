@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,12 +18,13 @@ from minimize.governance.event_times import age_limit
 from minimize.governance.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent
 from minimize.governance.output_file import OutputFile
 from minimize.governance.retention.removal_decision import FileInstructions, RewriteRequest
-from minimize.governance.retention.retention_rules import FieldRule, features_in, written_conditions
+from minimize.governance.retention.retention_rules import FieldRule, RetentionRules, features_in, written_conditions
 from minimize.governance.rewrite_receipt import PlannedFile
-from minimize.governance.verdict import BatchJudge, verdict_counts
+from minimize.governance.verdict import BatchJudge, SuccessiveJudges, verdict_counts
 from minimize.json_form import JsonResult, json_member
 from minimize.output.folder import RECORDS, RESTRICTED
 from minimize.policy.condition import AnyOf, Condition, conjuncts, fields_read_by_condition
+from minimize.policy.model import Policy
 from minimize.results import Line
 from minimize.sources.parquet import ParquetFooter
 from minimize.text import count_noun
@@ -138,12 +139,34 @@ def find_due(request: RewriteRequest, file: OutputFile, *, counts: bool = True) 
     if not _may_be_expired(orders) and not any(map(file.may_hold, orders.all_affected)):
         return DueFile(file, orders)
     if not counts and _is_decided_by_index(orders):
-        return DueFile(file, orders, is_counted=False)
+        return _without_outlived(request, DueFile(file, orders, is_counted=False))
     known = count_by_statistics(orders)
     if known is not None:
         return DueFile(file, orders, values=known)
     columns = deciding_columns(orders, file.schema)
-    return counted_file(file, orders, file.batches(columns))
+    return _without_outlived(request, counted_file(file, orders, file.batches(columns)))
+
+
+def _without_outlived(request: RewriteRequest, due: DueFile) -> DueFile:
+    return due if request.by_age else with_retention(due, request.today, request.as_of)
+
+
+def with_retention(due: DueFile, today: Policy, as_of: datetime) -> DueFile:
+    """A due file of a rewrite that does not select by age: it also loses what is past its retention.
+
+    Its receipt states that today's policy was applied at this time, so nothing older may be in the new file.
+    """
+    file = due.file
+    rules = RetentionRules.for_file(file.policy, today, file.pointers)
+    retention = FileInstructions(file, rules, as_of, file.times)
+    if not due.is_due or due.is_whole or not _may_be_expired(retention):
+        return due
+    both = replace(due, retention=retention)
+    if not both.is_counted:
+        return both
+    judge = SuccessiveJudges(due.judge, retention)
+    counted = counted_file(file, judge, file.stored_file.batches())
+    return replace(both, gated=counted.gated, is_whole=counted.is_whole)
 
 
 def find_due_unreadable(request: RewriteRequest, file: OutputFile) -> DueFile | None:

@@ -211,6 +211,7 @@ class DatesWithSource:
     Sources are listed once, and their files are read once. The plan is made for one date of each group of dates that were planned
     from the same policy, pipeline and package version.
 
+    as_of            reference time of policy, settings and consents; consents must also hold `now`
     settings_source  source of the settings, if not the pipeline's own
     settings         today's rows
     consents         recorded consents; None for the organization's own records
@@ -219,6 +220,7 @@ class DatesWithSource:
     job: Pipeline
     output: PublishedOutput
     as_of: datetime
+    now: datetime
     source: PathText | None
     settings_source: Any = field(repr=False)
     settings: SettingsRows | None = field(repr=False)
@@ -254,7 +256,7 @@ class DatesWithSource:
         """Whether policy, settings or consents of a date differ, or a lifted restriction published earlier records of it."""
         last = self._last[on]
         changed = policy_or_settings_changed(self.job.policy, self.settings, last, self.as_of)
-        changed = changed or consents_changed(self.job, self.consents, last, self.as_of)
+        changed = changed or consents_changed(self.job, self.consents, last, self.as_of, self.now)
         return changed or has_earlier_records(self._receipts[on])
 
     def _of_group(self, group: Sequence[str | None], plain: frozenset[str | None]) -> Iterator[str | None]:

@@ -68,7 +68,8 @@ class RemovedRecordsSealer:
         for number, (path, sink) in enumerate(sorted(self._sinks.items())):
             folder = staging.reserve_partition(RESTRICTED, dates[path])
             written += sink.close(staging.root, folder, f"{staging.run_id}-{number}")
-        if sum(each.rows for each in written) != sum(each.rows for each in self.group):
+        reason = self.request.removal_reason
+        if sum(each.rows for each in written) != sum(each.gated.get(reason, 0) for each in self.group):
             raise OutputError("the sealed records differ from the removed ones; nothing was published")
         return RewriteResult({RESTRICTED: tuple(written)})
 

@@ -25,7 +25,7 @@ from minimize.governance.output_file import OutputFile, PublishedOutput, resolve
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
 from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import WHOLE_RECORD, FileInstructions, RewriteRequest
-from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal
+from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal, with_retention
 from minimize.governance.retention.rerunnable_dates import DatesWithSource, RerunnableDate
 from minimize.governance.retention.retention_rules import (
     RetentionRules,
@@ -267,7 +267,7 @@ class ResolvedRetraction:
         sealed = {file.path: file.is_shredded for file in self.output.restricted_files()}
         reevaluations += [self._reevaluation(file) for file in self.output.restricted_files() if not sealed[file.path]]
         looked = (counted_file(each.file, each, each.file.stored_file.batches()) for each in reevaluations)
-        due = [each for each in looked if each.is_due]
+        due = [with_retention(each, self.request.today, self.request.as_of) for each in looked if each.is_due]
         touched = {each.date for each in due}
         due += [
             DueFile(file, FileInstructions(file, RetentionRules(), self.request.as_of))
@@ -373,7 +373,8 @@ def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retra
 def _resolve_retraction(folder: Location, options: RetractionOptions) -> ResolvedRetraction:
     output, job, keyring = resolve_output(folder, options.pipeline, options.keys, options.ledger)
     check_same_sender(job, output.chain)
-    now, origin = parse_time(options.at) or datetime.now(UTC), output.chain[-1].origin or RunOrigin()
+    now, origin = datetime.now(UTC), output.chain[-1].origin or RunOrigin()
+    as_of = parse_time(options.at) or now
     settings = options.settings if options.settings is not None else origin_settings(folder, origin)
     rows = load_pipeline_settings(settings, job, keyring, folder, options.ledger)
     source = options.input or origin_place(folder, origin.input)
@@ -381,7 +382,8 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
     dates = DatesWithSource(
         job=job,
         output=output,
-        as_of=now,
+        as_of=as_of,
+        now=now,
         source=source,
         settings_source=settings,
         settings=rows,
@@ -391,10 +393,10 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
     )
     unaffected = dates.unaffected()
     return ResolvedRetraction(
-        request=RewriteRequest(folder, job.policy, now, keyring),
+        request=RewriteRequest(folder, job.policy, as_of, keyring),
         pipeline=job,
         settings=rows,
-        consents=consent_periods(job, consents, now),
+        consents=consent_periods(job, consents, as_of, now),
         output=output,
         rerunnable=dates.rerunnable(unaffected),
         at_given=options.at is not None,

@@ -29,7 +29,7 @@ from minimize.governance.access.enforcement import configured_access
 from minimize.governance.affected_subjects import AffectedSubjects
 from minimize.governance.output_file import OutputFile, PublishedOutput, find_outputs
 from minimize.governance.references import checked_reference
-from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal
+from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal, with_retention
 from minimize.governance.rewrite import Rewrite
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
 from minimize.governance.subjects.requests import (
@@ -408,7 +408,8 @@ class _CorrectionRun:
         for file in (*output.files(RECORDS), *output.restricted_files()):
             judge = CorrectionJudge.for_file(file, self.subject, self.values, self.now)
             if judge is not None:
-                yield counted_file(file, judge, file.stored_file.batches(columns=judge.columns))
+                due = counted_file(file, judge, file.stored_file.batches(columns=judge.columns))
+                yield with_retention(due, self._job(output).policy, self.now)
 
     def _carried_out(self, output: PublishedOutput) -> tuple[Receipt, ...]:
         job = self._job(output)

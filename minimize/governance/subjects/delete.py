@@ -128,8 +128,8 @@ class SubjectRemoval:
 
     @property
     def rows(self) -> int:
-        """The number of records."""
-        return sum(sum(each.gated.values()) for plan in self.plans.values() for each in plan.due)
+        """The number of the subjects' records."""
+        return sum(each.gated.get(_REASONS[self.kind], 0) for plan in self.plans.values() for each in plan.due)
 
     @property
     def stays(self) -> dict[str, dict[str, list[str]]]:
@@ -210,8 +210,10 @@ class SubjectRemoval:
             yield from (plan.outcome_text() if self.applied else str(plan)).splitlines()
             return
         for each in plan.partitions:
-            records, files = count_noun(sum(each.gated.values()), "record"), count_noun(each.rewritten, "file")
-            yield f"{records} {'' if each.date is None else f'of {each.date} '}in {files}"
+            records, files = count_noun(each.gated.get("restricted", 0), "record"), count_noun(each.rewritten, "file")
+            outlived = each.gated.get("retention", 0)
+            removed = f"; {count_noun(outlived, 'record')} past their retention removed" if outlived else ""
+            yield f"{records} {'' if each.date is None else f'of {each.date} '}in {files}{removed}"
         yield from plan.notes()
 
     def _subjects_text(self) -> str:
@@ -410,7 +412,7 @@ class SubjectRemovalRun:
             check_searched(self.unsearched(plan.subjects), self.options.get("unsearchable", NO_REASONS))
         except MinimizeError as error:
             wrong = error
-        new, rows = [each.run_id for each in made], sum(each.rows.gated for each in made)
+        new, rows = [each.run_id for each in made], sum(each.gated_by.restricted or 0 for each in made)
         left = reasons_to_record(plan.unsearchable, self.options.get("unsearchable", NO_REASONS))
         outcomes = [
             (

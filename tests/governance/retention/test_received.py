@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 
 import minimize
 from minimize.governance.retention.expire import expire
@@ -39,7 +40,8 @@ def _alone(ran: Inbound) -> Inbound:
 
 
 def again(project: Inbound, at: datetime = SOON, **options: Any) -> Retraction:
-    return retract(project.out, **{"at": at, "keys": project.keys, "yes": True, **options})
+    with time_machine.travel(at, tick=False):
+        return retract(project.out, **{"keys": project.keys, "yes": True, **options})
 
 
 @pytest.mark.parametrize("verb", ["withdraw", "refuse"])
@@ -73,6 +75,15 @@ def test_a_consent_that_ran_out_with_time_alone_takes_rows_out(request: pytest.F
     project.consent("give", "north", AT - timedelta(minutes=1), expires_at=AT + timedelta(minutes=30))
     assert again(project, AT + timedelta(minutes=20)).is_empty is (which == "alone")
     again(project)
+    assert set(project.tenants()) == {"south"}
+
+
+@pytest.mark.parametrize("which", ["ran", "alone"])
+def test_a_consent_must_also_hold_at_the_present_time(request: pytest.FixtureRequest, which: str) -> None:
+    project: Inbound = request.getfixturevalue(which)
+    project.consent("withdraw", "north", AT + timedelta(hours=2))
+    with time_machine.travel(AT + timedelta(hours=3), tick=False):
+        retract(project.out, at=SOON, keys=project.keys, yes=True)
     assert set(project.tenants()) == {"south"}
 
 

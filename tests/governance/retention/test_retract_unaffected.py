@@ -101,6 +101,7 @@ def in_full(made: ResolvedRetraction) -> ResolvedRetraction:
         job=made.pipeline,
         output=made.output,
         as_of=made.request.as_of,
+        now=made.request.as_of,
         source=source,
         settings_source=said,
         settings=made.settings,

@@ -26,6 +26,7 @@ def standing(project: Daily) -> dict[Any, bool]:
         job=job,
         output=PublishedOutput(project.out, chain, keys, job),
         as_of=RAN + HOUR,
+        now=RAN + HOUR,
         source=None,
         settings_source=settings,
         settings=load_pipeline_settings(settings, job, keys, project.out, None),

@@ -11,7 +11,7 @@ import minimize
 from minimize.governance.retention.event_admin import NewEvent, add_event
 from minimize.governance.retention.expire import expire
 from tests.governance.outputs import places, run
-from tests.project import Builds, Project, events
+from tests.project import AT, Builds, Project, events
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 USED = [{**each, "opens": number} if number % 2 else each for number, each in enumerate(events(66))]
@@ -29,7 +29,7 @@ def content(project: Project, holders: list[str]) -> None:
     project.pipeline(aggregates=None)
     (project.folder / "settings.csv").write_text(SETTINGS)
     project.records(USED)
-    run(project)
+    run(project, at=AT, output=project.out)
 
 
 def removed(project: Project, device: str, tenant: str) -> None:

@@ -17,7 +17,7 @@ from minimize.ledger.subjects import LIFECYCLE_EVENT
 from tests.commands import command
 from tests.governance.outputs import places, run
 from tests.governance.subjects.test_linked import USER, add_output, checkins, rows_of
-from tests.project import Builds, Project
+from tests.project import AT, Builds, Project
 
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 FEED = "tenant_id,user,deleted_at\nnorth,u1,2026-11-30T10:00:00Z\nnorth,u3,2026-11-30T11:00:00+01:00\n"
@@ -31,8 +31,8 @@ def fill(project: Project) -> None:
     project.policy({"user": USER})
     project.pipeline(aggregates=None)
     project.records(checkins())
-    run(project)
-    add_output(project, "apps", None)
+    run(project, at=AT, output=project.out)
+    add_output(project, "apps", None, at=AT, output=project.folder / "apps" / "out")
 
 
 @pytest.fixture(name="filled")

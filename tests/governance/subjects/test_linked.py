@@ -45,14 +45,14 @@ def checkins() -> list[dict[str, Any]]:
     ]
 
 
-def add_output(project: Project, name: str, user: dict[str, Any] | None) -> Project:
+def add_output(project: Project, name: str, user: dict[str, Any] | None, **options: Any) -> Project:
     """Publishes another output from the same records, with another treatment of the user."""
     other = replace(project, folder=project.folder / name, keyring=project.keys)
     shutil.copytree(project.folder / "data", other.folder / "data")
     shutil.copy(project.folder / "settings.csv", other.folder)
     other.policy({"user": user} if user else {}, policy=name)
     other.pipeline(pipeline=name, aggregates=None)
-    run(other, ledger=project.folder / "organization.db")
+    run(other, **{"ledger": project.folder / "organization.db", **options})
     return other
 
 
