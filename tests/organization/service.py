@@ -30,7 +30,7 @@ from tests.project import CHECKOUT, clean_environment, copy_outputs, write_keyri
 
 KEYS: Final = ("device", "user", "session")
 AGREED: Final = datetime.fromisoformat("2026-10-01T00:00:00+00:00")
-CONFIGURATION: Final = "keys: ../test.keys\nledger: ../ledger.db\naccess: off\nencrypt: identified\nlineage: file\n"
+CONFIGURATION: Final = "keys: ../test.keys\nledger: ../ledger.db\naccess: off\nencrypt: identified\nmetrics: ../metrics\n"
 ACTOR: Final = "privacy-officer@example.com"
 _SETTINGS_COLUMNS: Final = "tenant_id,subject,setting,value,holder,valid_from,recorded_at"
 
@@ -74,6 +74,14 @@ class Service:
         """Runs a pipeline."""
         return self.command(time, "run", self.pipelines / pipeline, "--json", *more)
 
+    def log(self, name: object, ended: Result) -> None:
+        """Keeps what a command logged; for a run also what it printed."""
+        printed = ended.out if name in ("run", "expire", "retract", "verify") else ""
+        path = self.folder / "logs" / "minimize.log"
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a") as file:
+            file.write(f"{ended.err}{printed}")
+
     def write_records(self, dataset: str, name: str, found: Iterable[RawRecord]) -> None:
         """Writes raw records of a dataset, in a file of each date."""
         for date, group in itertools.groupby(found, lambda each: each.date):
@@ -110,6 +118,7 @@ def build_service(folder: Path, pipelines: Iterable[str] = PIPELINES) -> Service
         shutil.copytree(CHECKOUT / "pipelines" / name, service.pipelines / name)
     for path in service.pipelines.glob("*/pipeline.yaml"):
         path.write_text(path.read_text().replace("fail_above: 0.01", "fail_above: 0.4"))
+    (folder / "metrics").mkdir()
     (service.pipelines / "minimize.yaml").write_text(CONFIGURATION)
     write_keyring(service.keys, KEYS)
     for dataset in sorted({PIPELINES[name] for name in names}):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -23,10 +23,12 @@ from tests.organization.people import (
 from tests.organization.raw_records import LATE_DATE, LIST_SPACES, NOW, datasets, late_record
 from tests.organization.remains import needles, remains
 from tests.organization.service import PIPELINES, Service
-from tests.organization.truth import SERVICE_SPACES, Removal, Truth, rows_by_key
+from tests.organization.truth import SERVICE_SPACES, Removal, Truth
 from tests.project import write_lines
 
 FIELDS: Final = {**PERSON_FIELDS, **DEVICE_FIELDS, **LIST_SPACES}
+REMOVING: Final = ("reset", "subject_left")
+"""Events after which no record of the subject may be left."""
 DEVICE_EVENTS: Final = ("reset", "became_personal", "company_data_removed", "subject_left")
 
 
@@ -63,7 +65,7 @@ def _step(chosen: random.Random, kind: str, pipelines: list[str]) -> Step:
     pipeline = chosen.choice(sorted(pipelines))
     if kind == "event":
         word = chosen.choice(DEVICE_EVENTS) if isinstance(subject, Device) else "subject_left"
-        return Step(kind, subject, word=word)
+        return Step(kind, subject, chosen.choice([None, None, pipeline]), word)
     if kind in ("rerun", "retract", "expire"):
         return Step(kind, pipeline=None if kind == "expire" else pipeline)
     if kind == "correct":
@@ -77,6 +79,8 @@ def _step(chosen: random.Random, kind: str, pipelines: list[str]) -> Step:
 class Walk:
     """A sequence on its way: the service, the truth, the clock, and what was found wrong.
 
+    due       removals that the next expiry must make, because of events
+    requests  each deletion request, with what was asked and the exit code
     by_field  whether ids are asked for by the name of each field (`--as FIELD`), and not under every kind
     """
 
@@ -86,6 +90,8 @@ class Walk:
     now: datetime = NOW + timedelta(hours=1)
     faults: list[str] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
+    due: list[Removal] = field(default_factory=list)
+    requests: dict[str, tuple[Removal, int]] = field(default_factory=dict)
     numbers: int = 0
 
     @property
@@ -96,6 +102,7 @@ class Walk:
         """Runs a command a minute later. Its exit code must be one of those that the documentation gives."""
         self.now += timedelta(minutes=1)
         ended = self.service.command(self.now, *arguments)
+        self.service.log(arguments[0], ended)
         if ended.code not in allowed or "E900" in ended.err:
             shown = " ".join(str(each) for each in arguments)
             self.faults.append(f"exit {ended.code}: {shown}: {ended.err.strip()[-300:]}")
@@ -125,9 +132,24 @@ class Walk:
             Removal(subject, space, frozenset(FIELDS), linked=isinstance(subject, Person)) for space in subject.ids
         ]
 
+    def check_states(self) -> None:
+        """A request whose state is `done` has left nothing of its subject."""
+        ended = self.command((0,), "subject", "status", "--json")
+        for request in ended.json["requests"] if ended.code == 0 else []:
+            subject = self._subject_of(request)
+            if subject is None or request["kind"] != "delete" or request["state"] != "done":
+                continue
+            left = self.truth.outputs_with(self.service, subject)
+            if left:
+                self.faults.append(f"a request is done, and its subject is left in {', '.join(sorted(left))}")
+
+    def _subject_of(self, request: dict[str, Any]) -> Subject | None:
+        asked = self.requests.get(request["request"])
+        return None if asked is None else asked[0].subject
+
     def sweep(self) -> None:
         """Looks below compression for what is left of those who are gone."""
-        gone = [each for each in self.truth.all_records() if each.subjects & self.truth.gone]
+        gone = self.truth.marked_as_gone()
         forms = {each: self.truth.forms(each) for each in self.truth.gone}
         left = remains(self.service, needles(self.truth.gone, gone, forms))
         self.faults += [f"{file}: left of the deleted: {', '.join(what[:4])}" for file, what in left.items()]
@@ -161,6 +183,8 @@ class Walk:
 
     def _judge(self, ended: Result, asked: Removal) -> None:
         """A request that is done has left nothing of its subject; else it says what was not searched."""
+        for request in ended.json["requests"] if ended.code == 0 else []:
+            self.requests[request] = asked, ended.code
         if ended.code == 0:
             left = self.truth.outputs_with(self.service, asked.subject)
             if left:
@@ -244,22 +268,24 @@ def _event(walk: Walk, step: Step) -> None:
         (0,),
         *("events", "add", step.subject.tenant, step.word, "--subject", step.subject.ids[space]),
         *walk._as(step.subject),
+        *([] if step.pipeline is None else ["--pipeline", step.pipeline]),
     )
     if ended.code == 0:
         walk.truth.loose.add(step.subject)
+        if step.word in REMOVING:
+            walk.due.append(Removal(step.subject, space, walk._fields(step.subject)))
 
 
 def _expire(walk: Walk, step: Step) -> None:
     for pipeline in walk.pipelines:
         walk.command((0,), "expire", walk.service.output(pipeline), "--yes")
+    walk.truth.removed_by_event += walk.due
+    walk.due = []
 
 
 def _rerun(walk: Walk, step: Step) -> None:
     assert step.pipeline is not None
-    walk.now += timedelta(minutes=1)
-    ended = walk.service.run(walk.now, step.pipeline, "--date", LATE_DATE)
-    if ended.code != 0:
-        walk.faults.append(f"exit {ended.code}: run {step.pipeline}: {ended.err.strip()[-300:]}")
+    walk.command((0,), "run", walk.service.pipelines / step.pipeline, "--json", "--date", LATE_DATE)
 
 
 def _late(walk: Walk, step: Step) -> None:
@@ -326,8 +352,6 @@ def walked(service: Service, truth: Truth, steps: list[Step], *, by_field: bool 
         walk.done.append(f"forget {type(subject).__name__}({subject.number})")
         walk.forget(subject)
     walk.check()
+    walk.check_states()
     walk.sweep()
     return walk
-
-
-__all__ = ["Iterator", "Step", "Walk", "rows_by_key", "sequence", "walked"]

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property, lru_cache
 from typing import Any
 
 from tests.organization.people import DEVICE, USER, Device, Person, Subject, own_devices
@@ -21,6 +22,15 @@ Rows = Mapping[Key, Mapping[str, Any]]
 
 def rows_by_key(service: Service, pipeline: str) -> tuple[dict[Key, dict[str, Any]], list[Key]]:
     """The published rows of a pipeline by tenant and hour, and the keys that occur more than once."""
+    receipts = sorted(each.name for each in (service.output(pipeline) / "runs").iterdir())
+    return _rows_by_key(service, pipeline, tuple(receipts))
+
+
+@lru_cache(maxsize=200)
+def _rows_by_key(
+    service: Service, pipeline: str, receipts: tuple[str, ...]
+) -> tuple[dict[Key, dict[str, Any]], list[Key]]:
+    """The rows as of these receipts, which are read once."""
     time = datasets()[PIPELINES[pipeline]]["time"]
     rows = service.rows(pipeline)
     keys = [(row["tenant_id"], row[time]) for row in rows]
@@ -33,8 +43,8 @@ class Truth:
 
     baseline    the rows of each pipeline as they were published first
     late        records that came later, by dataset
+    removed     deletions that were asked; removed_by_event: removals that an expiry has made after an event
     gone        subjects of which nothing may be left
-    asked       subjects whose removal was asked by one id: of which records may be gone
     restricted  subjects whose records are sealed
     loose       subjects whose values may have changed after an event
     corrected   the values that were corrected, by pipeline, record and column
@@ -44,6 +54,7 @@ class Truth:
     late: dict[str, list[RawRecord]] = field(default_factory=dict)
     removed: list[Removal] = field(default_factory=list)
     gone: set[Subject] = field(default_factory=set)
+    removed_by_event: list[Removal] = field(default_factory=list)
     restricted: list[Removal] = field(default_factory=list)
     once_restricted: set[Subject] = field(default_factory=set)
     loose: set[Subject] = field(default_factory=set)
@@ -64,35 +75,58 @@ class Truth:
         for dataset in sorted({PIPELINES[name] for name in self.baseline}):
             yield from (*records(dataset), *self.late.get(dataset, []))
 
+    @cached_property
+    def shown(self) -> dict[str, dict[str, dict[str, frozenset[Subject]]]]:
+        """Per pipeline and field, the subjects that each published form of an id stands for."""
+        return {name: _forms(PIPELINES[name], rows) for name, rows in self.baseline.items()}
+
     def visible(self, pipeline: str, name: str) -> bool:
-        """Whether the output of a pipeline has values of a field."""
-        top = name.strip("/").split("/")[0]
-        return any(row.get(top) is not None for row in self.baseline[pipeline].values())
+        """Whether the output of a pipeline tells the subjects of a field apart."""
+        forms = self.shown[pipeline].get(name, {})
+        return bool(forms) and all(len(subjects) == 1 for subjects in forms.values())
+
+    def shows(self, pipeline: str, record: RawRecord) -> frozenset[Subject]:
+        """The subjects that the output of a pipeline shows in a record."""
+        found = [named for name, named in record.named.items() if self.visible(pipeline, name)]
+        return frozenset().union(*found)
 
     def forms(self, subject: Subject) -> set[str]:
         """The pseudonyms of a subject's ids in all outputs."""
-        found: set[str] = set()
-        for pipeline, rows in self.baseline.items():
-            for record in self.records(pipeline):
-                row = rows.get(record.key, {})
-                for name, named in record.named.items():
-                    if subject in named:
-                        found |= set(_texts(row.get(name.strip("/").split("/")[0]), name))
-        raw = set(subject.ids.values())
-        return {each for each in found if each not in raw and len(each) >= 12}
+        found = {
+            form
+            for fields in self.shown.values()
+            for forms in fields.values()
+            for form, subjects in forms.items()
+            if subjects == {subject}
+        }
+        return {each for each in found - set(subject.ids.values()) if len(each) >= 12}
+
+    def marked_as_gone(self) -> list[RawRecord]:
+        """The records that must be in no output, so that no value of them may be left."""
+        found = []
+        for dataset in sorted({PIPELINES[name] for name in self.baseline}):
+            readers = [name for name in self.baseline if PIPELINES[name] == dataset]
+            for record in (*records(dataset), *self.late.get(dataset, [])):
+                if all(self.shows(name, record) & self.gone for name in readers):
+                    found.append(record)
+        return found
 
     def must_be_gone(self, pipeline: str, record: RawRecord) -> bool:
         """Whether a record must not be published: it shows an id by which its removal was asked, or a subject that is gone."""
-        if record.subjects & self.gone:
+        if self.shows(pipeline, record) & self.gone:
             return True
-        return any(each.reaches(self, pipeline, record) for each in (*self.removed, *self.restricted))
+        return any(each.reaches(self, pipeline, record) for each in self._removals)
 
     def may_be_gone(self, record: RawRecord) -> bool:
         """Whether a record may be missing: it is about a subject whose removal was asked in some way."""
         touched = self.gone | self.loose | self.once_restricted
-        for each in (*self.removed, *self.restricted):
+        for each in self._removals:
             touched = touched | each.affected
         return bool(record.subjects & touched)
+
+    @property
+    def _removals(self) -> list[Removal]:
+        return [*self.removed, *self.removed_by_event, *self.restricted]
 
     def faults(self, service: Service) -> Iterator[str]:
         """What is not as it must be in the published records."""
@@ -117,7 +151,7 @@ class Truth:
         left = set()
         for pipeline in self.baseline:
             rows, _ = rows_by_key(service, pipeline)
-            if any(subject in record.subjects and record.key in rows for record in self.records(pipeline)):
+            if any(subject in self.shows(pipeline, each) and each.key in rows for each in self.records(pipeline)):
                 left.add(pipeline)
         return left
 
@@ -142,6 +176,17 @@ class Removal:
         return any(
             name in self.fields and truth.visible(pipeline, name) for name in record.names(self.space, self.subject)
         )
+
+
+def _forms(dataset: str, rows: Rows) -> dict[str, dict[str, frozenset[Subject]]]:
+    found: dict[str, dict[str, frozenset[Subject]]] = {}
+    for record in records(dataset):
+        row = rows.get(record.key, {})
+        for name, named in record.named.items():
+            for text in _texts(row.get(name.strip("/").split("/")[0]), name):
+                forms = found.setdefault(name, {})
+                forms[text] = forms.get(text, frozenset()) | named
+    return found
 
 
 def _texts(value: Any, name: str) -> Iterator[str]:
