@@ -208,6 +208,7 @@ def _remove(walk: Walk, step: Step) -> None:
         *("--tenant", step.subject.tenant, *linked, *more, "--yes", "--json"),
     )
     if ended.code not in (0, 1):
+        walk.truth.loose |= asked.affected
         return
     if step.kind == "delete":
         walk.truth.removed.append(asked)

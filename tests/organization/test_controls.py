@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import zlib
@@ -15,10 +16,12 @@ import pytest
 
 from minimize.keys import Keyring
 from minimize.keys.sealing import seal_content
-from minimize.runs.removal_inventory import _SUBKEY_PURPOSES, INVENTORY_FILE
+from minimize.runs.erasure_list import _SUBKEY_PURPOSES as ERASURES
+from minimize.runs.removal_inventory import _SUBKEY_PURPOSES as INVENTORIES
+from minimize.runs.removal_inventory import INVENTORY_FILE
 from tests.organization.people import Person
 from tests.organization.raw_records import NOW
-from tests.organization.remains import needles, opened, remains
+from tests.organization.remains import file_remains, needles, opened, remains
 from tests.organization.service import Service
 from tests.organization.steps import Step, Walk
 from tests.organization.test_few_pipelines import CONTACT
@@ -45,15 +48,23 @@ def _bytes(path: Path) -> None:
 
 
 def _row(path: Path) -> None:
-    with sqlite3.connect(path) as ledger:
+    with contextlib.closing(sqlite3.connect(path)) as ledger:
         ledger.execute("CREATE TABLE planted (value TEXT)")
         ledger.execute("INSERT INTO planted VALUES (?)", [PLANTED])
+        ledger.commit()
 
 
-def _sealed(path: Path) -> None:
-    keys = Keyring.load(next(each for each in path.parents if (each / "test.keys").exists()) / "test.keys")
+def _inventory(path: Path) -> None:
     body = zlib.compress(json.dumps({"value": PLANTED}).encode())
-    path.write_bytes(seal_content(body, keys, _SUBKEY_PURPOSES, INVENTORY_FILE.encode()))
+    path.write_bytes(seal_content(body, _keys(path), INVENTORIES, INVENTORY_FILE.encode()))
+
+
+def _erasures(path: Path) -> None:
+    path.write_bytes(seal_content(json.dumps([PLANTED]).encode(), _keys(path), ERASURES, b"erasures"))
+
+
+def _keys(path: Path) -> Keyring:
+    return Keyring.load(next(each for each in path.parents if (each / "test.keys").exists()) / "test.keys")
 
 
 KINDS: dict[str, tuple[str, Callable[[Path], None]]] = {
@@ -62,9 +73,10 @@ KINDS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "index": ("out/device_telemetry/index/**/*.index", _bytes),
     "receipt": ("out/device_telemetry/runs/*/receipt.json", _line),
     "page of columns": ("out/device_telemetry/runs/*/columns.md", _bytes),
-    "inventory": (f"out/*/runs/*/{INVENTORY_FILE}", _sealed),
+    "inventory": (f"out/*/runs/*/{INVENTORY_FILE}", _inventory),
+    "erasure list": ("out/*/erasures/*.sealed", _erasures),
     "sketches": ("out/device_telemetry/sketches/**/*.sealed", _bytes),
-    "lineage": ("out/*/lineage*/**/*", _line),
+    "lineage": ("out/_*.lineage.ndjson", _line),
     "ledger": ("ledger.db", _row),
     "log": ("logs/*.log", _line),
     "metrics": ("metrics/*.prom", _bytes),
@@ -89,7 +101,7 @@ def test_a_planted_value_is_found(walk: Walk, kind: str) -> None:
     wanted, before = needles([STRANGER], [], {}), path.read_bytes()
     name = path.relative_to(walk.service.folder).as_posix()
     planted = [each for each in wanted if each.value == PLANTED]
-    assert name not in remains(walk.service, planted)
+    assert not file_remains(walk.service, path, planted)
     plant(path)
     try:
         assert remains(walk.service, planted)[name] == ["Person 39: apple_number"]
