@@ -32,7 +32,7 @@ PERSON_FIELDS: Final = {
     "device_assigned_by": "principal",
     "user_name": "account_name",
     "apple_id": "apple_id",
-    "managed_apple_id_upn": "apple_id",
+    "managed_apple_id_upn": "managed_apple_id",
     "appleUserId": "apple_number",
     "facilitatorMemberId": "facilitator",
     "google_user": "google_user",
@@ -50,7 +50,7 @@ PERSON_FIELDS: Final = {
 """The id space of each field that names a person. Ids of one space are equal in all datasets."""
 DEVICE_FIELDS: Final = {
     "device_id": DEVICE,
-    "device_aad_id": DEVICE,
+    "device_aad_id": "directory_device",
     "directory_device_id": "directory_device",
     "management_id": "management",
     "management_name": "management_name",

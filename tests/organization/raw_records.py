@@ -117,15 +117,19 @@ class RawRecord:
 
     def names(self, space: str, subject: Subject) -> list[str]:
         """The fields that name a subject in an id space."""
-        return [name for name, found in self.named.items() if subject in found and space_of(name) == space]
+        return [
+            name for name, found in self.named.items() if subject in found and space_of(self.dataset, name) == space
+        ]
 
 
 def record_mark(dataset: str, number: int) -> str:
     return f"mrk-{dataset.replace('_', '')}-{number:03}x"
 
 
-def space_of(name: str) -> str:
-    """The id space of a field that names persons or devices; the last part of a pointer names the field."""
+def space_of(dataset: str, name: str) -> str:
+    """The id space of a field that names persons or devices."""
+    if name == "admin_id" and dataset == APPLE_ADMINISTRATOR:
+        return "apple_id"
     return LIST_SPACES.get(name) or PERSON_FIELDS.get(name) or DEVICE_FIELDS[name]
 
 

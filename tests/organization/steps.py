@@ -338,7 +338,7 @@ def _searchable(kind: type[Subject]) -> tuple[str, ...]:
 
 
 SPACES_OF: Final[dict[type[Any], tuple[str, ...]]] = {
-    Person: ("user", "directory_user", "principal", "apple_id", "apple_number", "google_user"),
+    Person: ("user", "directory_user", "principal", "apple_id", "managed_apple_id", "apple_number", "google_user"),
     Device: ("device", "directory_device", "serial", "udid", "imei", "meid", "jamf", "management"),
 }
 """The id spaces under which a deletion of everything asks."""
