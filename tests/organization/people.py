@@ -92,7 +92,10 @@ class Person:
     def ids(self) -> dict[str, str]:
         """The person's id in each space."""
         number = self.number
-        ids = {space: f"prs{number:02}-{space.replace('_', '')}-q{number * 7919 % 99991:05}z" for space in _spaces(PERSON_FIELDS)}
+        ids = {
+            space: f"prs{number:02}-{space.replace('_', '')}-q{number * 7919 % 99991:05}z"
+            for space in _spaces(PERSON_FIELDS)
+        }
         return ids | {
             "principal": f"prs{number:02}.q{number * 6007 % 9973:04}z@{self.tenant}.example",
             "phone": f"+3363998{number:02}{number * 41 % 97:02}",
@@ -118,7 +121,10 @@ class Device:
     def ids(self) -> dict[str, str]:
         """The device's id in each space."""
         number = self.number
-        ids = {space: f"dvc{number:02}-{space.replace('_', '')}-k{number * 7907 % 99991:05}y" for space in _spaces(DEVICE_FIELDS)}
+        ids = {
+            space: f"dvc{number:02}-{space.replace('_', '')}-k{number * 7907 % 99991:05}y"
+            for space in _spaces(DEVICE_FIELDS)
+        }
         return ids | {
             "imei": f"35693803{number:02}{number * 7129 % 99991:05}",
             "mac": f"02:7d:{number:02x}:5c:{number * 37 % 256:02x}:e1",

@@ -1,7 +1,7 @@
 """The raw records of every shipped pipeline, filled from the fields that its policy declares.
 
-Each record has an hour of its own in its dataset, so that it is found in an output by tenant and hour alone, and each free text of it
-has a mark of its own.
+Each record has an hour of its own in its dataset, so that it is found in an output by tenant and hour alone, and each free text
+of it has a mark of its own.
 """
 
 from __future__ import annotations

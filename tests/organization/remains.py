@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pyarrow.ipc as ipc
 
-from minimize.keys import find_keyring, find_kms
+from minimize.keys import Keyring, find_kms
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.keys.sealing import open_content
@@ -31,13 +31,15 @@ NOT_SWEPT: Final = ("sample_data", "exports", "pipelines", "requests")
 """Folders of what goes in, and of what was handed to a data subject."""
 
 
-def needles(subjects: Iterable[Subject], records: Iterable[RawRecord], forms: Mapping[Subject, Iterable[str]]) -> list[Canary]:
+def needles(
+    subjects: Iterable[Subject], records: Iterable[RawRecord], forms: Mapping[Subject, Iterable[str]]
+) -> list[Canary]:
     """What must not be found of deleted subjects: their ids, the pseudonyms of these, and the marks of the records of them."""
     texts: dict[str, str] = {}
     for subject in subjects:
         name = f"{type(subject).__name__} {subject.number}"
         texts |= {text: f"{name}: {space}" for space, text in subject.ids.items() if len(text) >= 6}
-        texts |= {text: f"{name}: a pseudonym" for text in forms.get(subject, ())}
+        texts |= dict.fromkeys(forms.get(subject, ()), f"{name}: a pseudonym")
     texts |= {each.mark: f"{each.dataset} {each.number}: a value" for each in records}
     return [Canary(place, text) for text, place in texts.items()]
 
@@ -73,7 +75,7 @@ def file_remains(service: Service, path: Path, wanted: Iterable[Canary]) -> set[
 
 def opened(service: Service, path: Path) -> Iterator[bytes]:
     """What the keyring opens in a file: encrypted columns, sealed records, inventories and erasure lists."""
-    keys = find_keyring(service.keys)
+    keys = Keyring.load(service.keys)
     if path.suffix == ".parquet" and read_encrypted_columns(path).masters:
         yield _decoded(service, path)
     if path.suffix != ".sealed":

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,12 +25,14 @@ from tests.acts import record_acts
 from tests.agreements import record_agreements
 from tests.commands import Result, command
 from tests.organization.people import TENANTS, devices, persons
-from tests.organization.raw_records import DATES, NOW, RawRecord, datasets, records
+from tests.organization.raw_records import DATES, NOW, RawRecord, records
 from tests.project import CHECKOUT, clean_environment, copy_outputs, write_keyring, write_lines
 
 KEYS: Final = ("device", "user", "session")
 AGREED: Final = datetime.fromisoformat("2026-10-01T00:00:00+00:00")
-CONFIGURATION: Final = "keys: ../test.keys\nledger: ../ledger.db\naccess: off\nencrypt: identified\nmetrics: ../metrics\n"
+CONFIGURATION: Final = (
+    "keys: ../test.keys\nledger: ../ledger.db\naccess: off\nencrypt: identified\nmetrics: ../metrics\n"
+)
 ACTOR: Final = "privacy-officer@example.com"
 _SETTINGS_COLUMNS: Final = "tenant_id,subject,setting,value,holder,valid_from,recorded_at"
 
@@ -85,7 +87,9 @@ class Service:
     def write_records(self, dataset: str, name: str, found: Iterable[RawRecord]) -> None:
         """Writes raw records of a dataset, in a file of each date."""
         for date, group in itertools.groupby(found, lambda each: each.date):
-            write_lines(self.folder / "sample_data" / dataset / date / f"{name}.ndjson.gz", [each.value for each in group])
+            write_lines(
+                self.folder / "sample_data" / dataset / date / f"{name}.ndjson.gz", [each.value for each in group]
+            )
 
     def rows(self, pipeline: str) -> list[dict[str, Any]]:
         """The published records of a pipeline, decrypted."""
@@ -102,7 +106,9 @@ class Service:
 
 def _shipped(key: str) -> dict[str, Any]:
     yaml = YAML(typ="safe")
-    return {path.parent.name: yaml.load(path).get(key) for path in sorted((CHECKOUT / "pipelines").glob("*/pipeline.yaml"))}
+    return {
+        path.parent.name: yaml.load(path).get(key) for path in sorted((CHECKOUT / "pipelines").glob("*/pipeline.yaml"))
+    }
 
 
 PIPELINES: Final = {name: Path(source["path"]).parts[-3] for name, source in _shipped("source").items()}

@@ -7,12 +7,16 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from tests.commands import Result
+from tests.leak.canary import Canary
+from tests.leak.sweep import found
 from tests.organization.people import (
     DEVICE_FIELDS,
     PERSON_FIELDS,
+    TENANTS,
     Device,
     Person,
     Subject,
@@ -23,7 +27,7 @@ from tests.organization.people import (
 from tests.organization.raw_records import LATE_DATE, LIST_SPACES, NOW, datasets, late_record
 from tests.organization.remains import needles, remains
 from tests.organization.service import PIPELINES, Service
-from tests.organization.truth import SERVICE_SPACES, Removal, Truth
+from tests.organization.truth import SERVICE_SPACES, Removal, Truth, rows_by_key
 from tests.project import write_lines
 
 FIELDS: Final = {**PERSON_FIELDS, **DEVICE_FIELDS, **LIST_SPACES}
@@ -53,19 +57,21 @@ def sequence(seed: int, length: int, pipelines: list[str]) -> list[Step]:
     chosen = random.Random(seed)
     kinds = [
         *(["delete"] * 4),
-        *(["event"] * 3),
-        *(["expire"] * 2),
-        *(["restrict", "lift", "correct", "rerun", "late", "view", "export", "retract"]),
+        *(["event"] * 4),
+        *(["expire", "restrict", "late"] * 2),
+        *["lift", "correct", "rerun", "view", "export", "retract", "close"],
     ]
     return [_step(chosen, chosen.choice(kinds), pipelines) for _ in range(length)]
 
 
 def _step(chosen: random.Random, kind: str, pipelines: list[str]) -> Step:
-    subject: Subject = chosen.choice(chosen.choice([persons(), devices()]))
+    subject: Subject = chosen.choice(persons()) if chosen.random() < 0.5 else chosen.choice(devices())
     pipeline = chosen.choice(sorted(pipelines))
     if kind == "event":
         word = chosen.choice(DEVICE_EVENTS) if isinstance(subject, Device) else "subject_left"
         return Step(kind, subject, chosen.choice([None, None, pipeline]), word)
+    if kind == "close":
+        return Step(kind, word=chosen.choice(TENANTS))
     if kind in ("rerun", "retract", "expire"):
         return Step(kind, pipeline=None if kind == "expire" else pipeline)
     if kind == "correct":
@@ -149,17 +155,20 @@ class Walk:
 
     def sweep(self) -> None:
         """Looks below compression for what is left of those who are gone."""
-        gone = self.truth.marked_as_gone()
-        forms = {each: self.truth.forms(each) for each in self.truth.gone}
-        left = remains(self.service, needles(self.truth.gone, gone, forms))
+        left = remains(self.service, self.gone_needles())
         self.faults += [f"{file}: left of the deleted: {', '.join(what[:4])}" for file, what in left.items()]
+
+    def gone_needles(self) -> list[Canary]:
+        """What must not be found of those who are gone."""
+        forms = {each: self.truth.forms(each) for each in self.truth.gone}
+        return needles(self.truth.gone, self.truth.marked_as_gone(), forms)
 
     def _request_file(self, subject: Subject, spaces: tuple[str, ...]) -> str:
         """A file with one row for each id, and in `by_field` one for each field that has it in a policy."""
         rows: list[dict[str, Any]] = []
         for space in spaces:
             row = {"subject": subject.ids[space], "tenant_id": subject.tenant}
-            names = [name for name in self._declared(space)] if self.by_field else [None]
+            names = list(self._declared(space)) if self.by_field else [None]
             rows += [{**row, **({} if name is None else {"field": name})} for name in names]
         self.numbers += 1
         path = self.service.folder / "requests" / f"{self.numbers}.ndjson"
@@ -236,12 +245,34 @@ def _look(walk: Walk, step: Step) -> None:
     space = SERVICE_SPACES[type(step.subject)]
     linked = ["--linked"] if step.linked else []
     walk.numbers += 1
-    to = ["--to", walk.service.folder / "exports" / str(walk.numbers)] if step.kind == "export" else []
-    walk.command(
+    folder = walk.service.folder / "exports" / str(walk.numbers)
+    to = ["--to", folder] if step.kind == "export" else []
+    ended = walk.command(
         (0, 1),
         *("subject", step.kind, step.subject.ids[space], *walk._as(step.subject)),
         *("--tenant", step.subject.tenant, *linked, *to, "--json"),
     )
+    if ended.code in (0, 1) and to:
+        _check_export(walk, folder, Removal(step.subject, space, walk._fields(step.subject), step.linked))
+
+
+def _check_export(walk: Walk, folder: Path, asked: Removal) -> None:
+    """An export has the records that show the id, no record that does not concern its subject, and nothing of the deleted."""
+    left = found(walk.gone_needles(), folder)
+    if left:
+        walk.faults.append(f"the export has values of the deleted: {', '.join(sorted(left)[:4])}")
+    exported = sum(
+        len(path.read_text().splitlines()) for path in folder.rglob("*.ndjson") if path.name != "audit.ndjson"
+    )
+    shown = concerned = 0
+    for pipeline in walk.pipelines:
+        rows, _ = rows_by_key(walk.service, pipeline)
+        for record in walk.truth.records(pipeline):
+            if record.key in rows:
+                shown += asked.reaches(walk.truth, pipeline, record)
+                concerned += bool(asked.affected & walk.truth.shows(pipeline, record))
+    if exported < shown or (exported > concerned and not walk.truth.restricted):
+        walk.faults.append(f"the export has {exported} records; {shown} show the id, {concerned} concern the subject")
 
 
 def _correct(walk: Walk, step: Step) -> None:
@@ -263,7 +294,8 @@ def _correct(walk: Walk, step: Step) -> None:
 
 
 def _event(walk: Walk, step: Step) -> None:
-    assert step.subject is not None and step.word is not None
+    assert step.subject is not None
+    assert step.word is not None
     space = SERVICE_SPACES[type(step.subject)]
     ended = walk.command(
         (0,),
@@ -277,11 +309,19 @@ def _event(walk: Walk, step: Step) -> None:
             walk.due.append(Removal(step.subject, space, walk._fields(step.subject)))
 
 
+def _close(walk: Walk, step: Step) -> None:
+    """A tenant leaves, and the next expiry removes all of it."""
+    assert step.word is not None
+    walk.command((0,), "events", "add", step.word, "tenant_closed")
+    walk.truth.leaving.add(step.word)
+
+
 def _expire(walk: Walk, step: Step) -> None:
     for pipeline in walk.pipelines:
         walk.command((0,), "expire", walk.service.output(pipeline), "--yes")
     walk.truth.removed_by_event += walk.due
     walk.due = []
+    walk.truth.closed |= walk.truth.leaving
 
 
 def _rerun(walk: Walk, step: Step) -> None:
@@ -291,7 +331,8 @@ def _rerun(walk: Walk, step: Step) -> None:
 
 def _late(walk: Walk, step: Step) -> None:
     """A record of the first date comes late, and the date is run again."""
-    assert step.subject is not None and step.pipeline is not None
+    assert step.subject is not None
+    assert step.pipeline is not None
     subject, dataset = step.subject, PIPELINES[step.pipeline]
     if isinstance(subject, Device):
         person, device = subject.users[0], subject
@@ -325,6 +366,7 @@ STEPS: Final[dict[str, Callable[[Walk, Step], None]]] = {
     "export": _look,
     "correct": _correct,
     "event": _event,
+    "close": _close,
     "expire": _expire,
     "rerun": _rerun,
     "late": _late,

@@ -1,4 +1,7 @@
-"""Random sequences over the whole shipped service. A failure prints its seed and steps; add the seed to `KEPT`, and mend the fault."""
+"""Random sequences over the whole shipped service.
+
+A failure prints its seed and its steps. Mend the fault, and add the seed to `KEPT`.
+"""
 
 from __future__ import annotations
 

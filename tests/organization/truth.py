@@ -47,6 +47,7 @@ class Truth:
     gone        subjects of which nothing may be left
     restricted  subjects whose records are sealed
     loose       subjects whose values may have changed after an event
+    leaving     tenants with an event of closure; those that an expiry has seen are closed
     corrected   the values that were corrected, by pipeline, record and column
     """
 
@@ -58,6 +59,8 @@ class Truth:
     restricted: list[Removal] = field(default_factory=list)
     once_restricted: set[Subject] = field(default_factory=set)
     loose: set[Subject] = field(default_factory=set)
+    leaving: set[str] = field(default_factory=set)
+    closed: set[str] = field(default_factory=set)
     corrected: dict[tuple[str, Key], dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -106,14 +109,13 @@ class Truth:
         found = []
         for dataset in sorted({PIPELINES[name] for name in self.baseline}):
             readers = [name for name in self.baseline if PIPELINES[name] == dataset]
-            for record in (*records(dataset), *self.late.get(dataset, [])):
-                if all(self.shows(name, record) & self.gone for name in readers):
-                    found.append(record)
+            came = (*records(dataset), *self.late.get(dataset, []))
+            found += [each for each in came if all(self.shows(name, each) & self.gone for name in readers)]
         return found
 
     def must_be_gone(self, pipeline: str, record: RawRecord) -> bool:
         """Whether a record must not be published: it shows an id by which its removal was asked, or a subject that is gone."""
-        if self.shows(pipeline, record) & self.gone:
+        if record.tenant in self.closed or self.shows(pipeline, record) & self.gone:
             return True
         return any(each.reaches(self, pipeline, record) for each in self._removals)
 
@@ -122,7 +124,7 @@ class Truth:
         touched = self.gone | self.loose | self.once_restricted
         for each in self._removals:
             touched = touched | each.affected
-        return bool(record.subjects & touched)
+        return record.tenant in self.leaving or bool(record.subjects & touched)
 
     @property
     def _removals(self) -> list[Removal]:
@@ -140,7 +142,12 @@ class Truth:
                     yield f"{pipeline}: record {record.number} of {_names(record)} is left"
                 if key not in rows and not self.may_be_gone(record):
                     yield f"{pipeline}: record {record.number} of {_names(record)} is lost"
-                if key in rows and key in baseline and not record.subjects & self.loose:
+                if (
+                    key in rows
+                    and key in baseline
+                    and not record.subjects & self.loose
+                    and record.tenant not in self.leaving
+                ):
                     wanted = {**baseline[key], **self.corrected.get((pipeline, key), {})}
                     changed = sorted(name for name in wanted if wanted[name] != rows[key].get(name))
                     if changed:
