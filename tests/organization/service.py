@@ -132,10 +132,21 @@ def build_service(folder: Path, pipelines: Iterable[str] = PIPELINES) -> Service
         (folder / "sample_data" / dataset / "settings.csv").write_text(_settings())
         write_lines(folder / "sample_data" / dataset / DATES[0] / "b.ndjson.gz", [_forbidden(dataset)])
     _agree(service)
+    if "ledger" in _shipped("settings").values():
+        _import_settings(service)
     for name in names:
         ended = service.run(NOW, name)
         assert ended.code == 0, (name, ended.err)
     return service
+
+
+def _import_settings(service: Service) -> None:
+    """Imports the settings into the ledger, for pipelines that follow it."""
+    file = service.folder / "requests" / "settings.csv"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(_settings())
+    ended = service.command(AGREED, "settings", "import", file, "--reference", "CLIENT-1")
+    assert ended.code == 0, ended.err
 
 
 def _policy_folders(names: Iterable[str]) -> set[str]:
