@@ -155,8 +155,3 @@ def devices() -> list[Device]:
 
 
 Subject = Person | Device
-
-
-def own_devices(person: Person) -> list[Device]:
-    """The devices that only this person uses."""
-    return [each for each in devices() if each.users == (person,)]

@@ -21,7 +21,6 @@ from tests.organization.people import (
     Person,
     Subject,
     devices,
-    own_devices,
     persons,
 )
 from tests.organization.raw_records import LATE_DATE, LIST_SPACES, NOW, datasets, late_record
@@ -131,12 +130,11 @@ class Walk:
         """Deletes a subject under every id that it has, and looks for what is left of it anywhere."""
         file = self._request_file(subject, SPACES_OF[type(subject)])
         arguments = ["subject", "delete", "--file", file, "--yes", "--json"]
+        own = self.own_devices(subject, linked=isinstance(subject, Person))
         ended = self.command((0, 1), *arguments, *(["--linked"] if isinstance(subject, Person) else []))
-        self._judge(ended, Removal(subject, "", frozenset(), linked=isinstance(subject, Person)))
+        self._judge(ended, Removal(subject, "", frozenset()))
         self.truth.gone.add(subject)
-        self.truth.removed += [
-            Removal(subject, space, frozenset(FIELDS), linked=isinstance(subject, Person)) for space in subject.ids
-        ]
+        self.truth.removed += [Removal(subject, space, frozenset(FIELDS), own) for space in subject.ids]
 
     def check_states(self) -> None:
         """A request whose state is `done` has left nothing of its subject."""
@@ -157,6 +155,10 @@ class Walk:
         """Looks below compression for what is left of those who are gone."""
         left = remains(self.service, self.gone_needles())
         self.faults += [f"{file}: left of the deleted: {', '.join(what[:4])}" for file, what in left.items()]
+
+    def own_devices(self, subject: Subject, *, linked: bool) -> frozenset[Subject]:
+        """With --linked, the devices that belong to a person alone."""
+        return self.truth.own_devices(self.service, subject) if linked else frozenset()
 
     def gone_needles(self) -> list[Canary]:
         """What must not be found of those who are gone."""
@@ -209,7 +211,8 @@ def _remove(walk: Walk, step: Step) -> None:
     assert step.subject is not None
     space = SERVICE_SPACES[type(step.subject)]
     linked = ["--linked"] if step.linked else []
-    asked = Removal(step.subject, space, walk._fields(step.subject), step.linked)
+    own = walk.own_devices(step.subject, linked=step.linked)
+    asked = Removal(step.subject, space, walk._fields(step.subject), own)
     more = ["--allow-unknown-subject"] if step.kind == "restrict" else []
     ended = walk.command(
         (0, 1),
@@ -244,6 +247,7 @@ def _look(walk: Walk, step: Step) -> None:
     assert step.subject is not None
     space = SERVICE_SPACES[type(step.subject)]
     linked = ["--linked"] if step.linked else []
+    own = walk.own_devices(step.subject, linked=step.linked)
     walk.numbers += 1
     folder = walk.service.folder / "exports" / str(walk.numbers)
     to = ["--to", folder] if step.kind == "export" else []
@@ -253,7 +257,7 @@ def _look(walk: Walk, step: Step) -> None:
         *("--tenant", step.subject.tenant, *linked, *to, "--json"),
     )
     if ended.code in (0, 1) and to:
-        _check_export(walk, folder, Removal(step.subject, space, walk._fields(step.subject), step.linked))
+        _check_export(walk, folder, Removal(step.subject, space, walk._fields(step.subject), own))
 
 
 def _check_export(walk: Walk, folder: Path, asked: Removal) -> None:
@@ -337,7 +341,7 @@ def _late(walk: Walk, step: Step) -> None:
     if isinstance(subject, Device):
         person, device = subject.users[0], subject
     else:
-        own = [*own_devices(subject), *(each for each in devices() if subject in each.users)]
+        own = [each for each in devices() if subject in each.users]
         if not own:
             return
         person, device = subject, own[0]

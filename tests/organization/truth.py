@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any
 
-from tests.organization.people import DEVICE, USER, Device, Person, Subject, own_devices
+from tests.organization.people import DEVICE, USER, Device, Person, Subject
 from tests.organization.raw_records import RawRecord, datasets, records
 from tests.organization.service import PIPELINES, Service
 
@@ -153,6 +153,21 @@ class Truth:
                     if changed:
                         yield f"{pipeline}: record {record.number} of {_names(record)} has other values: {changed}"
 
+    def own_devices(self, service: Service, person: Subject) -> frozenset[Subject]:
+        """The devices of a person that no published record shows with another person."""
+        companions: dict[Subject, set[Subject]] = {}
+        for pipeline in self.baseline:
+            rows, _ = rows_by_key(service, pipeline)
+            for record in self.records(pipeline):
+                if record.key in rows:
+                    shown = self.shows(pipeline, record)
+                    for device in record.subjects:
+                        if isinstance(device, Device):
+                            companions.setdefault(device, set()).update(
+                                each for each in shown if isinstance(each, Person) and record.names(USER, each)
+                            )
+        return frozenset(device for device, found in companions.items() if found == {person})
+
     def outputs_with(self, service: Service, subject: Subject) -> set[str]:
         """The pipelines whose output still has a record of a subject."""
         left = set()
@@ -165,18 +180,20 @@ class Truth:
 
 @dataclass(frozen=True)
 class Removal:
-    """A removal that was asked: by one id of a subject, in the fields that it was asked for."""
+    """A removal that was asked: by one id of a subject, in the fields that it was asked for.
+
+    devices  with --linked, the devices that belonged to the person alone when it was asked
+    """
 
     subject: Subject
     space: str
     fields: frozenset[str]
-    linked: bool = False
+    devices: frozenset[Subject] = frozenset()
 
     @property
     def affected(self) -> frozenset[Subject]:
-        """The subject, and with --linked the devices that belong to the person alone."""
-        more = own_devices(self.subject) if self.linked and isinstance(self.subject, Person) else []
-        return frozenset([self.subject, *more])
+        """The subject and its devices."""
+        return self.devices | {self.subject}
 
     def reaches(self, truth: Truth, pipeline: str, record: RawRecord) -> bool:
         """Whether the output shows in this record the id that was asked for."""
