@@ -100,7 +100,8 @@ class Service:
 
     def copy(self, folder: Path) -> Service:
         """A copy, to write to."""
-        copy_outputs(self.folder, folder)
+        with time_machine.travel(NOW, tick=False):
+            copy_outputs(self.folder, folder)
         return Service(folder)
 
 
