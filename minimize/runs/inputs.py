@@ -91,7 +91,7 @@ def load_pipeline_settings(
     if isinstance(configured, str) and configured == LEDGER_SETTINGS:
         return _settings_from_ledger(ledger, job, keys, output)
     return load_settings(normalize_path(job.folder / configured) if settings is None else configured).with_folding(
-        job.policy.folding
+        job.policy.settings_folding
     )
 
 
@@ -101,7 +101,7 @@ def _settings_from_ledger(
     from minimize.settings.tokenized import load_ledger_settings
 
     with open_ledger(find_ledger(ledger, start=job.folder, output=job.target(output))) as book:
-        return load_ledger_settings(book, keys).with_folding(job.policy.folding)
+        return load_ledger_settings(book, keys).with_folding(job.policy.settings_folding)
 
 
 def record_origin(job: Pipeline, input: Any, settings: Any, output: Location) -> RunOrigin | None:
@@ -307,6 +307,11 @@ def missing_source(job: Pipeline, replacement: PathText | None, chain: Sequence[
         return []
     hint = "Check that it is mounted, restore it, and run again."
     return [SkippedDate(None, "no_source", "E100", f"the folder of the source does not exist: {path}", hint)]
+
+
+def naming_fields(people: SubjectActs, settings: SettingsRows | None) -> frozenset[str]:
+    """The fields, other than the policy's subject, that are read because erasures or settings name subjects by them."""
+    return people.erased.fields | (frozenset() if settings is None else settings.fields)
 
 
 def open_sources(

@@ -40,6 +40,7 @@ from minimize.runs.inputs import (
     examine_sources,
     find_input_files,
     load_pipeline_settings,
+    naming_fields,
     load_subject_acts,
     open_sources,
     path_mask,
@@ -188,7 +189,9 @@ def preview_rows(
         SubjectActs() if keyring is None else load_subject_acts(plan.pipeline, keyring, plan.pipeline.target(), None)
     )
     found = find_input_files(plan.pipeline, input, None)
-    sources = open_sources(plan.pipeline, found, path_mask(plan.pipeline, keyring), people.erased.fields, at=when)
+    sources = open_sources(
+        plan.pipeline, found, path_mask(plan.pipeline, keyring), naming_fields(people, known), at=when
+    )
     job = Job(
         plan,
         when,

@@ -41,6 +41,7 @@ from minimize.runs.inputs import (
     examine_sources,
     find_input_files,
     load_pipeline_settings,
+    naming_fields,
     load_subject_acts,
     missing_source,
     open_readable_sources,
@@ -142,6 +143,11 @@ class ResolvedRun:
         erased = self.subject_acts.erased.effective_at(when, self.plan.policy.future, self.first_read)
         return {"settings": settings, "erased": erased, "corrected": corrected, "consents": self.consents(when)}
 
+    @property
+    def naming_fields(self) -> frozenset[str]:
+        """The fields, other than the policy's subject, by which erasures and settings name subjects."""
+        return naming_fields(self.subject_acts, self.settings)
+
     def consents(self, when: datetime) -> ConsentPeriods | None:
         """The periods in which tenants consented to received data, as known at the time of this run; None for the organization's
         own records.
@@ -201,7 +207,7 @@ def resolve_run(
     arrived = arrivals(found, chain, shown) if selection.pending else {}
     people = load_subject_acts(job, keyring, target, ledger)
     wants = pending_only(found, arrived) if selection.pending else found
-    sources, unreadable = open_readable_sources(job, wants, shown, people.erased.fields, at=asked or now)
+    sources, unreadable = open_readable_sources(job, wants, shown, naming_fields(people, rows), at=asked or now)
     skipped = [*missing_source(job, input, chain), *unreadable]
     looked_at = _describe_input(job, input, selection)
     if not (skipped and skipped[0].reason == "no_source"):

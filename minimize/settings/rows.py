@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from minimize.identifiers import NO_FOLDING, CaseFolding
 from minimize.pages import Table, html_fragment
-from minimize.settings.evaluation import SETTINGS_SCHEMA, EffectiveSettings, ExplainableSettings
+from minimize.settings.evaluation import ROW_SCHEMA, EffectiveSettings, ExplainableSettings
 from minimize.text import count_noun
 from minimize.times import epoch_microseconds
 
@@ -37,7 +37,7 @@ class SettingsRows:
     table  the rows, in the schema of settings; an empty subject is null
     lines  the line of each row in its file
     file   the file that was read
-    noncanonical  indexes of the rows whose tenant or subject was not in canonical form; the table has the canonical form
+    noncanonical  indexes of the rows of which a name was not in canonical form; the table has the canonical form
     folding       whether tenants and subjects are compared without regard to case
     """
 
@@ -47,9 +47,19 @@ class SettingsRows:
     noncanonical: Sequence[int] = ()
     folding: CaseFolding = NO_FOLDING
 
+    def __post_init__(self) -> None:
+        if "field" not in self.table.column_names:
+            column = pa.nulls(self.table.num_rows, pa.string())
+            object.__setattr__(self, "table", self.table.append_column("field", column))  # a frozen dataclass
+
     def with_folding(self, folding: CaseFolding) -> Self:
         """The same rows, compared as a policy compares tenants and subjects."""
         return replace(self, folding=folding)
+
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        """The fields, other than a policy's subject, by which rows name their subjects."""
+        return frozenset(name for name in self.table["field"].unique().to_pylist() if name is not None)
 
     def effective_at(self, run_at: datetime) -> ExplainableSettings:
         """The settings as known to a run at this time, without rows that were recorded later."""
@@ -112,7 +122,8 @@ def rows_digest(table: pa.Table) -> str:
 
 
 def _canonical_lines(table: pa.Table) -> Iterator[str]:
-    names = SETTINGS_SCHEMA.names
+    names = ROW_SCHEMA.names
     moments = {name: table[name].cast(pa.int64()) for name in ("valid_from", "recorded_at")}
     columns = [moments.get(name, table[name]).to_pylist() for name in names]
-    return (json.dumps(row, ensure_ascii=True) for row in zip(*columns, strict=True))
+    rows = (row if row[-1] is not None else row[:-1] for row in zip(*columns, strict=True))  # without an empty `field`
+    return (json.dumps(row, ensure_ascii=True) for row in rows)

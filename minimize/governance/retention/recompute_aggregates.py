@@ -79,7 +79,7 @@ def _rebuild_job(written: WritingRun, resolved: ResolvedRun, on: str | None) -> 
     day, receipt = parse_batch_date(on), written.receipt
     then = resolved.pipeline.model_copy(update={"policy": written.policy})
     found = replace(resolved.found, files={day: resolved.found.files[day]})
-    source = open_sources(then, found, resolved.shown, resolved.subject_acts.erased.fields, at=receipt.at)[day]
+    source = open_sources(then, found, resolved.shown, resolved.naming_fields, at=receipt.at)[day]
     plan = examine(written.policy, source.schema, purpose=receipt.purpose, pipeline=then).require_sound()
     return Job(
         plan, receipt.at, resolved.keys, sketch_key=derive_sketch_key(resolved.keys), **resolved.job_inputs(receipt.at)

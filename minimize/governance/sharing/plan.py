@@ -120,12 +120,13 @@ class ResolvedShare:
             known = load_agreements(ledger, self.keys, self.folder, recipient=self.recipient.recipient)
         return known.permitted_fields(self.recipient, self.share_time.date(), self.share_time)
 
-    def erasure_fields(self) -> frozenset[str]:
-        """The fields that are read to exclude records of erased subjects."""
+    def naming_fields(self) -> frozenset[str]:
+        """The fields that are read because erasures or settings name subjects by them."""
+        named = frozenset() if self.settings is None else self.settings.fields
         if not self.ledger.exists:
-            return frozenset()
+            return named
         with open_ledger(self.ledger) as ledger:
-            return RecordedErasures.from_ledger(ledger).fields
+            return named | RecordedErasures.from_ledger(ledger).fields
 
     def records_pipeline(self, composed: RecipientPolicy, function: Function, records: RecordsModel) -> Pipeline | None:
         """The pipeline with its rules on whole records, under the policy of the payload."""
@@ -247,9 +248,9 @@ def _resolve_settings(
     if job is not None:
         return load_pipeline_settings(settings, job, keys, None, place)
     if not (isinstance(settings, str) and settings == LEDGER_SETTINGS):
-        return None if settings is None else load_settings(settings).with_folding(policy.folding)
+        return None if settings is None else load_settings(settings).with_folding(policy.settings_folding)
     with open_ledger(ledger) as book:
-        return load_ledger_settings(book, keys).with_folding(policy.folding)
+        return load_ledger_settings(book, keys).with_folding(policy.settings_folding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +316,7 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
     job = share.records_pipeline(
         composed, function, start.records_model(None if share.job is None else share.job.records)
     )
-    source = open_source(data, request(composed.connector_policy, function.purpose, job, share.erasure_fields()))
+    source = open_source(data, request(composed.connector_policy, function.purpose, job, share.naming_fields()))
     plan = bind(composed.policy, source.schema, purpose=function.purpose, pipeline=job)
     joined = (
         bind(composed.connector_policy, source.schema, purpose=function.purpose, pipeline=job)
