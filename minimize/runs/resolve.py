@@ -41,9 +41,9 @@ from minimize.runs.inputs import (
     examine_sources,
     find_input_files,
     load_pipeline_settings,
-    naming_fields,
     load_subject_acts,
     missing_source,
+    naming_fields,
     open_readable_sources,
     path_mask,
     pipeline_from,
@@ -51,6 +51,7 @@ from minimize.runs.inputs import (
 )
 from minimize.runs.regions import check_region
 from minimize.runs.sender import NO_CONSENTS, Sender, find_sender
+from minimize.runs.settings_warnings import warn_of_settings
 from minimize.settings import SettingsRows
 from minimize.sources.base import Source
 from minimize.sources.file_discovery import NameMask, SourceFiles
@@ -201,6 +202,7 @@ def resolve_run(
     memory = find_budget(job.folder)
     target = job.target(output)
     rows = load_pipeline_settings(settings, job, keyring, target, ledger)
+    warn_of_settings(rows, job.policy)
     every, shown = find_input_files(job, input, selection.only), path_mask(job, keyring)
     found = select_dates(every, selection)
     chain = load_receipts(target) if (selection.pending or not any(found.files.values())) and has_runs(target) else ()

@@ -300,6 +300,13 @@ class SettingRow:
 class ExplainableSettings(Settings, Protocol):
     """Settings that can return the rows that decided."""
 
+    def unmatched_subjects(self, settings: frozenset[str], fields: frozenset[str]) -> int:
+        """The number of subjects with one of these settings of their own that no record had, in any question until now.
+
+        Subjects that are named by a field count if it is one of these.
+        """
+        ...
+
     def as_of(self, at: int) -> ExplainableSettings:
         """The same rows as known at another time of a run (in microseconds)."""
         ...
@@ -377,7 +384,18 @@ class EffectiveSettings:
         subjects = {name: self._known_subjects(name, places) for name, places in self._fields.items()}
         self._known = KnownEntities(KnownNames(self._tenants), subjects)
         self._histories: dict[tuple[str, Hashable], _SettingHistory] = {}
+        self._matched = {name: np.zeros(len(each.pairs), np.bool_) for name, each in subjects.items()}
         self._last: SettingsQuery | None = None
+
+    def unmatched_subjects(self, settings: frozenset[str], fields: frozenset[str]) -> int:
+        """The number of subjects with one of these settings of their own that no record had, in any question until now."""
+        asked = np.asarray(pc.is_in(self._rows["setting"], value_set=pa.array(sorted(settings), pa.string())))
+        count = 0
+        for name, rows in self._fields.items():
+            if name is None or name in fields:
+                pairs = np.unique(self._entity[rows[asked[rows]]])
+                count += int(np.count_nonzero(~self._matched[name][pairs]))
+        return count
 
     def _known_subjects(self, name: str | None, rows: Integers) -> KnownSubjects:
         """The subjects of rows that name them by one field. Sets the entities of these rows."""
@@ -534,6 +552,8 @@ class EffectiveSettings:
             for old, new in zip((last.tenants, last.subjects, last.times, last.others), asked, strict=True)
         ):
             self._last = last = SettingsQuery(self._known, tenants, subjects, times, self._folding, others)
+            for ids in last.own or ():
+                self._matched[ids.field][ids.positions] = True
         return last
 
     def _holds_both(self, history: _SettingHistory, question: _MaskQuestion, query: SettingsQuery) -> pa.BooleanArray:

@@ -66,6 +66,17 @@ class SettingsRows:
         at = epoch_microseconds(run_at)
         if at >= self._last:
             return self._all_effective.as_of(at)
+        if at not in self._seen:
+            self._seen.clear()
+            self._seen[at] = self._effective_before(at)
+        return self._seen[at].as_of(at)
+
+    @cached_property
+    def _seen(self) -> dict[int, EffectiveSettings]:
+        """The settings as known at the last time that was asked for, if rows were recorded later."""
+        return {}
+
+    def _effective_before(self, at: int) -> EffectiveSettings:
         moment = pa.scalar(at, pa.int64()).cast(pa.timestamp("us", "UTC"))
         seen = pc.less_equal(self.table["recorded_at"], moment)
         table = self.table.filter(seen)

@@ -67,6 +67,10 @@ class TokenizedSettings:
         """The same rows as known to a run at another time."""
         return replace(self, effective=self.effective.as_of(at))
 
+    def unmatched_subjects(self, settings: frozenset[str], fields: frozenset[str]) -> int:
+        """The number of subjects that no record had; see `ExplainableSettings`."""
+        return self.effective.unmatched_subjects(settings, fields)
+
     @property
     def fields(self) -> frozenset[str]:
         """The fields, other than the policy's subject, by which rows name their subjects."""

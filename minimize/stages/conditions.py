@@ -194,7 +194,7 @@ class BatchFacts:
         return pa.array(region.own_mask(tenants, fold=self.policy.folding.tenant))
 
     def _other_ids(self) -> Mapping[str, Mapping[str, FieldIds]]:
-        """The ids of the fields, other than the policy's subject, by which settings name subjects: an argument, if there are any."""
+        """The argument with the ids of the fields, other than the policy's subject, by which settings name subjects."""
         found = self._cached("other ids", lambda: dict(self._ids_of_settings()))
         return {"others": found} if found else {}
 

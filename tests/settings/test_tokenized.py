@@ -63,7 +63,13 @@ def columns(records: list[tuple[str | None, str | None, int]]) -> tuple[pa.Array
 
 
 def test_a_token_of_another_field_counts_in_that_field_alone(keys: Keyring) -> None:
-    wide = {"tenant_id": "north", "setting": "location", "holder": "admin", "valid_from": T0, "recorded_at": T0}
+    wide: dict[str, Any] = {
+        "tenant_id": "north",
+        "setting": "location",
+        "holder": "admin",
+        "valid_from": T0,
+        "recorded_at": T0,
+    }
     own = wide | {"subject": subject_token(keys, "north", "d1", field="user"), "field": "user", "value": "off"}
     rows = [RecordedSetting(**wide, subject=None, value="on"), RecordedSetting(**own)]
     seen = ledger_rows(rows, keys, "a ledger").effective_at(AT)

@@ -60,8 +60,8 @@ class FileSettings:
         """The settings with tenants and subjects in the forms of a file.
 
         `column` gives the column of the file for a field by which settings name subjects, if the file has it. A field that the
-        policy lacks names no record. If the file does not show a subject, its opt-outs count against its tenant, and its own `on` does not count. A subject's
-        `on` does not count either if other subjects may have its form.
+        policy lacks names no record. If the file does not show a subject, its opt-outs count against its tenant, and its own `on`
+        does not count. A subject's `on` does not count either if other subjects may have its form.
         """
         if rows is None or tenant is None:
             return cls(
@@ -74,7 +74,7 @@ class FileSettings:
             )
         found = {name: column(name) for name in sorted(rows.fields & policy.fields.keys())}
         others = {name: each for name, each in found.items() if each is not None}
-        declared = {None: subject, **found}
+        declared: dict[str | None, LookupColumn | None] = {None: subject, **found}
         table = pa.Table.from_pylist(list(_setting_rows(rows, tenant, declared)), ROW_SCHEMA)
         return cls(
             policy=policy,
