@@ -33,6 +33,7 @@ from minimize.governance.retention.retention_rules import (
     own_fields,
     owner_field,
     personal_treatment,
+    record_gates_on_owner,
     removes_records,
     shows_original,
 )
@@ -57,7 +58,8 @@ class FileInstructions:
     clock           bounds of its event times; without one, the start of its batch date is the time of all events
     removal_reason  the reason in receipts for which records of `erased` are removed
     erased          subjects whose records are removed; `erased_by_other_fields` those named by other fields
-    reclassified    devices that became personal; `treatments` the effect on each field
+    reclassified    devices that became personal; `treatments` the effect on each field, `owner_gates` the conditions that their
+                    records must still meet
     owner           the field that names the owner of a device, if the file has it
     company         devices from which the organization's data was removed; `own` the fields that are the user's own
     """
@@ -69,6 +71,7 @@ class FileInstructions:
     erased: AffectedSubjects = field(default_factory=AffectedSubjects)
     reclassified: AffectedSubjects = field(default_factory=AffectedSubjects)
     treatments: Mapping[str, PersonalTreatment] = field(default_factory=dict)
+    owner_gates: tuple[Condition, ...] = ()
     owner: str | None = None
     erased_by_other_fields: tuple[AffectedSubjects, ...] = ()
     company: tuple[AffectedSubjects, ...] = ()
@@ -131,6 +134,7 @@ class _BatchJudgment:
         company = self._company_records()
         removed = self._removed_records(company)
         reclassified = self._reclassified()
+        removed[self.instructions.removal_reason] |= self._personal_records(reclassified) & ~removed["retention"]
         closed: dict[str, Bools] = {}
         emptied: dict[str, Bools] = {}
         for key, mask, rows in (
@@ -156,6 +160,14 @@ class _BatchJudgment:
             if outlived.any():
                 past = past | (outlived & ~self._facts(WHOLE_RECORD, self._features).still_holds(condition))
         return past
+
+    def _personal_records(self, reclassified: Bools) -> Bools:
+        """The records of devices that became personal that would not certainly be collected from a personal device."""
+        if not self.instructions.owner_gates or not reclassified.any():
+            return self._nowhere()
+        facts = self._facts(WHOLE_RECORD, self._personal)
+        holding = [facts.still_holds(gate) for gate in self.instructions.owner_gates]
+        return np.asarray(reclassified & ~np.logical_and.reduce(holding), np.bool_)
 
     def _company_records(self) -> Bools:
         """The records of devices from which the organization's data was removed."""
@@ -353,7 +365,8 @@ class RewriteRequest:
         own = own_fields(policy) if company else frozenset()
         owner = owner_field(policy)
         touched = {} if owner is None else dict(_treatments(policy, file.pointers, owner))
-        handing = [event for event in plain if event.kind == "became_personal"] if touched else []
+        gates = () if owner is None else record_gates_on_owner(policy, owner)
+        handing = [event for event in plain if event.kind == "became_personal"] if touched or gates else []
         erasing, known = [event for event in plain if removes_records(event.kind, policy)], file.recognized(plain)
         others = sorted({event.named_by for event in events if event.named_by is not None} & policy.fields.keys())
         removing = [event for event in events if removes_records(event.kind, policy)]
@@ -365,6 +378,7 @@ class RewriteRequest:
             erased=file.affected(erasing, until=until, recognized=known),
             reclassified=file.affected(handing, recognized=known),
             treatments=touched,
+            owner_gates=gates,
             erased_by_other_fields=tuple(file.affected(erasing_by[name], name, until) for name in others),
             company=tuple(file.affected(each, name, until) for name, each in company_by.items() if each and own),
             own=own,
