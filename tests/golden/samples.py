@@ -30,6 +30,12 @@ def copy_samples(session: Session, *data: str) -> None:
     write_access_file(session)
     for name in data or ("device_telemetry", "usage_events"):
         session.copy(ROOT / "sample_data" / name, f"sample_data/{name}")
+        import_settings(session, name)
+
+
+def import_settings(session: Session, dataset: str) -> None:
+    """Imports the settings of a sample into the ledger that the shipped configuration names."""
+    session.run(f"settings import sample_data/{dataset}/settings.csv --reference sample --json")
 
 
 def write_access_file(session: Session) -> None:
