@@ -13,7 +13,7 @@ from minimize.identifiers import canonical_text
 from minimize.policy.model import Policy
 from minimize.results import LogMessage
 from minimize.settings import SettingsRows
-from minimize.settings.evaluation import LEVEL_SETTING, USER_HOLDER
+from minimize.settings.evaluation import LEVEL_SETTING
 from minimize.settings.tokenized import LedgerRows
 from minimize.text import count_noun
 
@@ -31,12 +31,10 @@ def settings_warnings(rows: SettingsRows, policy: Policy | None) -> Iterator[Log
     if count:
         yield _warning("W049", f"{_rows(count)} not in canonical form, and count as what the canonical form means")
     table = rows.table.filter(mask)
-    is_user = pc.equal(table["holder"], USER_HOLDER)
-    count = _true(pc.and_(pc.and_(is_user, pc.is_null(table["subject"])), pc.equal(table["value"], "on")))
+    names = table["setting"].unique().to_pylist() if policy is None else policy.features
+    count = len(rows.user_rows_of_tenants(names))
     if count:
-        yield _warning(
-            "W050", f"{_rows(count)} of the holder `{USER_HOLDER}` for a whole tenant, and nothing is turned on"
-        )
+        yield _warning("W050", f"{_rows(count)} a user's choice for a whole tenant, and nothing is turned on by it")
     is_level = pc.equal(table["setting"], LEVEL_SETTING)
     known = pc.is_in(table["value"], value_set=pa.array(["on", "off"]))
     count = _true(pc.and_not(pc.invert(known), is_level))

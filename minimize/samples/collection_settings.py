@@ -172,7 +172,9 @@ def own_usage_settings(clock: SampleClock, subjects: SampleSubjects, random: Ran
     return [
         row
         for subject, tenant, choice in zip(subjects.ids.to_pylist(), subjects.tenants, choices, strict=True)
-        for row in toggle_settings(TENANTS[tenant], "usage", times[choice], "user", subject=subject, field="sdk_user_id")
+        for row in toggle_settings(
+            TENANTS[tenant], "usage", times[choice], "user", subject=subject, field="sdk_user_id"
+        )
     ]
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.identifiers import NO_FOLDING, CaseFolding
+from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
 from minimize.pages import Table, html_fragment
-from minimize.settings.evaluation import ROW_SCHEMA, EffectiveSettings, ExplainableSettings
+from minimize.settings.evaluation import ROW_SCHEMA, USER_HOLDER, EffectiveSettings, ExplainableSettings
 from minimize.text import count_noun
 from minimize.times import epoch_microseconds
 
@@ -98,6 +99,21 @@ class SettingsRows:
     def digest(self) -> str:
         """`sha256:` over all rows in a canonical order."""
         return rows_digest(self.table)
+
+    def lines_of(self, rows: Sequence[int]) -> list[int | None]:
+        """The lines of rows; None for each if they were not read from one file."""
+        return [None if self.lines is None else self.lines[row] for row in rows]
+
+    def user_rows_of_tenants(self, settings: Collection[str]) -> list[int]:
+        """The rows of the holder `user` that would turn one of these settings on for a whole tenant."""
+        names = pa.array([canonical_text(name, fold=True) for name in settings], pa.string())
+        masks = [
+            pc.equal(self.table["holder"], USER_HOLDER),
+            pc.equal(self.table["value"], "on"),
+            pc.is_null(self.table["subject"]),
+            pc.is_in(self.table["setting"], value_set=names),
+        ]
+        return np.flatnonzero(np.logical_and.reduce([np.asarray(mask) for mask in masks])).tolist()
 
     def _repr_html_(self) -> str:
         """How often each setting was changed, and by how many tenants; without the settings of any single tenant."""

@@ -23,14 +23,15 @@ TENANT = "b5730cd6-c2c3-5a07-8236-ab63d20570b1"
 """One whose administrator stopped looking for devices, and lowers the level at noon of the last day."""
 
 
-def copy_samples(session: Session, *data: str) -> None:
-    """Copies the pipelines over check-ins and usage, and the sample data named, else all."""
+def copy_samples(session: Session, *data: str, imports: bool = True) -> None:
+    """Copies the pipelines over check-ins and usage, and the sample data named, else all; imports the settings of the data."""
     for name in COPIED:
         session.copy(ROOT / "pipelines" / name, f"pipelines/{name}")
     write_access_file(session)
     for name in data or ("device_telemetry", "usage_events"):
         session.copy(ROOT / "sample_data" / name, f"sample_data/{name}")
-        import_settings(session, name)
+        if imports:
+            import_settings(session, name)
 
 
 def import_settings(session: Session, dataset: str) -> None:

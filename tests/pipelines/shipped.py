@@ -100,7 +100,9 @@ class Runs:
         if name not in SAMPLED:
             return self.by_hand(name)
         settings = ROOT / "sample_data" / DATASETS[name] / "settings.csv"
-        return self._run(name, name, *(["--settings", str(settings)] if load_pipeline(PIPELINES / name).settings else []))
+        return self._run(
+            name, name, *(["--settings", str(settings)] if load_pipeline(PIPELINES / name).settings else [])
+        )
 
     def by_hand(self, name: str) -> Ran:
         """A run on records made by hand."""

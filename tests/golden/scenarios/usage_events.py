@@ -14,12 +14,12 @@ SETTINGS = "sample_data/usage_events/settings.csv"
 
 def steps(session: Session) -> None:
     """Runs by the settings of a file, then by those of the ledger, then after one was turned off."""
-    copy_samples(session, "usage_events")
+    copy_samples(session, "usage_events", imports=False)
     plant_in_usage(session)
     for command in ("lint", "plan", "test"):
         session.run(f"{command} {PIPELINE} --json")
     session.run(f"explain {PIPELINE} feature_name --tenant {TENANT} --json")
-    session.run(f"run {PIPELINE} --json")
+    session.run(f"run {PIPELINE} --settings {SETTINGS} --json")
     session.look(OUTPUT)
     session.run(f"verify {OUTPUT} --json")
     session.run(f"report {OUTPUT} --html report.html --at 2026-11-25T12:00:00Z --json")
