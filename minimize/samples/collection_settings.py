@@ -151,12 +151,8 @@ def location_settings(clock: SampleClock, subjects: SampleSubjects, random: Rand
 
 
 def usage_settings(clock: SampleClock, subjects: SampleSubjects, random: Random) -> list[SampleSetting]:
-    """Three users in four of two tenants turn it on for themselves; one in eight of the first tenant off again.
-
-    In the second tenant, the developer paused it until the last morning.
-    """
-    on, off = clock.before(60), clock.before(3)
-    rows = toggle_settings(TENANTS[1], "usage", [clock.before(50), clock.before(5), clock.on_last(4)], "developer")
+    """Three users in four of two tenants turn it on for themselves; one in eight of the first tenant off again."""
+    on, off, rows = clock.before(60), clock.before(3), list[SampleSetting]()
     for index, (person, tenant) in enumerate(subjects.persons):
         if tenant < 2 and index % 4:
             times = [on, off] if tenant == 0 and index % 8 == 1 else [on]

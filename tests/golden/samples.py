@@ -23,20 +23,18 @@ TENANT = "b5730cd6-c2c3-5a07-8236-ab63d20570b1"
 """One whose administrator stopped looking for devices, and lowers the level at noon of the last day."""
 
 
-def copy_samples(session: Session, *data: str, imports: bool = True) -> None:
-    """Copies the pipelines over check-ins and usage, and the sample data named, else all; imports the settings of the data."""
+def copy_samples(session: Session, *data: str) -> None:
+    """Copies the pipelines over check-ins and usage, and the sample data named, else all."""
     for name in COPIED:
         session.copy(ROOT / "pipelines" / name, f"pipelines/{name}")
     write_access_file(session)
     for name in data or ("device_telemetry", "usage_events"):
         session.copy(ROOT / "sample_data" / name, f"sample_data/{name}")
-        if imports:
-            import_settings(session, name)
 
 
-def import_settings(session: Session, dataset: str) -> None:
-    """Imports the settings of a sample into the ledger that the shipped configuration names."""
-    session.run(f"settings import sample_data/{dataset}/settings.csv --reference sample --json")
+def import_settings(session: Session) -> None:
+    """Imports the settings of the check-ins into the ledger of the shipped configuration, after all values are planted."""
+    session.run("settings import sample_data/device_telemetry/settings.csv --reference sample --json")
 
 
 def write_access_file(session: Session) -> None:

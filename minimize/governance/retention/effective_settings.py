@@ -74,7 +74,8 @@ class FileSettings:
             )
         found = {name: column(name) for name in sorted(rows.fields & policy.fields.keys())}
         others = {name: each for name, each in found.items() if each is not None}
-        declared: dict[str | None, LookupColumn | None] = {None: subject, **found}
+        declared: dict[str | None, LookupColumn | None] = {None: subject}
+        declared.update(found.items())
         table = pa.Table.from_pylist(list(_setting_rows(rows, tenant, declared)), ROW_SCHEMA)
         return cls(
             policy=policy,

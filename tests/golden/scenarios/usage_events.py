@@ -14,7 +14,7 @@ SETTINGS = "sample_data/usage_events/settings.csv"
 
 def steps(session: Session) -> None:
     """Runs by the settings of a file, then by those of the ledger, then after one was turned off."""
-    copy_samples(session, "usage_events", imports=False)
+    copy_samples(session, "usage_events")
     plant_in_usage(session)
     for command in ("lint", "plan", "test"):
         session.run(f"{command} {PIPELINE} --json")
