@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 import minimize
+from minimize.governance.retention.retract import retract
 from minimize.governance.settings import NewSetting, set_setting
 from minimize.governance.workspace import Workspace
 from minimize.settings import load_settings
@@ -77,7 +78,7 @@ def test_retract_removes_the_values_of_a_person_who_opted_out(shared: Project) -
     assert located(shared) == 15
     own = NewSetting("north", "location", "off", "user", subject="u7", field="user_id", valid_from=since)
     set_setting(own, book, AT)
-    minimize.retract(shared.out, keys=shared.keys, yes=True)
+    retract(shared.out, at=AT, keys=shared.keys, yes=True)
     assert sum(row["latitude"] is not None for row in shared.rows()) == 10
 
 
