@@ -282,7 +282,7 @@ def test_a_subject_can_be_named_by_another_field(book: Workspace, home: Project)
     set_setting(NewSetting("north", "location", "on"), book, NOW)
     set_setting(NewSetting("north", "location", "off", "user", subject="u7", field="model"), book, NOW)
     assert [row.field for row in list_settings(book, NOW)] == [None, "model"]
-    asked = {"event": NOW, "workspace": book, "run": NOW}
+    asked: dict[str, Any] = {"event": NOW, "workspace": book, "run": NOW}
     assert explain_setting("north", "location", subject="u7", **asked).is_collected
     found = explain_setting("north", "location", subject="u7", field="model", **asked)
     assert not found.is_collected
