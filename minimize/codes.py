@@ -249,6 +249,10 @@ _LOG: Final = {
     "W046": "inbound rows were withheld because no consent or no contract covers them",
     "W047": "a consent was refused or withdrawn that the ledger does not contain",
     "W048": "a setting has no effect, because its holder may not turn the feature on",
+    "W049": "rows of the settings are not in canonical form",
+    "W050": "rows of the holder user are for a whole tenant and turn nothing on",
+    "W051": "rows of the settings are neither on nor off and count as off",
+    "W052": "rows of the settings match no record",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -56,6 +56,8 @@ Severity = Literal["error", "warning"]
 UNFINISHED_PUBLICATION: Final = "E208"
 SYSTEM_ERROR: Final = "E209"
 INTERNAL_ERROR: Final = "E900"
+UNPUBLISHED: Final = "the change in progress was not published"
+"""The result of a change that an error stopped. What was published before it stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ class OutOfMemoryError(ConfigurationError):
     @classmethod
     def for_location(cls, place: str) -> Self:
         """The error, with a hint at the setting that limits memory. Takes the place where it happened, in words."""
-        message = f"out of memory {place}; the change in progress was not published"
+        message = f"out of memory {place}; {UNPUBLISHED}"
         hint = "Lower MINIMIZE_MEMORY (`memory:` of minimize.yaml), which limits the memory of a run, or provide more memory."
         return cls(message, hint=hint)
 
@@ -306,11 +308,12 @@ def unexpected_error(error: Exception) -> MinimizeError:
     """
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return OutOfMemoryError.for_location(_place(error.__traceback__))
+    where = _place(error.__traceback__)
     if isinstance(error, OSError):
         what, hint = describe_os_error(error)
-        message = f"the operating system reports an error: {what}, {_place(error.__traceback__)}; the change in progress was not published"
+        message = f"the operating system reports an error: {what}, {where}; {UNPUBLISHED}"
         return ConfigurationError(message, code=SYSTEM_ERROR, hint=hint)
-    message = f"an error inside minimize: {type(error).__name__} {_place(error.__traceback__)}; the change in progress was not published"
+    message = f"an error inside minimize: {type(error).__name__} {where}; {UNPUBLISHED}"
     return ConfigurationError(
         message, code=INTERNAL_ERROR, hint="Please report it with this line; it contains no values."
     )

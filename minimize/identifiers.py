@@ -32,10 +32,18 @@ _TEXTS: Final = frozenset({pa.string().id, pa.large_string().id, pa.string_view(
 
 @dataclass(frozen=True, slots=True)
 class CaseFolding:
-    """Whether a policy compares tenants, and subjects, without regard to case."""
+    """Whether a policy compares tenants, and subjects, without regard to case.
+
+    fields  the other fields whose ids it compares so
+    """
 
     tenant: bool = False
     subject: bool = False
+    fields: frozenset[str] = frozenset()
+
+    def folds(self, field: str | None) -> bool:
+        """Whether the ids of a field are compared so; None is the subject."""
+        return self.subject if field is None else field in self.fields
 
 
 NO_FOLDING: Final = CaseFolding()

@@ -24,6 +24,13 @@ from minimize.results import Listing, Printable
 _SUBJECT: Final = click.Option(["--subject"], type=ID, metavar="S", help="Only this subject of the tenant.")
 
 
+_FIELD: Final = click.Option(
+    ["--as", "field"],
+    metavar="FIELD",
+    help="Field that contains the subject's id. [default: the subject of the policy]",
+)
+
+
 _REFERENCE: Final = click.Option(
     ["--reference"],
     metavar="TEXT",
@@ -54,6 +61,7 @@ def settings_group() -> None:
         metavar="S",
         help="Only this subject of the tenant. The ledger stores it as a keyed token.",
     ),
+    _FIELD,
     _REFERENCE,
     OPTIONS["--since"](
         param_decls=["--since", "valid_from"],
@@ -94,6 +102,7 @@ def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printab
     click.Argument(["setting"], metavar="FEATURE"),
     click.Argument(["event"], type=TIME, metavar="AT"),
     _SUBJECT,
+    _FIELD,
     click.Option(
         ["--run-at", "now"], type=TIME, metavar="TIME", help="Decide as a run at TIME (ISO 8601). [default: now]"
     ),
@@ -123,7 +132,8 @@ def why_command(workspace: Workspace, now: datetime, **question: Any) -> Printab
 def import_command(workspace: Workspace, now: datetime, file: str, reference: str | None) -> Printable:
     """Import settings of FILE.
 
-    The rows keep their recording times. Rows in which a user turns something on need --reference.
+    The rows keep their recording times. Rows in which a user turns something on need --reference. A row is refused if no policy
+    below the folder of `minimize.yaml` has its feature, or the field that it names.
     """
     return import_settings(file, workspace, now, reference=reference)
 

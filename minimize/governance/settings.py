@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import pyarrow as pa
 
-from minimize.errors import PolicyError, RefusedError
+from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
+from minimize.governance.declared_names import DeclaredNames, names_of_configuration
 from minimize.governance.references import checked_reference
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
@@ -35,21 +36,22 @@ from minimize.ledger.subject_tokens import (
 from minimize.policy.model import HOLDERS
 from minimize.policy.pipeline import Pipeline
 from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings
+from minimize.runs.settings_warnings import warn_of_settings
 from minimize.settings import (
-    SETTINGS_SCHEMA,
+    ROW_SCHEMA,
     ExplainableSettings,
     FeatureSwitch,
     SettingRow,
     SettingsRows,
     load_settings,
 )
-from minimize.settings.evaluation import LEVEL_SETTING
-from minimize.settings.files import future_rows_error, missing_name_error, read_file, unknown_name_error
+from minimize.settings.evaluation import LEVEL_SETTING, NO_FIELDS, USER_HOLDER, FieldIds
+from minimize.settings.files import future_rows_error, missing_name_error, raise_faults, read_file, unknown_name_error
 from minimize.settings.tokenized import load_ledger_settings
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant, unknown_tenant_json
 from minimize.stores import PathText
 from minimize.stores.durable_files import write_private_file
-from minimize.text import count_noun
+from minimize.text import count_noun, did_you_mean
 from minimize.times import epoch_microseconds, seconds_text, time_text
 
 if TYPE_CHECKING:
@@ -58,20 +60,33 @@ if TYPE_CHECKING:
 SETTINGS_ACTIVITY: Final = AuditActivity("settings", component="settings", category="configuration")
 
 
-def check_setting(tenant: str, setting: str, value: str, holder: str, job: Pipeline | None) -> None:
-    """Raises PolicyError for unknown words; with a pipeline, for words that its policy does not declare."""
-    if holder not in HOLDERS:
-        raise unknown_name_error(f"unknown holder `{holder}`", f"Use one of {', '.join(HOLDERS)}.")
-    if not canonical_text(tenant) or not setting.strip():
+def check_setting(setting: NewSetting, job: Pipeline | None) -> None:
+    """Raises PolicyError for unknown words; with a pipeline, for words that its policy does not declare.
+
+    Takes a setting in canonical form.
+    """
+    name = setting.setting
+    if setting.holder not in HOLDERS:
+        raise unknown_name_error(f"unknown holder `{setting.holder}`", f"Use one of {', '.join(HOLDERS)}.")
+    if not setting.tenant or not name:
         raise missing_name_error()
-    if setting == LEVEL_SETTING:
-        if job is not None and value not in job.policy.levels:
+    if setting.field is not None and setting.subject is None:
+        raise missing_name_error("--as names a field, but there is no subject", "Pass --subject, or leave --as out.")
+    if setting.field is not None and job is not None and setting.field not in job.policy.fields:
+        raise not_in_policy_error(job, f"the policy has no field `{setting.field}`", job.policy.fields)
+    if name == LEVEL_SETTING:
+        if job is not None and setting.value not in _folded(job.policy.levels):
             raise not_in_policy_error(job, "the policy has no such level", job.policy.levels)
         return
-    if job is not None and setting not in job.policy.features:
-        raise not_in_policy_error(job, f"the policy has no feature `{setting}`", job.policy.features)
-    if value not in ("on", "off"):
-        raise unknown_name_error(f"the value of {setting} is neither on nor off", "Use `on` or `off`.")
+    if job is not None and name not in _folded(job.policy.features):
+        raise not_in_policy_error(job, f"the policy has no feature `{name}`", job.policy.features)
+    if setting.value not in ("on", "off"):
+        raise unknown_name_error(f"the value of {name} is neither on nor off", "Use `on` or `off`.")
+
+
+def _folded(names: Iterable[str]) -> dict[str, str]:
+    """The names of a policy by the form in which settings are compared."""
+    return {canonical_text(name, fold=True): name for name in names}
 
 
 def check_subject(subject: str | None) -> None:
@@ -90,8 +105,6 @@ def not_in_policy_error(job: Pipeline, message: str, *declared: Any) -> PolicyEr
 
 log = logging.getLogger("minimize")
 
-USER: Final = "user"
-"""The holder of a setting whose own choice only a record of its client shows."""
 _PER_SUBJECT: Final = "it is collected only if the settings of the tenant and of the subject (--subject) are both on"
 _RAN_OUT: Final = "; expired, because `on` for a subject is valid for 24 hours"
 LOCATION_FEATURE: Final = "location"
@@ -105,6 +118,7 @@ class NewSetting:
     """A setting to record: tenant, setting, value, holder, subject, and start time (default: now).
 
     reference  the client's record of a choice of its user
+    field      the field that contains the subject's id; None for the policy's subject
     """
 
     tenant: str
@@ -114,6 +128,18 @@ class NewSetting:
     subject: str | None = None
     valid_from: datetime | None = None
     reference: str | None = None
+    field: str | None = None
+
+    def canonical(self) -> NewSetting:
+        """The same setting with its names in canonical form."""
+        return replace(
+            self,
+            tenant=canonical_text(self.tenant),
+            setting=canonical_text(self.setting, fold=True),
+            value=canonical_text(self.value, fold=True),
+            holder=canonical_text(self.holder, fold=True),
+            field=canonical_id(self.field),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +174,28 @@ def set_setting(
     `locate start` has its own permission. Raises RefusedError, too, if the user turns something on and no reference is given:
     an administrator cannot make this choice for the user.
     """
-    check_setting(setting.tenant, setting.setting, setting.value, setting.holder, workspace.loaded_pipeline)
+    setting = setting.canonical()
     check_subject(setting.subject)
+    check_setting(setting, workspace.loaded_pipeline)
     _check_own_on(setting, workspace.loaded_pipeline)
-    if _turns_on_for_user(setting.holder, setting.value, workspace.loaded_pipeline) and setting.reference is None:
-        raise _missing_reference("this setting")
+    if _turns_on_for_user(setting.holder, setting.value, workspace.loaded_pipeline):
+        if setting.subject is None:
+            hint = (
+                "Pass --subject with the user's id, and --as with the field that contains it. Or pass another --holder."
+            )
+            raise RefusedError("a user's choice cannot turn something on for a whole tenant", hint=hint)
+        if setting.reference is None:
+            raise _missing_reference("this setting")
     reference = "" if setting.reference is None else checked_reference(setting.reference, "--reference")
-    setting = replace(setting, tenant=canonical_text(setting.tenant))
     keys = workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
         rows = ledger.find(SETTING, tenant=setting.tenant)
-        known = {row.subject for row in rows}
-        token = None if setting.subject is None else known_or_new_token(keys, setting.tenant, setting.subject, known)
+        known = {row.subject for row in rows if row.field == setting.field}
+        token = (
+            None
+            if setting.subject is None
+            else known_or_new_token(keys, setting.tenant, setting.subject, known, setting.field)
+        )
         row = RecordedSetting(
             tenant_id=setting.tenant,
             subject=token,
@@ -169,6 +205,7 @@ def set_setting(
             valid_from=setting.valid_from or now,
             recorded_at=now,
             reference=reference,
+            field=setting.field,
         )
         before = _previous_value(rows, row)
         resource = _setting_resource(row, before)
@@ -210,7 +247,7 @@ def _warn_if_unchecked(names: str) -> None:
 
 def _warn_without_effect(setting: NewSetting, job: Pipeline) -> None:
     """Warns if the policy does not let this holder turn the feature on."""
-    feature = job.policy.features.get(setting.setting)
+    feature = job.policy.features.get(_folded(job.policy.features).get(setting.setting, ""))
     if setting.value == "on" and feature is not None and feature.holders and setting.holder not in feature.holders:
         message = "this setting has no effect: of all holders, only %s can turn %s on"
         log.warning(message, " and ".join(feature.holders), setting.setting, extra={"code": "W048"})
@@ -240,16 +277,18 @@ def list_settings(
     Optionally only those of one tenant or one setting, or of tenants in scope. Subjects are tokens.
     """
     with workspace.open_ledger() as ledger:
-        found = ledger.find(SETTING, tenant=canonical_id(tenant), key=setting)
+        name = None if setting is None else canonical_text(setting, fold=True)
+        found = ledger.find(SETTING, tenant=canonical_id(tenant), key=name)
     rows = entries_in_scope(found, tenants, lambda row: (row.tenant_id,))
     chosen = sorted(rows if history else _rows_in_force(rows, now), key=lambda row: (_setting_key(row), row.valid_from))
-    names = SETTINGS_SCHEMA.names
+    names = ROW_SCHEMA.names
     return [SettingRow(**{name: getattr(row, name) for name in names}, line=None) for row in chosen]
 
 
 def _check_own_on(setting: NewSetting, job: Pipeline | None) -> None:
     """Raises RefusedError for a subject's own `on` of a `per_subject` feature."""
-    switch = None if job is None else job.policy.switch(setting.setting)
+    name = "" if job is None else _folded(job.policy.features).get(setting.setting, "")
+    switch = None if job is None else job.policy.switch(name)
     if switch is not None and switch.per_subject and setting.subject is not None and setting.value == "on":
         message = f"`{setting.setting}` is `per_subject`: `settings set` cannot turn it on for one subject"
         is_location = setting.setting == LOCATION_FEATURE
@@ -258,8 +297,8 @@ def _check_own_on(setting: NewSetting, job: Pipeline | None) -> None:
 
 def _turns_on_for_user(holder: str, value: str, job: Pipeline | None) -> bool:
     """Whether a setting is the user's own choice of more collection. Without a policy, so is every level."""
-    lowest = job.policy.levels[:1] if job is not None else ()
-    return holder == USER and value not in ("off", *lowest)
+    lowest = _folded(job.policy.levels[:1]) if job is not None else ()
+    return holder == USER_HOLDER and value not in ("off", *lowest)
 
 
 def _missing_reference(what: str) -> RefusedError:
@@ -285,14 +324,15 @@ def _rows_in_force(rows: Sequence[RecordedSetting], now: datetime) -> Iterator[R
 
 
 def _setting_key(row: RecordedSetting) -> tuple[str, ...]:
-    return row.tenant_id, row.setting, row.subject or "", row.holder
+    return row.tenant_id, row.setting, row.subject or "", row.field or "", row.holder
 
 
 def _setting_resource(row: RecordedSetting, before: str | None) -> Resource:
     place = f"settings/{row.tenant_id}/{row.setting}" + (f"/{row.subject}" if row.subject else "")
     start = PropertyChange("valid_from", None, time_text(row.valid_from))
+    own = [PropertyChange("field", None, row.field)] if row.field else []
     reference = [PropertyChange("reference", None, row.reference)] if row.reference else []
-    changes = (PropertyChange(row.holder, before, row.value), start, *reference)
+    changes = (PropertyChange(row.holder, before, row.value), start, *own, *reference)
     return Resource(row.setting, "setting", place, changes)
 
 
@@ -327,10 +367,12 @@ def import_settings(
 
     Subjects become tokens. Takes a reference to the client's records for rows in which a user turns something on. Raises
     RefusedError if there are such rows and no reference, and PolicyError with every faulty row, including rows recorded in the
-    future.
+    future, and rows of a feature or field that no policy below the folder of `minimize.yaml` declares.
     """
     given = read_file(Path(file), tokens=True)
     job = workspace.loaded_pipeline
+    _check_names(given, names_of_configuration(workspace.folder), job)
+    warn_of_settings(given, None)
     own = [row for row in given.table.to_pylist() if _turns_on_for_user(row["holder"], row["value"], job)]
     if own and reference is None:
         raise _missing_reference(count_noun(len(own), "row of the file", "rows of the file"))
@@ -359,39 +401,74 @@ def export_settings(file: PathText, workspace: Workspace) -> ExportedSettings:
 
     def fill(out: TextIO) -> int:
         writer = csv.writer(out)
-        writer.writerow(SETTINGS_SCHEMA.names)
+        writer.writerow(ROW_SCHEMA.names)
         writer.writerows(_csv_row(row) for row in rows)
         return len(rows)
 
     return ExportedSettings(str(file), write_private_file(Path(file), fill))
 
 
-def _known_tokens(unresolved: SettingsRows, rows: Sequence[RecordedSetting]) -> dict[str, set[str]]:
-    """The tokens in the ledger and in the imported rows, per tenant."""
-    pairs = unresolved.table.select(["tenant_id", "subject"]).to_pylist()
+def _check_names(rows: SettingsRows, declared: DeclaredNames | None, job: Pipeline | None) -> None:
+    """Raises PolicyError for every row of a feature or field that no policy declares. Without policies, nothing is checked."""
+    own = None if job is None else DeclaredNames.of_policies(job.policy)
+    known = [names for names in (declared, own) if names is not None]
+    if not known:
+        return
+    settings, fields = (frozenset().union(*each) for each in zip(*((k.settings, k.fields) for k in known), strict=True))
+    lines = rows.lines if rows.lines is not None else [None] * rows.table.num_rows
+    faults = []
+    for line, row in zip(lines, rows.table.select(["setting", "field"]).to_pylist(), strict=True):
+        if row["setting"] not in settings:
+            hint = did_you_mean(row["setting"], settings) or "Declare the feature in a policy, or correct the row."
+            faults.append(
+                Finding("C008", "no policy has the feature of this row", hint=hint, file=rows.file, line=line)
+            )
+        elif row["field"] is not None and row["field"] not in fields:
+            hint = (
+                did_you_mean(row["field"], fields) or "Write the name of a field of a policy, or leave `field` empty."
+            )
+            faults.append(Finding("C008", "no policy has the field of this row", hint=hint, file=rows.file, line=line))
+    raise_faults(faults, rows.file)
+
+
+_FieldAndTenant = tuple[str | None, str]
+
+
+def _known_tokens(unresolved: SettingsRows, rows: Sequence[RecordedSetting]) -> dict[_FieldAndTenant, set[str]]:
+    """The tokens in the ledger and in the imported rows, per field and tenant."""
+    named = unresolved.table.select(["field", "tenant_id", "subject"]).to_pylist()
     brought = [
-        (pair["tenant_id"], pair["subject"]) for pair in pairs if token_version(pair["subject"] or "") is not None
+        (row["field"], row["tenant_id"], row["subject"])
+        for row in named
+        if token_version(row["subject"] or "") is not None
     ]
-    known: dict[str, set[str]] = {}
-    for tenant, token in (*((row.tenant_id, row.subject) for row in rows if row.subject), *brought):
-        known.setdefault(tenant, set()).add(token)
+    known: dict[_FieldAndTenant, set[str]] = {}
+    for field, tenant, token in (*((row.field, row.tenant_id, row.subject) for row in rows if row.subject), *brought):
+        known.setdefault((field, tenant), set()).add(token)
     return known
 
 
-def _with_tokens(rows: SettingsRows, known_tokens: Mapping[str, set[str]], keys: Keyring) -> list[RecordedSetting]:
+def _with_tokens(
+    rows: SettingsRows, known_tokens: Mapping[_FieldAndTenant, set[str]], keys: Keyring
+) -> list[RecordedSetting]:
     """The rows with subjects as tokens; each subject is looked up once."""
-    secrets = token_secrets(keys, token_versions(token for tokens in known_tokens.values() for token in tokens))
+    versions = token_versions(token for tokens in known_tokens.values() for token in tokens)
 
     @cache
-    def token(tenant: str, subject: str) -> str:
+    def secrets(field: str | None) -> Mapping[int, bytes]:
+        return token_secrets(keys, versions, field)
+
+    @cache
+    def token(field: str | None, tenant: str, subject: str) -> str:
         if token_version(subject) is not None:
             return subject
-        found = find_known_token(secrets, tenant, subject, known_tokens.get(tenant, ()))
-        return subject_token(keys, tenant, subject) if found is None else found
+        found = find_known_token(secrets(field), tenant, subject, known_tokens.get((field, tenant), ()))
+        return subject_token(keys, tenant, subject, field=field) if found is None else found
 
     return [
         RecordedSetting(
-            **row | {"subject": None if row["subject"] is None else token(row["tenant_id"], row["subject"])}
+            **row
+            | {"subject": None if row["subject"] is None else token(row["field"], row["tenant_id"], row["subject"])}
         )
         for row in rows.table.to_pylist()
     ]
@@ -407,7 +484,7 @@ def _check_recorded_at(rows: SettingsRows, now: datetime) -> None:
 
 def _csv_row(row: RecordedSetting) -> tuple[str, ...]:
     times = (time_text(row.valid_from), time_text(row.recorded_at))
-    return (row.tenant_id, row.subject or "", row.setting, row.value, row.holder, *times)
+    return (row.tenant_id, row.subject or "", row.setting, row.value, row.holder, *times, row.field or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -489,10 +566,12 @@ def explain_setting(
     run: datetime,
     subject: str | None = None,
     settings: Any = None,
+    field: str | None = None,
 ) -> SettingExplanation:
     """Explains why a value of this event time is collected or not.
 
-    Takes a feature or a level, the event time and the time of the run. `settings` is a path, a table or `ledger`; by default the
+    Takes a feature or a level, the event time and the time of the run. `field` names the field that contains the subject's id, if
+    it is not the policy's subject. `settings` is a path, a table or `ledger`; by default the
     pipeline's settings are used, else the ledger's. Levels and the holders of a feature are defined in the policy, so they need
     the pipeline. Raises PolicyError for a name that the policy does not declare.
     """
@@ -505,8 +584,8 @@ def explain_setting(
     then, now = (
         SettingDecision(
             when,
-            question.holds(seen, when, tenant, subject),
-            question.deciding_rows(seen, when, tenant, subject),
+            question.holds(seen, when, tenant, subject, field),
+            question.deciding_rows(seen, when, tenant, subject, field),
             question.switch,
         )
         for when in (event, run)
@@ -535,26 +614,36 @@ class _SettingQuestion:
     def for_setting(cls, name: str, job: Pipeline | None) -> _SettingQuestion:
         if job is None:
             return cls(name, FeatureSwitch(name))
-        if name in job.policy.levels:
-            return cls(name, FeatureSwitch(name), job.policy.levels)
-        switch = job.policy.switch(name)
+        folded = canonical_text(name, fold=True)
+        level = _folded(job.policy.levels).get(folded)
+        if level is not None:
+            return cls(level, FeatureSwitch(level, subject=job.policy.subject), job.policy.levels)
+        switch = job.policy.switch(_folded(job.policy.features).get(folded, name))
         if switch is None:
             raise not_in_policy_error(
                 job, f"the policy has no feature or level `{name}`", job.policy.features, job.policy.levels
             )
-        return cls(name, switch)
+        return cls(switch.name, switch)
 
-    def holds(self, effective: ExplainableSettings, when: datetime, tenant: str, subject: str | None) -> bool:
+    def holds(
+        self, effective: ExplainableSettings, when: datetime, tenant: str, subject: str | None, field: str | None
+    ) -> bool:
         then, tenants = effective.as_of(epoch_microseconds(when)), pa.array([tenant], pa.string())
-        subjects = None if subject is None else pa.array([subject], pa.string())
+        ids = None if subject is None else pa.array([subject], pa.string())
+        subjects = ids if field in (None, self.switch.subject) else None
+        named = field or self.switch.subject
+        others = NO_FIELDS if named is None or ids is None else {named: FieldIds(ids)}
         if self.levels:
-            return bool(then.level_at_least(self.name, self.levels, tenants, subjects, None)[0].as_py())
-        return bool(then.feature_on(self.switch, tenants, subjects, None)[0].as_py())
+            return bool(then.level_at_least(self.name, self.levels, tenants, subjects, None, others)[0].as_py())
+        return bool(then.feature_on(self.switch, tenants, subjects, None, others)[0].as_py())
 
     def deciding_rows(
-        self, effective: ExplainableSettings, when: datetime, tenant: str, subject: str | None
+        self, effective: ExplainableSettings, when: datetime, tenant: str, subject: str | None, field: str | None
     ) -> tuple[SettingRow, ...]:
-        return effective.deciding_rows(tenant, LEVEL_SETTING if self.levels else self.name, when, subject, self.levels)
+        name = LEVEL_SETTING if self.levels else self.name
+        fields = (None, self.switch.subject) if field in (None, self.switch.subject) else (field,)
+        found = (effective.deciding_rows(tenant, name, when, subject, self.levels, each) for each in fields)
+        return tuple(dict.fromkeys(row for rows in found for row in rows))
 
 
 def _load_rows(workspace: Workspace, settings: Any) -> SettingsRows:
@@ -567,4 +656,4 @@ def _load_rows(workspace: Workspace, settings: Any) -> SettingsRows:
     else:
         with workspace.open_ledger() as ledger:
             rows = load_ledger_settings(ledger, find_keyring(workspace.keys, folder))
-    return rows if job is None else rows.with_folding(job.policy.folding)
+    return rows if job is None else rows.with_folding(job.policy.settings_folding)

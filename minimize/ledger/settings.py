@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -15,6 +16,7 @@ class RecordedSetting:
     """One recorded setting. `subject` is a token; None for a whole tenant.
 
     reference  the holder's own record of the choice; the same choice with another reference is not a new setting
+    field      the field of the subject's id; None for the subject of the policy
     """
 
     tenant_id: str
@@ -24,7 +26,8 @@ class RecordedSetting:
     holder: str
     valid_from: datetime
     recorded_at: datetime
-    reference: str = field(default="", compare=False)
+    reference: str = dataclasses.field(default="", compare=False)
+    field: str | None = None
 
 
 SETTING: Final = ActKind(

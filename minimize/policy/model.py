@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -256,10 +257,15 @@ class Policy(Form):
         """Whether tenants and subjects that differ only in case are the same. A technique of their field decides it."""
         return CaseFolding(tenant=self.folds_case(self.tenant), subject=self.folds_case(self.subject))
 
+    @property
+    def settings_folding(self) -> CaseFolding:
+        """The folding of all fields: settings can name a subject by any of them."""
+        return replace(self.folding, fields=frozenset(key for key in self.fields if self.folds_case(key)))
+
     def switch(self, feature: str) -> FeatureSwitch | None:
         """The rules by which settings decide on a feature; None for an unknown feature."""
         found = self.features.get(feature)
-        return None if found is None else FeatureSwitch(feature, found.holders, found.per_subject)
+        return None if found is None else FeatureSwitch(feature, found.holders, found.per_subject, self.subject)
 
     def folds_case(self, key: str | None) -> bool:
         """Whether values of a field that differ only in case are the same id."""

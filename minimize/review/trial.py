@@ -36,7 +36,7 @@ from minimize.policy.fields import gate_condition, steps_of
 from minimize.policy.identities import all_fields_named
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.runs.inputs import SubjectActs
+from minimize.runs.inputs import SubjectActs, subject_names
 from minimize.runs.sender import consent_periods
 from minimize.settings import SettingRow, SettingsRows
 from minimize.settings.evaluation import LEVEL_SETTING, ExplainableSettings
@@ -177,10 +177,13 @@ class RecordExplanation:
         asked = [LEVEL_SETTING if isinstance(atom, LevelAtLeast) else atom.name for atom in setting_atoms(part)]
         if tenant is None:
             return ()
+        others = sorted(self.settings.fields & policy.fields.keys())
+        named = [(None, subject), *((name, text) for name in others if (text := _leaf_text(facts, name)) is not None)]
         found = (
-            self.settings.deciding_rows(tenant, setting, when, subject, policy.levels)
+            self.settings.deciding_rows(tenant, setting, when, text, policy.levels, name)
             for setting in asked
             for when in self._times(facts)
+            for name, text in named
         )
         return tuple(dict.fromkeys(row for rows in found for row in rows))
 
@@ -328,7 +331,9 @@ class Trial:
         Raises the errors that a run raises before it reads.
         """
         known, format_ = people or SubjectActs(), format_ or FORMATS[pipeline.source.format]
-        source = reject_future(_open_source(pipeline, files, format_, known.erased.names), pipeline.policy, at)
+        source = reject_future(
+            _open_source(pipeline, files, format_, subject_names(known, settings)), pipeline.policy, at
+        )
         plan = bind(pipeline.policy, source.schema, purpose=pipeline.purpose, pipeline=pipeline)
         seen = None if settings is None else settings.effective_at(at)
         erasures, corrections = (

@@ -92,7 +92,7 @@ def load_pipeline_settings(
     if isinstance(configured, str) and configured == LEDGER_SETTINGS:
         return _settings_from_ledger(ledger, job, keys, output)
     return load_settings(normalize_path(job.folder / configured) if settings is None else configured).with_folding(
-        job.policy.folding
+        job.policy.settings_folding
     )
 
 
@@ -102,7 +102,7 @@ def _settings_from_ledger(
     from minimize.settings.tokenized import load_ledger_settings
 
     with open_ledger(find_ledger(ledger, start=job.folder, output=job.target(output))) as book:
-        return load_ledger_settings(book, keys).with_folding(job.policy.folding)
+        return load_ledger_settings(book, keys).with_folding(job.policy.settings_folding)
 
 
 def record_origin(job: Pipeline, input: Any, settings: Any, output: Location) -> RunOrigin | None:
@@ -312,14 +312,19 @@ def missing_source(job: Pipeline, replacement: PathText | None, chain: Sequence[
     return [SkippedDate(None, "no_source", "E100", f"the folder of the source does not exist: {path}", hint)]
 
 
+def subject_names(people: SubjectActs, settings: SettingsRows | None) -> frozenset[str | None]:
+    """The names by which erasures and settings name subjects: fields and identities, and None for ids of every identity."""
+    return people.erased.names | (frozenset() if settings is None else settings.fields)
+
+
 def open_sources(
-    job: Pipeline, found: SourceFiles, shown: NameMask, erased: Collection[str | None] = (), *, at: datetime
+    job: Pipeline, found: SourceFiles, shown: NameMask, names: Collection[str | None] = (), *, at: datetime
 ) -> dict[BatchDate, Source]:
-    """A bound source per batch date with files. `erased` are the names of erased ids; their fields are read to find them.
+    """A bound source per batch date with files. The fields that hold ids of these names are read to find subjects.
 
     Records whose event time is too long after `at` are rejected. Raises SchemaError if a file does not match the policy.
     """
-    naming = all_fields_named(job.policy, erased)
+    naming = all_fields_named(job.policy, names)
     asked = replace(request(job.policy, job.purpose, job, naming), salt=shown.ranking_salt)
     days = [when for when in sort_dates(found.files) if found.files[when]]
     format_ = FORMATS[job.source.format]
@@ -342,7 +347,7 @@ def _unchanged_folder_fields(job: Pipeline) -> list[str]:
 
 
 def open_readable_sources(
-    job: Pipeline, found: SourceFiles, shown: NameMask, erased: Collection[str | None], *, at: datetime
+    job: Pipeline, found: SourceFiles, shown: NameMask, names: Collection[str | None], *, at: datetime
 ) -> tuple[dict[BatchDate, Source], list[SkippedDate]]:
     """A bound source per batch date whose files can be opened, and the other dates.
 
@@ -352,7 +357,7 @@ def open_readable_sources(
     unreadable: list[SkippedDate] = []
     for when in sort_dates(found.files):
         try:
-            sources |= open_sources(job, replace(found, files={when: found.files[when]}), shown, erased, at=at)
+            sources |= open_sources(job, replace(found, files={when: found.files[when]}), shown, names, at=at)
         except SourceError as error:
             names = [displayed_name(path, found.root, shown) for path in found.files[when]]
             unreadable.append(SkippedDate.unreadable(when, error, names))

@@ -20,13 +20,16 @@ from minimize.engines.base import Job, derive_row_key
 from minimize.engines.local import read_batches, share_batches
 from minimize.engines.passes import run_stages, settle_stages
 from minimize.errors import ConfigurationError, Finding, KeyringError, LedgerError, PolicyError, redact_errors
+from minimize.identifiers import canonical_text
 from minimize.keys import find_keyring
 from minimize.plan import Plan, request
 from minimize.plan.bind import ExaminedPlan
 from minimize.plan.tenant import plan_for_tenant
 from minimize.policy import lint as rules
 from minimize.policy.lint.fields import is_below_full, may_identify
+from minimize.policy.lint.rules import LintSetting
 from minimize.policy.load import examine_pipeline
+from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.proposals import KIND_NAMES
 from minimize.policy.roles import EMAIL_KIND
@@ -44,10 +47,13 @@ from minimize.runs.inputs import (
     open_sources,
     path_mask,
     pipeline_from,
+    subject_names,
 )
 from minimize.runs.minimizer import require_keys
 from minimize.runs.sender import consent_periods, find_sender
 from minimize.settings import SettingsRows
+from minimize.settings.evaluation import LEVEL_SETTING
+from minimize.settings.tokenized import LedgerRows
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant, unknown_tenant_json
 from minimize.sources import declared_schema, format_by_name
 from minimize.sources.base import Source
@@ -188,7 +194,9 @@ def preview_rows(
         SubjectActs() if keyring is None else load_subject_acts(plan.pipeline, keyring, plan.pipeline.target(), None)
     )
     found = find_input_files(plan.pipeline, input, None)
-    sources = open_sources(plan.pipeline, found, path_mask(plan.pipeline, keyring), people.erased.names, at=when)
+    sources = open_sources(
+        plan.pipeline, found, path_mask(plan.pipeline, keyring), subject_names(people, known), at=when
+    )
     job = Job(
         plan,
         when,
@@ -263,16 +271,35 @@ def _is_unreadable(finding: Finding) -> bool:
 
 def _lint_rules(job: Pipeline) -> list[Finding]:
     rows, faults = _lint_settings(job)
-    kinds = None if rows is None else [(kind.setting, kind.holder, kind.value) for kind in rows.kinds()]
     columns, unseen = _source_columns(job)
     siblings = rules.policies_in_tree(job.folder.parent)
+    kinds = None if rows is None else list(_setting_kinds(rows, job.policy, siblings))
     looks = {} if columns is None else _value_kinds(job)
     values = {pointer: KIND_NAMES[look.kind] for pointer, look in looks.items() if look.kind in IDENTIFYING_KINDS}
     contacts = {pointer: EMAIL_KIND for pointer, look in looks.items() if look.kind == "email"}
-    lines = [] if rows is None else [None if rows.lines is None else rows.lines[row] for row in rows.noncanonical]
-    padded = [] if rows is None else rules.noncanonical_rows(rows.file, lines)
+    odd = (
+        []
+        if rows is None
+        else [
+            *rules.noncanonical_rows(rows.file, rows.lines_of(rows.noncanonical)),
+            *rules.user_rows_of_tenants(rows.file, rows.lines_of(rows.user_rows_of_tenants(job.policy.features))),
+        ]
+    )
     found = rules.lint(job, columns=columns, settings_rows=kinds, values=values, contacts=contacts, siblings=siblings)
-    return [*faults, *padded, *unseen, *found]
+    return [*faults, *odd, *unseen, *found]
+
+
+def _setting_kinds(rows: SettingsRows, policy: Policy, siblings: Sequence[Policy]) -> Iterator[LintSetting]:
+    """Setting, holder and value of the rows, with the policy's spelling. Of a ledger, without features of other policies."""
+    own = {canonical_text(name, fold=True): name for name in (*policy.features, *policy.levels, LEVEL_SETTING)}
+    others = {canonical_text(name, fold=True) for each in siblings for name in (*each.features, LEVEL_SETTING)}
+    is_shared = isinstance(rows, LedgerRows)
+    for kind in rows.kinds():
+        declared = kind.setting in policy.levels or (
+            kind.setting in own and (kind.setting != LEVEL_SETTING or policy.levels)
+        )
+        if declared or not (is_shared and kind.setting in others):
+            yield own.get(kind.setting, kind.setting), kind.holder, own.get(kind.value, kind.value)
 
 
 def _value_kinds(job: Pipeline) -> Mapping[Pointer, ValueSummary]:

@@ -277,7 +277,7 @@ class LateAggregates:
         days = {when for waiting in self.waiting for window in waiting.closing for when in window.batches}
         others = sorted(days - set(self.resolved.sources))
         found = replace(self.resolved.found, files={when: self.resolved.found.files[when] for when in others})
-        names = self.resolved.subject_acts.erased.names
+        names = self.resolved.subject_names
         sources = open_sources(self.resolved.pipeline, found, self.resolved.shown, names, at=self.resolved.at)
         plan = _late_plan(job.plan)
         for when, source in sources.items():

@@ -47,9 +47,11 @@ from minimize.runs.inputs import (
     path_mask,
     pipeline_from,
     record_origin,
+    subject_names,
 )
 from minimize.runs.regions import check_region
 from minimize.runs.sender import NO_CONSENTS, Sender, find_sender
+from minimize.runs.settings_warnings import warn_of_settings
 from minimize.settings import SettingsRows
 from minimize.sources.base import Source
 from minimize.sources.file_discovery import NameMask, SourceFiles
@@ -142,6 +144,11 @@ class ResolvedRun:
         erased = self.subject_acts.erased.effective_at(when, self.plan.policy.future, self.first_read)
         return {"settings": settings, "erased": erased, "corrected": corrected, "consents": self.consents(when)}
 
+    @property
+    def subject_names(self) -> frozenset[str | None]:
+        """The names by which erasures and settings name subjects."""
+        return subject_names(self.subject_acts, self.settings)
+
     def consents(self, when: datetime) -> ConsentPeriods | None:
         """The periods in which tenants consented to received data, as known at the time of this run; None for the organization's
         own records.
@@ -195,13 +202,14 @@ def resolve_run(
     memory = find_budget(job.folder)
     target = job.target(output)
     rows = load_pipeline_settings(settings, job, keyring, target, ledger)
+    warn_of_settings(rows, job.policy)
     every, shown = find_input_files(job, input, selection.only), path_mask(job, keyring)
     found = select_dates(every, selection)
     chain = load_receipts(target) if (selection.pending or not any(found.files.values())) and has_runs(target) else ()
     arrived = arrivals(found, chain, shown) if selection.pending else {}
     people = load_subject_acts(job, keyring, target, ledger)
     wants = pending_only(found, arrived) if selection.pending else found
-    sources, unreadable = open_readable_sources(job, wants, shown, people.erased.names, at=asked or now)
+    sources, unreadable = open_readable_sources(job, wants, shown, subject_names(people, rows), at=asked or now)
     skipped = [*missing_source(job, input, chain), *unreadable]
     looked_at = _describe_input(job, input, selection)
     if not (skipped and skipped[0].reason == "no_source"):

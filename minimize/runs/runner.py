@@ -62,6 +62,7 @@ from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.resolve import ResolvedRun, audit_created_keys, resolve_run
 from minimize.runs.sender import check_same_sender, warn_of_gated_rows, warn_without_consents
 from minimize.runs.session import record_missed_receipts, record_published, run_session
+from minimize.runs.settings_warnings import warn_of_unmatched_subjects
 from minimize.stores import Location, LocationLike, ObjectPath, PathText
 from minimize.text import count_noun
 
@@ -450,6 +451,8 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
                     resolved = _without_unpublished(resolved, unpublished, all_)
             audit_created_keys(session, resolved.keys, context.started)
             observer.record_published(done.receipt)
+            if context.engine == "local":  # other engines look settings up in other processes
+                warn_of_unmatched_subjects(resolved.settings, resolved.pipeline.policy, resolved.at)
             if resolved.sender is not None:
                 warn_of_gated_rows(resolved.subject_acts.consents, resolved.sender, done.receipt)
             return done, ()

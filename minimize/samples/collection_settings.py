@@ -22,7 +22,10 @@ from minimize.times import day_start
 
 @dataclass(frozen=True, slots=True)
 class SampleSetting:
-    """One row: the holder sets this value from `valid_from` on. Without a subject, the row applies to the whole tenant."""
+    """One row: the holder sets this value from `valid_from` on. Without a subject, the row applies to the whole tenant.
+
+    field  the field that contains the subject's id; empty for the subject of the dataset
+    """
 
     tenant_id: str
     subject: str
@@ -31,6 +34,7 @@ class SampleSetting:
     holder: str
     valid_from: datetime
     recorded_at: datetime
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,14 @@ class SampleClock:
 
 @dataclass(frozen=True, slots=True)
 class SampleSubjects:
-    """The subjects of a dataset, and the index of each subject's tenant in `TENANTS`."""
+    """The subjects of a dataset, and the index of each subject's tenant in `TENANTS`.
+
+    persons  the distinct users of the subjects, each with its tenant's index, if the dataset names them in `user_id`
+    """
 
     ids: pa.StringArray
     tenants: Ints
+    persons: tuple[tuple[str, int], ...] = ()
 
     def of_tenant(self, tenant: int) -> Ints:
         """The numbers of a tenant's subjects."""
@@ -75,6 +83,7 @@ def sample_setting(
     *,
     subject: str = "",
     recorded: datetime | None = None,
+    field: str = "",
 ) -> SampleSetting:
     """A setting that is by default recorded when it becomes valid."""
     return SampleSetting(
@@ -85,15 +94,16 @@ def sample_setting(
         holder=holder,
         valid_from=at,
         recorded_at=recorded or at,
+        field=field,
     )
 
 
 def toggle_settings(
-    tenant: str, setting: str, times: Iterable[datetime], holder: str = "admin", *, subject: str = ""
+    tenant: str, setting: str, times: Iterable[datetime], holder: str = "admin", *, subject: str = "", field: str = ""
 ) -> list[SampleSetting]:
     """On at the first time, off at the second, on at the third …"""
     return [
-        sample_setting(tenant, setting, "off" if index % 2 else "on", at, holder, subject=subject)
+        sample_setting(tenant, setting, "off" if index % 2 else "on", at, holder, subject=subject, field=field)
         for index, at in enumerate(times)
     ]
 
@@ -110,11 +120,6 @@ def level_settings(clock: SampleClock, subjects: SampleSubjects, random: Random)
         sample_setting(quarry, "level", "required", clock.on_last(12)),
         sample_setting(meadow, "level", "required", clock.before(60)),
     ]
-
-
-def late_level_setting(clock: SampleClock, subjects: SampleSubjects, random: Random) -> list[SampleSetting]:
-    """A level that was raised, recorded only a month later. Earlier runs must not see it."""
-    return [sample_setting(TENANTS[1], "level", "full", clock.before(10), recorded=clock.on_last(24 * 30))]
 
 
 def app_inventory_settings(clock: SampleClock, subjects: SampleSubjects, random: Random) -> list[SampleSetting]:
@@ -146,18 +151,13 @@ def location_settings(clock: SampleClock, subjects: SampleSubjects, random: Rand
 
 
 def usage_settings(clock: SampleClock, subjects: SampleSubjects, random: Random) -> list[SampleSetting]:
-    """On in two tenants, in one with a pause of the developer's; one subject in eight of the other one opts out."""
-    alpine, harbour = TENANTS[:2]
-    own = subjects.of_tenant(0)[::8]
-    return [
-        *toggle_settings(alpine, "usage", [clock.before(60)]),
-        *toggle_settings(harbour, "usage", [clock.before(60)]),
-        *toggle_settings(harbour, "usage", [clock.before(50), clock.before(5), clock.on_last(4)], "developer"),
-        *(
-            sample_setting(alpine, "usage", "off", clock.before(3), "user", subject=name)
-            for name in subjects.ids_of(own)
-        ),
-    ]
+    """Three users in four of two tenants turn it on for themselves; one in eight of the first tenant off again."""
+    on, off, rows = clock.before(60), clock.before(3), list[SampleSetting]()
+    for index, (person, tenant) in enumerate(subjects.persons):
+        if tenant < 2 and index % 4:
+            times = [on, off] if tenant == 0 and index % 8 == 1 else [on]
+            rows += toggle_settings(TENANTS[tenant], "usage", times, "user", subject=person, field="user_id")
+    return rows
 
 
 def own_usage_settings(clock: SampleClock, subjects: SampleSubjects, random: Random) -> list[SampleSetting]:
@@ -168,7 +168,9 @@ def own_usage_settings(clock: SampleClock, subjects: SampleSubjects, random: Ran
     return [
         row
         for subject, tenant, choice in zip(subjects.ids.to_pylist(), subjects.tenants, choices, strict=True)
-        for row in toggle_settings(TENANTS[tenant], "usage", times[choice], "user", subject=subject)
+        for row in toggle_settings(
+            TENANTS[tenant], "usage", times[choice], "user", subject=subject, field="sdk_user_id"
+        )
     ]
 
 
@@ -184,11 +186,12 @@ def sdk_settings(clock: SampleClock, subjects: SampleSubjects, random: Random) -
 
 
 def write_settings(rows: Sequence[SampleSetting], path: Path, random: Random) -> None:
-    """The rows as CSV, in no particular order: a reader has to sort them by their times."""
+    """The rows as CSV, in no particular order: a reader has to sort them by their times. `field` is written if a row has one."""
+    names = [each.name for each in fields(SampleSetting) if each.name != "field" or any(row.field for row in rows)]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([field.name for field in fields(SampleSetting)])
-        writer.writerows(_cells(rows[index]) for index in random.permutation(len(rows)).tolist())
+        writer.writerow(names)
+        writer.writerows(_cells(rows[index])[: len(names)] for index in random.permutation(len(rows)).tolist())
 
 
 def _cells(row: SampleSetting) -> list[str]:

@@ -293,9 +293,16 @@ class Dataset(ABC, Generic[P]):
         turns = part.index * self.daily + turn
         return SampleRows(member[arrival], events[arrival], turns[arrival], random)
 
+    def _persons(self) -> tuple[tuple[str, int], ...]:
+        """The distinct users in `user_id`, each with its tenant's index, in the order of the members."""
+        if "user_id" not in self.fixed:
+            return ()
+        pairs = zip(self.fixed["user_id"].to_pylist(), self.members.tenant.tolist(), strict=True)
+        return tuple(dict.fromkeys(pair for pair in pairs if pair[0] is not None))
+
     def settings(self, clock: SampleClock, random: Random) -> list[SampleSetting]:
         """The collection settings."""
-        subjects = SampleSubjects(self.fixed[self.subject], self.members.tenant)
+        subjects = SampleSubjects(self.fixed[self.subject], self.members.tenant, self._persons())
         return [row for rows in self.settings_by for row in rows(clock, subjects, random)]
 
 

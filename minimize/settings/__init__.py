@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from minimize.settings.evaluation import (
+    ROW_SCHEMA,
     SETTINGS_SCHEMA,
     EffectiveSettings,
     ExplainableSettings,
@@ -26,6 +27,7 @@ from minimize.settings.files import read_file, read_memory
 from minimize.settings.rows import SettingKind, SettingsRows
 
 __all__ = [
+    "ROW_SCHEMA",
     "SETTINGS_SCHEMA",
     "EffectiveSettings",
     "ExplainableSettings",
@@ -47,7 +49,7 @@ def load_settings(settings: Any = None) -> SettingsRows:
     0
     """
     if settings is None:
-        return SettingsRows(SETTINGS_SCHEMA.empty_table())
+        return SettingsRows(ROW_SCHEMA.empty_table())
     if isinstance(settings, SettingsRows):
         return settings
     return read_file(Path(settings)) if isinstance(settings, str | Path) else read_memory(settings)

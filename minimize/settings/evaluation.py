@@ -5,10 +5,11 @@ The questions of the gate, and the effective settings (on or off, and levels) of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -39,6 +40,9 @@ SETTINGS_SCHEMA = pa.schema(
         ("recorded_at", pa.timestamp("us", "UTC")),
     ]
 )
+"""The columns that all settings have."""
+ROW_SCHEMA: Final = SETTINGS_SCHEMA.append(pa.field("field", pa.string()))
+"""The columns of checked settings. `field` names the field whose value `subject` is; null for the subject of the policy."""
 
 
 OWN_ON_LIMIT: Final = timedelta(hours=24)
@@ -52,16 +56,32 @@ class FeatureSwitch:
     holders      the holders that may turn it on; empty for any
     per_subject  whether it is on only for subjects that have a setting of their own, in addition to their tenant's; their own
                  `on` is valid for 24 hours (`OWN_ON_LIMIT`)
+    subject      the field that is the policy's subject
     """
 
     name: str
     holders: tuple[str, ...] = ()
     per_subject: bool = False
+    subject: str | None = None
 
     @property
     def of_tenants(self) -> FeatureSwitch:
         """The tenant's part of the switch alone: a tenant must turn it on before any subject can."""
         return replace(self, per_subject=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldIds:
+    """The ids that one field of the records holds.
+
+    rows  for each id the index of its record; None if every record has one id
+    """
+
+    values: pa.Array = field(repr=False)
+    rows: Integers | None = field(default=None, repr=False)
+
+
+NO_FIELDS: Final[Mapping[str, FieldIds]] = MappingProxyType({})
 
 
 class Settings(Protocol):
@@ -72,19 +92,36 @@ class Settings(Protocol):
         """`sha256:` over the rows in a canonical order."""
         ...
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields, other than the policy's subject, by which rows name their subjects."""
+        ...
+
     def feature_on(
-        self, switch: FeatureSwitch, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+        self,
+        switch: FeatureSwitch,
+        tenants: pa.Array,
+        subjects: pa.Array | None,
+        times: pa.Array | None,
+        others: Mapping[str, FieldIds] = NO_FIELDS,
     ) -> pa.BooleanArray:
         """For each record, whether the feature was on when the event happened *and* is on at the run's `at`.
 
         Takes tenants and subjects (string, dictionary-encoded or not), compared by their canonical form, and event times
         (timestamp), of equal length. A null in any of them means off; without times only `at` decides. Without subjects a
-        `per_subject` feature is off. The result has no nulls.
+        `per_subject` feature is off. `others` has the ids of the fields in `fields`: the setting of each of them counts for its
+        record. The result has no nulls.
         """
         ...
 
     def level_at_least(
-        self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+        self,
+        level: str,
+        levels: Sequence[str],
+        tenants: pa.Array,
+        subjects: pa.Array | None,
+        times: pa.Array | None,
+        others: Mapping[str, FieldIds] = NO_FIELDS,
     ) -> pa.BooleanArray:
         """For each record, whether the level in force is at least this one, at event time and at the run's `at`."""
         ...
@@ -94,17 +131,46 @@ Bounds = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class KnownSubjects:
+    """The subjects with rows of their own that one field names.
+
+    pairs  tenant and subject, by code, of every pair with rows of its own, ascending
+    """
+
+    names: KnownNames
+    pairs: Integers
+    fold: bool = False
+
+    def positions(self, tenants: Integers, ids: pa.Array) -> Integers:
+        """For each id, with the code of its tenant, the index of their pair; -1 if the pair has no rows."""
+        wanted = pair_codes(tenants, self.names.codes(ids))
+        places = np.minimum(np.searchsorted(self.pairs, wanted), len(self.pairs) - 1)
+        return np.where(self.pairs[places] == wanted, places, -1)
+
+
+@dataclass(frozen=True, slots=True)
 class KnownEntities:
     """The tenants and subjects that settings name.
 
     tenants   names of tenants
-    subjects  subjects with rows of their own
-    pairs     tenant and subject, by code, of every pair with rows of its own, ascending
+    subjects  subjects with rows of their own, by the field that names them; None for the policy's subject
     """
 
     tenants: KnownNames
-    subjects: KnownNames
-    pairs: Integers
+    subjects: Mapping[str | None, KnownSubjects]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPositions:
+    """The ids of a batch that have settings of their own: their records, and the index of the pair of tenant and id.
+
+    is_single  whether no record has two ids
+    """
+
+    field: str | None
+    rows: Integers
+    positions: Integers
+    is_single: bool
 
 
 @dataclass(frozen=True)
@@ -116,6 +182,7 @@ class SettingsQuery:
     subjects: pa.Array | None
     times: pa.Array | None
     folding: CaseFolding = NO_FOLDING
+    others: Mapping[str, FieldIds] = field(default_factory=lambda: NO_FIELDS)
 
     @cached_property
     def _tenants(self) -> pa.Array:
@@ -131,13 +198,18 @@ class SettingsQuery:
         return self.entities.tenants.codes(self._tenants)
 
     @cached_property
-    def pair_positions(self) -> Integers | None:
-        """For each record the index of its pair of tenant and subject, -1 if the pair has no rows; None if no pair has."""
-        if not len(self.entities.pairs) or self._subjects is None:
-            return None
-        wanted = pair_codes(self.codes, self.entities.subjects.codes(self._subjects))
-        places = np.minimum(np.searchsorted(self.entities.pairs, wanted), len(self.entities.pairs) - 1)
-        return np.where(self.entities.pairs[places] == wanted, places, -1)
+    def own(self) -> tuple[OwnPositions, ...] | None:
+        """The ids with rows of their own, by field; None if settings name no id of these fields."""
+        known = self.entities.subjects
+        found = []
+        if None in known and self._subjects is not None:
+            found.append(_own_positions(None, known[None].positions(self.codes, self._subjects), None))
+        for name, ids in self.others.items():
+            if name in known:
+                tenants = self.codes if ids.rows is None else self.codes[ids.rows]
+                values = canonical_column(ids.values, fold=known[name].fold)
+                found.append(_own_positions(name, known[name].positions(tenants, values), ids.rows))
+        return tuple(found) or None
 
     @cached_property
     def complete(self) -> Bools | None:
@@ -172,6 +244,11 @@ class SettingsQuery:
         return pa.array(answer if self.complete is None else answer & self.complete)
 
 
+def _own_positions(name: str | None, positions: Integers, rows: Integers | None) -> OwnPositions:
+    places = np.flatnonzero(positions >= 0)
+    return OwnPositions(name, places if rows is None else rows[places], positions[places], rows is None)
+
+
 def pair_codes(tenants: Integers, subjects: Integers) -> Integers:
     """A tenant and a subject as one integer; -1 if either is unknown."""
     return np.where((tenants >= 0) & (subjects >= 0), (tenants << np.int64(32)) | subjects, -1)
@@ -180,6 +257,8 @@ def pair_codes(tenants: Integers, subjects: Integers) -> Integers:
 LEVEL_SETTING = "level"
 """The setting whose values are levels; every other setting is a feature."""
 
+USER_HOLDER: Final = "user"
+"""The holder whose choice is that of one person. For a whole tenant it turns nothing on."""
 _OFF, _ON, _IGNORED = 0, 1, 2
 _OWN_ON_SPAN = OWN_ON_LIMIT // timedelta(microseconds=1)
 _REMEMBERED_PERIODS = 64
@@ -198,6 +277,7 @@ class SettingRow:
     valid_from: datetime
     recorded_at: datetime
     line: int | None
+    field: str | None = None
 
     def ran_out(self, switch: FeatureSwitch, when: datetime) -> bool:
         """Whether this is a subject's own `on` of a `per_subject` feature that is no longer valid at a time."""
@@ -206,11 +286,13 @@ class SettingRow:
 
     def to_json(self) -> dict[str, Any]:
         """The row as `settings show --json` prints it."""
-        return {name: value for name, value in json_object(self).items() if name != "line"}
+        hidden = ("line",) if self.field is not None else ("line", "field")
+        return {name: value for name, value in json_object(self).items() if name not in hidden}
 
     def lines(self) -> Iterator[str]:
         """The row as `settings show` prints it."""
         subject = f"  {self.subject}" if self.subject else ""
+        subject += f" ({self.field})" if self.field else ""
         since = seconds_text(self.valid_from)
         yield f"{self.tenant_id}  {self.setting}  {self.value}  {self.holder}  {since}{subject}"
 
@@ -218,14 +300,30 @@ class SettingRow:
 class ExplainableSettings(Settings, Protocol):
     """Settings that can return the rows that decided."""
 
+    def unmatched_subjects(self, settings: frozenset[str], fields: frozenset[str]) -> int:
+        """The number of subjects with one of these settings of their own that no record had, in any question until now.
+
+        Subjects that are named by a field count if it is one of these.
+        """
+        ...
+
     def as_of(self, at: int) -> ExplainableSettings:
         """The same rows as known at another time of a run (in microseconds)."""
         ...
 
     def deciding_rows(
-        self, tenant: str, setting: str, when: datetime, subject: str | None = None, levels: Sequence[str] = ()
+        self,
+        tenant: str,
+        setting: str,
+        when: datetime,
+        subject: str | None = None,
+        levels: Sequence[str] = (),
+        field: str | None = None,
     ) -> tuple[SettingRow, ...]:
-        """The rows that decide at a time for a tenant (and a subject of it): the latest row of each holder."""
+        """The rows that decide at a time for a tenant (and a subject of it): the latest row of each holder.
+
+        `field` names the field of the subject's id if it is not the policy's subject.
+        """
         ...
 
 
@@ -237,15 +335,18 @@ class _SettingHistory:
     """
 
     tenants: Timeline
-    subjects: Timeline
+    subjects: Mapping[str | None, Timeline]
     truths: dict[tuple[_MaskQuestion, tuple[int, ...]], Bools] = field(default_factory=dict, compare=False)
 
     def masks_at(self, query: SettingsQuery, when: Integers) -> tuple[Integers, Integers]:
         """The masks in force: the tenant's, and the subject's own."""
         own = np.zeros(len(when), np.int64)
-        if query.pair_positions is not None:
-            rows = np.flatnonzero(query.pair_positions >= 0)
-            own[rows] = self.subjects.masks_at(query.pair_positions[rows], when[rows])
+        for ids in query.own or ():
+            masks = self.subjects[ids.field].masks_at(ids.positions, when[ids.rows])
+            if ids.is_single:
+                own[ids.rows] |= masks
+            else:
+                np.bitwise_or.at(own, ids.rows, masks)
         return self.tenants.masks_at(query.codes, when), own
 
     def constant_truths(self, question: _MaskQuestion, count: int, times: Sequence[Bounds]) -> Bools | None:
@@ -271,21 +372,37 @@ class EffectiveSettings:
         self, rows: pa.Table, at: int, digest: str, lines: pa.Array | None = None, folding: CaseFolding = NO_FOLDING
     ) -> None:
         self._folding = folding
-        self._rows = rows = _fold_column(_fold_column(rows, "tenant_id", folding.tenant), "subject", folding.subject)
+        self._rows = rows = _fold_subjects(_fold_column(rows, "tenant_id", folding.tenant), folding)
         self._at = at
         self._digest = digest
         self._lines = lines
         self._tenants, self._tenant = _encode_distinct(rows["tenant_id"])
-        self._subjects, self._subject = _encode_distinct(rows["subject"])
         self._holder = _encode_distinct(rows["holder"])[1]
-        own = self._subject >= 0
-        pairs, places = np.unique(pair_codes(self._tenant[own], self._subject[own]), return_inverse=True)
-        self._known = KnownEntities(KnownNames(self._tenants), KnownNames(self._subjects), pairs)
+        self._own = np.asarray(rows["subject"].is_valid())
+        self._fields = _own_rows_by_field(rows, self._own)
         self._entity = self._tenant.copy()
-        self._entity[own] = places
-        self._own = own
+        subjects = {name: self._known_subjects(name, places) for name, places in self._fields.items()}
+        self._known = KnownEntities(KnownNames(self._tenants), subjects)
         self._histories: dict[tuple[str, Hashable], _SettingHistory] = {}
+        self._matched = {name: np.zeros(len(each.pairs), np.bool_) for name, each in subjects.items()}
         self._last: SettingsQuery | None = None
+
+    def unmatched_subjects(self, settings: frozenset[str], fields: frozenset[str]) -> int:
+        """The number of subjects with one of these settings of their own that no record had, in any question until now."""
+        asked = np.asarray(pc.is_in(self._rows["setting"], value_set=pa.array(sorted(settings), pa.string())))
+        count = 0
+        for name, rows in self._fields.items():
+            if name is None or name in fields:
+                pairs = np.unique(self._entity[rows[asked[rows]]])
+                count += int(np.count_nonzero(~self._matched[name][pairs]))
+        return count
+
+    def _known_subjects(self, name: str | None, rows: Integers) -> KnownSubjects:
+        """The subjects of rows that name them by one field. Sets the entities of these rows."""
+        subjects, codes = _encode_distinct(self._rows["subject"].take(pa.array(rows)))
+        pairs, places = np.unique(pair_codes(self._tenant[rows], codes), return_inverse=True)
+        self._entity[rows] = places.reshape(-1)
+        return KnownSubjects(KnownNames(subjects), pairs, self._folding.folds(name))
 
     def as_of(self, at: int) -> EffectiveSettings:
         """The same rows as known at another time of a run. Derived data is shared."""
@@ -302,22 +419,39 @@ class EffectiveSettings:
         """`sha256:` over the known rows, in a canonical order."""
         return self._digest
 
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields, other than the policy's subject, by which rows name their subjects."""
+        return frozenset(name for name in self._fields if name is not None)
+
     def feature_on(
-        self, switch: FeatureSwitch, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+        self,
+        switch: FeatureSwitch,
+        tenants: pa.Array,
+        subjects: pa.Array | None,
+        times: pa.Array | None,
+        others: Mapping[str, FieldIds] = NO_FIELDS,
     ) -> pa.BooleanArray:
         """For each record, whether the feature was on when the event happened *and* is on at the run's `at`.
 
         Takes tenants and subjects (strings or integers, dictionary-encoded or not) and event times as in the input, of equal
         length. A null in any of them means off; without times only `at` decides. Without subjects a `per_subject` feature is off;
-        a subject's own `on` of it is valid for 24 hours. The result has no nulls.
+        a subject's own `on` of it is valid for 24 hours, and does not count if another field names the subject. The result has
+        no nulls.
         """
-        key = (switch.name, switch)
+        key = (canonical_text(switch.name, fold=True), switch)
         history = self._history(key, lambda rows: self._feature_classes(rows, switch), own_runs_out=switch.per_subject)
         question = _MaskQuestion(per_subject=switch.per_subject)
-        return self._holds_both(history, question, self._query(tenants, subjects, times))
+        return self._holds_both(history, question, self._query(tenants, subjects, times, others))
 
     def level_at_least(
-        self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+        self,
+        level: str,
+        levels: Sequence[str],
+        tenants: pa.Array,
+        subjects: pa.Array | None,
+        times: pa.Array | None,
+        others: Mapping[str, FieldIds] = NO_FIELDS,
     ) -> pa.BooleanArray:
         """For each record, whether the level in force is at least this one, at event time and at the run's `at`.
 
@@ -327,18 +461,30 @@ class EffectiveSettings:
         if wanted == 0:
             return pa.array(np.ones(len(tenants), np.bool_))
         history = self._history((LEVEL_SETTING, tuple(levels)), lambda rows: self._level_classes(rows, levels))
-        return self._holds_both(history, _MaskQuestion(wanted), self._query(tenants, subjects, times))
+        question = _MaskQuestion(wanted, count=len(levels))
+        return self._holds_both(history, question, self._query(tenants, subjects, times, others))
 
     def deciding_rows(
-        self, tenant: str, setting: str, when: datetime, subject: str | None = None, levels: Sequence[str] = ()
+        self,
+        tenant: str,
+        setting: str,
+        when: datetime,
+        subject: str | None = None,
+        levels: Sequence[str] = (),
+        field: str | None = None,
     ) -> tuple[SettingRow, ...]:
-        """The rows that decide at a time for a tenant (and a subject of it): the latest row of each holder."""
+        """The rows that decide at a time for a tenant (and a subject of it): the latest row of each holder.
+
+        `field` names the field of the subject's id if it is not the policy's subject.
+        """
         tenant = canonical_text(tenant, fold=self._folding.tenant)
-        subject = None if subject is None else canonical_text(subject, fold=self._folding.subject)
-        mine = pc.and_(pc.equal(self._rows["tenant_id"], tenant), pc.equal(self._rows["setting"], setting))
+        subject = None if subject is None else canonical_text(subject, fold=self._folding.folds(field))
+        name = canonical_text(setting, fold=True)
+        mine = pc.and_(pc.equal(self._rows["tenant_id"], tenant), pc.equal(self._rows["setting"], name))
         matches = pc.is_null(self._rows["subject"])
         if subject is not None:
-            matches = pc.or_kleene(matches, pc.equal(self._rows["subject"], subject))
+            named = pc.is_null(self._rows["field"]) if field is None else pc.equal(self._rows["field"], field)
+            matches = pc.or_kleene(matches, pc.and_kleene(pc.equal(self._rows["subject"], subject), named))
         before = pc.less_equal(self._rows["valid_from"], pa.scalar(when, SETTINGS_SCHEMA.field("valid_from").type))
         rows = self._listed(pc.and_kleene(pc.and_kleene(mine, matches), before))
         latest: dict[tuple[str, str], SettingRow] = {}
@@ -355,17 +501,23 @@ class EffectiveSettings:
 
     def _feature_classes(self, rows: Integers, switch: FeatureSwitch) -> Integers:
         table = self._rows.take(pa.array(rows))
-        permitted = np.ones(len(rows), np.bool_)
+        holders, own = table["holder"].combine_chunks(), self._own[rows]
+        counts = own | (positions_among(holders, pa.array([USER_HOLDER])) < 0)
         if switch.holders:
-            permitted = positions_among(table["holder"].combine_chunks(), pa.array(switch.holders, pa.string())) >= 0
-        own_counts = switch.per_subject or set(switch.holders) == {"user"}
-        counts = permitted & (~self._own[rows] | own_counts)
+            counts &= positions_among(holders, _folded_words(switch.holders)) >= 0
+        if switch.per_subject:
+            counts &= ~own | np.asarray(pc.fill_null(pc.equal(table["field"], switch.subject or ""), True))
+        elif set(switch.holders) != {USER_HOLDER}:
+            counts &= ~own
         is_on = positions_among(table["value"].combine_chunks(), pa.array(["on"])) >= 0
         return np.where(is_on, np.where(counts, _ON, _IGNORED), _OFF).astype(np.int64)
 
     def _level_classes(self, rows: Integers, levels: Sequence[str]) -> Integers:
-        values = self._rows["value"].take(pa.array(rows)).combine_chunks()
-        return np.maximum(positions_among(values, pa.array(levels, pa.string())), 0)
+        """The level of each row. A user's row for a whole tenant sets no level, but limits it: a class of its own."""
+        table = self._rows.take(pa.array(rows))
+        found = np.maximum(positions_among(table["value"].combine_chunks(), _folded_words(levels)), 0)
+        is_user = positions_among(table["holder"].combine_chunks(), pa.array([USER_HOLDER])) >= 0
+        return np.where(is_user & ~self._own[rows], found + len(levels), found)
 
     def _history(
         self, key: tuple[str, Hashable], classes: Callable[[Integers], Integers], *, own_runs_out: bool = False
@@ -380,25 +532,33 @@ class EffectiveSettings:
                 column_microseconds(self._rows["recorded_at"].combine_chunks())[rows],
                 classes(rows),
             )
-            own = self._own[rows]
-            of_subjects = changes.take(own)
-            if own_runs_out:
-                of_subjects = of_subjects.followed(_IGNORED, after=_ON, span=_OWN_ON_SPAN)
-            self._histories[key] = _SettingHistory(
-                Timeline.from_changes(changes.take(~own)), Timeline.from_changes(of_subjects)
-            )
+            subjects: dict[str | None, Timeline] = {}
+            for name, places in self._fields.items():
+                of_subjects = changes.take(np.isin(rows, places, assume_unique=True))
+                if own_runs_out:
+                    of_subjects = of_subjects.followed(_IGNORED, after=_ON, span=_OWN_ON_SPAN)
+                subjects[name] = Timeline.from_changes(of_subjects)
+            of_tenants = Timeline.from_changes(changes.take(~self._own[rows]))
+            self._histories[key] = _SettingHistory(of_tenants, subjects)
         return self._histories[key]
 
-    def _query(self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None) -> SettingsQuery:
-        """Subjects and times. For several questions about one batch, it is computed once."""
-        last = self._last
-        if last is None or last.tenants is not tenants or last.subjects is not subjects or last.times is not times:
-            self._last = last = SettingsQuery(self._known, tenants, subjects, times, self._folding)
+    def _query(
+        self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None, others: Mapping[str, FieldIds]
+    ) -> SettingsQuery:
+        """The columns of a batch. For several questions about one batch, they are looked up once."""
+        last, asked = self._last, (tenants, subjects, times, others)
+        if last is None or any(
+            old is not new
+            for old, new in zip((last.tenants, last.subjects, last.times, last.others), asked, strict=True)
+        ):
+            self._last = last = SettingsQuery(self._known, tenants, subjects, times, self._folding, others)
+            for ids in last.own or ():
+                self._matched[ids.field][ids.positions] = True
         return last
 
     def _holds_both(self, history: _SettingHistory, question: _MaskQuestion, query: SettingsQuery) -> pa.BooleanArray:
         """Whether the condition is met at the run's time and, separately, at the event's."""
-        if query.pair_positions is None and (query.times is None or query.bounds is not None):
+        if query.own is None and (query.times is None or query.bounds is not None):
             times = [(self._at, self._at), *(() if query.bounds is None else (query.bounds,))]
             truths = history.constant_truths(question, len(self._tenants), times)
             if truths is not None:
@@ -415,10 +575,12 @@ class _MaskQuestion:
     """Whether the feature is on; or, with the index of a level, whether that level is reached.
 
     per_subject  whether the feature must be on for the tenant and for the subject, each by a setting of its own
+    count        the number of levels
     """
 
     level: int | None = None
     per_subject: bool = False
+    count: int = 0
 
     def holds(self, wide: Integers, own: Integers) -> Bools:
         """Evaluates the masks of tenants and of subjects."""
@@ -426,8 +588,31 @@ class _MaskQuestion:
             either: Integers = wide | own
             turned_on: Integers = wide & own if self.per_subject else either
             return np.asarray((turned_on & (1 << _ON) != 0) & (either & (1 << _OFF) == 0), np.bool_)
-        lower = np.int64((1 << self.level) - 1)
-        return np.asarray((wide != 0) & ((wide | own) & lower == 0), np.bool_)
+        lower, set_ = np.int64((1 << self.level) - 1), wide & np.int64((1 << self.count) - 1)
+        limits = wide | own | (wide >> self.count)
+        return np.asarray((set_ != 0) & (limits & lower == 0), np.bool_)
+
+
+def _fold_subjects(rows: pa.Table, folding: CaseFolding) -> pa.Table:
+    """The rows with subjects in the form in which the policy compares the ids of their field."""
+    place, subjects = rows.schema.get_field_index("subject"), rows["subject"].combine_chunks()
+    for name in rows["field"].unique().to_pylist():
+        if folding.folds(name):
+            mine = pc.is_null(rows["field"]) if name is None else pc.fill_null(pc.equal(rows["field"], name), False)
+            subjects = pc.if_else(mine.combine_chunks(), canonical_column(subjects, fold=True), subjects)
+    return rows.set_column(place, "subject", subjects)
+
+
+def _own_rows_by_field(rows: pa.Table, own: Bools) -> dict[str | None, Integers]:
+    """The rows of single subjects, by the field that names them; None for the policy's subject."""
+    names, codes = _encode_distinct(rows["field"])
+    places = {None: np.flatnonzero(own & (codes < 0))}
+    places |= {name: np.flatnonzero(own & (codes == code)) for code, name in enumerate(names.to_pylist())}
+    return {name: found for name, found in places.items() if len(found)}
+
+
+def _folded_words(words: Sequence[str]) -> pa.Array:
+    return pa.array([canonical_text(word, fold=True) for word in words], pa.string())
 
 
 def _fold_column(rows: pa.Table, name: str, fold: bool) -> pa.Table:
@@ -438,8 +623,9 @@ def _fold_column(rows: pa.Table, name: str, fold: bool) -> pa.Table:
 
 
 def _value_rank(value: str, levels: Sequence[str]) -> int:
-    if value in levels:
-        return tuple(levels).index(value)
+    folded = [canonical_text(level, fold=True) for level in levels]
+    if value in folded:
+        return folded.index(value)
     return int(value == "on")
 
 

@@ -1,8 +1,8 @@
 """Settings from CSV, Parquet or memory: read and checked. All faulty rows are reported at once, by file and line, never by value.
 
-CSV is RFC 4180 with a header, in UTF-8. Parquet has the column names of that header; a folder of such files is one table. Data in
-memory is an Arrow table, a DataFrame, or anything with the Arrow PyCapsule interface. The errors of a single setting that an
-administrator records follow at the end.
+CSV is RFC 4180 with a header, in UTF-8. Parquet has the column names of that header. Each file of a folder is read and checked
+alone. Data in memory is an Arrow table, a DataFrame, or anything with the Arrow PyCapsule interface. The errors of a single
+setting that an administrator records follow at the end.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ from minimize.identifiers import canonical_column
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger.subject_tokens import token_version
 from minimize.settings.columns import column_microseconds
-from minimize.settings.evaluation import SETTINGS_SCHEMA
+from minimize.settings.evaluation import ROW_SCHEMA
 from minimize.settings.rows import SettingsRows
 from minimize.text import count_noun
 from minimize.times import epoch_microseconds
 
 _REQUIRED_COLUMNS = ("tenant_id", "setting", "holder")
 _ID_COLUMNS = ("tenant_id", "subject")
+_WORD_COLUMNS = ("setting", "value", "holder")
+_OPTIONAL_COLUMNS = ("subject", "field")
 _TIME_COLUMNS = ("valid_from", "recorded_at")
 
 
@@ -59,22 +61,24 @@ class UncheckedSettings:
 def check_rows(unchecked: UncheckedSettings) -> SettingsRows:
     """The checked rows. Raises PolicyError with every fault."""
     raise_faults(list(_column_faults(unchecked)), unchecked.file)
-    texts = {name: _text_column(unchecked.table, name) for name in SETTINGS_SCHEMA.names if name not in _TIME_COLUMNS}
-    written = {name: texts[name] for name in _ID_COLUMNS}
-    texts |= {name: canonical_column(ids) for name, ids in written.items()}
+    texts = {name: _text_column(unchecked.table, name) for name in ROW_SCHEMA.names if name not in _TIME_COLUMNS}
+    written = {name: texts[name] for name in (*_ID_COLUMNS, *_WORD_COLUMNS)}
+    texts |= {name: canonical_column(words, fold=name in _WORD_COLUMNS) for name, words in written.items()}
+    texts["field"] = canonical_column(texts["field"])
     times = {name: _time_column(unchecked.table[name].combine_chunks()) for name in _TIME_COLUMNS}
     faults = [
         *_missing_values(unchecked, texts),
         *_blank_subjects(unchecked, written, texts),
+        *_fields_without_subject(unchecked, texts),
         *_missing_times(unchecked, times),
         *_token_subjects(unchecked, texts),
     ]
     raise_faults(sorted(faults, key=lambda fault: fault.line or 0), unchecked.file)
     texts["value"] = pc.fill_null(texts["value"], "")
     columns = {**texts, **{name: column.cast(pa.timestamp("us", "UTC")) for name, column in times.items()}}
-    table = pa.table([columns[name] for name in SETTINGS_SCHEMA.names], schema=SETTINGS_SCHEMA)
+    table = pa.table([columns[name] for name in ROW_SCHEMA.names], schema=ROW_SCHEMA)
     differing = {
-        row for name in _ID_COLUMNS for row in _row_numbers(pc.not_equal(written[name], texts[name]).fill_null(False))
+        row for name in written for row in _row_numbers(pc.not_equal(written[name], texts[name]).fill_null(False))
     }
     return SettingsRows(table, unchecked.lines, unchecked.file, sorted(differing))
 
@@ -88,8 +92,8 @@ def raise_faults(faults: Sequence[Finding], file: str | None) -> None:
 
 def _column_faults(unchecked: UncheckedSettings) -> Iterator[Finding]:
     names = unchecked.table.column_names
-    for name in SETTINGS_SCHEMA.names:
-        if names.count(name) > 1 or (name not in names and name != "subject"):
+    for name in ROW_SCHEMA.names:
+        if names.count(name) > 1 or (name not in names and name not in _OPTIONAL_COLUMNS):
             yield unchecked.fault("C002", f"the column {name} is missing or duplicated", field=name)
         elif (
             name in names
@@ -149,6 +153,12 @@ def _blank_subjects(
     blank = pc.and_(pc.not_equal(written["subject"], "").fill_null(False), texts["subject"].is_null())
     for row in _row_numbers(blank):
         yield unchecked.fault("C003", "the subject is blank", row, hint, "subject")
+
+
+def _fields_without_subject(unchecked: UncheckedSettings, texts: dict[str, pa.Array]) -> Iterator[Finding]:
+    hint = "Leave `field` empty, or write the subject that this field names."
+    for row in _row_numbers(pc.and_(texts["field"].is_valid(), texts["subject"].is_null())):
+        yield unchecked.fault("C003", "a row names a field and no subject", row, hint, "field")
 
 
 def _token_subjects(unchecked: UncheckedSettings, texts: dict[str, pa.Array]) -> Iterator[Finding]:
@@ -223,8 +233,9 @@ def read_parquet(path: Path) -> UncheckedSettings:
     table: pa.Table | None = None
     refused: OSError | None = None
     try:
-        with suppress(pa.ArrowException):
-            table = pq.read_table(path, partitioning=None)
+        # An open file is read alone: a path could be a dataset, which skips names that begin with `_` or `.`.
+        with suppress(pa.ArrowException), path.open("rb") as file:
+            table = pq.read_table(file)
     except OSError as error:
         refused = error
     if table is None:
@@ -259,16 +270,47 @@ FORMATS: Final[dict[str, Callable[[Path], UncheckedSettings]]] = {
     ".parquet": read_parquet,
     ".pq": read_parquet,
 }
-"""The reader per suffix. A file with any other suffix is read as CSV, a folder as Parquet."""
+"""The reader per suffix. A single file with any other suffix is read as CSV; in a folder it is refused."""
 
 
 def read_file(path: Path, *, tokens: bool = False) -> SettingsRows:
-    """The rows of a settings file; with `tokens`, subjects may be tokens of a ledger. Raises PolicyError with every fault, by
-    line."""
+    """The rows of a settings file, or of all files of a folder; with `tokens`, subjects may be tokens of a ledger.
+
+    Raises PolicyError with every fault, by file and line.
+    """
     if not path.exists():
         finding = Finding("C001", "the settings file does not exist", file=str(path), hint="Check the path.")
         raise PolicyError(f"cannot read the settings {path}", findings=[finding])
-    read = read_parquet if path.is_dir() else FORMATS.get(path.suffix.lower(), read_csv)
+    if path.is_dir():
+        return _read_folder(path, tokens)
+    read = FORMATS.get(path.suffix.lower(), read_csv)
+    return check_rows(replace(read(path), tokens=tokens))
+
+
+def _read_folder(folder: Path, tokens: bool) -> SettingsRows:
+    """The rows of every file below a folder. Each file has its own columns: a file without `subject` speaks of whole tenants."""
+    parts: list[SettingsRows] = []
+    faults: list[Finding] = []
+    for path in sorted(each for each in folder.rglob("*") if not each.is_dir()):
+        try:
+            parts.append(_read_part(path, tokens))
+        except PolicyError as error:
+            faults += error.findings
+    raise_faults(faults, str(folder))
+    starts = np.cumsum([0, *(part.table.num_rows for part in parts)]).tolist()
+    differing = [start + row for start, part in zip(starts, parts, strict=False) for row in part.noncanonical]
+    tables = [part.table for part in parts]
+    table = pa.concat_tables(tables).combine_chunks() if tables else ROW_SCHEMA.empty_table()
+    return SettingsRows(table, None, str(folder), differing)
+
+
+def _read_part(path: Path, tokens: bool) -> SettingsRows:
+    read = FORMATS.get(path.suffix.lower())
+    if read is None:
+        hint = "Move it out of the folder, or name it .csv or .parquet."
+        raise PolicyError(
+            "not a settings file", findings=[Finding("C001", "not a settings file", hint=hint, file=str(path))]
+        )
     return check_rows(replace(read(path), tokens=tokens))
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.identifiers import NO_FOLDING, CaseFolding
+from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
 from minimize.pages import Table, html_fragment
-from minimize.settings.evaluation import SETTINGS_SCHEMA, EffectiveSettings, ExplainableSettings
+from minimize.settings.evaluation import ROW_SCHEMA, USER_HOLDER, EffectiveSettings, ExplainableSettings
 from minimize.text import count_noun
 from minimize.times import epoch_microseconds
 
@@ -37,7 +38,7 @@ class SettingsRows:
     table  the rows, in the schema of settings; an empty subject is null
     lines  the line of each row in its file
     file   the file that was read
-    noncanonical  indexes of the rows whose tenant or subject was not in canonical form; the table has the canonical form
+    noncanonical  indexes of the rows of which a name was not in canonical form; the table has the canonical form
     folding       whether tenants and subjects are compared without regard to case
     """
 
@@ -47,15 +48,36 @@ class SettingsRows:
     noncanonical: Sequence[int] = ()
     folding: CaseFolding = NO_FOLDING
 
+    def __post_init__(self) -> None:
+        if "field" not in self.table.column_names:
+            column = pa.nulls(self.table.num_rows, pa.string())
+            object.__setattr__(self, "table", self.table.append_column("field", column))  # a frozen dataclass
+
     def with_folding(self, folding: CaseFolding) -> Self:
         """The same rows, compared as a policy compares tenants and subjects."""
         return replace(self, folding=folding)
+
+    @cached_property
+    def fields(self) -> frozenset[str]:
+        """The fields, other than a policy's subject, by which rows name their subjects."""
+        return frozenset(name for name in self.table["field"].unique().to_pylist() if name is not None)
 
     def effective_at(self, run_at: datetime) -> ExplainableSettings:
         """The settings as known to a run at this time, without rows that were recorded later."""
         at = epoch_microseconds(run_at)
         if at >= self._last:
             return self._all_effective.as_of(at)
+        if at not in self._seen:
+            self._seen.clear()
+            self._seen[at] = self._effective_before(at)
+        return self._seen[at].as_of(at)
+
+    @cached_property
+    def _seen(self) -> dict[int, EffectiveSettings]:
+        """The settings as known at the last time that was asked for, if rows were recorded later."""
+        return {}
+
+    def _effective_before(self, at: int) -> EffectiveSettings:
         moment = pa.scalar(at, pa.int64()).cast(pa.timestamp("us", "UTC"))
         seen = pc.less_equal(self.table["recorded_at"], moment)
         table = self.table.filter(seen)
@@ -77,6 +99,21 @@ class SettingsRows:
     def digest(self) -> str:
         """`sha256:` over all rows in a canonical order."""
         return rows_digest(self.table)
+
+    def lines_of(self, rows: Sequence[int]) -> list[int | None]:
+        """The lines of rows; None for each if they were not read from one file."""
+        return [None if self.lines is None else self.lines[row] for row in rows]
+
+    def user_rows_of_tenants(self, settings: Collection[str]) -> list[int]:
+        """The rows of the holder `user` that would turn one of these settings on for a whole tenant."""
+        names = pa.array([canonical_text(name, fold=True) for name in settings], pa.string())
+        masks = [
+            pc.equal(self.table["holder"], USER_HOLDER),
+            pc.equal(self.table["value"], "on"),
+            pc.is_null(self.table["subject"]),
+            pc.is_in(self.table["setting"], value_set=names),
+        ]
+        return np.flatnonzero(np.logical_and.reduce([np.asarray(mask) for mask in masks])).tolist()
 
     def _repr_html_(self) -> str:
         """How often each setting was changed, and by how many tenants; without the settings of any single tenant."""
@@ -112,7 +149,8 @@ def rows_digest(table: pa.Table) -> str:
 
 
 def _canonical_lines(table: pa.Table) -> Iterator[str]:
-    names = SETTINGS_SCHEMA.names
+    names = ROW_SCHEMA.names
     moments = {name: table[name].cast(pa.int64()) for name in ("valid_from", "recorded_at")}
     columns = [moments.get(name, table[name]).to_pylist() for name in names]
-    return (json.dumps(row, ensure_ascii=True) for row in zip(*columns, strict=True))
+    rows = (row if row[-1] is not None else row[:-1] for row in zip(*columns, strict=True))  # without an empty `field`
+    return (json.dumps(row, ensure_ascii=True) for row in rows)

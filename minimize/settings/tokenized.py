@@ -5,7 +5,7 @@ Only records of tenants with subject settings are tokenized, once for each disti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, reduce
@@ -19,13 +19,15 @@ from minimize.errors import KeyringError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_column
 from minimize.keys import Keyring
 from minimize.ledger.settings import SETTING
-from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_version
+from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.settings.columns import SubjectPairs, check_token_keys
 from minimize.settings.evaluation import (
-    SETTINGS_SCHEMA,
+    NO_FIELDS,
+    ROW_SCHEMA,
     EffectiveSettings,
     ExplainableSettings,
     FeatureSwitch,
+    FieldIds,
     SettingRow,
 )
 from minimize.settings.rows import SettingsRows
@@ -39,16 +41,22 @@ UNTOKENIZED: Final = "-"
 _REMEMBERED: Final = 1_000_000
 
 
+TokensByTenant = Mapping[str, frozenset[str]]
+_TokenColumns = tuple[pa.Array | None, Mapping[str, FieldIds]]
+"""The subjects of records, and the ids of their other fields, as tokens."""
+
+
 @dataclass
 class TokenizedSettings:
     """Settings over tokens, as known to one run. Key bytes exist only in this process: a pickle has none (see `with_keys`)."""
 
     effective: EffectiveSettings
-    tokens: Mapping[str, frozenset[str]] = field(repr=False)
-    """Per tenant, the tokens that have a setting of their own."""
-    secrets: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+    tokens: Mapping[str | None, TokensByTenant] = field(repr=False)
+    """The tokens that have a setting of their own, by the field of their ids (None for the policy's subject) and by tenant."""
+    secrets: Mapping[str | None, Mapping[int, bytes]] = field(default_factory=dict, repr=False)
     folding: CaseFolding = NO_FOLDING
-    _token_cache: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict, repr=False)
+    _token_cache: dict[tuple[str | None, str, str], tuple[str, ...]] = field(default_factory=dict, repr=False)
+    _last: tuple[tuple[Any, ...], list[_TokenColumns]] | None = field(default=None, repr=False)
 
     @property
     def digest(self) -> str:
@@ -59,76 +67,145 @@ class TokenizedSettings:
         """The same rows as known to a run at another time."""
         return replace(self, effective=self.effective.as_of(at))
 
+    def unmatched_subjects(self, settings: frozenset[str], fields: frozenset[str]) -> int:
+        """The number of subjects that no record had; see `ExplainableSettings`."""
+        return self.effective.unmatched_subjects(settings, fields)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The fields, other than the policy's subject, by which rows name their subjects."""
+        return self.effective.fields
+
     def feature_on(
-        self, switch: FeatureSwitch, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+        self,
+        switch: FeatureSwitch,
+        tenants: pa.Array,
+        subjects: pa.Array | None,
+        times: pa.Array | None,
+        others: Mapping[str, FieldIds] = NO_FIELDS,
     ) -> pa.BooleanArray:
         """For each record, whether the feature was on at its time and is on now; see `Settings`."""
-        each = self._tokenize_subjects(tenants, subjects)
-        return reduce(pc.and_, (self.effective.feature_on(switch, tenants, own, times) for own in each))
+        each = self._tokenize(tenants, subjects, others)
+        return reduce(pc.and_, (self.effective.feature_on(switch, tenants, own, times, ids) for own, ids in each))
 
     def level_at_least(
-        self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+        self,
+        level: str,
+        levels: Sequence[str],
+        tenants: pa.Array,
+        subjects: pa.Array | None,
+        times: pa.Array | None,
+        others: Mapping[str, FieldIds] = NO_FIELDS,
     ) -> pa.BooleanArray:
         """For each record, whether the level was reached at its time and is reached now; see `Settings`."""
-        each = self._tokenize_subjects(tenants, subjects)
-        return reduce(pc.and_, (self.effective.level_at_least(level, levels, tenants, own, times) for own in each))
+        each = self._tokenize(tenants, subjects, others)
+        found = (self.effective.level_at_least(level, levels, tenants, own, times, ids) for own, ids in each)
+        return reduce(pc.and_, found)
 
     def deciding_rows(
-        self, tenant: str, setting: str, when: datetime, subject: str | None = None, levels: Sequence[str] = ()
+        self,
+        tenant: str,
+        setting: str,
+        when: datetime,
+        subject: str | None = None,
+        levels: Sequence[str] = (),
+        field: str | None = None,
     ) -> tuple[SettingRow, ...]:
         """The rows in force at a time; see `EffectiveSettings.deciding_rows`."""
-        tokens = [None] if subject is None else self._tokens(tenant, subject)
-        found = (row for token in tokens for row in self.effective.deciding_rows(tenant, setting, when, token, levels))
+        tokens = [None] if subject is None else self._tokens(field, tenant, subject)
+        decide = self.effective.deciding_rows
+        found = (row for token in tokens for row in decide(tenant, setting, when, token, levels, field))
         return tuple(dict.fromkeys(found))
 
     def with_keys(self, keys: Keyring) -> TokenizedSettings:
         """The same settings with the keys of the subject tokens, in another process. Raises KeyringError."""
-        return replace(self, secrets=token_secrets(keys, self._versions), _token_cache={})
+        return replace(self, secrets=_secrets_by_field(keys, self.tokens), _token_cache={}, _last=None)
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: without keys and subjects."""
         state = {"effective": self.effective, "tokens": self.tokens, "folding": self.folding}
-        return {**state, "secrets": {}, "_token_cache": {}}
+        return {**state, "secrets": {}, "_token_cache": {}, "_last": None}
 
     @cached_property
-    def _index(self) -> TokenIndex:
-        return TokenIndex(self.tokens, self.folding)
+    def _indexes(self) -> dict[str | None, TokenIndex]:
+        return {
+            name: TokenIndex(tokens, CaseFolding(self.folding.tenant, self.folding.folds(name)))
+            for name, tokens in self.tokens.items()
+        }
 
-    @cached_property
-    def _versions(self) -> set[int]:
-        found = {token_version(token) for tokens in self.tokens.values() for token in tokens}
-        return {version for version in found if version is not None}
+    def _tokenize(
+        self, tenants: pa.Array, subjects: pa.Array | None, others: Mapping[str, FieldIds]
+    ) -> list[_TokenColumns]:
+        """The ids of records as tokens, if they have a setting of their own; null stays null.
 
-    def _tokenize_subjects(self, tenants: pa.Array, subjects: pa.Array | None) -> list[pa.Array | None]:
-        """The subjects as tokens, if they have a setting of their own; null stays null.
-
-        One column, or more if a subject has several tokens: a value is collected if all of them permit it.
+        One set of columns, or more if a subject has several tokens: a value is collected if all of them permit it. For several
+        questions about one batch, they are computed once.
         """
-        if subjects is None or not self.tokens:
-            return [subjects]
-        check_token_keys(self._versions, self.secrets)
-        pairs = SubjectPairs.from_columns(tenants, subjects, self._index)
-        found = [self._tokens(tenant, subject) for tenant, subject in pairs.names]
-        codes = np.zeros(len(subjects), np.int64)
+        asked = (tenants, subjects, others)
+        if self._last is None or any(old is not new for old, new in zip(self._last[0], asked, strict=True)):
+            self._last = asked, list(self._token_columns(tenants, subjects, others))
+        return self._last[1]
+
+    def _token_columns(
+        self, tenants: pa.Array, subjects: pa.Array | None, others: Mapping[str, FieldIds]
+    ) -> Iterator[_TokenColumns]:
+        own = [None] if subjects is None else self._tokenize_ids(None, tenants, subjects)
+        fields = {
+            name: self._tokenize_ids(
+                name, tenants if ids.rows is None else tenants.take(pa.array(ids.rows)), ids.values
+            )
+            for name, ids in others.items()
+            if name in self.tokens
+        }
+        turns = max(len(each) for each in (own, *fields.values()))
+        for turn in range(turns):
+            ids = {
+                name: FieldIds(columns[min(turn, len(columns) - 1)], others[name].rows)
+                for name, columns in fields.items()
+            }
+            yield own[min(turn, len(own) - 1)], ids
+
+    def _tokenize_ids(self, name: str | None, tenants: pa.Array, ids: pa.Array) -> list[pa.Array]:
+        """The ids of a field as tokens, in one column or more."""
+        if name not in self.tokens:
+            return [ids]
+        secrets = self.secrets.get(name, {})
+        check_token_keys(_token_versions(self.tokens[name]), secrets)
+        pairs = SubjectPairs.from_columns(tenants, ids, self._indexes[name])
+        found = [self._tokens(name, tenant, subject) for tenant, subject in pairs.names]
+        codes = np.zeros(len(ids), np.int64)
         codes[pairs.rows] = pairs.places + 1
-        own = pa.array(codes, pa.int32(), mask=subjects.is_null().to_numpy(zero_copy_only=False))
+        own = pa.array(codes, pa.int32(), mask=ids.is_null().to_numpy(zero_copy_only=False))
         turns = range(max(map(len, found), default=1))
         layers = ([UNTOKENIZED, *(tokens[min(turn, len(tokens) - 1)] for tokens in found)] for turn in turns)
         return [pa.DictionaryArray.from_arrays(own, pa.array(layer, pa.string())) for layer in layers]
 
-    def _tokens(self, tenant: str, subject: str) -> tuple[str, ...]:
+    def _tokens(self, name: str | None, tenant: str, subject: str) -> tuple[str, ...]:
         """The tokens under which a subject has settings, by the key version with which they were made.
 
         There is one (a change uses the existing token), unless rows with tokens were imported from another ledger, or ids that
         differ in case are one subject.
         """
-        known = self._token_cache.get((tenant, subject))
+        known = self._token_cache.get((name, tenant, subject))
         if known is None:
-            known = tuple(token for _, token in self._index.find(self.secrets, tenant, subject)) or (UNTOKENIZED,)
+            index = self._indexes.get(name)
+            found = () if index is None else index.find(self.secrets.get(name, {}), tenant, subject)
+            known = tuple(token for _, token in found) or (UNTOKENIZED,)
             if len(self._token_cache) >= _REMEMBERED:
                 self._token_cache.clear()
-            self._token_cache[tenant, subject] = known
+            self._token_cache[name, tenant, subject] = known
         return known
+
+
+def _secrets_by_field(
+    keys: Keyring, tokens: Mapping[str | None, TokensByTenant]
+) -> dict[str | None, Mapping[int, bytes]]:
+    """The secrets of the tokens of each field. Raises KeyringError."""
+    return {name: token_secrets(keys, _token_versions(each), name) for name, each in tokens.items()}
+
+
+def _token_versions(tokens: TokensByTenant) -> set[int]:
+    return token_versions(token for each in tokens.values() for token in each)
 
 
 def load_ledger_settings(ledger: Ledger, keys: Keyring | None) -> LedgerRows:
@@ -137,20 +214,19 @@ def load_ledger_settings(ledger: Ledger, keys: Keyring | None) -> LedgerRows:
 
 
 def ledger_rows(rows: Sequence[RecordedSetting], keys: Keyring | None, place: str) -> LedgerRows:
-    """Recorded settings as the rows of a run."""
-    columns = [
-        pa.array([getattr(row, name) for row in rows], SETTINGS_SCHEMA.field(name).type)
-        for name in SETTINGS_SCHEMA.names
-    ]
-    tenants = canonical_column(columns[0])
-    padded = [] if tenants is columns[0] else np.flatnonzero(pc.not_equal(tenants, columns[0]).fill_null(True)).tolist()
-    table = pa.table([tenants, *columns[1:]], schema=SETTINGS_SCHEMA)
-    found = LedgerRows(table, file=place, noncanonical=padded, keys=keys)
-    if found.versions and keys is None:
+    """Recorded settings as the rows of a run, with their names in canonical form."""
+    columns = {field.name: pa.array([getattr(row, field.name) for row in rows], field.type) for field in ROW_SCHEMA}
+    padded: set[int] = set()
+    for name in ("tenant_id", "setting", "value", "holder"):
+        words = pc.fill_null(canonical_column(columns[name], fold=name != "tenant_id"), "")
+        padded |= set(np.flatnonzero(pc.not_equal(words, columns[name])).tolist())
+        columns[name] = words
+    found = LedgerRows(pa.table(columns, schema=ROW_SCHEMA), file=place, noncanonical=sorted(padded), keys=keys)
+    if found.tokens and keys is None:
         hint = "Pass --keys FILE or set MINIMIZE_KEYS. The ledger stores subjects as keyed tokens."
         raise KeyringError("no keyring found; one is needed for the settings of single subjects", hint=hint)
     if keys is not None:
-        token_secrets(keys, found.versions)
+        _secrets_by_field(keys, found.tokens)
     return found
 
 
@@ -165,20 +241,13 @@ class LedgerRows(SettingsRows):
         seen = super().effective_at(run_at)
         if not isinstance(seen, EffectiveSettings) or self.keys is None or not self.tokens:
             return seen
-        return TokenizedSettings(seen, self.tokens, token_secrets(self.keys, self.versions), self.folding)
+        return TokenizedSettings(seen, self.tokens, _secrets_by_field(self.keys, self.tokens), self.folding)
 
     @cached_property
-    def tokens(self) -> dict[str, frozenset[str]]:
-        """Per tenant, the tokens of the subjects that have settings of their own."""
-        own: dict[str, set[str]] = {}
-        pairs = self.table.select(["tenant_id", "subject"]).to_pylist()
-        for pair in pairs:
-            if pair["subject"] is not None:
-                own.setdefault(pair["tenant_id"], set()).add(pair["subject"])
-        return {tenant: frozenset(tokens) for tenant, tokens in own.items()}
-
-    @property
-    def versions(self) -> set[int]:
-        """The key versions with which tokens were made."""
-        found = {token_version(token) for tokens in self.tokens.values() for token in tokens}
-        return {version for version in found if version is not None}
+    def tokens(self) -> dict[str | None, TokensByTenant]:
+        """The tokens of the subjects that have settings of their own, by the field of their ids and by tenant."""
+        own: dict[str | None, dict[str, set[str]]] = {}
+        for row in self.table.select(["tenant_id", "subject", "field"]).to_pylist():
+            if row["subject"] is not None:
+                own.setdefault(row["field"], {}).setdefault(row["tenant_id"], set()).add(row["subject"])
+        return {name: {tenant: frozenset(tokens) for tenant, tokens in each.items()} for name, each in own.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -33,7 +33,7 @@ from minimize.policy.identities import fields_named
 from minimize.policy.model import Field, Policy
 from minimize.settings.columns import column_microseconds, time_ticks
 from minimize.settings.erasures import Erasures
-from minimize.settings.evaluation import Settings
+from minimize.settings.evaluation import FieldIds, Settings
 from minimize.settings.regions import OutputRegion
 from minimize.stages.linked_erasures import linked_erasure_mask
 from minimize.techniques import type_family
@@ -199,14 +199,31 @@ class BatchFacts:
             return constant_truth(False, self.raw.num_rows)
         return pa.array(region.own_mask(tenants, fold=self.policy.folding.tenant))
 
+    def _other_ids(self) -> Mapping[str, Mapping[str, FieldIds]]:
+        """The argument with the ids of the fields, other than the policy's subject, by which settings name subjects."""
+        found = self._cached("other ids", lambda: dict(self._ids_of_settings()))
+        return {"others": found} if found else {}
+
+    def _ids_of_settings(self) -> Iterator[tuple[str, FieldIds]]:
+        for name in sorted(getattr(self.settings, "fields", ())):
+            found = self._ids_in(name)
+            if found is not None:
+                yield name, FieldIds(found.values, row_indices(found, self.raw.num_rows) if found.parents else None)
+
+    def _ids_in(self, name: str) -> Leaf | None:
+        """The raw values of a declared field of the records; None if there is none."""
+        declared = self.policy.fields.get(name)
+        if declared is None or declared.from_ or declared.pointer.top not in self.raw.schema.names:
+            return None
+        return self.leaf(declared.pointer)
+
     def _erased_by(
         self, name: str, erased: Erasures, tenants: pa.Array, times: pa.TimestampArray | None
     ) -> pa.BooleanArray | None:
         """The mask of `erased_records` for subjects in another field. One match anywhere in a record is enough."""
-        declared = self.policy.fields.get(name)
-        if declared is None or declared.from_ or declared.pointer.top not in self.raw.schema.names:
+        found = self._ids_in(name)
+        if found is None:
             return None
-        found = self.leaf(declared.pointer)
         rows = row_indices(found, self.raw.num_rows)
         folding = CaseFolding(self.policy.folding.tenant, self.policy.folds_case(name))
         times = None if times is None else times.take(pa.array(rows))
@@ -265,7 +282,7 @@ class BatchFacts:
         switch, tenants = self.policy.switch(name), self._tenants()
         if self.settings is None or tenants is None or switch is None:
             return constant_truth(False, self.raw.num_rows)
-        on = self.settings.feature_on(switch, tenants, self._subjects(), self.times())
+        on = self.settings.feature_on(switch, tenants, self._subjects(), self.times(), **self._other_ids())
         retention = self.policy.features[name].retention
         return on if retention is None else pc.and_not(on, self.expired(retention))
 
@@ -273,7 +290,7 @@ class BatchFacts:
         levels, tenants = self.policy.levels, self._tenants()
         if name not in levels or name == levels[0] or self.settings is None or tenants is None:
             return constant_truth(name in levels[:1], self.raw.num_rows)
-        return self.settings.level_at_least(name, levels, tenants, self._subjects(), self.times())
+        return self.settings.level_at_least(name, levels, tenants, self._subjects(), self.times(), **self._other_ids())
 
     def _tenants(self) -> pa.Array | None:
         return None if self.policy.tenant is None else self.leaf(Pointer.parse(self.policy.tenant)).values

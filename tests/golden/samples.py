@@ -32,6 +32,11 @@ def copy_samples(session: Session, *data: str) -> None:
         session.copy(ROOT / "sample_data" / name, f"sample_data/{name}")
 
 
+def import_settings(session: Session) -> None:
+    """Imports the settings of the check-ins into the ledger of the shipped configuration, after all values are planted."""
+    session.run("settings import sample_data/device_telemetry/settings.csv --reference sample --json")
+
+
 def write_access_file(session: Session) -> None:
     """The access file that the shipped configuration names; the account of the scenario is operator and privacy officer."""
     everywhere = {"tenants": "all", "datasets": "all"}

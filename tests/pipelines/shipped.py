@@ -97,7 +97,12 @@ class Runs:
     made: dict[str, Ran] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Ran:
-        return self._run(name, name) if name in SAMPLED else self.by_hand(name)
+        if name not in SAMPLED:
+            return self.by_hand(name)
+        settings = ROOT / "sample_data" / DATASETS[name] / "settings.csv"
+        return self._run(
+            name, name, *(["--settings", str(settings)] if load_pipeline(PIPELINES / name).settings else [])
+        )
 
     def by_hand(self, name: str) -> Ran:
         """A run on records made by hand."""

@@ -99,10 +99,16 @@ def test_location_is_on_for_lost_devices_of_that_tenant_for_some_hours() -> None
     assert {(off[device] - on[device]) for device in lost} == {timedelta(hours=hours) for hours in (26, 25, 12)}
 
 
-def test_subjects_opt_out_of_what_their_administrator_turned_on() -> None:
-    own = [row for row in rows(collection_settings.usage_settings) if row.subject]
-    assert {(row.tenant_id, row.value, row.holder) for row in own} == {(TENANTS[0], "off", "user")}
-    assert {row.subject for row in own} <= set(DEVICES.device_id.to_pylist())
+def test_users_of_devices_turn_usage_on_for_themselves_by_their_own_id() -> None:
+    persons = tuple((f"u{number}", number % 3) for number in range(24))
+    subjects = SampleSubjects(DEVICES.device_id, DEVICES.tenant, persons)
+    own = collection_settings.usage_settings(CLOCK, subjects, np.random.default_rng(1))
+    assert {(row.holder, row.field) for row in own} == {("user", "user_id")}
+    assert {(row.tenant_id, row.value) for row in own} == {
+        (TENANTS[0], "on"),
+        (TENANTS[0], "off"),
+        (TENANTS[1], "on"),
+    }
 
 
 def test_users_turn_usage_on_for_themselves_and_some_off_again() -> None:

@@ -9,9 +9,11 @@ import pyarrow as pa
 import pytest
 
 from minimize.settings.columns import KnownNames
-from minimize.settings.evaluation import KnownEntities, SettingsQuery, pair_codes
+from minimize.settings.evaluation import KnownEntities, KnownSubjects, SettingsQuery, pair_codes
 
-KNOWN = KnownEntities(KnownNames(pa.array(["t", "u"])), KnownNames(pa.array(["s"])), np.array([1 << 32]))
+KNOWN = KnownEntities(
+    KnownNames(pa.array(["t", "u"])), {None: KnownSubjects(KnownNames(pa.array(["s"])), np.array([1 << 32]))}
+)
 TENANTS = pa.array(["u", "x", None, "t"])
 TIME = pa.timestamp("ms", "UTC")
 
@@ -42,9 +44,9 @@ def test_nothing_is_true_where_the_subject_or_the_time_is_missing() -> None:
 
 
 def test_a_pair_with_rows_of_its_own_has_a_place() -> None:
-    found = asked(pa.array(["u", "t", "u", "x"]), pa.array(["s", "s", "z", "s"])).pair_positions
+    found = asked(pa.array(["u", "t", "u", "x"]), pa.array(["s", "s", "z", "s"])).own
     assert found is not None
-    assert found.tolist() == [0, -1, -1, -1]
+    assert [(ids.rows.tolist(), ids.positions.tolist()) for ids in found] == [([0], [0])]
 
 
 def test_the_bounds_of_times_are_in_microseconds_and_leave_nulls_out() -> None:

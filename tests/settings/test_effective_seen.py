@@ -8,12 +8,14 @@ from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.settings import SETTINGS_SCHEMA, ExplainableSettings, FeatureSwitch, load_settings
+from minimize.settings import ROW_SCHEMA, SETTINGS_SCHEMA, ExplainableSettings, FeatureSwitch, load_settings
+from minimize.settings.evaluation import FieldIds
 from minimize.times import epoch_microseconds
 from tests.hypothesis_profiles import examples
 
@@ -38,6 +40,14 @@ def day(number: int) -> datetime:
 def seen(*rows: Said, at: int = 30) -> ExplainableSettings:
     lists = [dict(zip(SETTINGS_SCHEMA.names, [*row[:5], day(row[5]), day(row[6])], strict=True)) for row in rows]
     return load_settings(pa.Table.from_pylist(lists, schema=SETTINGS_SCHEMA)).effective_at(day(at))
+
+
+def named_seen(*rows: Said, at: int = 30) -> ExplainableSettings:
+    """The rows, of which those of single subjects name them by the field `users`."""
+    names = [*SETTINGS_SCHEMA.names, "field"]
+    lists = [[*row[:5], day(row[5]), day(row[6]), None if row.subject is None else "users"] for row in rows]
+    table = pa.Table.from_pylist([dict(zip(names, each, strict=True)) for each in lists], schema=ROW_SCHEMA)
+    return load_settings(table).effective_at(day(at))
 
 
 def is_on(
@@ -213,7 +223,58 @@ def test_rows_that_agree_in_both_times_resolve_towards_off() -> None:
     assert not reaches(seen(level("full"), level("basic")), "enhanced")
 
 
-@pytest.mark.parametrize("value", ["On", "true", "yes", "", "full", " on"])
+@pytest.mark.parametrize("word", ["On", " on", "on\u200b", "ON"])
+def test_names_holders_and_values_are_compared_in_their_canonical_form(word: str) -> None:
+    row = Said("t", None, " Location\u00a0", word, "ADMIN", 0)
+    assert is_on(seen(row), 10, holders=["Admin"]) == [True]
+    assert is_on(seen(row, Said("t", None, "LOCATION\u200b", "Off ", "User", 0)), 10) == [False]
+
+
+def test_a_users_row_for_a_whole_tenant_turns_nothing_on_but_its_off_counts() -> None:
+    assert is_on(seen(on("user")), 10, subject="s", holders=["user"]) == [False]
+    assert is_on(seen(on("user")), 10) == [False]
+    assert is_on(seen(on("user"), on("user", subject="s")), 10, subject="s", holders=["user"]) == [True]
+    assert is_on(seen(off("user"), on("user", subject="s")), 10, subject="s", holders=["user"]) == [False]
+    assert is_on(seen(on(), off("user")), 10) == [False]
+
+
+def test_a_users_level_for_a_whole_tenant_only_limits_the_level() -> None:
+    assert not reaches(seen(level("full", "user")), "basic")
+    assert reaches(seen(level("full"), level("basic", "user")), "basic")
+    assert not reaches(seen(level("full"), level("basic", "user")), "enhanced")
+
+
+def test_the_setting_of_an_id_in_another_field_counts_for_its_records() -> None:
+    view = named_seen(on(), off("user", subject="u"))
+    asked = {"users": FieldIds(pa.array(["u", "v", "u", "v"]), np.array([0, 0, 1, 2]))}
+    tenants, subjects = pa.array(["t"] * 3), pa.array(["u", "d", "d"])
+    found = view.feature_on(FeatureSwitch("location"), tenants, subjects, None, asked)
+    assert found.to_pylist() == [False, False, True]
+    assert view.fields == {"users"}
+    assert is_on(view, 10, subject="u") == [True]
+
+
+def test_a_persons_own_on_counts_in_another_field_but_not_for_what_is_decided_per_subject() -> None:
+    view = named_seen(on("user", subject="u"), on())
+    asked = {"users": FieldIds(pa.array(["u", None]))}
+    tenants, subjects = pa.array(["t"] * 2), pa.array(["d", "d"])
+    of_user = FeatureSwitch("location", ("user",))
+    assert view.feature_on(of_user, tenants, subjects, None, asked).to_pylist() == [True, False]
+    per_subject = FeatureSwitch("location", (), per_subject=True)
+    assert view.feature_on(per_subject, tenants, subjects, None, asked).to_pylist() == [False, False]
+    named = FeatureSwitch("location", (), per_subject=True, subject="users")
+    assert view.feature_on(named, tenants, subjects, pa.array([day(30)] * 2), {}).to_pylist() == [False, False]
+
+
+def test_a_level_in_another_field_limits_its_records() -> None:
+    rows = (Said("t", None, "level", "full", "admin", 0), Said("t", "u", "level", "basic", "user", 0))
+    view, asked = named_seen(*rows), {"users": FieldIds(pa.array(["u", "v"]))}
+    tenants, subjects = pa.array(["t"] * 2), pa.array(["d", "d"])
+    found = view.level_at_least("enhanced", LEVELS, tenants, subjects, None, asked)
+    assert found.to_pylist() == [False, True]
+
+
+@pytest.mark.parametrize("value", ["true", "yes", "", "full", "o n"])
 def test_anything_but_on_is_off(value: str) -> None:
     assert is_on(seen(on("admin"), on("user", value=value)), 10) == [False]
 
@@ -374,9 +435,10 @@ def literally_on(rows: Sequence[Said], tenant: str, subject: str, switch: Featur
     wide, own = (latest(rows, tenant, who, "location", when) for who in (None, subject))
     if any(value != "on" for value in (*wide.values(), *own.values())):
         return False
+    by_others = {holder: value for holder, value in wide.items() if holder != "user"}
     for_tenant, for_subject = (
         any(value == "on" and (not switch.holders or holder in switch.holders) for holder, value in values.items())
-        for values in (wide, own)
+        for values in (by_others, own)
     )
     if switch.per_subject:
         return for_tenant and for_subject
@@ -385,7 +447,7 @@ def literally_on(rows: Sequence[Said], tenant: str, subject: str, switch: Featur
 
 def literal_level(rows: Sequence[Said], tenant: str, subject: str, when: int) -> int:
     wide, own = (latest(rows, tenant, who, "level", when) for who in (None, subject))
-    if not wide:
+    if not set(wide) - {"user"}:
         return 0
     return min(_number(value) for value in (*wide.values(), *own.values()))
 

@@ -182,3 +182,33 @@ def test_subjects_that_are_fractions_are_refused() -> None:
 def test_what_is_no_table_of_settings_is_refused(data: Any) -> None:
     with pytest.raises(PolicyError):
         load_settings(data)
+
+
+def test_a_row_can_name_the_field_of_its_subject(tmp_path: Path) -> None:
+    header = HEADER.strip() + ",field\n"
+    rows = load_settings(written(tmp_path, header + ROW.replace("t,,", "t,u,").strip() + ", user_id \n"))
+    assert rows.table["field"].to_pylist() == ["user_id"]
+    assert rows.fields == {"user_id"}
+
+
+def test_a_field_without_a_subject_is_a_fault(tmp_path: Path) -> None:
+    assert faults(written(tmp_path, HEADER.strip() + ",field\n" + ROW.strip() + ",user_id\n")) == [("C003", 2)]
+
+
+def test_an_empty_field_does_not_change_the_digest(tmp_path: Path) -> None:
+    without = load_settings(written(tmp_path, HEADER + ROW)).digest
+    header = HEADER.strip() + ",field\n"
+    assert load_settings(written(tmp_path, header + ROW.strip() + ",\n")).digest == without
+
+
+def test_names_holders_and_values_become_canonical_and_are_reported(tmp_path: Path) -> None:
+    rows = load_settings(
+        written(tmp_path, HEADER + ROW + ROW.replace("location,on,admin", " Location,OFF\u200b,Admin"))
+    )
+    assert rows.table.select(["setting", "value", "holder"]).to_pylist()[1] == {
+        "setting": "location",
+        "value": "off",
+        "holder": "admin",
+    }
+    assert list(rows.noncanonical) == [1]
+    assert not is_on(rows)

@@ -73,7 +73,7 @@ def test_kinds_are_the_distinct_settings_with_their_first_lines(tmp_path: Path) 
         "t,,location,ON,admin,2026-11-01T00:00:00Z",
         "u,s,usage,on,user,2026-11-02T00:00:00Z",
     )
-    assert loaded.kinds() == (SettingKind("location", "admin", "ON", 3), SettingKind("usage", "user", "on", 2))
+    assert loaded.kinds() == (SettingKind("location", "admin", "on", 3), SettingKind("usage", "user", "on", 2))
 
 
 def test_kinds_of_data_in_memory_have_no_lines(tmp_path: Path) -> None:

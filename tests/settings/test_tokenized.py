@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -21,6 +22,7 @@ from minimize.keys.keyring import add_key
 from minimize.ledger.settings import RecordedSetting
 from minimize.ledger.subject_tokens import subject_token
 from minimize.settings import FeatureSwitch, load_settings
+from minimize.settings.evaluation import FieldIds
 from minimize.settings.tokenized import TokenizedSettings, ledger_rows
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
@@ -58,6 +60,26 @@ def columns(records: list[tuple[str | None, str | None, int]]) -> tuple[pa.Array
     tenants, subjects, days = zip(*records, strict=True)
     times = pa.array([T0 + timedelta(days=day) for day in days], pa.timestamp("us", "UTC"))
     return pa.array(tenants, pa.string()), pa.array(subjects, pa.string()), times
+
+
+def test_a_token_of_another_field_counts_in_that_field_alone(keys: Keyring) -> None:
+    wide: dict[str, Any] = {
+        "tenant_id": "north",
+        "setting": "location",
+        "holder": "admin",
+        "valid_from": T0,
+        "recorded_at": T0,
+    }
+    own = wide | {"subject": subject_token(keys, "north", "d1", field="user"), "field": "user", "value": "off"}
+    rows = [RecordedSetting(**wide, subject=None, value="on"), RecordedSetting(**own)]
+    seen = ledger_rows(rows, keys, "a ledger").effective_at(AT)
+    tenants, subjects = pa.array(["north"] * 3), pa.array(["d1", "d2", "d2"])
+    asked = (FeatureSwitch("location"), tenants, subjects, None)
+    assert seen.feature_on(*asked).to_pylist() == [True, True, True]
+    users = {"user": FieldIds(pa.array(["d3", "d2", "d1"]), np.array([0, 1, 1]))}
+    assert seen.feature_on(*asked, users).to_pylist() == [True, False, True]
+    assert seen.deciding_rows("north", "location", AT, "d1", field="user")[-1].value == "off"
+    assert [row.value for row in seen.deciding_rows("north", "location", AT, "d1")] == ["on"]
 
 
 @given(st.lists(ROW, max_size=12), RECORDS, st.booleans())
@@ -138,7 +160,7 @@ def test_what_goes_to_another_process_holds_no_key_and_nobody(keys: Keyring) -> 
     assert isinstance(seen, TokenizedSettings)
     assert answers(seen) == [False, True]
     sent = pickle.dumps(seen)
-    assert all(secret not in sent for secret in seen.secrets.values())
+    assert all(secret not in sent for secrets in seen.secrets.values() for secret in secrets.values())
     assert b"device-4711" not in sent
     assert answers(copy.deepcopy(seen).with_keys(keys)) == [False, True]
 

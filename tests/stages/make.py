@@ -17,7 +17,7 @@ from minimize.plan.bind import examine
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.pipeline import DeduplicateModel, Pipeline, RecordsModel, SourceModel
 from minimize.settings import load_settings
-from minimize.settings.evaluation import SETTINGS_SCHEMA, FeatureSwitch, Settings
+from minimize.settings.evaluation import NO_FIELDS, SETTINGS_SCHEMA, FeatureSwitch, FieldIds, Settings
 from minimize.stages.gate import Gate
 from minimize.stages.generalize import GeneralizeFields
 from minimize.stages.raw_values import field_place
@@ -132,15 +132,27 @@ class Said:
     on: Mapping[str, Sequence[str]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     digest: str = ""
+    fields: frozenset[str] = frozenset()
 
     def feature_on(
-        self, switch: FeatureSwitch, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+        self,
+        switch: FeatureSwitch,
+        tenants: pa.Array,
+        subjects: pa.Array | None,
+        times: pa.Array | None,
+        others: Mapping[str, FieldIds] = NO_FIELDS,
     ) -> pa.BooleanArray:
         self.asked.append(switch.name)
         return pa.array([switch.name in self.on.get(tenant, ()) for tenant in tenants.to_pylist()], pa.bool_())
 
     def level_at_least(
-        self, level: str, levels: Sequence[str], tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None
+        self,
+        level: str,
+        levels: Sequence[str],
+        tenants: pa.Array,
+        subjects: pa.Array | None,
+        times: pa.Array | None,
+        others: Mapping[str, FieldIds] = NO_FIELDS,
     ) -> pa.BooleanArray:
         return self.feature_on(FeatureSwitch(level), tenants, subjects, times)
 

@@ -14,14 +14,15 @@ import numpy as np
 import pyarrow as pa
 
 from minimize.arrow.dictionaries import Bools
-from minimize.arrow.nested import leaf
+from minimize.arrow.nested import leaf, row_indices
+from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
 from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds, Moments
 from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.model import Policy
 from minimize.settings import SettingsRows
 from minimize.settings.columns import column_microseconds
-from minimize.settings.evaluation import SETTINGS_SCHEMA, Settings
+from minimize.settings.evaluation import ROW_SCHEMA, FieldIds, Settings
 from minimize.stages.identifier_forms import LookupColumn
 
 _TIMESTAMP: Final = pa.timestamp("us", "UTC")
@@ -34,6 +35,7 @@ class FileSettings:
 
     effective  today's settings, with tenants and subjects in the forms that the file has of them
     changes    instants at which any setting changes, in microseconds, ascending
+    others     the columns of the other fields by which settings name subjects, by field
     """
 
     policy: Policy
@@ -42,6 +44,7 @@ class FileSettings:
     tenant: LookupColumn | None
     subject: LookupColumn | None
     clock: EventTimeBounds | None
+    others: Mapping[str, LookupColumn] = field(default_factory=dict)
 
     @classmethod
     def for_file(
@@ -52,11 +55,13 @@ class FileSettings:
         tenant: LookupColumn | None,
         subject: LookupColumn | None,
         clock: EventTimeBounds | None,
+        column: Callable[[str], LookupColumn | None] = lambda _: None,
     ) -> FileSettings:
         """The settings with tenants and subjects in the forms of a file.
 
-        If the file does not show a subject, its opt-outs count against its tenant, and its own `on` does not count. A subject's
-        `on` does not count either if other subjects may have its form.
+        `column` gives the column of the file for a field by which settings name subjects, if the file has it. A field that the
+        policy lacks names no record. If the file does not show a subject, its opt-outs count against its tenant, and its own `on`
+        does not count. A subject's `on` does not count either if other subjects may have its form.
         """
         if rows is None or tenant is None:
             return cls(
@@ -67,15 +72,19 @@ class FileSettings:
                 subject=subject,
                 clock=clock,
             )
-        table = pa.Table.from_pylist(list(_setting_rows(rows, tenant, subject)), SETTINGS_SCHEMA)
-        found = SettingsRows(table)
+        found = {name: column(name) for name in sorted(rows.fields & policy.fields.keys())}
+        others = {name: each for name, each in found.items() if each is not None}
+        declared: dict[str | None, LookupColumn | None] = {None: subject}
+        declared.update(found.items())
+        table = pa.Table.from_pylist(list(_setting_rows(rows, tenant, declared)), ROW_SCHEMA)
         return cls(
             policy=policy,
-            effective=found.effective_at(at),
+            effective=SettingsRows(table).effective_at(at),
             changes=np.unique(column_microseconds(table["valid_from"].combine_chunks())),
             tenant=tenant,
             subject=subject,
             clock=clock,
+            others=others,
         )
 
     def is_on(self, atom: FeatureOn | LevelAtLeast, batch: pa.RecordBatch) -> Bools:
@@ -98,20 +107,26 @@ class FileSettings:
         assert self.tenant is not None
         tenants = leaf(batch, self.tenant.pointer).values
         subjects = None if self.subject is None else leaf(batch, self.subject.pointer).values
+        others = {name: _field_ids(batch, each.pointer) for name, each in self.others.items()}
         seen, policy = self.effective, self.policy
         if isinstance(atom, LevelAtLeast):
-            return lambda times: seen.level_at_least(atom.name, policy.levels, tenants, subjects, times)
+            return lambda times: seen.level_at_least(atom.name, policy.levels, tenants, subjects, times, others)
         switch = policy.switch(atom.name)
         if switch is None:
             return lambda times: pa.repeat(pa.scalar(False), len(times))
-        return lambda times: seen.feature_on(switch, tenants, subjects, times)
+        return lambda times: seen.feature_on(switch, tenants, subjects, times, others)
 
     def _look_up(self, lookup: SettingLookup, instants: Moments) -> Bools:
         return np.asarray(lookup(pa.array(instants).cast(_TIMESTAMP)).to_numpy(zero_copy_only=False), np.bool_)
 
 
+def _field_ids(batch: pa.RecordBatch, pointer: Pointer) -> FieldIds:
+    found = leaf(batch, pointer)
+    return FieldIds(found.values, row_indices(found, batch.num_rows) if found.parents else None)
+
+
 def _setting_rows(
-    rows: SettingsRows, tenant: LookupColumn, subject: LookupColumn | None
+    rows: SettingsRows, tenant: LookupColumn, declared: Mapping[str | None, LookupColumn | None]
 ) -> Iterator[Mapping[str, Any]]:
     known: dict[str, Sequence[str]] = {}
     for row in rows.table.to_pylist():
@@ -119,7 +134,8 @@ def _setting_rows(
         if name not in known:
             known[name] = sorted(tenant.column.forms(name, name) or ())
         for form in known[name]:
-            yield from _subject_rows({**row, "tenant_id": form}, name, subject)
+            if row["field"] in declared:
+                yield from _subject_rows({**row, "tenant_id": form}, name, declared[row["field"]])
 
 
 def _subject_rows(row: dict[str, Any], tenant: str, subject: LookupColumn | None) -> Iterator[Mapping[str, Any]]:
@@ -132,7 +148,7 @@ def _subject_rows(row: dict[str, Any], tenant: str, subject: LookupColumn | None
     elif forms is not None:
         yield from ({**row, "subject": form} for form in sorted(forms))
     elif row["value"] != "on":  # the subject is unknown: its objection counts for the whole tenant
-        yield {**row, "subject": None, "holder": f"{row['holder']} {own}"}
+        yield {**row, "subject": None, "field": None, "holder": f"{row['holder']} {own}"}
 
 
 def _is_token(subject: str) -> bool:

@@ -87,7 +87,7 @@ def _rebuild_job(
     day, receipt = parse_batch_date(on), written.receipt
     then = resolved.pipeline.model_copy(update={"policy": written.policy})
     found = replace(resolved.found, files={day: resolved.found.files[day]})
-    names = names | resolved.subject_acts.erased.names
+    names = names | resolved.subject_names
     source = open_sources(then, found, resolved.shown, names, at=receipt.at)[day]
     plan = examine(written.policy, source.schema, purpose=receipt.purpose, pipeline=then).require_sound()
     return Job(

@@ -33,6 +33,7 @@ from minimize.governance.retention.retention_rules import (
     own_fields,
     owner_field,
     personal_treatment,
+    record_gates_on_owner,
     removes_records,
     shows_original,
 )
@@ -57,7 +58,8 @@ class FileInstructions:
     clock           bounds of its event times; without one, the start of its batch date is the time of all events
     removal_reason  the reason in receipts for which records of `erased` are removed
     erased          subjects whose records are removed, by field
-    reclassified    devices that became personal, by field; `treatments` the effect on each field
+    reclassified    devices that became personal, by field; `treatments` the effect on each field, `owner_gates` the conditions
+                    that their records must still meet
     owner           the field that names the owner of a device, if the file has it
     company         devices from which the organization's data was removed; `own` the fields that are the user's own
     """
@@ -69,6 +71,7 @@ class FileInstructions:
     erased: tuple[AffectedSubjects, ...] = ()
     reclassified: tuple[AffectedSubjects, ...] = ()
     treatments: Mapping[str, PersonalTreatment] = field(default_factory=dict)
+    owner_gates: tuple[Condition, ...] = ()
     owner: str | None = None
     company: tuple[AffectedSubjects, ...] = ()
     own: frozenset[str] = frozenset()
@@ -125,6 +128,7 @@ class _BatchJudgment:
         company = self._company_records()
         removed = self._removed_records(company)
         reclassified = self._reclassified()
+        removed[self.instructions.removal_reason] |= self._personal_records(reclassified) & ~removed["retention"]
         closed: dict[str, Bools] = {}
         emptied: dict[str, Bools] = {}
         for key, mask, rows in (
@@ -151,6 +155,14 @@ class _BatchJudgment:
             if outlived.any():
                 past = past | (outlived & ~self._facts(WHOLE_RECORD, self._features).still_holds(condition))
         return past
+
+    def _personal_records(self, reclassified: Bools) -> Bools:
+        """The records of devices that became personal that would not certainly be collected from a personal device."""
+        if not self.instructions.owner_gates or not reclassified.any():
+            return self._nowhere()
+        facts = self._facts(WHOLE_RECORD, self._personal)
+        holding = [facts.still_holds(gate) for gate in self.instructions.owner_gates]
+        return np.asarray(reclassified & ~np.logical_and.reduce(holding), np.bool_)
 
     def _company_records(self) -> Bools:
         """The records of devices from which the organization's data was removed."""
@@ -352,7 +364,8 @@ class RewriteRequest:
         own = own_fields(policy) if company else frozenset()
         owner = owner_field(policy)
         touched = {} if owner is None else dict(_treatments(policy, file.pointers, owner))
-        handing = [event for event in events if event.kind == "became_personal"] if touched else []
+        gates = () if owner is None else record_gates_on_owner(policy, owner)
+        handing = [event for event in events if event.kind == "became_personal"] if touched or gates else []
         removing = [event for event in events if removes_records(event.kind, policy)]
         by_field = events_by_field(events, file.fields_named, policy.subject)
         known = {key: file.recognized(each, key) for key, each in by_field.items()}
@@ -362,6 +375,7 @@ class RewriteRequest:
             erased=file.affected_by_field(removing, until, known),
             reclassified=file.affected_by_field(handing, recognized=known),
             treatments=touched,
+            owner_gates=gates,
             company=file.affected_by_field(company if own else (), until, known),
             own=own,
             owner=owner if shows_owner else None,

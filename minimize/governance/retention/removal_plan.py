@@ -242,6 +242,7 @@ def _condition_fields(instructions: FileInstructions) -> Iterator[str]:
     """The fields that conditions read, and those that depend on the owner."""
     conditions: Sequence[Condition] = [
         *instructions.rules.records,
+        *instructions.owner_gates,
         *(each for rule in instructions.rules.fields for each in rule.conditions),
         *(each for key in instructions.treatments for each in written_conditions(instructions.file.policy.fields[key])),
     ]

@@ -275,6 +275,11 @@ def personal_treatment(policy: Policy, key: str, owner: str) -> PersonalTreatmen
     return PersonalTreatment(gates, chain, all(isinstance(step, Keep | Mask) for step in chain))
 
 
+def record_gates_on_owner(policy: Policy, owner: str) -> tuple[Condition, ...]:
+    """The conditions on whole records that depend on the owner of the device."""
+    return tuple(each for each in gate_condition(policy.records).parts if _depends_on_owner(each, owner))
+
+
 def _gates_of(policy: Policy, key: str) -> Iterator[Condition]:
     gate = gate_condition(policy.fields[key])
     if gate.parts:
@@ -288,11 +293,16 @@ def _depends_on_owner(condition: Condition, owner: str) -> bool:
 
 
 def _personal_chain(field: Field, owner: str) -> tuple[TechniqueStep, ...] | None:
-    """The chain of the case that applies to a personal device; None if it drops the value or is unknown."""
+    """The chain of the case that applies to a personal device; None if it drops the value or is unknown.
+
+    A case that drops the value, whoever owns the device, did not hold: the value was written.
+    """
     personal = RowFacts(
         lambda atom: PERSONAL in atom.values if isinstance(atom, FieldEquals) and atom.field == owner else None
     )
     for case in field.cases:
+        if case.do == DROP and not _depends_on_owner(case.when, owner):
+            continue
         outcome = personal.outcome(case.when)
         if outcome is not False:
             return case.do if outcome and case.do != DROP else None

@@ -305,7 +305,9 @@ class ResolvedRetraction:
     def _reevaluation(self, file: OutputFile) -> PolicyReevaluation:
         then, today = file.policy, self.request.today
         tenant, subject = file.column(then.tenant), file.column(then.subject)
-        collected = FileSettings.for_file(self.settings, today, self.request.as_of, tenant, subject, file.times)
+        collected = FileSettings.for_file(
+            self.settings, today, self.request.as_of, tenant, subject, file.times, file.column
+        )
         return PolicyReevaluation(
             file=file,
             today=today,

@@ -121,12 +121,13 @@ class ResolvedShare:
             known = load_agreements(ledger, self.keys, self.folder, recipient=self.recipient.recipient)
         return known.permitted_fields(self.recipient, self.share_time.date(), self.share_time)
 
-    def erasure_fields(self, policy: Policy) -> frozenset[str]:
-        """The fields of a policy that are read to exclude records of erased subjects."""
+    def naming_fields(self, policy: Policy) -> frozenset[str]:
+        """The fields of a policy that are read because erasures or settings name subjects by them."""
+        named = frozenset() if self.settings is None else all_fields_named(policy, self.settings.fields)
         if not self.ledger.exists:
-            return frozenset()
+            return named
         with open_ledger(self.ledger) as ledger:
-            return all_fields_named(policy, RecordedErasures.from_ledger(ledger).names)
+            return named | all_fields_named(policy, RecordedErasures.from_ledger(ledger).names)
 
     def records_pipeline(self, composed: RecipientPolicy, function: Function, records: RecordsModel) -> Pipeline | None:
         """The pipeline with its rules on whole records, under the policy of the payload."""
@@ -248,9 +249,9 @@ def _resolve_settings(
     if job is not None:
         return load_pipeline_settings(settings, job, keys, None, place)
     if not (isinstance(settings, str) and settings == LEDGER_SETTINGS):
-        return None if settings is None else load_settings(settings).with_folding(policy.folding)
+        return None if settings is None else load_settings(settings).with_folding(policy.settings_folding)
     with open_ledger(ledger) as book:
-        return load_ledger_settings(book, keys).with_folding(policy.folding)
+        return load_ledger_settings(book, keys).with_folding(policy.settings_folding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +317,7 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
     job = share.records_pipeline(
         composed, function, start.records_model(None if share.job is None else share.job.records)
     )
-    also = share.erasure_fields(composed.connector_policy)
+    also = share.naming_fields(composed.connector_policy)
     source = open_source(data, request(composed.connector_policy, function.purpose, job, also))
     plan = bind(composed.policy, source.schema, purpose=function.purpose, pipeline=job)
     joined = (

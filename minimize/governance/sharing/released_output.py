@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -46,7 +46,7 @@ from minimize.policy.pipeline import AggregateModel, Pipeline, RecordsModel
 from minimize.policy.treatments import DROP, Treatment
 from minimize.recipients.rules import rule_reason
 from minimize.settings import SettingsRows
-from minimize.settings.evaluation import LEVEL_SETTING, SETTINGS_SCHEMA
+from minimize.settings.evaluation import LEVEL_SETTING, ROW_SCHEMA
 from minimize.techniques import TechniqueStep, is_published_unchanged, published_techniques
 from minimize.techniques.base import Context, type_family
 from minimize.techniques.keep import Keep
@@ -231,7 +231,7 @@ def last_key_name(metadata: Mapping[str, str]) -> str:
     return metadata["key"].split(",")[-1].partition("/")[0]
 
 
-_SETTING_KEYS: Final = ("tenant_id", "subject", "setting", "holder")
+_SETTING_KEYS: Final = ("tenant_id", "subject", "field", "setting", "holder")
 _TENANT_WIDE_HOLDER: Final = "subject"
 """The holder of an opt-out that was widened to the whole tenant. It never turns a feature on."""
 
@@ -242,6 +242,8 @@ def settings_for_output(
     """The settings in a form that the rows of the data can be matched with, at a time. Unchanged for raw data."""
     if rows is None or entry.columns is None or not _subject_rows(rows.table).num_rows:
         return rows
+    if rows.fields:
+        rows = _widen_named_rows(rows, policy, at)
     wide = rows.table.filter(pc.is_null(rows.table["subject"]))
     if entry.aggregated:
         return SettingsRows(wide)
@@ -253,8 +255,16 @@ def settings_for_output(
     own = _subject_rows(rows.table)
     if named is not None:
         place = own.schema.get_field_index("subject")
-        return SettingsRows(pa.concat_tables([wide, own.set_column(place, SETTINGS_SCHEMA.field("subject"), named)]))
+        return SettingsRows(pa.concat_tables([wide, own.set_column(place, ROW_SCHEMA.field("subject"), named)]))
     return SettingsRows(pa.concat_tables([wide, _widen_to_tenants(own, policy.levels, at)]))
+
+
+def _widen_named_rows(rows: SettingsRows, policy: Policy, at: datetime) -> SettingsRows:
+    """The settings without rows that name a subject by a field: opt-outs by a field of the policy count for the whole tenant."""
+    known = pc.is_in(rows.table["field"], value_set=pa.array(sorted(policy.fields), pa.string()), skip_nulls=True)
+    own = rows.table.filter(pc.is_null(rows.table["field"]))
+    widened = _widen_to_tenants(rows.table.filter(known), policy.levels, at)
+    return replace(rows, table=pa.concat_tables([own, widened]), lines=None, noncanonical=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +309,7 @@ def _subject_pseudonyms(
 
 def _widen_to_tenants(own: pa.Table, levels: Sequence[str], at: datetime) -> pa.Table:
     """Turns each restrictive setting of a subject that is in force into an opt-out of the whole tenant."""
-    when = pa.scalar(at, SETTINGS_SCHEMA.field("valid_from").type)
+    when = pa.scalar(at, ROW_SCHEMA.field("valid_from").type)
     seen = own.filter(pc.and_(pc.less_equal(own["valid_from"], when), pc.less_equal(own["recorded_at"], when)))
     order = [("valid_from", "ascending"), ("recorded_at", "ascending")]
     last = seen.sort_by(order).group_by(list(_SETTING_KEYS), use_threads=False)
@@ -318,8 +328,9 @@ def _widen_to_tenants(own: pa.Table, levels: Sequence[str], at: datetime) -> pa.
         "holder": pa.repeat(_TENANT_WIDE_HOLDER, shut.num_rows),
         "valid_from": shut["valid_from_last"],
         "recorded_at": shut["recorded_at_last"],
+        "field": pa.nulls(shut.num_rows, pa.string()),
     }
-    return pa.table({name: columns[name] for name in SETTINGS_SCHEMA.names}, schema=SETTINGS_SCHEMA)
+    return pa.table({name: columns[name] for name in ROW_SCHEMA.names}, schema=ROW_SCHEMA)
 
 
 PERSONAL_ROLES = ("tenant", "time", "subject", "record")

@@ -9,7 +9,7 @@ from minimize.errors import Finding
 from minimize.policy.lint import fields, outputs, settings
 from minimize.policy.lint.fields import missing_keys, policies_in_tree, unreadable_source
 from minimize.policy.lint.rules import LINT_RULES, LintRule, LintSetting, LintSubject
-from minimize.policy.lint.settings import missing_settings, noncanonical_rows
+from minimize.policy.lint.settings import missing_settings, noncanonical_rows, user_rows_of_tenants
 from minimize.policy.model import Policy
 from minimize.policy.names import field_pointer
 from minimize.policy.pipeline import Pipeline
@@ -25,6 +25,7 @@ __all__ = [
     "noncanonical_rows",
     "policies_in_tree",
     "unreadable_source",
+    "user_rows_of_tenants",
 ]
 
 _NEEDS_WHOLE_FILE = frozenset(

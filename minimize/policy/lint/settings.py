@@ -14,7 +14,7 @@ from minimize.policy.form_values import NAME_PATTERN
 from minimize.policy.lint.rules import LINT_RULES, LintSubject
 from minimize.policy.model import FeatureModel
 from minimize.policy.pipeline import Pipeline
-from minimize.text import did_you_mean
+from minimize.text import count_noun, did_you_mean
 
 LONGEST_RETENTION = timedelta(days=30)
 FURTHEST_FUTURE = timedelta(days=7)
@@ -62,16 +62,29 @@ def missing_settings(pipeline: Pipeline, reason: str = "") -> Finding:
 
 
 def noncanonical_rows(file: str | None, lines: Sequence[int | None]) -> Iterator[Finding]:
-    """L046: rows whose ids are not in canonical form. The first rows are reported by line, the others as a number."""
-    hint = "Remove spaces and invisible characters at both ends, and write the id in Unicode NFC."
+    """L046: rows whose names are not in canonical form."""
+    hint = (
+        "Remove spaces and invisible characters at both ends, and write ids in Unicode NFC, other words in lower case."
+    )
+    what = "has a name that is not in canonical form; comparisons use the canonical form"
+    yield from _row_findings("L046", what, hint, file, lines)
+
+
+def user_rows_of_tenants(file: str | None, lines: Sequence[int | None]) -> Iterator[Finding]:
+    """L036: rows of the holder `user` that turn something on for a whole tenant."""
+    hint = "Name the user: write their id in `subject`, and the field that contains it in `field`."
+    what = "is a user's choice for a whole tenant, and turns nothing on"
+    yield from _row_findings("L036", what, hint, file, lines)
+
+
+def _row_findings(code: str, what: str, hint: str, file: str | None, lines: Sequence[int | None]) -> Iterator[Finding]:
+    """One finding for each of the first rows, and one for the number of the others."""
+    severity = LINT_RULES[code].severity
     for line in lines[:MOST_ROWS_LISTED]:
-        message = "the tenant or subject of this row is not in canonical form; comparisons use the canonical form"
-        yield Finding(
-            code="L046", message=message, severity=LINT_RULES["L046"].severity, hint=hint, file=file, line=line
-        )
+        yield Finding(code, f"this row {what}", severity, hint, file, line)
     if len(lines) > MOST_ROWS_LISTED:
-        message = f"{len(lines) - MOST_ROWS_LISTED} more rows have a tenant or subject that is not in canonical form"
-        yield Finding("L046", message, LINT_RULES["L046"].severity, hint, file)
+        rest = len(lines) - MOST_ROWS_LISTED
+        yield Finding(code, f"of {count_noun(rest, 'more row')}, each {what}", severity, hint, file)
 
 
 def check_gates(subject: LintSubject) -> Iterator[Finding]:

@@ -74,7 +74,6 @@ class DeviceTelemetry(Dataset[Devices]):
     settings_by = (
         *(
             collection_settings.level_settings,
-            collection_settings.late_level_setting,
             collection_settings.app_inventory_settings,
             collection_settings.location_settings,
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.golden.runner import Session
-from tests.golden.samples import DAY, copy_samples, plant_in_telemetry
+from tests.golden.samples import DAY, copy_samples, import_settings, plant_in_telemetry
 
 PIPELINE = "pipelines/daily_checkins"
 OUTPUT = "out/daily_checkins"
@@ -14,6 +14,7 @@ def steps(session: Session) -> None:
     copy_samples(session, "device_telemetry")
     plant_in_telemetry(session)
     _second_file(session)
+    import_settings(session)
     session.run(f"lint {PIPELINE} --fail-on warning --json")
     session.run(f"plan {PIPELINE} --json")
     session.run(f"explain {PIPELINE} devices_per_type --json")

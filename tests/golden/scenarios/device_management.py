@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from minimize.policy.load import load_pipeline
 from tests.golden.runner import ROOT, Session
 from tests.golden.samples import write_access_file
 from tests.leak.canary import Canary
 from tests.pipelines import handmade
-from tests.pipelines.shipped import DATASETS
 
 RECORDS: Final = 240
 EXPLAINED: Final = {
@@ -51,6 +49,8 @@ def steps(session: Session) -> None:
     write_access_file(session)
     for dataset, fields in PLANTED.items():
         _write(session, dataset, fields)
+    session.write("settings.csv", handmade.SETTINGS)
+    session.run("settings import settings.csv --json")
     for name, field in EXPLAINED.items():
         pipeline, output = f"pipelines/{name}", f"{'out-telemetry' if name in TELEMETRY else 'out'}/{name}"
         session.run(f"lint {pipeline} --json")
@@ -67,13 +67,10 @@ def steps(session: Session) -> None:
 
 
 def _write(session: Session, dataset: str, planted: tuple[str, ...]) -> None:
-    """Writes a dataset's records, one of which has planted values and one a key that must not arrive; and its settings."""
+    """Writes a dataset's records, one of which has planted values and one a key that must not arrive."""
     file = f"sample_data/{dataset}/{handmade.DAY}/part-00000.ndjson.gz"
     records = handmade.records(dataset, RECORDS)
     session.write(file, records)
-    names = [name for name, each in DATASETS.items() if each == dataset]
-    if any(load_pipeline(ROOT / "pipelines" / name).settings for name in names):
-        session.write(f"sample_data/{dataset}/settings.csv", handmade.SETTINGS)
     canaries = {field: Canary(f"{dataset} {field}", f"CANARY-{dataset}-{field}") for field in planted}
     session.plant(file, records[0], canaries)
     refused = {**records[1], "details": [{"account": {"password": f"CANARY-{dataset}-password"}}]}

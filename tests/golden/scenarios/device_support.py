@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import minimize
 from tests.golden.runner import KEYRING, Session
-from tests.golden.samples import DAY, SUPPORT, copy_samples, plant_in_telemetry
+from tests.golden.samples import DAY, SUPPORT, copy_samples, import_settings, plant_in_telemetry
 
 PIPELINE = "pipelines/device_support"
 OUTPUT = "out/device_support"
@@ -16,6 +16,7 @@ def steps(session: Session) -> None:
     """Runs, runs again after the input changed, loses the input, and finds that a file was changed."""
     copy_samples(session, "device_telemetry")
     plant_in_telemetry(session)
+    import_settings(session)
     session.run(f"lint {PIPELINE} --json")
     session.run(f"plan {PIPELINE} --json")
     session.run(f"explain {PIPELINE} phone_number --json")

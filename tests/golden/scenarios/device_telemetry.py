@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.golden.runner import ROOT, Session
-from tests.golden.samples import TENANT, copy_samples, plant_in_telemetry
+from tests.golden.samples import TENANT, copy_samples, import_settings, plant_in_telemetry
 
 PIPELINE = "pipelines/device_telemetry"
 OUTPUT = "out/device_telemetry"
@@ -13,6 +13,7 @@ def steps(session: Session) -> None:
     """Looks, runs, verifies, reports, changes the policy, and carries the change out."""
     copy_samples(session, "device_telemetry")
     plant_in_telemetry(session)
+    import_settings(session)
     for command in ("lint", "plan", "drift", "test"):
         session.run(f"{command} {PIPELINE} --json")
     session.run(f"plan {PIPELINE} --preview 2 --json")

@@ -31,6 +31,7 @@ def steps(session: Session) -> None:
     write_access_file(session)
     for name, fields in PLANTED.items():
         _write(session, name, fields)
+    session.run("settings import sample_data/threat_defense_app_sync/settings.csv --json --ledger ledger.db")
     for name, fields in PLANTED.items():
         pipeline, output, ledger = f"pipelines/{name}", f"out/{name}", f"--ledger ledger.db --pipeline pipelines/{name}"
         function = " ".join(SENT[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.golden.runner import ROOT, Session
-from tests.golden.samples import copy_samples
+from tests.golden.samples import copy_samples, import_settings
 
 PIPELINE = "pipelines/device_telemetry"
 POLICY = f"{PIPELINE}/policy.yaml"
@@ -27,6 +27,7 @@ def steps(session: Session) -> None:
     session.write("allowed.yaml", {"devices": {"tenant_id": "keep", "device_id": "hash"}})
     session.write("data.ndjson", '{"tenant_id": "a", "battery": 70}\n{"battery": 3}\n{"tenant_id": "b"}\n')
     session.copy(ROOT / POLICY, "before.yaml")
+    import_settings(session)
 
     for shell in ("bash", "zsh", "fish"):
         session.run(f"completion {shell}")

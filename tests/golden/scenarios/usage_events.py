@@ -19,7 +19,7 @@ def steps(session: Session) -> None:
     for command in ("lint", "plan", "test"):
         session.run(f"{command} {PIPELINE} --json")
     session.run(f"explain {PIPELINE} feature_name --tenant {TENANT} --json")
-    session.run(f"run {PIPELINE} --json")
+    session.run(f"run {PIPELINE} --settings {SETTINGS} --json")
     session.look(OUTPUT)
     session.run(f"verify {OUTPUT} --json")
     session.run(f"report {OUTPUT} --html report.html --at 2026-11-25T12:00:00Z --json")

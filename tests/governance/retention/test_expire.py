@@ -192,6 +192,31 @@ def test_without_the_owner_in_the_output_an_event_is_carried_out_once_all_the_sa
     project.verified()
 
 
+def test_records_that_are_collected_only_from_corporate_devices_go_if_one_became_personal(project: Daily) -> None:
+    project.policy(records={"collect_if": {"any": [{"owner_type": "corporate"}, {"feature": "location"}]}})
+    project.collect(rows(FIRST), FIRST)
+    project.run(FIRST, RAN)
+    events = project.events("north,d0,became_personal,2026-01-02T00:00:00Z")
+    (open_item,) = open_items(project.out, at=RAN, events=events, keys=project.keys)
+    assert open_item.deadline - RAN == 7 * DAY
+    before = len(project.rows())
+    project.expire(RAN, events=events)
+    assert not [row for row in project.rows() if "north-d0" in row["note"]]
+    assert len(project.rows()) == before - 2
+    assert project.expire(RAN, events=events).receipts == ()
+    project.verified()
+
+
+def test_a_case_that_drops_values_of_every_owner_does_not_hide_the_mask_of_personal_devices(project: Daily) -> None:
+    cases = [{"if": {"note": "never"}, "do": "drop"}, *FIELDS["phone"]["cases"]]
+    project.policy({"phone": {**FIELDS["phone"], "cases": cases}})
+    project.collect(rows(FIRST), FIRST)
+    project.run(FIRST, RAN)
+    project.expire(RAN, events=project.events("north,d0,became_personal,2026-01-02T00:00:00Z"))
+    assert {row["phone"][:4] for row in project.rows() if "north-d0" in row["note"]} == {"****"}
+    project.verified()
+
+
 def test_an_event_that_is_yet_to_come_changes_nothing(ran: Daily) -> None:
     assert ran.expire(RAN, events=ran.events("south,,tenant_closed,2026-01-05T00:00:00Z")).receipts == ()
 

@@ -264,3 +264,30 @@ def test_a_setting_of_a_holder_who_cannot_turn_the_feature_on_is_warned_of(
     home.policy(features=features)
     set_setting(NewSetting("north", "location", value, holder), replace(book, pipeline=home.folder), NOW)
     assert ("W048" in [getattr(record, "code", None) for record in caplog.records]) == warned
+
+
+def test_a_user_turns_nothing_on_for_a_whole_tenant(book: Workspace) -> None:
+    with pytest.raises(RefusedError, match="for a whole tenant"):
+        set_setting(NewSetting("north", "location", "on", "user", reference="app-1"), book, NOW)
+    set_setting(NewSetting("north", "location", "off", "user"), book, NOW)
+    assert values(book) == [("north", "location", "off", None)]
+
+
+def test_names_are_recorded_in_their_canonical_form(book: Workspace) -> None:
+    set_setting(NewSetting(" north", "Location\u200b", "OFF", "Admin "), book, NOW)
+    assert values(book, setting="LOCATION") == [("north", "location", "off", None)]
+
+
+def test_a_subject_can_be_named_by_another_field(book: Workspace, home: Project) -> None:
+    set_setting(NewSetting("north", "location", "on"), book, NOW)
+    set_setting(NewSetting("north", "location", "off", "user", subject="u7", field="model"), book, NOW)
+    assert [row.field for row in list_settings(book, NOW)] == [None, "model"]
+    asked: dict[str, Any] = {"event": NOW, "workspace": book, "run": NOW}
+    assert explain_setting("north", "location", subject="u7", **asked).is_collected
+    found = explain_setting("north", "location", subject="u7", field="model", **asked)
+    assert not found.is_collected
+    assert [(row.value, row.field) for row in found.run.rows] == [("on", None), ("off", "model")]
+    with pytest.raises(PolicyError, match="no field"):
+        set_setting(NewSetting("north", "location", "off", subject="u7", field="nothing"), book, NOW)
+    with pytest.raises(PolicyError, match="no subject"):
+        set_setting(NewSetting("north", "location", "off", field="model"), book, NOW)

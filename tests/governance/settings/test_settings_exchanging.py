@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from minimize.governance.workspace import Workspace
 from minimize.keys.keyring import add_key
 from minimize.ledger.settings import SETTING
 from minimize.settings import load_settings
+from minimize.settings.files import read_file
 from tests.project import SETTINGS, Project, events
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
@@ -111,3 +113,36 @@ def test_a_file_in_which_users_turn_something_on_cites_the_clients_records(book:
             ("admin", ""),
             ("user", "app export 7"),
         }
+
+
+def test_a_name_that_no_policy_of_the_configuration_has_is_refused_by_line(book: Workspace, home: Project) -> None:
+    (home.folder / "minimize.yaml").write_text("ledger: ledger.db\n")
+    file = home.folder / "settings.csv"
+    wrong = OWN.replace("location", "loction") + OWN.replace(",location", ", Location ")
+    file.write_text(SETTINGS + wrong)
+    with pytest.raises(PolicyError) as caught:
+        import_settings(file, book, NOW)
+    assert [(finding.code, finding.line) for finding in caught.value.findings] == [("C008", 3)]
+    assert caught.value.findings[0].hint == "Did you mean `location`?"
+    head, row = SETTINGS.splitlines()[:2]
+    file.write_text(f"{head},field\n{row},\n{OWN.strip()},no_such_field\n{OWN.strip()},model\n")
+    with pytest.raises(PolicyError) as caught:
+        import_settings(file, book, NOW)
+    assert [(finding.code, finding.line) for finding in caught.value.findings] == [("C008", 3)]
+
+
+def test_the_field_of_a_subject_goes_in_and_out(book: Workspace, home: Project, tmp_path: Path) -> None:
+    file = home.folder / "settings.csv"
+    head, row = SETTINGS.splitlines()[:2]
+    file.write_text(f"{head},field\n{row},\n{OWN.strip()},model\n{OWN.strip()},\n")
+    assert import_settings(file, book, NOW).new == 3
+    assert import_settings(file, book, NOW).new == 0
+    export_settings(tmp_path / "out.csv", book)
+    rows = load_tokens(tmp_path / "out.csv")
+    assert sorted(str(row["field"]) for row in rows) == ["None", "None", "model"]
+    assert len({row["subject"] for row in rows}) == 3
+
+
+def load_tokens(file: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = read_file(file, tokens=True).table.to_pylist()
+    return rows
