@@ -249,10 +249,20 @@ class Users(PersonPopulation):
         """The user."""
         return self.guids("user_id")
 
-    @cached_property
+    @property
     def sdk_user_id(self) -> pa.StringArray:
-        """The id of the user in the kit of applications."""
-        return self.guids("sdk_user_id")
+        """The user, under the name that the field has in the kit of applications."""
+        return self.user_id
+
+    @cached_property
+    def apple_user_guid(self) -> pa.StringArray:
+        """An id that the service made for Apple alone, and stores."""
+        return self.guids("apple_user_guid")
+
+    @cached_property
+    def apple_user_id(self) -> pa.StringArray:
+        """An id that Apple made for the user."""
+        return arrays.with_check_digit("2", self.draw("apple_user").integers(0, 10**6, self.count), 6)
 
     @cached_property
     def user_email(self) -> pa.StringArray:
