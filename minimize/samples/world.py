@@ -122,6 +122,8 @@ PARTNER_TENANTS = ("LC01alpine", None, "LC03orchard", "LC04quarry", None, "LC06l
 OWNERS = tuple(f"owner@{domain}" for domain in DOMAINS)
 TENANT_SHARES = (33, 20, 15, 12, 11, 9)
 """The shares of the tenants, in percent."""
+APP_INVENTORY_TENANTS = (0, 1)
+"""The indices of the tenants that have turned on the inventory of applications."""
 LOST_DEVICES = 8
 """The number of devices of each tenant that are searched for."""
 

@@ -22,7 +22,7 @@ from minimize.samples.devices import (
     app_size,
     app_version,
 )
-from minimize.samples.populations import TENANT_NAMES, AndroidDevices, Macs, MobileDevices
+from minimize.samples.populations import TENANT_NAMES, AndroidDevices, Macs, ProtectedDevices
 from minimize.samples.world import DOMAINS, PARTNER_TENANTS, Administrators, Population, World
 
 ENTERPRISES = tuple(
@@ -275,13 +275,13 @@ class ThreatDefenseAppSync(Dataset[InstalledAppPopulation]):
 
 
 THREAT_STATES = ("secured", "lowSeverity", "mediumSeverity", "highSeverity", "compromised", "unresponsive")
-THREAT_SHARES = (80, 8, 5, 3, 1, 3)
+THREAT_SHARES = (64, 12, 8, 8, 4, 4)
 
 
-class ThreatDefenseThreatState(ReceivedDataset[MobileDevices]):
-    """A verdict about each device and day."""
+class ThreatDefenseThreatState(ReceivedDataset[ProtectedDevices]):
+    """A verdict about each device and day, by the id that the vendor was sent."""
 
-    population = MobileDevices
+    population = ProtectedDevices
     subject = "device_id"
     facts = ()
     wrong = (("threat_state", 4),)
