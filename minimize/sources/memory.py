@@ -28,7 +28,7 @@ import pyarrow as pa
 
 from minimize.arrow.dictionaries import Bools
 from minimize.errors import ConfigurationError, Finding, SchemaError, SourceError
-from minimize.sources.base import Chunk, SourcePart, SourceRequest
+from minimize.sources.base import Chunk, DeclaredField, SourcePart, SourceRequest
 from minimize.sources.binding import MEMORY_CHUNK_ROWS, BoundRequest, bind_request, validate_chunk
 from minimize.sources.files import WrappingPart, replace_errors
 from minimize.sources.forbidden_names import ForbiddenNames, forbidden_names
@@ -241,7 +241,7 @@ class MemorySourceFactory:
     """Makes sources of data in memory. The binding is reused if the schema is the same as the last one. Threads may share it."""
 
     def __init__(self, request: SourceRequest) -> None:
-        self._request = request
+        self._request = replace(request, fields=tuple(map(_optional_if_unread, request.fields)))
         self._named = frozenset(pointer.top for pointer in (*(each.pointer for each in request.fields), *request.never))
         self._never = forbidden_names(request)
         self._pointed = frozenset(pointer.top for pointer in request.never)
@@ -262,6 +262,11 @@ class MemorySourceFactory:
         bound = bind_request(schema, self._request)
         self._last = (schema, bound)
         return bound
+
+
+def _optional_if_unread(declared: DeclaredField) -> DeclaredField:
+    """The field, which may be absent if nothing reads it: a caller need not fetch what the policy drops."""
+    return declared if declared.needed or declared.required else replace(declared, optional=True)
 
 
 def read_memory(data: Any, named: Collection[str] | None = None) -> MemoryData:

@@ -169,6 +169,22 @@ def test_retention_without_time_is_refused(limited: dict[str, Any]) -> None:
     assert [found.code for found in raised.value.findings] == ["R007"]
 
 
+@pytest.mark.parametrize(
+    ("data", "retention", "found"),
+    [
+        ("telemetry", "365d", {"R014"}),
+        ("telemetry", None, {"R014"}),
+        ("telemetry", "30d", set()),
+        ("service", "365d", set()),
+    ],
+)
+def test_telemetry_is_kept_for_at_most_thirty_days(
+    tmp_path: Path, data: str, retention: str | None, found: set[str]
+) -> None:
+    changes = {} if retention is None else {"retention": retention}
+    assert refusals(tmp_path, {}, data=data, **{"head": changes, "without": () if retention else ("retention",)}) == found
+
+
 def test_records_cannot_be_less_than_pseudonymized(tmp_path: Path) -> None:
     assert refusals(tmp_path, records={"must_be": "aggregated"}) == {"R001"}
 
