@@ -44,6 +44,7 @@ def test_a_function_is_on_once_agreed_contracted_and_confirmed(command: Command)
 
 
 def test_why_names_everything_that_is_missing(command: Command) -> None:
+    command("functions", "enable", *FUNCTION)
     found = command("share", "why", "vendor", "sync", "--tenant", "contoso", "--json").json
     assert [reason["code"] for reason in found["reasons"]] == ["N039", "N010", "N015"]
 
