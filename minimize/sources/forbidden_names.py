@@ -17,22 +17,24 @@ from unicodedata import normalize
 
 from minimize.sources.base import SourceRequest
 
-FAMILIES: Final[tuple[frozenset[str], ...]] = tuple(
-    frozenset(words.split())
-    for words in (
-        "call_history call_log phone_calls phone_history call_list call_records",
-        "web_history browsing_history browser_history internet_history search_history visited_sites visited_urls"
-        " visited_pages safari_history chrome_history",
-        "mail emails email_messages mail_messages mailbox inbox email_content mail_content",
-        "text_messages sms mms messages sms_messages imessages chat_messages chat_history message_history sms_log",
-        "contacts address_book contact_list phone_contacts phone_book",
-        "calendar calendar_events calendar_entries appointments",
-        "password passwd passwords pwd passphrase passcode",
-        "photos pictures camera_roll photo_library photo_album",
-        "files personal_files file_contents",
+OTHER_NAMES: Final[tuple[tuple[frozenset[str], frozenset[str]], ...]] = tuple(
+    (frozenset(listed.split()), frozenset(others.split()))
+    for listed, others in (
+        ("call_history call_log", "phone_calls phone_history call_list call_records"),
+        (
+            "web_history browsing_history",
+            "browser_history internet_history search_history visited_sites visited_urls visited_pages",
+        ),
+        ("mail emails", "email_messages mail_messages mailbox inbox email_content mail_content"),
+        ("text_messages sms", "mms messages sms_messages imessages chat_messages chat_history message_history sms_log"),
+        ("contacts address_book", "contact_list phone_contacts phone_book"),
+        ("calendar", "calendar_events calendar_entries appointments"),
+        ("password passwords", "passwd pwd passphrase passcode"),
+        ("photos pictures camera_roll", "photo_library photo_album"),
+        ("files", "personal_files file_contents"),
     )
 )
-"""Names of the same content. A policy that lists one of them forbids all of them."""
+"""Words of a policy, and other names of the same content. A policy that lists one of the words forbids these names."""
 AMBIGUOUS: Final = frozenset({"contact", "email", "file", "message"})
 """Singular forms that are often names of something else, such as a contact's address."""
 _FLAGS: Final = frozenset({"is", "has", "no", "needs", "need", "require", "requires", "allow", "allows", "use", "uses"})
@@ -87,16 +89,16 @@ class ForbiddenNames:
 
     @cached_property
     def _by_form(self) -> dict[str, str]:
-        """The listed name of each form; a name's own form counts before those of its family."""
+        """The listed name of each form; a name's own form counts before other names."""
         own = {key_form(name): name for name in reversed(self.names)}
-        families = {
+        others = {
             key_form(other): name
             for name in reversed(self.names)
-            for family in FAMILIES
-            if key_form(name) in {key_form(each) for each in family}
-            for other in family
+            for listed, names in OTHER_NAMES
+            if key_form(name) in {key_form(each) for each in listed}
+            for other in names
         }
-        return families | own
+        return others | own
 
     @cached_property
     def _exact(self) -> frozenset[str]:

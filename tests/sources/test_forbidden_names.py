@@ -115,6 +115,11 @@ def test_a_name_that_is_not_listed_forbids_nothing() -> None:
     assert [names.name_of(key) for key in ("contacts", "messages", "browser_history")] == [None] * 3
 
 
+def test_a_word_that_is_no_longer_listed_is_accepted_next_to_words_of_the_same_content() -> None:
+    names = ForbiddenNames(tuple(name for name in LISTED if name != "contacts"), frozenset())
+    assert (names.name_of("contacts"), names.name_of("phone_contacts")) == (None, "address_book")
+
+
 def test_a_run_quarantines_another_spelling_and_verify_accepts_it(tmp_path: Path) -> None:
     project: Project = new_project(tmp_path)
     project.policy(never=["password"])
