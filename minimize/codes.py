@@ -118,6 +118,7 @@ _REFUSALS: Final = {
     "R011": "a source changed after its records were quarantined",
     "R012": "a source was removed after its records were quarantined",
     "R013": "the pipeline's source names another sender than the receipts of its output, or none",
+    "R014": "telemetry is kept for more than 30 days",
     "R021": "a policy shows more of a field than the output contains",
 }
 _SETTINGS: Final = {

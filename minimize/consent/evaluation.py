@@ -133,11 +133,13 @@ class ConsentAnswer:
 
     tenant_names  tenants with a decision; the last decision is for all other tenants and for null
     places        per row, the index of its tenant's decision
+    rows          per row, the tenant in its canonical form
     """
 
     tenant_names: tuple[str, ...]
     decisions: tuple[ConsentDecision, ...]
     places: pa.Array
+    rows: pa.Array = field(repr=False, compare=False)
 
     @cached_property
     def valid(self) -> pa.BooleanArray:
@@ -167,6 +169,11 @@ class ConsentAnswer:
         for place in np.flatnonzero(self._rows[:-1]):
             reason = self.decisions[place][1]
             counts[reason] = counts.get(reason, 0) + 1
+        others = self.rows.filter(pc.equal(self.places, len(self.tenant_names)))
+        other_count = pc.count_distinct(others).as_py()
+        if other_count:
+            reason = self.decisions[-1][1]
+            counts[reason] = counts.get(reason, 0) + other_count
         return counts
 
     @cached_property
@@ -185,7 +192,7 @@ def spread_decisions(
         places = pc.fill_null(words.take(canonical.indices), len(tenant_names))
     else:
         places = _tenant_positions(tenant_names, canonical)
-    return ConsentAnswer(tuple(tenant_names), (*decisions, others), places)
+    return ConsentAnswer(tuple(tenant_names), (*decisions, others), places, canonical)
 
 
 def _tenant_positions(tenant_names: Sequence[str], tenants: pa.Array) -> pa.Array:

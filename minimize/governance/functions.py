@@ -26,7 +26,7 @@ from minimize.recipients.rules import Party
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 
-FunctionState = Literal["on", "requested", "off"]
+FunctionState = Literal["on", "agreed", "requested", "off"]
 _FUNCTION_ACTIVITY: Final = AuditActivity("function", component="functions", category="consent")
 _CONTRACT_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -42,7 +42,8 @@ _CONTRACT_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
 class FunctionStatus(JsonResult):
     """A function of a recipient for one tenant: whether data moves, and what is missing.
 
-    state  on: data moves; requested: the administrator was asked or agreed, and something is missing; off: neither
+    state  on: data moves; agreed: the administrator agreed, and something else is missing; requested: the administrator was
+           asked and has not answered; off: none of these
     """
 
     tenant: str
@@ -194,13 +195,13 @@ def _status(
     reason = _consent_reason(consents, recipient, function.name, tenant, now)
     last = _last_act(consents, function.name, recipient.recipient)
     missing = tuple(_obstacles(tenant, recipients, recipient, function, consents, now, reason))
-    asked = reason is None or (last is not None and last.state == "requested")
+    asked = last is not None and last.state == "requested"
     return FunctionStatus(
         tenant=canonical_text(tenant),
         recipient=recipient.recipient,
         function=function.name,
         direction=function.direction,
-        state="on" if not missing else "requested" if asked else "off",
+        state="on" if not missing else "agreed" if reason is None else "requested" if asked else "off",
         missing=missing,
     )
 

@@ -6,7 +6,9 @@ Types of a chain from step to step, faults of gates (exit 2), and refusals by th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from itertools import combinations
+from typing import Final
 
 import pyarrow as pa
 
@@ -182,6 +184,7 @@ def plan_refusals(plan: Plan) -> Iterator[Finding]:
     yield from _retention_without_time(plan.policy)
     if plan.pipeline is None:
         return
+    yield from _long_telemetry(plan.pipeline)
     yield from _groups_without_time(plan.pipeline)
     yield from _excess_categories(plan)
     yield from _partition_refusals(plan)
@@ -207,6 +210,21 @@ def _retention_without_time(policy: Policy) -> Iterator[Finding]:
         file = None if policy.path is None else str(policy.path)
         hint = "Name the field of the event time: `time: FIELD`."
         yield Finding("R007", message, hint=hint, file=file, line=policy.lines.get(at))
+
+
+TELEMETRY_RETENTION: Final = timedelta(days=30)
+"""The longest retention of telemetry."""
+
+
+def _long_telemetry(pipeline: Pipeline) -> Iterator[Finding]:
+    """The refusal of telemetry whose records are kept for more than 30 days, or without a limit."""
+    policy = pipeline.policy
+    if pipeline.data != "telemetry" or (policy.retention is not None and policy.retention <= TELEMETRY_RETENTION):
+        return
+    kept = "without a limit" if policy.retention is None else f"for {policy.retention.days} days"
+    file = None if policy.path is None else str(policy.path)
+    hint = f"Set `retention: {TELEMETRY_RETENTION.days}d` or less."
+    yield Finding("R014", f"telemetry is kept {kept}", hint=hint, file=file, line=policy.lines.get(("retention",)))
 
 
 def _groups_without_time(pipeline: Pipeline) -> Iterator[Finding]:

@@ -18,9 +18,17 @@ from minimize.techniques.redact import has_hit
 
 
 def request(
-    policy: Policy, purpose: str | None, pipeline: Pipeline | None = None, also: Collection[str] = ()
+    policy: Policy,
+    purpose: str | None,
+    pipeline: Pipeline | None = None,
+    also: Collection[str] = (),
+    *,
+    erased_by: Collection[str] | None = None,
 ) -> SourceRequest:
-    """The declared fields of a policy, as a source needs them under this purpose; `also` are read to find a record's subject."""
+    """The declared fields of a policy, as a source needs them under this purpose; `also` are read to find a record's subject.
+
+    With `erased_by`, the fields that name erased subjects, other fields of `also` that nothing else reads may be absent.
+    """
     needed = needed_fields(policy, purpose, pipeline)
     always = {policy.tenant, policy.subject, policy.time}
     declared = tuple(
@@ -29,7 +37,8 @@ def request(
             pointer=field.pointer,
             type=field.type,
             required=field.required or key in always,
-            optional=field.optional and key not in always,
+            optional=key not in always
+            and (field.optional or (erased_by is not None and key not in {*needed, *erased_by} and key in also)),
             needed=key in needed or key in also,
             deciding=key in also,
         )

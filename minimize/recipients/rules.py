@@ -98,8 +98,11 @@ def rule_reason(
     )
 
 
-def tenant_reason(word: str, tenants: int, rows: int | None, *, independent: bool) -> RefusalReason:
-    """The reason why the rows of some tenants are withheld; `word` is the state of their consents, or another rule."""
+def tenant_reason(word: str, tenants: int | None, rows: int | None, *, independent: bool) -> RefusalReason:
+    """The reason why the rows of some tenants are withheld; `word` is the state of their consents, or another rule.
+
+    The numbers of tenants and rows are None if they are not known.
+    """
     lacking = word in ("none", "requested")
     rule = ("no_explicit_consent" if independent else "no_consent") if lacking else word
     return rule_reason(

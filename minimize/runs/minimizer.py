@@ -293,11 +293,20 @@ class PreparedPolicy:
 
     @classmethod
     def from_plan(
-        cls, plan: Plan, keys: KeySource | None, also: frozenset[str] = frozenset(), *, counts: bool = True
+        cls,
+        plan: Plan,
+        keys: KeySource | None,
+        also: frozenset[str] = frozenset(),
+        *,
+        counts: bool = True,
+        erased_by: frozenset[str] = frozenset(),
     ) -> PreparedPolicy:
-        """The state for a plan and a keyring. `counts` says whether the outcomes of each field are counted."""
+        """The state for a plan and a keyring. `counts` says whether the outcomes of each field are counted.
+
+        Fields of `also` may be absent from data unless `erased_by` names them.
+        """
         schema = Job(plan, datetime.now(UTC), keys).records_schema
-        source = MemorySourceFactory(request(plan.policy, plan.purpose, None, also))
+        source = MemorySourceFactory(request(plan.policy, plan.purpose, None, also, erased_by=erased_by))
         secret = derive_row_key(keys if isinstance(keys, Keyring) else None)
         stages, release = BoundPlan.from_plan(plan, counts=counts), Release(plan, schema=schema, secret=secret)
         return cls(source, stages, schema, release, also)
@@ -393,7 +402,7 @@ def bind_to_data(
     also = named if erasures is None else named | _subject_naming_fields(policy)
     rows = None if settings is None else load_settings(settings).with_folding(policy.settings_folding)
     also |= frozenset() if rows is None else rows.fields & policy.fields.keys()
-    source = memory_source(data, request(policy, purpose, None, also))
+    source = memory_source(data, request(policy, purpose, None, also, erased_by=named))
     plan = bind(policy, source.schema, purpose=purpose)
     check_approval(policy, folder)
     require_keys(plan, keyring)
@@ -401,7 +410,7 @@ def bind_to_data(
         plan=plan,
         settings=rows,
         keys=keyring,
-        bound=PreparedPolicy.from_plan(plan, keyring, also, counts=False),
+        bound=PreparedPolicy.from_plan(plan, keyring, also, counts=False, erased_by=erased_by),
         memos=empty_memos(plan),
         memory=find_budget(folder),
         erasures=erasures,

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from minimize.samples import arrays
 from minimize.samples.arrays import Ints, Random
-from minimize.samples.world import LOST_DEVICES, TENANTS
+from minimize.samples.world import APP_INVENTORY_TENANTS, LOST_DEVICES, TENANTS
 from minimize.times import day_start
 
 
@@ -124,7 +124,7 @@ def level_settings(clock: SampleClock, subjects: SampleSubjects, random: Random)
 
 def app_inventory_settings(clock: SampleClock, subjects: SampleSubjects, random: Random) -> list[SampleSetting]:
     """On in one tenant; on with a pause in another one, whose end was recorded late and then corrected."""
-    alpine, harbour = TENANTS[:2]
+    alpine, harbour = (TENANTS[tenant] for tenant in APP_INVENTORY_TENANTS)
     return [
         *toggle_settings(alpine, "app_inventory", [clock.before(60)]),
         *toggle_settings(harbour, "app_inventory", [clock.before(60), clock.before(10), clock.before(3)]),

@@ -214,6 +214,11 @@ class Devices(Population):
         return self.guids("management_id")
 
     @cached_property
+    def threat_defense_id(self) -> pa.StringArray:
+        """An id that the service made for the vendor of mobile threat defense alone, and stores."""
+        return self.guids("threat_defense_id")
+
+    @cached_property
     def windows_id(self) -> pa.StringArray:
         """The device as Windows names itself."""
         return null_unless(self.guids("windows_id"), self.kind == WINDOWS)
@@ -273,6 +278,16 @@ class Devices(Population):
     def user_id(self) -> pa.StringArray:
         """The user."""
         return self.of_user(self.users.user_id)
+
+    @cached_property
+    def apple_user_guid(self) -> pa.StringArray:
+        """The id of the user that the service made for Apple alone."""
+        return self.of_user(self.users.apple_user_guid)
+
+    @cached_property
+    def apple_user_id(self) -> pa.StringArray:
+        """The id of the user that Apple made."""
+        return self.of_user(self.users.apple_user_id)
 
     @cached_property
     def user_display_name(self) -> pa.StringArray:

@@ -13,7 +13,7 @@ from minimize.arrow.dictionaries import Bools
 from minimize.samples import arrays
 from minimize.samples.arrays import Ints, pool_values, take_or_null
 from minimize.samples.devices import ANDROID, DEDICATED, IPAD, IPHONE, MAC, Devices
-from minimize.samples.world import DOMAINS, Administrators, Population, Users
+from minimize.samples.world import APP_INVENTORY_TENANTS, DOMAINS, Administrators, Population, Users
 
 MANAGEMENT_MODES = ("MAM+MDM", "MAM without enrolment", "MDM")
 UNENROLLED = 1
@@ -179,12 +179,12 @@ class Macs(AppleDevices):
         return kinds
 
 
-class MobileDevices(DeviceSelection):
-    """Phones and tablets of users, which a vendor of mobile threat defense protects."""
+class ProtectedDevices(DeviceSelection):
+    """iPhones and iPads that a vendor of mobile threat defense protects: those whose applications it gets."""
 
-    seeded_as = "mobile_devices"
+    seeded_as = "protected_devices"
 
     def fits(self, devices: Devices) -> Bools:
-        """Phones and tablets, without dedicated ones."""
-        kinds: Bools = (devices.kind >= IPHONE) & (devices.kind < DEDICATED)
+        """iPhones and iPads of the tenants that share their applications."""
+        kinds: Bools = np.isin(devices.kind, (IPHONE, IPAD)) & np.isin(devices.tenant, APP_INVENTORY_TENANTS)
         return kinds

@@ -122,6 +122,8 @@ PARTNER_TENANTS = ("LC01alpine", None, "LC03orchard", "LC04quarry", None, "LC06l
 OWNERS = tuple(f"owner@{domain}" for domain in DOMAINS)
 TENANT_SHARES = (33, 20, 15, 12, 11, 9)
 """The shares of the tenants, in percent."""
+APP_INVENTORY_TENANTS = (0, 1)
+"""The indices of the tenants that have turned on the inventory of applications."""
 LOST_DEVICES = 8
 """The number of devices of each tenant that are searched for."""
 
@@ -249,10 +251,20 @@ class Users(PersonPopulation):
         """The user."""
         return self.guids("user_id")
 
-    @cached_property
+    @property
     def sdk_user_id(self) -> pa.StringArray:
-        """The id of the user in the kit of applications."""
-        return self.guids("sdk_user_id")
+        """The user, under the name that the field has in the kit of applications."""
+        return self.user_id
+
+    @cached_property
+    def apple_user_guid(self) -> pa.StringArray:
+        """An id that the service made for Apple alone, and stores."""
+        return self.guids("apple_user_guid")
+
+    @cached_property
+    def apple_user_id(self) -> pa.StringArray:
+        """An id that Apple made for the user."""
+        return arrays.with_check_digit("2", self.draw("apple_user").integers(0, 10**6, self.count), 6)
 
     @cached_property
     def user_email(self) -> pa.StringArray:

@@ -28,9 +28,10 @@ import pyarrow as pa
 
 from minimize.arrow.dictionaries import Bools
 from minimize.errors import ConfigurationError, Finding, SchemaError, SourceError
-from minimize.sources.base import Chunk, SourcePart, SourceRequest
+from minimize.sources.base import Chunk, DeclaredField, SourcePart, SourceRequest
 from minimize.sources.binding import MEMORY_CHUNK_ROWS, BoundRequest, bind_request, validate_chunk
 from minimize.sources.files import WrappingPart, replace_errors
+from minimize.sources.forbidden_names import ForbiddenNames, forbidden_names
 from minimize.sources.record_checks import FaultMask, any_depth_rule
 from minimize.sources.types import STRING_TESTS, storage_type
 
@@ -50,8 +51,8 @@ _OPAQUE: Final = ""
 _ObjectContent = tuple[Iterable[tuple[Any, Any]], Iterable[Any]]
 
 
-def object_faults(values: Sequence[Any], names: Sequence[str], *, closed: bool = False) -> list[FaultMask]:
-    """Masks of the records whose object has one of these keys with a non-null value, or cannot be examined.
+def object_faults(values: Sequence[Any], names: ForbiddenNames, *, closed: bool = False) -> list[FaultMask]:
+    """Masks of the records whose object has a forbidden key with a non-null value, or cannot be examined.
 
     If the column is `closed`, no object in it is examined.
     """
@@ -67,23 +68,22 @@ def object_faults(values: Sequence[Any], names: Sequence[str], *, closed: bool =
     return [FaultMask("forbidden_field", verdict or None, mask) for verdict, mask in masks.items()]
 
 
-def _violated_rule(value: Any, names: Sequence[str]) -> str | None:
+def _violated_rule(value: Any, names: ForbiddenNames) -> str | None:
     """The rule that an object violates, if any. An error during the examination counts as unknown content."""
-    wanted = frozenset(names)
-    if _is_surely_free(value, wanted):
+    if _is_surely_free(value, names):
         return None
     found = {_OPAQUE}
     with suppress(Exception):
-        found = set(_found_keys(value, wanted))
-    name = next((name for name in names if name in found), None)
+        found = set(_found_names(value, names))
+    name = next((name for name in names.names if name in found), None)
     return any_depth_rule(name) if name is not None else _OPAQUE if _OPAQUE in found else None
 
 
-def _is_surely_free(value: Any, names: frozenset[str], depth: int = 8) -> bool:
-    """Whether a JSON-like value certainly has none of the keys. Much faster than `_found_keys` for common values."""
+def _is_surely_free(value: Any, names: ForbiddenNames, depth: int = 8) -> bool:
+    """Whether a JSON-like value certainly has none of the keys. Much faster than `_found_names` for common values."""
     items = value
     if type(value) is dict:
-        if not names.isdisjoint(value) or not _STRING_ONLY.issuperset(map(type, value)):
+        if not names.allow(value) or not _STRING_ONLY.issuperset(map(type, value)):
             return False
         items = value.values()
     elif type(value) is not list:
@@ -93,7 +93,7 @@ def _is_surely_free(value: Any, names: frozenset[str], depth: int = 8) -> bool:
     )
 
 
-def _found_keys(value: Any, names: frozenset[str]) -> Iterator[str]:
+def _found_names(value: Any, names: ForbiddenNames) -> Iterator[str]:
     seen: dict[int, Any] = {}  # keeps the objects alive, so that no id is reused
     waiting = [value]
     while waiting:
@@ -107,7 +107,7 @@ def _found_keys(value: Any, names: frozenset[str]) -> Iterator[str]:
             continue
         for key, item in content[0]:
             if not _is_null(item):
-                yield from names.intersection(_key_names(key))
+                yield from names.names_of(name for name in _key_names(key) if isinstance(name, str))
             waiting += (key, item)
         waiting += content[1]
 
@@ -241,9 +241,9 @@ class MemorySourceFactory:
     """Makes sources of data in memory. The binding is reused if the schema is the same as the last one. Threads may share it."""
 
     def __init__(self, request: SourceRequest) -> None:
-        self._request = request
+        self._request = replace(request, fields=tuple(map(_optional_if_unread, request.fields)))
         self._named = frozenset(pointer.top for pointer in (*(each.pointer for each in request.fields), *request.never))
-        self._never = request.any_depth
+        self._never = forbidden_names(request)
         self._pointed = frozenset(pointer.top for pointer in request.never)
         self._last: tuple[pa.Schema, BoundRequest] | None = None
 
@@ -262,6 +262,11 @@ class MemorySourceFactory:
         bound = bind_request(schema, self._request)
         self._last = (schema, bound)
         return bound
+
+
+def _optional_if_unread(declared: DeclaredField) -> DeclaredField:
+    """The field, which may be absent if nothing reads it: a caller need not fetch what the policy drops."""
+    return declared if declared.needed or declared.required else replace(declared, optional=True)
 
 
 def read_memory(data: Any, named: Collection[str] | None = None) -> MemoryData:
@@ -349,7 +354,7 @@ def _presence_column(series: Any) -> pa.Array | pa.ChunkedArray:
     return pa.array(present, mask=~present)
 
 
-def _frame_faults(data: Any, names: Sequence[str], pointed: Collection[str]) -> list[FaultMask]:
+def _frame_faults(data: Any, names: ForbiddenNames, pointed: Collection[str]) -> list[FaultMask]:
     """Masks of the rows of a data frame whose Python objects have a forbidden key or cannot be examined."""
     if _is_frame(data, "pandas"):
         columns = [data.iloc[:, index] for index in range(data.shape[1])] if names else []
@@ -367,9 +372,11 @@ def _frame_faults(data: Any, names: Sequence[str], pointed: Collection[str]) -> 
     ]
 
 
-def _label_fault(series: Any, label: Any, names: Sequence[str]) -> FaultMask | None:
+def _label_fault(series: Any, label: Any, names: ForbiddenNames) -> FaultMask | None:
     """Mask of the rows of a column with a label of several levels, one of which is forbidden."""
-    name = next((name for name in names if isinstance(label, tuple) and name in label), None)
+    levels = [level for level in label if isinstance(level, str)] if isinstance(label, tuple) else []
+    found = names.names_of(levels)
+    name = next((name for name in names.names if name in found), None)
     return (
         None
         if name is None

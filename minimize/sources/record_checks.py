@@ -22,6 +22,7 @@ from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
 from minimize.identifiers import canonical_column, is_empty_id
 from minimize.sources.base import DeclaredField, PositionUnit, Reject, RejectCode, SourceRequest, UndeclaredCount
+from minimize.sources.forbidden_names import ForbiddenNames, MatchingKey, forbidden_names
 from minimize.sources.projection import (
     is_list_type,
     list_elements,
@@ -45,9 +46,9 @@ def forbidden_places(schema: pa.Schema, request: SourceRequest) -> list[Forbidde
     """The places of a schema that must be empty, in the policy's order."""
     root = pa.struct(list(schema))
     fixed = [ForbiddenPlace(each, str(each)) for each in request.never if has_place(root, each.parts)]
-    wanted = frozenset(request.any_depth)
+    names = forbidden_names(request)
     below: dict[str, list[ForbiddenPlace]] = {name: [] for name in request.any_depth}
-    for parts, name in _paths_ending_in(root, wanted, ()) if wanted else ():
+    for parts, name in _forbidden_paths(root, names, ()) if names else ():
         below[name].append(ForbiddenPlace(Pointer(parts), any_depth_rule(name)))
     return [*fixed, *(each for places in below.values() for each in places)]
 
@@ -59,9 +60,7 @@ def any_depth_rule(name: str) -> str:
 
 def is_forbidden(pointer: Pointer, request: SourceRequest) -> bool:
     """Whether a path is forbidden or below a forbidden one."""
-    return any(each.covers(pointer) for each in request.never) or not frozenset(request.any_depth).isdisjoint(
-        part for part in pointer.parts if isinstance(part, str)
-    )
+    return any(each.covers(pointer) for each in request.never) or not forbidden_names(request).allow(pointer.parts)
 
 
 def has_place(type_: pa.DataType, parts: tuple[PointerPart, ...]) -> bool:
@@ -85,44 +84,46 @@ def has_place(type_: pa.DataType, parts: tuple[PointerPart, ...]) -> bool:
     return any(has_place(kind, parts[1:]) for kind in below)
 
 
-def has_key_at_any_depth(value: Any, names: frozenset[str]) -> bool:
-    """Whether a JSON value has one of these keys, null or not, at any depth."""
+def has_key_at_any_depth(value: Any, names: ForbiddenNames) -> bool:
+    """Whether a JSON value has a forbidden key, null or not, at any depth."""
     if isinstance(value, dict):
-        return not names.isdisjoint(value) or any(
+        return not names.allow(value) or any(
             has_key_at_any_depth(item, names) for item in value.values() if isinstance(item, dict | list)
         )
     return any(has_key_at_any_depth(item, names) for item in value if isinstance(item, dict | list))
 
 
-def first_forbidden_key(record: Mapping[str, Any], names: Sequence[str]) -> str | None:
-    """The first of these names, in their order, for which a JSON object has a non-null value at any depth."""
-    found = frozenset(_keys_with_values(record, frozenset(names))) if names else frozenset()
-    return next((name for name in names if name in found), None)
+def first_forbidden_key(record: Mapping[str, Any], names: ForbiddenNames) -> str | None:
+    """The first name, in the policy's order, that forbids a key with a non-null value at any depth of a JSON object."""
+    found = frozenset(_names_with_values(record, names)) if names else frozenset()
+    return next((name for name in names.names if name in found), None)
 
 
-def _paths_ending_in(
-    type_: pa.DataType, names: frozenset[str], above: tuple[PointerPart, ...]
+def _forbidden_paths(
+    type_: pa.DataType, names: ForbiddenNames, above: tuple[PointerPart, ...]
 ) -> Iterator[tuple[tuple[PointerPart, ...], str]]:
-    """The paths that end in one of the names. The keys of a map are not in its type, so any name may be a key."""
+    """The paths that end in a forbidden key, with its listed name. The keys of a map are not in its type: any may be one."""
     if pa.types.is_map(storage_type(type_)):
-        yield from (((*above, name), name) for name in sorted(names))
+        yield from (((*above, MatchingKey.of(name, names)), name) for name in sorted(names.names))
     if pa.types.is_union(storage_type(type_)):
         for child in storage_type(type_):
-            if child.name in names:
-                yield (*above, child.name), child.name
-            yield from _paths_ending_in(child.type, names, above)
+            name = names.name_of(child.name)
+            if name is not None:
+                yield (*above, child.name), name
+            yield from _forbidden_paths(child.type, names, above)
     for part, field in nested_fields(type_):
-        if part in names:
-            yield (*above, part), str(part)
-        yield from _paths_ending_in(field.type, names, (*above, part))
+        name = names.name_of(part) if isinstance(part, str) else None
+        if name is not None:
+            yield (*above, part), name
+        yield from _forbidden_paths(field.type, names, (*above, part))
 
 
-def _keys_with_values(value: Any, names: frozenset[str]) -> Iterator[str]:
-    if isinstance(value, dict):
-        yield from (name for name in names & value.keys() if value[name] is not None)
+def _names_with_values(value: Any, names: ForbiddenNames) -> Iterator[str]:
+    if isinstance(value, dict) and not names.allow(value):
+        yield from names.names_of(key for key, item in value.items() if item is not None)
     for item in value.values() if isinstance(value, dict) else value:
         if isinstance(item, dict | list):
-            yield from _keys_with_values(item, names)
+            yield from _names_with_values(item, names)
 
 
 def canonicalize_ids(records: pa.RecordBatch, ids: Collection[Pointer], *, fold: bool = False) -> pa.RecordBatch:
@@ -197,7 +198,7 @@ def carries_path(values: pa.Array, parts: Sequence[PointerPart]) -> Bools:
         inner, owner = _elements_with_owners(values)
         return _owners_mask(carries_path(inner, parts), owner, len(values))
     if pa.types.is_map(values.type):
-        return _map_carries_path(values, str(parts[0]), parts[1:])
+        return _map_carries_path(values, parts[0], parts[1:])
     return np.zeros(len(values), bool)
 
 
@@ -406,11 +407,19 @@ def _union_carries_path(values: pa.UnionArray, parts: Sequence[PointerPart]) -> 
     return held
 
 
-def _map_carries_path(values: pa.MapArray, key: str, parts: Sequence[PointerPart]) -> Bools:
+def _map_carries_path(values: pa.MapArray, key: PointerPart, parts: Sequence[PointerPart]) -> Bools:
     inner, lengths = list_elements(values)
     owner = np.repeat(np.arange(len(values)), np.asarray(lengths))
-    named = np.asarray(pc.fill_null(pc.equal(inner.field(0).cast(pa.string()), key), False))
+    named = _keys_named(inner.field(0).cast(pa.string()), key)
     return _owners_mask(named & carries_path(inner.field(1), parts), owner, len(values))
+
+
+def _keys_named(keys: pa.Array, key: PointerPart) -> Bools:
+    """Whether each key of a map is the one of a path. Loops over the distinct keys if several spellings count."""
+    if not isinstance(key, MatchingKey):
+        return np.asarray(pc.fill_null(pc.equal(keys, str(key)), False))
+    spelled = [each for each in pc.unique(keys).to_pylist() if each is not None and key.names.name_of(each) == key]
+    return np.asarray(pc.fill_null(pc.is_in(keys, pa.array(spelled, pa.string())), False))
 
 
 def _owners_mask(below: Bools, owner: npt.NDArray[np.int64], size: int) -> Bools:

@@ -35,12 +35,18 @@ def test_a_function_is_on_once_agreed_contracted_and_confirmed(command: Command)
     assert "Which apps a device has goes to the vendor." in asked.out
     assert status(command) == {"state": "requested", "missing": ["consent", "contract", "prerequisite an_account"]}
     assert command("consent", "give", *FUNCTION, *FORM).code == 0
-    assert status(command) == {"state": "requested", "missing": ["contract", "prerequisite an_account"]}
+    assert status(command) == {"state": "agreed", "missing": ["contract", "prerequisite an_account"]}
     assert command("contract", "record", "contoso", "vendor", *OFFERED).code == 0
-    assert status(command) == {"state": "requested", "missing": ["prerequisite an_account"]}
+    assert status(command) == {"state": "agreed", "missing": ["prerequisite an_account"]}
     assert command("functions", "confirm", "contoso", "vendor", "an_account", "--reference", "TICKET-1").code == 0
     assert status(command) == {"state": "on", "missing": []}
     assert command("share", "why", "vendor", "sync", "--tenant", "contoso", "--json").json["permitted"]
+
+
+def test_why_names_everything_that_is_missing(command: Command) -> None:
+    command("functions", "enable", *FUNCTION)
+    found = command("share", "why", "vendor", "sync", "--tenant", "contoso", "--json").json
+    assert [reason["code"] for reason in found["reasons"]] == ["N039", "N010", "N015"]
 
 
 def test_a_prerequisite_without_the_name_of_a_document_is_not_confirmed(command: Command) -> None:

@@ -61,6 +61,15 @@ def test_what_each_role_may_do_is_as_the_guide_says(world: World) -> None:
     assert set(denied) == {"no"}
 
 
+def test_a_tenant_administrator_views_exports_and_deletes_data_of_its_own_users_only(world: World) -> None:
+    prepare(world)
+    export = ("subject", "export", "d1", "--to", "exported")
+    for asked in (("subject", "view", "d1"), export, ("subject", "delete", "d1", "--yes")):
+        own, other = (world.command("tess", *asked, "--tenant", tenant) for tenant in ("north", "south"))
+        assert own.code == 0, own.err
+        assert (other.code, "U102" in other.err) == (3, True)
+
+
 def test_the_guide_lists_the_permissions_of_each_built_in_role() -> None:
     assert roles_table() in GUIDE.read_text(), f"\n{roles_table()}"
 

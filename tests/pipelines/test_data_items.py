@@ -15,7 +15,7 @@ from minimize.runs.inspection import plan_for
 from tests.docs.scripts import script
 
 from . import handmade
-from .shipped import DATASETS, NAMES, PIPELINES, ROOT
+from .shipped import DATASETS, NAMES, PIPELINES, ROOT, Ran, Runs
 
 Item = Mapping[str, Any]
 
@@ -40,6 +40,13 @@ def forms(item: Item) -> list[tuple[str, str, str | list[str]]]:
         for field, by_pipeline in item.get("fields", {}).items()
         for pipeline, form in by_pipeline.items()
     ]
+
+
+def shown_fields(ran: Ran, values: Mapping[str, Any]) -> set[str]:
+    """The fields that have a value in a published record with these values."""
+    leaves = [dict(handmade.leaves(row)) for row in ran.rows()]
+    matching = [row for row in leaves if values.items() <= row.items()]
+    return {key for row in matching for key, value in row.items() if value is not None}
 
 
 def test_there_are_as_many_items_as_the_service_lists() -> None:
@@ -97,6 +104,24 @@ def test_its_measure_is_published_with_small_groups_suppressed(category: str, it
         assert each["measure"] in model.measures
         assert set(each.get("group", {})) <= set(model.group_by)
         assert model.suppress.below >= 10
+
+
+@every
+def test_the_committed_samples_publish_it_unless_it_is_dropped_or_refused(
+    category: str, item: Item, runs: Runs
+) -> None:
+    """Each released field has a value, and each measure a figure."""
+    for field, pipeline, form in forms(item):
+        if form != "drop":
+            assert field in shown_fields(runs[pipeline], item.get("values", {})), (field, pipeline)
+    for each in item.get("aggregates", ()):
+        rows = runs[each["pipeline"]].rows(each["aggregate"])
+        figures = [row[each["measure"]] for row in rows if each.get("group", {}).items() <= row.items()]
+        assert any(figure is not None for figure in figures), each
+
+
+def test_the_errors_of_the_portal_are_counted_by_code(runs: Runs) -> None:
+    assert any(row["error_code"] for row in runs["usage_events"].rows("errors_by_version"))
 
 
 def test_what_is_refused_is_refused_by_every_pipeline() -> None:

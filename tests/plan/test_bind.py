@@ -10,8 +10,10 @@ import pytest
 
 from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.plan import bind
-from minimize.policy.load import policy_from_mapping
-from tests.plan.make import body, pipeline_plan, plan, policy, schema
+from minimize.plan.model import Plan
+from minimize.policy.load import load_pipeline, policy_from_mapping
+from tests.plan.make import PIPELINE, body, pipeline_plan, plan, policy, schema
+from tests.project import Project
 
 PHONE = {"type": "string", "role": "identifier"}
 COUNT = {"events": "count"}
@@ -167,6 +169,28 @@ def test_retention_without_time_is_refused(limited: dict[str, Any]) -> None:
     with pytest.raises(RefusedError) as raised:
         bind(made, schema(made), purpose="service_maintenance")
     assert [found.code for found in raised.value.findings] == ["R007"]
+
+
+@pytest.mark.parametrize("retention", ["365d", None])
+def test_telemetry_that_is_kept_for_more_than_thirty_days_is_refused(tmp_path: Path, retention: str | None) -> None:
+    with pytest.raises(RefusedError) as caught:
+        kept_for(tmp_path, retention, data="telemetry")
+    assert codes(caught.value.findings) == {"R014"}
+
+
+@pytest.mark.parametrize(("data", "retention"), [("telemetry", "30d"), ("service", "365d")])
+def test_service_data_and_telemetry_of_thirty_days_are_not(tmp_path: Path, data: str, retention: str) -> None:
+    assert kept_for(tmp_path, retention, data=data).outputs
+
+
+def kept_for(folder: Path, retention: str | None, **more: Any) -> Plan:
+    """The plan of a pipeline whose policy has this retention."""
+    said = {key: value for key, value in body(retention=retention).items() if value is not None}
+    project = Project(folder, base_policy=said, base_pipeline=PIPELINE)
+    project.policy()
+    project.pipeline(**more)
+    loaded = load_pipeline(folder)
+    return bind(loaded.policy, schema(loaded.policy), purpose=loaded.purpose, pipeline=loaded)
 
 
 def test_records_cannot_be_less_than_pseudonymized(tmp_path: Path) -> None:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minimize.samples.devices import ANDROID, DEDICATED, IPAD, IPHONE, MAC
+from minimize.samples.devices import ANDROID, IPAD, IPHONE, MAC
 from minimize.samples.populations import (
     AndroidDevices,
     AppleDevices,
     DeviceSelection,
     Macs,
-    MobileDevices,
     OrganizationAppleDevices,
+    ProtectedDevices,
 )
 from minimize.samples.world import World
 
 WORLD = World(1)
 
 
-@pytest.mark.parametrize("kind", [AndroidDevices, AppleDevices, OrganizationAppleDevices, Macs, MobileDevices])
+@pytest.mark.parametrize("kind", [AndroidDevices, AppleDevices, OrganizationAppleDevices, Macs, ProtectedDevices])
 def test_fewer_devices_are_the_first_of_more(kind: type[DeviceSelection]) -> None:
     few, many = kind(WORLD, 20).facts(("device_id",)), kind(WORLD, 300).facts(("device_id",))
     assert few["device_id"].to_pylist() == many["device_id"].to_pylist()[:20]
@@ -29,9 +29,9 @@ def test_they_are_of_the_kinds_that_they_are_called_after() -> None:
     apple, android = AppleDevices(WORLD, 200), AndroidDevices(WORLD, 200)
     assert set(np.unique(apple.devices.kind[apple.numbers])) == set(range(MAC, IPAD + 1))
     assert android.devices.kind[android.numbers].min() == ANDROID
-    macs, mobile = Macs(WORLD, 200), MobileDevices(WORLD, 200)
+    macs, protected = Macs(WORLD, 200), ProtectedDevices(WORLD, 200)
     assert set(np.unique(macs.devices.kind[macs.numbers])) == {MAC}
-    assert set(np.unique(mobile.devices.kind[mobile.numbers])) == set(range(IPHONE, DEDICATED))
+    assert set(np.unique(protected.devices.kind[protected.numbers])) == {IPHONE, IPAD}
 
 
 def test_no_device_of_an_organization_is_the_users_own() -> None:

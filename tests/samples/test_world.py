@@ -107,7 +107,7 @@ def test_tenants_are_distinct_and_always_the_same() -> None:
 
 def test_columns_are_drawn_independently() -> None:
     users = Users(World(1), 50)
-    assert not set(users.user_id.to_pylist()) & set(users.sdk_user_id.to_pylist())
+    assert not set(users.user_id.to_pylist()) & set(users.apple_user_guid.to_pylist())
 
 
 @pytest.mark.parametrize("kind", [Users, Administrators])

@@ -221,19 +221,36 @@ _SUPPORT: Final = parse_permissions(
     "incident/open",
 )
 _HELP_DESK: Final = parse_permissions(
-    "grant/request", "grant/read", "remote_tasks/locate", "settings/read", "incident/read", "incident/open"
+    "grant/request",
+    "grant/read",
+    "remote_tasks/locate",
+    "settings/read",
+    "function/read",
+    "audit/read",
+    "roles/read",
+    "incident/read",
+    "incident/open",
 )
 _POLICY_MANAGER: Final = parse_permissions(
-    "dataset/read:aggregated", "settings/read", "settings/set", "run/read", "output/retract"
+    "dataset/read:aggregated", "settings/read", "settings/set", "function/read", "run/read", "output/retract"
 )
 _APPLICATION_MANAGER: Final = parse_permissions(
-    "dataset/read:aggregated", "settings/read", "consent/read", "consent/request", "share/read", "share/receive"
+    "dataset/read:aggregated",
+    "settings/read",
+    "consent/read",
+    "consent/request",
+    "function/read",
+    "share/read",
+    "share/receive",
 )
 _READ_ONLY: Final = parse_permissions(
     "dataset/read:aggregated",
     "settings/read",
     "consent/read",
+    "function/read",
     "share/read",
+    "audit/read",
+    "roles/read",
     "incident/read",
     "event/read",
     "run/read",
@@ -245,6 +262,8 @@ _SCHOOL: Final = parse_permissions(
     "settings/set_admin",
     "remote_tasks/locate",
     "consent/read",
+    "function/read",
+    "audit/read",
     "incident/read",
     "event/read",
 )
@@ -266,6 +285,9 @@ _TENANT_ADMINISTRATOR: Final = parse_permissions(
     "grant/read",
     "event/read",
     "run/read",
+    "subject/view",
+    "subject/export",
+    "subject/delete",
     "subject_request/read",
 )
 _OFFICER: Final = tuple(
@@ -357,7 +379,7 @@ BUILTIN_ROLES: Final[Mapping[str, AccessRole]] = MappingProxyType(
             ),
             _builtin_role(
                 "tenant_administrator",
-                "decides on consents and features of a tenant, and reads what is recorded about it",
+                "decides on consents and features of a tenant and on its users' data, and reads what is recorded about it",
                 _TENANT_ADMINISTRATOR,
             ),
             _builtin_role(

@@ -196,7 +196,7 @@ class _InboundRequest:
         independent = self.party.recipient.standing == "independent"
         seen = self._consents_of_rows(data, when, now)
         if seen is None or not len(seen.places):
-            return [tenant_reason("none", 0, rows, independent=independent)]
+            return [tenant_reason("none", None, rows, independent=independent)]
         reasons = seen.reasons.fill_null("not_yet").value_counts().to_pylist()
         counts = seen.tenants
         return [

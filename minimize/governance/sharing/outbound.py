@@ -62,7 +62,7 @@ from minimize.keys import find_keyring
 from minimize.ledger.ledger import open_ledger
 from minimize.plan import Plan
 from minimize.policy.pipeline import CategoryName
-from minimize.recipients import Recipient, Recipients
+from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import find_party, payload_differs_error, purpose_reasons, tenant_reason
 from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings
 from minimize.runs.minimizer import log_left_out
@@ -394,7 +394,9 @@ def explain_share(
                 fields = tuple(key for key in named if own is not None and own.permits(key))
             verdict = ConsentCheck(side.recipient, function, fields, consents, (now,))([tenant])[tenant]
         consent, independent = verdict.consent, side.recipient.standing == "independent"
-        against += [] if verdict.refusal is None else [tenant_reason(verdict.refusal, 1, None, independent=independent)]
+        gaps = _tenant_gaps(side.recipient, manifest, fields, tenant, consents, now)
+        words = dict.fromkeys(word for word in (verdict.refusal, *gaps) if word is not None)
+        against += [tenant_reason(word, 1, None, independent=independent) for word in words]
     return ShareExplanation(
         recipient=recipient,
         function=function,
@@ -404,6 +406,18 @@ def explain_share(
         reasons=tuple(against),
         unknown_tenant=unknown,
     )
+
+
+def _tenant_gaps(
+    recipient: Recipient, function: Function, fields: tuple[str, ...], tenant: str, consents: Consents, now: datetime
+) -> Iterator[str]:
+    """The rules about contracts and prerequisites that forbid sending the data of a tenant, whether it consents or not."""
+    agreements = consents.agreements
+    gap = agreements.contract_gap(recipient, function, tenant, now, (now,), fields)
+    if gap is not None:
+        yield gap
+    if agreements.unconfirmed_prerequisites(recipient, function, tenant, now):
+        yield "requires"
 
 
 def _unknown_tenant(tenant: str, workspace: Workspace, named: frozenset[str]) -> UnknownTenant | None:

@@ -268,13 +268,13 @@ class AppleVolumePurchase(Dataset[OrganizationAppleDevices]):
 
     population = OrganizationAppleDevices
     subject = "user_guid"
-    facts = ("serial_number",)
+    facts = ("user_id", "serial_number")
     wrong = (("serial_number", 7),)
 
     def fixed_columns(self) -> dict[str, pa.Array]:
-        """The user, the account of the administrator's token, and the device."""
+        """The user by the id that Apple gets, the account of the administrator's token, and the device."""
         account = self.members.of_tenant(f"volume-purchase@appleid.{domain}" for domain in DOMAINS)
-        mine = {"user_guid": self.members.of_device("user_id"), "managed_apple_id_upn": account}
+        mine = {"user_guid": self.members.of_device("apple_user_guid"), "managed_apple_id_upn": account}
         return super().fixed_columns() | mine
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
@@ -305,10 +305,8 @@ class AppleVolumePurchaseSync(ReceivedDataset[OrganizationAppleDevices]):
         members = self.members
         return {
             **super().fixed_columns(),
-            "user_guid": members.of_device("user_id"),
-            "appleUserId": arrays.with_check_digit(
-                "2", members.draw("apple_user").integers(0, 10**6, members.count), 6
-            ),
+            "user_guid": members.of_device("apple_user_guid"),
+            "appleUserId": members.of_device("apple_user_id"),
             "managed_apple_id_upn": members.of_tenant(f"volume-purchase@appleid.{domain}" for domain in DOMAINS),
             "facilitatorMemberId": members.of_tenant(str(1029384 + place) for place in range(len(DOMAINS))),
             "organizationId": members.of_tenant(f"204902500043143{place}" for place in range(len(DOMAINS))),

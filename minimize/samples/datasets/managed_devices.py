@@ -162,6 +162,8 @@ class HardwareInventory(Dataset[Devices]):
 
 INSTALL_STATES = ("installed", "notInstalled", "pendingInstall", "notApplicable")
 INSTALL_SHARES = (82, 8, 6, 4)
+ROLLOUT_SHARES = (46, 22, 16, 16)
+"""The shares of the most frequent application, which is being rolled out: enough devices are in each state to be counted."""
 NOT_INSTALLED = 1
 INSTALL_ERRORS = ("0x87D1041C", "0x87D13B9F", "0x80073CF9", "0x87D300C9")
 FOLDERS = ("C:\\Program Files\\", "/Applications/", "/private/var/containers/", "/data/app/")
@@ -196,8 +198,11 @@ class AppInventory(Dataset[Devices]):
         """The application, and whether it could be installed; only managed ones are installed by the service."""
         pair = self._starts[rows.members] + rows.turns
         app, step, managed = self._apps.apps[pair], self._apps.versions[pair], self._apps.managed[pair] > 0
-        state = np.where(managed, weighted_codes(rows.random, len(rows), INSTALL_SHARES), 0)
-        failed = np.isin(state, NOT_INSTALLED) & rows.chance(0.6)
+        rolled_out, others = (
+            weighted_codes(rows.random, len(rows), shares) for shares in (ROLLOUT_SHARES, INSTALL_SHARES)
+        )
+        state = np.where(managed, np.where(app > 0, others, rolled_out), 0)
+        failed = np.isin(state, NOT_INSTALLED) & rows.chance(0.75)
         on_windows = np.isin(self.members.kind[rows.members], WINDOWS)
         known = [(app, step) for app in range(len(APP_NAMES)) for step in range(APP_VERSIONS)]
         return {
@@ -309,7 +314,7 @@ EVENT_KINDS = (
     "app_launch", "enrollment_call", "sdk_action", "page_view", "page_action", "crash",
     "failure.network", "failure.runtime", "failure.task_schedule", "failure.enrollment", "failure.aad_auth",
 )  # fmt: skip
-EVENT_WEIGHTS = (20, 5, 20, 25, 20, 2, 3, 2, 1, 1, 1)
+EVENT_WEIGHTS = (19, 5, 19, 24, 18, 3, 5, 4, 1, 1, 1)
 CRASH_KIND = 5
 USED_FEATURES = tuple(
     f"company_portal.{name}" for name in ("devices", "apps", "sync", "support", "profile", "news", "reset_passcode")
@@ -364,7 +369,7 @@ class UsageEvents(Dataset[Clients]):
             "response_time_ms": null_unless(pa.array(response), ~failed),
             "duration_ms": pa.array(response * 3 + 7),
             "install_succeeded": null_unless(pa.array(rows.chance(0.96)), kind == 1),
-            "error_code": rows.pick(CLIENT_ERRORS, 0.8, failed),
+            "error_code": rows.pick(CLIENT_ERRORS, 2.5, failed),
             "feedback": rows.pick(self.world.people.notes, where=rows.chance(0.02)),
         }
 

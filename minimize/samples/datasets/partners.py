@@ -22,8 +22,8 @@ from minimize.samples.devices import (
     app_size,
     app_version,
 )
-from minimize.samples.populations import TENANT_NAMES, AndroidDevices, Macs, MobileDevices
-from minimize.samples.world import DOMAINS, PARTNER_TENANTS, Administrators, Population
+from minimize.samples.populations import TENANT_NAMES, AndroidDevices, Macs, ProtectedDevices
+from minimize.samples.world import DOMAINS, PARTNER_TENANTS, Administrators, Population, World
 
 ENTERPRISES = tuple(
     known or f"LC{number:02}{name.lower()}"
@@ -33,6 +33,12 @@ ANDROID_STATES = ("ACTIVE", "ACTIVE", "ACTIVE", "DISABLED", "PROVISIONING")
 WIFI_NETWORKS = ("Lobby-5G", "Warehouse")
 ENCRYPTION_LEVELS = ("per_user", "default_key", "inactive")
 ACCOUNT_DIGITS = 21
+
+
+def service_account_keys(world: World) -> list[str]:
+    """The key of each tenant's service account: a secret that Google made, and that the service presents."""
+    keys: list[str] = arrays.secrets(np.random.default_rng([world.seed, 7]), len(DOMAINS), 40).to_pylist()
+    return keys
 
 
 class GoogleAndroidManagement(Dataset[AndroidDevices]):
@@ -54,9 +60,7 @@ class GoogleAndroidManagement(Dataset[AndroidDevices]):
             "service_account_upn": members.of_tenant(
                 f"svc-{4711 + number}@serviceaccount.example" for number in range(len(DOMAINS))
             ),
-            "service_account_key": members.of_tenant(
-                arrays.secrets(members.draw("service_account_key"), len(DOMAINS), 40).to_pylist()
-            ),
+            "service_account_key": members.of_tenant(service_account_keys(self.world)),
             "software_version": members.of_device("os_version"),
             "patch_level": members.of_device("security_patch"),
             "wifi_mac_address": members.of_device("wifi_mac"),
@@ -96,7 +100,6 @@ class GoogleAndroidManagementSync(ReceivedDataset[Administrators]):
     def fixed_columns(self) -> dict[str, pa.Array]:
         """The enterprise, the administrator who linked it, and its service account."""
         members = self.members
-        keys = arrays.secrets(members.draw("service_account_keys"), len(ENTERPRISES), 40)
         accounts = [f"svc-{4711 + place}" for place in range(len(ENTERPRISES))]
         return {
             **super().fixed_columns(),
@@ -104,7 +107,7 @@ class GoogleAndroidManagementSync(ReceivedDataset[Administrators]):
             "adminName": members.display_name,
             "adminEmail": members.user_principal_name,
             "serviceAccountName": pool_values(accounts, members.tenant),
-            "serviceAccountKeys": pool_values(keys.to_pylist(), members.tenant),
+            "serviceAccountKeys": pool_values(service_account_keys(self.world), members.tenant),
         }
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
@@ -224,6 +227,11 @@ class InstalledAppPopulation(Population):
         return take_or_null(self.devices.device_id, self.device)
 
     @cached_property
+    def vendor_device_id(self) -> pa.StringArray:
+        """The device by the id that the vendor gets."""
+        return take_or_null(self.devices.threat_defense_id, self.device)
+
+    @cached_property
     def build(self) -> Ints:
         """The application in its version, as an index into `APP_BUILDS`."""
         apps = self.devices.apps
@@ -243,7 +251,7 @@ class ThreatDefenseAppSync(Dataset[InstalledAppPopulation]):
 
     population = InstalledAppPopulation
     subject = "device_id"
-    facts = ("device_id", "managed")
+    facts = ("device_id", "vendor_device_id", "managed")
     settings_by = (collection_settings.app_inventory_settings,)
     wrong = (("bundle_size", 1.5), ("managed", "yes"))
 
@@ -267,16 +275,20 @@ class ThreatDefenseAppSync(Dataset[InstalledAppPopulation]):
 
 
 THREAT_STATES = ("secured", "lowSeverity", "mediumSeverity", "highSeverity", "compromised", "unresponsive")
-THREAT_SHARES = (80, 8, 5, 3, 1, 3)
+THREAT_SHARES = (64, 12, 8, 8, 4, 4)
 
 
-class ThreatDefenseThreatState(ReceivedDataset[MobileDevices]):
-    """A verdict about each device and day."""
+class ThreatDefenseThreatState(ReceivedDataset[ProtectedDevices]):
+    """A verdict about each device and day, by the id that the vendor was sent."""
 
-    population = MobileDevices
+    population = ProtectedDevices
     subject = "device_id"
-    facts = ("device_id",)
+    facts = ()
     wrong = (("threat_state", 4),)
+
+    def fixed_columns(self) -> dict[str, pa.Array]:
+        """The device by the id that the vendor got."""
+        return {**super().fixed_columns(), "device_id": self.members.of_device("threat_defense_id")}
 
     def columns(self, rows: SampleRows) -> dict[str, pa.Array]:
         """The verdict, and the time of the last contact: mostly within a day, for some devices weeks ago."""

@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import Bools
 from minimize.sources.base import Chunk
 from minimize.sources.binding import BoundRequest, undeclared_paths
+from minimize.sources.forbidden_names import ForbiddenNames, forbidden_names
 from minimize.sources.ndjson.line_scan import Positions, ScannedLines, are_mostly_flat, split_pieces
 from minimize.sources.projection import FieldNode, batch_without_columns
 from minimize.sources.types import CONTAINER_TYPES, arrow_type, parse_texts, type_family
@@ -445,12 +446,13 @@ class ColumnReader:
 
     root: FieldNode
     never: frozenset[str]
+    names: ForbiddenNames
     certain: Bools
 
     def column(self, name: str, values: KeyTexts) -> pa.Array | None:
         """A key's values; None if there are none to return."""
         node = self.root.children.get(name)
-        if name in self.never or (node is not None and _is_container(node)):
+        if name in self.never or self.names.name_of(name) is not None or (node is not None and _is_container(node)):
             self._no_null(values, values.present)
             return None
         word = node.declared.type if node is not None and node.declared is not None else None
@@ -571,7 +573,8 @@ def read_flat(
         return []
     order, cuts = found
     rows = np.concatenate([one.rows for one in cuts])
-    reading = ColumnReader(root, frozenset(pointer.top for pointer in bound.request.never), np.ones(len(rows), bool))
+    never = frozenset(pointer.top for pointer in bound.request.never)
+    reading = ColumnReader(root, never, forbidden_names(bound.request), np.ones(len(rows), bool))
     present, quoted = (
         np.concatenate(masks, axis=1) for masks in zip(*((one.present, one.quoted) for one in cuts), strict=True)
     )

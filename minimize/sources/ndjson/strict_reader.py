@@ -35,6 +35,7 @@ from minimize.sources.base import (
 )
 from minimize.sources.binding import BoundRequest
 from minimize.sources.files import MAX_LINE_BYTES, line_length
+from minimize.sources.forbidden_names import forbidden_names
 from minimize.sources.projection import FieldNode, batch_without_columns
 from minimize.sources.record_checks import (
     SUBJECT_SAMPLE,
@@ -71,7 +72,7 @@ def first_fault(record: Mapping[str, Any], request: SourceRequest, root: FieldNo
     for pointer in request.never:
         if any(value is not None for value in values_through_lists(record, pointer.parts)):
             return JsonFault("forbidden_field", str(pointer))
-    name = first_forbidden_key(record, request.any_depth)
+    name = first_forbidden_key(record, forbidden_names(request))
     if name is not None:
         return JsonFault("forbidden_field", any_depth_rule(name))
     for declared in request.fields:
@@ -457,7 +458,7 @@ class ChunkBuilder:
         self._extra = UndeclaredCounter(bound.request, root)
         self._read = value_reader(root, self._type)
         self._never = tuple(pointer.top for pointer in bound.request.never)
-        self._any_depth = frozenset(bound.request.any_depth)
+        self._any_depth = forbidden_names(bound.request)
         self._required = tuple(field.pointer.parts for field in bound.request.fields if field.required)
 
     def add_line(self, position: int, line: bytes) -> None:

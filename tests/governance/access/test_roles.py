@@ -18,6 +18,23 @@ def test_no_built_in_role_is_in_its_own_way(name: str) -> None:
     assert find_conflict([BUILTIN_ROLES[name]]) is None
 
 
+PUBLISHED = {
+    "help_desk_operator": {"audit/read", "roles/read", "remote_tasks/locate", "function/read"},
+    "policy_and_profile_manager": {"function/read"},
+    "application_manager": {"function/read"},
+    "read_only_operator": {"audit/read", "roles/read", "function/read"},
+    "school_administrator": {"audit/read", "remote_tasks/locate", "function/read"},
+    "role_administrator": {"roles/read", "roles/assign"},
+}
+"""The permissions of the service's built-in roles for audit data, roles, locating a device and connections to third parties."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_role_of_the_service_has_the_permissions_that_the_service_publishes(name: str) -> None:
+    comparable = {"audit/read", "roles/read", "roles/assign", "remote_tasks/locate", "function/read"}
+    assert {each.name for each in BUILTIN_ROLES[name].allow} & comparable == PUBLISHED[name]
+
+
 def test_roles_that_get_along_are_left_alone() -> None:
     assert (
         find_conflict([BUILTIN_ROLES["analyst"], BUILTIN_ROLES["operator"], BUILTIN_ROLES["support_engineer"]]) is None

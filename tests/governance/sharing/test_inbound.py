@@ -200,6 +200,12 @@ def test_if_no_tenant_agrees_the_reason_is_named(sender: Sender, source: Recipie
     assert (only.rule, only.tenants, only.rows) == (rule, 1, 2)
 
 
+def test_a_refusal_counts_tenants_that_were_never_asked(sender: Sender, source: Recipient) -> None:
+    never = MESSAGES.set_column(0, "tenant_id", pa.array(["new", "other", "new", "third", None][: len(MESSAGES)]))
+    (only,) = refusal(sender, source, never).reasons
+    assert (only.rule, only.tenants, only.rows) == ("no_explicit_consent", 3, len(MESSAGES))
+
+
 def test_nobodys_consent_is_an_explicit_one(sender: Sender, source: Recipient) -> None:
     assert rules(sender, source, MESSAGES.slice(3)) == ["no_explicit_consent"]
 

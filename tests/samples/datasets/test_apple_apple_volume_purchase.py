@@ -15,7 +15,8 @@ def test_the_account_is_the_administrators_and_the_same_for_the_whole_tenant() -
 
 def test_users_and_devices_are_those_of_the_world() -> None:
     members = dataset("apple_volume_purchase", 200).members
-    known = members.devices.user_id.to_pylist()
+    users = members.devices.users
+    guids = dict(zip(users.user_id.to_pylist(), users.apple_user_guid.to_pylist(), strict=True))
     assert isinstance(members.world, World)
-    assert {record["user_guid"] for record in RECORDS} <= set(known)
+    assert all(guids[record["user_id"]] == record["user_guid"] for record in RECORDS)
     assert len({record["serial_number"] for record in RECORDS}) == 200

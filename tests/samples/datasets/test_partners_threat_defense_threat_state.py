@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from minimize.recipients import load_recipient
 from tests.golden.runner import ROOT
-from tests.samples.made import records
+from tests.samples.made import dataset, records
 
 RECORDS = records("threat_defense_threat_state")
 
@@ -27,8 +27,7 @@ def test_some_devices_had_no_contact_for_weeks_and_count_as_threatened_all_the_s
     assert {"secured", "highSeverity"} <= old
 
 
-def test_a_device_is_a_phone_or_a_tablet() -> None:
-    kinds = {record["device_id"]: record["device_type"] for record in records("device_inventory", 3000)}
-    assert {kinds[record["device_id"]] for record in RECORDS if record["device_id"] in kinds} <= {
-        *("iphone", "ipad", "android", "android_work_profile"),
-    }
+def test_a_device_is_an_iphone_or_ipad_under_the_id_that_the_vendor_gets() -> None:
+    devices = dataset("device_inventory", 12_000).members
+    kinds = dict(zip(devices.threat_defense_id.to_pylist(), devices.device_type.to_pylist(), strict=True))
+    assert {kinds[record["device_id"]] for record in RECORDS} == {"iphone", "ipad"}

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from minimize.arrow.pointers import Pointer
 from minimize.sources.base import Chunk, DeclaredField, SourceRequest
 from minimize.sources.files import LineBlock, file_parts
+from minimize.sources.forbidden_names import ForbiddenNames
 from minimize.sources.ndjson import NdjsonPart, ndjson_source
 from minimize.sources.ndjson.flat_reader import (
     MAX_INTEGER_DIGITS,
@@ -134,7 +135,7 @@ def values(*texts: str | None) -> KeyTexts:
 
 
 def read(name: str, *texts: str | None) -> tuple[pa.Array | None, list[bool]]:
-    reading = ColumnReader(ROOT, frozenset({"never"}), np.ones(len(texts), bool))
+    reading = ColumnReader(ROOT, frozenset({"never"}), ForbiddenNames((), frozenset()), np.ones(len(texts), bool))
     column = reading.column(name, values(*texts))
     return column, reading.certain.tolist()
 
@@ -195,7 +196,7 @@ def test_where_a_container_may_be_or_nothing_there_is_no_column(name: str) -> No
 
 def test_a_text_that_nobody_reads_is_only_looked_at() -> None:
     unread = SourceRequest((DeclaredField("s", Pointer.parse("s"), "string", needed=False),))
-    reading = ColumnReader(field_tree(unread), frozenset(), np.ones(3, bool))
+    reading = ColumnReader(field_tree(unread), frozenset(), ForbiddenNames((), frozenset()), np.ones(3, bool))
     column = reading.column("s", values('"x"', None, "1"))
     assert column is not None
     assert column.to_pylist() == [True, None, None]
