@@ -159,6 +159,7 @@ def write_configuration(
         "keys": None if keys is None else "test.keys",
         "ledger": ledger,
         "access": "access.yaml" if access else "off",
+        "encrypt": "off",
     }
     write_yaml(folder / "minimize.yaml", without_none({**words, "recipients": "recipients" if vendor else None}))
     if access:
