@@ -157,5 +157,5 @@ def new_inbound(folder: Path) -> Inbound:
     made.folder.mkdir(parents=True)
     made.vendor()
     write_project(made, ("device",))
-    (made.folder / "minimize.yaml").rename(folder / "minimize.yaml")
+    (made.folder / "minimize.yaml").unlink()
     return made
