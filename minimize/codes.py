@@ -115,6 +115,8 @@ _REFUSALS: Final = {
     "R006": "a policy is not approved in its current form, although `minimize.yaml` requires it",
     "R007": "a policy sets a retention and names no event time",
     "R008": "two aggregates with different groups show a field in two ways, so the disclosure guard cannot compare them",
+    "R009": "identified columns would be written unencrypted, and no `encrypt` line says so",
+    "R010": "no access rules are configured, and `access: off` is not written down",
     "R011": "a source changed after its records were quarantined",
     "R012": "a source was removed after its records were quarantined",
     "R013": "the pipeline's source names another sender than the receipts of its output, or none",

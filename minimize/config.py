@@ -174,13 +174,18 @@ class Config:
     )
     access: AccessConfig = field(
         default=AccessConfig(),
-        metadata=_key(_ACCESS, "The access file, or `off`.", "Write `access: FILE`, or `access: {file: FILE}`."),
+        metadata=_key(
+            _ACCESS,
+            "The access file, or `off`. Without it, commands that show a person's data or decide for a tenant are refused.",
+            "Write `access: FILE`, or `access: {file: FILE}`.",
+        ),
     )
     encrypt: ConfigEntry | None = field(
         default=None,
         metadata=_key(
             _WORD,
-            "The encryption of outputs if a pipeline sets none: `off` (the default), `identified` or `by_category`.",
+            "The encryption of outputs if a pipeline sets none: `identified`, `by_category` or `off`. Without it, a run that "
+            "would write identified columns unencrypted is refused.",
         ),
     )
     recipients: str | None = field(
@@ -193,6 +198,15 @@ class Config:
     )
     contacts: str | None = field(
         default=None, metadata=_key(_TEXT, "The contacts of tenants for incidents.", "Write `contacts: FILE`.")
+    )
+    administrators: str | None = field(
+        default=None,
+        metadata=_key(
+            _TEXT,
+            "The pipeline whose records name the administrators of tenants. Incidents notify them if no contacts file names a "
+            "tenant.",
+            "Write `administrators: PIPELINE`.",
+        ),
     )
     notify: tuple[ConfigEntry, ...] = field(
         default=(),

@@ -156,4 +156,6 @@ def new_inbound(folder: Path) -> Inbound:
     made = replace(Inbound(folder / "hooks"), keyring=folder / "test.keys", settings="")
     made.folder.mkdir(parents=True)
     made.vendor()
-    return write_project(made, ("device",))
+    write_project(made, ("device",))
+    (made.folder / "minimize.yaml").unlink()
+    return made

@@ -10,7 +10,7 @@ import pytest
 import minimize.config
 from minimize.config import AccessConfig, Config, ConfigEntry, load_config
 from minimize.errors import LedgerError
-from minimize.governance.incidents.notification import find_contacts
+from minimize.governance.incidents.contacts import find_contacts
 from minimize.keys import find_keyring
 from minimize.ledger import find_ledger
 

@@ -158,7 +158,8 @@ def write_configuration(
     words = {
         "keys": None if keys is None else "test.keys",
         "ledger": ledger,
-        "access": "access.yaml" if access else None,
+        "access": "access.yaml" if access else "off",
+        "encrypt": "off",
     }
     write_yaml(folder / "minimize.yaml", without_none({**words, "recipients": "recipients" if vendor else None}))
     if access:

@@ -29,6 +29,7 @@ from minimize.plan.columns import aggregate_schema, records_schema
 from minimize.plan.model import (
     AggregatePlan,
     CaseBranch,
+    Category,
     FieldAction,
     FieldPlan,
     OutputPlan,
@@ -38,6 +39,7 @@ from minimize.plan.model import (
 )
 from minimize.plan.request import allows_purpose
 from minimize.policy.describe import condition_text, feature_text, treatment_text
+from minimize.policy.fields import locates_finely
 from minimize.policy.model import Field, Policy, Role
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.roles import presumed_role
@@ -61,7 +63,8 @@ def plan_field(
     gives = output_type(policy, field, takes, branches, faults) if released else None
     measured = chain_type(policy, field, takes, measured_steps, faults) if measured_steps else None
     faults.extend(misplaced_techniques(policy, field))
-    roles = [presumed_role(each) for each in (field, *(policy.fields[key] for key in field.from_))]
+    parts = (field, *(policy.fields[key] for key in field.from_))
+    roles = [presumed_role(each) for each in parts]
     leaves = _field_leaves(branches, roles) if released else None
     return FieldPlan(
         field=field,
@@ -74,11 +77,16 @@ def plan_field(
         technique=_technique_names(branches),
         why="; ".join(_explanations(policy, field, only_for, released)),
         leaves=leaves,
-        category=None
-        if leaves is None
-        else category.highest_category(category.column_category(role, leaves) for role in roles),
+        category=None if leaves is None else _field_category(branches, parts, leaves),
         branches=branches,
     )
+
+
+def _field_category(branches: Sequence[CaseBranch], parts: Sequence[Field], leaves: Leaves) -> Category:
+    chains = [branch.steps for branch in branches if branch.steps is not None]
+    if locates_finely(chains, parts):
+        return "identified"
+    return category.highest_category(category.column_category(presumed_role(part), leaves) for part in parts)
 
 
 def _field_leaves(branches: Sequence[CaseBranch], roles: Collection[Role]) -> Leaves:

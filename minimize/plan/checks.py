@@ -256,7 +256,7 @@ def _excess_categories(plan: Plan) -> Iterator[Finding]:
             hint += f"; or state the role of {', '.join(unstated)}." if unstated else "."
             message = f"output {name} is {output.category} but must be {limits[name]}"
             at = ("records", "must_be") if name == "records" else ("aggregates", name, "must_be")
-            yield _refusal(plan, "R001", message, hint, at=at)
+            yield plan_refusal(plan, "R001", message, hint, at=at)
 
 
 def _partition_refusals(plan: Plan) -> Iterator[Finding]:
@@ -266,7 +266,7 @@ def _partition_refusals(plan: Plan) -> Iterator[Finding]:
         field = plan.fields.get(key)
         if field is None or field.field.role != "plain" or field.gives is None:
             hint = "Use released fields of role plain: the values of a partition are visible in the paths."
-            yield _refusal(
+            yield plan_refusal(
                 plan,
                 "R002",
                 "the output cannot be partitioned by this field",
@@ -280,7 +280,7 @@ def _unencrypted_outputs(plan: Plan) -> Iterator[Finding]:
     for name, at in encryption_refusals(plan):
         message = f"output {name} would be encrypted less than minimize.yaml requires"
         hint = "Remove `encrypt`: the default is at least `access: {encrypt: …}` of minimize.yaml."
-        yield _refusal(plan, "R005", message, hint, at=at)
+        yield plan_refusal(plan, "R005", message, hint, at=at)
 
 
 def _single_value_measures(plan: Plan, aggregate: AggregatePlan) -> Iterator[Finding]:
@@ -290,7 +290,7 @@ def _single_value_measures(plan: Plan, aggregate: AggregatePlan) -> Iterator[Fin
             message = f"measure {name} of {aggregate.name}: {measure.name} over a field with in_aggregates"
             others = ", ".join(word for word, kind in MEASURES.items() if not _shows_one_value(kind))
             hint = f"Use a measure that does not release single values ({others})."
-            yield _refusal(plan, "R003", message, hint, field.key, at=("aggregates", aggregate.name, "measures"))
+            yield plan_refusal(plan, "R003", message, hint, field.key, at=("aggregates", aggregate.name, "measures"))
 
 
 def _shows_one_value(measure: Measure | type[Measure]) -> bool:
@@ -311,7 +311,7 @@ def _conflicting_presentations(plan: Plan) -> Iterator[Finding]:
             if any(_presentations_conflict(mine, theirs, counted) for mine in ways[key] for theirs in others[key]):
                 message = f"aggregates {one.name} and {other.name} show {key} in two ways, which together can disclose a value"
                 hint = "Show the field in the same way in both, or only in one of them."
-                yield _refusal(plan, "R008", message, hint, key, at=("aggregates", other.name))
+                yield plan_refusal(plan, "R008", message, hint, key, at=("aggregates", other.name))
 
 
 Presentation = tuple[str, frozenset[str]]
@@ -343,9 +343,10 @@ def _presentations_conflict(one: Presentation, other: Presentation, counted: boo
     return kinds != {"some", "each"} or len(one[1] or other[1]) > 1
 
 
-def _refusal(
+def plan_refusal(
     plan: Plan, code: str, message: str, hint: str, field: str | None = None, *, at: tuple[str, ...]
 ) -> Finding:
+    """A refusal of a plan. Without a pipeline, it has no place."""
     if plan.pipeline is None:
         return Finding(code, message, hint=hint, field=field)
     path = plan.pipeline.path

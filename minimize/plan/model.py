@@ -17,6 +17,7 @@ from minimize.aggregates.definition import AggregateDefinition, LateWindow
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
 from minimize.keys.parquet_encryption import column_category, has_unusable_name
+from minimize.output.folder import RECORDS
 from minimize.pages import Table, html_fragment
 from minimize.policy.condition import Condition
 from minimize.policy.model import Field, Policy
@@ -238,6 +239,16 @@ def encryption_refusals(plan: Plan) -> Iterator[tuple[str, tuple[str, ...]]]:
         stated = _stated_encryption(plan, name)
         if stated is not None and stricter_encryption(stated.by, required) != stated.by:
             yield name, ("records", "encrypt") if name == "records" else ("aggregates", name, "encrypt")
+
+
+def unencrypted_identified_columns(plan: Plan) -> list[str]:
+    """The identified columns of the records that would be written unencrypted, although no `encrypt` line says so."""
+    job = plan.pipeline
+    if job is None or job.encryption.is_stated or RECORDS not in plan.outputs:
+        return []
+    if _stated_encryption(plan, RECORDS) is not None:
+        return []
+    return [field.name for field in plan.outputs[RECORDS].schema if column_category(field) == "identified"]
 
 
 def encryption_faults(plan: Plan) -> Iterator[Finding]:

@@ -178,7 +178,7 @@ policy: policy.yaml
 purpose: operations
 source: {{path: {path}, format: {format}}}
 output: out
-records: {{must_be: pseudonymized}}
+records: {{must_be: pseudonymized, encrypt: identified}}
 quarantine: {{fail_above: 0.01}}
 """
 

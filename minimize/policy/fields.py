@@ -5,7 +5,7 @@ Treatments and steps, the fields that conditions, steps and aggregates read, fie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final, Literal
 
@@ -13,6 +13,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.policy.condition import AllOf, FeatureOn, LevelAtLeast, fields_read_by_condition
 from minimize.policy.model import Field, Policy, RecordsGate
 from minimize.policy.pipeline import AggregateModel
+from minimize.policy.roles import is_position_name, states_plain
 from minimize.policy.treatments import DROP, Treatment
 from minimize.techniques import TechniqueStep
 from minimize.techniques.base import ReferenceFile
@@ -46,6 +47,16 @@ def aggregate_treatments(field: Field) -> list[tuple[TechniqueStep, ...]]:
 def is_raw_in_aggregates(field: Field) -> bool:
     """Whether aggregates may see an exact figure of a record."""
     return any(not any(step.generalizes for step in chain) for chain in aggregate_treatments(field))
+
+
+def locates_finely(chains: Iterable[Sequence[TechniqueStep]], parts: Iterable[Field]) -> bool:
+    """Whether a field shows a position more finely than 10 km. Takes its chains, the field, and the fields it is derived from.
+
+    Parts that the policy states to be plain concern no person.
+    """
+    personal = [part for part in parts if not states_plain(part)]
+    coordinate = any(is_position_name(part.pointer) for part in personal)
+    return bool(personal) and any(all(step.locates_finely(coordinate=coordinate) for step in chain) for chain in chains)
 
 
 def is_dropped(field: Field) -> bool:

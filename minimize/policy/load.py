@@ -124,7 +124,9 @@ def configured_encryption(start: Path, faults: FaultList) -> ConfiguredEncryptio
     for key in config.access.unknown_keys:
         hint = did_you_mean(key.value, ACCESS_KEYS)
         own.add("P004", f"unknown key `{key.value}` in `access`", line=key.line, hint=hint)
-    return ConfiguredEncryption(_encryption_word(config.encrypt, own), _encryption_word(config.access.encrypt, own))
+    default, required = config.encrypt, config.access.encrypt
+    is_stated = default is not None or required is not None
+    return ConfiguredEncryption(_encryption_word(default, own), _encryption_word(required, own), is_stated=is_stated)
 
 
 def _encryption_word(entry: ConfigEntry | None, faults: FaultList) -> EncryptBy:

@@ -136,12 +136,14 @@ class DeduplicateModel(Form):
 class ConfiguredEncryption:
     """The encryption that `minimize.yaml` sets for all pipelines.
 
-    default   applies if a pipeline does not set `encrypt`
-    required  the least that a pipeline may set
+    default    applies if a pipeline does not set `encrypt`
+    required   the least that a pipeline may set
+    is_stated  whether a line of the file states either of them
     """
 
     default: EncryptBy = "off"
     required: EncryptBy = "off"
+    is_stated: bool = False
 
     @property
     def implied(self) -> EncryptBy:

@@ -61,13 +61,16 @@ _SURE: Final = _compile_table(
     }
 )
 EMAIL_KIND: Final = "an e-mail address"
+POSTAL_KIND: Final = "a postal address"
+PHONE_KIND: Final = "a telephone number"
 _PLACES: Final = "billing|delivery|home|mailing|office|post|postal|residential|shipping|street|work"
 _CONTACTS: Final[Mapping[str, re.Pattern[str]]] = {
     kind: re.compile(rf"(?:^|_)(?:{pattern})(?=_|$)")
     for kind, pattern in {
         EMAIL_KIND: r"e?mail|upn|(?:user_?)?principal_?name",
         "an IP address": r"ip|ipv4|ipv6|ip_?addr(?:ess)?|remote_?addr(?:ess)?",
-        "a postal address": rf"(?:{_PLACES})_?address(?:es)?|street|postal_?code|zip_?code|postcode",
+        POSTAL_KIND: rf"(?:{_PLACES})_?address(?:es)?|street",
+        "a postal code": r"postal_?code|zip_?code|postcode",
         "a name": r"(?:first|last|full|display|given|family|middle|maiden|sur|nick|screen|user|login|contact|owner|person|agent|"
         r"admin|customer|employee|device|host|computer|machine|server|site|management)_?name",
     }.items()
@@ -75,7 +78,19 @@ _CONTACTS: Final[Mapping[str, re.Pattern[str]]] = {
 """Kinds of names and addresses of a person or a computer."""
 _ADDRESS: Final = re.compile(r"address(?:_(?:line_?)?[0-9])?")
 """A field named only `address` is a postal address."""
+_REACHES: Final[Mapping[str, re.Pattern[str]]] = {
+    kind: re.compile(
+        rf"(?:^|_)(?:{pattern})(?=_|$)(?!_(?:{_CLASSES}|domain|server|host|client|provider|template)(?:_|$))"
+    )
+    for kind, pattern in {
+        EMAIL_KIND: r"e?mail",
+        POSTAL_KIND: rf"(?:{_PLACES}|org(?:ani[sz]ation)?|company|site)_?address(?:es)?|street",
+        PHONE_KIND: r"(?:tele)?phone|mobile_?number|msisdn|fax(?:_?number)?",
+    }.items()
+}
+"""Names of addresses and numbers under which a person can be reached."""
 _COORDINATE: Final = re.compile(r"(?:^|_)(?:lat|latitude|lon|lng|longitude)(?=_|$)")
+_PAIR: Final = re.compile(r"(?:^|_)(?:gps|geo_?location|coordinates)(?=_|$)")
 _ALONE: Final = re.compile(r"(?:id_)?(?:uuid|guid|uid)")
 """A name that only says that the field is an identifier."""
 _PERHAPS: Final = _compile_table(
@@ -129,8 +144,22 @@ def contact_kind(pointer: Pointer) -> str | None:
     if _MEASURED.search(name):
         return None
     if _ADDRESS.fullmatch(name):
-        return "a postal address"
+        return POSTAL_KIND
     return next((kind for kind, pattern in _CONTACTS.items() if pattern.search(name)), None)
+
+
+def reachable_kind(pointer: Pointer) -> str | None:
+    """Whether a field contains an e-mail address, a postal address or a telephone number, judged by its name; in words.
+
+    >>> [reachable_kind(Pointer.parse(key)) for key in ("org_email", "phone_number", "phone_model", "email_verified")]
+    ['an e-mail address', 'a telephone number', None, None]
+    """
+    name = _significant_words(pointer)
+    if _MEASURED.search(name):
+        return None
+    if _ADDRESS.fullmatch(name):
+        return POSTAL_KIND
+    return next((kind for kind, pattern in _REACHES.items() if pattern.search(name)), None)
 
 
 def suggested_role(pointer: Pointer) -> Role | None:
@@ -147,8 +176,31 @@ def is_coordinate_name(pointer: Pointer) -> bool:
     return _COORDINATE.search(_significant_words(pointer)) is not None
 
 
+def is_position_name(pointer: Pointer) -> bool:
+    """Whether a name is that of a latitude, a longitude, or a pair of them.
+
+    >>> is_position_name(Pointer.parse("gps")), is_position_name(Pointer.parse("latitude_count"))
+    (True, False)
+    """
+    name = _significant_words(pointer)
+    return _MEASURED.search(name) is None and (_COORDINATE.search(name) or _PAIR.search(name)) is not None
+
+
+def states_plain(field: Field) -> bool:
+    """Whether the policy states that a field does not concern a person."""
+    return field.role == "plain" and "role" in field.model_fields_set
+
+
 def presumed_role(field: Field) -> Role:
-    """The role for the category of a field: as stated in the policy, else identifier if the name is certain to be one."""
+    """The role for the category of a field.
+
+    An address or number under which a person can be reached is an identifier, unless the policy states that it is plain. Any
+    other field has the role that the policy states, else identifier if the name is certain to be one.
+    """
+    if states_plain(field):
+        return "plain"
+    if field.role != "free_text" and reachable_kind(field.pointer) is not None:
+        return "identifier"
     if "role" in field.model_fields_set or certain_role(field.pointer) not in ("identifier", "secret"):
         return field.role
     return "identifier"

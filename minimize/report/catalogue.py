@@ -88,7 +88,10 @@ class DatasetEntry:
     outputs: tuple[OutputEntry, ...]
 
 
-STATED_KEYS: Final = ("controller", "contact", "representative", "dpo", "subjects", "transfers", "security")
+STATED_KEYS: Final = (
+    *("controller", "contact", "representative", "dpo", "subjects", "transfers", "security"),
+    "organizational_measures",
+)
 """Permitted keys under `processing:` of `minimize.yaml`: facts that no policy contains."""
 
 

@@ -117,6 +117,7 @@ _REQUIRED_STATEMENTS = {
     "dpo": "Art. 30(1)(a): the data protection officer, if one is designated",
     "subjects": "Art. 30(1)(c): the categories of data subjects",
     "transfers": "Art. 30(1)(e): transfers to third countries, or a statement that there are none",
+    "organizational_measures": "Art. 30(1)(g): the organizational security measures",
 }
 _ROLE_NAMES = {
     "identifier": "identifiers",
@@ -281,6 +282,7 @@ _STATEMENT_HEADINGS: Final = {
     "subjects": "Data subjects",
     "transfers": "Transfers to third countries",
     "security": "Security",
+    "organizational_measures": "Organizational measures",
 }
 
 

@@ -32,7 +32,8 @@ from minimize.output.partitions import reject_long_partitions
 from minimize.plan import Plan, request
 from minimize.plan.aggregates import aggregate_fault
 from minimize.plan.bind import ExaminedPlan, examine
-from minimize.plan.checks import field_fault
+from minimize.plan.checks import field_fault, plan_refusal
+from minimize.plan.model import unencrypted_identified_columns
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import is_dropped, steps_of
 from minimize.policy.identities import all_fields_named
@@ -384,10 +385,27 @@ def examine_sources(job: Pipeline, sources: Mapping[BatchDate, Source]) -> Exami
 
 
 def examine_job(job: Pipeline, source: pa.Schema) -> ExaminedPlan:
-    """The plan for a source with this schema, with its faults. A technique or measure that `verify` refuses is a fault."""
+    """The plan of a run for a source with this schema, with its faults and refusals.
+
+    A technique or measure that `verify` refuses is a fault. It is refused to write identified columns unencrypted without an
+    `encrypt` line.
+    """
     examined = examine(job.policy, source, purpose=job.purpose, pipeline=job)
     unchecked = (*_techniques_without_rule(examined.plan), *_measures_without_rule(job))
-    return replace(examined, faults=(*examined.faults, *unchecked))
+    unencrypted = _unencrypted_columns(examined.plan)
+    return replace(examined, faults=(*examined.faults, *unchecked), refused=(*examined.refused, *unencrypted))
+
+
+def _unencrypted_columns(plan: Plan) -> Iterator[Finding]:
+    """R009: identified columns would be written unencrypted, and no `encrypt` line says so."""
+    columns = unencrypted_identified_columns(plan)
+    if columns:
+        message = f"identified columns would be written unencrypted: {', '.join(columns)}"
+        hint = (
+            "Write `encrypt: identified` in minimize.yaml or in `records` of the pipeline; or write `encrypt: off` to leave them "
+            "unencrypted."
+        )
+        yield plan_refusal(plan, "R009", message, hint, at=("records",))
 
 
 def _techniques_without_rule(plan: Plan) -> Iterator[Finding]:

@@ -410,7 +410,7 @@ def bind_to_data(
         plan=plan,
         settings=rows,
         keys=keyring,
-        bound=PreparedPolicy.from_plan(plan, keyring, also, counts=False, erased_by=erased_by),
+        bound=PreparedPolicy.from_plan(plan, keyring, also, counts=False, erased_by=named),
         memos=empty_memos(plan),
         memory=find_budget(folder),
         erasures=erasures,

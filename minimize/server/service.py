@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
-from minimize.errors import ConfigurationError, MinimizeError, OutputError, call_redacted
+from minimize.errors import ConfigurationError, MinimizeError, OutputError, RefusedError, call_redacted
 from minimize.governance.access import AccessDecision, UserAccount, find_access_file
 from minimize.keys import Keyring, find_kms, require_keyring
 from minimize.ledger import AuditEvent, current_actor, find_ledger
@@ -295,10 +295,14 @@ def required_keyring(keys: Keyring | PathText | None, start: Path | None) -> Key
 
 
 def server_access_file(access: PathText | None, start: Path | None) -> Path:
-    """The access file. Raises ConfigurationError if there is none, because then no access is permitted."""
-    found = find_access_file(start) if access is None else Path(access)
-    if found is None or not found.is_file():
-        raise ConfigurationError(
-            "the server requires an access file", hint="Pass --access FILE, or set `access:` in minimize.yaml."
-        )
+    """The access file. Raises RefusedError (R010) if none is named, also with `access: off`: rules decide on each read.
+    ConfigurationError if the file does not exist."""
+    found, hint = (
+        find_access_file(start) if access is None else Path(access),
+        "Pass --access FILE, or set `access:` in minimize.yaml.",
+    )
+    if found is None:
+        raise RefusedError("the server requires an access file", code="R010", hint=hint)
+    if not found.is_file():
+        raise ConfigurationError(f"the access file {found} does not exist", hint=hint)
     return found

@@ -198,6 +198,11 @@ class TechniqueStep(BaseModel):
         )
         return "guessable" if identifier and is_guessable else self.leaves
 
+    def locates_finely(self, *, coordinate: bool) -> bool:
+        """Whether a result shows a position more finely than 10 km. `coordinate` tells whether the value is a latitude or a
+        longitude; unless a class states more, such a value is shown wherever an identifier could be guessed."""
+        return coordinate and self.remaining_form(identifier=True) not in ("nothing", "linkable")
+
     @property
     def generalizes(self) -> bool:
         """Whether no result is an exact figure of one record, so that a minimum or maximum of results is no person's value."""

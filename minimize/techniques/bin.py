@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
+from operator import sub
 from typing import Annotated, Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
@@ -51,6 +52,7 @@ from minimize.techniques.numeric import (
     result_from_doubles,
 )
 from minimize.techniques.parameters import FEWER_TIGHTENS, HIGHER_TIGHTENS, NEUTRAL, UNORDERED, Order, ranked
+from minimize.techniques.position import COARSE_DEGREES
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,12 @@ class Bin(Technique):
         if self.width is not None:
             return f"only the range that it is in, in steps of {number_text(self.width)}"
         return f"only the range that it is in, with limits at {' / '.join(map(number_text, self.edges or ()))}"
+
+    def locates_finely(self, *, coordinate: bool) -> bool:
+        """Whether an interval of coordinates is narrower than a tenth of a degree."""
+        edges = self.edges or ()
+        widths: Iterable[Decimal] = map(sub, edges[1:], edges) if self.width is None else (self.width,)
+        return coordinate and any(width < COARSE_DEGREES for width in widths)
 
     def lost_bits(self, type_: str) -> LostBits | None:
         """The whole numbers in an interval of equal width."""

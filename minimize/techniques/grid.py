@@ -18,7 +18,7 @@ from pydantic import Field
 from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, failure_mask
 from minimize.techniques.numeric import Doubles
 from minimize.techniques.parameters import HIGHER_TIGHTENS
-from minimize.techniques.position import parse_positions, require_position
+from minimize.techniques.position import COARSE_METRES, parse_positions, require_position
 
 RADIUS = 6_371_007.2
 """Metres: the sphere with the area of the WGS 84 ellipsoid."""
@@ -106,6 +106,10 @@ class Grid(Technique):
     def phrase(self) -> str:
         """The size of a cell."""
         return f"only the centre of an area that is at least {self.metres:g} metres wide"
+
+    def locates_finely(self, *, coordinate: bool) -> bool:
+        """Whether cells are smaller than 10 km."""
+        return self.metres < COARSE_METRES
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Two doubles under the names of the inputs. Raises UnsupportedType for other types than a pair of numbers."""

@@ -14,6 +14,9 @@ from minimize.techniques.base import Context, Family, Leaves, Technique, Techniq
 from minimize.techniques.parameters import LOWER_TIGHTENS
 from minimize.techniques.position import parse_positions, require_position
 
+COARSE_RESOLUTION = 4
+"""The finest resolution whose cells do not show whose position it is."""
+
 
 class H3(Technique):
     """The identifier of the H3 cell of a position.
@@ -43,6 +46,10 @@ class H3(Technique):
     def phrase(self) -> str:
         """The resolution."""
         return f"only the area that it is in (H3 cell of resolution {self.resolution})"
+
+    def locates_finely(self, *, coordinate: bool) -> bool:
+        """Whether cells are smaller than those of resolution 4, which are about 45 km wide."""
+        return self.resolution > COARSE_RESOLUTION
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Text. Raises UnsupportedType for other types than a pair of numbers."""

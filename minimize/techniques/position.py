@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,10 @@ from minimize.arrow.dictionaries import decode_dictionary
 from minimize.techniques.base import Family, UnsupportedType, type_family
 from minimize.techniques.numeric import Doubles
 
+COARSE_METRES = 10_000
+"""A cell of this size or larger does not show whose position it is."""
+COARSE_DEGREES = Decimal("0.1")
+"""A coordinate in steps of this size or larger does not either."""
 _NUMBERS = ("double", "integer", "decimal")
 
 

@@ -37,6 +37,7 @@ from minimize.techniques.numeric import (
     result_from_doubles,
 )
 from minimize.techniques.parameters import HIGHER_TIGHTENS
+from minimize.techniques.position import COARSE_DEGREES
 
 
 class Round(Technique):
@@ -87,6 +88,10 @@ class Round(Technique):
     def phrase(self) -> str:
         """The step."""
         return f"rounded to the nearest multiple of {number_text(self.to)}"
+
+    def locates_finely(self, *, coordinate: bool) -> bool:
+        """Whether a coordinate is rounded to less than a tenth of a degree."""
+        return coordinate and self.to < COARSE_DEGREES
 
     def lost_bits(self, type_: str) -> LostBits | None:
         """The whole numbers in a step."""

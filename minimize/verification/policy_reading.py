@@ -42,6 +42,8 @@ class FieldView:
     collect_if: Mapping[str, Any] | None
     measured: tuple[StepView, ...]
     is_gated: bool = False
+    personal: tuple[Pointer, ...] = ()
+    """The field, and those from which it is made, without those that the policy states to be plain."""
     features: frozenset[str] = frozenset()
     """The features that must be on: the field's own, and those of the fields from which it is made."""
 
@@ -144,7 +146,10 @@ def _read_view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) 
     declared = {Pointer.parse(_key_text(key)): each for key, each in fields.items()}
     views = [
         _field_view(
-            _key_text(key), each, _is_for_other_purposes(each, declared, purpose), _required_features(each, declared)
+            _key_text(key),
+            each,
+            _is_for_other_purposes(each, declared, purpose),
+            _parts(_key_text(key), each, declared),
         )
         for key, each in fields.items()
     ]
@@ -203,16 +208,17 @@ def _is_for_other_purposes(raw: Mapping[str, Any], declared: Mapping[Pointer, An
     return any(each and purpose not in each for each in purposes)
 
 
-def _required_features(raw: Mapping[str, Any], declared: Mapping[Pointer, Any]) -> frozenset[str]:
-    parts = (raw, *(declared[Pointer.parse(_key_text(name))] for name in _as_tuple(raw.get("from"))))
-    return frozenset(str(part["feature"]) for part in parts if part.get("feature"))
+def _parts(key: str, raw: Mapping[str, Any], declared: Mapping[Pointer, Any]) -> dict[Pointer, Mapping[str, Any]]:
+    """The field, and those from which it is made."""
+    inputs = [Pointer.parse(_key_text(name)) for name in _as_tuple(raw.get("from"))]
+    return {Pointer.parse(key): raw, **{pointer: declared[pointer] for pointer in inputs}}
 
 
 def _feature_retention(feature: Any) -> int | None:
     return _nanoseconds(feature.get("retention")) if isinstance(feature, dict) else None
 
 
-def _field_view(key: str, raw: Mapping[str, Any], away: bool, features: frozenset[str]) -> FieldView:
+def _field_view(key: str, raw: Mapping[str, Any], away: bool, parts: Mapping[Pointer, Mapping[str, Any]]) -> FieldView:
     pointer = Pointer.parse(key)
     return FieldView(
         key=key,
@@ -224,7 +230,8 @@ def _field_view(key: str, raw: Mapping[str, Any], away: bool, features: frozense
         collect_if=raw.get("collect_if"),
         measured=() if away else (read_chain(raw["in_aggregates"]) or () if raw.get("in_aggregates") else ()),
         is_gated=any(raw.get(word) for word in ("feature", "level", "collect_if")),
-        features=features,
+        personal=tuple(pointer for pointer, part in parts.items() if part.get("role") != "plain"),
+        features=frozenset(str(part["feature"]) for part in parts.values() if part.get("feature")),
     )
 
 

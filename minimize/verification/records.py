@@ -26,6 +26,7 @@ from minimize.verification.rules import (
     ValueRule,
     chain_rule,
     may_identify,
+    may_locate,
     output_family,
     type_family,
 )
@@ -124,8 +125,28 @@ def released_fields(policy: PolicyView) -> Mapping[Pointer, FieldView]:
 
 
 def _is_identified(view: FieldView) -> bool:
+    """Whether a person can be recognized from the released form of a field, or reached or found by it."""
+    if view.role == "free_text":
+        return True
     kept = any(all(map(may_identify, chain)) for chain in view.chains)
-    return view.role == "free_text" or (view.role == "identifier" and kept)
+    names = [name for name in map(_name, view.personal) if not _MEASURED.match(name)]
+    if kept and (view.role == "identifier" or any(map(_REACHES.search, names))):
+        return True
+    coordinate = any(map(_COORDINATE.search, names))
+    located = any(all(may_locate(step, coordinate=coordinate) for step in chain) for chain in view.chains)
+    return located and bool(view.personal)
+
+
+_REACHES: Final = re.compile(r"(?:^|_)(?:e?mail(?:_address)?|(?:tele)?phone(?:_number)?|(?:home|postal|org)_address)$")
+"""Names of e-mail addresses, telephone numbers and postal addresses."""
+_MEASURED: Final = re.compile(r"(?:avg|count|has|is|max|min|num|total)_")
+_COORDINATE: Final = re.compile(r"(?:^|_)(?:lat|latitude|lon|lng|longitude|gps)$")
+
+
+def _name(pointer: Pointer) -> str:
+    """The last part of a path in lower case, its words joined by underscores."""
+    last = next((part for part in reversed(pointer.parts) if isinstance(part, str)), "")
+    return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", last).lower())
 
 
 def _type_findings(view: FieldView, type_: pa.DataType, place: str) -> Iterator[Finding]:

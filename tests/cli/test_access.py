@@ -223,8 +223,8 @@ def test_whoever_has_the_permission_is_let_through(command: Command, acting: pyt
     assert command("settings", "set", "north", "location", "off").code == 3
 
 
-def test_without_an_access_file_nothing_changes(command: Command, acting: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "minimize.yaml").write_text("ledger: ledger.db\nkeys: test.keys\n")
+def test_with_access_off_nothing_changes(command: Command, acting: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "minimize.yaml").write_text("access: off\nledger: ledger.db\nkeys: test.keys\n")
     act_as(acting, "nemo")
     assert command("settings", "set", "north", "location", "on").code == 0
     assert len(command("audit", "log", "--json").json["entries"]) == 1

@@ -95,7 +95,7 @@ def test_the_end_of_a_contract_stops_the_share_and_recalls_what_was_sent_of_its_
 def test_a_file_of_contracts_counts_until_the_ledger_has_one(home: Path, command: Command) -> None:
     own = {"tenant": "contoso", "recipient": "vendor", "reference": "F-1", "from": "2026-01-01"}
     write_yaml(home / "contracts.yaml", {"contracts": [own]})
-    settings = "keys: test.keys\nledger: ledger.db\nrecipients: recipients\ncontracts: contracts.yaml\n"
+    settings = "access: off\nkeys: test.keys\nledger: ledger.db\nrecipients: recipients\ncontracts: contracts.yaml\n"
     (home / "minimize.yaml").write_text(settings)
     command("contract", "record", "fabrikam", "vendor", "--reference", "C-7")
     shown = command("contract", "show", "--json").json["contracts"]

@@ -91,6 +91,7 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_configuration(
 def test_the_configuration_may_be_in_the_folder_of_pipelines(
     project: Project, command: Command, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (project.folder / "minimize.yaml").unlink()
     (project.folder / "pipelines").mkdir()
     (project.folder / "pipelines" / "minimize.yaml").write_text(f"keys: {project.keys}\n")
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))

@@ -62,6 +62,7 @@ KINDS = [
     # pseudonyms
     ("L010", "warning", head("{key: device, per: tenant_id}}}", "{key: device}}}  # !"), ""),
     ("L011", "warning", head("{key: device, per: tenant_id}}}", "{key: device, per: event_time}}}  # !"), ""),
+    ("L013", "error", HEAD + "  org_email: {type: string, role: quasi, do: keep}  # !\n", ""),
     # names
     ("L020", "warning", HEAD + "  nowhere: {type: string, do: keep}  # !\n", ""),
     ("L021", "error", head("  battery: {", "  Battery: {").replace("max: 100}}}", "max: 100}}}  # !"), ""),

@@ -128,7 +128,7 @@ ACCESS: dict[str, Any] = {
 def write_organization(session: Session, *, access: bool = True) -> None:
     """Writes the organization's files: `pipeline/`, `recipients/`, `minimize.yaml`, `access.yaml`, and two days of data."""
     words = {"ledger": "ledger.db", "keys": "test.keys", "recipients": "recipients"}
-    session.write("minimize.yaml", words | ({"access": "access.yaml"} if access else {}))
+    session.write("minimize.yaml", words | {"access": "access.yaml" if access else "off", "encrypt": "off"})
     session.write("access.yaml", ACCESS)
     session.write("pipeline/policy.yaml", POLICY)
     session.write("pipeline/pipeline.yaml", PIPELINE)

@@ -76,8 +76,9 @@ def test_a_third_party_is_told_with_its_functions_and_contract() -> None:
 
 
 def test_what_nobody_stated_is_told_as_missing(project: Project) -> None:
-    assert len(of(project.folder).missing) == 5
-    said = "{controller: Contoso, contact: x@example.com, dpo: none, subjects: employees, transfers: none}"
+    assert len(of(project.folder).missing) == 6
+    said = "{controller: Contoso, contact: x@example.com, dpo: none, subjects: employees, transfers: none"
+    said += ", organizational_measures: two people hold the keyring}"
     (project.folder / "minimize.yaml").write_text(f"processing: {said}\n")
     assert of(project.folder).missing == ()
     assert dict(of(project.folder).house)["controller"] == "Contoso"

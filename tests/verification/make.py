@@ -160,7 +160,7 @@ def single(folder: Path, do: Any, values: pa.Array, declared: str, words: str, *
     keyed = {"key": "device/1"} if any(word in words for word in ("pseudonymize", "tokenize", "shift_dates")) else {}
     field = column(values.type, words, **keyed)
     table = pa.table([values], schema=pa.schema([field]))
-    writer.run(policy({"x": {"type": declared, "do": do}}, subject=None), {"records": table}, **more)
+    writer.run(policy({"x": {"type": declared, "role": "plain", "do": do}}, subject=None), {"records": table}, **more)
     return writer.codes()
 
 

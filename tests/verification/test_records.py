@@ -116,6 +116,43 @@ def test_an_identified_column_in_a_lower_category_is_found(writer: OutputWriter,
     assert writer.codes() == ["V025", "V025"]
 
 
+@pytest.mark.parametrize(
+    ("key", "field", "value"),
+    [
+        ("org_email", {"type": "string", "role": "quasi", "do": "keep"}, texts("it@example.com")),
+        ("phone", {"type": "string", "role": "quasi", "do": {"mask": {"keep_last": 4}}}, texts("****")),
+        ("latitude", {"type": "double", "role": "quasi", "do": {"round": {"to": 0.01}}}, pa.array([48.85])),
+        ("lat", {"type": "double", "role": "quasi", "do": {"bin": {"width": 0.05}}}, pa.array([48.85])),
+        ("cell", {"type": "struct", "role": "quasi", "do": {"h3": {"resolution": 5}}}, texts("851fb467fffffff")),
+    ],
+)
+def test_an_address_or_a_fine_position_in_a_lower_category_is_found(
+    writer: OutputWriter, key: str, field: dict[str, Any], value: pa.Array
+) -> None:
+    words = field["do"] if isinstance(field["do"], str) else next(iter(field["do"]))
+    writer.run(policy({key: field}), {"records": records(**{key: (value, words)})})
+    assert writer.codes() == ["V025", "V025"]
+
+
+@pytest.mark.parametrize(
+    ("key", "field", "value"),
+    [
+        ("org_email", {"type": "string", "role": "quasi", "do": "email_domain"}, texts("example.com")),
+        ("org_email", {"type": "string", "role": "plain", "do": "keep"}, texts("it@example.com")),
+        ("has_email", {"type": "string", "role": "quasi", "do": "keep"}, texts("yes")),
+        ("latitude", {"type": "double", "role": "quasi", "do": {"round": {"to": 0.1}}}, pa.array([48.9])),
+        ("latitude", {"type": "double", "role": "plain", "do": "keep"}, pa.array([48.8566])),
+        ("cell", {"type": "struct", "role": "quasi", "do": {"h3": {"resolution": 4}}}, texts("841fb47ffffffff")),
+    ],
+)
+def test_coarse_positions_and_addresses_are_pseudonymized(
+    writer: OutputWriter, key: str, field: dict[str, Any], value: pa.Array
+) -> None:
+    words = field["do"] if isinstance(field["do"], str) else next(iter(field["do"]))
+    writer.run(policy({key: field}), {"records": records(**{key: (value, words)})})
+    assert writer.codes() == []
+
+
 def test_records_are_never_aggregated(writer: OutputWriter) -> None:
     receipt = writer.run(policy({"x": KEEP}), {"records": records(x=(texts("a"), "keep"))})
     writer.receipts.clear()
@@ -128,6 +165,7 @@ def test_records_are_never_aggregated(writer: OutputWriter) -> None:
 
 CASES = {
     "type": "string",
+    "role": "plain",
     "cases": [
         {"if": {"owner": "corporate"}, "do": "keep"},
         {"if": {"owner": ["personal", "unknown"]}, "do": {"mask": {"keep_last": 4}}},

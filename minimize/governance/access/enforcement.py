@@ -11,13 +11,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from minimize.errors import AccessDenied, LedgerError, MinimizeError, RefusalReason
+from minimize.config import load_config
+from minimize.errors import AccessDenied, LedgerError, MinimizeError, RefusalReason, RefusedError
 from minimize.governance.access.decision import AccessDecision, decide_permission
 from minimize.governance.access.entitlements import EffectiveAccess
 from minimize.governance.access.grants import Grants
 from minimize.governance.access.load import find_access_file, load_access, parse_access, required_access_file
 from minimize.governance.access.model import AccessRules, UserAccount
-from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
+from minimize.governance.access.permissions import ALL_TENANTS, PERMISSIONS, RULES_REQUIRED, TenantSet
 from minimize.governance.workspace import Workspace
 from minimize.keys import Verifier
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
@@ -190,8 +191,9 @@ def require_permission(
     """Checks that the current actor (`MINIMIZE_ACTOR`) has a permission, and records the decision in the audit log.
 
     `tenant` and `dataset` limit the check; without them, it concerns all of them. `about` names the resource in the log.
-    Returns the decision, or None if no access file is configured or adopted, in which case everything is allowed.
-    Raises AccessDenied, PolicyError for a missing or faulty access file, LedgerError, KeyringError.
+    Returns the decision, or None if no access file is configured or adopted. Everything is then allowed, except operations that
+    require access rules: they need `access: off` in the configuration.
+    Raises AccessDenied, RefusedError (R010), PolicyError for a missing or faulty access file, LedgerError, KeyringError.
     """
     return _require(permission, workspace, at, tenant=tenant, dataset=dataset, about=about)
 
@@ -201,8 +203,8 @@ def readable_tenants(
 ) -> TenantSet:
     """The tenants whose entries the current actor may read, by a permission to read. The decision is recorded.
 
-    All tenants if no access file is configured or adopted. With `tenant`, this tenant must be among them. Raises like
-    `require_permission`, also for an account that may read the entries of no tenant.
+    All tenants if no access file is configured or adopted and the permission does not require one. With `tenant`, this tenant
+    must be among them. Raises like `require_permission`, also for an account that may read the entries of no tenant.
     """
     decision = _require(permission, workspace, at, tenant=tenant, about=about, any_tenant=True)
     return ALL_TENANTS if decision is None else decision.tenants
@@ -260,6 +262,7 @@ def _require(
 ) -> AccessDecision | None:
     access = configured_access(workspace)
     if access is None:
+        _require_stated_absence(permission, workspace)
         return None
     use_permissions(lambda user: EffectiveAccess(access, UserAccount(user), at).permissions)
     actor = current_actor()
@@ -273,3 +276,14 @@ def _require(
         hint = f"Run `minimize access why {actor.user} {permission}`."
         raise AccessDenied(f"{actor.user} may not do this", reasons=decision.reasons, hint=hint)
     return decision
+
+
+def _require_stated_absence(permission: str, workspace: Workspace) -> None:
+    """Raises RefusedError (R010) if an operation requires access rules, and the configuration does not state `access: off`."""
+    if permission not in RULES_REQUIRED or "access" in load_config(workspace.folder).turned_off:
+        return
+    hint = (
+        "Run `minimize access new access.yaml` and write `access: access.yaml` in minimize.yaml; or write `access: off` to let "
+        "every account do this."
+    )
+    raise RefusedError(f"no access rules decide who may {PERMISSIONS[permission]}", code="R010", hint=hint)

@@ -30,9 +30,10 @@ class NewAccessFile(JsonResult):
     accounts: dict[str, tuple[str, ...]]
 
     def lines(self) -> Iterator[str]:
-        """The file, then each role with its accounts."""
+        """The file, each role with its accounts, and the line that puts the file in force."""
         yield f"created {self.file}. Replace the example accounts by your own."
         yield from (f"  {role}: {', '.join(accounts)}" for role, accounts in self.accounts.items())
+        yield f"next: write `access: {self.file}` in minimize.yaml, with the path relative to it"
 
 
 def create_access_file(file: PathText, operator: str, tenants: Sequence[str] = ()) -> NewAccessFile:

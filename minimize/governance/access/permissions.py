@@ -96,6 +96,12 @@ READ_ONLY_PERMISSIONS: Final = frozenset(
 ) | frozenset(name for name in PERMISSIONS if name.endswith("/read"))
 """Operations that only read. All others write."""
 
+RULES_REQUIRED: Final = frozenset({"subject/view", "subject/export", "settings/set", "settings/set_admin"}) | frozenset(
+    name for name in PERMISSIONS if name.startswith(("consent/", "contract/", "function/"))
+)
+"""Operations that show the data of a person or decide for a tenant. Without access rules they are refused, unless the
+configuration states `access: off`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Permission:

@@ -9,13 +9,16 @@ inventory.py         content of exposed files and copies, by tenant
 scope.py             the tenants that an incident affects
 notice.py            breach notices: wording and formats
 message.py           the message that carries a notice
-notification.py      contacts of tenants, drafts of notices, and the list for the partner team
+contacts.py          contacts of tenants, and their file
+administrators.py    the administrators of tenants as contacts, from published records
+notification.py      drafts of notices, and the list for the partner team
 delivery.py          delivery of notices by the operator's command, and its record for each tenant
 visible_incidents.py incidents as an account sees them: whole, or the parts that concern the tenants in its scope
 """
 
 from __future__ import annotations
 
+from minimize.governance.incidents.contacts import Contacts, find_contacts, lint_contacts, load_contacts
 from minimize.governance.incidents.delivery import SentNotices, record_notices_sent, send_notices
 from minimize.governance.incidents.exposure import ExposedItem, Exposure
 from minimize.governance.incidents.incident import (
@@ -24,14 +27,7 @@ from minimize.governance.incidents.incident import (
     load_incident,
     load_incidents,
 )
-from minimize.governance.incidents.notification import (
-    Contacts,
-    DraftedNotices,
-    draft_notices,
-    find_contacts,
-    lint_contacts,
-    load_contacts,
-)
+from minimize.governance.incidents.notification import DraftedNotices, draft_notices
 from minimize.governance.incidents.scope import IncidentScope, exposure_scope, scope_incident, unmatched_items
 from minimize.governance.incidents.visible_incidents import find_incident, list_incidents
 from minimize.governance.incidents.workflow import (

@@ -1,13 +1,9 @@
-"""Notification of tenants: the contacts file, drafts of notices by version, and the list for the partner team.
-
-The contacts file is CSV or YAML. All of its faults are reported at once, with stable codes.
-"""
+"""Notification of tenants: drafts of notices by version, and the list for the partner team."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,28 +11,20 @@ from datetime import datetime
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Any, Final
 
-from pydantic import AfterValidator, Field
-from pydantic.json_schema import SkipJsonSchema
-
-from minimize.config import load_config
-from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError
+from minimize.errors import ConfigurationError, OutputError
+from minimize.governance.incidents.administrators import administrator_contacts
+from minimize.governance.incidents.contacts import Contact, Contacts, find_contacts
 from minimize.governance.incidents.incident import Incident, load_incident, require_open_privacy
-from minimize.governance.incidents.message import ADDRESS_PATTERN, NOTICE_LANGUAGE, message_digest, notice_message
+from minimize.governance.incidents.message import NOTICE_LANGUAGE, message_digest, notice_message
 from minimize.governance.incidents.notice import Notice, article33
 from minimize.governance.incidents.workflow import record_step
-from minimize.governance.lifecycle_events import read_rows
 from minimize.governance.workspace import Workspace
-from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
 from minimize.output.working_folder import write_new_folder
 from minimize.pages import html_page, markdown_page
-from minimize.policy.faults import FaultList
-from minimize.policy.forms import UNKNOWN_KEY, Expected, Form, Reading, read_form
-from minimize.policy.yaml_nodes import YamlNode, parse_yaml, read_utf8
 from minimize.receipts.canonical import sha256_text
-from minimize.sources.csv import CSV
 from minimize.stores import PathText
 from minimize.stores.durable_files import write_private_file
 from minimize.text import count_noun, json_text
@@ -57,137 +45,6 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-ContactRole = Literal["privacy", "security", "administrator"]
-CONTACT_ROLES: Final[tuple[ContactRole, ...]] = get_args(ContactRole)
-_READING_HINT: Final = "Use CSV with the columns tenant_id,role,name,address,suite, or YAML with a list `contacts`."
-
-
-class Contact(Form):
-    """A contact that a tenant named."""
-
-    noun = "a contact"
-    hides_unknown_keys = True  # a key in the wrong place may be an address
-    codes = MappingProxyType(
-        {UNKNOWN_KEY: "K002", "tenant_id": "K002", "suite": "K002", "role": "K003", "address": "K004"}
-    )
-
-    tenant_id: Annotated[str, Field(pattern=r"\S"), AfterValidator(canonical_text), Expected("must not be empty")] = (
-        Field(description="The tenant.")
-    )
-    role: ContactRole = Field(
-        description="The task of the contact. Those for privacy are notified, else those for security, else administrators."
-    )
-    name: str = Field(default="", repr=False, description="The name of the contact.")
-    address: Annotated[str, Field(pattern=rf"^{ADDRESS_PATTERN}$"), Expected("must be an email address")] = Field(
-        repr=False, description="The email address, in ASCII.", examples=["privacy@example.com"]
-    )
-    suite: bool = Field(
-        default=False,
-        description="Whether the tenant also uses the suite. One contact of the tenant with `true` is enough.",
-    )
-    line: SkipJsonSchema[int | None] = None
-
-
-class Contacts(Form):
-    """The contacts of all tenants."""
-
-    noun = "a contacts file"
-    hides_unknown_keys = True  # a key in the wrong place may be a tenant
-    codes = MappingProxyType({"contacts": "K001"})
-    stand_ins = MappingProxyType({"contacts": ()})
-
-    entries: tuple[Contact, ...] = Field(
-        validation_alias="contacts", repr=False, description="The contacts, in any order."
-    )
-
-    def check(self, reading: Reading) -> None:
-        """Records contacts that are listed more than once."""
-        counts = Counter((each.tenant_id, each.role, each.name, each.address) for each in self.entries)
-        duplicates = sum(count > 1 for count in counts.values())
-        if duplicates:
-            reading.faults.add("K005", f"contacts are listed more than once: {duplicates}")
-
-    def for_tenant(self, tenant: str) -> tuple[Contact, ...]:
-        """The contacts to notify: those for privacy, else for security, else the administrators. Empty if the tenant has none."""
-        for role in CONTACT_ROLES:
-            found = tuple(each for each in self.entries if each.tenant_id == tenant and each.role == role)
-            if found:
-                return found
-        return ()
-
-    def uses_suite(self, tenant: str) -> bool:
-        """Whether a contact of the tenant is marked with `suite: true`."""
-        return any(each.suite for each in self.entries if each.tenant_id == tenant)
-
-
-NO_CONTACTS: Final = Contacts(entries=())
-
-
-def load_contacts(path: Path) -> Contacts:
-    """Reads a contacts file: CSV with a header, or YAML with a list `contacts`. Raises PolicyError with every fault, by line."""
-    contacts, findings = _read_contacts(path)
-    if findings:
-        raise PolicyError(f"the contacts file {path} has {len(findings)} faults", findings=findings)
-    return contacts
-
-
-def find_contacts(path: PathText | None, start: Path) -> Contacts:
-    """Reads the contacts of `path`, else of the file that `contacts:` in the configuration names; otherwise none.
-
-    Raises PolicyError.
-    """
-    if path is not None:
-        return load_contacts(Path(path))
-    config = load_config(start).checked("contacts", PolicyError)
-    return NO_CONTACTS if config.contacts is None else load_contacts(config.folder / config.contacts)
-
-
-def lint_contacts(path: PathText) -> tuple[Finding, ...]:
-    """Checks a contacts file for faults and for tenants without a privacy contact."""
-    contacts, findings = _read_contacts(Path(path))
-    named = {each.tenant_id for each in contacts.entries if each.role == "privacy"}
-    lacking = len({each.tenant_id for each in contacts.entries} - named)
-    if lacking:
-        message = f"no contact with the role privacy: {count_noun(lacking, 'tenant')}; other contacts are notified"
-        findings.append(Finding("K006", message, "warning", file=str(path), hint="Add a contact with `role: privacy`."))
-    return tuple(findings)
-
-
-def _read_contacts(path: Path) -> tuple[Contacts, list[Finding]]:
-    """The contacts as far as they can be read, and every fault."""
-    faults = FaultList(str(path))
-    root = _csv_node(path) if path.suffix.lower() in CSV.suffixes else _yaml_node(path)
-    if root is None:
-        faults.add("K001", "the contacts file cannot be read", hint=_READING_HINT)
-        return NO_CONTACTS, faults.found
-    return read_form(Contacts, root, Reading(faults)) or NO_CONTACTS, faults.found
-
-
-def _csv_node(path: Path) -> YamlNode | None:
-    """The rows of a CSV file as the nodes of a list `contacts`. None if the file cannot be read, or lacks a column."""
-    rows = read_rows(path, {"tenant_id", "role", "address"})
-    if rows is None:
-        return None
-    items = [
-        YamlNode({str(column): YamlNode(_csv_value(value), line) for column, value in row.items() if value}, line)
-        for line, row in rows
-    ]
-    return YamlNode({"contacts": YamlNode(tuple(items), 1)}, 1)
-
-
-def _csv_value(value: object) -> str | bool:
-    """The value of a cell as YAML has it: `true` and `false` are no texts."""
-    text = str(value).strip()
-    return {"true": True, "false": False}.get(text.lower(), text)
-
-
-def _yaml_node(path: Path) -> YamlNode | None:
-    faults = FaultList()
-    content = read_utf8(path, faults)
-    root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
-    return None if faults.found else root
-
-
 _SAFE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 ADDRESSES_FILE: Final = "addressed.json"
 PARTNER_FILE: Final = "partner_team.json"
@@ -200,6 +57,7 @@ class DraftedNotices(JsonResult):
 
     without_contact  tenants without a contact, for which no message was written
     suite            tenants that also use the suite; the list for the partner team names them
+    customers        other customers of the suite that use the service; the list for the partner team names them, too
     """
 
     incident: Incident = field(metadata=json_member(convert=attrgetter("id")))
@@ -208,13 +66,16 @@ class DraftedNotices(JsonResult):
     tenants: tuple[str, ...]
     without_contact: tuple[str, ...]
     suite: tuple[str, ...] = ()
+    customers: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
         """The version and its folder, the tenants without a contact, and the list for the partner team."""
         yield f"version {self.version} for {count_noun(len(self.tenants), 'tenant')}: {self.folder}"
         yield from (f"  no contact for {tenant}" for tenant in self.without_contact)
-        if self.suite:
-            yield f"  {count_noun(len(self.suite), 'tenant')} of the suite: {self.folder / PARTNER_FILE}"
+        if self.suite or self.customers:
+            count = f"{count_noun(len(self.suite), 'tenant')} of the suite"
+            others = f", and {count_noun(len(self.customers), 'other customer')} of it" if self.customers else ""
+            yield f"  {count}{others}: {self.folder / PARTNER_FILE}"
 
 
 def draft_notices(
@@ -231,7 +92,8 @@ def draft_notices(
 
     to        outbox, in which a new folder is made for each version
     contact   the contact point that the notice names for questions
-    contacts  the contacts of tenants or their file; None for the configured file
+    contacts  the contacts of tenants or their file; None for the configured file. Tenants that it does not name have the
+              administrators in the records of `administrators:`
 
     Raises ConfigurationError without `to` or `contact`, or if no tenant needs a notice; PolicyError, OutputError, LedgerError,
     KeyringError.
@@ -240,7 +102,8 @@ def draft_notices(
         raise ConfigurationError(
             "a notice needs a folder and a contact for questions", hint="Pass --to DIR and --contact WHOM, or --sent."
         )
-    known = contacts if isinstance(contacts, Contacts) else find_contacts(contacts, workspace.folder)
+    named = contacts if isinstance(contacts, Contacts) else find_contacts(contacts, workspace.folder)
+    known = named.completed_by(administrator_contacts(workspace))
     this = load_incident(name, workspace)
     tenants = _tenants_to_notify(require_open_privacy(this), only)
     version = this.draft_count + 1
@@ -250,7 +113,9 @@ def draft_notices(
         for each in tenants
         for tenant in [str(each["tenant_id"])]
     ]
-    digests = _write_drafts(folder, drafts)
+    customers = [each for each in known.suite_tenants if each not in this.tenants_to_notify]
+    partners = partner_list(drafts, {each: known.for_tenant(each) for each in customers})
+    digests = _write_drafts(folder, drafts, partners)
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
         if require_open_privacy(found).draft_count + 1 != version:
@@ -269,6 +134,7 @@ def draft_notices(
         tuple(each.tenant for each in drafts),
         tuple(each.tenant for each in drafts if not each.contacts),
         tuple(each.tenant for each in drafts if each.suite),
+        tuple(customers),
     )
 
 
@@ -327,7 +193,9 @@ def _tenants_to_notify(incident: Incident, only: Sequence[str]) -> list[Mapping[
     return [each for each in incident.scope["tenants"] if each["tenant_id"] in concerned]
 
 
-def _write_drafts(folder: Path, drafts: Sequence[NoticeDraft]) -> dict[str, dict[str, str]]:
+def _write_drafts(
+    folder: Path, drafts: Sequence[NoticeDraft], partners: Mapping[str, Any]
+) -> dict[str, dict[str, str]]:
     """Writes the drafts, readable by their owner only. Returns the digests of each notice's content."""
     digests: dict[str, dict[str, str]] | None = None
     with suppress(OSError):
@@ -338,8 +206,8 @@ def _write_drafts(folder: Path, drafts: Sequence[NoticeDraft]) -> dict[str, dict
                 for each in drafts
             }
             _write_private(work / ADDRESSES_FILE, json_text(addressed))
-            if any(each.suite for each in drafts):
-                _write_private(work / PARTNER_FILE, json_text(partner_list(drafts)))
+            if partners["tenants"] or partners["customers"]:
+                _write_private(work / PARTNER_FILE, json_text(partners))
         digests = written
     if digests is None:
         raise OutputError(
@@ -348,8 +216,9 @@ def _write_drafts(folder: Path, drafts: Sequence[NoticeDraft]) -> dict[str, dict
     return digests
 
 
-def partner_list(drafts: Sequence[NoticeDraft]) -> dict[str, Any]:
-    """The list for the team of the suite: the concerned tenants that use it, and the addresses that were notified."""
+def partner_list(drafts: Sequence[NoticeDraft], customers: Mapping[str, Sequence[Contact]]) -> dict[str, Any]:
+    """The list for the team of the suite: the concerned tenants that use it, with the addresses that were notified; and its other
+    customers that use the service, with their contacts, whom the team tells."""
     notice = drafts[0].notice
     return {
         "incident": notice.incident.id,
@@ -362,6 +231,10 @@ def partner_list(drafts: Sequence[NoticeDraft]) -> dict[str, Any]:
             }
             for each in drafts
             if each.suite
+        ],
+        "customers": [
+            {"tenant_id": tenant, "contacts": [{"role": one.role, "address": one.address} for one in contacts]}
+            for tenant, contacts in customers.items()
         ],
     }
 

@@ -38,6 +38,7 @@ _CHECKS: tuple[Callable[[LintSubject], Iterator[Finding]], ...] = (
     fields.check_remaining_values,
     fields.check_plain_roles,
     fields.check_identifying_values,
+    fields.check_reachable_roles,
     fields.check_contacts_below_full,
     fields.check_pseudonyms,
     fields.check_source_paths,

@@ -97,6 +97,24 @@ def may_identify(field: Field) -> bool:
     )
 
 
+def check_reachable_roles(subject: LintSubject) -> Iterator[Finding]:
+    """L013: addresses and numbers under which a person can be reached, released under a role other than identifier."""
+    for field in subject.fields:
+        if "role" not in field.model_fields_set or field.role in ("identifier", "free_text", "plain"):
+            continue
+        kind = subject.reachable_kind(field)
+        if kind is not None and any(map(_shows_identifier, treatments_of(field))):
+            message = f"{kind} is released with the role {field.role}"
+            hint = "Set `role: identifier`; or drop it, or make it coarser, for example with `email_domain`."
+            yield subject.finding("L013", message, field=field, hint=hint)
+
+
+def _shows_identifier(treatment: Treatment) -> bool:
+    """Whether an identifier can be recognized or guessed after a chain."""
+    steps = () if isinstance(treatment, str) else treatment
+    return bool(steps) and all(step.remaining_form(identifier=True) not in ("nothing", "linkable") for step in steps)
+
+
 def check_contacts_below_full(subject: LintSubject) -> Iterator[Finding]:
     """L009: names and addresses kept unchanged below the level `full`, in a policy that has this level.
 

@@ -19,13 +19,13 @@ from minimize.policy.fields import (
     identifying_fields,
     is_raw_in_aggregates,
     keeps_values_distinct,
+    locates_finely,
     treatments_of,
 )
 from minimize.policy.lint.fields import remaining_form
 from minimize.policy.lint.rules import LINT_RULES, LintSubject
-from minimize.policy.model import Field
+from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import AggregateModel
-from minimize.policy.roles import is_coordinate_name
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.settings.regions import load_regions
 from minimize.stores import Location, is_uri, is_within, parse_output_location
@@ -167,15 +167,15 @@ def check_index(subject: LintSubject) -> Iterator[Finding]:
 
 
 def check_positions(subject: LintSubject) -> Iterator[Finding]:
-    """L048: positions in records that are not encrypted. `identified` does not cover a position, which is not an identifier."""
+    """L048: positions finer than 10 km in records that are not encrypted."""
     job = subject.pipeline
     if job is None or job.records is None:
         return
     encrypt = job.encryption.implied if job.records.encrypt is None else job.records.encrypt.by
     for field in subject.fields:
-        if encrypt != "by_category" and subject.is_in_records(field.key) and _is_position(field):
-            message = f"`{field.key}` is a position, but is not encrypted in the records"
-            hint = "Set `encrypt: by_category` in `records` of the pipeline."
+        if encrypt == "off" and subject.is_in_records(field.key) and _is_position(subject.policy, field):
+            message = f"`{field.key}` is a position finer than 10 km, but is not encrypted in the records"
+            hint = "Set `encrypt: identified` in `records` of the pipeline."
             yield subject.finding("L048", message, field=field, hint=hint)
 
 
@@ -194,11 +194,11 @@ def check_encryption(subject: LintSubject) -> Iterator[Finding]:
         yield Finding("L049", message, severity="warning", hint=hint, file=str(config.path), line=config.encrypt.line)
 
 
-def _is_position(field: Field) -> bool:
-    """Whether a field releases a position: by its technique, or as a coordinate that is kept unchanged."""
+def _is_position(policy: Policy, field: Field) -> bool:
+    """Whether a field releases a position finer than 10 km."""
     ways = [way for way in treatments_of(field) if not isinstance(way, str)]
-    kept = any(remaining_form(way) == "everything" for way in ways)
-    return any(step.locates for way in ways for step in way) or (kept and is_coordinate_name(field.pointer))
+    inputs = (policy.fields.get(key) for key in field.from_)
+    return locates_finely(ways, (field, *(part for part in inputs if part is not None)))
 
 
 def check_subject_coverage(subject: LintSubject) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from minimize.policy.condition import Condition
 from minimize.policy.fields import is_dropped
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.roles import contact_kind
+from minimize.policy.roles import EMAIL_KIND, contact_kind, reachable_kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,11 @@ _ROWS = (
     LintRule("L010", "warning", "a pseudonym has no `per`: it links a subject across tenants"),
     LintRule("L011", "warning", "the `per` of a pseudonym is not the tenant, so requests cannot find the pseudonym"),
     LintRule("L012", "warning", "the keyring lacks a key or cannot be used"),
+    LintRule(
+        "L013",
+        "error",
+        "an e-mail or postal address or a telephone number is released with a role other than identifier",
+    ),
     LintRule("L020", "warning", "a path of the policy matches nothing in the source"),
     LintRule("L021", "error", "a path of the policy differs from the source only in case or spelling"),
     LintRule("L022", "warning", "another policy of the tree treats a field of the same name differently"),
@@ -61,7 +66,7 @@ _ROWS = (
     LintRule(
         "L047", "error", "a feature is decided per subject, but the policy names no subject: the feature is always off"
     ),
-    LintRule("L048", "warning", "records contain positions and are not encrypted"),
+    LintRule("L048", "warning", "records contain positions finer than 10 km and are not encrypted"),
     LintRule("L049", "warning", "encryption is turned off"),
     LintRule("L050", "error", "a condition reads a secret or an identifier"),
     LintRule("L051", "warning", "a condition reads a field that the output does not contain"),
@@ -158,6 +163,11 @@ class LintSubject:
     def contact_kind(self, field: Field) -> str | None:
         """The kind of name or address in a field, in words, judged by its name or its values."""
         return contact_kind(field.pointer) or (self.contacts or {}).get(field.pointer)
+
+    def reachable_kind(self, field: Field) -> str | None:
+        """The kind of address or number under which a person can be reached by a field, in words."""
+        seen = (self.contacts or {}).get(field.pointer)
+        return reachable_kind(field.pointer) or (seen if seen == EMAIL_KIND else None)
 
     def is_in_records(self, key: str) -> bool:
         """Whether the records contain the field, in a run for the pipeline's purpose."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from typing import Any, Final
 
 import pyarrow as pa
@@ -21,6 +23,7 @@ from minimize.verification.rules.base import (
     StepView,
     TechniqueRule,
     ValueRule,
+    exact_fraction,
 )
 from minimize.verification.rules.numeric import (
     ages,
@@ -56,6 +59,7 @@ __all__ = [
     "ValueRule",
     "chain_rule",
     "may_identify",
+    "may_locate",
     "output_family",
     "techniques_without_rule",
     "type_family",
@@ -76,8 +80,8 @@ RULES: Final[dict[str, TechniqueRule]] = {
     "pseudonymize": TechniqueRule(pseudonyms, "string", "key", identifies=False, keyed=True),
     "tokenize": TechniqueRule(tokens, "string", "key", keyed=True),
     "mask": TechniqueRule(masked_texts, "string"),
-    "round": TechniqueRule(multiples, lone="to"),
-    "bin": TechniqueRule(bin_values),
+    "round": TechniqueRule(multiples, lone="to", blurs=lambda given: _is_tenth(exact_fraction(given["to"]))),
+    "bin": TechniqueRule(bin_values, blurs=lambda given: all(map(_is_tenth, _bin_widths(given)))),
     "clip": TechniqueRule(bounded_values),
     "truncate_time": TechniqueRule(time_starts, lone="to", identifies=False),
     "age": TechniqueRule(ages, "integer", "unit", identifies=False),
@@ -87,8 +91,22 @@ RULES: Final[dict[str, TechniqueRule]] = {
     "generalize": TechniqueRule(hierarchy_labels, "string", identifies=False),
     "map": TechniqueRule(mapped_words, "string", "values", may_lose=True),
     "top": TechniqueRule(top_values, "string", identifies=False),
-    "grid": TechniqueRule(grid_centres, "struct", "metres", identifies=False, may_lose=True),
-    "h3": TechniqueRule(h3_cells, "string", "resolution", identifies=False, may_lose=True),
+    "grid": TechniqueRule(
+        grid_centres,
+        "struct",
+        "metres",
+        identifies=False,
+        locates=lambda given: float(given.get("metres", 300)) < 10_000,
+        may_lose=True,
+    ),
+    "h3": TechniqueRule(
+        h3_cells,
+        "string",
+        "resolution",
+        identifies=False,
+        locates=lambda given: int(given["resolution"]) > 4,
+        may_lose=True,
+    ),
     "keep_host": TechniqueRule(hosts, "string"),
     "email_domain": TechniqueRule(email_domains, "string", identifies=False),
     "redact": TechniqueRule(redacted_texts, "string", "patterns"),
@@ -121,6 +139,28 @@ def may_identify(step: StepView) -> bool:
     if step.technique == "top":
         return int(step.parameters.get("at_least", 10)) < 10
     return step.technique not in RULES or RULES[step.technique].identifies
+
+
+def may_locate(step: StepView, *, coordinate: bool) -> bool:
+    """Whether a position finer than 10 km can be read from the result of a step.
+
+    `coordinate` tells whether the value is a latitude or a longitude.
+    """
+    rule = RULES.get(step.technique)
+    if rule is None or (rule.locates is None and rule.blurs is None):
+        return coordinate and may_identify(step)
+    if rule.locates is not None:
+        return rule.locates(step.parameters)
+    return coordinate and rule.blurs is not None and not rule.blurs(step.parameters)
+
+
+def _is_tenth(width: Fraction) -> bool:
+    return width >= Fraction(1, 10)
+
+
+def _bin_widths(parameters: Parameters) -> list[Fraction]:
+    edges = [exact_fraction(edge) for edge in parameters.get("edges") or ()]
+    return [upper - lower for lower, upper in pairwise(edges)] if edges else [exact_fraction(parameters["width"])]
 
 
 def _rule_of_step(step: StepView, place: ColumnContext) -> ValueRule:

@@ -45,6 +45,8 @@ class TechniqueRule:
     family          type family of the results; empty if it is that of the values
     lone            parameter that a single value sets
     identifies      whether an identifier can be recognized or guessed from its result
+    locates         whether its result is a position finer than 10 km; None if it is one only if it shows a coordinate's value
+    blurs           whether its result is a coordinate in steps of a tenth of a degree or more
     keyed           whether it uses a key
     may_lose        whether it may return null for a value
     """
@@ -53,6 +55,8 @@ class TechniqueRule:
     family: str = ""
     lone: str = "value"
     identifies: bool = True
+    locates: Callable[[Parameters], bool] | None = None
+    blurs: Callable[[Parameters], bool] | None = None
     keyed: bool = False
     may_lose: bool = False
 

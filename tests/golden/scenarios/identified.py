@@ -12,7 +12,7 @@ OUTPUT = "out/checkins"
 def steps(session: Session) -> None:
     """Plans, runs, verifies, reports, views and deletes a subject, expires, rotates, and turns the encryption off."""
     write_organization(session, access=False)
-    session.write("pipeline/minimize.yaml", {"ledger": "../ledger.db", "encrypt": "identified"})
+    session.write("pipeline/minimize.yaml", {"ledger": "../ledger.db", "access": "off", "encrypt": "identified"})
     session.write(
         "pipeline/settings.csv",
         "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"

@@ -24,6 +24,7 @@ PLACES: Final = "--recipients recipients --ledger ledger.db"
 def steps(session: Session) -> None:
     """Applies, prepares, shares, runs, reads and verifies."""
     warn_unknown_erasures.cache_clear()
+    session.write("minimize.yaml", {"access": "off", "encrypt": "off"})
     session.write("policy.yaml", POLICY)
     session.write("settings.csv", SETTINGS)
     session.write("recipients/vendor.yaml", VENDOR)

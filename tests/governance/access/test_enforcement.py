@@ -59,7 +59,7 @@ def test_the_scope_counts(home: Workspace) -> None:
 
 
 def test_without_an_access_file_nobody_is_asked_and_nothing_is_told(home: Workspace) -> None:
-    Path("minimize.yaml").write_text("ledger: ledger.db\n")
+    Path("minimize.yaml").write_text("ledger: ledger.db\naccess: off\n")
     assert require_permission("settings/set", home, NOW) is None
     assert not Path("ledger.db").exists()
 

@@ -25,7 +25,8 @@ from minimize.governance.incidents import (
     load_incident,
     send_notices,
 )
-from minimize.governance.incidents.notification import Contact, message_path
+from minimize.governance.incidents.contacts import Contact
+from minimize.governance.incidents.notification import message_path
 from minimize.governance.workspace import Workspace
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter

@@ -24,7 +24,7 @@ from minimize.governance.incidents import (
     request_exemption,
     scope_incident,
 )
-from minimize.governance.incidents.notification import Contact
+from minimize.governance.incidents.contacts import Contact
 from minimize.governance.workspace import Workspace as Places
 from tests.governance.outputs import published
 from tests.project import Builds, Project

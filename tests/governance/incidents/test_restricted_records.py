@@ -15,8 +15,8 @@ from minimize.governance.incidents import (
     open_incident,
     scope_incident,
 )
+from minimize.governance.incidents.contacts import Contact
 from minimize.governance.incidents.incident_text import incident_lines
-from minimize.governance.incidents.notification import Contact
 from minimize.governance.subjects import DataSubject, lift_restriction, restrict_subjects
 from minimize.governance.workspace import Workspace
 from tests.governance.outputs import published, scoped, tenants

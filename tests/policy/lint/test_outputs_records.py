@@ -71,6 +71,8 @@ fields:
         ("position: {from: [latitude, longitude], purposes: [customer_support], do: {grid: {metres: 300}}}", False),
         ("lat: {type: double, role: quasi, do: keep}", True),
         ("lat: {type: double, role: quasi, do: {round: {to: 0.1}}}", False),
+        ("lat: {type: double, role: quasi, do: {round: {to: 0.01}}}", True),
+        ("position: {from: [latitude, longitude], role: quasi, do: {grid: {metres: 10000}}}", False),
         ("latency: {type: double, do: keep}", False),
     ],
 )
@@ -79,7 +81,7 @@ def test_a_position_in_records_that_are_not_encrypted_is_told(pipeline_lint_of: 
     for records, is_told in (
         ("{}", told),
         ("{encrypt: off}", told),
-        ("{encrypt: identified}", told),
+        ("{encrypt: identified}", False),
         ("{encrypt: by_category}", False),
         ("false", False),
     ):
