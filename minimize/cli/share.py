@@ -62,7 +62,7 @@ def list_recalls_command(workspace: Workspace, now: datetime, **arguments: Any) 
     *("--to", "--recipients"),
     *WORKSPACE,
     group=recall_group,
-    permission="share/recall",
+    permission="share/recall_request",
     quiet=True,
 )
 def request_recalls_command(workspace: Workspace, now: datetime, **arguments: Any) -> Printable:

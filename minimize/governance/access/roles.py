@@ -75,6 +75,7 @@ RoleView = Annotated[
 BuiltinRole = Literal[
     "analyst",
     "operator",
+    "scheduler",
     "support_engineer",
     "help_desk_operator",
     "policy_and_profile_manager",
@@ -211,6 +212,14 @@ _OPERATOR: Final = parse_permissions(
     "incident/open",
     "token/revoke",
 )
+_SCHEDULER: Final = parse_permissions(
+    "event/import",
+    "output/expire",
+    "output/retract_received",
+    "consent/expire",
+    "share/recall_request",
+    "audit/truncate",
+)
 _SUPPORT: Final = parse_permissions(
     "grant/request",
     "grant/break_glass",
@@ -331,6 +340,7 @@ BUILTIN_ROLES: Final[Mapping[str, AccessRole]] = MappingProxyType(
         for role in (
             _builtin_role("analyst", "reads data that does not identify individuals", _ANALYST),
             _builtin_role("operator", "runs pipelines and reads aggregates", _OPERATOR),
+            _builtin_role("scheduler", "the account of nightly jobs: runs their steps and reads no data", _SCHEDULER),
             _builtin_role(
                 "support_engineer",
                 "locates lost devices and reads data only under a grant for an incident",
