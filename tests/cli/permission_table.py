@@ -28,8 +28,8 @@ ROLES: Final[Mapping[str, str]] = {
     "nemo": "no role",
     "hedy": "help_desk_operator",
     "tess": "tenant_administrator",
-    "otto": "operator",
     "skip": "scheduler",
+    "otto": "operator",
     "pia": "privacy_officer",
 }
 """The account that tries the commands for each role."""

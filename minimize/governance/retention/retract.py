@@ -260,7 +260,7 @@ class ResolvedRetraction:
     def plan(self) -> Retraction:
         """The plan. Raises RefusedError if today's policy shows more than an output that would have to be rewritten."""
         if self.is_received_only:
-            return self._received_plan()
+            return self._plan_of_received_data()
         left = {*self.rerunnable, *self.unaffected}
         reevaluations = [self._reevaluation(file) for file in self.output.files(RECORDS) if file.date not in left]
         wrong = [finding for each in reevaluations for finding in self._finer(each)]
@@ -269,18 +269,18 @@ class ResolvedRetraction:
             raise RefusedError(
                 message, findings=list(dict.fromkeys(wrong)), hint="Run the dates again that still have a source."
             )
-        return self._planned(_due_files(reevaluations), self.rerunnable)
+        return self._make_plan(_due_files(reevaluations), self.rerunnable)
 
-    def _received_plan(self) -> Retraction:
+    def _plan_of_received_data(self) -> Retraction:
         """The plan of a retraction of received data. A date runs again only if nothing but its consents changed."""
         if self.consents is None:
-            return self._planned((), {})
+            return self._make_plan((), {})
         files = [file for file in self.output.files(RECORDS) if file.date not in self.unaffected]
         due = _due_files(map(self._reevaluation, files))
         rerunnable = self.dates.rerunnable_for_consents({each.date for each in due})
-        return self._planned([each for each in due if each.date not in rerunnable], rerunnable)
+        return self._make_plan([each for each in due if each.date not in rerunnable], rerunnable)
 
-    def _planned(self, due: Sequence[DueFile], rerunnable: Mapping[str | None, RerunnableDate]) -> Retraction:
+    def _make_plan(self, due: Sequence[DueFile], rerunnable: Mapping[str | None, RerunnableDate]) -> Retraction:
         """The plan from the due files of records, with the aggregates of their dates and the sealed records.
 
         No run replaces the sealed records of restricted subjects, so all of them are evaluated. They keep a coarser form.

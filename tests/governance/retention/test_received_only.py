@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.errors import RefusedError
+from minimize.errors import AccessDenied, RefusedError
 from minimize.governance.contracts import end_contract
 from minimize.governance.retention.retract import Retraction, retract
 from tests.inbound import Inbound, message, new_inbound
-from tests.project import AT, Project, enter, events, new_project
+from tests.project import AT, Project, enter, events, new_project, write_yaml
+from tests.world import access_file, assignment
 
 SOON = AT + timedelta(hours=1)
 LATER = AT + timedelta(minutes=1)
@@ -155,3 +157,21 @@ def test_the_plan_is_only_shown_without_yes(ran: Inbound) -> None:
     ran.consent("withdraw", "north", LATER)
     plan = night(ran, yes=False)
     assert (plan.rerun_dates, plan.to_json()["received_only"], len(ran.tenants())) == (("2026-11-24",), True, 10)
+
+
+def test_the_account_of_the_night_may_retract_received_data_and_no_more(
+    ran: Inbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran.consent("withdraw", "north", LATER)
+    write_yaml(
+        ran.folder.parent / "access.yaml", access_file(assignment("scheduler", "night"), assignment("analyst", "ann"))
+    )
+    configuration = ran.folder.parent / "minimize.yaml"
+    write_yaml(configuration, {**json.loads(configuration.read_text()), "access": "access.yaml"})
+    for account, options in (("ann", {}), ("night", {"received": False})):
+        monkeypatch.setenv("MINIMIZE_ACTOR", account)
+        with pytest.raises(AccessDenied):
+            night(ran, **options)
+    assert len(ran.tenants()) == 10
+    night(ran)
+    assert ran.tenants() == ["south"] * 5
