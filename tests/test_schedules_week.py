@@ -143,7 +143,7 @@ class Organization:
             "MINIMIZE_LEDGER": str(folder / "ledger.db"),
             "CLOCK": offset_to(at),
         }
-        call = [self.machine.binaries / "minimize", *words]
+        call = [str(self.machine.binaries / "minimize"), *words]
         return subprocess.run(call, cwd=folder, env=given, capture_output=True, text=True, check=False)
 
     def arriving(self, name: str, date: str) -> list[dict[str, Any]]:

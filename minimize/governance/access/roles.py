@@ -277,10 +277,13 @@ _TENANT_ADMINISTRATOR: Final = parse_permissions(
     "run/read",
     "subject_request/read",
 )
+_PARTS_FOR_SCHEDULERS: Final = ("event/import", "share/recall_request")
+"""Parts of `event/record` and `share/recall`, so that a role with these need not list them."""
 _OFFICER: Final = tuple(
     permission
     for name in PERMISSIONS
-    if name.partition("/")[0]
+    if name not in _PARTS_FOR_SCHEDULERS
+    and name.partition("/")[0]
     in (
         "subject",
         "subject_request",
