@@ -1,188 +1,91 @@
-"""The ready-made schedules are what their schedulers can read, and each runs the whole night on a fresh machine."""
+"""The schedules that are shipped: schedulers can read them, and each does every step of a night."""
 
 from __future__ import annotations
 
 import ast
-import os
-import shlex
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import kubernetes_validate
 import pytest
 from cronsim import CronSim
-from ruamel.yaml import YAML
 
-from tests.project import events, new_project
+from minimize.governance.access.roles import BUILTIN_ROLES
+from tests.schedules import DAG, FOLDER, JOBS, Machine, cronjob, crontab, from_cron, from_systemd, keyword, pod
 
-ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / "docs" / "schedules"
-DAG = ast.parse((FOLDER / "airflow_dag.py").read_text())
-NIGHT = (
-    "run",
-    "expire",
-    "consent expire",
-    "access expire",
-    "share recall request",
-    "audit truncate",
-    "verify",
-)
+ORGANIZATION = ("consent expire", "access expire", "share recall request", "audit truncate")
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a scheduler does: a command of a shell, in a folder, with an environment."""
-
-    command: str
-    folder: str
-    environment: dict[str, str]
+def machine_with(root: Path, command: str = "exit 0") -> Machine:
+    """A machine on which `minimize` records its arguments and then does something else."""
+    return Machine.fresh(root, f'#!/bin/sh\necho "$@" >> {root}/calls\n{command}\n')
 
 
-def cronjob() -> Any:
-    return YAML(typ="safe").load(FOLDER / "cronjob.yaml")
-
-
-def pod() -> Any:
-    return cronjob()["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-
-
-def crontab() -> list[str]:
-    """The one line of the crontab that calls something: five fields, and the command."""
-    lines = [line for line in (FOLDER / "crontab").read_text().splitlines() if line[:1] in "0123456789*"]
-    assert len(lines) == 1
-    return lines[0].split(maxsplit=5)
-
-
-def keyword(name: str) -> Iterator[ast.expr]:
-    calls = (node for node in ast.walk(DAG) if isinstance(node, ast.Call))
-    return (each.value for call in calls for each in call.keywords if each.arg == name)
-
-
-def from_cron() -> Job:
-    lines = (FOLDER / "crontab").read_text().splitlines()
-    named = (line.partition("=") for line in lines if line[:1].isupper())
-    return Job(crontab()[5], "/", {name: value for name, _, value in named})
-
-
-def from_systemd() -> Job:
-    lines = [line.partition("=") for line in (FOLDER / "minimize.service").read_text().splitlines()]
-    said = {name: value for name, _, value in lines}
-    named = (value.partition("=") for name, _, value in lines if name == "Environment")
-    return Job(said["ExecStart"], said["WorkingDirectory"], {name: value for name, _, value in named})
-
-
-def from_airflow() -> Job:
-    (command,), (folder,), (environment,) = (
-        [ast.literal_eval(each) for each in keyword(name)] for name in ("bash_command", "cwd", "env")
-    )
-    assert not command.endswith(".sh"), "Airflow takes it for a template's file"
-    return Job(command, folder, environment)
-
-
-def from_kubernetes() -> Job:
-    (container,) = pod()["containers"]
-    ledger = {"MINIMIZE_LEDGER": "/srv/telemetry/ledger.db"}  # a secret holds the URL of a server
-    named = {each["name"]: each["value"] for each in container["env"] if "value" in each}
-    return Job(shlex.join(container["command"]), container["workingDir"], named | ledger)
-
-
-JOBS = {
-    "crontab": from_cron,
-    "minimize.service": from_systemd,
-    "airflow_dag.py": from_airflow,
-    "cronjob.yaml": from_kubernetes,
-}
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A fresh machine: minimize is installed, there are a project and a keyring, and nothing was ever run."""
-
-    root: Path
-
-    @classmethod
-    def fresh(cls, root: Path, command: str) -> Machine:
-        """With a shell command that gets what `minimize` is called with."""
-        binaries, project = root / "opt/minimize/bin", root / "srv/telemetry"
-        for folder in (binaries, project / "pipelines/device_telemetry", root / "etc/minimize", root / "run/keys"):
-            folder.mkdir(parents=True)
-        (binaries / "minimize").write_text(f'#!/bin/sh\necho "$@" >> {root}/calls\n{command}\n')
-        (binaries / "minimize").chmod(0o755)
-        for place in (binaries, project):
-            shutil.copy(FOLDER / "nightly.sh", place)
-        return cls(root)
-
-    def with_project(self) -> None:
-        """Writes a pipeline with data, and a keyring. Nothing was ever shared: the folder of recipients does not exist."""
-        project = new_project(self.root / "srv/telemetry/pipelines/device_telemetry", lasting=True)
-        project.pipeline(output="../../out/device_telemetry")
-        project.records(events(40))
-        for place in ("etc/minimize/keys", "run/keys/keyring"):
-            shutil.copy(project.keys, self.root / place)
-
-    def runs(self, job: Job) -> subprocess.CompletedProcess[str]:
-        """Does what a scheduler would, once."""
-        found = {"PATH": f"{self.root}/opt/minimize/bin:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-        given = found | {name: self._here(value) for name, value in job.environment.items()}
-        asked, folder = self._here(job.command), self._here(job.folder)
-        return subprocess.run(["sh", "-c", asked], cwd=folder, env=given, capture_output=True, text=True, check=False)
-
-    @property
-    def calls(self) -> list[str]:
-        """What minimize was called with, by what is done."""
-        said = (self.root / "calls").read_text().splitlines()
-        return [next((step for step in NIGHT if f"{call} ".startswith(f"{step} ")), call) for call in said]
-
-    def _here(self, text: str) -> str:
-        for place in ("/opt/minimize", "/srv/telemetry", "/etc/minimize", "/run/keys"):
-            text = text.replace(place, f"{self.root}{place}")
-        return text
+def calls_on(machine: Machine) -> list[str]:
+    return (machine.root / "calls").read_text().splitlines()
 
 
 @pytest.mark.parametrize("schedule", JOBS)
 def test_each_schedule_does_every_step_of_a_night_in_a_fresh_folder(tmp_path: Path, schedule: str) -> None:
-    machine = Machine.fresh(tmp_path, "exit 0")
-    done = machine.runs(JOBS[schedule]())
+    machine, job = machine_with(tmp_path), JOBS[schedule]()
+    done = machine.runs(job)
     assert (done.returncode, done.stderr) == (0, "")
-    assert machine.calls == list(NIGHT)
+    steps = [
+        step
+        for pipeline, output in job.places.items()
+        for step in (f"run {pipeline}", f"expire {output}", f"retract {output} --received")
+    ]
+    expected = ["events import", *steps, *ORGANIZATION, *(f"verify {place}" for place in job.places.values())]
+    calls = calls_on(machine)
+    assert len(calls) == len(expected)
+    assert all(call.startswith(start) for call, start in zip(calls, expected, strict=True))
+
+
+@pytest.mark.parametrize("schedule", JOBS)
+def test_each_schedule_imports_the_feed_for_all_pipelines(tmp_path: Path, schedule: str) -> None:
+    machine, job = machine_with(tmp_path), JOBS[schedule]()
+    machine.runs(job)
+    words = calls_on(machine)[0].split()
+    assert words[:4] == ["events", "import", f"{tmp_path}/srv/telemetry/deleted_users.csv", "--linked"]
+    assert [name for word, name in pairwise(words) if word == "--pipeline"] == list(job.places)
+    assert len(job.places) > 1
+    assert ("--quiet" in words) == ("QUIET" in job.environment)
+
+
+@pytest.mark.parametrize("schedule", JOBS)
+def test_each_schedule_acts_as_the_account_that_a_new_access_file_gives_the_role(schedule: str) -> None:
+    assert JOBS[schedule]().environment["MINIMIZE_ACTOR"] == "scheduler@example.com"
+    assert "scheduler" in BUILTIN_ROLES
 
 
 @pytest.mark.parametrize("since", ["", "2026-11-20"])
 def test_the_first_date_of_a_night_can_be_set(tmp_path: Path, since: str) -> None:
-    machine = Machine.fresh(tmp_path, "exit 0")
-    job = from_cron()
-    assert machine.runs(Job(job.command, job.folder, job.environment | {"SINCE": since})).returncode == 0
-    first = (tmp_path / "calls").read_text().splitlines()[0]
+    machine = machine_with(tmp_path)
+    assert machine.runs(from_cron(), SINCE=since).returncode == 0
     end = " --since 2026-11-20 --quiet" if since else " --quiet"
-    assert first == f"run pipelines/device_telemetry --pending{end}"
+    assert f"run pipelines/device_telemetry --pending{end}" in calls_on(machine)
 
 
 @pytest.mark.parametrize("schedule", JOBS)
 def test_each_schedule_fails_if_a_step_does(tmp_path: Path, schedule: str) -> None:
-    machine = Machine.fresh(tmp_path, '[ "$1" != verify ]')
-    assert machine.runs(JOBS[schedule]()).returncode == 1
+    done = machine_with(tmp_path, '[ "$1" != verify ]').runs(JOBS[schedule]())
+    assert done.returncode == 1
+    assert "minimize verify out/managed_apps" in done.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("schedule", JOBS)
-def test_each_schedule_runs_a_whole_night_on_a_fresh_machine(tmp_path: Path, schedule: str) -> None:
-    machine = Machine.fresh(tmp_path, f'exec {sys.executable} -m minimize "$@"')
-    machine.with_project()
-    done = machine.runs(JOBS[schedule]())
-    assert done.returncode == 0, done.stderr
-    assert machine.calls == list(NIGHT)
-    telemetry = tmp_path / "srv/telemetry"
-    assert list((telemetry / "out/device_telemetry/records").rglob("*.parquet"))
-    assert (telemetry / "ledger.db").is_file()
-    assert len(list((telemetry / "recalls").glob("*.json"))) == 1
-    if schedule == "crontab":  # cron sends mail for what is printed
-        assert (done.stdout, done.stderr) == ("", "")
+def test_cron_reports_a_night_that_was_skipped_because_the_last_one_still_runs(tmp_path: Path) -> None:
+    machine = machine_with(tmp_path)
+    lock = machine.telemetry / ".nightly.lock"
+    with subprocess.Popen(["flock", lock, "sh", "-c", "echo locked; read line"], stdin=-1, stdout=-1) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        done = machine.runs(from_cron())
+        running.communicate(b"\n")
+    assert (done.returncode, done.stderr) == (1, "the night failed, or the last one still runs\n")
+    assert not (tmp_path / "calls").exists()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")

@@ -19,6 +19,7 @@ SCRIPT = Path(__file__).parents[1] / "docs" / "schedules" / "nightly.sh"
 STEPS = {
     "run": run.run_command,
     "expire": retention.expire_command,
+    "retract": retention.retract_command,
     "consent expire": consent.consent_group,
     "access expire": access.access_group,
     "share recall request": share.share_group,
@@ -52,8 +53,9 @@ def test_it_asks_for_quiet_only_if_told_to(tmp_path: Path) -> None:
     assert ran(tmp_path, 'echo "$@"', QUIET="1").stdout.count("--quiet") == len(STEPS)
 
 
-def test_a_feed_of_deleted_users_is_imported_before_anything_is_removed(tmp_path: Path) -> None:
-    done = ran(tmp_path, 'echo "$@"', DELETED="deleted.csv")
+@pytest.mark.parametrize("more", [{}, {"QUIET": "1"}], ids=["", "quiet"])
+def test_a_feed_of_deleted_users_is_imported_before_anything_is_removed(tmp_path: Path, more: dict[str, str]) -> None:
+    done = ran(tmp_path, 'echo "$@"', DELETED="deleted.csv", **more)
     first, second, *_ = done.stdout.splitlines()
     assert first.startswith("events import deleted.csv --linked")
     assert second.startswith("run ")
@@ -64,8 +66,24 @@ def test_a_feed_of_deleted_users_is_imported_before_anything_is_removed(tmp_path
 
 def test_several_pipelines_are_run_first_and_verified_last(tmp_path: Path) -> None:
     said = ran(tmp_path, 'echo "$1 $2"', "pipelines/a", "out/a", "pipelines/b", "out/b").stdout.splitlines()
-    assert said[:4] == ["run pipelines/a", "expire out/a", "run pipelines/b", "expire out/b"]
+    one, other = ([f"run pipelines/{name}", f"expire out/{name}", f"retract out/{name}"] for name in "ab")
+    assert said[:6] == [*one, *other]
     assert said[-2:] == ["verify out/a", "verify out/b"]
+
+
+def test_the_feed_is_for_every_pipeline_also_if_a_name_has_a_space(tmp_path: Path) -> None:
+    done = ran(tmp_path, 'printf "<%s>" "$@"; echo', "p a", "out/a", "p b", "out/b", DELETED="gone.csv")
+    first = done.stdout.splitlines()[0]
+    assert first == "<events><import><gone.csv><--linked><--pipeline><p a><--pipeline><p b>"
+
+
+@pytest.mark.parametrize("quiet", ["", "1"])
+def test_a_step_that_fails_is_named_and_the_others_are_done(tmp_path: Path, quiet: str) -> None:
+    done = ran(tmp_path, '[ "$1 $2" != "consent expire" ] || exit 3', QUIET=quiet)
+    (named,) = done.stderr.splitlines()
+    assert named == f"nightly.sh: exit code 3 from: {tmp_path}/minimize consent expire"
+    assert done.returncode == 3
+    assert ran(tmp_path, "exit 0", QUIET=quiet).stderr == ""
 
 
 @pytest.mark.parametrize("places", [("pipelines/a",), ("pipelines/a", "out/a", "pipelines/b")])

@@ -19,12 +19,16 @@ with DAG(
 ) as dag:
     BashOperator(
         task_id="night",
-        bash_command="/opt/minimize/bin/nightly.sh pipelines/device_telemetry out/device_telemetry",
+        bash_command="/opt/minimize/bin/nightly.sh"
+        " pipelines/device_telemetry out/device_telemetry"
+        " pipelines/managed_apps out/managed_apps"
+        " pipelines/jamf_compliance out/jamf_compliance",
         cwd="/srv/telemetry",
         env={
             "MINIMIZE_KEYS": "/etc/minimize/keys",
             "MINIMIZE_LEDGER": "/srv/telemetry/ledger.db",
-            "MINIMIZE_ACTOR": "nightly@example.com",
+            "MINIMIZE_ACTOR": "scheduler@example.com",
+            "DELETED": "/srv/telemetry/deleted_users.csv",
             "MINIMIZE_LOG_FORMAT": "json",
         },
         execution_timeout=timedelta(hours=6),

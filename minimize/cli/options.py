@@ -288,14 +288,17 @@ JSON_OPTIONS: Final = (
 )
 """`--json`, and `--log-format`, which can be given before or after the command name."""
 
-_WORKSPACE_OPTIONS: Final = ("ledger", "output", "pipeline", "keys")
+_WORKSPACE_OPTIONS: Final = ("ledger", "output", "keys")
 
 
 def command_workspace(options: Mapping[str, Any]) -> Workspace:
-    """The workspace that a command's options name. Other options are ignored."""
+    """The workspace that a command's options name, of which `--pipeline` may be repeatable. Other options are ignored."""
     from minimize.governance.workspace import Workspace  # late: it imports Arrow, which `--help` does not need
 
-    return Workspace(**{name: options.get(name) for name in _WORKSPACE_OPTIONS})
+    named = options.get("pipeline")
+    pipelines = named if isinstance(named, tuple) else (named,)
+    places = {name: options.get(name) for name in _WORKSPACE_OPTIONS}
+    return Workspace(pipeline=next(iter(pipelines), None), further_pipelines=pipelines[1:], **places)
 
 
 def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = None) -> None:

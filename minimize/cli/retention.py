@@ -11,6 +11,7 @@ from minimize.cli.options import (
     AS_OF_HELP,
     FILE,
     ID,
+    LEDGER,
     MADE_BY_HELP,
     OPTIONS,
     RECEIPT_OVERRIDES,
@@ -105,9 +106,12 @@ def add_event_command(
     click.Option(["--id-column"], metavar="NAME", help="Column of ids. [default: the field]"),
     click.Option(["--time-column"], default="deleted_at", show_default=True, metavar="NAME", help="Column of times."),
     click.Option(["--linked"], is_flag=True, help="Also remove the records of devices that belong to a user alone."),
-    *WORKSPACE,
+    OPTIONS["--pipeline"](multiple=True, help="Pipeline whose output may have the users. Repeatable."),
+    *LEDGER,
+    "--keys",
     group=events_group,
-    permission="event/record",
+    permission="event/import",
+    quiet=True,
 )
 def import_events_command(
     workspace: Workspace,
@@ -180,11 +184,32 @@ def expire_command(
     return expire(output, yes=yes, allow_shrink=allow_shrink, progress=progress, **arguments)
 
 
-@verb("retract", "OUTPUT", *RECEIPT_OVERRIDES, _AT, "--yes", "--ledger", "--keys")
+@verb(
+    "retract",
+    "OUTPUT",
+    *RECEIPT_OVERRIDES,
+    _AT,
+    click.Option(
+        ["--received"],
+        is_flag=True,
+        help="Remove only received data that consents and contracts no longer cover. Changed policies and settings are not "
+        "applied.",
+    ),
+    "--yes",
+    OPTIONS["--allow-shrink"](
+        help="With --received: remove data even if the time is far from that of the last receipt."
+    ),
+    "--ledger",
+    "--keys",
+    quiet=True,
+)
 def retract_command(progress: ProgressCallback, output: str, **arguments: Any) -> Printable:
     """Apply the current policy, settings and consents to OUTPUT: remove data that would not be collected today.
 
     A date whose source still exists is run again. For other dates, a value is removed if its feature was off at any time that
     its rounded event time can mean, if the feature is off now, or if the output does not prove that its condition holds.
+
+    With --received, for a nightly job: an output of your own data stays as it is, and nothing but an ended consent or contract
+    removes data.
     """
     return retract(output, progress=progress, **arguments)

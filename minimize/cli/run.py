@@ -128,6 +128,7 @@ def receive_command(
     "--engine",
     *PIPELINE_OVERRIDES,
     *_EXECUTION,
+    quiet=True,
 )
 def backfill_command(progress: ProgressCallback, **arguments: Any) -> Printable:
     """Run the dates of the backfill FILE again, one by one.
@@ -151,6 +152,7 @@ def backfill_command(progress: ProgressCallback, **arguments: Any) -> Printable:
     OPTIONS["--at"](help=f"{AS_OF_HELP} Not before the last run of the dates. [default: now]"),
     "--engine",
     *_EXECUTION,
+    quiet=True,
 )
 def replay_command(progress: ProgressCallback, **arguments: Any) -> Printable:
     """Run the quarantined records of OUTPUT again under the current policy and settings.

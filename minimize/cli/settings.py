@@ -128,6 +128,7 @@ def why_command(workspace: Workspace, now: datetime, **question: Any) -> Printab
     *WORKSPACE,
     group=settings_group,
     permission="settings/set",
+    quiet=True,
 )
 def import_command(workspace: Workspace, now: datetime, file: str, reference: str | None) -> Printable:
     """Import settings of FILE.

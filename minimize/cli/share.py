@@ -49,6 +49,7 @@ def recall_group() -> None:
     *WORKSPACE,
     group=recall_group,
     reads="share/read",
+    quiet=True,
 )
 def list_recalls_command(workspace: Workspace, now: datetime, **arguments: Any) -> Printable:
     """List recalls. Exits with 1 if one is not requested yet, or not confirmed in time."""
@@ -62,7 +63,7 @@ def list_recalls_command(workspace: Workspace, now: datetime, **arguments: Any) 
     *("--to", "--recipients"),
     *WORKSPACE,
     group=recall_group,
-    permission="share/recall",
+    permission="share/recall_request",
     quiet=True,
 )
 def request_recalls_command(workspace: Workspace, now: datetime, **arguments: Any) -> Printable:
@@ -131,6 +132,7 @@ share_group.add_command(recall_group)
     "--recipients",
     *WORKSPACE,
     group=share_group,
+    quiet=True,
 )
 def send_command(
     now: datetime,

@@ -494,6 +494,32 @@ class ConsentPeriods:
         """Per record, whether the consent held without a gap from one instant to another and holds at the run's time."""
         return self._period_mask(self._places(tenants), first, last)
 
+    def agreed_at_some_time(self, tenants: pa.Array, first: Microseconds, last: Microseconds) -> Bools:
+        """Per record, whether the consent held at any instant from one to another and holds at the run's time."""
+        places = self._places(tenants)
+        found = np.zeros(len(places), np.bool_)
+        if len(self.tenants):
+            for starts, ends in zip(self.starts.T, self.ends.T, strict=True):  # a tenant has few periods
+                found |= (starts[places] < ends[places]) & (starts[places] <= last) & (first < ends[places])
+        return found & (places >= 0)
+
+    def unchanged_since(self, earlier: Self, until: datetime) -> Self:
+        """These periods, of the tenants that have the same ones in `earlier` up to a time."""
+        limit = epoch_microseconds(until)
+        places = [
+            place
+            for place, name in enumerate(self.tenants)
+            if name in earlier._tenant_places
+            and self._spans(place, limit) == earlier._spans(earlier._tenant_places[name], limit)
+        ]
+        tenants = tuple(self.tenants[place] for place in places)
+        return replace(self, tenants=tenants, starts=self.starts[places], ends=self.ends[places])
+
+    def _spans(self, place: int, limit: int) -> list[tuple[int, int]]:
+        """The periods of a tenant up to a time, ascending."""
+        pairs = zip(self.starts[place].tolist(), self.ends[place].tolist(), strict=True)
+        return sorted((start, min(end, limit)) for start, end in pairs if start < min(end, limit))
+
     def _period_mask(self, places: Microseconds, first: Microseconds, last: Microseconds) -> Bools:
         found = np.zeros(len(places), np.bool_)
         if len(self.tenants):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
@@ -13,9 +13,10 @@ from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.references import checked_reference
 from minimize.governance.sharing import Recall, list_recalls
+from minimize.governance.sharing.recalls import RECEIVED_RECORDS_HINT, find_recipient
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
-from minimize.json_form import JsonResult
+from minimize.json_form import JsonResult, json_member
 from minimize.ledger import AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.sharing import CONTRACT, ContractAct
@@ -96,10 +97,11 @@ class ContractStatus:
 
 @dataclass(frozen=True, slots=True)
 class EndedContract(JsonResult):
-    """Contracts that were ended, and the data that the recipient must delete because of it."""
+    """Contracts that were ended, the data that the recipient must delete because of it, and whether data was received."""
 
     ended: Sequence[ContractStatus]
     recalls: Sequence[Recall]
+    has_received_records: bool = field(default=False, metadata=json_member("received", omit_empty=True))
 
     def lines(self) -> Iterator[str]:
         """The contracts, the recalls, and what remains to do."""
@@ -109,6 +111,8 @@ class EndedContract(JsonResult):
             yield from recall.lines()
         if self.recalls:
             yield "run `minimize share recall request` to ask the recipient to delete these records"
+        if self.has_received_records:
+            yield RECEIVED_RECORDS_HINT
 
 
 def record_contract(
@@ -188,7 +192,9 @@ def end_contract(
         hint = "Run `minimize contract show`. A contract of the configured file is ended there."
         raise ConfigurationError(f"the ledger has no such contract of {tenant} with {recipient}", hint=hint)
     recalls = [each for each in list_recalls(workspace, recipients, now, recipient=recipient) if each.tenant == tenant]
-    return EndedContract([_status_of_act(act, now) for act in ended], recalls)
+    known = find_recipient(recipient, workspace, recipients)
+    has_received = known is None or bool(known.inbound)
+    return EndedContract([_status_of_act(act, now) for act in ended], recalls, has_received)
 
 
 def list_contracts(

@@ -28,17 +28,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Inputs of a command: ledger, output folder (may contain the ledger), pipeline whose policy declares settings, keyring."""
+    """Inputs of a command: ledger, output folder (may contain the ledger), pipeline whose policy declares settings, keyring.
+
+    A command may also concern the outputs of `further_pipelines`.
+    """
 
     ledger: PathText | None = None
     output: PathText | None = None
     pipeline: Pipeline | PathText | None = None
     keys: Keyring | PathText | None = None
+    further_pipelines: tuple[Pipeline | PathText, ...] = ()
 
     @property
     def loaded_pipeline(self) -> Pipeline | None:
         """The pipeline, loaded."""
         return None if self.pipeline is None else pipeline_from(self.pipeline)
+
+    @property
+    def named_outputs(self) -> list[LocationLike]:
+        """The output, or else that of the pipeline, and the outputs of the further pipelines."""
+        job = self.loaded_pipeline
+        own = self.output or (None if job is None else job.target())
+        further = [pipeline_from(each).target() for each in self.further_pipelines]
+        return [each for each in (own, *further) if each is not None]
 
     @property
     def folder(self) -> Path:
@@ -59,9 +71,7 @@ class Workspace:
 
     def check_ledger(self, named: Iterable[LocationLike] = ()) -> None:
         """Raises RefusedError (E303) if the receipts of its own output, or of a named one, name another ledger."""
-        job = self.loaded_pipeline
-        own = self.output or (None if job is None else job.target())
-        for place in map(parse_output_location, [*named, *([] if own is None else [own])]):
+        for place in map(parse_output_location, [*named, *self.named_outputs]):
             if has_runs(place):
                 check_ledger(self.address, load_receipts(place))
 

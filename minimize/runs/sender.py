@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -189,6 +189,32 @@ def consents_changed(job: Pipeline, consents: Consents | None, last: Receipt, at
     times = [time for act in known.acts for time in (act.valid_from, act.expires_at)]
     times += known.agreements.change_times(job.source.recipient or "")
     return any(time is not None and last.at < time <= max(at, now) for time in times)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentChange:
+    """How the consents changed since a run.
+
+    unchanged  today's periods of the tenants whose consents are as the run knew them
+    has_ended  whether a tenant's consent is no longer as the run knew it, or the recipient's file changed
+    """
+
+    unchanged: ConsentPeriods = field(repr=False)
+    has_ended: bool
+
+
+def consent_change(job: Pipeline, consents: Consents | None, last: Receipt, at: datetime) -> ConsentChange | None:
+    """The change of the consents from a receipt to a time; None for the organization's own records.
+
+    Both sides are evaluated for the terms of today's file.
+    """
+    sender = find_sender(job, at, rerun=True)
+    if sender is None:
+        return None
+    then, now = (sender.periods(consents or NO_CONSENTS, job.policy, when) for when in (last.at, at))
+    unchanged = now.unchanged_since(then, last.at)
+    has_same_file = last.received is not None and last.received.manifest == sender.party.recipient.digest
+    return ConsentChange(unchanged, not has_same_file or set(unchanged.tenants) != set(then.tenants))
 
 
 def warn_without_consents(consents: Consents | None, sender: Sender) -> None:

@@ -28,6 +28,7 @@ ROLES: Final[Mapping[str, str]] = {
     "nemo": "no role",
     "hedy": "help_desk_operator",
     "tess": "tenant_administrator",
+    "skip": "scheduler",
     "otto": "operator",
     "pia": "privacy_officer",
 }
@@ -182,6 +183,7 @@ def prepare(world: World) -> None:
     more = [
         assignment("help_desk_operator", "hedy", tenants=[OWN, "south"]),
         assignment("tenant_administrator", "tess", tenants=[OWN]),
+        assignment("scheduler", "skip"),
     ]
     write_yaml(world.folder / "access.yaml", access_file(*ASSIGNMENTS, *more))
     title = ("--title", "A lost disk", "--since", DAY, "--exposed", "output:usage/out#records")

@@ -82,6 +82,7 @@ def test_the_end_of_a_contract_stops_the_share_and_recalls_what_was_sent_of_its_
     ended = world.command(
         "pia", "contract", "end", "north", "vendor", "--evidence", "LETTER-1", "--json", at=LATER
     ).json
+    assert "received" not in ended
     assert {(each["tenant"], each["cause"], each["state"]) for each in ended["recalls"]} == {
         ("north", "contract_ended", "due")
     }

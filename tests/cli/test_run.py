@@ -189,9 +189,18 @@ def test_the_end_of_a_consent_says_how_what_was_received_is_taken_out(inbound: I
     places = ("--pipeline", inbound.folder)
     done = command("consent", verb, "north", "vendor", "hook", "--reference", "FORM-1", *places)
     assert done.code == 0, done.err
-    assert "minimize retract OUTPUT --yes" in done.out
+    assert "minimize retract OUTPUT --received --yes" in done.out
     again = command("consent", verb, "north", "vendor", "hook", "--reference", "FORM-1", *places, "--json")
     assert again.json["received"] is True
+
+
+def test_the_end_of_a_contract_says_how_what_was_received_is_taken_out(inbound: Inbound) -> None:
+    places = ("--pipeline", inbound.folder)
+    done = command("contract", "end", "north", "vendor", "--json", *places)
+    assert (done.code, done.json["received"]) == (0, True)
+    command("contract", "record", "north", "vendor", "--reference", "C-9", *places)
+    done = command("contract", "end", "north", "vendor", *places)
+    assert "minimize retract OUTPUT --received --yes" in done.out
 
 
 def test_retract_takes_out_what_a_tenant_that_withdrew_sent(inbound: Inbound) -> None:

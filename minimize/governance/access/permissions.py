@@ -53,6 +53,7 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "share/receive": "receive data from a third party",
         "share/read": "view disclosures",
         "share/recall": "request deletion from third parties and record their confirmations",
+        "share/recall_request": "request deletion from third parties",
         REQUEST: "request access for an incident up to a category",
         APPROVE: "approve or deny requests of others up to a category",
         "grant/revoke": "end the access of others",
@@ -71,10 +72,12 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "incident/close": "close an incident",
         "event/read": "view lifecycle events of tenants and subjects",
         "event/record": "record or revoke lifecycle events of tenants and subjects",
+        "event/import": "record the users of a directory's feed as deleted",
         "run/read": "view published runs and counts of quarantined records",
         "run/void": "declare a published run void",
         "output/expire": "remove data past its retention period from an output",
         "output/retract": "apply the current policy to published output",
+        "output/retract_received": "remove received data that consents and contracts no longer cover",
         "output/adopt": "attach an output to another ledger",
         "keys/add": "add a key or a key version to a keyring",
         "keys/rotate": "rotate a key: add a version for new files",
@@ -87,7 +90,14 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """All permissions, each with its description."""
-INCLUDING: Final[Mapping[str, str]] = MappingProxyType({"settings/set_admin": "settings/set"})
+INCLUDING: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "settings/set_admin": "settings/set",
+        "event/import": "event/record",
+        "share/recall_request": "share/recall",
+        "output/retract_received": "output/retract",
+    }
+)
 """Permissions that are part of another one: a role that allows or denies the other also allows or denies this one."""
 CATEGORY_PERMISSIONS: Final = frozenset({READ, REQUEST, APPROVE, BREAK_GLASS})
 """Permissions that are limited to a category."""

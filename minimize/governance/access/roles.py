@@ -75,6 +75,7 @@ RoleView = Annotated[
 BuiltinRole = Literal[
     "analyst",
     "operator",
+    "scheduler",
     "support_engineer",
     "help_desk_operator",
     "policy_and_profile_manager",
@@ -211,6 +212,14 @@ _OPERATOR: Final = parse_permissions(
     "incident/open",
     "token/revoke",
 )
+_SCHEDULER: Final = parse_permissions(
+    "event/import",
+    "output/expire",
+    "output/retract_received",
+    "consent/expire",
+    "share/recall_request",
+    "audit/truncate",
+)
 _SUPPORT: Final = parse_permissions(
     "grant/request",
     "grant/break_glass",
@@ -290,10 +299,13 @@ _TENANT_ADMINISTRATOR: Final = parse_permissions(
     "subject/delete",
     "subject_request/read",
 )
+_PARTS_FOR_SCHEDULERS: Final = ("event/import", "share/recall_request")
+"""Parts of `event/record` and `share/recall`, so that a role with these need not list them."""
 _OFFICER: Final = tuple(
     permission
     for name in PERMISSIONS
-    if name.partition("/")[0]
+    if name not in _PARTS_FOR_SCHEDULERS
+    and name.partition("/")[0]
     in (
         "subject",
         "subject_request",
@@ -353,6 +365,7 @@ BUILTIN_ROLES: Final[Mapping[str, AccessRole]] = MappingProxyType(
         for role in (
             _builtin_role("analyst", "reads data that does not identify individuals", _ANALYST),
             _builtin_role("operator", "runs pipelines and reads aggregates", _OPERATOR),
+            _builtin_role("scheduler", "the account of nightly jobs: runs their steps and reads no data", _SCHEDULER),
             _builtin_role(
                 "support_engineer",
                 "locates lost devices and reads data only under a grant for an incident",

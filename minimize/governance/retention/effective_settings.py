@@ -20,6 +20,7 @@ from minimize.consent import ConsentPeriods
 from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds, Moments
 from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.model import Policy
+from minimize.runs.sender import ConsentChange
 from minimize.settings import SettingsRows
 from minimize.settings.columns import column_microseconds
 from minimize.settings.evaluation import ROW_SCHEMA, FieldIds, Settings
@@ -158,33 +159,57 @@ def _is_token(subject: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FileConsents:
-    """The consents that apply to one file, with tenants in the forms that the file has of them. In doubt there is no consent."""
+    """The consents that apply to one file, with tenants in the forms that the file has of them.
+
+    In doubt there is no consent. If `change` is given, the run decided with the exact time of each record: of tenants whose
+    consents are unchanged, a record is in doubt only if none of them covers any instant that its time can mean.
+    """
 
     periods: ConsentPeriods = field(repr=False)
     tenant: LookupColumn | None
     clock: EventTimeBounds | None
+    change: ConsentChange | None = field(default=None, repr=False)
 
     @classmethod
-    def for_file(cls, periods: ConsentPeriods, tenant: LookupColumn | None, clock: EventTimeBounds | None) -> Self:
+    def for_file(
+        cls,
+        periods: ConsentPeriods,
+        tenant: LookupColumn | None,
+        clock: EventTimeBounds | None,
+        change: ConsentChange | None = None,
+    ) -> Self:
         """The consents with tenants in the forms of a file."""
-        forms = [] if tenant is None else list(_tenant_forms(periods, tenant))
-        places = np.array([place for place, _ in forms], np.int64)
-        own = replace(
-            periods,
-            tenants=tuple(form for _, form in forms),
-            starts=periods.starts[places],
-            ends=periods.ends[places],
-            fold=False,
-        )
-        return cls(own, tenant, clock)
+        if change is not None:
+            change = replace(change, unchanged=_as_in_file(change.unchanged, tenant))
+        return cls(_as_in_file(periods, tenant), tenant, clock, change)
 
     def __call__(self, batch: pa.RecordBatch) -> Bools:
         """Per record, whether the consent certainly held at the event time, and holds now."""
-        if self.tenant is None or self.clock is None:
-            return np.zeros(batch.num_rows, np.bool_)
-        oldest, newest = self.clock.oldest(batch), self.clock.newest(batch)
+        change = self.change
+        if self.tenant is None:
+            return np.full(batch.num_rows, change is not None and not change.has_ended)
         tenants = leaf(batch, self.tenant.pointer).values
-        return np.asarray(self.periods.agreed_throughout(tenants, oldest, newest) & (oldest != UNKNOWN_TIME), np.bool_)
+        if self.clock is None:
+            covered = None if change is None else change.unchanged.consent_mask(tenants, None)
+            return np.zeros(batch.num_rows, np.bool_) if covered is None else np.asarray(covered, np.bool_)
+        oldest, newest = self.clock.oldest(batch), self.clock.newest(batch)
+        covers = self.periods.agreed_throughout(tenants, oldest, newest)
+        if change is not None:
+            covers |= change.unchanged.agreed_at_some_time(tenants, oldest, newest)
+        return np.asarray(covers & (oldest != UNKNOWN_TIME), np.bool_)
+
+
+def _as_in_file(periods: ConsentPeriods, tenant: LookupColumn | None) -> ConsentPeriods:
+    """The periods of the tenants in the forms that a file has of them."""
+    forms = [] if tenant is None else list(_tenant_forms(periods, tenant))
+    places = np.array([place for place, _ in forms], np.int64)
+    return replace(
+        periods,
+        tenants=tuple(form for _, form in forms),
+        starts=periods.starts[places],
+        ends=periods.ends[places],
+        fold=False,
+    )
 
 
 def _tenant_forms(periods: ConsentPeriods, tenant: LookupColumn) -> Iterator[tuple[int, str]]:

@@ -449,11 +449,9 @@ def _subject_forms(
 
 
 def reachable_outputs(ledger: Ledger, workspace: Workspace) -> list[Location]:
-    """The outputs that the ledger knows on this machine, and the pipeline's output, each once."""
+    """The outputs that the ledger knows on this machine, and the outputs of the workspace, each once."""
     seen: list[LocationLike] = [each.folder for each in ledger.read(output_locations) if each.is_reachable]
-    job = workspace.loaded_pipeline
-    own = workspace.output or (None if job is None else job.target())
-    places = map(parse_output_location, seen if own is None else [*seen, own])
+    places = map(parse_output_location, [*seen, *workspace.named_outputs])
     return list({str(place): place for place in places}.values())
 
 

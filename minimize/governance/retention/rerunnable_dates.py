@@ -6,10 +6,10 @@ policy, settings and consents cannot change.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Final
 
 import pyarrow.compute as pc
@@ -35,7 +35,7 @@ from minimize.runs.batch_dates import (
 )
 from minimize.runs.inputs import find_input_files, origin_place, origin_settings, path_mask
 from minimize.runs.resolve import ResolvedRun, resolve_run
-from minimize.runs.sender import consents_changed
+from minimize.runs.sender import ConsentChange, consent_change, consents_changed
 from minimize.settings import SettingsRows
 from minimize.sources.file_discovery import SourceFiles
 from minimize.sources.files import batch_parts
@@ -46,13 +46,9 @@ REMOVING_KINDS: Final = ("expire", "retract", "correct", "delete")
 
 @dataclass(frozen=True, slots=True)
 class RerunnableDate:
-    """A date that can be run again. `is_pending` if the result may differ from the published one.
-
-    resolve  the run; raises the errors of `run` about policy, settings and keys
-    """
+    """A date that can be run again. `is_pending` if the result may differ from the published one."""
 
     date: str | None
-    resolve: Callable[[], ResolvedRun] = field(repr=False)
     is_pending: bool
 
 
@@ -247,17 +243,38 @@ class DatesWithSource:
         Raises the errors of `run` about policy, settings and keys.
         """
         found = [on for on in self._unchanged.dates(without) if on in self._last]
-        return {
-            on: RerunnableDate(on, partial(self._resolve, on), self._plan_changed(on) or self._inputs_changed(on))
-            for on in found
-        }
+        return {on: RerunnableDate(on, self._plan_changed(on) or self._inputs_changed(on)) for on in found}
+
+    def with_same_consents(self) -> frozenset[str | None]:
+        """The dates that today's consents cannot change."""
+        return frozenset(
+            on
+            for on, last in self._last.items()
+            if not consents_changed(self.job, self.consents, last, self.as_of, self.now)
+        )
+
+    def rerunnable_for_consents(self, dates: Collection[str | None]) -> dict[str | None, RerunnableDate]:
+        """Of these dates, those that can be run again and of which policy, plan and settings are as in their receipts."""
+        found = [
+            on for on in dates if on in self._last and self._has_same_rules(on) and self._unchanged.is_unchanged(on)
+        ]
+        return {on: RerunnableDate(on, is_pending=True) for on in found if not self._plan_changed(on)}
+
+    def _has_same_rules(self, on: str | None) -> bool:
+        """Whether policy and settings are as in the receipt of a date, and no lifted restriction published earlier records."""
+        changed = policy_or_settings_changed(self.job.policy, self.settings, self._last[on], self.as_of)
+        return not changed and not has_earlier_records(self._receipts[on])
+
+    def consent_change(self, on: str | None) -> ConsentChange | None:
+        """How the consents changed since a date was read; None for a date without a receipt that read it."""
+        last = self._last.get(on)
+        return None if last is None else consent_change(self.job, self.consents, last, self.as_of)
 
     def _inputs_changed(self, on: str | None) -> bool:
         """Whether policy, settings or consents of a date differ, or a lifted restriction published earlier records of it."""
-        last = self._last[on]
-        changed = policy_or_settings_changed(self.job.policy, self.settings, last, self.as_of)
-        changed = changed or consents_changed(self.job, self.consents, last, self.as_of, self.now)
-        return changed or has_earlier_records(self._receipts[on])
+        if not self._has_same_rules(on):
+            return True
+        return consents_changed(self.job, self.consents, self._last[on], self.as_of, self.now)
 
     def _of_group(self, group: Sequence[str | None], plain: frozenset[str | None]) -> Iterator[str | None]:
         """The unaffected dates of a group planned with the same policy, pipeline, package version and plan."""
@@ -270,11 +287,12 @@ class DatesWithSource:
         last = self._last[on]
         same = self._planned_from(last)
         if same not in self._digests:
-            made = self._resolve(on)
+            made = self.resolve(on)
             self._digests[same] = None if made.is_empty else made.plan.digest
         return self._digests[same] != last.plan.digest
 
-    def _resolve(self, on: str | None) -> ResolvedRun:
+    def resolve(self, on: str | None) -> ResolvedRun:
+        """The run of a date. Raises the errors of `run` about policy, settings and keys."""
         return resolve_run(
             self.job,
             selection=DateSelection.from_options(on),

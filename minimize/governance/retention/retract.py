@@ -5,7 +5,7 @@ How today's policy changes the form of each field, the verdict on one batch, the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -48,6 +48,7 @@ from minimize.policy.treatments import DROP, Treatment
 from minimize.receipts import Receipt, RunOrigin
 from minimize.results import UNCHANGED, Line
 from minimize.runs.execution import ProgressCallback
+from minimize.runs.guards import check_expiry_time, reference_clock
 from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, origin_place, origin_settings
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun
@@ -209,6 +210,7 @@ class Retraction(JsonResult):
     plan: RemovalPlan = field(metadata=json_member(merge=True))
     rerun_dates: tuple[str, ...] = field(default=(), metadata=json_member("from_source"))
     receipts: tuple[Receipt, ...] = ()
+    is_received_only: bool = field(default=False, metadata=json_member("received_only", omit_empty=True))
 
     @property
     def is_empty(self) -> bool:
@@ -224,7 +226,8 @@ class Retraction(JsonResult):
 
     def __str__(self) -> str:
         if self.is_empty:
-            return "nothing to do: the output matches today's policy, settings and consents"
+            rules = "consents and contracts" if self.is_received_only else "policy, settings and consents"
+            return f"nothing to do: the output matches today's {rules}"
         rerun = (
             [f"run again from source: {', '.join(each or 'all' for each in self.rerun_dates)}"]
             if self.rerun_dates
@@ -236,7 +239,7 @@ class Retraction(JsonResult):
 
 @dataclass(frozen=True)
 class ResolvedRetraction:
-    """A resolved retraction."""
+    """A resolved retraction. If it is limited to received data, only consents and contracts decide."""
 
     request: RewriteRequest
     pipeline: Pipeline
@@ -244,18 +247,20 @@ class ResolvedRetraction:
     consents: ConsentPeriods | None = field(repr=False)
     """The tenants' consent periods as known today; None for the organization's own records."""
     output: PublishedOutput
+    dates: DatesWithSource = field(repr=False)
     rerunnable: Mapping[str | None, RerunnableDate] = field(repr=False)
     at_given: bool = False
     ledger: PathText | None = None
     progress: ProgressCallback = no_progress
     unaffected: Collection[str | None] = frozenset()
     """Dates that today's policy and settings cannot change. Their files are not opened."""
+    is_received_only: bool = False
+    allow_shrink: bool = False
 
     def plan(self) -> Retraction:
-        """The plan. Raises RefusedError if today's policy shows more than an output that would have to be rewritten.
-
-        No run replaces the sealed records of restricted subjects, so all of them are evaluated. They keep a coarser form.
-        """
+        """The plan. Raises RefusedError if today's policy shows more than an output that would have to be rewritten."""
+        if self.is_received_only:
+            return self._plan_of_received_data()
         left = {*self.rerunnable, *self.unaffected}
         reevaluations = [self._reevaluation(file) for file in self.output.files(RECORDS) if file.date not in left]
         wrong = [finding for each in reevaluations for finding in self._finer(each)]
@@ -264,26 +269,43 @@ class ResolvedRetraction:
             raise RefusedError(
                 message, findings=list(dict.fromkeys(wrong)), hint="Run the dates again that still have a source."
             )
+        return self._make_plan(_due_files(reevaluations, self.request), self.rerunnable)
+
+    def _plan_of_received_data(self) -> Retraction:
+        """The plan of a retraction of received data. A date runs again only if nothing but its consents changed."""
+        if self.consents is None:
+            return self._make_plan((), {})
+        files = [file for file in self.output.files(RECORDS) if file.date not in self.unaffected]
+        due = _due_files(map(self._reevaluation, files), self.request)
+        rerunnable = self.dates.rerunnable_for_consents({each.date for each in due})
+        return self._make_plan([each for each in due if each.date not in rerunnable], rerunnable)
+
+    def _make_plan(self, due: Sequence[DueFile], rerunnable: Mapping[str | None, RerunnableDate]) -> Retraction:
+        """The plan from the due files of records, with the aggregates of their dates and the sealed records.
+
+        No run replaces the sealed records of restricted subjects, so all of them are evaluated. They keep a coarser form.
+        """
         sealed = {file.path: file.is_shredded for file in self.output.restricted_files()}
-        reevaluations += [self._reevaluation(file) for file in self.output.restricted_files() if not sealed[file.path]]
-        looked = (counted_file(each.file, each, each.file.stored_file.batches()) for each in reevaluations)
-        due = [with_retention(each, self.request.today, self.request.as_of) for each in looked if each.is_due]
+        also = [self._reevaluation(file) for file in self.output.restricted_files() if not sealed[file.path]]
+        due = [*due, *_due_files(also, self.request)]
         touched = {each.date for each in due}
         due += [
             DueFile(file, FileInstructions(file, RetentionRules(), self.request.as_of))
             for file in self.output.files()
             if file.name != RECORDS and touched & file.batch_dates
         ]
-        rerun = sorted(on or "" for on, each in self.rerunnable.items() if each.is_pending)
+        rerun = sorted(on or "" for on, each in rerunnable.items() if each.is_pending)
         unreadable = tuple(path for path, is_shredded in sealed.items() if is_shredded)
-        return Retraction(replace(plan_removal(self.request.as_of, due), unreadable=unreadable), tuple(rerun))
+        plan = replace(plan_removal(self.request.as_of, due), unreadable=unreadable)
+        return Retraction(plan, tuple(rerun), is_received_only=self.is_received_only)
 
     def execute(self, found: Retraction) -> Retraction:
         """Executes the plan: first runs dates again, then removes data from the others.
 
         Nothing is changed unless every date can be run.
         """
-        runs = [self.rerunnable[on or None].resolve() for on in found.rerun_dates]
+        self._check_time()
+        runs = [self.dates.resolve(on or None) for on in found.rerun_dates]
         made = [self._rerun(each) for each in runs]
         rewrite = Rewrite(
             "retract",
@@ -296,7 +318,20 @@ class ResolvedRetraction:
             aggregates=AggregateRecomputation(self.request, self.pipeline, found.plan, self.ledger, is_allowed=False),
             progress=self.progress,
         )
-        return Retraction(found.plan, found.rerun_dates, (*made, *rewrite.execute(found.plan.due)))
+        return replace(found, receipts=(*made, *rewrite.execute(found.plan.due)))
+
+    def _check_time(self) -> None:
+        """Raises RefusedError (E304) if a retraction of received data, which schedulers call, has an implausible time."""
+        if self.allow_shrink or not self.is_received_only:
+            return
+        with self.workspace.open_ledger() as ledger:
+            clock = reference_clock(ledger, self.request.output, datetime.now(UTC))
+            check_expiry_time(self.request.as_of, self.output.chain, clock)
+
+    @property
+    def workspace(self) -> Workspace:
+        """The ledger, output, pipeline and keyring."""
+        return Workspace(self.ledger, str(self.request.output), self.pipeline, self.request.keys)
 
     def _rerun(self, run: ResolvedRun) -> Receipt:
         context = RunContext("retract", "local", datetime.now(UTC), self.progress, NO_OBSERVABILITY, ledger=self.ledger)
@@ -308,14 +343,18 @@ class ResolvedRetraction:
         collected = FileSettings.for_file(
             self.settings, today, self.request.as_of, tenant, subject, file.times, file.column
         )
+        limited = self.is_received_only
+        change = self.dates.consent_change(file.date) if limited else None
         return PolicyReevaluation(
             file=file,
             today=today,
             as_of=self.request.as_of,
-            forms={key: self._form_change(file, key) for key in file.pointers},
-            records=self._records(),
+            forms={} if limited else {key: self._form_change(file, key) for key in file.pointers},
+            records=() if limited else self._records(),
             settings=collected,
-            consents=None if self.consents is None else FileConsents.for_file(self.consents, tenant, file.times),
+            consents=None
+            if self.consents is None
+            else FileConsents.for_file(self.consents, tenant, file.times, change),
         )
 
     def _form_change(self, file: OutputFile, key: str) -> FormChange:
@@ -339,9 +378,18 @@ class ResolvedRetraction:
                 yield Finding("R021", message, field=key, hint="Restore the source, or keep the coarser form.")
 
 
+def _due_files(reevaluations: Iterable[PolicyReevaluation], request: RewriteRequest) -> list[DueFile]:
+    looked = (counted_file(each.file, each, each.file.stored_file.batches()) for each in reevaluations)
+    return [with_retention(each, request.today, request.as_of) for each in looked if each.is_due]
+
+
 @dataclass(frozen=True, slots=True)
 class RetractionOptions:
-    """Overrides of the values in the receipts: pipeline, source and settings. Also the time, keyring, ledger and progress."""
+    """Overrides of the values in the receipts: pipeline, source and settings. Also the time, keyring, ledger and progress.
+
+    received      whether to remove only received data that consents and contracts no longer cover
+    allow_shrink  accepts a time that is far from that of the last receipt
+    """
 
     pipeline: PathText | None = None
     at: datetime | str | None = None
@@ -350,23 +398,26 @@ class RetractionOptions:
     keys: Keyring | PathText | None = None
     ledger: PathText | None = None
     progress: ProgressCallback = no_progress
+    received: bool = False
+    allow_shrink: bool = False
 
 
 def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retraction:
     """Applies today's policy, settings and consents to a published output; without `yes` only makes the plan.
 
     Takes the output folder, overrides of the values in its receipts, the reference time (timezone-aware, default: now), keyring
-    and ledger (see `RetractionOptions`).
+    and ledger (see `RetractionOptions`). With `received`, changed settings and policies are not applied: only received records
+    that consents and contracts no longer cover are removed, and an output of the organization's own records is left as it is.
 
-    Raises the errors of `run`, and RefusedError (3) if the policy became finer and the source of a date no longer exists. Nothing
-    is changed then.
+    Raises the errors of `run`, and RefusedError (3) if the policy became finer and the source of a date no longer exists, or if
+    the time is implausible. Nothing is changed then.
     """
     made = call_redacted(lambda: _resolve_retraction(parse_output_location(output), RetractionOptions(**options)))
     found = call_redacted(made.plan)
     if not yes or found.is_empty:
         return found
-    house = Workspace(made.ledger, str(made.request.output), made.pipeline, made.request.keys)
-    require_permission("output/retract", house, datetime.now(UTC), dataset=made.pipeline.pipeline)
+    permission = "output/retract_received" if made.is_received_only else "output/retract"
+    require_permission(permission, made.workspace, datetime.now(UTC), dataset=made.pipeline.pipeline)
     if found.rerun_dates:
         check_approval(made.pipeline.policy, made.pipeline.folder)
     return call_redacted(lambda: made.execute(found))
@@ -393,16 +444,19 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
         keys=keyring,
         ledger=options.ledger,
     )
-    unaffected = dates.unaffected()
+    unaffected = dates.with_same_consents() if options.received else dates.unaffected()
     return ResolvedRetraction(
         request=RewriteRequest(folder, job.policy, as_of, keyring),
         pipeline=job,
         settings=rows,
         consents=consent_periods(job, consents, as_of, now),
         output=output,
-        rerunnable=dates.rerunnable(unaffected),
+        dates=dates,
+        rerunnable={} if options.received else dates.rerunnable(unaffected),
         at_given=options.at is not None,
         ledger=options.ledger,
         progress=options.progress,
         unaffected=unaffected,
+        is_received_only=options.received,
+        allow_shrink=options.allow_shrink,
     )

@@ -350,7 +350,8 @@ def _record_steps(
 
 
 RECEIVED_RECORDS_HINT: Final = (
-    "records received under this consent are still stored. Run `minimize retract OUTPUT --yes` to remove them."
+    "records received under it are still stored. The nightly job removes them; to remove them earlier, run `minimize retract "
+    "OUTPUT --received --yes` for each output of this data."
 )
 
 
@@ -428,7 +429,7 @@ def end_consent(
     A withdrawal with a future effective time causes a recall at that time. `to` is a new file for the recall list. Raises the
     exceptions of `record_consent`, and OutputError if the file exists; then nothing is recorded.
     """
-    known = _find_recipient(consent.recipient, workspace, recipients)
+    known = find_recipient(consent.recipient, workspace, recipients)
     recall_on_end = _RecallOnEnd(now, workspace.folder, known)
     with open_recall_list(to, consent.recipient) as save_list:
         done = record_consent(verb, consent, workspace, now, recipients=recipients, allowed=allowed, also=recall_on_end)
@@ -502,8 +503,8 @@ def _disclosure_tenant(recall: Recall) -> tuple[str, str]:
     return recall.disclosure, recall.tenant
 
 
-def _find_recipient(name: str, workspace: Workspace, recipients: PathText | None) -> Recipient | None:
-    """The configured recipient. None without a file, which a withdrawal does not need."""
+def find_recipient(name: str, workspace: Workspace, recipients: PathText | None) -> Recipient | None:
+    """The configured recipient. None without a file, which the end of a consent or contract does not need."""
     try:
         return load_configured_recipients(recipients, workspace.folder).load(name)
     except PolicyError:

@@ -122,7 +122,7 @@ def _with_devices(events: Sequence[NewEvent], workspace: Workspace) -> Iterator[
     """The events with the devices that belong to their users alone."""
     keys = workspace.keyring()
     with optional_ledger(workspace, needed=False) as ledger:
-        outputs = find_outputs(ledger, (), keys)[0]
+        outputs = find_outputs(ledger, workspace.named_outputs, keys)[0]
     for event in events:
         subject = DataSubject(event.subject, event.tenant, event.named_by)
         yield replace(event, linked=find_linked_identifiers(subject, outputs, keys, devices=True).tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -114,3 +115,31 @@ def test_a_feed_can_name_its_columns(filled: Project) -> None:
     where = ("--ledger", filled.folder / "organization.db", "--keys", filled.keys)
     done = command("events", "import", file, "--as", "user", *columns, *where, "--json")
     assert (done.code, done.json["new"]) == (0, 1)
+
+
+@pytest.mark.parametrize(("name", "code"), [("deleted.csv", 0), ("missing.csv", 2)])
+def test_a_quiet_import_prints_nothing_unless_it_fails(filled: Project, name: str, code: int) -> None:
+    feed(filled, FEED)
+    where = ("--ledger", filled.folder / "organization.db", "--keys", filled.keys)
+    done = command("events", "import", filled.folder / name, "--as", "user", *where, "--quiet")
+    assert (done.code, done.out, bool(done.err)) == (code, "", code == 2)
+    assert code == 0 or "cannot read the feed" in done.err
+
+
+def test_users_are_recorded_for_the_outputs_of_every_pipeline_that_is_named(filled: Project) -> None:
+    (filled.folder / "organization.db").unlink()
+    text = "tenant_id,user,deleted_at\nnorth,u1,2026-11-30T10:00:00Z\n"
+    hashed = add_output(
+        filled, "hashed", {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "device"}}}
+    )
+    forms = []
+    for number, pipelines in enumerate([(), (filled,), (filled, hashed)]):
+        ledger = filled.folder / f"other-{number}.db"
+        named = [word for each in pipelines for word in ("--pipeline", each.folder)]
+        done = command(
+            "events", "import", feed(filled, text), "--as", "user", "--ledger", ledger, "--keys", filled.keys, *named
+        )
+        assert done.code == 0, done.err
+        with open_ledger(find_ledger(ledger)) as opened:
+            forms.append(len(json.loads(opened.find(LIFECYCLE_EVENT)[0].forms)))
+    assert forms[0] < forms[1] < forms[2]
