@@ -113,25 +113,25 @@ def steps(session: Session) -> None:
 
     good = (session.folder / SETTINGS).read_text()
     session.write(
-        SETTINGS, good + "x,,location,on,admin,soon,2026-01-01T00:00:00Z\nx,,location,maybe,nobody,2026-01-01,\n"
+        SETTINGS, good + "x,,location,on,admin,soon,2026-01-01T00:00:00Z,\nx,,location,maybe,nobody,2026-01-01,,\n"
     )
-    session.run(f"run {telemetry} --date {DAY} --json")
+    session.run(f"run {telemetry} --settings {SETTINGS} --date {DAY} --json")
     session.write(SETTINGS, "tenant,setting\nx,y\n")
-    session.run(f"run {telemetry} --date {DAY} --json")
+    session.run(f"run {telemetry} --settings {SETTINGS} --date {DAY} --json")
     session.write(SETTINGS, good)
 
     whole = (session.folder / SOURCE).read_bytes()
     session.write(SOURCE, whole[: len(whole) // 2])
-    session.run(f"run {telemetry} --date {DAY} --json")
-    session.run(f"run {telemetry} --pending --json")
+    session.run(f"run {telemetry} --settings {SETTINGS} --date {DAY} --json")
+    session.run(f"run {telemetry} --settings {SETTINGS} --pending --json")
     records = session.records(SOURCE.replace(DAY, "2026-11-23"))
     faulty = [json.dumps({**each, "password": "CANARY-refused-29"}) for each in records[:8]]
     session.write(SOURCE, [*faulty, *records[8:400]])
-    session.run(f"run {telemetry} --date {DAY} --json")
+    session.run(f"run {telemetry} --settings {SETTINGS} --date {DAY} --json")
     session.write(SOURCE, [*faulty, "{broken", *records[8:12]])
-    session.run(f"run {telemetry} --date {DAY} --json")
+    session.run(f"run {telemetry} --settings {SETTINGS} --date {DAY} --json")
     session.write(SOURCE, gzip.compress(b"", mtime=0))
-    session.run(f"run {telemetry} --date {DAY} --allow-shrink --json")
+    session.run(f"run {telemetry} --settings {SETTINGS} --date {DAY} --allow-shrink --json")
     session.run("quarantine show out/device_telemetry --json")
     session.write("out/device_telemetry/records/date=2026-11-23/stray.parquet", "stray")
     session.run("verify out/device_telemetry --json")
