@@ -50,7 +50,7 @@ def _pipeline(name: str, purpose: str, records: Mapping[str, Any]) -> dict[str, 
 USAGE: dict[str, Any] = {
     "policy": "usage",
     "version": 1,
-    "purposes": ["quality_and_security"],
+    "purposes": ["operations"],
     "tenant": "tenant_id",
     "subject": "device_id",
     "time": "event_time",
@@ -90,7 +90,7 @@ SHARED_FIELDS: dict[str, Any] = {
 }
 SYNC: dict[str, Any] = {
     "direction": "outbound",
-    "purpose": "quality_and_security",
+    "purpose": "operations",
     "text_version": 1,
     "text": "Which apps a device has goes to the vendor.",
     "fields": SHARED_FIELDS,
@@ -201,7 +201,7 @@ class World:
     @property
     def usage(self) -> Project:
         records = {"must_be": "pseudonymized"}
-        return self._project("usage", USAGE, _pipeline("usage", "quality_and_security", records))
+        return self._project("usage", USAGE, _pipeline("usage", "operations", records))
 
     @property
     def projects(self) -> tuple[Project, Project, Project]:

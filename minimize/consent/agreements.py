@@ -110,13 +110,17 @@ class TenantAgreements:
         return tuple(name for name in function.requires if last.get(name) != "confirmed")
 
     def periods(
-        self, recipient: str, tenant: str, run: datetime, *, fold: bool = False
+        self, recipient: str, function: Function, tenant: str, run: datetime, *, fold: bool = False
     ) -> list[tuple[datetime, datetime]]:
-        """The periods in which a contract of a tenant is in force, ascending and without overlaps, as known at a time."""
+        """The periods in which a contract of a tenant permits a function, ascending and without overlaps, as known at a time.
+
+        A contract permits an outbound function if it permits to transmit at least one of its fields.
+        """
         spans = sorted(
             (_midnight(each.from_), NO_END if each.until is None else _midnight(each.until))
             for each in self.contracts_of(recipient, tenant, run, fold=fold)
-            if each.until is None or each.from_ < each.until
+            if (each.until is None or each.from_ < each.until)
+            and (function.direction == "inbound" or not each.transmitted_fields.isdisjoint(function.sent))
         )
         merged: list[tuple[datetime, datetime]] = []
         for start, end in spans:

@@ -521,7 +521,7 @@ def _agreement_periods(
     covered = dict[str, list[tuple[datetime, datetime]]]()
     for tenant in tenants:
         always = recipient.standing == "agent"
-        spans = [(_EVER, NO_END)] if always else agreements.periods(name, tenant, run, fold=fold)
+        spans = [(_EVER, NO_END)] if always else agreements.periods(name, function, tenant, run, fold=fold)
         in_force = all(any(start <= when < end for start, end in spans) for when in whens)
         if in_force and not agreements.unconfirmed_prerequisites(recipient, function, tenant, run, fold=fold):
             covered[tenant] = spans

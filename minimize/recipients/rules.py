@@ -157,7 +157,7 @@ class Party:
 
     def _manifest(self) -> Iterator[RefusalReason]:
         name, manifest = self.recipient.recipient, self.recipient
-        if not manifest.functions:
+        if not manifest.functions or (manifest.on_premises and self.direction == "outbound"):
             yield rule_reason("empty_manifest", f"the manifest of {name} is empty: nothing is shared with it")
         elif manifest.function(self.function) is None:
             hint = did_you_mean(self.function, manifest.functions)

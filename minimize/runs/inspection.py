@@ -46,7 +46,7 @@ from minimize.runs.inputs import (
     pipeline_from,
 )
 from minimize.runs.minimizer import require_keys
-from minimize.runs.sender import consent_periods, find_sender
+from minimize.runs.deciding_function import consent_periods, find_deciding_function
 from minimize.settings import SettingsRows
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant, unknown_tenant_json
 from minimize.sources import declared_schema, format_by_name
@@ -129,9 +129,9 @@ def plan_for(pipeline: PathOrPipeline, *, input: PathText | None = None) -> Plan
     Raises PolicyError, SchemaError and RefusedError as a run would.
     """
     job = pipeline_from(pipeline)
-    sender = find_sender(job, datetime.now(UTC))
-    if sender is not None:
-        sender.check(job)
+    deciding = find_deciding_function(job, datetime.now(UTC))
+    if deciding is not None:
+        deciding.check(job)
     return examine_plan(job, input=input).require_allowed()
 
 

@@ -29,7 +29,7 @@ def lines(recipient: Recipient) -> tuple[int, int]:
         ("jamf", 0, 40),
         ("support_desk", 8, 0),
         ("threat_defense", 8, 3),
-        ("configmgr", 0, 0),
+        ("configmgr", 0, 19),
     ],
 )
 def test_as_many_lines_go_and_come_as_are_known(name: str, out: int, back: int) -> None:

@@ -87,7 +87,8 @@ BuiltinRole = Literal[
     "role_administrator",
 ]
 TENANT_ROLES: Final[frozenset[str | None]] = frozenset({"school_administrator", "tenant_administrator"})
-"""Built-in roles of the staff of a tenant. They and their copies are assigned for named tenants only."""
+"""Built-in roles of the staff of a tenant. They and their copies are assigned for named tenants only, and the person with one
+of them has no role of the operating organization."""
 _NO_STANDING_ACCESS: Final[frozenset[str | None]] = frozenset({"support_engineer", "help_desk_operator"})
 
 
@@ -154,6 +155,11 @@ class AccessRole(Form):
     def lineage(self) -> tuple[AccessRole, ...]:
         """The role, then the role that it copies, and so on."""
         return (self, *(() if self.origin is None else self.origin.lineage))
+
+    @property
+    def is_of_tenant(self) -> bool:
+        """Whether the role is for the staff of a tenant. All other roles are for the staff of the operating organization."""
+        return self.builtin_origin in TENANT_ROLES
 
     def has(self, name: str) -> bool:
         """Whether the role allows an operation, for any category."""
@@ -405,7 +411,8 @@ def _are_in_conflict(one: AccessRole, other: AccessRole, conflicts: Sequence[Rol
     if len(names) == 2 and any(set(pair) == names for pair in conflicts):
         return True
     return (
-        _audits_and_writes(one, other)
+        one.is_of_tenant != other.is_of_tenant
+        or _audits_and_writes(one, other)
         or _audits_and_writes(other, one)
         or find_separated_duties(one, other) is not None
     )

@@ -35,7 +35,7 @@ from minimize.runs.batch_dates import (
 )
 from minimize.runs.inputs import find_input_files, origin_place, origin_settings, path_mask
 from minimize.runs.resolve import ResolvedRun, resolve_run
-from minimize.runs.sender import consents_changed
+from minimize.runs.deciding_function import consents_changed
 from minimize.settings import SettingsRows
 from minimize.sources.file_discovery import SourceFiles
 from minimize.sources.files import batch_parts

@@ -52,7 +52,7 @@ from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, orig
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun
 from minimize.runs.runner import no_progress, run_resolved
-from minimize.runs.sender import check_same_sender, consent_periods
+from minimize.runs.deciding_function import check_same_function, consent_periods
 from minimize.settings import SettingsRows
 from minimize.stages.chains import run_chain
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
@@ -372,7 +372,7 @@ def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retra
 
 def _resolve_retraction(folder: Location, options: RetractionOptions) -> ResolvedRetraction:
     output, job, keyring = resolve_output(folder, options.pipeline, options.keys, options.ledger)
-    check_same_sender(job, output.chain)
+    check_same_function(job, output.chain)
     now, origin = parse_time(options.at) or datetime.now(UTC), output.chain[-1].origin or RunOrigin()
     settings = options.settings if options.settings is not None else origin_settings(folder, origin)
     rows = load_pipeline_settings(settings, job, keyring, folder, options.ledger)
