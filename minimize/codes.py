@@ -85,6 +85,11 @@ _RECIPIENTS: Final[Mapping[str, str]] = MappingProxyType(
         "N053": "an aggregate was published under a lower threshold than today's",
         "N060": "a consent, refusal or withdrawal has no evidence: neither an API token nor a document",
         "N061": "the API token is of another account than the acting one",
+        "N062": "a consent, contract or prerequisite is shown by a reference alone, without the document",
+        "N063": "the API token that shows a tenant's decision is not of an administrator of the tenant",
+        "N064": "no consent waits for a confirmation, or the document is not the recorded one",
+        "N065": "a consent by document is confirmed by the person who recorded it",
+        "N066": "a confirmation does not name the one permission that the function uses",
     }
 )
 

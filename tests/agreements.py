@@ -28,9 +28,13 @@ def contract_act(tenant: str, recipient: Recipient, at: datetime) -> ContractAct
     )
 
 
-def prerequisite_act(tenant: str, recipient: str, requirement: str, at: datetime) -> PrerequisiteAct:
+def prerequisite_act(
+    tenant: str, recipient: str, requirement: str, at: datetime, permissions: tuple[str, ...] = ()
+) -> PrerequisiteAct:
     """A confirmed prerequisite of a tenant."""
-    return PrerequisiteAct(tenant, recipient, requirement, "confirmed", "TICKET-1", "admin", at)
+    return PrerequisiteAct(
+        tenant, recipient, requirement, "confirmed", "TICKET-1", "admin", at, permissions=permissions
+    )
 
 
 def record_agreements(
@@ -38,8 +42,9 @@ def record_agreements(
 ) -> None:
     """Records the offered contract for each tenant, if there is one, and all prerequisites as confirmed."""
     required = sorted({name for function in recipient.functions.values() for name in function.requires})
+    granted = tuple(sorted({name for function in recipient.functions.values() for name in function.permissions}))
     for tenant in tenants:
         if recipient.contract is not None and recipient.standing == "independent":
             record_acts(ledger, signer, CONTRACT, contract_act(tenant, recipient, at))
         for name in required:
-            record_acts(ledger, signer, PREREQUISITE, prerequisite_act(tenant, recipient.recipient, name, at))
+            record_acts(ledger, signer, PREREQUISITE, prerequisite_act(tenant, recipient.recipient, name, at, granted))

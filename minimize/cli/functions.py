@@ -68,6 +68,7 @@ def disable_command(
     recipient: str,
     function: str,
     to: str | None,
+    document: str | None,
     reference: str | None,
     token_file: str | None,
     recipients: str | None,
@@ -77,7 +78,7 @@ def disable_command(
     Sharing ends, and RECIPIENT is asked to delete what it received. Prints the steps that remain on either side. Needs an API
     token of the acting account, or a document.
     """
-    evidence = find_evidence(workspace, now, reference=reference, token_file=token_file)
+    evidence = find_evidence(workspace, now, document=document, reference=reference, token_file=token_file)
     consent = NewConsent(tenant, recipient, function, evidence=evidence)
     return end_consent("withdraw", consent, workspace, now, recipients=recipients, to=to)
 
@@ -86,13 +87,30 @@ def disable_command(
     "confirm",
     *("TENANT", "RECIPIENT"),
     click.Argument(["requirement"]),
-    OPTIONS["--reference"](required=True, help="Document or ticket that shows it."),
+    *EVIDENCE,
+    click.Option(
+        ["--permission", "permissions"],
+        multiple=True,
+        metavar="NAME",
+        help="Permission that an administrator of TENANT has granted, for the prerequisite admin_consent. Repeatable.",
+    ),
     click.Option(["--revoke"], is_flag=True, help="Record that the prerequisite is no longer met."),
     "--recipients",
     *WORKSPACE,
     group=functions_group,
     permission="function/enable",
 )
-def confirm_command(workspace: Workspace, now: datetime, **named: Any) -> Printable:
-    """Record that TENANT meets REQUIREMENT of the functions of RECIPIENT, such as an account there."""
-    return confirm_prerequisite(workspace=workspace, now=now, **named)
+def confirm_command(
+    workspace: Workspace,
+    now: datetime,
+    document: str | None,
+    reference: str | None,
+    token_file: str | None,
+    **named: Any,
+) -> Printable:
+    """Record that TENANT meets REQUIREMENT of the functions of RECIPIENT, such as an account there.
+
+    Needs an API token of the acting account, which is an administrator of TENANT, or the file of a document (--document).
+    """
+    evidence = find_evidence(workspace, now, document=document, reference=reference, token_file=token_file)
+    return confirm_prerequisite(workspace=workspace, now=now, evidence=evidence, **named)

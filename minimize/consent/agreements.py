@@ -15,6 +15,7 @@ from minimize.identifiers import canonical_text
 from minimize.ledger.sharing import ContractAct, PrerequisiteAct
 from minimize.recipients import Contract, Function, Recipient
 from minimize.recipients.contracts import TenantContract, contract_from_terms, contract_terms
+from minimize.recipients.model import ADMIN_CONSENT
 from minimize.times import time_text
 
 T = TypeVar("T")
@@ -106,8 +107,8 @@ class TenantAgreements:
     ) -> tuple[str, ...]:
         """The prerequisites of a function that are not confirmed for a tenant, as known at a time."""
         states = self._confirmed[fold].get((recipient.recipient, canonical_text(tenant, fold=fold)), ())
-        last = {act.requirement: act.state for act in states if act.recorded_at <= run}
-        return tuple(name for name in function.requires if last.get(name) != "confirmed")
+        last = {act.requirement: act for act in states if act.recorded_at <= run}
+        return tuple(name for name in function.requires if not _is_confirmed(last.get(name), function))
 
     def periods(
         self, recipient: str, function: Function, tenant: str, run: datetime, *, fold: bool = False
@@ -149,7 +150,7 @@ class TenantAgreements:
         ]
         filed = [{"tenant": each.tenant, **contract_terms(each)} for each in self.filed if each.recipient == recipient]
         confirmed = [
-            [act.tenant_id, act.requirement, act.state, time_text(act.recorded_at)]
+            [act.tenant_id, act.requirement, act.state, *act.permissions, time_text(act.recorded_at)]
             for act in self.prerequisites
             if act.recipient == recipient and act.recorded_at <= run
         ]
@@ -169,6 +170,13 @@ class TenantAgreements:
 
 
 NO_AGREEMENTS: Final = TenantAgreements()
+
+
+def _is_confirmed(act: PrerequisiteAct | None, function: Function) -> bool:
+    """Whether the last act about a prerequisite confirms it for a function: of granted permissions, exactly those that it uses."""
+    if act is None or act.state != "confirmed":
+        return False
+    return act.requirement != ADMIN_CONSENT or set(act.permissions) == set(function.permissions)
 
 
 def _by_parties(entries: Iterable[tuple[str, str, T]]) -> _Index[T]:

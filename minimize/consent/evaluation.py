@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools, valid_mask
 from minimize.consent.agreements import NO_AGREEMENTS, NO_END, TenantAgreements
-from minimize.consent.terms import ENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
+from minimize.consent.terms import ENDING_STATES, PENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
 from minimize.identifiers import canonical_column, canonical_text
 from minimize.keys import Verifier
 from minimize.ledger.acts import ActReader
@@ -67,7 +67,7 @@ class ConsentHistory:
                 [NEVER if act.expires_at is None else epoch_microseconds(act.expires_at) for act in acts], np.int64
             ),
             ends=np.array([act.state in ENDING_STATES for act in acts], np.bool_),
-            are_requests=np.array([act.state == "requested" for act in acts], np.bool_),
+            are_requests=np.array([act.state in PENDING_STATES for act in acts], np.bool_),
         )
 
     def deciding(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
@@ -375,7 +375,8 @@ class TermsCoverage:
     def _decision(self, places: Sequence[int], when: int) -> ConsentDecision:
         place, ahead, requested = places
         if place == NO_ACT:
-            return None, "not_yet" if ahead != NO_ACT else "requested" if requested != NO_ACT else "none"
+            asked = "none" if requested == NO_ACT else self._history.acts[requested].state
+            return None, "not_yet" if ahead != NO_ACT else asked
         act = self._history.acts[place]
         if act.state not in VALID_STATES:
             return None, act.state

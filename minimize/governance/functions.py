@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -11,9 +11,10 @@ from typing import Final, Literal
 import pyarrow as pa
 
 from minimize.consent import Consents, current_terms, load_consents
-from minimize.consent.terms import NO_CONSENT_REASONS
-from minimize.errors import ConfigurationError
+from minimize.consent.terms import NO_CONSENT_REASONS, PENDING_STATES
+from minimize.errors import ConfigurationError, RefusedError
 from minimize.governance.consent import NewConsent, record_consent
+from minimize.governance.evidence import Evidence, require_evidence
 from minimize.governance.references import checked_reference
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
@@ -22,6 +23,7 @@ from minimize.ledger import AuditActivity, AuditEvent, PropertyChange, Resource,
 from minimize.ledger.acts import Decision
 from minimize.ledger.sharing import PREREQUISITE, ConsentAct, PrerequisiteAct, PrerequisiteState
 from minimize.recipients import Function, Recipient, Recipients, load_configured_recipients
+from minimize.recipients.model import ADMIN_CONSENT
 from minimize.recipients.rules import Party
 from minimize.stores import PathText
 from minimize.text import did_you_mean
@@ -72,13 +74,13 @@ class EnabledFunction(JsonResult):
         if self.status.state != "on":
             named = f"{self.status.tenant} {self.status.recipient} {self.status.function}"
             yield f"text {self.text_version} for the administrator of {self.status.tenant}: {self.text}"
-            yield f"to agree: `minimize consent give {named} --text-version {self.text_version} --reference DOCUMENT`"
-            yield f"to refuse: `minimize consent refuse {named} --reference DOCUMENT`"
+            yield f"to agree, with an API token of the administrator: `minimize consent give {named} --text-version {self.text_version}`"
+            yield f"to refuse: `minimize consent refuse {named}`"
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedPrerequisite(JsonResult):
-    """A prerequisite of a tenant, who recorded it and when, and the document that shows it."""
+    """A prerequisite of a tenant, who recorded it and when, and what shows it."""
 
     tenant: str
     recipient: str
@@ -87,6 +89,8 @@ class ConfirmedPrerequisite(JsonResult):
     reference: str
     by: str
     recorded_at: datetime
+    digest: str = ""
+    permissions: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
         """The prerequisite as one line."""
@@ -136,7 +140,7 @@ def enable_function(
     with workspace.open_ledger(create=True) as ledger:
         before = load_consents(ledger, workspace.keyring(), workspace.folder, recipient=recipient, tenant=tenant)
     last = _last_act(before, function)
-    is_open = last is not None and last.state == "requested" and last.terms == terms.text
+    is_open = last is not None and last.state in PENDING_STATES and last.terms == terms.text
     if not is_open and _consent_reason(before, found, function, tenant, now) is not None:
         record_consent("request", NewConsent(tenant, recipient, function), workspace, now, recipients=recipients)
     with workspace.open_ledger() as ledger:
@@ -152,28 +156,43 @@ def confirm_prerequisite(
     workspace: Workspace,
     now: datetime,
     *,
-    reference: str,
+    evidence: Evidence | None,
+    permissions: Sequence[str] = (),
     revoke: bool = False,
     recipients: PathText | None = None,
 ) -> ConfirmedPrerequisite:
-    """Records that a tenant meets a prerequisite of a recipient's functions, with the document or ticket that shows it.
+    """Records that a tenant meets a prerequisite of a recipient's functions, with the document or API token that shows it.
 
-    With `revoke`, that the tenant no longer does. Raises ConfigurationError for an unknown prerequisite or a blank reference,
-    PolicyError for an unknown recipient, LedgerError, KeyringError.
+    permissions  what an administrator of the tenant has granted, for the prerequisite `admin_consent`
+    revoke       records that the tenant no longer meets it; the reference of a ticket is then enough
+
+    Raises ConfigurationError for an unknown prerequisite or a blank reference, RefusedError without evidence or for other
+    permissions than the one that the functions use (N066), PolicyError for an unknown recipient, LedgerError, KeyringError.
     """
     found = load_configured_recipients(recipients, workspace.folder).load(recipient)
     known = sorted({name for function in found.functions.values() for name in function.requires})
     if requirement not in known:
         hint = did_you_mean(requirement, known) or f"Its prerequisites: {', '.join(known) or 'none'}."
         raise ConfigurationError(f"no function of {recipient} requires {requirement}", hint=hint)
+    tenant = canonical_text(tenant)
+    if not revoke:
+        evidence = require_evidence(evidence, tenant, "function/enable", workspace, current_actor())
+        _require_only_permission(found, requirement, permissions)
+    if evidence is None:
+        hint = "Pass --reference TICKET or --document FILE."
+        raise RefusedError("nothing shows that the prerequisite is no longer met", code="N060", hint=hint)
+    if evidence.kind == "document":
+        checked_reference(evidence.reference, "--reference")
     act = PrerequisiteAct(
-        tenant_id=canonical_text(tenant),
+        tenant_id=tenant,
         recipient=recipient,
         requirement=requirement,
         state="revoked" if revoke else "confirmed",
-        evidence=checked_reference(reference, "--reference"),
+        evidence=evidence.reference,
         by=current_actor().user or "",
         recorded_at=now,
+        digest=evidence.digest,
+        permissions=() if revoke else tuple(permissions),
     )
     with workspace.open_ledger(create=True) as ledger:
         ledger.record(lambda _: Decision(None, [PREREQUISITE.act(act)], [_confirm_event(act)]), workspace.keyring())
@@ -185,7 +204,22 @@ def confirm_prerequisite(
         reference=act.evidence,
         by=act.by,
         recorded_at=now,
+        digest=act.digest,
+        permissions=act.permissions,
     )
+
+
+def _require_only_permission(recipient: Recipient, requirement: str, permissions: Sequence[str]) -> None:
+    """Raises RefusedError (N066) unless the granted permissions are exactly the one that functions with this prerequisite use."""
+    used = {
+        name for each in recipient.functions.values() if requirement in each.requires for name in each.permissions
+    }
+    wanted = used if requirement == ADMIN_CONSENT else set()
+    if sorted(permissions) != sorted(wanted):
+        given = ", ".join(permissions) or "no permission"
+        message = f"{requirement} of {recipient.recipient} was confirmed with {given}"
+        flags = " ".join(f"--permission {name}" for name in sorted(wanted)) or "no --permission"
+        raise RefusedError(message, code="N066", hint=f"Pass {flags}: the functions use exactly this permission.")
 
 
 def _status(
@@ -194,7 +228,7 @@ def _status(
     reason = _consent_reason(consents, recipient, function.name, tenant, now)
     last = _last_act(consents, function.name, recipient.recipient)
     missing = tuple(_obstacles(tenant, recipients, recipient, function, consents, now, reason))
-    asked = reason is None or (last is not None and last.state == "requested")
+    asked = reason is None or (last is not None and last.state in PENDING_STATES)
     return FunctionStatus(
         tenant=canonical_text(tenant),
         recipient=recipient.recipient,
@@ -245,6 +279,8 @@ def _confirm_event(act: PrerequisiteAct) -> AuditEvent:
     changes = (
         PropertyChange("requirement", None, act.requirement),
         PropertyChange("state", None, act.state),
+        PropertyChange("permissions", None, ", ".join(act.permissions) or None),
+        PropertyChange("document", None, act.digest or None),
     )
     resource = Resource(act.requirement, "prerequisite", f"prerequisites/{act.tenant_id}/{act.recipient}", changes)
     return _FUNCTION_ACTIVITY.event("confirm", current_actor(), act.recorded_at, resource)

@@ -100,7 +100,7 @@ def rule_reason(
 
 def tenant_reason(word: str, tenants: int, rows: int | None, *, independent: bool) -> RefusalReason:
     """The reason why the rows of some tenants are withheld; `word` is the state of their consents, or another rule."""
-    lacking = word in ("none", "requested")
+    lacking = word in ("none", "requested", "unconfirmed")
     rule = ("no_explicit_consent" if independent else "no_consent") if lacking else word
     return rule_reason(
         rule,

@@ -398,10 +398,10 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
 def _fixture_agreements(party: Party, tenants: Sequence[str]) -> TenantAgreements:
     """Contracts and prerequisites that always hold, so that the consents of a fixture decide."""
     name, always = party.recipient.recipient, Contract(reference="test", from_=date.min)
-    required = () if party.manifest is None else party.manifest.requires
+    required, permissions = ((), ()) if party.manifest is None else (party.manifest.requires, party.manifest.permissions)
     return TenantAgreements(
         prerequisites=tuple(
-            PrerequisiteAct(tenant, name, word, "confirmed", "test", "", EPOCH)
+            PrerequisiteAct(tenant, name, word, "confirmed", "test", "", EPOCH, permissions=permissions)
             for tenant in tenants
             for word in required
         ),

@@ -15,6 +15,7 @@ from minimize.governance.access.permissions import (
     ASSIGN,
     BREAK_GLASS,
     CATEGORY_PERMISSIONS,
+    CONFIRM,
     CORRECT,
     PERMISSIONS,
     READ,
@@ -185,6 +186,11 @@ class AccessRole(Form):
                     "Put the permission into another role, for another person.",
                 ),
                 (
+                    extra.name == CONFIRM and self.is_of_tenant,
+                    "a second person of the operating organization confirms a tenant's consent",
+                    "Put the permission into another role.",
+                ),
+                (
                     extra.name == CORRECT and not (self.origin is not None and self.origin.has(CORRECT)),
                     "facts are corrected at their source, or by a privacy officer",
                     "Write `copy: privacy_officer`.",
@@ -233,7 +239,13 @@ _POLICY_MANAGER: Final = parse_permissions(
     "dataset/read:aggregated", "settings/read", "settings/set", "run/read", "output/retract"
 )
 _APPLICATION_MANAGER: Final = parse_permissions(
-    "dataset/read:aggregated", "settings/read", "consent/read", "consent/request", "share/read", "share/receive"
+    "dataset/read:aggregated",
+    "settings/read",
+    "consent/read",
+    "consent/request",
+    "consent/confirm",
+    "share/read",
+    "share/receive",
 )
 _READ_ONLY: Final = parse_permissions(
     "dataset/read:aggregated",
@@ -354,7 +366,7 @@ BUILTIN_ROLES: Final[Mapping[str, AccessRole]] = MappingProxyType(
             ),
             _builtin_role(
                 "application_manager",
-                "asks tenants for consents, and takes in data from third parties",
+                "asks tenants for consents, confirms those by document, and takes in data from third parties",
                 _APPLICATION_MANAGER,
             ),
             _builtin_role("read_only_operator", "reads what operators see and changes nothing", _READ_ONLY),
