@@ -42,7 +42,7 @@ _RECIPIENTS: Final[Mapping[str, str]] = MappingProxyType(
         "T023": "a shared field does not state its use",
         "T024": "an example has another type than its field, or is not one of its values",
         "T030": "consents decide on the records of a pipeline, and its policy names no tenant",
-        "T031": "consents decide on the records of a pipeline; their event time is missing, not a timestamp, or set by the sender",
+        "T031": "consents decide on a pipeline's records; their event time is missing, not a timestamp, or set by the sender",
         "T032": "a field is not in the manifest of the inbound function",
         "T033": "a field is kept, or read elsewhere, although the manifest of the inbound function drops it",
         "T034": "a field is kept in another form than the manifest of the inbound function states",

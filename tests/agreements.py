@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 
 from minimize.keys.cryptography import Signer
 from minimize.ledger.ledger import Ledger
@@ -11,6 +12,7 @@ from minimize.ledger.sharing import CONTRACT, PREREQUISITE, ContractAct, Prerequ
 from minimize.recipients import Recipient
 from minimize.recipients.contracts import contract_terms
 from tests.acts import record_acts
+from tests.commands import command
 
 
 def contract_act(tenant: str, recipient: Recipient, at: datetime) -> ContractAct:
@@ -35,6 +37,11 @@ def prerequisite_act(
     return PrerequisiteAct(
         tenant, recipient, requirement, "confirmed", "TICKET-1", "admin", at, permissions=permissions
     )
+
+
+def write_token(user: str, file: Path) -> None:
+    """Issues an API token of an account in the ledger of the current folder, and writes it to a file."""
+    file.write_text(command("access", "token", "--user", user, "--json").json["secret"])
 
 
 def record_agreements(

@@ -104,7 +104,9 @@ CONTRACT: dict[str, Any] = {
     "retention": "30d",
 }
 
-OFFERED = f"--reference {CONTRACT['reference']} --offered --from {CONTRACT['from']}"
+SIGNED = "--document signed.txt"
+"""The option for the evidence of a decision: a file that `write_configuration` writes next to `minimize.yaml`."""
+OFFERED = f"--reference {CONTRACT['reference']} --offered --from {CONTRACT['from']} {SIGNED}"
 """The options of `contract record` for the contract that the file of the recipient offers."""
 
 
@@ -165,6 +167,7 @@ def write_configuration(
         write_yaml(folder / "access.yaml", access)
     if vendor:
         write_yaml(folder / "recipients" / "vendor.yaml", vendor)
+        (folder / "signed.txt").write_text("A signed form.\n")
     if keys is not None and not (folder / "test.keys").exists():
         write_keyring(folder / "test.keys", keys)
 
@@ -258,9 +261,11 @@ def _acts() -> list[tuple[str, str, list[str]]]:
     exposed = f"--exposed output:usage/out#records --exposed date:{DAY} --since {DAY}T08:00Z --known-at {DAY}T20:00Z"
     return [
         *(("pia", f"contract record {tenant} vendor {OFFERED}", []) for tenant in TENANTS),
-        ("pia", "consent give north vendor sync --since 2026-01-01T00:00Z --reference FORM-1", []),
+        ("pia", f"consent give north vendor sync --since 2026-01-01T00:00Z --reference FORM-1 {SIGNED}", []),
+        ("pit", f"consent confirm north vendor sync {SIGNED}", []),
         ("pia", "consent refuse south vendor sync --reference FORM-2", []),
-        ("pia", "consent give east vendor sync --since 2026-01-01T00:00Z --reference FORM-3", []),
+        ("pia", f"consent give east vendor sync --since 2026-01-01T00:00Z --reference FORM-3 {SIGNED}", []),
+        ("pit", f"consent confirm east vendor sync {SIGNED}", []),
         ("pia", "consent withdraw east vendor sync --reference FORM-4", []),
         ("pia", "share send vendor sync --pipeline usage --to shared.parquet", []),
         ("otto", f"incident open {INCIDENT} {exposed} --tenant north --title", ["A lost backup"]),

@@ -39,8 +39,8 @@ def consent_group() -> None:
     """Record and show the consents of tenants, per recipient and function.
 
     Consents are bitemporal, append-only and audited. Each decision of a tenant names its evidence: an API token of its
-    administrator, or a document, which a second person confirms. A consent covers the text, purpose and fields that the recipient's file has when it is given. After a change, a new consent is
-    needed.
+    administrator, or a document, which a second person confirms. A consent covers the text, purpose and fields that the
+    recipient's file has when it is given. After a change, a new consent is needed.
     """
 
 
@@ -73,7 +73,9 @@ def give_command(
 @verb(
     "confirm",
     *("TENANT", "RECIPIENT", "FUNCTION"),
-    OPTIONS["--document"](required=True, help="File of the document, which you have read. Its digest must be the recorded one."),
+    OPTIONS["--document"](
+        required=True, help="File of the document, which you have read. Its digest must be the recorded one."
+    ),
     *WORKSPACE,
     group=consent_group,
     permission="consent/confirm",

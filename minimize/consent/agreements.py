@@ -173,7 +173,7 @@ NO_AGREEMENTS: Final = TenantAgreements()
 
 
 def _is_confirmed(act: PrerequisiteAct | None, function: Function) -> bool:
-    """Whether the last act about a prerequisite confirms it for a function: of granted permissions, exactly those that it uses."""
+    """Whether the last act about a prerequisite confirms it for a function; of permissions, exactly those that it uses."""
     if act is None or act.state != "confirmed":
         return False
     return act.requirement != ADMIN_CONSENT or set(act.permissions) == set(function.permissions)

@@ -283,7 +283,7 @@ def confirm_consent(
     tenant, keys, actor = canonical_text(tenant), workspace.keyring(), current_actor()
     access = configured_access(workspace)
 
-    def decide(acts: ActReader) -> Decision[tuple[ConsentAct, tuple[ConsentAct, ...]]]:
+    def decide(acts: ActReader) -> Decision[RecordedConsent]:
         before = acts.find(CONSENT, key=f"{recipient}/{function}", tenant=tenant, verifier=keys)
         waiting = next((each for each in reversed(before) if each.state != "requested"), None)
         if waiting is None or waiting.state != "unconfirmed" or waiting.digest != document.digest:
@@ -297,11 +297,10 @@ def confirm_consent(
         given = replace(waiting, state=_given_state(before), confirmed_by=confirming, recorded_at=now)
         event = _CONSENT_ACTIVITY.event("confirm", actor, now, _consent_resource(given, before))
         recorded = _record_consents(acts, new=[given], events=[event], also=None)
-        return replace(recorded, result=(recorded.result[0], tuple(before)))
+        return Decision(RecordedConsent(recorded.result[0], tuple(before)), recorded.acts, recorded.events)
 
     with workspace.open_ledger() as ledger:
-        act, earlier = ledger.record(decide, keys)
-    return RecordedConsent(act, earlier)
+        return ledger.record(decide, keys)
 
 
 def _last_acts(acts: Sequence[ConsentAct]) -> Sequence[ConsentAct]:

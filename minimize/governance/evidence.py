@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,10 +35,8 @@ def document_evidence(file: PathText, reference: str | None = None) -> Evidence:
     Raises ConfigurationError for a file that is empty or cannot be read.
     """
     content = b""
-    try:
+    with suppress(OSError):
         content = Path(file).read_bytes()
-    except OSError:
-        pass
     if not content:
         message = f"the document {file} is empty or cannot be read"
         raise ConfigurationError(message, hint="Pass the file of the signed form, contract or confirmation.")

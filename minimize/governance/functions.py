@@ -15,6 +15,13 @@ from minimize.consent.terms import NO_CONSENT_REASONS, PENDING_STATES
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.governance.consent import NewConsent, record_consent
 from minimize.governance.evidence import Evidence, require_evidence
+from minimize.governance.function_request import (
+    DELIVERY_TEXTS,
+    FunctionStatus,
+    RequestDelivery,
+    functions_page,
+    send_request,
+)
 from minimize.governance.references import checked_reference
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
@@ -22,13 +29,13 @@ from minimize.json_form import JsonResult, json_member
 from minimize.ledger import AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import Decision
 from minimize.ledger.sharing import PREREQUISITE, ConsentAct, PrerequisiteAct, PrerequisiteState
+from minimize.pages import Section
 from minimize.recipients import Function, Recipient, Recipients, load_configured_recipients
 from minimize.recipients.model import ADMIN_CONSENT
 from minimize.recipients.rules import Party
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 
-FunctionState = Literal["on", "requested", "off"]
 _FUNCTION_ACTIVITY: Final = AuditActivity("function", component="functions", category="consent")
 _CONTRACT_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -41,32 +48,38 @@ _CONTRACT_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionStatus(JsonResult):
-    """A function of a recipient for one tenant: whether data moves, and what is missing.
+class FunctionList(JsonResult):
+    """The functions of a tenant, and their page for the tenant's administrator."""
 
-    state  on: data moves; requested: the administrator was asked or agreed, and something is missing; off: neither
-    """
+    json_names = "functions"
 
-    tenant: str
-    recipient: str
-    function: str
-    direction: str
-    state: FunctionState
-    missing: tuple[str, ...]
+    functions: tuple[FunctionStatus, ...]
+    document: Section
 
     def lines(self) -> Iterator[str]:
-        """The state, and what is missing."""
-        yield f"{self.recipient}  {self.function}  {self.direction}  {self.state}"
-        yield from (f"  missing: {each}" for each in self.missing)
+        """The state of each function, and what is missing."""
+        if not self.functions:
+            yield "no functions"
+        for each in self.functions:
+            yield from each.lines()
 
 
 @dataclass(frozen=True, slots=True)
 class EnabledFunction(JsonResult):
-    """A function that was asked for: its state, and the text that the tenant's administrator must agree to."""
+    """A function that was asked for: its state, and the text that the tenant's administrator must agree to.
+
+    delivery  what became of the message to the administrator; None if there is nothing to ask
+    """
 
     status: FunctionStatus = field(metadata=json_member(merge=True))
     text: str
     text_version: int
+    delivery: RequestDelivery | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """1 if the operator's command failed. The request is recorded."""
+        return int(self.delivery == "failed")
 
     def lines(self) -> Iterator[str]:
         """The state, the text, and how to record the answer."""
@@ -74,8 +87,12 @@ class EnabledFunction(JsonResult):
         if self.status.state != "on":
             named = f"{self.status.tenant} {self.status.recipient} {self.status.function}"
             yield f"text {self.text_version} for the administrator of {self.status.tenant}: {self.text}"
-            yield f"to agree, with an API token of the administrator: `minimize consent give {named} --text-version {self.text_version}`"
-            yield f"to refuse: `minimize consent refuse {named}`"
+            yield "to answer, with an API token of the administrator:"
+            yield f"  `minimize consent give {named} --text-version {self.text_version}`"
+            yield f"  `minimize consent refuse {named}`"
+        if self.delivery is not None:
+            yield DELIVERY_TEXTS[self.delivery]
+            yield f"the page for the administrator: `minimize functions list {self.status.tenant} --html FILE`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +136,20 @@ def list_functions(
     ]
 
 
+def show_functions(
+    tenant: str,
+    workspace: Workspace,
+    now: datetime,
+    *,
+    recipient: str | None = None,
+    recipients: PathText | None = None,
+) -> FunctionList:
+    """The functions of a tenant as `list_functions` finds them, with their page. Raises like it."""
+    found = list_functions(tenant, workspace, now, recipient=recipient, recipients=recipients)
+    known = load_configured_recipients(recipients, workspace.folder)
+    return FunctionList(tuple(found), functions_page(canonical_text(tenant), found, known, now))
+
+
 def enable_function(
     tenant: str,
     recipient: str,
@@ -130,8 +161,12 @@ def enable_function(
 ) -> EnabledFunction:
     """Asks the administrator of a tenant to turn on a function: records the request with the text, unless it is open or answered.
 
+    The operator's command of `notify:` then gets a message with the page of the tenant, unless the administrator has agreed. Its
+    result is recorded in the audit log.
+
     Data moves once the administrator agreed, the contract permits it, and all prerequisites are confirmed. Raises PolicyError for
-    an unknown recipient or function, LedgerError, KeyringError.
+    an unknown recipient or function or faulty contacts, ConfigurationError for a command that cannot be found, LedgerError,
+    KeyringError.
     """
     tenant = canonical_text(tenant)
     known = load_configured_recipients(recipients, workspace.folder)
@@ -146,7 +181,20 @@ def enable_function(
     with workspace.open_ledger() as ledger:
         consents = load_consents(ledger, workspace.keyring(), workspace.folder, recipient=recipient, tenant=tenant)
     status = _status(tenant, known, found, manifest, consents, now)
-    return EnabledFunction(status, manifest.text, manifest.text_version)
+    delivery = _send_request(status, known, workspace, now) if status.waits_for_administrator else None
+    return EnabledFunction(status, manifest.text, manifest.text_version, delivery)
+
+
+def _send_request(status: FunctionStatus, known: Recipients, workspace: Workspace, now: datetime) -> RequestDelivery:
+    page = functions_page(status.tenant, [status], known, now)
+    delivery = send_request(status.tenant, f"{status.function} of {status.recipient}", page, workspace)
+    if delivery != "not_configured":
+        place = f"functions/{status.tenant}/{status.recipient}/{status.function}"
+        resource = Resource(status.function, "function", place, (PropertyChange("delivery", None, delivery),))
+        event = _FUNCTION_ACTIVITY.event("notify", current_actor(), now, resource, tenant=status.tenant)
+        with workspace.open_ledger() as ledger:
+            ledger.record_event(event, workspace.keyring())
+    return delivery
 
 
 def confirm_prerequisite(
@@ -211,9 +259,7 @@ def confirm_prerequisite(
 
 def _require_only_permission(recipient: Recipient, requirement: str, permissions: Sequence[str]) -> None:
     """Raises RefusedError (N066) unless the granted permissions are exactly the one that functions with this prerequisite use."""
-    used = {
-        name for each in recipient.functions.values() if requirement in each.requires for name in each.permissions
-    }
+    used = {name for each in recipient.functions.values() if requirement in each.requires for name in each.permissions}
     wanted = used if requirement == ADMIN_CONSENT else set()
     if sorted(permissions) != sorted(wanted):
         given = ", ".join(permissions) or "no permission"

@@ -110,8 +110,8 @@ class SourceModel(Form):
     function: str | None = pydantic.Field(None, description="The inbound function of its manifest.")
     only_for: RecipientFunctionName | None = pydantic.Field(
         None,
-        description="The outbound function, as RECIPIENT.FUNCTION, that the records are collected for. A record is collected only "
-        "while its tenant has turned the function on.",
+        description="The outbound function, as RECIPIENT.FUNCTION, that the records are collected for. A record is collected "
+        "only while its tenant has turned the function on.",
         examples=["apple.push"],
     )
 

@@ -71,7 +71,9 @@ def _check_purposes(job: Pipeline, *, on_premises: bool) -> Iterator[Finding]:
         yield Finding("T039", message, "error", hint, file)
     elif not on_premises and ON_PREMISES_PURPOSE in listed:
         message = f"the purpose {ON_PREMISES_PURPOSE} is for data that the on-premises product sends"
-        yield Finding("T039", message, "error", "Remove it from `purposes`, or name the product's function under `source`.", file)
+        yield Finding(
+            "T039", message, "error", "Remove it from `purposes`, or name the product's function under `source`.", file
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -288,7 +288,9 @@ class Function(Form):
     def _check_permissions(self, reading: Reading) -> None:
         """Records a function that uses a granted permission without naming exactly one."""
         if ADMIN_CONSENT in self.requires and len(self.permissions) != 1:
-            message = f"`{self.name}` requires {ADMIN_CONSENT}, and names {count_noun(len(self.permissions), 'permission')}"
+            message = (
+                f"`{self.name}` requires {ADMIN_CONSENT}, and names {count_noun(len(self.permissions), 'permission')}"
+            )
             reading.fault("T009", message, "permissions", hint="Name exactly one: `permissions: [NAME]`.")
         elif self.permissions and ADMIN_CONSENT not in self.requires:
             message = f"`{self.name}` names a permission, but does not require that an administrator grants it"

@@ -37,8 +37,8 @@ from minimize.recipients import Contract
 from minimize.recipients.contracts import TenantContract
 from minimize.recipients.rules import Party
 from minimize.review.trial import Trial, TriedRecord, latest_event_time, trial_keyring
-from minimize.runs.inputs import LEDGER_SETTINGS, SubjectActs, load_pipeline_settings, pipeline_from
 from minimize.runs.deciding_function import find_deciding_function
+from minimize.runs.inputs import LEDGER_SETTINGS, SubjectActs, load_pipeline_settings, pipeline_from
 from minimize.settings import SettingsRows, load_settings
 from minimize.sources import FORMATS, format_by_name, format_suffixes
 from minimize.sources.base import REJECT_CODES
@@ -398,7 +398,9 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
 def _fixture_agreements(party: Party, tenants: Sequence[str]) -> TenantAgreements:
     """Contracts and prerequisites that always hold, so that the consents of a fixture decide."""
     name, always = party.recipient.recipient, Contract(reference="test", from_=date.min)
-    required, permissions = ((), ()) if party.manifest is None else (party.manifest.requires, party.manifest.permissions)
+    required, permissions = (
+        ((), ()) if party.manifest is None else (party.manifest.requires, party.manifest.permissions)
+    )
     return TenantAgreements(
         prerequisites=tuple(
             PrerequisiteAct(tenant, name, word, "confirmed", "test", "", EPOCH, permissions=permissions)

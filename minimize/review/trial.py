@@ -35,8 +35,8 @@ from minimize.policy.describe import condition_text, treatment_text
 from minimize.policy.fields import gate_condition, steps_of
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.runs.inputs import SubjectActs
 from minimize.runs.deciding_function import consent_periods
+from minimize.runs.inputs import SubjectActs
 from minimize.settings import SettingRow, SettingsRows
 from minimize.settings.evaluation import LEVEL_SETTING, ExplainableSettings
 from minimize.sources import FORMATS

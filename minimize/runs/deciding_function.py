@@ -22,7 +22,7 @@ from minimize.ledger.audit_event import received_event
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.receipts import Receipt, DecidingFunctionReceipt
+from minimize.receipts import DecidingFunctionReceipt, Receipt
 from minimize.recipients import Recipient, Recipients, inbound
 from minimize.recipients.model import Direction
 from minimize.recipients.rules import Party, find_party

@@ -40,9 +40,9 @@ from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.receipts import Receipt, RunOrigin
 from minimize.runs.batch_dates import BatchDate, SkippedDate, reads_source, sort_dates
+from minimize.runs.deciding_function import NO_CONSENTS, load_consents
 from minimize.runs.erasure_list import stored_erasures
 from minimize.runs.regions import bind_region
-from minimize.runs.deciding_function import NO_CONSENTS, load_consents
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import RecordedErasures
 from minimize.sources import FORMATS, declared_schema

@@ -33,6 +33,7 @@ from minimize.policy.roles import EMAIL_KIND
 from minimize.policy.value_kinds import IDENTIFYING_KINDS, ValueSummary, summarize_source
 from minimize.recipients import inbound
 from minimize.results import Line, Records
+from minimize.runs.deciding_function import consent_periods, find_deciding_function
 from minimize.runs.inputs import (
     LEDGER_SETTINGS,
     SubjectActs,
@@ -46,7 +47,6 @@ from minimize.runs.inputs import (
     pipeline_from,
 )
 from minimize.runs.minimizer import require_keys
-from minimize.runs.deciding_function import consent_periods, find_deciding_function
 from minimize.settings import SettingsRows
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant, unknown_tenant_json
 from minimize.sources import declared_schema, format_by_name

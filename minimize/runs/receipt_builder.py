@@ -20,6 +20,7 @@ from minimize.plan.request import count_undeclared
 from minimize.policy.approval import policy_reference
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import (
+    DecidingFunctionReceipt,
     DigestRef,
     FieldReceipt,
     FileRef,
@@ -28,7 +29,6 @@ from minimize.receipts import (
     QuarantineEntry,
     Receipt,
     ReceiptKind,
-    DecidingFunctionReceipt,
     RegionRef,
     RowCounts,
     WrittenOutput,

@@ -36,6 +36,7 @@ from minimize.runs.batch_dates import (
     pending_only,
     select_dates,
 )
+from minimize.runs.deciding_function import NO_CONSENTS, DecidingFunction, find_deciding_function
 from minimize.runs.inputs import (
     SubjectActs,
     examine_sources,
@@ -49,7 +50,6 @@ from minimize.runs.inputs import (
     record_origin,
 )
 from minimize.runs.regions import check_region
-from minimize.runs.deciding_function import NO_CONSENTS, DecidingFunction, find_deciding_function
 from minimize.settings import SettingsRows
 from minimize.sources.base import Source
 from minimize.sources.file_discovery import NameMask, SourceFiles

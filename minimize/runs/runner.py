@@ -41,6 +41,7 @@ from minimize.runs.batch_dates import (
     error_for,
     worst_exit_code,
 )
+from minimize.runs.deciding_function import check_same_function, warn_of_gated_rows, warn_without_consents
 from minimize.runs.erasure_list import check_erasure_list, store_erasures
 from minimize.runs.execution import ProcessedDates, ProgressCallback, process_dates
 from minimize.runs.guards import (
@@ -60,7 +61,6 @@ from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, buil
 from minimize.runs.regions import bind_region, pipeline_regions
 from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.resolve import ResolvedRun, audit_created_keys, resolve_run
-from minimize.runs.deciding_function import check_same_function, warn_of_gated_rows, warn_without_consents
 from minimize.runs.session import record_missed_receipts, record_published, run_session
 from minimize.stores import Location, LocationLike, ObjectPath, PathText
 from minimize.text import count_noun
@@ -82,7 +82,11 @@ def receipt_attachments(
     for name, path, digest in (
         (POLICY_FILE, pipeline.policy.path, pipeline.policy.digest),
         (PIPELINE_FILE, pipeline.path, pipeline.digest),
-        ("recipient.yaml", None if recipient is None else recipient.path, "" if recipient is None else recipient.digest),
+        (
+            "recipient.yaml",
+            None if recipient is None else recipient.path,
+            "" if recipient is None else recipient.digest,
+        ),
     ):
         if path is not None:
             files[name] = _read_unchanged(path, digest)
@@ -514,7 +518,10 @@ def _publish_dates(
     skipped = [*found.unreadable, *stopped, *_check_shrink_guard(resolved, rest, staging, context, session)]
     if skipped:
         return None, UnpublishedDates(skipped, stopped)
-    folder, manifest = staging.output, None if resolved.deciding_function is None else resolved.deciding_function.party.recipient
+    folder, manifest = (
+        staging.output,
+        None if resolved.deciding_function is None else resolved.deciding_function.party.recipient,
+    )
     attachments = receipt_attachments(resolved.pipeline, resolved.plan, context.backfill, manifest)
     replaced = staging.current_files()
     attachments |= RemovalInventory.for_files(folder.folder, folder.receipts(), replaced, resolved.keys).attachments()

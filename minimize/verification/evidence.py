@@ -433,9 +433,7 @@ def check_received(evidence: Evidence) -> Iterator[Finding]:
 def _deciding_function_findings(run: EvidenceRun, source: Mapping[str, Any]) -> Iterator[Finding]:
     received, only_for = run.receipt.received, run.receipt.only_for
     recorded = received or only_for
-    entries = [
-        (each.recipient, each.function, each is only_for) for each in (received, only_for) if each is not None
-    ]
+    entries = [(each.recipient, each.function, each is only_for) for each in (received, only_for) if each is not None]
     if recorded is None or entries != [_named_function(source)]:
         message = "the receipt does not record the check of consents for the function that its pipeline's source names"
         yield new_finding("V065", message, file=run.place)
@@ -464,7 +462,8 @@ def _deciding_function_findings(run: EvidenceRun, source: Mapping[str, Any]) -> 
 def _named_function(source: Mapping[str, Any]) -> tuple[Any, Any, bool]:
     """The recipient and function that the source of a pipeline names, and whether the records are collected for it."""
     if "only_for" in source:
-        return (*str(source["only_for"]).split(".", 1), True) if "." in str(source["only_for"]) else (None, None, True)
+        recipient, _, function = str(source["only_for"]).partition(".")
+        return recipient, function, True
     return source.get("recipient"), source.get("function"), False
 
 

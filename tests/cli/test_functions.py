@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from tests.agreements import write_token
 from tests.commands import Command
 from tests.project import enter, write_yaml
 from tests.world import sync, vendor_file, write_configuration
 
 FUNCTION = ("contoso", "vendor", "sync")
-FORM = ("--reference", "FORM-1")
-OFFERED = ("--reference", "C-1", "--offered", "--from", "2026-01-01", "--until", "2099-01-01")
+FORM = ("--token-file", "ann.token")
+OFFERED = ("--reference", "C-1", "--offered", "--document", "signed.txt", "--from", "2026-01-01", "--until", "2099-01-01")
 ENDING = "the connection is cut here, and the account is deleted there"
 
 
@@ -22,6 +23,7 @@ def _configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     enter(tmp_path, monkeypatch)
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann@contoso.example")
     write_configuration(tmp_path, vendor=vendor_file(functions=sync(requires=["an_account"]), ending=ENDING))
+    write_token("ann@contoso.example", tmp_path / "ann.token")
 
 
 def status(command: Command) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def test_a_function_is_on_once_agreed_contracted_and_confirmed(command: Command)
     assert status(command) == {"state": "requested", "missing": ["contract", "prerequisite an_account"]}
     assert command("contract", "record", "contoso", "vendor", *OFFERED).code == 0
     assert status(command) == {"state": "requested", "missing": ["prerequisite an_account"]}
-    assert command("functions", "confirm", "contoso", "vendor", "an_account", "--reference", "TICKET-1").code == 0
+    assert command("functions", "confirm", "contoso", "vendor", "an_account", *FORM).code == 0
     assert status(command) == {"state": "on", "missing": []}
     assert command("share", "why", "vendor", "sync", "--tenant", "contoso", "--json").json["permitted"]
 

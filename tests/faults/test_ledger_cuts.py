@@ -94,7 +94,7 @@ def event_state(project: Project) -> Any:
 
 
 def give(project: Project) -> list[object]:
-    return ["consent", "give", *SENT, "--reference", "FORM-1", "--since", "2026-11-01T00:00:00Z"]
+    return ["consent", "give", *SENT, "--token-file", "admin.token", "--since", "2026-11-01T00:00:00Z"]
 
 
 def consent_state(project: Project) -> Any:
@@ -246,9 +246,10 @@ def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
     sender, payload = Sender(tmp_path), tmp_path / "payload.parquet"
     sender.write()
     (tmp_path / "minimize.yaml").write_text(f"keys: {sender.keys.path.name}\nledger: {LEDGER}\n")
-    offered = ("--reference", "C-1", "--offered", "--from", "2026-01-01", "--until", "2099-01-01")
+    (tmp_path / "signed.txt").write_text("A signed contract.")
+    offered = ("--reference", "C-1", "--offered", "--document", "signed.txt", "--from", "2026-01-01", "--until", "2099-01-01")
     assert command("contract", "record", *SENT[:2], *offered).code == 0
-    assert command("consent", "give", *SENT, "--reference", "FORM-1", "--since", "2026-11-01T00:00:00Z").code == 0
+    assert command("consent", "give", *SENT, "--token-file", "admin.token", "--since", "2026-11-01T00:00:00Z").code == 0
     pq.write_table(recent_records(), tmp_path / "in.parquet")
     words = ["share", "send", "vendor", "sync", "--policy", "policy.yaml", "--data", "in.parquet", "--to", payload]
     with recording(tmp_path) as cuts:

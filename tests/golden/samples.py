@@ -39,6 +39,7 @@ def write_access_file(session: Session) -> None:
         {"role": role, "members": {"users": [OPERATOR]}, "scope": everywhere}
         for role in ("operator", "privacy_officer")
     ]
+    assignments.append({"role": "privacy_officer", "members": {"users": [SECOND]}, "scope": everywhere})
     assignments.append({"role": "support_engineer", "members": {"users": [SUPPORT]}, "scope": everywhere})
     session.write("out/demo-access.yaml", {"version": 1, "assignments": assignments})
 
