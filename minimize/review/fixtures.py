@@ -397,7 +397,9 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
 
 def _fixture_agreements(party: Party, tenants: Sequence[str]) -> TenantAgreements:
     """Contracts and prerequisites that always hold, so that the consents of a fixture decide."""
-    name, always = party.recipient.recipient, Contract(reference="test", from_=date.min)
+    name, manifest = party.recipient.recipient, party.manifest
+    fields = () if manifest is None else manifest.sent
+    always = Contract(reference="test", from_=date.min, permits_transmission=True, permitted_fields=fields)
     required, permissions = (
         ((), ()) if party.manifest is None else (party.manifest.requires, party.manifest.permissions)
     )
