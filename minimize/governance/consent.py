@@ -328,7 +328,7 @@ def _consent_resource(new: ConsentAct, before: Sequence[ConsentAct]) -> Resource
         PropertyChange("valid_from", None, time_text(new.valid_from)),
         PropertyChange("expires_at", None, expires),
         PropertyChange("evidence", None, new.evidence_kind or None),
-        PropertyChange("document", None, new.digest or None),
+        *([PropertyChange("document", None, new.digest)] if new.digest else []),
     )
     place = f"consents/{new.tenant_id}/{new.recipient}/{new.function}"
     return Resource(new.function, "consent", place, changes)

@@ -266,7 +266,7 @@ def _contract_event(act: ContractAct) -> AuditEvent:
         PropertyChange("from", None, act.terms["from"]),
         PropertyChange("until", None, act.terms["until"]),
         PropertyChange("permits_transmission", None, act.terms["permits_transmission"]),
-        PropertyChange("document", None, act.digest or None),
+        *([PropertyChange("document", None, act.digest)] if act.digest else []),
     )
     resource = Resource(act.reference, "contract", f"contracts/{act.tenant_id}/{act.recipient}", changes)
     return _CONTRACT_ACTIVITY.event(

@@ -223,14 +223,14 @@ def confirm_prerequisite(
         hint = did_you_mean(requirement, known) or f"Its prerequisites: {', '.join(known) or 'none'}."
         raise ConfigurationError(f"no function of {recipient} requires {requirement}", hint=hint)
     tenant = canonical_text(tenant)
+    if evidence is not None and evidence.kind == "document":
+        checked_reference(evidence.reference, "--reference")
     if not revoke:
         evidence = require_evidence(evidence, tenant, "function/enable", workspace, current_actor())
         _require_only_permission(found, requirement, permissions)
     if evidence is None:
         hint = "Pass --reference TICKET or --document FILE."
         raise RefusedError("nothing shows that the prerequisite is no longer met", code="N060", hint=hint)
-    if evidence.kind == "document":
-        checked_reference(evidence.reference, "--reference")
     act = PrerequisiteAct(
         tenant_id=tenant,
         recipient=recipient,
@@ -325,8 +325,8 @@ def _confirm_event(act: PrerequisiteAct) -> AuditEvent:
     changes = (
         PropertyChange("requirement", None, act.requirement),
         PropertyChange("state", None, act.state),
-        PropertyChange("permissions", None, ", ".join(act.permissions) or None),
-        PropertyChange("document", None, act.digest or None),
+        *([PropertyChange("permissions", None, ", ".join(act.permissions))] if act.permissions else []),
+        *([PropertyChange("document", None, act.digest)] if act.digest else []),
     )
     resource = Resource(act.requirement, "prerequisite", f"prerequisites/{act.tenant_id}/{act.recipient}", changes)
     return _FUNCTION_ACTIVITY.event("confirm", current_actor(), act.recorded_at, resource)

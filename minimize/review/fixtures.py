@@ -398,16 +398,14 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
 def _fixture_agreements(party: Party, tenants: Sequence[str]) -> TenantAgreements:
     """Contracts and prerequisites that always hold, so that the consents of a fixture decide."""
     name, manifest = party.recipient.recipient, party.manifest
-    fields = () if manifest is None else manifest.sent
-    always = Contract(reference="test", from_=date.min, permits_transmission=True, permitted_fields=fields)
-    required, permissions = (
-        ((), ()) if party.manifest is None else (party.manifest.requires, party.manifest.permissions)
-    )
+    if manifest is None:
+        return TenantAgreements()
+    always = Contract(reference="test", from_=date.min, permits_transmission=True, permitted_fields=manifest.sent)
     return TenantAgreements(
         prerequisites=tuple(
-            PrerequisiteAct(tenant, name, word, "confirmed", "test", "", EPOCH, permissions=permissions)
+            PrerequisiteAct(tenant, name, word, "confirmed", "test", "", EPOCH, permissions=manifest.permissions)
             for tenant in tenants
-            for word in required
+            for word in manifest.requires
         ),
         filed=tuple(TenantContract(**always.model_dump(), tenant=tenant, recipient=name) for tenant in tenants),
     )

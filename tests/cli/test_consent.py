@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.project import enter, write_yaml
 from tests.world import sync, vendor_file, write_configuration
 
 TOKEN = ("--token-file", "ann.token")
+SIGNED = ("--document", "signed.txt")
 WHOSE = ("contoso", "vendor", "sync")
 
 
@@ -24,6 +26,11 @@ def _configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_token("ann@contoso.example", tmp_path / "ann.token")
 
 
+def token_name() -> str:
+    """The name of the token, which is no secret."""
+    return Path("ann.token").read_text().split("_")[1]
+
+
 def test_a_consent_is_asked_for_given_and_withdrawn(command: Command) -> None:
     asked = command("consent", "request", *WHOSE)
     given = command(
@@ -31,7 +38,7 @@ def test_a_consent_is_asked_for_given_and_withdrawn(command: Command) -> None:
     )
     assert (asked.code, given.code) == (0, 0)
     assert given.out == (
-        "contoso  vendor  sync  given  by ann@contoso.example, document FORM-1, "
+        f"contoso  vendor  sync  given  by ann@contoso.example, token {token_name()}, "
         "from 2026-11-01T00:00:00Z until 2099-01-01T00:00:00Z\n"
     )
     assert command("consent", "show").out == given.out.rstrip("\n") + ": valid\n"
@@ -120,6 +127,7 @@ def test_acts_stand_in_the_audit_log(command: Command) -> None:
 
 
 def test_without_a_ledger_nothing_is_shown(command: Command) -> None:
+    Path("ledger.db").unlink()
     assert command("consent", "show").code == 2
 
 
@@ -169,3 +177,59 @@ def test_a_blank_reference_or_an_address_is_no_evidence(command: Command, refere
     assert [each["state"] for each in command("consent", "show", "--history", "--json").json["consents"]] == [
         "requested"
     ]
+
+
+def test_the_reference_of_a_document_alone_is_no_consent(command: Command) -> None:
+    done = command("consent", "give", *WHOSE, "--reference", "FORM-1", "--json")
+    assert (done.code, json.loads(done.err)["error"]["code"]) == (3, "N062")
+    assert command("consent", "show").out == "no consents\n"
+
+
+def test_a_consent_by_document_has_no_effect_until_another_person_confirms_it(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = command("consent", "give", *WHOSE, *SIGNED, "--reference", "FORM-1")
+    assert "another person must run `minimize consent confirm contoso vendor sync --document FILE`" in given.out
+    assert "no consent: given by a document that no second person has confirmed" in command("consent", "show").out
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ben@service.example")
+    assert command("consent", "confirm", *WHOSE, *SIGNED).code == 0
+    (shown,) = command("consent", "show", "--json").json["consents"]
+    digest = "sha256:" + hashlib.sha256(Path("signed.txt").read_bytes()).hexdigest()
+    assert (shown["valid"], shown["by"]) == (True, "ann@contoso.example")
+    assert shown["evidence"] == {
+        "kind": "document",
+        "reference": "FORM-1",
+        "digest": digest,
+        "confirmed_by": "ben@service.example",
+    }
+
+
+def test_the_person_who_recorded_a_consent_by_document_cannot_confirm_it(command: Command) -> None:
+    command("consent", "give", *WHOSE, *SIGNED)
+    done = command("consent", "confirm", *WHOSE, *SIGNED, "--json")
+    assert (done.code, json.loads(done.err)["error"]["code"]) == (3, "N065")
+    assert command("consent", "show", "--json").json["consents"][0]["valid"] is False
+
+
+def test_another_document_confirms_no_consent(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    command("consent", "give", *WHOSE, *SIGNED)
+    Path("other.txt").write_text("Another form.")
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ben@service.example")
+    done = command("consent", "confirm", *WHOSE, "--document", "other.txt", "--json")
+    assert (done.code, json.loads(done.err)["error"]["code"]) == (3, "N064")
+
+
+def test_a_withdrawn_consent_by_document_cannot_be_confirmed(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    command("consent", "give", *WHOSE, *SIGNED)
+    assert command("consent", "withdraw", *WHOSE, "--reference", "TICKET-2").code == 0
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ben@service.example")
+    assert command("consent", "confirm", *WHOSE, *SIGNED).code == 3
+    assert ": no consent: withdrawn\n" in command("consent", "show").out
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_a_document_that_is_missing_or_empty_is_no_evidence(command: Command, content: bytes | None) -> None:
+    if content is not None:
+        Path("form.pdf").write_bytes(content)
+    assert command("consent", "give", *WHOSE, "--document", "form.pdf").code == 2
+    assert command("consent", "show").out == "no consents\n"

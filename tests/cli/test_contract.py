@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -51,6 +52,17 @@ def test_a_contract_without_the_name_of_a_document_is_refused(
     assert command("contract", "record", *PARTIES, *DOCUMENT, *words).code == 2
 
 
+def test_a_contract_without_its_document_is_refused(home: Path, command: Command) -> None:
+    done = command("contract", "record", *PARTIES, "--reference", "C-7", "--offered", "--json")
+    assert (done.code, json.loads(done.err)["error"]["code"]) == (3, "N062")
+
+
+def test_the_digest_of_the_document_of_a_contract_is_recorded(home: Path, command: Command) -> None:
+    done = command("contract", "record", *PARTIES, *DOCUMENT, "--reference", "C-7", "--json").json
+    digest = hashlib.sha256((home / "signed.txt").read_bytes()).hexdigest()
+    assert done["recorded"]["digest"] == f"sha256:{digest}"
+
+
 def test_a_field_that_no_function_sends_is_refused(home: Path, command: Command) -> None:
     done = command("contract", "record", *PARTIES, *DOCUMENT, "--reference", "C-7", "--field", "app_idd")
     assert done.code == 2
@@ -98,7 +110,7 @@ def test_a_file_of_contracts_counts_until_the_ledger_has_one(home: Path, command
     write_yaml(home / "contracts.yaml", {"contracts": [own]})
     settings = "keys: test.keys\nledger: ledger.db\nrecipients: recipients\ncontracts: contracts.yaml\n"
     (home / "minimize.yaml").write_text(settings)
-    command("contract", "record", "fabrikam", "vendor", "--reference", "C-7")
+    command("contract", "record", "fabrikam", "vendor", *DOCUMENT, "--reference", "C-7")
     shown = command("contract", "show", "--json").json["contracts"]
     assert {each["reference"]: each["recorded"] is None for each in shown} == {"F-1": True, "C-7": False}
     command("contract", "record", *PARTIES, *DOCUMENT, "--reference", "C-8")
