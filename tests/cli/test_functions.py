@@ -18,7 +18,17 @@ from tests.world import sync, vendor_file, write_configuration
 
 FUNCTION = ("contoso", "vendor", "sync")
 FORM = ("--token-file", "ann.token")
-OFFERED = ("--reference", "C-1", "--offered", "--document", "signed.txt", "--from", "2026-01-01", "--until", "2099-01-01")
+OFFERED = (
+    "--reference",
+    "C-1",
+    "--offered",
+    "--document",
+    "signed.txt",
+    "--from",
+    "2026-01-01",
+    "--until",
+    "2099-01-01",
+)
 ENDING = "the connection is cut here, and the account is deleted there"
 
 

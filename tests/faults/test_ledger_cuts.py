@@ -247,7 +247,17 @@ def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
     sender.write()
     (tmp_path / "minimize.yaml").write_text(f"keys: {sender.keys.path.name}\nledger: {LEDGER}\n")
     (tmp_path / "signed.txt").write_text("A signed contract.")
-    offered = ("--reference", "C-1", "--offered", "--document", "signed.txt", "--from", "2026-01-01", "--until", "2099-01-01")
+    offered = (
+        "--reference",
+        "C-1",
+        "--offered",
+        "--document",
+        "signed.txt",
+        "--from",
+        "2026-01-01",
+        "--until",
+        "2099-01-01",
+    )
     assert command("contract", "record", *SENT[:2], *offered).code == 0
     assert command("consent", "give", *SENT, "--token-file", "admin.token", "--since", "2026-11-01T00:00:00Z").code == 0
     pq.write_table(recent_records(), tmp_path / "in.parquet")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.golden.runner import OPERATOR, ROOT, Session
+from tests.golden.runner import OPERATOR, ROOT, SECOND, Session
 from tests.leak.canary import Canary
 
 DAY = "2026-11-24"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from minimize.recipients import load_recipient
 from minimize.recipients.model import ADMIN_CONSENT
-from tests.golden.runner import ROOT, Session
+from tests.golden.runner import ROOT, SECOND, Session
 
 SIGNED = "--document signed.txt"
 """The option for a document, which `agree` writes."""
 OFFERED = f"--reference C-1 --offered --from 2026-01-01 {SIGNED}"
-SECOND = "second@example.com"
 
 
 def agree(session: Session, tenant: str, recipient: str, function: str, places: str, *, since: str = "") -> None:

@@ -47,7 +47,9 @@ SENT = {
 RECEIVED = {
     path.parent.name: (source.recipient, source.function)
     for path in sorted(PIPELINES.glob("*/pipeline.yaml"))
-    if (source := load_pipeline(path.parent).source).recipient and source.function and path.parent.name != "site_summary"
+    if (source := load_pipeline(path.parent).source).recipient
+    and source.function
+    and path.parent.name != "site_summary"
 }
 """The pipelines whose records a recipient sends under a function; their samples are small. The on-premises product is left out:
 its records are a dataset of the service."""

@@ -71,6 +71,22 @@ def test_messages_of_apple_have_as_many_fields_as_are_known() -> None:
     }
 
 
+def test_jamf_uses_one_permission_that_an_administrator_grants() -> None:
+    (function,) = shipped("jamf").functions.values()
+    assert function.permissions == ("update_device_attributes",)
+    assert "admin_consent" in function.requires
+
+
+def test_purposes_of_sharing_are_support_maintenance_and_operations() -> None:
+    known = load_recipients(RECIPIENTS)
+    purposes = {
+        (name == "configmgr", function.purpose)
+        for name in known.names()
+        for function in known.load(name).functions.values()
+    }
+    assert purposes == {(False, "operations"), (False, "customer_support"), (True, "quality_and_security")}
+
+
 def test_google_wants_an_account_first() -> None:
     assert {each.requires for each in shipped("google").functions.values()} == {("google_account",)}
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 import minimize
 from minimize.settings.erasures import warn_unknown_erasures
 from tests.golden.organization import CANARIES, DAYS, PIPELINE, POLICY, VENDOR, checkin
-from tests.golden.runner import KEYRING, Session
-from tests.golden.third_parties import OFFERED, SECOND, SIGNED
+from tests.golden.runner import KEYRING, SECOND, Session
+from tests.golden.third_parties import OFFERED, SIGNED
 
 AT = "2026-11-25T00:00:00Z"
 AS_OLD_AS_THE_RETENTION = ("2026-10-26T00:00:00Z", "2026-10-26T00:00:01Z")

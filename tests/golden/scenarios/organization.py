@@ -40,7 +40,9 @@ def _shares(session: Session) -> None:
     session.run(f"consent request north vendor sync {on}", actor=PIA)
     session.run(f"{send} --to early.parquet", actor=PIA)
     session.run(f"contract record north vendor {OFFERED} {on}", actor=PIA)
-    session.run(f"contract record south vendor --reference C-2 --permits-transmission --field model {SIGNED} {on}", actor=PIA)
+    session.run(
+        f"contract record south vendor --reference C-2 --permits-transmission --field model {SIGNED} {on}", actor=PIA
+    )
     session.run(f"contract record west vendor {OFFERED} {on}", actor=ANN)
     session.run(f"consent give north vendor sync {FORM} --text-version 1 {on}", actor=PIA)
     session.run(f"consent give north vendor sync {FORM} --text-version 2 --since 2026-11-01T00:00:00Z {on}", actor=PIA)
