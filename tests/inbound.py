@@ -12,7 +12,7 @@ import time_machine
 
 import minimize
 from minimize.governance.consent import ConsentVerb, NewConsent, record_consent
-from minimize.governance.evidence import Evidence
+from minimize.governance.evidence import TenantEvidence
 from minimize.governance.workspace import Workspace
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, LogEntry
@@ -70,7 +70,7 @@ HOOKS: dict[str, Any] = {
     "source": SOURCE,
     "output": "out",
 }
-TOKEN = Evidence("token", "0123456789abcdef")
+TOKEN = TenantEvidence("token", "0123456789abcdef")
 LONG_AGO = AT - timedelta(days=200)
 
 

@@ -25,7 +25,7 @@ from minimize.consent.terms import (
 from minimize.errors import PolicyError, RefusedError
 from minimize.governance.access.enforcement import configured_access, entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
-from minimize.governance.evidence import Evidence, require_evidence
+from minimize.governance.evidence import TenantEvidence, require_evidence
 from minimize.governance.references import checked_reference
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
@@ -74,7 +74,7 @@ class NewConsent:
     text_version: int | None = None
     valid_from: datetime | None = None
     expires_at: datetime | None = None
-    evidence: Evidence | None = None
+    evidence: TenantEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +271,7 @@ def _given_state(before: Sequence[ConsentAct]) -> str:
 
 
 def confirm_consent(
-    tenant: str, recipient: str, function: str, workspace: Workspace, now: datetime, *, document: Evidence
+    tenant: str, recipient: str, function: str, workspace: Workspace, now: datetime, *, document: TenantEvidence
 ) -> RecordedConsent:
     """Confirms the consent of a tenant that another person recorded with its document. It is valid from its own start on.
 

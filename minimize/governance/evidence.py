@@ -17,7 +17,7 @@ from minimize.stores import PathText
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class TenantEvidence:
     """What shows the decision of a tenant: the API token of the acting account, by its name, or a document.
 
     reference  the name of the token, or the reference of the document
@@ -29,7 +29,7 @@ class Evidence:
     digest: str = ""
 
 
-def document_evidence(file: PathText, reference: str | None = None) -> Evidence:
+def document_evidence(file: PathText, reference: str | None = None) -> TenantEvidence:
     """The evidence of a document, with its digest. Its reference is the digest if none is given.
 
     Raises ConfigurationError for a file that is empty or cannot be read.
@@ -41,12 +41,14 @@ def document_evidence(file: PathText, reference: str | None = None) -> Evidence:
         message = f"the document {file} is empty or cannot be read"
         raise ConfigurationError(message, hint="Pass the file of the signed form, contract or confirmation.")
     digest = sha256_text(content)
-    return Evidence("document", digest if reference is None else checked_reference(reference, "--reference"), digest)
+    return TenantEvidence(
+        "document", digest if reference is None else checked_reference(reference, "--reference"), digest
+    )
 
 
 def require_evidence(
-    evidence: Evidence | None, tenant: str, permission: str, workspace: Workspace, actor: Actor
-) -> Evidence:
+    evidence: TenantEvidence | None, tenant: str, permission: str, workspace: Workspace, actor: Actor
+) -> TenantEvidence:
     """The evidence, if it is an API token of an administrator of the tenant, or a document with its digest.
 
     `permission` is what a role of the tenant's administrator allows. Without an access file, no roles are known, and the token of

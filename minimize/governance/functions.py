@@ -14,7 +14,7 @@ from minimize.consent import Consents, current_terms, load_consents
 from minimize.consent.terms import NO_CONSENT_REASONS, PENDING_STATES
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.governance.consent import NewConsent, record_consent
-from minimize.governance.evidence import Evidence, require_evidence
+from minimize.governance.evidence import TenantEvidence, require_evidence
 from minimize.governance.function_request import (
     DELIVERY_TEXTS,
     FunctionStatus,
@@ -185,8 +185,10 @@ def enable_function(
     return EnabledFunction(status, manifest.text, manifest.text_version, delivery)
 
 
-def _send_request(status: FunctionStatus, known: Recipients, workspace: Workspace, now: datetime) -> RequestDelivery:
-    page = functions_page(status.tenant, [status], known, now)
+def _send_request(
+    status: FunctionStatus, recipients: Recipients, workspace: Workspace, now: datetime
+) -> RequestDelivery:
+    page = functions_page(status.tenant, [status], recipients, now)
     delivery = send_request(status.tenant, f"{status.function} of {status.recipient}", page, workspace)
     if delivery != "not_configured":
         place = f"functions/{status.tenant}/{status.recipient}/{status.function}"
@@ -204,7 +206,7 @@ def confirm_prerequisite(
     workspace: Workspace,
     now: datetime,
     *,
-    evidence: Evidence | None,
+    evidence: TenantEvidence | None,
     permissions: Sequence[str] = (),
     revoke: bool = False,
     recipients: PathText | None = None,

@@ -8,14 +8,14 @@ import pytest
 
 from minimize.errors import RefusedError
 from minimize.governance.consent import NewConsent, RecordedConsent, confirm_consent, record_consent
-from minimize.governance.evidence import Evidence, document_evidence
+from minimize.governance.evidence import TenantEvidence, document_evidence
 from minimize.governance.functions import confirm_prerequisite
 from minimize.governance.workspace import Workspace
 from tests.consent.factory import NOW
 from tests.project import enter
 from tests.world import ASSIGNMENTS, access_file, assignment, sync, vendor_file, write_configuration
 
-TOKEN = Evidence("token", "0123456789abcdef")
+TOKEN = TenantEvidence("token", "0123456789abcdef")
 PEOPLE = {"Pia": ["pia", "pia-admin"]}
 
 
@@ -29,7 +29,9 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     return Workspace(keys=tmp_path / "test.keys", ledger="ledger.db")
 
 
-def give(home: Workspace, user: str, tenant: str, evidence: Evidence, patch: pytest.MonkeyPatch) -> RecordedConsent:
+def give(
+    home: Workspace, user: str, tenant: str, evidence: TenantEvidence, patch: pytest.MonkeyPatch
+) -> RecordedConsent:
     patch.setenv("MINIMIZE_ACTOR", user)
     return record_consent("give", NewConsent(tenant, "vendor", "sync", evidence=evidence), home, NOW)
 

@@ -19,7 +19,7 @@ from minimize.governance.consent import (
     mark_expired_consents,
     record_consent,
 )
-from minimize.governance.evidence import Evidence
+from minimize.governance.evidence import TenantEvidence
 from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
@@ -29,7 +29,7 @@ from tests.consent.factory import NOW, TERMS, hours
 from tests.project import write_yaml
 from tests.world import sync, vendor_file
 
-WISH = NewConsent("north", "vendor", "sync", evidence=Evidence("token", "0123456789abcdef"))
+WISH = NewConsent("north", "vendor", "sync", evidence=TenantEvidence("token", "0123456789abcdef"))
 
 
 def acts(configuration: Workspace) -> list[ConsentAct]:
