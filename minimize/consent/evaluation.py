@@ -85,10 +85,8 @@ class ConsentHistory:
         return np.maximum(latest, ending)
 
     def requested(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
-        """The latest request for each known tenant."""
-        return self._last(
-            self._recorded_by(run) & self.are_requests & (self.valid_from <= self._own(when)), self.valid_from
-        )
+        """The last recorded request or unconfirmed consent for each known tenant."""
+        return self._last(self._recorded_by(run) & self.are_requests & (self.valid_from <= self._own(when)))
 
     def upcoming(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
         """For each known tenant, a recorded consent that becomes valid only later."""

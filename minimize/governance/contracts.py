@@ -119,8 +119,8 @@ def record_contract(
 ) -> ContractStatus:
     """Records the contract of a tenant with an independent recipient, with its audit event.
 
-    A contract of the same reference is replaced from now on. Raises ConfigurationError for an agent, a blank reference, terms that
-    are not valid or a document that cannot be read, RefusedError (N062) without a document, PolicyError for an unknown
+    A contract of the same reference is replaced from now on. Raises ConfigurationError for an agent, a blank reference, terms
+    that are not valid or a document that cannot be read, RefusedError (N062) without a document, PolicyError for an unknown
     recipient, LedgerError, KeyringError.
     """
     tenant = canonical_text(new.tenant)
