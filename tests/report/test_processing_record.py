@@ -72,7 +72,8 @@ def test_a_third_party_is_told_with_its_functions_and_contract() -> None:
     )
     offered = "EXAMPLE-GOOGLE-1, from 2026-01-01; the recipient may keep the data for 30d"
     assert entries["google"].contract == f"each tenant's own; offered: {offered}"
-    assert entries["configmgr"].contract == "none"
+    own = "EXAMPLE-CONFIGMGR-1, from 2026-01-01; does not permit transmission"
+    assert entries["configmgr"].contract == f"each tenant's own; offered: {own}"
 
 
 def test_what_nobody_stated_is_told_as_missing(project: Project) -> None:
