@@ -20,9 +20,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.ledger import current_actor
 from minimize.ledger import ledger as ledgers
 from minimize.ledger.process import ProcessIdentity
 from minimize.runs.audit_log import verify_audit
+from tests.agreements import write_token
 from tests.commands import command
 from tests.faults.power_cut_model import Tree, tree_of
 from tests.governance.sharing.sender import Sender, recent_records
@@ -154,6 +156,7 @@ def _project(verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pro
     project.records(events(20))
     project.run(at=None if verb.lasting else AT)
     project.records(events(10, 100), name="b")
+    write_token(current_actor().user or "", tmp_path / "admin.token")
     return project
 
 
@@ -259,6 +262,7 @@ def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
         "2099-01-01",
     )
     assert command("contract", "record", *SENT[:2], *offered).code == 0
+    write_token(current_actor().user or "", tmp_path / "admin.token")
     assert command("consent", "give", *SENT, "--token-file", "admin.token", "--since", "2026-11-01T00:00:00Z").code == 0
     pq.write_table(recent_records(), tmp_path / "in.parquet")
     words = ["share", "send", "vendor", "sync", "--policy", "policy.yaml", "--data", "in.parquet", "--to", payload]
