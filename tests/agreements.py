@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 
 from minimize.keys.cryptography import Signer
 from minimize.ledger.ledger import Ledger
@@ -11,6 +12,7 @@ from minimize.ledger.sharing import CONTRACT, PREREQUISITE, ContractAct, Prerequ
 from minimize.recipients import Recipient
 from minimize.recipients.contracts import contract_terms
 from tests.acts import record_acts
+from tests.commands import command
 
 
 def contract_act(tenant: str, recipient: Recipient, at: datetime) -> ContractAct:
@@ -28,9 +30,18 @@ def contract_act(tenant: str, recipient: Recipient, at: datetime) -> ContractAct
     )
 
 
-def prerequisite_act(tenant: str, recipient: str, requirement: str, at: datetime) -> PrerequisiteAct:
+def prerequisite_act(
+    tenant: str, recipient: str, requirement: str, at: datetime, permissions: tuple[str, ...] = ()
+) -> PrerequisiteAct:
     """A confirmed prerequisite of a tenant."""
-    return PrerequisiteAct(tenant, recipient, requirement, "confirmed", "TICKET-1", "admin", at)
+    return PrerequisiteAct(
+        tenant, recipient, requirement, "confirmed", "TICKET-1", "admin", at, permissions=permissions
+    )
+
+
+def write_token(user: str, file: Path) -> None:
+    """Issues an API token of an account in the ledger of the current folder, and writes it to a file."""
+    file.write_text(command("access", "token", "--user", user, "--json").json["secret"])
 
 
 def record_agreements(
@@ -38,8 +49,9 @@ def record_agreements(
 ) -> None:
     """Records the offered contract for each tenant, if there is one, and all prerequisites as confirmed."""
     required = sorted({name for function in recipient.functions.values() for name in function.requires})
+    granted = tuple(sorted({name for function in recipient.functions.values() for name in function.permissions}))
     for tenant in tenants:
         if recipient.contract is not None and recipient.standing == "independent":
             record_acts(ledger, signer, CONTRACT, contract_act(tenant, recipient, at))
         for name in required:
-            record_acts(ledger, signer, PREREQUISITE, prerequisite_act(tenant, recipient.recipient, name, at))
+            record_acts(ledger, signer, PREREQUISITE, prerequisite_act(tenant, recipient.recipient, name, at, granted))

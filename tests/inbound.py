@@ -11,7 +11,8 @@ from typing import Any
 import time_machine
 
 import minimize
-from minimize.governance.consent import ConsentEvidence, ConsentVerb, NewConsent, record_consent
+from minimize.governance.consent import ConsentVerb, NewConsent, record_consent
+from minimize.governance.evidence import TenantEvidence
 from minimize.governance.workspace import Workspace
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, LogEntry
@@ -69,7 +70,7 @@ HOOKS: dict[str, Any] = {
     "source": SOURCE,
     "output": "out",
 }
-FORM = ConsentEvidence("document", "FORM-1")
+TOKEN = TenantEvidence("token", "0123456789abcdef")
 LONG_AGO = AT - timedelta(days=200)
 
 
@@ -121,7 +122,7 @@ class Inbound(Project):
         """Records an act about a tenant's consent at a time, which is valid from then on, with contract and prerequisites."""
         if verb == "give":
             self.agree(tenant, at)
-        record_consent(verb, NewConsent(tenant, "vendor", "hook", evidence=FORM, **wish), self.home, at)
+        record_consent(verb, NewConsent(tenant, "vendor", "hook", evidence=TOKEN, **wish), self.home, at)
 
     def agree(self, tenant: str, at: datetime = LONG_AGO) -> None:
         """Records the contract that the file offers for a tenant, and its prerequisites, as known from a time on."""

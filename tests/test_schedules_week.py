@@ -21,12 +21,16 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.governance.consent import ConsentEvidence, NewConsent, record_consent
+from minimize.consent import current_terms
+from minimize.governance.consent import NewConsent, record_consent
 from minimize.governance.contracts import end_contract
+from minimize.governance.evidence import TenantEvidence
 from minimize.governance.workspace import Workspace
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.sharing import CONSENT, ConsentAct
 from minimize.recipients import load_recipient
 from minimize.samples import generate
+from tests.acts import record_acts
 from tests.agreements import record_agreements
 from tests.command_server import command_server
 from tests.project import CHECKOUT, write_keyring
@@ -41,7 +45,7 @@ RETENTION = timedelta(days=30)
 OWN, RECEIVED = ("device_telemetry", "managed_apps"), "jamf_compliance"
 ROWS = {"device_telemetry": 200, "managed_apps": 200, RECEIVED: 150}
 LONG_AGO = FIRST - timedelta(days=200)
-FORM = ConsentEvidence("document", "FORM-1")
+FORM = TenantEvidence("document", "FORM-1")
 User = tuple[str, str]
 """A tenant, and the id of one of its users."""
 
@@ -111,10 +115,14 @@ class Organization:
         )
         made.write_feed()
         recipient = load_recipient(machine.telemetry / "pipelines/recipients/jamf.yaml")
+        text = current_terms(recipient, "compliance").text
+        acts = [
+            ConsentAct(tenant, "jamf", "compliance", "given", text, "admin", LONG_AGO, None, LONG_AGO)
+            for tenant in made.tenants
+        ]
         with open_ledger(made.places.address, create=True) as ledger:
             record_agreements(ledger, made.places.keyring(), recipient, made.tenants, LONG_AGO)
-        for tenant in made.tenants:
-            made.consent("give", tenant, LONG_AGO)
+            record_acts(ledger, made.places.keyring(), CONSENT, *acts)
         return made
 
     @property
@@ -130,9 +138,9 @@ class Organization:
         """The tenants whose data Jamf sends."""
         return sorted({record["tenant_id"] for record in self.arriving(RECEIVED, batch_date(0))})
 
-    def consent(self, verb: Any, tenant: str, at: datetime) -> None:
-        """A tenant's decision on what Jamf sends."""
-        record_consent(verb, NewConsent(tenant, "jamf", "compliance", evidence=FORM), self.places, at)
+    def withdraw(self, tenant: str, at: datetime) -> None:
+        """A tenant no longer agrees to what Jamf sends."""
+        record_consent("withdraw", NewConsent(tenant, "jamf", "compliance", evidence=FORM), self.places, at)
 
     def command(self, account: str, *words: str, at: datetime = FIRST) -> subprocess.CompletedProcess[str]:
         """A command of another account, in the folder of the project."""
@@ -261,7 +269,7 @@ def test_a_week_of_nights_ends_clean_under_each_schedule(
         if number == 2:
             house.delete(one, now - timedelta(hours=8))
         if number == 3:
-            house.consent("withdraw", withdrawing, now - timedelta(hours=5))
+            house.withdraw(withdrawing, now - timedelta(hours=5))
         if number == 4:
             house.delete(other, now - timedelta(hours=8))
         if number == 5:

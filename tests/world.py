@@ -50,7 +50,7 @@ def _pipeline(name: str, purpose: str, records: Mapping[str, Any]) -> dict[str, 
 USAGE: dict[str, Any] = {
     "policy": "usage",
     "version": 1,
-    "purposes": ["quality_and_security"],
+    "purposes": ["operations"],
     "tenant": "tenant_id",
     "subject": "device_id",
     "time": "event_time",
@@ -90,7 +90,7 @@ SHARED_FIELDS: dict[str, Any] = {
 }
 SYNC: dict[str, Any] = {
     "direction": "outbound",
-    "purpose": "quality_and_security",
+    "purpose": "operations",
     "text_version": 1,
     "text": "Which apps a device has goes to the vendor.",
     "fields": SHARED_FIELDS,
@@ -104,7 +104,9 @@ CONTRACT: dict[str, Any] = {
     "retention": "30d",
 }
 
-OFFERED = f"--reference {CONTRACT['reference']} --offered --from {CONTRACT['from']}"
+SIGNED = "--document signed.txt"
+"""The option for the evidence of a decision: a file that `write_configuration` writes next to `minimize.yaml`."""
+OFFERED = f"--reference {CONTRACT['reference']} --offered --from {CONTRACT['from']} {SIGNED}"
 """The options of `contract record` for the contract that the file of the recipient offers."""
 
 
@@ -166,6 +168,7 @@ def write_configuration(
         write_yaml(folder / "access.yaml", access)
     if vendor:
         write_yaml(folder / "recipients" / "vendor.yaml", vendor)
+        (folder / "signed.txt").write_text("A signed form.\n")
     if keys is not None and not (folder / "test.keys").exists():
         write_keyring(folder / "test.keys", keys)
 
@@ -202,7 +205,7 @@ class World:
     @property
     def usage(self) -> Project:
         records = {"must_be": "pseudonymized"}
-        return self._project("usage", USAGE, _pipeline("usage", "quality_and_security", records))
+        return self._project("usage", USAGE, _pipeline("usage", "operations", records))
 
     @property
     def projects(self) -> tuple[Project, Project, Project]:
@@ -259,9 +262,11 @@ def _acts() -> list[tuple[str, str, list[str]]]:
     exposed = f"--exposed output:usage/out#records --exposed date:{DAY} --since {DAY}T08:00Z --known-at {DAY}T20:00Z"
     return [
         *(("pia", f"contract record {tenant} vendor {OFFERED}", []) for tenant in TENANTS),
-        ("pia", "consent give north vendor sync --since 2026-01-01T00:00Z --reference FORM-1", []),
+        ("pia", f"consent give north vendor sync --since 2026-01-01T00:00Z --reference FORM-1 {SIGNED}", []),
+        ("pit", f"consent confirm north vendor sync {SIGNED}", []),
         ("pia", "consent refuse south vendor sync --reference FORM-2", []),
-        ("pia", "consent give east vendor sync --since 2026-01-01T00:00Z --reference FORM-3", []),
+        ("pia", f"consent give east vendor sync --since 2026-01-01T00:00Z --reference FORM-3 {SIGNED}", []),
+        ("pit", f"consent confirm east vendor sync {SIGNED}", []),
         ("pia", "consent withdraw east vendor sync --reference FORM-4", []),
         ("pia", "share send vendor sync --pipeline usage --to shared.parquet", []),
         ("otto", f"incident open {INCIDENT} {exposed} --tenant north --title", ["A lost backup"]),

@@ -9,7 +9,8 @@ import click
 
 from minimize.cli.options import AT_OR_NOW, EVIDENCE, OPTIONS, TIME, WORKSPACE
 from minimize.cli.verb import verb
-from minimize.governance.consent import NewConsent, explain_consent, list_consents, record_consent
+from minimize.governance.consent import NewConsent, confirm_consent, explain_consent, list_consents, record_consent
+from minimize.governance.evidence import document_evidence
 from minimize.governance.sharing import end_consent, expire_consents
 from minimize.governance.workspace import Workspace
 from minimize.results import Listing, Printable
@@ -37,9 +38,9 @@ _EVENT: Final = click.Option(
 def consent_group() -> None:
     """Record and show the consents of tenants, per recipient and function.
 
-    Consents are bitemporal, append-only and audited. Each decision of a tenant names its evidence: an API token or a document. A
-    consent covers the text, purpose and fields that the recipient's file has when it is given. After a change, a new consent is
-    needed.
+    Consents are bitemporal, append-only and audited. Each decision of a tenant names its evidence: an API token of its
+    administrator, or a document, which a second person confirms. A consent covers the text, purpose and fields that the
+    recipient's file has when it is given. After a change, a new consent is needed.
     """
 
 
@@ -54,16 +55,39 @@ def give_command(
     workspace: Workspace,
     now: datetime,
     recipients: str | None,
+    document: str | None,
     reference: str | None,
     token_file: str | None,
     **terms: Any,
 ) -> Printable:
     """Record that TENANT consents to FUNCTION of RECIPIENT.
 
-    The consent is to the current terms of the recipient's file. Needs an API token of the acting account, or a document.
+    The consent is to the current terms of the recipient's file. Needs an API token of the acting account, which is an
+    administrator of TENANT; or the file of a document (--document). A consent by document has no effect until another person
+    confirms it with `minimize consent confirm`.
     """
-    evidence = find_evidence(workspace, now, reference=reference, token_file=token_file)
+    evidence = find_evidence(workspace, now, document=document, reference=reference, token_file=token_file)
     return record_consent("give", NewConsent(**terms, evidence=evidence), workspace, now, recipients=recipients)
+
+
+@verb(
+    "confirm",
+    *("TENANT", "RECIPIENT", "FUNCTION"),
+    OPTIONS["--document"](
+        required=True, help="File of the document, which you have read. Its digest must be the recorded one."
+    ),
+    *WORKSPACE,
+    group=consent_group,
+    permission="consent/confirm",
+)
+def confirm_command(
+    workspace: Workspace, now: datetime, tenant: str, recipient: str, function: str, document: str
+) -> Printable:
+    """Confirm the consent of TENANT that another person recorded with its document.
+
+    Only then has the consent an effect. The person who recorded it cannot confirm it.
+    """
+    return confirm_consent(tenant, recipient, function, workspace, now, document=document_evidence(document))
 
 
 @verb("refuse", *_CONSENT, "--to", *EVIDENCE, group=consent_group, permission="consent/refuse")
@@ -72,6 +96,7 @@ def refuse_command(
     now: datetime,
     recipients: str | None,
     to: str | None,
+    document: str | None,
     reference: str | None,
     token_file: str | None,
     **terms: Any,
@@ -80,7 +105,7 @@ def refuse_command(
 
     Needs an API token of the acting account, or a document.
     """
-    evidence = find_evidence(workspace, now, reference=reference, token_file=token_file)
+    evidence = find_evidence(workspace, now, document=document, reference=reference, token_file=token_file)
     consent = NewConsent(**terms, evidence=evidence)
     return end_consent("refuse", consent, workspace, now, recipients=recipients, to=to)
 
@@ -91,6 +116,7 @@ def withdraw_command(
     now: datetime,
     recipients: str | None,
     to: str | None,
+    document: str | None,
     reference: str | None,
     token_file: str | None,
     **terms: Any,
@@ -100,7 +126,7 @@ def withdraw_command(
     Prints the recall list: the records of TENANT that were sent, with time, digest and keyed subject tokens. Run `minimize
     retract` to remove the records that were received from RECIPIENT. Needs an API token of the acting account, or a document.
     """
-    evidence = find_evidence(workspace, now, reference=reference, token_file=token_file)
+    evidence = find_evidence(workspace, now, document=document, reference=reference, token_file=token_file)
     consent = NewConsent(**terms, evidence=evidence)
     return end_consent("withdraw", consent, workspace, now, recipients=recipients, to=to)
 

@@ -42,6 +42,7 @@ def contract_group() -> None:
     ),
     click.Option(["--retention"], type=DURATION, metavar="TIME", help="How long the recipient may keep the data."),
     click.Option(["--deletes-within"], type=DURATION, metavar="TIME", help="Time limit for a requested deletion."),
+    "--document",
     _EVIDENCE,
     "--recipients",
     *WORKSPACE,
@@ -51,8 +52,8 @@ def contract_group() -> None:
 def record_command(workspace: Workspace, now: datetime, recipients: str | None, **terms: Any) -> Printable:
     """Record the contract of TENANT with RECIPIENT.
 
-    With --offered, the terms are those of the recipient's file, unless an option replaces them. A contract that has the same
-    reference is replaced.
+    Needs the file of the signed contract (--document), of which the digest is recorded. With --offered, the terms are those of
+    the recipient's file, unless an option replaces them. A contract that has the same reference is replaced.
     """
     return record_contract(NewContract(**terms), workspace, now, recipients=recipients)
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import click
 
-from minimize.cli.options import EVIDENCE, OPTIONS, WORKSPACE
+from minimize.cli.options import EVIDENCE, WORKSPACE
+from minimize.cli.printing import write_page
 from minimize.cli.verb import verb
 from minimize.governance.consent import NewConsent
-from minimize.governance.functions import confirm_prerequisite, enable_function, list_functions
+from minimize.governance.functions import confirm_prerequisite, enable_function, show_functions
 from minimize.governance.sharing import end_consent
 from minimize.governance.workspace import Workspace
-from minimize.results import Listing, Printable
+from minimize.pages import html_page
+from minimize.results import Printable
 from minimize.server.api_tokens import find_evidence
 
 
@@ -28,14 +30,18 @@ def functions_group() -> None:
 
 @verb(
     "list",
-    *("TENANT", "--recipient", "--recipients"),
+    *("TENANT", "--recipient", "--html", "--recipients"),
     *WORKSPACE,
     group=functions_group,
     permission="function/read",
 )
-def list_command(workspace: Workspace, now: datetime, tenant: str, **filters: Any) -> Printable:
-    """List the functions that TENANT uses or can use, and what is missing for each."""
-    return Listing("functions", list_functions(tenant, workspace, now, **filters), "no functions")
+def list_command(workspace: Workspace, now: datetime, tenant: str, html: str | None, **filters: Any) -> Printable:
+    """List the functions that TENANT uses or can use, and what is missing for each.
+
+    The page (--html) is for the administrator of TENANT. It has the text and the fields of each open request, and how to answer.
+    """
+    found = show_functions(tenant, workspace, now, **filters)
+    return found if html is None else write_page(found, html, html_page(found.document))
 
 
 @verb(
@@ -48,8 +54,9 @@ def list_command(workspace: Workspace, now: datetime, tenant: str, **filters: An
 def enable_command(workspace: Workspace, now: datetime, **named: Any) -> Printable:
     """Ask the administrator of TENANT to turn on FUNCTION of RECIPIENT.
 
-    Records the request, and prints the text to agree to and what else is missing. The administrator answers with
-    `minimize consent give` or `minimize consent refuse`.
+    Records the request, and prints the text to agree to and what else is missing. The command of `notify:` in minimize.yaml
+    gets a message for the administrator, who answers with `minimize consent give` or `minimize consent refuse`. Exits with 1
+    if that command failed.
     """
     return enable_function(workspace=workspace, now=now, **named)
 
@@ -68,6 +75,7 @@ def disable_command(
     recipient: str,
     function: str,
     to: str | None,
+    document: str | None,
     reference: str | None,
     token_file: str | None,
     recipients: str | None,
@@ -77,7 +85,7 @@ def disable_command(
     Sharing ends, and RECIPIENT is asked to delete what it received. Prints the steps that remain on either side. Needs an API
     token of the acting account, or a document.
     """
-    evidence = find_evidence(workspace, now, reference=reference, token_file=token_file)
+    evidence = find_evidence(workspace, now, document=document, reference=reference, token_file=token_file)
     consent = NewConsent(tenant, recipient, function, evidence=evidence)
     return end_consent("withdraw", consent, workspace, now, recipients=recipients, to=to)
 
@@ -86,13 +94,30 @@ def disable_command(
     "confirm",
     *("TENANT", "RECIPIENT"),
     click.Argument(["requirement"]),
-    OPTIONS["--reference"](required=True, help="Document or ticket that shows it."),
+    *EVIDENCE,
+    click.Option(
+        ["--permission", "permissions"],
+        multiple=True,
+        metavar="NAME",
+        help="Permission that an administrator of TENANT has granted, for the prerequisite admin_consent. Repeatable.",
+    ),
     click.Option(["--revoke"], is_flag=True, help="Record that the prerequisite is no longer met."),
     "--recipients",
     *WORKSPACE,
     group=functions_group,
     permission="function/enable",
 )
-def confirm_command(workspace: Workspace, now: datetime, **named: Any) -> Printable:
-    """Record that TENANT meets REQUIREMENT of the functions of RECIPIENT, such as an account there."""
-    return confirm_prerequisite(workspace=workspace, now=now, **named)
+def confirm_command(
+    workspace: Workspace,
+    now: datetime,
+    document: str | None,
+    reference: str | None,
+    token_file: str | None,
+    **named: Any,
+) -> Printable:
+    """Record that TENANT meets REQUIREMENT of the functions of RECIPIENT, such as an account there.
+
+    Needs an API token of the acting account, which is an administrator of TENANT, or the file of a document (--document).
+    """
+    evidence = find_evidence(workspace, now, document=document, reference=reference, token_file=token_file)
+    return confirm_prerequisite(workspace=workspace, now=now, evidence=evidence, **named)

@@ -216,6 +216,11 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "metavar": "DOCUMENT",
         "help": "Document that shows the decision, such as the number of a signed form or a ticket.",
     },
+    "--document": {
+        "type": FILE,
+        "metavar": "FILE",
+        "help": "File of the document that shows it. Its SHA-256 digest is recorded, not the file.",
+    },
     "--token-file": {
         "type": FILE,
         "metavar": "FILE",
@@ -259,7 +264,7 @@ PIPELINE_OVERRIDES: Final = (
 """Options that replace the locations that the pipeline names."""
 RECEIPT_OVERRIDES: Final = (OPTIONS["--pipeline"](help=MADE_BY_HELP), "--input", "--settings")
 """Options that replace the locations that the receipts of an output name."""
-EVIDENCE: Final = ("--reference", "--token-file")
+EVIDENCE: Final = ("--document", "--reference", "--token-file")
 """The evidence of a tenant's decision."""
 
 

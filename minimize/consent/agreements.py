@@ -15,6 +15,7 @@ from minimize.identifiers import canonical_text
 from minimize.ledger.sharing import ContractAct, PrerequisiteAct
 from minimize.recipients import Contract, Function, Recipient
 from minimize.recipients.contracts import TenantContract, contract_from_terms, contract_terms
+from minimize.recipients.model import ADMIN_CONSENT
 from minimize.times import time_text
 
 T = TypeVar("T")
@@ -106,17 +107,21 @@ class TenantAgreements:
     ) -> tuple[str, ...]:
         """The prerequisites of a function that are not confirmed for a tenant, as known at a time."""
         states = self._confirmed[fold].get((recipient.recipient, canonical_text(tenant, fold=fold)), ())
-        last = {act.requirement: act.state for act in states if act.recorded_at <= run}
-        return tuple(name for name in function.requires if last.get(name) != "confirmed")
+        last = {act.requirement: act for act in states if act.recorded_at <= run}
+        return tuple(name for name in function.requires if not _is_confirmed(last.get(name), function))
 
     def periods(
-        self, recipient: str, tenant: str, run: datetime, *, fold: bool = False
+        self, recipient: str, function: Function, tenant: str, run: datetime, *, fold: bool = False
     ) -> list[tuple[datetime, datetime]]:
-        """The periods in which a contract of a tenant is in force, ascending and without overlaps, as known at a time."""
+        """The periods in which a contract of a tenant permits a function, ascending and without overlaps, as known at a time.
+
+        A contract permits an outbound function if it permits to transmit at least one of its fields.
+        """
         spans = sorted(
             (_midnight(each.from_), NO_END if each.until is None else _midnight(each.until))
             for each in self.contracts_of(recipient, tenant, run, fold=fold)
-            if each.until is None or each.from_ < each.until
+            if (each.until is None or each.from_ < each.until)
+            and (function.direction == "inbound" or not each.transmitted_fields.isdisjoint(function.sent))
         )
         merged: list[tuple[datetime, datetime]] = []
         for start, end in spans:
@@ -145,7 +150,7 @@ class TenantAgreements:
         ]
         filed = [{"tenant": each.tenant, **contract_terms(each)} for each in self.filed if each.recipient == recipient]
         confirmed = [
-            [act.tenant_id, act.requirement, act.state, time_text(act.recorded_at)]
+            [act.tenant_id, act.requirement, act.state, *act.permissions, time_text(act.recorded_at)]
             for act in self.prerequisites
             if act.recipient == recipient and act.recorded_at <= run
         ]
@@ -165,6 +170,13 @@ class TenantAgreements:
 
 
 NO_AGREEMENTS: Final = TenantAgreements()
+
+
+def _is_confirmed(act: PrerequisiteAct | None, function: Function) -> bool:
+    """Whether the last act about a prerequisite confirms it for a function; of permissions, exactly those that it uses."""
+    if act is None or act.state != "confirmed":
+        return False
+    return act.requirement != ADMIN_CONSENT or set(act.permissions) == set(function.permissions)
 
 
 def _by_parties(entries: Iterable[tuple[str, str, T]]) -> _Index[T]:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools, valid_mask
 from minimize.consent.agreements import NO_AGREEMENTS, NO_END, TenantAgreements
-from minimize.consent.terms import ENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
+from minimize.consent.terms import ENDING_STATES, PENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
 from minimize.identifiers import canonical_column, canonical_text
 from minimize.keys import Verifier
 from minimize.ledger.acts import ActReader
@@ -67,7 +67,7 @@ class ConsentHistory:
                 [NEVER if act.expires_at is None else epoch_microseconds(act.expires_at) for act in acts], np.int64
             ),
             ends=np.array([act.state in ENDING_STATES for act in acts], np.bool_),
-            are_requests=np.array([act.state == "requested" for act in acts], np.bool_),
+            are_requests=np.array([act.state in PENDING_STATES for act in acts], np.bool_),
         )
 
     def deciding(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
@@ -85,10 +85,8 @@ class ConsentHistory:
         return np.maximum(latest, ending)
 
     def requested(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
-        """The latest request for each known tenant."""
-        return self._last(
-            self._recorded_by(run) & self.are_requests & (self.valid_from <= self._own(when)), self.valid_from
-        )
+        """The last recorded request or unconfirmed consent for each known tenant."""
+        return self._last(self._recorded_by(run) & self.are_requests & (self.valid_from <= self._own(when)))
 
     def upcoming(self, when: datetime | Microseconds, run: datetime) -> npt.NDArray[np.int64]:
         """For each known tenant, a recorded consent that becomes valid only later."""
@@ -382,7 +380,8 @@ class TermsCoverage:
     def _decision(self, places: Sequence[int], when: int) -> ConsentDecision:
         place, ahead, requested = places
         if place == NO_ACT:
-            return None, "not_yet" if ahead != NO_ACT else "requested" if requested != NO_ACT else "none"
+            asked = "none" if requested == NO_ACT else self._history.acts[requested].state
+            return None, "not_yet" if ahead != NO_ACT else asked
         act = self._history.acts[place]
         if act.state not in VALID_STATES:
             return None, act.state
@@ -554,7 +553,7 @@ def _agreement_periods(
     covered = dict[str, list[tuple[datetime, datetime]]]()
     for tenant in tenants:
         always = recipient.standing == "agent"
-        spans = [(_EVER, NO_END)] if always else agreements.periods(name, tenant, run, fold=fold)
+        spans = [(_EVER, NO_END)] if always else agreements.periods(name, function, tenant, run, fold=fold)
         in_force = all(any(start <= when < end for start, end in spans) for when in whens)
         if in_force and not agreements.unconfirmed_prerequisites(recipient, function, tenant, run, fold=fold):
             covered[tenant] = spans

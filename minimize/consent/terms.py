@@ -20,6 +20,7 @@ from minimize.text import did_you_mean
 DPV_STATES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "requested": "ConsentRequested",
+        "unconfirmed": "ConsentRequested",
         "given": "ConsentGiven",
         "renewed": "RenewedConsentGiven",
         "refused": "ConsentRefused",
@@ -30,13 +31,16 @@ DPV_STATES: Final[Mapping[str, str]] = MappingProxyType(
 """Maps each state to its term in the Data Privacy Vocabulary (dpv:)."""
 VALID_STATES: Final = frozenset({"given", "renewed"})
 """The states with a valid consent."""
+PENDING_STATES: Final = frozenset({"requested", "unconfirmed"})
+"""The states in which the tenant was asked, or its document waits for a second person. They change no consent."""
 ENDING_STATES: Final = frozenset({"refused", "withdrawn", "expired"})
-"""The states that end every act recorded before them. A request ends nothing, because the tenant has not decided yet."""
+"""The states that end every act recorded before them."""
 
 NO_CONSENT_REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "none": "no consent was requested or given",
         "requested": "requested, but not answered",
+        "unconfirmed": "given by a document that no second person has confirmed",
         "not_yet": "given, but not valid yet",
         "refused": "refused",
         "withdrawn": "withdrawn",

@@ -16,14 +16,16 @@ from minimize.consent.terms import (
     DPV_STATES,
     ENDING_STATES,
     NO_CONSENT_REASONS,
+    PENDING_STATES,
     VALID_STATES,
     ConsentTerms,
     current_terms,
     parse_terms,
 )
 from minimize.errors import PolicyError, RefusedError
-from minimize.governance.access.enforcement import entries_in_scope
+from minimize.governance.access.enforcement import configured_access, entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
+from minimize.governance.evidence import TenantEvidence, require_evidence
 from minimize.governance.references import checked_reference
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
@@ -47,17 +49,13 @@ ConsentVerb = Literal["request", "give", "refuse", "withdraw"]
 _CONSENT_ACTIVITY: Final = AuditActivity("consent", component="consent", category="consent")
 _STATE_AFTER: Final = {"request": "requested", "give": "given", "refuse": "refused", "withdraw": "withdrawn"}
 _NEEDS_EVIDENCE: Final = ("give", "refuse", "withdraw")
-"""Decisions of a tenant. The name of the acting account alone does not show them."""
+"""Decisions of a tenant. The name of the acting account alone does not show them.
+
+A consent needs more than the reference of a document (`require_evidence`). A refusal or withdrawal does not, so that it counts
+without delay.
+"""
 _NEEDS_RECIPIENT_FILE: Final = ("request", "give")
 """A request or consent refers to the terms in the recipient's current file. A refusal or withdrawal needs no file."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentEvidence:
-    """What shows the decision of a tenant: the API token of the acting account, by its name, or the reference of a document."""
-
-    kind: Literal["token", "document"]
-    reference: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ class NewConsent:
     text_version: int | None = None
     valid_from: datetime | None = None
     expires_at: datetime | None = None
-    evidence: ConsentEvidence | None = None
+    evidence: TenantEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,8 @@ class RecordedConsent:
     @property
     def answers_nothing(self) -> bool:
         """Whether there is no consent that this refusal or withdrawal could end. A refusal may also answer a request."""
-        answered = {*VALID_STATES, "requested"} if self.act.state == "refused" else VALID_STATES
+        open_states = PENDING_STATES if self.act.state == "refused" else {"unconfirmed"}
+        answered = {*VALID_STATES, *open_states}
         return not any(each.state in answered for each in self.before)
 
     def to_json(self) -> dict[str, Any]:
@@ -120,6 +119,9 @@ class RecordedConsent:
     def lines(self) -> Iterator[str]:
         """The act, and the act that overrules it."""
         yield act_text(self.act)
+        if self.act.state == "unconfirmed":
+            named = f"{self.act.tenant_id} {self.act.recipient} {self.act.function}"
+            yield f"no effect yet: another person must run `minimize consent confirm {named} --document FILE`"
         over = self.overruling_act
         if over is not None:
             since = seconds_text(over.valid_from)
@@ -143,12 +145,15 @@ def record_consent(
     allowed     checks the actor's permission
     also        plans the recalls to record in the same transaction
 
-    Returns the act with the acts before it; a repeated consent is `renewed`. Raises PolicyError for an unknown recipient,
-    function or text or for impossible times, RefusedError (N060) without evidence, ConfigurationError for a blank reference or
+    Returns the act with the acts before it; a repeated consent is `renewed`. A consent by document is `unconfirmed` and has no
+    effect until another person confirms it (`confirm_consent`). Raises PolicyError for an unknown recipient, function or text or
+    for impossible times, RefusedError without the evidence that the decision needs, ConfigurationError for a blank reference or
     one with personal data, LedgerError, KeyringError, and any error of `allowed`.
     """
     consent = replace(consent, tenant=canonical_text(consent.tenant))
     _check_consent(verb, consent, now)
+    if verb == "give":
+        require_evidence(consent.evidence, consent.tenant, "consent/give", workspace, current_actor())
     keys = workspace.keyring()
     asked = _load_text(consent, workspace, recipients) if verb in _NEEDS_RECIPIENT_FILE else None
     with workspace.open_ledger(create=True) as ledger:
@@ -220,9 +225,9 @@ def _load_text(consent: NewConsent, workspace: Workspace, folder: PathText | Non
 def _check_consent(verb: ConsentVerb, consent: NewConsent, now: datetime) -> None:
     if not all((consent.tenant, consent.recipient, consent.function)):
         raise PolicyError("a consent needs a tenant, a recipient and a function", hint="Pass all three.")
-    if verb in _NEEDS_EVIDENCE and consent.evidence is None:
+    if verb in _NEEDS_EVIDENCE and verb != "give" and consent.evidence is None:
         message = "the name of an account does not show what its tenant decided"
-        hint = "Pass --reference DOCUMENT, or set MINIMIZE_TOKEN to an API token of the account."
+        hint = "Pass --document FILE or --reference DOCUMENT, or set MINIMIZE_TOKEN to an API token of the account."
         raise RefusedError(message, code="N060", hint=hint)
     if consent.evidence is not None and consent.evidence.kind == "document":
         checked_reference(consent.evidence.reference, "--reference")
@@ -240,9 +245,10 @@ def _new_act(
     actor: Actor,
     now: datetime,
 ) -> ConsentAct:
-    again = verb == "give" and any(each.state in VALID_STATES for each in before)
-    state = "renewed" if again else _STATE_AFTER[verb]
     (terms, text), proof = consent_text, consent.evidence
+    state = _STATE_AFTER[verb]
+    if verb == "give":
+        state = "unconfirmed" if proof is not None and proof.kind == "document" else _given_state(before)
     return ConsentAct(
         tenant_id=consent.tenant,
         recipient=consent.recipient,
@@ -256,11 +262,49 @@ def _new_act(
         text=text,
         evidence_kind="" if proof is None else proof.kind,
         evidence="" if proof is None else proof.reference,
+        digest="" if proof is None else proof.digest,
     )
 
 
+def _given_state(before: Sequence[ConsentAct]) -> str:
+    return "renewed" if any(each.state in VALID_STATES for each in before) else "given"
+
+
+def confirm_consent(
+    tenant: str, recipient: str, function: str, workspace: Workspace, now: datetime, *, document: TenantEvidence
+) -> RecordedConsent:
+    """Confirms the consent of a tenant that another person recorded with its document. It is valid from its own start on.
+
+    document  the same document, which the confirming person has read
+
+    Raises RefusedError if no consent waits for a confirmation or the document is another one (N064), and for the person who
+    recorded it (N065); LedgerError, KeyringError.
+    """
+    tenant, keys, actor = canonical_text(tenant), workspace.keyring(), current_actor()
+    access = configured_access(workspace)
+
+    def decide(acts: ActReader) -> Decision[RecordedConsent]:
+        before = acts.find(CONSENT, key=f"{recipient}/{function}", tenant=tenant, verifier=keys)
+        waiting = next((each for each in reversed(before) if each.state != "requested"), None)
+        if waiting is None or waiting.state != "unconfirmed" or waiting.digest != document.digest:
+            message = f"no consent of {tenant} to {function} of {recipient} with this document waits for a confirmation"
+            raise RefusedError(message, code="N064", hint=f"Run `minimize consent show --tenant {tenant} --history`.")
+        confirming = actor.user or ""
+        if confirming == waiting.by or (access is not None and not access.are_separate(confirming, waiting.by)):
+            message = "a consent by document needs a second person"
+            hint = "Ask another person, in other groups than the one who recorded it, to run this command."
+            raise RefusedError(message, code="N065", hint=hint)
+        given = replace(waiting, state=_given_state(before), confirmed_by=confirming, recorded_at=now)
+        event = _CONSENT_ACTIVITY.event("confirm", actor, now, _consent_resource(given, before))
+        recorded = _record_consents(acts, new=[given], events=[event], also=None)
+        return Decision(RecordedConsent(recorded.result[0], tuple(before)), recorded.acts, recorded.events)
+
+    with workspace.open_ledger() as ledger:
+        return ledger.record(decide, keys)
+
+
 def _last_acts(acts: Sequence[ConsentAct]) -> Sequence[ConsentAct]:
-    last = {(each.tenant_id, each.recipient, each.function): each for each in acts if each.state != "requested"}
+    last = {(each.tenant_id, each.recipient, each.function): each for each in acts if each.state not in PENDING_STATES}
     return list(last.values())
 
 
@@ -271,7 +315,7 @@ def _has_expired(last: ConsentAct, now: datetime) -> bool:
 def _expiry_act(last: ConsentAct, actor: Actor, now: datetime) -> ConsentAct:
     ends = last.expires_at or now
     own = replace(last, state="expired", by=actor.user or "", valid_from=ends, expires_at=None, recorded_at=now)
-    return replace(own, evidence_kind="", evidence="")
+    return replace(own, evidence_kind="", evidence="", digest="", confirmed_by="")
 
 
 def _consent_resource(new: ConsentAct, before: Sequence[ConsentAct]) -> Resource:
@@ -284,6 +328,7 @@ def _consent_resource(new: ConsentAct, before: Sequence[ConsentAct]) -> Resource
         PropertyChange("valid_from", None, time_text(new.valid_from)),
         PropertyChange("expires_at", None, expires),
         PropertyChange("evidence", None, new.evidence_kind or None),
+        *([PropertyChange("document", None, new.digest)] if new.digest else []),
     )
     place = f"consents/{new.tenant_id}/{new.recipient}/{new.function}"
     return Resource(new.function, "consent", place, changes)
@@ -430,11 +475,16 @@ def consent_act_json(act: ConsentAct) -> dict[str, Any]:
         "terms": terms.digest,
         "text": act.text,
         "by": act.by,
-        "evidence": {"kind": act.evidence_kind, "reference": act.evidence} if act.evidence_kind else None,
+        "evidence": _evidence_json(act) if act.evidence_kind else None,
         "valid_from": time_text(act.valid_from),
         "expires_at": time_text_or_none(act.expires_at),
         "recorded_at": time_text(act.recorded_at),
     }
+
+
+def _evidence_json(act: ConsentAct) -> dict[str, Any]:
+    document = {"digest": act.digest, "confirmed_by": act.confirmed_by or None} if act.digest else {}
+    return {"kind": act.evidence_kind, "reference": act.evidence, **document}
 
 
 def act_text(act: ConsentAct) -> str:
@@ -442,6 +492,7 @@ def act_text(act: ConsentAct) -> str:
     until = f" until {seconds_text(act.expires_at)}" if act.expires_at else ""
     concerns = f"{act.tenant_id}  {act.recipient}  {act.function}"
     proof = f", {act.evidence_kind} {act.evidence}" if act.evidence_kind else ""
+    proof += f", confirmed by {act.confirmed_by}" if act.confirmed_by else ""
     return f"{concerns}  {act.state}  by {act.by}{proof}, from {seconds_text(act.valid_from)}{until}"
 
 

@@ -8,9 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from minimize.consent import load_agreements
-from minimize.errors import ConfigurationError
+from minimize.errors import ConfigurationError, RefusedError
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
+from minimize.governance.evidence import document_evidence
 from minimize.governance.references import checked_reference
 from minimize.governance.sharing import Recall, list_recalls
 from minimize.governance.sharing.recalls import RECEIVED_RECORDS_HINT, find_recipient
@@ -35,7 +36,8 @@ class NewContract:
     """A contract of a tenant to record. None stands for the terms of the recipient's file if they are offered, else for none.
 
     offered   whether the terms of the recipient's file apply
-    evidence  the document that shows the contract; by default its reference
+    document  the file of the signed contract, whose digest is recorded
+    evidence  the name of the document; by default the reference of the contract
     """
 
     tenant: str
@@ -48,6 +50,7 @@ class NewContract:
     retention: timedelta | None = None
     deletes_within: timedelta | None = None
     offered: bool = False
+    document: PathText | None = None
     evidence: str | None = None
 
     def terms_from(self, recipient: Recipient, today: date) -> Contract:
@@ -120,8 +123,9 @@ def record_contract(
 ) -> ContractStatus:
     """Records the contract of a tenant with an independent recipient, with its audit event.
 
-    A contract of the same reference is replaced from now on. Raises ConfigurationError for an agent, a blank reference or terms
-    that are not valid, PolicyError for an unknown recipient, LedgerError, KeyringError.
+    A contract of the same reference is replaced from now on. Raises ConfigurationError for an agent, a blank reference, terms
+    that are not valid or a document that cannot be read, RefusedError (N062) without a document, PolicyError for an unknown
+    recipient, LedgerError, KeyringError.
     """
     tenant = canonical_text(new.tenant)
     if not tenant:
@@ -132,6 +136,10 @@ def record_contract(
         raise ConfigurationError(f"{new.recipient} is an agent: its contract is the organization's own", hint=hint)
     reference = checked_reference(new.reference, "--reference")
     evidence = reference if new.evidence is None else checked_reference(new.evidence, "--evidence")
+    if new.document is None:
+        hint = "Pass --document FILE with the signed contract, so that its digest is recorded."
+        raise RefusedError("a reference alone does not show that the tenant has a contract", code="N062", hint=hint)
+    digest = document_evidence(new.document).digest
     contract = replace(new, reference=reference).terms_from(found, now.astimezone(UTC).date())
     act = ContractAct(
         tenant_id=tenant,
@@ -142,6 +150,7 @@ def record_contract(
         evidence=evidence,
         by=current_actor().user or "",
         recorded_at=now,
+        digest=digest,
     )
     with workspace.open_ledger(create=True) as ledger:
         ledger.record(lambda _: Decision(None, [CONTRACT.act(act)], [_contract_event(act)]), workspace.keyring())
@@ -179,6 +188,7 @@ def end_contract(
                 evidence="" if evidence is None else checked_reference(evidence, "--evidence"),
                 by=actor.user or "",
                 recorded_at=now,
+                digest="",
             )
             for act in last.values()
             if reference in (None, act.reference) and _lasts_until(act, day)
@@ -237,7 +247,8 @@ def _status_of_act(act: ContractAct, now: datetime) -> ContractStatus:
 
 def _recording(act: ContractAct) -> dict[str, Any]:
     recorded_at = time_text(act.recorded_at)
-    return {"state": act.state, "evidence": act.evidence, "by": act.by, "recorded_at": recorded_at}
+    document = {"digest": act.digest} if act.digest else {}
+    return {"state": act.state, "evidence": act.evidence, **document, "by": act.by, "recorded_at": recorded_at}
 
 
 def _lasts_until(act: ContractAct, day: date) -> bool:
@@ -261,6 +272,7 @@ def _contract_event(act: ContractAct) -> AuditEvent:
         PropertyChange("from", None, act.terms["from"]),
         PropertyChange("until", None, act.terms["until"]),
         PropertyChange("permits_transmission", None, act.terms["permits_transmission"]),
+        *([PropertyChange("document", None, act.digest)] if act.digest else []),
     )
     resource = Resource(act.reference, "contract", f"contracts/{act.tenant_id}/{act.recipient}", changes)
     return _CONTRACT_ACTIVITY.event(

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final
 
 import pyarrow as pa
 
 from minimize.consent import Consents, current_terms, load_consents
-from minimize.consent.terms import NO_CONSENT_REASONS
-from minimize.errors import ConfigurationError
+from minimize.consent.terms import NO_CONSENT_REASONS, PENDING_STATES
+from minimize.errors import ConfigurationError, RefusedError
 from minimize.governance.consent import NewConsent, record_consent
+from minimize.governance.evidence import TenantEvidence, require_evidence
+from minimize.governance.function_request import (
+    DELIVERY_TEXTS,
+    FunctionStatus,
+    RequestDelivery,
+    functions_page,
+    send_request,
+)
 from minimize.governance.references import checked_reference
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
@@ -21,12 +29,13 @@ from minimize.json_form import JsonResult, json_member
 from minimize.ledger import AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import Decision
 from minimize.ledger.sharing import PREREQUISITE, ConsentAct, PrerequisiteAct, PrerequisiteState
+from minimize.pages import Section
 from minimize.recipients import Function, Recipient, Recipients, load_configured_recipients
+from minimize.recipients.model import ADMIN_CONSENT
 from minimize.recipients.rules import Party
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 
-FunctionState = Literal["on", "agreed", "requested", "off"]
 _FUNCTION_ACTIVITY: Final = AuditActivity("function", component="functions", category="consent")
 _CONTRACT_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -39,33 +48,38 @@ _CONTRACT_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionStatus(JsonResult):
-    """A function of a recipient for one tenant: whether data moves, and what is missing.
+class FunctionList(JsonResult):
+    """The functions of a tenant, and their page for the tenant's administrator."""
 
-    state  on: data moves; agreed: the administrator agreed, and something else is missing; requested: the administrator was
-           asked and has not answered; off: none of these
-    """
+    json_names = "functions"
 
-    tenant: str
-    recipient: str
-    function: str
-    direction: str
-    state: FunctionState
-    missing: tuple[str, ...]
+    functions: tuple[FunctionStatus, ...]
+    document: Section
 
     def lines(self) -> Iterator[str]:
-        """The state, and what is missing."""
-        yield f"{self.recipient}  {self.function}  {self.direction}  {self.state}"
-        yield from (f"  missing: {each}" for each in self.missing)
+        """The state of each function, and what is missing."""
+        if not self.functions:
+            yield "no functions"
+        for each in self.functions:
+            yield from each.lines()
 
 
 @dataclass(frozen=True, slots=True)
 class EnabledFunction(JsonResult):
-    """A function that was asked for: its state, and the text that the tenant's administrator must agree to."""
+    """A function that was asked for: its state, and the text that the tenant's administrator must agree to.
+
+    delivery  what became of the message to the administrator; None if there is nothing to ask
+    """
 
     status: FunctionStatus = field(metadata=json_member(merge=True))
     text: str
     text_version: int
+    delivery: RequestDelivery | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """1 if the operator's command failed. The request is recorded."""
+        return int(self.delivery == "failed")
 
     def lines(self) -> Iterator[str]:
         """The state, the text, and how to record the answer."""
@@ -73,13 +87,17 @@ class EnabledFunction(JsonResult):
         if self.status.state != "on":
             named = f"{self.status.tenant} {self.status.recipient} {self.status.function}"
             yield f"text {self.text_version} for the administrator of {self.status.tenant}: {self.text}"
-            yield f"to agree: `minimize consent give {named} --text-version {self.text_version} --reference DOCUMENT`"
-            yield f"to refuse: `minimize consent refuse {named} --reference DOCUMENT`"
+            yield "to answer, with an API token of the administrator:"
+            yield f"  `minimize consent give {named} --text-version {self.text_version}`"
+            yield f"  `minimize consent refuse {named}`"
+        if self.delivery is not None:
+            yield DELIVERY_TEXTS[self.delivery]
+            yield f"the page for the administrator: `minimize functions list {self.status.tenant} --html FILE`"
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedPrerequisite(JsonResult):
-    """A prerequisite of a tenant, who recorded it and when, and the document that shows it."""
+    """A prerequisite of a tenant, who recorded it and when, and what shows it."""
 
     tenant: str
     recipient: str
@@ -88,6 +106,8 @@ class ConfirmedPrerequisite(JsonResult):
     reference: str
     by: str
     recorded_at: datetime
+    digest: str = ""
+    permissions: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
         """The prerequisite as one line."""
@@ -116,6 +136,20 @@ def list_functions(
     ]
 
 
+def show_functions(
+    tenant: str,
+    workspace: Workspace,
+    now: datetime,
+    *,
+    recipient: str | None = None,
+    recipients: PathText | None = None,
+) -> FunctionList:
+    """The functions of a tenant as `list_functions` finds them, with their page. Raises like it."""
+    found = list_functions(tenant, workspace, now, recipient=recipient, recipients=recipients)
+    known = load_configured_recipients(recipients, workspace.folder)
+    return FunctionList(tuple(found), functions_page(canonical_text(tenant), found, known, now))
+
+
 def enable_function(
     tenant: str,
     recipient: str,
@@ -127,8 +161,12 @@ def enable_function(
 ) -> EnabledFunction:
     """Asks the administrator of a tenant to turn on a function: records the request with the text, unless it is open or answered.
 
+    The operator's command of `notify:` then gets a message with the page of the tenant, unless the administrator has agreed. Its
+    result is recorded in the audit log.
+
     Data moves once the administrator agreed, the contract permits it, and all prerequisites are confirmed. Raises PolicyError for
-    an unknown recipient or function, LedgerError, KeyringError.
+    an unknown recipient or function or faulty contacts, ConfigurationError for a command that cannot be found, LedgerError,
+    KeyringError.
     """
     tenant = canonical_text(tenant)
     known = load_configured_recipients(recipients, workspace.folder)
@@ -137,13 +175,28 @@ def enable_function(
     with workspace.open_ledger(create=True) as ledger:
         before = load_consents(ledger, workspace.keyring(), workspace.folder, recipient=recipient, tenant=tenant)
     last = _last_act(before, function)
-    is_open = last is not None and last.state == "requested" and last.terms == terms.text
+    is_open = last is not None and last.state in PENDING_STATES and last.terms == terms.text
     if not is_open and _consent_reason(before, found, function, tenant, now) is not None:
         record_consent("request", NewConsent(tenant, recipient, function), workspace, now, recipients=recipients)
     with workspace.open_ledger() as ledger:
         consents = load_consents(ledger, workspace.keyring(), workspace.folder, recipient=recipient, tenant=tenant)
     status = _status(tenant, known, found, manifest, consents, now)
-    return EnabledFunction(status, manifest.text, manifest.text_version)
+    delivery = _send_request(status, known, workspace, now) if status.waits_for_administrator else None
+    return EnabledFunction(status, manifest.text, manifest.text_version, delivery)
+
+
+def _send_request(
+    status: FunctionStatus, recipients: Recipients, workspace: Workspace, now: datetime
+) -> RequestDelivery:
+    page = functions_page(status.tenant, [status], recipients, now)
+    delivery = send_request(status.tenant, f"{status.function} of {status.recipient}", page, workspace)
+    if delivery != "not_configured":
+        place = f"functions/{status.tenant}/{status.recipient}/{status.function}"
+        resource = Resource(status.function, "function", place, (PropertyChange("delivery", None, delivery),))
+        event = _FUNCTION_ACTIVITY.event("notify", current_actor(), now, resource, tenant=status.tenant)
+        with workspace.open_ledger() as ledger:
+            ledger.record_event(event, workspace.keyring())
+    return delivery
 
 
 def confirm_prerequisite(
@@ -153,28 +206,43 @@ def confirm_prerequisite(
     workspace: Workspace,
     now: datetime,
     *,
-    reference: str,
+    evidence: TenantEvidence | None,
+    permissions: Sequence[str] = (),
     revoke: bool = False,
     recipients: PathText | None = None,
 ) -> ConfirmedPrerequisite:
-    """Records that a tenant meets a prerequisite of a recipient's functions, with the document or ticket that shows it.
+    """Records that a tenant meets a prerequisite of a recipient's functions, with the document or API token that shows it.
 
-    With `revoke`, that the tenant no longer does. Raises ConfigurationError for an unknown prerequisite or a blank reference,
-    PolicyError for an unknown recipient, LedgerError, KeyringError.
+    permissions  what an administrator of the tenant has granted, for the prerequisite `admin_consent`
+    revoke       records that the tenant no longer meets it; the reference of a ticket is then enough
+
+    Raises ConfigurationError for an unknown prerequisite or a blank reference, RefusedError without evidence or for other
+    permissions than the one that the functions use (N066), PolicyError for an unknown recipient, LedgerError, KeyringError.
     """
     found = load_configured_recipients(recipients, workspace.folder).load(recipient)
     known = sorted({name for function in found.functions.values() for name in function.requires})
     if requirement not in known:
         hint = did_you_mean(requirement, known) or f"Its prerequisites: {', '.join(known) or 'none'}."
         raise ConfigurationError(f"no function of {recipient} requires {requirement}", hint=hint)
+    tenant = canonical_text(tenant)
+    if evidence is not None and evidence.kind == "document":
+        checked_reference(evidence.reference, "--reference")
+    if not revoke:
+        evidence = require_evidence(evidence, tenant, "function/enable", workspace, current_actor())
+        _require_only_permission(found, requirement, permissions)
+    if evidence is None:
+        hint = "Pass --reference TICKET or --document FILE."
+        raise RefusedError("nothing shows that the prerequisite is no longer met", code="N060", hint=hint)
     act = PrerequisiteAct(
-        tenant_id=canonical_text(tenant),
+        tenant_id=tenant,
         recipient=recipient,
         requirement=requirement,
         state="revoked" if revoke else "confirmed",
-        evidence=checked_reference(reference, "--reference"),
+        evidence=evidence.reference,
         by=current_actor().user or "",
         recorded_at=now,
+        digest=evidence.digest,
+        permissions=() if revoke else tuple(permissions),
     )
     with workspace.open_ledger(create=True) as ledger:
         ledger.record(lambda _: Decision(None, [PREREQUISITE.act(act)], [_confirm_event(act)]), workspace.keyring())
@@ -186,7 +254,20 @@ def confirm_prerequisite(
         reference=act.evidence,
         by=act.by,
         recorded_at=now,
+        digest=act.digest,
+        permissions=act.permissions,
     )
+
+
+def _require_only_permission(recipient: Recipient, requirement: str, permissions: Sequence[str]) -> None:
+    """Raises RefusedError (N066) unless the granted permissions are exactly the one that functions with this prerequisite use."""
+    used = {name for each in recipient.functions.values() if requirement in each.requires for name in each.permissions}
+    wanted = used if requirement == ADMIN_CONSENT else set()
+    if sorted(permissions) != sorted(wanted):
+        given = ", ".join(permissions) or "no permission"
+        message = f"{requirement} of {recipient.recipient} was confirmed with {given}"
+        flags = " ".join(f"--permission {name}" for name in sorted(wanted)) or "no --permission"
+        raise RefusedError(message, code="N066", hint=f"Pass {flags}: the functions use exactly this permission.")
 
 
 def _status(
@@ -195,7 +276,7 @@ def _status(
     reason = _consent_reason(consents, recipient, function.name, tenant, now)
     last = _last_act(consents, function.name, recipient.recipient)
     missing = tuple(_obstacles(tenant, recipients, recipient, function, consents, now, reason))
-    asked = last is not None and last.state == "requested"
+    asked = last is not None and last.state in PENDING_STATES
     return FunctionStatus(
         tenant=canonical_text(tenant),
         recipient=recipient.recipient,
@@ -246,6 +327,8 @@ def _confirm_event(act: PrerequisiteAct) -> AuditEvent:
     changes = (
         PropertyChange("requirement", None, act.requirement),
         PropertyChange("state", None, act.state),
+        *([PropertyChange("permissions", None, ", ".join(act.permissions))] if act.permissions else []),
+        *([PropertyChange("document", None, act.digest)] if act.digest else []),
     )
     resource = Resource(act.requirement, "prerequisite", f"prerequisites/{act.tenant_id}/{act.recipient}", changes)
     return _FUNCTION_ACTIVITY.event("confirm", current_actor(), act.recorded_at, resource)

@@ -141,11 +141,13 @@ def new_recall_steps(acts: ActReader, steps: Sequence[RecallStep]) -> list[Recal
 class ConsentAct:
     """One act about a consent: tenant, recipient and function, new state, account, validity and time of recording.
 
-    state          requested, given, renewed, refused, withdrawn or expired
+    state          requested, unconfirmed, given, renewed, refused, withdrawn or expired
     terms          what was asked or agreed to, as JSON
     text           the text that the tenant was asked to agree to
     evidence_kind  `token` or `document`; empty for a request, an expiry, and acts of versions without evidence
     evidence       the name of the API token of the account, or the reference of the document
+    digest         `sha256:` of the document; empty for a token
+    confirmed_by   the second person who confirmed a consent by document
     """
 
     tenant_id: str
@@ -160,6 +162,8 @@ class ConsentAct:
     text: str = ""
     evidence_kind: str = ""
     evidence: str = ""
+    digest: str = ""
+    confirmed_by: str = ""
 
     @cached_property
     def id(self) -> str:
@@ -169,6 +173,8 @@ class ConsentAct:
         words = [self.tenant_id, self.recipient, self.function, self.state, self.terms, self.by, *times]
         proof = [self.text, self.evidence_kind, self.evidence]
         words += proof if any(proof) else []
+        document = [self.digest, self.confirmed_by]
+        words += document if any(document) else []
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
@@ -211,6 +217,7 @@ class ContractAct:
 
     terms     the contract, in the keys of a recipient's file; after its end with the day as `until`
     evidence  the document that shows the contract or its end, such as the number of the signed copy
+    digest    `sha256:` of the document that shows the contract
     """
 
     tenant_id: str
@@ -221,6 +228,7 @@ class ContractAct:
     evidence: str
     by: str
     recorded_at: datetime
+    digest: str = ""
 
 
 CONTRACT: Final = ActKind("contract", ContractAct, key="{0.recipient}", tenant="tenant_id", actor="by")
@@ -232,7 +240,9 @@ PrerequisiteState = Literal["confirmed", "revoked"]
 class PrerequisiteAct:
     """The confirmation that a tenant meets a prerequisite of a recipient's functions, or that it no longer does.
 
-    evidence  the document or ticket that shows it
+    evidence     the document or ticket that shows it, or the name of the API token of the tenant's administrator
+    digest       `sha256:` of the document
+    permissions  what an administrator of the tenant has granted, for the prerequisite `admin_consent`
     """
 
     tenant_id: str
@@ -242,6 +252,8 @@ class PrerequisiteAct:
     evidence: str
     by: str
     recorded_at: datetime
+    digest: str = ""
+    permissions: tuple[str, ...] = ()
 
 
 PREREQUISITE: Final = ActKind("prerequisite", PrerequisiteAct, key="{0.recipient}", tenant="tenant_id", actor="by")

@@ -167,6 +167,9 @@ class Plan:
     def lines(self) -> Iterator[Line]:
         """The fields, the outputs with their category, and what conditions reveal."""
         yield _title(self)
+        if self.deciding_function is not None:
+            recipient, function = self.deciding_function
+            yield Paragraph(f"a record is kept only if its tenant has turned on {function} of {recipient}", "  ")
         fields = [
             (each.key, each.field.role, each.action, each.leaves or "", each.why) for each in self.fields.values()
         ]
@@ -184,6 +187,11 @@ class Plan:
             yield Paragraph(f"{', '.join(keys)}: {what}", "  ")
         if self.keys:
             yield from ("", f"keys needed: {', '.join(sorted(self.keys))}")
+
+    @property
+    def deciding_function(self) -> tuple[str, str] | None:
+        """The third party and its function whose consents decide on each record; None if no consent decides."""
+        return None if self.pipeline is None else self.pipeline.source.deciding_function
 
     @property
     def own_retentions(self) -> Mapping[str, timedelta]:

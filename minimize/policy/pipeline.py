@@ -26,10 +26,10 @@ from pydantic_core import CoreSchema, core_schema
 from minimize.aggregates.definition import TIME_UNITS, TimeUnit
 from minimize.policy.condition import FormCondition
 from minimize.policy.form_values import NAME_PATTERN, Duration, Name, PositiveInteger, Share
-from minimize.policy.forms import Form, NotEmpty, Reading, form_error, is_read, when_read
+from minimize.policy.forms import Expected, Form, NotEmpty, Reading, form_error, is_read, when_read
 from minimize.policy.model import Policy, name_schema
 from minimize.policy.names import FieldKey, FieldKeys, PolicyReading, names_of
-from minimize.policy.purposes import Purpose
+from minimize.policy.purposes import ON_PREMISES_PURPOSE, Purpose
 from minimize.policy.treatments import FormMeasure
 from minimize.settings.regions import OutputRegion
 from minimize.sources import FORMATS
@@ -86,6 +86,11 @@ class _FormatSchema:
 
 
 LocationText = Annotated[str, when_read(_valid_location)]
+RecipientFunctionName = Annotated[
+    str,
+    pydantic.Field(pattern=rf"^{NAME_PATTERN}\.{NAME_PATTERN}$"),
+    Expected("must name a function", hint="Write RECIPIENT.FUNCTION, such as `apple.push`."),
+]
 SourceFormatName = Annotated[str, when_read(_known_format), _FormatSchema()]
 
 
@@ -103,14 +108,35 @@ class SourceModel(Form):
         None, description="The third party that sends the records. Consent then decides on each record."
     )
     function: str | None = pydantic.Field(None, description="The inbound function of its manifest.")
+    only_for: RecipientFunctionName | None = pydantic.Field(
+        None,
+        description="The outbound function, as RECIPIENT.FUNCTION, that the records are collected for. A record is collected "
+        "only while its tenant has turned the function on.",
+        examples=["apple.push"],
+    )
 
     @property
     def is_received(self) -> bool:
         """Whether a third party sends the records, so consent decides on each record."""
         return self.recipient is not None
 
+    @property
+    def deciding_function(self) -> tuple[str, str] | None:
+        """The third party and its function whose consents decide on each record; None if no consent decides.
+
+        It is the function that sends the records, or the only one that they are collected for.
+        """
+        if self.only_for is not None:
+            recipient, _, function = self.only_for.partition(".")
+            return recipient, function
+        return None if self.recipient is None or self.function is None else (self.recipient, self.function)
+
     def check(self, reading: Reading) -> None:
-        """A recipient and its function are named together."""
+        """A recipient and its function are named together, and records that a third party sends serve no function alone."""
+        if self.only_for is not None and self.recipient is not None:
+            message = "`source` has both `recipient` and `only_for`"
+            hint = "Remove one: the consent to receive the records already decides on each of them."
+            reading.fault("P005", message, "only_for", hint=hint)
         if (self.recipient is None) != (self.function is None):
             present, missing = ("function", "recipient") if self.recipient is None else ("recipient", "function")
             hint = f"Add `{missing}`, or remove `{present}`."
@@ -436,7 +462,11 @@ class Pipeline(Form):
         return {"records": False} if "aggregates" in written and "records" not in written else {}
 
     def check(self, reading: Reading) -> None:
-        """A pipeline writes something."""
+        """A pipeline writes something, and only data that is received has the purpose of the on-premises product's data."""
+        if self.purpose == ON_PREMISES_PURPOSE and not self.source.is_received:
+            message = f"the purpose {ON_PREMISES_PURPOSE} is for data that the on-premises product sends"
+            hint = "Name its function under `source`, or use another purpose."
+            reading.fault("P008", message, "purpose", hint=hint)
         if self.records is None and reading.node.get("aggregates") is None:
             reading.fault("P005", "the pipeline writes neither records nor aggregates", "records")
 

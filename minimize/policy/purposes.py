@@ -13,7 +13,9 @@ from minimize.policy.forms import Reading, form_error, when_read
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, require_utf8
 from minimize.text import did_you_mean
 
-PURPOSES = ("customer_support", "service_maintenance", "operations", "quality_and_security")
+ON_PREMISES_PURPOSE = "quality_and_security"
+"""The only purpose of the data that the on-premises product sends, and of no other data."""
+PURPOSES = ("customer_support", "service_maintenance", "operations", ON_PREMISES_PURPOSE)
 # fmt: off
 _REFUSED_STEMS = (
     "profil", "advert", "market", "promot", "monetis", "monetiz", "commerciali", "retarget", "lookalike", "resale",

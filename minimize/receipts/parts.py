@@ -118,8 +118,10 @@ class GatedRows:
 
 
 @dataclass(frozen=True, slots=True)
-class ReceivedFrom:
-    """The third party that sent the records of a run, and the function of its manifest under which it sent them.
+class DecidingFunctionReceipt:
+    """The third party and the function of its manifest whose consents decided on the records of a run.
+
+    It is the function by which it sent them, or the only one that they are collected for.
 
     manifest  the digest of the manifest's file
     contract  the reference of the organization's contract with an agent; None for an independent recipient, whose contracts with

@@ -27,6 +27,7 @@ from minimize.receipts.parts import (
     AuditHead,
     BackfillRef,
     CompanionFile,
+    DecidingFunctionReceipt,
     DigestRef,
     FieldReceipt,
     FileRef,
@@ -37,7 +38,6 @@ from minimize.receipts.parts import (
     QuarantineEntry,
     ReceiptFile,
     ReceiptKind,
-    ReceivedFrom,
     RegionRef,
     RetractionSource,
     RowCounts,
@@ -236,6 +236,7 @@ class Receipt:
     audit      the head of the ledger's audit log at that time; absent if the change was recorded in no ledger
     erasures   the encrypted erasure list that was applied; absent if there were no erasures
     received   the third party that sent the records, with contract and consents; absent for the organization's own records
+    only_for   the function that the records are collected for, with contract and consents; absent if they serve more
     region     the region whose rows the output contains; absent if no regions were configured
     adopts     why the output is continued with the ledger that `audit` names
     """
@@ -280,10 +281,16 @@ class Receipt:
     origin: RunOrigin | None = field(default=None, metadata=OMIT_IF_NONE)
     audit: AuditHead | None = field(default=None, metadata=OMIT_IF_NONE)
     erasures: DigestRef | None = field(default=None, metadata=OMIT_IF_NONE)
-    received: ReceivedFrom | None = field(default=None, metadata=OMIT_IF_NONE)
+    received: DecidingFunctionReceipt | None = field(default=None, metadata=OMIT_IF_NONE)
+    only_for: DecidingFunctionReceipt | None = field(default=None, metadata=OMIT_IF_NONE)
     region: RegionRef | None = field(default=None, metadata=OMIT_IF_NONE)
     adopts: LedgerAdoption | None = field(default=None, metadata=OMIT_IF_NONE)
     signature: Signature | None = None
+
+    @property
+    def deciding_function(self) -> DecidingFunctionReceipt | None:
+        """The third party's function whose consents decided on the records; None if no consent decided."""
+        return self.received or self.only_for
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Receipt:

@@ -1,4 +1,6 @@
-"""Check of a pipeline that receives from a recipient against the manifest of the inbound function, for `lint` and for a run.
+"""Check of a pipeline whose records a recipient's function decides on, against its manifest, for `lint` and for a run.
+
+The records are collected for an outbound function only, or received by an inbound one.
 
 The policy of such a pipeline names the fields of the message, and those that the transport adds to it: tenant, event time and
 record. A field of the message keeps no more than the manifest allows; further steps after the manifest's are allowed.
@@ -23,7 +25,8 @@ from minimize.policy.fields import (
 )
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.recipients.model import Function, SharedField
+from minimize.policy.purposes import ON_PREMISES_PURPOSE
+from minimize.recipients.model import Direction, Function, SharedField
 from minimize.recipients.rules import find_party
 from minimize.techniques import TechniqueStep
 from minimize.techniques.pseudonymize import Pseudonymize
@@ -31,26 +34,46 @@ from minimize.text import did_you_mean
 
 
 def check_policy(policy: Policy, function: Function, pipeline: Pipeline | None = None) -> list[Finding]:
-    """Findings about a policy (and its pipeline) that keeps more than an inbound function permits, or lacks something."""
+    """Findings about a policy (and its pipeline) that keeps more than an inbound function permits, or lacks something.
+
+    An outbound function, which the records are collected for, does not limit their fields: it limits those that are sent.
+    """
     asked = _InboundCheck(policy, function, pipeline)
-    return [finding for check in _CHECKS for finding in check(asked)]
+    checks = _CHECKS if function.direction == "inbound" else (_check_head,)
+    return [finding for check in checks for finding in check(asked)]
 
 
 def lint_source(job: Pipeline) -> list[Finding]:
-    """Findings about the source of a pipeline that do not depend on the day; none if its records are not received."""
-    name, function = job.source.recipient, job.source.function
-    if name is None or function is None:
-        return []
+    """Findings about the source of a pipeline that do not depend on the day."""
+    if job.source.deciding_function is None:
+        return [*_check_purposes(job, on_premises=False)]
+    name, function = job.source.deciding_function
+    direction: Direction = "inbound" if job.source.is_received else "outbound"
     place = (None if job.path is None else str(job.path), job.line_of("source"))
     try:
-        found = find_party(name, function, "inbound", None, job.folder, ())
+        found = find_party(name, function, direction, None, job.folder, ())
     except PolicyError as error:
         return [Finding("T038", error.message, "error", error.hint, *place)]
+    purposes = _check_purposes(job, on_premises=found.recipient.on_premises)
     if found.manifest is None:
-        known = [each.name for each in found.recipient.inbound]
-        hint = did_you_mean(function, known) or f"Name one of its inbound functions: {', '.join(known) or 'none'}."
-        return [Finding("T038", f"{name} has no inbound function {function}", "error", hint, *place)]
-    return check_policy(job.policy, found.manifest, job)
+        known = [each.name for each in found.recipient.functions.values() if each.direction == direction]
+        hint = did_you_mean(function, known) or f"Name one of its {direction} functions: {', '.join(known) or 'none'}."
+        return [Finding("T038", f"{name} has no {direction} function {function}", "error", hint, *place), *purposes]
+    return [*check_policy(job.policy, found.manifest, job), *purposes]
+
+
+def _check_purposes(job: Pipeline, *, on_premises: bool) -> Iterator[Finding]:
+    """T039: a policy for other data that lists the purpose of the on-premises product's data, or the reverse."""
+    listed, file = set(job.policy.purposes), None if job.policy.path is None else str(job.policy.path)
+    if on_premises and listed != {ON_PREMISES_PURPOSE}:
+        message = f"data of the on-premises product serves {ON_PREMISES_PURPOSE} only"
+        hint = f"Set `purposes: [{ON_PREMISES_PURPOSE}]`."
+        yield Finding("T039", message, "error", hint, file)
+    elif not on_premises and ON_PREMISES_PURPOSE in listed:
+        message = f"the purpose {ON_PREMISES_PURPOSE} is for data that the on-premises product sends"
+        yield Finding(
+            "T039", message, "error", "Remove it from `purposes`, or name the product's function under `source`.", file
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +148,7 @@ def _check_event_time(check: _InboundCheck) -> Iterator[Finding]:
     if field is None:
         return
     hint = "Set `time` to a timestamp that the transport adds, such as the arrival of the message."
-    if field.pointer in check.message:
+    if check.function.direction == "inbound" and field.pointer in check.message:
         yield check.finding(
             "T031", "the event time is a field of the message, so the sender can choose it", hint, field
         )

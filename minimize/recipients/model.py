@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import pyarrow as pa
 from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
@@ -19,18 +19,21 @@ from minimize.policy.forms import Expected, Form, Reading, ShortForm, form_error
 from minimize.policy.model import Role
 from minimize.policy.names import field_pointer
 from minimize.policy.pipeline import CategoryName
-from minimize.policy.purposes import Purpose
+from minimize.policy.purposes import ON_PREMISES_PURPOSE, Purpose
 from minimize.policy.treatments import DROP, Chain, Treatment
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.sources.types import arrow_type
 from minimize.techniques import TECHNIQUES, Context, Technique, TechniqueResult, TechniqueStep, UnsupportedType
 from minimize.techniques.base import apply_per_distinct
 from minimize.techniques.map import Map
+from minimize.text import count_noun
 
 Standing = Literal["agent", "independent"]
 """An agent acts on our behalf and must be on the list of subprocessors; an independent recipient acts for itself."""
 Direction = Literal["outbound", "inbound"]
 PASSTHROUGH: Literal["pass_through"] = "pass_through"
+ADMIN_CONSENT: Final = "admin_consent"
+"""The prerequisite that an administrator of the tenant has granted the permission of the function, and no other."""
 
 
 class ListedValues(Map):
@@ -217,13 +220,24 @@ class Function(Form):
 
     direction: Direction = Field(description="Whether data is sent to the recipient or received from it.")
     purpose: Purpose = Field(
-        description="From the closed list, or one that `minimize.yaml` adds.", examples=["service_maintenance"]
+        description="customer_support, service_maintenance or operations, or one that `minimize.yaml` adds. Data of the "
+        "on-premises product has quality_and_security, and no other data has it.",
+        examples=["service_maintenance"],
     )
     text_version: PositiveInteger = Field(
         description="Incremented with each change of the text; a consent to an older version does not cover it."
     )
     text: str = Field(default="", description="The text that a tenant agrees to.")
-    requires: Names = Field(default=(), description="Prerequisites, such as an account.")
+    requires: Names = Field(
+        default=(),
+        description="Prerequisites, such as an account. `admin_consent` stands for the permission in `permissions`, which an "
+        "administrator of the tenant grants.",
+    )
+    permissions: Names = Field(
+        default=(),
+        description="The one permission that the function uses, if it requires `admin_consent`.",
+        examples=[["update_device_attributes"]],
+    )
     must_be: CategoryName | None = Field(default=None, description="The highest permitted category of the data.")
     aggregate: Name | None = Field(
         default=None,
@@ -266,9 +280,21 @@ class Function(Form):
             message = f"`{self.name}` is about an aggregate, but is inbound, not aggregated, or has secrets"
             hint = "Set `direction: outbound` and `must_be: aggregated`, and remove `pass_through`."
             reading.fault("T007", message, hint=hint)
+        self._check_permissions(reading)
         for code, key, message, hint in _overlaps(reading.node.descend(("fields",)).entries):
             with reading.within(reading.node, key):
                 reading.fault(code, message, "fields", key, hint=hint)
+
+    def _check_permissions(self, reading: Reading) -> None:
+        """Records a function that uses a granted permission without naming exactly one."""
+        if ADMIN_CONSENT in self.requires and len(self.permissions) != 1:
+            message = (
+                f"`{self.name}` requires {ADMIN_CONSENT}, and names {count_noun(len(self.permissions), 'permission')}"
+            )
+            reading.fault("T009", message, "permissions", hint="Name exactly one: `permissions: [NAME]`.")
+        elif self.permissions and ADMIN_CONSENT not in self.requires:
+            message = f"`{self.name}` names a permission, but does not require that an administrator grants it"
+            reading.fault("T009", message, "permissions", hint=f"Add `{ADMIN_CONSENT}` to `requires`.")
 
 
 def _overlaps(keys: Iterable[str]) -> Iterator[tuple[str, str, str, str]]:
@@ -298,6 +324,11 @@ class Recipient(Form):
         description="An agent acts on our behalf and must be on the list of subprocessors; an independent recipient acts for "
         "itself."
     )
+    on_premises: bool = Field(
+        default=False,
+        description="Whether it is the on-premises product that the customer runs. No data is sent to it, and the data that it "
+        "sends serves quality_and_security only.",
+    )
     subprocessor: str | None = Field(default=None, description="An agent's entry on the list of subprocessors.")
     contract: Contract | None = None
     functions: Mapping[Name, Function] = Field(description="The tasks of the recipient; `{}` for none.")
@@ -306,7 +337,9 @@ class Recipient(Form):
     """`sha256:` of the file's bytes; empty for a recipient that was not loaded from a file."""
 
     def check(self, reading: Reading) -> None:
-        """Records a name that is not that of the file, and an entry of subprocessors that is missing or not valid."""
+        """Records a name that is not that of the file, an entry of subprocessors that is missing or not valid, and functions that
+        no third party of this kind may have."""
+        self._check_functions(reading)
         if self.path is not None and self.recipient not in ("", self.path.stem):
             message = f"the recipient `{self.recipient}` is in a file of another name"
             reading.fault("T006", message, "recipient", hint="Rename the file to the name of the recipient.")
@@ -320,6 +353,20 @@ class Recipient(Form):
                 "Set `standing: agent`, or remove `subprocessor`.",
             )
             reading.fault("T002", message, "standing", hint=hint)
+
+    def _check_functions(self, reading: Reading) -> None:
+        """Records functions that send data to the on-premises product, and a mix of its purpose with others."""
+        for name, function in self.functions.items():
+            if self.on_premises and function.direction == "outbound":
+                message = f"`{name}` sends data to the on-premises product, with which no data is shared"
+                reading.fault("T017", message, "functions", name, hint="Remove the function.")
+            if self.on_premises and function.purpose != ON_PREMISES_PURPOSE:
+                message = f"`{name}` has the purpose {function.purpose}, but receives data of the on-premises product"
+                reading.fault("T018", message, "functions", name, hint=f"Use {ON_PREMISES_PURPOSE}.")
+            elif not self.on_premises and function.purpose == ON_PREMISES_PURPOSE:
+                message = f"the purpose of `{name}` is for data of the on-premises product, and not for sharing"
+                hint = "Use customer_support, service_maintenance or operations."
+                reading.fault("T018", message, "functions", name, hint=hint)
 
     def function(self, name: str) -> Function | None:
         """The function of this name; None if the manifest has none."""

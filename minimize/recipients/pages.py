@@ -176,8 +176,15 @@ def introduction(recipient: Recipient) -> Iterator[str]:
     yield from _contract_sentences(recipient)
     if recipient.ending:
         yield f"At the end of the relationship: {recipient.ending}."
-    if not recipient.functions:
-        yield "No data is sent to this recipient, and none is received from it."
+    if recipient.on_premises:
+        yield f"This is the on-premises product, which the customer runs. {_no_data_sentence(recipient)}"
+    elif not recipient.functions:
+        yield _no_data_sentence(recipient)
+
+
+def _no_data_sentence(recipient: Recipient) -> str:
+    end = "the data below is received from it" if recipient.inbound else "none is received from it"
+    return f"No data is sent to this recipient, and {end}."
 
 
 def _contract_sentences(recipient: Recipient) -> Iterator[str]:
@@ -187,7 +194,7 @@ def _contract_sentences(recipient: Recipient) -> Iterator[str]:
         yield "No contract is offered." if contract is None else f"The offered contract: {_terms_sentence(contract)}"
     elif contract is not None:
         yield f"Contract {_terms_sentence(contract)}"
-    if contract is None or not contract.permits_transmission:
+    if not recipient.on_premises and (contract is None or not contract.permits_transmission):
         yield "No contract permits sending data to this recipient."
 
 
@@ -226,6 +233,8 @@ def _function_texts(function: Function) -> Iterator[str]:
         yield f"Only counts and statistics of groups, never single records: {function.aggregate}."
     if function.requires:
         yield f"Prerequisites: {', '.join(function.requires)}."
+    if function.permissions:
+        yield f"The only permission that it uses, granted by an administrator of the tenant: {', '.join(function.permissions)}."
 
 
 def _fields_in_order(function: Function) -> list[SharedField]:

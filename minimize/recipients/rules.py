@@ -103,7 +103,7 @@ def tenant_reason(word: str, tenants: int | None, rows: int | None, *, independe
 
     The numbers of tenants and rows are None if they are not known.
     """
-    lacking = word in ("none", "requested")
+    lacking = word in ("none", "requested", "unconfirmed")
     rule = ("no_explicit_consent" if independent else "no_consent") if lacking else word
     return rule_reason(
         rule,
@@ -160,7 +160,7 @@ class Party:
 
     def _manifest(self) -> Iterator[RefusalReason]:
         name, manifest = self.recipient.recipient, self.recipient
-        if not manifest.functions:
+        if not manifest.functions or (manifest.on_premises and self.direction == "outbound"):
             yield rule_reason("empty_manifest", f"the manifest of {name} is empty: nothing is shared with it")
         elif manifest.function(self.function) is None:
             hint = did_you_mean(self.function, manifest.functions)

@@ -213,7 +213,10 @@ def retention_of_field(plan: Plan, field: FieldPlan) -> str:
 
 
 def _source_text(source: SourceModel) -> str:
-    return f"{source.format} from {source.recipient} ({source.function})" if source.is_received else source.format
+    if source.deciding_function is None:
+        return source.format
+    recipient, function = source.deciding_function
+    return f"{source.format} {'from' if source.is_received else 'only for'} {recipient} ({function})"
 
 
 def _field_entry(plan: Plan, field: FieldPlan, fed: Sequence[EligibleFunction]) -> FieldEntry:

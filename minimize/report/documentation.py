@@ -225,9 +225,14 @@ def _time_limits(plan: Plan) -> Iterator[str]:
 
 
 def _authorization_measure(source: SourceModel) -> Iterator[str]:
+    if source.deciding_function is None:
+        return
+    recipient, function = source.deciding_function
     if source.is_received:
-        sender = f"{source.recipient} ({source.function})"
+        sender = f"{recipient} ({function})"
         yield f"authorization: a record from {sender} is kept only if its tenant has authorized it, at arrival and at processing"
+    else:
+        yield f"authorization: a record is collected only while its tenant has authorized that {recipient} gets it ({function})"
 
 
 def _security_measures(plan: Plan) -> Iterator[str]:

@@ -280,9 +280,10 @@ class _LeafletWriter:
         source, records = self._source.pipeline.source, self._source.pipeline.records
         if records is not None and records.collect_if is not None:
             yield _Wording(self._policy).condition(records.collect_if)
-        if source.is_received:
-            function = plain_name(source.function or "")
-            yield f"the organization’s administrator has agreed to receive it from {source.recipient} ({function})"
+        if source.deciding_function is not None:
+            recipient, function = source.deciding_function
+            way = "receive it from" if source.is_received else "pass it on to"
+            yield f"the organization’s administrator has agreed to {way} {recipient} ({plain_name(function)})"
 
     def _forms(self, planned: FieldPlan) -> Iterator[str]:
         """What is left of a value, with each case, and in statistics if that differs."""

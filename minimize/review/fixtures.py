@@ -37,8 +37,8 @@ from minimize.recipients import Contract
 from minimize.recipients.contracts import TenantContract
 from minimize.recipients.rules import Party
 from minimize.review.trial import Trial, TriedRecord, latest_event_time, trial_keyring
+from minimize.runs.deciding_function import find_deciding_function
 from minimize.runs.inputs import LEDGER_SETTINGS, SubjectActs, load_pipeline_settings, pipeline_from
-from minimize.runs.sender import find_sender
 from minimize.settings import SettingsRows, load_settings
 from minimize.sources import FORMATS, format_by_name, format_suffixes
 from minimize.sources.base import REJECT_CODES
@@ -374,11 +374,11 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
 
     Raises ConfigurationError if the file cannot be read.
     """
-    sender = find_sender(job, at)
-    if sender is None or file is None or sender.party.manifest is None:
+    deciding = find_deciding_function(job, at)
+    if deciding is None or file is None or deciding.party.manifest is None:
         return None
     terms, columns = (
-        current_terms(sender.party.recipient, sender.party.function).text,
+        current_terms(deciding.party.recipient, deciding.party.function).text,
         ("tenant_id", "state", "valid_from"),
     )
     acts = list[ConsentAct]()
@@ -389,21 +389,23 @@ def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consent
                 f"Use the columns tenant_id, state ({', '.join(DPV_STATES)}) and valid_from (ISO 8601 with an offset)."
             )
             raise ConfigurationError(f"{file} has a row that is not a consent", hint=hint)
-        parties = (tenant, sender.name, sender.party.function)
+        parties = (tenant, deciding.name, deciding.party.function)
         valid_from = parse_time(since, f"a valid_from of {file}") or at
         acts.append(ConsentAct(*parties, state, terms, "", valid_from, None, valid_from))
-    return Consents(tuple(acts), _fixture_agreements(sender.party, sorted({act.tenant_id for act in acts})))
+    return Consents(tuple(acts), _fixture_agreements(deciding.party, sorted({act.tenant_id for act in acts})))
 
 
 def _fixture_agreements(party: Party, tenants: Sequence[str]) -> TenantAgreements:
     """Contracts and prerequisites that always hold, so that the consents of a fixture decide."""
-    name, always = party.recipient.recipient, Contract(reference="test", from_=date.min)
-    required = () if party.manifest is None else party.manifest.requires
+    name, manifest = party.recipient.recipient, party.manifest
+    if manifest is None:
+        return TenantAgreements()
+    always = Contract(reference="test", from_=date.min, permits_transmission=True, permitted_fields=manifest.sent)
     return TenantAgreements(
         prerequisites=tuple(
-            PrerequisiteAct(tenant, name, word, "confirmed", "test", "", EPOCH)
+            PrerequisiteAct(tenant, name, word, "confirmed", "test", "", EPOCH, permissions=manifest.permissions)
             for tenant in tenants
-            for word in required
+            for word in manifest.requires
         ),
         filed=tuple(TenantContract(**always.model_dump(), tenant=tenant, recipient=name) for tenant in tenants),
     )

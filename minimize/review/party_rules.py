@@ -102,7 +102,7 @@ SHARED_FIELD_RULES: Final[Rules] = {
     **dict.fromkeys(("key", "line")),
 }
 FUNCTION_RULES: Final[Rules] = {
-    **dict.fromkeys(("direction", "purpose", "aggregate"), Rule("J062")),
+    **dict.fromkeys(("direction", "purpose", "aggregate", "permissions"), Rule("J062")),
     "requires": Rule("J062", more_tightens),
     "must_be": Rule("J064", CATEGORY_LIMITS.grade),
     "text": Rule("J065", text_grade, "version {.text_version}", keys=("text", "text_version")),
@@ -126,6 +126,7 @@ CONTRACT_RULES: Final[Rules] = {
 RECIPIENT_RULES: Final[Rules] = {
     **dict.fromkeys(("recipient", "subprocessor"), Rule("J060")),
     "standing": Rule("J060", ranked(("agent", "independent")).grade),
+    "on_premises": Rule("J060", ranked((True, False)).grade),
     **dict.fromkeys(("about", "ending"), NAME_RULE),
     "contract": Rule("J061", UNSETTING_TIGHTENS.grade, "contract {.reference}", missing="no contract"),
     **below("contract", CONTRACT_RULES),

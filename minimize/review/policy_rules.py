@@ -299,11 +299,9 @@ def settings_grade(old: str | None, new: str | None) -> Grade:
     return "neutral" if old and new else UNSETTING_TIGHTENS.grade(old, new)
 
 
-def sender_grade(old: SourceModel, new: SourceModel) -> Grade:
-    """Grade of a change of sender. A third party as sender tightens, because consent then decides about each record."""
-    return SETTING_TIGHTENS.grade(
-        *((each.recipient, each.function) if each.is_received else None for each in (old, new))
-    )
+def deciding_function_grade(old: SourceModel, new: SourceModel) -> Grade:
+    """Grade of a change of the third party's function. Naming one tightens, because consent then decides about each record."""
+    return SETTING_TIGHTENS.grade(old.deciding_function, new.deciding_function)
 
 
 def records_encryption_grade(old: EncryptModel, new: EncryptModel) -> Grade:
@@ -312,8 +310,11 @@ def records_encryption_grade(old: EncryptModel, new: EncryptModel) -> Grade:
     return join_grades((ENCRYPTION_ORDER.grade(old.by, new.by), per))
 
 
-def _sender_text(source: SourceModel) -> str:
-    return f"{source.function} of {source.recipient}" if source.is_received else "the organization's own records"
+def _deciding_function_text(source: SourceModel) -> str:
+    if source.deciding_function is None:
+        return "the organization's own records"
+    recipient, function = source.deciding_function
+    return f"{function} of {recipient}" if source.is_received else f"only for {function} of {recipient}"
 
 
 def _deduplicate_text(each: DeduplicateModel) -> str:
@@ -358,7 +359,9 @@ PIPELINE_RULES: Final[Rules] = {
     **dict.fromkeys(
         ("source.path", "source.format", "output", "data", "records.partition_by", "records.index"), _SOURCE
     ),
-    "source.recipient": Rule("J031", sender_grade, _sender_text, keys=("recipient", "function")),
+    "source.recipient": Rule(
+        "J031", deciding_function_grade, _deciding_function_text, keys=("recipient", "function", "only_for")
+    ),
     "settings": Rule("J031", settings_grade),
     **dict.fromkeys(("quarantine.fail_above", "quarantine.stop_above"), Rule("J039", LOWER_TIGHTENS.grade)),
     "records": Rule("J032", UNSETTING_TIGHTENS.grade, "written", missing="not written"),

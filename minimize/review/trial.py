@@ -36,8 +36,8 @@ from minimize.policy.fields import gate_condition, steps_of
 from minimize.policy.identities import all_fields_named
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
+from minimize.runs.deciding_function import consent_periods
 from minimize.runs.inputs import SubjectActs, subject_names
-from minimize.runs.sender import consent_periods
 from minimize.settings import SettingRow, SettingsRows
 from minimize.settings.evaluation import LEVEL_SETTING, ExplainableSettings
 from minimize.sources import FORMATS

@@ -42,9 +42,9 @@ from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.receipts import Receipt, RunOrigin
 from minimize.runs.batch_dates import BatchDate, SkippedDate, reads_source, sort_dates
+from minimize.runs.deciding_function import NO_CONSENTS, load_consents
 from minimize.runs.erasure_list import stored_erasures
 from minimize.runs.regions import bind_region
-from minimize.runs.sender import NO_CONSENTS, load_consents
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import RecordedErasures
 from minimize.sources import FORMATS, declared_schema
@@ -360,8 +360,8 @@ def open_readable_sources(
         try:
             sources |= open_sources(job, replace(found, files={when: found.files[when]}), shown, names, at=at)
         except SourceError as error:
-            names = [displayed_name(path, found.root, shown) for path in found.files[when]]
-            unreadable.append(SkippedDate.unreadable(when, error, names))
+            files = [displayed_name(path, found.root, shown) for path in found.files[when]]
+            unreadable.append(SkippedDate.unreadable(when, error, files))
     return sources, unreadable
 
 

@@ -36,6 +36,7 @@ from minimize.policy.roles import EMAIL_KIND
 from minimize.policy.value_kinds import IDENTIFYING_KINDS, ValueSummary, summarize_source
 from minimize.recipients import inbound
 from minimize.results import Line, Records
+from minimize.runs.deciding_function import consent_periods, find_deciding_function
 from minimize.runs.inputs import (
     LEDGER_SETTINGS,
     SubjectActs,
@@ -50,7 +51,6 @@ from minimize.runs.inputs import (
     subject_names,
 )
 from minimize.runs.minimizer import require_keys
-from minimize.runs.sender import consent_periods, find_sender
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import LEVEL_SETTING
 from minimize.settings.tokenized import LedgerRows
@@ -135,9 +135,9 @@ def plan_for(pipeline: PathOrPipeline, *, input: PathText | None = None) -> Plan
     Raises PolicyError, SchemaError and RefusedError as a run would.
     """
     job = pipeline_from(pipeline)
-    sender = find_sender(job, datetime.now(UTC))
-    if sender is not None:
-        sender.check(job)
+    deciding = find_deciding_function(job, datetime.now(UTC))
+    if deciding is not None:
+        deciding.check(job)
     return examine_plan(job, input=input).require_allowed()
 
 

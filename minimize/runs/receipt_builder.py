@@ -20,6 +20,7 @@ from minimize.plan.request import count_undeclared
 from minimize.policy.approval import policy_reference
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import (
+    DecidingFunctionReceipt,
     DigestRef,
     FieldReceipt,
     FileRef,
@@ -28,7 +29,6 @@ from minimize.receipts import (
     QuarantineEntry,
     Receipt,
     ReceiptKind,
-    ReceivedFrom,
     RegionRef,
     RowCounts,
     WrittenOutput,
@@ -231,15 +231,16 @@ def build_receipt(
         stays=_unchanged_tables(outcomes),
         backfill=None if context.backfill is None else context.backfill.ref,
         origin=resolved.origin,
-        received=_received_from(resolved),
+        received=_deciding_function(resolved, sends=True),
+        only_for=_deciding_function(resolved, sends=False),
         region=_region_of(resolved.pipeline),
         files={name: sha256_text(content) for name, content in attachments.items()},
     )
 
 
-def _received_from(resolved: ResolvedRun) -> ReceivedFrom | None:
-    periods = resolved.consents(resolved.at)
-    return None if resolved.sender is None or periods is None else resolved.sender.received(periods)
+def _deciding_function(resolved: ResolvedRun, *, sends: bool) -> DecidingFunctionReceipt | None:
+    periods, deciding = resolved.consents(resolved.at), resolved.deciding_function
+    return None if deciding is None or periods is None or deciding.sends != sends else deciding.receipt(periods)
 
 
 def _region_of(job: Pipeline) -> RegionRef | None:

@@ -36,6 +36,7 @@ from minimize.runs.batch_dates import (
     pending_only,
     select_dates,
 )
+from minimize.runs.deciding_function import NO_CONSENTS, DecidingFunction, find_deciding_function
 from minimize.runs.inputs import (
     SubjectActs,
     examine_sources,
@@ -50,7 +51,6 @@ from minimize.runs.inputs import (
     subject_names,
 )
 from minimize.runs.regions import check_region
-from minimize.runs.sender import NO_CONSENTS, Sender, find_sender
 from minimize.runs.settings_warnings import warn_of_settings
 from minimize.settings import SettingsRows
 from minimize.sources.base import Source
@@ -123,8 +123,8 @@ class ResolvedRun:
     root: Location
     """The folder of the input."""
     plan: Plan
-    sender: Sender | None
-    """The third party that sends the records; None for the organization's own records."""
+    deciding_function: DecidingFunction | None
+    """The third party's function whose consents decide on the records; None if no consent decides."""
     origin: RunOrigin | None
     memory: int
     """Memory budget of tallies in bytes."""
@@ -150,16 +150,17 @@ class ResolvedRun:
         return subject_names(self.subject_acts, self.settings)
 
     def consents(self, when: datetime) -> ConsentPeriods | None:
-        """The periods in which tenants consented to received data, as known at the time of this run; None for the organization's
-        own records.
+        """The periods in which tenants consented to the deciding function, as known at the time of this run; None if no consent
+        decides.
 
         Files that this run reads for the first time also need a consent that is valid now. For files that an earlier run read,
         the consents known at that time apply.
         """
-        if self.sender is None:
+        if self.deciding_function is None:
             return None
         now = self.now if when == self.at else None
-        return self.sender.periods(self.subject_acts.consents or NO_CONSENTS, self.pipeline.policy, when, now)
+        consents = self.subject_acts.consents or NO_CONSENTS
+        return self.deciding_function.periods(consents, self.pipeline.policy, when, now)
 
     def without_dates(self, skipped: Sequence[SkippedDate]) -> ResolvedRun:
         """A copy without these dates, which are skipped."""
@@ -196,9 +197,9 @@ def resolve_run(
         check_region(job)
     now, asked = datetime.now(UTC), parse_time(at, "at")
     keyring = _require_keyring(keys, job)
-    sender = find_sender(job, asked or now, now=now, recipients=recipients, rerun=rerun)
-    if sender is not None and not rerun:
-        sender.check(job)
+    deciding = find_deciding_function(job, asked or now, now=now, recipients=recipients, rerun=rerun)
+    if deciding is not None and not rerun:
+        deciding.check(job)
     memory = find_budget(job.folder)
     target = job.target(output)
     rows = load_pipeline_settings(settings, job, keyring, target, ledger)
@@ -223,8 +224,8 @@ def resolve_run(
     for name in sorted(plan.keys):
         keyring.bytes_of(name)
     examined.require_allowed()
-    if sender is not None and not rerun:
-        sender.check_permitted(find_ledger(ledger, start=job.folder, output=target), keyring, now)
+    if deciding is not None and not rerun:
+        deciding.check_permitted(find_ledger(ledger, start=job.folder, output=target), keyring, now)
     check_run_time(asked, now, output is not None)
     kms = find_kms(keyring, job.folder, now=now)
     check_master_keys(plan, kms)
@@ -244,7 +245,7 @@ def resolve_run(
         fence=every.excluded_folder(target),
         root=every.root,
         plan=plan,
-        sender=sender,
+        deciding_function=deciding,
         origin=record_origin(job, input, settings, target),
         memory=memory,
         input_description=looked_at,

@@ -41,6 +41,7 @@ from minimize.runs.batch_dates import (
     error_for,
     worst_exit_code,
 )
+from minimize.runs.deciding_function import check_same_function, warn_of_gated_rows, warn_without_consents
 from minimize.runs.erasure_list import check_erasure_list, store_erasures
 from minimize.runs.execution import ProcessedDates, ProgressCallback, process_dates
 from minimize.runs.guards import (
@@ -60,7 +61,6 @@ from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, buil
 from minimize.runs.regions import bind_region, pipeline_regions
 from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.resolve import ResolvedRun, audit_created_keys, resolve_run
-from minimize.runs.sender import check_same_sender, warn_of_gated_rows, warn_without_consents
 from minimize.runs.session import record_missed_receipts, record_published, run_session
 from minimize.runs.settings_warnings import warn_of_unmatched_subjects
 from minimize.stores import Location, LocationLike, ObjectPath, PathText
@@ -72,10 +72,10 @@ if TYPE_CHECKING:
 
 
 def receipt_attachments(
-    pipeline: Pipeline, plan: Plan, backfill: Backfill | None = None, sender: Recipient | None = None
+    pipeline: Pipeline, plan: Plan, backfill: Backfill | None = None, recipient: Recipient | None = None
 ) -> dict[str, bytes]:
     """The files by name: `policy.yaml`, `pipeline.yaml`, `columns.md`, `backfill.yaml` if the run is part of one,
-    `recipient.yaml` if a third party sent the records, and the hierarchies as the policy names them.
+    `recipient.yaml` if consents to a third party's function decide on the records, and the hierarchies as the policy names them.
 
     Raises ConfigurationError if a file has changed since it was loaded.
     """
@@ -83,7 +83,11 @@ def receipt_attachments(
     for name, path, digest in (
         (POLICY_FILE, pipeline.policy.path, pipeline.policy.digest),
         (PIPELINE_FILE, pipeline.path, pipeline.digest),
-        ("recipient.yaml", None if sender is None else sender.path, "" if sender is None else sender.digest),
+        (
+            "recipient.yaml",
+            None if recipient is None else recipient.path,
+            "" if recipient is None else recipient.digest,
+        ),
     ):
         if path is not None:
             files[name] = _read_unchanged(path, digest)
@@ -434,10 +438,10 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
             record_missed_receipts(session, folder.receipts())
             check_erasure_list(folder.receipts(), resolved.output, resolved.keys)
             check_same_pipeline(resolved, folder)
-            check_same_sender(resolved.pipeline, folder.receipts())
+            check_same_function(resolved.pipeline, folder.receipts())
             resolved = _without_skipped(resolved, dates_with_later_receipt(resolved, folder.receipts()), all_)
-            if resolved.sender is not None:
-                warn_without_consents(resolved.subject_acts.consents, resolved.sender)
+            if resolved.deciding_function is not None:
+                warn_without_consents(resolved.subject_acts.consents, resolved.deciding_function)
             with (
                 observe_run(create_observer(resolved, context, session.run_id), context.started) as observer,
                 RedactedErrors(),
@@ -453,8 +457,8 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
             observer.record_published(done.receipt)
             if context.engine == "local":  # other engines look settings up in other processes
                 warn_of_unmatched_subjects(resolved.settings, resolved.pipeline.policy, resolved.at)
-            if resolved.sender is not None:
-                warn_of_gated_rows(resolved.subject_acts.consents, resolved.sender, done.receipt)
+            if resolved.deciding_function is not None:
+                warn_of_gated_rows(resolved.subject_acts.consents, resolved.deciding_function, done.receipt)
             return done, ()
     except MinimizeError:
         if not all_:
@@ -517,7 +521,10 @@ def _publish_dates(
     skipped = [*found.unreadable, *stopped, *_check_shrink_guard(resolved, rest, staging, context, session)]
     if skipped:
         return None, UnpublishedDates(skipped, stopped)
-    folder, manifest = staging.output, None if resolved.sender is None else resolved.sender.party.recipient
+    folder, manifest = (
+        staging.output,
+        None if resolved.deciding_function is None else resolved.deciding_function.party.recipient,
+    )
     attachments = receipt_attachments(resolved.pipeline, resolved.plan, context.backfill, manifest)
     replaced = staging.current_files()
     attachments |= RemovalInventory.for_files(folder.folder, folder.receipts(), replaced, resolved.keys).attachments()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.consent import ConsentEvidence
+from minimize.governance.evidence import TenantEvidence, document_evidence
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
@@ -235,16 +235,23 @@ class RevokedToken(JsonResult):
 
 
 def find_evidence(
-    workspace: Workspace, now: datetime, *, reference: str | None, token_file: PathText | None
-) -> ConsentEvidence | None:
+    workspace: Workspace,
+    now: datetime,
+    *,
+    reference: str | None,
+    token_file: PathText | None,
+    document: PathText | None = None,
+) -> TenantEvidence | None:
     """The evidence of a tenant's decision: a document, or the API token of the acting account.
 
-    Takes the reference of a document; else the token in a file, or in `MINIMIZE_TOKEN`. None without any of them.
-    Raises RefusedError for a token that is not valid (B001) or of another account (N061), ConfigurationError for a file that
-    cannot be read.
+    Takes the file of a document, or its reference alone; else the token in a file, or in `MINIMIZE_TOKEN`. None without any of
+    them. Raises RefusedError for a token that is not valid (B001) or of another account (N061), ConfigurationError for a file
+    that cannot be read.
     """
+    if document is not None:
+        return document_evidence(document, reference)
     if reference is not None:
-        return ConsentEvidence("document", reference)
+        return TenantEvidence("document", reference)
     text = os.environ.get(ENVIRONMENT_VARIABLE) if token_file is None else _read_token(token_file)
     if not text:
         return None
@@ -254,7 +261,7 @@ def find_evidence(
     if bearer.user != actor:
         message = f"the API token is not of {actor}, the acting account"
         raise RefusedError(message, code="N061", hint="Set MINIMIZE_ACTOR to the account of the token.")
-    return ConsentEvidence("token", bearer.token)
+    return TenantEvidence("token", bearer.token)
 
 
 def _read_token(file: PathText) -> str:

@@ -63,7 +63,7 @@ class GateRules:
     cases       per released field with cases: its key, the conditions in order, its place
     gated_lists      the lists whose emptiness may reveal something
     folded      the tenant and the subject, each if the policy compares it without regard to case
-    received    whether a third party sends the records, so that none passes without a consent
+    needs_consent    whether consents decide on the records, so that none passes without one
     region      the region whose records pass; None if there are no regions
     """
 
@@ -74,7 +74,7 @@ class GateRules:
     cases: tuple[tuple[str, tuple[Condition | None, ...], Pointer], ...]
     gated_lists: tuple[GatedList, ...]
     folded: tuple[Pointer, ...] = ()
-    received: bool = False
+    needs_consent: bool = False
     region: OutputRegion | None = None
 
     @classmethod
@@ -92,7 +92,7 @@ class GateRules:
             cases=tuple(_case_fields(plan)),
             gated_lists=tuple(_gated_lists(plan)),
             folded=tuple(_folded_identifiers(plan)),
-            received=plan.pipeline is not None and plan.pipeline.source.is_received,
+            needs_consent=plan.pipeline is not None and plan.pipeline.source.deciding_function is not None,
             region=None if plan.pipeline is None else plan.pipeline.region,
         )
 
@@ -231,7 +231,7 @@ class Gate:
             found = None if listed is None else facts.erased_records(listed, source)
             if found is not None:
                 yield reason, pc.invert(found)
-        if self.gates.received or self.consents is not None:
+        if self.gates.needs_consent or self.consents is not None:
             yield "consent", facts.consented_records(self.consents)
         for retention in self.gates.retentions:
             if facts.any_expired(retention):

@@ -91,7 +91,7 @@ CODES: Final = MappingProxyType(
         "V062": "encrypted columns could not be opened with this keyring",
         "V063": "a receipt names another ledger than the previous one, without adopting it",
         "V064": "a receipt that may only record a decision changes files or counts rows",
-        "V065": "a receipt of inbound data does not record the check of consents, or lacks the manifest",
+        "V065": "a receipt of data that consents decide on does not record their check, or lacks the manifest",
         "V066": "inbound data is kept in a form that its manifest does not have",
         "V070": "receipts before the given one, and the content of their files, were not checked",
         "V071": "sketches belong to another aggregate or date, or are damaged: restore them from a backup",
@@ -423,23 +423,27 @@ def check_received(evidence: Evidence) -> Iterator[Finding]:
     """V065 and V066, receipt by receipt."""
     for run in evidence.runs:
         source = (run.pipeline or {}).get("source")
-        sender = source.get("recipient") if isinstance(source, Mapping) else None
-        if not run.is_first or (sender is None and run.receipt.received is None):
+        named = dict(source) if isinstance(source, Mapping) else {}
+        recorded = (run.receipt.received, run.receipt.only_for)
+        if not run.is_first or (recorded == (None, None) and not {"recipient", "only_for"} & named.keys()):
             continue
-        yield from _received_findings(run, source if isinstance(source, Mapping) else {})
+        yield from _deciding_function_findings(run, named)
 
 
-def _received_findings(run: EvidenceRun, source: Mapping[str, Any]) -> Iterator[Finding]:
-    received = run.receipt.received
-    sender = None if received is None else (received.recipient, received.function)
-    if received is None or sender != (source.get("recipient"), source.get("function")):
-        message = "the receipt does not record the check of consents for the sender of its pipeline"
+def _deciding_function_findings(run: EvidenceRun, source: Mapping[str, Any]) -> Iterator[Finding]:
+    received, only_for = run.receipt.received, run.receipt.only_for
+    recorded = received or only_for
+    entries = [(each.recipient, each.function, each is only_for) for each in (received, only_for) if each is not None]
+    if recorded is None or entries != [_named_function(source)]:
+        message = "the receipt does not record the check of consents for the function that its pipeline's source names"
         yield new_finding("V065", message, file=run.place)
         return
-    if run.receipt.files.get(MANIFEST) != received.manifest:
+    if run.receipt.files.get(MANIFEST) != recorded.manifest:
         yield new_finding(
             "V065", "the manifest stored with the receipt is not the one that the receipt names", file=run.place
         )
+        return
+    if received is None:
         return
     try:
         manifest = _read_manifest((run.folder / MANIFEST).read_bytes(), received.function)
@@ -453,6 +457,14 @@ def _received_findings(run: EvidenceRun, source: Mapping[str, Any]) -> Iterator[
         if own is not None and not all(_starts_with(chain, own) for chain in _released_chains(policy_field)):
             message = "the field is kept in a form that the manifest of its sender does not have"
             yield new_finding("V066", message, file=run.place, field=policy_field.key)
+
+
+def _named_function(source: Mapping[str, Any]) -> tuple[Any, Any, bool]:
+    """The recipient and function that the source of a pipeline names, and whether the records are collected for it."""
+    if "only_for" in source:
+        recipient, _, function = str(source["only_for"]).partition(".")
+        return recipient, function, True
+    return source.get("recipient"), source.get("function"), False
 
 
 def _read_manifest(content: bytes, function: str) -> Manifest:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import time_machine
 import minimize
 from minimize.policy.load import load_pipeline
 from minimize.recipients import load_recipients
+from minimize.recipients.model import ADMIN_CONSENT
 from minimize.samples.world import TENANTS
 from tests.commands import Result, command
 from tests.project import clean_environment, demonstration
@@ -27,6 +29,8 @@ AGREED = datetime(2026, 11, 20, 8, tzinfo=UTC)
 NIGHT = datetime(2026, 11, 25, 1, tzinfo=UTC)
 MORNING = datetime(2026, 11, 25, 9, tzinfo=UTC)
 NEXT_NIGHT = datetime(2026, 11, 26, 1, tzinfo=UTC)
+OFFICER, SECOND = "privacy-officer@example.com", "application-manager@example.com"
+SIGNED = ("--document", "signed.txt")
 AGREEING = TENANTS[:3]
 """The tenants that agree to everything; the others never answer."""
 PARTS = ("written", "gated", "quarantined", "suppressed", "deduplicated")
@@ -38,12 +42,12 @@ class Service:
 
     folder: Path
 
-    def __call__(self, when: datetime, *arguments: object, code: int = 0) -> Result:
+    def __call__(self, when: datetime, *arguments: object, code: int = 0, actor: str = OFFICER) -> Result:
         """Runs a command at a time."""
         with clean_environment(self.folder) as patch, time_machine.travel(when):
             patch.setenv("MINIMIZE_KEYS", str(self.folder / "test.keys"))
             patch.setenv("MINIMIZE_LEDGER", str(self.folder / "ledger.db"))
-            patch.setenv("MINIMIZE_ACTOR", "privacy-officer@example.com")
+            patch.setenv("MINIMIZE_ACTOR", actor)
             done = command(*arguments)
         assert done.code == code, (arguments, done.out, done.err)
         return done
@@ -91,18 +95,22 @@ def _service(tmp_path_factory: pytest.TempPathFactory) -> Service:
     service = Service(tmp_path_factory.mktemp("service"))
     demonstration(service.folder)
     names = [word for name in ("device", "user", "session") for word in ("--name", name)]
+    (service.folder / "signed.txt").write_text("A signed form.")
     service(AGREED, "keys", "new", "test.keys", *names)
     for tenant in AGREEING:
         for recipient in independents(service):
-            offered = ("--reference", f"{tenant}-1", "--offered", "--from", "2026-01-01")
+            offered = ("--reference", f"{tenant}-1", "--offered", "--from", "2026-01-01", *SIGNED)
             service(AGREED, "contract", "record", tenant, recipient, *offered)
         for recipient, function in functions(service, "outbound", "inbound"):
             version = load_recipients(service.folder / "pipelines" / "recipients").load(recipient).functions[function]
             service(AGREED, "functions", "enable", tenant, recipient, function)
             for requirement in version.requires:
-                service(AGREED, "functions", "confirm", tenant, recipient, requirement, "--reference", "TICKET-1")
-            named = (tenant, recipient, function, "--text-version", version.text_version, "--reference", "FORM-1")
-            service(AGREED, "consent", "give", *named)
+                granted = [("--permission", each) for each in version.permissions if requirement == ADMIN_CONSENT]
+                words = (tenant, recipient, requirement, *SIGNED, *chain(*granted))
+                service(AGREED, "functions", "confirm", *words)
+            named = (tenant, recipient, function, *SIGNED)
+            service(AGREED, "consent", "give", *named, "--text-version", version.text_version)
+            service(AGREED, "consent", "confirm", *named, actor=SECOND)
     service.run_all(NIGHT)
     return service
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
+from tests.agreements import write_token
 from tests.commands import Command
 from tests.project import enter, write_yaml
 from tests.world import sync, vendor_file, write_configuration
 
-FORM = ("--reference", "FORM-1")
+TOKEN = ("--token-file", "ann.token")
+SIGNED = ("--document", "signed.txt")
 WHOSE = ("contoso", "vendor", "sync")
 
 
@@ -20,39 +23,45 @@ def _configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     enter(tmp_path, monkeypatch)
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann@contoso.example")
     write_configuration(tmp_path, vendor=vendor_file())
+    write_token("ann@contoso.example", tmp_path / "ann.token")
+
+
+def token_name() -> str:
+    """The name of the token, which is no secret."""
+    return Path("ann.token").read_text().split("_")[1]
 
 
 def test_a_consent_is_asked_for_given_and_withdrawn(command: Command) -> None:
     asked = command("consent", "request", *WHOSE)
     given = command(
-        "consent", "give", *WHOSE, *FORM, "--since", "2026-11-01T00:00:00Z", "--until", "2099-01-01T00:00:00Z"
+        "consent", "give", *WHOSE, *TOKEN, "--since", "2026-11-01T00:00:00Z", "--until", "2099-01-01T00:00:00Z"
     )
     assert (asked.code, given.code) == (0, 0)
     assert given.out == (
-        "contoso  vendor  sync  given  by ann@contoso.example, document FORM-1, "
+        f"contoso  vendor  sync  given  by ann@contoso.example, token {token_name()}, "
         "from 2026-11-01T00:00:00Z until 2099-01-01T00:00:00Z\n"
     )
     assert command("consent", "show").out == given.out.rstrip("\n") + ": valid\n"
-    assert command("consent", "withdraw", *WHOSE, *FORM).code == 0
+    assert command("consent", "withdraw", *WHOSE, *TOKEN).code == 0
     assert ": no consent: withdrawn\n" in command("consent", "show").out
     assert len(command("consent", "show", "--history", "--json").json["consents"]) == 3
 
 
 def test_a_consent_from_before_a_withdrawal_says_that_it_has_no_effect(command: Command) -> None:
-    assert command("consent", "give", *WHOSE, *FORM, "--since", "2026-01-01T00:00:00Z").code == 0
-    assert command("consent", "withdraw", *WHOSE, *FORM, "--since", "2026-06-01T00:00:00Z").code == 0
-    again = command("consent", "give", *WHOSE, *FORM, "--since", "2026-05-01T00:00:00Z")
+    assert command("consent", "give", *WHOSE, *TOKEN, "--since", "2026-01-01T00:00:00Z").code == 0
+    assert command("consent", "withdraw", *WHOSE, *TOKEN, "--since", "2026-06-01T00:00:00Z").code == 0
+    again = command("consent", "give", *WHOSE, *TOKEN, "--since", "2026-05-01T00:00:00Z")
     assert "no effect from 2026-06-01T00:00:00Z on, because the consent is withdrawn since then" in again.out
-    body = command("consent", "give", *WHOSE, *FORM, "--since", "2026-05-01T00:00:00Z", "--json").json
+    body = command("consent", "give", *WHOSE, *TOKEN, "--since", "2026-05-01T00:00:00Z", "--json").json
     assert body["overruled_by"]["valid_from"] == "2026-06-01T00:00:00Z"
     assert "no consent: withdrawn" in command("consent", "show").out
-    later = command("consent", "give", *WHOSE, *FORM, "--since", "2026-06-02T00:00:00Z")
+    later = command("consent", "give", *WHOSE, *TOKEN, "--since", "2026-06-02T00:00:00Z")
     assert "no effect" not in later.out
     assert ": valid" in command("consent", "show").out
 
 
 def test_why_says_what_decides(command: Command, tmp_path: Path) -> None:
-    assert command("consent", "give", *WHOSE, *FORM, "--since", "2026-11-01T00:00:00Z").code == 0
+    assert command("consent", "give", *WHOSE, *TOKEN, "--since", "2026-11-01T00:00:00Z").code == 0
     said = command("consent", "why", *WHOSE)
     assert said.out.startswith("vendor sync for contoso: consent (valid)\nat 2")
     write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file(functions=sync(text_version=2)))
@@ -62,7 +71,7 @@ def test_why_says_what_decides(command: Command, tmp_path: Path) -> None:
 
 
 def test_why_at_a_time_before_the_recording_says_when_the_consent_was_recorded(command: Command) -> None:
-    given = command("consent", "give", *WHOSE, *FORM, "--since", "2026-01-01T00:00:00Z", "--json").json
+    given = command("consent", "give", *WHOSE, *TOKEN, "--since", "2026-01-01T00:00:00Z", "--json").json
     lines = command("consent", "why", *WHOSE, "--at", "2026-01-02T00:00:00Z").out.splitlines()
     recorded = given["recorded_at"][:19] + "Z"
     assert lines[1:] == [
@@ -77,47 +86,48 @@ NO_CONSENT = "no consent of this tenant to sync of vendor is recorded"
 
 @pytest.mark.parametrize("verb", ["withdraw", "refuse"])
 def test_the_end_of_a_consent_that_is_not_recorded_is_recorded_with_a_warning(command: Command, verb: str) -> None:
-    assert command("consent", "give", "contoso", "vendor", "sync", *FORM).code == 0
-    done = command("consent", verb, "contsoo", "vendor", "sync", *FORM)
+    assert command("consent", "give", "contoso", "vendor", "sync", *TOKEN).code == 0
+    done = command("consent", verb, "contsoo", "vendor", "sync", *TOKEN)
     assert (done.code, NO_CONSENT in done.err, "contsoo" in done.err) == (0, True, False)
-    assert NO_CONSENT in command("consent", verb, "contsoo", "vendor", "sync", *FORM).err
+    assert NO_CONSENT in command("consent", verb, "contsoo", "vendor", "sync", *TOKEN).err
 
 
 @pytest.mark.parametrize("verb", ["withdraw", "refuse"])
 def test_the_end_of_a_recorded_consent_needs_no_warning(command: Command, verb: str) -> None:
-    assert command("consent", "give", *WHOSE, *FORM).code == 0
+    assert command("consent", "give", *WHOSE, *TOKEN).code == 0
     assert NO_CONSENT not in command("consent", verb, *WHOSE).err
 
 
 def test_only_a_refusal_answers_a_request_without_a_warning(command: Command) -> None:
     assert command("consent", "request", *WHOSE).code == 0
-    assert NO_CONSENT not in command("consent", "refuse", *WHOSE, *FORM).err
-    assert NO_CONSENT in command("consent", "withdraw", *WHOSE, *FORM).err
+    assert NO_CONSENT not in command("consent", "refuse", *WHOSE, *TOKEN).err
+    assert NO_CONSENT in command("consent", "withdraw", *WHOSE, *TOKEN).err
 
 
 def test_what_cannot_be_agreed_to_exits_2(command: Command) -> None:
-    assert "Did you mean `sync`" in command("consent", "give", "contoso", "vendor", "snyc", *FORM).err
-    old = command("consent", "give", *WHOSE, *FORM, "--text-version", "7")
+    assert "Did you mean `sync`" in command("consent", "give", "contoso", "vendor", "snyc", *TOKEN).err
+    old = command("consent", "give", *WHOSE, *TOKEN, "--text-version", "7")
     assert (old.code, "that is 1" in old.err) == (2, True)
-    assert command("consent", "give", *WHOSE, *FORM, "--until", "soon").code == 2
+    assert command("consent", "give", *WHOSE, *TOKEN, "--until", "soon").code == 2
 
 
 def test_a_refusal_is_recorded(command: Command) -> None:
-    assert command("consent", "refuse", *WHOSE, *FORM, "--json").json["dpv"] == "ConsentRefused"
+    assert command("consent", "refuse", *WHOSE, *TOKEN, "--json").json["dpv"] == "ConsentRefused"
 
 
 def test_what_has_run_out_is_marked(command: Command) -> None:
-    command("consent", "give", *WHOSE, *FORM, "--since", "2020-01-01T00:00:00Z", "--until", "2020-02-01T00:00:00Z")
+    command("consent", "give", *WHOSE, *TOKEN, "--since", "2020-01-01T00:00:00Z", "--until", "2020-02-01T00:00:00Z")
     assert command("consent", "expire").out == "1 consent marked as expired\n"
     assert command("consent", "expire", "--json").json == {"expired": []}
 
 
 def test_acts_stand_in_the_audit_log(command: Command) -> None:
-    command("consent", "give", *WHOSE, *FORM)
+    command("consent", "give", *WHOSE, *TOKEN)
     assert "consent" in command("audit", "log", "--activity", "consent").out
 
 
 def test_without_a_ledger_nothing_is_shown(command: Command) -> None:
+    Path("ledger.db").unlink()
     assert command("consent", "show").code == 2
 
 
@@ -126,7 +136,7 @@ def test_the_name_of_an_account_is_no_evidence(command: Command, verb: str) -> N
     done = command("consent", verb, *WHOSE, "--json")
     assert done.code == 3
     assert json.loads(done.err)["error"]["code"] == "N060"
-    assert not Path("ledger.db").exists()
+    assert command("consent", "show").out == "no consents\n"
 
 
 def token(command: Command, user: str) -> str:
@@ -167,3 +177,59 @@ def test_a_blank_reference_or_an_address_is_no_evidence(command: Command, refere
     assert [each["state"] for each in command("consent", "show", "--history", "--json").json["consents"]] == [
         "requested"
     ]
+
+
+def test_the_reference_of_a_document_alone_is_no_consent(command: Command) -> None:
+    done = command("consent", "give", *WHOSE, "--reference", "FORM-1", "--json")
+    assert (done.code, json.loads(done.err)["error"]["code"]) == (3, "N062")
+    assert command("consent", "show").out == "no consents\n"
+
+
+def test_a_consent_by_document_has_no_effect_until_another_person_confirms_it(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = command("consent", "give", *WHOSE, *SIGNED, "--reference", "FORM-1")
+    assert "another person must run `minimize consent confirm contoso vendor sync --document FILE`" in given.out
+    assert "no consent: given by a document that no second person has confirmed" in command("consent", "show").out
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ben@service.example")
+    assert command("consent", "confirm", *WHOSE, *SIGNED).code == 0
+    (shown,) = command("consent", "show", "--json").json["consents"]
+    digest = "sha256:" + hashlib.sha256(Path("signed.txt").read_bytes()).hexdigest()
+    assert (shown["valid"], shown["by"]) == (True, "ann@contoso.example")
+    assert shown["evidence"] == {
+        "kind": "document",
+        "reference": "FORM-1",
+        "digest": digest,
+        "confirmed_by": "ben@service.example",
+    }
+
+
+def test_the_person_who_recorded_a_consent_by_document_cannot_confirm_it(command: Command) -> None:
+    command("consent", "give", *WHOSE, *SIGNED)
+    done = command("consent", "confirm", *WHOSE, *SIGNED, "--json")
+    assert (done.code, json.loads(done.err)["error"]["code"]) == (3, "N065")
+    assert command("consent", "show", "--json").json["consents"][0]["valid"] is False
+
+
+def test_another_document_confirms_no_consent(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    command("consent", "give", *WHOSE, *SIGNED)
+    Path("other.txt").write_text("Another form.")
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ben@service.example")
+    done = command("consent", "confirm", *WHOSE, "--document", "other.txt", "--json")
+    assert (done.code, json.loads(done.err)["error"]["code"]) == (3, "N064")
+
+
+def test_a_withdrawn_consent_by_document_cannot_be_confirmed(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    command("consent", "give", *WHOSE, *SIGNED)
+    assert command("consent", "withdraw", *WHOSE, "--reference", "TICKET-2").code == 0
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ben@service.example")
+    assert command("consent", "confirm", *WHOSE, *SIGNED).code == 3
+    assert ": no consent: withdrawn\n" in command("consent", "show").out
+
+
+@pytest.mark.parametrize("content", [None, b""])
+def test_a_document_that_is_missing_or_empty_is_no_evidence(command: Command, content: bytes | None) -> None:
+    if content is not None:
+        Path("form.pdf").write_bytes(content)
+    assert command("consent", "give", *WHOSE, "--document", "form.pdf").code == 2
+    assert command("consent", "show").out == "no consents\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.commands import Command
 from tests.project import AT, enter, write_yaml
 from tests.world import World, vendor_file, write_configuration
 
+DOCUMENT = ("--document", "signed.txt")
 LATER = AT + timedelta(days=1)
 PARTIES = ("contoso", "vendor")
 SEND = ("share", "send", "vendor", "sync", "--pipeline", "usage")
@@ -29,7 +31,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_contract_has_the_offered_terms_unless_an_option_replaces_them(home: Path, command: Command) -> None:
     terms = ("--reference", "C-7", "--offered", "--from", "2026-02-01", "--field", "app_id", "--evidence", "DOC-9")
-    done = command("contract", "record", *PARTIES, *terms, "--json").json
+    done = command("contract", "record", *PARTIES, *DOCUMENT, *terms, "--json").json
     assert (done["reference"], done["from"], done["until"]) == ("C-7", "2026-02-01", "2027-01-01")
     assert (done["permits_transmission"], done["permitted_fields"], done["retention"]) == (True, ["app_id"], "30d")
     assert (done["recorded"]["evidence"], done["recorded"]["by"]) == ("DOC-9", "pia@service.example")
@@ -39,7 +41,7 @@ def test_a_contract_has_the_offered_terms_unless_an_option_replaces_them(home: P
 
 
 def test_without_the_offered_terms_nothing_may_be_sent(home: Path, command: Command) -> None:
-    done = command("contract", "record", *PARTIES, "--reference", "C-7", "--json").json
+    done = command("contract", "record", *PARTIES, *DOCUMENT, "--reference", "C-7", "--json").json
     assert (done["permits_transmission"], done["permitted_fields"], done["retention"]) == (False, [], None)
 
 
@@ -47,30 +49,41 @@ def test_without_the_offered_terms_nothing_may_be_sent(home: Path, command: Comm
 def test_a_contract_without_the_name_of_a_document_is_refused(
     home: Path, command: Command, words: tuple[str, ...]
 ) -> None:
-    assert command("contract", "record", *PARTIES, *words).code == 2
+    assert command("contract", "record", *PARTIES, *DOCUMENT, *words).code == 2
+
+
+def test_a_contract_without_its_document_is_refused(home: Path, command: Command) -> None:
+    done = command("contract", "record", *PARTIES, "--reference", "C-7", "--offered", "--json")
+    assert (done.code, json.loads(done.err)["error"]["code"]) == (3, "N062")
+
+
+def test_the_digest_of_the_document_of_a_contract_is_recorded(home: Path, command: Command) -> None:
+    done = command("contract", "record", *PARTIES, *DOCUMENT, "--reference", "C-7", "--json").json
+    digest = hashlib.sha256((home / "signed.txt").read_bytes()).hexdigest()
+    assert done["recorded"]["digest"] == f"sha256:{digest}"
 
 
 def test_a_field_that_no_function_sends_is_refused(home: Path, command: Command) -> None:
-    done = command("contract", "record", *PARTIES, "--reference", "C-7", "--field", "app_idd")
+    done = command("contract", "record", *PARTIES, *DOCUMENT, "--reference", "C-7", "--field", "app_idd")
     assert done.code == 2
     assert "Did you mean `app_id`" in done.err
 
 
 def test_a_contract_that_ends_before_it_begins_is_refused(home: Path, command: Command) -> None:
     days = ("--from", "2026-02-01", "--until", "2026-01-01")
-    assert command("contract", "record", *PARTIES, "--reference", "C-7", *days).code == 2
+    assert command("contract", "record", *PARTIES, *DOCUMENT, "--reference", "C-7", *days).code == 2
 
 
 def test_the_contract_with_an_agent_is_not_of_a_tenant(home: Path, command: Command) -> None:
     agent = vendor_file(standing="agent", subprocessor="Helper")
     write_yaml(home / "recipients" / "vendor.yaml", agent)
-    done = command("contract", "record", *PARTIES, "--reference", "C-7")
+    done = command("contract", "record", *PARTIES, *DOCUMENT, "--reference", "C-7")
     assert done.code == 2
     assert "the organization's own" in done.err
 
 
 def test_what_is_not_recorded_cannot_end(home: Path, command: Command) -> None:
-    command("contract", "record", *PARTIES, "--reference", "C-7")
+    command("contract", "record", *PARTIES, *DOCUMENT, "--reference", "C-7")
     assert command("contract", "end", "fabrikam", "vendor").code == 2
     assert command("contract", "end", *PARTIES, "--reference", "C-8").code == 2
     assert command("contract", "end", *PARTIES, "--reference", "C-7").code == 0
@@ -98,10 +111,10 @@ def test_a_file_of_contracts_counts_until_the_ledger_has_one(home: Path, command
     write_yaml(home / "contracts.yaml", {"contracts": [own]})
     settings = "access: off\nkeys: test.keys\nledger: ledger.db\nrecipients: recipients\ncontracts: contracts.yaml\n"
     (home / "minimize.yaml").write_text(settings)
-    command("contract", "record", "fabrikam", "vendor", "--reference", "C-7")
+    command("contract", "record", "fabrikam", "vendor", *DOCUMENT, "--reference", "C-7")
     shown = command("contract", "show", "--json").json["contracts"]
     assert {each["reference"]: each["recorded"] is None for each in shown} == {"F-1": True, "C-7": False}
-    command("contract", "record", *PARTIES, "--reference", "C-8")
+    command("contract", "record", *PARTIES, *DOCUMENT, "--reference", "C-8")
     shown = command("contract", "show", "--tenant", "contoso", "--json").json["contracts"]
     assert [each["reference"] for each in shown] == ["C-8"]
 

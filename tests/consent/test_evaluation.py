@@ -147,7 +147,7 @@ def test_with_an_events_time_a_consent_holds_at_both() -> None:
     ("changes", "reason"),
     [
         ({"functions": sync(text_version=2)}, "other_text"),
-        ({"functions": sync(purpose="operations")}, "other_purpose"),
+        ({"functions": sync(purpose="customer_support")}, "other_purpose"),
         ({"functions": sync(direction="inbound")}, "other_purpose"),
         ({"standing": "agent", "subprocessor": "Desk"}, "other_standing"),
         ({"functions": sync(fields={**SHARED_FIELDS, "name": "keep"})}, "other_fields"),

@@ -20,9 +20,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.ledger import current_actor
 from minimize.ledger import ledger as ledgers
 from minimize.ledger.process import ProcessIdentity
 from minimize.runs.audit_log import verify_audit
+from tests.agreements import write_token
 from tests.commands import command
 from tests.faults.power_cut_model import Tree, tree_of
 from tests.governance.sharing.sender import Sender, recent_records
@@ -94,7 +96,7 @@ def event_state(project: Project) -> Any:
 
 
 def give(project: Project) -> list[object]:
-    return ["consent", "give", *SENT, "--reference", "FORM-1", "--since", "2026-11-01T00:00:00Z"]
+    return ["consent", "give", *SENT, "--token-file", "admin.token", "--since", "2026-11-01T00:00:00Z"]
 
 
 def consent_state(project: Project) -> Any:
@@ -154,6 +156,7 @@ def _project(verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pro
     project.records(events(20))
     project.run(at=None if verb.lasting else AT)
     project.records(events(10, 100), name="b")
+    write_token(current_actor().user or "", tmp_path / "admin.token")
     return project
 
 
@@ -246,9 +249,21 @@ def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
     sender, payload = Sender(tmp_path), tmp_path / "payload.parquet"
     sender.write()
     (tmp_path / "minimize.yaml").write_text(f"keys: {sender.keys.path.name}\nledger: {LEDGER}\n")
-    offered = ("--reference", "C-1", "--offered", "--from", "2026-01-01", "--until", "2099-01-01")
+    (tmp_path / "signed.txt").write_text("A signed contract.")
+    offered = (
+        "--reference",
+        "C-1",
+        "--offered",
+        "--document",
+        "signed.txt",
+        "--from",
+        "2026-01-01",
+        "--until",
+        "2099-01-01",
+    )
     assert command("contract", "record", *SENT[:2], *offered).code == 0
-    assert command("consent", "give", *SENT, "--reference", "FORM-1", "--since", "2026-11-01T00:00:00Z").code == 0
+    write_token(current_actor().user or "", tmp_path / "admin.token")
+    assert command("consent", "give", *SENT, "--token-file", "admin.token", "--since", "2026-11-01T00:00:00Z").code == 0
     pq.write_table(recent_records(), tmp_path / "in.parquet")
     words = ["share", "send", "vendor", "sync", "--policy", "policy.yaml", "--data", "in.parquet", "--to", payload]
     with recording(tmp_path) as cuts:

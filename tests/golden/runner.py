@@ -33,6 +33,8 @@ ROOT = HERE.parents[1]
 SCENARIOS = tuple(sorted(path.stem for path in (HERE / "scenarios").glob("[!_]*.py")))
 KEYRING = "test.keys"
 OPERATOR = "ops@example.com"
+SECOND = "second@example.com"
+"""The second person of the operating organization, who confirms consents by document."""
 
 
 class Session:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.golden.runner import OPERATOR, ROOT, Session
+from tests.golden.runner import OPERATOR, ROOT, SECOND, Session
 from tests.leak.canary import Canary
 
 DAY = "2026-11-24"
@@ -44,6 +44,7 @@ def write_access_file(session: Session) -> None:
         {"role": role, "members": {"users": [OPERATOR]}, "scope": everywhere}
         for role in ("operator", "privacy_officer")
     ]
+    assignments.append({"role": "privacy_officer", "members": {"users": [SECOND]}, "scope": everywhere})
     assignments.append({"role": "support_engineer", "members": {"users": [SUPPORT]}, "scope": everywhere})
     session.write("out/demo-access.yaml", {"version": 1, "assignments": assignments})
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from minimize.recipients import load_recipient
-from tests.golden.runner import ROOT, Session
+from minimize.recipients.model import ADMIN_CONSENT
+from tests.golden.runner import ROOT, SECOND, Session
 
-OFFERED = "--reference C-1 --offered --from 2026-01-01"
+SIGNED = "--document signed.txt"
+"""The option for a document, which `agree` writes."""
+OFFERED = f"--reference C-1 --offered --from 2026-01-01 {SIGNED}"
 
 
 def agree(session: Session, tenant: str, recipient: str, function: str, places: str, *, since: str = "") -> None:
     """Turns on a function of a shipped recipient for a tenant."""
+    session.write("signed.txt", "A signed form.\n")
     found = load_recipient(ROOT / "pipelines" / "recipients" / f"{recipient}.yaml")
     if found.standing == "independent":
         session.run(f"contract record {tenant} {recipient} {OFFERED} {places}")
     session.run(f"functions enable {tenant} {recipient} {function} {places}")
+    permissions = found.functions[function].permissions
     for requirement in found.functions[function].requires:
-        session.run(f"functions confirm {tenant} {recipient} {requirement} --reference TICKET-1 {places}")
-    session.run(f"consent give {tenant} {recipient} {function} --reference FORM-1 {since} {places}")
+        granted = "".join(f" --permission {name}" for name in permissions if requirement == ADMIN_CONSENT)
+        session.run(f"functions confirm {tenant} {recipient} {requirement} {SIGNED}{granted} {places}")
+    session.run(f"consent give {tenant} {recipient} {function} --reference FORM-1 {SIGNED} {since} {places}")
+    session.run(f"consent confirm {tenant} {recipient} {function} {SIGNED} {places}", actor=SECOND)

@@ -47,9 +47,12 @@ SENT = {
 RECEIVED = {
     path.parent.name: (source.recipient, source.function)
     for path in sorted(PIPELINES.glob("*/pipeline.yaml"))
-    if (source := load_pipeline(path.parent).source).recipient and source.function
+    if (source := load_pipeline(path.parent).source).recipient
+    and source.function
+    and path.parent.name != "site_summary"
 }
-"""The pipelines whose records a recipient sends under a function; their samples are small."""
+"""The pipelines whose records a recipient sends under a function; their samples are small. The on-premises product is left out:
+its records are a dataset of the service."""
 DATASETS = {
     path.parent.name: Path(load_pipeline(path.parent).source.path).parts[-3]
     for path in sorted(PIPELINES.glob("*/pipeline.yaml"))
@@ -122,8 +125,9 @@ class Runs:
 
     def _run(self, key: str, name: str, *more: str) -> Ran:
         if key not in self.made:
-            if name in RECEIVED:
-                consent(self.keys.with_name("ledger.db"), Keyring.load(self.keys), *RECEIVED[name])
+            deciding = load_pipeline(PIPELINES / name).source.deciding_function
+            if deciding is not None:
+                consent(self.keys.with_name("ledger.db"), Keyring.load(self.keys), *deciding)
             output = self.folder / key
             arguments = ["run", str(PIPELINES / name), "--at", AT, "--output", str(output), "--json", *more]
             self.made[key] = Ran(output, minimize(*arguments, keys=self.keys), self.keys)
@@ -140,7 +144,9 @@ def minimize(*arguments: str, keys: Path | None = None, cwd: Path = PIPELINES, a
         return command(*arguments)
 
 
-def consent(ledger: Path, keys: Keyring, name: str, function: str, tenants: Sequence[str] = TENANTS) -> None:
+def consent(
+    ledger: Path, keys: Keyring, name: str, function: str, tenants: Sequence[str] = (*TENANTS, *handmade.TENANTS)
+) -> None:
     """Records that tenants agreed to a recipient and a function some weeks before the samples, under contracts of their own."""
     recipient = load_recipient(RECIPIENTS / f"{name}.yaml")
     terms = current_terms(recipient, function).text

@@ -105,7 +105,7 @@ def test_each_field_has_its_example_its_use_and_its_form() -> None:
 
 def test_purpose_text_and_contract_stand_above_the_table() -> None:
     text = markdown_page(recipient_document(vendor()))
-    assert "Purpose: quality_and_security." in text
+    assert "Purpose: operations." in text
     assert "Which apps a device has goes to the vendor. (text 1)" in text
     assert (
         "The offered contract: C-1, from 2026-01-01 until 2027-01-01; the recipient keeps the data for 30 days." in text
@@ -137,10 +137,16 @@ def test_an_underscore_is_escaped_where_it_would_become_markup() -> None:
     )
 
 
-def test_of_the_sibling_the_list_says_that_nothing_is_shared() -> None:
-    assert "No data is sent to this recipient, and none is received from it." in markdown_page(
-        recipient_document(load_recipient(RECIPIENTS / "configmgr.yaml"))
-    )
+def test_the_page_of_the_on_premises_product_states_that_nothing_is_sent_and_what_is_received() -> None:
+    text = markdown_page(recipient_document(load_recipient(RECIPIENTS / "configmgr.yaml")))
+    assert "No data is sent to this recipient, and the data below is received from it." in text
+    assert "site_summary: received from this recipient" in text
+    assert "| contact_email |" in text
+
+
+def test_the_page_names_the_one_permission_of_a_function() -> None:
+    text = markdown_page(recipient_document(load_recipient(RECIPIENTS / "jamf.yaml")))
+    assert "granted by an administrator of the tenant: update_device_attributes." in text.replace("\\_", "_")
 
 
 def test_what_a_file_says_becomes_no_markup() -> None:

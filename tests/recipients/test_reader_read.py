@@ -85,6 +85,28 @@ def test_a_purpose_that_is_refused_or_not_known_is_a_fault() -> None:
     assert codes(functions=sync(purpose="curiosity")) == ["P008"]
 
 
+def test_the_purpose_of_the_on_premises_product_is_not_for_sharing() -> None:
+    for direction in ("outbound", "inbound"):
+        assert codes(functions=sync(purpose="quality_and_security", direction=direction)) == ["T018"]
+
+
+def test_data_of_the_on_premises_product_has_its_own_purpose_only() -> None:
+    summary = sync(purpose="quality_and_security", direction="inbound")
+    assert vendor(on_premises=True, functions=summary).on_premises
+    assert codes(on_premises=True, functions=sync(purpose="operations", direction="inbound")) == ["T018"]
+
+
+def test_a_function_that_shares_data_with_the_on_premises_product_is_a_fault() -> None:
+    assert codes(on_premises=True, functions=sync(purpose="quality_and_security")) == ["T017"]
+
+
+@pytest.mark.parametrize("permissions", [[], ["update", "read"]])
+def test_a_granted_permission_is_exactly_one(permissions: list[str]) -> None:
+    assert codes(functions=sync(requires=["admin_consent"], permissions=permissions)) == ["T009"]
+    assert codes(functions=sync(permissions=["update"])) == ["T009"]
+    assert vendor(functions=sync(requires=["admin_consent"], permissions=["update"])).functions["sync"].permissions
+
+
 @pytest.mark.parametrize("key", ["direction", "purpose", "text_version"])
 def test_what_a_function_must_say_is_missed(key: str) -> None:
     assert codes(functions=sync(**{key: None})) == ["P005"]

@@ -29,7 +29,7 @@ def lines(recipient: Recipient) -> tuple[int, int]:
         ("jamf", 0, 40),
         ("support_desk", 8, 0),
         ("threat_defense", 8, 3),
-        ("configmgr", 0, 0),
+        ("configmgr", 0, 19),
     ],
 )
 def test_as_many_lines_go_and_come_as_are_known(name: str, out: int, back: int) -> None:
@@ -69,6 +69,22 @@ def test_messages_of_apple_have_as_many_fields_as_are_known() -> None:
         "device_enrollment_sync": 13,
         "volume_purchase_sync": 25,
     }
+
+
+def test_jamf_uses_one_permission_that_an_administrator_grants() -> None:
+    (function,) = shipped("jamf").functions.values()
+    assert function.permissions == ("update_device_attributes",)
+    assert "admin_consent" in function.requires
+
+
+def test_purposes_of_sharing_are_support_maintenance_and_operations() -> None:
+    known = load_recipients(RECIPIENTS)
+    purposes = {
+        (name == "configmgr", function.purpose)
+        for name in known.names()
+        for function in known.load(name).functions.values()
+    }
+    assert purposes == {(False, "operations"), (False, "customer_support"), (True, "quality_and_security")}
 
 
 def test_google_wants_an_account_first() -> None:

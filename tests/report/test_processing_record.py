@@ -67,12 +67,13 @@ def test_dropped_fields_are_no_data_that_is_processed_further() -> None:
 def test_a_third_party_is_told_with_its_functions_and_contract() -> None:
     entries = {each.name: each for each in of(PIPELINES / "device_telemetry").recipients}
     assert entries["threat_defense"].functions == (
-        "app_sync (quality_and_security, sent to the recipient)",
-        "threat_state (quality_and_security, received from the recipient)",
+        "app_sync (operations, sent to the recipient)",
+        "threat_state (operations, received from the recipient)",
     )
     offered = "EXAMPLE-GOOGLE-1, from 2026-01-01; the recipient may keep the data for 30d"
     assert entries["google"].contract == f"each tenant's own; offered: {offered}"
-    assert entries["configmgr"].contract == "none"
+    own = "EXAMPLE-CONFIGMGR-1, from 2026-01-01; does not permit transmission"
+    assert entries["configmgr"].contract == f"each tenant's own; offered: {own}"
 
 
 def test_what_nobody_stated_is_told_as_missing(project: Project) -> None:

@@ -148,7 +148,7 @@ def test_a_shared_disclosure_and_a_shared_incident_show_only_the_tenant_s_part(w
         *incident("INC-8", ("north", 5), (OTHER, OTHER_COUNT)),
         *incident("INC-9", ("north", 5), is_declared=False),
     )
-    other_reference = ("--reference", f"C-{OTHER}", "--offered")
+    other_reference = ("--reference", f"C-{OTHER}", "--offered", "--document", "signed.txt")
     assert world.command("pia", "contract", "record", "north", "vendor", *other_reference).code == 0
     page = world.folder / "north.html"
     texts = [world.command("pia", "tenant", "report", "north", *options).out for options in ((), ("--json",))]

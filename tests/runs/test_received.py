@@ -29,7 +29,7 @@ from minimize.runs.backfill import backfill
 from minimize.runs.inspection import preview_rows
 from minimize.runs.quarantine_replay import replay
 from tests.acts import record_acts
-from tests.inbound import FORM, HOOKS, LONG_AGO, RECEIVED, SOURCE, Inbound, hook, message, messages, new_inbound
+from tests.inbound import HOOKS, LONG_AGO, RECEIVED, SOURCE, TOKEN, Inbound, hook, message, messages, new_inbound
 from tests.project import AT, BEFORE, DAY, enter, write_yaml
 from tests.world import CONTRACT
 
@@ -231,7 +231,7 @@ def test_rows_of_a_tenant_without_a_confirmed_prerequisite_are_gated(agreed: Inb
 
 def test_rows_of_a_tenant_without_a_contract_are_gated_whatever_the_file_offers(inbound: Inbound) -> None:
     for tenant in ("north", "south"):
-        consent = NewConsent(tenant, "vendor", "hook", evidence=FORM)
+        consent = NewConsent(tenant, "vendor", "hook", evidence=TOKEN)
         record_consent("give", consent, inbound.home, LONG_AGO)
     assert inbound.receive().gated_by.consent == 10
     inbound.agree("south")

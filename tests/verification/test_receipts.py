@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.receipts import ReceivedFrom, sha256_text
+from minimize.receipts import DecidingFunctionReceipt, sha256_text
 
 from .make import OutputWriter, column, policy
 
@@ -46,7 +46,7 @@ def written(
     """The codes that are found in an output of one run."""
     text = json.dumps(MANIFEST if manifest is None else manifest)
     parts = {"recipient": "vendor", "function": "hook", "manifest": sha256_text(text.encode()), **said}
-    received = ReceivedFrom(contract="C-1", consents="sha256:0", **parts) if parts["recipient"] else None
+    received = DecidingFunctionReceipt(contract="C-1", consents="sha256:0", **parts) if parts["recipient"] else None
     known = {**ENVELOPE, **(fields or {})}
     table = pa.table([pa.array(["a"])], schema=pa.schema([column(pa.string(), "keep", "tenant")]))
     for name in fields or {}:

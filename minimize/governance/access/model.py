@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, fie
 from pydantic.json_schema import SkipJsonSchema
 
 from minimize.governance.access.permissions import ALL_TENANTS, NO_TENANTS, TenantSet
-from minimize.governance.access.roles import BUILTIN_ROLES, TENANT_ROLES, AccessRole, find_conflict
+from minimize.governance.access.roles import BUILTIN_ROLES, AccessRole, find_conflict
 from minimize.output.folder import RECORDS
 from minimize.policy.form_values import NAME_PATTERN, Duration, Name
 from minimize.policy.forms import Expected, Form, Reading, form_error
@@ -258,7 +258,7 @@ class AccessRules(Form):
                 for message, hint in role.faults():
                     reading.fault("U006", message, hint=hint)
         for each in self.assignments:
-            if each.scope.tenants.is_all and self.roles[each.role].builtin_origin in TENANT_ROLES:
+            if each.scope.tenants.is_all and self.roles[each.role].is_of_tenant:
                 message = f"the role `{each.role}` is for the staff of a tenant, but its scope has all tenants"
                 hint = "Name the tenants: `scope: {tenants: [NAME], …}`."
                 reading.faults.add("U012", message, line=each.line, key=each.role, hint=hint)

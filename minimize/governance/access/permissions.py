@@ -21,6 +21,7 @@ REQUEST: Final = "grant/request"
 APPROVE: Final = "grant/approve"
 BREAK_GLASS: Final = "grant/break_glass"
 ASSIGN: Final = "roles/assign"
+CONFIRM: Final = "consent/confirm"
 CORRECT: Final = "subject/correct"
 APPROVE_POLICY: Final = "policy/approve"
 
@@ -42,6 +43,7 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "consent/read": "view consents",
         "consent/request": "ask a tenant for a consent",
         "consent/give": "record that a tenant gave consent",
+        CONFIRM: "confirm a consent that another person recorded with its document",
         "consent/refuse": "record that a tenant refused consent",
         "consent/withdraw": "record that a tenant withdrew consent",
         "consent/expire": "mark consents as expired",

@@ -15,6 +15,7 @@ from minimize.governance.access.permissions import (
     ASSIGN,
     BREAK_GLASS,
     CATEGORY_PERMISSIONS,
+    CONFIRM,
     CORRECT,
     PERMISSIONS,
     READ,
@@ -88,7 +89,8 @@ BuiltinRole = Literal[
     "role_administrator",
 ]
 TENANT_ROLES: Final[frozenset[str | None]] = frozenset({"school_administrator", "tenant_administrator"})
-"""Built-in roles of the staff of a tenant. They and their copies are assigned for named tenants only."""
+"""Built-in roles of the staff of a tenant. They and their copies are assigned for named tenants only, and the person with one
+of them has no role of the operating organization."""
 _NO_STANDING_ACCESS: Final[frozenset[str | None]] = frozenset({"support_engineer", "help_desk_operator"})
 
 
@@ -156,6 +158,11 @@ class AccessRole(Form):
         """The role, then the role that it copies, and so on."""
         return (self, *(() if self.origin is None else self.origin.lineage))
 
+    @property
+    def is_of_tenant(self) -> bool:
+        """Whether the role is for the staff of a tenant. All other roles are for the staff of the operating organization."""
+        return self.builtin_origin in TENANT_ROLES
+
     def has(self, name: str) -> bool:
         """Whether the role allows an operation, for any category."""
         return any(each.allows(name) for each in self.allow)
@@ -178,6 +185,11 @@ class AccessRole(Form):
                     self.builtin_origin == AUDITOR and extra.writes,
                     "an auditor must not change anything",
                     "Put the permission into another role, for another person.",
+                ),
+                (
+                    extra.name == CONFIRM and self.is_of_tenant,
+                    "a second person of the operating organization confirms a tenant's consent",
+                    "Put the permission into another role.",
                 ),
                 (
                     extra.name == CORRECT and not (self.origin is not None and self.origin.has(CORRECT)),
@@ -248,6 +260,7 @@ _APPLICATION_MANAGER: Final = parse_permissions(
     "settings/read",
     "consent/read",
     "consent/request",
+    "consent/confirm",
     "function/read",
     "share/read",
     "share/receive",
@@ -383,7 +396,7 @@ BUILTIN_ROLES: Final[Mapping[str, AccessRole]] = MappingProxyType(
             ),
             _builtin_role(
                 "application_manager",
-                "asks tenants for consents, and takes in data from third parties",
+                "asks tenants for consents, confirms those by document, and takes in data from third parties",
                 _APPLICATION_MANAGER,
             ),
             _builtin_role("read_only_operator", "reads what operators see and changes nothing", _READ_ONLY),
@@ -440,7 +453,8 @@ def _are_in_conflict(one: AccessRole, other: AccessRole, conflicts: Sequence[Rol
     if len(names) == 2 and any(set(pair) == names for pair in conflicts):
         return True
     return (
-        _audits_and_writes(one, other)
+        one.is_of_tenant != other.is_of_tenant
+        or _audits_and_writes(one, other)
         or _audits_and_writes(other, one)
         or find_separated_duties(one, other) is not None
     )

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
-from minimize.config import load_config
 from minimize.errors import ConfigurationError, Finding, RefusedError
 from minimize.governance.incidents.incident import Incident, load_incident, require_open_privacy
 from minimize.governance.incidents.message import message_digest
 from minimize.governance.incidents.notification import message_path, version_folder
 from minimize.governance.incidents.workflow import record_step
+from minimize.governance.notify import find_notify_command, run_notify_command
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.results import UNCHANGED
 from minimize.stores import PathText
 from minimize.text import count_noun
 
-NOTIFY_TIMEOUT: Final = timedelta(minutes=1)
-"""The longest duration of the operator's command for one notice."""
 DeliveryResult = Literal["planned", "sent", "failed"]
 
 
@@ -106,14 +100,14 @@ def send_notices(
     planned, not_drafted = _due_deliveries(this, Path(outbox), only)
     if not yes:
         return SentNotices(name, tuple(planned), not_drafted, applied=False)
-    command = _notify_command(workspace)
+    command = _require_notify_command(workspace)
     started = time.monotonic()
     done = list[NoticeDelivery]()
     for each in planned:
         if each.message is None:
             done.append(each)
             continue
-        result = _run_command(command, each)
+        result = _deliver(command, each, each.message)
         at = now + timedelta(seconds=time.monotonic() - started)
         record_delivery(name, result, "command", workspace, at)
         done.append(result)
@@ -195,42 +189,17 @@ def _planned_delivery(incident: Incident, outbox: Path, tenant: str, version: in
     return replace(planned, message=path)
 
 
-def _notify_command(workspace: Workspace) -> list[str]:
+def _require_notify_command(workspace: Workspace) -> list[str]:
     """The words of the operator's command. Raises ConfigurationError if it is missing or cannot be found."""
-    config = load_config(workspace.folder).checked("notify", ConfigurationError)
-    words = [str(each.value) for each in config.notify]
-    if not words:
+    words = find_notify_command(workspace.folder)
+    if words is None:
         raise ConfigurationError(
             "no command delivers notices",
             hint="Set `notify: [COMMAND]` in minimize.yaml, or send the messages yourself and pass `notice --sent`.",
         )
-    program = str(config.folder / words[0]) if os.sep in words[0] else words[0]
-    found = shutil.which(program)
-    if found is None:
-        raise ConfigurationError("the command of `notify:` cannot be found", hint="Check `notify:` in minimize.yaml.")
-    return [found, *words[1:]]
+    return words
 
 
-def _run_command(command: Sequence[str], planned: NoticeDelivery) -> NoticeDelivery:
-    """Runs the command, without a shell, with the message as its last argument. Its output is not part of the result.
-
-    After the timeout, the command and the processes that it started are killed, so that no notice is sent later unrecorded.
-    """
-    try:
-        process = subprocess.Popen(  # noqa: S603  the operator names the command
-            [*command, str(planned.message)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except OSError:
-        return replace(planned, result="failed")
-    try:
-        code = process.wait(NOTIFY_TIMEOUT.total_seconds())
-    except subprocess.TimeoutExpired:
-        return replace(planned, result="failed")
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    return replace(planned, result="failed" if code else "sent", exit_code=code)
+def _deliver(command: Sequence[str], planned: NoticeDelivery, message: Path) -> NoticeDelivery:
+    code = run_notify_command(command, message)
+    return replace(planned, result="sent" if code == 0 else "failed", exit_code=code)

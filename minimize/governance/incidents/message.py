@@ -1,4 +1,4 @@
-"""Message that carries the notice to the contacts of one tenant, as a file that mail programs open (RFC 5322)."""
+"""Message to the contacts of one tenant, as a file that mail programs open (RFC 5322)."""
 
 from __future__ import annotations
 
@@ -20,16 +20,21 @@ ADDRESS_PATTERN: Final = rf"{_ATOM}(\.{_ATOM})*@([A-Za-z0-9-]+\.)+[A-Za-z0-9-]+"
 
 
 def notice_message(notice: Notice, addresses: Sequence[str], text: str, html: str) -> str:
-    """The message with a notice as text and as HTML. The sender is the address in the contact that the notice names, if any.
+    """The message with a notice as text and as HTML."""
+    return contact_message(notice.title, notice.contact, addresses, text, html)
+
+
+def contact_message(title: str, contact: str, addresses: Sequence[str], text: str, html: str) -> str:
+    """The message with a page as text and as HTML. The sender is the address in `contact`, if any.
 
     The names of contacts are not part of it.
     """
     message = EmailMessage(policy=message_format)
-    sender = re.search(ADDRESS_PATTERN, notice.contact)
+    sender = re.search(ADDRESS_PATTERN, contact)
     if sender is not None:
         message["From"] = sender[0]
     message["To"] = [Address(addr_spec=each) for each in addresses]
-    message["Subject"] = " ".join(notice.title.split())
+    message["Subject"] = " ".join(title.split())
     message["Content-Language"] = NOTICE_LANGUAGE
     message["X-Unsent"] = "1"  # mail programs open it as a draft
     message.set_content(text, cte="quoted-printable")

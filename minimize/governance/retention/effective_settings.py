@@ -20,7 +20,7 @@ from minimize.consent import ConsentPeriods
 from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds, Moments
 from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.model import Policy
-from minimize.runs.sender import ConsentChange
+from minimize.runs.deciding_function import ConsentChange
 from minimize.settings import SettingsRows
 from minimize.settings.columns import column_microseconds
 from minimize.settings.evaluation import ROW_SCHEMA, FieldIds, Settings

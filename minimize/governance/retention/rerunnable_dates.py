@@ -33,9 +33,9 @@ from minimize.runs.batch_dates import (
     last_inputs,
     parse_batch_date,
 )
+from minimize.runs.deciding_function import ConsentChange, consent_change, consents_changed
 from minimize.runs.inputs import find_input_files, origin_place, origin_settings, path_mask
 from minimize.runs.resolve import ResolvedRun, resolve_run
-from minimize.runs.sender import ConsentChange, consent_change, consents_changed
 from minimize.settings import SettingsRows
 from minimize.sources.file_discovery import SourceFiles
 from minimize.sources.files import batch_parts

@@ -47,13 +47,13 @@ from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import DROP, Treatment
 from minimize.receipts import Receipt, RunOrigin
 from minimize.results import UNCHANGED, Line
+from minimize.runs.deciding_function import check_same_function, consent_periods
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.guards import check_expiry_time, reference_clock
 from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, origin_place, origin_settings
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun
 from minimize.runs.runner import no_progress, run_resolved
-from minimize.runs.sender import check_same_sender, consent_periods
 from minimize.settings import SettingsRows
 from minimize.stages.chains import run_chain
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
@@ -425,7 +425,7 @@ def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retra
 
 def _resolve_retraction(folder: Location, options: RetractionOptions) -> ResolvedRetraction:
     output, job, keyring = resolve_output(folder, options.pipeline, options.keys, options.ledger)
-    check_same_sender(job, output.chain)
+    check_same_function(job, output.chain)
     now, origin = datetime.now(UTC), output.chain[-1].origin or RunOrigin()
     as_of = parse_time(options.at) or now
     settings = options.settings if options.settings is not None else origin_settings(folder, origin)

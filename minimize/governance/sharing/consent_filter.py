@@ -28,7 +28,7 @@ from minimize.governance.sharing.plan import ResolvedShare, SharePlan
 from minimize.output.folder import RUNS
 from minimize.output.reader import load_receipts
 from minimize.recipients import Contract, Recipient
-from minimize.runs.sender import absent_recipient, consent_periods, load_consents
+from minimize.runs.deciding_function import absent_recipient, consent_periods, load_consents
 from minimize.sources.base import Chunk, Source, SourcePart
 from minimize.sources.files import WrappingPart
 

@@ -28,7 +28,7 @@ from minimize.ledger.sharing import DISCLOSURE, TENANT_SHARE, Disclosure, Tenant
 from minimize.pages import html_fragment
 from minimize.recipients import Function
 from minimize.recipients.rules import payload_differs_error, refusal_error, rule_reason, tenant_reason
-from minimize.runs.sender import record_refusal
+from minimize.runs.deciding_function import record_refusal
 from minimize.text import count_noun
 from minimize.times import seconds_text, time_text, time_text_or_none
 

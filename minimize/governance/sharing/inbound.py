@@ -43,10 +43,10 @@ from minimize.policy.treatments import DROP
 from minimize.recipients import Function, Recipient, inbound
 from minimize.recipients.rules import Party, find_party, rule_reason, tenant_reason
 from minimize.runs.batch_dates import DateSelection
+from minimize.runs.deciding_function import record_event, refusal_error
 from minimize.runs.inputs import pipeline_from
 from minimize.runs.minimizer import Account, Minimizer, RowTally, bind_to_data, release_batches
 from minimize.runs.runner import RunOverrides, RunResult, run_dates
-from minimize.runs.sender import record_event, refusal_error
 from minimize.settings.erasures import find_named_ledger
 from minimize.sources.memory import MemorySource, memory_source, read_memory
 from minimize.stores import PathText

@@ -6,10 +6,12 @@ from typing import Final
 
 from tests.golden.runner import ROOT, Session
 from tests.golden.samples import write_access_file
+from tests.golden.third_parties import agree
 from tests.leak.canary import Canary
 from tests.pipelines import handmade
 
 RECORDS: Final = 240
+SINCE: Final = "--since 2026-11-01T00:00:00Z"
 EXPLAINED: Final = {
     "device_inventory": "user_display_name",
     "device_lookup": "phone_number",
@@ -56,6 +58,8 @@ def steps(session: Session) -> None:
         session.run(f"lint {pipeline} --json")
         session.run(f"plan {pipeline} --json")
         session.run(f"explain {pipeline} {field} --json")
+        if name == "site_summary":
+            _agree_to_summaries(session)
         session.run(f"run {pipeline} --json")
         session.run(f"verify {output} --json")
         session.run(f"quarantine show {output} --check --json")
@@ -64,6 +68,12 @@ def steps(session: Session) -> None:
         session.run(f"expire {output} --at 2026-12-26T02:00:00Z --json")
         session.run(f"report {output} --at 2026-11-25T12:00:00Z --json")
     session.look("out-telemetry/console_usage")
+
+
+def _agree_to_summaries(session: Session) -> None:
+    """Half of the tenants agree that their sites send summaries."""
+    session.run("run pipelines/site_summary --json --output out/refused")
+    agree(session, handmade.TENANTS[0], "configmgr", "site_summary", "--ledger out/ledger.db", since=SINCE)
 
 
 def _write(session: Session, dataset: str, planted: tuple[str, ...]) -> None:

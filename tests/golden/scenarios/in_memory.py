@@ -11,8 +11,8 @@ import pyarrow as pa
 import minimize
 from minimize.settings.erasures import warn_unknown_erasures
 from tests.golden.organization import CANARIES, DAYS, PIPELINE, POLICY, VENDOR, checkin
-from tests.golden.runner import KEYRING, Session
-from tests.golden.third_parties import OFFERED
+from tests.golden.runner import KEYRING, SECOND, Session
+from tests.golden.third_parties import OFFERED, SIGNED
 
 AT = "2026-11-25T00:00:00Z"
 AS_OLD_AS_THE_RETENTION = ("2026-10-26T00:00:00Z", "2026-10-26T00:00:01Z")
@@ -81,7 +81,8 @@ def _shares(session: Session, policy: Any, data: pa.Table) -> None:
     words |= {"ledger": "ledger.db", "recipients": "recipients", "settings": "settings.csv"}
     session.call("share: no ledger", lambda: minimize.share(data, **words))
     session.run(f"contract record north vendor {OFFERED} {PLACES}")
-    session.run(f"consent give north vendor sync --reference FORM-1 --since 2026-11-01T00:00:00Z {PLACES}")
+    session.run(f"consent give north vendor sync {SIGNED} --since 2026-11-01T00:00:00Z {PLACES}")
+    session.run(f"consent confirm north vendor sync {SIGNED} {PLACES}", actor=SECOND)
     session.call("share: what would leave", lambda: minimize.share(data, **words, dry_run=True))
     shared = session.call("share: what leaves", lambda: minimize.share(data, **words))
     session.call("share: one field", lambda: minimize.share(data, **words, fields=["model"]))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tests.golden.organization import ACCESS, write_organization
 from tests.golden.runner import Session
-from tests.golden.third_parties import OFFERED
+from tests.golden.third_parties import OFFERED, SIGNED
 
 OUTPUT = "out/checkins"
-FORM = "--reference FORM-1"
+FORM = f"--reference FORM-1 {SIGNED}"
 PIA, PAUL, SAM, SUE, ANN, ROB, OLGA, CARL = (
     f"{name}@example.com" for name in ("pia", "paul", "sam", "sue", "ann", "rob", "olga", "carl")
 )
@@ -36,18 +36,27 @@ def _runs(session: Session) -> None:
 def _shares(session: Session) -> None:
     on = "--pipeline pipeline --json"
     send = "share send vendor sync --pipeline pipeline --json"
+    session.write("signed.txt", "A signed form.\n")
     session.run(f"consent request north vendor sync {on}", actor=PIA)
     session.run(f"{send} --to early.parquet", actor=PIA)
     session.run(f"contract record north vendor {OFFERED} {on}", actor=PIA)
-    session.run(f"contract record south vendor --reference C-2 --permits-transmission --field model {on}", actor=PIA)
+    session.run(
+        f"contract record south vendor --reference C-2 --permits-transmission --field model {SIGNED} {on}", actor=PIA
+    )
     session.run(f"contract record west vendor {OFFERED} {on}", actor=ANN)
     session.run(f"consent give north vendor sync {FORM} --text-version 1 {on}", actor=PIA)
     session.run(f"consent give north vendor sync {FORM} --text-version 2 --since 2026-11-01T00:00:00Z {on}", actor=PIA)
+    session.run(f"consent show {on}", actor=PIA)
+    session.run(f"consent confirm north vendor sync {SIGNED} {on}", actor=PIA)
+    session.run(f"consent confirm north vendor sync --document pipeline/policy.yaml {on}", actor=PAUL)
+    session.run(f"consent confirm north vendor sync {SIGNED} {on}", actor=PAUL)
     session.run(
         f"consent give south vendor sync {FORM} --since 2026-11-01T00:00:00Z --until 2026-11-26T00:00:00Z {on}",
         actor=PIA,
     )
-    session.run(f"consent refuse west vendor sync {FORM} {on}", actor=PIA)
+    session.run(f"consent confirm south vendor sync {SIGNED} {on}", actor=PAUL)
+    session.run(f"consent refuse west vendor sync --reference FORM-1 {on}", actor=PIA)
+    session.run(f"consent give west vendor sync --reference FORM-1 {on}", actor=PIA)
     session.run(f"consent give west vendor sync {FORM} {on}", actor=ANN)
     session.run(f"consent give west vendor sync {on}", actor=PIA)
     session.run(f"consent show {on}", actor=PIA)
@@ -71,6 +80,7 @@ def _shares(session: Session) -> None:
     session.run(f"share recall list --all {on}", actor=PIA)
     session.run(f"consent expire {on}", actor=PIA)
     session.run(f"functions list north {on}", actor=PIA)
+    session.run("functions list north --html functions.html --pipeline pipeline", actor=PIA)
     session.run(f"functions disable south vendor sync --reference FORM-3 {on}", actor=PIA)
     session.write(
         "left.csv", "tenant_id,serial,deleted_at\nnorth,S-1,2026-11-24T10:00:00Z\nnorth,,2026-11-24T10:00:00Z\n"
@@ -252,6 +262,7 @@ def _log(session: Session) -> None:
     session.run(f"share recall list {on}", actor=PIA)
     session.run(f"consent expire {on}", actor=PIA)
     session.run(f"functions list north {on}", actor=PIA)
+    session.run("functions list north --html functions.html --pipeline pipeline", actor=PIA)
     session.run(f"contract end south vendor {on}", actor=PIA)
     session.run(f"contract show {on}", actor=PIA)
     session.run(f"expire {OUTPUT} --due --json", actor=PIA)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from minimize.samples.world import TENANTS
 from tests.golden.runner import ROOT, Session
 from tests.golden.samples import write_access_file
-from tests.golden.third_parties import agree
+from tests.golden.third_parties import SIGNED, agree
 from tests.leak.canary import Canary
 from tests.pipelines.shipped import RECEIVED
 
@@ -62,10 +62,13 @@ def steps(session: Session) -> None:
 def _refused(session: Session, receive: str) -> None:
     """A prerequisite that is not met, a function that is not the pipeline's, no contract, and a policy that keeps more."""
     policy = "jamf_compliance/policy.yaml"
-    confirm = f"functions confirm {OTHER} jamf admin_consent --reference TICKET-2 --ledger ledger.db"
-    session.run(f"{confirm} --revoke")
+    confirm = f"functions confirm {OTHER} jamf admin_consent --ledger ledger.db"
+    session.run(f"{confirm} --reference TICKET-2 --revoke")
     session.run(f"{receive} --date {DAY}")
-    session.run(confirm)
+    session.run(f"{confirm} --reference TICKET-3")
+    session.run(f"{confirm} {SIGNED}")
+    session.run(f"{confirm} {SIGNED} --permission update_device_attributes --permission read_devices")
+    session.run(f"{confirm} {SIGNED} --permission update_device_attributes")
     session.run("receive jamf other --pipeline pipelines/jamf_compliance --ledger ledger.db")
     session.run(f"contract end {OTHER} jamf --ledger ledger.db --json")
     session.run(f"{receive} --date {DAY}")

@@ -12,6 +12,7 @@ from tests.leak.canary import Canary
 from tests.pipelines.shipped import SENT
 
 DAY: Final = "2026-11-24"
+SINCE: Final = "--since 2026-11-01T00:00:00Z"
 RECORDS: Final = 60
 AGREED: Final = TENANTS[0]
 PLANTED: Final = {
@@ -38,11 +39,11 @@ def steps(session: Session) -> None:
         session.run(f"lint {pipeline} --json")
         session.run(f"plan {pipeline} --json")
         session.run(f"explain {pipeline} {fields[0]} --json")
+        agree(session, AGREED, *SENT[name], ledger, since=SINCE)
         session.run(f"run {pipeline} --json --ledger ledger.db")
         session.run(f"verify {output} --json --ledger ledger.db")
         session.run(f"replay {output} --json --ledger ledger.db")
         session.run(f"share send {function} --dry-run --json {ledger}")
-        agree(session, AGREED, *SENT[name], ledger)
         session.run(f"share why {function} --tenant {AGREED} --json {ledger}")
         session.run(f"consent withdraw {AGREED} {function} --reference FORM-2 --json {ledger}")
         session.run(f"retract {output} --json --ledger ledger.db")

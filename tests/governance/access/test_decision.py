@@ -312,6 +312,18 @@ def test_roles_that_conflict_through_groups_that_others_vouch_for_open_nothing()
     assert not decide_permission(access, UserAccount("ann", frozenset({"admins"})), "roles/assign", NOW).allowed
 
 
+def test_an_external_group_that_makes_a_tenant_administrator_an_analyst_opens_nothing() -> None:
+    access = access_of(
+        assignment("tenant_administrator", "tess", tenants=["north"]),
+        assignment("analyst", groups=("insights",)),
+        groups={"insights": "external"},
+    )
+    tess = UserAccount("tess", frozenset({"insights"}))
+    assert decide_permission(access, UserAccount("tess"), "consent/give", NOW, tenant="north").allowed
+    assert rules(decide_permission(access, tess, "consent/give", NOW, tenant="north")) == ["conflict"]
+    assert rules(decided(access, "tess", wanted("device_id"), vouched=("insights",))) == ["conflict"]
+
+
 def test_nobody_gets_into_a_group_of_the_file_by_saying_so() -> None:
     access = access_of(assignment("analyst", groups=("insights",)), groups={"insights": ["ann"]})
     assert not decided(access, "eve", wanted("device_id"), vouched=("insights",)).allowed

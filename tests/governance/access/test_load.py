@@ -145,6 +145,33 @@ def test_conflicting_roles_in_one_person_are_refused(pair: tuple[str, str]) -> N
         assert [each.code for each in caught.value.findings] == ["U007"]
 
 
+STAFF = ("analyst", "operator", "privacy_officer", "auditor", "application_manager")
+
+
+@pytest.mark.parametrize("role", STAFF)
+@pytest.mark.parametrize("of_tenant", ["tenant_administrator", "school_administrator"])
+def test_no_person_has_a_role_of_the_operator_and_one_of_a_tenant(role: str, of_tenant: str) -> None:
+    for more in ({}, {"people": {"Ann": ["ann", "ann2"]}}, {"groups": {"support": [], "admins": ["ann2"]}}):
+        other = assignment(role, groups=("admins",)) if "groups" in more else assignment(role, "ann2")
+        with pytest.raises(PolicyError) as caught:
+            access_of(assignment(of_tenant, "ann" if "people" in more else "ann2", tenants=["north"]), other, **more)
+        assert [each.code for each in caught.value.findings] == ["U007"]
+
+
+def test_a_copy_of_a_tenant_role_and_the_role_are_of_one_side() -> None:
+    roles = {"our_admin": {"copy": "tenant_administrator", "allow": ["subject/view"]}}
+    members = [assignment(role, "tess", tenants=["north"]) for role in ("our_admin", "school_administrator")]
+    assert access_of(*members, roles=roles).assignments
+    with pytest.raises(PolicyError):
+        access_of(*members, assignment("analyst", "tess", tenants=["north"]), roles=roles)
+
+
+def test_no_role_of_a_tenant_confirms_a_consent_by_document() -> None:
+    with pytest.raises(PolicyError) as caught:
+        access_of(roles={"mine": {"copy": "tenant_administrator", "allow": ["consent/confirm"]}})
+    assert [each.code for each in caught.value.findings] == ["U006"]
+
+
 def test_a_configuration_adds_conflicts_of_its_own() -> None:
     access_of(assignment("analyst", "ann"), assignment("operator", "ann"))
     with pytest.raises(PolicyError):

@@ -12,7 +12,6 @@ import pytest
 from minimize.consent import load_consents
 from minimize.errors import KeyringError, MinimizeError, PolicyError, RefusedError
 from minimize.governance.consent import (
-    ConsentEvidence,
     ConsentVerb,
     NewConsent,
     explain_consent,
@@ -20,6 +19,7 @@ from minimize.governance.consent import (
     mark_expired_consents,
     record_consent,
 )
+from minimize.governance.evidence import TenantEvidence
 from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
@@ -29,7 +29,7 @@ from tests.consent.factory import NOW, TERMS, hours
 from tests.project import write_yaml
 from tests.world import sync, vendor_file
 
-WISH = NewConsent("north", "vendor", "sync", evidence=ConsentEvidence("document", "FORM-1"))
+WISH = NewConsent("north", "vendor", "sync", evidence=TenantEvidence("token", "0123456789abcdef"))
 
 
 def acts(configuration: Workspace) -> list[ConsentAct]:
@@ -69,7 +69,7 @@ def test_the_audit_log_is_told(home: Workspace) -> None:
     (resource,) = events[1]["resources"]
     assert resource["id"] == "consents/north/vendor/sync"
     state, version, *_, ends, proof = resource["changed_properties"]
-    assert proof == {"name": "evidence", "old": None, "new": "document"}
+    assert proof == {"name": "evidence", "old": None, "new": "token"}
     assert state == {"name": "state", "old": "requested", "new": "given"}
     assert (version["new"], ends["new"]) == (1, "2026-11-27T08:00:00Z")
 

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from minimize.errors import ConfigurationError, RefusedError
+from minimize.governance import notify
 from minimize.governance.incidents import (
     Contacts,
     DraftedNotices,
     Incident,
     SentNotices,
     declare_incident,
-    delivery,
     draft_notices,
     load_incident,
     send_notices,
@@ -184,7 +184,7 @@ def test_a_command_that_does_not_end_has_failed(declared: Workspace, monkeypatch
     Path("deliver").write_text("#!/bin/sh\n(sleep 3; touch late.txt) &\nwait\n")
     Path("deliver").chmod(0o700)
     Path("minimize.yaml").write_text("notify: [./deliver]\n")
-    monkeypatch.setattr(delivery, "NOTIFY_TIMEOUT", timedelta(seconds=0.5))
+    monkeypatch.setattr(notify, "NOTIFY_TIMEOUT", timedelta(seconds=0.5))
     drafted(declared)
     assert results(sent(declared, "north")) == [("north", "failed", None)]
     time.sleep(3)

@@ -16,8 +16,8 @@ def test_events_are_told_apart_by_what_they_do(day: Daily) -> None:
     closed, left = RetentionEvent("north", "tenant_closed", RAN), RetentionEvent("east", "subject_left", RAN, "d1")
     personal = RetentionEvent("south", "became_personal", RAN, "d0")
     (orders,) = day.orders(RAN, closed, left, personal)
-    assert set(orders.erased.findable) == {closed, left}
-    assert orders.reclassified.findable == (personal,)
+    assert {event for each in orders.erased for event in each.findable} == {closed, left}
+    assert [each.findable for each in orders.reclassified] == [(personal,)]
     assert set(orders.treatments) == {"phone", "/apps/*/name"}
     assert orders.owner == "owner_type"
     assert orders.may_concern(left)
@@ -40,7 +40,7 @@ def test_where_no_field_asks_for_the_owner_nothing_changes_hands(project: Daily)
     project.collect(rows(START.date()), START.date())
     project.run(START.date(), RAN)
     (orders,) = project.orders(RAN, RetentionEvent("north", "became_personal", RAN))
-    assert (dict(orders.treatments), orders.reclassified.findable) == ({}, ())
+    assert (dict(orders.treatments), orders.reclassified) == ({}, ())
 
 
 def test_an_aggregate_is_as_old_as_its_days(day: Daily) -> None:
@@ -49,7 +49,7 @@ def test_an_aggregate_is_as_old_as_its_days(day: Daily) -> None:
     orders = made.request.instructions(file)
     assert orders.clock is not None
     assert str(orders.clock.pointer) == "/day"
-    assert (orders.erased.findable, orders.rules.age) == ((), 30 * DAY)
+    assert (orders.erased, orders.rules.age) == ((), 30 * DAY)
 
 
 def test_periods_are_touched_from_the_first_to_the_last() -> None:

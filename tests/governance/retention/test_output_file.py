@@ -90,9 +90,9 @@ def test_an_output_has_each_file_once(day: Daily) -> None:
 def test_the_rows_of_a_subject_are_found_by_its_form(day: Daily) -> None:
     file = records_file(day)
     affected = file.affected([LEFT])
-    rows = file.rows(affected)
+    rows = file.rows([affected])
     assert frozenset(rows["device_id"].to_pylist()) == file.forms("device_id", "d1", "east")
-    assert rows.num_rows == file.rows(affected, file.candidate_groups(affected)).num_rows == 2
+    assert rows.num_rows == file.rows([affected], file.candidate_groups(affected)).num_rows == 2
 
 
 def test_the_index_tells_that_a_subject_is_not_in_a_file_but_nothing_of_tenants(day: Daily) -> None:

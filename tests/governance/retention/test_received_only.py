@@ -168,10 +168,10 @@ def test_the_account_of_the_night_may_retract_received_data_and_no_more(
     )
     configuration = ran.folder.parent / "minimize.yaml"
     write_yaml(configuration, {**json.loads(configuration.read_text()), "access": "access.yaml"})
-    for account, options in (("ann", {}), ("night", {"received": False})):
+    for account, received in (("ann", True), ("night", False)):
         monkeypatch.setenv("MINIMIZE_ACTOR", account)
         with pytest.raises(AccessDenied):
-            night(ran, **options)
+            night(ran, received=received)
     assert len(ran.tenants()) == 10
     night(ran)
     assert ran.tenants() == ["south"] * 5

@@ -12,7 +12,7 @@ import time_machine
 import minimize
 from minimize.errors import NotPermitted
 from minimize.governance.consent import NewConsent, record_consent
-from tests.inbound import FORM, LONG_AGO, Inbound, hook, new_inbound
+from tests.inbound import LONG_AGO, TOKEN, Inbound, hook, new_inbound
 from tests.project import AT, enter
 from tests.world import CONTRACT, SYNC
 
@@ -32,7 +32,7 @@ def _ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inbound:
     made.vendor(contract=contract, functions={**hook(), "sync": SEND})
     for tenant in ("north", "south"):
         made.consent("give", tenant)
-        record_consent("give", NewConsent(tenant, "vendor", "sync", evidence=FORM), made.home, LONG_AGO)
+        record_consent("give", NewConsent(tenant, "vendor", "sync", evidence=TOKEN), made.home, LONG_AGO)
     made.receive()
     return made
 

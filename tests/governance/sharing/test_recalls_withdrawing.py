@@ -23,7 +23,7 @@ from minimize.ledger.audit_event import EntryFilter, entry_event
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.ledger.sharing import CONSENT, find_consents
 from tests.governance.sharing.sender import NOW, RECORDS, Sender
-from tests.inbound import FORM
+from tests.inbound import TOKEN
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -37,7 +37,7 @@ def ended(
 ) -> EndedConsent:
     return end_consent(
         verb,
-        NewConsent(tenant, "vendor", "sync", evidence=FORM),
+        NewConsent(tenant, "vendor", "sync", evidence=TOKEN),
         sender.places,
         NOW + after,
         recipients=sender.folder / "recipients",
@@ -82,7 +82,7 @@ def test_what_was_requested_is_not_requested_again(shared: Sender) -> None:
 
 
 def test_a_withdrawal_from_a_later_time_calls_back_when_it_has_come(shared: Sender) -> None:
-    wish = NewConsent("north", "vendor", "sync", valid_from=NOW + DAY, evidence=FORM)
+    wish = NewConsent("north", "vendor", "sync", valid_from=NOW + DAY, evidence=TOKEN)
     assert (
         end_consent("withdraw", wish, shared.places, NOW + MINUTE, recipients=shared.folder / "recipients").recalls
         == []
@@ -92,7 +92,7 @@ def test_a_withdrawal_from_a_later_time_calls_back_when_it_has_come(shared: Send
 
 
 def test_a_withdrawal_from_a_later_time_calls_back_what_was_sent_in_between(shared: Sender) -> None:
-    wish = NewConsent("north", "vendor", "sync", valid_from=NOW + DAY, evidence=FORM)
+    wish = NewConsent("north", "vendor", "sync", valid_from=NOW + DAY, evidence=TOKEN)
     end_consent("withdraw", wish, shared.places, NOW + MINUTE, recipients=shared.folder / "recipients")
     shared.share(RECORDS.slice(0, 1), clock=NOW + HOUR)
     listed = list_recalls(shared.places, shared.recipients, NOW + DAY)

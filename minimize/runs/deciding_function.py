@@ -1,7 +1,8 @@
-"""The third party that sends the records of a pipeline: its permission, the consents of tenants, and refusals.
+"""The third party's function that decides on the records of a pipeline: its permission, the consents of tenants, and refusals.
 
-Manifest, contract and prerequisites are checked before a run reads anything; consent is checked for each row. A command that
-reads received records again (a retraction, a deletion) checks consent only: without consent no row passes.
+It is the function by which a third party sends the records (`source.recipient`), or the only one that they are collected for
+(`source.only_for`). The manifest is checked before a run reads anything; consent, contract and prerequisites of each tenant are
+checked for each row. A command that reads the records again (a retraction, a deletion) checks the rows only.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from minimize.ledger.audit_event import received_event
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.receipts import Receipt, ReceivedFrom
+from minimize.receipts import DecidingFunctionReceipt, Receipt
 from minimize.recipients import Recipient, Recipients, inbound
+from minimize.recipients.model import Direction
 from minimize.recipients.rules import Party, find_party
 from minimize.recipients.rules import refusal_error as refusal
 from minimize.stores import PathText
@@ -36,8 +38,8 @@ NO_CONSENTS: Final = Consents(())
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
-    """A third party, and the function by which it sends."""
+class DecidingFunction:
+    """A third party and its function whose consents decide on each record."""
 
     party: Party
 
@@ -46,20 +48,29 @@ class Sender:
         """The third party's name."""
         return self.party.recipient.recipient
 
+    @property
+    def sends(self) -> bool:
+        """Whether the third party sends the records. Otherwise the organization collects them for the function."""
+        return self.party.direction == "inbound"
+
     def check(self, job: Pipeline) -> None:
-        """Raises PolicyError if the policy keeps more than the manifest of the function permits."""
+        """Raises PolicyError if no consent can decide on the records, or if the policy keeps more than the sender may send."""
         found = [] if self.party.manifest is None else inbound.check_policy(job.policy, self.party.manifest, job)
         if found:
-            message = f"the policy contradicts the fields that {self.name} may send by {self.party.function}"
+            message = (
+                f"the policy contradicts the fields that {self.name} may send by {self.party.function}"
+                if self.sends
+                else f"no consent to {self.party.function} of {self.name} can decide on the records"
+            )
             raise PolicyError(message, findings=found, hint="Run `minimize lint` to check the policy again.")
 
     def check_permitted(self, ledger: Address, keys: Keyring, now: datetime) -> None:
-        """Raises NotPermitted with every reason why the third party may not send. The refusal is recorded in the
+        """Raises NotPermitted with every reason why no tenant can have turned the function on. The refusal is recorded in the
         audit log first."""
         reasons = tuple(self.party.objections())
         if not reasons:
             return
-        raise refusal_error(self.name, self.party.function, reasons, ledger, keys, now)
+        raise refusal_error(self.name, self.party.function, reasons, ledger, keys, now, self.party.direction)
 
     def periods(
         self, consents: Consents, policy: Policy, when: datetime, now: datetime | None = None
@@ -72,54 +83,59 @@ class Sender:
             return found
         return found.intersect(consents.permitted_periods(side.recipient, side.function, now, fold=fold))
 
-    def received(self, periods: ConsentPeriods) -> ReceivedFrom:
+    def receipt(self, periods: ConsentPeriods) -> DecidingFunctionReceipt:
         """The entry in a receipt."""
         recipient = self.party.recipient
         own = recipient.contract if recipient.standing == "agent" else None
         contract = None if own is None else own.reference
-        return ReceivedFrom(self.name, self.party.function, recipient.digest, contract, periods.digest)
+        return DecidingFunctionReceipt(self.name, self.party.function, recipient.digest, contract, periods.digest)
 
 
-def find_sender(
+def find_deciding_function(
     job: Pipeline,
     at: datetime,
     *,
     now: datetime | None = None,
     recipients: Recipients | PathText | None = None,
     rerun: bool = False,
-) -> Sender | None:
-    """The sender of a pipeline's records; None for the organization's own records.
+) -> DecidingFunction | None:
+    """The function that decides on a pipeline's records; None if no consent decides.
 
     Takes the time of the run, and the current time, at which an agent's contract and the list of subprocessors must also be
     valid; and the folder of recipients. Raises PolicyError for an unknown third party. With `rerun`, a third party whose file is
     missing has no function instead.
     """
-    name, function = job.source.recipient, job.source.function
-    if name is None or function is None:
+    if job.source.deciding_function is None:
         return None
+    name, function = job.source.deciding_function
+    direction: Direction = "inbound" if job.source.is_received else "outbound"
     whens = (at,) if now is None else (at, now)
     try:
-        return Sender(find_party(name, function, "inbound", recipients, job.folder, whens))
+        return DecidingFunction(find_party(name, function, direction, recipients, job.folder, whens))
     except PolicyError:
         if not rerun:
             raise
-    return Sender(Party(Recipients.empty(), absent_recipient(name), function, "inbound", ()))
+    return DecidingFunction(Party(Recipients.empty(), absent_recipient(name), function, direction, ()))
 
 
-def check_same_sender(job: Pipeline, chain: Sequence[Receipt]) -> None:
-    """Raises RefusedError (R013) if an output's receipts name another sender than the pipeline, or if the pipeline names none."""
-    last = next((each.received for each in reversed(chain) if each.received is not None), None)
-    source = job.source
-    if last is None or (last.recipient, last.function) == (source.recipient, source.function):
+def check_same_function(job: Pipeline, chain: Sequence[Receipt]) -> None:
+    """Raises RefusedError (R013) if consents to another function than the pipeline's decided on the records of an output."""
+    last = next((each for each in reversed(chain) if each.deciding_function is not None), None)
+    source, deciding = job.source, None if last is None else last.deciding_function
+    if last is None or deciding is None:
+        return
+    names, sent = (deciding.recipient, deciding.function), last.received is not None
+    if (names, sent) == (source.deciding_function, source.is_received):
         return
     file = None if job.path is None else str(job.path)
-    sent = f"{source.function} of {source.recipient}" if source.is_received else "no sender"
-    message = f"the output contains data that {last.recipient} sent by {last.function}, but the pipeline's source names {sent}"
-    hint = (
-        f"Write `source: {{recipient: {last.recipient}, function: {last.function}}}`, or choose another output folder."
-    )
+    now = "no function" if source.deciding_function is None else "{1} of {0}".format(*source.deciding_function)
+    origin = f"{names[0]} sent by {names[1]}" if sent else f"is collected for {names[1]} of {names[0]} only"
+    message = f"the output contains data that {origin}, but the pipeline's source names {now}"
+    keys = f"recipient: {names[0]}, function: {names[1]}" if sent else f"only_for: {'.'.join(names)}"
+    hint = f"Write `source: {{{keys}}}`, or choose another output folder."
     finding = Finding("R013", message, hint=hint, file=file, line=job.line_of("source"))
-    raise RefusedError("the consents to the received data would not be evaluated", findings=[finding], hint=hint)
+    what = "received" if sent else "collected"
+    raise RefusedError(f"the consents to the {what} data would not be evaluated", findings=[finding], hint=hint)
 
 
 def refusal_error(
@@ -129,14 +145,15 @@ def refusal_error(
     ledger: Address,
     keys: Keyring | None,
     now: datetime,
+    direction: Direction = "inbound",
 ) -> NotPermitted:
-    """The error with every reason why no data is received. The refusal is recorded in the audit log; if that fails,
-    it is logged."""
-    rules = ", ".join(dict.fromkeys(each.code for each in reasons))
-    event = received_event(recipient, function, {"rules": rules}, actor=current_actor(), now=now, result="refused")
-    if ledger.exists and keys is not None:
+    """The error with every reason why no data is received, or collected to be sent. A refusal to receive is recorded in the audit
+    log; if that fails, it is logged."""
+    if direction == "inbound" and ledger.exists and keys is not None:
+        rules = ", ".join(dict.fromkeys(each.code for each in reasons))
+        event = received_event(recipient, function, {"rules": rules}, actor=current_actor(), now=now, result="refused")
         record_refusal(ledger, keys, event)
-    return refusal(recipient, function, reasons, "inbound")
+    return refusal(recipient, function, reasons, direction)
 
 
 def record_refusal(address: Address, keys: Keyring, event: AuditEvent) -> None:
@@ -159,35 +176,36 @@ def _append_event(address: Address, keys: Keyring, event: AuditEvent) -> None:
 
 
 def load_consents(job: Pipeline, ledger: Ledger, verifier: Verifier | None) -> Consents | None:
-    """The consents and contracts in an open ledger that concern a pipeline; None for the organization's own records.
+    """The consents and contracts in an open ledger that decide on a pipeline's records; None if no consent decides.
 
     Raises LedgerError if there is a verifier and a consent is not signed by a known key.
     """
-    if not job.source.is_received:
+    if job.source.deciding_function is None:
         return None
-    found = load_tenant_consents(ledger, verifier, job.folder, recipient=job.source.recipient)
-    return replace(found, acts=tuple(act for act in found.acts if act.function == job.source.function))
+    recipient, function = job.source.deciding_function
+    found = load_tenant_consents(ledger, verifier, job.folder, recipient=recipient)
+    return replace(found, acts=tuple(act for act in found.acts if act.function == function))
 
 
 def consent_periods(
     job: Pipeline, consents: Consents | None, at: datetime, now: datetime | None = None
 ) -> ConsentPeriods | None:
-    """The periods in which tenants consented to the data that a pipeline receives, for reading its records; None for the
-    organization's own records."""
-    sender = find_sender(job, at, rerun=True)
-    return None if sender is None else sender.periods(consents or NO_CONSENTS, job.policy, at, now)
+    """The periods in which tenants consented to the function that decides on a pipeline's records, for reading these records;
+    None if no consent decides."""
+    deciding = find_deciding_function(job, at, rerun=True)
+    return None if deciding is None else deciding.periods(consents or NO_CONSENTS, job.policy, at, now)
 
 
 def consents_changed(job: Pipeline, consents: Consents | None, last: Receipt, at: datetime, now: datetime) -> bool:
     """Whether the consents at a time, and now, differ from those in a receipt, or one of them has begun or ended since."""
-    periods = consent_periods(job, consents, at, now)
-    if periods is None:
-        return last.received is not None
-    if last.received is None or last.received.consents != periods.digest:
+    periods, recorded = consent_periods(job, consents, at, now), last.deciding_function
+    if periods is None or job.source.deciding_function is None:
+        return recorded is not None
+    if recorded is None or recorded.consents != periods.digest:
         return True
     known = consents or NO_CONSENTS
     times = [time for act in known.acts for time in (act.valid_from, act.expires_at)]
-    times += known.agreements.change_times(job.source.recipient or "")
+    times += known.agreements.change_times(job.source.deciding_function[0])
     return any(time is not None and last.at < time <= max(at, now) for time in times)
 
 
@@ -204,41 +222,44 @@ class ConsentChange:
 
 
 def consent_change(job: Pipeline, consents: Consents | None, last: Receipt, at: datetime) -> ConsentChange | None:
-    """The change of the consents from a receipt to a time; None for the organization's own records.
+    """The change of the consents from a receipt to a time; None if no consent decides on the records.
 
     Both sides are evaluated for the terms of today's file.
     """
-    sender = find_sender(job, at, rerun=True)
-    if sender is None:
+    deciding, recorded = find_deciding_function(job, at, rerun=True), last.deciding_function
+    if deciding is None:
         return None
-    then, now = (sender.periods(consents or NO_CONSENTS, job.policy, when) for when in (last.at, at))
+    then, now = (deciding.periods(consents or NO_CONSENTS, job.policy, when) for when in (last.at, at))
     unchanged = now.unchanged_since(then, last.at)
-    has_same_file = last.received is not None and last.received.manifest == sender.party.recipient.digest
+    has_same_file = recorded is not None and recorded.manifest == deciding.party.recipient.digest
     return ConsentChange(unchanged, not has_same_file or set(unchanged.tenants) != set(then.tenants))
 
 
-def warn_without_consents(consents: Consents | None, sender: Sender) -> None:
+def warn_without_consents(consents: Consents | None, deciding: DecidingFunction) -> None:
     """Logs that no tenant has a consent, so that every record is gated."""
     if consents is None or not consents.acts:
         message = "the ledger has no consent to %s of %s: every record is gated. Run `minimize consent give`."
-        log.warning(message, sender.party.function, sender.name, extra={"code": "W045"})
+        log.warning(message, deciding.party.function, deciding.name, extra={"code": "W045"})
 
 
-def warn_of_gated_rows(consents: Consents | None, sender: Sender, receipt: Receipt) -> None:
+def warn_of_gated_rows(consents: Consents | None, deciding: DecidingFunction, receipt: Receipt) -> None:
     """Logs how many rows a run gated by consent, and the rule; nothing if `warn_without_consents` has logged."""
     gated = receipt.gated_by.consent
     if not gated or consents is None or not consents.acts:
         return
+    records, time = (
+        ("messages that arrived", "a time of arrival") if deciding.sends else ("events", "the time of an event")
+    )
     message = (
-        "no consent and contract cover %s. They apply only to messages that arrived after they became valid. Run "
-        "`minimize functions list TENANT`, or `minimize consent why TENANT %s %s --event TIME` for a time of arrival."
+        f"no consent and contract cover %s. They apply only to {records} after they became valid. Run "
+        f"`minimize functions list TENANT`, or `minimize consent why TENANT %s %s --event TIME` for {time}."
     )
     data = {"gated": gated}
     log.warning(
         message,
         count_noun(gated, "row"),
-        sender.name,
-        sender.party.function,
+        deciding.name,
+        deciding.party.function,
         extra={"code": "W046", "run_id": receipt.run_id, "data": data},
     )
 

@@ -1,0 +1,77 @@
+"""Evidence of what a tenant decided or has: an API token of its administrator, or a document whose digest is recorded."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from minimize.errors import ConfigurationError, RefusedError
+from minimize.governance.access.enforcement import account_of_actor, configured_access
+from minimize.governance.references import checked_reference
+from minimize.governance.workspace import Workspace
+from minimize.ledger import Actor
+from minimize.receipts.canonical import sha256_text
+from minimize.stores import PathText
+
+
+@dataclass(frozen=True, slots=True)
+class TenantEvidence:
+    """What shows the decision of a tenant: the API token of the acting account, by its name, or a document.
+
+    reference  the name of the token, or the reference of the document
+    digest     `sha256:` of the document's bytes; empty if only its reference is known
+    """
+
+    kind: Literal["token", "document"]
+    reference: str
+    digest: str = ""
+
+
+def document_evidence(file: PathText, reference: str | None = None) -> TenantEvidence:
+    """The evidence of a document, with its digest. Its reference is the digest if none is given.
+
+    Raises ConfigurationError for a file that is empty or cannot be read.
+    """
+    content = b""
+    with suppress(OSError):
+        content = Path(file).read_bytes()
+    if not content:
+        message = f"the document {file} is empty or cannot be read"
+        raise ConfigurationError(message, hint="Pass the file of the signed form, contract or confirmation.")
+    digest = sha256_text(content)
+    return TenantEvidence(
+        "document", digest if reference is None else checked_reference(reference, "--reference"), digest
+    )
+
+
+def require_evidence(
+    evidence: TenantEvidence | None, tenant: str, permission: str, workspace: Workspace, actor: Actor
+) -> TenantEvidence:
+    """The evidence, if it is an API token of an administrator of the tenant, or a document with its digest.
+
+    `permission` is what a role of the tenant's administrator allows. Without an access file, no roles are known, and the token of
+    any account counts. Raises RefusedError without evidence (N060), for a reference alone (N062), and for a token of another
+    account (N063).
+    """
+    if evidence is None:
+        message = "the name of an account does not show what its tenant decided"
+        hint = "Pass --document FILE, or set MINIMIZE_TOKEN to an API token of an administrator of the tenant."
+        raise RefusedError(message, code="N060", hint=hint)
+    if evidence.kind == "document" and not evidence.digest:
+        message = "a reference alone does not show what the tenant decided"
+        raise RefusedError(message, code="N062", hint="Pass --document FILE, so that its digest is recorded.")
+    if evidence.kind == "token" and not _is_administrator_of(tenant, permission, workspace, actor):
+        message = f"{actor.user} is not an administrator of the tenant"
+        hint = "Pass --document FILE, or use an account with the role tenant_administrator for this tenant."
+        raise RefusedError(message, code="N063", hint=hint)
+    return evidence
+
+
+def _is_administrator_of(tenant: str, permission: str, workspace: Workspace, actor: Actor) -> bool:
+    access = configured_access(workspace)
+    return access is None or any(
+        role.is_of_tenant and role.has(permission) and tenant in assignment.scope.tenants
+        for assignment, role in access.assignments_of(account_of_actor(actor))
+    )
