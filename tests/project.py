@@ -235,6 +235,7 @@ def new_project(folder: Path, keys: Iterable[str] = ("device",), *, lasting: boo
 
 def write_project(new: P, keys: Iterable[str] = ("device",)) -> P:
     """Writes the files of a project: its policy, pipeline and settings, a configuration without protections, and a keyring."""
+    new.folder.mkdir(parents=True, exist_ok=True)
     (new.folder / "minimize.yaml").write_text("access: off\nencrypt: off\n")
     new.policy()
     new.pipeline()

@@ -32,6 +32,7 @@ def _project(tmp_path: Path, builds: Builds, monkeypatch: pytest.MonkeyPatch) ->
     enter(tmp_path / "elsewhere", monkeypatch)
     builds.copy(empty, tmp_path / "organization")
     project = new_project(tmp_path / "organization" / "pipelines" / "checkins")
+    (project.folder / "minimize.yaml").unlink()
     (tmp_path / "organization" / "minimize.yaml").write_text("ledger: ledger.db\n")
     return project
 

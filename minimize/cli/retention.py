@@ -57,7 +57,7 @@ def events_group() -> None:
     ),
     click.Option(["--subject"], type=ID, metavar="S", help="Subject of the event, as the source writes it."),
     click.Option(
-        ["--as", "field"], metavar="FIELD", help="Field that contains the ids. [default: the subject of the policy]"
+        ["--as", "field"], metavar="NAME", help="What the ids identify: user, device, another identity, or a field. [default: any]"
     ),
     OPTIONS["--at"](help="When it happened (ISO 8601). [default: now]"),
     *WORKSPACE,

@@ -45,7 +45,7 @@ _SUBJECTS: Final = (
     click.Option(["--file"], type=FILE, metavar="FILE", help="Also read subjects from this file."),
     click.Option(["--form", "forms"], is_flag=True, help="The IDs are pseudonyms or tokens from an output."),
     click.Option(
-        ["--as", "field"], metavar="FIELD", help="Field that contains the ids. [default: the subject of the policy]"
+        ["--as", "field"], metavar="NAME", help="What the ids identify: user, device, another identity, or a field. [default: any]"
     ),
     OPTIONS["--tenant"](help="Only this tenant. Without an ID, the whole tenant. [default: all known tenants]"),
     *WORKSPACE,
@@ -446,7 +446,7 @@ def confirm_command(workspace: Workspace, now: datetime, request: str, recipient
         help="Kind of a request that no command has started. With --id and --tenant, instead of REQUEST.",
     ),
     click.Option(["--id", "ids"], type=ID, multiple=True, metavar="ID", help="Subject of such a request. Repeatable."),
-    click.Option(["--as", "field"], metavar="FIELD", help="Field of these ids. [default: the subject of the policy]"),
+    click.Option(["--as", "field"], metavar="NAME", help="What the ids identify: user, device, another identity, or a field. [default: any]"),
     OPTIONS["--tenant"](help="Tenant of these subjects. Without an ID, the whole tenant."),
     *WORKSPACE,
     group=subject_group,

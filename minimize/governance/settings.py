@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import pyarrow as pa
 
-from minimize.errors import Finding, PolicyError, RefusedError
+from minimize.errors import PolicyError, RefusedError
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.declared_names import DeclaredNames, names_of_configuration
@@ -46,7 +46,14 @@ from minimize.settings import (
     load_settings,
 )
 from minimize.settings.evaluation import LEVEL_SETTING, NO_FIELDS, USER_HOLDER, FieldIds
-from minimize.settings.files import future_rows_error, missing_name_error, raise_faults, read_file, unknown_name_error
+from minimize.settings.files import (
+    future_rows_error,
+    missing_name_error,
+    raise_faults,
+    read_file,
+    unknown_name_error,
+    unknown_name_finding,
+)
 from minimize.settings.tokenized import load_ledger_settings
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant, unknown_tenant_json
 from minimize.stores import PathText
@@ -420,14 +427,12 @@ def _check_names(rows: SettingsRows, declared: DeclaredNames | None, job: Pipeli
     for line, row in zip(lines, rows.table.select(["setting", "field"]).to_pylist(), strict=True):
         if row["setting"] not in settings:
             hint = did_you_mean(row["setting"], settings) or "Declare the feature in a policy, or correct the row."
-            faults.append(
-                Finding("C008", "no policy has the feature of this row", hint=hint, file=rows.file, line=line)
-            )
+            faults.append(unknown_name_finding("feature", hint, rows.file, line))
         elif row["field"] is not None and row["field"] not in fields:
             hint = (
                 did_you_mean(row["field"], fields) or "Write the name of a field of a policy, or leave `field` empty."
             )
-            faults.append(Finding("C008", "no policy has the field of this row", hint=hint, file=rows.file, line=line))
+            faults.append(unknown_name_finding("field", hint, rows.file, line))
     raise_faults(faults, rows.file)
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from minimize.config import Config, ConfigEntry, load_config
+from minimize.config import OFF, Config, ConfigEntry, load_config
 from minimize.errors import Finding
 from minimize.governance.access.load import examine_access
 from minimize.policy.approval import ApprovalDemand, configured_approval
@@ -32,7 +31,7 @@ from minimize.review.policy_rules import (
 )
 from minimize.techniques.parameters import (
     NEUTRAL,
-    SETTING_TIGHTENS,
+    Order,
     ranked,
 )
 
@@ -78,6 +77,7 @@ _KEYS: Final = (
     "recipients",
     "contracts",
     "contacts",
+    "administrators",
     "notify",
     "memory",
     "lineage",
@@ -86,20 +86,46 @@ _KEYS: Final = (
     "regions",
     "tenants",
 )
-_NO_ACCESS: Final = "no access file, so no permission is checked"
+_ACCESS_ORDER: Final = Order(lambda old, new: old == OFF or (old is None and new != OFF))
+"""An access file, then none, then `off`, which permits what is refused without a file."""
+_STATED_ENCRYPTION_ORDER: Final = ranked(("by_category", "identified", None, "off"))
+"""With nothing stated, a run that would write identified columns unencrypted is refused; `off` permits it."""
+
+
+def _stated_access(config: Config) -> str | None:
+    return OFF if "access" in config.turned_off else config.access.file
+
+
+def _stated_encryption(encryption: ConfiguredEncryption) -> str | None:
+    """The word of `encrypt`; None if no line states it, or if only the word of `access` does."""
+    is_off = encryption.is_stated and encryption.required == "off"
+    return encryption.default if encryption.default != "off" or is_off else None
+
+
 CONFIGURATION_RULES: Final[Rules] = {
     "purposes": Rule("J050", fewer_tightens),
     "approval": Rule("J050", ranked(("required", "warn", "none")).grade),
-    "encryption.default": Rule("J050", ENCRYPTION_ORDER.grade, label="encrypt: {change}"),
+    "encryption.default": Rule(
+        "J050",
+        _STATED_ENCRYPTION_ORDER.grade,
+        label="encrypt: {change}",
+        keys=("default", "is_stated"),
+        read=_stated_encryption,
+    ),
     "encryption.required": Rule("J050", ENCRYPTION_ORDER.grade, label="access: encrypt {change}"),
     "config.access": Rule(
-        "J050", SETTING_TIGHTENS.grade, label="access: {change}", read=attrgetter("file"), missing=_NO_ACCESS
+        "J050",
+        _ACCESS_ORDER.grade,
+        label="access: {change}",
+        keys=("access", "turned_off"),
+        read=_stated_access,
+        missing="no access file",
     ),
     **{f"config.{key}": Rule("J050", NEUTRAL.grade, label=f"{key}: {{change}}", read=_config_value) for key in _KEYS},
-    **dict.fromkeys(("config.purposes", "config.approval", "config.encrypt")),  # compared as what they amount to
     **dict.fromkeys(
-        f"config.{name}" for name in ("path", "content", "is_readable", "turned_off", "unknown_keys", "faults")
-    ),
+        ("config.purposes", "config.approval", "config.encrypt", "config.turned_off", "encryption.is_stated")
+    ),  # compared as what they amount to
+    **dict.fromkeys(f"config.{name}" for name in ("path", "content", "is_readable", "unknown_keys", "faults")),
     "lines": None,
 }
 

@@ -128,6 +128,11 @@ def _is_released(field: Field) -> bool:
     return not is_dropped(field) or bool(field.in_aggregates)
 
 
+def identities_grade(old: Collection[str], new: Collection[str]) -> Grade:
+    """Grade of a change of what a field identifies. An id that is no longer stated may not be found any more."""
+    return SETTING_TIGHTENS.grade(old or None, new or None)
+
+
 def in_aggregates_grade(sides: FormSides, old: Field, new: Field) -> Grade:
     """Grade of a change of the form in aggregates. Neutral if no side sets it; the form in records is graded by itself."""
     if not old.in_aggregates and not new.in_aggregates:
@@ -205,6 +210,7 @@ FIELD_RULES: Final[Rules] = {
     "type": Rule("J014", type_grade, "{.type}", keys=("type",)),
     "role": Rule("J015", ROLE_ORDER.grade, "role {}"),
     "in_aggregates": Rule("J016", form_order=in_aggregates_grade, text=_aggregates_text, keys=("in_aggregates",)),
+    "identifies": Rule("J025", identities_grade, lambda names: f"identifies {', '.join(names) or 'nothing'}"),
     "from_": Rule("J017", text=lambda names: f"from {', '.join(names) or 'itself'}"),
     "about": Rule("J029", NEUTRAL.grade, _description_text, keys=("about", "unit", "required", "optional")),
     "keys": None,  # a field of its own

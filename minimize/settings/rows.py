@@ -67,13 +67,13 @@ class SettingsRows:
         at = epoch_microseconds(run_at)
         if at >= self._last:
             return self._all_effective.as_of(at)
-        if at not in self._seen:
-            self._seen.clear()
-            self._seen[at] = self._effective_before(at)
-        return self._seen[at].as_of(at)
+        if at not in self._earlier:
+            self._earlier.clear()
+            self._earlier[at] = self._effective_before(at)
+        return self._earlier[at].as_of(at)
 
     @cached_property
-    def _seen(self) -> dict[int, EffectiveSettings]:
+    def _earlier(self) -> dict[int, EffectiveSettings]:
         """The settings as known at the last time that was asked for, if rows were recorded later."""
         return {}
 

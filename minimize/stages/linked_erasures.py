@@ -89,14 +89,14 @@ def _has_token(secrets: Mapping[int, bytes], tenant: str, form: str, tokens: Col
 
 
 def _forms_by_chain(
-    policy: Policy, key: str, keys: Keyring, pairs: Sequence[ValueInTenant], wanted: Collection[str]
+    policy: Policy, key: str, keys: Keyring, pairs: Sequence[ValueInTenant], chain_names: Collection[str]
 ) -> Iterator[tuple[str, Sequence[str | None]]]:
     """The forms of ids by the chains of their field, under every version of the keys; and the ids as received."""
-    if AS_RECEIVED in wanted:
+    if AS_RECEIVED in chain_names:
         yield AS_RECEIVED, [value for value, _ in pairs]
     for column, chain in _chains(policy, key, keys):
         name = column.chain_name(chain)
-        if name in wanted and name != AS_RECEIVED:
+        if name in chain_names and name != AS_RECEIVED:
             yield name, column.forms_by_chain(chain, pairs)
 
 

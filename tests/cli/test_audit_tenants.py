@@ -45,6 +45,7 @@ def test_entries_are_selected_by_tenant_category_and_columns(organization: World
         "time\toperation\ttenant",
         "2026-11-25T00:01:00.000000Z\trecord\tnorth",
         "2026-11-25T00:04:00.000000Z\tgive\tnorth",
+        "2026-11-25T00:05:00.000000Z\tconfirm\tnorth",
     ]
     assert organization.command("pia", *words.split(), "--json").json["entries"][1:] == [
         {"time": "2026-11-25T00:04:00.000000Z", "operation": "give", "tenant": "north"}

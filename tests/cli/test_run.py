@@ -198,7 +198,9 @@ def test_the_end_of_a_contract_says_how_what_was_received_is_taken_out(inbound: 
     places = ("--pipeline", inbound.folder)
     done = command("contract", "end", "north", "vendor", "--json", *places)
     assert (done.code, done.json["received"]) == (0, True)
-    command("contract", "record", "north", "vendor", "--reference", "C-9", *places)
+    (inbound.folder / "signed.txt").write_text("A signed contract.")
+    signed = ("--reference", "C-9", "--document", inbound.folder / "signed.txt")
+    assert command("contract", "record", "north", "vendor", *signed, *places).code == 0
     done = command("contract", "end", "north", "vendor", *places)
     assert "minimize retract OUTPUT --received --yes" in done.out
 

@@ -24,7 +24,7 @@ def _at(history: Sequence[ConsentAct], terms: str, when: datetime, run: datetime
     endings = [(place, act) for place, act in begun if act.state in ("refused", "withdrawn", "expired")]
     if not consents and not endings:
         later = any(act.state in ("given", "renewed") for _, act in known)
-        return "not_yet" if later else "requested" if begun else "none"
+        return "not_yet" if later else begun[-1][1].state if begun else "none"
     if not consents:
         return endings[-1][1].state
     place, consent = max(consents, key=lambda each: (each[1].valid_from, each[0]))

@@ -248,7 +248,7 @@ def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
     monkeypatch.chdir(tmp_path)
     sender, payload = Sender(tmp_path), tmp_path / "payload.parquet"
     sender.write()
-    (tmp_path / "minimize.yaml").write_text(f"keys: {sender.keys.path.name}\nledger: {LEDGER}\n")
+    (tmp_path / "minimize.yaml").write_text(f"access: off\nkeys: {sender.keys.path.name}\nledger: {LEDGER}\n")
     (tmp_path / "signed.txt").write_text("A signed contract.")
     offered = (
         "--reference",

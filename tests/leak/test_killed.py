@@ -28,7 +28,7 @@ DIES = {
         "sink.ParquetSink.write = dies\n"
     ),
     "while records are generalized": (
-        "import minimize.stages.generalize as stage\nstage.Generalize.__call__ = lambda self, batch: os._exit(9)\n"
+        "import minimize.stages.generalize as stage\nstage.GeneralizeFields.__call__ = lambda self, batch: os._exit(9)\n"
     ),
     "before the receipt is signed": (
         "import minimize.runs.receipt_builder as told\ntold.software_versions = lambda: os._exit(9)\n"

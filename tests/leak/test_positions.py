@@ -78,7 +78,7 @@ def ran(folder: Path, name: str, *, encrypt: bool = True, at: datetime = AT) -> 
         shutil.copytree(PIPELINES / pipeline, folder / "pipelines" / pipeline, dirs_exist_ok=True)
     file = folder / "pipelines" / name / "pipeline.yaml"
     if not encrypt:
-        file.write_text(file.read_text().replace(", encrypt: by_category", ""))
+        file.write_text(file.read_text().replace("encrypt: by_category", "encrypt: off"))
     records = [
         {
             **LOST,

@@ -80,6 +80,7 @@ def test_a_chain_is_told_in_its_order(project: Project) -> None:
 def test_a_derived_field_comes_from_all_its_inputs(project: Project) -> None:
     cell = {"from": ["latitude", "battery"], "do": {"grid": {"metres": 300}}}
     project.policy({"cell": cell})
+    project.pipeline(records={"must_be": "identified"})
     assert {"latitude", "battery"} <= set(of(lineage(project)["fields"]["cell"]))
 
 

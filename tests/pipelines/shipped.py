@@ -102,10 +102,8 @@ class Runs:
     def __getitem__(self, name: str) -> Ran:
         if name not in SAMPLED:
             return self.by_hand(name)
-        settings = ROOT / "sample_data" / DATASETS[name] / "settings.csv"
-        return self._run(
-            name, name, *(["--settings", str(settings)] if load_pipeline(PIPELINES / name).settings else [])
-        )
+        settings = ["--settings", str(sample_settings(name))] if load_pipeline(PIPELINES / name).settings else []
+        return self._run(name, name, *settings)
 
     def by_hand(self, name: str) -> Ran:
         """A run on records made by hand."""
@@ -132,6 +130,11 @@ class Runs:
             arguments = ["run", str(PIPELINES / name), "--at", AT, "--output", str(output), "--json", *more]
             self.made[key] = Ran(output, minimize(*arguments, keys=self.keys), self.keys)
         return self.made[key]
+
+
+def sample_settings(name: str) -> Path:
+    """The settings of the sample that a pipeline reads."""
+    return ROOT / "sample_data" / DATASETS[name] / "settings.csv"
 
 
 def minimize(*arguments: str, keys: Path | None = None, cwd: Path = PIPELINES, actor: str = OFFICER) -> Result:

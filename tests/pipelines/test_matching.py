@@ -13,9 +13,24 @@ import time_machine
 
 import minimize as library
 from minimize.keys import Keyring
+from minimize.policy.load import load_pipeline
 from tests.project import clean_environment
 
-from .shipped import AT, OFFICER, PIPELINES, RECEIVED, ROOT, SENT, Ran, Runs, consent, minimize, new_keys, sample
+from .shipped import (
+    AT,
+    OFFICER,
+    PIPELINES,
+    RECEIVED,
+    ROOT,
+    SENT,
+    Ran,
+    Runs,
+    consent,
+    minimize,
+    new_keys,
+    sample,
+    sample_settings,
+)
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 MATCHES = [
@@ -32,6 +47,7 @@ def payload(name: str, ledger: Path, keys: Path) -> pa.Table:
     recipient, function = SENT[name]
     consent(ledger, Keyring.load(keys), recipient, function)
     places: dict[str, Any] = {"pipeline": PIPELINES / name, "keys": keys, "ledger": ledger}
+    places |= {"settings": sample_settings(name)} if load_pipeline(PIPELINES / name).settings else {}
     with time_machine.travel(NOW, tick=False), clean_environment(PIPELINES) as patch:
         patch.setenv("MINIMIZE_ACTOR", OFFICER)
         shared = [

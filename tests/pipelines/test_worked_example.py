@@ -251,8 +251,9 @@ def test_another_purpose_lets_the_phone_number_out_and_is_refused_for_it(organiz
     folder = organization / "pipelines" / "support"
     folder.mkdir(exist_ok=True)
     text = PIPELINE.replace("purpose: service_maintenance", "purpose: customer_support")
+    text = text.replace("policy: policy.yaml", "policy: ../device_telemetry/policy.yaml")
     (folder / "pipeline.yaml").write_text(
-        text.replace("policy: policy.yaml", "policy: ../device_telemetry/policy.yaml")
+        text.replace("{must_be: pseudonymized}", "{must_be: pseudonymized, encrypt: identified}")
     )
     done = {verb: said(organization, verb, "pipelines/support", "--json") for verb in ("lint", "plan", "run")}
     assert {verb: each.code for verb, each in done.items()} == {"lint": 1, "plan": 3, "run": 3}
@@ -266,14 +267,15 @@ def test_and_may_where_the_output_may_be_identified(organization: Path) -> None:
     folder.mkdir(exist_ok=True)
     text = PIPELINE.replace("purpose: service_maintenance", "purpose: customer_support")
     text = text.replace("policy: policy.yaml", "policy: ../device_telemetry/policy.yaml")
-    (folder / "pipeline.yaml").write_text(text.replace("must_be: pseudonymized", "must_be: identified"))
+    (folder / "pipeline.yaml").write_text(
+        text.replace("{must_be: pseudonymized}", "{must_be: identified, encrypt: identified}")
+    )
     output = organization / "identified"
     done = said(organization, "run", "pipelines/identified", "--at", AT, "--output", str(output), "--json")
     assert done.code == 0
     phones = {
         (row["owner_type"], (row["phone_number"] or "")[:8])
-        for file in done.json["outputs"]["records"]["files"]
-        for row in pq.ParquetFile(output / file["path"]).read().to_pylist()
+        for row in library.read(output, keys=organization / "my.keys").to_pylist()
     }
     assert {(owner, phone[:4]) for owner, phone in phones} == {
         ("corporate", "+336"),

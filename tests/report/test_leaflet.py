@@ -118,6 +118,7 @@ def test_the_conditions_of_a_derived_field_are_those_of_its_inputs_too(project: 
         "cell": cell,
     }
     project.policy(fields)
+    project.pipeline(records={"must_be": "identified"})
     group, found = entry(create_leaflet(project.folder, DAY), "cell")
     assert group == "might"
     assert found.conditions == ("The optional collection “location” is on",)

@@ -124,6 +124,7 @@ CONTENTS: dict[str, dict[str, Any]] = {
     "configuration": {
         "keys": "k",
         "ledger": "l",
+        "administrators": "a",
         "encrypt": "identified",
         "access": {"file": "access.yaml", "encrypt": "by_category"},
         "purposes": ["fleet"],

@@ -161,6 +161,10 @@ def test_the_same_said_in_other_places_is_the_same() -> None:
         ("encrypt: identified\n", "encrypt: off\n"),
         ("encrypt: by_category\n", "encrypt: identified\n"),
         ("access: access.yaml\n", "ledger: x\n"),
+        ("access: access.yaml\n", "access: off\n"),
+        ("ledger: x\n", "access: off\n"),
+        ("ledger: x\n", "encrypt: off\n"),
+        ("encrypt: identified\n", "ledger: x\n"),
         ("ledger: x\n", "purposes: [fleet]\n"),
     ],
 )

@@ -55,15 +55,23 @@ AT = datetime(2026, 11, 25, tzinfo=UTC)
 def test_it_finds_what_a_run_counts(tmp_path: Path) -> None:
     job = load_pipeline(ROOT / "pipelines" / "daily_checkins")
     (sample,) = (ROOT / "sample_data" / "device_telemetry" / "2026-11-24").glob("*.ndjson.gz")
+    settings = ROOT / "sample_data" / "device_telemetry" / "settings.csv"
     lines = gzip.decompress(sample.read_bytes()).splitlines(keepends=True)
     faulty = [line for line in lines if b"contacts" in line or b"yesterday" in line or not line.startswith(b"{")]
     file = tmp_path / "some.ndjson"
     file.write_bytes(b"".join([*lines[:60], *faulty[:5], *lines[:10]]))
-    keys = new_keyring(tmp_path / "keys", ("device",), now=AT)
+    keys = new_keyring(tmp_path / "keys", ("device", "user"), now=AT)
     receipt = minimize.run(
-        job, date="2026-11-24", at=AT, input=file, output=tmp_path / "out", ledger=tmp_path / "ledger.db", keys=keys
+        job,
+        date="2026-11-24",
+        at=AT,
+        input=file,
+        settings=settings,
+        output=tmp_path / "out",
+        ledger=tmp_path / "ledger.db",
+        keys=keys,
     )
-    trial = Trial.of(job, [file], AT, load_pipeline_settings(None, job), trial_keyring(job.policy, AT))
+    trial = Trial.of(job, [file], AT, load_pipeline_settings(settings, job), trial_keyring(job.policy, AT))
     tried = list(trial.tried())
     rows = receipt.rows
     assert [each.line for each in tried] == sorted({each.line for each in tried})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from minimize.errors import RefusedError
-from tests.project import AT, DAY, Project
+from tests.project import AT, DAY, Project, write_keyring
 
 POLICY = Path(__file__).parents[2] / "pipelines" / "device_telemetry" / "policy.yaml"
 HEAD = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
@@ -59,6 +59,7 @@ class Golden:
 
 @pytest.fixture(name="golden")
 def _golden(project: Project) -> Golden:
+    write_keyring(project.keys, ("device", "user"))
     return Golden(project)
 
 
@@ -133,21 +134,22 @@ def test_neither_length_nor_emptiness_tells_what_was_gated(golden: Golden) -> No
         assert golden.out(checkin(apps=apps))["apps"] is None
 
 
+def own(value: str = "on", subject: str = "d", since: str = "2026-01-01") -> str:
+    """What a person says about usage, which is the person's own to decide."""
+    return says("usage", value, "user", subject, since)
+
+
 def test_an_opt_out_of_the_person_survives_an_on_of_the_administrator(golden: Golden) -> None:
     record = checkin(portal_opens=3)
-    out = says("usage", "off", "user", "d")
-    assert golden.out(record, says("usage"))["portal_opens"] == 3
-    assert golden.out(record, says("usage"), out)["portal_opens"] is None
-    assert golden.out(record, out, says("usage", since="2026-11-01"))["portal_opens"] is None
-    assert golden.out(checkin(portal_opens=3, device_id="e"), says("usage"), out)["portal_opens"] == 3
+    out = own("off", since="2026-10-01")
+    assert golden.out(record, own())["portal_opens"] == 3
+    assert golden.out(record, own(), out)["portal_opens"] is None
+    assert golden.out(record, own(), out, says("usage", since="2026-11-01"))["portal_opens"] is None
+    assert golden.out(checkin(portal_opens=3, device_id="e"), own(), own(subject="e"), out)["portal_opens"] == 3
 
 
 def test_an_opt_out_in_between_is_never_collected_however_late_it_comes(golden: Golden) -> None:
-    settings = (
-        says("usage"),
-        says("usage", "off", since="2026-11-20"),
-        says("usage", since="2026-11-23"),
-    )
+    settings = (own(), own("off", since="2026-11-20"), own(since="2026-11-23"))
     for day, expected in (("19", 3), ("20", None), ("22", None), ("23", 3)):
         record = checkin(portal_opens=3, event_time=f"2026-11-{day}T12:00:00Z")
         assert golden.out(record, *settings)["portal_opens"] == expected, day

@@ -191,7 +191,8 @@ MADE = {
 
 def test_a_position_is_made_from_two_fields_and_neither_leaves(project: Project) -> None:
     project.policy(POSITION | MADE)
-    project.pipeline(aggregates=None, settings=None)
+    shape: dict[str, Any] = {"aggregates": None, "settings": None, "records": {"must_be": "identified"}}
+    project.pipeline(**shape)
     where = [(48.8566, 2.3522), (91.0, 2.0), (48.8566, None), (None, None)]
     project.records([event(row, lat=lat, at={"lon": lon}) for row, (lat, lon) in enumerate(where)])
     fields = project.run().fields
@@ -204,7 +205,7 @@ def test_a_position_is_made_from_two_fields_and_neither_leaves(project: Project)
     assert sorted(str(row["there"]) for row in rows) == ["None", "True", "True", "True"]
     assert not {"lat", "at"} & set(full)
 
-    project.source("parquet", aggregates=None, settings=None)
+    project.source("parquet", **shape)
     flat = [event(row) for row in range(4)]
     times = pa.array([datetime.fromisoformat(row.pop("event_time")) for row in flat], TIME)
     table = pa.Table.from_pylist(

@@ -18,7 +18,7 @@ from minimize.samples import NAMES, generate
 from tests.commands import command
 
 SCRIPT = Path(__file__).parents[2] / "sample_data" / "generate.py"
-LARGER = {"app_inventory": 250_000, "device_inventory": 210_000, "usage_events": 450_000}
+LARGER = {"app_inventory": 250_000, "device_inventory": 210_000, "device_telemetry": 210_000, "usage_events": 450_000}
 """The most bytes of samples whose tables by application or error need enough devices or users."""
 
 

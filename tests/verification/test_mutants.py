@@ -124,7 +124,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "purpose": "operations",
         "output": "out",
         "source": {"path": "in/*.ndjson", "format": "ndjson"},
-        "records": {"must_be": "identified"},
+        "records": {"must_be": "identified", "encrypt": "off"},
     }
     (folder / "policy.yaml").write_text(json.dumps(policy))
     (folder / "pipeline.yaml").write_text(json.dumps(made))

@@ -340,11 +340,11 @@ class _IdentifierSearch:
         found: dict[str, set[str]] = {}
         for form, chains in forms.items():
             found.setdefault(self._token(form), set()).update(chains)
-            for chain, made in self._forms_elsewhere(name, form) if AS_RECEIVED in chains else ():
+            for chain, made in self._forms_in_files(name, form) if AS_RECEIVED in chains else ():
                 found.setdefault(self._token(made), set()).add(chain)
         return {token: frozenset(chains) for token, chains in found.items()}
 
-    def _forms_elsewhere(self, name: str, value: str) -> Iterator[tuple[str, str]]:
+    def _forms_in_files(self, name: str, value: str) -> Iterator[tuple[str, str]]:
         """The chains and forms of an id as received in the columns of its name."""
         columns = (file.column(key) for file in self.files for key in file.fields_named(name))
         found = (each.column for each in columns if each is not None)

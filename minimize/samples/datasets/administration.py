@@ -197,7 +197,7 @@ class ConsoleUsage(Dataset[Administrators]):
     subject = "admin_id"
     daily = 12
     facts = ("admin_id",)
-    settings_by = (collection_settings.level_settings, collection_settings.usage_settings)
+    settings_by = (collection_settings.level_settings,)
     wrong = (("use_count", "twice"), ("duration_ms", 0.5))
 
     def __init__(self, per_day: int, seed: int) -> None:

@@ -25,6 +25,7 @@ def steps(session: Session) -> None:
     """Applies, prepares, shares, runs, reads and verifies."""
     warn_unknown_erasures.cache_clear()
     session.write("minimize.yaml", {"access": "off", "encrypt": "off"})
+    session.write("signed.txt", "A signed form.\n")
     session.write("policy.yaml", POLICY)
     session.write("settings.csv", SETTINGS)
     session.write("recipients/vendor.yaml", VENDOR)

@@ -20,7 +20,5 @@ def test_only_a_search_has_a_text_which_can_hold_a_name() -> None:
     assert names & {record["search_text"] for record in RECORDS if "search_text" in record}
 
 
-def test_administrators_opt_out_for_themselves() -> None:
-    own = {row.subject for row in settings("console_usage") if row.subject}
-    assert own
-    assert own <= {record["admin_id"] for record in RECORDS}
+def test_its_settings_are_levels_of_tenants() -> None:
+    assert {(row.setting, row.subject) for row in settings("console_usage")} == {("level", "")}
