@@ -83,7 +83,7 @@ def _shares(session: Session, policy: Any, data: pa.Table) -> None:
     session.call("share: no ledger", lambda: minimize.share(data, **words))
     session.run(f"contract record north vendor {OFFERED} {PLACES}")
     session.run(f"consent give north vendor sync {SIGNED} --since 2026-11-01T00:00:00Z {PLACES}")
-    session.run(f"consent confirm north vendor sync {SIGNED} {PLACES}", actor=SECOND)
+    session.run(f"consent confirm north vendor sync {SIGNED} --ledger ledger.db", actor=SECOND)
     session.call("share: what would leave", lambda: minimize.share(data, **words, dry_run=True))
     shared = session.call("share: what leaves", lambda: minimize.share(data, **words))
     session.call("share: one field", lambda: minimize.share(data, **words, fields=["model"]))
