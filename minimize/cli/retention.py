@@ -57,7 +57,9 @@ def events_group() -> None:
     ),
     click.Option(["--subject"], type=ID, metavar="S", help="Subject of the event, as the source writes it."),
     click.Option(
-        ["--as", "field"], metavar="NAME", help="What the ids identify: user, device, another identity, or a field. [default: any]"
+        ["--as", "field"],
+        metavar="NAME",
+        help="What the ids identify: user, device, another identity, or a field. [default: all]",
     ),
     OPTIONS["--at"](help="When it happened (ISO 8601). [default: now]"),
     *WORKSPACE,

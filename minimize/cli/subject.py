@@ -45,7 +45,9 @@ _SUBJECTS: Final = (
     click.Option(["--file"], type=FILE, metavar="FILE", help="Also read subjects from this file."),
     click.Option(["--form", "forms"], is_flag=True, help="The IDs are pseudonyms or tokens from an output."),
     click.Option(
-        ["--as", "field"], metavar="NAME", help="What the ids identify: user, device, another identity, or a field. [default: any]"
+        ["--as", "field"],
+        metavar="NAME",
+        help="What the ids identify: user, device, another identity, or a field. [default: all]",
     ),
     OPTIONS["--tenant"](help="Only this tenant. Without an ID, the whole tenant. [default: all known tenants]"),
     *WORKSPACE,
@@ -446,7 +448,11 @@ def confirm_command(workspace: Workspace, now: datetime, request: str, recipient
         help="Kind of a request that no command has started. With --id and --tenant, instead of REQUEST.",
     ),
     click.Option(["--id", "ids"], type=ID, multiple=True, metavar="ID", help="Subject of such a request. Repeatable."),
-    click.Option(["--as", "field"], metavar="NAME", help="What the ids identify: user, device, another identity, or a field. [default: any]"),
+    click.Option(
+        ["--as", "field"],
+        metavar="NAME",
+        help="What the ids identify: user, device, another identity, or a field. [default: all]",
+    ),
     OPTIONS["--tenant"](help="Tenant of these subjects. Without an ID, the whole tenant."),
     *WORKSPACE,
     group=subject_group,

@@ -51,9 +51,15 @@ from minimize.times import duration_text
 
 
 def plan_field(
-    policy: Policy, field: Field, source: pa.Schema, purpose: str | None, faults: list[Finding]
+    policy: Policy,
+    field: Field,
+    source: pa.Schema,
+    purpose: str | None,
+    faults: list[Finding],
+    *,
+    coarse: bool = False,
 ) -> FieldPlan:
-    """The field under this purpose. Faults are added to `faults`."""
+    """The field under this purpose. Faults are added to `faults`. `coarse` as for `bind`."""
     only_for = _excluding_purposes(policy, field, purpose)
     branches = (CaseBranch(None, None),) if only_for else case_branches(field)
     inputs = tuple(Pointer.parse(key) for key in field.from_) or (field.pointer,)
@@ -77,14 +83,16 @@ def plan_field(
         technique=_technique_names(branches),
         why="; ".join(_explanations(policy, field, only_for, released)),
         leaves=leaves,
-        category=None if leaves is None else _field_category(branches, parts, leaves),
+        category=None if leaves is None else _field_category(branches, parts, leaves, coarse=coarse),
         branches=branches,
     )
 
 
-def _field_category(branches: Sequence[CaseBranch], parts: Sequence[Field], leaves: Leaves) -> Category:
+def _field_category(
+    branches: Sequence[CaseBranch], parts: Sequence[Field], leaves: Leaves, *, coarse: bool
+) -> Category:
     chains = [branch.steps for branch in branches if branch.steps is not None]
-    if locates_finely(chains, parts):
+    if not coarse and locates_finely(chains, parts):
         return "identified"
     return category.highest_category(category.column_category(presumed_role(part), leaves) for part in parts)
 
@@ -220,21 +228,37 @@ class ExaminedPlan:
         return plan
 
 
-def bind(policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pipeline | None = None) -> Plan:
+def bind(
+    policy: Policy,
+    source: pa.Schema,
+    *,
+    purpose: str | None,
+    pipeline: Pipeline | None = None,
+    coarse: Collection[str] = (),
+) -> Plan:
     """The plan for a source with this schema (the needed columns, as `Source.schema` has them).
 
-    With a purpose of None, fields that list purposes are dropped. Raises PolicyError with all faults of configuration,
-    then RefusedError with all refusals.
+    With a purpose of None, fields that list purposes are dropped. `coarse` has the keys of the fields whose values show no
+    position more finely than 10 km already in the source. Raises PolicyError with all faults of configuration, then
+    RefusedError with all refusals.
     """
-    return examine(policy, source, purpose=purpose, pipeline=pipeline).require_allowed()
+    return examine(policy, source, purpose=purpose, pipeline=pipeline, coarse=coarse).require_allowed()
 
 
 def examine(
-    policy: Policy, source: pa.Schema, *, purpose: str | None, pipeline: Pipeline | None = None
+    policy: Policy,
+    source: pa.Schema,
+    *,
+    purpose: str | None,
+    pipeline: Pipeline | None = None,
+    coarse: Collection[str] = (),
 ) -> ExaminedPlan:
     """The plan with its faults and refusals. Raises nothing, so `lint` can report all of them."""
     faults = list(_purpose_faults(policy, purpose, pipeline))
-    planned = {key: plan_field(policy, field, source, purpose, faults) for key, field in policy.fields.items()}
+    planned = {
+        key: plan_field(policy, field, source, purpose, faults, coarse=key in coarse)
+        for key, field in policy.fields.items()
+    }
     fields = add_map_keys(planned, source)
     aggregates = {} if pipeline is None or faults else plan_aggregates(pipeline, fields, faults)
     plan = _build_plan(policy, pipeline, purpose, source, fields, aggregates)

@@ -48,7 +48,8 @@ def test_entries_are_selected_by_tenant_category_and_columns(organization: World
         "2026-11-25T00:05:00.000000Z\tconfirm\tnorth",
     ]
     assert organization.command("pia", *words.split(), "--json").json["entries"][1:] == [
-        {"time": "2026-11-25T00:04:00.000000Z", "operation": "give", "tenant": "north"}
+        {"time": "2026-11-25T00:04:00.000000Z", "operation": "give", "tenant": "north"},
+        {"time": "2026-11-25T00:05:00.000000Z", "operation": "confirm", "tenant": "north"},
     ]
 
 

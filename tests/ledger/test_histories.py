@@ -67,7 +67,7 @@ def consent(acts: Sequence[ConsentAct], when: datetime, run: datetime) -> str | 
 
 
 def feature_on(rows: Sequence[RecordedSetting], when: datetime, run: datetime) -> bool:
-    """Whether a feature is on for a subject at a time: a holder other than `user` turned it on for the tenant, none turned it off."""
+    """Whether a feature is on for a subject: a holder other than `user` turned it on for the tenant, and none turned it off."""
     last = {}
     for row in sorted(rows, key=lambda row: (row.valid_from, row.recorded_at, row.value == "off")):
         if row.valid_from <= when and row.recorded_at <= run:

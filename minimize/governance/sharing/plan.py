@@ -18,7 +18,13 @@ import pyarrow as pa
 from minimize.consent import load_agreements
 from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError, RefusalReason, SourceError
 from minimize.governance.sharing.connector import Connector, as_rereadable, check_secrets
-from minimize.governance.sharing.recipient_fields import RecipientKeys, RecipientPolicy, compose_policy, declare_forms
+from minimize.governance.sharing.recipient_fields import (
+    RecipientKeys,
+    RecipientPolicy,
+    coarse_positions,
+    compose_policy,
+    declare_forms,
+)
 from minimize.governance.sharing.released_output import (
     InputPolicy,
     aggregate_model,
@@ -319,9 +325,10 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
     )
     also = share.naming_fields(composed.connector_policy)
     source = open_source(data, request(composed.connector_policy, function.purpose, job, also))
-    plan = bind(composed.policy, source.schema, purpose=function.purpose, pipeline=job)
+    coarse = coarse_positions(share.policy, function, share.recipient, composed, start)
+    plan = bind(composed.policy, source.schema, purpose=function.purpose, pipeline=job, coarse=coarse)
     joined = (
-        bind(composed.connector_policy, source.schema, purpose=function.purpose, pipeline=job)
+        bind(composed.connector_policy, source.schema, purpose=function.purpose, pipeline=job, coarse=coarse)
         if composed.secrets
         else None
     )

@@ -18,6 +18,7 @@ from minimize.keys import Keyring
 from minimize.plan.model import case_branches
 from minimize.plan.request import allows_purpose, is_released
 from minimize.policy.describe import treatment_text
+from minimize.policy.fields import locates_finely
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import DROP, Treatment
@@ -249,6 +250,26 @@ def _declare_form(field: Field, *, by_date: bool) -> DeclaredColumn:
     views = tuple(tuple(step_view(step) for step in chain if not (by_date and step.needs_all_rows)) for chain in chains)
     files = (step.reference_file for chain in chains for step in reversed(chain))
     return DeclaredColumn(views, next((file.path.parent for file in files if file is not None), Path()))
+
+
+def coarse_positions(
+    policy: Policy, function: Function, recipient: Recipient, composed: RecipientPolicy, entry: InputPolicy
+) -> frozenset[str]:
+    """The sent fields of an output whose declared form shows no position more finely than 10 km.
+
+    The run has applied the policy already, and the payload is checked for the declared form.
+    """
+    if entry.columns is None or entry.aggregated:
+        return frozenset()
+    whole = compose_policy(InputPolicy(policy, {}), function, recipient, None).policy.fields
+    keys = (key for key in composed.sent_fields if key not in composed.secrets)
+    return frozenset(key for key in keys if not _locates_finely(whole[key], policy))
+
+
+def _locates_finely(field: Field, policy: Policy) -> bool:
+    chains = (branch.steps for branch in case_branches(field) if branch.steps is not None)
+    checked = [[step for step in chain if not step.needs_all_rows] for chain in chains]
+    return locates_finely(checked, (field, *(policy.fields[key] for key in field.from_)))
 
 
 def step_view(step: TechniqueStep) -> StepView:

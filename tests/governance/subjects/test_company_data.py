@@ -16,10 +16,11 @@ from tests.project import AT, Builds, Project, events
 NOW = datetime(2026, 12, 1, tzinfo=UTC)
 USED = [{**each, "opens": number} if number % 2 else each for number, each in enumerate(events(66))]
 """Every second record has a value that only the user permits."""
-SETTINGS = """tenant_id,subject,setting,value,holder,valid_from,recorded_at
-north,,usage,on,user,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z
-south,,usage,on,user,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z
-"""
+DEVICES = sorted({(each["tenant_id"], each["device_id"]) for each in USED})
+SETTINGS = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n" + "".join(
+    f"{tenant},{device},usage,on,user,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n" for tenant, device in DEVICES
+)
+"""The user of each device has turned the feature on; for a whole tenant, a user cannot."""
 OPENS = {"type": "integer", "feature": "usage", "do": "keep"}
 
 
