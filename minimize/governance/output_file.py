@@ -55,7 +55,7 @@ from minimize.output.restricted import open_restricted, read_sealing_key
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file, with_dictionaries
 from minimize.output.subject_search import HashedSearch, candidate_groups, hashed_search
 from minimize.policy.fields import is_dropped, keeps_original
-from minimize.policy.identities import fields_named, identity_fields
+from minimize.policy.identities import fields_named, stated_identities
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import (
@@ -383,8 +383,8 @@ class OutputFile:
     @property
     def stated_identities(self) -> Mapping[str, tuple[str, ...]]:
         """The fields that state what their ids identify, by today's policy or that of the file; also fields that it lacks."""
-        today = {} if self.output.job is None else identity_fields(self.output.job.policy)
-        return {**identity_fields(self.policy), **today}
+        today = {} if self.output.job is None else stated_identities(self.output.job.policy)
+        return {**stated_identities(self.policy), **today}
 
     @cached_property
     def identities(self) -> Mapping[str, tuple[str, ...]]:

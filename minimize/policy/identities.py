@@ -27,7 +27,7 @@ def individual_of(identity: str | None) -> str | None:
     return found if found in (USER, DEVICE) else None
 
 
-def identity_fields(policy: Policy) -> dict[str, tuple[str, ...]]:
+def stated_identities(policy: Policy) -> dict[str, tuple[str, ...]]:
     """The fields that state what they identify, with their identities."""
     return {key: field.identifies for key, field in policy.fields.items() if field.identifies}
 
@@ -37,7 +37,7 @@ def fields_named(policy: Policy, name: str | None) -> tuple[str, ...]:
 
     A field stands for all fields with its identity.
     """
-    stated = identity_fields(policy)
+    stated = stated_identities(policy)
     if name is None:
         own = [] if policy.subject is None else [policy.subject]
         return tuple(dict.fromkeys([*own, *stated]))

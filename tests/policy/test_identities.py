@@ -9,7 +9,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from minimize.errors import ConfigurationError, PolicyError
-from minimize.policy.identities import all_fields_named, fields_named, identity_fields, individual_of, resolve_identity
+from minimize.policy.identities import (
+    all_fields_named,
+    fields_named,
+    individual_of,
+    resolve_identity,
+    stated_identities,
+)
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 
@@ -34,7 +40,7 @@ def written(folder: Path, name: str = "people", **fields: Any) -> Policy:
 
 
 def test_a_policy_states_what_its_fields_identify(tmp_path: Path) -> None:
-    assert identity_fields(written(tmp_path)) == {
+    assert stated_identities(written(tmp_path)) == {
         "device_id": ("device",),
         "serial": ("device.serial_number",),
         "owner": ("user",),

@@ -22,18 +22,20 @@ from minimize.governance.affected_subjects import AffectedSubjects, until_event_
 from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds, Moments, age_limit
 from minimize.governance.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent, events_by_field
 from minimize.governance.output_file import OutputFile
-from minimize.governance.retention.retention_rules import (
+from minimize.governance.retention.personal_devices import (
     PERSONAL,
+    PersonalTreatment,
+    owner_field,
+    personal_treatment,
+    record_gates_on_owner,
+)
+from minimize.governance.retention.retention_rules import (
     ChangedFacts,
     FieldRule,
-    PersonalTreatment,
     RetentionRules,
     StoredFacts,
     features_in,
     own_fields,
-    owner_field,
-    personal_treatment,
-    record_gates_on_owner,
     removes_records,
     shows_original,
 )

@@ -27,7 +27,7 @@ from minimize.identifiers import canonical_text
 from minimize.output.folder import RECORDS
 from minimize.output.partitions import partition_values
 from minimize.policy.fields import identifying_fields, keeps_original, treatments_of
-from minimize.policy.identities import identity_fields, resolve_identity
+from minimize.policy.identities import resolve_identity, stated_identities
 from minimize.techniques import Context
 from minimize.techniques.tokenize import Tokenize
 from minimize.text import count_noun, similar_words
@@ -308,7 +308,7 @@ def resolve_names(subjects: Sequence[DataSubject], outputs: Sequence[PublishedOu
     policies = [output.job.policy for output in outputs if output.job is not None] if wanted else []
     policies += {id(file.policy): file.policy for file in files}.values()
     known = {name for policy in policies for name in policy.fields}
-    known |= {name for policy in policies for names in identity_fields(policy).values() for name in names}
+    known |= {name for policy in policies for names in stated_identities(policy).values() for name in names}
     for name in sorted(wanted - known):
         close = similar_words(name, known)
         hint = f"did you mean {close[0]}?" if close else "Run `minimize plan` to see the fields of a pipeline."

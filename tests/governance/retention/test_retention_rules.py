@@ -7,14 +7,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from minimize.governance.retention.retention_rules import (
-    PersonalTreatment,
-    RetentionRules,
-    current_conditions,
-    features_in,
-    owner_field,
-    personal_treatment,
-)
+from minimize.governance.retention.personal_devices import PersonalTreatment, owner_field, personal_treatment
+from minimize.governance.retention.retention_rules import RetentionRules, current_conditions, features_in
 from minimize.policy.condition import FeatureOn
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
