@@ -52,7 +52,7 @@ run: $(VENV)/.run-ready
 	echo "This was the main pipeline. pipelines/ has $$(ls pipelines/*/pipeline.yaml | wc -l | tr -d ' '), each with a committed sample of 2026-11-23 and 24:"; \
 	ls pipelines/*/pipeline.yaml | cut -d/ -f2 | tr '\n' ' ' | fold -s -w 100 | sed 's/^/  /'; echo; \
 	echo "Run another one:   $(BIN)/minimize run pipelines/enrollments --at 2026-11-25T00:00:00Z --output out/enrollments --keys out/demo.keys"; \
-	echo "Some follow settings of their sample: $(BIN)/minimize settings import sample_data/usage_events/settings.csv --reference 'sample data'"; \
+	echo "Some follow settings of their sample: $(BIN)/minimize settings import sample_data/usage_events/settings.csv --reference 'sample data' --keys out/demo.keys"; \
 	echo "See what it keeps: $(BIN)/minimize plan pipelines/enrollments       All of them: docs/guide/datasets.md"
 
 test: $(VENV)/.test-ready

@@ -84,12 +84,16 @@ class LinkedErasure:
     name    the identity or field of the ids
     tokens  the tokens of their forms, by the name of the chain that makes the form
     until   the event time up to which their records are removed, in microseconds since 1970
+    named_by  the identity or field by which the subject itself was named; None for any
+    names     the names of all linked ids of the subject
     """
 
     tenant: str
     name: str
     tokens: Mapping[str, frozenset[str]] = field(repr=False)
     until: int
+    named_by: str | None = None
+    names: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -214,9 +218,10 @@ class Erasures:
 
 
 def _linked_erasures(stone: Tombstone) -> Iterator[LinkedErasure]:
+    tenant, until, names = canonical_text(stone.tenant), epoch_microseconds(stone.until), frozenset(stone.linked)
     for name, chains in stone.linked.items():
         tokens = {chain: frozenset(found) for chain, found in chains.items()}
-        yield LinkedErasure(canonical_text(stone.tenant), name, tokens, epoch_microseconds(stone.until))
+        yield LinkedErasure(tenant, name, tokens, until, stone.id_field, names)
 
 
 def event_microseconds(times: pa.Array | None, rows: int) -> Moments:

@@ -289,9 +289,13 @@ def read_file(path: Path, *, tokens: bool = False) -> SettingsRows:
 
 def _read_folder(folder: Path, tokens: bool) -> SettingsRows:
     """The rows of every file below a folder. Each file has its own columns: a file without `subject` speaks of whole tenants."""
+    paths = sorted(each for each in folder.rglob("*") if not each.is_dir())
+    if not paths:  # no rows would mean that nobody turned anything off
+        hint = "Check the path, or put the settings files into the folder."
+        raise_faults([Finding("C001", "the settings folder has no files", file=str(folder), hint=hint)], str(folder))
     parts: list[SettingsRows] = []
     faults: list[Finding] = []
-    for path in sorted(each for each in folder.rglob("*") if not each.is_dir()):
+    for path in paths:
         try:
             parts.append(_read_part(path, tokens))
         except PolicyError as error:
@@ -299,8 +303,7 @@ def _read_folder(folder: Path, tokens: bool) -> SettingsRows:
     raise_faults(faults, str(folder))
     starts = np.cumsum([0, *(part.table.num_rows for part in parts)]).tolist()
     differing = [start + row for start, part in zip(starts, parts, strict=False) for row in part.noncanonical]
-    tables = [part.table for part in parts]
-    table = pa.concat_tables(tables).combine_chunks() if tables else ROW_SCHEMA.empty_table()
+    table = pa.concat_tables([part.table for part in parts]).combine_chunks()
     return SettingsRows(table, None, str(folder), differing)
 
 

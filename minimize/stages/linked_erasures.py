@@ -11,12 +11,13 @@ from itertools import product
 import numpy as np
 import pyarrow as pa
 
+from minimize.arrow.dictionaries import Bools
 from minimize.arrow.nested import leaf, row_indices
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger.subject_tokens import FORMS_PURPOSE, token_forms, token_versions
-from minimize.policy.identities import fields_named
+from minimize.policy.identities import DEVICE, USER, fields_named, individual_of
 from minimize.policy.model import Policy
 from minimize.settings.columns import canonical_texts, code_numbers, encode_column
 from minimize.settings.erasures import NEVER, Erasures, LinkedErasure, Moments, event_microseconds
@@ -33,8 +34,10 @@ def linked_erasure_mask(
     if erased.keys is None:
         return None
     gone = np.zeros(raw.num_rows, np.bool_)
-    for name in sorted({each.name for each in erased.linked}):
-        stones = [each for each in erased.linked if each.name == name]
+    groups = dict.fromkeys((each.name, _is_owned_device(each)) for each in erased.linked)
+    for name, is_owned in groups:
+        stones = [each for each in erased.linked if (each.name, _is_owned_device(each)) == (name, is_owned)]
+        stays = _shows_user(raw, policy) if is_owned else np.zeros(raw.num_rows, np.bool_)
         for key in fields_named(policy, name):
             field = policy.fields[key]
             if field.from_ or field.pointer.top not in raw.schema.names:
@@ -44,8 +47,24 @@ def linked_erasure_mask(
             names = tenants.take(pa.array(rows))
             until = _erased_until(policy, key, stones, erased.keys, names, found.values)
             moments = event_microseconds(None if times is None else times.take(pa.array(rows)), len(rows))
-            gone[rows[(until != NEVER) & (moments <= until)]] = True
+            gone[rows[(until != NEVER) & (moments <= until) & ~stays[rows]]] = True
     return pa.array(gone) if gone.any() else None
+
+
+def _is_owned_device(stone: LinkedErasure) -> bool:
+    """Whether the id is that of a device of an erased user, and not another id of an erased device."""
+    is_users = individual_of(stone.named_by) == USER or (stone.named_by is None and DEVICE in stone.names)
+    return is_users and individual_of(stone.name) == DEVICE
+
+
+def _shows_user(raw: pa.RecordBatch, policy: Policy) -> Bools:
+    """The records that name a user. If it is the erased one, its own id decides; else the device has another user now."""
+    shown = np.zeros(raw.num_rows, np.bool_)
+    for key in fields_named(policy, USER):
+        field = policy.fields[key]
+        if not field.from_ and not field.pointer.stars and field.pointer.top in raw.schema.names:
+            shown |= np.asarray(leaf(raw, field.pointer).values.is_valid())
+    return shown
 
 
 def _erased_until(

@@ -50,6 +50,13 @@ def test_a_file_of_a_folder_is_read_whatever_its_name_begins_with(tmp_path: Path
     assert load_settings(tmp_path / "settings").table["value"].to_pylist() == ["off"]
 
 
+def test_a_folder_without_files_is_not_read_as_no_settings(tmp_path: Path) -> None:
+    (tmp_path / "settings" / "empty").mkdir(parents=True)
+    with pytest.raises(PolicyError) as caught:
+        load_settings(tmp_path / "settings")
+    assert [finding.code for finding in caught.value.findings] == ["C001"]
+
+
 def test_the_faults_of_all_files_of_a_folder_are_reported_by_file(tmp_path: Path) -> None:
     table = load_settings(written(tmp_path, HEADER + ROW)).table
     folder = tmp_path / "settings"

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,22 +38,29 @@ from minimize.governance.subjects.search import (
     record_files,
     sealed_files,
 )
+from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
 from minimize.ledger.subjects import LinkedForms
+from minimize.policy.fields import identifying_fields
 from minimize.policy.identities import DEVICE, USER, individual_of
 from minimize.stages.identifier_forms import AS_RECEIVED, IdentifierColumn
 from minimize.text import count_noun
 from minimize.times import END_OF_TIME
 
+FORMS_OF_ONE_ID: Final = ""
+"""Stands in the ledger for the name of linked ids, for the tokens that belong to one id."""
 IdChains = Mapping[str, frozenset[str]]
 """Per token of an id's form, the names of the technique chains that made the form."""
+IdForms = Mapping[str, frozenset[str]]
+"""Per form of an id, the names of the technique chains that made it."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkedIdentifiers:
     """Other ids of one subject and its devices, as they are in outputs.
 
-    ids           the ids that belong to the subject alone, by identity, or by field under policies that state none
+    ids           the ids that belong to the subject alone, by identity, or by field under policies that state none: each id with
+                  the tokens of its forms
     shared        number of ids that other individuals have, too
     names         the identities by which ids of the subject could be searched for: files show them next to its own
     shown         those of them that a record of the subject shows
@@ -64,7 +72,7 @@ class LinkedIdentifiers:
     """
 
     subject: DataSubject = field(repr=False)
-    ids: Mapping[str, IdChains] = field(default_factory=dict, repr=False)
+    ids: Mapping[str, Sequence[IdChains]] = field(default_factory=dict, repr=False)
     shared: int = 0
     names: frozenset[str] = frozenset()
     shown: frozenset[str] = frozenset()
@@ -77,11 +85,10 @@ class LinkedIdentifiers:
     @property
     def tokens(self) -> LinkedForms:
         """The tokens of the ids' forms, as the ledger stores them."""
-        return merge_linked_forms(
-            {name: dict.fromkeys(chains, (token,))}
-            for name, found in self.ids.items()
-            for token, chains in found.items()
-        )
+        ids = [(name, each) for name, found in self.ids.items() for each in found]
+        forms = ({name: _by_chain(each)} for name, each in ids)
+        groups = ({FORMS_OF_ONE_ID: {min(each): tuple(sorted(each))}} for _, each in ids)
+        return merge_linked_forms([*forms, *groups])
 
     def with_earlier(self, tokens: LinkedForms, *, is_complete: bool) -> LinkedIdentifiers:
         """Together with the ids of earlier requests, whose linking records may be gone.
@@ -89,11 +96,13 @@ class LinkedIdentifiers:
         `is_complete` is whether one of these requests searched every output.
         """
         merged = merge_linked_forms([self.tokens, tokens])
+        groups = merged.get(FORMS_OF_ONE_ID, {}).values()
+        names = merged.keys() - {FORMS_OF_ONE_ID}
         return replace(
             self,
-            ids={name: _by_token(forms) for name, forms in merged.items()},
-            names=self.names | tokens.keys(),
-            shown=self.shown | tokens.keys(),
+            ids={name: _divide(_by_token(merged[name]), groups) for name in sorted(names)},
+            names=self.names | names,
+            shown=self.shown | names,
             is_found=self.is_found or bool(tokens),
             is_complete=is_complete,
         )
@@ -141,14 +150,12 @@ class LinkedIdentifiers:
         return f"no record shows the {name} of the subject"
 
     def _is_comparable(self, name: str, key: str, file: OutputFile) -> bool:
-        """Whether the forms of all ids of a name are known in a column. Ids as received have a form for each chain."""
+        """Whether a form of each id of a name is known in a column."""
         column = file.column(key)
         chains = None if column is None else column.column.chain_names
-        found = [*self.ids.get(name, {}).values()]
-        if chains is None or not found:
-            return chains is not None
-        known, received = sum(bool(each & chains) for each in found), sum(AS_RECEIVED in each for each in found)
-        return known >= received > 0 or known == len(found)
+        return chains is not None and all(
+            any(made_by & chains for made_by in each.values()) for each in self.ids.get(name, ())
+        )
 
     def _keys(self, file: OutputFile, name: str) -> list[str]:
         return [key for key in file.fields_named(name) if key in file.pointers]
@@ -166,13 +173,18 @@ class LinkedIdentifiers:
             if known is None and (file.is_shredded or self._shows_subject(file)):
                 continue
             reason, obstacle = "" if known is None else known.reason, "" if file.is_shredded else self.obstacle(file)
+            if obstacle == "" and not reason:
+                obstacle = "its policy does not state which fields identify users and devices"
             if obstacle is not None:
                 yield UnsearchableFile(file, "; ".join(each for each in (reason, obstacle) if each))
 
     def _shows_subject(self, file: OutputFile) -> bool:
         """Whether the file has a column of ids by which the subject was named or found."""
-        if self.subject.field is not None or self.subject.is_tenant or not file.states_identities:
+        if self.subject.field is not None or self.subject.is_tenant:
             return True
+        if not file.states_identities:
+            others = {*identifying_fields(file.policy)} & file.pointers.keys() - {file.policy.subject}
+            return not self.individuals or not others
         own = self.own or {USER, DEVICE}
         return any(own & {*names} for names in file.identities.values())
 
@@ -226,8 +238,7 @@ def find_linked_identifiers(
     if subject.tenant is None or subject.is_tenant or subject.is_form:
         return LinkedIdentifiers(subject, with_devices=devices)
     files = (*record_files(outputs), *sealed_files(outputs))
-    stated = {name for file in files for names in file.stated_identities.values() for name in names}
-    if len(stated) < 2 and (not devices or subject.field is None):
+    if not any(file.states_identities for file in files) and (not devices or subject.field is None):
         return LinkedIdentifiers(subject, with_devices=devices)
     readable = [file for file in files if not file.is_shredded]
     return _IdentifierSearch(subject, subject.tenant, readable, keys, devices).find()
@@ -249,26 +260,25 @@ class _IdentifierSearch:
         records = [each for each in direct if isinstance(each, SubjectRecords)]
         own = self._own_names(records)
         individuals = frozenset(each for each in map(individual_of, own) if each is not None)
-        seen: dict[str, dict[str, set[str]]] = {}
-        shared: dict[str, set[str]] = {}
+        alone: dict[str, list[IdForms]] = {}
+        shared: dict[str, list[IdForms]] = {}
         shown, left = set[str](), records
         while left:
-            new: dict[str, dict[str, set[str]]] = {}
+            new: dict[str, list[IdForms]] = {}
             for name, form, chains in self._linked_forms(left, own, individuals, shown):
-                if form not in seen.setdefault(name, {}):
-                    new.setdefault(name, {})[form] = set()
-                seen[name].setdefault(form, set()).update(chains)
-            for name, forms in new.items():
-                shared.setdefault(name, set()).update(self._shared(name, forms, own, individuals))
-            alone = {name: forms.keys() - shared[name] for name, forms in new.items()}
-            left = self._records_of({name: {each: seen[name][each] for each in forms} for name, forms in alone.items()})
-        ids = {
-            name: self._tokens(name, {each: chains for each, chains in forms.items() if each not in shared[name]})
-            for name, forms in seen.items()
-        }
+                known = [*alone.get(name, ()), *shared.get(name, ()), *new.get(name, ())]
+                if not any(form in each for each in known):
+                    new.setdefault(name, []).append(self._forms_of_id(name, form, chains))
+            unshared: dict[str, list[IdForms]] = {}
+            for name, each in ((name, each) for name, ids in new.items() for each in _without_duplicates(ids)):
+                is_shared = self._shared(name, each, own, individuals)
+                (shared if is_shared else unshared).setdefault(name, []).append(each)
+            for name, ids in unshared.items():
+                alone.setdefault(name, []).extend(ids)
+            left = self._records_of(unshared)
         return LinkedIdentifiers(
             self.subject,
-            {name: found for name, found in ids.items() if found},
+            {name: tuple(map(self._tokens, _without_duplicates(ids))) for name, ids in alone.items()},
             sum(map(len, shared.values())),
             frozenset(self._names_beside(own, individuals)),
             frozenset(shown),
@@ -327,21 +337,26 @@ class _IdentifierSearch:
                 chains = None if column is None else column.column.chain_names
                 yield from ((name, form, chains or ()) for form in held.forms_of(key))
 
-    def _records_of(self, found: Mapping[str, Mapping[str, Collection[str]]]) -> list[SubjectRecords]:
+    def _records_of(self, found: Mapping[str, Sequence[IdForms]]) -> list[SubjectRecords]:
         """The records of these ids in all files whose policies state identities."""
         everything = RetentionEvent(self.tenant, "subject_left", END_OF_TIME)
-        linking = {name: forms for name, forms in found.items() if forms and individual_of(name) is not None}
-        tokens = {name: _by_chain(self._tokens(name, forms)) for name, forms in linking.items()}
-        events = list(linked_events(everything, tokens))
+        linking = {name: ids for name, ids in found.items() if ids and individual_of(name) is not None}
+        forms = ({name: _by_chain(self._tokens(each))} for name, ids in linking.items() for each in ids)
+        events = list(linked_events(everything, merge_linked_forms(forms)))
         return [each for file in self.files if events for each in _records_of(events, file)]
 
-    def _tokens(self, name: str, forms: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
-        """The tokens of forms with their chains; for an id as received also those of its forms in every file."""
+    def _forms_of_id(self, name: str, form: str, chains: Collection[str]) -> IdForms:
+        """The known forms of the id with this form, with their chains; for an id as received its forms in every file."""
+        found: dict[str, set[str]] = {form: {*chains}}
+        for chain, made in self._forms_in_files(name, canonical_text(form)) if AS_RECEIVED in chains else ():
+            found.setdefault(made, set()).add(chain)
+        return {each: frozenset(made_by) for each, made_by in found.items()}
+
+    def _tokens(self, forms: IdForms) -> IdChains:
+        """The tokens of the forms of one id, with their chains."""
         found: dict[str, set[str]] = {}
         for form, chains in forms.items():
             found.setdefault(self._token(form), set()).update(chains)
-            for chain, made in self._forms_in_files(name, form) if AS_RECEIVED in chains else ():
-                found.setdefault(self._token(made), set()).add(chain)
         return {token: frozenset(chains) for token, chains in found.items()}
 
     def _forms_in_files(self, name: str, value: str) -> Iterator[tuple[str, str]]:
@@ -358,13 +373,9 @@ class _IdentifierSearch:
     def _token(self, form: str) -> str:
         return form_tokens(self.keys, self.tenant, [form])[0]
 
-    def _shared(
-        self, name: str, forms: Collection[str], own: Collection[str], individuals: Collection[str]
-    ) -> frozenset[str]:
-        """The ids that a file shows with another individual."""
-        return frozenset(
-            form for file in self.files for form in self._shared_in_file(file, name, forms, own, individuals)
-        )
+    def _shared(self, name: str, forms: Collection[str], own: Collection[str], individuals: Collection[str]) -> bool:
+        """Whether a file shows one of the forms of an id with another individual."""
+        return any(True for file in self.files for _ in self._shared_in_file(file, name, forms, own, individuals))
 
     def _shared_in_file(
         self, file: OutputFile, name: str, forms: Collection[str], own: Collection[str], individuals: Collection[str]
@@ -414,6 +425,27 @@ class _IdentifierSearch:
             for form, person in set(pairs):
                 found.setdefault(form, set()).update([] if person is None else [person])
         return found
+
+
+def _without_duplicates(ids: Iterable[IdForms]) -> list[IdForms]:
+    """The ids, with those that share a form as one."""
+    found: list[IdForms] = []
+    for each in ids:
+        same = [one for one in found if one.keys() & each.keys()]
+        merged: dict[str, frozenset[str]] = {}
+        for one in (*same, each):
+            merged |= {form: merged.get(form, frozenset()) | chains for form, chains in one.items()}
+        found = [*(one for one in found if not any(one is other for other in same)), merged]
+    return found
+
+
+def _divide(tokens: IdChains, groups: Iterable[Collection[str]]) -> tuple[IdChains, ...]:
+    """The tokens of the forms of each id. A token without a group stands for an id of its own."""
+    left, found = dict(tokens), list[IdChains]()
+    for group in groups:
+        own = {token: left.pop(token) for token in group if token in left}
+        found += [own] if own else []
+    return (*found, *({token: chains} for token, chains in left.items()))
 
 
 def _by_token(forms: Mapping[str, Collection[str]]) -> IdChains:

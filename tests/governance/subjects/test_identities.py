@@ -54,17 +54,23 @@ def part(project: Project, name: str) -> Project:
     return replace(project, folder=project.folder / name, keyring=project.keys)
 
 
+def publish(project: Project, name: str, stated: dict[str, Any], records: list[dict[str, Any]]) -> Project:
+    """Publishes a dataset whose policy states these fields."""
+    dataset = part(project, name)
+    dataset.folder.mkdir()
+    shutil.copy(project.folder / "settings.csv", dataset.folder)
+    fields = {key: each for key, each in stated.items() if key != "subject"}
+    dataset.policy(fields, policy=name, subject=stated.get("subject", "device_id"))
+    dataset.pipeline(pipeline=name, aggregates=None, records={"encrypt": "off"})
+    dataset.records(records)
+    run(dataset, ledger=project.folder / "organization.db")
+    return dataset
+
+
 def fill(project: Project) -> None:
     shutil.rmtree(project.folder / "data", ignore_errors=True)
     for name, stated in DATASETS.items():
-        dataset = part(project, name)
-        dataset.folder.mkdir()
-        shutil.copy(project.folder / "settings.csv", dataset.folder)
-        fields = {key: each for key, each in stated.items() if key != "subject"}
-        dataset.policy(fields, policy=name, subject=stated.get("subject", "device_id"))
-        dataset.pipeline(pipeline=name, aggregates=None, records={"encrypt": "off"})
-        dataset.records(records_of(name))
-        run(dataset, ledger=project.folder / "organization.db")
+        publish(project, name, stated, records_of(name))
 
 
 @pytest.fixture(name="filled")
@@ -146,3 +152,53 @@ def test_an_event_of_a_device_reaches_every_dataset_that_shows_it(filled: Projec
     for each in ("inventory", "cases", "apps"):
         expire(part(filled, each).out, ledger=filled.folder / "organization.db", keys=filled.keys, yes=True)
     assert rows(filled) == {"inventory": 4, "cases": 4, "apps": 4, "vendor": 6}
+
+
+RENTAL: dict[str, Any] = {"subject": "serial", "device_id": None, "serial": SERIAL, "owner": OWNER}
+
+
+def test_a_device_is_shared_also_if_another_person_has_it_in_another_form(filled: Project) -> None:
+    """The inventory keeps serial numbers, the rental has pseudonyms of them."""
+    other = [{**row, "owner": "u9"} for row in records_of("rental")]
+    rental = publish(filled, "rental", RENTAL, other)
+    removal = deleted(filled, DataSubject("u0", "north", "user"), linked=True)
+    assert (len(rental.rows()), len(part(filled, "vendor").rows()), removal.shared) == (6, 6, 1)
+
+
+def test_a_known_serial_number_does_not_hide_one_that_cannot_be_compared(filled: Project) -> None:
+    """Under another key, the pseudonym of the second serial number has no form in the vendor's data."""
+    another = identifier("device.serial_number", "user")
+    found = [{**row, "serial": "s9"} for row in records_of("rental")[:1]]
+    publish(filled, "rental", {**RENTAL, "serial": another}, found)
+    with pytest.raises(CheckFailed) as failure:
+        deleted(filled, DataSubject("u0", "north", "user"), linked=True)
+    assert any(each.message.startswith("vendor was not searched") for each in failure.value.findings)
+
+
+def test_ids_as_received_are_linked_in_their_canonical_form(filled: Project) -> None:
+    kept = {**SERIAL, "do": "keep"}
+    blank = [{**row, "serial": "sd0 ", "owner": "u7"} for row in records_of("rental")[:1]]
+    publish(filled, "rental", {**RENTAL, "serial": kept}, [{**row, "serial": "sd8 "} for row in blank])
+    sold = publish(
+        filled, "sold", {"subject": "serial", "device_id": None, "serial": kept}, [{**blank[0], "serial": "sd8"}]
+    )
+    deleted(filled, DataSubject("u7", "north", "user"), linked=True)
+    assert sold.rows() == []
+
+
+def test_an_output_whose_policy_states_no_identity_was_not_searched(filled: Project) -> None:
+    silent = {"device_id": identifier(None), "owner": identifier(None, "user")}
+    publish(filled, "silent", silent, records_of("silent"))
+    with pytest.raises(CheckFailed) as failure:
+        deleted(filled, DataSubject("u0", "north"), linked=True)
+    assert [each.message for each in failure.value.findings] == [
+        "silent was not searched: it shows no device by which records of the subject can be found"
+    ]
+
+
+def test_later_records_of_another_user_of_the_device_are_published(filled: Project) -> None:
+    deleted(filled, DataSubject("u0", "north"), linked=True)
+    inventory = part(filled, "inventory")
+    inventory.records([{**row, "owner": "u5"} for row in records_of("inventory")])
+    run(inventory, date=DAY, ledger=filled.folder / "organization.db")
+    assert rows(filled)["inventory"] == 6
