@@ -25,6 +25,7 @@ from minimize.consent import current_terms
 from minimize.governance.consent import NewConsent, record_consent
 from minimize.governance.contracts import end_contract
 from minimize.governance.evidence import TenantEvidence
+from minimize.governance.settings import import_settings
 from minimize.governance.workspace import Workspace
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.sharing import CONSENT, ConsentAct
@@ -43,6 +44,8 @@ OLD = 28
 """The age in days of the oldest batch in the first night. Records are kept for 30 days."""
 RETENTION = timedelta(days=30)
 OWN, RECEIVED = ("device_telemetry", "managed_apps"), "jamf_compliance"
+FOLLOWING = "device_telemetry"
+"""The dataset whose pipeline follows the settings of the ledger."""
 ROWS = {"device_telemetry": 200, "managed_apps": 200, RECEIVED: 150}
 LONG_AGO = FIRST - timedelta(days=200)
 FORM = TenantEvidence("document", "FORM-1")
@@ -66,10 +69,11 @@ def _samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def sample_of(samples: Path, name: str, date: str) -> Path:
-    """The folder of the data of a day, generated once."""
-    if not (samples / name / date).exists():
-        generate(name, ROWS[name], samples / name, dates=[date])
-    return samples / name / date
+    """The folder of the data of a day, generated once. The settings of that day are next to it."""
+    folder = samples / name / date
+    if not folder.exists():
+        generate(name, ROWS[name], folder, dates=[date])
+    return folder / date
 
 
 @pytest.fixture(name="client", scope="module")
@@ -98,7 +102,7 @@ class Organization:
 
     @classmethod
     def founded(cls, machine: Machine, samples: Path, job: Job) -> Organization:
-        """With pipelines, keys, accounts and an empty feed. All tenants agreed to receive from Jamf."""
+        """With pipelines, keys, accounts, settings and an empty feed. All tenants agreed to receive from Jamf."""
         made = cls(machine, samples, job)
         for name in ("minimize.yaml", "recipients", *ROWS):
             place = CHECKOUT / "pipelines" / name
@@ -123,6 +127,7 @@ class Organization:
         with open_ledger(made.places.address, create=True) as ledger:
             record_agreements(ledger, made.places.keyring(), recipient, made.tenants, LONG_AGO)
             record_acts(ledger, made.places.keyring(), CONSENT, *acts)
+        import_settings(machine.telemetry / "sample_data" / FOLLOWING / "settings.csv", made.places, FIRST, reference="FORM-1")
         return made
 
     @property
@@ -194,6 +199,7 @@ class Organization:
         """The forms of a user in an output: those in a run over the user's records of the first day alone."""
         date = batch_date(0)
         (folder / "in" / date).mkdir(parents=True)
+        shutil.copy(self.machine.telemetry / "ledger.db", folder)  # with the settings that the pipelines follow
         own = [json.dumps(each) + "\n" for each in self.arriving(name, date) if user_of(each) == user]
         (folder / "in" / date / "a.ndjson.gz").write_bytes(gzip.compress("".join(own).encode()))
         minimize.run(

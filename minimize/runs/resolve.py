@@ -138,10 +138,14 @@ class ResolvedRun:
     """The time when each file was first read, according to the receipts of the output."""
 
     def job_inputs(self, when: datetime) -> dict[str, Any]:
-        """Settings, erasures, corrections and consents for the job of a run at this time."""
+        """Settings, erasures, corrections and consents for the job of a run at this time.
+
+        A run as of an earlier time also leaves out who was erased since: settings are those of that time, erasures are not.
+        """
         settings = None if self.settings is None else self.settings.effective_at(when)
         corrected = find_corrections(self.subject_acts.corrected, self.plan.policy, when, self.keys)
-        erased = self.subject_acts.erased.effective_at(when, self.plan.policy.future, self.first_read)
+        known = max(when, self.now) if when == self.at else when
+        erased = self.subject_acts.erased.effective_at(known, self.plan.policy.future, self.first_read)
         return {"settings": settings, "erased": erased, "corrected": corrected, "consents": self.consents(when)}
 
     @property

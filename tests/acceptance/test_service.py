@@ -29,10 +29,11 @@ AGREED = datetime(2026, 11, 20, 8, tzinfo=UTC)
 NIGHT = datetime(2026, 11, 25, 1, tzinfo=UTC)
 MORNING = datetime(2026, 11, 25, 9, tzinfo=UTC)
 NEXT_NIGHT = datetime(2026, 11, 26, 1, tzinfo=UTC)
+NEXT_MORNING = datetime(2026, 11, 26, 9, tzinfo=UTC)
 OFFICER, SECOND = "privacy-officer@example.com", "application-manager@example.com"
 SIGNED = ("--document", "signed.txt")
-AGREEING = TENANTS[:3]
-"""The tenants that agree to everything; the others never answer."""
+AGREEING = (TENANTS[0], *TENANTS[2:4])
+"""The tenants that agree to everything; the others never answer. The vendor of threat defense writes of the first two alone."""
 PARTS = ("written", "gated", "quarantined", "suppressed", "deduplicated")
 
 
@@ -111,6 +112,7 @@ def _service(tmp_path_factory: pytest.TempPathFactory) -> Service:
             named = (tenant, recipient, function, *SIGNED)
             service(AGREED, "consent", "give", *named, "--text-version", version.text_version)
             service(AGREED, "consent", "confirm", *named, actor=SECOND)
+    service(NIGHT, "settings", "import", "sample_data/threat_defense_app_sync/settings.csv", "--reference", "sample")
     service.run_all(NIGHT)
     return service
 
@@ -183,11 +185,11 @@ def test_what_is_received_is_of_tenants_that_agreed(service: Service) -> None:
         assert records.num_rows > 0, name
         assert set(records.column("tenant_id").to_pylist()) <= set(AGREEING), name
     gated = {name: receipt["gated_by"].get("consent", 0) for name, receipt in service.receipts() if name in received}
-    assert all(gated.values())
+    assert all(gated.values()), gated
 
 
 def test_a_removed_device_is_gone_from_every_dataset_and_does_not_return(service: Service) -> None:
-    device, tenant = everywhere(service)
+    device, tenant = everywhere(service, known_to_vendor=True)
     before = service(MORNING, "subject", "view", device, "--tenant", tenant, "--json").json
     assert before["subjects"][0]["rows"] > 0
     service(MORNING, "subject", "delete", device, "--tenant", tenant, "--yes")
@@ -200,14 +202,32 @@ def test_a_removed_device_is_gone_from_every_dataset_and_does_not_return(service
         assert receipt["rows"]["read"] == sum(receipt["rows"][part] for part in PARTS), name
 
 
-def everywhere(service: Service) -> tuple[str, str]:
-    """A device of which most datasets have a record, and its tenant."""
+def test_an_output_that_shows_no_id_of_a_removed_device_takes_a_reason(service: Service) -> None:
+    device, tenant = everywhere(service, known_to_vendor=False)
+    words = ("subject", "delete", device, "--tenant", tenant, "--yes")
+    refused = service(NEXT_MORNING, *words, code=1).err
+    assert "Q004" in refused
+    assert "threat_defense_threat_state was not searched: no record shows the device.vendor_id" in refused
+    reason = "threat_defense_threat_state=the vendor was never sent this device"
+    service(NEXT_MORNING, *words, "--unsearchable", reason)
+    after = service(NEXT_MORNING, "subject", "view", device, "--tenant", tenant, "--json").json
+    assert after["subjects"][0]["rows"] == 0
+
+
+def everywhere(service: Service, *, known_to_vendor: bool) -> tuple[str, str]:
+    """A device of which most datasets have a record, and its tenant; whether the vendor of threat defense was sent an id of it."""
     found: dict[tuple[str, str], set[str]] = {}
     for dataset in ("device_telemetry", "device_inventory", "hardware_inventory", "app_inventory", "enrollments"):
         for record in service.sample(dataset):
             if isinstance(record.get("device_id"), str) and isinstance(record.get("tenant_id"), str):
                 found.setdefault((record["device_id"], record["tenant_id"]), set()).add(dataset)
-    chosen = max(sorted(found), key=lambda pair: len(found[pair]))
+    sent = {
+        (record["device_id"], record.get("tenant_id"))
+        for record in service.sample("threat_defense_app_sync")
+        if isinstance(record.get("device_id"), str) and record.get("vendor_device_id")
+    }
+    agreed = [pair for pair in sorted(found) if pair[1] == AGREEING[0] and (pair in sent) == known_to_vendor]
+    chosen = max(agreed, key=lambda pair: len(found[pair]))
     assert len(found[chosen]) == 5
     return chosen
 

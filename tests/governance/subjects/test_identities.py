@@ -16,7 +16,7 @@ from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_sub
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from tests.governance.outputs import places, run
-from tests.project import DAY, Builds, Project, events
+from tests.project import AT, DAY, Builds, Project, events
 
 
 def identifier(identity: str | list[str] | None, key: str = "device", **more: Any) -> dict[str, Any]:
@@ -202,3 +202,10 @@ def test_later_records_of_another_user_of_the_device_are_published(filled: Proje
     inventory.records([{**row, "owner": "u5"} for row in records_of("inventory")])
     run(inventory, date=DAY, ledger=filled.folder / "organization.db")
     assert rows(filled)["inventory"] == 6
+
+
+def test_a_run_as_of_an_earlier_time_leaves_out_who_was_erased_since(filled: Project) -> None:
+    deleted(filled, DataSubject("d0", "north"))
+    inventory, earlier = part(filled, "inventory"), filled.folder / "earlier"
+    receipt = run(inventory, at=AT, output=earlier, ledger=filled.folder / "organization.db")
+    assert (receipt.rows.written, receipt.gated_by.reasons["erased"]) == (4, 2)
