@@ -66,7 +66,7 @@ def check_file(address: Address) -> None:
     except OSError:
         mode = None
     if mode is None:
-        hint = "Start a run or use `minimize settings set` to create it, or pass --ledger or set MINIMIZE_LEDGER."
+        hint = "Create it with `minimize settings import` or `settings set`, or pass --ledger or set MINIMIZE_LEDGER."
         raise LedgerError(f"no ledger found at {path} ({address.named_by})", hint=hint)
     if stat.S_ISLNK(mode) or not stat.S_ISREG(mode):
         what = "a link" if stat.S_ISLNK(mode) else "not a regular file"
