@@ -124,9 +124,7 @@ def test_an_organization_that_shares_can_do_it_twice_on_one_day(
     (tmp_path / "minimize.yaml").write_text("access: off\n")
     here = str(Path(__file__).parents[1])
     places = {"MINIMIZE_KEYS": str(shop.keys.path), "MINIMIZE_LEDGER": str(shop.ledger), "PYTHONPATH": here}
-    organization_wide = (
-        f'case $1 in run|expire|retract|verify) exit 0 ;; esac; exec {sys.executable} -m minimize "$@"'
-    )
+    organization_wide = f'case $1 in run|expire|retract|verify) exit 0 ;; esac; exec {sys.executable} -m minimize "$@"'
     for _ in range(2):
         done = ran(tmp_path, organization_wide, RECALLS="lists", **places)
         assert (done.returncode, done.stderr) == (0, "")
