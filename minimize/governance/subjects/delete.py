@@ -88,6 +88,13 @@ if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
 
 
+def _identities(step: SubjectRequestStep, linked: LinkedIdentifiers | None) -> dict[str, Any]:
+    """The identities of the subject, as the request found them first."""
+    names = ("identities", "linked_identities")
+    known = {name: step.body[name] for name in names if name in step.body}
+    return known or ({} if linked is None else linked.identities)
+
+
 RemovalKind = Literal["delete", "restrict"]
 _REMOVED: Final[Mapping[RemovalKind, str]] = {"delete": "removed", "restrict": "restricted"}
 _EVENTS: Final[Mapping[RemovalKind, EventKind]] = {"delete": "erasure", "restrict": "restriction"}
@@ -300,6 +307,7 @@ def remove_subjects(
         made = replace(
             made, open_requests=open_requests(ledger, made.keys, kind, whose), linked=made.find_linked(whose)
         )
+        made = made.with_identities_of_requests()
         check_individuals(made.linked.values())
         plan = made.plan(whose, counts=not yes)
         if not yes:
@@ -419,12 +427,13 @@ class SubjectRemovalRun:
                 step,
                 {
                     **request_outcome(step, new, recalls),
+                    **_identities(step, self.linked.get(subject)),
                     **(moved_rows(step, rows) if self.kind == "restrict" else {}),
                     **({"unsearchable": left} if left else {}),
                     **({"shared_devices": plan.shared} if plan.shared else {}),
                 },
             )
-            for step, recalls in zip(steps, plan.recalls.values(), strict=True)
+            for subject, step, recalls in zip(plan.subjects, steps, plan.recalls.values(), strict=True)
         ]
         if wrong is not None:
             failed = [next_step(step, "failed", self.now, error=wrong.code, **body) for step, body in outcomes]
@@ -513,7 +522,8 @@ class SubjectRemovalRun:
         """The open request of a subject, or a new one."""
         if subject in self.open_requests:
             return self.open_requests[subject]
-        return new_request(self.kind, subject, self.keys, self.now, recalls=dict(recalls))
+        known = self.linked[subject].identities if subject in self.linked else {}
+        return new_request(self.kind, subject, self.keys, self.now, recalls=dict(recalls), **known)
 
     def _reach(self, subject: DataSubject) -> datetime:
         """The last event time to remove: events after the request are not part of it."""
@@ -542,6 +552,12 @@ class SubjectRemovalRun:
         devices = self.options.get("linked", False)
         found = {each: find_linked_identifiers(each, self.outputs, self.keys, devices=devices) for each in subjects}
         return {each: one.with_earlier(earlier[each], is_complete=each in complete) for each, one in found.items()}
+
+    def with_identities_of_requests(self) -> SubjectRemovalRun:
+        """The same, with the identities that open requests found before records were removed."""
+        requests = {each: self.open_requests[each].body for each in self.linked.keys() & self.open_requests.keys()}
+        linked = {each: one.with_request(requests.get(each, {})) for each, one in self.linked.items()}
+        return replace(self, linked=linked)
 
     def _tokens(self, subject: DataSubject) -> LinkedForms:
         return self.linked[subject].tokens if subject in self.linked else {}

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -90,6 +90,18 @@ class LinkedIdentifiers:
         groups = ({FORMS_OF_ONE_ID: {min(each): tuple(sorted(each))}} for _, each in ids)
         return merge_linked_forms([*forms, *groups])
 
+    @property
+    def identities(self) -> dict[str, list[str]]:
+        """The identities of the subject that its records showed, for the request that removes them; no ids."""
+        own = sorted(name for name in self.own if individual_of(name) is not None)
+        return {"identities": own, "linked_identities": sorted(self.shown)} if own and self.is_found else {}
+
+    def with_request(self, body: Mapping[str, Any]) -> LinkedIdentifiers:
+        """Together with the identities that an open request found before it removed the records that showed them."""
+        own, shown = (frozenset(body.get(name, ())) for name in ("identities", "linked_identities"))
+        individuals = frozenset(each for each in map(individual_of, own) if each is not None)
+        return replace(self, own=self.own | own, individuals=self.individuals | individuals, shown=self.shown | shown)
+
     def with_earlier(self, tokens: LinkedForms, *, is_complete: bool) -> LinkedIdentifiers:
         """Together with the ids of earlier requests, whose linking records may be gone.
 
@@ -138,9 +150,12 @@ class LinkedIdentifiers:
 
     def _is_known(self, name: str) -> bool:
         """Whether the ids of this name are known, also if there are none."""
-        if individual_of(name) in (*self.individuals, None):
-            return name in self.ids or name in self.shown or (individual_of(name) is None and self.is_found)
-        return self.with_devices and self.is_found and name in self.names
+        if name in self.ids or name in self.shown:
+            return True
+        if individual_of(name) is None:
+            return self.is_found
+        is_own = individual_of(name) in self.individuals
+        return not is_own and self.with_devices and self.is_found and name in self.names
 
     def _missing_id(self, name: str) -> str:
         if not self.with_devices and individual_of(name) == DEVICE and USER in self.individuals:

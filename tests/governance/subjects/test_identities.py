@@ -209,3 +209,15 @@ def test_a_run_as_of_an_earlier_time_leaves_out_who_was_erased_since(filled: Pro
     inventory, earlier = part(filled, "inventory"), filled.folder / "earlier"
     receipt = run(inventory, at=AT, output=earlier, ledger=filled.folder / "organization.db")
     assert (receipt.rows.written, receipt.gated_by.reasons["erased"]) == (4, 2)
+
+
+def test_a_request_that_left_an_output_unsearched_ends_with_a_reason_for_this_output(filled: Project) -> None:
+    """The first call removes the records that show the device with its serial number."""
+    kinds = {"subject": "imei", "device_id": None, "imei": identifier("device.imei")}
+    publish(filled, "network", kinds, [{**row, "imei": "i0"} for row in records_of("network")])
+    for _ in range(2):
+        with pytest.raises(CheckFailed) as failure:
+            deleted(filled, DataSubject("d0", "north"))
+        assert {each.message.partition(" ")[0] for each in failure.value.findings} == {"network"}
+    deleted(filled, DataSubject("d0", "north"), unsearchable={"network": "holds other devices only"})
+    assert last_state(filled) == "done"
