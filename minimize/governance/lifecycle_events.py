@@ -61,7 +61,7 @@ class RetentionEvent:
     subject   the id of the subject as received; None for a whole tenant
     token     the subject's keyed token instead of the id, for an event of the ledger
     forms     for an event of the ledger, tokens of the subject's forms in outputs, by chain name
-    named_by  the field of these ids; None for the policy's subject
+    named_by  what the ids identify: an identity or a field; None if any field that identifies may hold them
     """
 
     tenant: str

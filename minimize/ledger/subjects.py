@@ -23,8 +23,8 @@ class LifecycleEvent:
 
     subject  a token; None for a whole tenant
     forms    tokens of the forms of the subject in outputs, as JSON
-    field    the field of the id; None for the subject of the policy
-    linked   tokens of the forms of the subject's devices in outputs, by field, as JSON
+    field    what the id identifies: an identity or a field; None if any field that identifies may hold it
+    linked   tokens of the forms of the subject's linked ids in outputs, by identity or field, as JSON
     """
 
     tenant_id: str

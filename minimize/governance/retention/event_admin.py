@@ -86,7 +86,7 @@ def tokenized_forms(
 ) -> list[SubjectForms]:
     """Tokens of the subjects' forms in outputs, and in files still to be written about event times up to `at`.
 
-    Takes each subject with its tenant, and the field of these ids (None: each policy's subject). Returns the forms in the order
+    Takes each subject with its tenant, and the name of these ids. Returns the forms in the order
     of the subjects.
     """
     forms = [{AS_RECEIVED: form_tokens(keys, tenant, [subject])} for subject, tenant in pairs]
@@ -147,7 +147,7 @@ PERSONAL_NEEDS_DEVICE: Final = "became_personal applies to a device, and the fie
 class NewEvent:
     """A new event: tenant, kind, subject, and time (default: now).
 
-    named_by  the field of these ids; None for the policy's subject
+    named_by  what the ids identify: an identity or a field; None if any field that identifies may hold them
     linked    tokens of the forms of the subject's devices, whose records the event concerns, too
     """
 

@@ -48,7 +48,7 @@ class DataSubject:
 
     id       the identifier in the records before minimization; None for a whole tenant
     tenant   the tenant; None if unknown, then every known tenant is tried
-    field    the policy's field of this identifier; None for the policy's `subject`
+    field    what the id identifies: an identity or a field; None if any field that identifies may hold it
     is_form  whether the id is a form from an output: a pseudonym or a token
     place    the file and line that name the subject; None if it was passed itself
     """
