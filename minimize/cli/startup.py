@@ -180,7 +180,7 @@ def exit_status() -> Iterator[ExitStatus]:
     except BrokenPipeError:
         status.code = discard_output()
     except SystemExit as stop:  # click raises it if the reader of its output has closed the pipe
-        status.set_result(0 if type(sys.stdout).__name__ == "PacifyFlushWrapper" else stop.code)
+        status.set_result(0 if type(sys.stdout).__name__.endswith("PacifyFlushWrapper") else stop.code)
     except MinimizeError as error:
         status.code = report_error(error, as_json)
     except Exception as error:  # the message may contain a value, so only type and location are printed
