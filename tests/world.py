@@ -108,6 +108,8 @@ SIGNED = "--document signed.txt"
 """The option for the evidence of a decision: a file that `write_configuration` writes next to `minimize.yaml`."""
 OFFERED = f"--reference {CONTRACT['reference']} --offered --from {CONTRACT['from']} {SIGNED}"
 """The options of `contract record` for the contract that the file of the recipient offers."""
+LASTING_OFFER = (*OFFERED.split(), "--until", "2099-01-01")
+"""The same, for a contract that is in force on any day on which tests run."""
 
 
 def vendor_file(**changes: Any) -> dict[str, Any]:

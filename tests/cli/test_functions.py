@@ -14,21 +14,10 @@ import pytest
 from tests.agreements import write_token
 from tests.commands import Command
 from tests.project import enter, write_yaml
-from tests.world import sync, vendor_file, write_configuration
+from tests.world import LASTING_OFFER, sync, vendor_file, write_configuration
 
 FUNCTION = ("contoso", "vendor", "sync")
 FORM = ("--token-file", "ann.token")
-OFFERED = (
-    "--reference",
-    "C-1",
-    "--offered",
-    "--document",
-    "signed.txt",
-    "--from",
-    "2026-01-01",
-    "--until",
-    "2099-01-01",
-)
 ENDING = "the connection is cut here, and the account is deleted there"
 
 
@@ -52,7 +41,7 @@ def test_a_function_is_on_once_agreed_contracted_and_confirmed(command: Command)
     assert status(command) == {"state": "requested", "missing": ["consent", "contract", "prerequisite an_account"]}
     assert command("consent", "give", *FUNCTION, *FORM).code == 0
     assert status(command) == {"state": "agreed", "missing": ["contract", "prerequisite an_account"]}
-    assert command("contract", "record", "contoso", "vendor", *OFFERED).code == 0
+    assert command("contract", "record", "contoso", "vendor", *LASTING_OFFER).code == 0
     assert status(command) == {"state": "agreed", "missing": ["prerequisite an_account"]}
     assert command("functions", "confirm", "contoso", "vendor", "an_account", *FORM).code == 0
     assert status(command) == {"state": "on", "missing": []}

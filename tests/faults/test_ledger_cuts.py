@@ -29,7 +29,7 @@ from tests.commands import command
 from tests.faults.power_cut_model import Tree, tree_of
 from tests.governance.sharing.sender import Sender, recent_records
 from tests.project import AT, DAY, Project, enter, events, new_project
-from tests.world import vendor_file, write_configuration
+from tests.world import LASTING_OFFER, vendor_file, write_configuration
 
 LEDGER = "ledger.db"
 NO_PROCESS = 1 << 22
@@ -250,18 +250,7 @@ def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
     sender.write()
     (tmp_path / "minimize.yaml").write_text(f"access: off\nkeys: {sender.keys.path.name}\nledger: {LEDGER}\n")
     (tmp_path / "signed.txt").write_text("A signed contract.")
-    offered = (
-        "--reference",
-        "C-1",
-        "--offered",
-        "--document",
-        "signed.txt",
-        "--from",
-        "2026-01-01",
-        "--until",
-        "2099-01-01",
-    )
-    assert command("contract", "record", *SENT[:2], *offered).code == 0
+    assert command("contract", "record", *SENT[:2], *LASTING_OFFER).code == 0
     write_token(current_actor().user or "", tmp_path / "admin.token")
     assert command("consent", "give", *SENT, "--token-file", "admin.token", "--since", "2026-11-01T00:00:00Z").code == 0
     pq.write_table(recent_records(), tmp_path / "in.parquet")
