@@ -416,23 +416,30 @@ def export_settings(file: PathText, workspace: Workspace) -> ExportedSettings:
 
 
 def _check_names(rows: SettingsRows, declared: DeclaredNames | None, job: Pipeline | None) -> None:
-    """Raises PolicyError for every row of a feature or field that no policy declares. Without policies, nothing is checked."""
+    """Raises PolicyError for every row of an unknown holder, and of a feature or field that no policy declares.
+
+    Without policies, only holders are checked.
+    """
     own = None if job is None else DeclaredNames.of_policies(job.policy)
     known = [names for names in (declared, own) if names is not None]
-    if not known:
-        return
-    settings, fields = (frozenset().union(*each) for each in zip(*((k.settings, k.fields) for k in known), strict=True))
+    settings = frozenset[str]().union(*(names.settings for names in known))
+    fields = frozenset[str]().union(*(names.fields for names in known))
     lines = rows.lines if rows.lines is not None else [None] * rows.table.num_rows
     faults = []
-    for line, row in zip(lines, rows.table.select(["setting", "field"]).to_pylist(), strict=True):
+    for line, row in zip(lines, rows.table.select(["setting", "field", "holder"]).to_pylist(), strict=True):
+        if row["holder"] not in HOLDERS:
+            hint = did_you_mean(row["holder"], HOLDERS)
+            faults.append(unknown_name_finding("unknown holder", hint, rows.file, line))
+        if not known:
+            continue
         if row["setting"] not in settings:
             hint = did_you_mean(row["setting"], settings) or "Declare the feature in a policy, or correct the row."
-            faults.append(unknown_name_finding("feature", hint, rows.file, line))
+            faults.append(unknown_name_finding("no policy has the feature of this row", hint, rows.file, line))
         elif row["field"] is not None and row["field"] not in fields:
             hint = (
                 did_you_mean(row["field"], fields) or "Write the name of a field of a policy, or leave `field` empty."
             )
-            faults.append(unknown_name_finding("field", hint, rows.file, line))
+            faults.append(unknown_name_finding("no policy has the field of this row", hint, rows.file, line))
     raise_faults(faults, rows.file)
 
 

@@ -27,6 +27,7 @@ from minimize.review.policy_rules import (
     ENCRYPTION_ORDER,
     PIPELINE_RULES,
     POLICY_RULES,
+    STATED_ENCRYPTION_ORDER,
     with_configured_encryption,
 )
 from minimize.techniques.parameters import (
@@ -88,8 +89,6 @@ _KEYS: Final = (
 )
 _ACCESS_ORDER: Final = Order(lambda old, new: old == OFF or (old is None and new != OFF))
 """An access file, then none, then `off`, which permits what is refused without a file."""
-_STATED_ENCRYPTION_ORDER: Final = ranked(("by_category", "identified", None, "off"))
-"""With nothing stated, a run that would write identified columns unencrypted is refused; `off` permits it."""
 
 
 def _stated_access(config: Config) -> str | None:
@@ -107,7 +106,7 @@ CONFIGURATION_RULES: Final[Rules] = {
     "approval": Rule("J050", ranked(("required", "warn", "none")).grade),
     "encryption.default": Rule(
         "J050",
-        _STATED_ENCRYPTION_ORDER.grade,
+        STATED_ENCRYPTION_ORDER.grade,
         label="encrypt: {change}",
         keys=("default", "is_stated"),
         read=_stated_encryption,

@@ -54,6 +54,8 @@ _TYPES: Final = ranked(("boolean", "integer", "double", "string"), ("date", "tim
 CATEGORY_LIMITS: Final = ranked((*CATEGORY_ORDER, None))
 """Highest permitted categories; None means no limit."""
 ENCRYPTION_ORDER: Final = ranked(tuple([*ENCRYPTED_CATEGORIES][::-1]))
+STATED_ENCRYPTION_ORDER: Final = ranked(("by_category", "identified", None, "off"))
+"""With nothing stated, a run that would write identified columns unencrypted is refused; `off` permits it."""
 
 
 def below(path: str, rules: Rules, label: str = "") -> Rules:
@@ -258,7 +260,8 @@ POLICY_RULES: Final[Rules] = {
 def with_configured_encryption(pipeline: Pipeline) -> Pipeline:
     """The pipeline with the default encryption of the configuration in outputs that set none themselves."""
     word, records = pipeline.encryption.implied, pipeline.records
-    if records is not None and records.encrypt is None:
+    is_stated = pipeline.encryption.is_stated or word != "off"
+    if records is not None and records.encrypt is None and is_stated:
         records = records.model_copy(update={"encrypt": EncryptModel(by=word)})
     aggregates = {
         name: each.model_copy(update={"encrypt": each.encrypt or word}) for name, each in pipeline.aggregates.items()
@@ -310,8 +313,10 @@ def deciding_function_grade(old: SourceModel, new: SourceModel) -> Grade:
     return SETTING_TIGHTENS.grade(old.deciding_function, new.deciding_function)
 
 
-def records_encryption_grade(old: EncryptModel, new: EncryptModel) -> Grade:
+def records_encryption_grade(old: EncryptModel | None, new: EncryptModel | None) -> Grade:
     """Grade of a change of encryption. A key per folder is stricter than one key."""
+    if old is None or new is None:
+        return STATED_ENCRYPTION_ORDER.grade(old and old.by, new and new.by)
     per = SETTING_TIGHTENS.grade(old.per, new.per) if old.by == new.by else "neutral"
     return join_grades((ENCRYPTION_ORDER.grade(old.by, new.by), per))
 
@@ -374,7 +379,7 @@ PIPELINE_RULES: Final[Rules] = {
     "records.must_be": _CATEGORY_LIMIT,
     "records.collect_if": Rule("J035", form_order=collection_grade, text=condition_text, missing="always"),
     "records.deduplicate": Rule("J035", SETTING_TIGHTENS.grade, _deduplicate_text, missing="every record"),
-    "records.encrypt": Rule("J034", records_encryption_grade, _encryption_text),
+    "records.encrypt": Rule("J034", records_encryption_grade, _encryption_text, missing="not stated"),
     "aggregates.*": Rule("J032", UNSETTING_TIGHTENS.grade, added="aggregate added", removed="aggregate removed"),
     **below("aggregates.*", AGGREGATE_RULES),
     "policy": None,  # a file of its own

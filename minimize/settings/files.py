@@ -327,9 +327,9 @@ def unknown_name_error(message: str, hint: str, file: str | None = None) -> Poli
     return _setting_error("C008", message, hint, file)
 
 
-def unknown_name_finding(what: str, hint: str, file: str | None, line: int | None) -> Finding:
-    """The finding about a row with a name that no policy has; `what` is the kind of name."""
-    return Finding("C008", f"no policy has the {what} of this row", hint=hint, file=file, line=line)
+def unknown_name_finding(message: str, hint: str, file: str | None, line: int | None) -> Finding:
+    """The finding about a row with a name that no policy has, or with an unknown holder."""
+    return Finding("C008", message, hint=hint, file=file, line=line)
 
 
 def future_rows_error(lines: Sequence[int], file: str | None) -> PolicyError:

@@ -39,6 +39,13 @@ def test_a_revision_is_compared_with_a_path(repo: Repository) -> None:
     assert told(diff("one", "pipelines")) == [("J020", "loosens", "pipelines/p/policy.yaml")]
 
 
+def test_encryption_that_is_turned_off_where_nothing_was_stated_loosens(repo: Repository) -> None:
+    repo.writes("pipelines/p/pipeline.yaml", {**PIPELINE, "records": {**PIPELINE["records"], "encrypt": "off"}})
+    assert told(diff("one", "pipelines")) == [("J034", "loosens", "pipelines/p/pipeline.yaml")]
+    repo.commits("two")
+    assert [grade for _, grade, _ in told(diff("two:pipelines", "one:pipelines"))] == ["tightens"]
+
+
 def test_two_revisions_are_compared_and_files_are_called_by_them(repo: Repository) -> None:
     repo.writes("pipelines/p/policy.yaml", LONGER)
     repo.commits("two")

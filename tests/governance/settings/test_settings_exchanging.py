@@ -146,3 +146,12 @@ def test_the_field_of_a_subject_goes_in_and_out(book: Workspace, home: Project, 
 def load_tokens(file: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = read_file(file, tokens=True).table.to_pylist()
     return rows
+
+
+def test_an_unknown_holder_is_refused_by_line(book: Workspace, home: Project) -> None:
+    file = home.folder / "settings.csv"
+    file.write_text(SETTINGS + OWN.replace(",user,", ",somebody,") + OWN.replace(",user,", ", User ,"))
+    with pytest.raises(PolicyError) as caught:
+        import_settings(file, book, NOW)
+    assert [(finding.code, finding.line) for finding in caught.value.findings] == [("C008", 3)]
+    assert caught.value.findings[0].hint == "Use one of: admin, developer, user."
