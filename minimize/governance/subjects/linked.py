@@ -4,7 +4,8 @@ A record that shows two ids of one individual links them: a device's id and its 
 subject in datasets that know it by the other id only are found by it. With `--linked`, a record that shows a person and a device
 also links the person to that device. An id is linked only if no record shows it with another individual: with another value of
 the subject's field or, in files without that field, with two of the ids that it has. Shared ids are counted, and only their
-records with the id of the subject are found. Lists of ids link nothing.
+records with the id of the subject are found. Lists of ids link nothing. A record about a device that does not say whose it is may
+name an administrator: in files with a device and no `user`, ids of users find their records, and nothing links them to others.
 
 The policy states which fields identify users and devices (`identifies`). Under policies that do not, a person named by a field
 such as `user_id` is linked to the subjects of the policies.
@@ -69,6 +70,7 @@ class LinkedIdentifiers:
     with_devices  whether devices of a user were searched for
     is_found      whether any file has a record of the subject
     is_complete   whether an earlier request searched every output for these ids
+    compared      by identity, the chains whose forms were also looked for among ids that files have as received
     """
 
     subject: DataSubject = field(repr=False)
@@ -81,6 +83,7 @@ class LinkedIdentifiers:
     with_devices: bool = False
     is_found: bool = False
     is_complete: bool = False
+    compared: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def tokens(self) -> LinkedForms:
@@ -165,9 +168,11 @@ class LinkedIdentifiers:
         return f"no record shows the {name} of the subject"
 
     def _is_comparable(self, name: str, key: str, file: OutputFile) -> bool:
-        """Whether a form of each id of a name is known in a column."""
+        """Whether a form of each id of a name is known in a column, or was looked for among its ids as received."""
         column = file.column(key)
         chains = None if column is None else column.column.chain_names
+        if chains is not None and AS_RECEIVED in chains:
+            chains |= self.compared.get(name, frozenset())
         return chains is not None and all(
             any(made_by & chains for made_by in each.values()) for each in self.ids.get(name, ())
         )
@@ -268,6 +273,7 @@ class _IdentifierSearch:
     files: Sequence[OutputFile]
     keys: Keyring = field(repr=False)
     devices: bool = False
+    _received: dict[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict, init=False, repr=False)
 
     def find(self) -> LinkedIdentifiers:
         """The ids in records of the subject, and in records of these ids, without those of other individuals."""
@@ -290,7 +296,10 @@ class _IdentifierSearch:
                 (shared if is_shared else unshared).setdefault(name, []).append(each)
             for name, ids in unshared.items():
                 alone.setdefault(name, []).extend(ids)
-            left = self._records_of(unshared)
+            by_individual = (
+                {name: ids for name, ids in unshared.items() if individual_of(name) == each} for each in (USER, DEVICE)
+            )
+            left = [record for ids in by_individual for record in self._records_of(ids)]
         return LinkedIdentifiers(
             self.subject,
             {name: tuple(map(self._tokens, _without_duplicates(ids))) for name, ids in alone.items()},
@@ -301,6 +310,7 @@ class _IdentifierSearch:
             own,
             self.devices,
             bool(records),
+            compared={name: frozenset(self._received_ids(name)) for name in alone if individual_of(name) is not None},
         )
 
     @cached_property
@@ -325,6 +335,8 @@ class _IdentifierSearch:
         if not names:
             return key if key in self._policy_subjects and not file.states_identities and key not in own else None
         name, individual = names[0], individual_of(names[0])
+        if individual == USER and _may_name_administrators(file):
+            return None
         if name in own or not (
             individual in individuals or (self.devices and individual == DEVICE and USER in individuals)
         ):
@@ -334,7 +346,8 @@ class _IdentifierSearch:
     def _names_beside(self, own: Collection[str], individuals: Collection[str]) -> Iterator[str]:
         """The names of linking columns in files that also have a column of the subject."""
         for file in self.files:
-            if any(key in file.pointers for key in file.fields_named(self.subject.field)):
+            is_linking = USER not in individuals or not _may_name_administrators(file)
+            if is_linking and any(key in file.pointers for key in file.fields_named(self.subject.field)):
                 names = (self._name_of(file, key, own, individuals) for key in file.pointers)
                 yield from (name for name in names if name is not None)
 
@@ -343,7 +356,7 @@ class _IdentifierSearch:
     ) -> Iterator[tuple[str, str, Collection[str]]]:
         """The ids in these records: the name, the form, and the chains that may have made it. Adds the names to `shown`."""
         for held in records:
-            for key in held.file.pointers:
+            for key in () if _is_of_administrators(held) else held.file.pointers:
                 name = self._name_of(held.file, key, own, individuals)
                 if name is None:
                     continue
@@ -355,17 +368,39 @@ class _IdentifierSearch:
     def _records_of(self, found: Mapping[str, Sequence[IdForms]]) -> list[SubjectRecords]:
         """The records of these ids in all files whose policies state identities."""
         everything = RetentionEvent(self.tenant, "subject_left", END_OF_TIME)
-        linking = {name: ids for name, ids in found.items() if ids and individual_of(name) is not None}
-        forms = ({name: _by_chain(self._tokens(each))} for name, ids in linking.items() for each in ids)
+        forms = ({name: _by_chain(self._tokens(each))} for name, ids in found.items() for each in ids)
         events = list(linked_events(everything, merge_linked_forms(forms)))
         return [each for file in self.files if events for each in _records_of(events, file)]
 
     def _forms_of_id(self, name: str, form: str, chains: Collection[str]) -> IdForms:
-        """The known forms of the id with this form, with their chains; for an id as received its forms in every file."""
+        """The known forms of the id with this form, with their chains; for an id as received its forms in every file.
+
+        An id whose form another file has as received is known as received.
+        """
         found: dict[str, set[str]] = {form: {*chains}}
-        for chain, made in self._forms_in_files(name, canonical_text(form)) if AS_RECEIVED in chains else ():
-            found.setdefault(made, set()).add(chain)
+        by_chain = self._received_ids(name)
+        received = (
+            {form} if AS_RECEIVED in chains else {by_chain[each].get(form, "") for each in chains if each in by_chain}
+        )
+        for value in received - {""}:
+            found.setdefault(value, set()).add(AS_RECEIVED)
+            for chain, made in self._forms_in_files(name, canonical_text(value)):
+                found.setdefault(made, set()).add(chain)
         return {each: frozenset(made_by) for each, made_by in found.items()}
+
+    def _received_ids(self, name: str) -> Mapping[str, Mapping[str, str]]:
+        """Per chain of the columns of a name, the ids that some file has as received, by the form that the chain makes."""
+        if name not in self._received:
+            columns = ((file, file.column(key), key) for file in self.files for key in file.fields_named(name))
+            kept = (
+                (file, key) for file, each, key in columns if each and AS_RECEIVED in (each.column.chain_names or ())
+            )
+            found: dict[str, dict[str, str]] = {}
+            for value in sorted({value for file, key in kept for value in file.distinct(key)}):
+                for chain, made in self._forms_in_files(name, value):
+                    found.setdefault(chain, {})[made] = value
+            self._received[name] = found
+        return self._received[name]
 
     def _tokens(self, forms: IdForms) -> IdChains:
         """The tokens of the forms of one id, with their chains."""
@@ -418,7 +453,9 @@ class _IdentifierSearch:
             key: each[0] for key, each in file.identities.items() if len(each) == 1 and not file.pointers[key].stars
         }
         exact = [key for key, name in flat.items() if name in own]
-        return exact or [key for key, name in flat.items() if individual_of(name) in individuals]
+        if exact or (USER in individuals and _may_name_administrators(file)):
+            return exact
+        return [key for key, name in flat.items() if individual_of(name) in individuals]
 
     def _own_forms(self, file: OutputFile, owner: str, own: Collection[str]) -> frozenset[str] | None:
         """The subject's forms in a column of its own ids; None for another column."""
@@ -440,6 +477,18 @@ class _IdentifierSearch:
             for form, person in set(pairs):
                 found.setdefault(form, set()).update([] if person is None else [person])
         return found
+
+
+def _may_name_administrators(file: OutputFile) -> bool:
+    """Whether the users in a file may be others than those of its devices."""
+    stated = {name for names in file.identities.values() for name in names}
+    return USER not in stated and any(individual_of(name) == DEVICE for name in stated)
+
+
+def _is_of_administrators(held: SubjectRecords) -> bool:
+    """Whether records were found by a user who may be another than that of their devices."""
+    names = {name for key in held.keys for name in held.file.identities.get(key, ())}
+    return any(individual_of(name) == USER for name in names) and _may_name_administrators(held.file)
 
 
 def _without_duplicates(ids: Iterable[IdForms]) -> list[IdForms]:

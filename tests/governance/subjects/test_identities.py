@@ -221,3 +221,44 @@ def test_a_request_that_left_an_output_unsearched_ends_with_a_reason_for_this_ou
         assert {each.message.partition(" ")[0] for each in failure.value.findings} == {"network"}
     deleted(filled, DataSubject("d0", "north"), unsearchable={"network": "holds other devices only"})
     assert last_state(filled) == "done"
+
+
+APPLE_ID, ADDRESS = identifier("user.apple_id", "user"), identifier("user.principal_name", "user")
+ACCOUNTS = {"device_id": DEVICE, "owner": OWNER, "apple_id": APPLE_ID, "address": ADDRESS}
+ENROLMENT = {
+    "device_id": DEVICE,
+    "serial": {**SERIAL, "do": "keep"},
+    "token_made_by": {**APPLE_ID, "do": "keep"},
+    "assigned_by": {**ADDRESS, "do": "keep"},
+}
+ADMINISTRATOR = {"token_made_by": "apple-u1", "assigned_by": "u2@north.example"}
+
+
+@pytest.fixture(name="enrolled")
+def _enrolled(filled: Project) -> Project:
+    """All devices were enrolled by the administrator u1 and assigned by another one."""
+    accounts = [
+        {**row, "apple_id": f"apple-{row['owner']}", "address": f"{row['owner']}@north.example"}
+        for row in records_of("accounts")
+    ]
+    publish(filled, "accounts", ACCOUNTS, accounts)
+    publish(filled, "enrolment", ENROLMENT, [{**row, **ADMINISTRATOR} for row in records_of("enrolment")])
+    return filled
+
+
+def test_an_administrator_in_the_records_of_a_device_is_not_its_user(enrolled: Project) -> None:
+    assert deleted(enrolled, DataSubject("u0", "north", "user"), linked=True).rows == 12
+    devices = {row["serial"] for row in part(enrolled, "enrolment").rows()}
+    assert (devices, last_state(enrolled)) == ({"sd1", "sd2"}, "done")
+
+
+def test_an_administrator_is_found_as_received_by_the_pseudonym_in_another_dataset(enrolled: Project) -> None:
+    deleted(enrolled, DataSubject("u1", "north", "user"), linked=True)
+    assert (part(enrolled, "enrolment").rows(), last_state(enrolled)) == ([], "done")
+
+
+def test_two_administrators_of_one_device_are_not_linked(enrolled: Project) -> None:
+    other = {**ADMINISTRATOR, "assigned_by": "u0@north.example"}
+    publish(enrolled, "later", ENROLMENT, [{**row, **other} for row in records_of("later")])
+    deleted(enrolled, DataSubject("apple-u1", "north", "user.apple_id"), linked=True)
+    assert ({row["serial"] for row in part(enrolled, "inventory").rows()}, last_state(enrolled)) == ({"sd0"}, "done")
