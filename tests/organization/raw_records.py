@@ -135,7 +135,7 @@ def space_of(dataset: str, name: str) -> str:
 
 LIST_SPACES: Final = {"/devices/*": "serial", "/resources/*/id": "device"}
 APPLE_ADMINISTRATOR: Final = "apple_device_enrollment"
-"""Its `admin_id` is an Apple ID."""
+"""Its `admin_id` is an Apple ID. One administrator enrols all devices of a tenant, and is the user of some."""
 
 
 @cache
@@ -167,6 +167,8 @@ def _record(dataset: str, number: int) -> RawRecord:
     if dataset in ("administrators", "console_usage", "audit_events"):
         person = persons()[number * ADMINISTRATORS % len(persons())]
         device = next(each for each in devices() if each.tenant == person.tenant and each.number % 7 == number % 7)
+    if dataset == APPLE_ADMINISTRATOR:
+        person = next(each for each in persons() if each.tenant == device.tenant)
     date, hour = DATES[number // PER_DATE], number % PER_DATE
     return _filled(dataset, number, date, hour, person, device)
 

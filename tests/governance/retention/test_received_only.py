@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 
 import minimize
 from minimize.errors import AccessDenied, RefusedError
@@ -21,6 +22,12 @@ from tests.world import access_file, assignment
 SOON = AT + timedelta(hours=1)
 LATER = AT + timedelta(minutes=1)
 COARSER = {"os_version": {"type": "string", "role": "quasi", "do": "drop"}}
+
+
+@pytest.fixture(autouse=True)
+def _stopped_clock(clock: time_machine.Traveller) -> None:
+    """Consents and contracts must also hold now."""
+    clock.move_to(SOON)
 
 
 def received_content(project: Inbound) -> None:
