@@ -53,8 +53,9 @@ class _Call(socketserver.BaseRequestHandler):
         sys.argv, environment, folder = json.loads(content)
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
+        moved_clock = {name: value for name, value in os.environ.items() if name.startswith("FAKETIME")}
         os.environ.clear()
-        os.environ.update(environment)
+        os.environ.update(environment | moved_clock)  # faketime reads its variables again every ten seconds
         os.chdir(folder)
         clock = environment.get("CLOCK")
         if clock is not None:
