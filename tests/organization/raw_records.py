@@ -128,14 +128,12 @@ def record_mark(dataset: str, number: int) -> str:
 
 def space_of(dataset: str, name: str) -> str:
     """The id space of a field that names persons or devices."""
-    if name == "admin_id" and dataset == APPLE_ADMINISTRATOR:
-        return "apple_id"
     return LIST_SPACES.get(name) or PERSON_FIELDS.get(name) or DEVICE_FIELDS[name]
 
 
 LIST_SPACES: Final = {"/devices/*": "serial", "/resources/*/id": "device"}
-APPLE_ADMINISTRATOR: Final = "apple_device_enrollment"
-"""Its `admin_id` is an Apple ID. One administrator enrols all devices of a tenant, and is the user of some."""
+ADMINISTRATORS_OF_ENROLMENTS: Final = ("apple_device_enrollment", ("admin_id", "device_assigned_by"))
+"""The dataset and the fields in which one administrator, who uses no device, is named for all devices of a tenant."""
 
 
 @cache
@@ -167,8 +165,6 @@ def _record(dataset: str, number: int) -> RawRecord:
     if dataset in ("administrators", "console_usage", "audit_events"):
         person = persons()[number * ADMINISTRATORS % len(persons())]
         device = next(each for each in devices() if each.tenant == person.tenant and each.number % 7 == number % 7)
-    if dataset == APPLE_ADMINISTRATOR:
-        person = next(each for each in persons() if each.tenant == device.tenant)
     date, hour = DATES[number // PER_DATE], number % PER_DATE
     return _filled(dataset, number, date, hour, person, device)
 
@@ -203,8 +199,8 @@ def _cell(
         return device.tenant, None
     if name == policy["time"]:
         return f"{time:%Y-%m-%dT%H:%M:%SZ}", None
-    if name == "admin_id" and dataset == APPLE_ADMINISTRATOR:
-        return person.ids["apple_id"], person
+    if dataset == ADMINISTRATORS_OF_ENROLMENTS[0] and name in ADMINISTRATORS_OF_ENROLMENTS[1]:
+        return f"{name}@{device.tenant}.example", None
     last = name.rsplit("/", 1)[-1]
     space = LIST_SPACES.get(name)
     if space:
