@@ -485,10 +485,10 @@ def _may_name_administrators(file: OutputFile) -> bool:
     return USER not in stated and any(individual_of(name) == DEVICE for name in stated)
 
 
-def _is_of_administrators(held: SubjectRecords) -> bool:
+def _is_of_administrators(records: SubjectRecords) -> bool:
     """Whether records were found by a user who may be another than that of their devices."""
-    names = {name for key in held.keys for name in held.file.identities.get(key, ())}
-    return any(individual_of(name) == USER for name in names) and _may_name_administrators(held.file)
+    names = {name for key in records.keys for name in records.file.identities.get(key, ())}
+    return any(individual_of(name) == USER for name in names) and _may_name_administrators(records.file)
 
 
 def _without_duplicates(ids: Iterable[IdForms]) -> list[IdForms]:
