@@ -110,11 +110,11 @@ def rotate_keys(
     """
     require_permission("keys/rotate", workspace, now)
     keyring = workspace.keyring()
-    outputs = [parse_output_location(output) for output in outputs]
+    folders = [parse_output_location(output) for output in outputs]
     with workspace.open_ledger(create=True) as ledger:
         ledger.check_time()
-        for output in outputs:
-            check_change_time(ledger, output, load_receipts(output))
+        for folder in folders:
+            check_change_time(ledger, folder, load_receipts(folder))
     custody = key_lifecycle(keyring, workspace.folder, now=now)
     chosen = _chosen_names(custody, names) if new else ()
     for name in chosen:
@@ -123,7 +123,7 @@ def rotate_keys(
         )
         custody.rotate(name)
     rewritten = call_redacted(
-        lambda: [each for output in outputs for each in _rewrite_output(output, workspace, progress)]
+        lambda: [each for folder in folders for each in _rewrite_output(folder, workspace, progress)]
     )
     return KeyRotation(tuple(_newest_version(custody, name) for name in chosen), tuple(rewritten))
 

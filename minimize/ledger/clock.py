@@ -1,12 +1,12 @@
 """Clocks: whether a time is plausible, and since when an act counts.
 
-A time is implausible if it is ahead of the clock that decides: the clock of the database or object store if there is one, else the
-clock of this machine. Then the last publications show whether the clock of this machine can be right. All commands that write use
-this rule. Commands that change files have a limit of seven days, because a wrong time removes data and locks dates. Commands that
-only record an act have a limit of two years: an act removes nothing, an objection must not wait, and acts are rare.
+A time is implausible if it differs from the clock of the database or object store. If there is none, the times of what was
+published show whether the clock of this machine can be right. All commands that write use this rule. Commands that change files
+have a limit of seven days, because a wrong time removes data and locks dates. Commands that only record an act have a limit of
+two years: an act removes nothing, an objection must not wait, and acts are rare.
 
-An act that a clock ahead has recorded has a time in the future, or a time after that of an act that follows it in the log. If it
-restricts, it counts immediately. A later day that a person stated is different from the time of recording, and is kept.
+The time of recording of an act is in the future only if a clock was ahead. If such an act restricts, it counts immediately. A
+later day that a person stated differs from the time of recording, and is kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 
 from minimize.errors import RefusedError
 from minimize.ledger.database import Connection, server_time
-from minimize.times import seconds_text, utc_now
+from minimize.times import EPOCH, seconds_text, utc_now
 
 IMPLAUSIBLE_TIME: Final = "E304"
 ALLOW_VARIABLE: Final = "MINIMIZE_ALLOW_TIME"
@@ -42,11 +42,20 @@ def time_difference(at: datetime, other: datetime) -> str:
     return f"{seconds_text(at)}, compared with {seconds_text(other)}"
 
 
-def doubt_time(at: datetime, clock: datetime | None, evidence: datetime | None, gap: timedelta = MAX_GAP) -> str:
+def doubt_time(
+    at: datetime,
+    clock: datetime | None,
+    evidence: datetime | None,
+    *,
+    gap: timedelta = MAX_GAP,
+    since: str = "the last receipt",
+) -> str:
     """Why a time is implausible; empty if it is plausible.
 
     clock     the time of the database or store; None if there is none
-    evidence  a time that has passed, such as that of the last publication; None if there is none
+    evidence  a time that has passed; None if there is none
+    gap       the longest time after it that is plausible
+    since     what happened at that time, in words
     """
     if clock is not None:
         if abs(at - clock) <= CLOCK_SKEW:
@@ -55,7 +64,7 @@ def doubt_time(at: datetime, clock: datetime | None, evidence: datetime | None, 
     if evidence is None or at <= evidence + gap:
         return ""
     limit = f"{gap.days} days" if gap == MAX_GAP else f"{gap.days // 365} years"
-    return f"more than {limit} after the last receipt ({time_difference(at, evidence)})"
+    return f"more than {limit} after {since} ({time_difference(at, evidence)})"
 
 
 def check_recording_time(connection: Connection) -> None:
@@ -63,43 +72,42 @@ def check_recording_time(connection: Connection) -> None:
     if is_time_allowed():
         return
     now, clock = utc_now(), server_time(connection)
-    evidence = None if clock is not None else _latest(last_publication(connection), _last_act(connection))
-    doubt = doubt_time(now, clock, evidence, MAX_RECORDING_GAP)
+    evidence = None if clock is not None else _last_entry(connection)
+    doubt = doubt_time(now, clock, evidence, gap=MAX_RECORDING_GAP, since="the last entry of the ledger")
     if doubt:
         raise RefusedError(f"nothing was recorded: the time is {doubt}", code=IMPLAUSIBLE_TIME, hint=ALLOW_TIME_HINT)
 
 
-def last_publication(connection: Connection) -> datetime | None:
-    """The time of the last publication in the audit log, by its place in the log; None if there is none.
+def _last_entry(connection: Connection) -> datetime | None:
+    """The time of the last entry of the audit log, by its place in the log; None if there is none.
 
-    Entries of runs that published nothing are no evidence: a clock that is wrong writes them, too.
+    Entries of commands that changed nothing are no evidence: a clock that is wrong writes them, too.
     """
-    query = "SELECT time AS at FROM audit WHERE operation = 'publish' ORDER BY sequence DESC LIMIT 1"
+    query = (
+        "SELECT time FROM audit WHERE result = 'success' AND operation NOT IN ('start', 'abandon')"
+        " ORDER BY sequence DESC LIMIT 1"
+    )
     found = connection.row(query)
-    return None if found is None else found["at"]
-
-
-def _last_act(connection: Connection) -> datetime | None:
-    found = connection.row("SELECT recorded_at FROM acts ORDER BY id DESC LIMIT 1")
-    return None if found is None else found["recorded_at"]
-
-
-def _latest(*times: datetime | None) -> datetime | None:
-    return max((each for each in times if each is not None), default=None)
+    return None if found is None else found["time"]
 
 
 def known_times(recorded: Sequence[datetime], now: datetime) -> list[datetime]:
-    """For each act, in the order of the log, the time at which it was known at the latest.
+    """For each act, in the order of the log, the time at which it counts as known.
 
-    This is its time of recording, that of an act after it, or now: the earliest of them. It differs from the time of recording only
-    if a clock was ahead.
+    This is its time of recording, unless that is still in the future, because a clock was ahead. Then it is the time of an act
+    after it, or if these are in the future, too, that of the act before it.
 
     >>> from datetime import UTC, datetime
-    >>> wrong, right = datetime(2036, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
-    >>> [each.year for each in known_times([wrong, right], now=right)]
-    [2026, 2026]
+    >>> given, wrong, now = (datetime(year, 1, 1, tzinfo=UTC) for year in (2026, 2036, 2027))
+    >>> [each.year for each in known_times([given, wrong], now)], [each.year for each in known_times([given, wrong, now], now)]
+    ([2026, 2026], [2026, 2027, 2027])
     """
-    return list(reversed([*accumulate(reversed(recorded), min, initial=now)][1:]))
+    known, last = list[datetime](), EPOCH
+    bounds = reversed([*accumulate(reversed(recorded), min)])
+    for time, bound in zip(recorded, bounds, strict=True):
+        last = next((each for each in (time, bound) if each <= now), last)
+        known.append(last)
+    return known
 
 
 def effective_start(stated: datetime, recorded: datetime, known: datetime) -> datetime:

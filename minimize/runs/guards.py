@@ -164,8 +164,8 @@ def check_same_pipeline(resolved: ResolvedRun, folder: OpenOutput) -> None:
 def later_time(at: datetime, chain: Sequence[Receipt], dates: Collection[str | None]) -> datetime:
     """The time of a change of these dates that got its time from the clock, once it holds the lease.
 
-    Another command may have published since the change got its time, or have a clock that is a little ahead. The change is then as
-    of the latest time of the receipts. A receipt that is ahead of the clock stays later: its time is wrong, or the clock is behind.
+    Another command may have published since the change got its time, or have a clock that is a little ahead. The change is then
+    as of the latest time of the receipts. A receipt that is ahead of the clock stays later: one of the two is wrong.
     """
     limit = datetime.now(UTC) + CLOCK_SKEW
     times = [each.at for each in effective_receipts(chain) if each.at <= limit and covers_dates(each, dates)]
@@ -354,7 +354,7 @@ def _check_date(
 def time_doubt(at: datetime, chain: Sequence[Receipt], clock: ReferenceClock, *, is_given: bool) -> str:
     """Why the time of a change is implausible; empty if it is plausible, or if nothing was published before.
 
-    A time from the clock (not `is_given`) is also compared with the clock at the last publication, which may have had another time.
+    A time from the clock (not `is_given`) is also compared with the clock at the last publication, whose time may be another.
     """
     newest = next((each for each in reversed(effective_receipts(chain)) if each.kind != "rotate"), None)
     if newest is None or is_time_allowed():

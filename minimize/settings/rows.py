@@ -15,10 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
+from minimize.ledger.clock import effective_start, known_times
 from minimize.pages import Table, html_fragment
-from minimize.settings.evaluation import ROW_SCHEMA, USER_HOLDER, EffectiveSettings, ExplainableSettings
+from minimize.settings.evaluation import LEVEL_SETTING, ROW_SCHEMA, USER_HOLDER, EffectiveSettings, ExplainableSettings
 from minimize.text import count_noun
-from minimize.times import epoch_microseconds
+from minimize.times import epoch_microseconds, utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class SettingsRows:
     file   the file that was read
     noncanonical  indexes of the rows of which a name was not in canonical form; the table has the canonical form
     folding       whether tenants and subjects are compared without regard to case
+    levels        the levels of the policy, lowest first
     """
 
     table: pa.Table = field(repr=False)
@@ -47,15 +49,56 @@ class SettingsRows:
     file: str | None = None
     noncanonical: Sequence[int] = ()
     folding: CaseFolding = NO_FOLDING
+    levels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if "field" not in self.table.column_names:
             column = pa.nulls(self.table.num_rows, pa.string())
             object.__setattr__(self, "table", self.table.append_column("field", column))  # a frozen dataclass
 
-    def with_folding(self, folding: CaseFolding) -> Self:
-        """The same rows, compared as a policy compares tenants and subjects."""
-        return replace(self, folding=folding)
+    def with_folding(self, folding: CaseFolding, levels: Sequence[str] = ()) -> Self:
+        """The same rows, compared as a policy compares tenants, subjects and levels."""
+        return replace(self, folding=folding, levels=tuple(levels))
+
+    @cached_property
+    def known(self) -> pa.Table:
+        """The rows with the times from which they count.
+
+        These differ from the recorded ones for an opt-out that a clock ahead has recorded: it counts immediately, unless a person
+        stated a later day. An opt-out is an `off`, or a level below the one that its holder set before.
+        """
+        recorded, now = self.table["recorded_at"].to_pylist(), utc_now()
+        if all(each <= now for each in recorded):
+            return self.table
+        known = known_times(recorded, now) if self.has_order else [known_times([each], now)[0] for each in recorded]
+        starts, lower = self.table["valid_from"].to_pylist(), self._lowering_rows()
+        times = [
+            (effective_start(start, at, seen), seen) if is_lower else (start, at)
+            for start, at, seen, is_lower in zip(starts, recorded, known, lower, strict=True)
+        ]
+        found = self.table
+        for name, column in zip(("valid_from", "recorded_at"), zip(*times, strict=True), strict=True):
+            place = found.schema.get_field_index(name)
+            found = found.set_column(place, found.schema.field(name), pa.array(column, found.schema.field(name).type))
+        return found
+
+    @property
+    def has_order(self) -> bool:
+        """Whether the rows are in the order in which they were recorded."""
+        return False
+
+    def _lowering_rows(self) -> Iterator[bool]:
+        """For each row, whether it restricts compared with the row before it of the same holder."""
+        ranks = {canonical_text(level, fold=True): rank for rank, level in enumerate(self.levels)}
+        before: dict[tuple[str | None, ...], int] = {}
+        names = ["tenant_id", "subject", "setting", "holder", "field", "value"]
+        for *key, value in zip(*(self.table[name].to_pylist() for name in names), strict=True):
+            if key[2] != LEVEL_SETTING:
+                yield value != "on"
+                continue
+            rank = ranks.get(value, 0)
+            yield bool(ranks) and rank <= before.get(tuple(key), 0)
+            before[tuple(key)] = rank
 
     @cached_property
     def fields(self) -> frozenset[str]:
@@ -79,21 +122,22 @@ class SettingsRows:
 
     def _effective_before(self, at: int) -> EffectiveSettings:
         moment = pa.scalar(at, pa.int64()).cast(pa.timestamp("us", "UTC"))
-        seen = pc.less_equal(self.table["recorded_at"], moment)
-        table = self.table.filter(seen)
+        seen = pc.less_equal(self.known["recorded_at"], moment)
+        table = self.known.filter(seen)
         lines = None if self.lines is None else pa.array(self.lines, pa.int64()).filter(seen.combine_chunks())
-        return EffectiveSettings(table.combine_chunks(), at, rows_digest(table), lines, self.folding)
+        digest = rows_digest(self.table.filter(seen))
+        return EffectiveSettings(table.combine_chunks(), at, digest, lines, self.folding)
 
     @cached_property
     def _last(self) -> int:
         """The time when the last row was recorded. A later run knows all rows."""
-        last = pc.max(self.table["recorded_at"]).as_py()
+        last = pc.max(self.known["recorded_at"]).as_py()
         return 0 if last is None else epoch_microseconds(last)
 
     @cached_property
     def _all_effective(self) -> EffectiveSettings:
         lines = None if self.lines is None else pa.array(self.lines, pa.int64())
-        return EffectiveSettings(self.table.combine_chunks(), self._last, self.digest, lines, self.folding)
+        return EffectiveSettings(self.known.combine_chunks(), self._last, self.digest, lines, self.folding)
 
     @cached_property
     def digest(self) -> str:
