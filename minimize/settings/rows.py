@@ -6,20 +6,24 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
-from minimize.ledger.clock import effective_start, known_times
+from minimize.ledger.clock import effective_start
 from minimize.pages import Table, html_fragment
 from minimize.settings.evaluation import LEVEL_SETTING, ROW_SCHEMA, USER_HOLDER, EffectiveSettings, ExplainableSettings
 from minimize.text import count_noun
-from minimize.times import epoch_microseconds, utc_now
+from minimize.times import EPOCH, epoch_microseconds, utc_now
+
+_HOLDER_COLUMNS: Final = ("tenant_id", "subject", "setting", "holder", "field")
+"""The columns that name what a row is about, and who decided it."""
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +68,33 @@ class SettingsRows:
     def known(self) -> pa.Table:
         """The rows with the times from which they count.
 
-        These differ from the recorded ones for an opt-out that a clock ahead has recorded: it counts immediately, unless a person
-        stated a later day. An opt-out is an `off`, or a level below the one that its holder set before.
+        These differ from the recorded ones for an opt-out that a clock ahead has recorded: it counts immediately after the
+        earlier rows of its holder, unless a person stated a later day. An opt-out is an `off` or no higher level.
         """
         recorded, now = self.table["recorded_at"].to_pylist(), utc_now()
         if all(each <= now for each in recorded):
             return self.table
-        known = known_times(recorded, now) if self.has_order else [known_times([each], now)[0] for each in recorded]
-        starts, lower = self.table["valid_from"].to_pylist(), self._lowering_rows()
-        times = [
-            (effective_start(start, at, seen), seen) if is_lower else (start, at)
-            for start, at, seen, is_lower in zip(starts, recorded, known, lower, strict=True)
-        ]
+        starts, keys = self.table["valid_from"].to_pylist(), list(zip(*map(self._words, _HOLDER_COLUMNS), strict=True))
+        last: dict[tuple[str | None, ...], datetime] = {}
+        rows = range(len(recorded))
+        order = rows if self.has_order else sorted(rows, key=lambda row: recorded[row])
+        restricts = self._restricting_rows(order)
+        for row in order:
+            at = max(starts[row], recorded[row])
+            if recorded[row] > now and restricts[row]:
+                at = last.get(keys[row], EPOCH) + _MICROSECOND
+                starts[row] = effective_start(starts[row], recorded[row], at)
+                recorded[row] = at
+            if at <= now:
+                last[keys[row]] = max(at, last.get(keys[row], EPOCH))
         found = self.table
-        for name, column in zip(("valid_from", "recorded_at"), zip(*times, strict=True), strict=True):
+        for name, column in (("valid_from", starts), ("recorded_at", recorded)):
             place = found.schema.get_field_index(name)
             found = found.set_column(place, found.schema.field(name), pa.array(column, found.schema.field(name).type))
+        return found
+
+    def _words(self, name: str) -> list[str | None]:
+        found: list[str | None] = self.table[name].to_pylist()
         return found
 
     @property
@@ -87,18 +102,17 @@ class SettingsRows:
         """Whether the rows are in the order in which they were recorded."""
         return False
 
-    def _lowering_rows(self) -> Iterator[bool]:
+    def _restricting_rows(self, order: Sequence[int]) -> list[bool]:
         """For each row, whether it restricts compared with the row before it of the same holder."""
         ranks = {canonical_text(level, fold=True): rank for rank, level in enumerate(self.levels)}
-        before: dict[tuple[str | None, ...], int] = {}
-        names = ["tenant_id", "subject", "setting", "holder", "field", "value"]
-        for *key, value in zip(*(self.table[name].to_pylist() for name in names), strict=True):
-            if key[2] != LEVEL_SETTING:
-                yield value != "on"
-                continue
-            rank = ranks.get(value, 0)
-            yield bool(ranks) and rank <= before.get(tuple(key), 0)
-            before[tuple(key)] = rank
+        values, keys = self._words("value"), list(zip(*map(self._words, _HOLDER_COLUMNS), strict=True))
+        restricts, before = [value != "on" for value in values], dict[tuple[str | None, ...], int]()
+        for row in order if LEVEL_SETTING in self._words("setting") else ():
+            if keys[row][2] == LEVEL_SETTING:
+                rank = ranks.get(str(values[row]), 0)
+                restricts[row] = bool(ranks) and rank <= before.get(keys[row], 0)
+                before[keys[row]] = rank
+        return restricts
 
     @cached_property
     def fields(self) -> frozenset[str]:
