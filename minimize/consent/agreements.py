@@ -191,11 +191,11 @@ class TenantAgreements:
 NO_AGREEMENTS: Final = TenantAgreements()
 
 
-def _ended_at(act: ContractAct, known: datetime) -> ContractAct:
+def _ended_at(act: ContractAct, known_at: datetime) -> ContractAct:
     """The end of a contract as known at a time. A day of the end that a person stated is kept."""
     recorded_on = act.recorded_at.astimezone(UTC).date().isoformat()
-    until = known.astimezone(UTC).date().isoformat() if act.terms["until"] == recorded_on else act.terms["until"]
-    return replace(act, recorded_at=known, terms={**act.terms, "until": until})
+    until = known_at.astimezone(UTC).date().isoformat() if act.terms["until"] == recorded_on else act.terms["until"]
+    return replace(act, recorded_at=known_at, terms={**act.terms, "until": until})
 
 
 def _is_confirmed(act: PrerequisiteAct | None, function: Function) -> bool:

@@ -12,7 +12,7 @@ later day that a person stated differs from the time of recording, and is kept.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import accumulate
 from typing import Final
@@ -110,11 +110,6 @@ def known_times(recorded: Sequence[datetime], now: datetime) -> list[datetime]:
     return known
 
 
-def effective_start(stated: datetime, recorded: datetime, known: datetime) -> datetime:
+def effective_start(stated: datetime, recorded: datetime, known_at: datetime) -> datetime:
     """The time from which a restricting act counts: the stated day, or the time at which it was known if none was stated."""
-    return stated if stated != recorded else min(stated, known)
-
-
-def was_ahead(times: Iterable[datetime], now: datetime) -> bool:
-    """Whether one of these times of recording is still in the future."""
-    return any(each > now + CLOCK_SKEW for each in times)
+    return stated if stated != recorded else min(stated, known_at)

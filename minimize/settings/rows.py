@@ -65,7 +65,7 @@ class SettingsRows:
         return replace(self, folding=folding, levels=tuple(levels))
 
     @cached_property
-    def known(self) -> pa.Table:
+    def effective_table(self) -> pa.Table:
         """The rows with the times from which they count.
 
         These differ from the recorded ones for an opt-out that a clock ahead has recorded: it counts immediately after the
@@ -136,8 +136,8 @@ class SettingsRows:
 
     def _effective_before(self, at: int) -> EffectiveSettings:
         moment = pa.scalar(at, pa.int64()).cast(pa.timestamp("us", "UTC"))
-        seen = pc.less_equal(self.known["recorded_at"], moment)
-        table = self.known.filter(seen)
+        seen = pc.less_equal(self.effective_table["recorded_at"], moment)
+        table = self.effective_table.filter(seen)
         lines = None if self.lines is None else pa.array(self.lines, pa.int64()).filter(seen.combine_chunks())
         digest = rows_digest(self.table.filter(seen))
         return EffectiveSettings(table.combine_chunks(), at, digest, lines, self.folding)
@@ -145,13 +145,13 @@ class SettingsRows:
     @cached_property
     def _last(self) -> int:
         """The time when the last row was recorded. A later run knows all rows."""
-        last = pc.max(self.known["recorded_at"]).as_py()
+        last = pc.max(self.effective_table["recorded_at"]).as_py()
         return 0 if last is None else epoch_microseconds(last)
 
     @cached_property
     def _all_effective(self) -> EffectiveSettings:
         lines = None if self.lines is None else pa.array(self.lines, pa.int64())
-        return EffectiveSettings(self.known.combine_chunks(), self._last, self.digest, lines, self.folding)
+        return EffectiveSettings(self.effective_table.combine_chunks(), self._last, self.digest, lines, self.folding)
 
     @cached_property
     def digest(self) -> str:
