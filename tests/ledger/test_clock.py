@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,16 @@ import pytest
 import time_machine
 
 import minimize
+from minimize.consent.agreements import TenantAgreements
 from minimize.errors import RefusedError
 from minimize.governance.lifecycle_events import effective_events
 from minimize.ledger.subjects import LifecycleEvent
 from minimize.output.reader import load_receipts
 from minimize.settings import FeatureSwitch, load_settings
 from minimize.settings.erasures import RecordedErasures
+from tests.agreements import contract_act
 from tests.commands import Result, command
-from tests.consent.factory import NOW, act, asked
+from tests.consent.factory import NOW, VENDOR, act, asked
 from tests.project import AT, DAY, Builds, Project, events
 
 YEARS = timedelta(days=3652)
@@ -262,6 +265,23 @@ def test_a_consent_after_such_a_withdrawal_counts(today: datetime) -> None:
         assert asked(act("given", -9), act("withdrawn", AHEAD), act("renewed", 1), run=2).valid[0].as_py()
 
 
+def contract_end(recorded: datetime, until: datetime) -> date | None:
+    """The end of a contract that a person ended, as known now."""
+    begun = contract_act("north", VENDOR, NOW - timedelta(days=9))
+    ended = replace(
+        begun, state="ended", terms={**begun.terms, "until": until.date().isoformat()}, recorded_at=recorded
+    )
+    (found,) = TenantAgreements((begun, ended)).contracts_of(begun.recipient, "north", NOW)
+    return found.until
+
+
+def test_the_end_of_a_contract_by_a_clock_ahead_counts_immediately_and_a_stated_day_is_kept(today: datetime) -> None:
+    ahead, stated = today + YEARS, today + timedelta(days=30)
+    assert (contract_end(ahead, ahead) or date.max) <= today.date()
+    assert contract_end(today, stated) == stated.date()
+    assert contract_end(ahead, stated) == stated.date()
+
+
 def settings_on(folder: Path, *lines: str) -> bool:
     path = folder / "settings.csv"
     head = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
@@ -305,3 +325,23 @@ def test_an_explicit_time_before_a_receipt_stays_refused(ran: Project) -> None:
     with pytest.raises(RefusedError, match="already covers these dates"):
         ran.run(at=AT - timedelta(milliseconds=4))
     assert AT.tzinfo is UTC
+
+
+@pytest.mark.postgres
+def test_with_a_database_a_clock_that_is_ten_minutes_off_changes_and_records_nothing(
+    project: Project, postgres: Any
+) -> None:
+    project.pipeline(aggregates=None)
+    project.policy(**{**OPEN, "retention": None})
+    project.records(events(60))
+    ledger, keys = ("--ledger", postgres.database()), ("--keys", project.keys)
+    assert command("run", project.folder, *ledger, *keys).code == 0
+    delete_d3 = ("subject", "delete", "d3", "--tenant", "north", *of_output(project), "--yes", *ledger, *keys)
+    record = ("events", "add", "north", "reset", "--subject", "d4", "--pipeline", project.folder, *ledger, *keys)
+    for minutes in (10, -10):
+        with time_machine.travel(datetime.now(UTC) + timedelta(minutes=minutes)):
+            for words in (delete_d3, record):
+                said = command(*words)
+                assert (said.code, "from the time of the database" in said.err) == (3, True)
+    assert len(project.rows()) == 60
+    assert (command(*delete_d3).code, command(*record).code) == (0, 0)
