@@ -208,7 +208,7 @@ _ERRORS: Final = {
     "E301": "a rule forbids sending data to a third party",
     "E302": "no role or grant of the account permits the operation",
     "E303": "the receipts of the output name another ledger",
-    "E304": "the time of an expiry is implausible; nothing was removed",
+    "E304": "the time is implausible; nothing was removed, rewritten or recorded",
     "E400": "quarantine above `stop_above`; nothing was published",
     "E900": "an internal error of minimize, not of your data or configuration: please report it",
 }

@@ -198,9 +198,7 @@ def expire_command(
         "applied.",
     ),
     "--yes",
-    OPTIONS["--allow-shrink"](
-        help="With --received: remove data even if the time is far from that of the last receipt."
-    ),
+    OPTIONS["--allow-shrink"](help="Remove data even if the time is far from that of the last receipt."),
     "--ledger",
     "--keys",
     quiet=True,

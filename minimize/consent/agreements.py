@@ -6,17 +6,18 @@ A contract with an agent is the organization's own (GDPR Art. 28(4)). It is in t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import Any, Final, TypeAlias, TypeVar
 
 from minimize.identifiers import canonical_text
+from minimize.ledger.clock import known_times
 from minimize.ledger.sharing import ContractAct, PrerequisiteAct
 from minimize.recipients import Contract, Function, Recipient
 from minimize.recipients.contracts import TenantContract, contract_from_terms, contract_terms
 from minimize.recipients.model import ADMIN_CONSENT
-from minimize.times import time_text
+from minimize.times import time_text, utc_now
 
 T = TypeVar("T")
 Parties = tuple[str, str]
@@ -133,32 +134,50 @@ class TenantAgreements:
 
     def change_times(self, recipient: str) -> Iterator[datetime]:
         """The times at which a contract with a recipient begins or ends, or an act about it or a prerequisite was recorded."""
-        contracts = [contract_from_terms(act.terms) for act in self.contracts if act.recipient == recipient]
+        contracts = [contract_from_terms(act.terms) for act in self._known_contracts if act.recipient == recipient]
         for each in (*contracts, *(each for each in self.filed if each.recipient == recipient)):
             yield _midnight(each.from_)
             if each.until is not None:
                 yield _midnight(each.until)
-        yield from (act.recorded_at for act in self.contracts if act.recipient == recipient)
-        yield from (act.recorded_at for act in self.prerequisites if act.recipient == recipient)
+        yield from (act.recorded_at for act in self._known_contracts if act.recipient == recipient)
+        yield from (act.recorded_at for act in self._known_prerequisites if act.recipient == recipient)
 
     def content(self, recipient: str, run: datetime) -> Mapping[str, Any]:
         """Everything about one recipient that is known at a time, as JSON."""
         contracts = [
             {"tenant": act.tenant_id, **act.terms, "recorded_at": time_text(act.recorded_at)}
-            for act in self.contracts
+            for act in self._known_contracts
             if act.recipient == recipient and act.recorded_at <= run
         ]
         filed = [{"tenant": each.tenant, **contract_terms(each)} for each in self.filed if each.recipient == recipient]
         confirmed = [
             [act.tenant_id, act.requirement, act.state, *act.permissions, time_text(act.recorded_at)]
-            for act in self.prerequisites
+            for act in self._known_prerequisites
             if act.recipient == recipient and act.recorded_at <= run
         ]
         return {"contracts": contracts, "filed": filed, "prerequisites": confirmed}
 
     @cached_property
+    def _known_contracts(self) -> tuple[ContractAct, ...]:
+        """The acts about contracts. An end that a clock ahead has recorded has the time from which it counts."""
+        known = known_times([act.recorded_at for act in self.contracts], utc_now())
+        return tuple(
+            _ended_at(act, seen) if act.state == "ended" and seen < act.recorded_at else act
+            for act, seen in zip(self.contracts, known, strict=True)
+        )
+
+    @cached_property
+    def _known_prerequisites(self) -> tuple[PrerequisiteAct, ...]:
+        """The acts about prerequisites; likewise."""
+        known = known_times([act.recorded_at for act in self.prerequisites], utc_now())
+        return tuple(
+            replace(act, recorded_at=seen) if act.state == "revoked" else act
+            for act, seen in zip(self.prerequisites, known, strict=True)
+        )
+
+    @cached_property
     def _acts(self) -> _Index[ContractAct]:
-        return _by_parties((act.recipient, act.tenant_id, act) for act in self.contracts)
+        return _by_parties((act.recipient, act.tenant_id, act) for act in self._known_contracts)
 
     @cached_property
     def _filed(self) -> _Index[TenantContract]:
@@ -166,10 +185,17 @@ class TenantAgreements:
 
     @cached_property
     def _confirmed(self) -> _Index[PrerequisiteAct]:
-        return _by_parties((act.recipient, act.tenant_id, act) for act in self.prerequisites)
+        return _by_parties((act.recipient, act.tenant_id, act) for act in self._known_prerequisites)
 
 
 NO_AGREEMENTS: Final = TenantAgreements()
+
+
+def _ended_at(act: ContractAct, known_at: datetime) -> ContractAct:
+    """The end of a contract as known at a time. A day of the end that a person stated is kept."""
+    recorded_on = act.recorded_at.astimezone(UTC).date().isoformat()
+    until = known_at.astimezone(UTC).date().isoformat() if act.terms["until"] == recorded_on else act.terms["until"]
+    return replace(act, recorded_at=known_at, terms={**act.terms, "until": until})
 
 
 def _is_confirmed(act: PrerequisiteAct | None, function: Function) -> bool:

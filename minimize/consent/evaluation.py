@@ -23,13 +23,14 @@ from minimize.consent.terms import ENDING_STATES, PENDING_STATES, VALID_STATES, 
 from minimize.identifiers import canonical_column, canonical_text
 from minimize.keys import Verifier
 from minimize.ledger.acts import ActReader
+from minimize.ledger.clock import effective_start, known_times
 from minimize.ledger.sharing import CONTRACT, PREREQUISITE, ConsentAct, find_consents
 from minimize.receipts.canonical import sha256_text
 from minimize.recipients import Function, Recipient
 from minimize.recipients.contracts import load_contracts
 from minimize.settings.columns import canonical_texts, code_numbers, column_microseconds, encode_column
 from minimize.stores import PathText
-from minimize.times import epoch_microseconds
+from minimize.times import epoch_microseconds, utc_now
 
 Microseconds = npt.NDArray[np.int64]
 NEVER: Final = np.iinfo(np.int64).max
@@ -39,6 +40,8 @@ NO_ACT: Final = -1
 @dataclass(frozen=True)
 class ConsentHistory:
     """Acts as columns, in recording order; times in microseconds since 1970 (UTC).
+
+    An act that ends a consent and that a clock ahead has recorded has the times from which it counts (see `ledger.clock`).
 
     `tenants` holds indices into `tenant_names`.
     """
@@ -56,13 +59,14 @@ class ConsentHistory:
     def from_acts(cls, acts: Sequence[ConsentAct], *, fold: bool = False) -> ConsentHistory:
         """Builds the history from these acts. With `fold`, tenants that differ only in case are one tenant."""
         tenants = [canonical_text(act.tenant_id, fold=fold) for act in acts]
+        times = _act_times(acts)
         known = {tenant: place for place, tenant in enumerate(dict.fromkeys(tenants))}
         return cls(
             acts=tuple(acts),
             tenant_names=tuple(known),
             tenants=np.array([known[tenant] for tenant in tenants], np.int64),
-            valid_from=np.array([epoch_microseconds(act.valid_from) for act in acts], np.int64),
-            recorded_at=np.array([epoch_microseconds(act.recorded_at) for act in acts], np.int64),
+            valid_from=np.array([epoch_microseconds(start) for start, _ in times], np.int64),
+            recorded_at=np.array([epoch_microseconds(recorded) for _, recorded in times], np.int64),
             expires_at=np.array(
                 [NEVER if act.expires_at is None else epoch_microseconds(act.expires_at) for act in acts], np.int64
             ),
@@ -118,6 +122,17 @@ class ConsentHistory:
         last = np.full(len(self.tenant_names), NO_ACT, np.int64)
         last[self.tenants[order]] = order  # of several acts, the last one remains
         return last
+
+
+def _act_times(acts: Sequence[ConsentAct]) -> list[tuple[datetime, datetime]]:
+    """The time from which each act counts, and the time at which it was known."""
+    known = known_times([act.recorded_at for act in acts], utc_now())
+    return [
+        (effective_start(act.valid_from, act.recorded_at, seen), seen)
+        if act.state in ENDING_STATES
+        else (act.valid_from, act.recorded_at)
+        for act, seen in zip(acts, known, strict=True)
+    ]
 
 
 ConsentDecision = tuple[str | None, str | None]
@@ -348,11 +363,12 @@ def consent_end(acts: Sequence[ConsentAct], consent: str, now: datetime) -> str 
     A later consent does not cancel the end. It takes the place of a consent whose time is over, unless that was recorded.
     """
     place, agreement = next(((place, act) for place, act in enumerate(acts) if act.id == consent), (NO_ACT, None))
-    begun = [(number, act) for number, act in enumerate(acts) if act.valid_from <= now]
+    starts = [start for start, _ in _act_times(acts)]
+    begun = [(number, act) for number, act in enumerate(acts) if starts[number] <= now]
     ends = [
         act.state
         for number, act in begun
-        if act.state in ENDING_STATES and (agreement is None or number > place or act.valid_from > agreement.valid_from)
+        if act.state in ENDING_STATES and (agreement is None or number > place or starts[number] > agreement.valid_from)
     ]
     if ends or agreement is None:
         return ends[-1] if ends else None
@@ -580,11 +596,7 @@ def _combine_digests(*digests: str) -> str:
 def _periods_digest(
     consents: Consents, recipient: str, function: str, terms: ConsentTerms | None, run: datetime
 ) -> str:
-    seen = [
-        act.id
-        for act in consents.acts
-        if (act.recipient, act.function) == (recipient, function)
-        and epoch_microseconds(act.recorded_at) <= epoch_microseconds(run)
-    ]
+    acts = [act for act in consents.acts if (act.recipient, act.function) == (recipient, function)]
+    seen = [act.id for act, (_, known) in zip(acts, _act_times(acts), strict=True) if known <= run]
     content = {"terms": None if terms is None else terms.digest, "acts": seen}
     return sha256_text(json.dumps(content, sort_keys=True).encode())

@@ -34,9 +34,10 @@ from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, files_in_force
 from minimize.results import Line
 from minimize.runs.execution import ProgressCallback
+from minimize.runs.guards import check_change_time
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.runner import no_progress
-from minimize.stores import LocationLike, parse_output_location
+from minimize.stores import Location, LocationLike, parse_output_location
 from minimize.text import count_noun
 
 
@@ -105,19 +106,25 @@ def rotate_keys(
     Takes the workspace (keyring, ledger); the time; the names of master keys (default: all); outputs to rewrite under the newest
     versions. With `new=False` only the files are rewritten. `progress` receives the number of files done.
 
-    Raises KeyringError, LedgerError, OutputError (2), AccessDenied (3).
+    Raises KeyringError, LedgerError, OutputError (2), AccessDenied (3), and RefusedError (3, E304) for an implausible time.
     """
     require_permission("keys/rotate", workspace, now)
     keyring = workspace.keyring()
+    folders = [parse_output_location(output) for output in outputs]
     custody = key_lifecycle(keyring, workspace.folder, now=now)
     chosen = _chosen_names(custody, names) if new else ()
+    if chosen:
+        with workspace.open_ledger(create=True) as ledger:
+            ledger.check_time()
+            for folder in folders:
+                check_change_time(ledger, folder, load_receipts(folder))
     for name in chosen:
         record_key_event(
             workspace, "rotate", [_next_version(custody, name)], now, PropertyChange("state", None, "current")
         )
         custody.rotate(name)
     rewritten = call_redacted(
-        lambda: [each for output in outputs for each in _rewrite_output(output, workspace, progress)]
+        lambda: [each for folder in folders for each in _rewrite_output(folder, workspace, progress)]
     )
     return KeyRotation(tuple(_newest_version(custody, name) for name in chosen), tuple(rewritten))
 
@@ -141,9 +148,9 @@ def _next_version(custody: KeyLifecycle, name: str) -> MasterKey:
     return MasterKey(name, _newest_version(custody, name).version + 1)
 
 
-def _rewrite_output(output: LocationLike, workspace: Workspace, progress: ProgressCallback) -> Iterator[Receipt]:
+def _rewrite_output(folder: Location, workspace: Workspace, progress: ProgressCallback) -> Iterator[Receipt]:
     """Re-encrypts the files of an output. Raises KeyringError before any write if a key is unavailable."""
-    folder, keys = parse_output_location(output), workspace.keyring()
+    keys = workspace.keyring()
     chain = load_receipts(folder)
     if not chain:
         return

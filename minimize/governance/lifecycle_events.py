@@ -20,6 +20,7 @@ from minimize.errors import ConfigurationError, Finding, PolicyError
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import Address
+from minimize.ledger.clock import effective_start, known_times
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, linked_forms
@@ -27,7 +28,7 @@ from minimize.settings.erasures import RESTRICTION
 from minimize.sources import FORMATS, format_by_name, format_suffixes
 from minimize.sources.csv import CSV
 from minimize.text import text_or_none
-from minimize.times import parse_time
+from minimize.times import parse_time, utc_now
 
 EventKind = Literal[
     "tenant_closed", "subject_left", "became_personal", "reset", "company_data_removed", "erasure", "restriction"
@@ -219,19 +220,24 @@ def _ledger_keys(
 def effective_events(rows: Iterable[LifecycleEvent], kinds: Collection[str] = EVENT_KINDS) -> Iterator[RetentionEvent]:
     """The recorded events of these kinds that were not withdrawn, with all forms ever recorded for their subject.
 
-    The linked devices of a subject are events of their own, one for each field.
+    The linked devices of a subject are events of their own, one for each field. An event that a clock ahead has recorded without
+    a stated time happened when it was known.
     """
     forms: dict[str, FormTokens] = {}
     linked: dict[str, LinkedForms] = {}
     last: dict[str, LifecycleEvent] = {}
-    for row in rows:
+    known: dict[str, datetime] = {}
+    rows = tuple(rows)
+    for row, seen in zip(rows, known_times([each.recorded_at for each in rows], utc_now()), strict=True):
+        known[row.id] = seen
         last[row.id] = row
         forms.setdefault(row.id, {}).update(recorded_forms(row))
         linked[row.id] = merge_linked_forms([linked.get(row.id, {}), linked_forms(row)])
     for row in last.values():
         if row.state == "recorded" and row.kind in kinds and row.kind in RECORDED_KINDS:
             tenant = canonical_text(row.tenant_id)
-            event = RetentionEvent(tenant, row.kind, row.at, token=row.subject, forms=forms[row.id], named_by=row.field)
+            at = effective_start(row.at, row.recorded_at, known[row.id])
+            event = RetentionEvent(tenant, row.kind, at, token=row.subject, forms=forms[row.id], named_by=row.field)
             yield event
             yield from linked_events(event, linked[row.id])
 

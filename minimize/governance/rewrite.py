@@ -54,13 +54,13 @@ from minimize.receipts import (
 from minimize.receipts.chain import effective_receipts
 from minimize.runs.erasure_list import erasure_list_digest
 from minimize.runs.execution import ProgressCallback, ProgressCounter
-from minimize.runs.guards import check_expiry_time, reference_clock
+from minimize.runs.guards import check_change_time, covers_dates, later_time
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.runner import no_progress
 from minimize.runs.session import record_missed_receipts, record_published, run_session
 from minimize.sources.base import WrittenFile
-from minimize.stores import Location, PathText, local_path
+from minimize.stores import Location, PathText, local_path, location_text
 from minimize.stores.digests import has_digest
 from minimize.stores.durable_files import file_exists
 from minimize.times import time_text
@@ -133,7 +133,7 @@ class Rewrite:
     at_given: bool = False
     ledger: PathText | None = None
     aggregates: AggregateEffects | None = None
-    allow_shrink: bool = True
+    allow_shrink: bool = False
     progress: ProgressCallback = no_progress
     transfer: Callable[[Sequence[PlannedFile]], RecordsTransfer] | None = None
     finished: Callable[[RewriteResult], object] = lambda result: None
@@ -167,11 +167,16 @@ class Rewrite:
         ):
             chain = folder.receipts()
             record_missed_receipts(session, chain)
-            if self.as_of is not None and not self.allow_shrink:
-                clock = reference_clock(session.ledger, self.output, context.started)
-                check_expiry_time(self.as_of, chain, clock)
+            check_change_time(
+                session.ledger,
+                self.output,
+                chain,
+                self.as_of,
+                is_given=self.at_given,
+                is_allowed=self.allow_shrink,
+            )
             if self.as_of is not None:
-                _check_as_of(self.as_of, chain, {each.date for each in files})
+                self._check_as_of(self.as_of, chain, {each.date for each in files})
             attachments = self._attachments(files[0].written_by)
             inventory = RemovalInventory.for_files(self.output, chain, [each.file.path for each in files], self.keys)
             recomputed = () if self.aggregates is None else tuple(self.aggregates.recompute(chain, files))
@@ -208,6 +213,24 @@ class Rewrite:
         if self.as_of is not None:
             log.info("%d rows removed", signed.rows.gated, extra={"code": "I003", "run_id": signed.run_id})
         return signed
+
+    def _check_as_of(self, as_of: datetime, chain: Sequence[Receipt], dates: set[str | None]) -> None:
+        """Refuses an earlier time than that of a receipt for the same dates.
+
+        A time from the clock may be a little earlier: another command published since this one got its time. The files that it
+        read are compared with their receipts, so that it cannot replace what the other one published.
+        """
+        at = as_of if self.at_given else later_time(as_of, chain, dates)
+        for receipt in effective_receipts(chain):
+            if receipt.at > at and covers_dates(receipt, dates):
+                message = (
+                    f"a later run ({receipt.run_id}) already covers these dates: "
+                    f"its time is {time_text(receipt.at)}, the requested time is {time_text(at)}"
+                )
+                advice = "Pass a later --at." if self.at_given else "Check the clock."
+                void = f"`minimize runs void {receipt.run_id} --output {location_text(self.output)} --reason TEXT`"
+                hint = f"{advice} If that run's clock was ahead, run {void}."
+                raise RefusedError(message, hint=hint)
 
     def _receipt(
         self,
@@ -272,17 +295,6 @@ def loaded_bytes(of: Policy | Pipeline) -> bytes:
         name = POLICY_FILE if isinstance(of, Policy) else PIPELINE_FILE
         raise ConfigurationError(f"{name} was changed while this command was running", hint="Run the command again.")
     return content
-
-
-def _check_as_of(at: datetime, chain: Sequence[Receipt], dates: set[str | None]) -> None:
-    """Refuses an earlier time than that of a receipt for the same dates."""
-    for receipt in effective_receipts(chain):
-        if receipt.at > at and (not receipt.dates or None in dates or dates & set(receipt.dates)):
-            message = (
-                f"a later run ({receipt.run_id}) already covers these dates: "
-                f"its time is {time_text(receipt.at)}, the requested time is {time_text(at)}"
-            )
-            raise RefusedError(message, hint="Pass a later --at.")
 
 
 def _stage_of(file: PlannedFile) -> Stage:

@@ -668,4 +668,4 @@ def _load_rows(workspace: Workspace, settings: Any) -> SettingsRows:
     else:
         with workspace.open_ledger() as ledger:
             rows = load_ledger_settings(ledger, find_keyring(workspace.keys, folder))
-    return rows if job is None else rows.with_folding(job.policy.settings_folding)
+    return rows if job is None else rows.with_folding(job.policy.settings_folding, job.policy.levels)

@@ -18,6 +18,7 @@ from minimize.ledger.acts import ActFilter, ActKind, ActReader, Decision
 from minimize.ledger.address import Address
 from minimize.ledger.audit_event import AuditEvent
 from minimize.ledger.audit_log import append_event
+from minimize.ledger.clock import check_recording_time
 from minimize.ledger.database import Connection, Database, ledger_database
 from minimize.ledger.database_errors import database_error, is_connection_lost
 from minimize.ledger.ledger_file import FileIdentity, check_file, check_same_file, create_file, file_identity
@@ -47,7 +48,7 @@ class Ledger:
         `decide` reads the acts that concern it. If it raises, nothing is recorded. It may run again if the server closed the
         connection. `then` runs before the commit; if it raises, nothing is recorded either. The files of SQLite do not keep a
         removed body, unless another process is reading them (see `Database.empty_journal`). Returns the result of the decision.
-        Raises KeyringError without a signing key, LedgerError.
+        Raises KeyringError without a signing key, LedgerError, and RefusedError (E304) if acts would get an implausible time.
         """
 
         def work(connection: Connection) -> Decision[T]:
@@ -56,6 +57,8 @@ class Ledger:
             decision = decide(acts)
             if decision.acts and not decision.events:
                 raise ValueError("acts are recorded with an audit event")
+            if decision.acts:
+                check_recording_time(connection)
             acts.append(decision.acts, signer)
             removed = [each for each in decision.removals if acts.remove_bodies(each, signer)]
             of_removals = [replace(each.event, tenant=each.tenant) for each in removed]
@@ -69,6 +72,10 @@ class Ledger:
         if decision.removals:
             self.empty_journal()
         return decision.result
+
+    def check_time(self) -> None:
+        """Raises RefusedError (E304) if the clock of this machine is implausible; `record` checks it, too."""
+        self.read(check_recording_time)
 
     def record_event(self, event: AuditEvent, signer: Signer) -> None:
         """Writes an audit event that belongs to no act."""

@@ -10,11 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, pairwise
-from typing import Final
+from typing import Final, get_args
 
 from minimize.errors import Finding, VerificationError
 from minimize.keys import Verifier
-from minimize.receipts.parts import ANNOTATING_KINDS, CompanionFile, FileRef, ReceiptFile, WrittenOutput
+from minimize.receipts.parts import (
+    ANNOTATING_KINDS,
+    CompanionFile,
+    FileRef,
+    ReceiptFile,
+    ReceiptKind,
+    WrittenOutput,
+)
 from minimize.receipts.receipt import Receipt, imbalances
 
 
@@ -165,8 +172,8 @@ def _by_sequence(receipts: Iterable[Receipt]) -> list[Receipt]:
 
 
 VOID_KIND: Final = "void"
-VOIDABLE_KINDS: Final = frozenset({"run", "replay", "expire"})
-"""The kinds of receipt that can be declared void. Retractions, corrections and deletions cannot be undone."""
+VOIDABLE_KINDS: Final = frozenset(get_args(ReceiptKind)) - ANNOTATING_KINDS
+"""The kinds of receipt that can be declared void: all that change files. Records that were removed do not come back by that."""
 
 
 def void_run_ids(receipts: Iterable[Receipt]) -> frozenset[str]:

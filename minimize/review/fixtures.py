@@ -365,7 +365,7 @@ def _fixture_settings(job: Pipeline, fixtures: Fixtures, path: Any) -> SettingsR
     """Settings of the trial. Settings in a ledger are not read, because a test has no keys for the subject tokens."""
     own = fixtures.settings if path is None else path
     if own is not None:
-        return load_settings(own).with_folding(job.policy.settings_folding)
+        return load_settings(own).with_folding(job.policy.settings_folding, job.policy.levels)
     return None if job.settings == LEDGER_SETTINGS else load_pipeline_settings(None, job)
 
 

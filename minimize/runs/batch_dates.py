@@ -18,6 +18,7 @@ from minimize.errors import (
     StoppedError,
 )
 from minimize.json_form import JsonResult, json_member
+from minimize.ledger.clock import CLOCK_SKEW
 from minimize.output.folder import batch_date_of
 from minimize.receipts import Receipt, files_in_force
 from minimize.results import LogMessage
@@ -28,8 +29,6 @@ from minimize.times import parse_date
 
 BatchDate = dt.date | None
 """A batch date; None is the one batch of a source without dates."""
-CLOCK_SKEW: Final = dt.timedelta(minutes=5)
-"""Maximum difference between the caller's clock and the clock of this machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ clock.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +17,14 @@ from typing import TYPE_CHECKING, Final
 from minimize.engines.base import BatchOutcome
 from minimize.errors import OutputError, RefusedError, StoppedError
 from minimize.ledger import Address, find_ledger
+from minimize.ledger.clock import (
+    ALLOW_TIME_HINT,
+    CLOCK_SKEW,
+    IMPLAUSIBLE_TIME,
+    doubt_time,
+    is_time_allowed,
+    time_difference,
+)
 from minimize.ledger.database import server_time
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import ledger_difference
@@ -24,13 +32,13 @@ from minimize.output.folder import RECORDS, RUNS, batch_date_of, has_runs, read_
 from minimize.output.publish import OpenOutput
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
-from minimize.receipts.chain import VOIDABLE_KINDS, effective_receipts
+from minimize.receipts.chain import effective_receipts
 from minimize.results import LogMessage
-from minimize.runs.batch_dates import CLOCK_SKEW, BatchDate, SkippedDate, date_text, reads_source, worst_exit_code
+from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text, reads_source, worst_exit_code
 from minimize.runs.resolve import ResolvedRun
 from minimize.stores import Location, ObjectPath, PathText, location_text
 from minimize.text import count_noun
-from minimize.times import seconds_text, time_text
+from minimize.times import time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -153,6 +161,22 @@ def check_same_pipeline(resolved: ResolvedRun, folder: OpenOutput) -> None:
         raise OutputError(f"the output belongs to {belongs}, and the run is for {wanted}", hint=hint)
 
 
+def later_time(at: datetime, chain: Sequence[Receipt], dates: Collection[str | None]) -> datetime:
+    """The time of a change of these dates that got its time from the clock, once it holds the lease.
+
+    Another command may have published since the change got its time, or have a clock that is a little ahead. The change is then
+    as of the latest time of the receipts. A receipt that is ahead of the clock stays later: one of the two is wrong.
+    """
+    limit = datetime.now(UTC) + CLOCK_SKEW
+    times = [each.at for each in effective_receipts(chain) if each.at <= limit and covers_dates(each, dates)]
+    return max((at, *times))
+
+
+def covers_dates(receipt: Receipt, dates: Collection[str | None]) -> bool:
+    """Whether a receipt is about one of these dates; None stands for the one batch of a source without dates."""
+    return not receipt.dates or None in dates or not set(receipt.dates).isdisjoint(dates)
+
+
 def dates_with_later_receipt(resolved: ResolvedRun, chain: Sequence[Receipt]) -> list[SkippedDate]:
     """The dates with a receipt as of a later time. A run as of an earlier time would publish values that were gated since."""
     advice = "Pass a later --at or another --output. If that run used a wrong clock"
@@ -204,8 +228,6 @@ def _quarantine_text(when: BatchDate, outcome: BatchOutcome, limit: float) -> st
 
 ReferenceClock = Callable[[], datetime | None]
 """The time of a clock other than this machine's; None if there is none."""
-MAX_GAP: Final = timedelta(days=7)
-"""Maximum time between the last receipt and a run, if no other clock is available."""
 SHRINK_CODE: Final = "E102"
 _ALLOW_HINT: Final = "pass --allow-shrink (allow_shrink=True) to publish anyway."
 
@@ -244,6 +266,7 @@ def check_shrink(
     resolved: ResolvedRun, outcomes: Mapping[BatchDate, BatchOutcome], chain: Sequence[Receipt], clock: ReferenceClock
 ) -> list[SkippedDate]:
     """The dates that the guard skips. Asks the clock only if rows were lost to quarantine or retention."""
+    doubt = partial(time_doubt, resolved.at, chain, clock, is_given=resolved.at_given)
     found = []
     for when, outcome in outcomes.items():
         last = next(
@@ -251,31 +274,49 @@ def check_shrink(
             None,
         )
         skipped = (
-            _check_first_run(resolved, when, outcome, chain, clock)
+            _check_first_run(when, outcome, doubt)
             if last is None
-            else _check_date(resolved, when, KeptRows.from_outcome(outcome), last, chain, clock)
+            else _check_date(resolved, when, KeptRows.from_outcome(outcome), last, doubt)
         )
         if skipped is not None:
             found.append(skipped)
     return found
 
 
-def check_expiry_time(at: datetime, chain: Sequence[Receipt], clock: ReferenceClock) -> None:
-    """Raises RefusedError (E304) if the time of an expiry that would remove data is implausible."""
-    doubt = time_doubt(at, chain, clock)
+def check_change_time(
+    ledger: Ledger,
+    output: Location,
+    chain: Sequence[Receipt],
+    at: datetime | None = None,
+    *,
+    is_given: bool = False,
+    is_allowed: bool = False,
+) -> None:
+    """Raises RefusedError (E304) if a change of published files has an implausible time. Every rewrite calls it under its lease.
+
+    at        the reference time; None for a change that no time decides, such as a key rotation
+    is_given  whether a person stated it (`--at`), instead of the clock
+    """
+    if is_allowed or is_time_allowed():
+        return
+    now = datetime.now(UTC)
+    doubt = time_doubt(at or now, chain, reference_clock(ledger, output, now), is_given=is_given)
+    if not doubt and is_given and at is not None and at > now + CLOCK_SKEW and ledger.read(server_time) is None:
+        doubt = f"in the future ({time_difference(at, now)})"
     if doubt:
-        hint = "Check the clock, or pass --allow-shrink (allow_shrink=True) to remove the data anyway."
-        raise RefusedError(f"nothing was removed: the time is {doubt}", code="E304", hint=hint)
+        raise RefusedError(f"nothing was removed: the time is {doubt}", code=IMPLAUSIBLE_TIME, hint=ALLOW_TIME_HINT)
 
 
-def _check_first_run(
-    resolved: ResolvedRun, when: BatchDate, outcome: BatchOutcome, chain: Sequence[Receipt], clock: ReferenceClock
-) -> SkippedDate | None:
+TimeDoubt = Callable[[], str]
+"""Why the time of the run is implausible; empty if it is plausible."""
+
+
+def _check_first_run(when: BatchDate, outcome: BatchOutcome, doubt_run: TimeDoubt) -> SkippedDate | None:
     """The guard for a date without a receipt. Waiting loses nothing; a wrong clock would publish the date without its rows."""
     expired = outcome.counts.gated.get("retention", 0)
     if not expired or 2 * expired < outcome.read:
         return None
-    doubt = time_doubt(resolved.at, chain, clock)
+    doubt = doubt_run()
     if not doubt:
         return None
     message = (
@@ -290,17 +331,16 @@ def _check_date(
     when: BatchDate,
     now: KeptRows,
     last: Receipt,
-    chain: Sequence[Receipt],
-    clock: ReferenceClock,
+    doubt_run: TimeDoubt,
 ) -> SkippedDate | None:
     before = KeptRows.at_receipt(last, when)
     if 2 * now.read < before.read:
         message = f"only {now.read:,} rows were read; the last run ({last.run_id}) read {before.read:,}"
         hint = f"Restore the missing input, or {_ALLOW_HINT}"
         return SkippedDate(when, "fewer_rows", SHRINK_CODE, message, hint)
-    if 2 * now.retained >= before.retained or resolved.plan.digest != last.plan.digest:
+    if 2 * now.retained >= before.retained:
         return None
-    doubt = time_doubt(resolved.at, chain, clock)
+    doubt = doubt_run()
     if not doubt:
         return None
     message = (
@@ -311,23 +351,15 @@ def _check_date(
     return SkippedDate(when, "implausible_time", SHRINK_CODE, message, hint)
 
 
-def time_doubt(at: datetime, chain: Sequence[Receipt], clock: ReferenceClock) -> str:
-    """Why the time of a run or expiry is implausible; empty if it is plausible, or if the output has no receipt of either."""
-    newest = next((each for each in reversed(effective_receipts(chain)) if each.kind in VOIDABLE_KINDS), None)
-    if newest is None:
-        return ""
-    other = clock()
-    if other is not None:
-        if abs(at - other) <= CLOCK_SKEW:
-            return ""
-        return f"more than 5 minutes from the time of the database or store ({_both_times(at, other)})"
-    if at <= newest.at + MAX_GAP:
-        return ""
-    return f"more than 7 days after the last receipt ({_both_times(at, newest.at)})"
+def time_doubt(at: datetime, chain: Sequence[Receipt], clock: ReferenceClock, *, is_given: bool) -> str:
+    """Why the time of a change is implausible; empty if it is plausible, or if nothing was published before.
 
-
-def _both_times(at: datetime, other: datetime) -> str:
-    return f"{seconds_text(at)}, compared with {seconds_text(other)}"
+    A time from the clock (not `is_given`) is also compared with the clock at the last publication, whose time may be another.
+    """
+    newest = next((each for each in reversed(effective_receipts(chain)) if each.kind != "rotate"), None)
+    if newest is None or is_time_allowed():
+        return ""
+    return doubt_time(at, clock(), newest.at if is_given else max(newest.at, newest.finished))
 
 
 def _covers_date(receipt: Receipt, when: BatchDate) -> bool:

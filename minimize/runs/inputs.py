@@ -93,7 +93,7 @@ def load_pipeline_settings(
     if isinstance(configured, str) and configured == LEDGER_SETTINGS:
         return _settings_from_ledger(ledger, job, keys, output)
     return load_settings(normalize_path(job.folder / configured) if settings is None else configured).with_folding(
-        job.policy.settings_folding
+        job.policy.settings_folding, job.policy.levels
     )
 
 
@@ -103,7 +103,7 @@ def _settings_from_ledger(
     from minimize.settings.tokenized import load_ledger_settings
 
     with open_ledger(find_ledger(ledger, start=job.folder, output=job.target(output))) as book:
-        return load_ledger_settings(book, keys).with_folding(job.policy.settings_folding)
+        return load_ledger_settings(book, keys).with_folding(job.policy.settings_folding, job.policy.levels)
 
 
 def record_origin(job: Pipeline, input: Any, settings: Any, output: Location) -> RunOrigin | None:

@@ -400,7 +400,7 @@ def bind_to_data(
     erasures = find_erasures(ledger, folder, keyring, policy.future)
     named = frozenset() if erasures is None else all_fields_named(policy, erasures.names)
     also = named if erasures is None else named | _subject_naming_fields(policy)
-    rows = None if settings is None else load_settings(settings).with_folding(policy.settings_folding)
+    rows = None if settings is None else load_settings(settings).with_folding(policy.settings_folding, policy.levels)
     also |= frozenset() if rows is None else rows.fields & policy.fields.keys()
     source = memory_source(data, request(policy, purpose, None, also, erased_by=named))
     plan = bind(policy, source.schema, purpose=purpose)

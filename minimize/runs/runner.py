@@ -51,6 +51,7 @@ from minimize.runs.guards import (
     check_shrink,
     dates_with_later_receipt,
     exit_code,
+    later_time,
     reference_clock,
     run_log_messages,
     unfinished_parts,
@@ -439,6 +440,7 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
             check_erasure_list(folder.receipts(), resolved.output, resolved.keys)
             check_same_pipeline(resolved, folder)
             check_same_function(resolved.pipeline, folder.receipts())
+            resolved = _with_time_under_lease(resolved, folder.receipts())
             resolved = _without_skipped(resolved, dates_with_later_receipt(resolved, folder.receipts()), all_)
             if resolved.deciding_function is not None:
                 warn_without_consents(resolved.subject_acts.consents, resolved.deciding_function)
@@ -464,6 +466,14 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
         if not all_:
             raise
     return None, tuple(all_)
+
+
+def _with_time_under_lease(resolved: ResolvedRun, chain: Sequence[Receipt]) -> ResolvedRun:
+    """The run as of a time that is not before the receipts of its dates, if the clock gave its time."""
+    if resolved.at_given:
+        return resolved
+    at = later_time(resolved.at, chain, [date_text(when) for when in resolved.sources])
+    return replace(resolved, at=at, now=max(at, resolved.now))
 
 
 def _may_be_pending(skipped: Sequence[SkippedDate]) -> bool:

@@ -30,6 +30,7 @@ from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.address import LEDGER_VARIABLE
+from minimize.ledger.clock import effective_start, known_times
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LinkedForms, linked_forms
@@ -42,7 +43,7 @@ from minimize.settings.columns import (
     encode_column,
 )
 from minimize.stores import PathText
-from minimize.times import END_OF_TIME, epoch_microseconds
+from minimize.times import END_OF_TIME, epoch_microseconds, utc_now
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -277,10 +278,21 @@ class RecordedErasures:
         """The tombstones for a run at this time: of events up to then that were recorded, and not withdrawn, by then.
 
         Takes how far event times may be in the future, and when each file of the input was first read according to receipts.
-        Raises KeyringError if a key of their tokens is missing.
+        An event that a clock ahead has recorded counts immediately; its withdrawal does not. Raises KeyringError if a key of
+        their tokens is missing.
         """
-        seen = {row.id: row for row in self.events if row.recorded_at <= when and row.kind in ERASURE_EVENTS}
-        recorded = (row for row in seen.values() if row.state == "recorded" and row.at <= when)
+        known = known_times([row.recorded_at for row in self.events], utc_now())
+        times = {id(row): seen for row, seen in zip(self.events, known, strict=True)}
+        seen = {
+            row.id: row
+            for row in self.events
+            if row.kind in ERASURE_EVENTS and (row.recorded_at if row.state == "withdrawn" else times[id(row)]) <= when
+        }
+        recorded = (
+            row
+            for row in seen.values()
+            if row.state == "recorded" and effective_start(row.at, row.recorded_at, times[id(row)]) <= when
+        )
         found = Erasures.from_tombstones((_make_tombstone(row, future) for row in recorded), self.keys)
         latest = {name: epoch_microseconds(read + future) for name, read in files.items()}
         return None if found is None else replace(found, files=latest)

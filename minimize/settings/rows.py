@@ -6,19 +6,24 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
+from minimize.ledger.clock import effective_start
 from minimize.pages import Table, html_fragment
-from minimize.settings.evaluation import ROW_SCHEMA, USER_HOLDER, EffectiveSettings, ExplainableSettings
+from minimize.settings.evaluation import LEVEL_SETTING, ROW_SCHEMA, USER_HOLDER, EffectiveSettings, ExplainableSettings
 from minimize.text import count_noun
-from minimize.times import epoch_microseconds
+from minimize.times import EPOCH, epoch_microseconds, utc_now
+
+_HOLDER_COLUMNS: Final = ("tenant_id", "subject", "setting", "holder", "field")
+"""The columns that name what a row is about, and who decided it."""
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class SettingsRows:
     file   the file that was read
     noncanonical  indexes of the rows of which a name was not in canonical form; the table has the canonical form
     folding       whether tenants and subjects are compared without regard to case
+    levels        the levels of the policy, lowest first
     """
 
     table: pa.Table = field(repr=False)
@@ -47,15 +53,66 @@ class SettingsRows:
     file: str | None = None
     noncanonical: Sequence[int] = ()
     folding: CaseFolding = NO_FOLDING
+    levels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if "field" not in self.table.column_names:
             column = pa.nulls(self.table.num_rows, pa.string())
             object.__setattr__(self, "table", self.table.append_column("field", column))  # a frozen dataclass
 
-    def with_folding(self, folding: CaseFolding) -> Self:
-        """The same rows, compared as a policy compares tenants and subjects."""
-        return replace(self, folding=folding)
+    def with_folding(self, folding: CaseFolding, levels: Sequence[str] = ()) -> Self:
+        """The same rows, compared as a policy compares tenants, subjects and levels."""
+        return replace(self, folding=folding, levels=tuple(levels))
+
+    @cached_property
+    def effective_table(self) -> pa.Table:
+        """The rows with the times from which they count.
+
+        These differ from the recorded ones for an opt-out that a clock ahead has recorded: it counts immediately after the
+        earlier rows of its holder, unless a person stated a later day. An opt-out is an `off` or no higher level.
+        """
+        recorded, now = self.table["recorded_at"].to_pylist(), utc_now()
+        if all(each <= now for each in recorded):
+            return self.table
+        starts, keys = self.table["valid_from"].to_pylist(), list(zip(*map(self._words, _HOLDER_COLUMNS), strict=True))
+        last: dict[tuple[str | None, ...], datetime] = {}
+        rows = range(len(recorded))
+        order = rows if self.has_order else sorted(rows, key=lambda row: recorded[row])
+        restricts = self._restricting_rows(order)
+        for row in order:
+            at = max(starts[row], recorded[row])
+            if recorded[row] > now and restricts[row]:
+                at = last.get(keys[row], EPOCH) + _MICROSECOND
+                starts[row] = effective_start(starts[row], recorded[row], at)
+                recorded[row] = at
+            if at <= now:
+                last[keys[row]] = max(at, last.get(keys[row], EPOCH))
+        found = self.table
+        for name, column in (("valid_from", starts), ("recorded_at", recorded)):
+            place = found.schema.get_field_index(name)
+            found = found.set_column(place, found.schema.field(name), pa.array(column, found.schema.field(name).type))
+        return found
+
+    def _words(self, name: str) -> list[str | None]:
+        found: list[str | None] = self.table[name].to_pylist()
+        return found
+
+    @property
+    def has_order(self) -> bool:
+        """Whether the rows are in the order in which they were recorded."""
+        return False
+
+    def _restricting_rows(self, order: Sequence[int]) -> list[bool]:
+        """For each row, whether it restricts compared with the row before it of the same holder."""
+        ranks = {canonical_text(level, fold=True): rank for rank, level in enumerate(self.levels)}
+        values, keys = self._words("value"), list(zip(*map(self._words, _HOLDER_COLUMNS), strict=True))
+        restricts, before = [value != "on" for value in values], dict[tuple[str | None, ...], int]()
+        for row in order if LEVEL_SETTING in self._words("setting") else ():
+            if keys[row][2] == LEVEL_SETTING:
+                rank = ranks.get(str(values[row]), 0)
+                restricts[row] = bool(ranks) and rank <= before.get(keys[row], 0)
+                before[keys[row]] = rank
+        return restricts
 
     @cached_property
     def fields(self) -> frozenset[str]:
@@ -79,21 +136,22 @@ class SettingsRows:
 
     def _effective_before(self, at: int) -> EffectiveSettings:
         moment = pa.scalar(at, pa.int64()).cast(pa.timestamp("us", "UTC"))
-        seen = pc.less_equal(self.table["recorded_at"], moment)
-        table = self.table.filter(seen)
+        seen = pc.less_equal(self.effective_table["recorded_at"], moment)
+        table = self.effective_table.filter(seen)
         lines = None if self.lines is None else pa.array(self.lines, pa.int64()).filter(seen.combine_chunks())
-        return EffectiveSettings(table.combine_chunks(), at, rows_digest(table), lines, self.folding)
+        digest = rows_digest(self.table.filter(seen))
+        return EffectiveSettings(table.combine_chunks(), at, digest, lines, self.folding)
 
     @cached_property
     def _last(self) -> int:
         """The time when the last row was recorded. A later run knows all rows."""
-        last = pc.max(self.table["recorded_at"]).as_py()
+        last = pc.max(self.effective_table["recorded_at"]).as_py()
         return 0 if last is None else epoch_microseconds(last)
 
     @cached_property
     def _all_effective(self) -> EffectiveSettings:
         lines = None if self.lines is None else pa.array(self.lines, pa.int64())
-        return EffectiveSettings(self.table.combine_chunks(), self._last, self.digest, lines, self.folding)
+        return EffectiveSettings(self.effective_table.combine_chunks(), self._last, self.digest, lines, self.folding)
 
     @cached_property
     def digest(self) -> str:

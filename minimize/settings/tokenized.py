@@ -243,6 +243,11 @@ class LedgerRows(SettingsRows):
             return seen
         return TokenizedSettings(seen, self.tokens, _secrets_by_field(self.keys, self.tokens), self.folding)
 
+    @property
+    def has_order(self) -> bool:
+        """True: the ledger has the rows in the order in which they were recorded."""
+        return True
+
     @cached_property
     def tokens(self) -> dict[str | None, TokensByTenant]:
         """The tokens of the subjects that have settings of their own, by the field of their ids and by tenant."""

@@ -136,7 +136,15 @@ def test_seven_days_after_the_last_receipt_retention_is_believed(done: Project) 
 
 def test_a_retention_that_was_shortened_may_empty_a_date(done: Project) -> None:
     done.policy(retention="1d")
-    assert ran(done, AHEAD, "--date", DAY).code == 0
+    assert ran(done, AT + timedelta(days=6), "--date", DAY).code == 0
+    assert done.rows(dates=[DAY]) == []
+
+
+def test_a_retention_that_was_shortened_does_not_turn_the_guard_off(done: Project) -> None:
+    done.policy(retention="1d")
+    said = ran(done, AHEAD, "--date", DAY)
+    assert (said.code, "and the run's time is more than 7 days after the last receipt" in said.err) == (1, True)
+    assert len(done.rows()) == 80
 
 
 def test_quarantine_that_grows_under_an_implausible_time_is_refused(done: Project) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal
@@ -11,8 +11,9 @@ from typing import Any, Literal
 from minimize.governance.access.permissions import Permission, TenantSet
 from minimize.json_form import JsonResult, json_member, json_object
 from minimize.ledger.access import GrantAct
+from minimize.ledger.clock import known_times
 from minimize.plan.model import Category
-from minimize.times import seconds_text, time_text
+from minimize.times import seconds_text, time_text, utc_now
 
 AccessOperation = Literal["read", "reidentify"]
 GrantState = Literal["requested", "active", "denied", "revoked", "expired"]
@@ -186,7 +187,12 @@ class Grant:
         yield f"{self.id}  {self.state(at)}{times}  {self.requester}  {request.incident}  {access}{glass}{reason}"
 
     def _first(self, states: tuple[str, ...], at: datetime) -> GrantAct | None:
-        return next((act for act in self.acts[1:] if act.state in states and act.recorded_at <= at), None)
+        known = known_times([act.recorded_at for act in self.acts], utc_now())
+        seen = (
+            replace(act, recorded_at=time) if act.state in ("revoked", "denied") else act
+            for act, time in zip(self.acts[1:], known[1:], strict=True)
+        )
+        return next((act for act in seen if act.state in states and act.recorded_at <= at), None)
 
 
 @dataclass(frozen=True)

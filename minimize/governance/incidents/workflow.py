@@ -32,8 +32,8 @@ from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.ledger import Actor, AuditEvent, PropertyChange, current_actor
 from minimize.ledger.acts import ActReader, Decision
+from minimize.ledger.clock import CLOCK_SKEW
 from minimize.ledger.incidents import INCIDENT, IncidentStep
-from minimize.runs.batch_dates import CLOCK_SKEW
 from minimize.times import time_text, time_text_or_none
 
 _REFUSALS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(

@@ -130,7 +130,7 @@ def _setting_rows(
     rows: SettingsRows, tenant: LookupColumn, declared: Mapping[str | None, LookupColumn | None]
 ) -> Iterator[Mapping[str, Any]]:
     known: dict[str, Sequence[str]] = {}
-    for row in rows.table.to_pylist():
+    for row in rows.effective_table.to_pylist():
         name = row["tenant_id"]
         if name not in known:
             known[name] = sorted(tenant.column.forms(name, name) or ())

@@ -192,7 +192,7 @@ def policy_or_settings_changed(policy: Policy, settings: SettingsRows | None, la
 
 def _settings_changed_between(rows: SettingsRows, first: datetime, last: datetime) -> bool:
     """Whether a row came into force between the two times."""
-    table = rows.table
+    table = rows.effective_table
     for name in ("valid_from", "recorded_at"):
         after = pc.and_(pc.greater(table[name], first), pc.less_equal(table[name], last))
         if pc.any(after).as_py():

@@ -49,7 +49,7 @@ from minimize.receipts import Receipt, RunOrigin
 from minimize.results import UNCHANGED, Line
 from minimize.runs.deciding_function import check_same_function, consent_periods
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_expiry_time, reference_clock
+from minimize.runs.guards import check_change_time
 from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, origin_place, origin_settings
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun
@@ -305,7 +305,7 @@ class ResolvedRetraction:
         Nothing is changed unless every date can be run.
         """
         self._check_time()
-        runs = [self.dates.resolve(on or None) for on in found.rerun_dates]
+        runs = [replace(self.dates.resolve(on or None), at_given=self.at_given) for on in found.rerun_dates]
         made = [self._rerun(each) for each in runs]
         rewrite = Rewrite(
             "retract",
@@ -316,17 +316,22 @@ class ResolvedRetraction:
             at_given=self.at_given,
             ledger=self.ledger,
             aggregates=AggregateRecomputation(self.request, self.pipeline, found.plan, self.ledger, is_allowed=False),
+            allow_shrink=self.allow_shrink,
             progress=self.progress,
         )
         return replace(found, receipts=(*made, *rewrite.execute(found.plan.due)))
 
     def _check_time(self) -> None:
-        """Raises RefusedError (E304) if a retraction of received data, which schedulers call, has an implausible time."""
-        if self.allow_shrink or not self.is_received_only:
-            return
-        with self.workspace.open_ledger() as ledger:
-            clock = reference_clock(ledger, self.request.output, datetime.now(UTC))
-            check_expiry_time(self.request.as_of, self.output.chain, clock)
+        """Raises RefusedError (E304) if the time is implausible. Dates that run again have no other check of it."""
+        with self.workspace.open_ledger(create=True) as ledger:
+            check_change_time(
+                ledger,
+                self.request.output,
+                self.output.chain,
+                self.request.as_of,
+                is_given=self.at_given,
+                is_allowed=self.allow_shrink,
+            )
 
     @property
     def workspace(self) -> Workspace:

@@ -255,9 +255,11 @@ def _resolve_settings(
     if job is not None:
         return load_pipeline_settings(settings, job, keys, None, place)
     if not (isinstance(settings, str) and settings == LEDGER_SETTINGS):
-        return None if settings is None else load_settings(settings).with_folding(policy.settings_folding)
+        return (
+            None if settings is None else load_settings(settings).with_folding(policy.settings_folding, policy.levels)
+        )
     with open_ledger(ledger) as book:
-        return load_ledger_settings(book, keys).with_folding(policy.settings_folding)
+        return load_ledger_settings(book, keys).with_folding(policy.settings_folding, policy.levels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,19 +240,23 @@ def settings_for_output(
     rows: SettingsRows | None, policy: Policy, entry: InputPolicy, keys: Keyring, at: datetime
 ) -> SettingsRows | None:
     """The settings in a form that the rows of the data can be matched with, at a time. Unchanged for raw data."""
-    if rows is None or entry.columns is None or not _subject_rows(rows.table).num_rows:
+    if rows is None or entry.columns is None or not _subject_rows(rows.effective_table).num_rows:
         return rows
     if rows.fields:
         rows = _widen_named_rows(rows, policy, at)
-    wide = rows.table.filter(pc.is_null(rows.table["subject"]))
+    wide = rows.effective_table.filter(pc.is_null(rows.effective_table["subject"]))
     if entry.aggregated:
         return SettingsRows(wide)
     metadata = entry.columns.get(entry.policy.subject or "")
     if metadata is not None and is_published_unchanged(metadata["technique"]):
         return rows
     plain = type(rows) is SettingsRows
-    named = _subject_pseudonyms(rows.table, policy, metadata, keys, at) if metadata is not None and plain else None
-    own = _subject_rows(rows.table)
+    named = (
+        _subject_pseudonyms(rows.effective_table, policy, metadata, keys, at)
+        if metadata is not None and plain
+        else None
+    )
+    own = _subject_rows(rows.effective_table)
     if named is not None:
         place = own.schema.get_field_index("subject")
         return SettingsRows(pa.concat_tables([wide, own.set_column(place, ROW_SCHEMA.field("subject"), named)]))
@@ -261,9 +265,11 @@ def settings_for_output(
 
 def _widen_named_rows(rows: SettingsRows, policy: Policy, at: datetime) -> SettingsRows:
     """The settings without rows that name a subject by a field: opt-outs by a field of the policy count for the whole tenant."""
-    known = pc.is_in(rows.table["field"], value_set=pa.array(sorted(policy.fields), pa.string()), skip_nulls=True)
-    own = rows.table.filter(pc.is_null(rows.table["field"]))
-    widened = _widen_to_tenants(rows.table.filter(known), policy.levels, at)
+    known = pc.is_in(
+        rows.effective_table["field"], value_set=pa.array(sorted(policy.fields), pa.string()), skip_nulls=True
+    )
+    own = rows.effective_table.filter(pc.is_null(rows.effective_table["field"]))
+    widened = _widen_to_tenants(rows.effective_table.filter(known), policy.levels, at)
     return replace(rows, table=pa.concat_tables([own, widened]), lines=None, noncanonical=())
 
 

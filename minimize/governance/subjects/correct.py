@@ -66,6 +66,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.results import UNCHANGED, Line
 from minimize.runs.execution import ProgressCallback
+from minimize.runs.guards import check_change_time
 from minimize.runs.runner import no_progress
 from minimize.sources.types import arrow_type, parse_text
 from minimize.stages.chains import run_chain
@@ -248,6 +249,7 @@ def correct_subject(
         found = Correction(made.plans(), made.notices())
         if not yes:
             return found
+        made.check_time(found)
         request = made.new_request(evidence)
         if configured_access(workspace) is None:
             record_steps(ledger, workspace, [request], now)
@@ -289,6 +291,7 @@ def approve_correction(
         found = Correction(made.plans(), made.notices(), new_values=values)
         if not yes:
             return found
+        made.check_time(found)
         ledger.record_event(_approval_event(request, now, "success"), keys)
         return made.execute(found, request)
 
@@ -337,6 +340,12 @@ class _CorrectionRun:
         """The changes per output."""
         found = {str(output.folder): plan_removal(self.now, list(self._due_files(output))) for output in self.outputs}
         return {name: plan for name, plan in found.items() if plan.due}
+
+    def check_time(self, found: Correction) -> None:
+        """Raises RefusedError (E304) if the time is implausible, before anything is recorded under it."""
+        for output in self.outputs:
+            if str(output.folder) in found.plans:
+                check_change_time(self.ledger, output.folder, output.chain, self.now)
 
     def notices(self) -> dict[str, list[str]]:
         """The recipients of the subject's records, with the disclosures: by its original id, or by a form in an output."""

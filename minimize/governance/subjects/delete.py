@@ -79,7 +79,7 @@ from minimize.receipts.receipt import FIGURES_UNCHANGED
 from minimize.results import UNCHANGED, Line
 from minimize.runs.erasure_list import store_erasures
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_open_ledger
+from minimize.runs.guards import check_change_time, check_open_ledger
 from minimize.runs.runner import no_progress
 from minimize.stores import LocationLike
 from minimize.text import count_noun
@@ -315,6 +315,7 @@ def remove_subjects(
         if not unseen and not options.get("allow_unknown", False):
             check_searched(made.unsearched(plan.unknown), options.get("unsearchable", NO_REASONS))
             check_known(plan.unknown)
+        made.check_time(plan)
         return replace(made.execute(plan), applied=True)
 
 
@@ -397,6 +398,12 @@ class SubjectRemovalRun:
         return replace(
             plan, due=tuple(replace(each, is_whole=False) for each in plan.due), aggregates_left={}, late_days={}
         )
+
+    def check_time(self, plan: SubjectRemoval) -> None:
+        """Raises RefusedError (E304) if the time is implausible, before anything is recorded under it."""
+        for output in self.outputs:
+            if str(output.folder) in plan.plans:
+                check_change_time(self.ledger, output.folder, output.chain, self.now)
 
     def execute(self, plan: SubjectRemoval) -> SubjectRemoval:
         """Executes the removal: records the request, removes data output by output, then searches again."""

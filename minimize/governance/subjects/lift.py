@@ -44,7 +44,7 @@ from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.results import UNCHANGED, Line
-from minimize.runs.guards import check_open_ledger
+from minimize.runs.guards import check_change_time, check_open_ledger
 from minimize.settings.erasures import RESTRICTION
 from minimize.stores import LocationLike
 from minimize.text import count_noun
@@ -212,6 +212,9 @@ class _LiftRun:
 
     def execute(self, plan: RestrictionLift) -> RestrictionLift:
         """Records the requests, publishes the records output by output, and withdraws the restrictions."""
+        for output in self.outputs:
+            if str(output.folder) in plan.files:
+                check_change_time(self.ledger, output.folder, output.chain, self.now)
         tokens = {each.last.subject for each in request_statuses(self.ledger) if each.last.kind == "restrict"}
         steps = [
             self.requests.get(each) or new_request("lift", each, self.keys, self.now, tokens) for each in plan.subjects

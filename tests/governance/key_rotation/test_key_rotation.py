@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 
 import minimize
-from minimize.errors import KeyringError, LedgerError
+from minimize.errors import KeyringError, LedgerError, RefusedError
 from minimize.governance.key_rotation import rotate_keys
 from minimize.governance.workspace import Workspace as Where
 from minimize.keys import Keyring, MasterKey
@@ -62,6 +63,21 @@ def test_keys_of_techniques_are_not_rotated(ran: Project) -> None:
     assert {name: ring.version_of(name) for name in ("device", "signing", "subject")} == dict.fromkeys(
         ("device", "signing", "subject"), 1
     )
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_a_clock_that_is_ahead_changes_neither_keys_nor_files(ran: Project, new: bool) -> None:
+    if not new:
+        rotate_keys(where(ran), NOW)
+    keys, files = ran.keys.read_bytes(), ran.files()
+    with (
+        time_machine.travel(datetime.now(UTC) + timedelta(days=3652), tick=False),
+        pytest.raises(RefusedError, match="the time is more than") as refused,
+    ):
+        rotate_keys(where(ran), NOW, outputs=[ran.out], new=new)
+    assert refused.value.code == "E304"
+    assert (ran.keys.read_bytes(), ran.files()) == (keys, files)
+    assert rotate_keys(where(ran), NOW, outputs=[ran.out]).receipts
 
 
 def test_rewriting_leaves_rows_and_policies_and_changes_every_key(ran: Project) -> None:

@@ -46,7 +46,7 @@ def test_files_of_two_policies_are_two_publications(day: Daily) -> None:
 def test_it_is_not_decided_again_as_of_an_earlier_time(day: Daily) -> None:
     work, plan = carrying(day, 2)
     list(work.execute(plan.due))
-    earlier, _ = carrying(day, 1)
+    earlier = replace(carrying(day, 1)[0], at_given=True)
     with pytest.raises(RefusedError, match="already covers these dates"):
         list(earlier.execute(plan.due))
     assert len(load_receipts(day.out)) == 2

@@ -217,7 +217,8 @@ def test_retention_reaches_sealed_records(filled: Project) -> None:
     verified(filled)
 
 
-def test_lifting_removes_records_past_their_retention(filled: Project) -> None:
+def test_lifting_removes_records_past_their_retention(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIMIZE_ALLOW_TIME", "1")
     restricted(filled, D3)
     filled.policy(retention="1d")
     back = lift_restriction([D3], places(filled), datetime.now(UTC) + timedelta(days=4000), yes=True)
