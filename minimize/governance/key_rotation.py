@@ -34,9 +34,10 @@ from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, files_in_force
 from minimize.results import Line
 from minimize.runs.execution import ProgressCallback
+from minimize.runs.guards import check_keyring
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.runner import no_progress
-from minimize.stores import LocationLike, parse_output_location
+from minimize.stores import Location, LocationLike, parse_output_location
 from minimize.text import count_noun
 
 
@@ -109,6 +110,9 @@ def rotate_keys(
     """
     require_permission("keys/rotate", workspace, now)
     keyring = workspace.keyring()
+    folders = [parse_output_location(each) for each in outputs]
+    for folder in folders:
+        check_keyring(keyring, load_receipts(folder))
     custody = key_lifecycle(keyring, workspace.folder, now=now)
     chosen = _chosen_names(custody, names) if new else ()
     for name in chosen:
@@ -117,7 +121,7 @@ def rotate_keys(
         )
         custody.rotate(name)
     rewritten = call_redacted(
-        lambda: [each for output in outputs for each in _rewrite_output(output, workspace, progress)]
+        lambda: [each for folder in folders for each in _rewrite_output(folder, workspace, progress)]
     )
     return KeyRotation(tuple(_newest_version(custody, name) for name in chosen), tuple(rewritten))
 
@@ -141,10 +145,9 @@ def _next_version(custody: KeyLifecycle, name: str) -> MasterKey:
     return MasterKey(name, _newest_version(custody, name).version + 1)
 
 
-def _rewrite_output(output: LocationLike, workspace: Workspace, progress: ProgressCallback) -> Iterator[Receipt]:
+def _rewrite_output(folder: Location, workspace: Workspace, progress: ProgressCallback) -> Iterator[Receipt]:
     """Re-encrypts the files of an output. Raises KeyringError before any write if a key is unavailable."""
-    folder, keys = parse_output_location(output), workspace.keyring()
-    chain = load_receipts(folder)
+    keys, chain = workspace.keyring(), load_receipts(folder)
     if not chain:
         return
     files = [PlannedFile(file) for file in files_under_old_keys(PublishedOutput(folder, chain, keys))]

@@ -204,5 +204,8 @@ def _open_list(path: Location, content: bytes, keys: Keyring) -> _ErasureListFil
         return _ErasureListFile(path, DigestRef(sha256_text(content)), version, entries, replaced)
     except (ValueError, KeyError, zlib.error):
         pass
-    hint = "Restore the file from a copy of the output."
+    hint = (
+        "Check that the keyring (--keys, MINIMIZE_KEYS) is the one of this output. If it is, the file is damaged: restore it from"
+        " a copy of the output."
+    )
     raise OutputError(f"an erasure list in {ERASURES_FOLDER}/ cannot be decrypted with this keyring", hint=hint)
