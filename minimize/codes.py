@@ -209,6 +209,8 @@ _ERRORS: Final = {
     "E302": "no role or grant of the account permits the operation",
     "E303": "the receipts of the output name another ledger",
     "E304": "the time is implausible; nothing was removed, rewritten or recorded",
+    "E310": "the keyring does not have the key that signed the last receipt of the output",
+    "E312": "subjects were erased from another output of the same source, and the ledger of this run does not have the erasures",
     "E400": "quarantine above `stop_above`; nothing was published",
     "E900": "an internal error of minimize, not of your data or configuration: please report it",
 }
@@ -265,6 +267,7 @@ _LOG: Final = {
     "W050": "rows of the holder user are for a whole tenant and turn nothing on",
     "W051": "rows of the settings are neither on nor off and count as off",
     "W052": "rows of the settings match no record",
+    "W055": "a run into another output than the pipeline's own does not know the erasures of the pipeline's ledger",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

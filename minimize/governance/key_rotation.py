@@ -34,7 +34,7 @@ from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, files_in_force
 from minimize.results import Line
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_change_time
+from minimize.runs.guards import check_change_time, check_keyring
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.runner import no_progress
 from minimize.stores import Location, LocationLike, parse_output_location
@@ -111,6 +111,8 @@ def rotate_keys(
     require_permission("keys/rotate", workspace, now)
     keyring = workspace.keyring()
     folders = [parse_output_location(output) for output in outputs]
+    for folder in folders:
+        check_keyring(keyring, load_receipts(folder))
     custody = key_lifecycle(keyring, workspace.folder, now=now)
     chosen = _chosen_names(custody, names) if new else ()
     if chosen:
@@ -150,8 +152,7 @@ def _next_version(custody: KeyLifecycle, name: str) -> MasterKey:
 
 def _rewrite_output(folder: Location, workspace: Workspace, progress: ProgressCallback) -> Iterator[Receipt]:
     """Re-encrypts the files of an output. Raises KeyringError before any write if a key is unavailable."""
-    keys = workspace.keyring()
-    chain = load_receipts(folder)
+    keys, chain = workspace.keyring(), load_receipts(folder)
     if not chain:
         return
     files = [PlannedFile(file) for file in files_under_old_keys(PublishedOutput(folder, chain, keys))]

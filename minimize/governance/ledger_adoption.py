@@ -21,8 +21,8 @@ from minimize.output.publish import OpenOutput
 from minimize.output.reader import load_receipts
 from minimize.receipts import LedgerAdoption, Receipt
 from minimize.results import Line
-from minimize.runs.erasure_list import erasure_list_digest, is_erasure_list_lost, stored_erasures
-from minimize.runs.guards import last_receipt_with_ledger, ledger_disagreement
+from minimize.runs.erasure_list import erasure_list_digest, is_erasure_list_lost
+from minimize.runs.guards import check_keyring, has_erasures, last_receipt_with_ledger, ledger_disagreement
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.published_runs import OutputDecision, record_decision
 from minimize.runs.session import DecidedOutput
@@ -69,23 +69,22 @@ def adopt_ledger(
         raise OutputError("nothing has been published to this output", hint="Run `minimize run` first.")
     job = find_pipeline(folder, chain[-1], pipeline)
     keyring = require_keyring(keys, job.folder, "no keyring found; one is needed to sign the receipt")
+    check_keyring(keyring, chain)
     lost = is_erasure_list_lost(chain, folder, keyring)
-    if not allow_lost_erasures and (lost or (_has_deletions(chain) and not stored_erasures(folder, keyring))):
+    if not allow_lost_erasures and (lost or (has_erasures(chain) and erasure_list_digest(folder) is None)):
         message = (
             "subjects were erased from this output, but the erasure list that is stored with it is missing or outdated"
         )
-        hint = "Restore `erasures/` or the ledger. With --allow-lost-erasures a run may publish their records again."
+        hint = (
+            "Restore `erasures/` or the ledger. If both are lost, or the ledger is of an older version, record the erasures again"
+            " (`minimize events add`) and pass --allow-lost-erasures; a run may publish erased records that are not recorded."
+        )
         raise RefusedError(message, hint=hint)
     require_permission(
         "output/adopt", Workspace(ledger, str(folder), job, keyring), datetime.now(UTC), dataset=job.pipeline
     )
     decide = partial(_adoption_decision, reason=reason.strip(), lost=lost)
     return AdoptedLedger(record_decision("adopt", DecidedOutput(job, folder, keyring), ledger, decide))
-
-
-def _has_deletions(chain: tuple[Receipt, ...]) -> bool:
-    """Whether a receipt records a deletion. Receipts that name no ledger are older than erasure lists."""
-    return any(each.kind == "delete" and each.audit is not None and each.audit.ledger is not None for each in chain)
 
 
 def _adoption_decision(

@@ -66,7 +66,7 @@ from minimize.receipts import (
     restricted_files_in_force,
     retained_sketches,
 )
-from minimize.runs.guards import check_ledger
+from minimize.runs.guards import check_keyring, check_ledger
 from minimize.runs.inputs import find_pipeline
 from minimize.stages.identifier_forms import (
     IdentifierColumn,
@@ -108,9 +108,11 @@ def check_changeable(
     keys: Keyring | PathText | None,
     ledger: PathText | None,
 ) -> Keyring:
-    """The keyring that signs the receipt of a change. Raises RefusedError for another ledger than before, KeyringError."""
+    """The keyring that signs the receipt of a change. Raises RefusedError for another ledger or keyring, KeyringError."""
     check_ledger(find_ledger(ledger, start=job.folder, output=folder), chain)
-    return require_keyring(keys, job.folder, "no keyring found; one is needed to sign the receipt")
+    keyring = require_keyring(keys, job.folder, "no keyring found; one is needed to sign the receipt")
+    check_keyring(keyring, chain)
+    return keyring
 
 
 TimeWindow = tuple[datetime, datetime]

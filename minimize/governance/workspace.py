@@ -18,7 +18,7 @@ from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
-from minimize.runs.guards import check_ledger
+from minimize.runs.guards import check_keyring, check_ledger
 from minimize.runs.inputs import pipeline_from
 from minimize.stores import LocationLike, PathText, local_path, parse_output_location
 
@@ -70,10 +70,13 @@ class Workspace:
         return find_ledger(self.ledger, start=self.folder, output=output)
 
     def check_ledger(self, named: Iterable[LocationLike] = ()) -> None:
-        """Raises RefusedError (E303) if the receipts of its own output, or of a named one, name another ledger."""
+        """Raises RefusedError if the receipts of its own output, or of a named one, name another ledger (E303), or if the last
+        of them was signed with another keyring (E310)."""
         for place in map(parse_output_location, [*named, *self.named_outputs]):
             if has_runs(place):
-                check_ledger(self.address, load_receipts(place))
+                chain = load_receipts(place)
+                check_ledger(self.address, chain)
+                check_keyring(self.keyring(), chain)
 
     def open_ledger(self, *, create: bool = False) -> Ledger:
         """The ledger, open. Raises LedgerError."""

@@ -116,7 +116,9 @@ def _read_content(path: Path) -> bytes:
         reason = error.strerror or "it cannot be opened"
     if reason is not None:
         raise KeyringError(
-            f"the keyring {path} cannot be read: {reason}", hint="Create a keyring with `minimize keys new`."
+            f"the keyring {path} cannot be read: {reason}",
+            hint="Check the path, or restore the keyring from a backup. Create one with `minimize keys new` only if nothing was"
+            " published with it: another keyring makes other pseudonyms.",
         )
     if not _is_private(mode):
         raise KeyringError(f"the keyring {path} is accessible to group or others", hint=f"Run: chmod 600 {path}")

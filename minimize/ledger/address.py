@@ -18,6 +18,10 @@ from minimize.stores import LocationLike, PathText, local_path
 
 LEDGER_VARIABLE: Final = "MINIMIZE_LEDGER"
 LEDGER_FILE: Final = "ledger.db"
+PASSED_LEDGER: Final = "the argument"
+"""What names a ledger that was passed, for messages."""
+DEFAULT_LEDGER: Final = "the default"
+"""What names the ledger of an output for which no ledger is configured, for messages."""
 _SQLITE: Final = "sqlite:///"
 _POSTGRES: Final = ("postgres", "postgresql", "postgresql+psycopg")
 
@@ -33,7 +37,7 @@ class Address:
 
     path: Path | None
     url: str | None = field(default=None, repr=False)
-    named_by: str = "the argument"
+    named_by: str = PASSED_LEDGER
 
     def __str__(self) -> str:
         return str(self.path) if self.url is None else _redacted_url(self.url)
@@ -75,7 +79,7 @@ def find_ledger(
     its own ledger, and the environment (default: that of the process). Raises LedgerError if no ledger is configured.
     """
     if explicit:
-        return parse_address(explicit, "the argument")
+        return parse_address(explicit, PASSED_LEDGER)
     named = (os.environ if environ is None else environ).get(LEDGER_VARIABLE)
     if named:
         return parse_address(named, LEDGER_VARIABLE)
@@ -84,7 +88,7 @@ def find_ledger(
         return parse_address(config.ledger, str(config.path), config.folder)
     folder = local_path(output)
     if folder is not None:
-        return Address(Path(os.path.abspath(folder)) / LEDGER_FILE, named_by="the default")
+        return Address(Path(os.path.abspath(folder)) / LEDGER_FILE, named_by=DEFAULT_LEDGER)
     places = f"{LEDGER_VARIABLE} is not set, and {config.path or 'minimize.yaml (not found)'} has no `ledger:`"
     if output is not None:
         message = f"no ledger is configured for the output in an object store: {places}"

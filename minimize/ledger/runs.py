@@ -174,8 +174,13 @@ def is_head_in_log(connection: Connection, receipt: Receipt) -> bool:
 
 def ledger_difference(connection: Connection, receipt: Receipt) -> str:
     """The difference between the ledger and the one that a receipt names, in words; empty if there is none."""
-    if receipt.audit is None or receipt.audit.ledger is None:
+    if receipt.audit is None:
         return ""
+    if receipt.audit.ledger is None:
+        missing = (
+            "does not have the audit entry that the last receipt of this output names: it is another or a new ledger"
+        )
+        return "" if is_head_in_log(connection, receipt) else missing
     if ledger_identity(connection) != receipt.audit.ledger:
         return "is not the ledger that the receipts of this output name"
     if not is_head_in_log(connection, receipt):

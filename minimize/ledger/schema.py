@@ -292,13 +292,19 @@ STEPS: Final[tuple[MigrationStep, ...]] = (_add_tenant_of_entries,)
 BASELINE_VERSION: Final = 3
 """The oldest version that can be upgraded. Versions 1 and 2 were never released."""
 NEWEST_VERSION: Final = BASELINE_VERSION + len(STEPS)
+FIRST_VERSION: Final = 1
 EMPTY_VERSION: Final = 0
 """The version of an empty database."""
 
 
 def schema_version(connection: Connection) -> int | None:
-    """The version of a ledger. `EMPTY_VERSION` if the database is empty, None if it contains something else."""
+    """The version of a ledger. `EMPTY_VERSION` if the database is empty, None if it contains something else.
+
+    The first ledgers did not state their version; the name of one of their tables shows it.
+    """
     tables = connection.table_names()
+    if "ledger_version" not in tables and {"alembic_version", "audit", "leases"} <= {*tables}:
+        return FIRST_VERSION
     if "ledger_version" not in tables:
         return None if tables and connection.dialect == "sqlite" else EMPTY_VERSION
     return connection.value("SELECT version FROM ledger_version") or EMPTY_VERSION
@@ -309,8 +315,14 @@ def is_current(version: int | None, place: str) -> bool:
     if version is None:
         raise LedgerError(f"{place} is a database, but not a ledger", hint="Pass another file.")
     if EMPTY_VERSION < version < BASELINE_VERSION:
-        hint = "Pass another file. `minimize runs --rebuild` adds the receipts of an output to a new ledger."
-        raise LedgerError(f"the ledger {place} was written by an unreleased version of minimize", hint=hint)
+        hint = (
+            "Keep it, and pass another file, which is created. Record the erasures and settings of the old ledger again with"
+            " `minimize events add` and `settings set`, then run `minimize runs adopt-ledger OUTPUT --reason TEXT`."
+        )
+        raise LedgerError(
+            f"the ledger {place} is of an older version of minimize (ledger version {version}), which cannot be upgraded",
+            hint=hint,
+        )
     if version > NEWEST_VERSION:
         hint = "Update minimize. A ledger cannot be downgraded."
         raise LedgerError(f"the ledger {place} was written by a newer version of minimize", hint=hint)

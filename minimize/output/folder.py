@@ -7,7 +7,7 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path, PurePosixPath
@@ -211,14 +211,26 @@ def _contains_files(path: Location) -> bool:
     return any(not below.is_dir() for below in path.rglob("*")) if path.is_dir() else True
 
 
-def check_partition(folder: Location, name: str, on: str | None) -> None:
+def check_partition(
+    folder: Location, name: str, on: str | None, undated: MutableMapping[str, bool] | None = None
+) -> None:
     """Checks that an output of this name and date may be written to this output folder.
 
-    Raises OutputError if `name` cannot be an output or `on` a date, or if the output's folder is a link, contains files that no
-    run wrote, or contains undated data next to which a dated partition would be written.
+    Takes what is known of each output: whether it has data without a date. Its files are listed once for all partitions of a
+    publication. Raises OutputError if `name` cannot be an output or `on` a date, or if the output's folder is a link, contains
+    files that no run wrote, or contains undated data next to which a dated partition would be written.
     """
     if not _NAME.fullmatch(name.removeprefix(f"{SKETCHES}/")) or name == RUNS or (on is not None and not is_date(on)):
         raise OutputError("the name of an output is not a valid column name, or its date is not YYYY-MM-DD")
+    known = {} if undated is None else undated
+    if name not in known:
+        known[name] = _has_undated_data(folder, name)
+    if on is not None and known[name]:
+        raise OutputError(f"{name}/ contains data without a date", hint="Write dated outputs to another folder.")
+
+
+def _has_undated_data(folder: Location, name: str) -> bool:
+    """Whether an output has files outside of the folders of dates. Raises OutputError for a link, or for other files."""
     root = folder / name
     if root.is_symlink() or root.parent.is_symlink():
         raise OutputError(f"{name} is a link", hint="Replace the link with a folder, or write to another folder.")
@@ -234,8 +246,7 @@ def check_partition(folder: Location, name: str, on: str | None) -> None:
     if foreign:
         hint = "Move the files away, or write to another folder."
         raise OutputError(f"{name}/ contains files that no run wrote: {foreign}", hint=hint)
-    if on is not None and any(not path.startswith("date=") for path in files):
-        raise OutputError(f"{name}/ contains data without a date", hint="Write dated outputs to another folder.")
+    return any(not path.startswith("date=") for path in files)
 
 
 def is_run_id(text: str) -> bool:

@@ -151,6 +151,7 @@ class Staging:
     _partitions: list[str] = field(default_factory=list)
     _sinks: list[ParquetSink] = field(default_factory=list)
     _kept_paths: set[str] = field(default_factory=set)
+    _undated: dict[str, bool] = field(default_factory=dict)
     kept_sketches: list[CompanionFile] = field(default_factory=list)
     """Sketches that are kept although this run removes their files; for its receipt."""
     _is_published: bool = False
@@ -175,7 +176,7 @@ class Staging:
         for each in _folders_with_companions(name):
             path = _partition_path(each, date)
             if path not in self._partitions:
-                check_partition(self.output.folder, each, date)
+                check_partition(self.output.folder, each, date, self._undated)
                 self._partitions.append(path)
         return _partition_path(name, date)
 

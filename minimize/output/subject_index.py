@@ -5,14 +5,18 @@ column, and the row groups that have it. It is encrypted in blocks, so that a se
 data roots, so that other engines do not read it. If two values share a prefix, a reader opens a row group unnecessarily; a value
 in the file is always found.
 
-The format of an index file, version 1:
+The format of an index file, version 2:
 
-    MZINDEX1 · blocks, section by section · contents · length of the contents, key version, MZINDEX1
+    MZINDEX2 · blocks, section by section · contents · length of the contents, key version, MZINDEX2
 
 Blocks and contents are encrypted with the `subject` key of that version. A block can be decrypted only in its file and at its
 position, the contents only for the path and digest of their file of records. A block has up to 4,096 prefixes, ascending, 8 bytes
-each (little-endian), then for each one bit per row group. The contents have the subject's path and, for each section, its row
-groups and its number of prefixes, then the first prefix of each block. The same values, path, digest and key give the same bytes.
+each (little-endian), then for each one bit per row group. The contents have the name of the hash, the subject's path
+and, for each section, its row groups and its number of prefixes, then the first prefix of each block. The same values, path,
+digest and key give the same bytes.
+
+Version 1 does not name its hash, and versions of minimize used different ones. A search trusts only an index with `INDEX_HASH`;
+instead of any other index it reads the file.
 
 The writer's memory is bounded by a section, independent of the size of the file.
 """
@@ -239,7 +243,13 @@ class IndexSection:
         return self.prefixes.take(places, mode="clip")
 
 
-MAGIC: Final = b"MZINDEX1"
+MAGIC: Final = b"MZINDEX2"
+EARLIER_MAGIC: Final = b"MZINDEX1"
+"""The format whose indexes do not name their hash."""
+MAGIC_PREFIX: Final = b"MZINDEX"
+"""What the names of all versions of the format begin with."""
+INDEX_HASH: Final = "blake2b-64"
+"""The name of the hash: the first 8 bytes of keyed BLAKE2b. A change of `IndexKey.hash_each` changes it."""
 TAIL: Final = struct.Struct("<II8s")
 BLOCK_ENTRIES: Final = 4096
 WORD_BYTES: Final = 8
@@ -274,15 +284,20 @@ class SectionExtent:
 
 @dataclass(frozen=True, slots=True)
 class IndexContents:
-    """Contents of a file's index: the subject's path, the sections, and the positions of their blocks."""
+    """Contents of a file's index: the subject's path, the sections, the positions of their blocks, and the name of the hash.
+
+    `hash_name` is empty for an index of version 1.
+    """
 
     subject: str
     extents: tuple[SectionExtent, ...] = ()
     fences: HashPrefixes = field(default_factory=lambda: np.empty(0, np.uint64), repr=False)
+    hash_name: str = INDEX_HASH
 
     def to_bytes(self) -> bytes:
         """The bytes to encrypt."""
         contents = {
+            "hash": self.hash_name,
             "subject": self.subject,
             "sections": [[each.first, each.groups, each.entries] for each in self.extents],
         }
@@ -294,7 +309,8 @@ class IndexContents:
         header, _, fences = content.partition(b"\n")
         contents: dict[str, Any] = json.loads(header)
         extents = tuple(SectionExtent(*each) for each in contents["sections"])
-        return cls(contents["subject"], extents, np.frombuffer(fences, "<u8").astype(np.uint64))
+        prefixes = np.frombuffer(fences, "<u8").astype(np.uint64)
+        return cls(contents["subject"], extents, prefixes, contents.get("hash", ""))
 
     def section_fences(self, number: int) -> HashPrefixes:
         """The first prefixes of a section's blocks."""
@@ -333,9 +349,9 @@ def block_associated_data(path: str, *numbers: int) -> tuple[bytes, ...]:
     return (MAGIC, path.encode(), *(number.to_bytes(4, "little") for number in numbers))
 
 
-def contents_associated_data(path: str, digest: str) -> tuple[bytes, ...]:
-    """The associated data of the contents' encryption: the file of records, and its digest."""
-    return (MAGIC, path.encode(), b"contents", digest.encode())
+def contents_associated_data(path: str, digest: str, magic: bytes) -> tuple[bytes, ...]:
+    """The associated data of the contents' encryption: the format, the file of records, and its digest."""
+    return (magic, path.encode(), b"contents", digest.encode())
 
 
 def _mask_bytes(groups: int) -> int:
@@ -402,7 +418,7 @@ class IndexWriter:
             str(self.indexer.subject), tuple(self._extents), np.concatenate([_NO_PREFIXES, *self._fences])
         )
         lens, file = self.indexer.lens, self._open()
-        sealed = lens.seal.seal(contents.to_bytes(), *contents_associated_data(written.path, written.digest))
+        sealed = lens.seal.seal(contents.to_bytes(), *contents_associated_data(written.path, written.digest, MAGIC))
         file.write(sealed + TAIL.pack(len(sealed), lens.version, MAGIC))
         file.close()
         fail_point("index.closed")

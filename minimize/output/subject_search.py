@@ -23,7 +23,10 @@ from minimize.errors import OutputError
 from minimize.keys.sealing import Subkeys
 from minimize.output.stored_file import StoredFile
 from minimize.output.subject_index import (
+    EARLIER_MAGIC,
+    INDEX_HASH,
     MAGIC,
+    MAGIC_PREFIX,
     TAIL,
     HashPrefixes,
     IndexContents,
@@ -51,6 +54,11 @@ class OpenIndex:
     records_file: ReceiptFile
     lens: IndexKey
     contents: IndexContents
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether its hash is the one that a search computes. Otherwise the file of records must be read."""
+        return self.contents.hash_name == INDEX_HASH
 
     def groups_of(self, prefixes: HashPrefixes) -> tuple[int, ...]:
         """The row groups that may have any of these prefixes (ascending), by their number. Raises OutputError."""
@@ -80,20 +88,35 @@ class OpenIndex:
 
 
 def read_index(file: BinaryIO, of: ReceiptFile, lenses: IndexKeys) -> OpenIndex:
-    """Opens the index of a file of records. Raises OutputError if it does not belong to the file, KeyringError
-    without its key."""
+    """Opens the index of a file of records. Raises OutputError if it does not belong to the file, UnknownIndexError if its format
+    is not known, KeyringError without its key."""
     end = byte_length(file)
     file.seek(max(0, end - TAIL.size))
     tail = file.read(TAIL.size)
     length, version, magic = TAIL.unpack(tail) if len(tail) == TAIL.size else (0, 0, b"")
-    if magic != MAGIC or length > end - TAIL.size:
+    if is_unknown_format(magic):
+        raise UnknownIndexError(
+            f"{of.path} has a subject index of a format that this version of minimize does not know",
+            hint="Update minimize.",
+        )
+    if magic not in (MAGIC, EARLIER_MAGIC) or length > end - TAIL.size:
         raise damaged_index_error(of)
     lens = lenses(version)
     file.seek(end - TAIL.size - length)
-    content = lens.seal.open(file.read(length), *contents_associated_data(of.path, of.digest))
+    content = lens.seal.open(file.read(length), *contents_associated_data(of.path, of.digest, magic))
     if content is None:
         raise damaged_index_error(of)
     return OpenIndex(file, of, lens, IndexContents.from_bytes(content))
+
+
+class UnknownIndexError(OutputError):
+    """An index of a format that a newer version of minimize wrote."""
+
+
+def is_unknown_format(magic: bytes) -> bool:
+    """Whether these bytes name a version of the format of indexes that this version of minimize does not know."""
+    version = magic.removeprefix(MAGIC_PREFIX)
+    return len(version) == 1 and version.isdigit() and magic not in (MAGIC, EARLIER_MAGIC)
 
 
 CHECK_KEYRING: Final = (
@@ -121,7 +144,8 @@ def open_index_file(output: Location, of: ReceiptFile) -> BinaryIO:
 class CandidateFile:
     """A file that may contain records of the subjects.
 
-    groups  numbers of the row groups that may contain them; None if the file has no index, so that every row group may
+    groups  numbers of the row groups that may contain them; None if the file has no index that is trusted, so that every row
+            group may
     """
 
     file: ReceiptFile
@@ -163,13 +187,16 @@ def hashed_search(values: Iterable[SubjectValue], keys: Subkeys) -> HashedSearch
 
 
 def candidate_groups(output: Place_, file: ReceiptFile, search: HashedSearch) -> tuple[int, ...] | None:
-    """The row groups that may contain the values; None if the file has no index, so that any may. Raises OutputError,
-    KeyringError."""
+    """The row groups that may contain the values; None if the file has no index that is trusted, so that any may. Raises
+    OutputError, KeyringError."""
     if file.index is None:
         return None
     with open_index_file(output, file) as handle:
-        index = read_index(handle, file, lambda version: search(version)[0])
-        return index.groups_of(search(index.lens.version)[1])
+        try:
+            index = read_index(handle, file, lambda version: search(version)[0])
+        except UnknownIndexError:
+            return None
+        return index.groups_of(search(index.lens.version)[1]) if index.is_trusted else None
 
 
 def subject_rows(

@@ -343,6 +343,14 @@ class Receipt:
         if not verifier.verify_signature(self._unsigned(), value, self.signature.key):
             raise VerificationError(f"the receipt of {self.run_id} is signed with an unknown key")
 
+    def is_signed_by(self, verifier: Verifier) -> bool:
+        """Whether it has a signature by a key of the verifier."""
+        try:
+            self.verify(verifier)
+        except VerificationError:
+            return False
+        return True
+
     def summary(self, width: int = 100) -> str:
         """The change in a few lines of text, each with about the given number of characters at most."""
         return receipt_summary(self, width)

@@ -33,7 +33,7 @@ from minimize.receipts.chain import effective_receipts
 from minimize.results import LogMessage
 from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, arrivals, error_for
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_output_ledger, run_log_messages, runs_exit_code
+from minimize.runs.guards import check_erasures_known, check_output_ledger, run_log_messages, runs_exit_code
 from minimize.runs.inputs import find_input_files, path_mask
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import RunOverrides, attempt_run, check_engine, no_progress, observe_refusal
@@ -214,7 +214,8 @@ def run_backfill(
     name, plan, overrides = check_engine(engine), load_backfill(Path(file)), RunOverrides(**options)
     job = overrides.bind(plan.pipeline_path)
     target = job.target(overrides.output)
-    check_output_ledger(target, job.folder, overrides.ledger)
+    check_output_ledger(target, job.folder, overrides.ledger, overrides.keys)
+    check_erasures_known(job, target, overrides.ledger)
     chain = load_receipts(target) if (target / RUNS).is_dir() else ()
     policies = dict(_former_policies(plan, job, chain, target))
     states = _date_states(plan, job, chain, overrides)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ERASURES_FOLDER: Final = "erasures"
 SEALED_SUFFIX: Final = ".sealed"
+ERASURES_FORMAT: Final = 1
 _SUBKEY_PURPOSES: Final = ("erasures/1", "erasures/2")
 _TRIES: Final = 5
 _NAME_DIGITS: Final = 32
@@ -189,7 +190,7 @@ def _list_name(content: bytes) -> str:
 
 
 def _seal_list(entries: Sequence[Sequence[Any]], replaced: Sequence[str], keys: Keyring) -> bytes:
-    document = {"erasures": 1, "entries": entries, "replaced": replaced}
+    document = {"erasures": ERASURES_FORMAT, "entries": entries, "replaced": replaced}
     body = zlib.compress(json.dumps(document, ensure_ascii=False).encode())
     return seal_content(body, keys, _SUBKEY_PURPOSES, ERASURES_FOLDER.encode())
 
@@ -204,5 +205,8 @@ def _open_list(path: Location, content: bytes, keys: Keyring) -> _ErasureListFil
         return _ErasureListFile(path, DigestRef(sha256_text(content)), version, entries, replaced)
     except (ValueError, KeyError, zlib.error):
         pass
-    hint = "Restore the file from a copy of the output."
+    hint = (
+        "Check that the keyring (--keys, MINIMIZE_KEYS) is the one of this output. If it is, the file is damaged: restore it from"
+        " a copy of the output."
+    )
     raise OutputError(f"an erasure list in {ERASURES_FOLDER}/ cannot be decrypted with this keyring", hint=hint)

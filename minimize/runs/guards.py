@@ -1,7 +1,7 @@
 """Guards of a run, and its exit code.
 
-The guards check for another pipeline's output, another ledger, later receipts, too much quarantine, fewer rows and an implausible
-clock.
+The guards check for another pipeline's output, another ledger or keyring, erasures that the ledger does not have, later
+receipts, too much quarantine, fewer rows and an implausible clock.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from minimize.engines.base import BatchOutcome
-from minimize.errors import OutputError, RefusedError, StoppedError
+from minimize.errors import MinimizeError, OutputError, RefusedError, StoppedError
+from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Address, find_ledger
+from minimize.ledger.address import DEFAULT_LEDGER, PASSED_LEDGER
 from minimize.ledger.clock import (
     ALLOW_TIME_HINT,
     CLOCK_SKEW,
@@ -35,35 +37,62 @@ from minimize.receipts import Receipt
 from minimize.receipts.chain import effective_receipts
 from minimize.results import LogMessage
 from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text, reads_source, worst_exit_code
+from minimize.runs.inputs import outputs_of_same_source
 from minimize.runs.resolve import ResolvedRun
-from minimize.stores import Location, ObjectPath, PathText, location_text
+from minimize.stores import Location, ObjectPath, PathText, is_within, location_text
 from minimize.text import count_noun
 from minimize.times import time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
 
+log = logging.getLogger("minimize")
 WRONG_LEDGER: Final = "E303"
+WRONG_KEYRING: Final = "E310"
+UNKNOWN_ERASURES: Final = "E312"
 _HINT: Final = (
     "Pass the output's own ledger (--ledger, MINIMIZE_LEDGER, `ledger:` in minimize.yaml). If it is lost, run"
     " `minimize runs adopt-ledger OUTPUT --reason TEXT` to replace it."
 )
 
 
-def check_output_ledger(output: Location, start: Path, ledger: PathText | None) -> None:
-    """Raises RefusedError (E303) if the ledger in effect for an output is not the one that its receipts name.
+def check_output_ledger(
+    output: Location, start: Path, ledger: PathText | None, keys: Keyring | PathText | None
+) -> None:
+    """Raises RefusedError if the keyring (E310) or the ledger (E303) in effect for an output is not that of its receipts.
 
-    Takes the output folder, the folder of its pipeline, and the ledger that was passed.
+    Takes the output folder, the folder of its pipeline, and the ledger and the keyring that were passed.
     """
     if has_runs(output):
-        check_ledger(find_ledger(ledger, start=start, output=output), read_receipts(output))
+        chain, keyring = read_receipts(output), find_keyring(keys, start)
+        if keyring is not None:
+            check_keyring(keyring, chain)
+        check_ledger(find_ledger(ledger, start=start, output=output), chain)
+
+
+def check_keyring(keys: Keyring, chain: Sequence[Receipt]) -> None:
+    """Raises RefusedError (E310) if a keyring does not have the key that signed the last receipt of an output.
+
+    Another keyring makes other pseudonyms and tokens: published records would no longer join, and erased subjects would not be
+    recognized.
+    """
+    last = chain[-1] if chain else None
+    if last is None or last.signature is None or last.is_signed_by(keys):
+        return
+    raise RefusedError(
+        f"the keyring {keys.path} does not have the key {last.signature.key} that signed the last receipt of this output",
+        code=WRONG_KEYRING,
+        hint="Pass the output's own keyring (--keys, MINIMIZE_KEYS, `keys:` in minimize.yaml), or restore it from a backup. If it"
+        " is lost, write to a new output folder (--output): with another keyring, each subject has another pseudonym. If it is"
+        " the right keyring, the receipt was changed: run `minimize verify`.",
+    )
 
 
 def check_ledger(address: Address, chain: Sequence[Receipt]) -> None:
     """Raises RefusedError (E303) if the ledger at an address is not the one that the last receipt of an output names.
 
     This is the case if the ledger is missing, is another or a new one, or lacks the audit head that the receipt names, as an
-    older copy does. Receipts of older versions name no ledger; an output with only such receipts accepts any ledger.
+    older copy does. Receipts of older versions name only the audit head.
     """
 
     receipt = last_receipt_with_ledger(chain)
@@ -92,8 +121,71 @@ def ledger_disagreement(ledger: Ledger, chain: Sequence[Receipt]) -> str:
 
 
 def last_receipt_with_ledger(chain: Sequence[Receipt]) -> Receipt | None:
-    """The last receipt that names its ledger."""
-    return next((each for each in reversed(chain) if each.audit is not None and each.audit.ledger is not None), None)
+    """The last receipt that names its ledger; of an output of an older version, the last one that names an audit head."""
+    with_head = [each for each in chain if each.audit is not None]
+    named = (each for each in reversed(with_head) if each.audit is not None and each.audit.ledger is not None)
+    return next(named, with_head[-1] if with_head else None)
+
+
+def has_erasures(chain: Sequence[Receipt]) -> bool:
+    """Whether a receipt of an output shows that subjects were erased or restricted."""
+    return any(
+        each.kind in ("delete", "restrict") or each.erasures is not None or each.gated_by.erased > 0 for each in chain
+    )
+
+
+def check_erasures_known(job: Pipeline, output: Location, ledger: PathText | None) -> None:
+    """For the first run into an output: checks that its ledger has the erasures of the other outputs of the same source.
+
+    These are the pipeline's own output and, unless the configuration names one ledger for all, those of other pipelines. Raises
+    RefusedError (E312) if one of them has erasures and names another ledger, because the run would publish erased records. Logs
+    a warning (W055) if the run is not into the pipeline's own output and it is unknown whether there are erasures.
+    """
+    if has_runs(output):
+        return
+    address, own = find_ledger(ledger, start=job.folder, output=output), job.target()
+    is_own = is_within(own, output) and is_within(output, own)
+    unknown = not is_own and address.named_by == DEFAULT_LEDGER
+    others = outputs_of_same_source(job) if address.named_by in (DEFAULT_LEDGER, PASSED_LEDGER) else ()
+    for other in (*(() if is_own else (own,)), *others):
+        chain = _other_chain(other)
+        if not chain or not _lacks_head(address, chain):
+            continue
+        if has_erasures(chain):
+            right = find_ledger(None, start=job.folder, output=other)
+            raise RefusedError(
+                f"subjects were erased from {location_text(other)}, which has the same source, and its ledger is not"
+                f" {address} ({address.named_by}): this run would publish their records",
+                code=UNKNOWN_ERASURES,
+                hint=f"Pass the ledger of that output, such as `--ledger {right}`, or name one ledger for all outputs:"
+                " `ledger:` in minimize.yaml.",
+            )
+        unknown = unknown or other == own
+    if unknown:
+        log.warning(
+            "erasures are unknown, so records of erased subjects are not recognized: the ledger %s has no history of this"
+            " pipeline's own output; pass --ledger, or name a ledger in minimize.yaml",
+            address,
+            extra={"code": "W055"},
+        )
+
+
+def _other_chain(output: Location) -> Sequence[Receipt]:
+    """The receipts of another output; none if they cannot be read."""
+    try:
+        return read_receipts(output) if has_runs(output) else ()
+    except MinimizeError:
+        return ()
+
+
+def _lacks_head(address: Address, chain: Sequence[Receipt]) -> bool:
+    """Whether the ledger at an address is not the one that the receipts of an output name."""
+    if last_receipt_with_ledger(chain) is None:
+        return has_erasures(chain)
+    if not address.exists:
+        return True
+    with open_ledger(address) as ledger:
+        return bool(ledger_disagreement(ledger, chain))
 
 
 _DRIFT_HINT: Final = "Run `minimize drift` to see what changed in the source. The output of this date is unchanged."

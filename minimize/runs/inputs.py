@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from minimize.arrow.dictionaries import value_type
+from minimize.config import load_config
 from minimize.consent import Consents
-from minimize.errors import ConfigurationError, Finding, LedgerError, SchemaError, SourceError
+from minimize.errors import ConfigurationError, Finding, LedgerError, MinimizeError, SchemaError, SourceError
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import CORRECTION, LifecycleEvent, RecordedCorrection
-from minimize.output.folder import PIPELINE_FILE
+from minimize.output.folder import PIPELINE_FILE, RECEIPT_FILE
 from minimize.output.partitions import reject_long_partitions
 from minimize.plan import Plan, request
 from minimize.plan.aggregates import aggregate_fault
@@ -145,6 +146,25 @@ def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None)
         message = f"the output belongs to the pipeline {receipt.pipeline}, not to {job.pipeline}"
         raise ConfigurationError(message, hint="Pass the output's own pipeline with --pipeline PIPELINE.")
     return bind_region(job, None if receipt.region is None else receipt.region.name)
+
+
+def outputs_of_same_source(job: Pipeline) -> Iterator[Location]:
+    """The outputs of the other pipelines below the folder of `minimize.yaml` that read the same source.
+
+    Pipelines with faults have none.
+    """
+    config = load_config(job.folder).path
+    for path in () if config is None else sorted(config.parent.rglob(PIPELINE_FILE)):
+        with suppress(MinimizeError):
+            if path == job.path or path.with_name(RECEIPT_FILE).exists():  # a receipt keeps a copy of its pipeline
+                continue
+            other = load_pipeline(path)
+            if _source_path(other) == _source_path(job):
+                yield bind_region(other, None if job.region is None else job.region.name).target()
+
+
+def _source_path(job: Pipeline) -> str:
+    return job.source.path if is_uri(job.source.path) else os.path.normpath(job.folder / job.source.path)
 
 
 def nearest_pipeline_file(output: Location, name: str) -> Path | None:

@@ -292,7 +292,8 @@ def recheck_quarantine(
     options, folder = ReplayOptions(**overrides), parse_output_location(output)
     chain = load_receipts(folder)
     if chain:
-        check_output_ledger(folder, find_pipeline(folder, chain[-1], options.pipeline).folder, options.ledger)
+        job = find_pipeline(folder, chain[-1], options.pipeline)
+        check_output_ledger(folder, job.folder, options.ledger, options.keys)
     quarantined_ = quarantined_dates(folder, date)
     found = [(each, _resolve_date(folder, each, options)) for each in quarantined_]
     refused = [finding for each, resolved in found for finding in source_differences(each, resolved)]

@@ -45,6 +45,7 @@ from minimize.runs.deciding_function import check_same_function, warn_of_gated_r
 from minimize.runs.erasure_list import check_erasure_list, store_erasures
 from minimize.runs.execution import ProcessedDates, ProgressCallback, process_dates
 from minimize.runs.guards import (
+    check_erasures_known,
     check_output_ledger,
     check_quarantine_limit,
     check_same_pipeline,
@@ -329,7 +330,8 @@ def run_dates(
         allow_shrink=allow_shrink,
     )
     with observe_refusal(job, target, context):
-        check_output_ledger(target, job.folder, overrides.ledger)
+        check_output_ledger(target, job.folder, overrides.ledger, overrides.keys)
+        check_erasures_known(job, target, overrides.ledger)
         resolved = overrides.resolve(job, selection, at)
     if not resolved.is_empty:
         check_approval(resolved.pipeline.policy, resolved.pipeline.folder)

@@ -85,7 +85,8 @@ def run_session(change: OutputChange, context: RunContext) -> Iterator[RunSessio
     """The run in the ledger, until the block ends. A ledger is created if there is none and no receipt of the output names one.
 
     Raises LedgerError if the ledger cannot be used (E206), or another run holds the lease on the output (E207). Raises
-    RefusedError (E303) if the ledger is not the one that the receipts of the output name, unless the run adopts it.
+    RefusedError if the ledger (E303) or the keyring (E310) is not that of the receipts of the output, unless the run adopts the
+    ledger.
     """
 
     folder = resolve_output(change.output)
@@ -93,7 +94,7 @@ def run_session(change: OutputChange, context: RunContext) -> Iterator[RunSessio
     check_free(folder)
     address = find_ledger(context.ledger, start=change.pipeline.folder, output=folder)
     if context.kind != "adopt":
-        check_output_ledger(folder, change.pipeline.folder, context.ledger)
+        check_output_ledger(folder, change.pipeline.folder, context.ledger, change.keys)
     with open_ledger(address, create=True) as ledger:
         make_output_folder(folder)
         name, output = change.pipeline.pipeline, _output_identity(ledger, folder, change.pipeline.pipeline)

@@ -96,9 +96,11 @@ CODES: Final = MappingProxyType(
         "V070": "receipts before the given one, and the content of their files, were not checked",
         "V071": "sketches belong to another aggregate or date, or are damaged: restore them from a backup",
         "V072": "the algorithm of a digest in a receipt is not known",
+        "V080": "subject indexes have an earlier format, so searches read the files of records",
+        "V081": "subject indexes have a format that this version does not know, and were not checked",
     }
 )
-_WARNINGS: Final = frozenset({"V007", "V008", "V019", "V038", "V061", "V070"})
+_WARNINGS: Final = frozenset({"V007", "V008", "V019", "V038", "V061", "V070", "V080", "V081"})
 
 
 def new_finding(

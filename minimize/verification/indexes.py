@@ -26,10 +26,22 @@ from minimize.verification.evidence import QUARANTINE, Evidence, EvidenceFile, n
 from minimize.verification.files import check_bytes, open_file
 from minimize.verification.values import leaf_values
 
-MAGIC: Final = b"MZINDEX1"
+MAGIC: Final = b"MZINDEX2"
+HASH_NAME: Final = "blake2b-64"
+_FORMAT_NAMES: Final = b"MZINDEX"
+_EARLIER_FORMAT: Final = b"MZINDEX1"
 _BLOCK_ENTRIES: Final = 4096
 _SEAL_BYTES: Final = 16
 Prefixes = npt.NDArray[np.uint64]
+
+
+class UncheckedIndex(Exception):
+    """An index that cannot be compared with its file of records, because its hash is not known."""
+
+    def __init__(self, *, is_earlier: bool) -> None:
+        """Takes whether an earlier version of minimize wrote it, not a newer one."""
+        super().__init__()
+        self.is_earlier = is_earlier
 
 
 class IndexMismatch(Exception):
@@ -37,8 +49,12 @@ class IndexMismatch(Exception):
 
 
 def check_indexes(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
-    """V011, V012, V016, V018 for the index of every file of records in force; V019 if no keyring opens them."""
+    """V011, V012, V016, V018 for the index of every file of records in force; V019 if no keyring opens them.
+
+    V080 and V081 for indexes of an earlier or a newer format. No search uses them, so that their content does not matter.
+    """
     unopened = 0
+    unchecked: list[bool] = []
     for file in evidence.files:
         if file.file.index is None:
             continue
@@ -48,15 +64,30 @@ def check_indexes(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
         ]
         yield from faults
         if isinstance(verifier, Keyring):
-            yield from () if faults else _content_findings(evidence, file, file.file.index, verifier)
+            try:
+                yield from () if faults else _content_findings(evidence, file, file.file.index, verifier)
+            except UncheckedIndex as error:
+                unchecked.append(error.is_earlier)
         else:
             unopened += 1
+    yield from _unchecked_findings(unchecked.count(True), unchecked.count(False))
     if unopened:
         yield new_finding(
             "V019",
             f"{count_noun(unopened, 'index', 'indexes')} not checked",
             hint="Verify with the keyring: pass --keys FILE.",
         )
+
+
+def _unchecked_findings(earlier: int, newer: int) -> Iterator[Finding]:
+    read_instead = "searches read the files of records instead"
+    if earlier:
+        message = f"{count_noun(earlier, 'index', 'indexes')} of an earlier format not used: {read_instead}"
+        hint = "Run the dates again with `minimize run` if searches are too slow."
+        yield new_finding("V080", message, hint=hint)
+    if newer:
+        message = f"{count_noun(newer, 'index', 'indexes')} of an unknown format not checked: {read_instead}"
+        yield new_finding("V081", message, hint="Update minimize, and verify again.")
 
 
 def check_sketches(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
@@ -131,14 +162,20 @@ class _OpenedIndex:
     """The content of an index, opened with the keyring. Raises IndexMismatch, KeyringError."""
 
     def __init__(self, of: ReceiptFile, content: bytes, keys: Keyring) -> None:
-        if content[:8] != MAGIC or content[-8:] != MAGIC or len(content) < 24:
+        magic = content[:8]
+        if len(content) < 24 or content[-8:] != magic or magic[:7] != _FORMAT_NAMES or not magic[7:].isdigit():
             raise IndexMismatch("the file is not an index")
+        if magic not in (MAGIC, _EARLIER_FORMAT):
+            raise UncheckedIndex(is_earlier=False)
+        self._magic = magic
         length, version = (int.from_bytes(content[-16:][place : place + 4], "little") for place in (0, 4))
         one, two = (keys.subkey("subject", f"index/seal/{number}", version) for number in (1, 2))
         self._seal, self._hash = Sealer(one + two), KeyedHash(keys.subkey("subject", "index/values", version))
         self._of, self._content, self._end = of, content, len(content) - 16 - length
         opened = self._open(content[self._end : -16], b"contents", of.digest.encode()).partition(b"\n")
         self._contents: Mapping[str, Any] = json.loads(opened[0])
+        if self._contents.get("hash") != HASH_NAME:
+            raise UncheckedIndex(is_earlier=magic == _EARLIER_FORMAT)
         self._fences = np.frombuffer(opened[2], "<u8")
 
     def differences(self, records: pq.ParquetFile, subject: Pointer) -> str:
@@ -173,7 +210,7 @@ class _OpenedIndex:
             raise IndexMismatch("the index has bytes that belong to no block")
 
     def _open(self, sealed: bytes, *words: bytes) -> bytes:
-        content = self._seal.open(sealed, MAGIC, self._of.path.encode(), *words)
+        content = self._seal.open(sealed, self._magic, self._of.path.encode(), *words)
         if content is None:
             raise IndexMismatch("the keyring does not open the index for its file of records")
         return content

@@ -6,8 +6,11 @@ The database itself refuses to change or remove what was recorded.
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -115,8 +118,19 @@ def test_interrupted_creation_leaves_database_empty(address: Address) -> None:
 def test_a_ledger_of_an_unreleased_version_is_refused(address: Address) -> None:
     opened(address).close()
     by_hand(address, f"UPDATE ledger_version SET version = {BASELINE_VERSION - 1}")
-    with pytest.raises(LedgerError, match="written by an unreleased version"):
+    with pytest.raises(LedgerError, match="of an older version of minimize"):
         opened(address)
+
+
+def test_a_ledger_that_does_not_state_its_version_is_named_as_an_older_one(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    path.touch(mode=0o600)
+    with closing(sqlite3.connect(path)) as connection:
+        for table in ("alembic_version", "audit", "leases", "events"):
+            connection.execute(f"CREATE TABLE {table} (id INTEGER)")
+    with pytest.raises(LedgerError, match="of an older version of minimize") as caught:
+        opened(Address(path))
+    assert "minimize events add" in str(caught.value.hint)
 
 
 def test_entries_of_an_older_ledger_name_no_tenant_and_later_ones_do(address: Address, keys: Keyring) -> None:

@@ -196,7 +196,7 @@ def test_a_changed_byte_is_noticed(tmp_path: Path, where: float) -> None:
         find_candidate_files(tmp_path, [file], ["a"], Keys())
 
 
-@pytest.mark.parametrize("content", [b"", b"MZINDEX1", b"\xff" * 100])
+@pytest.mark.parametrize("content", [b"", b"MZINDEX2", b"\xff" * 100])
 def test_what_is_no_index_is_said_to_be_damaged(tmp_path: Path, content: bytes) -> None:
     file = written(tmp_path, [pa.array(["a"])], Keys())
     assert file.index is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from minimize.runs.quarantine_replay import replay
 from minimize.runs.verify import check_output
 from tests.commands import command
 from tests.ledger.ledgers import errors
-from tests.project import AT, DAY, LASTING, Builds, Project, event, events, write_yaml
+from tests.project import AT, DAY, LASTING, Builds, Project, event, events, new_project, write_yaml
 
 
 def published(project: Project) -> None:
@@ -183,21 +184,123 @@ def test_the_ledger_of_an_output_is_not_adopted_again(project: Project) -> None:
     assert (done.code, len(load_receipts(project.out))) == (0, 1)
 
 
-def without_identity(project: Project) -> None:
-    """The receipt as an older version wrote it."""
-    (path,) = project.out.glob("runs/*/receipt.json")
-    body = json.loads(path.read_text())
-    del body["audit"]["ledger"]
-    body["signature"] = None
-    path.write_text(Receipt.from_json(json.dumps(body)).with_signature(Keyring.load(project.keys)).file_text())
+def without_identity(project: Project, **changes: Any) -> None:
+    """The receipts as an older version wrote them: they name an audit head and no ledger."""
+    previous = None
+    for receipt in load_receipts(project.out):
+        path = project.out / "runs" / receipt.run_id / "receipt.json"
+        body = {**json.loads(path.read_text()), "previous": previous, "signature": None, **changes}
+        del body["audit"]["ledger"]
+        body.pop("erasures", None)
+        signed = Receipt.from_json(json.dumps(body)).with_signature(Keyring.load(project.keys))
+        path.write_text(signed.file_text())
+        previous = signed.digest
+    shutil.rmtree(project.out / "erasures", ignore_errors=True)
 
 
-def test_an_output_of_an_older_version_accepts_any_ledger_and_keeps_to_it(project: Project) -> None:
+def test_an_output_of_an_older_version_goes_on_with_its_own_ledger(project: Project) -> None:
     without_identity(project)
-    first, second = new(project), another(project)
-    assert project.run(ledger=first).audit is not None
-    with pytest.raises(RefusedError):
-        project.run(ledger=second)
+    assert project.run(ledger=ledger_of(project)).audit is not None
+
+
+@pytest.mark.parametrize("which", ["another", "new", "missing"])
+def test_an_output_of_an_older_version_is_refused_with_another_ledger(project: Project, which: str) -> None:
+    without_identity(project)
+    with pytest.raises(RefusedError) as caught:
+        project.run(ledger=LEDGERS[which](project))
+    assert caught.value.code == WRONG_LEDGER
+
+
+def deleted(project: Project) -> str:
+    """Deletes a subject, and returns its pseudonym."""
+    before = {row["device_id"] for row in project.rows()}
+    at = ("--ledger", ledger_of(project), "--keys", project.keys, "--pipeline", project.folder)
+    assert command("subject", "delete", "d3", "--tenant", "south", "--yes", *at).code == 0
+    [device] = before - {row["device_id"] for row in project.rows()}
+    return device
+
+
+def adopt(project: Project, ledger: Path, *options: object) -> int:
+    named = ("--reason", "why", "--ledger", ledger, "--keys", project.keys, "--pipeline", project.folder)
+    return command("runs", "adopt-ledger", project.out, *named, *options).code
+
+
+def lasting(project: Project) -> None:
+    """Rows are never past their retention, so that runs and deletions by the real clock do not depend on the day."""
+    project.policy(**LASTING)
+    project.run(at=None, ledger=ledger_of(project))
+
+
+def test_erased_subjects_of_an_older_version_are_not_adopted_without_a_decision(project: Project) -> None:
+    lasting(project)
+    deleted(project)
+    without_identity(project)
+    ledger = new(project)
+    assert (adopt(project, ledger), adopt(project, ledger, "--allow-lost-erasures")) == (3, 0)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_erasures_that_are_recorded_again_stay_out_after_an_adoption(project: Project, again: bool) -> None:
+    lasting(project)
+    device = deleted(project)
+    without_identity(project)
+    ledger = new(project)
+    if again:
+        at = ("--ledger", ledger, "--keys", project.keys, "--pipeline", project.folder)
+        assert command("events", "add", "south", "erasure", "--subject", "d3", *at).code == 0
+    assert adopt(project, ledger, "--allow-lost-erasures") == 0
+    project.run(at=None, ledger=ledger)
+    assert (device in {row["device_id"] for row in project.rows()}) is not again
+
+
+def elsewhere(project: Project, *options: object) -> Any:
+    """A run into a new output folder."""
+    return command("run", project.folder, "--output", project.folder / "try", "--keys", project.keys, *options)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_run_into_a_new_output_does_not_publish_who_was_erased(project: Project, named: bool) -> None:
+    lasting(project)
+    deleted(project)
+    ended = elsewhere(project, *(("--ledger", new(project)) if named else ()))
+    assert (ended.code, "E312" in ended.err, (project.folder / "try").exists()) == (3, True, False)
+
+
+def test_a_run_into_a_new_output_with_the_ledger_of_the_erasures_leaves_them_out(project: Project) -> None:
+    lasting(project)
+    device = deleted(project)
+    assert elsewhere(project, "--ledger", ledger_of(project)).code == 0
+    assert device not in {row["device_id"] for row in project.rows(output=project.folder / "try")}
+
+
+def test_a_new_pipeline_of_the_same_source_does_not_publish_who_was_erased(project: Project) -> None:
+    lasting(project)
+    deleted(project)
+    sibling = replace(project, folder=project.folder / "sibling")
+    sibling.folder.mkdir()
+    (sibling.folder / "settings.csv").write_text(sibling.settings)
+    sibling.policy(**LASTING)
+    sibling.source("ndjson", "../data/{date}/*.ndjson.gz", aggregates=None)
+    ended = command("run", sibling.folder, "--keys", project.keys)
+    assert (ended.code, "E312" in ended.err) == (3, True)
+    assert command("run", sibling.folder, "--keys", project.keys, "--ledger", ledger_of(project)).code == 0
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_run_into_a_new_output_warns_that_erasures_are_unknown(project: Project, named: bool) -> None:
+    lasting(project)
+    ended = elsewhere(project, *(("--ledger", new(project)) if named else ()))
+    assert (ended.code, "erasures are unknown" in ended.err) == (0, True)
+
+
+def test_a_first_run_with_no_ledger_named_says_nothing_of_erasures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MINIMIZE_LEDGER", raising=False)
+    first = new_project(tmp_path / "first", lasting=True)
+    first.records(events(40))
+    ended = command("run", first.folder, "--keys", first.keys)
+    assert (ended.code, "erasures" in ended.err) == (0, False)
 
 
 @pytest.mark.parametrize("which", ["another", "new", "restored"])

@@ -203,7 +203,9 @@ def _is_decided_by_index(instructions: FileInstructions) -> bool:
         not each.tenant_forms and all(until == ALL_EVENT_TIMES for until in each.subject_forms.values())
         for each in indexed
     )
-    return all(reaches_all) and not any(map(file.may_hold, others))
+    if not all(reaches_all) or any(map(file.may_hold, others)):
+        return False
+    return all(file.candidate_groups(each) is not None for each in indexed)
 
 
 def _may_be_expired(instructions: FileInstructions) -> bool:

@@ -66,7 +66,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.results import UNCHANGED, Line
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_change_time
+from minimize.runs.guards import check_change_time, check_keyring
 from minimize.runs.runner import no_progress
 from minimize.sources.types import arrow_type, parse_text
 from minimize.stages.chains import run_chain
@@ -244,6 +244,8 @@ def correct_subject(
     with workspace.open_ledger(create=yes) as ledger:
         keys = workspace.keyring()
         found_outputs = find_outputs(ledger, named, keys)[0]
+        for output in found_outputs:
+            check_keyring(keys, output.chain)
         made = _CorrectionRun(ledger, workspace, keys, subject, values, now, found_outputs, progress)
         made.check()
         found = Correction(made.plans(), made.notices())

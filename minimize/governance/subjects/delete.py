@@ -79,7 +79,7 @@ from minimize.receipts.receipt import FIGURES_UNCHANGED
 from minimize.results import UNCHANGED, Line
 from minimize.runs.erasure_list import store_erasures
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_change_time, check_open_ledger
+from minimize.runs.guards import check_change_time, check_keyring, check_open_ledger
 from minimize.runs.runner import no_progress
 from minimize.stores import LocationLike
 from minimize.text import count_noun
@@ -297,8 +297,10 @@ def remove_subjects(
         keys = workspace.keyring()
         found = find_outputs(ledger, named, keys)
         made = SubjectRemovalRun(kind, workspace, ledger, keys, now, options, *found)
-        for output in found[0] if yes else ():
-            check_open_ledger(ledger, output.chain)
+        for output in found[0]:
+            check_keyring(keys, output.chain)
+            if yes:
+                check_open_ledger(ledger, output.chain)
         subjects = resolve_names(subjects, found[0])
         check_reasons(options.get("unsearchable", NO_REASONS), found[0])
         if not unseen:

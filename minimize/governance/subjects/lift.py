@@ -44,7 +44,7 @@ from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.results import UNCHANGED, Line
-from minimize.runs.guards import check_change_time, check_open_ledger
+from minimize.runs.guards import check_change_time, check_keyring, check_open_ledger
 from minimize.settings.erasures import RESTRICTION
 from minimize.stores import LocationLike
 from minimize.text import count_noun
@@ -150,8 +150,10 @@ def lift_restriction(
     """
     workspace.check_ledger(named)
     with workspace.open_ledger() as ledger:
-        found = find_outputs(ledger, named, workspace.keyring())
+        keys = workspace.keyring()
+        found = find_outputs(ledger, named, keys)
         for output in found[0] if yes else ():
+            check_keyring(keys, output.chain)
             check_open_ledger(ledger, output.chain)
         run = _LiftRun.resolve(subjects, workspace, ledger, now, *found)
         plan = run.plan()
