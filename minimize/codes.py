@@ -209,6 +209,8 @@ _ERRORS: Final = {
     "E302": "no role or grant of the account permits the operation",
     "E303": "the receipts of the output name another ledger",
     "E304": "the time of an expiry is implausible; nothing was removed",
+    "E315": "the acts in the ledger are not those that its audit log proves",
+    "E316": "no known key signed the audit entry that proves the acts in the ledger",
     "E400": "quarantine above `stop_above`; nothing was published",
     "E900": "an internal error of minimize, not of your data or configuration: please report it",
 }
