@@ -57,11 +57,11 @@ class ActLog(NamedTuple):
 
     def find(self, kind: ActKind[R], **conditions: Unpack[ActFilter]) -> list[R]:
         """See `ActReader.find`."""
-        self._require_proof(conditions.get("verifier"))
+        proofs = self._require_proof(conditions.get("verifier"))
         query, values = _query(kind, conditions)
         # sorted here: SQLite would read all acts of a kind to return those of a tenant in order
         rows = sorted(self.connection.rows(query, **values), key=itemgetter("id"))
-        return [_record_of_act(kind, act_from_row(row)) for row in rows]
+        return [_record_of_act(kind, act_from_row(row), proofs) for row in rows]
 
     def last_id(self, kind: ActKind[Any]) -> int:
         """The id of the last act of a kind; 0 if there is none."""
@@ -124,8 +124,10 @@ class ActLog(NamedTuple):
             message = f"the audit log does not record {count_noun(unrecorded, 'act')}"
             yield audit_finding("H017", message, file="acts")
 
-    def _require_proof(self, verifier: Verifier | None = None) -> None:
-        (self.proofs or ActProofs()).require(self.connection, verifier or self.verifier)
+    def _require_proof(self, verifier: Verifier | None = None) -> ActProofs:
+        proofs = self.proofs or ActProofs()
+        proofs.require(self.connection, verifier or self.verifier)
+        return proofs
 
     def _all_acts(self) -> Iterator[Act]:
         after, query = 0, "SELECT * FROM acts WHERE id > :after ORDER BY id LIMIT :count"
@@ -144,8 +146,9 @@ class ActLog(NamedTuple):
         )
 
 
-def _record_of_act(kind: ActKind[R], act: Act) -> R:
+def _record_of_act(kind: ActKind[R], act: Act, proofs: ActProofs) -> R:
     """The record of a proven act. Raises UntrustedActError if its body was changed or removed, or cannot be read."""
+    proofs.require_act(act)
     if act.body is None or not act.has_own_body:
         message = "the content of a record of the {} was changed or removed"
     else:

@@ -35,7 +35,10 @@ _CHAIN_QUERY: Final = (
     "SELECT id, kind, key, tenant_id, subject, valid_from, recorded_at, actor, body_digest, body IS NULL FROM acts"
     " WHERE id > :after ORDER BY id LIMIT :count"
 )
-_LAST_ENTRY_QUERY: Final = "SELECT sequence, previous, event, acts, acts_digest, digest, key, signature FROM audit ORDER BY sequence DESC LIMIT 1"
+_LAST_ENTRY_QUERY: Final = (
+    "SELECT sequence, previous, event, acts, acts_digest, digest, key, signature FROM audit"
+    " ORDER BY sequence DESC LIMIT 1"
+)
 _LAST_ACT_QUERY: Final = "SELECT * FROM acts ORDER BY id DESC LIMIT 1"
 
 
@@ -47,6 +50,7 @@ class ActProofs:
         self._proven: tuple[LogHead, float] | None = None
         self._accepted = list[Verifier]()
         """The verifiers that know the signature of the last proof."""
+        self._digests = list[str]()
 
     def require(self, connection: Connection, verifier: Verifier | None) -> None:
         """Raises UntrustedActError if the acts are not those of the last audit entry, or no known key signed that entry.
@@ -58,34 +62,45 @@ class ActProofs:
         newest = LogHead(*end[0]) if end else EMPTY_LOG
         if self._proven is None or self._proven[0] != newest or time.monotonic() - self._proven[1] > REUSE_S:
             self._proven, self._accepted = None, []
-            check_acts(connection, verifier)
+            self._digests = check_acts(connection, verifier)
             self._proven = newest, time.monotonic()
         elif verifier is not None and not any(verifier is each for each in self._accepted):
             _recorded_head(connection, verifier)
         if verifier is not None:
             self._accepted.append(verifier)
 
+    def require_act(self, act: Act) -> None:
+        """Raises UntrustedActError if an act is not the one that was proven: it may have been inserted or changed since then."""
+        if not 0 < act.id <= len(self._digests) or act.digest != self._digests[act.id - 1]:
+            raise _changed_acts()
 
-def check_acts(connection: Connection, verifier: Verifier | None) -> None:
-    """Raises UntrustedActError if the acts are not those of the last audit entry, or no known key signed that entry."""
+
+def check_acts(connection: Connection, verifier: Verifier | None) -> list[str]:
+    """The digests of all acts, oldest first.
+
+    Raises UntrustedActError if they are not those of the last audit entry, or no known key signed that entry.
+    """
     recorded = _recorded_head(connection, verifier)
-    count, digest = 0, None
+    digest: str | None = None
+    digests = list[str]()
     removed, tombstones = set[str](), set[str]()
     try:
-        while page := connection.tuples(_CHAIN_QUERY, after=count, count=_PAGE):
+        while page := connection.tuples(_CHAIN_QUERY, after=len(digests), count=_PAGE):
             for id_, kind, key, tenant, subject, valid_from, recorded_at, actor, body_digest, is_removed in page:
                 digest = act_digest(
                     id_, kind, key, tenant, subject, valid_from, recorded_at, actor, body_digest, previous=digest
                 )
+                digests.append(digest)
                 if is_removed:
                     removed.add(str(id_))
                 if kind == TOMBSTONE.name:
                     tombstones.add(key)
-            count = page[-1][0]
     except TypeError:  # bytes, which SQLite permits in a column of texts
-        digest = ""
-    if LogHead(count, digest) != recorded or removed != tombstones:
+        digests.clear()
+    head = LogHead(len(digests), digests[-1]) if digests else EMPTY_LOG
+    if head != recorded or removed != tombstones:
         raise _changed_acts()
+    return digests
 
 
 def check_head(connection: Connection, verifier: Verifier) -> None:
