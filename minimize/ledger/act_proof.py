@@ -33,7 +33,7 @@ REUSE_S: Final = 1.0
 """The time in seconds for which an open ledger relies on a proof while the audit log has no new entry."""
 _CHAIN_QUERY: Final = (
     "SELECT id, kind, key, tenant_id, subject, valid_from, recorded_at, actor, body_digest, body IS NULL FROM acts"
-    " WHERE id > :after ORDER BY id LIMIT :count"
+    " WHERE id >= :start ORDER BY id LIMIT :count"
 )
 _LAST_ENTRY_QUERY: Final = (
     "SELECT sequence, previous, event, acts, acts_digest, digest, key, signature FROM audit"
@@ -81,11 +81,11 @@ def check_acts(connection: Connection, verifier: Verifier | None) -> list[str]:
     Raises UntrustedActError if they are not those of the last audit entry, or no known key signed that entry.
     """
     recorded = _recorded_head(connection, verifier)
-    digest: str | None = None
+    digest, start = None, -(2**63)
     digests = list[str]()
     removed, tombstones = set[str](), set[str]()
     try:
-        while page := connection.tuples(_CHAIN_QUERY, after=len(digests), count=_PAGE):
+        while page := connection.tuples(_CHAIN_QUERY, start=start, count=_PAGE):
             for id_, kind, key, tenant, subject, valid_from, recorded_at, actor, body_digest, is_removed in page:
                 digest = act_digest(
                     id_, kind, key, tenant, subject, valid_from, recorded_at, actor, body_digest, previous=digest
@@ -95,6 +95,7 @@ def check_acts(connection: Connection, verifier: Verifier | None) -> list[str]:
                     removed.add(str(id_))
                 if kind == TOMBSTONE.name:
                     tombstones.add(key)
+            start = page[-1][0] + 1
     except TypeError:  # bytes, which SQLite permits in a column of texts
         digests.clear()
     head = LogHead(len(digests), digests[-1]) if digests else EMPTY_LOG
