@@ -86,7 +86,7 @@ def test_a_change_after_the_key_was_rotated_counts(book: Workspace, home: Projec
 def test_where_a_token_of_the_tenant_cannot_be_told_nothing_is_changed(
     book: Workspace, home: Project, tmp_path: Path
 ) -> None:
-    copy = shutil.copy2(home.keys.path, tmp_path / "other.keys")
+    copy = shutil.copy2(home.keys, tmp_path / "other.keys")
     other = add_key(Path(copy), "subject", now=NOW)
     set_setting(NewSetting("north", "location", "off", "user", subject="d1"), replace(book, keys=other), NOW)
     with pytest.raises(KeyringError):
