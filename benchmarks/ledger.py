@@ -30,6 +30,7 @@ from minimize.governance.access import AccessRequest, DatasetColumn, GrantReques
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger import Actor, Address, AuditActivity, Resource, find_ledger
 from minimize.ledger.access import GRANT, GrantAct
+from minimize.ledger.act_proof import check_acts
 from minimize.ledger.acts import Decision, NewAct
 from minimize.ledger.audit_check import check_whole_log
 from minimize.ledger.audit_event import utc_text
@@ -136,6 +137,10 @@ class FilledLedger:
         """Opens the ledger once more."""
         open_ledger(self.ledger.address).close()
 
+    def prove(self) -> None:
+        """Proves all acts, as each command does that reads some."""
+        self.ledger.read(partial(check_acts, verifier=self.keys))
+
     def decide_by_consent(self) -> None:
         """Decides whether a tenant agreed to a function."""
         tenant, function = self.tenant(), self.function()
@@ -176,6 +181,7 @@ class FilledLedger:
 
 WORK: Final[Mapping[str, Callable[[FilledLedger], None]]] = {
     "opening": FilledLedger.open,
+    "proof of all acts": FilledLedger.prove,
     "decision by a consent, first": FilledLedger.decide_by_consent,
     "decision by a consent": FilledLedger.decide_by_consent,
     "consents of a tenant, first": FilledLedger.find_consents,

@@ -211,6 +211,8 @@ _ERRORS: Final = {
     "E304": "the time is implausible; nothing was removed, rewritten or recorded",
     "E310": "the keyring does not have the key that signed the last receipt of the output",
     "E312": "subjects were erased from another output of the same source, and the ledger of this run does not have the erasures",
+    "E315": "the acts in the ledger are not those that its audit log proves",
+    "E316": "no known key signed the audit entry that proves the acts in the ledger",
     "E400": "quarantine above `stop_above`; nothing was published",
     "E900": "an internal error of minimize, not of your data or configuration: please report it",
 }

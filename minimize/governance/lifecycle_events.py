@@ -193,8 +193,8 @@ def ledger_events(
     """
     if not address.exists:
         return ()
-    with open_ledger(address) as ledger:
-        events = list(effective_events(ledger.find(LIFECYCLE_EVENT, verifier=keys), kinds))
+    with open_ledger(address, verifier=keys) as ledger:
+        events = list(effective_events(ledger.find(LIFECYCLE_EVENT), kinds))
     versions = token_versions(each.token for each in events if each.token is not None)
     secrets = {
         name: token_secrets(keys, versions, name) for name in {None, *(each.named_by for each in retention_events)}

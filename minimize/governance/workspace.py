@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minimize.errors import LedgerError
-from minimize.keys import Keyring, require_keyring
+from minimize.errors import KeyringError, LedgerError
+from minimize.keys import Keyring, find_keyring, require_keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import has_runs
@@ -63,6 +63,13 @@ class Workspace:
         return require_keyring(self.keys, self.folder, "no keyring found; one is needed to sign the change")
 
     @property
+    def verifier(self) -> Keyring | None:
+        """The keyring, to verify what is read; None if there is none that can be read."""
+        with suppress(KeyringError):
+            return find_keyring(self.keys, self.folder)
+        return None
+
+    @property
     def address(self) -> Address:
         """The address of the ledger, which may not exist yet. Raises LedgerError if no address is configured."""
         job = self.loaded_pipeline
@@ -80,7 +87,7 @@ class Workspace:
 
     def open_ledger(self, *, create: bool = False) -> Ledger:
         """The ledger, open. Raises LedgerError."""
-        return open_ledger(self.address, create=create)
+        return open_ledger(self.address, create=create, verifier=self.verifier)
 
 
 @contextmanager

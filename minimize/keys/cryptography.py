@@ -31,19 +31,19 @@ SIGNING_PURPOSE: Final = "signing/ed25519"
 _PEM_BLOCK: Final = re.compile(rb"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----\n?", re.DOTALL)
 
 
-class Signer(Protocol):
-    """Signs content, for example a keyring."""
-
-    def sign(self, content: bytes) -> tuple[str, bytes]:
-        """The id of the signing key, and its signature over the content."""
-        ...
-
-
 class Verifier(Protocol):
     """Verifies signatures: a keyring, or public keys."""
 
     def verify_signature(self, content: bytes, signature: bytes, key: str) -> bool:
         """Whether the signing key of this id made the signature over the content."""
+        ...
+
+
+class Signer(Verifier, Protocol):
+    """Signs content and verifies its signatures, for example a keyring."""
+
+    def sign(self, content: bytes) -> tuple[str, bytes]:
+        """The id of the signing key, and its signature over the content."""
         ...
 
 

@@ -8,9 +8,10 @@ from dataclasses import fields
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeVar, Unpack
 
-from minimize.errors import Finding, LedgerError
+from minimize.errors import Finding
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
+from minimize.ledger.act_proof import VERIFY_HINT, ActProofs, act_from_row
 from minimize.ledger.acts import (
     TOMBSTONE,
     Act,
@@ -40,32 +41,37 @@ _CONDITIONS: Final[Mapping[str, str]] = {
     "until": "id <= :until",
 }
 """The condition of each member of `ActFilter` that the database checks."""
-VERIFY_HINT: Final = "Run `minimize audit verify`. Restore a backup."
-_KEYRING_HINT: Final = f"Check that the keyring (--keys, MINIMIZE_KEYS) is the one of this ledger. {VERIFY_HINT}"
 _LAST_CHARACTER: Final = "\U0010ffff"
 
 
 class ActLog(NamedTuple):
-    """The log of acts within one transaction."""
+    """The log of acts within one transaction. Every read requires a proof of all acts (see `act_proof`).
+
+    proofs    those of the open ledger; without them, the acts are proven at each read
+    verifier  the keys that signed the ledger
+    """
 
     connection: Connection
+    proofs: ActProofs | None = None
+    verifier: Verifier | None = None
 
     def find(self, kind: ActKind[R], **conditions: Unpack[ActFilter]) -> list[R]:
         """See `ActReader.find`."""
-        verifier = conditions.get("verifier")
+        proofs = self._require_proof(conditions.get("verifier"))
         query, values = _query(kind, conditions)
         # sorted here: SQLite would read all acts of a kind to return those of a tenant in order
         rows = sorted(self.connection.rows(query, **values), key=itemgetter("id"))
-        return [_record_of_act(kind, _act_from_row(row), verifier) for row in rows]
+        return [_record_of_act(kind, act_from_row(row), proofs) for row in rows]
 
     def last_id(self, kind: ActKind[Any]) -> int:
         """The id of the last act of a kind; 0 if there is none."""
+        self._require_proof()
         return self.connection.value("SELECT max(id) FROM acts WHERE kind = :kind", kind=kind.name) or 0
 
     def head(self) -> LogHead:
         """The head of the log; `EMPTY_LOG` if it has no acts."""
         row = self.connection.row(f"SELECT {_WITHOUT_BODY} FROM acts ORDER BY id DESC LIMIT 1")  # noqa: S608
-        return EMPTY_LOG if row is None else _act_from_row(row).head
+        return EMPTY_LOG if row is None else act_from_row(row).head
 
     def append(self, new: Sequence[NewAct], signer: Signer) -> LogHead:
         """Signs and appends acts, under the lock of the ledger. Returns the new head."""
@@ -80,6 +86,7 @@ class ActLog(NamedTuple):
 
     def tenants(self) -> frozenset[str]:
         """The tenants that acts name."""
+        self._require_proof()
         return frozenset(self.connection.column("SELECT DISTINCT tenant_id FROM acts WHERE tenant_id IS NOT NULL"))
 
     def remove_bodies(self, removal: BodyRemoval, signer: Signer) -> bool:
@@ -117,10 +124,15 @@ class ActLog(NamedTuple):
             message = f"the audit log does not record {count_noun(unrecorded, 'act')}"
             yield audit_finding("H017", message, file="acts")
 
+    def _require_proof(self, verifier: Verifier | None = None) -> ActProofs:
+        proofs = self.proofs or ActProofs()
+        proofs.require(self.connection, verifier or self.verifier)
+        return proofs
+
     def _all_acts(self) -> Iterator[Act]:
         after, query = 0, "SELECT * FROM acts WHERE id > :after ORDER BY id LIMIT :count"
         while page := self.connection.rows(query, after=after, count=PAGE_SIZE):
-            yield from map(_act_from_row, page)
+            yield from map(act_from_row, page)
             after = page[-1]["id"]
 
     def _acts_with_body(self, removal: BodyRemoval, subjects: Sequence[str]) -> list[int]:
@@ -134,25 +146,16 @@ class ActLog(NamedTuple):
         )
 
 
-def _act_from_row(row: Row) -> Act:
-    """The act of a row. Raises LedgerError for bytes, which SQLite permits in a column of texts; it converts other values."""
-    if bytes in map(type, row.values()):
-        raise LedgerError("the ledger contains an act that cannot be read", hint="Restore a backup.")
-    return Act(**row)
-
-
-def _record_of_act(kind: ActKind[R], act: Act, verifier: Verifier | None) -> R:
-    """The record of an act. Raises UntrustedActError if its body was changed or removed, or it is not signed by a known key."""
-    hint = VERIFY_HINT
+def _record_of_act(kind: ActKind[R], act: Act, proofs: ActProofs) -> R:
+    """The record of a proven act. Raises UntrustedActError if its body was changed or removed, or cannot be read."""
+    proofs.require_act(act)
     if act.body is None or not act.has_own_body:
         message = "the content of a record of the {} was changed or removed"
-    elif verifier is not None and not act.is_signed(verifier):
-        message, hint = "a record of the {} is not signed by a known key", _KEYRING_HINT
     else:
         message = "a record of the {} cannot be read"
         with contextlib.suppress(ValueError, TypeError, LookupError, AttributeError):
             return kind.read(act)
-    raise UntrustedActError(message.format(f"{kind.name.replace('_', ' ')} {act.key}"), hint=hint)
+    raise UntrustedActError(message.format(f"{kind.name.replace('_', ' ')} {act.key}"), hint=VERIFY_HINT)
 
 
 def _query(kind: ActKind[Any], conditions: ActFilter) -> tuple[str, Row]:

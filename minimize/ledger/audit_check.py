@@ -27,7 +27,6 @@ from minimize.ledger.audit_event import (
 )
 from minimize.ledger.audit_log import (
     check_checkpoint,
-    entry_from_row,
     find_entry,
     indexed_columns,
     is_truncated,
@@ -62,7 +61,7 @@ def check_log(connection: Connection, verifier: Verifier) -> Iterator[Finding]:
     if checkpoint is not None:
         yield from check_checkpoint(connection, checkpoint, verifier)
     for row in _all_rows(connection):
-        entry = entry_from_row(row)
+        entry = LogEntry.from_row(row)
         yield from _check_order(entry, before)
         yield from _check_content(entry, row)
         if not is_entry_signed(entry, verifier):

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, Self
 from uuid import uuid4
 
-from minimize.errors import Finding, Severity
+from minimize.errors import Finding, LedgerError, Severity
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Verifier
 from minimize.keys.cryptography import is_signed
@@ -239,6 +239,16 @@ class LogEntry:
     digest: str
     key: str
     signature: str
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """The entry of a row. Raises LedgerError for a value of another type, which SQLite permits in any column."""
+        texts = (row[name] for name in ("previous", "acts_digest", "digest", "key", "signature"))
+        numbers = (row["sequence"], row["acts"])
+        if any(isinstance(text, bytes) for text in texts) or not all(isinstance(number, int) for number in numbers):
+            raise LedgerError("the ledger contains an audit entry that cannot be read", hint="Restore a backup.")
+        own = {name: row[name] for name in ("sequence", "previous", "event", "digest", "key", "signature")}
+        return cls(acts=LogHead(row["acts"], row["acts_digest"]), **own)
 
     @property
     def head(self) -> LogHead:

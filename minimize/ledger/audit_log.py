@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from minimize.errors import Finding, LedgerError
+from minimize.errors import Finding
 from minimize.failpoints import fail_point
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, is_signed, sign_as_text
 from minimize.ledger.act_log import PAGE_SIZE, ActLog
+from minimize.ledger.act_proof import check_head
 from minimize.ledger.audit_event import (
     ALL_ENTRIES,
     AUDIT_ACTIVITY,
@@ -43,14 +44,20 @@ _CONDITIONS: Final[Mapping[str, str]] = {
 """The condition of each field of `EntryFilter`."""
 
 
-def append_event(connection: Connection, event: AuditEvent, signer: Signer) -> LogHead:
+def append_event(connection: Connection, event: AuditEvent, signer: Signer, *, acts: LogHead | None = None) -> LogHead:
     """Appends one event, in the transaction of the change that it records: both are committed, or neither.
+
+    Takes the head of the acts if this transaction appended some, after `check_head`. Otherwise it must be the one that the last
+    entry names: raises UntrustedActError.
 
     Returns the new head of the log. Sequence numbers have no gaps, also with concurrent writers: appending locks the log until
     the transaction ends, so it comes last in a transaction. Raises KeyringError without a signing key.
     """
     connection.lock()
-    before, acts, document = log_head(connection), ActLog(connection).head(), event.to_json()
+    if acts is None:
+        check_head(connection, signer)
+        acts = ActLog(connection).head()
+    before, document = log_head(connection), event.to_json()
     new = LogHead(before.sequence + 1, entry_digest(before, document, acts))
     key, signature = sign_as_text(signed_head(new), signer)
     row = {
@@ -80,7 +87,7 @@ def find_entry(connection: Connection, sequence: int) -> LogEntry | None:
     """The entry of this number."""
     query = f"SELECT {_ENTRY_COLUMNS} FROM audit WHERE sequence = :sequence"  # noqa: S608
     row = connection.row(query, sequence=sequence)
-    return None if row is None else entry_from_row(row)
+    return None if row is None else LogEntry.from_row(row)
 
 
 def read_entries(connection: Connection, filter_: EntryFilter = ALL_ENTRIES) -> Iterator[LogEntry]:
@@ -88,7 +95,7 @@ def read_entries(connection: Connection, filter_: EntryFilter = ALL_ENTRIES) -> 
     after, (query, values) = 0, _entry_query(filter_)
     page_query = f"{query} AND sequence > :after ORDER BY sequence LIMIT :count"
     while page := connection.rows(page_query, after=after, count=PAGE_SIZE, **values):
-        yield from map(entry_from_row, page)
+        yield from map(LogEntry.from_row, page)
         after = page[-1]["sequence"]
 
 
@@ -96,7 +103,7 @@ def latest_entries(connection: Connection, filter_: EntryFilter, count: int) -> 
     """The last `count` entries that match a filter, oldest first."""
     query, values = _entry_query(filter_)
     newest = connection.rows(f"{query} ORDER BY sequence DESC LIMIT :count", count=count, **values)
-    return [entry_from_row(row) for row in reversed(newest)]
+    return [LogEntry.from_row(row) for row in reversed(newest)]
 
 
 def indexed_columns(event: Mapping[str, Any]) -> dict[str, str | None]:
@@ -111,23 +118,6 @@ def indexed_columns(event: Mapping[str, Any]) -> dict[str, str | None]:
         "correlation": event["correlation_id"],
         "tenant": event.get("tenant"),
     }
-
-
-def entry_from_row(row: Row) -> LogEntry:
-    """The entry of a row. Raises LedgerError for a value of another type, which SQLite permits in any column."""
-    texts = (row[name] for name in ("previous", "acts_digest", "digest", "key", "signature"))
-    numbers = (row["sequence"], row["acts"])
-    if any(isinstance(text, bytes) for text in texts) or not all(isinstance(number, int) for number in numbers):
-        raise LedgerError("the ledger contains an audit entry that cannot be read", hint="Restore a backup.")
-    return LogEntry(
-        sequence=row["sequence"],
-        previous=row["previous"],
-        event=row["event"],
-        acts=LogHead(row["acts"], row["acts_digest"]),
-        digest=row["digest"],
-        key=row["key"],
-        signature=row["signature"],
-    )
 
 
 def _entry_query(filter_: EntryFilter) -> tuple[str, Row]:

@@ -26,7 +26,7 @@ from minimize.ledger.audit_event import (
     entry_event,
     utc_text,
 )
-from minimize.ledger.audit_log import append_event, entry_from_row, find_entry, log_head, record_checkpoint
+from minimize.ledger.audit_log import append_event, find_entry, log_head, record_checkpoint
 from minimize.ledger.database import Connection
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import PUBLICATION_OPERATIONS, REBUILD
@@ -154,5 +154,5 @@ def _entries_until(connection: Connection, plan: Truncation) -> Iterator[LogEntr
     after, last = 0, 0 if plan.last is None else plan.last.sequence
     query = "SELECT * FROM audit WHERE sequence > :after AND sequence <= :last ORDER BY sequence LIMIT :count"
     while page := connection.rows(query, after=after, last=last, count=PAGE_SIZE):
-        yield from map(entry_from_row, page)
+        yield from map(LogEntry.from_row, page)
         after = page[-1]["sequence"]

@@ -37,6 +37,8 @@ _MARK: Final[dict[Dialect, str]] = {"sqlite": "?", "postgresql": "%s"}
 """A parameter by its position. SQLite takes quadratic time for many names."""
 _WRITES: Final[dict[Dialect, str]] = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN"}
 """SQLite takes its lock at once in a transaction that will write, not at the first change."""
+_READS: Final[dict[Dialect, str]] = {"sqlite": "BEGIN", "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ"}
+"""All queries of a transaction that only reads see the same state: acts are read in the state in which they were proven."""
 _PARAMETER: Final = re.compile(r":(\w+)")
 _UTC_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\d\.\d{6}Z", re.ASCII)
 _PRAGMAS: Final = (
@@ -67,6 +69,11 @@ class Connection(NamedTuple):
             for row in rows:
                 row[name] = _time_from_text(row[name])
         return rows
+
+    def tuples(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+        """The rows of a query as tuples, with times as text."""
+        found: list[tuple[Any, ...]] = self._cursor(statement, values).fetchall()
+        return found
 
     def row(self, statement: str, **values: Any) -> Row | None:
         """The first row of a query; None if there is none."""
@@ -173,7 +180,7 @@ class Database:
         with self._free:
             driver = self._reused() or self._connect()
             try:
-                driver.execute(_WRITES[self.dialect] if writes else "BEGIN")
+                driver.execute((_WRITES if writes else _READS)[self.dialect])
                 yield Connection(driver, self.dialect)
             except BaseException:
                 with contextlib.suppress(self.error):

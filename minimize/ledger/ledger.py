@@ -12,8 +12,10 @@ from typing import Any, Final, Self, TypeVar, Unpack
 
 from minimize.errors import LedgerError
 from minimize.failpoints import fail_point
+from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
 from minimize.ledger.act_log import ActLog
+from minimize.ledger.act_proof import ActProofs, check_head
 from minimize.ledger.acts import ActFilter, ActKind, ActReader, Decision
 from minimize.ledger.address import Address
 from minimize.ledger.audit_event import AuditEvent
@@ -34,8 +36,9 @@ PAUSE_S: Final = 0.25
 class Ledger:
     """An open ledger. `work` gets a connection in a transaction, which is committed if it returns and undone if it raises."""
 
-    def __init__(self, address: Address, database: Database, patience: float) -> None:
+    def __init__(self, address: Address, database: Database, patience: float, verifier: Verifier | None = None) -> None:
         self.address = address
+        self._proofs = ActProofs(verifier)
         self._seen: FileIdentity | None = file_identity(address)
         self._database = database
         self._patience = patience
@@ -53,7 +56,8 @@ class Ledger:
 
         def work(connection: Connection) -> Decision[T]:
             connection.lock()
-            acts = ActLog(connection)
+            check_head(connection, signer)
+            acts = ActLog(connection, self._proofs, signer)
             decision = decide(acts)
             if decision.acts and not decision.events:
                 raise ValueError("acts are recorded with an audit event")
@@ -63,7 +67,7 @@ class Ledger:
             removed = [each for each in decision.removals if acts.remove_bodies(each, signer)]
             of_removals = [replace(each.event, tenant=each.tenant) for each in removed]
             for event in (*decision.events_by_tenant(), *of_removals):
-                append_event(connection, event, signer)
+                append_event(connection, event, signer, acts=acts.head())
             if then is not None:
                 then()
             return decision
@@ -83,15 +87,15 @@ class Ledger:
 
     def find(self, kind: ActKind[R], **conditions: Unpack[ActFilter]) -> list[R]:
         """See `ActReader.find`."""
-        return self.read(lambda connection: ActLog(connection).find(kind, **conditions))
+        return self.read(lambda connection: ActLog(connection, self._proofs).find(kind, **conditions))
 
     def last_id(self, kind: ActKind[Any]) -> int:
         """The id of the last act of a kind, which grows with each of them; 0 if there is none."""
-        return self.read(lambda connection: ActLog(connection).last_id(kind))
+        return self.read(lambda connection: ActLog(connection, self._proofs).last_id(kind))
 
     def tenants(self) -> frozenset[str]:
         """The tenants that acts name."""
-        return self.read(lambda connection: ActLog(connection).tenants())
+        return self.read(lambda connection: ActLog(connection, self._proofs).tenants())
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Returns the result of the work. Raises LedgerError for errors of the database, and the errors of the work."""
@@ -152,17 +156,20 @@ class Ledger:
             return [], database_error(error, self.address), bool(kept) and is_connection_lost(error)
 
 
-def open_ledger(address: Address, *, create: bool = False, patience: float = PATIENCE_S) -> Ledger:
+def open_ledger(
+    address: Address, *, create: bool = False, patience: float = PATIENCE_S, verifier: Verifier | None = None
+) -> Ledger:
     """Opens a ledger and upgrades it to the newest version.
 
-    Takes its address, whether a missing file is created, and the time in seconds to wait for a lock or a server.
+    Takes its address, whether a missing file is created, the time in seconds to wait for a lock or a server, and the keys that
+    signed it: acts that are read are then proven by a signature of one of them.
     Raises LedgerError: missing, damaged, locked, read-only, unreachable, accessible to others, or too new.
     """
     if address.path is not None:
         if create and not os.path.lexists(address.path):
             create_file(address.path, lambda path: _create_tables(Address(path), patience))
         check_file(address)
-    ledger = Ledger(address, ledger_database(address, patience), patience)
+    ledger = Ledger(address, ledger_database(address, patience), patience, verifier)
     try:
         _migrate(ledger)
     except BaseException:

@@ -15,6 +15,7 @@ from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
 from minimize.ledger.access import LEDGER_ADOPTION, AdoptedOutput
 from minimize.ledger.act_log import ActLog
+from minimize.ledger.act_proof import check_head
 from minimize.ledger.audit_event import (
     Actor,
     AuditEvent,
@@ -120,13 +121,15 @@ def record_publication(
     signer: Signer,
 ) -> None:
     """Records the events of a receipt, and the adoption of this ledger if the receipt declares it."""
+    acts, head = ActLog(connection), None
     if receipt.adopts is not None:
-        acts, why = ActLog(connection), receipt.adopts
+        check_head(connection, signer)
+        why = receipt.adopts
         adopted = AdoptedOutput(output, why.reason, why.before, receipt.digest, now, actor.user or "")
         if receipt.digest not in {each.receipt for each in acts.find(LEDGER_ADOPTION, key=output)}:
-            acts.append([LEDGER_ADOPTION.act(adopted)], signer)
+            head = acts.append([LEDGER_ADOPTION.act(adopted)], signer)
     for event in publication_events(operation, output, receipt, actor=actor, now=now):
-        append_event(connection, event, signer)
+        append_event(connection, event, signer, acts=head)
 
 
 def publication_events(

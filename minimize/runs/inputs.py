@@ -103,7 +103,7 @@ def _settings_from_ledger(
 ) -> SettingsRows:
     from minimize.settings.tokenized import load_ledger_settings
 
-    with open_ledger(find_ledger(ledger, start=job.folder, output=job.target(output))) as book:
+    with open_ledger(find_ledger(ledger, start=job.folder, output=job.target(output)), verifier=keys) as book:
         return load_ledger_settings(book, keys).with_folding(job.policy.settings_folding, job.policy.levels)
 
 
@@ -481,7 +481,7 @@ def load_subject_acts(job: Pipeline, keys: Keyring, output: Location, ledger: Pa
     address, listed = find_ledger(ledger, start=job.folder, output=output), stored_erasures(output, keys)
     if not address.exists:
         return SubjectActs(RecordedErasures((), keys, listed))
-    with open_ledger(address) as book:
+    with open_ledger(address, verifier=keys) as book:
         return _read_subject_acts(book, job, keys, listed)
 
 

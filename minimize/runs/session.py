@@ -95,7 +95,7 @@ def run_session(change: OutputChange, context: RunContext) -> Iterator[RunSessio
     address = find_ledger(context.ledger, start=change.pipeline.folder, output=folder)
     if context.kind != "adopt":
         check_output_ledger(folder, change.pipeline.folder, context.ledger, change.keys)
-    with open_ledger(address, create=True) as ledger:
+    with open_ledger(address, create=True, verifier=change.keys) as ledger:
         make_output_folder(folder)
         name, output = change.pipeline.pipeline, _output_identity(ledger, folder, change.pipeline.pipeline)
         run = SessionRun(

@@ -266,7 +266,7 @@ def open_service(
     datasets, start = find_datasets(places), local_path(places[0])
     ring, rules = required_keyring(keys, start), server_access_file(access, start)
     address = find_ledger(ledger, start=start, output=next(iter(datasets.values())))
-    return DataAccessService(datasets, rules, open_ledger(address, create=True), ring, clock or utc_now)
+    return DataAccessService(datasets, rules, open_ledger(address, create=True, verifier=ring), ring, clock or utc_now)
 
 
 class LocalTransport:

@@ -401,5 +401,5 @@ def find_named_ledger(ledger: PathText | None, folder: Path | None) -> Address |
 
 
 def _read_erasures(address: Address, keys: Keyring | None) -> RecordedErasures:
-    with open_ledger(address) as book:
+    with open_ledger(address, verifier=keys) as book:
         return RecordedErasures.from_ledger(book, keys)

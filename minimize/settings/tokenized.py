@@ -210,7 +210,7 @@ def _token_versions(tokens: TokensByTenant) -> set[int]:
 
 def load_ledger_settings(ledger: Ledger, keys: Keyring | None) -> LedgerRows:
     """The rows of an open ledger. Raises LedgerError, and KeyringError if the key of a subject's token is missing."""
-    return ledger_rows(ledger.find(SETTING), keys, str(ledger.address))
+    return ledger_rows(ledger.find(SETTING, verifier=keys), keys, str(ledger.address))
 
 
 def ledger_rows(rows: Sequence[RecordedSetting], keys: Keyring | None, place: str) -> LedgerRows:

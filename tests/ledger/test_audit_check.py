@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from minimize.ledger.audit_check import (
     unanchored_finding,
 )
 from minimize.ledger.audit_event import EMPTY_LOG, LogHead
-from minimize.ledger.audit_log import log_head, read_entries
+from minimize.ledger.audit_log import append_event, log_head, read_entries
 from minimize.ledger.database import Connection
 from minimize.ledger.ledger import Ledger
 from minimize.receipts import AuditHead, Receipt
@@ -107,7 +108,8 @@ def test_an_entry_that_was_put_in_is_found(told: Ledger, keys: Keyring, address:
 def test_a_chain_that_was_made_anew_is_not_signed_by_us(told: Ledger, keys: Keyring, address: Address) -> None:
     unguarded(address, "DELETE FROM audit WHERE sequence > 2")
     stranger = new_keyring(keys.path.with_name("other.keys"), now=NOW)
-    tells(told, stranger, event(7), event(8))
+    for number in (7, 8):
+        told.write(partial(append_event, event=event(number), signer=stranger, acts=EMPTY_LOG))
     assert found(told, keys) == {("H004", "audit/3"), ("H004", "audit/4")}
 
 

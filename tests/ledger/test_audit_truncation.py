@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 import pytest
 
@@ -152,7 +153,8 @@ def test_a_checkpoint_that_was_moved_on_to_hide_more_is_found(old: Ledger, keys:
 
 def test_a_checkpoint_of_another_key_is_not_ours(old: Ledger, keys: Keyring) -> None:
     stranger = new_keyring(keys.path.with_name("other.keys"), now=NOW)
-    go(old, stranger)
+    with patch("minimize.ledger.audit_log.check_head"):  # the check that refuses another's keyring
+        go(old, stranger)
     assert ("H013", "audit/checkpoint/3") in found(old, keys)
 
 

@@ -365,6 +365,9 @@ class NoKey:
             raise LedgerError("no signing key")
         return self.signer.sign(content)
 
+    def verify_signature(self, content: bytes, signature: bytes, key: str) -> bool:
+        return self.signer.verify_signature(content, signature, key)
+
 
 @pytest.mark.parametrize("signatures", [0, 1, 2])
 def test_without_a_signature_for_each_act_and_event_nothing_is_recorded(

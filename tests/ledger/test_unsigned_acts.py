@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from minimize.errors import LedgerError
+from minimize.errors import RefusedError
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger.acts import ActKind
 from minimize.ledger.ledger import Ledger
@@ -14,7 +14,7 @@ from minimize.ledger.settings import SETTING, RecordedSetting
 from minimize.ledger.sharing import TENANT_SHARE, TenantShare
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent
 from minimize.settings.erasures import RecordedErasures
-from tests.acts import record_acts
+from tests.acts import plant_acts
 from tests.ledger.ledgers import NOW, errors
 
 TOKEN: Final = "subject/1:" + 64 * "0"
@@ -31,12 +31,12 @@ def stranger(keys: Keyring) -> Keyring:
 
 
 def test_a_forged_withdrawal_of_an_erasure_stops_what_reads_erasures(ledger: Ledger, keys: Keyring) -> None:
-    record_acts(ledger, stranger(keys), LIFECYCLE_EVENT, WITHDRAWN)
-    with pytest.raises(LedgerError, match="is not signed by a known key"):
+    plant_acts(ledger, stranger(keys), LIFECYCLE_EVENT, WITHDRAWN)
+    with pytest.raises(RefusedError, match="is not signed by a known key"):
         RecordedErasures.from_ledger(ledger, keys, ())
 
 
 @pytest.mark.parametrize(("kind", "record"), FORGED, ids=lambda each: getattr(each, "name", None))
 def test_a_forged_act_is_found(ledger: Ledger, keys: Keyring, kind: ActKind[Any], record: Any) -> None:
-    record_acts(ledger, stranger(keys), kind, record)
+    plant_acts(ledger, stranger(keys), kind, record)
     assert {code for code, _ in errors(ledger, keys)} == {"H004", "H019"}

@@ -28,7 +28,7 @@ from minimize.receipts import Receipt
 from minimize.runs.backfill import backfill
 from minimize.runs.inspection import preview_rows
 from minimize.runs.quarantine_replay import replay
-from tests.acts import record_acts
+from tests.acts import plant_acts
 from tests.inbound import HOOKS, LONG_AGO, RECEIVED, SOURCE, TOKEN, Inbound, hook, message, messages, new_inbound
 from tests.project import AT, BEFORE, DAY, enter, write_yaml
 from tests.world import CONTRACT
@@ -187,8 +187,8 @@ def test_a_run_follows_no_consent_that_we_did_not_sign(agreed: Inbound) -> None:
     stranger = new_keyring(agreed.home.folder / "other.keys", now=AT)
     with open_ledger(agreed.home.address) as ledger:
         (given,) = ledger.find(CONSENT)
-        record_acts(ledger, stranger, CONSENT, replace(given, tenant_id="south"))
-    with pytest.raises(LedgerError, match="is not signed by a known key"):
+        plant_acts(ledger, stranger, CONSENT, replace(given, tenant_id="south"))
+    with pytest.raises(RefusedError, match="is not signed by a known key"):
         agreed.run()
     assert agreed.files() == set()
 

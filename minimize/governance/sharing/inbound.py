@@ -304,7 +304,7 @@ def _resolve_request(
 def _load_sender_consents(address: Address, side: Party, keys: Keyring | None, folder: Path | None) -> Consents:
     if not address.exists:
         return Consents(())
-    with open_ledger(address) as ledger:
+    with open_ledger(address, verifier=keys) as ledger:
         return load_consents(ledger, keys, folder, recipient=side.recipient.recipient)
 
 

@@ -192,7 +192,7 @@ class ShareOperation:
         return refuse_share(self.share, found, self.clock())
 
     def _ledger(self) -> Ledger:
-        return open_ledger(self.share.ledger)
+        return open_ledger(self.share.ledger, verifier=self.share.keys)
 
 
 def plan_operation(share: ResolvedShare, arguments: Any, clock: Clock) -> ShareOperation:

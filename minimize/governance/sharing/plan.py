@@ -123,7 +123,7 @@ class ResolvedShare:
             return None if contract is None else contract.transmitted_fields
         if not self.ledger.exists:
             return None
-        with open_ledger(self.ledger) as ledger:
+        with open_ledger(self.ledger, verifier=self.keys) as ledger:
             known = load_agreements(ledger, self.keys, self.folder, recipient=self.recipient.recipient)
         return known.permitted_fields(self.recipient, self.share_time.date(), self.share_time)
 
@@ -132,7 +132,7 @@ class ResolvedShare:
         named = frozenset() if self.settings is None else all_fields_named(policy, self.settings.fields)
         if not self.ledger.exists:
             return named
-        with open_ledger(self.ledger) as ledger:
+        with open_ledger(self.ledger, verifier=self.keys) as ledger:
             return named | all_fields_named(policy, RecordedErasures.from_ledger(ledger).names)
 
     def records_pipeline(self, composed: RecipientPolicy, function: Function, records: RecordsModel) -> Pipeline | None:
@@ -258,7 +258,7 @@ def _resolve_settings(
         return (
             None if settings is None else load_settings(settings).with_folding(policy.settings_folding, policy.levels)
         )
-    with open_ledger(ledger) as book:
+    with open_ledger(ledger, verifier=keys) as book:
         return load_ledger_settings(book, keys).with_folding(policy.settings_folding, policy.levels)
 
 

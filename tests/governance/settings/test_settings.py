@@ -4,6 +4,7 @@ Why a value is collected or not.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,6 @@ import pytest
 from minimize.errors import ConfigurationError, KeyringError, PolicyError, RefusedError
 from minimize.governance.settings import NewSetting, explain_setting, list_settings, set_setting
 from minimize.governance.workspace import Workspace
-from minimize.keys import new_keyring
 from minimize.keys.keyring import add_key
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
@@ -86,7 +86,8 @@ def test_a_change_after_the_key_was_rotated_counts(book: Workspace, home: Projec
 def test_where_a_token_of_the_tenant_cannot_be_told_nothing_is_changed(
     book: Workspace, home: Project, tmp_path: Path
 ) -> None:
-    other = add_key(new_keyring(tmp_path / "other.keys", now=NOW).path, "subject", now=NOW)
+    copy = shutil.copy2(home.keys, tmp_path / "other.keys")
+    other = add_key(Path(copy), "subject", now=NOW)
     set_setting(NewSetting("north", "location", "off", "user", subject="d1"), replace(book, keys=other), NOW)
     with pytest.raises(KeyringError):
         set_setting(NewSetting("north", "location", "off", "user", subject="d2"), book, NOW)

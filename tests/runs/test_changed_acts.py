@@ -1,0 +1,69 @@
+"""A run whose settings are acts that were changed past the ledger: it is refused (3), and nothing is published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+import pytest
+import time_machine
+
+from minimize.ledger import Address, find_ledger
+from tests.commands import command
+from tests.ledger.ledgers import unguarded
+from tests.project import AT, DAY, POLICY, Project, events
+
+COLUMNS: Final = (
+    "kind, key, tenant_id, subject, valid_from, recorded_at, actor, body, body_digest, previous, signing_key"
+)
+ATTACKS: Final[Mapping[str, str]] = {
+    "the_opt_out_is_deleted": "DELETE FROM acts WHERE id = 2",
+    "the_opt_out_is_moved_to_another_tenant": "UPDATE acts SET tenant_id = 'west' WHERE id = 2",
+    "an_agreement_is_copied": f"INSERT INTO acts (id, {COLUMNS}, signature)"
+    f" SELECT 3, {COLUMNS}, signature FROM acts WHERE id = 1",
+    "both_are_swapped": "UPDATE acts SET id = 13 - id",
+}
+DATABASES: Final = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
+
+
+@pytest.fixture(autouse=True, name="clock")
+def _clock() -> Iterator[time_machine.Traveller]:
+    with time_machine.travel(AT, tick=False) as clock:
+        yield clock
+
+
+@pytest.fixture(name="address", params=DATABASES)
+def _address(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Address:
+    """A ledger in which a tenant agreed and then opted out."""
+    place = str(tmp_path / "own.db") if request.param == "sqlite" else request.getfixturevalue("postgres").database()
+    monkeypatch.setenv("MINIMIZE_LEDGER", place)
+    monkeypatch.setenv("MINIMIZE_KEYS", str(project.keys))
+    project.write("policy", POLICY, features={"location": {"per_subject": True, "retention": "24h"}})
+    project.pipeline(aggregates=None, settings="ledger")
+    project.records(events(20), DAY)
+    for value, since in (("on", "2026-11-01T00:00:00Z"), ("off", "2026-11-02T00:00:00Z")):
+        done = command("settings", "set", "north", "location", value, "--since", since)
+        assert done.code == 0, done.err
+    return find_ledger(place)
+
+
+def run(project: Project) -> int:
+    return command("run", project.folder, "--date", DAY, "--output", project.out).code
+
+
+def test_untouched_settings_are_followed(project: Project, address: Address) -> None:
+    assert run(project) == 0
+    assert list(project.out.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_changed_settings_stop_the_run(project: Project, address: Address, attack: str) -> None:
+    unguarded(address, ATTACKS[attack])
+    assert run(project) == 3
+    assert not list(project.out.rglob("*.parquet"))
