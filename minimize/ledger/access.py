@@ -72,7 +72,7 @@ class ApiToken:
             request
     state   the new state; each state is recorded once. A token that was requested has no effect until another person has
             confirmed it, which issues it.
-    by      the account that requested or made it; empty in acts of earlier versions
+    by      the account that recorded the state
     """
 
     token: str
@@ -85,4 +85,4 @@ class ApiToken:
     by: str = ""
 
 
-API_TOKEN: Final = ActKind("api_token", ApiToken, key="{0.token}")
+API_TOKEN: Final = ActKind("api_token", ApiToken, key="{0.token}", actor="by")

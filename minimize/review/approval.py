@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
@@ -117,13 +118,13 @@ ApproverSource = Literal["--by", "MINIMIZE_ACTOR", "system"]
 """Origin of the approver's name: passed by the caller, set in the environment, or the user of the operating system."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ApprovalWorkspace(Workspace):
     """Configuration, ledger and keyring, searched from the policy's folder upwards."""
 
     start: Path = Path()
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         """The policy's folder."""
         return self.start

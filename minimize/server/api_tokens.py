@@ -80,7 +80,7 @@ def create_token(
     actor = current_actor()
     requested = _new_request(user, actor, now, lasts, once, random(8))
     text, made = _with_secret(keys, requested, now, random(32))
-    act = API_TOKEN.act(made, recorded_at=now, actor=actor.user or "")
+    act = API_TOKEN.act(made, recorded_at=now)
     ledger.record(lambda _: Decision(None, [act], [_token_event("issue", made, actor, now)]), keys)
     return text, made
 
@@ -159,7 +159,7 @@ def _end_token(ledger: Ledger, keys: Keyring, name: str, state: TokenState, now:
         found = acts.find(API_TOKEN, key=name, verifier=keys)
         if not found or any(each.state in (state, "revoked") for each in found):
             return Decision(False)
-        ended = API_TOKEN.act(replace(found[0], state=state), recorded_at=now, actor=actor.user or "")
+        ended = API_TOKEN.act(replace(found[0], state=state, by=actor.user or ""), recorded_at=now)
         return Decision(True, [ended], [_token_event(_END_OPERATIONS[state], found[0], actor, now)])
 
     return ledger.record(decide, keys)
@@ -175,9 +175,12 @@ def find_token(ledger: Ledger, keys: Keyring, name: str) -> ApiToken | None:
 
 
 def _in_last_state(acts: Sequence[ApiToken]) -> ApiToken:
-    """The token as it was issued, or else requested, with the state of its last act. Other fields of later acts are ignored."""
-    first = next((each for each in acts if each.state == "issued"), acts[0])
-    return replace(first, state=acts[-1].state)
+    """The token as it was issued, or else requested, by the account of the first act, with the state of the last one.
+
+    Other fields of later acts are ignored.
+    """
+    made = next((each for each in acts if each.state == "issued"), acts[0])
+    return replace(made, state=acts[-1].state, by=acts[0].by)
 
 
 def is_in_force(found: ApiToken, now: datetime) -> bool:
@@ -293,8 +296,8 @@ def find_evidence(
     """The evidence of a tenant's decision: a document, or the API token of the acting account.
 
     Takes the file of a document, or its reference alone; else the token in a file, or in `MINIMIZE_TOKEN`. None without any of
-    them. Raises RefusedError for a token that is not valid (B001) or of another account (N061), ConfigurationError for a file
-    that cannot be read.
+    them. Raises RefusedError for a token that is not valid (B001), of another account (N061), or made by the account alone if
+    there are access rules (U214), ConfigurationError for a file that cannot be read.
     """
     if document is not None:
         return document_evidence(document, reference)
@@ -310,7 +313,7 @@ def find_evidence(
     if bearer.user != actor:
         message = f"the API token is not of {actor}, the acting account"
         raise RefusedError(message, code="N061", hint="Set MINIMIZE_ACTOR to the account of the token.")
-    if issued is not None and canonical_account(issued.by) == actor:
+    if issued is not None and canonical_account(issued.by) == actor and configured_access(workspace) is not None:
         message = f"{actor} made this API token alone, so it shows no more than the name of the account"
         hint = f"Let another person run `minimize access token --user {actor}`, and confirm that request."
         raise RefusedError(message, code="U214", hint=hint)
@@ -345,7 +348,7 @@ def issue_api_token(
             text, made = create_token(ledger, keys, account, now, lasts=lifetime, once=once)
             return IssuedToken(TokenInfo.of(made, made.state), text)
         requested = _new_request(account, actor, now, lifetime, once, secrets.token_hex(8))
-        act = API_TOKEN.act(requested, recorded_at=now, actor=actor.user or "")
+        act = API_TOKEN.act(requested, recorded_at=now)
         ledger.record(lambda _: Decision(None, [act], [_token_event("request", requested, actor, now)]), keys)
     return RequestedToken(TokenInfo.of(requested, requested.state))
 
@@ -371,7 +374,7 @@ def confirm_api_token(workspace: Workspace, token: str, now: datetime) -> Issued
         if len(acts.find(API_TOKEN, key=token, verifier=keys)) != 1:
             return Decision(None)
         text, issued = _with_secret(keys, known, now, secrets.token_hex(32))
-        act = API_TOKEN.act(issued, recorded_at=now, actor=actor.user or "")
+        act = API_TOKEN.act(replace(issued, by=actor.user or ""), recorded_at=now)
         return Decision((text, issued), [act], [_token_event("confirm", issued, actor, now)])
 
     with workspace.open_ledger() as ledger:

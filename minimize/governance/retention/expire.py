@@ -245,7 +245,8 @@ def expire(
     made, plan = call_redacted(lambda: found.with_plan(ledger))
     if not yes or not plan.due:
         return ExpiryResult(plan)
-    house = Workspace(ledger, str(made.request.output), made.pipeline, made.request.keys)
+    place = made.request.output
+    house = Workspace(ledger, str(place), made.pipeline, made.request.keys, shown=(place,))
     require_permission("output/expire", house, datetime.now(UTC), dataset=made.pipeline.pipeline)
     rewrite = Rewrite(
         "expire",

@@ -331,7 +331,8 @@ class ResolvedRetraction:
     @property
     def workspace(self) -> Workspace:
         """The ledger, output, pipeline and keyring."""
-        return Workspace(self.ledger, str(self.request.output), self.pipeline, self.request.keys)
+        place = self.request.output
+        return Workspace(self.ledger, str(place), self.pipeline, self.request.keys, shown=(place,))
 
     def _rerun(self, run: ResolvedRun) -> Receipt:
         context = RunContext("retract", "local", datetime.now(UTC), self.progress, NO_OBSERVABILITY, ledger=self.ledger)
