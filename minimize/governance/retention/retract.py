@@ -20,6 +20,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
 from minimize.errors import Finding, RefusedError, call_redacted
 from minimize.governance.access.enforcement import require_permission
+from minimize.governance.access.overrides import require_replay_override
 from minimize.governance.event_times import age_limit
 from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
@@ -419,6 +420,10 @@ def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retra
         return found
     permission = "output/retract_received" if made.is_received_only else "output/retract"
     require_permission(permission, made.workspace, datetime.now(UTC), dataset=made.pipeline.pipeline)
+    require_replay_override(
+        made.request.output,
+        **{name: options.get(name) for name in ("pipeline", "input", "settings", "keys", "ledger")},
+    )
     if found.rerun_dates:
         check_approval(made.pipeline.policy, made.pipeline.folder)
     return call_redacted(lambda: made.execute(found))
