@@ -159,6 +159,7 @@ def backfill_command(progress: ProgressCallback, **arguments: Any) -> Printable:
     "--engine",
     *_EXECUTION,
     quiet=True,
+    permission="run/read",
 )
 def replay_command(progress: ProgressCallback, **arguments: Any) -> Printable:
     """Run the quarantined records of OUTPUT again under the current policy and settings.

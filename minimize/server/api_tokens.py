@@ -268,9 +268,14 @@ class RequestedToken(JsonResult):
     info: TokenInfo = field(metadata=json_member(merge=True))
 
     def lines(self) -> Iterator[str]:
-        """The account, and how another person confirms the request."""
+        """The name of the request."""
+        yield self.info.token
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """Who makes the token, and how."""
         name, account = self.info.token, self.info.user
-        yield f"requested a token for {account}. Another person, such as {account}, makes it within 4 days:"
+        yield f"requested a token for {account}. Within 4 days, {account} or another person makes it:"
         yield f"  minimize access token confirm {name}"
 
 

@@ -415,11 +415,11 @@ def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retra
     the time is implausible. Nothing is changed then.
     """
     made = call_redacted(lambda: _resolve_retraction(parse_output_location(output), RetractionOptions(**options)))
+    permission = "output/retract_received" if made.is_received_only else "output/retract"
+    require_permission(permission, made.workspace, datetime.now(UTC), dataset=made.pipeline.pipeline)
     found = call_redacted(made.plan)
     if not yes or found.is_empty:
         return found
-    permission = "output/retract_received" if made.is_received_only else "output/retract"
-    require_permission(permission, made.workspace, datetime.now(UTC), dataset=made.pipeline.pipeline)
     require_replay_override(
         made.request.output,
         **{name: options.get(name) for name in ("pipeline", "input", "settings", "keys", "ledger")},
