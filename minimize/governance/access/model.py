@@ -64,19 +64,10 @@ def _require_custom_name(name: str) -> str:
     return name
 
 
-def _read_account(name: str) -> str:
-    """The canonical form of an account. Raises the error of U211 for a name that shows less than it contains."""
-    if not canonical_account(name) or any(map(is_invisible, name)):
-        hint = "Write the name of the account again, without control and invisible characters."
-        message = f"the account `{single_line(name)}` is empty, or has a character that is not shown"
-        raise form_error("U211", message, hint, is_alone=True)
-    return canonical_account(name)
-
-
 _SOME_HINT: Final = "Write `all`, or a list of names."
 _SOME: Final = (Expected("must be `all` or a list of names", hint=_SOME_HINT), _names_schema(ALL_NAMES, 1))
 Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Expected("must be a list of names")]
-AccountName = Annotated[str, Field(min_length=1), AfterValidator(_read_account)]
+AccountName = Annotated[str, Field(min_length=1), AfterValidator(canonical_account)]
 AccountNames = Annotated[tuple[AccountName, ...], Expected("must be a list of names")]
 GroupMembers = Annotated[
     AccountNames | None,
@@ -292,11 +283,16 @@ class AccessRules(Form):
                 reading.fault("U003", f"unknown role `{role}`", "conflicts", index, hint=hint)
 
     def _check_spellings(self, reading: Reading) -> None:
-        """Records every account that is written in two ways. A reader would take them for two accounts."""
+        """Records each account that is written in two ways, or that shows less than it contains."""
         spellings: dict[str, str] = {}
         for written, line in _written_accounts(reading.node):
-            first = spellings.setdefault(canonical_account(written), written)
-            if first != written:
+            account = canonical_account(written)
+            first = spellings.setdefault(account, written)
+            if not account or any(map(is_invisible, written)):
+                message = f"the account {written!a} is empty, or has a character that is not shown"
+                hint = "Write the account again, without control and invisible characters."
+                reading.faults.add("U211", message, line=line, key=reading.key, hint=hint)
+            elif first != written:
                 message = f"`{single_line(written)}` and `{single_line(first)}` are the same account"
                 hint = "Write an account in one way. Case, width and blanks at the ends do not make another account."
                 reading.faults.add("U210", message, line=line, key=reading.key, hint=hint)
