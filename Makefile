@@ -47,7 +47,7 @@ run: $(VENV)/.run-ready
 		echo "made out/demo-access.yaml, with an account per role; yours is an operator"; \
 	fi; \
 	$(BIN)/minimize settings import "$$data/settings.csv" --reference "sample data"; \
-	$(BIN)/minimize run pipelines/device_telemetry --date "$$date" --input "$$data/{date}/*.ndjson.gz"; \
+	$(BIN)/minimize run pipelines/device_telemetry --date "$$date" --input "$$data/{date}/*.ndjson.gz" --output out/demo/device_telemetry; \
 	echo; \
 	echo "This was the main pipeline. pipelines/ has $$(ls pipelines/*/pipeline.yaml | wc -l | tr -d ' '), each with a committed sample of 2026-11-23 and 24:"; \
 	ls pipelines/*/pipeline.yaml | cut -d/ -f2 | tr '\n' ' ' | fold -s -w 100 | sed 's/^/  /'; echo; \

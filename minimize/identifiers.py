@@ -5,6 +5,8 @@ are written in decimal. An id that is then empty counts as missing. Byte strings
 
 Every comparison of ids uses this form: settings, gates, thresholds, duplicates, `top`, pseudonyms, tokens, erasure, consents
 and the subject index. Source: UAX #15 (NFC), UAX #44 (White_Space, General_Category Cf), Unicode 3.13 (case folding).
+
+Accounts of people have a stricter form (`canonical_account`), in which no two accounts look the same but for their script.
 """
 
 from __future__ import annotations
@@ -84,6 +86,50 @@ def exact_and_folded(value: str) -> tuple[str, ...]:
     (('B-1', 'b-1'), ('b-1',))
     """
     return tuple(dict.fromkeys((canonical_text(value), canonical_text(value, fold=True))))
+
+
+_IGNORABLE: Final = (
+    range(0x00AD, 0x00AE),
+    range(0x034F, 0x0350),
+    range(0x061C, 0x061D),
+    range(0x115F, 0x1161),
+    range(0x17B4, 0x17B6),
+    range(0x180B, 0x1810),
+    range(0x200B, 0x2010),
+    range(0x202A, 0x202F),
+    range(0x2060, 0x2070),
+    range(0x2800, 0x2801),
+    range(0x3164, 0x3165),
+    range(0xFE00, 0xFE10),
+    range(0xFEFF, 0xFF00),
+    range(0xFFA0, 0xFFA1),
+    range(0xFFF0, 0xFFFC),
+    range(0x1BCA0, 0x1BCA4),
+    range(0x1D173, 0x1D17B),
+    range(0xE0000, 0xE1000),
+)
+"""The characters with the Unicode property Default_Ignorable_Code_Point, and the blank Braille pattern."""
+
+
+def canonical_account(text: str) -> str:
+    """The canonical form of an account: NFKC, case-folded, trimmed, without control and invisible characters.
+
+    Empty if nothing is left. Source: Unicode 3.13, NFKC_Casefold.
+
+    >>> canonical_account(" Rob\\u200b@Example.com"), canonical_account("\\uff52\\uff4f\\uff42@example.com")
+    ('rob@example.com', 'rob@example.com')
+    """
+    before = None
+    while text != before:
+        before = text
+        text = "".join(letter for letter in normalize("NFKC", text) if not is_invisible(letter))
+        text = normalize("NFKC", text.casefold()).strip()
+    return text
+
+
+def is_invisible(letter: str) -> bool:
+    """Whether a character is a control character, or is not shown."""
+    return category(letter) in ("Cc", "Cf") or any(ord(letter) in each for each in _IGNORABLE)
 
 
 def is_empty_id(value: object) -> bool:

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.identifiers import WHITE_SPACE, canonical_column, canonical_id, canonical_text, is_empty_id
+from minimize.identifiers import (
+    WHITE_SPACE,
+    canonical_account,
+    canonical_column,
+    canonical_id,
+    canonical_text,
+    is_empty_id,
+    is_invisible,
+)
 
 TYPES = (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()))
 PADDING = st.text(st.sampled_from(" \t\xa0\u2003\u200b\u200d\ufeff\xad"), max_size=2)
@@ -94,3 +102,34 @@ def test_what_is_not_there_stays_so() -> None:
     found: Any = canonical_id(None)
     assert found is None
     assert canonical_id(" a") == "a"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "rob@example.com",
+        "Rob@Example.COM",
+        " rob@example.com\u00a0",
+        "rob@example.com\u200b",
+        "r\u00adob@example.com",
+        "rob\u034f@example.com",
+        "rob\ufe0f@example.com",
+        "\u3164rob@example.com\u2800",
+        "rob\x00@example.com",
+        "\uff52\uff4f\uff42\uff20example.com",
+    ],
+)
+def test_an_account_has_one_form(written: str) -> None:
+    assert canonical_account(written) == "rob@example.com"
+
+
+def test_accounts_that_look_different_stay_different() -> None:
+    assert len(set(map(canonical_account, ("rob", "rob2", "r ob", "r.ob", "ro\u00df", "r\u043eb")))) == 6
+
+
+@given(st.text())
+def test_the_form_of_an_account_is_its_own_form(text: str) -> None:
+    form = canonical_account(text)
+    assert canonical_account(form) == form
+    assert canonical_account(f" {text}\u200b") == form
+    assert not any(map(is_invisible, form))

@@ -19,7 +19,7 @@ from minimize.governance.access.workflow import NewGrant, adopt_access, answer_g
 from minimize.governance.workspace import Workspace
 from minimize.ledger import current_actor
 from minimize.results import LintResult, Listing, Printable, ResultAt
-from minimize.server.api_tokens import issue_api_token, list_api_tokens, revoke_api_token
+from minimize.server.api_tokens import confirm_api_token, issue_api_token, list_api_tokens, revoke_api_token
 
 if TYPE_CHECKING:
     from minimize.governance.access.workflow import GrantVerb
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 @verb(
     "token",
-    click.Option(["--user"], metavar="NAME", help="Account of the token. [env: MINIMIZE_ACTOR]"),
+    click.Option(
+        ["--user"],
+        metavar="NAME",
+        help="Another account, for which the token is requested. [default: the acting account]",
+    ),
     click.Option(
         ["--for", "lasts"], type=DURATION, metavar="TIME", help="Lifetime, such as 30m, 8h or 30d. [default: 8h]"
     ),
@@ -37,10 +41,12 @@ if TYPE_CHECKING:
     invoke_without_command=True,
 )
 def token_group(workspace: Workspace, now: datetime, user: str | None, **terms: Any) -> Printable:
-    """Create an API token of the server.
+    """Create an API token of the server for your own account, or request one for another account.
 
     The token is printed once. The ledger stores only a keyed digest of the token. The token identifies an account. At each
     read, the access file and the grants decide what the account may see.
+
+    A request for another account needs `token/make` and prints no token: another person makes it with `access token confirm`.
     """
     return issue_api_token(workspace, user, now, **terms)
 
@@ -49,6 +55,15 @@ def token_group(workspace: Workspace, now: datetime, user: str | None, **terms: 
 def list_tokens_command(workspace: Workspace, now: datetime) -> Printable:
     """List API tokens: name, account, state and expiry. A name does not give access."""
     return Listing("tokens", list_api_tokens(workspace, now), "no tokens")
+
+
+@verb("confirm", click.Argument(["name"]), *WORKSPACE, group=token_group)
+def confirm_token_command(workspace: Workspace, now: datetime, name: str) -> Printable:
+    """Make the token NAME, which another person requested, and print it once.
+
+    Its account can do this, or an account with `token/make` whose roles do not conflict with those of the token's account.
+    """
+    return confirm_api_token(workspace, name, now)
 
 
 @verb("revoke", click.Argument(["name"]), *WORKSPACE, group=token_group)

@@ -7,13 +7,25 @@ from typing import Final
 
 import click
 
-from minimize.cli.options import FILE, FOLDER, MADE_BY_HELP, OPTIONS, PATH, DataPathParameter, TableName
+from minimize.cli.options import (
+    FILE,
+    FOLDER,
+    MADE_BY_HELP,
+    OPTIONS,
+    PATH,
+    SHOWN,
+    DataPathParameter,
+    TableName,
+    authorize,
+)
 from minimize.cli.verb import verb
 from minimize.interop import export_formats, import_formats
 from minimize.interop.convert import export_document, import_into, import_policy
 from minimize.interop.documents import ExportRequest
 from minimize.interop.json_schema import validate_records
+from minimize.output.folder import has_runs
 from minimize.results import Printable
+from minimize.stores import parse_location
 
 _EXISTING_FILE: Final = click.Path(exists=True, dir_okay=False)
 _EXISTING_DATA: Final = DataPathParameter(exists=True)
@@ -54,9 +66,11 @@ def export_command(
 ) -> None:
     """Export PATH as a document of another format.
 
-    PATH is a pipeline, or a policy with `--of source`. Formats that describe runs take an output folder. --json prints JSON
-    if the format is normally YAML.
+    PATH is a pipeline, or a policy with `--of source`. Formats that describe runs take an output folder, and need `run/read`.
+    --json prints JSON if the format is normally YAML.
     """
+    if has_runs(parse_location(path)):
+        authorize("run/read", {"output": path, "pipeline": pipeline, SHOWN: (path,)})
     text = export_document(format_, ExportRequest(path, name, as_json, pipeline))
     if to is None:
         click.echo(text, nl=False)

@@ -159,4 +159,4 @@ def _workspace(keys: str | None, ledger: str | None, outputs: tuple[str, ...]) -
     """Returns the workspace. The ledger may be in the first named output."""
     from minimize.governance.workspace import Workspace
 
-    return Workspace(ledger, outputs[0] if outputs else None, None, keys)
+    return Workspace(ledger, outputs[0] if outputs else None, None, keys, shown=outputs)

@@ -146,7 +146,8 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         "access new": ("minimize access new access.yaml --tenant contoso",),
         "access adopt": ("minimize access adopt --yes",),
         "access lint": ("minimize access lint pipelines/access.yaml",),
-        "access token": ("minimize access token --user ann --for 8h",),
+        "access token": ("minimize access token --for 8h", "minimize access token --user ann --for 8h"),
+        "access token confirm": ("minimize access token confirm NAME",),
         "access token list": ("minimize access token list",),
         "access token revoke": ("minimize access token revoke NAME",),
         "incident open": (
@@ -206,7 +207,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         "sample": ("minimize sample device_telemetry --rows 10000 --date 2026-11-24 --out data",),
         "serve": (
             "minimize serve pipelines/device_telemetry --host 0.0.0.0 --cert server.pem --key server.key",
-            "minimize access token --user ann --for 8h",
+            "minimize access token --for 8h",
             'python -c \'import minimize; print(minimize.connect("grpc+tls://HOST:8815", token="mzd_…", ca="ca.pem")\n'
             '      .read("device_telemetry", columns=["model"], purpose="customer_support"))\'',
         ),

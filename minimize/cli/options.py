@@ -293,24 +293,30 @@ JSON_OPTIONS: Final = (
 )
 """`--json`, and `--log-format`, which can be given before or after the command name."""
 
+SHOWN: Final = "shown"
+"""The name of the outputs whose content a command shows or changes, among the locations of its workspace."""
 _WORKSPACE_OPTIONS: Final = ("ledger", "output", "keys")
 
 
 def command_workspace(options: Mapping[str, Any]) -> Workspace:
-    """The workspace that a command's options name, of which `--pipeline` may be repeatable. Other options are ignored."""
+    """The workspace that a command's options name, of which `--pipeline` may be repeatable. Other options are ignored.
+
+    `shown` has the outputs whose content the command shows or changes.
+    """
     from minimize.governance.workspace import Workspace  # late: it imports Arrow, which `--help` does not need
 
     named = options.get("pipeline")
     pipelines = named if isinstance(named, tuple) else (named,)
     places = {name: options.get(name) for name in _WORKSPACE_OPTIONS}
-    return Workspace(pipeline=next(iter(pipelines), None), further_pipelines=pipelines[1:], **places)
+    shown = tuple(options.get(SHOWN) or ())
+    return Workspace(pipeline=next(iter(pipelines), None), further_pipelines=pipelines[1:], shown=shown, **places)
 
 
 def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = None) -> None:
     """Checks that the current account has the permission. Raises AccessDenied (exit 3) if not. Either result is audited.
 
-    `places` has the locations of the workspace (`ledger`, `output`, `pipeline`, `keys`). Without a tenant the permission must
-    cover all tenants.
+    `places` has the locations of the workspace (`ledger`, `output`, `pipeline`, `keys`, `shown`). Without a tenant the
+    permission must cover all tenants.
     """
     from minimize.governance.access.enforcement import require_permission  # late: it imports Arrow
 
@@ -332,9 +338,12 @@ def authorize_settings(places: Mapping[str, Any], tenant: str | None) -> None:
 def has_access_file(places: Mapping[str, Any]) -> bool:
     """Whether `minimize.yaml` names an access file, searched as for the workspace of the command."""
     from minimize.config import load_config
-    from minimize.stores import local_path
 
-    return load_config(places.get("pipeline") or local_path(places.get("output"))).has_access_file
+    if places.get("pipeline") is None and places.get("output") is not None:
+        from minimize.runs.inputs import configuration_folder  # late: it imports Arrow
+
+        return load_config(configuration_folder(places["output"])).has_access_file
+    return load_config(places.get("pipeline")).has_access_file
 
 
 def record_actor_permissions(places: Mapping[str, Any]) -> None:

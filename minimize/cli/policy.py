@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from minimize.cli.options import FOLDER, OPTIONS, PATH, DataPathParameter, authorize_settings
+from minimize.cli.options import FOLDER, OPTIONS, PATH, SHOWN, DataPathParameter, authorize, authorize_settings
 from minimize.cli.printing import print_result
 from minimize.cli.verb import verb
 from minimize.results import AlternativeText, JsonText, LintResult, Printable
@@ -106,10 +106,16 @@ def drift_command(**arguments: Any) -> Printable:
     """Compare incoming data of PIPELINE with its policy and its last receipts, by name, type and count.
 
     Values are not printed. Exits with 1 if a change makes the pipeline refuse or lose data. New fields are dropped, and are a
-    warning.
+    warning. If there are receipts, their counts need `run/read`.
     """
+    from minimize.output.folder import has_runs
     from minimize.review.drift import detect_drift
+    from minimize.runs.inputs import pipeline_from
 
+    output = arguments["output"]
+    if has_runs(pipeline_from(arguments["pipeline"]).target(output)):
+        places = {name: arguments[name] for name in ("pipeline", "output", "keys")}
+        authorize("run/read", {**places, SHOWN: () if output is None else (output,)})
     return detect_drift(**arguments)
 
 

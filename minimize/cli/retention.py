@@ -15,6 +15,7 @@ from minimize.cli.options import (
     MADE_BY_HELP,
     OPTIONS,
     RECEIPT_OVERRIDES,
+    SHOWN,
     WORKSPACE,
     authorize_read,
 )
@@ -178,7 +179,7 @@ def expire_command(
     because the time is implausible or the account may not do it.
     """
     if due:
-        tenants = authorize_read("event/read", {**arguments, "output": output})
+        tenants = authorize_read("event/read", {**arguments, "output": output, SHOWN: (output,)})
         every = open_items(output, **arguments)
         items = entries_in_scope(every, tenants, lambda each: () if each.tenant is None else (each.tenant,))
         found = Listing("open", items, "no open deadlines", exit_code=int(any(each.overdue for each in items)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -69,6 +69,7 @@ def run_command(
     Exit codes: 0 done, or nothing to do; 1 a date was skipped or is not complete; 2 wrong usage, configuration or file; 3
     refused; 4 too many rows in quarantine.
     """
+    from minimize.governance.access.overrides import require_override
     from minimize.runs.batch_dates import DateSelection
     from minimize.runs.inputs import pipeline_from
     from minimize.runs.runner import RunOverrides, regions_to_run, run_dates, run_regions
@@ -76,6 +77,7 @@ def run_command(
     selection = DateSelection.from_options(date, since, until, pending=pending)
     how: dict[str, Any] = {"at": at, "engine": engine, "progress": progress, "allow_shrink": allow_shrink}
     job, replaced = pipeline_from(pipeline), RunOverrides(**overrides)
+    require_override(job, replaced)
     regions = regions_to_run(job, replaced)
     done: RunResult | RegionalRuns = (
         run_regions(job, regions, selection, replaced, **how) if regions else run_dates(job, selection, replaced, **how)
@@ -139,8 +141,12 @@ def backfill_command(progress: ProgressCallback, **arguments: Any) -> Printable:
     Exit codes: 0 done, or nothing to do; 1 a date was skipped or is not complete; 2 wrong usage, configuration or file; 3
     refused; 4 too many rows in quarantine.
     """
-    from minimize.runs.backfill import run_backfill
+    from minimize.governance.access.overrides import require_override
+    from minimize.runs.backfill import load_backfill, run_backfill
+    from minimize.runs.runner import RunOverrides
 
+    replaced = {each.name: arguments[each.name] for each in fields(RunOverrides) if each.name in arguments}
+    require_override(load_backfill(arguments["file"]).pipeline_path, RunOverrides(**replaced))
     return run_backfill(progress=progress, **arguments)
 
 
@@ -153,14 +159,18 @@ def backfill_command(progress: ProgressCallback, **arguments: Any) -> Printable:
     "--engine",
     *_EXECUTION,
     quiet=True,
+    permission="run/read",
 )
 def replay_command(progress: ProgressCallback, **arguments: Any) -> Printable:
     """Run the quarantined records of OUTPUT again under the current policy and settings.
 
     Each date with a record that now passes is run again completely. Refuses a source that has changed or is missing.
     """
+    from minimize.governance.access.overrides import require_replay_override
     from minimize.runs.quarantine_replay import replay
 
+    names = ("output", "pipeline", "input", "settings", "keys", "ledger")
+    require_replay_override(**{name: arguments[name] for name in names})
     return replay(progress=progress, **arguments)
 
 

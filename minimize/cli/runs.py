@@ -18,6 +18,7 @@ from minimize.cli.options import (
 )
 from minimize.cli.verb import limited_result, verb
 from minimize.governance.access.enforcement import entries_in_scope
+from minimize.governance.access.permissions import common_tenants
 from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.results import Listing, Printable
 from minimize.runs.published_runs import list_runs, rebuild_index, show_run, void_run
@@ -56,12 +57,13 @@ def runs_group(
 
     A run concerns all tenants of its input. An account without all tenants sees no runs.
     """
-    places = {"ledger": ledger, "output": next(iter(outputs), None), "keys": keys}
+    places = [{"ledger": ledger, "output": output, "keys": keys} for output in outputs or (None,)]
     if rebuild:
-        authorize("run/read", places)
+        for each in places:
+            authorize("run/read", each)
         return Listing("outputs", rebuild_index(outputs, ledger, keys=keys, now=now), "")
-    tenants = authorize_read("run/read", places)
-    rows = [row for output in outputs or (None,) for row in list_runs(ledger, output=output, pipeline=pipeline)]
+    tenants = common_tenants([authorize_read("run/read", each) for each in places])
+    rows = [row for each in places for row in list_runs(ledger, output=each["output"], pipeline=pipeline)]
     found = Listing("runs", entries_in_scope(rows, tenants, lambda _: ()), "no runs")
     return limited_result(found, tenants)
 

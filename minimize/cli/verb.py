@@ -17,6 +17,7 @@ from minimize.cli.options import (
     JSON_OPTIONS,
     OPTIONS,
     QUIET,
+    SHOWN,
     WORKSPACE,
     authorize,
     authorize_read,
@@ -70,7 +71,8 @@ def verb(
         def callback(*, as_json: bool, **values: Any) -> int:
             if click.get_current_context().invoked_subcommand is not None:
                 return 0
-            limit = _check_permission(permission, reads, values)
+            shown = tuple(place for name in shown_names for place in _places(values[name]))
+            limit = _check_permission(permission, reads, {**values, SHOWN: shown})
             with ExitStack() as stack:
                 if "progress" in accepted:
                     values["progress"] = stack.enter_context(progress_bar())
@@ -78,17 +80,28 @@ def verb(
                     values["as_json"] = as_json
                 if limit is not None:
                     values["tenants"] = limit
-                result = function(**_with_environment(values, accepted))
+                result = function(**_with_environment(values, accepted, shown))
             return 0 if result is None else print_result(limited_result(result, limit), as_json)
 
         common = [*((QUIET,) if quiet else ()), *JSON_OPTIONS]
         named = [OPTIONS[each]() if isinstance(each, str) else each for each in parameters]
+        shown_names = [str(each.name) for each in named if _names_shown_output(each)]
         command = kind(name, callback=callback, params=[*named, *common], help=function.__doc__, **attributes)
         if isinstance(group, click.Group):
             group.add_command(command)
         return command
 
     return decorate
+
+
+def _names_shown_output(parameter: click.Parameter) -> bool:
+    """Whether a parameter names an output whose content the command shows or changes: `OUTPUT` or `--in OUTPUT`."""
+    return parameter.name == "named" or (parameter.name == "output" and isinstance(parameter, click.Argument))
+
+
+def _places(value: Any) -> Sequence[Any]:
+    """The locations of an argument, or of an option that may be repeatable."""
+    return value if isinstance(value, tuple) else () if value is None else (value,)
 
 
 def _tenants_of(values: Mapping[str, Any]) -> Sequence[str | None]:
@@ -117,12 +130,12 @@ def limited_result(result: Printable, limit: TenantSet | None) -> Printable:
     return result if limit is None or limit.is_all else ScopedResult(result)
 
 
-def _with_environment(values: Mapping[str, Any], accepted: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters, with the workspace and the time if the function accepts them."""
+def _with_environment(values: Mapping[str, Any], accepted: Mapping[str, Any], shown: Sequence[Any]) -> dict[str, Any]:
+    """The parameters, with the workspace and the time if the function accepts them. The workspace has the shown outputs."""
     passed = dict(values)
     if "now" in accepted:
         passed["now"] = passed.get("now") or utc_now()
     if "workspace" in accepted:
         passed = {name: value for name, value in passed.items() if name in accepted or name not in _WORKSPACE_NAMES}
-        passed["workspace"] = command_workspace(values)
+        passed["workspace"] = command_workspace({**values, SHOWN: shown})
     return passed

@@ -29,7 +29,7 @@ from minimize.governance.evidence import TenantEvidence, require_evidence
 from minimize.governance.references import checked_reference
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
-from minimize.identifiers import canonical_id, canonical_text
+from minimize.identifiers import canonical_account, canonical_id, canonical_text
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.sharing import (
@@ -289,8 +289,8 @@ def confirm_consent(
         if waiting is None or waiting.state != "unconfirmed" or waiting.digest != document.digest:
             message = f"no consent of {tenant} to {function} of {recipient} with this document waits for a confirmation"
             raise RefusedError(message, code="N064", hint=f"Run `minimize consent show --tenant {tenant} --history`.")
-        confirming = actor.user or ""
-        if confirming == waiting.by or (access is not None and not access.are_separate(confirming, waiting.by)):
+        confirming, recorded_by = actor.user or "", canonical_account(waiting.by)
+        if confirming == recorded_by or (access is not None and not access.are_separate(confirming, recorded_by)):
             message = "a consent by document needs a second person"
             hint = "Ask another person, in other groups than the one who recorded it, to run this command."
             raise RefusedError(message, code="N065", hint=hint)

@@ -80,9 +80,8 @@ def adopt_ledger(
             " (`minimize events add`) and pass --allow-lost-erasures; a run may publish erased records that are not recorded."
         )
         raise RefusedError(message, hint=hint)
-    require_permission(
-        "output/adopt", Workspace(ledger, str(folder), job, keyring), datetime.now(UTC), dataset=job.pipeline
-    )
+    workspace = Workspace(ledger, str(folder), job, keyring, shown=(folder,))
+    require_permission("output/adopt", workspace, datetime.now(UTC), dataset=job.pipeline, any_ledger=True)
     decide = partial(_adoption_decision, reason=reason.strip(), lost=lost)
     return AdoptedLedger(record_decision("adopt", DecidedOutput(job, folder, keyring), ledger, decide))
 

@@ -5,12 +5,14 @@ The ledger, an output, a pipeline and the keyring, each searched for when it is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minimize.config import load_config
 from minimize.errors import KeyringError, LedgerError
 from minimize.keys import Keyring, find_keyring, require_keyring
 from minimize.ledger import Address, find_ledger
@@ -18,26 +20,29 @@ from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
+from minimize.receipts import Receipt
 from minimize.runs.guards import check_keyring, check_ledger
-from minimize.runs.inputs import pipeline_from
-from minimize.stores import LocationLike, PathText, local_path, parse_output_location
+from minimize.runs.inputs import configuration_folder, pipeline_from
+from minimize.stores import LocationLike, PathText, parse_output_location
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Workspace:
     """Inputs of a command: ledger, output folder (may contain the ledger), pipeline whose policy declares settings, keyring.
 
-    A command may also concern the outputs of `further_pipelines`.
+    A command may also concern the outputs of `further_pipelines`. `shown` are the outputs whose content it shows or changes
+    because the caller named them. Without a pipeline and an output, the first of them determines configuration and ledger.
     """
 
     ledger: PathText | None = None
-    output: PathText | None = None
+    output: LocationLike | None = None
     pipeline: Pipeline | PathText | None = None
     keys: Keyring | PathText | None = None
     further_pipelines: tuple[Pipeline | PathText, ...] = ()
+    shown: tuple[LocationLike, ...] = ()
 
     @property
     def loaded_pipeline(self) -> Pipeline | None:
@@ -52,11 +57,19 @@ class Workspace:
         further = [pipeline_from(each).target() for each in self.further_pipelines]
         return [each for each in (own, *further) if each is not None]
 
-    @property
+    @cached_property
     def folder(self) -> Path:
-        """The start of the search for `minimize.yaml`: the pipeline's folder, else the output's, else the current one."""
+        """The start of the search for `minimize.yaml`: the folder of the pipeline, else that of the output's pipeline or the
+        output, else the current one."""
         job = self.loaded_pipeline
-        return (local_path(self.output) or Path.cwd()) if job is None else job.folder
+        if job is not None:
+            return job.folder
+        return Path.cwd() if self._decisive_output is None else configuration_folder(self._decisive_output)
+
+    @property
+    def _decisive_output(self) -> LocationLike | None:
+        """The output that determines configuration and ledger if no pipeline is named."""
+        return self.output if self.output is not None else next(iter(self.shown), None)
 
     def keyring(self) -> Keyring:
         """The keyring, which signs changes and makes subject tokens. Raises KeyringError."""
@@ -73,17 +86,43 @@ class Workspace:
     def address(self) -> Address:
         """The address of the ledger, which may not exist yet. Raises LedgerError if no address is configured."""
         job = self.loaded_pipeline
-        output = self.output if self.output is not None or job is None else job.target()
+        output = self._decisive_output if self.output is not None or job is None else job.target()
         return find_ledger(self.ledger, start=self.folder, output=output)
 
     def check_ledger(self, named: Iterable[LocationLike] = ()) -> None:
         """Raises RefusedError if the receipts of its own output, or of a named one, name another ledger (E303), or if the last
         of them was signed with another keyring (E310)."""
-        for place in map(parse_output_location, [*named, *self.named_outputs]):
-            if has_runs(place):
-                chain = load_receipts(place)
-                check_ledger(self.address, chain)
-                check_keyring(self.keyring(), chain)
+        for chain in self._chains(named):
+            check_ledger(self.address, chain)
+            check_keyring(self.keyring(), chain)
+
+    def _chains(self, named: Iterable[LocationLike] = ()) -> Iterator[Sequence[Receipt]]:
+        places = map(parse_output_location, [*named, *self.named_outputs])
+        return (load_receipts(place) for place in places if has_runs(place))
+
+    def authorities(self, *, any_ledger: bool = False) -> Iterator[Workspace]:
+        """Itself, and a workspace for each shown output that another configuration or ledger governs.
+
+        Raises RefusedError (E303), unless `any_ledger` is set, if the ledger is not the one that the receipts of a shown output
+        name: the access rules that were adopted in that one would not apply.
+        """
+        shown = [Workspace(self.ledger, place, keys=self.keys) for place in self.shown]
+        for each in () if any_ledger else shown:
+            for chain in each._chains():
+                check_ledger(each.address, chain)
+        known: set[tuple[Path | None, str]] = set()
+        for each in (self, *shown):
+            authority = load_config(each.folder).path, each._address_text
+            if authority not in known:
+                known.add(authority)
+                yield each
+
+    @property
+    def _address_text(self) -> str:
+        """The address of the ledger as text; empty if none is configured."""
+        with suppress(LedgerError):
+            return str(self.address)
+        return ""
 
     def open_ledger(self, *, create: bool = False) -> Ledger:
         """The ledger, open. Raises LedgerError."""

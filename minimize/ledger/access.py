@@ -59,7 +59,7 @@ class GrantAct:
 
 GRANT: Final = ActKind("grant", GrantAct, key="{0.grant}", actor="by")
 
-TokenState = Literal["issued", "spent", "revoked"]
+TokenState = Literal["requested", "issued", "spent", "revoked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,11 @@ class ApiToken:
 
     token   its name, which grants no access
     once    it is valid for a single call
-    digest  `signing/1:` and hexadecimal digits: a keyed digest of the secret and of all fields except `state`
-    state   the new state; each state is recorded once
+    digest  `signing/1:` and hexadecimal digits: a keyed digest of the secret and of the fields above and the times; empty for a
+            request
+    state   the new state; each state is recorded once. A token that was requested has no effect until another person has
+            confirmed it, which issues it.
+    by      the account that recorded the state
     """
 
     token: str
@@ -79,6 +82,7 @@ class ApiToken:
     issued_at: datetime
     expires_at: datetime
     state: TokenState = "issued"
+    by: str = ""
 
 
-API_TOKEN: Final = ActKind("api_token", ApiToken, key="{0.token}")
+API_TOKEN: Final = ActKind("api_token", ApiToken, key="{0.token}", actor="by")

@@ -6,9 +6,9 @@ signature  Ed25519 over the canonical JSON of {"audit": 1, "head", "sequence"}: 
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
+import pwd
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, Self
 from uuid import uuid4
 
 from minimize.errors import Finding, LedgerError, Severity
+from minimize.identifiers import canonical_account
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Verifier
 from minimize.keys.cryptography import is_signed
@@ -170,17 +171,20 @@ def application_name(product: str = "minimize") -> str:
 
 
 def current_actor(environ: Mapping[str, str] | None = None) -> Actor:
-    """The actor of this process: `MINIMIZE_ACTOR`, else the user of the operating system."""
-    named = (os.environ if environ is None else environ).get(ACTOR_VARIABLE)
-    user = named or _login_name()
+    """The actor of this process: the account in `MINIMIZE_ACTOR`, else the user of the process, in canonical form.
+
+    The user is that of the user id. `LOGNAME` and `USER` are not read, because anyone can set them.
+    """
+    named = canonical_account((os.environ if environ is None else environ).get(ACTOR_VARIABLE) or "")
+    user = named or _process_user()
     return Actor("user", _PERMISSION_LOOKUP.get()(user), application=application_name(), user=user)
 
 
-def _login_name() -> str:
-    """The name of the user, or the user id if the system has no name for it."""
+def _process_user() -> str:
+    """The name of the user of the process, or the user id if the system has no name for it."""
     try:
-        return getpass.getuser()
-    except (OSError, KeyError):
+        return canonical_account(pwd.getpwuid(os.getuid()).pw_name)
+    except KeyError:
         return f"uid {os.getuid()}"
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from minimize.errors import Finding
 from minimize.failpoints import fail_point
+from minimize.identifiers import canonical_account
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, is_signed, sign_as_text
 from minimize.ledger.act_log import PAGE_SIZE, ActLog
@@ -31,10 +32,8 @@ from minimize.receipts import canonical_json
 
 _ENTRY_COLUMNS: Final = "sequence, previous, event, acts, acts_digest, digest, key, signature"
 _CONDITIONS: Final[Mapping[str, str]] = {
-    **{
-        name: f"{name} = :{name}"
-        for name in ("activity", "operation", "result", "actor", "resource", "correlation", "tenant")
-    },
+    **{name: f"{name} = :{name}" for name in ("activity", "operation", "result", "resource", "correlation", "tenant")},
+    "actor": "actor IN :actor",
     "category": "event LIKE :member ESCAPE '/'",
     "tenants": "tenant IN :tenants",
     "other_tenants": "tenant IS NOT NULL AND tenant NOT IN :other_tenants",
@@ -124,6 +123,8 @@ def _entry_query(filter_: EntryFilter) -> tuple[str, Row]:
     """The query for the entries of a filter, without an order, and its values."""
     values = {name: getattr(filter_, name) for name in _CONDITIONS if getattr(filter_, name) is not None}
     where = " AND ".join(("1 = 1", *map(_CONDITIONS.__getitem__, values)))
+    if "actor" in values:  # earlier versions recorded accounts as they were written
+        values["actor"] = sorted({values["actor"], canonical_account(values["actor"])})
     if "category" in values:
         # no other member of an event has this name, and a quotation mark within a text is escaped
         member = canonical_json({"category": values["category"]}).decode()[1:-1]

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
@@ -23,6 +24,7 @@ from minimize.governance.access.decision import reason
 from minimize.governance.access.enforcement import configured_access, require_permission
 from minimize.governance.access.permissions import APPROVE_POLICY
 from minimize.governance.workspace import Workspace
+from minimize.identifiers import canonical_account
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor, find_ledger
@@ -116,13 +118,13 @@ ApproverSource = Literal["--by", "MINIMIZE_ACTOR", "system"]
 """Origin of the approver's name: passed by the caller, set in the environment, or the user of the operating system."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ApprovalWorkspace(Workspace):
     """Configuration, ledger and keyring, searched from the policy's folder upwards."""
 
     start: Path = Path()
 
-    @property
+    @cached_property
     def folder(self) -> Path:
         """The policy's folder."""
         return self.start
@@ -244,7 +246,8 @@ def _plan_faults(policy: Policy, purpose: str) -> tuple[Finding, ...]:
 def _approver_name(workspace: Workspace, by: str | None, actor: Actor) -> str:
     """Name of the approver. Raises AccessDenied for another person's name if an access file is configured."""
     access, user = configured_access(workspace), actor.user or ""
-    if access is not None and by is not None and by not in (access.person(user), *access.accounts(user)):
+    own = () if access is None else (canonical_account(access.person(user)), *access.accounts(user))
+    if access is not None and by is not None and canonical_account(by) not in own:
         about = "you can approve only in your own name"
         raise AccessDenied(
             f"{user} cannot approve this policy in another name", reasons=[reason("nobody", about=about)]

@@ -28,7 +28,7 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import CORRECTION, LifecycleEvent, RecordedCorrection
-from minimize.output.folder import PIPELINE_FILE, RECEIPT_FILE
+from minimize.output.folder import PIPELINE_FILE, RECEIPT_FILE, has_runs, read_receipts
 from minimize.output.partitions import reject_long_partitions
 from minimize.plan import Plan, request
 from minimize.plan.aggregates import aggregate_fault
@@ -62,7 +62,16 @@ from minimize.sources.file_discovery import (
 from minimize.sources.files import batch_parts
 from minimize.stages.future_time import reject_future
 from minimize.stages.tenant_regions import reject_without_region
-from minimize.stores import Location, LocationLike, ObjectPath, PathText, is_uri, location_options
+from minimize.stores import (
+    Location,
+    LocationLike,
+    ObjectPath,
+    PathText,
+    is_uri,
+    local_path,
+    location_options,
+    parse_output_location,
+)
 from minimize.techniques.patterns import find_pattern
 from minimize.techniques.redact import ALL_PATTERNS, has_hit
 from minimize.verification.aggregates import MEASURE_RULES
@@ -130,14 +139,7 @@ def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None)
 
     Raises ConfigurationError if it is not found or has another name.
     """
-    written = origin_place(output, None if receipt.origin is None else receipt.origin.pipeline)
-    path = (
-        explicit
-        if explicit is not None
-        else nearest_pipeline_file(output, receipt.pipeline)
-        if written is None
-        else written
-    )
+    path = _own_pipeline_file(output, receipt) if explicit is None else explicit
     if path is None or (explicit is None and not Path(path).exists()):
         message = f"the path of the pipeline {receipt.pipeline} is not known"
         raise ConfigurationError(message, hint="Pass --pipeline PIPELINE.")
@@ -165,6 +167,26 @@ def outputs_of_same_source(job: Pipeline) -> Iterator[Location]:
 
 def _source_path(job: Pipeline) -> str:
     return job.source.path if is_uri(job.source.path) else os.path.normpath(job.folder / job.source.path)
+
+
+def configuration_folder(output: LocationLike) -> Path:
+    """The folder from which the configuration of an output is searched: that of its pipeline, else the output itself.
+
+    The current folder if the pipeline is unknown and the output is in a bucket.
+    """
+    place = parse_output_location(output)
+    chain = read_receipts(place) if has_runs(place) else ()
+    file = _own_pipeline_file(place, chain[-1]) if chain else None
+    found = None if file is None else Path(file)
+    if found is not None and found.exists():
+        return found if found.is_dir() else found.parent
+    return local_path(output) or Path.cwd()
+
+
+def _own_pipeline_file(output: Location, receipt: Receipt) -> Path | str | None:
+    """The pipeline of an output: the one in its receipt, else the nearest one."""
+    written = origin_place(output, None if receipt.origin is None else receipt.origin.pipeline)
+    return nearest_pipeline_file(output, receipt.pipeline) if written is None else written
 
 
 def nearest_pipeline_file(output: Location, name: str) -> Path | None:

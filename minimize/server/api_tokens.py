@@ -1,4 +1,7 @@
-"""API tokens: create, authenticate, list and revoke bearer tokens.
+"""API tokens: create, request and confirm, authenticate, list and revoke bearer tokens.
+
+An account makes a token for itself. For another account it can only request one, which another person confirms. The token's text
+is then made and shown to that person, whose roles must not conflict with those of the account.
 
 A token is `mzd_`, its name (16 hexadecimal digits) and its secret (64 digits): 256 random bits. It is printed once.
 The ledger stores an HMAC under a key of the keyring, over the secret, the account and the expiry. So an attacker cannot
@@ -16,12 +19,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
-from minimize.errors import ConfigurationError, RefusedError
-from minimize.governance.access.enforcement import require_permission
+from minimize.errors import AccessDenied, ConfigurationError, LedgerError, RefusalReason, RefusedError
+from minimize.governance.access.decision import reason
+from minimize.governance.access.enforcement import configured_access, require_permission
+from minimize.governance.access.entitlements import EffectiveAccess
+from minimize.governance.access.model import LONGEST_UNANSWERED, AccessRules, UserAccount
+from minimize.governance.access.roles import find_conflict
 from minimize.governance.evidence import TenantEvidence, document_evidence
 from minimize.governance.workspace import Workspace
+from minimize.identifiers import canonical_account
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
@@ -69,6 +77,16 @@ def create_token(
     `lasts` is the lifetime; with `once` the token is valid for a single call. Raises ConfigurationError for an invalid name or
     lifetime, LedgerError, KeyringError.
     """
+    actor = current_actor()
+    requested = _new_request(user, actor, now, lasts, once, random(8))
+    text, made = _with_secret(keys, requested, now, random(32))
+    act = API_TOKEN.act(made, recorded_at=now)
+    ledger.record(lambda _: Decision(None, [act], [_token_event("issue", made, actor, now)]), keys)
+    return text, made
+
+
+def _new_request(user: str, actor: Actor, now: datetime, lasts: timedelta, once: bool, name: str) -> ApiToken:
+    """A token without secret and effect. Raises ConfigurationError for an invalid name or lifetime."""
     if not is_name(user):
         raise ConfigurationError(
             "the name of the account is empty, too long or has several lines", hint="Pass --user NAME."
@@ -77,13 +95,24 @@ def create_token(
         raise ConfigurationError(
             "the lifetime of a token must be more than 0 and at most 90 days", hint="Pass --for 8h."
         )
-    name, secret = random(8), random(32)
-    unchecked = ApiToken(token=name, user=user, once=once, digest="", issued_at=now, expires_at=now + lasts)
-    made = replace(unchecked, digest=_token_digest(keys, unchecked, secret, keys.version_of(DIGEST_KEY)))
-    actor = current_actor()
-    act = API_TOKEN.act(made, recorded_at=now, actor=actor.user or "")
-    ledger.record(lambda _: Decision(None, [act], [_token_event("issue", made, actor, now)]), keys)
-    return f"mzd_{name}_{secret}", made
+    return ApiToken(
+        token=name,
+        user=canonical_account(user),
+        once=once,
+        digest="",
+        issued_at=now,
+        expires_at=now + lasts,
+        state="requested",
+        by=actor.user or "",
+    )
+
+
+def _with_secret(keys: Keyring, requested: ApiToken, now: datetime, secret: str) -> tuple[str, ApiToken]:
+    """The text of a requested token, and the token as it is issued now, for the lifetime of the request."""
+    lasts = requested.expires_at - requested.issued_at
+    issued = replace(requested, state="issued", issued_at=now, expires_at=now + lasts)
+    digest = _token_digest(keys, issued, secret, keys.version_of(DIGEST_KEY))
+    return f"mzd_{issued.token}_{secret}", replace(issued, digest=digest)
 
 
 def revoke_token(ledger: Ledger, keys: Keyring, name: str, now: datetime) -> bool:
@@ -114,7 +143,7 @@ def authenticate(
         )
         if not _end_token(ledger, keys, name, "spent", now, actor):
             raise error_for(NOT_AUTHENTICATED)
-    return TokenBearer(found.user, name)
+    return TokenBearer(canonical_account(found.user), name)
 
 
 _END_OPERATIONS: Final[Mapping[TokenState, str]] = {"spent": "spend", "revoked": "revoke"}
@@ -130,7 +159,7 @@ def _end_token(ledger: Ledger, keys: Keyring, name: str, state: TokenState, now:
         found = acts.find(API_TOKEN, key=name, verifier=keys)
         if not found or any(each.state in (state, "revoked") for each in found):
             return Decision(False)
-        ended = API_TOKEN.act(replace(found[0], state=state), recorded_at=now, actor=actor.user or "")
+        ended = API_TOKEN.act(replace(found[0], state=state, by=actor.user or ""), recorded_at=now)
         return Decision(True, [ended], [_token_event(_END_OPERATIONS[state], found[0], actor, now)])
 
     return ledger.record(decide, keys)
@@ -146,8 +175,12 @@ def find_token(ledger: Ledger, keys: Keyring, name: str) -> ApiToken | None:
 
 
 def _in_last_state(acts: Sequence[ApiToken]) -> ApiToken:
-    """The issued token with the state of its last act. User and times of later acts are ignored."""
-    return replace(acts[0], state=acts[-1].state)
+    """The token as it was issued, or else requested, by the account of the first act, with the state of the last one.
+
+    Other fields of later acts are ignored.
+    """
+    made = next((each for each in acts if each.state == "issued"), acts[0])
+    return replace(made, state=acts[-1].state, by=acts[0].by)
 
 
 def is_in_force(found: ApiToken, now: datetime) -> bool:
@@ -200,6 +233,11 @@ class TokenInfo(JsonResult):
     expires_at: datetime = field(metadata=json_member(convert=utc_text))
     state: str
 
+    @classmethod
+    def of(cls, token: ApiToken, state: str) -> Self:
+        """A token in this state."""
+        return cls(token.token, token.user, token.once, token.issued_at, token.expires_at, state)
+
     def lines(self) -> Iterator[str]:
         """The name, account, state and expiry."""
         once = ", single use" if self.once else ""
@@ -224,6 +262,24 @@ class IssuedToken(JsonResult):
 
 
 @dataclass(frozen=True, slots=True)
+class RequestedToken(JsonResult):
+    """A request for a token of another account. It has no secret and no effect."""
+
+    info: TokenInfo = field(metadata=json_member(merge=True))
+
+    def lines(self) -> Iterator[str]:
+        """The name of the request."""
+        yield self.info.token
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """Who makes the token, and how."""
+        name, account = self.info.token, self.info.user
+        yield f"requested a token for {account}. Within 4 days, {account} or another person makes it:"
+        yield f"  minimize access token confirm {name}"
+
+
+@dataclass(frozen=True, slots=True)
 class RevokedToken(JsonResult):
     """The name of a token that was revoked."""
 
@@ -245,8 +301,8 @@ def find_evidence(
     """The evidence of a tenant's decision: a document, or the API token of the acting account.
 
     Takes the file of a document, or its reference alone; else the token in a file, or in `MINIMIZE_TOKEN`. None without any of
-    them. Raises RefusedError for a token that is not valid (B001) or of another account (N061), ConfigurationError for a file
-    that cannot be read.
+    them. Raises RefusedError for a token that is not valid (B001), of another account (N061), or made by the account alone if
+    there are access rules (U214), ConfigurationError for a file that cannot be read.
     """
     if document is not None:
         return document_evidence(document, reference)
@@ -257,10 +313,15 @@ def find_evidence(
         return None
     with workspace.open_ledger() as ledger:
         bearer = authenticate(ledger, workspace.keyring(), text, now)
+        issued = find_token(ledger, workspace.keyring(), bearer.token)
     actor = current_actor().user
     if bearer.user != actor:
         message = f"the API token is not of {actor}, the acting account"
         raise RefusedError(message, code="N061", hint="Set MINIMIZE_ACTOR to the account of the token.")
+    if issued is not None and canonical_account(issued.by) == actor and configured_access(workspace) is not None:
+        message = f"{actor} made this API token alone, so it shows no more than the name of the account"
+        hint = f"Let another person run `minimize access token --user {actor}`, and confirm that request."
+        raise RefusedError(message, code="U214", hint=hint)
     return TenantEvidence("token", bearer.token)
 
 
@@ -274,26 +335,82 @@ def _read_token(file: PathText) -> str:
 
 def issue_api_token(
     workspace: Workspace, user: str | None, now: datetime, *, lasts: timedelta | None = None, once: bool = False
-) -> IssuedToken:
-    """Creates a token for an account (default: the current actor).
+) -> IssuedToken | RequestedToken:
+    """Creates a token for the current actor, or requests one for another account.
 
-    Raises AccessDenied without `token/make`, ConfigurationError for an invalid name or lifetime, LedgerError, KeyringError.
+    An actor with a role needs no permission for a token of their own. A request needs `token/make`, shows no secret and has no
+    effect until `confirm_api_token`. Raises AccessDenied, ConfigurationError for an invalid name or lifetime, LedgerError,
+    KeyringError.
     """
-    user = user or current_actor().user or ""
-    require_permission("token/make", workspace, now, about=user)
+    access, actor = configured_access(workspace), current_actor()
+    account = actor.user or "" if user is None else canonical_account(user)
+    is_own = account == actor.user
+    if not (is_own and (access is None or EffectiveAccess(access, UserAccount(account), now).permissions)):
+        require_permission("token/make", workspace, now, about=account)
     with workspace.open_ledger(create=True) as ledger:
-        text, made = create_token(ledger, workspace.keyring(), user, now, lasts=lasts or DEFAULT_LIFETIME, once=once)
-    return IssuedToken(
-        TokenInfo(
-            token=made.token,
-            user=made.user,
-            once=made.once,
-            issued_at=made.issued_at,
-            expires_at=made.expires_at,
-            state=made.state,
-        ),
-        text,
-    )
+        keys, lifetime = workspace.keyring(), DEFAULT_LIFETIME if lasts is None else lasts
+        if is_own:
+            text, made = create_token(ledger, keys, account, now, lasts=lifetime, once=once)
+            return IssuedToken(TokenInfo.of(made, made.state), text)
+        requested = _new_request(account, actor, now, lifetime, once, secrets.token_hex(8))
+        act = API_TOKEN.act(requested, recorded_at=now)
+        ledger.record(lambda _: Decision(None, [act], [_token_event("request", requested, actor, now)]), keys)
+    return RequestedToken(TokenInfo.of(requested, requested.state))
+
+
+def confirm_api_token(workspace: Workspace, token: str, now: datetime) -> IssuedToken:
+    """Confirms the request for a token, which issues it, and shows its text to the current actor.
+
+    The actor is the token's account, or has `token/make` and no role that conflicts with those of the account's person. In both
+    cases they are another person than the requester. Records the confirmation or its refusal in the audit log.
+    Raises AccessDenied, ConfigurationError if no such request waits for a confirmation, LedgerError, KeyringError.
+    """
+    access, actor, keys = configured_access(workspace), current_actor(), workspace.keyring()
+    with workspace.open_ledger() as ledger:
+        known = find_token(ledger, keys, token)
+    if known is None or not _is_waiting(known, now):
+        hint = "Run `minimize access token list`. Request a token again after 4 days."
+        raise ConfigurationError("no request for a token of this name waits for a confirmation", hint=hint)
+    if known.user != actor.user:
+        require_permission("token/make", workspace, now, about=known.user)
+    against = tuple(_reasons_against_confirmation(access, actor.user or "", known))
+
+    def decide(acts: ActReader) -> Decision[tuple[str, ApiToken] | None]:
+        if len(acts.find(API_TOKEN, key=token, verifier=keys)) != 1:
+            return Decision(None)
+        text, issued = _with_secret(keys, known, now, secrets.token_hex(32))
+        act = API_TOKEN.act(replace(issued, by=actor.user or ""), recorded_at=now)
+        return Decision((text, issued), [act], [_token_event("confirm", issued, actor, now)])
+
+    with workspace.open_ledger() as ledger:
+        if against:
+            ledger.record_event(replace(_token_event("confirm", known, actor, now), result="refused"), keys)
+            raise AccessDenied(f"{actor.user} may not confirm this token", reasons=against)
+        confirmed = ledger.record(decide, keys)
+    if confirmed is None:
+        raise LedgerError("the request was answered in the meantime", hint="Run `minimize access token list`.")
+    return IssuedToken(TokenInfo.of(confirmed[1], confirmed[1].state), confirmed[0])
+
+
+def _reasons_against_confirmation(access: AccessRules | None, actor: str, token: ApiToken) -> Iterator[RefusalReason]:
+    """The reasons why an account may not confirm a token. Without access rules, only the account itself may."""
+    requester = canonical_account(token.by)
+    if requester == actor or not (access is None or access.are_separate(actor, requester)):
+        yield reason("own_request")
+    if token.user == actor:
+        return
+    if access is None:
+        yield reason("nobody", hint=f"Set MINIMIZE_ACTOR to {token.user}.")
+        return
+    persons = (UserAccount(actor), UserAccount(token.user))
+    roles = [role for each in persons for _, role in access.assignments_of_person(each)]
+    if find_conflict(roles, access.conflicts) is not None:
+        yield reason("secret_conflict", hint=f"Let {token.user} confirm it.")
+
+
+def _is_waiting(token: ApiToken, now: datetime) -> bool:
+    """Whether a request for a token waits for its confirmation."""
+    return token.state == "requested" and token.issued_at <= now < token.issued_at + LONGEST_UNANSWERED
 
 
 def revoke_api_token(workspace: Workspace, token: str, now: datetime) -> RevokedToken:
@@ -309,24 +426,15 @@ def revoke_api_token(workspace: Workspace, token: str, now: datetime) -> Revoked
 
 
 def list_api_tokens(workspace: Workspace, now: datetime) -> list[TokenInfo]:
-    """All tokens in the order of issue, each with its state: issued, spent, revoked or expired."""
+    """All tokens in the order of issue or request, each with its state: requested, issued, spent, revoked or expired."""
     require_permission("roles/read", workspace, now, about="tokens")
     with workspace.open_ledger() as ledger:
         acts: dict[str, list[ApiToken]] = {}
         for act in ledger.find(API_TOKEN):
             acts.setdefault(act.token, []).append(act)
-    return [
-        TokenInfo(
-            token=each.token,
-            user=each.user,
-            once=each.once,
-            issued_at=each.issued_at,
-            expires_at=each.expires_at,
-            state=_listed_state(each.state, is_in_force(each, now)),
-        )
-        for each in map(_in_last_state, acts.values())
-    ]
+    return [TokenInfo.of(each, _listed_state(each, now)) for each in map(_in_last_state, acts.values())]
 
 
-def _listed_state(state: str, in_force: bool) -> str:
-    return "expired" if state == "issued" and not in_force else state
+def _listed_state(token: ApiToken, now: datetime) -> str:
+    is_over = token.state in ("issued", "requested") and not (is_in_force(token, now) or _is_waiting(token, now))
+    return "expired" if is_over else token.state

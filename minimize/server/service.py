@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from minimize.errors import ConfigurationError, MinimizeError, OutputError, RefusedError, call_redacted
 from minimize.governance.access import AccessDecision, UserAccount, find_access_file
+from minimize.identifiers import canonical_account
 from minimize.keys import Keyring, find_kms, require_keyring
 from minimize.ledger import AuditEvent, current_actor, find_ledger
 from minimize.ledger.access_log import end_lost_reads
@@ -246,7 +247,7 @@ def open(
     """
     service = open_service([path], keys=keys, access=access, ledger=ledger, clock=clock)
     service.end_lost_reads()
-    transport = LocalTransport(service, Caller(user or current_actor().user or ""))
+    transport = LocalTransport(service, Caller(canonical_account(user or current_actor().user or "")))
     return DatasetReader(transport, next(iter(service.datasets)))
 
 

@@ -7,6 +7,7 @@ call then changes nothing. `python -m tests.cli.permission_table` prints the tab
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -109,8 +110,16 @@ CALLS: Final[Mapping[str, str]] = {
     "quarantine show": "quarantine show checkins/out",
     "report": "report checkins/out",
     "tenant report": "tenant report {tenant}",
-    "expire --yes": "expire checkins/out --yes",
-    "retract --yes": "retract checkins/out --yes",
+    "export": "export openlineage checkins/out",
+    "drift": "drift checkins",
+    "run --output": "run checkins --date 2001-01-01 --output elsewhere",
+    "run --settings": "run checkins --date 2001-01-01 --settings checkins/fewer.csv",
+    "run --input": "run checkins --date 2001-01-01 --input checkins/{{date}}",
+    "backfill --settings": "backfill backfill.yaml --settings checkins/fewer.csv",
+    "replay": "replay checkins/out",
+    "replay --settings": "replay checkins/out --settings checkins/fewer.csv",
+    "expire": "expire checkins/out",
+    "retract": "retract checkins/out",
     "policy approve": "policy approve usage/policy.yaml",
     "keys add": "keys add test.keys none",
     "keys rotate": "keys rotate --name none",
@@ -126,6 +135,8 @@ OWN_GRANTS: Final = frozenset(
     {"access approve", "access deny", "access revoke", "access review", "access list", "access expire"}
 )
 """Commands whose permission depends on the grant: `test_workflow.py` covers them."""
+OWN_TOKENS: Final = frozenset({"access token confirm"})
+"""Commands whose permission depends on the token: `test_access_token.py` covers them."""
 OPEN_COMMANDS: Final[Mapping[str, str]] = {
     "init": "reads a file of the caller and writes a draft",
     "lint": "reads files of the configuration",
@@ -133,18 +144,15 @@ OPEN_COMMANDS: Final[Mapping[str, str]] = {
     "explain": "reads the policy; `--tenant` and `--record` need `settings/read` for settings in the ledger",
     "diff": "reads files of the configuration",
     "test": "reads fixtures and writes nothing",
-    "drift": "reads a source that the caller can read, and prints no value",
+    "drift": "reads a source that the caller can read, and prints no value; receipts of an output need `run/read`",
     "check": "reads a file of the caller",
     "import": "reads a file of the caller and writes a draft",
-    "export": "writes the policy, or lineage events without values, in another format",
+    "export": "writes the policy in another format; lineage events of an output need `run/read`",
     "leaflet": "reads files of the configuration",
     "docs": "reads files of the configuration and receipts",
-    "run": "writes only what the policy permits; the schedule runs it",
-    "backfill": "runs a pipeline again",
-    "replay": "runs a pipeline again, for quarantined records",
+    "run": "writes only what the policy permits; the schedule runs it. Other settings, input or output need `run/override`",
+    "backfill": "runs a pipeline again; like `run`",
     "verify": "checks an output without showing it",
-    "expire": "without `--yes` it shows a plan with counts only",
-    "retract": "without `--yes` it shows a plan with counts only",
     "recipient list": "reads files of the configuration",
     "recipient show": "reads files of the configuration",
     "recipient lint": "reads files of the configuration",
@@ -187,10 +195,13 @@ def prepare(world: World) -> None:
         assignment("scheduler", "skip"),
     ]
     write_yaml(world.folder / "access.yaml", access_file(*ASSIGNMENTS, *more))
+    dates = {"dates": [{"from": "2001-01-01", "to": "2001-01-02"}]}
+    write_yaml(world.folder / "backfill.yaml", {"backfill": "again", "pipeline": "checkins", "reason": "text", **dates})
     title = ("--title", "A lost disk", "--since", DAY, "--exposed", "output:usage/out#records")
     assert world.command("otto", "incident", "open", DECLARED, *title).code == 0
     for verb in ("scope", "declare"):
         assert world.command("pia", "incident", verb, DECLARED).code == 0
+    shutil.copy(world.checkins.folder / "settings.csv", world.checkins.folder / "fewer.csv")
     with (world.checkins.folder / "settings.csv").open("a") as settings:
         settings.write(f"{OWN},,location,off,admin,2026-01-02T00:00:00Z,{AT:%Y-%m-%dT%H:%M:%SZ}\n")
 

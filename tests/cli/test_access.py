@@ -10,7 +10,7 @@ import pytest
 from minimize.governance.access.roles import BUILTIN_ROLES
 from tests.commands import Command
 from tests.project import enter, write_yaml
-from tests.world import access_file, assignment, write_configuration
+from tests.world import ASSIGNMENTS, World, access_file, assignment, write_configuration
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 ASKED = ("device_telemetry", "--incident", "INC-7", "--justification", "no check-in", "--tenant", "north")
@@ -272,3 +272,22 @@ def test_a_column_that_is_not_there_is_warned_of_and_asked_for_all_the_same(comm
 @pytest.mark.usefixtures("incident")
 def test_where_the_pipeline_is_not_found_nothing_is_warned_of(command: Command) -> None:
     assert command("access", "request", *ASKED, "--field", "modell").err == ""
+
+
+@pytest.mark.parametrize("spelling", ["Rob", "rob ", "\uff52ob"])
+def test_a_role_administrator_does_not_adopt_a_second_role_for_another_spelling_of_the_account(
+    world: World, spelling: str
+) -> None:
+    assert world.command("rob", "access", "adopt", "--yes").code == 0
+    roles = (*ASSIGNMENTS, assignment("privacy_officer", spelling))
+    write_yaml(world.folder / "access.yaml", access_file(*roles))
+    assert world.command("rob", "access", "adopt", "--yes").code == 2
+    assert "U210" in world.command("rob", "access", "lint").out
+    assert world.command(spelling, "subject", "view", "d1", "--tenant", "north").code == 2
+
+
+def test_a_role_counts_however_the_account_is_written(world: World) -> None:
+    assert world.command(" PIA\u200b", "subject", "view", "d1", "--tenant", "north").code == 0
+    (entry,) = world.command("olga", "audit", "log", "--operation", "subject/view", "--json").json["entries"]
+    assert entry["event"]["actor"]["user"] == "pia"
+    assert world.command("olga", "audit", "log", "--actor", "PIA", "--json").json["entries"]

@@ -163,7 +163,9 @@ def test_a_token_file_is_evidence(command: Command, tmp_path: Path) -> None:
 def test_a_token_of_another_account_or_a_forged_one_is_refused(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("MINIMIZE_ACTOR", "eve@contoso.example")
     monkeypatch.setenv("MINIMIZE_TOKEN", token(command, "eve@contoso.example"))
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ann@contoso.example")
     assert json.loads(command("consent", "give", *WHOSE, "--json").err)["error"]["code"] == "N061"
     monkeypatch.setenv("MINIMIZE_TOKEN", f"mzd_{'0' * 16}_{'0' * 64}")
     assert command("consent", "give", *WHOSE).code == 3

@@ -41,7 +41,7 @@ def test_an_export_says_where_it_is(project: Project, command: Command) -> None:
     project.run()
     words = ("--in", project.out, "--keys", project.keys, "--to", "export", "--format", "csv")
     said = command("subject", "export", "d3", *words)
-    assert said.out == f"export: {OF_D3} records, 3 files\n"
+    assert said.out == f"export: {OF_D3} records, 4 files\n"
     assert json.loads((project.folder / "export/view.json").read_text())["rows"] == OF_D3
 
 

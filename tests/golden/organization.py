@@ -109,6 +109,7 @@ ACCESS: dict[str, Any] = {
     "roles": {
         "daily": {"copy": "analyst", "views": {"checkins": {"event_time": {"truncate_time": {"to": "month"}}}}},
         "case_worker": {"copy": "support_engineer", "allow": ["settings/read"]},
+        "maintainer": {"allow": ["run/override"]},
     },
     "assignments": [
         {"role": role, "members": members, "scope": {"tenants": tenants, "datasets": "all"}}
@@ -117,6 +118,7 @@ ACCESS: dict[str, Any] = {
             ("support_engineer", {"groups": ["support"]}, ["north", "south"]),
             ("case_worker", {"users": ["carl@example.com"]}, "all"),
             ("operator", {"users": ["ops@example.com"]}, "all"),
+            ("maintainer", {"users": ["ops@example.com"]}, "all"),
             ("privacy_officer", {"users": ["pia@example.com", "paul@example.com"]}, "all"),
             ("auditor", {"users": ["olga@example.com"]}, "all"),
             ("role_administrator", {"users": ["rob@example.com"]}, "all"),

@@ -38,15 +38,21 @@ def import_settings(session: Session) -> None:
 
 
 def write_access_file(session: Session) -> None:
-    """The access file that the shipped configuration names; the account of the scenario is operator and privacy officer."""
+    """The access file that the shipped configuration names; the account of the scenario is operator and privacy officer.
+
+    It may also replace settings and input of a pipeline for its own output.
+    """
     everywhere = {"tenants": "all", "datasets": "all"}
     assignments = [
         {"role": role, "members": {"users": [OPERATOR]}, "scope": everywhere}
-        for role in ("operator", "privacy_officer")
+        for role in ("operator", "privacy_officer", "maintainer")
     ]
     assignments.append({"role": "privacy_officer", "members": {"users": [SECOND]}, "scope": everywhere})
     assignments.append({"role": "support_engineer", "members": {"users": [SUPPORT]}, "scope": everywhere})
-    session.write("out/demo-access.yaml", {"version": 1, "assignments": assignments})
+    session.write(
+        "out/demo-access.yaml",
+        {"version": 1, "roles": {"maintainer": {"allow": ["run/override"]}}, "assignments": assignments},
+    )
 
 
 def plant_in_telemetry(session: Session) -> None:

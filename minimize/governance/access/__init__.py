@@ -8,6 +8,7 @@ grants.py              grants and their state at any time, from the entries in t
 entitlements.py        what the roles and grants of an account permit at a time, and the views of its roles
 decision.py            the decision, from the access file, the grants, the account, the request and the time
 enforcement.py         the access file in force, and the permission check before a command
+overrides.py           the permission to replace what a pipeline names
 incident_grants.py     the incident that a grant needs, and grants that end with it
 workflow.py            requests, approvals, break-glass access, reviews, and adoption of a changed access file
 explain.py             lists of roles and assignments, and the reasons why a request is allowed or denied

@@ -58,6 +58,11 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "does_not_follow": ("U118", "the current state of the request does not permit this"),
         "too_long": ("U119", "the requested duration exceeds the maximum"),
         "unreviewed": ("U120", "earlier break-glass access was not reviewed in time"),
+        "own_request": ("U212", "only another person than the requester may confirm a token"),
+        "secret_conflict": (
+            "U213",
+            "the account has roles that conflict with those of the person who would see its token",
+        ),
         "unknown_incident": ("U130", "the ledger has no incident of this name"),
         "closed_incident": ("U131", "the incident is closed"),
         "other_tenant": ("U132", "the incident does not concern all tenants of the request"),

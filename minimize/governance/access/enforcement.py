@@ -18,7 +18,7 @@ from minimize.governance.access.entitlements import EffectiveAccess
 from minimize.governance.access.grants import Grants
 from minimize.governance.access.load import find_access_file, load_access, parse_access, required_access_file
 from minimize.governance.access.model import AccessRules, UserAccount
-from minimize.governance.access.permissions import ALL_TENANTS, PERMISSIONS, RULES_REQUIRED, TenantSet
+from minimize.governance.access.permissions import ALL_TENANTS, PERMISSIONS, RULES_REQUIRED, TenantSet, common_tenants
 from minimize.governance.workspace import Workspace
 from minimize.keys import Verifier
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
@@ -187,15 +187,23 @@ def require_permission(
     tenant: str | None = None,
     dataset: str | None = None,
     about: str | None = None,
+    any_ledger: bool = False,
 ) -> AccessDecision | None:
     """Checks that the current actor (`MINIMIZE_ACTOR`) has a permission, and records the decision in the audit log.
 
-    `tenant` and `dataset` limit the check; without them, it concerns all of them. `about` names the resource in the log.
+    `tenant` and `dataset` limit the check; without them, it concerns all of them. `about` names the resource in the log. The
+    rules of each shown output of the workspace decide, and the log of its ledger has the decision. `any_ledger` accepts another
+    ledger than that of a shown output.
     Returns the decision, or None if no access file is configured or adopted. Everything is then allowed, except operations that
     require access rules: they need `access: off` in the configuration.
-    Raises AccessDenied, RefusedError (R010), PolicyError for a missing or faulty access file, LedgerError, KeyringError.
+    Raises AccessDenied, RefusedError (R010; E303 for another ledger than that of a shown output), PolicyError for a missing or
+    faulty access file, LedgerError, KeyringError.
     """
-    return _require(permission, workspace, at, tenant=tenant, dataset=dataset, about=about)
+    decisions = [
+        _require(permission, each, at, tenant=tenant, dataset=dataset, about=about)
+        for each in workspace.authorities(any_ledger=any_ledger)
+    ]
+    return decisions[0]
 
 
 def readable_tenants(
@@ -206,8 +214,10 @@ def readable_tenants(
     All tenants if no access file is configured or adopted and the permission does not require one. With `tenant`, this tenant
     must be among them. Raises like `require_permission`, also for an account that may read the entries of no tenant.
     """
-    decision = _require(permission, workspace, at, tenant=tenant, about=about, any_tenant=True)
-    return ALL_TENANTS if decision is None else decision.tenants
+    decisions = [
+        _require(permission, each, at, tenant=tenant, about=about, any_tenant=True) for each in workspace.authorities()
+    ]
+    return common_tenants(ALL_TENANTS if each is None else each.tenants for each in decisions)
 
 
 def entries_in_scope(

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from minimize.governance.access.permissions import Permission, TenantSet
+from minimize.identifiers import canonical_account
 from minimize.json_form import JsonResult, json_member, json_object
 from minimize.ledger.access import GrantAct
 from minimize.ledger.clock import known_times
@@ -71,7 +72,7 @@ class Grant:
     @property
     def requester(self) -> str:
         """The account that requested access."""
-        return self.acts[0].by
+        return canonical_account(self.acts[0].by)
 
     @property
     def requested_at(self) -> datetime:
@@ -222,7 +223,9 @@ class Grants:
 
     def for_incident(self, user: str, incident: str) -> Iterable[Grant]:
         """The grants of an account for an incident."""
-        return (each for each in self._by_requester.get(user, ()) if each.request.incident == incident)
+        return (
+            each for each in self._by_requester.get(canonical_account(user), ()) if each.request.incident == incident
+        )
 
     @cached_property
     def _by_id(self) -> dict[str, Grant]:

@@ -76,6 +76,11 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "U200": "allowed by a role",
         "U201": "allowed by a grant",
         "U202": "allowed, because no access file is configured",
+        "U210": "one account is written in two ways",
+        "U211": "an account is empty, or has control or invisible characters",
+        "U212": "only another person than the requester may confirm an API token",
+        "U213": "the roles of an account conflict with those of the person who would see its API token",
+        "U214": "an API token that its own account made does not show what a tenant decided",
     }
 )
 

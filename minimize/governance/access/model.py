@@ -9,15 +9,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from minimize.governance.access.permissions import ALL_TENANTS, NO_TENANTS, TenantSet
 from minimize.governance.access.roles import BUILTIN_ROLES, AccessRole, find_conflict
+from minimize.identifiers import canonical_account, is_invisible
 from minimize.output.folder import RECORDS
 from minimize.policy.form_values import NAME_PATTERN, Duration, Name
 from minimize.policy.forms import Expected, Form, Reading, form_error
-from minimize.text import did_you_mean
+from minimize.policy.yaml_nodes import YamlNode
+from minimize.text import did_you_mean, single_line
 
 ALL_NAMES: Final = "all"
 EXTERNAL: Final = "external"
@@ -26,10 +28,13 @@ LONGEST_UNANSWERED: Final = timedelta(days=4)
 
 @dataclass(frozen=True, slots=True)
 class UserAccount:
-    """An account: its user name, and the groups that the authentication service confirmed."""
+    """An account: its user name in canonical form, and the groups that the authentication service confirmed."""
 
     user: str
     groups: frozenset[str] = field(default_factory=frozenset)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "user", canonical_account(self.user))  # the class is frozen
 
 
 def _names_schema(word: str, least: int) -> WithJsonSchema:
@@ -61,7 +66,9 @@ def _require_custom_name(name: str) -> str:
 
 _SOME_HINT: Final = "Write `all`, or a list of names."
 _SOME: Final = (Expected("must be `all` or a list of names", hint=_SOME_HINT), _names_schema(ALL_NAMES, 1))
-AccountNames = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Expected("must be a list of names")]
+Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Expected("must be a list of names")]
+AccountName = Annotated[str, Field(min_length=1), AfterValidator(canonical_account)]
+AccountNames = Annotated[tuple[AccountName, ...], Expected("must be a list of names")]
 GroupMembers = Annotated[
     AccountNames | None,
     BeforeValidator(lambda value: None if value == EXTERNAL else value),
@@ -70,7 +77,7 @@ GroupMembers = Annotated[
 ]
 SomeTenants = Annotated[TenantSet, BeforeValidator(_read_tenants), *_SOME]
 SomeNames = Annotated[
-    Annotated[AccountNames, Field(min_length=1)] | None,
+    Annotated[Names, Field(min_length=1)] | None,
     BeforeValidator(lambda value: None if value == ALL_NAMES else value),
     *_SOME,
 ]
@@ -109,7 +116,7 @@ class Members(Form):
     noun = "`members`"
 
     users: AccountNames = Field(default=(), description="The accounts.")
-    groups: AccountNames = Field(default=(), description="The groups, which `groups` declares.")
+    groups: Names = Field(default=(), description="The groups, which `groups` declares.")
 
 
 class RoleAssignment(Form):
@@ -249,6 +256,7 @@ class AccessRules(Form):
         """Records every contradiction between parts of the file."""
         self._check_roles(reading)
         self._check_names(reading)
+        self._check_spellings(reading)
         self._check_people(reading)
         self._check_conflicts(reading)
 
@@ -274,6 +282,21 @@ class AccessRules(Form):
                 hint = did_you_mean(role, self.roles)
                 reading.fault("U003", f"unknown role `{role}`", "conflicts", index, hint=hint)
 
+    def _check_spellings(self, reading: Reading) -> None:
+        """Records each account that is written in two ways, or that shows less than it contains."""
+        spellings: dict[str, str] = {}
+        for written, line in _written_accounts(reading.node):
+            account = canonical_account(written)
+            first = spellings.setdefault(account, written)
+            if not account or any(map(is_invisible, written)):
+                message = f"the account {written!a} is empty, or has a character that is not shown"
+                hint = "Write the account again, without control and invisible characters."
+                reading.faults.add("U211", message, line=line, key=reading.key, hint=hint)
+            elif first != written:
+                message = f"`{single_line(written)}` and `{single_line(first)}` are the same account"
+                hint = "Write an account in one way. Case, width and blanks at the ends do not make another account."
+                reading.faults.add("U210", message, line=line, key=reading.key, hint=hint)
+
     def _check_people(self, reading: Reading) -> None:
         owners: dict[str, str] = {}
         for person, account in ((person, account) for person, accounts in self.people.items() for account in accounts):
@@ -297,12 +320,13 @@ class AccessRules(Form):
                 reading.faults.add("U007", message, line=line, key=conflict[0])
 
     def person(self, user: str) -> str:
-        """The person who owns an account."""
-        return next((name for name, accounts in self.people.items() if user in accounts), user)
+        """The person who owns an account, which may be written in any way."""
+        account = canonical_account(user)
+        return next((name for name, accounts in self.people.items() if account in accounts), account)
 
     def accounts(self, user: str) -> frozenset[str]:
-        """All accounts of the person who owns this account."""
-        return frozenset((user, *self.people.get(self.person(user), ())))
+        """All accounts of the person who owns this account, in canonical form."""
+        return frozenset((canonical_account(user), *self.people.get(self.person(user), ())))
 
     def groups_of(self, account: UserAccount) -> frozenset[str]:
         """The groups of an account: those listed in the file, and external groups that the authentication service confirmed."""
@@ -325,10 +349,19 @@ class AccessRules(Form):
     def are_separate(self, one: str, other: str) -> bool:
         """Whether two accounts belong to two persons who share no group listed in the file."""
         mine, theirs = (frozenset().union(*map(self._groups_of_user, self.accounts(user))) for user in (one, other))
-        return other not in self.accounts(one) and not mine & theirs
+        return canonical_account(other) not in self.accounts(one) and not mine & theirs
 
     def _groups_of_user(self, user: str) -> frozenset[str]:
         return self.groups_of(UserAccount(user))
+
+
+def _written_accounts(node: YamlNode) -> Iterator[tuple[str, int | None]]:
+    """The accounts of an access file as they are written, each with its line."""
+    assignments = [each.descend(("members", "users")) for each in node.descend(("assignments",)).items]
+    groups, people = (node.child(key) for key in ("groups", "people"))
+    lists = [*assignments, *(() if groups is None else groups.entries.values())]
+    for each in (*lists, *(() if people is None else people.entries.values())):
+        yield from ((str(item.value), item.line) for item in each.items if isinstance(item.value, str))
 
 
 def _add_copy_fault(role: AccessRole, roles: Mapping[str, AccessRole], reading: Reading) -> None:

@@ -77,6 +77,8 @@ PERMISSIONS: Final[Mapping[str, str]] = MappingProxyType(
         "event/import": "record the users of a directory's feed as deleted",
         "run/read": "view published runs and counts of quarantined records",
         "run/void": "declare a published run void",
+        "run/override": "replace the input, the settings or the output of a pipeline",
+        "run/override_elsewhere": "replace them for an output that is not the pipeline's own",
         "output/expire": "remove data past its retention period from an output",
         "output/retract": "apply the current policy to published output",
         "output/retract_received": "remove received data that consents and contracts no longer cover",
@@ -98,6 +100,7 @@ INCLUDING: Final[Mapping[str, str]] = MappingProxyType(
         "event/import": "event/record",
         "share/recall_request": "share/recall",
         "output/retract_received": "output/retract",
+        "run/override_elsewhere": "run/override",
     }
 )
 """Permissions that are part of another one: a role that allows or denies the other also allows or denies this one."""

@@ -215,6 +215,7 @@ _OPERATOR: Final = parse_permissions(
     "event/record",
     "run/read",
     "run/void",
+    "run/override_elsewhere",
     "output/expire",
     "output/retract",
     "keys/add",
@@ -312,12 +313,12 @@ _TENANT_ADMINISTRATOR: Final = parse_permissions(
     "subject/delete",
     "subject_request/read",
 )
-_PARTS_FOR_SCHEDULERS: Final = ("event/import", "share/recall_request")
-"""Parts of `event/record` and `share/recall`, so that a role with these need not list them."""
+_NOT_FOR_OFFICERS: Final = ("event/import", "share/recall_request", "run/override", "run/override_elsewhere")
+"""Parts of `event/record` and `share/recall`, which a role with these need not list; and what concerns running pipelines."""
 _OFFICER: Final = tuple(
     permission
     for name in PERMISSIONS
-    if name not in _PARTS_FOR_SCHEDULERS
+    if name not in _NOT_FOR_OFFICERS
     and name.partition("/")[0]
     in (
         "subject",

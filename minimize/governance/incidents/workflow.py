@@ -29,7 +29,7 @@ from minimize.governance.incidents.incident import (
     require_open_privacy,
 )
 from minimize.governance.workspace import Workspace
-from minimize.identifiers import canonical_text
+from minimize.identifiers import canonical_account, canonical_text
 from minimize.ledger import Actor, AuditEvent, PropertyChange, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.clock import CLOCK_SKEW
@@ -238,7 +238,7 @@ def approve_exemption(name: str, tenant: str, workspace: Workspace, now: datetim
             raise ConfigurationError(
                 "no exemption was requested for this tenant", hint="Run `minimize incident exempt` with --reason."
             )
-        if request.by in accounts:
+        if canonical_account(request.by) in accounts:
             raise step_refusal("same_person", "the exemption is refused")
         return {"tenant_id": tenant, "reason": request.body["reason"], "asked_by": request.by}
 

@@ -242,11 +242,12 @@ def expire(
     be removed; the rest of the plan is then not executed.
     """
     found = resolve_expiry(output, at=at, pipeline=pipeline, events=events, keys=keys, ledger=ledger)
+    place = found.request.output
+    workspace = Workspace(ledger, str(place), found.pipeline, found.request.keys, shown=(place,))
+    require_permission("output/expire", workspace, datetime.now(UTC), dataset=found.pipeline.pipeline)
     made, plan = call_redacted(lambda: found.with_plan(ledger))
     if not yes or not plan.due:
         return ExpiryResult(plan)
-    house = Workspace(ledger, str(made.request.output), made.pipeline, made.request.keys)
-    require_permission("output/expire", house, datetime.now(UTC), dataset=made.pipeline.pipeline)
     rewrite = Rewrite(
         "expire",
         made.request.output,

@@ -20,6 +20,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
 from minimize.errors import Finding, RefusedError, call_redacted
 from minimize.governance.access.enforcement import require_permission
+from minimize.governance.access.overrides import require_replay_override
 from minimize.governance.event_times import age_limit
 from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
@@ -336,7 +337,8 @@ class ResolvedRetraction:
     @property
     def workspace(self) -> Workspace:
         """The ledger, output, pipeline and keyring."""
-        return Workspace(self.ledger, str(self.request.output), self.pipeline, self.request.keys)
+        place = self.request.output
+        return Workspace(self.ledger, str(place), self.pipeline, self.request.keys, shown=(place,))
 
     def _rerun(self, run: ResolvedRun) -> Receipt:
         context = RunContext("retract", "local", datetime.now(UTC), self.progress, NO_OBSERVABILITY, ledger=self.ledger)
@@ -418,11 +420,15 @@ def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retra
     the time is implausible. Nothing is changed then.
     """
     made = call_redacted(lambda: _resolve_retraction(parse_output_location(output), RetractionOptions(**options)))
+    permission = "output/retract_received" if made.is_received_only else "output/retract"
+    require_permission(permission, made.workspace, datetime.now(UTC), dataset=made.pipeline.pipeline)
     found = call_redacted(made.plan)
     if not yes or found.is_empty:
         return found
-    permission = "output/retract_received" if made.is_received_only else "output/retract"
-    require_permission(permission, made.workspace, datetime.now(UTC), dataset=made.pipeline.pipeline)
+    require_replay_override(
+        made.request.output,
+        **{name: options.get(name) for name in ("pipeline", "input", "settings", "keys", "ledger")},
+    )
     if found.rerun_dates:
         check_approval(made.pipeline.policy, made.pipeline.folder)
     return call_redacted(lambda: made.execute(found))

@@ -29,6 +29,7 @@ from minimize.errors import (
     redact_errors,
 )
 from minimize.governance.access.enforcement import require_permission
+from minimize.governance.access.overrides import require_override
 from minimize.governance.sharing.connector import Connector, as_rereadable, call_connector
 from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_keyring
@@ -74,6 +75,7 @@ def receive_dates(
     )
     require_permission("share/receive", workspace, datetime.now(UTC), about=recipient)
     check_source(job, recipient, function)
+    require_override(job, overrides)
     return run_dates(job, dates, overrides, **options)
 
 

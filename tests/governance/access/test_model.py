@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.governance.access import UserAccount
+from minimize.errors import PolicyError
+from minimize.governance.access import UserAccount, access_from_mapping
 from minimize.governance.access.model import same_dataset
 from minimize.governance.access.permissions import (
     ALL_TENANTS,
@@ -21,9 +22,10 @@ from minimize.governance.access.permissions import (
     parse_permissions,
     union_of_tenants,
 )
+from minimize.identifiers import is_invisible
 from minimize.plan.category import CATEGORY_ORDER
 from tests.governance.access.factory import access_of
-from tests.world import assignment
+from tests.world import access_file, assignment
 
 
 def test_groups_are_those_of_the_file_and_those_that_it_leaves_to_others() -> None:
@@ -124,3 +126,47 @@ def test_rows_are_chosen_by_whose_they_are_and_rows_of_nobody_only_by_everybody(
 def test_nobody_and_everybody_are_told_apart() -> None:
     assert (NO_TENANTS.is_empty, ALL_TENANTS.is_all) == (True, True)
     assert [str(each) for each in (NO_TENANTS, ALL_TENANTS, TenantSet.from_names("b", "a"))] == ["none", "all", "a, b"]
+
+
+def test_an_account_is_found_however_it_is_written() -> None:
+    access = access_of(
+        assignment("analyst", "Ann@Example.com"),
+        people={"Pia": ["pia", "pia-admin"]},
+        groups={"support": ["Sam", "sue"]},
+    )
+    assert [role.name for _, role in access.assignments_of(UserAccount(" ANN@example.com\u200b"))] == ["analyst"]
+    assert access.accounts("PIA") == {"pia", "pia-admin"}
+    assert not access.are_separate("Pia-Admin", "pia ")
+    assert not access.are_separate("sam", "SUE")
+    assert access.users == ("ann@example.com", "sam", "sue", "pia", "pia-admin")
+
+
+@pytest.mark.parametrize("other", ["Rob@example.com", "rob@example.com ", "\uff52ob@example.com"])
+@pytest.mark.parametrize("place", ["assignment", "group", "person"])
+def test_two_spellings_of_one_account_are_a_fault(other: str, place: str) -> None:
+    body = access_file(assignment("role_administrator", "rob@example.com"), groups={"support": ["sam"]})
+    if place == "assignment":
+        body["assignments"].append(assignment("privacy_officer", other))
+    elif place == "group":
+        body["groups"]["support"].append(other)
+    else:
+        body["people"] = {"Rob": [other]}
+    with pytest.raises(PolicyError) as error:
+        access_from_mapping(body)
+    assert "U210" in {each.code for each in error.value.findings}
+
+
+def test_the_conflict_of_roles_is_found_behind_two_spellings() -> None:
+    body = access_file(assignment("role_administrator", "rob"), assignment("privacy_officer", "ROB"))
+    with pytest.raises(PolicyError) as error:
+        access_from_mapping(body)
+    assert {each.code for each in error.value.findings} == {"U210", "U007"}
+
+
+@pytest.mark.parametrize("name", ["rob\u200b", "rob\x00", "\u2060", " ", "r\u00adob", "rob\ufe0f"])
+def test_an_account_with_what_is_not_shown_is_a_fault(name: str) -> None:
+    with pytest.raises(PolicyError) as error:
+        access_from_mapping(access_file(assignment("analyst", name, "ann")))
+    (fault,) = error.value.findings
+    assert fault.code == "U211"
+    assert not any(map(is_invisible, fault.message))

@@ -1,0 +1,109 @@
+"""Permission to replace the input, the settings or the output that a pipeline names.
+
+With settings of their own, a caller could publish what a tenant turned off, and with another input, records that nobody
+collected. So `run/override` is required if access rules are in force. Its part `run/override_elsewhere` is enough for an output
+that is not the pipeline's own, for example to try a pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final, ParamSpec, TypeVar
+
+from minimize.errors import LedgerError, redact_errors
+from minimize.governance.access.enforcement import require_permission
+from minimize.governance.workspace import Workspace
+from minimize.ledger import find_ledger
+from minimize.output.folder import has_runs
+from minimize.output.reader import load_receipts
+from minimize.policy.pipeline import Pipeline
+from minimize.runs import runner
+from minimize.runs.inputs import LEDGER_SETTINGS, find_pipeline, pipeline_from
+from minimize.runs.regions import bind_region, pipeline_regions
+from minimize.runs.runner import RunOverrides
+from minimize.stores import Location, LocationLike, PathText, is_uri, is_within, parse_output_location
+from minimize.times import utc_now
+
+OVERRIDE: Final = "run/override"
+OVERRIDE_ELSEWHERE: Final = "run/override_elsewhere"
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def require_override(pipeline: Pipeline | PathText, replaced: RunOverrides) -> None:
+    """Checks the permission of the current actor for the places that replace those of a pipeline, if any does.
+
+    A place that the pipeline names itself replaces nothing. The rules are those of the pipeline. If the output exists, its own
+    rules count as well.
+    Raises AccessDenied, and the errors of `require_permission`.
+    """
+    job = replaced.bind(pipeline)
+    target, own = job.target(replaced.output), [*_own_outputs(job)]
+    is_elsewhere = not any(is_within(target, each) or is_within(each, target) for each in own)
+    is_other = not any(is_within(target, each) and is_within(each, target) for each in own)
+    if replaced.input is None and not is_other and _are_own_settings(job, replaced.settings):
+        return
+    permission = OVERRIDE_ELSEWHERE if is_elsewhere else OVERRIDE
+    if has_runs(target):
+        workspace = Workspace(replaced.ledger, target, job, replaced.keys, shown=(target,))
+    else:
+        workspace = Workspace(_ledger_beside_own(job, replaced.ledger), None, job, replaced.keys)
+    require_permission(permission, workspace, utc_now(), dataset=job.pipeline)
+
+
+def require_replay_override(output: LocationLike, *, pipeline: PathText | None, **replaced: Any) -> None:
+    """Checks the same for a replay of an output. Takes what replaces its input or settings, the keyring and the ledger."""
+    if replaced.get("input") is None and replaced.get("settings") is None:
+        return
+    place = parse_output_location(output)
+    for last in load_receipts(place)[-1:]:
+        require_override(find_pipeline(place, last, pipeline), RunOverrides(output=place, **replaced))
+
+
+def _own_outputs(job: Pipeline) -> Iterator[Location]:
+    """The outputs that a pipeline names: one, or one for each region."""
+    yield job.target()
+    yield from (bind_region(job, name).target() for name in pipeline_regions(job))
+
+
+def _are_own_settings(job: Pipeline, settings: Any) -> bool:
+    """Whether settings are those that the pipeline names."""
+    if settings is None:
+        return True
+    if job.settings is None or not isinstance(settings, str | PathLike):
+        return False
+    here, named = str(settings), str(job.settings)
+    if LEDGER_SETTINGS in (here, named) or is_uri(here) or is_uri(named):
+        return here == named
+    return Path(here).resolve() == (job.folder / named).resolve()
+
+
+def _ledger_beside_own(job: Pipeline, ledger: PathText | None) -> PathText | None:
+    """None if the pipeline has a ledger, whose adopted rules count; otherwise the ledger that was passed."""
+    try:
+        find_ledger(start=job.folder, output=job.target())
+    except LedgerError:
+        return ledger
+    return None
+
+
+def _with_permission(run: Callable[P, R]) -> Callable[P, R]:
+    """A function that runs a pipeline, with the check of `require_override`."""
+
+    @redact_errors
+    @wraps(run)
+    def checked(*args: P.args, **options: P.kwargs) -> R:
+        pipeline: Any = options.get("pipeline", args[0] if args else None)
+        names = ("input", "settings", "output", "keys", "ledger", "region")
+        replaced: dict[str, Any] = {name: options.get(name) for name in names}
+        require_override(pipeline_from(pipeline), RunOverrides(**replaced))
+        return run(*args, **options)
+
+    return checked
+
+
+run: Final = _with_permission(runner.run)
+"""`minimize.run`, for a caller whose account needs the permission to replace what the pipeline names."""
