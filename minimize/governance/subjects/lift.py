@@ -228,7 +228,7 @@ class _LiftRun:
             wrong = error
         state: RequestState = "done" if wrong is None else "failed"
         fault = {} if wrong is None else {"error": wrong.code}
-        new, rows = [each.run_id for each in made], sum(each.rows.written for each in made)
+        new, rows = [each.run_id for each in made], sum(each.rows.written or 0 for each in made)
         outcomes = [
             next_step(step, state, self.now, **request_outcome(step, new), **moved_rows(step, rows), **fault)
             for step in steps
