@@ -135,7 +135,7 @@ def create_report(
     and ledger in place of the ones found by default. With `source`, the source is read again to count its distinct values, if
     it still matches the receipts; dropped fields are not read. Parts that are not available are left out and listed.
 
-    With `sealed_counts`, the counts that receipts do not show are opened with the keyring: suppressed groups, and the rows of runs
+    With `sealed_counts`, the counts that receipts do not show are opened with the keyring: suppressed groups, and rows of runs
     without records. Such a report can reveal small groups.
 
     The report has only rounded counts, and no value of a record. Raises OutputError if there are no receipts or one is damaged,

@@ -43,6 +43,7 @@ from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
     RecallsByRecipient,
+    check_records,
     complete_requests,
     merge_recalls,
     moved_rows,
@@ -240,10 +241,12 @@ class RemovalOptions(TypedDict, total=False):
     allow_unreached  accepts that outputs of this machine cannot be reached, because they are lost
     allow_unknown    accepts subjects to restrict of which no data is held
     progress         receives the number of files done
+    records          the number of records in the plan, as confirmed; another number is refused
     """
 
     named: Sequence[LocationLike]
     yes: bool
+    records: int | None
     linked: bool
     unsearchable: Mapping[str, str]
     unseen: bool
@@ -309,9 +312,11 @@ def remove_subjects(
         )
         made = made.with_identities_of_requests()
         check_individuals(made.linked.values())
-        plan = made.plan(whose, counts=not yes)
+        expected = options.get("records")
+        plan = made.plan(whose, counts=not yes or expected is not None)
         if not yes:
             return plan
+        check_records(plan.rows, expected)
         if not unseen and not options.get("allow_unknown", False):
             check_searched(made.unsearched(plan.unknown), options.get("unsearchable", NO_REASONS))
             check_known(plan.unknown)
