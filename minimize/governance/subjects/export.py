@@ -273,5 +273,6 @@ def export_then_delete(
         if records is not None:
             check_records(delete_subjects(subjects, workspace, now, **options).rows, records)
         export_subjects(found, folder, workspace, formats=formats, redact=redact, unsearchable=unsearchable)
-    deletion = delete_subjects(subjects, workspace, now, **options, yes=yes, records=records)
+    options |= {"yes": yes, "records": records}
+    deletion = delete_subjects(subjects, workspace, now, **options)
     return ExportedDeletion(deletion, folder if yes else None)
