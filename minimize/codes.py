@@ -210,6 +210,7 @@ _ERRORS: Final = {
     "E303": "the receipts of the output name another ledger",
     "E304": "the time of an expiry is implausible; nothing was removed",
     "E325": "the plan for a whole tenant has another number of records than the one that was confirmed",
+    "E326": "a notice has no measure or no recommended action, so it was not sent",
     "E400": "quarantine above `stop_above`; nothing was published",
     "E900": "an internal error of minimize, not of your data or configuration: please report it",
 }

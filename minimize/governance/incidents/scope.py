@@ -7,9 +7,10 @@ comparable, otherwise as an upper bound.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -79,12 +80,12 @@ class FileVersion:
 
     A rewrite (a deletion, an expiry) leaves a part of the records, so the first version has all of them.
 
-    group     identifies the versions
-    is_first  whether no earlier version was exposed
+    group  identifies the versions
+    age    whether it is the first exposed version, the last one, or one between them, which adds nothing
     """
 
     group: str
-    is_first: bool
+    age: Literal["first", "between", "last"] = "first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,8 @@ class AffectedTenant:
     subjects: PersonCount | None
     findings: tuple[TenantFinding, ...]
     recipients: tuple[Mapping[str, Any], ...] = ()
+    abouts: Mapping[str, str] = field(default_factory=dict)
+    """The descriptions of the columns in the policies of the files, by name."""
 
     @property
     def columns(self) -> tuple[ExposedColumn, ...]:
@@ -147,6 +150,10 @@ class AffectedTenant:
         form = most_revealing(column.form for each in sealed for column in each.columns)
         return {"rows": _count_rows(sealed), "form": form} if sealed else None
 
+    def _kind(self, column: ExposedColumn) -> dict[str, Any]:
+        about = self.abouts.get(column.name)
+        return {**column.to_json(), **({"about": about} if about else {})}
+
     def to_json(self) -> dict[str, Any]:
         """The tenant as JSON for a scope."""
         first, last = (each.since for each in self.findings), (each.until for each in self.findings)
@@ -156,7 +163,7 @@ class AffectedTenant:
             "rows": self.rows,
             "rows_exact": all(each.is_certain for each in self.findings),
             "form": self.form,
-            "kinds": self.columns,
+            "kinds": [self._kind(each) for each in self.columns],
             "period": {"from": _first_time(first), "to": _last_time(last)},
             "recipients": self.recipients,
             "via": {each.via for each in self.findings},
@@ -168,13 +175,13 @@ class AffectedTenant:
 
 def _count_rows(findings: Iterable[TenantFinding]) -> int:
     """The number of records. A file that a rewrite replaced is not added to the files that replaced it; the larger counts."""
-    most: dict[tuple[str, bool], dict[str, int]] = {}
+    most: dict[tuple[str, str], dict[str, int]] = {}
     for each in findings:
-        version = each.version or FileVersion(each.place, is_first=True)
-        places = most.setdefault((version.group, version.is_first), {})
+        version = each.version or FileVersion(each.place)
+        places = most.setdefault((version.group, version.age), {})
         places[each.place] = max(each.rows, places.get(each.place, 0))
     rows = {key: sum(places.values()) for key, places in most.items()}
-    return sum(max(rows.get((group, first), 0) for first in (True, False)) for group in {group for group, _ in rows})
+    return sum(max(rows.get((group, age), 0) for age in ("first", "last")) for group in {group for group, _ in rows})
 
 
 def file_versions(files: Iterable[ExposedFile]) -> dict[str, FileVersion]:
@@ -190,8 +197,13 @@ def file_versions(files: Iterable[ExposedFile]) -> dict[str, FileVersion]:
     for place, others in earlier.items():
         joined = {groups[each] for each in (place, *others)}
         groups |= {each: min(joined) for each, group in groups.items() if len(joined) > 1 and group in joined}
+    replaced = {each for others in earlier.values() for each in others}
     changed = {group for place, group in groups.items() if earlier[place]}
-    return {place: FileVersion(group, not earlier[place]) for place, group in groups.items() if group in changed}
+    return {
+        place: FileVersion(group, "first" if not earlier[place] else "between" if place in replaced else "last")
+        for place, group in groups.items()
+        if group in changed
+    }
 
 
 def _place_of(each: ExposedFile) -> str:
@@ -290,7 +302,7 @@ class PersonCounter:
             )
             self.spaces.setdefault(space, []).append(seen)
             version = self.versions.get(place)
-            if version is not None and not version.is_first:
+            if version is not None and version.age == "last":
                 self.later.setdefault(version.group, {}).setdefault(space, []).append(seen)
         rest = persons.filter(pc.and_(pc.is_valid(persons["tenant"]), pc.is_null(persons["person"])))
         for line in rest.group_by("tenant").aggregate([("rows", "sum")]).to_pylist():
@@ -312,14 +324,14 @@ class PersonCounter:
                 yield line["tenant"], PersonCount(line["person_count"], space.exact and line["sure_any_all"])
         later = {group: self._later_counts(group) for group in self.later}
         for tenant, places in self.nameless.items():
-            most: dict[tuple[str, bool], int] = {}
+            most: dict[tuple[str, str], int] = {}
             for place, count in places.items():
-                version = self.versions.get(place, FileVersion(place, is_first=True))
-                key = (version.group, version.is_first)
+                version = self.versions.get(place, FileVersion(place))
+                key = (version.group, version.age)
                 most[key] = most.get(key, 0) + count
             groups = {group for group, _ in most}
             left = (
-                max(most.get((group, True), 0), most.get((group, False), 0)) - later.get(group, {}).get(tenant, 0)
+                max(most.get((group, "first"), 0), most.get((group, "last"), 0)) - later.get(group, {}).get(tenant, 0)
                 for group in groups
             )
             total = sum(max(0, count) for count in left)
@@ -559,12 +571,22 @@ def _affected_tenants(
         counter.add_copy(copy)
         found.setdefault(copy.tenant, []).append(_finding_of_copy(copy, via, exposure))
     subjects = counter.counts()
+    abouts = _descriptions(each.exposed for each in counted)
     policies = {each.exposed.file.written_by.receipt.policy.name for each in counted} | {
         each.policy for each, _ in taken
     }
     for tenant in sorted(found):
         held_copies = tuple(each.to_json() for each in out if each.tenant == tenant and each.policy in policies)
-        yield AffectedTenant(tenant, subjects.get(tenant), tuple(found[tenant]), held_copies)
+        yield AffectedTenant(tenant, subjects.get(tenant), tuple(found[tenant]), held_copies, abouts)
+
+
+def _descriptions(files: Iterable[ExposedFile]) -> dict[str, str]:
+    """What the policies of the files say about their fields, by name. A policy that cannot be read describes nothing."""
+    found: dict[str, str] = {}
+    for run in {each.file.written_by.receipt.policy.digest: each.file.written_by for each in files}.values():
+        with suppress(MinimizeError, OSError):
+            found |= {key: field.about for key, field in run.policy.fields.items() if field.about}
+    return found
 
 
 def _findings_of_file(
