@@ -112,7 +112,7 @@ def open_counts(receipt: Receipt, content: bytes, keys: Subkeys) -> Receipt:
             counts = None if text is None else json.loads(text)
         except ValueError:
             counts = None
-        exact = None if counts is None else Receipt.from_document(_merged(receipt.to_json(), counts))
+        exact = None if counts is None else Receipt.from_document(_merge_counts(receipt.to_json(), counts))
         if exact is not None:
             return replace(exact, signature=None)
     raise VerificationError(f"the sealed counts of {receipt.run_id} cannot be opened")
@@ -134,11 +134,11 @@ def _difference(exact: Any, shown: Any) -> Any:
     return {key: _difference(value, shown.get(key)) for key, value in exact.items() if value != shown.get(key)}
 
 
-def _merged(shown: Any, exact: Any) -> Any:
+def _merge_counts(shown: Any, exact: Any) -> Any:
     """The inverse of `_difference`."""
     if not isinstance(exact, dict):
         return exact
     if isinstance(shown, list):
-        return [_merged(value, exact[str(at)]) if str(at) in exact else value for at, value in enumerate(shown)]
+        return [_merge_counts(value, exact[str(at)]) if str(at) in exact else value for at, value in enumerate(shown)]
     members = shown if isinstance(shown, dict) else {}
-    return {**members, **{key: _merged(members.get(key), value) for key, value in exact.items()}}
+    return {**members, **{key: _merge_counts(members.get(key), value) for key, value in exact.items()}}
