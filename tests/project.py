@@ -24,6 +24,7 @@ import minimize
 from minimize.governance.access.new_file import create_access_file
 from minimize.keys import Keyring
 from minimize.keys.parquet_footer import read_encrypted_columns
+from minimize.output.folder import read_exact_receipt
 from minimize.runs.published_runs import rebuild_index
 
 CHECKOUT = Path(__file__).parents[1]
@@ -144,6 +145,10 @@ class Project:
     base_pipeline: Mapping[str, Any] = field(default_factory=lambda: PIPELINE)
     settings: str = SETTINGS
     keyring: Path | None = None
+
+    def exact(self, receipt: minimize.Receipt, output: Path | None = None) -> minimize.Receipt:
+        """The receipt with its sealed counts."""
+        return read_exact_receipt(output or self.out, receipt, Keyring.load(self.keys))
 
     @property
     def keys(self) -> Path:

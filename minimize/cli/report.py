@@ -27,6 +27,11 @@ from minimize.results import AlternativeText, Printable, WrittenFiles
     OPTIONS["--pipeline"](help=MADE_BY_HELP),
     OPTIONS["--settings"](help=SETTINGS_OR_LEDGER_HELP),
     click.Option(["--source"], is_flag=True, help="Read the source again, to count its distinct values."),
+    click.Option(
+        ["--sealed-counts"],
+        is_flag=True,
+        help="Also show the counts that are sealed with the receipts, which can reveal small groups. Needs the keyring.",
+    ),
     *("--recipients", "--ledger", "--keys"),
     permission="run/read",
 )

@@ -49,10 +49,21 @@ _SUBJECTS: Final = (
         metavar="NAME",
         help="What the ids identify: user, device, another identity, or a field. [default: all]",
     ),
-    OPTIONS["--tenant"](help="Only this tenant. Without an ID, the whole tenant. [default: all known tenants]"),
+    OPTIONS["--tenant"](help="Only this tenant. [default: all known tenants]"),
     *WORKSPACE,
 )
 """The arguments and options that select subjects and outputs."""
+_WHOLE_TENANT: Final = click.Option(
+    ["--whole-tenant"],
+    is_flag=True,
+    help="Select the whole tenant of --tenant, or rows of --file with a tenant alone. Not with an ID.",
+)
+_RECORDS: Final = click.Option(
+    ["--records"],
+    type=click.IntRange(0),
+    metavar="N",
+    help="The number of records that the plan printed. Required for --whole-tenant --yes; another number is refused.",
+)
 _LINKED: Final = click.Option(
     ["--linked"],
     is_flag=True,
@@ -81,6 +92,15 @@ _TO: Final = OPTIONS["--output"](param_decls=["--to"], required=True, help="Writ
 _REDACT: Final = click.Option(
     ["--redact"], multiple=True, metavar="FIELD", help="Leave this field out of the export. Repeatable."
 )
+
+
+def _confirmed_records(yes: bool, whole_tenant: bool, records: int | None) -> int | None:
+    """The number of records that was confirmed. Raises UsageError without one for a whole tenant."""
+    if yes and whole_tenant and records is None:
+        raise click.UsageError(
+            "--whole-tenant --yes needs --records N, the number that the command prints without --yes"
+        )
+    return records if yes else None
 
 
 def _parse_reasons(texts: Sequence[str]) -> dict[str, str]:
@@ -125,8 +145,14 @@ def view_command(
     """
     if restricted:
         require_permission("subject/restrict", workspace, now, tenant=selected["tenant"])
+    whole_tenant = not selected["ids"] and (selected["tenant"] is not None or selected["file"] is not None)
     found = view_subjects(
-        collect_subjects(**selected), workspace, now, named=named, linked=linked, restricted=restricted
+        collect_subjects(**selected, whole_tenant=whole_tenant),
+        workspace,
+        now,
+        named=named,
+        linked=linked,
+        restricted=restricted,
     )
     views = SubjectViews(found, rows)
     if html is None:
@@ -153,6 +179,8 @@ def view_command(
     ),
     _UNSEARCHABLE,
     _ALLOW_UNKNOWN_TENANT,
+    _WHOLE_TENANT,
+    _RECORDS,
     "--yes",
     group=subject_group,
     permission="subject/export",
@@ -169,6 +197,8 @@ def export_command(
     reasons: Sequence[str],
     unseen: bool,
     yes: bool,
+    whole_tenant: bool,
+    records: int | None,
     **selected: Any,
 ) -> Printable:
     """Export all data held about each ID.
@@ -178,9 +208,10 @@ def export_command(
     Exits with 1, and the request stays open, if an output may hold records but cannot be searched for the ID.
     """
     if then_delete:
+        confirmed = _confirmed_records(yes, whole_tenant, records)
         require_permission("subject/delete", workspace, now, tenant=selected["tenant"])
         return export_then_delete(
-            collect_subjects(**selected),
+            collect_subjects(**selected, whole_tenant=whole_tenant),
             Path(to),
             workspace,
             now,
@@ -191,10 +222,13 @@ def export_command(
             unsearchable=_parse_reasons(reasons),
             unseen=unseen,
             yes=yes,
+            records=confirmed,
         )
-    if yes or unseen:
-        raise click.UsageError("--yes and --allow-unknown-tenant need --then-delete")
-    found = view_subjects(collect_subjects(**selected), workspace, now, named=named, linked=linked)
+    if yes or unseen or records is not None:
+        raise click.UsageError("--yes, --records and --allow-unknown-tenant need --then-delete")
+    found = view_subjects(
+        collect_subjects(**selected, whole_tenant=whole_tenant), workspace, now, named=named, linked=linked
+    )
     made = export_subjects(
         found, Path(to), workspace, formats=formats, redact=redact, unsearchable=_parse_reasons(reasons)
     )
@@ -209,6 +243,8 @@ def export_command(
     _UNSEARCHABLE,
     _ALLOW_UNKNOWN_TENANT,
     _ALLOW_UNREACHED,
+    _WHOLE_TENANT,
+    _RECORDS,
     "--yes",
     group=subject_group,
     permission="subject/delete",
@@ -223,6 +259,8 @@ def delete_command(
     reasons: Sequence[str],
     unseen: bool,
     allow_unreached: bool,
+    whole_tenant: bool,
+    records: int | None,
     **selected: Any,
 ) -> Printable:
     """Delete all records of each ID permanently.
@@ -233,11 +271,12 @@ def delete_command(
     Exits with 1, and the request stays open, if an output may hold records but cannot be searched for the ID.
     """
     return delete_subjects(
-        collect_subjects(**selected),
+        collect_subjects(**selected, whole_tenant=whole_tenant),
         workspace,
         now,
         named=named,
         yes=yes,
+        records=_confirmed_records(yes, whole_tenant, records),
         linked=linked,
         unsearchable=_parse_reasons(reasons),
         unseen=unseen,
@@ -254,6 +293,8 @@ def delete_command(
     _ALLOW_UNKNOWN_TENANT,
     _ALLOW_UNKNOWN_SUBJECT,
     _ALLOW_UNREACHED,
+    _WHOLE_TENANT,
+    _RECORDS,
     "--yes",
     group=subject_group,
     permission="subject/restrict",
@@ -269,6 +310,8 @@ def restrict_command(
     allow_unreached: bool,
     allow_unknown: bool,
     progress: ProgressCallback,
+    whole_tenant: bool,
+    records: int | None,
     **selected: Any,
 ) -> Printable:
     """Seal all records of each ID, until `subject lift`.
@@ -278,11 +321,12 @@ def restrict_command(
     request.
     """
     return restrict_subjects(
-        collect_subjects(**selected),
+        collect_subjects(**selected, whole_tenant=whole_tenant),
         workspace,
         now,
         named=named,
         yes=yes,
+        records=_confirmed_records(yes, whole_tenant, records),
         linked=linked,
         unsearchable=_parse_reasons(reasons),
         unseen=unseen,
@@ -292,12 +336,14 @@ def restrict_command(
     )
 
 
-@verb("lift", *_SUBJECTS, "--yes", group=subject_group, permission="subject/restrict")
+@verb("lift", *_SUBJECTS, _WHOLE_TENANT, _RECORDS, "--yes", group=subject_group, permission="subject/restrict")
 def lift_command(
     workspace: Workspace,
     now: datetime,
     named: Sequence[str],
     yes: bool,
+    whole_tenant: bool,
+    records: int | None,
     **selected: Any,
 ) -> Printable:
     """Lift the restriction of each ID and publish its records again.
@@ -305,7 +351,10 @@ def lift_command(
     Records past their retention are removed instead, and so are those of subjects that were deleted in the meantime. Records that
     runs excluded during the restriction do not come back by themselves. To publish them, run their dates again.
     """
-    return lift_restriction(collect_subjects(**selected), workspace, now, named=named, yes=yes)
+    confirmed = _confirmed_records(yes, whole_tenant, records)
+    return lift_restriction(
+        collect_subjects(**selected, whole_tenant=whole_tenant), workspace, now, named=named, yes=yes, records=confirmed
+    )
 
 
 @verb(
@@ -477,6 +526,6 @@ def refuse_command(
         raise click.UsageError("pass REQUEST, or --kind with --id and --tenant")
     if request is not None:
         return ResultAt(refuse_request(request, because, reference, workspace, now), now)
-    subjects = collect_subjects(ids, tenant, field)
+    subjects = collect_subjects(ids, tenant, field, whole_tenant=not ids)
     found = refuse_subjects(str(kind), subjects, because, reference, workspace, now)
     return Listing("requests", [ResultAt(each, now) for each in found], "no requests")

@@ -52,6 +52,7 @@ from minimize.receipts import (
     sha256_text,
 )
 from minimize.receipts.chain import effective_receipts
+from minimize.receipts.shown_counts import seal_counts
 from minimize.runs.erasure_list import erasure_list_digest
 from minimize.runs.execution import ProgressCallback, ProgressCounter
 from minimize.runs.guards import check_change_time, covers_dates, later_time
@@ -190,7 +191,9 @@ class Rewrite:
                 attachments.update(inventory.attachments())
                 erasures = erasure_list_digest(self.output)
                 unsigned = replace(stated.build(done, attachments), audit=session.head(), erasures=erasures)
-                return unsigned.with_signature(self.keys)
+                shown, sealed = seal_counts(unsigned, self.keys, has_records=stated.has_records)
+                attachments.update(sealed)
+                return shown.with_signature(self.keys)
 
             signed = rewrite_files(
                 folder,
@@ -211,7 +214,7 @@ class Rewrite:
         for each in results:
             self.finished(each)
         if self.as_of is not None:
-            log.info("%d rows removed", signed.rows.gated, extra={"code": "I003", "run_id": signed.run_id})
+            log.info("%d rows removed", signed.rows.gated or 0, extra={"code": "I003", "run_id": signed.run_id})
         return signed
 
     def _check_as_of(self, as_of: datetime, chain: Sequence[Receipt], dates: set[str | None]) -> None:

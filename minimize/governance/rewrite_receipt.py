@@ -159,6 +159,11 @@ class RewriteReceipt:
     recomputed: Sequence[RecomputedAggregate] = ()
     unchanged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def has_records(self) -> bool:
+        """Whether the run that wrote the files published records."""
+        return RECORDS in self.files[0].written_by.receipt.outputs
+
     def build(self, done: RewriteResult, attachments: Mapping[str, bytes]) -> Receipt:
         """The receipt without a signature."""
         last, first = self.chain[-1], self.files[0].written_by.receipt

@@ -18,6 +18,7 @@ from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.receipts import Receipt, sha256_text
+from minimize.receipts.shown_counts import SEALED_COUNTS_FILE
 from minimize.runs.batch_dates import READING_KINDS
 from minimize.runs.removal_inventory import INVENTORY_FILE
 from minimize.stores import Location, local_copy
@@ -26,7 +27,9 @@ RETENTION_POLICY_FILE: Final = "retention.yaml"
 """Today's policy, stored with a receipt that applied its retention to files that keep their original policy."""
 RETENTION_PIPELINE_FILE: Final = "retention_pipeline.yaml"
 """Today's pipeline, stored with the same receipt, if aggregates have or had their own retention."""
-_RUN_ATTACHMENTS: Final = (RETENTION_POLICY_FILE, RETENTION_PIPELINE_FILE, "backfill.yaml", INVENTORY_FILE)
+_OWN_ATTACHMENTS: Final = (INVENTORY_FILE, SEALED_COUNTS_FILE)
+"""Attachments that are sealed for one receipt."""
+_RUN_ATTACHMENTS: Final = (RETENTION_POLICY_FILE, RETENTION_PIPELINE_FILE, "backfill.yaml", *_OWN_ATTACHMENTS)
 """Attachments about the change that the receipt records, not about the files."""
 
 
@@ -90,9 +93,9 @@ class WritingRun:
 
     @property
     def all_attachments(self) -> dict[str, bytes]:
-        """The same with attachments about the recorded change, except removal inventories. Raises OutputError."""
+        """The same with attachments about the recorded change, except sealed ones. Raises OutputError."""
         digests = {**self.receipt.files, POLICY_FILE: self.receipt.policy.digest}
-        return {name: self._content(name, digest) for name, digest in digests.items() if name != INVENTORY_FILE}
+        return {name: self._content(name, digest) for name, digest in digests.items() if name not in _OWN_ATTACHMENTS}
 
     @property
     def _folder(self) -> Location:

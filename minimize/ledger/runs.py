@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -35,6 +35,7 @@ from minimize.ledger.audit_log import append_event, find_entry, last_checkpoint,
 from minimize.ledger.database import Connection, Row, like_pattern
 from minimize.ledger.schema import ledger_identity
 from minimize.receipts import Receipt, RowCounts
+from minimize.receipts.shown_counts import rows_text
 
 PUBLISH: Final = "publish"
 RECOVER: Final = "recover"
@@ -142,7 +143,7 @@ def publication_events(
     document: dict[str, PlainValue] = {
         "recipient": received.recipient,
         "function": received.function,
-        "rows": receipt.rows.written,
+        "rows": receipt.published_rows,
         "rows_without_consent": receipt.gated_by.consent or 0,
         "receipt": receipt.digest,
     }
@@ -237,11 +238,11 @@ class RunRow:
     started: datetime
     finished: datetime
     read: int
-    written: int
-    gated: int
-    quarantined: int
-    suppressed: int
-    deduplicated: int
+    written: int | None
+    gated: int | None
+    quarantined: int | None
+    suppressed: int | None
+    deduplicated: int | None
     digest: str
     void: bool = False
     """Whether a later receipt declares the run void. The index does not store it (see `list_runs`)."""
@@ -249,14 +250,16 @@ class RunRow:
     def to_json(self) -> dict[str, Any]:
         """The row as the JSON object that `runs --json` prints."""
         body = json_object(self)
-        return body | {"rows": {each.name: body.pop(each.name) for each in fields(RowCounts)}}
+        counts = {each.name: body.pop(each.name) for each in fields(RowCounts)}
+        return body | {"rows": {name: count for name, count in counts.items() if count is not None}}
 
     def lines(self) -> Iterator[str]:
         """The run, its dates and its rows."""
         dates = ", ".join(self.dates) or "all"
         if len(self.dates) > 3:
             dates = f"{self.dates[0]} … {self.dates[-1]} ({len(self.dates)})"
-        counts = f"{self.read:,} read, {self.written:,} written, {self.quarantined:,} quarantined"
+        counts = f"{rows_text(self.read, sealed=self.written is None)} read"
+        counts += "" if self.written is None else f", {self.written:,} written, {self.quarantined or 0:,} quarantined"
         yield f"{self.run_id}  {self.pipeline}  {self.kind}  {dates}  {counts}{'  void' if self.void else ''}"
 
 
@@ -309,13 +312,24 @@ def select_runs_by_id(connection: Connection, run_id: str) -> list[RunRow]:
 def _find_runs(connection: Connection, conditions: Sequence[str], order: str, values: Row) -> list[RunRow]:
     where = " AND ".join(("runs.output = outputs.output", *conditions))
     query = f"SELECT runs.*, folder, host FROM runs, outputs WHERE {where} ORDER BY {order}"  # noqa: S608
-    return [RunRow(**{**row, "dates": tuple(json.loads(row["dates"]))}) for row in connection.rows(query, **values)]
+    return [RunRow(**_run_values(row)) for row in connection.rows(query, **values)]
+
+
+_SEALED: Final = -1
+"""In the index, a count that the receipt does not show."""
+
+
+def _run_values(row: Row) -> dict[str, Any]:
+    counts = {each.name: row[each.name] for each in fields(RowCounts)}
+    shown = {name: None if count == _SEALED else count for name, count in counts.items()}
+    return {**row, **shown, "dates": tuple(json.loads(row["dates"]))}
 
 
 def _receipt_values(receipt: Receipt) -> dict[str, Any]:
     names = ("run_id", "sequence", "kind", "pipeline", "purpose", "engine", "at", "started", "finished", "digest")
     values = {name: getattr(receipt, name) for name in names}
-    return {**values, "dates": json.dumps(list(receipt.dates)), **asdict(receipt.rows)}
+    counts = {each.name: receipt.rows.by_result.get(each.name, _SEALED) for each in fields(RowCounts)}
+    return {**values, "dates": json.dumps(list(receipt.dates)), **counts}
 
 
 @dataclass(frozen=True, slots=True)

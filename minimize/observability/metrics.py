@@ -1,6 +1,7 @@
 """Metrics of a pipeline's last run in Prometheus' text format: one file per pipeline, for node_exporter's textfile collector.
 
-    minimize_rows{pipeline,fate}                        rows of the last published run, by outcome
+    minimize_rows{pipeline,fate}                        rows of the last published run, by outcome; without records, only the
+                                                        rounded number of rows read
     minimize_quarantined_rows{pipeline,code}            quarantined rows of that run, by code
     minimize_quarantine_share{pipeline}                 quarantined rows among those read, 0 to 1
     minimize_output_rows{pipeline,output}               rows written, by output
@@ -20,7 +21,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -49,9 +49,9 @@ def success_samples(receipt: Receipt) -> list[Sample]:
     mine = {"pipeline": f"{receipt.pipeline}{region}"}
     rows, ended = receipt.rows, receipt.finished.timestamp()
     return [
-        *(("minimize_rows", {**mine, "fate": fate}, count) for fate, count in asdict(rows).items()),
+        *(("minimize_rows", {**mine, "fate": fate}, count) for fate, count in rows.by_result.items()),
         *(("minimize_quarantined_rows", {**mine, "code": code}, n) for code, n in receipt.quarantine.by_code.items()),
-        ("minimize_quarantine_share", mine, rows.quarantined / rows.read if rows.read else 0.0),
+        ("minimize_quarantine_share", mine, receipt.quarantine_share),
         *(("minimize_output_rows", {**mine, "output": name}, each.rows) for name, each in receipt.outputs.items()),
         ("minimize_undeclared_records", mine, sum(receipt.undeclared.values())),
         ("minimize_run_duration_seconds", mine, (receipt.finished - receipt.started).total_seconds()),

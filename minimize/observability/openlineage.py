@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -201,7 +201,7 @@ def complete_event(about: RunDescription, receipt: Receipt) -> dict[str, Any]:
     facets = {
         "sequence": receipt.sequence,
         "receipt": receipt.digest,
-        "rows": asdict(receipt.rows),
+        "rows": receipt.rows.by_result,
         "categories": {name: output.category for name, output in receipt.outputs.items()},
     }
     return _run_event("COMPLETE", about, receipt.finished, facets, inputs, outputs)

@@ -14,8 +14,10 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from minimize.errors import OutputError, describe_os_error
+from minimize.keys.sealing import Subkeys
 from minimize.output.subject_index import INDEX_FOLDER, INDEX_SUFFIX
 from minimize.receipts import Receipt
+from minimize.receipts.shown_counts import SEALED_COUNTS_FILE, open_counts
 from minimize.stores import Location, ObjectPath, file_operations, is_within
 from minimize.stores.durable_files import make_folder, with_output_errors
 from minimize.stores.file_operations import path_exists, sync, sync_folder
@@ -41,6 +43,19 @@ def read_receipts(output: Location) -> tuple[Receipt, ...]:
     """
     found = [_read_receipt(path) for path in _files_of_runs(output, RECEIPT_FILE)]
     return tuple(sorted(found, key=lambda receipt: receipt.sequence))
+
+
+def read_exact_receipt(output: Location, receipt: Receipt, keys: Subkeys) -> Receipt:
+    """The receipt with its exact counts (see `shown_counts`); the receipt itself if none are sealed.
+
+    Raises VerificationError if they are missing or damaged, KeyringError if the keyring does not have their key.
+    """
+    if SEALED_COUNTS_FILE not in receipt.files:
+        return receipt
+    content = b""
+    with suppress(OSError):
+        content = (output / RUNS / receipt.run_id / SEALED_COUNTS_FILE).read_bytes()
+    return open_counts(receipt, content, keys)
 
 
 def published_runs(output: Location) -> frozenset[str]:

@@ -70,35 +70,51 @@ class RunOrigin:
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One file that was read: its path relative to the source's root, and its batch date if a run had several."""
+    """One file that was read: its path relative to the source's root, and its batch date if a run had several.
+
+    `rows` is None if the count is sealed.
+    """
 
     path: str
     digest: str
-    rows: int
+    rows: int | None = field(metadata=OMIT_IF_NONE)
     date: str | None = field(default=None, metadata=OMIT_IF_NONE)
 
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """Counts of the rows read, by result. They balance: `read` is the sum of the others."""
+    """Counts of the rows read, by result. They balance: `read` is the sum of the others.
+
+    If the exact counts are sealed, `read` is rounded and the others are None (see `shown_counts`).
+    """
 
     read: int = 0
-    written: int = 0
-    gated: int = 0
-    quarantined: int = 0
-    suppressed: int = 0
-    deduplicated: int = 0
+    written: int | None = field(default=0, metadata=OMIT_IF_NONE)
+    gated: int | None = field(default=0, metadata=OMIT_IF_NONE)
+    quarantined: int | None = field(default=0, metadata=OMIT_IF_NONE)
+    suppressed: int | None = field(default=0, metadata=OMIT_IF_NONE)
+    deduplicated: int | None = field(default=0, metadata=OMIT_IF_NONE)
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the exact counts are sealed."""
+        return self.written is None
+
+    @property
+    def by_result(self) -> dict[str, int]:
+        """The counts that are shown, by name."""
+        return _known_counts(self)
 
 
 @dataclass(frozen=True, slots=True)
 class GatedRows:
     """Counts of gated rows by reason; the sum is `rows.gated`. `consent`, `restricted` and `region` are absent if they gated no
-    row."""
+    row. All are absent if the counts are sealed."""
 
-    setting: int = 0
-    condition: int = 0
-    retention: int = 0
-    erased: int = 0
+    setting: int | None = field(default=0, metadata=OMIT_IF_NONE)
+    condition: int | None = field(default=0, metadata=OMIT_IF_NONE)
+    retention: int | None = field(default=0, metadata=OMIT_IF_NONE)
+    erased: int | None = field(default=0, metadata=OMIT_IF_NONE)
     consent: int | None = field(default=None, metadata=OMIT_IF_NONE)
     restricted: int | None = field(default=None, metadata=OMIT_IF_NONE)
     region: int | None = field(default=None, metadata=OMIT_IF_NONE)
@@ -113,8 +129,12 @@ class GatedRows:
     @property
     def reasons(self) -> dict[str, int]:
         """The rows by reason. A reason that is absent in the receipt is absent here."""
-        counts = {part.name: getattr(self, part.name) for part in fields(self)}
-        return {reason: count for reason, count in counts.items() if count is not None}
+        return _known_counts(self)
+
+
+def _known_counts(counts: RowCounts | GatedRows) -> dict[str, int]:
+    values = ((part.name, getattr(counts, part.name)) for part in fields(counts))
+    return {name: count for name, count in values if count is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +160,20 @@ class DecidingFunctionReceipt:
 class FieldReceipt:
     """The treatment of one field: counts of non-null input values of written records.
 
-    `values` is None if they were not counted: the field is dropped and was not read.
+    `values` is None if they were not counted: the field is dropped and was not read. All counts are None if they are sealed.
     """
 
     did: str | tuple[str, ...]
     values: int | None = 0
-    changed: int = 0
-    gated: int = 0
-    unparsable: int = 0
-    dropped: int = 0
+    changed: int | None = field(default=0, metadata=OMIT_IF_NONE)
+    gated: int | None = field(default=0, metadata=OMIT_IF_NONE)
+    unparsable: int | None = field(default=0, metadata=OMIT_IF_NONE)
+    dropped: int | None = field(default=0, metadata=OMIT_IF_NONE)
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the counts are sealed."""
+        return self.changed is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +242,15 @@ class WrittenOutput:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineEntry:
-    """Number of records that could not be processed, by stable code, and the files that point to them."""
+    """Number of records that could not be processed, by stable code, and the files that point to them.
+
+    above_limit  whether they are more than the pipeline's `fail_above`; stated if the number of rows read is sealed
+    """
 
     rows: int = 0
     by_code: Mapping[str, int] = field(default_factory=dict)
     files: tuple[ReceiptFile, ...] = ()
+    above_limit: bool | None = field(default=None, metadata=OMIT_IF_NONE)
 
 
 @dataclass(frozen=True, slots=True)

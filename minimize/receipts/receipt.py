@@ -49,33 +49,41 @@ from minimize.text import count_noun, format_number, json_text, labelled_lines
 
 
 def imbalances(receipt: Receipt) -> list[str]:
-    """The numbers that do not balance, in words and counts; empty if all do."""
+    """The numbers that do not balance, in words and counts; empty if all do. Sealed counts are not checked."""
     return [f"{what}: {left} is not {right}" for what, left, right in _equations(receipt) if left != right] + [
         f"{what} is below zero" for what, count in _all_counts(receipt) if count < 0
     ]
 
 
 def _equations(receipt: Receipt) -> Iterator[tuple[str, int, int]]:
-    rows, gated, quarantine = receipt.rows, receipt.gated_by, receipt.quarantine
-    fates = rows.written + rows.gated + rows.quarantined + rows.suppressed + rows.deduplicated
-    yield "rows.read and the sum of written, gated and other rows", rows.read, fates
-    yield "rows.gated and gated_by", rows.gated, sum(gated.reasons.values())
-    yield "rows.quarantined and quarantine.rows", rows.quarantined, quarantine.rows
+    quarantine = receipt.quarantine
+    if not receipt.rows.is_sealed:
+        yield from _row_equations(receipt)
     yield "quarantine.rows and by_code", quarantine.rows, sum(quarantine.by_code.values())
     if quarantine.files:
         yield "quarantine.rows and its files", quarantine.rows, sum(file.rows for file in quarantine.files)
     for name, output in receipt.outputs.items():
         yield f"the rows of {name} and its files", output.rows, sum(file.rows for file in output.files)
+
+
+def _row_equations(receipt: Receipt) -> Iterator[tuple[str, int, int]]:
+    rows = receipt.rows.by_result
+    yield (
+        "rows.read and the sum of written, gated and other rows",
+        rows["read"],
+        sum(rows.get(name, 0) for name in _OUTCOMES),
+    )
+    yield "rows.gated and gated_by", rows.get("gated", 0), sum(receipt.gated_by.reasons.values())
+    yield "rows.quarantined and quarantine.rows", rows.get("quarantined", 0), receipt.quarantine.rows
     if "records" in receipt.outputs:
-        yield "rows.written and the records output", rows.written, receipt.outputs["records"].rows
+        yield "rows.written and the records output", rows["written"], receipt.outputs["records"].rows
     if receipt.inputs:
-        yield "rows.read and the inputs", rows.read, sum(each.rows for each in receipt.inputs)
+        yield "rows.read and the inputs", rows["read"], sum(each.rows or 0 for each in receipt.inputs)
 
 
 def _all_counts(receipt: Receipt) -> Iterator[tuple[str, int]]:
-    rows = receipt.rows
-    for name in ("read", "written", "gated", "quarantined", "suppressed", "deduplicated"):
-        yield f"rows.{name}", getattr(rows, name)
+    for name, count in receipt.rows.by_result.items():
+        yield f"rows.{name}", count
     for name, count in receipt.gated_by.reasons.items():
         yield f"gated_by.{name}", count
     for code, count in receipt.quarantine.by_code.items():
@@ -100,8 +108,8 @@ def receipt_html(receipt: Receipt) -> str:
         _title(receipt),
         Table(
             "rows",
-            ("read", *_OUTCOMES),
-            [[format_number(getattr(receipt.rows, name)) for name in ("read", *_OUTCOMES)]],
+            tuple(receipt.rows.by_result),
+            [[format_number(count) for count in receipt.rows.by_result.values()]],
             numbers=0,
         ),
         Table(
@@ -118,7 +126,7 @@ def receipt_html(receipt: Receipt) -> str:
         ),
         Table(
             "outputs",
-            ("output", "category", "rows", "files", "groups suppressed"),
+            ("output", "category", "rows", "files"),
             [[name, *_output_cells(each)] for name, each in receipt.outputs.items()],
             numbers=2,
         ),
@@ -131,10 +139,7 @@ def _title(receipt: Receipt) -> str:
 
 
 def _summary_lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
-    rows = receipt.rows
-    counts = {name: getattr(rows, name) for name in _OUTCOMES}
-    fates = " + ".join(f"{format_number(count)} {name}" for name, count in counts.items() if count or name == "written")
-    yield "rows", f"{format_number(rows.read)} read = {fates}"
+    yield "rows", _rows_text(receipt.rows)
     yield "rows gated by", _named_counts(_gate_reasons(receipt))
     yield "quarantined as", _named_counts(receipt.quarantine.by_code.items())
     fields = receipt.fields
@@ -152,6 +157,16 @@ def _summary_lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
         yield name, _output_line(output)
     for name, dates in (receipt.stays or {}).items():
         yield name, f"keeps figures for {', '.join(dates) or 'all'}: {FIGURES_UNCHANGED}"
+
+
+def _rows_text(rows: RowCounts) -> str:
+    if rows.is_sealed:
+        return f"about {format_number(rows.read)} read; the exact counts are sealed, because they would reveal small groups"
+    counts = {name: rows.by_result.get(name, 0) for name in _OUTCOMES}
+    results = " + ".join(
+        f"{format_number(count)} {name}" for name, count in counts.items() if count or name == "written"
+    )
+    return f"{format_number(rows.read)} read = {results}"
 
 
 def _field_counts(fields: Mapping[str, FieldReceipt], what: str) -> str:
@@ -181,8 +196,6 @@ def _named_counts(counts: Iterable[tuple[str, int]]) -> str:
 
 def _output_line(output: WrittenOutput) -> str:
     text = f"{count_noun(output.rows, 'row')} in {count_noun(len(output.files), 'file')}, {output.category}"
-    if output.groups_suppressed:
-        text += f"; {count_noun(output.groups_suppressed, 'group')} suppressed ({count_noun(output.rows_suppressed or 0, 'row')})"
     text += f"; {count_noun(output.deferred, 'row')} deferred" if output.deferred else ""
     return text + (f"; {format_number(output.too_late)} too late" if output.too_late else "")
 
@@ -193,16 +206,14 @@ def _techniques_text(each: FieldReceipt) -> str:
 
 def _field_cells(each: FieldReceipt) -> list[str]:
     values = "not counted" if each.values is None else format_number(each.values)
-    return [
-        _techniques_text(each),
-        values,
-        *(format_number(n) for n in (each.changed, each.gated, each.unparsable, each.dropped)),
-    ]
+    counts = (each.changed, each.gated, each.unparsable, each.dropped)
+    if each.is_sealed:
+        return [_techniques_text(each), *["sealed"] * (1 + len(counts))]
+    return [_techniques_text(each), values, *("" if count is None else format_number(count) for count in counts)]
 
 
 def _output_cells(output: WrittenOutput) -> list[str]:
-    suppressed = "" if output.groups_suppressed is None else format_number(output.groups_suppressed)
-    return [output.category, format_number(output.rows), format_number(len(output.files)), suppressed]
+    return [output.category, format_number(output.rows), format_number(len(output.files))]
 
 
 RECEIPT_FORMAT: Final = 1
@@ -288,6 +299,23 @@ class Receipt:
     signature: Signature | None = None
 
     @property
+    def reads_source(self) -> bool:
+        """Whether its records were read from their source, not from published files."""
+        return self.kind in ("run", "replay") or self.from_ == "source"
+
+    @property
+    def quarantine_share(self) -> float:
+        """Share of the rows read that are quarantined, 0 to 1; of the rounded number if the exact one is sealed."""
+        read = self.rows.read
+        return min(1.0, self.quarantine.rows / read) if read else 0.0
+
+    @property
+    def published_rows(self) -> int:
+        """The rows written, according to the balance; the rows of all outputs if the exact counts are sealed."""
+        written = self.rows.written
+        return sum(output.rows for output in self.outputs.values()) if written is None else written
+
+    @property
     def deciding_function(self) -> DecidingFunctionReceipt | None:
         """The third party's function whose consents decided on the records; None if no consent decided."""
         return self.received or self.only_for
@@ -304,6 +332,14 @@ class Receipt:
         raw, receipt, digest = parsed
         vars(receipt).update(_raw=raw, digest=digest)  # stored as `cached_property` does; the digest is expensive
         return receipt
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Receipt | None:
+        """The receipt in this JSON object; None if it is not a receipt."""
+        try:
+            return _receipt_adapter().validate_json(json.dumps(_with_sealed_counts(document)), strict=True)
+        except (ValueError, ValidationError, RecursionError):
+            return None
 
     def to_json(self) -> dict[str, Any]:
         """The receipt as the JSON object of its file; unchanged if it was read from a file."""
@@ -356,9 +392,7 @@ class Receipt:
         return receipt_summary(self, width)
 
     def __repr__(self) -> str:
-        return (
-            f"Receipt({self.kind} {self.run_id} of {self.pipeline}, sequence {self.sequence}, {self.rows.written} rows)"
-        )
+        return f"Receipt({self.kind} {self.run_id} of {self.pipeline}, sequence {self.sequence}, {self.published_rows} rows)"
 
     def _unsigned(self) -> bytes:
         return canonical_json({key: value for key, value in self._document.items() if key != "signature"})
@@ -372,9 +406,33 @@ def _parse_receipt(text: str | bytes) -> tuple[dict[str, Any], Receipt, str] | N
     try:
         raw = json.loads(text, object_pairs_hook=_unique_keys)
         digest = sha256_text(canonical_json(raw))
-        return raw, _receipt_adapter().validate_json(json.dumps(raw), strict=True), digest
-    except (ValueError, ValidationError, RecursionError):
+    except (ValueError, RecursionError):
         return None
+    receipt = Receipt.from_document(raw) if isinstance(raw, dict) else None
+    return None if receipt is None else (raw, receipt, digest)
+
+
+_SEALABLE_COUNTS: Final = {
+    "rows": ("written", "gated", "quarantined", "suppressed", "deduplicated"),
+    "gated_by": ("setting", "condition", "retention", "erased"),
+    "fields": ("changed", "gated", "unparsable", "dropped"),
+}
+
+
+def _with_sealed_counts(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with null for each count that is absent because it is sealed."""
+    absent = {part: dict.fromkeys(names) for part, names in _SEALABLE_COUNTS.items()}
+    filled = dict(document)
+    for part in ("rows", "gated_by"):
+        if isinstance(filled.get(part), dict):
+            filled[part] = absent[part] | filled[part]
+    if isinstance(filled.get("fields"), dict):
+        filled["fields"] = {
+            name: absent["fields"] | each if isinstance(each, dict) else each for name, each in filled["fields"].items()
+        }
+    if isinstance(filled.get("inputs"), list):
+        filled["inputs"] = [{"rows": None} | each if isinstance(each, dict) else each for each in filled["inputs"]]
+    return filled
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
@@ -22,10 +22,12 @@ from minimize.governance.output_file import PublishedOutput
 from minimize.governance.workspace import Workspace
 from minimize.governance.writing_run import PolicyCache
 from minimize.keys import Keyring, Kms, find_keyring
+from minimize.output.folder import read_exact_receipt
 from minimize.output.reader import load_receipts
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, check_chain, check_file_history
+from minimize.receipts.shown_counts import shown_receipt
 from minimize.report.facts import HiddenPart
 from minimize.runs.inputs import find_pipeline
 from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location
@@ -44,7 +46,8 @@ _HIDDEN_REASONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ReportRequest:
-    """Options of a report: paths that replace those in the receipts, and whether the source is read again."""
+    """Options of a report: paths that replace those in the receipts; whether the source is read again; whether the sealed counts
+    of receipts are opened."""
 
     at: datetime
     pipeline: PathText | None = None
@@ -53,6 +56,7 @@ class ReportRequest:
     keys: Keyring | PathText | None = None
     ledger: PathText | None = None
     source: bool = False
+    sealed_counts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,17 @@ class ReportContext:
             self.hidden.append(HiddenPart(what, reason))
 
 
+def _with_counts(
+    folder: Location, chain: Sequence[Receipt], keys: Keyring | None, *, sealed: bool
+) -> tuple[Receipt, ...]:
+    """The receipts with the counts that may be shown, also those of older versions, or with the sealed ones."""
+    if not sealed:
+        return tuple(shown_receipt(each) for each in chain)
+    if keys is None:
+        raise KeyringError("sealed counts cannot be opened without the keyring", hint="Pass --keys FILE.")
+    return tuple(read_exact_receipt(folder, each, keys) for each in chain)
+
+
 def open_report(output: LocationLike, request: ReportRequest) -> ReportContext:
     """Open an output and check its receipts. Signatures and the chain are checked only with a keyring.
 
@@ -137,6 +152,7 @@ def open_report(output: LocationLike, request: ReportRequest) -> ReportContext:
         hidden.append(HiddenPart("signatures of the receipts", "no keyring was found"))
     else:
         _check_receipts(chain, keys)
+    chain = _with_counts(folder, chain, keys, sealed=request.sealed_counts)
     policies = PolicyCache(() if job is None else job.policy.purposes)
     return ReportContext(PublishedOutput(folder, chain, keys, job, policies), request, hidden)
 

@@ -20,7 +20,7 @@ from minimize.receipts import FieldReceipt, Receipt
 from minimize.report.context import ReportContext
 from minimize.report.distinct_values import DAMAGED, NO_KEY, DistinctCounter, tally_records, tally_source
 from minimize.report.facts import ROUNDING_STEP, FieldFacts, PrecisionLoss, RoundedCount
-from minimize.report.row_flow import current_runs, hides_rows, sum_counts
+from minimize.report.row_flow import current_runs, sum_counts
 
 
 def loss_by_width(do: Treatment, type_: str) -> PrecisionLoss | None:
@@ -77,7 +77,7 @@ def field_facts(context: ReportContext) -> tuple[FieldFacts, ...]:
     """The fields of the last run's policy. Raises PolicyError, OutputError if it cannot be read."""
     newest = context.newest
     policy = context.policy_of(newest)
-    counts = [each.fields for each in current_runs(context.chain) if not hides_rows(each)]
+    counts = [each.fields for each in current_runs(context.chain) if not each.rows.is_sealed]
     kept = [key for key, each in newest.fields.items() if each.did != "drop" and key in policy.fields]
     tallies = tally_records(context.published.files(RECORDS), kept)
     for why, keys in _unreadable_fields(tallies).items():
@@ -131,9 +131,10 @@ def _kept_field(
 ) -> FieldFacts:
     counted = [each for each in receipts if each.values is not None]
     fates = sum_counts(
-        {words: RoundedCount.rounded(getattr(each, name)) for name, words in _LOSS_REASONS.items()} for each in counted
+        {words: RoundedCount.rounded(getattr(each, name) or 0) for name, words in _LOSS_REASONS.items()}
+        for each in counted
     )
-    changed = RoundedCount.total(RoundedCount.rounded(each.changed) for each in counted)
+    changed = RoundedCount.total(RoundedCount.rounded(each.changed or 0) for each in counted)
     same = RoundedCount.total(RoundedCount.rounded(_unchanged_values(each)) for each in counted)
     after, after_how = distinct.count()
     before, before_how = _distinct_before(field, after) if came is None else came.count()
@@ -177,7 +178,8 @@ def _dropped_field(field: Field, purpose: str) -> FieldFacts:
 
 
 def _unchanged_values(each: FieldReceipt) -> int:
-    return max(0, (each.values or 0) - each.changed - each.gated - each.unparsable - each.dropped)
+    others = (each.changed, each.gated, each.unparsable, each.dropped)
+    return max(0, (each.values or 0) - sum(count or 0 for count in others))
 
 
 def _distinct_before(field: Field, after: RoundedCount | None) -> tuple[RoundedCount | None, str]:

@@ -20,7 +20,6 @@ from minimize.report.fields import field_facts, undeclared_counts
 from minimize.report.figures import draw_figures
 from minimize.report.row_flow import (
     current_runs,
-    hides_rows,
     output_facts,
     policy_facts,
     removal_facts,
@@ -128,12 +127,16 @@ def create_report(
     keys: Keyring | PathText | None = None,
     ledger: PathText | None = None,
     source: bool = False,
+    sealed_counts: bool = False,
 ) -> OutputReport:
     """Report the data read and released, its form, retention and recipients, from receipts, policies, settings and ledger.
 
     Takes the output folder and the time of the report (aware; default: now). Optional: pipeline, settings, recipients, keyring
     and ledger in place of the ones found by default. With `source`, the source is read again to count its distinct values, if
     it still matches the receipts; dropped fields are not read. Parts that are not available are left out and listed.
+
+    With `sealed_counts`, the counts that receipts do not show are opened with the keyring: suppressed groups, and rows of runs
+    without records. Such a report can reveal small groups.
 
     The report has only rounded counts, and no value of a record. Raises OutputError if there are no receipts or one is damaged,
     CheckFailed if the receipts fail their check, and ConfigurationError, KeyringError or PolicyError if a given file cannot
@@ -147,13 +150,14 @@ def create_report(
         keys=keys,
         ledger=ledger,
         source=source,
+        sealed_counts=sealed_counts,
     )
     return OutputReport(_collect_facts(open_report(output, asked)))
 
 
 def _collect_facts(context: ReportContext) -> ReportFacts:
     chain, newest = context.chain, context.newest
-    if any(hides_rows(each) for each in current_runs(chain)):
+    if any(each.rows.is_sealed for each in current_runs(chain)):
         context.hide(
             "number of rows read and written", "together with an aggregate's counts they would reveal small groups"
         )

@@ -31,24 +31,19 @@ def approval_answer(receipts: Sequence[Receipt], policy: Policy | None) -> Appro
 
 
 def row_flow(receipt: Receipt) -> RowFlow:
-    """Rows read and written in one run. Rows of suppressed groups, and totals that would reveal them, are not shown."""
-    rows, hidden = receipt.rows, RoundedCount(hidden=True)
+    """Rows read and written in one run. Sealed counts are not shown."""
+    rows = receipt.rows
     return RowFlow(
-        written=hidden if hides_rows(receipt) else RoundedCount.rounded(rows.written),
+        written=_shown_count(rows.written),
         gated=gated_rows(receipt),
         quarantined={code: RoundedCount.rounded(number) for code, number in sorted(receipt.quarantine.by_code.items())},
-        suppressed=hidden if hides_rows(receipt) else RoundedCount.rounded(rows.suppressed),
-        deduplicated=RoundedCount.rounded(rows.deduplicated),
+        suppressed=_shown_count(rows.suppressed),
+        deduplicated=_shown_count(rows.deduplicated),
     )
 
 
-def hides_rows(receipt: Receipt) -> bool:
-    """Whether the number of rows, minus an aggregate's counts, would reveal suppressed groups.
-
-    If records are published, their number is not secret.
-    """
-    left_out = any(each.groups_suppressed or each.groups_past or each.deferred for each in receipt.outputs.values())
-    return "records" not in receipt.outputs and left_out
+def _shown_count(count: int | None) -> RoundedCount:
+    return RoundedCount(hidden=True) if count is None else RoundedCount.rounded(count)
 
 
 def gated_rows(receipt: Receipt) -> dict[str, RoundedCount]:

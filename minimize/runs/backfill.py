@@ -30,6 +30,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.policy.purposes import configured_purposes
 from minimize.receipts import BackfillRef, Receipt, sha256_text
 from minimize.receipts.chain import effective_receipts
+from minimize.receipts.shown_counts import rows_text
 from minimize.results import LogMessage
 from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, arrivals, error_for
 from minimize.runs.execution import ProgressCallback
@@ -176,7 +177,8 @@ class BackfillResult:
         elif not self.receipts:
             yield "nothing to do"
         for each in self.receipts:
-            yield f"  {each.dates[0]}  {each.rows.read:,} read, {each.rows.written:,} written  ({each.run_id})"
+            read = rows_text(each.rows.read, sealed=each.rows.is_sealed)
+            yield f"  {each.dates[0]}  {read} read, {each.published_rows:,} written  ({each.run_id})"
 
     def to_json(self) -> dict[str, Any]:
         """The name, the state of each date, and the receipts."""

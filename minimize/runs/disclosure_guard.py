@@ -264,8 +264,8 @@ def _within_retention(
 def _log_guarded(name: str, date: str | None, withheld: int, deferred: int) -> None:
     on = f" of {date}" if date else ""
     if withheld:
-        message = "%s%s: %s withheld, because a small group could be derived from other tables of this run"
-        log.warning(message, name, on, count_noun(withheld, "row"), extra={"code": "W032"})
+        message = "%s%s: rows are withheld, because a small group could be derived from other tables of this run"
+        log.warning(message, name, on, extra={"code": "W032"})
     if deferred:
         message = "%s%s: %s deferred, because the change would reveal the figures of a few subjects"
         log.info(message, name, on, count_noun(deferred, "row"), extra={"code": "I006"})

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from minimize.engines.base import BatchOutcome
-from minimize.errors import MinimizeError, OutputError, RefusedError, StoppedError
+from minimize.errors import KeyringError, MinimizeError, OutputError, RefusedError, StoppedError
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.address import DEFAULT_LEDGER, PASSED_LEDGER
@@ -30,11 +31,12 @@ from minimize.ledger.clock import (
 from minimize.ledger.database import server_time
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import ledger_difference
-from minimize.output.folder import RECORDS, RUNS, batch_date_of, has_runs, read_receipts
+from minimize.output.folder import RECORDS, RUNS, batch_date_of, has_runs, read_exact_receipt, read_receipts
 from minimize.output.publish import OpenOutput
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.receipts.chain import effective_receipts
+from minimize.receipts.shown_counts import rows_text
 from minimize.results import LogMessage
 from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text, reads_source, worst_exit_code
 from minimize.runs.inputs import outputs_of_same_source
@@ -130,7 +132,8 @@ def last_receipt_with_ledger(chain: Sequence[Receipt]) -> Receipt | None:
 def has_erasures(chain: Sequence[Receipt]) -> bool:
     """Whether a receipt of an output shows that subjects were erased or restricted."""
     return any(
-        each.kind in ("delete", "restrict") or each.erasures is not None or each.gated_by.erased > 0 for each in chain
+        each.kind in ("delete", "restrict") or each.erasures is not None or (each.gated_by.erased or 0) > 0
+        for each in chain
     )
 
 
@@ -194,10 +197,24 @@ _DRIFT_HINT: Final = "Run `minimize drift` to see what changed in the source. Th
 def quarantine_exceeded(receipt: Receipt, pipeline: Pipeline) -> str:
     """The message for a share of quarantined rows above the pipeline's `fail_above`; otherwise empty."""
     limit = pipeline.quarantine.fail_above
-    share = receipt.rows.quarantined / receipt.rows.read if receipt.rows.read else 0.0
-    if limit is None or share <= limit:
+    above = receipt.quarantine.above_limit if receipt.rows.is_sealed else _is_above(receipt, limit)
+    if limit is None or not above:
         return ""
-    return f"published, but {receipt.rows.quarantined} of {receipt.rows.read} rows are in quarantine: more than {limit:.2%}"
+    read = rows_text(receipt.rows.read, sealed=receipt.rows.is_sealed)
+    return f"published, but {receipt.quarantine.rows} of {read} rows are in quarantine: more than {limit:.2%}"
+
+
+def state_quarantine_limit(receipt: Receipt, pipeline: Pipeline) -> Receipt:
+    """The receipt of a run with exact counts; states whether its quarantine is above `fail_above` if no records are published,
+    because then the number of rows read is sealed."""
+    if RECORDS in receipt.outputs:
+        return receipt
+    above = _is_above(receipt, pipeline.quarantine.fail_above)
+    return replace(receipt, quarantine=replace(receipt.quarantine, above_limit=above))
+
+
+def _is_above(receipt: Receipt, limit: float | None) -> bool:
+    return limit is not None and receipt.quarantine_share > limit
 
 
 def unfinished_parts(receipt: Receipt) -> str:
@@ -303,7 +320,7 @@ def check_quarantine_limit(pipeline: Pipeline, outcomes: Mapping[BatchDate, Batc
             when,
             "stopped",
             StoppedError.default_code,
-            _quarantine_text(when, each, limit or 0),
+            _quarantine_text(when, each, limit or 0, sealed=pipeline.records is None),
             _DRIFT_HINT,
             exit_code=4,
         )
@@ -311,10 +328,11 @@ def check_quarantine_limit(pipeline: Pipeline, outcomes: Mapping[BatchDate, Batc
     ]
 
 
-def _quarantine_text(when: BatchDate, outcome: BatchOutcome, limit: float) -> str:
+def _quarantine_text(when: BatchDate, outcome: BatchOutcome, limit: float, *, sealed: bool) -> str:
     codes = ", ".join(f"{code} {rows}" for code, rows in sorted(outcome.rejects.items()))
     where = "" if when is None else f" on {when}"
-    rows = f"{outcome.rejects.total()} of {outcome.read} rows would be in quarantine{where}"
+    read = rows_text(outcome.read, sealed=sealed)
+    rows = f"{outcome.rejects.total()} of {read} rows would be in quarantine{where}"
     return f"{rows}: more than {limit:.2%} ({codes})"
 
 
@@ -343,11 +361,11 @@ class KeptRows:
 
         A receipt of several dates has one retention count for all of them. The result is then a lower bound for the date.
         """
-        retention = receipt.gated_by.retention
+        retention = receipt.gated_by.retention or 0
         if len(receipt.dates) < 2:
-            return cls(receipt.rows.read, receipt.rows.read - receipt.rows.quarantined - retention)
+            return cls(receipt.rows.read, receipt.rows.read - receipt.quarantine.rows - retention)
         date = date_text(when)
-        read = sum(each.rows for each in receipt.inputs if each.date == date)
+        read = sum(each.rows or 0 for each in receipt.inputs if each.date == date)
         rejected = sum(file.rows for file in receipt.quarantine.files if batch_date_of(file.path) == date)
         records = receipt.outputs[RECORDS].files if RECORDS in receipt.outputs else ()
         written = sum(file.rows for file in records if batch_date_of(file.path) == date)
@@ -366,7 +384,7 @@ def check_shrink(
             None,
         )
         skipped = (
-            _check_first_run(when, outcome, doubt)
+            _check_first_run(when, outcome, doubt, sealed=RECORDS not in resolved.plan.outputs)
             if last is None
             else _check_date(resolved, when, KeptRows.from_outcome(outcome), last, doubt)
         )
@@ -403,7 +421,9 @@ TimeDoubt = Callable[[], str]
 """Why the time of the run is implausible; empty if it is plausible."""
 
 
-def _check_first_run(when: BatchDate, outcome: BatchOutcome, doubt_run: TimeDoubt) -> SkippedDate | None:
+def _check_first_run(
+    when: BatchDate, outcome: BatchOutcome, doubt_run: TimeDoubt, *, sealed: bool
+) -> SkippedDate | None:
     """The guard for a date without a receipt. Waiting loses nothing; a wrong clock would publish the date without its rows."""
     expired = outcome.counts.gated.get("retention", 0)
     if not expired or 2 * expired < outcome.read:
@@ -412,7 +432,8 @@ def _check_first_run(when: BatchDate, outcome: BatchOutcome, doubt_run: TimeDoub
     if not doubt:
         return None
     message = (
-        f"retention would remove {expired:,} of {outcome.read:,} rows of a date that was never run, "
+        f"retention would remove {rows_text(expired, sealed=sealed)} of {rows_text(outcome.read, sealed=sealed)} rows "
+        "of a date that was never run, "
         f"and the run's time is {doubt}"
     )
     return SkippedDate(when, "implausible_time", SHRINK_CODE, message, f"Check the clock, or {_ALLOW_HINT}")
@@ -425,9 +446,13 @@ def _check_date(
     last: Receipt,
     doubt_run: TimeDoubt,
 ) -> SkippedDate | None:
-    before = KeptRows.at_receipt(last, when)
+    exact = last
+    with suppress(KeyringError):  # if the key was destroyed, the rounded number is compared
+        exact = read_exact_receipt(resolved.output, last, resolved.keys)
+    before = KeptRows.at_receipt(exact, when)
+    text = partial(rows_text, sealed=RECORDS not in resolved.plan.outputs or last.rows.is_sealed)
     if 2 * now.read < before.read:
-        message = f"only {now.read:,} rows were read; the last run ({last.run_id}) read {before.read:,}"
+        message = f"only {text(now.read)} rows were read; the last run ({last.run_id}) read {text(before.read)}"
         hint = f"Restore the missing input, or {_ALLOW_HINT}"
         return SkippedDate(when, "fewer_rows", SHRINK_CODE, message, hint)
     if 2 * now.retained >= before.retained:
@@ -436,8 +461,8 @@ def _check_date(
     if not doubt:
         return None
     message = (
-        f"quarantine and retention would leave {now.retained:,} of {now.read:,} rows "
-        f"({before.retained:,} at the last run, {last.run_id}), and the run's time is {doubt}"
+        f"quarantine and retention would leave {text(now.retained)} of {text(now.read)} rows "
+        f"({text(before.retained)} at the last run, {last.run_id}), and the run's time is {doubt}"
     )
     hint = f"Check the clock. If that run used a wrong clock, run {_void_command(last, resolved)}. Else {_ALLOW_HINT}"
     return SkippedDate(when, "implausible_time", SHRINK_CODE, message, hint)

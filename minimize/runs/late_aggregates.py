@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -16,6 +17,8 @@ from minimize.aggregates.definition import EventDays, LateWindow
 from minimize.aggregates.tally import AggregateResult, EventDayTally
 from minimize.engines.base import DiscardingQuarantine, Job
 from minimize.engines.passes import deduplicates
+from minimize.errors import KeyringError
+from minimize.output.folder import read_exact_receipt
 from minimize.output.publish import Staging
 from minimize.plan import Plan
 from minimize.plan.request import fields_read_for
@@ -138,6 +141,20 @@ class ClosingWindows:
         return compare_files(batch_parts(self.resolved.found, when, self.resolved.shown), before)
 
 
+def _with_exact_counts(resolved: ResolvedRun, chain: Sequence[Receipt]) -> list[Receipt]:
+    """The receipts with the rows of their event days, which are sealed if no records are published. Those under a destroyed key
+    are as they are."""
+    late = {name for name, plan in resolved.plan.aggregates.items() if plan.late is not None}
+    exact = []
+    for receipt in chain:
+        opened = receipt
+        if receipt.rows.is_sealed and late & receipt.outputs.keys():
+            with suppress(KeyringError):
+                opened = read_exact_receipt(resolved.output, receipt, resolved.keys)
+        exact.append(opened)
+    return exact
+
+
 def _receipt_outputs(chain: Sequence[Receipt], name: str) -> Iterator[WrittenOutput]:
     for receipt in sorted(chain, key=lambda receipt: receipt.sequence):
         if name in receipt.outputs:
@@ -240,6 +257,7 @@ class LateAggregates:
     @classmethod
     def from_receipts(cls, resolved: ResolvedRun, chain: Sequence[Receipt]) -> LateAggregates:
         """The windows that this run closes. Logs each day that cannot be published, with the reason."""
+        chain = _with_exact_counts(resolved, chain)
         closing = ClosingWindows.from_receipts(resolved, chain)
         each = tuple(
             LateAggregate(

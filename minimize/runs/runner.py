@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from minimize.policy.approval import check_approval
 from minimize.policy.load import hierarchy_files
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, new_run_id, sha256_text
+from minimize.receipts.shown_counts import seal_counts
 from minimize.recipients import Recipient
 from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import (
@@ -55,6 +56,7 @@ from minimize.runs.guards import (
     later_time,
     reference_clock,
     run_log_messages,
+    state_quarantine_limit,
     unfinished_parts,
 )
 from minimize.runs.inputs import check_acts_unchanged, first_read_times, pipeline_from
@@ -144,14 +146,13 @@ def observe_refusal(job: Pipeline, output: Location, context: RunContext) -> Ite
 
 def log_figures(receipt: Receipt) -> dict[str, Any]:
     """Figures of a run for the log: counts, dates, seconds."""
-    rows = receipt.rows
     return {
         "kind": receipt.kind,
         "pipeline": receipt.pipeline,
         "dates": list(receipt.dates),
         "seconds": round((receipt.finished - receipt.started).total_seconds(), 3),
-        "rows": asdict(rows),
-        "quarantine_share": round(rows.quarantined / rows.read, 6) if rows.read else 0.0,
+        "rows": receipt.rows.by_result,
+        "quarantine_share": round(receipt.quarantine_share, 6),
         "quarantined": dict(receipt.quarantine.by_code),
         "outputs": {name: output.rows for name, output in receipt.outputs.items()},
         "undeclared": sum(receipt.undeclared.values()),
@@ -541,6 +542,7 @@ def _publish_dates(
     replaced = staging.current_files()
     attachments |= RemovalInventory.for_files(folder.folder, folder.receipts(), replaced, resolved.keys).attachments()
     receipt = build_receipt(resolved, staging, found.outcomes, late, found.files, attachments, context)
+    receipt = state_quarantine_limit(receipt, resolved.pipeline)
     signed = _sign_and_publish(receipt, resolved, staging, attachments, session)
     return _result(signed, resolved.skipped, resolved), UnpublishedDates()
 
@@ -573,11 +575,12 @@ def _sign_and_publish(
 ) -> Receipt:
     check_acts_unchanged(session.ledger, resolved.pipeline, resolved.subject_acts)
     erasures = store_erasures(resolved.output, resolved.subject_acts.erased.rows, resolved.keys)
-    signed = replace(receipt, audit=session.head(), erasures=erasures).with_signature(resolved.keys)
-    staging.publish(signed, attachments)
+    shown, sealed = seal_counts(replace(receipt, audit=session.head(), erasures=erasures), resolved.keys)
+    signed = shown.with_signature(resolved.keys)
+    staging.publish(signed, {**attachments, **sealed})
     record_published(session, signed)
     data = log_figures(signed)
-    log.info("published %d rows", signed.rows.written, extra={"code": "I001", "run_id": signed.run_id, "data": data})
+    log.info("published %d rows", signed.published_rows, extra={"code": "I001", "run_id": signed.run_id, "data": data})
     return signed
 
 

@@ -27,9 +27,9 @@ from minimize.verification.aggregates import check_aggregates, thresholds
 from minimize.verification.evidence import (
     CODES,
     Evidence,
-    check_counts,
     check_ledgers,
     check_received,
+    check_sealed_counts,
     gather_evidence,
     new_finding,
 )
@@ -112,7 +112,7 @@ def _all_findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
     yield from check_sketches(evidence, verifier)
     yield from check_quarantine(evidence)
     yield from check_records(evidence)
-    yield from check_counts(evidence)
+    yield from check_sealed_counts(evidence, verifier)
     yield from check_aggregates(evidence)
     if evidence.earlier:
         yield _unchecked_finding(evidence)

@@ -7,14 +7,14 @@ third-party data.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.arrow.pointers import Pointer
-from minimize.errors import Finding, OutputError, Severity
-from minimize.keys import Kms
+from minimize.errors import Finding, KeyringError, OutputError, Severity, VerificationError
+from minimize.keys import Keyring, Kms, Verifier
 from minimize.receipts import (
     ANNOTATING_KINDS,
     FieldReceipt,
@@ -28,7 +28,10 @@ from minimize.receipts import (
     retained_sketches,
     sha256_text,
 )
+from minimize.receipts.receipt import imbalances
+from minimize.receipts.shown_counts import SEALED_COUNTS_FILE, open_counts, shown_receipt
 from minimize.stores import Location, relative_path
+from minimize.text import count_noun
 from minimize.verification.policy_reading import (
     FieldView,
     PolicyView,
@@ -98,9 +101,11 @@ CODES: Final = MappingProxyType(
         "V072": "the algorithm of a digest in a receipt is not known",
         "V080": "subject indexes have an earlier format, so searches read the files of records",
         "V081": "subject indexes have a format that this version does not know, and were not checked",
+        "V082": "sealed counts were not checked, because only the keyring opens them",
+        "V083": "sealed counts of a receipt are damaged or contradict it: restore them from a backup",
     }
 )
-_WARNINGS: Final = frozenset({"V007", "V008", "V019", "V038", "V061", "V070", "V080", "V081"})
+_WARNINGS: Final = frozenset({"V007", "V008", "V019", "V038", "V061", "V070", "V080", "V081", "V082"})
 
 
 def new_finding(
@@ -372,20 +377,55 @@ def _written_files(receipt: Receipt) -> Iterator[ReceiptFile]:
     yield from receipt.quarantine.files
 
 
-def check_counts(evidence: Evidence) -> Iterator[Finding]:
-    """V032, for every field of every receipt."""
+def check_sealed_counts(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
+    """V005, V032 and V083 for the sealed counts of every receipt; V082 if they cannot be opened with this key."""
+    unopened, exact = 0, dict[str, Receipt]()
+    for run in evidence.runs:
+        name = SEALED_COUNTS_FILE
+        if name not in run.receipt.files:
+            continue
+        path = f"{RUNS}/{run.folder.name}/{name}"
+        if not isinstance(verifier, Keyring):
+            unopened += 1
+            continue
+        try:
+            content = (run.folder / name).read_bytes()
+            receipt = exact[run.receipt.run_id] = open_counts(run.receipt, content, verifier)
+        except KeyringError:
+            unopened += 1
+        except (OSError, VerificationError):
+            yield new_finding("V083", "the sealed counts cannot be opened as those of the receipt", file=path)
+        else:
+            yield from (new_finding("V005", f"does not balance: {fault}", file=path) for fault in imbalances(receipt))
+            if run.is_first and shown_receipt(receipt).to_json() != _unsigned_json(run.receipt):
+                yield new_finding("V083", "the receipt shows other counts than its sealed counts allow", file=run.place)
+    yield from check_counts(evidence, exact)
+    if unopened:
+        message = f"the sealed counts of {count_noun(unopened, 'receipt')} were not checked"
+        yield new_finding("V082", message, hint="Verify with the keyring: pass --keys FILE.")
+
+
+def _unsigned_json(receipt: Receipt) -> dict[str, Any]:
+    return replace(receipt, signature=None).to_json()
+
+
+def check_counts(evidence: Evidence, exact: Mapping[str, Receipt] = MappingProxyType({})) -> Iterator[Finding]:
+    """V032, for every field of every receipt. Takes the receipts with their exact counts, by run, where these are sealed."""
     for run in evidence.runs:
         views = {} if run.policy is None else {view.key: view for view in run.policy.fields.values()}
-        for key, counted in run.receipt.fields.items() if run.policy is not None else ():
+        receipt = exact.get(run.receipt.run_id, run.receipt)
+        for key, counted in receipt.fields.items() if run.policy is not None else ():
             fault = _count_fault(counted, views.get(key), run.is_first)
             if fault:
                 yield new_finding("V032", fault, file=run.place, field=key)
 
 
 def _count_fault(counted: FieldReceipt, view: FieldView | None, first: bool) -> str | None:
-    lost = counted.gated + counted.unparsable + counted.dropped
     if view is None:
         return "the receipt counts a field that the policy does not declare"
+    if counted.changed is None:  # sealed
+        return None
+    lost = (counted.gated or 0) + (counted.unparsable or 0) + (counted.dropped or 0)
     if counted.values is None:
         return "the receipt does not count a released field" if view.chains else None
     if lost > counted.values or counted.changed > counted.values:

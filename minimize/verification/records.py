@@ -292,7 +292,7 @@ class ShownCounts:
             counted = receipt.fields.get(view.key)
             if counted is None or counted.values is None:
                 continue
-            due = counted.values - counted.gated - counted.unparsable - counted.dropped
+            due = counted.values - (counted.gated or 0) - (counted.unparsable or 0) - (counted.dropped or 0)
             if shown > due or (shown < due and not _may_be_missing(view)):
                 message = f"the file has {shown} values, but the receipt counts {due}"
                 yield new_finding("V032", message, file=self.run.place, field=view.key)

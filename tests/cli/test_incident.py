@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 import pytest
@@ -40,7 +41,7 @@ def test_an_incident_is_opened_scoped_and_shown(project: Project, incident: Comm
     assert [each["tenant_id"] for each in found.json["scope"]["tenants"]] == ["north", "south"]
     text = incident("show", "INC-1").out
     assert "INC-1  a lost disk: scoped, 2 tenants" in text
-    assert "device_id (pseudonymized)" in text
+    assert re.search(r"pseudonymized: .*device_id", text)
     assert "to be notified" in text
 
 
@@ -158,8 +159,13 @@ def test_notices_are_sent_by_the_command_of_the_configuration(project: Project, 
     assert incident("send", "INC-1", "--outbox", "notices", "--yes").code == 2
     (project.folder / "minimize.yaml").write_text("notify: ['true']\n")
     assert "nothing was changed" in incident("send", "INC-1", "--outbox", "notices").out
+    refused = incident("send", "INC-1", "--outbox", "notices", "--yes")
+    assert (refused.code, "--as action" in refused.err) == (3, True)
+    incident("measure", "INC-1", "The disk was wiped.")
+    incident("measure", "INC-1", "Look at your log.", "--as", "action")
+    incident("notice", "INC-1", *words)
     done = incident("send", "INC-1", "--outbox", "notices", "--yes")
-    assert (done.code, "north: version 1 to privacy, sent" in done.out) == (0, True)
+    assert (done.code, "north: version 2 to privacy, sent" in done.out) == (0, True)
     assert "0 tenants to notify" in incident("show", "INC-1").out
     (project.folder / "minimize.yaml").write_text("notify: ['false']\n")
     incident("notice", "INC-1", *words)

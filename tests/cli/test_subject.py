@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -143,7 +144,7 @@ def test_of_whom_nothing_is_held_a_deletion_says_so(project: Project, command: C
     assert (done.code, "no data is held" in done.out, "0 records of 1 subject removed" in done.out) == (0, True, True)
     wrong = command("subject", "delete", "d3", "--tenant", "nroth", *places)
     assert (wrong.code, "Check the spelling" in wrong.err) == (2, True)
-    whole = command("subject", "delete", "--tenant", "north", *places)
+    whole = command("subject", "delete", "--tenant", "north", "--whole-tenant", *places)
     assert "of 1 tenant would be removed" in whole.out
 
 
@@ -243,3 +244,47 @@ def test_status_is_one_sentence_per_request_without_fractions_of_seconds(project
 
 def test_help_of_confirm_names_restrictions(command: Command) -> None:
     assert "restricted its copy" in command("subject", "confirm", "--help").out
+
+
+def test_a_tenant_without_an_id_is_a_usage_error_and_removes_nothing(project: Project, command: Command) -> None:
+    places = held(project)
+    for verb in ("delete", "restrict", "lift", "export"):
+        options = ("--to", project.folder / "export") if verb == "export" else ("--yes",)
+        refused = command("subject", verb, "--tenant", "north", *options, *places)
+        assert (refused.code, "no subject was given" in refused.err) == (2, True)
+    assert command("subject", "correct", "--tenant", "north", "--set", "battery=42", *places).code == 2
+    assert len(project.rows()) == len(RECORDS)
+
+
+def test_a_whole_tenant_is_deleted_with_the_number_of_records_that_the_plan_printed(
+    project: Project, command: Command
+) -> None:
+    places = held(project)
+    words = ("subject", "delete", "--tenant", "north", "--whole-tenant", *places)
+    planned = command(*words, "--json").json["rows"]
+    assert planned == len([each for each in RECORDS if each["tenant_id"] == "north"]) > 0
+    unconfirmed = command(*words, "--yes")
+    assert (unconfirmed.code, "--records N" in unconfirmed.err) == (2, True)
+    other = command(*words, "--yes", "--records", planned + 1)
+    assert (other.code, f"has {planned} records, not" in other.err, len(project.rows())) == (3, True, len(RECORDS))
+    assert command(*words, "--yes", "--records", planned).code == 0
+    assert len(project.rows()) == len(RECORDS) - planned
+
+
+def test_a_whole_tenant_is_restricted_and_lifted_with_its_number_of_records(project: Project, command: Command) -> None:
+    places = held(project)
+    for verb in ("restrict", "lift"):
+        words = ("subject", verb, "--tenant", "north", "--whole-tenant", *places)
+        planned = command(*words, "--json").json["rows"]
+        assert command(*words, "--yes", "--records", planned + 1).code == 3
+        assert command(*words, "--yes", "--records", planned).code == 0
+    assert len(project.rows()) == len(RECORDS)
+
+
+def held(project: Project) -> tuple[Any, ...]:
+    """Publishes the records; gives the options that find them."""
+    project.policy(**LASTING)
+    project.pipeline(aggregates=None)
+    project.records(RECORDS)
+    project.run(at=None, output=None)
+    return ("--output", project.out, "--keys", project.keys)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def _ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def told(folder: Path) -> OutputReport:
-    places = {"pipeline": folder, "keys": folder / "keys", "ledger": folder / "ledger.db"}
+    places: dict[str, Any] = {"pipeline": folder, "keys": folder / "keys", "ledger": folder / "ledger.db"}
     return create_report(folder / "out", at=AT, source=True, **places)
 
 

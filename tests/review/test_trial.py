@@ -73,15 +73,15 @@ def test_it_finds_what_a_run_counts(tmp_path: Path) -> None:
     )
     trial = Trial.of(job, [file], AT, load_pipeline_settings(settings, job), trial_keyring(job.policy, AT))
     tried = list(trial.tried())
-    rows = receipt.rows
+    rows = receipt.rows.by_result
     assert [each.line for each in tried] == sorted({each.line for each in tried})
     assert Counter(each.outcome for each in tried) == Counter(
-        leaves=rows.written, gated=rows.gated, quarantined=rows.quarantined, deduplicated=rows.deduplicated
+        leaves=rows["written"], gated=rows["gated"], quarantined=rows["quarantined"], deduplicated=rows["deduplicated"]
     )
     assert Counter(each.reason for each in tried if each.outcome == "quarantined") == Counter(
         receipt.quarantine.by_code
     )
-    assert min(rows.written, rows.quarantined, rows.deduplicated) > 0
+    assert min(rows[name] for name in ("written", "quarantined", "deduplicated")) > 0
     some = tried[len(tried) // 2]
     found = trial.one(some.line)
     assert found is not None

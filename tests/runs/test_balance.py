@@ -76,7 +76,7 @@ def test_every_row_has_one_fate_and_the_files_agree(
         pipeline(project, records, deduplicate and records, partition)
         for day, batch in given_batches.items():
             project.records([line(*each) for each in batch], day=day)
-        receipt = project.run()
+        receipt = project.exact(project.run())
         expected = sum((fates(batch, deduplicate and records) for batch in given_batches.values()), Counter())
         found = by_fate(receipt)
         suppressed = found.pop("suppressed")

@@ -35,7 +35,7 @@ def moved(project: Project, bucket: Bucket, kind: str = "ndjson", pattern: str =
     project.source(kind, bucket.uri(pattern))
 
 
-def inputs(receipt: Receipt) -> dict[str, tuple[str, int]]:
+def inputs(receipt: Receipt) -> dict[str, tuple[str, int | None]]:
     return {each.path: (each.digest, each.rows) for each in receipt.inputs}
 
 

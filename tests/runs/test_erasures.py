@@ -66,7 +66,7 @@ def test_what_happened_later_is_collected_again(project: Project) -> None:
         for each in RECORDS
         if (each["tenant_id"], each["device_id"]) == ("north", "d4") and each["event_time"] <= middle
     ]
-    assert 0 < receipt.gated_by.erased == len(gone) < of(RECORDS, "north", "d4")
+    assert 0 < receipt.gated_by.reasons["erased"] == len(gone) < of(RECORDS, "north", "d4")
 
 
 def test_an_event_that_was_taken_back_gates_nobody(project: Project) -> None:

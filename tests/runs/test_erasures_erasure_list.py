@@ -129,7 +129,7 @@ def test_an_event_that_was_taken_back_leaves_the_list(project: Project) -> None:
     tell(project, "erasure", "d5")
     withdraw_event(event, places(project), SOON)
     assert [each[2] for each in listed(project.out, project)] == ["erasure"]
-    assert project.run(ledger=project.folder / "organization.db").gated_by.erased > 0
+    assert project.run(ledger=project.folder / "organization.db").gated_by.reasons["erased"] > 0
 
 
 def test_an_output_that_comes_later_gets_the_list_with_its_first_run(project: Project) -> None:
@@ -237,7 +237,7 @@ def test_a_list_that_was_lost_with_its_ledger_is_not_adopted_away(older: Project
     done = adopts(older)
     assert (done.code, "--allow-lost-erasures" in done.err) == (3, True)
     assert adopts(older, "--allow-lost-erasures").code == 0
-    assert older.run(ledger=older.folder / "organization.db").gated_by.erased < OF_D4 + 5
+    assert older.run(ledger=older.folder / "organization.db").gated_by.reasons["erased"] < OF_D4 + 5
     minimize.verify(older.out, keys=older.keys, ledger=older.folder / "organization.db")
 
 

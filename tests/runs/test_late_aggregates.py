@@ -255,7 +255,7 @@ def test_event_days_are_those_of_the_clock_that_the_time_is_released_by(nights: 
 def test_without_records_the_rows_that_count_in_some_day_are_written(nights: Project) -> None:
     nights.pipeline(aggregates=LATE, settings=None, records=False)
     nights.records(crowd(20) + crowd(12, [7]), day=batch(20))
-    receipt = night(nights, 20)
+    receipt = nights.exact(night(nights, 20))
     assert (receipt.rows.read, receipt.rows.written, receipt.rows.suppressed) == (6, 5, 1)
 
 

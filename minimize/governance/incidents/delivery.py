@@ -93,14 +93,15 @@ def send_notices(
     yes     whether the notices are sent; otherwise only the plan is returned
 
     Every result is recorded in the ledger. All messages are checked before the first one is sent. Raises ConfigurationError if no
-    command is configured or a tenant in `only` needs no notice; RefusedError (K024) for a message that is missing or was changed;
-    LedgerError, KeyringError.
+    command is configured or a tenant in `only` needs no notice; RefusedError for a message that is missing or was changed
+    (K024), or that has no measure or no recommended action (E326); LedgerError, KeyringError.
     """
     this = require_open_privacy(load_incident(name, workspace))
     planned, not_drafted = _due_deliveries(this, Path(outbox), only)
     if not yes:
         return SentNotices(name, tuple(planned), not_drafted, applied=False)
     command = _require_notify_command(workspace)
+    _require_sections(this, planned)
     started = time.monotonic()
     done = list[NoticeDelivery]()
     for each in planned:
@@ -170,6 +171,19 @@ def _due_deliveries(
         if notice["given_at"] is None
     ]
     return planned, tuple(tenant for tenant, notices in latest.items() if not notices)
+
+
+def _require_sections(incident: Incident, planned: Sequence[NoticeDelivery]) -> None:
+    """Raises RefusedError (E326) if a notice was drafted without a measure or without a recommended action."""
+    drafts = [incident.draft(each.version).body["tenants"][each.tenant_id] for each in planned]
+    empty = sorted({section for draft in drafts for section in draft.get("empty", ())}, reverse=True)
+    if empty:
+        commands = " and ".join(f"`minimize incident measure {incident.id} TEXT --as {each}`" for each in empty)
+        raise RefusedError(
+            f"no notice was sent: the notices have no {' and no '.join(empty)}",
+            code="E326",
+            hint=f"Run {commands}, and draft a new version with `minimize incident notice`.",
+        )
 
 
 def _planned_delivery(incident: Incident, outbox: Path, tenant: str, version: int, to: str | None) -> NoticeDelivery:

@@ -260,9 +260,8 @@ class Incident:
             f", notice by {due:%Y-%m-%dT%H:%MZ}, {count_noun(len(self.pending), 'tenant')} to notify" if due else ""
         )
         late = " OVERDUE" if self.is_overdue(now) else ""
-        return (
-            f"{self.id}  {self.title}: {self.state}{class_}, {count_noun(len(self.affected), 'tenant')}{notice}{late}"
-        )
+        reach = "scope unknown" if self.scope is None else count_noun(len(self.affected), "tenant")
+        return f"{self.id}  {self.title}: {self.state}{class_}, {reach}{notice}{late}"
 
     def lines(self, now: datetime) -> Iterator[str]:
         """The summary and the details."""

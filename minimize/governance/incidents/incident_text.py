@@ -41,7 +41,7 @@ def _tenant_lines(each: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[
     records = f"{'' if each.get('rows_exact', True) else 'at most '}{count_noun(each['rows'], 'record')}"
     times = f"{period['from'] or '?'} to {period['to'] or '?'}"
     yield f"  {each['tenant_id']}: {subjects}, {records}, {each['form']}, {times}; {_notice_state(each, body)}"
-    yield "    " + ", ".join(f"{kind['column']} ({kind['form']})" for kind in kinds)
+    yield "    " + "; ".join(f"{form}: {', '.join(names)}" for form, names in names_by_form(kinds).items())
     if each.get("restricted"):
         sealed = each["restricted"]
         yield f"    of these, {count_noun(sealed['rows'], 'sealed record')} of restricted subjects ({sealed['form']})"
@@ -49,6 +49,17 @@ def _tenant_lines(each: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[
         yield f"    copies at {there}"
     if any(one["suite"] for one in body["notices"][each["tenant_id"]]):
         yield "    also uses the suite"
+
+
+def names_by_form(kinds: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The exposed kinds of data by the form in which they were exposed: the policy's description, or else the column's name."""
+    found: dict[str, list[str]] = {}
+    for kind in kinds:
+        names = found.setdefault(kind["form"], [])
+        name = kind.get("about") or kind["column"]
+        if name not in names:
+            names.append(name)
+    return found
 
 
 def _notice_state(each: Mapping[str, Any], body: Mapping[str, Any]) -> str:

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from minimize.pages import Section, Table
+from minimize.governance.incidents.incident_text import names_by_form
+from minimize.pages import Section
 from minimize.techniques import published_techniques
 from minimize.text import count_noun
 from minimize.times import minute_text
@@ -54,10 +55,10 @@ LINKED_BY_KEY: Final = (
 """The consequence for pseudonyms whose key was exposed."""
 _FORM_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "identified": "identifies individuals",
-        "pseudonymized": "pseudonymized",
-        "aggregated": "figures about groups",
-        "encrypted": "encrypted",
+        "identified": "Data that identifies individuals",
+        "pseudonymized": "Data in pseudonymized form",
+        "aggregated": "Figures about groups",
+        "encrypted": "Encrypted data",
     }
 )
 NOTHING_YET: Final = "No measures have been recorded yet. A later version of this notice will list them."
@@ -129,8 +130,6 @@ class Notice:
         since, until = body["happened"]
         ended = f" It ended at {_minute_text(until)}." if until else ""
         known = f"We became aware of it at {_minute_text(body['known_at'])}."
-        kinds = [(each["column"], each["category"], _FORM_TEXTS[each["form"]]) for each in self.tenant["kinds"]]
-        head = ("kind of data", "category", "form in which the data was exposed")
         return Section(
             self.title,
             (
@@ -138,7 +137,7 @@ class Notice:
                 Section("What happened", (self.incident.title, self.nature)),
                 Section("When", (f"The incident began at {_minute_text(since)}.{ended} {known}", *self._declared())),
                 Section("Who is affected", (self.subjects, *self._restricted())),
-                Section("What data is affected", (*self._period(), Table("Kinds of data", head, kinds))),
+                Section("What data is affected", (*self._period(), *self._kinds())),
                 Section("Likely consequences", self.consequences),
                 Section("Measures taken", self.measures),
                 Section("Recommended actions", self.actions),
@@ -163,6 +162,16 @@ class Notice:
             yield "To our knowledge their key was not exposed. Without it they cannot be read."
         else:
             yield "They were not protected by this encryption in the incident."
+
+    def _kinds(self) -> Iterator[str]:
+        """One sentence for all kinds of data of one form."""
+        names = names_by_form(self.tenant["kinds"])
+        yield from (f"{text}: {', '.join(names[form])}." for form, text in _FORM_TEXTS.items() if form in names)
+
+    @property
+    def empty_sections(self) -> tuple[str, ...]:
+        """The kinds of statements that the notice lacks, as `minimize incident` names them."""
+        return tuple(each for each in ("measure", "action") if not self.incident.statements(each))
 
     def _period(self) -> Iterator[str]:
         since, until = self.tenant["period"]["from"], self.tenant["period"]["to"]

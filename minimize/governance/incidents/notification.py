@@ -121,7 +121,12 @@ def draft_notices(
         if require_open_privacy(found).draft_count + 1 != version:
             raise ConfigurationError("another command drafted notices at the same time", hint="Run the command again.")
         recorded = {
-            each.tenant: {**digests[each.tenant], "to": _contact_role(each.contacts), "suite": each.suite}
+            each.tenant: {
+                **digests[each.tenant],
+                "to": _contact_role(each.contacts),
+                "suite": each.suite,
+                "empty": list(each.notice.empty_sections),
+            }
             for each in drafts
         }
         return {"version": version, "tenants": recorded}

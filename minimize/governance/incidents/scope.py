@@ -7,9 +7,10 @@ comparable, otherwise as an upper bound.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -46,6 +47,8 @@ from minimize.governance.output_file import PublishedOutput, UnreachableOutput, 
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member, json_object
 from minimize.keys import Keyring
+from minimize.output.folder import RECORDS, RESTRICTED, output_and_date
+from minimize.receipts import Receipt
 from minimize.stores import LocationLike, parse_output_location
 from minimize.times import instant_text
 
@@ -57,6 +60,7 @@ class TenantFinding:
     place       a file or a disclosure
     is_certain  whether the number of records is exact; otherwise `rows` is an upper bound
     is_sealed   whether the place is a sealed file with records of restricted subjects
+    version     the versions of a file among which the place is; None if no change of the file was exposed
     """
 
     via: str
@@ -67,6 +71,21 @@ class TenantFinding:
     until: int | None
     is_certain: bool = True
     is_sealed: bool = False
+    version: FileVersion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """An exposed file among the exposed versions of the same records.
+
+    A rewrite (a deletion, an expiry) leaves a part of the records, so the first version has all of them.
+
+    group  identifies the versions
+    age    whether it is the first exposed version, the last one, or one between them, which adds nothing
+    """
+
+    group: str
+    age: Literal["first", "between", "last"] = "first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +107,8 @@ class AffectedTenant:
     subjects: PersonCount | None
     findings: tuple[TenantFinding, ...]
     recipients: tuple[Mapping[str, Any], ...] = ()
+    abouts: Mapping[str, str] = field(default_factory=dict)
+    """The descriptions of the columns in the policies of the files, by name."""
 
     @property
     def columns(self) -> tuple[ExposedColumn, ...]:
@@ -129,6 +150,10 @@ class AffectedTenant:
         form = most_revealing(column.form for each in sealed for column in each.columns)
         return {"rows": _count_rows(sealed), "form": form} if sealed else None
 
+    def _kind(self, column: ExposedColumn) -> dict[str, Any]:
+        about = self.abouts.get(column.name)
+        return {**column.to_json(), **({"about": about} if about else {})}
+
     def to_json(self) -> dict[str, Any]:
         """The tenant as JSON for a scope."""
         first, last = (each.since for each in self.findings), (each.until for each in self.findings)
@@ -138,7 +163,7 @@ class AffectedTenant:
             "rows": self.rows,
             "rows_exact": all(each.is_certain for each in self.findings),
             "form": self.form,
-            "kinds": self.columns,
+            "kinds": [self._kind(each) for each in self.columns],
             "period": {"from": _first_time(first), "to": _last_time(last)},
             "recipients": self.recipients,
             "via": {each.via for each in self.findings},
@@ -149,10 +174,65 @@ class AffectedTenant:
 
 
 def _count_rows(findings: Iterable[TenantFinding]) -> int:
-    most: dict[str, int] = {}
+    """The number of records. A file that a rewrite replaced is not added to the files that replaced it; the larger counts."""
+    most: dict[tuple[str, str], dict[str, int]] = {}
     for each in findings:
-        most[each.place] = max(each.rows, most.get(each.place, 0))
-    return sum(most.values())
+        version = each.version or FileVersion(each.place)
+        places = most.setdefault((version.group, version.age), {})
+        places[each.place] = max(each.rows, places.get(each.place, 0))
+    rows = {key: sum(places.values()) for key, places in most.items()}
+    return sum(max(rows.get((group, age), 0) for age in ("first", "last")) for group in {group for group, _ in rows})
+
+
+def file_versions(files: Iterable[ExposedFile]) -> dict[str, FileVersion]:
+    """The version of each exposed file that a rewrite replaced, or made from another exposed file, by place."""
+    exposed = {_place_of(each): each for each in files}
+    parents: dict[str, set[str]] = {}
+    for output in {str(each.file.output.folder): each.file.output for each in exposed.values()}.values():
+        for receipt in output.chain:
+            if not receipt.reads_source:
+                parents |= _replaced_places(output, receipt)
+    earlier = {place: _ancestors(place, parents) & exposed.keys() for place in exposed}
+    groups = {place: place for place in exposed}
+    for place, others in earlier.items():
+        joined = {groups[each] for each in (place, *others)}
+        groups |= {each: min(joined) for each, group in groups.items() if len(joined) > 1 and group in joined}
+    replaced = {each for others in earlier.values() for each in others}
+    changed = {group for place, group in groups.items() if earlier[place]}
+    return {
+        place: FileVersion(group, "first" if not earlier[place] else "between" if place in replaced else "last")
+        for place, group in groups.items()
+        if group in changed
+    }
+
+
+def _place_of(each: ExposedFile) -> str:
+    return f"{each.file.output.folder}/{each.file.path}"
+
+
+def _replaced_places(output: PublishedOutput, receipt: Receipt) -> dict[str, set[str]]:
+    """For each file that a rewrite made, the files of its partition that it replaced."""
+    replaced: dict[tuple[str, str | None], set[str]] = {}
+    for file in (*receipt.replaces, *receipt.removes):
+        replaced.setdefault(_partition(file.path), set()).add(f"{output.folder}/{file.path}")
+    written = [*(file.path for each in receipt.outputs.values() for file in each.files)]
+    written += [file.path for file in receipt.restricted or ()]
+    return {f"{output.folder}/{path}": replaced.get(_partition(path), set()) for path in written}
+
+
+def _partition(path: str) -> tuple[str, str | None]:
+    """The output and date of a file. The sealed records of restricted subjects belong to the records."""
+    name, date = output_and_date(path)
+    return (RECORDS if name == RESTRICTED else name, date)
+
+
+def _ancestors(place: str, parents: Mapping[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    waiting = set(parents.get(place, ()))
+    while waiting:
+        found |= waiting
+        waiting = {each for one in waiting for each in parents.get(one, ())} - found
+    return found
 
 
 def _first_time(times: Iterable[int | None]) -> str | None:
@@ -174,12 +254,16 @@ _SEEN_PERSONS = pa.schema([("tenant", pa.string()), ("person", pa.string()), ("s
 class PersonCounter:
     """Counts affected persons across the exposed files: exactly if identifiers are comparable, otherwise as an upper bound.
 
+    versions  the versions of rewritten files, by place
     spaces    the persons seen so far, by identifier space
+    later     the same for files that a rewrite made, by version and space: the first version has all of these persons
     nameless  number of records without a person identifier, by tenant and file
     capped    rows returned by each read, by tenant, if only reads exposed its data; otherwise None
     """
 
+    versions: Mapping[str, FileVersion] = field(default_factory=dict, repr=False)
     spaces: dict[IdentifierSpace, list[pa.Table]] = field(default_factory=dict, repr=False)
+    later: dict[str, dict[IdentifierSpace, list[pa.Table]]] = field(default_factory=dict, repr=False)
     nameless: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
     capped: dict[str, dict[str, int] | None] = field(default_factory=dict, repr=False)
 
@@ -187,7 +271,7 @@ class PersonCounter:
         """Adds the persons in a file. Aggregates contain no persons to count."""
         exposed_file = each.exposed
         if exposed_file.file.has_records:
-            place = f"{exposed_file.file.output.folder}/{exposed_file.file.path}"
+            place = _place_of(exposed_file)
             self._add(each.space, each.persons, place, certain=exposed_file.read is None, most=each.person_limits)
         for tenant in pc.unique(each.persons["tenant"]).to_pylist():
             if tenant is not None and exposed_file.file.has_records:
@@ -217,6 +301,9 @@ class PersonCounter:
                 [known["tenant"], known["person"], pa.repeat(certain, known.num_rows)], schema=_SEEN_PERSONS
             )
             self.spaces.setdefault(space, []).append(seen)
+            version = self.versions.get(place)
+            if version is not None and version.age == "last":
+                self.later.setdefault(version.group, {}).setdefault(space, []).append(seen)
         rest = persons.filter(pc.and_(pc.is_valid(persons["tenant"]), pc.is_null(persons["person"])))
         for line in rest.group_by("tenant").aggregate([("rows", "sum")]).to_pylist():
             places = self.nameless.setdefault(line["tenant"], {})
@@ -235,8 +322,30 @@ class PersonCounter:
             by = once.group_by("tenant").aggregate([("person", "count"), ("sure_any", "all")])
             for line in by.to_pylist():
                 yield line["tenant"], PersonCount(line["person_count"], space.exact and line["sure_any_all"])
+        later = {group: self._later_counts(group) for group in self.later}
         for tenant, places in self.nameless.items():
-            yield tenant, PersonCount(sum(places.values()), False)
+            most: dict[tuple[str, str], int] = {}
+            for place, count in places.items():
+                version = self.versions.get(place, FileVersion(place))
+                key = (version.group, version.age)
+                most[key] = most.get(key, 0) + count
+            groups = {group for group, _ in most}
+            left = (
+                max(most.get((group, "first"), 0), most.get((group, "last"), 0)) - later.get(group, {}).get(tenant, 0)
+                for group in groups
+            )
+            total = sum(max(0, count) for count in left)
+            if total:
+                yield tenant, PersonCount(total, False)
+
+    def _later_counts(self, group: str) -> dict[str, int]:
+        """Number of persons in the files that rewrites left, by tenant; of several spaces the largest."""
+        found: dict[str, int] = {}
+        for tables in self.later[group].values():
+            once = pa.concat_tables(tables).group_by(["tenant", "person"]).aggregate([])
+            for line in once.group_by("tenant").aggregate([("person", "count")]).to_pylist():
+                found[line["tenant"]] = max(line["person_count"], found.get(line["tenant"], 0))
+        return found
 
     def _total(self, tenant: str, each: list[PersonCount]) -> PersonCount:
         """Adds the counts of several spaces. The sum is an upper bound, because one person may occur in several spaces."""
@@ -452,28 +561,41 @@ def _affected_tenants(
     exposure: Exposure,
 ) -> Iterator[AffectedTenant]:
     found: dict[str, list[TenantFinding]] = {}
-    counter = PersonCounter()
+    versions = file_versions(each.exposed for each in counted)
+    counter = PersonCounter(versions)
     for each in counted:
         counter.add_file(each)
-        for tenant, one in _findings_of_file(each):
+        for tenant, one in _findings_of_file(each, versions):
             found.setdefault(tenant, []).append(one)
     for copy, via in taken:
         counter.add_copy(copy)
         found.setdefault(copy.tenant, []).append(_finding_of_copy(copy, via, exposure))
     subjects = counter.counts()
+    abouts = _descriptions(each.exposed for each in counted)
     policies = {each.exposed.file.written_by.receipt.policy.name for each in counted} | {
         each.policy for each, _ in taken
     }
     for tenant in sorted(found):
         held_copies = tuple(each.to_json() for each in out if each.tenant == tenant and each.policy in policies)
-        yield AffectedTenant(tenant, subjects.get(tenant), tuple(found[tenant]), held_copies)
+        yield AffectedTenant(tenant, subjects.get(tenant), tuple(found[tenant]), held_copies, abouts)
 
 
-def _findings_of_file(each: ExposedInventory) -> Iterator[tuple[str, TenantFinding]]:
+def _descriptions(files: Iterable[ExposedFile]) -> dict[str, str]:
+    """What the policies of the files say about their fields, by name. A policy that cannot be read describes nothing."""
+    found: dict[str, str] = {}
+    for run in {each.file.written_by.receipt.policy.digest: each.file.written_by for each in files}.values():
+        with suppress(MinimizeError, OSError):
+            found |= {key: field.about for key, field in run.policy.fields.items() if field.about}
+    return found
+
+
+def _findings_of_file(
+    each: ExposedInventory, versions: Mapping[str, FileVersion]
+) -> Iterator[tuple[str, TenantFinding]]:
     """Yields one finding per tenant of a file. The loop runs over tenants."""
     aggregations = [("rows", "sum"), ("since", "min"), ("until", "max")]
     by = each.persons.group_by("tenant").aggregate(aggregations)
-    place = f"{each.exposed.file.output.folder}/{each.exposed.file.path}"
+    place = _place_of(each.exposed)
     for line in by.to_pylist():
         tenant = line["tenant"]
         if tenant is not None:
@@ -490,6 +612,7 @@ def _findings_of_file(each: ExposedInventory) -> Iterator[tuple[str, TenantFindi
                     *times,
                     is_certain=certain,
                     is_sealed=each.exposed.file.is_sealed,
+                    version=versions.get(place),
                 ),
             )
 

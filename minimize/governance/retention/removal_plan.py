@@ -322,9 +322,13 @@ class RemovalPlan(JsonResult):
         return tuple(_planned_partition(place, self.due) for place in places)
 
     def __str__(self) -> str:
+        names: dict[tuple[str, ...], list[str]] = {}
+        for name, dates in self.aggregates_left.items():
+            names.setdefault(dates, []).append(name)
         kept = [
-            f"{name}: figures for {', '.join(dates) or 'all'} stay unless recomputed; some of their records are removed"
-            for name, dates in self.aggregates_left.items()
+            f"{', '.join(each)}: figures for {', '.join(dates) or 'all'} stay unless recomputed; "
+            "some of their records are removed"
+            for dates, each in names.items()
         ]
         return self._text(kept)
 

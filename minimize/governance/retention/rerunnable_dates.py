@@ -165,7 +165,7 @@ def _removing_receipts(receipts: Sequence[Receipt]) -> Iterator[Receipt]:
 
 
 def _removed_records(receipt: Receipt) -> bool:
-    return receipt.gated_by.erased > 0 or bool(receipt.stays)
+    return bool(receipt.gated_by.erased) or bool(receipt.stays)
 
 
 def last_reading_receipt(receipts: Sequence[Receipt]) -> Receipt | None:

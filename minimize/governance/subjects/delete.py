@@ -43,6 +43,7 @@ from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
     RecallsByRecipient,
+    check_records,
     complete_requests,
     merge_recalls,
     moved_rows,
@@ -109,6 +110,7 @@ class SubjectRemoval:
     subjects      each subject with its tenant, once for each tenant in which it is found
     plans         the removal plan for each output
     receipts      receipts of the removals
+    by_output     the same by output folder
     recalls       per subject and recipient, the disclosures to delete or restrict
     unsearchable  files that cannot be searched for a subject
     shared        number of devices of the subjects that other persons use, too
@@ -132,6 +134,7 @@ class SubjectRemoval:
     shared: int = 0
     applied: bool = False
     kind: RemovalKind = "delete"
+    by_output: Mapping[str, tuple[Receipt, ...]] = field(default_factory=dict, repr=False)
 
     @property
     def rows(self) -> int:
@@ -174,9 +177,8 @@ class SubjectRemoval:
             yield from (f"  {name}: {each}" for each in self._plan_lines(plan))
         for recipient, acts in merge_recalls(self.recalls.values()).items():
             yield f"  {recipient} must also {self.kind}: {', '.join(acts)}"
-        for pipeline, stays in self.stays.items():
-            for name, dates in stays.items():
-                yield f"  {name} of {pipeline} keeps figures for {', '.join(dates) or 'all'}: {FIGURES_UNCHANGED}"
+        for folder, receipts in self.by_output.items():
+            yield from _unchanged_lines(folder, receipts)
         if self.shared:
             yield shared_devices_text(self.shared)
         yield from (
@@ -229,6 +231,20 @@ class SubjectRemoval:
         return " and ".join(count_noun(count, word) for count, word in numbers if count) or "no subject"
 
 
+def _unchanged_lines(folder: str, receipts: Sequence[Receipt]) -> Iterator[str]:
+    """The aggregates of one output that keep their figures, in one line for all with the same dates."""
+    dates: dict[str, list[str]] = {}
+    for receipt in receipts:
+        for name, left in (receipt.stays or {}).items():
+            dates.setdefault(name, []).extend(left)
+    names: dict[tuple[str, ...], list[str]] = {}
+    for name in dates:
+        names.setdefault(tuple(dict.fromkeys(dates[name])), []).append(name)
+    for days, those in names.items():
+        verb = "keeps" if len(those) == 1 else "keep"
+        yield f"  {', '.join(those)} in {folder} {verb} figures for {', '.join(days) or 'all'}: {FIGURES_UNCHANGED}"
+
+
 class RemovalOptions(TypedDict, total=False):
     """Options of a deletion or restriction.
 
@@ -240,10 +256,12 @@ class RemovalOptions(TypedDict, total=False):
     allow_unreached  accepts that outputs of this machine cannot be reached, because they are lost
     allow_unknown    accepts subjects to restrict of which no data is held
     progress         receives the number of files done
+    records          the number of records in the plan, as confirmed; another number is refused
     """
 
     named: Sequence[LocationLike]
     yes: bool
+    records: int | None
     linked: bool
     unsearchable: Mapping[str, str]
     unseen: bool
@@ -311,9 +329,11 @@ def remove_subjects(
         )
         made = made.with_identities_of_requests()
         check_individuals(made.linked.values())
-        plan = made.plan(whose, counts=not yes)
+        expected = options.get("records")
+        plan = made.plan(whose, counts=not yes or expected is not None)
         if not yes:
             return plan
+        check_records(plan.rows, expected)
         if not unseen and not options.get("allow_unknown", False):
             check_searched(made.unsearched(plan.unknown), options.get("unsearchable", NO_REASONS))
             check_known(plan.unknown)
@@ -413,6 +433,7 @@ class SubjectRemovalRun:
         record_steps(self.ledger, self.workspace, [each for each in steps if each.asked_at == self.now], self.now)
         self._record_events(plan.subjects)
         made: list[Receipt] = []
+        by_output: dict[str, tuple[Receipt, ...]] = {}
         plans = dict(plan.plans)
         wrong: MinimizeError | None = None
         try:
@@ -422,7 +443,9 @@ class SubjectRemovalRun:
                 reaches = {each: self._reach(each) for each in plan.subjects}
                 remove_corrections(reaches, self.ledger, self.keys, self.now, CaseFolding(subject=folds))
             for output in self.outputs:
-                made.extend(self._carried_out(output, plan.subjects, plans))
+                done_there = tuple(self._carried_out(output, plan.subjects, plans))
+                by_output[str(output.folder)] = done_there
+                made.extend(done_there)
             self._check(plan.subjects, made)
             if not self.options.get("allow_unreached", False):
                 check_reached(self.unreachable)
@@ -450,9 +473,8 @@ class SubjectRemovalRun:
             raise wrong
         done = [next_step(step, "done", self.now, **body) for step, body in outcomes]
         record_steps(self.ledger, self.workspace, done, self.now)
-        return replace(
-            plan, plans=plans, receipts=tuple(made), requests=tuple(each.id[:REQUEST_ID_LENGTH] for each in steps)
-        )
+        requests = tuple(each.id[:REQUEST_ID_LENGTH] for each in steps)
+        return replace(plan, plans=plans, receipts=tuple(made), requests=requests, by_output=by_output)
 
     def _carried_out(
         self, output: PublishedOutput, subjects: Sequence[DataSubject], plans: dict[str, RemovalPlan]

@@ -18,9 +18,10 @@ import pyarrow as pa
 from minimize.errors import ConfigurationError, OutputError, RefusedError, describe_os_error
 from minimize.governance.sharing.export_file import EXPORT_OPTIONS, StagedExport, json_default
 from minimize.governance.subjects.coverage import NO_REASONS, unexplained_files
-from minimize.governance.subjects.delete import SubjectRemoval, delete_subjects
+from minimize.governance.subjects.delete import RemovalOptions, SubjectRemoval, delete_subjects
 from minimize.governance.subjects.requests import (
     DataSubject,
+    check_records,
     new_request,
     next_step,
     open_requests,
@@ -252,11 +253,13 @@ def export_then_delete(
     unsearchable: Mapping[str, str] = NO_REASONS,
     unseen: bool = False,
     yes: bool = False,
+    records: int | None = None,
 ) -> ExportedDeletion:
     """Exports all data about these subjects into a new folder, then deletes it; without `yes` only makes the plan.
 
     Takes the arguments and raises the errors of `export_subjects` and `delete_subjects`. Deletes nothing if the export fails.
-    Raises RefusedError for a restricted subject, because its sealed records are not exported.
+    Raises RefusedError for a restricted subject, because its sealed records are not exported, and if the plan does not have the
+    number of `records` that was confirmed.
     """
     found = view_subjects(subjects, workspace, now, named=named, linked=linked)
     sealed = sum(each.sealed_rows for each in found)
@@ -265,9 +268,11 @@ def export_then_delete(
             f"{count_noun(sealed, 'record')} of restricted subjects cannot be exported, and would be deleted",
             hint="Run `minimize subject lift` first.",
         )
+    options: RemovalOptions = {"named": named, "linked": linked, "unsearchable": unsearchable, "unseen": unseen}
     if yes:
+        if records is not None:
+            check_records(delete_subjects(subjects, workspace, now, **options).rows, records)
         export_subjects(found, folder, workspace, formats=formats, redact=redact, unsearchable=unsearchable)
-    deletion = delete_subjects(
-        subjects, workspace, now, named=named, yes=yes, linked=linked, unsearchable=unsearchable, unseen=unseen
-    )
+    options |= {"yes": yes, "records": records}
+    deletion = delete_subjects(subjects, workspace, now, **options)
     return ExportedDeletion(deletion, folder if yes else None)

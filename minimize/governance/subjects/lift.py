@@ -24,6 +24,7 @@ from minimize.governance.rewrite import Rewrite
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
+    check_records,
     moved_rows,
     new_request,
     next_step,
@@ -140,13 +141,15 @@ def lift_restriction(
     *,
     named: Sequence[LocationLike] = (),
     yes: bool = False,
+    records: int | None = None,
 ) -> RestrictionLift:
     """Publishes the sealed records of restricted subjects again and lifts the restriction; without `yes` only makes the plan.
 
     The records return to their partitions as they were, under the policy of that time. Records past their retention, and those of
     subjects that were deleted in the meantime, are removed instead. A subject without a tenant is restricted in every tenant that
     has a restriction of it. Raises ConfigurationError for a subject without a restriction in force, and the errors of `expire`:
-    then the request stays open, and the same command continues it.
+    then the request stays open, and the same command continues it. Raises RefusedError if the plan does not have the number of
+    `records` that was confirmed.
     """
     workspace.check_ledger(named)
     with workspace.open_ledger() as ledger:
@@ -157,7 +160,10 @@ def lift_restriction(
             check_open_ledger(ledger, output.chain)
         run = _LiftRun.resolve(subjects, workspace, ledger, now, *found)
         plan = run.plan()
-        return run.execute(plan) if yes else plan
+        if not yes:
+            return plan
+        check_records(plan.rows, records)
+        return run.execute(plan)
 
 
 @dataclass(frozen=True)
@@ -233,7 +239,7 @@ class _LiftRun:
             wrong = error
         state: RequestState = "done" if wrong is None else "failed"
         fault = {} if wrong is None else {"error": wrong.code}
-        new, rows = [each.run_id for each in made], sum(each.rows.written for each in made)
+        new, rows = [each.run_id for each in made], sum(each.rows.written or 0 for each in made)
         outcomes = [
             next_step(step, state, self.now, **request_outcome(step, new), **moved_rows(step, rows), **fault)
             for step in steps

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from minimize.errors import ConfigurationError, Finding, PolicyError
+from minimize.errors import ConfigurationError, Finding, PolicyError, RefusedError
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.lifecycle_events import EventKind, merge_linked_forms, read_rows
@@ -72,26 +72,49 @@ def collect_subjects(
     file: str | Path | None = None,
     *,
     forms: bool = False,
+    whole_tenant: bool = False,
 ) -> tuple[DataSubject, ...]:
-    """The given subjects and those of a file, without duplicates. A tenant without ids and file means the whole tenant.
+    """The given subjects and those of a file, without duplicates.
 
-    With `forms`, the ids are forms from outputs.
+    With `forms`, the ids are forms from outputs. With `whole_tenant`, a tenant without ids and file means the whole tenant, and
+    so does a row of the file with a tenant alone. An empty list of ids never does.
 
-    Raises ConfigurationError without a subject, PolicyError with every fault of the file, by line and without values.
+    Raises ConfigurationError without a subject, or for a whole tenant without `whole_tenant`; PolicyError with every fault of the
+    file, by line and without values.
     """
+    ids = list(ids)
+    if whole_tenant and (ids or (tenant is None and file is None)):
+        raise ConfigurationError(
+            "a whole tenant has no ids", hint="Pass `--whole-tenant` with `--tenant T` or `--file FILE`, and no ID."
+        )
     tenant, ids = canonical_id(tenant), [each if forms else canonical_text(each) for each in ids]
     if tenant == "" or "" in ids:
         raise ConfigurationError("an id or a tenant is blank", hint="Pass it as the records have it.")
     named = [DataSubject(each, tenant, field) for each in ids]
     found = [*named, *([] if file is None else load_subjects(Path(file), tenant, field))]
     found = [replace(each, is_form=forms and not each.is_tenant) for each in found]
-    if not found and tenant is not None and file is None:
+    if not found and whole_tenant and file is None:
         found = [DataSubject(None, tenant)]
     if not found:
         raise ConfigurationError(
-            "no subject was given", hint="Pass an ID, --file FILE, or --tenant T for a whole tenant."
+            "no subject was given", hint="Pass an ID, --file FILE, or --tenant T --whole-tenant for a whole tenant."
         )
+    tenants = [each for each in found if each.is_tenant]
+    if tenants and not whole_tenant:
+        findings = subject_findings("Q002", "the row names a whole tenant", tenants)
+        message = "the subject file names a whole tenant"
+        raise ConfigurationError(message, findings=findings, hint="Pass `--whole-tenant` if this is intended.")
     return tuple(dict.fromkeys(found))
+
+
+def check_records(planned: int, expected: int | None) -> None:
+    """Raises RefusedError (E325) if the plan has another number of records than the one that was confirmed."""
+    if expected is not None and expected != planned:
+        raise RefusedError(
+            f"the plan has {count_noun(planned, 'record')}, not {expected:,}; nothing was changed",
+            code="E325",
+            hint="Run the command without --yes, check its plan, and pass its number of records with --records.",
+        )
 
 
 def load_subjects(path: Path, tenant: str | None = None, field: str | None = None) -> tuple[DataSubject, ...]:

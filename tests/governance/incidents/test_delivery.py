@@ -23,9 +23,11 @@ from minimize.governance.incidents import (
     declare_incident,
     draft_notices,
     load_incident,
+    record_measure,
     send_notices,
 )
 from minimize.governance.incidents.contacts import Contact
+from minimize.governance.incidents.incident import StatementKind
 from minimize.governance.incidents.notification import message_path
 from minimize.governance.workspace import Workspace
 from minimize.ledger.audit_check import find_entries
@@ -58,6 +60,8 @@ def _declared(project: Project, places: Workspace, scoped: Incident, monkeypatch
     (project.folder / "code.txt").write_text("7")
     (project.folder / "minimize.yaml").write_text(f"notify: [{sys.executable}, deliver.py]\n")
     declare_incident("INC-1", places, NOW)
+    record_measure("INC-1", "measure", "The disk was wiped.", places, NOW)
+    record_measure("INC-1", "action", "Look at your log.", places, NOW)
     return places
 
 
@@ -210,3 +214,23 @@ def test_an_address_names_one_recipient(address: str) -> None:
 def test_the_message_to_a_tenant_with_the_name_of_a_list_has_a_hash_as_its_name(tmp_path: Path, tenant: str) -> None:
     assert len(message_path(tmp_path, tenant).name) == len(".en.eml") + 32
     assert message_path(tmp_path, "north").name == "north.en.eml"
+
+
+@pytest.mark.parametrize("missing", ["measure", "action"])
+def test_a_notice_with_an_empty_section_is_not_sent(
+    project: Project, places: Workspace, scoped: Incident, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.chdir(project.folder)
+    (project.folder / "minimize.yaml").write_text("notify: ['true']\n")
+    declare_incident("INC-1", places, NOW)
+    other: StatementKind = "action" if missing == "measure" else "measure"
+    record_measure("INC-1", other, "Done.", places, NOW)
+    drafted(places)
+    with pytest.raises(RefusedError, match=f"have no {missing}") as refused:
+        sent(places)
+    assert refused.value.code == "E326"
+    record_measure("INC-1", "action" if missing == "action" else "measure", "Also done.", places, NOW)
+    with pytest.raises(RefusedError):  # the old draft still lacks it
+        sent(places)
+    drafted(places)
+    assert [each.result for each in sent(places, "north").deliveries] == ["sent"]

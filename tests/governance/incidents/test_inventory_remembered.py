@@ -10,6 +10,8 @@ import pytest
 
 import minimize
 from minimize.governance.retention.expire import expire
+from minimize.governance.subjects import DataSubject, delete_subjects
+from minimize.governance.workspace import Workspace
 from minimize.keys.keyring import destroy_key
 from minimize.receipts import Receipt
 from minimize.runs.removal_inventory import INVENTORY_FILE
@@ -51,6 +53,39 @@ def test_a_run_whose_files_are_gone_still_names_its_tenants(
     assert (north["rows"], north["notice"], north["form"]) == (len(NORTH), True, "pseudonymized")
     assert {"device_id", "battery", "model"} <= {kind["column"] for kind in north["kinds"]}
     assert [each["tenants_by"] for each in found.to_json()["not_searched"]] == ["record"]
+
+
+def removed(project: Project, *devices: str) -> None:
+    """Deletes devices of the tenant south, one after the other."""
+    for number, device in enumerate(devices):
+        workspace = Workspace(output=project.out, keys=project.keys)
+        delete_subjects([DataSubject(device, "south")], workspace, AT + timedelta(minutes=number), yes=True)
+
+
+def test_files_that_a_deletion_and_expiries_rewrote_count_once(project: Project, clock: Any) -> None:
+    project.policy(retention="30d")
+    receipt = ran(project)
+    south = {each["device_id"] for each in RECORDS if each["tenant_id"] == "south"}
+    removed(project, min(south))
+    times = sorted(datetime.fromisoformat(each["event_time"]) for each in RECORDS)
+    for position in (10, 20):
+        at = times[position] + timedelta(days=30, seconds=1)
+        clock.move_to(at)
+        done = expire(project.out, at=at, keys=project.keys, yes=True, allow_shrink=True)
+        assert done.receipts
+    found = tenants(scoped(project, f"output:{project.out}", hours=24 * 60))
+    for name, persons in (("north", PERSONS), ("south", south)):
+        records = [each for each in RECORDS if each["tenant_id"] == name]
+        assert (found[name]["subjects"]["count"], found[name]["rows"]) == (len(persons), len(records))
+    assert receipt.rows.written == sum(each["rows"] for each in found.values())
+
+
+def test_a_tenant_whose_records_a_rewrite_left_as_they_were_is_counted_exactly(project: Project, clock: Any) -> None:
+    ran(project)
+    removed(project, *sorted({each["device_id"] for each in RECORDS if each["tenant_id"] == "south"})[:3])
+    north = tenants(scoped(project, f"output:{project.out}", hours=24 * 60))["north"]
+    assert north["subjects"] == {"count": len(PERSONS), "exact": True}
+    assert north["rows"] == len(NORTH)
 
 
 def test_the_period_of_a_file_that_is_gone_holds_all_event_times(project: Project) -> None:

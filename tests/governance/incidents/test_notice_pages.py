@@ -71,11 +71,15 @@ def test_there_are_words_for_everything_that_can_be_exposed() -> None:
     assert set(NATURE) == set(EXPOSURE_KINDS)
 
 
-def test_a_narrow_page_calls_its_columns_what_they_are() -> None:
-    page = html_page(notice().document)
-    assert 'data-label="category"' in page
-    assert 'data-label="form in which the data was exposed"' in page
-    assert "content: attr(data-label)" in page
+def test_kinds_of_data_of_one_form_are_one_sentence() -> None:
+    kinds = [
+        {"column": name, "category": "pseudonymized", "form": "pseudonymized", "technique": "keep", "about": about}
+        for name, about in (("model", "the model of the device"), ("os_version", ""))
+    ]
+    page = markdown_page(notice(kinds=kinds).document)
+    assert "Data in pseudonymized form: the model of the device, os\\_version." in page.replace(
+        "os_version", "os\\_version"
+    )
 
 
 def test_times_are_said_as_people_read_them_and_records_that_may_be_fewer_as_such() -> None:

@@ -157,5 +157,5 @@ def test_erasures_are_stored_with_the_output_in_the_bucket(project: Daily, bucke
     ledger = project.folder / "organization" / "new.db"
     assert adopt_ledger(out, "lost", pipeline=project.folder, keys=project.keys, ledger=ledger).receipt is not None
     given: dict[str, Any] = {"at": RAN + DAY, "output": out, "keys": project.keys, "ledger": ledger}
-    assert minimize.run(project.folder, date=FIRST, **given).gated_by.erased > 0
+    assert minimize.run(project.folder, date=FIRST, **given).gated_by.reasons["erased"] > 0
     minimize.verify(out, keys=project.keys, ledger=ledger)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,8 +34,27 @@ def test_subjects_are_named_once_each_in_their_order() -> None:
     assert collect_subjects(["b", "a", "b"], "north") == (DataSubject("b", "north"), DataSubject("a", "north"))
 
 
-def test_a_tenant_alone_is_the_whole_tenant() -> None:
-    (whole,) = collect_subjects([], "north")
+@pytest.mark.parametrize("ids", [[], (), iter([])])
+def test_a_tenant_without_ids_is_not_the_whole_tenant(ids: Any) -> None:
+    with pytest.raises(ConfigurationError, match="no subject was given"):
+        collect_subjects(ids, "north")
+
+
+def test_a_row_with_a_tenant_alone_needs_the_same_confirmation(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("subject,tenant_id\n,north\n")
+    with pytest.raises(ConfigurationError, match="names a whole tenant"):
+        collect_subjects([], file=tmp_path / "a.csv")
+    (whole,) = collect_subjects([], file=tmp_path / "a.csv", whole_tenant=True)
+    assert whole.is_tenant
+
+
+def test_a_whole_tenant_has_no_ids() -> None:
+    with pytest.raises(ConfigurationError, match="has no ids"):
+        collect_subjects(["d1"], "north", whole_tenant=True)
+
+
+def test_a_tenant_alone_is_the_whole_tenant_if_this_is_stated() -> None:
+    (whole,) = collect_subjects([], "north", whole_tenant=True)
     assert whole.is_tenant
     assert whole.tenant == "north"
 
