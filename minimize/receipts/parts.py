@@ -140,7 +140,8 @@ class DecidingFunctionReceipt:
 class FieldReceipt:
     """The treatment of one field: counts of non-null input values of written records.
 
-    `values` is None if they were not counted: the field is dropped and was not read.
+    `values` is None if they were not counted: the field is dropped and was not read. `outputs` are those with its values, or with
+    figures or groups of them; None in receipts of earlier versions.
     """
 
     did: str | tuple[str, ...]
@@ -149,6 +150,18 @@ class FieldReceipt:
     gated: int = 0
     unparsable: int = 0
     dropped: int = 0
+    outputs: tuple[str, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
+
+    @property
+    def is_treated(self) -> bool:
+        """Whether a technique is applied to its values in records."""
+        return self.did not in ("drop", "keep")
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether its technique has left every value as it was."""
+        treated = (self.values or 0) - self.gated - self.unparsable - self.dropped
+        return self.is_treated and treated > 0 and not self.changed
 
 
 @dataclass(frozen=True, slots=True)

@@ -419,7 +419,7 @@ def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retra
     permission = "output/retract_received" if made.is_received_only else "output/retract"
     require_permission(permission, made.workspace, datetime.now(UTC), dataset=made.pipeline.pipeline)
     if found.rerun_dates:
-        check_approval(made.pipeline.policy, made.pipeline.folder)
+        check_approval(made.pipeline)
     return call_redacted(lambda: made.execute(found))
 
 

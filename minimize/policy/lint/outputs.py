@@ -287,7 +287,7 @@ def check_policy_approval(subject: LintSubject) -> Iterator[Finding]:
     """L080, L081: the policy is not the approved one; an error if `minimize.yaml` requires approval."""
     job = subject.pipeline
     demand = "none" if job is None else configured_approval(job.folder, FaultList())
-    found = approval_finding(subject.policy, demand)
+    found = approval_finding(job or subject.policy, demand)
     if found is not None and job is not None:
         code = "L081" if demand == "required" else "L080"
         yield subject.finding(code, found.message, at=APPROVED_KEY, hint=APPROVE_HINT)
