@@ -39,6 +39,11 @@ class FieldRelease:
             return "statistics"
         return "other purposes" if self.purposes else "not"
 
+    @property
+    def statistics(self) -> tuple[str, ...]:
+        """The aggregates with figures or groups of its values."""
+        return tuple(name for name in self.outputs if name != RECORDS)
+
     def __str__(self) -> str:
         if self.outputs:
             return ", ".join(self.outputs)
@@ -48,12 +53,8 @@ class FieldRelease:
 def field_releases(plan: Plan) -> Mapping[str, FieldRelease]:
     """The release of each field of a plan."""
     counted = {name: frozenset(fields_read_by_aggregate(each.model)) for name, each in plan.aggregates.items()}
-    return {
-        key: FieldRelease(
-            outputs := tuple(_outputs_of(plan, key, counted)), () if outputs else _other_purposes(plan, key)
-        )
-        for key in plan.fields
-    }
+    found = {key: tuple(_outputs_of(plan, key, counted)) for key in plan.fields}
+    return {key: FieldRelease(outputs, () if outputs else _other_purposes(plan, key)) for key, outputs in found.items()}
 
 
 def _outputs_of(plan: Plan, key: str, counted: Mapping[str, frozenset[str]]) -> Iterator[str]:
@@ -66,9 +67,10 @@ def _outputs_of(plan: Plan, key: str, counted: Mapping[str, frozenset[str]]) -> 
 
 
 def _other_purposes(plan: Plan, key: str) -> tuple[str, ...]:
-    """The purposes that the field requires, if they exclude the plan's."""
+    """The other purposes of the policy for which it releases the field."""
     field = plan.policy.fields.get(key)
-    if field is None or (is_dropped(field) and not field.in_aggregates):
+    if field is None or is_dropped(field):
         return ()
     parts = (field, *(plan.policy.fields[each] for each in field.from_))
-    return next((part.purposes for part in parts if not allows_purpose(part, plan.purpose)), ())
+    others = (purpose for purpose in plan.policy.purposes if purpose != plan.purpose)
+    return tuple(each for each in others if all(allows_purpose(part, each) for part in parts))

@@ -220,7 +220,7 @@ class _LeafletWriter:
             conditions = self._conditions(planned.field)
             entry = self._visible_entry(planned, conditions)
             return ("might" if conditions or self._whole else "can"), entry
-        purposes = [each for each, plan in self._elsewhere.items() if _is_released(plan, planned.key)]
+        purposes = self._releases[planned.key].purposes
         if purposes:
             names = " or ".join(f"“{plain_name(each)}”" for each in purposes)
             conditions = (f"The data is used for another purpose: {names}", *self._conditions(planned.field))
@@ -323,7 +323,7 @@ class _LeafletWriter:
     def _seen_fields(self) -> Iterator[FieldPlan]:
         """The fields that are seen for any purpose of the policy."""
         for each in self._plan.fields.values():
-            if self._is_visible(each) or any(_is_released(plan, each.key) for plan in self._elsewhere.values()):
+            if self._releases[each.key].state != "not":
                 yield each
 
     def _statistics(self) -> Iterator[str]:
@@ -362,11 +362,6 @@ _STANDING_TEXTS: Final = {
 
 def _period_or_unlimited(span: timedelta | None) -> str:
     return "no limit is set" if span is None else period_text(span)
-
-
-def _is_released(plan: Plan, key: str) -> bool:
-    found = plan.fields.get(key)
-    return found is not None and found.gives is not None
 
 
 def _fields_of_conditions(declared: Field) -> set[str]:

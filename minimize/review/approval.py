@@ -215,13 +215,13 @@ def approve(
 ) -> ApprovalResult:
     """Write the approval of a policy and its pipelines into the policy: `approved: {by, on, digest, pipelines}`.
 
-    Takes the policy's file or folder, or a pipeline that names it. The approval covers the pipelines that it covered before, and
-    the one that is passed or next to the policy. Optional: the approver (default: the acting user, see `MINIMIZE_ACTOR`), the time
-    (aware; default: now), and a ledger and keyring in place of the configured ones; the codes of lint errors of pipelines that
-    are accepted; and `dry_run`, which only shows the changes since the last approval. If an access file is configured, the acting
-    user needs `policy/approve` and can approve only in their own name.
-    Raises PolicyError for faults, CheckFailed if lint finds an error or the version was approved with other content, AccessDenied,
-    OutputError, LedgerError, KeyringError.
+    Takes the policy's file or folder, or a pipeline that names it. The approval covers the pipelines that it covered before,
+    and the one that is passed or next to the policy. Optional: the approver (default: the acting user, see `MINIMIZE_ACTOR`),
+    the time (aware; default: now), a ledger and keyring in place of the configured ones, the codes of lint errors of pipelines
+    that are accepted, and `dry_run`, which only shows the changes since the last approval. If an access file is configured,
+    the acting user needs `policy/approve` and can approve only in their own name.
+    Raises PolicyError for faults, CheckFailed if lint finds an error or the version was approved with other content,
+    AccessDenied, OutputError, LedgerError, KeyringError.
     """
     allowed = check_allowed_codes(allow)
     policy, pipelines = _load_approved_files(Path(path))
@@ -278,7 +278,7 @@ APPROVED_FOLDER: Final = ".approved"
 
 @dataclass(frozen=True, slots=True)
 class ApprovedState:
-    """The policy and the pipelines that were approved last, read from their copies. Pipelines are by path relative to the policy."""
+    """The policy that was approved last and its pipelines by path relative to it, read from copies."""
 
     policy: Policy
     pipelines: Mapping[str, Pipeline]

@@ -210,8 +210,8 @@ def run_backfill(
     """Runs the dates of a backfill file that are not done yet, one by one. The result lists the dates that failed.
 
     Takes the file and overrides of the pipeline's paths (`RunOverrides`). With `dry_run`, no date is run. `allow_shrink` and
-    `allow` have the same meaning as for `run`. Raises PolicyError for faults of the file, and the errors of `run` that concern more than one
-    date. In that case the earlier dates remain published, and the others are still due.
+    `allow` have the same meaning as for `run`. Raises PolicyError for faults of the file, and the errors of `run` that concern
+    more than one date. In that case the earlier dates remain published, and the others are still due.
     """
     allowed = check_allowed_codes(allow)
     name, plan, overrides = check_engine(engine), load_backfill(Path(file)), RunOverrides(**options)

@@ -262,7 +262,6 @@ def empty_receipt(resolved: ResolvedRun, context: RunContext) -> Receipt:
 
 def _receipt_head(resolved: ResolvedRun, context: RunContext, run_id: str, sequence: int) -> Receipt:
     """The parts of the receipt that are known before any data is read."""
-    policy = resolved.plan.policy
     return Receipt(
         kind=context.kind,
         run_id=run_id,

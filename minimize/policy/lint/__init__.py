@@ -36,6 +36,7 @@ _NEEDS_WHOLE_FILE = frozenset(
 _CHECKS: tuple[Callable[[LintSubject], Iterator[Finding]], ...] = (
     fields.check_kept_values,
     fields.check_remaining_values,
+    fields.check_lossless_steps,
     fields.check_plain_roles,
     fields.check_identifying_values,
     fields.check_reachable_roles,
