@@ -19,7 +19,7 @@ from minimize.errors import Finding
 from minimize.keys.parquet_encryption import column_category, has_unusable_name
 from minimize.output.folder import RECORDS
 from minimize.pages import Table, html_fragment
-from minimize.plan.released import FieldRelease, field_releases
+from minimize.plan.field_release import FieldRelease, field_releases
 from minimize.policy.condition import Condition
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import (
@@ -340,7 +340,7 @@ _FIELD_HEADINGS = (
 )
 
 
-def remaining_text(leaves: Leaves | None) -> str:
+def remaining_text(leaves: str | None) -> str:
     """What remains of a value in words: `nothing` is shown as `nothing finer`, because the coarser form remains."""
     return "nothing finer" if leaves == "nothing" else leaves or ""
 

@@ -18,8 +18,8 @@ from minimize.pages import Section, Table, TermList
 from minimize.plan import Plan, request
 from minimize.plan.bind import examine
 from minimize.plan.columns import describe_form
+from minimize.plan.field_release import FieldRelease
 from minimize.plan.model import FieldPlan, describe_encryption, remaining_text
-from minimize.plan.released import FieldRelease
 from minimize.policy.describe import gate_texts, treatment_text
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline, SourceModel
@@ -54,6 +54,11 @@ class FieldEntry:
     kept: str
     outputs: tuple[str, ...]
     recipients: tuple[str, ...]
+
+    @property
+    def remaining_form(self) -> str:
+        """The remaining form in words."""
+        return remaining_text(self.leaves)
 
     @property
     def meaning_with_unit(self) -> str:
@@ -230,7 +235,7 @@ def _field_entry(plan: Plan, field: FieldPlan, fed: Sequence[EligibleFunction]) 
         category=field.category or "",
         before=str(declared.type),
         after="; ".join(_released_forms(field, released)),
-        leaves=remaining_text(field.leaves) if released.state == "records" else "",
+        leaves=(field.leaves or "") if released.state == "records" else "",
         purposes=declared.purposes or plan.policy.purposes,
         collected="; ".join(gate_texts(declared, plan.policy)),
         kept=retention_of_field(plan, field) if released.outputs else "",
@@ -275,7 +280,7 @@ _FIELD_COLUMNS: Final = {
     "role": "role",
     "before": "before",
     "after": "after",
-    "remaining form": "leaves",
+    "remaining form": "remaining_form",
     "category": "category",
     "purposes": "purposes",
     "collected if": "collected",

@@ -92,7 +92,7 @@ class RoundedCount:
         return None if self.is_few or self.hidden or not whole.value else min(1.0, self.value / whole.value)
 
 
-ApprovalAnswer = Literal["approved", "not approved"]
+ApprovalAnswer = Literal["yes", "no"]
 PartitionState = Literal["kept", "soon", "overdue", "without end"]
 
 
@@ -359,6 +359,11 @@ class PolicyFacts:
     last: datetime
     approved: ApprovalAnswer
 
+    @property
+    def approval_text(self) -> str:
+        """The answer in words."""
+        return "approved" if self.approved == "yes" else "not approved"
+
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
@@ -397,7 +402,7 @@ class ReportFacts:
         return sum(each.is_only_counted for each in self.fields)
 
     @property
-    def changed(self) -> int:
+    def changed_fields(self) -> int:
         """Number of fields whose values are released in another form."""
         return len(self.fields) - self.dropped - self.only_counted - self.unchanged
 

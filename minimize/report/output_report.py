@@ -57,7 +57,7 @@ def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
     yield "retention", _retention_line(facts)
     yield "sharing", _sharing_line(facts)
     for policy in facts.policies:
-        yield "policy", f"{policy.name} {policy.version}, {count_noun(policy.runs, 'run')}, {policy.approved}"
+        yield "policy", f"{policy.name} {policy.version}, {count_noun(policy.runs, 'run')}, {policy.approval_text}"
     yield "lint errors", _allowed_line(facts)
     yield "receipts", f"{facts.receipts}; signatures {facts.signatures}"
     yield "turned off", ", ".join(facts.missing_protections)
@@ -75,7 +75,7 @@ def _fields_line(facts: ReportFacts) -> str:
     if not facts.fields:
         return ""
     counted = f"{facts.only_counted} only in statistics, " if facts.only_counted else ""
-    return f"{facts.dropped} dropped, {counted}{facts.changed} made coarser or replaced, {facts.unchanged} unchanged"
+    return f"{facts.dropped} dropped, {counted}{facts.changed_fields} made coarser or replaced, {facts.unchanged} unchanged"
 
 
 def _collection_line(facts: ReportFacts) -> str:

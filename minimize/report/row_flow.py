@@ -24,7 +24,7 @@ from minimize.report.facts import (
 def approval_answer(receipts: Sequence[Receipt]) -> ApprovalAnswer:
     """Whether policy and pipeline of all these receipts were approved as they were used."""
     is_approved = receipts and all(receipt.policy.approved is not None for receipt in receipts)
-    return "approved" if is_approved else "not approved"
+    return "yes" if is_approved else "no"
 
 
 def row_flow(receipt: Receipt) -> RowFlow:

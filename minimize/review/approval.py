@@ -48,7 +48,7 @@ from minimize.policy.approval import (
     policy_content_digest,
 )
 from minimize.policy.faults import FaultList
-from minimize.policy.lint import lint
+from minimize.policy.lint import ALLOWABLE_CODES, lint
 from minimize.policy.load import hierarchy_files, load_pipeline, load_policy
 from minimize.policy.model import Policy, PolicyApproval
 from minimize.policy.pipeline import Pipeline
@@ -56,7 +56,7 @@ from minimize.policy.yaml_nodes import parse_yaml
 from minimize.results import Line
 from minimize.review.changes import ChangeReport, collect_changes
 from minimize.review.form_rules import form_changes
-from minimize.runs.lint_errors import ALLOWABLE_CODES, check_allowed_codes
+from minimize.runs.lint_errors import check_allowed_codes
 from minimize.sources import declared_schema
 from minimize.stores import PathText
 from minimize.stores.durable_files import with_output_errors, write_file

@@ -6,19 +6,11 @@ The policy, the pipeline and the configuration are checked, without the source a
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
 
 from minimize.errors import ConfigurationError, RefusedError
-from minimize.policy.lint import LINT_RULES, lint
+from minimize.policy.lint import ALLOWABLE_CODES, LINT_RULES, lint
 from minimize.policy.pipeline import Pipeline
 from minimize.text import did_you_mean
-
-_OF_APPROVAL: Final = "L081"
-"""Reported by `check_approval` (R006). Only an approval ends it."""
-ALLOWABLE_CODES: Final = tuple(
-    rule.code for rule in LINT_RULES.values() if rule.severity == "error" and rule.code != _OF_APPROVAL
-)
-"""The codes that `--allow` takes."""
 
 
 def check_allowed_codes(codes: Collection[str]) -> frozenset[str]:

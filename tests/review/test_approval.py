@@ -347,6 +347,6 @@ def test_not_approved_is_said_everywhere_alike(project: Project) -> None:
     receipt = project.run()
     report = create_report(project.out, at=receipt.at, keys=project.keys)
     (finding,) = [each for each in lint(project.folder) if each.code == "L080"]
-    assert report.facts.policies[0].approved == "not approved"
+    assert report.facts.policies[0].approved == "no"
     assert "not approved" in report.summary()
     assert finding.message.startswith("not approved")

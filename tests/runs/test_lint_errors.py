@@ -13,11 +13,10 @@ from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.ledger import open_ledger
-from minimize.policy.lint import LINT_RULES
+from minimize.policy.lint import ALLOWABLE_CODES, LINT_RULES
 from minimize.report.output_report import create_report
 from minimize.runs.backfill import run_backfill
 from minimize.runs.inspection import lint
-from minimize.runs.lint_errors import ALLOWABLE_CODES
 from minimize.runs.quarantine_replay import replay
 from tests.commands import command
 from tests.project import AGGREGATES, DAY, Project, events
