@@ -174,10 +174,10 @@ class Plan:
             recipient, function = self.deciding_function
             yield Paragraph(f"a record is kept only if its tenant has turned on {function} of {recipient}", "  ")
         fields = [
-            (key, each.field.role, each.action, str(released[key]), remaining_text(each.leaves), each.why)
+            (key, each.field.role, each.action, remaining_text(each.leaves), _treatment_text(each, released[key]))
             for key, each in self.fields.items()
         ]
-        yield Table("", ("field", "role", "action", "released in", "remains", "treatment and reason"), fields)
+        yield Table("", ("field", "role", "action", "remains", "treatment and reason"), fields)
         for name, output in self.outputs.items():
             yield f"{name}: {output.category}"
             about = [", ".join(output.schema.names)]
@@ -367,6 +367,13 @@ def plan_html(plan: Plan) -> str:
 
 def _title(plan: Plan) -> str:
     return f"{plan.policy.policy} version {plan.policy.version}, purpose {plan.purpose or '(none)'}"
+
+
+def _treatment_text(field: FieldPlan, release: FieldRelease) -> str:
+    """Treatment and reason, and where the values leave if it is not in the records."""
+    if release.state == "statistics":
+        return f"{field.why}; only in {release}"
+    return f"{field.why}; in no output" if field.gives is not None and release.state != "records" else field.why
 
 
 def _field_cells(field: FieldPlan, release: FieldRelease) -> Sequence[str]:

@@ -193,11 +193,11 @@ class ApprovalResult(JsonResult):
         if self.dry_run:
             yield f"{name} would be approved; nothing was recorded"
             return
-        yield f"covers {', '.join(('the policy', *self.pipelines))}"
         log = "recorded in the audit log"
         log = log if self.recorded else f"not {log}, because no ledger is configured"
         changed = f"{name} approved by {by}, in {self.file}; {log}"
         yield changed if self.changed else f"{name} was already approved by {by}; nothing was changed"
+        yield f"the approval covers {', '.join(('the policy', *self.pipelines))}"
         system = "the user of the operating system: neither --by nor MINIMIZE_ACTOR is set"
         yield f"approver taken from {system if self.named == 'system' else self.named}"
 
