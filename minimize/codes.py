@@ -131,6 +131,8 @@ _REFUSALS: Final = {
     "R013": "the pipeline's source names another sender than the receipts of its output, or none",
     "R014": "telemetry is kept for more than 30 days",
     "R021": "a policy shows more of a field than the output contains",
+    "R022": "lint finds errors in a pipeline that a run would use",
+    "R023": "a changed policy or pipeline is approved under a version that was approved before",
 }
 _SETTINGS: Final = {
     "C001": "the settings cannot be read",

@@ -132,6 +132,11 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
     "TENANT": {"type": ID},
     "--activity": {"metavar": "ACTIVITY", "help": "Only this activity (run, settings, …)."},
     "--actor": {"metavar": "ACTOR", "help": "Only events of this account."},
+    "--allow": {
+        "multiple": True,
+        "metavar": "CODE",
+        "help": "Run although lint finds this error. The receipt names it. Repeatable.",
+    },
     "--allow-shrink": {
         "is_flag": True,
         "help": "Publish dates even if they have far fewer rows than in their last receipt.",

@@ -152,15 +152,18 @@ def policy_group() -> None:
         metavar="NAME",
         help="Name of the approver. [env: MINIMIZE_ACTOR] [default: user of the operating system]",
     ),
+    click.Option(["--dry-run"], is_flag=True, help="Show the changes since the last approval, and record nothing."),
+    OPTIONS["--allow"](help="Approve although lint finds this error in a pipeline. Repeatable."),
     *("--ledger", "--keys"),
     group=policy_group,
 )
 def approve_command(**arguments: Any) -> Printable:
-    """Approve the current content of POLICY.
+    """Approve the current content of POLICY and its pipelines.
 
-    The file records it as `approved: {by, on, digest}`. The digest covers the rules and the hierarchies, so comments and
-    layout may change afterwards. A policy in which `minimize lint` finds an error is not approved. Prints the approver and
-    the source of that name.
+    The file records it as `approved: {by, on, digest, pipelines}`. The digest covers the rules, the hierarchies and the
+    pipelines, so comments and layout may change afterwards. First prints the graded changes since the last approval. A policy
+    in which `minimize lint` finds an error is not approved, and a changed policy or pipeline needs a new version. Prints the
+    approver and the source of that name.
     """
     from minimize.review.approval import approve
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from minimize.runs.execution import ProgressCallback
     from minimize.runs.runner import RegionalRuns, RunResult
 
-_EXECUTION: Final = (*OBSERVABILITY, "--keys", "--ledger", "--allow-shrink")
+_EXECUTION: Final = (*OBSERVABILITY, "--keys", "--ledger", "--allow-shrink", "--allow")
 _AT: Final = OPTIONS["--at"](help=f"{AS_OF_HELP} A time in the past requires --output. [default: now]")
 _SKIP_EXIT_CODE: Final = click.Option(
     ["--skip-exit-code", "skips"], is_flag=True, help="Exit with 99, not 0, if there is nothing to do."
@@ -54,6 +54,7 @@ def run_command(
     at: datetime | None,
     engine: str,
     allow_shrink: bool,
+    allow: tuple[str, ...],
     skips: bool,
     progress: ProgressCallback,
     **overrides: Any,
@@ -76,6 +77,7 @@ def run_command(
 
     selection = DateSelection.from_options(date, since, until, pending=pending)
     how: dict[str, Any] = {"at": at, "engine": engine, "progress": progress, "allow_shrink": allow_shrink}
+    how["allow"] = allow
     job, replaced = pipeline_from(pipeline), RunOverrides(**overrides)
     require_override(job, replaced)
     regions = regions_to_run(job, replaced)
@@ -105,6 +107,7 @@ def receive_command(
     at: datetime | None,
     engine: str,
     allow_shrink: bool,
+    allow: tuple[str, ...],
     progress: ProgressCallback,
     **overrides: Any,
 ) -> Printable:
@@ -120,6 +123,7 @@ def receive_command(
 
     selection = DateSelection.from_options(date, pending=pending)
     how: dict[str, Any] = {"at": at, "engine": engine, "progress": progress, "allow_shrink": allow_shrink}
+    how["allow"] = allow
     return receive_dates(pipeline, recipient, function, selection, RunOverrides(**overrides), **how)
 
 

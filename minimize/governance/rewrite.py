@@ -253,7 +253,7 @@ class Rewrite:
             files=files,
             at=self.as_of or first.at,
             at_given=first.at_given if stays else self.at_given,
-            retention=first.retention if stays else policy_reference(self.pipeline.policy),
+            retention=first.retention if stays else policy_reference(self.pipeline),
             recomputed=recomputed,
             unchanged={} if self.aggregates is None else self.aggregates.unchanged(files, recomputed),
         )

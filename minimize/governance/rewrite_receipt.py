@@ -266,6 +266,6 @@ class RewriteReceipt:
 
 def _field_receipt(receipt: FieldReceipt, counts: FieldCounts | None) -> FieldReceipt:
     if receipt.values is None:
-        return FieldReceipt(receipt.did, None)
+        return FieldReceipt(receipt.did, None, outputs=receipt.outputs)
     found = counts or FieldCounts()
-    return FieldReceipt(receipt.did, found.values, found.changed, found.gated)
+    return FieldReceipt(receipt.did, found.values, found.changed, found.gated, outputs=receipt.outputs)

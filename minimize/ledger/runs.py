@@ -157,6 +157,7 @@ def publication_event(operation: str, output: str, receipt: Receipt, *, actor: A
     changes = (
         PropertyChange("receipt", receipt.previous, receipt.digest),
         PropertyChange("sequence", number - 1 if number > 1 else None, number),
+        *([PropertyChange("allowed", None, ", ".join(receipt.allowed))] if receipt.allowed else []),
     )
     resource = Resource(receipt.pipeline, "output", output, changes)
     return run_activity(receipt.kind).event(operation, actor, now, resource, correlation_id=receipt.run_id)

@@ -338,7 +338,10 @@ def _reveals(policy: Policy, pipeline: Pipeline | None, fields: Mapping[str, Fie
 
 
 def _add_digest(plan: Plan) -> Plan:
-    body = plan.to_json() | {"schema": {name: str(output.schema) for name, output in plan.outputs.items()}}
+    body = plan.to_json() | {
+        "fields": {key: field.to_json() for key, field in plan.fields.items()},
+        "schema": {name: str(output.schema) for name, output in plan.outputs.items()},
+    }
     return replace(plan, digest=sha256_text(canonical_json(body)))
 
 

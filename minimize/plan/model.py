@@ -19,6 +19,7 @@ from minimize.errors import Finding
 from minimize.keys.parquet_encryption import column_category, has_unusable_name
 from minimize.output.folder import RECORDS
 from minimize.pages import Table, html_fragment
+from minimize.plan.field_release import FieldRelease, field_releases
 from minimize.policy.condition import Condition
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import (
@@ -144,6 +145,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """The plan as `plan --json` prints it."""
+        released = self.releases
         outputs: dict[str, dict[str, str]] = {
             name: {"category": output.category} for name, output in self.outputs.items()
         }
@@ -157,7 +159,7 @@ class Plan:
         return {
             "policy": {"name": self.policy.policy, "version": self.policy.version, "digest": self.policy.digest},
             "purpose": self.purpose,
-            "fields": {key: field.to_json() for key, field in self.fields.items()},
+            "fields": {key: field.to_json() | {"outputs": released[key].outputs} for key, field in self.fields.items()},
             "outputs": outputs,
             "keys": sorted(self.keys),
             "reveals": dict(self.reveals),
@@ -167,11 +169,13 @@ class Plan:
     def lines(self) -> Iterator[Line]:
         """The fields, the outputs with their category, and what conditions reveal."""
         yield _title(self)
+        released = self.releases
         if self.deciding_function is not None:
             recipient, function = self.deciding_function
             yield Paragraph(f"a record is kept only if its tenant has turned on {function} of {recipient}", "  ")
         fields = [
-            (each.key, each.field.role, each.action, each.leaves or "", each.why) for each in self.fields.values()
+            (key, each.field.role, each.action, remaining_text(each.leaves), _treatment_text(each, released[key]))
+            for key, each in self.fields.items()
         ]
         yield Table("", ("field", "role", "action", "remains", "treatment and reason"), fields)
         for name, output in self.outputs.items():
@@ -192,6 +196,11 @@ class Plan:
     def deciding_function(self) -> tuple[str, str] | None:
         """The third party and its function whose consents decide on each record; None if no consent decides."""
         return None if self.pipeline is None else self.pipeline.source.deciding_function
+
+    @property
+    def releases(self) -> Mapping[str, FieldRelease]:
+        """The release of each field."""
+        return field_releases(self)
 
     @property
     def own_retentions(self) -> Mapping[str, timedelta]:
@@ -326,11 +335,19 @@ def _is_indexable(field: FieldPlan) -> bool:
     return any(test(field.gives) for test in (*tests, pa.types.is_large_binary))
 
 
-_FIELD_HEADINGS = ("field", "role", "action", "technique", "leaves", "category", "what happens, and why")
+_FIELD_HEADINGS = (
+    *("field", "role", "action", "released in", "technique", "leaves", "category", "what happens, and why"),
+)
+
+
+def remaining_text(leaves: str | None) -> str:
+    """What remains of a value in words: `nothing` is shown as `nothing finer`, because the coarser form remains."""
+    return "nothing finer" if leaves == "nothing" else leaves or ""
 
 
 def plan_html(plan: Plan) -> str:
     """The plan as HTML, every text escaped: the fields, the outputs, what conditions reveal."""
+    released = plan.releases
     index = plan_subject_index(plan).explanation if plan.pipeline is not None and "records" in plan.outputs else ""
     encrypted = [f"{name}: {words}" for name in plan.outputs if (words := describe_encryption(plan, name))]
     kept = [f"{name}: kept for {duration_text(span)}" for name, span in plan.own_retentions.items()]
@@ -338,7 +355,7 @@ def plan_html(plan: Plan) -> str:
     outputs = [(name, output.category, ", ".join(output.schema.names)) for name, output in plan.outputs.items()]
     return html_fragment(
         _title(plan),
-        Table("fields", _FIELD_HEADINGS, [*map(_field_cells, plan.fields.values())]),
+        Table("fields", _FIELD_HEADINGS, [_field_cells(field, released[key]) for key, field in plan.fields.items()]),
         Table("outputs", ("output", "category", "columns"), outputs),
         Table("what the presence of a value (or record) reveals", ("field", "reveals"), [*plan.reveals.items()]),
         f"records: {index}" if index else "",
@@ -352,14 +369,22 @@ def _title(plan: Plan) -> str:
     return f"{plan.policy.policy} version {plan.policy.version}, purpose {plan.purpose or '(none)'}"
 
 
-def _field_cells(field: FieldPlan) -> Sequence[str]:
+def _treatment_text(field: FieldPlan, release: FieldRelease) -> str:
+    """Treatment and reason, and where the values leave if it is not in the records."""
+    if release.state == "statistics":
+        return f"{field.why}; only in {release}"
+    return f"{field.why}; in no output" if field.gives is not None and release.state != "records" else field.why
+
+
+def _field_cells(field: FieldPlan, release: FieldRelease) -> Sequence[str]:
     technique = " → ".join(field.technique)
     return (
         field.key,
         field.field.role,
         field.action,
+        str(release),
         technique,
-        field.leaves or "",
+        remaining_text(field.leaves),
         field.category or "",
         field.why,
     )

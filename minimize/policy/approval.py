@@ -1,7 +1,7 @@
-"""Approval of a policy: its digest, whether the policy is still the approved one, and the check before a run.
+"""Approval of a policy and its pipelines: its digest, whether both are still the approved ones, and the check before a run.
 
-An approval covers the content of a policy, independent of its layout: its keys and values without `approved`, and the
-bytes of the hierarchies that it names. Comments may change and keys may move.
+An approval covers under one digest the content of a policy, the bytes of the hierarchies that it names, and the content of the
+pipelines that were approved with it. Content is keys and values without `approved`: comments may change and keys may move.
 
 The check has an effect only if the policy has `approved`, or the configuration requires an approval.
 """
@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 from minimize.config import OFF, load_config
@@ -18,6 +20,7 @@ from minimize.errors import Finding, RefusedError
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import reference_files
 from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml_nodes import YamlNode
 from minimize.receipts import PolicyRef, ReceiptApproval
 from minimize.receipts.canonical import sha256_text
@@ -40,22 +43,38 @@ def content_digest(root: YamlNode) -> str:
     return sha256_text(json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-def approval_digest(policy: Policy) -> str:
-    """The digest that an approval names: of the content of the policy and of the hierarchies that it refers to."""
+def policy_content_digest(policy: Policy) -> str:
+    """The digest of the content of a policy and of the hierarchies that it refers to."""
     hierarchies = sorted({(file.name, file.digest) for file in reference_files(policy.fields.values())})
     return policy.form if not hierarchies else sha256_text(json.dumps([policy.form, hierarchies]).encode())
 
 
-def approval_state(policy: Policy) -> ApprovalState:
-    """Whether the current content of a policy is approved, was changed after approval, or was never approved."""
+def approval_digest(policy: Policy, pipelines: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The digest that an approval names. Takes the digest of each approved pipeline, by path relative to the policy."""
+    content = policy_content_digest(policy)
+    return content if not pipelines else sha256_text(json.dumps([content, sorted(pipelines.items())]).encode())
+
+
+def approval_state(judged: Policy | Pipeline) -> ApprovalState:
+    """Whether the current content of a policy, or of a pipeline with its policy, is approved, was changed after approval, or was
+    never approved. A pipeline that the approval of its policy does not cover counts as changed."""
+    policy = _policy_of(judged)
     if policy.approved is None:
         return "unapproved"
-    return "approved" if policy.form and policy.approved.digest == approval_digest(policy) else "changed"
+    if not policy.form or policy.approved.digest != approval_digest(policy, policy.approved.pipelines):
+        return "changed"
+    is_covered = not isinstance(judged, Pipeline) or judged.form in policy.approved.pipelines.values()
+    return "approved" if is_covered else "changed"
 
 
-def policy_reference(policy: Policy) -> PolicyRef:
-    """The reference of a receipt to a policy: with approver and day if the current content is approved."""
-    approved = policy.approved if approval_state(policy) == "approved" else None
+def _policy_of(judged: Policy | Pipeline) -> Policy:
+    return judged.policy if isinstance(judged, Pipeline) else judged
+
+
+def policy_reference(judged: Policy | Pipeline) -> PolicyRef:
+    """The reference of a receipt to a policy: with approver and day if the current content is approved, also of the pipeline."""
+    policy = _policy_of(judged)
+    approved = policy.approved if approval_state(judged) == "approved" else None
     approval = None if approved is None else ReceiptApproval(approved.by, approved.on)
     return PolicyRef(policy.policy, policy.version, policy.digest, approval)
 
@@ -80,28 +99,28 @@ def configured_approval(start: Path | None, faults: FaultList) -> ApprovalDemand
 log = logging.getLogger("minimize")
 
 
-def check_approval(policy: Policy, folder: Path | None) -> None:
-    """Warns (W026) if a policy is not the approved one.
+def check_approval(judged: Policy | Pipeline) -> None:
+    """Warns (W026) if a policy, or a pipeline with its policy, is not the approved one.
 
-    Takes the policy, and the folder where the search for `minimize.yaml` starts. Raises RefusedError (R006) if that file has
-    `approval: required`.
+    Raises RefusedError (R006) if the nearest `minimize.yaml` has `approval: required`.
     """
-    demand = configured_approval(folder, FaultList())
-    found = approval_finding(policy, demand)
+    policy = _policy_of(judged)
+    own_folder = None if policy.path is None else policy.path.parent
+    demand = configured_approval(judged.folder if isinstance(judged, Pipeline) else own_folder, FaultList())
+    found = approval_finding(judged, demand)
     if found is not None and demand == "required":
         raise RefusedError("`minimize.yaml` requires an approved policy; nothing was read", findings=[found])
     if found is not None:
         log.warning("%s: %s (%s)", policy.policy, found.message, found.hint, extra={"code": "W026"})
 
 
-def approval_finding(policy: Policy, demand: ApprovalDemand) -> Finding | None:
-    """The finding if the current content of a policy is not approved; None if it is, or if no approval is required."""
-    state = approval_state(policy)
+def approval_finding(judged: Policy | Pipeline, demand: ApprovalDemand) -> Finding | None:
+    """The finding if the current content of a policy, or of a pipeline with its policy, is not approved; None if it is, or if no
+    approval is required."""
+    policy, state = _policy_of(judged), approval_state(judged)
     if state == "approved" or (state == "unapproved" and demand == "none"):
         return None
-    message = "this policy is not approved"
-    if policy.approved is not None:
-        message = f"the policy has changed since {policy.approved.by} approved it on {policy.approved.on}"
+    message = f"not approved: {_missing_approval(policy)}"
     file = None if policy.path is None else str(policy.path)
     return Finding(
         "R006",
@@ -110,3 +129,13 @@ def approval_finding(policy: Policy, demand: ApprovalDemand) -> Finding | None:
         file=file,
         line=policy.lines.get((APPROVED_KEY,)),
     )
+
+
+def _missing_approval(policy: Policy) -> str:
+    """Why the current content is not approved, in words."""
+    approved = policy.approved
+    if approved is None:
+        return "no approval is recorded in the policy"
+    if approval_state(policy) == "approved":
+        return f"the approval by {approved.by} on {approved.on} does not cover this pipeline in its current form"
+    return f"the policy has changed since {approved.by} approved it on {approved.on}"

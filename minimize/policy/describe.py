@@ -129,7 +129,7 @@ def _policy_facts(policy: Policy) -> Iterator[str]:
     yield from (f"{role}: {field}" for role, field in named.items() if field)
     yield f"kept for {duration_text(policy.retention)}" if policy.retention else "no retention"
     if policy.approved is not None:
-        yield f"approved by {policy.approved.by} on {policy.approved.on}"
+        yield f"last approved by {policy.approved.by} on {policy.approved.on}"
 
 
 def _field_cells(field: Field) -> Sequence[str]:

@@ -44,9 +44,15 @@ def aggregate_treatments(field: Field) -> list[tuple[TechniqueStep, ...]]:
     )
 
 
+def effective_steps(field: Field, chain: Sequence[TechniqueStep]) -> tuple[TechniqueStep, ...]:
+    """The steps of a field's chain without those that leave its values as they are, as far as the policy alone shows it."""
+    return tuple(step for step in chain if not step.is_lossless(field.type))
+
+
 def is_raw_in_aggregates(field: Field) -> bool:
     """Whether aggregates may see an exact figure of a record."""
-    return any(not any(step.generalizes for step in chain) for chain in aggregate_treatments(field))
+    ways = (effective_steps(field, chain) for chain in aggregate_treatments(field))
+    return any(not any(step.generalizes for step in way) for way in ways)
 
 
 def locates_finely(chains: Iterable[Sequence[TechniqueStep]], parts: Iterable[Field]) -> bool:

@@ -110,7 +110,9 @@ def read_pipeline(root: YamlNode, reading: PipelineReading, loaded: Mapping[str,
 
     `loaded` has the path and the digest of its file, and the encryption that the configuration sets.
     """
-    pipeline = read_form(Pipeline, root, reading, {"lines": dict(root.key_lines()), **loaded})
+    pipeline = read_form(
+        Pipeline, root, reading, {"lines": dict(root.key_lines()), "form": content_digest(root), **loaded}
+    )
     return None if pipeline is None or pipeline.policy is UNREADABLE_POLICY else pipeline
 
 

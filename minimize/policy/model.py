@@ -171,7 +171,12 @@ class PolicyApproval(Form):
         description="The day of the approval, in UTC."
     )
     digest: Annotated[str, pydantic.Field(pattern=r"^sha256:[0-9a-f]{64}$"), _APPROVED] = pydantic.Field(
-        description="The digest of the approved content."
+        description="The digest of everything that is approved: the policy, its hierarchies and the pipelines."
+    )
+    pipelines: Mapping[str, Annotated[str, pydantic.Field(pattern=r"^sha256:[0-9a-f]{64}$"), _APPROVED]] = (
+        pydantic.Field(
+            {}, description="The approved pipelines: for each path, relative to the policy, the digest of its content."
+        )
     )
 
 

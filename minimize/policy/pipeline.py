@@ -440,6 +440,8 @@ class Pipeline(Form):
     quarantine: QuarantineModel = QuarantineModel()
     path: SkipJsonSchema[Path | None] = None
     digest: SkipJsonSchema[str] = ""
+    form: SkipJsonSchema[str] = ""
+    """`sha256:` of the content of the file, independent of its layout; empty if it was not read."""
     lines: SkipJsonSchema[Mapping[tuple[str, ...], int]] = pydantic.Field({})
     """The lines of the file's keys, by paths of at most three keys."""
     encryption: SkipJsonSchema[ConfiguredEncryption] = ConfiguredEncryption()

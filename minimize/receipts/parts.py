@@ -161,6 +161,7 @@ class FieldReceipt:
     """The treatment of one field: counts of non-null input values of written records.
 
     `values` is None if they were not counted: the field is dropped and was not read. All counts are None if they are sealed.
+    `outputs` are those with its values, or with figures or groups of them; None in receipts of earlier versions.
     """
 
     did: str | tuple[str, ...]
@@ -169,11 +170,23 @@ class FieldReceipt:
     gated: int | None = field(default=0, metadata=OMIT_IF_NONE)
     unparsable: int | None = field(default=0, metadata=OMIT_IF_NONE)
     dropped: int | None = field(default=0, metadata=OMIT_IF_NONE)
+    outputs: tuple[str, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
 
     @property
     def is_sealed(self) -> bool:
         """Whether the counts are sealed."""
         return self.changed is None
+
+    @property
+    def is_treated(self) -> bool:
+        """Whether a technique is applied to its values in records."""
+        return self.did not in ("drop", "keep")
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether its technique has left every value as it was. Not known if the counts are sealed."""
+        treated = (self.values or 0) - (self.gated or 0) - (self.unparsable or 0) - (self.dropped or 0)
+        return self.is_treated and treated > 0 and self.changed == 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,7 @@ def _all_counts(receipt: Receipt) -> Iterator[tuple[str, int]]:
         yield f"quarantine.by_code.{code}", count
 
 
+RECORDS: Final = "records"
 _OUTCOMES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
 _LABEL_WIDTH = 24
 _SUMMARY_WIDTH = 100
@@ -143,16 +144,29 @@ def _summary_lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
     yield "rows gated by", _named_counts(_gate_reasons(receipt))
     yield "quarantined as", _named_counts(receipt.quarantine.by_code.items())
     fields = receipt.fields
-    yield "dropped", ", ".join(name for name, each in fields.items() if each.did == "drop")
+    outputs = {name: receipt.outputs_of(name) for name in fields}
+    recorded = {name: each for name, each in fields.items() if RECORDS in outputs[name]}
+    yield "dropped", ", ".join(name for name, of in outputs.items() if not of)
+    yield (
+        "only in statistics",
+        ", ".join(f"{name} ({', '.join(of)})" for name, of in outputs.items() if of and name not in recorded),
+    )
     yield "undeclared, dropped", _named_counts(receipt.undeclared.items())
     yield "values gated", _field_counts(fields, "gated")
     yield "values dropped by case", _field_counts(fields, "dropped")
     yield (
         "generalized",
-        ", ".join(f"{name} ({_techniques_text(each)})" for name, each in fields.items() if _is_treated(each)),
+        ", ".join(
+            f"{name} ({_techniques_text(each)})"
+            for name, each in recorded.items()
+            if each.is_treated and not each.is_unchanged
+        ),
     )
+    unchanged = ((name, each) for name, each in recorded.items() if each.is_unchanged)
+    yield "treated, but unchanged", ", ".join(f"{name} ({_techniques_text(each)})" for name, each in unchanged)
     yield "could not be treated", _field_counts(fields, "unparsable")
-    yield "kept as they are", ", ".join(name for name, each in fields.items() if each.did == "keep")
+    yield "kept as they are", ", ".join(name for name, each in recorded.items() if each.did == "keep")
+    yield "lint errors allowed", ", ".join(receipt.allowed or ())
     for name, output in receipt.outputs.items():
         yield name, _output_line(output)
     for name, dates in (receipt.stays or {}).items():
@@ -174,10 +188,6 @@ def _field_counts(fields: Mapping[str, FieldReceipt], what: str) -> str:
     return ", ".join(
         f"{name} {format_number(count)} of {format_number(values or 0)}" for name, count, values in found if count
     )
-
-
-def _is_treated(each: FieldReceipt) -> bool:
-    return each.did not in ("drop", "keep")
 
 
 def _gate_reasons(receipt: Receipt) -> list[tuple[str, int]]:
@@ -249,6 +259,7 @@ class Receipt:
     received   the third party that sent the records, with contract and consents; absent for the organization's own records
     only_for   the function that the records are collected for, with contract and consents; absent if they serve more
     region     the region whose rows the output contains; absent if no regions were configured
+    allowed    the codes of the lint errors that the run was allowed to have
     adopts     why the output is continued with the ledger that `audit` names
     """
 
@@ -296,7 +307,19 @@ class Receipt:
     only_for: DecidingFunctionReceipt | None = field(default=None, metadata=OMIT_IF_NONE)
     region: RegionRef | None = field(default=None, metadata=OMIT_IF_NONE)
     adopts: LedgerAdoption | None = field(default=None, metadata=OMIT_IF_NONE)
+    allowed: tuple[str, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
     signature: Signature | None = None
+
+    def outputs_of(self, key: str) -> tuple[str, ...]:
+        """The outputs with values of a field. Of a receipt of an earlier version, as far as it tells: a field whose values were
+        read, although records drop it, is in statistics."""
+        found = self.fields[key]
+        if found.outputs is not None:
+            return found.outputs
+        others = tuple(name for name in self.outputs if name != RECORDS)
+        if found.did == "drop":
+            return others if found.values is not None else ()
+        return (RECORDS,) if RECORDS in self.outputs else others
 
     @property
     def reads_source(self) -> bool:

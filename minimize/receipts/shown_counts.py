@@ -77,7 +77,10 @@ def _shown_run(receipt: Receipt) -> dict[str, Any]:
     return {
         "rows": RowCounts(round_count(receipt.rows.read), None, None, None, None, None),
         "gated_by": GatedRows(None, None, None, None),
-        "fields": {name: FieldReceipt(each.did, None, None, None, None, None) for name, each in receipt.fields.items()},
+        "fields": {
+            name: FieldReceipt(each.did, None, None, None, None, None, each.outputs)
+            for name, each in receipt.fields.items()
+        },
         "undeclared": {name: round_count(count) for name, count in receipt.undeclared.items()},
         "inputs": tuple(replace(each, rows=None) for each in receipt.inputs),
     }

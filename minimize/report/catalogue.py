@@ -18,7 +18,8 @@ from minimize.pages import Section, Table, TermList
 from minimize.plan import Plan, request
 from minimize.plan.bind import examine
 from minimize.plan.columns import describe_form
-from minimize.plan.model import FieldPlan, describe_encryption
+from minimize.plan.field_release import FieldRelease
+from minimize.plan.model import FieldPlan, describe_encryption, remaining_text
 from minimize.policy.describe import gate_texts, treatment_text
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline, SourceModel
@@ -53,6 +54,11 @@ class FieldEntry:
     kept: str
     outputs: tuple[str, ...]
     recipients: tuple[str, ...]
+
+    @property
+    def remaining_form(self) -> str:
+        """The remaining form in words."""
+        return remaining_text(self.leaves)
 
     @property
     def meaning_with_unit(self) -> str:
@@ -220,7 +226,7 @@ def _source_text(source: SourceModel) -> str:
 
 
 def _field_entry(plan: Plan, field: FieldPlan, fed: Sequence[EligibleFunction]) -> FieldEntry:
-    declared = field.field
+    declared, released = field.field, plan.releases[field.key]
     return FieldEntry(
         key=field.key,
         meaning=declared.about,
@@ -228,20 +234,21 @@ def _field_entry(plan: Plan, field: FieldPlan, fed: Sequence[EligibleFunction]) 
         role=declared.role,
         category=field.category or "",
         before=str(declared.type),
-        after="; ".join(_released_forms(field)),
-        leaves=field.leaves or "",
+        after="; ".join(_released_forms(field, released)),
+        leaves=(field.leaves or "") if released.state == "records" else "",
         purposes=declared.purposes or plan.policy.purposes,
         collected="; ".join(gate_texts(declared, plan.policy)),
-        kept="" if field.gives is None and field.measured is None else retention_of_field(plan, field),
+        kept=retention_of_field(plan, field) if released.outputs else "",
         outputs=tuple(name for name in plan.outputs if field.key in _input_fields(plan, name)),
         recipients=tuple(str(each) for each in fed if each.sends(field.key)),
     )
 
 
-def _released_forms(field: FieldPlan) -> Iterator[str]:
-    yield ABSENT if field.gives is None else describe_form(field)
-    if field.field.in_aggregates and field.measured is not None:
-        yield f"in aggregates {treatment_text(field.field.in_aggregates)}"
+def _released_forms(field: FieldPlan, released: FieldRelease) -> Iterator[str]:
+    yield describe_form(field) if released.state == "records" else ABSENT
+    steps = field.field.in_aggregates
+    if released.statistics and (steps or released.state != "records"):
+        yield f"in aggregates {treatment_text(steps) if steps else describe_form(field)}"
 
 
 def _input_fields(plan: Plan, name: str) -> set[str]:
@@ -273,7 +280,7 @@ _FIELD_COLUMNS: Final = {
     "role": "role",
     "before": "before",
     "after": "after",
-    "remaining form": "leaves",
+    "remaining form": "remaining_form",
     "category": "category",
     "purposes": "purposes",
     "collected if": "collected",

@@ -92,7 +92,7 @@ class RoundedCount:
         return None if self.is_few or self.hidden or not whole.value else min(1.0, self.value / whole.value)
 
 
-ApprovalAnswer = Literal["yes", "no", "unknown"]
+ApprovalAnswer = Literal["yes", "no"]
 PartitionState = Literal["kept", "soon", "overdue", "without end"]
 
 
@@ -189,6 +189,7 @@ class FieldFacts:
     values    non-null values of written records; None if they were not counted
     changed   values released in another form
     dropped   values not released: gated, dropped by a case, or not treatable
+    outputs   the outputs with its values, or with figures or groups of them
     before    distinct values in the source
     after     distinct values in the files in force
     """
@@ -197,7 +198,7 @@ class FieldFacts:
     type: str
     role: str
     form: str
-    leaves: str
+    leaves: Literal["present", "statistics", "absent"]
     conditions: tuple[str, ...]
     values: RoundedCount | None
     changed: RoundedCount | None
@@ -207,6 +208,7 @@ class FieldFacts:
     after: RoundedCount | None
     after_how: str
     bits: PrecisionLoss
+    outputs: tuple[str, ...] = ()
 
     @property
     def lost(self) -> RoundedCount:
@@ -215,8 +217,18 @@ class FieldFacts:
 
     @property
     def is_dropped(self) -> bool:
-        """Whether the field is never released."""
+        """Whether the field is in no output."""
         return self.leaves == "absent"
+
+    @property
+    def is_only_counted(self) -> bool:
+        """Whether the field is only in statistics."""
+        return self.leaves == "statistics"
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether its values are released as they are."""
+        return self.leaves == "present" and self.form.partition(":")[0] == "unchanged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,11 +344,12 @@ class RunFacts:
     policy: str
     flow: RowFlow
     in_force: bool
+    allowed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyFacts:
-    """A version of the policy: number of its runs, and whether it was approved."""
+    """A version of the policy: number of its runs, and whether policy and pipeline were approved for all of them."""
 
     name: str
     version: int
@@ -345,6 +358,11 @@ class PolicyFacts:
     first: datetime
     last: datetime
     approved: ApprovalAnswer
+
+    @property
+    def approval_text(self) -> str:
+        """The answer in words."""
+        return "approved" if self.approved == "yes" else "not approved"
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,13 +393,23 @@ class ReportFacts:
 
     @property
     def dropped(self) -> int:
-        """Number of fields that are never released."""
+        """Number of fields that are in no output."""
         return sum(each.is_dropped for each in self.fields)
+
+    @property
+    def only_counted(self) -> int:
+        """Number of fields that are only in statistics."""
+        return sum(each.is_only_counted for each in self.fields)
+
+    @property
+    def changed_fields(self) -> int:
+        """Number of fields whose values are released in another form."""
+        return len(self.fields) - self.dropped - self.only_counted - self.unchanged
 
     @property
     def unchanged(self) -> int:
         """Number of fields whose values are released as they are."""
-        return sum(each.form == "unchanged" for each in self.fields)
+        return sum(each.is_unchanged for each in self.fields)
 
     def to_json(self) -> dict[str, Any]:
         """The facts as the JSON object that `report --json` prints."""

@@ -9,6 +9,7 @@ Both treat all fine values as equally likely. Neither measures how hard a value 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import log2
 from typing import Final
 
@@ -48,6 +49,7 @@ def is_one_to_one(do: Treatment) -> bool:
 
 
 DROPPED: Final = "dropped"
+UNCHANGED: Final = "unchanged"
 
 
 def treatment_phrase(do: Treatment) -> str:
@@ -78,7 +80,7 @@ def field_facts(context: ReportContext) -> tuple[FieldFacts, ...]:
     newest = context.newest
     policy = context.policy_of(newest)
     counts = [each.fields for each in current_runs(context.chain) if not each.rows.is_sealed]
-    kept = [key for key, each in newest.fields.items() if each.did != "drop" and key in policy.fields]
+    kept = [key for key in newest.fields if RECORDS in newest.outputs_of(key) and key in policy.fields]
     tallies = tally_records(context.published.files(RECORDS), kept)
     for why, keys in _unreadable_fields(tallies).items():
         context.hide(f"distinct values of {len(keys)} fields", why)
@@ -119,15 +121,35 @@ def _facts_by_field(
 ) -> Iterator[FieldFacts]:
     for key, field in policy.fields.items():
         mine = [each[key] for each in receipts if key in each]
-        yield (
-            _kept_field(field, mine, tallies[key], came.get(key))
-            if key in tallies
-            else _dropped_field(field, newest.purpose)
-        )
+        outputs = newest.outputs_of(key) if key in newest.fields else ()
+        if key in tallies:
+            yield _kept_field(field, mine, tallies[key], came.get(key), outputs)
+        elif outputs:
+            yield _counted_field(field, outputs)
+        else:
+            yield _dropped_field(field, newest.purpose)
+
+
+def _counted_field(field: Field, outputs: tuple[str, ...]) -> FieldFacts:
+    """A field that is only in statistics. How many values a table counts is part of its figures, so it is not shown."""
+    form = treatment_phrase(field.in_aggregates) if field.in_aggregates else field_phrase(field)
+    return replace(
+        _dropped_field(field, ""),
+        form=f"only in statistics ({', '.join(outputs)}): {form}",
+        leaves="statistics",
+        outputs=outputs,
+        conditions=tuple(gate_texts(field)),
+        after_how="only in statistics",
+        bits=PrecisionLoss(None, "only in statistics"),
+    )
 
 
 def _kept_field(
-    field: Field, receipts: Sequence[FieldReceipt], distinct: DistinctCounter, came: DistinctCounter | None
+    field: Field,
+    receipts: Sequence[FieldReceipt],
+    distinct: DistinctCounter,
+    came: DistinctCounter | None,
+    outputs: tuple[str, ...],
 ) -> FieldFacts:
     counted = [each for each in receipts if each.values is not None]
     fates = sum_counts(
@@ -142,8 +164,9 @@ def _kept_field(
         key=field.key,
         type=field.type,
         role=field.role,
-        form=field_phrase(field),
+        form=_form_of_kept(field, counted),
         leaves="present",
+        outputs=outputs,
         conditions=tuple(gate_texts(field)),
         values=RoundedCount.total([same, changed, *fates.values()]) if counted else None,
         changed=changed if counted else None,
@@ -154,6 +177,12 @@ def _kept_field(
         after_how=after_how,
         bits=_precision_loss(field, before, after),
     )
+
+
+def _form_of_kept(field: Field, counted: Sequence[FieldReceipt]) -> str:
+    """The released form. If the technique has changed no value, the values are released as they are."""
+    form, filled = field_phrase(field), [each for each in counted if each.values]
+    return f"{UNCHANGED}: {form}" if filled and all(each.is_unchanged for each in filled) else form
 
 
 def _dropped_field(field: Field, purpose: str) -> FieldFacts:

@@ -14,9 +14,7 @@ from typing import Final
 from minimize.arrow.pointers import KEYS, Pointer
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.governance.sharing import EligibleFunction
-from minimize.interop.column_meanings import column_meanings
 from minimize.json_form import JsonResult
-from minimize.output.folder import RECORDS
 from minimize.pages import BulletList, Section, Table, TermList, markdown_page
 from minimize.plan import Plan, request
 from minimize.plan.bind import examine
@@ -186,9 +184,7 @@ class _LeafletWriter:
             for each in elsewhere
         }
         """The plans for the other purposes of the policy."""
-        meanings = [column_meanings(self._plan, name).values() for name in self._plan.aggregates]
-        self._counted = frozenset(key for each in meanings for meaning in each for key in meaning.inputs)
-        """The fields whose values are in aggregates."""
+        self._releases = source.plan.releases
         self._whole = tuple(map(_capitalize, self._conditions_of_records()))
 
     def leaflet(self) -> Leaflet:
@@ -224,7 +220,7 @@ class _LeafletWriter:
             conditions = self._conditions(planned.field)
             entry = self._visible_entry(planned, conditions)
             return ("might" if conditions or self._whole else "can"), entry
-        purposes = [each for each, plan in self._elsewhere.items() if _is_released(plan, planned.key)]
+        purposes = self._releases[planned.key].purposes
         if purposes:
             names = " or ".join(f"“{plain_name(each)}”" for each in purposes)
             conditions = (f"The data is used for another purpose: {names}", *self._conditions(planned.field))
@@ -233,11 +229,7 @@ class _LeafletWriter:
 
     def _is_visible(self, planned: FieldPlan) -> bool:
         """Whether an output for this purpose has values of the field."""
-        in_records = RECORDS in self._plan.outputs and planned.gives is not None
-        return in_records or self._is_in_statistics(planned)
-
-    def _is_in_statistics(self, planned: FieldPlan) -> bool:
-        return planned.key in self._counted and (planned.gives is not None or planned.measured is not None)
+        return bool(self._releases[planned.key].outputs)
 
     def _visible_entry(self, planned: FieldPlan, conditions: tuple[str, ...]) -> LeafletEntry:
         declared = planned.field
@@ -288,7 +280,8 @@ class _LeafletWriter:
     def _forms(self, planned: FieldPlan) -> Iterator[str]:
         """What is left of a value, with each case, and in statistics if that differs."""
         wording = _Wording(self._policy)
-        if planned.gives is not None and RECORDS in self._plan.outputs:
+        released = self._releases[planned.key]
+        if planned.gives is not None and released.state in ("records", "other purposes"):
             *cases, last = planned.branches
             for case in cases:
                 condition = "" if case.when is None else f" if {wording.condition(case.when)}"
@@ -296,7 +289,7 @@ class _LeafletWriter:
             yield ("otherwise " if cases else "") + wording.phrase(last)
             if planned.field.from_:
                 yield f"computed from {' and '.join(map(wording.field, planned.field.from_))}"
-            if planned.field.in_aggregates and planned.key in self._counted:
+            if planned.field.in_aggregates and released.statistics:
                 yield f"in statistics: {wording.phrase(CaseBranch(None, planned.field.in_aggregates))}"
         else:
             steps = planned.field.in_aggregates or planned.steps
@@ -330,7 +323,7 @@ class _LeafletWriter:
     def _seen_fields(self) -> Iterator[FieldPlan]:
         """The fields that are seen for any purpose of the policy."""
         for each in self._plan.fields.values():
-            if self._is_visible(each) or any(_is_released(plan, each.key) for plan in self._elsewhere.values()):
+            if self._releases[each.key].state != "not":
                 yield each
 
     def _statistics(self) -> Iterator[str]:
@@ -369,11 +362,6 @@ _STANDING_TEXTS: Final = {
 
 def _period_or_unlimited(span: timedelta | None) -> str:
     return "no limit is set" if span is None else period_text(span)
-
-
-def _is_released(plan: Plan, key: str) -> bool:
-    found = plan.fields.get(key)
-    return found is not None and found.gives is not None
 
 
 def _fields_of_conditions(declared: Field) -> set[str]:

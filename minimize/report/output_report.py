@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,8 +13,6 @@ from minimize.config import load_config
 from minimize.errors import KeyringError, redact_errors
 from minimize.keys import Keyring
 from minimize.pages import render_page
-from minimize.policy.model import Policy
-from minimize.receipts import Receipt
 from minimize.report.context import ReportContext, ReportRequest, open_report, reads_source
 from minimize.report.facts import ReportFacts, RetentionFacts
 from minimize.report.fields import field_facts, undeclared_counts
@@ -57,18 +56,25 @@ def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
     yield "retention", _retention_line(facts)
     yield "sharing", _sharing_line(facts)
     for policy in facts.policies:
-        yield "policy", f"{policy.name} {policy.version}, {count_noun(policy.runs, 'run')}, approved: {policy.approved}"
+        yield "policy", f"{policy.name} {policy.version}, {count_noun(policy.runs, 'run')}, {policy.approval_text}"
+    yield "lint errors", _allowed_line(facts)
     yield "receipts", f"{facts.receipts}; signatures {facts.signatures}"
     yield "turned off", ", ".join(facts.missing_protections)
     for hidden in facts.hidden:
         yield "not shown", f"{hidden.what}: {hidden.why}"
 
 
+def _allowed_line(facts: ReportFacts) -> str:
+    """The lint errors that runs in force were allowed to have, with the number of these runs."""
+    codes = Counter(code for run in facts.runs if run.in_force for code in run.allowed)
+    return ", ".join(f"{code} allowed in {count_noun(number, 'run')}" for code, number in sorted(codes.items()))
+
+
 def _fields_line(facts: ReportFacts) -> str:
-    rest = len(facts.fields) - facts.dropped - facts.unchanged
-    return (
-        f"{facts.dropped} dropped, {rest} made coarser or replaced, {facts.unchanged} unchanged" if facts.fields else ""
-    )
+    if not facts.fields:
+        return ""
+    counted = f"{facts.only_counted} only in statistics, " if facts.only_counted else ""
+    return f"{facts.dropped} dropped, {counted}{facts.changed_fields} made coarser or replaced, {facts.unchanged} unchanged"
 
 
 def _collection_line(facts: ReportFacts) -> str:
@@ -182,7 +188,7 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
         retention=retention,
         sharing=sharing,
         runs=runs,
-        policies=tuple(policy_facts(chain, partial(_policy_of_receipt, context))),
+        policies=tuple(policy_facts(chain)),
         hidden=tuple(context.hidden),
         missing_protections=load_config(context.workspace.folder).missing_protections,
     )
@@ -195,7 +201,3 @@ def _deferred_rows(context: ReportContext, name: str) -> int | None:
         return PublishedReleases.from_receipts(context.output, context.chain, context.keys, context.kms).deferred(name)
 
     return context.attempt(f"number of deferred rows of {name}", count_deferred)
-
-
-def _policy_of_receipt(context: ReportContext, receipt: Receipt) -> Policy | None:
-    return context.attempt(f"policy {receipt.policy.name} {receipt.policy.version}", lambda: context.policy_of(receipt))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 
-from minimize.policy.model import Policy
 from minimize.receipts import Receipt, files_in_force
 from minimize.report.context import reads_source
 from minimize.report.facts import (
@@ -22,12 +21,10 @@ from minimize.report.facts import (
 )
 
 
-def approval_answer(receipts: Sequence[Receipt], policy: Policy | None) -> ApprovalAnswer:
-    """Whether the policy of these receipts was approved: `no` if it was changed after the approval, `unknown` without a
-    statement."""
-    if receipts and all(receipt.policy.approved is not None for receipt in receipts):
-        return "yes"
-    return "unknown" if policy is None or policy.approved is None else "no"
+def approval_answer(receipts: Sequence[Receipt]) -> ApprovalAnswer:
+    """Whether policy and pipeline of all these receipts were approved as they were used."""
+    is_approved = receipts and all(receipt.policy.approved is not None for receipt in receipts)
+    return "yes" if is_approved else "no"
 
 
 def row_flow(receipt: Receipt) -> RowFlow:
@@ -92,6 +89,7 @@ def run_facts(receipts: Sequence[Receipt]) -> Iterator[RunFacts]:
             policy=f"{receipt.policy.name} {receipt.policy.version}",
             flow=row_flow(receipt),
             in_force=receipt.sequence in current,
+            allowed=receipt.allowed or (),
         )
 
 
@@ -123,13 +121,13 @@ def output_facts(receipts: Sequence[Receipt], deferred_of: Callable[[str], int |
         )
 
 
-def policy_facts(receipts: Iterable[Receipt], policy_of: Callable[[Receipt], Policy | None]) -> Iterator[PolicyFacts]:
-    """The versions of the policy, oldest first. Takes the function that reads the policy of a receipt."""
+def policy_facts(receipts: Iterable[Receipt]) -> Iterator[PolicyFacts]:
+    """The versions of the policy, oldest first."""
     by: dict[str, list[Receipt]] = {}
     for receipt in filter(reads_source, receipts):
         by.setdefault(receipt.policy.digest, []).append(receipt)
     for digest, mine in by.items():
-        policy, approved = mine[-1].policy, approval_answer(mine, policy_of(mine[-1]))
+        policy = mine[-1].policy
         first, last = min(each.at for each in mine), max(each.at for each in mine)
         yield PolicyFacts(
             name=policy.name,
@@ -138,5 +136,5 @@ def policy_facts(receipts: Iterable[Receipt], policy_of: Callable[[Receipt], Pol
             runs=len(mine),
             first=first,
             last=last,
-            approved=approved,
+            approved=approval_answer(mine),
         )

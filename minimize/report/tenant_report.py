@@ -270,7 +270,7 @@ def _policy_row(view: _TenantView, receipt: Receipt, policy: Policy) -> tuple[st
         view.own(receipt.pipeline),
         f"{view.own(receipt.policy.name)}, version {receipt.policy.version}",
         receipt.policy.digest,
-        "no" if approved is None else view.own(f"by {approved.by} on {approved.on}"),
+        "not approved" if approved is None else view.own(f"by {approved.by} on {approved.on}"),
         plain_name(receipt.purpose),
         "no limit is set" if policy.retention is None else period_text(policy.retention),
         "no records" if records is None else records.category,

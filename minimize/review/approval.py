@@ -1,6 +1,7 @@
-"""Approval of a policy: lint must pass, then the approval is written into the file and recorded in the audit log.
+"""Approval of a policy and its pipelines: lint must pass, then the approval is written into the policy and the audit log.
 
-In the file, the approval is placed after the policy's head; no other byte changes.
+In the file, the approval is placed after the policy's head; no other byte changes. A copy of the approved files is kept next to
+the policy, so that the next approval can show what has changed.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,7 +21,15 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
-from minimize.errors import AccessDenied, CheckFailed, ConfigurationError, Finding, LedgerError, redact_errors
+from minimize.errors import (
+    AccessDenied,
+    CheckFailed,
+    ConfigurationError,
+    Finding,
+    LedgerError,
+    PolicyError,
+    redact_errors,
+)
 from minimize.governance.access.decision import reason
 from minimize.governance.access.enforcement import configured_access, require_permission
 from minimize.governance.access.permissions import APPROVE_POLICY
@@ -32,12 +42,23 @@ from minimize.ledger.acts import Decision
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.plan import request
 from minimize.plan.bind import examine
-from minimize.policy.approval import APPROVED_KEY, approval_digest, approval_state, content_digest
+from minimize.policy.approval import (
+    APPROVED_KEY,
+    approval_digest,
+    approval_state,
+    content_digest,
+    policy_content_digest,
+)
 from minimize.policy.faults import FaultList
-from minimize.policy.lint import lint
-from minimize.policy.load import load_pipeline, load_policy
+from minimize.policy.lint import ALLOWABLE_CODES, lint
+from minimize.policy.load import hierarchy_files, load_pipeline, load_policy
 from minimize.policy.model import Policy, PolicyApproval
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml_nodes import parse_yaml
+from minimize.results import Line
+from minimize.review.changes import ChangeReport, collect_changes
+from minimize.review.form_rules import form_changes
+from minimize.runs.lint_errors import check_allowed_codes
 from minimize.sources import declared_schema
 from minimize.stores import PathText
 from minimize.stores.durable_files import with_output_errors, write_file
@@ -68,7 +89,9 @@ def with_approval(text: str, approved: PolicyApproval) -> str:
 def _approval_line(approved: PolicyApproval) -> str:
     """The approval on one line. Texts are quoted as in JSON, which is also valid YAML."""
     by = json.dumps(approved.by, ensure_ascii=False)
-    return f'{{by: {by}, on: "{approved.on}", digest: "{approved.digest}"}}'
+    covered = json.dumps(dict(approved.pipelines), ensure_ascii=False)
+    pipelines = f", pipelines: {covered}" if approved.pipelines else ""
+    return f'{{by: {by}, on: "{approved.on}", digest: "{approved.digest}"{pipelines}}}'
 
 
 def _entry_spans(root: MappingNode) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -107,7 +130,7 @@ def _dump_with_approval(text: str, approved: PolicyApproval) -> str:
     yaml = YAML()
     yaml.preserve_quotes, yaml.width = True, 4096
     document = yaml.load(text)
-    document[APPROVED_KEY] = CommentedMap(approved.model_dump())
+    document[APPROVED_KEY] = CommentedMap(approved.model_dump(exclude_defaults=True))
     written = io.StringIO()
     yaml.dump(document, written)
     return written.getvalue()
@@ -143,7 +166,11 @@ class ApprovalWorkspace(Workspace):
 class ApprovalResult(JsonResult):
     """An approval: policy, approver, time, whether the file changed, and whether the audit log recorded it.
 
-    named  origin of the approver's name
+    named      origin of the approver's name
+    pipelines  the pipelines that it covers, relative to the policy
+    before     the version that was approved last; None if there is none, or if its copy cannot be used
+    changes    the graded changes since then
+    dry_run    whether nothing was recorded
     """
 
     policy: str
@@ -153,14 +180,26 @@ class ApprovalResult(JsonResult):
     approved: PolicyApproval
     changed: bool
     recorded: bool
+    pipelines: tuple[str, ...] = ()
+    before: int | None = None
+    changes: ChangeReport = field(default_factory=lambda: ChangeReport(()))
+    dry_run: bool = False
 
-    def lines(self) -> Iterator[str]:
-        """The approval, and the source of the approver's name."""
+    def lines(self) -> Iterator[Line]:
+        """The changes since the last approval, the approval, and the source of the approver's name."""
         name, by = f"{self.policy} version {self.version}", f"{self.approved.by} on {self.approved.on}"
+        if self.changed:
+            earlier = "no earlier approved state is stored" if self.before is None else f"since version {self.before}:"
+            yield earlier
+            yield from self.changes.lines() if self.before is not None else ()
+        if self.dry_run:
+            yield f"{name} would be approved; nothing was recorded"
+            return
         log = "recorded in the audit log"
         log = log if self.recorded else f"not {log}, because no ledger is configured"
         changed = f"{name} approved by {by}, in {self.file}; {log}"
         yield changed if self.changed else f"{name} was already approved by {by}; nothing was changed"
+        yield f"the approval covers {', '.join(('the policy', *self.pipelines))}"
         system = "the user of the operating system: neither --by nor MINIMIZE_ACTOR is set"
         yield f"approver taken from {system if self.named == 'system' else self.named}"
 
@@ -173,34 +212,59 @@ def approve(
     at: datetime | None = None,
     ledger: PathText | None = None,
     keys: Keyring | PathText | None = None,
+    allow: Collection[str] = (),
+    dry_run: bool = False,
 ) -> ApprovalResult:
-    """Write the approval of a policy's current content into its file: `approved: {by, on, digest}`.
+    """Write the approval of a policy and its pipelines into the policy: `approved: {by, on, digest, pipelines}`.
 
-    Takes the policy's file or folder, or a pipeline that names it. Optional: the approver (default: the acting user, see
-    `MINIMIZE_ACTOR`), the time (aware; default: now), and a ledger and keyring in place of the configured ones. If an access
-    file is configured, the acting user needs `policy/approve` and can approve only in their own name.
-    Raises PolicyError for faults, CheckFailed if lint finds an error, AccessDenied, OutputError, LedgerError, KeyringError.
+    Takes the policy's file or folder, or a pipeline that names it. The approval covers the pipelines that it covered before,
+    and the one that is passed or next to the policy. Optional: the approver (default: the acting user, see `MINIMIZE_ACTOR`),
+    the time (aware; default: now), a ledger and keyring in place of the configured ones, the codes of lint errors of pipelines
+    that are accepted, and `dry_run`, which only shows the changes since the last approval. If an access file is configured,
+    the acting user needs `policy/approve` and can approve only in their own name.
+    Raises PolicyError for faults, CheckFailed if lint finds an error or the version was approved with other content,
+    AccessDenied, OutputError, LedgerError, KeyringError.
     """
-    policy = _load_policy(Path(path))
+    allowed = check_allowed_codes(allow)
+    policy, pipelines = _load_approved_files(Path(path))
     file, actor, when = _policy_file(policy), current_actor(), at or datetime.now(UTC)
-    _check_lint(policy)
+    _check_lint(policy, pipelines, allowed)
     house = ApprovalWorkspace(ledger=ledger, keys=keys, start=file.parent)
     require_permission(APPROVE_POLICY, house, when, about=policy.policy)
     name, named = _approver_name(house, by, actor), approver_source(by)
-    approved = PolicyApproval(by=name, on=f"{when.astimezone(UTC):%Y-%m-%d}", digest=approval_digest(policy))
-    if policy.approved is not None and approval_state(policy) == "approved" and policy.approved.by == name:
-        return ApprovalResult(
-            policy.policy, policy.version, str(file), named, policy.approved, changed=False, recorded=False
-        )
+    forms = {key: each.form for key, each in pipelines.items()}
+    approved = PolicyApproval(
+        by=name, on=f"{when.astimezone(UTC):%Y-%m-%d}", digest=approval_digest(policy, forms), pipelines=forms
+    )
+    same = policy.approved is not None and policy.approved.digest == approved.digest and policy.approved.by == name
+    before = None if same else find_approved_state(policy)
+    changes = ChangeReport(()) if before is None else before.changes(policy, pipelines)
+    if before is not None:
+        before.check_version(policy, pipelines)
+    result = ApprovalResult(
+        policy=policy.policy,
+        version=policy.version,
+        file=str(file),
+        named=named,
+        approved=policy.approved if same and policy.approved is not None else approved,
+        changed=not same,
+        recorded=house.has_ledger and not same and not dry_run,
+        pipelines=tuple(pipelines),
+        before=None if before is None else before.policy.version,
+        changes=changes,
+        dry_run=dry_run,
+    )
+    if same or dry_run:
+        return result
     content = _approved_content(file, policy, approved)
-    _write_and_record(
-        house,
-        _approval_event(policy, approved, actor, when),
-        lambda: with_output_errors(write_file, file.resolve(), content),
-    )
-    return ApprovalResult(
-        policy.policy, policy.version, str(file), named, approved, changed=True, recorded=house.has_ledger
-    )
+    copies = _copies(policy, pipelines, content)
+
+    def write() -> None:
+        with_output_errors(_write_copies, file.parent / APPROVED_FOLDER, copies)
+        with_output_errors(write_file, file.resolve(), content)
+
+    _write_and_record(house, _approval_event(policy, approved, actor, when), write)
+    return result
 
 
 def approver_source(by: str | None) -> ApproverSource:
@@ -210,13 +274,87 @@ def approver_source(by: str | None) -> ApproverSource:
     return "MINIMIZE_ACTOR" if os.environ.get("MINIMIZE_ACTOR") else "system"
 
 
-def _load_policy(path: Path) -> Policy:
-    """The policy of a file or folder; for a pipeline, the policy that it names."""
+APPROVED_FOLDER: Final = ".approved"
+"""The folder next to a policy with a copy of the files that were approved last."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedState:
+    """The policy that was approved last and its pipelines by path relative to it, read from copies."""
+
+    policy: Policy
+    pipelines: Mapping[str, Pipeline]
+
+    def changes(self, policy: Policy, pipelines: Mapping[str, Pipeline]) -> ChangeReport:
+        """The graded changes since then. A pipeline that was not approved before has none."""
+        file, names = str(policy.path), {key: str(each.path) for key, each in pipelines.items()}
+        before = self.policy.model_copy(update={"approved": None})
+        now = policy.model_copy(update={"approved": None})
+        found = [*form_changes("policy", before, now, file, file)]
+        for key in (each for each in pipelines if each in self.pipelines):
+            found += form_changes("pipeline", self.pipelines[key], pipelines[key], names[key], names[key])
+        return collect_changes(found)
+
+    def check_version(self, policy: Policy, pipelines: Mapping[str, Pipeline]) -> None:
+        """Raises CheckFailed (R023) if the policy or a pipeline has changed and the version is not higher."""
+        same = policy_content_digest(self.policy) == policy_content_digest(policy)
+        kept = all(each.form == pipelines[key].form for key, each in self.pipelines.items() if key in pipelines)
+        if (same and kept) or policy.version > self.policy.version:
+            return
+        message = f"version {self.policy.version} was approved with other content"
+        hint = f"Set `version: {self.policy.version + 1}` in the policy, then approve it."
+        finding = Finding("R023", message, hint=hint, file=str(policy.path), line=policy.lines.get(("version",)))
+        raise CheckFailed("a changed policy or pipeline needs a new version", findings=[finding], hint=hint)
+
+
+def find_approved_state(policy: Policy) -> ApprovedState | None:
+    """The state that was approved last; None if there is no copy, or if the copy is not what its approval covers."""
+    folder = _policy_file(policy).parent / APPROVED_FOLDER
+    copies = [*folder.rglob(_policy_file(policy).name)]
+    try:
+        stored = load_policy(copies[0]) if len(copies) == 1 else None
+        if stored is None or stored.approved is None or approval_state(stored) != "approved":
+            return None
+        covered = {key: load_pipeline(copies[0].parent / key) for key in stored.approved.pipelines}
+    except PolicyError:
+        return None
+    is_whole = all(each.form == stored.approved.pipelines[key] for key, each in covered.items())
+    return ApprovedState(stored, covered) if is_whole else None
+
+
+def _copies(policy: Policy, pipelines: Mapping[str, Pipeline], content: bytes) -> dict[str, bytes]:
+    """The approved files by path below the folder of copies, arranged so that they find each other."""
+    file = _policy_file(policy).resolve()
+    files = {file: content}
+    for path in (*(each.path for each in pipelines.values() if each.path is not None), *hierarchy_files(policy)):
+        files[path.resolve()] = path.read_bytes()
+    root = Path(os.path.commonpath([path.parent for path in files]))
+    return {path.relative_to(root).as_posix(): content for path, content in files.items()}
+
+
+def _write_copies(folder: Path, files: Mapping[str, bytes]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_file(folder / name, content)
+
+
+def _load_approved_files(path: Path) -> tuple[Policy, dict[str, Pipeline]]:
+    """The policy of a file or folder, or that a pipeline names; and the pipelines that its approval covers."""
     named = path / PIPELINE_FILE if path.is_dir() else path
     is_pipeline = (
         named.name == PIPELINE_FILE and named.is_file() and not (path.is_dir() and (path / POLICY_FILE).exists())
     )
-    return load_pipeline(named).policy if is_pipeline else load_policy(path)
+    policy = load_pipeline(named).policy if is_pipeline else load_policy(path)
+    folder = _policy_file(policy).parent
+    places = [] if policy.approved is None else [folder / key for key in policy.approved.pipelines]
+    places += [named if is_pipeline else folder / PIPELINE_FILE]
+    pipelines = {}
+    for place in places:
+        job = load_pipeline(place) if place.is_file() else None
+        if job is not None and job.policy.path is not None and job.policy.path.samefile(_policy_file(policy)):
+            pipelines[Path(os.path.relpath(place.resolve(), folder.resolve())).as_posix()] = job
+    return policy, pipelines
 
 
 def _policy_file(policy: Policy) -> Path:
@@ -228,10 +366,12 @@ def _policy_file(policy: Policy) -> Path:
     return policy.path
 
 
-def _check_lint(policy: Policy) -> None:
-    """Raises CheckFailed if lint finds an error: a policy with errors cannot be approved."""
+def _check_lint(policy: Policy, pipelines: Mapping[str, Pipeline], allowed: Collection[str]) -> None:
+    """Raises CheckFailed if lint finds an error that is not allowed: a policy with errors cannot be approved."""
     found = [*lint(policy), *(fault for purpose in policy.purposes for fault in _plan_faults(policy, purpose))]
-    errors = [finding for finding in dict.fromkeys(found) if finding.severity == "error"]
+    for each in pipelines.values():
+        found += [finding for finding in lint(each) if finding.code in ALLOWABLE_CODES]
+    errors = [each for each in dict.fromkeys(found) if each.severity == "error" and each.code not in allowed]
     if errors:
         raise CheckFailed(
             "a policy with errors cannot be approved", findings=errors, hint="Fix the errors, then run `minimize lint`."
@@ -272,7 +412,7 @@ def _approved_content(file: Path, policy: Policy, approved: PolicyApproval) -> b
         root is None
         or written is None
         or content_digest(root) != policy.form
-        or written.to_data() != approved.model_dump()
+        or written.to_data() != approved.model_dump(exclude_defaults=True)
     ):
         message = "the approval cannot be written into this file"
         hint = f"Add this line to the file: approved: {{by: …, on: {approved.on}, digest: {approved.digest}}}"
@@ -286,6 +426,7 @@ def _approval_event(policy: Policy, approved: PolicyApproval, actor: Actor, at: 
         PropertyChange("digest", None if before is None else before.digest, approved.digest),
         PropertyChange("by", None if before is None else before.by, approved.by),
         PropertyChange("version", None, policy.version),
+        *(PropertyChange(f"pipeline {key}", None, form) for key, form in approved.pipelines.items()),
     )
     resource = Resource(policy.policy, "policy", f"policies/{policy.policy}", changes)
     activity = AuditActivity("policy", component="review", category="policy")

@@ -386,4 +386,5 @@ PIPELINE_RULES: Final[Rules] = {
     "encryption": None,  # part of `encrypt`
     "region": None,  # of a run, not of the file
     **FILE_KEYS,
+    "form": None,
 }

@@ -6,7 +6,7 @@ The file lists the dates and states the reason and the policy.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -36,6 +36,7 @@ from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, S
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.guards import check_erasures_known, check_output_ledger, run_log_messages, runs_exit_code
 from minimize.runs.inputs import find_input_files, path_mask
+from minimize.runs.lint_errors import check_allowed_codes, check_lint_errors
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import RunOverrides, attempt_run, check_engine, no_progress, observe_refusal
 from minimize.stores import Location, ObjectPath, PathText
@@ -205,14 +206,16 @@ def run_backfill(
     dry_run: bool = False,
     progress: ProgressCallback | None = None,
     allow_shrink: bool = False,
+    allow: Collection[str] = (),
     **options: Any,
 ) -> BackfillResult:
     """Runs the dates of a backfill file that are not done yet, one by one. The result lists the dates that failed.
 
-    Takes the file and overrides of the pipeline's paths (`RunOverrides`). With `dry_run`, no date is run. `allow_shrink` has
-    the same meaning as for `run`. Raises PolicyError for faults of the file, and the errors of `run` that concern more than one
-    date. In that case the earlier dates remain published, and the others are still due.
+    Takes the file and overrides of the pipeline's paths (`RunOverrides`). With `dry_run`, no date is run. `allow_shrink` and
+    `allow` have the same meaning as for `run`. Raises PolicyError for faults of the file, and the errors of `run` that concern
+    more than one date. In that case the earlier dates remain published, and the others are still due.
     """
+    allowed = check_allowed_codes(allow)
     name, plan, overrides = check_engine(engine), load_backfill(Path(file)), RunOverrides(**options)
     job = overrides.bind(plan.pipeline_path)
     target = job.target(overrides.output)
@@ -224,14 +227,16 @@ def run_backfill(
     if dry_run:
         return BackfillResult(plan, job, states, dry_run=True)
     due = [day for day, state in states.items() if state == "due"]
-    for each in {each.digest: each for each in (policies.get(day, job).policy for day in due)}.values():
-        check_approval(each, job.folder)
+    codes: dict[str, tuple[str, ...]] = {}
+    for each in {each.policy.digest: each for each in (policies.get(day, job) for day in due)}.values():
+        check_approval(each)
+        codes[each.policy.digest] = check_lint_errors(each, allowed)
     made: list[Receipt] = []
     failures: list[SkippedDate] = []
     for day in due:
-        receipt, failed = _run_date(
-            plan, policies.get(day, job), day, overrides, name, progress or no_progress, allow_shrink
-        )
+        of_day = policies.get(day, job)
+        found = codes[of_day.policy.digest]
+        receipt, failed = _run_date(plan, of_day, day, overrides, name, progress or no_progress, allow_shrink, found)
         made += [] if receipt is None else [receipt]
         failures += failed
     return BackfillResult(plan, job, states, made, failures)
@@ -245,6 +250,7 @@ def _run_date(
     engine: str,
     progress: ProgressCallback,
     allow_shrink: bool,
+    allowed: tuple[str, ...],
 ) -> tuple[Receipt | None, Sequence[SkippedDate]]:
     """The receipt of a date, or the reason why the date was skipped."""
     target = job.target(overrides.output)
@@ -258,6 +264,7 @@ def _run_date(
         backfill=plan,
         ledger=overrides.ledger,
         allow_shrink=allow_shrink,
+        allowed=allowed,
     )
     try:
         with observe_refusal(job, target, context):

@@ -404,7 +404,7 @@ def bind_to_data(
     also |= frozenset() if rows is None else rows.fields & policy.fields.keys()
     source = memory_source(data, request(policy, purpose, None, also, erased_by=named))
     plan = bind(policy, source.schema, purpose=purpose)
-    check_approval(policy, folder)
+    check_approval(policy)
     require_keys(plan, keyring)
     minimizer = Minimizer(
         plan=plan,

@@ -6,7 +6,7 @@ Quarantined records are checked again under today's policy, and each date with a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
@@ -30,6 +30,7 @@ from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, par
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.guards import check_output_ledger, run_log_messages, runs_exit_code
 from minimize.runs.inputs import find_pipeline, origin_place, origin_settings
+from minimize.runs.lint_errors import check_allowed_codes, check_lint_errors
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun, resolve_run
 from minimize.runs.runner import attempt_run, check_engine, no_progress
@@ -239,24 +240,27 @@ def replay(
     lineage: PathText | None = None,
     metrics: PathText | None = None,
     allow_shrink: bool = False,
+    allow: Collection[str] = (),
     **options: Any,
 ) -> ReplayResult:
     """Checks the quarantined records of an output again. A date of which a record now passes is run again as a whole.
 
     Takes the output folder; a batch date (default: all with a quarantine); replacements of the pipeline, source, settings and
-    keyring (`ReplayOptions`), which are otherwise those named in the receipts, in their current state; and `allow_shrink` with
-    the same meaning as for `run`. A date that cannot be published is among the failures if another date was run.
+    keyring (`ReplayOptions`), which are otherwise those named in the receipts, in their current state; and `allow_shrink` and
+    `allow` with the same meaning as for `run`. A date that cannot be published is among the failures if another date was run.
 
     Raises the errors of `run` that concern more than one date. Raises RefusedError if an input of such a date changed or is
     missing; then no date is run.
     """
-    name = check_engine(engine)
+    name, allowed = check_engine(engine), check_allowed_codes(allow)
     found = recheck_quarantine(output, date=date, **options)
     receipts: list[Receipt] = []
     pipelines: list[Pipeline] = []
     failures: list[SkippedDate] = []
+    codes: dict[str, tuple[str, ...]] = {}
     for job in {each.resolved.pipeline.digest: each.resolved.pipeline for each in found if each.rows}.values():
-        check_approval(job.policy, job.folder)
+        check_approval(job)
+        codes[job.digest] = check_lint_errors(job, allowed)
     for each in found:
         if each.rows:
             job = each.resolved.pipeline
@@ -271,6 +275,7 @@ def replay(
                 backfill=None,
                 ledger=ledger,
                 allow_shrink=allow_shrink,
+                allowed=codes[job.digest],
             )
             done, skipped = attempt_run(each.resolved, context)
             failures += skipped

@@ -15,6 +15,7 @@ from minimize.observability.destinations import Destinations
 from minimize.output.publish import Staging
 from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
 from minimize.plan import Plan
+from minimize.plan.field_release import field_releases
 from minimize.plan.model import FieldPlan
 from minimize.plan.request import count_undeclared
 from minimize.policy.approval import policy_reference
@@ -88,7 +89,10 @@ def gate_counts(counts: BatchCounts) -> GatedRows:
 def field_receipts(plan: Plan, counts: BatchCounts) -> dict[str, FieldReceipt]:
     """The treatment of each field of the policy, with counts."""
     declared = {key: field for key, field in plan.fields.items() if key in plan.policy.fields}
-    return {key: _field_receipt(field, counts.fields.get(key)) for key, field in declared.items()}
+    released = field_releases(plan)
+    return {
+        key: _field_receipt(field, counts.fields.get(key), released[key].outputs) for key, field in declared.items()
+    }
 
 
 def input_receipts(resolved: ResolvedRun, outcomes: Mapping[BatchDate, BatchOutcome]) -> tuple[InputFile, ...]:
@@ -133,10 +137,10 @@ def software_versions() -> dict[str, str]:
     return {name: installed_version(name) for name in VERSIONED_PACKAGES}
 
 
-def _field_receipt(field: FieldPlan, counts: FieldCounts | None) -> FieldReceipt:
+def _field_receipt(field: FieldPlan, counts: FieldCounts | None, outputs: tuple[str, ...]) -> FieldReceipt:
     did = field.technique[0] if len(field.technique) == 1 else field.technique
     if field.gives is None and field.measured is None:
-        return FieldReceipt(did, None)
+        return FieldReceipt(did, None, outputs=outputs)
     found = counts or FieldCounts()
     return FieldReceipt(
         did=did,
@@ -145,6 +149,7 @@ def _field_receipt(field: FieldPlan, counts: FieldCounts | None) -> FieldReceipt
         gated=found.gated,
         unparsable=found.unparsable,
         dropped=found.dropped,
+        outputs=outputs,
     )
 
 
@@ -185,7 +190,7 @@ UNPUBLISHED_SEQUENCE: Final = 0
 @dataclass(frozen=True, slots=True)
 class RunContext:
     """Circumstances of a run: its kind, engine and start, the progress callback, the destinations of lineage and metrics, its
-    backfill, the ledger that was passed, and whether the shrink guard is off."""
+    backfill, the ledger that was passed, whether the shrink guard is off, and the codes of the lint errors that were allowed."""
 
     kind: ReceiptKind
     engine: str
@@ -195,6 +200,7 @@ class RunContext:
     backfill: Backfill | None = None
     ledger: PathText | None = None
     allow_shrink: bool = False
+    allowed: tuple[str, ...] = ()
 
 
 def build_receipt(
@@ -256,7 +262,6 @@ def empty_receipt(resolved: ResolvedRun, context: RunContext) -> Receipt:
 
 def _receipt_head(resolved: ResolvedRun, context: RunContext, run_id: str, sequence: int) -> Receipt:
     """The parts of the receipt that are known before any data is read."""
-    policy = resolved.plan.policy
     return Receipt(
         kind=context.kind,
         run_id=run_id,
@@ -268,7 +273,8 @@ def _receipt_head(resolved: ResolvedRun, context: RunContext, run_id: str, seque
         at_given=resolved.at_given,
         started=context.started,
         finished=max(context.started, datetime.now(UTC)),  # a clock may be set back
-        policy=policy_reference(policy),
+        policy=policy_reference(resolved.pipeline),
+        allowed=context.allowed or None,
         plan=DigestRef(resolved.plan.digest),
         skipped=_log_skipped_dates(resolved),
         from_="source" if context.kind == "retract" else None,

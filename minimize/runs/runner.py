@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -61,6 +61,7 @@ from minimize.runs.guards import (
 )
 from minimize.runs.inputs import check_acts_unchanged, first_read_times, pipeline_from
 from minimize.runs.late_aggregates import LateAggregates
+from minimize.runs.lint_errors import check_allowed_codes, check_lint_errors
 from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, build_receipt, empty_receipt
 from minimize.runs.regions import bind_region, pipeline_regions
 from minimize.runs.removal_inventory import RemovalInventory
@@ -273,6 +274,7 @@ def run(
     metrics: PathText | None = None,
     allow_shrink: bool = False,
     region: str | None = None,
+    allow: Collection[str] = (),
 ) -> Receipt:
     """Runs a pipeline: reads, gates, generalizes, aggregates, publishes.
 
@@ -282,6 +284,7 @@ def run(
     is called with the number of files read and the number of all files. Further arguments are a file for lineage events, and a
     file or folder for metrics (`off` for none). `allow_shrink` turns off the shrink guard, which skips a date that has far fewer
     rows than at its last receipt. `region` is the region whose rows are written; it is required if regions are configured.
+    `allow` has the codes of the lint errors that are accepted; the receipt names those that lint finds.
 
     Returns the signed receipt. Its `skipped` names the skipped dates, for example because a file cannot be read; the log has the
     reasons. If there is no input for the date, or all pending dates were skipped, nothing is published, and the receipt has
@@ -303,6 +306,7 @@ def run(
     )
     selection = DateSelection.from_options(date, since, until, pending=pending)
     options: dict[str, Any] = {"at": at, "engine": engine, "progress": progress, "allow_shrink": allow_shrink}
+    options["allow"] = allow
     return run_dates(pipeline, selection, overrides, **options).receipt
 
 
@@ -315,8 +319,10 @@ def run_dates(
     engine: str = "local",
     progress: ProgressCallback | None = None,
     allow_shrink: bool = False,
+    allow: Collection[str] = (),
 ) -> RunResult:
     """Runs the selected dates. Raises the errors of `run`."""
+    allowed = check_allowed_codes(allow)
     job = overrides.bind(pipeline)
     target = job.target(overrides.output)
     where = find_destinations(job.folder, target, job.run_name, overrides.lineage, overrides.metrics)
@@ -334,8 +340,9 @@ def run_dates(
         check_output_ledger(target, job.folder, overrides.ledger, overrides.keys)
         check_erasures_known(job, target, overrides.ledger)
         resolved = overrides.resolve(job, selection, at)
-    if not resolved.is_empty:
-        check_approval(resolved.pipeline.policy, resolved.pipeline.folder)
+        if not resolved.is_empty:
+            check_approval(job)
+            context = replace(context, allowed=check_lint_errors(job, allowed))
     done, skipped = attempt_run(resolved, context)
     return done or _empty_result(resolved, context, skipped)
 

@@ -208,6 +208,11 @@ class TechniqueStep(BaseModel):
         """Whether no result is an exact figure of one record, so that a minimum or maximum of results is no person's value."""
         return self.leaves == "nothing"
 
+    def is_lossless(self, type_: str) -> bool:
+        """Whether the parameters alone show that each value of a policy's type can be read from its result, as a step of 1 does
+        for whole numbers."""
+        return self.changes_nothing
+
     @property
     def is_one_to_one(self) -> bool:
         """Whether the number of distinct values stays the same."""

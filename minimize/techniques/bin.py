@@ -244,6 +244,10 @@ class Bin(Technique):
         widths: Iterable[Decimal] = map(sub, edges[1:], edges) if self.width is None else (self.width,)
         return coordinate and any(width < COARSE_DEGREES for width in widths)
 
+    def is_lossless(self, type_: str) -> bool:
+        """Whether no interval has more than one whole number."""
+        return type_ == "integer" and self.width is not None and self.width <= 1
+
     def lost_bits(self, type_: str) -> LostBits | None:
         """The whole numbers in an interval of equal width."""
         if self.width is None or type_ != "integer":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -92,6 +93,14 @@ class Round(Technique):
     def locates_finely(self, *, coordinate: bool) -> bool:
         """Whether a coordinate is rounded to less than a tenth of a degree."""
         return coordinate and self.to < COARSE_DEGREES
+
+    def is_lossless(self, type_: str) -> bool:
+        """Whether every number of the type is a multiple of the step."""
+        scale = re.fullmatch(r"decimal\(\d+,(\d+)\)", type_)
+        if type_ != "integer" and scale is None:
+            return False
+        unit = Fraction(1) if scale is None else Fraction(1, 10 ** int(scale[1]))
+        return unit % Fraction(self.to) == 0
 
     def lost_bits(self, type_: str) -> LostBits | None:
         """The whole numbers in a step."""

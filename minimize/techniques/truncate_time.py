@@ -75,6 +75,10 @@ class TruncateTime(Technique):
         """The unit, and the zone unless it is UTC."""
         return f"rounded down to the {self.to}{'' if self.zone == 'UTC' else f' in {self.zone}'}"
 
+    def is_lossless(self, type_: str) -> bool:
+        """Whether the unit of a date is the day."""
+        return type_ == "date" and self.to == "day"
+
     def lost_bits(self, type_: str) -> LostBits:
         """The seconds or days in the unit."""
         return LostBits.of_cell(*unit_cell(self.to, type_))

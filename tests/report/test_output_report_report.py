@@ -90,7 +90,7 @@ def test_the_json_holds_the_same_facts_and_says_how_it_rounds(done: Project) -> 
     body = json.loads(json.dumps(report(done).to_json()))
     assert (body["flow"]["read"], body["flow"]["written"]) == ("60 or more", 60)
     assert body["flow"]["quarantined"] == {"malformed": "fewer than 5"}
-    assert body["policies"][0]["approved"] == "unknown"
+    assert body["policies"][0]["approved"] == "no"
     assert {each["key"] for each in body["fields"]} == set(FIELDS)
     assert "nearest 5" in body["rounding"]
 

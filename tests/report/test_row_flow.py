@@ -8,10 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.governance.retention.expire import expire
-from minimize.policy.approval import approval_digest
-from minimize.policy.load import load_policy
 from minimize.report.facts import ApprovalAnswer, RoundedCount, RowFlow
 from minimize.report.row_flow import total_flow
+from minimize.review.approval import approve
 from tests.project import AT, BEFORE, DAY, Project, events
 from tests.report.telling import facts, report
 
@@ -26,15 +25,16 @@ def said(project: Project, digest: str | None) -> ApprovalAnswer:
 
 
 def test_a_policy_that_was_approved_as_it_ran_says_yes(project: Project) -> None:
-    assert said(project, approval_digest(load_policy(project.folder / "policy.yaml"))) == "yes"
+    approve(project.folder, by="ann", at=AT)
+    assert said(project, None) == "yes"
 
 
 def test_one_that_was_changed_since_says_no(project: Project) -> None:
     assert said(project, "sha256:" + "0" * 64) == "no"
 
 
-def test_one_of_which_nobody_says_anything_is_unknown(project: Project) -> None:
-    assert said(project, None) == "unknown"
+def test_one_of_which_nobody_says_anything_is_not_approved(project: Project) -> None:
+    assert said(project, None) == "no"
 
 
 counts = st.integers(0, 2000).map(RoundedCount.rounded)
@@ -112,7 +112,7 @@ def test_the_version_of_the_policy_that_ran_is_told_with_what_is_known_of_its_ap
     project.records(events(60))
     project.run()
     (policy,) = facts(project).policies
-    assert (policy.name, policy.version, policy.runs, policy.approved) == ("checkins", 3, 1, "unknown")
+    assert (policy.name, policy.version, policy.runs, policy.approved) == ("checkins", 3, 1, "no")
 
 
 def test_without_records_no_number_of_rows_tells_of_the_groups_that_are_left_out(project: Project) -> None:

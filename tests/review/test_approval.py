@@ -23,9 +23,11 @@ from minimize.policy.faults import FaultList
 from minimize.policy.load import load_policy
 from minimize.policy.model import PolicyApproval
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml
+from minimize.report.output_report import create_report
 from minimize.review.approval import approve, with_approval
+from minimize.runs.inspection import lint
 from tests.ledger.ledgers import empty
-from tests.project import AT, Builds, Project, enter, events, new_project, table, write_yaml
+from tests.project import AGGREGATES, AT, Builds, Project, enter, events, new_project, table, write_yaml
 from tests.world import access_file
 
 
@@ -210,7 +212,7 @@ def root(text: str) -> YamlNode:
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_text_says_the_approval_and_otherwise_the_same(name: str) -> None:
     after = root(with_approval(TEXTS[name], SAID))
-    assert after.entries["approved"].to_data() == SAID.model_dump()
+    assert after.entries["approved"].to_data() == SAID.model_dump(exclude_defaults=True)
     assert content_digest(after) == content_digest(root(TEXTS[name]))
 
 
@@ -231,7 +233,7 @@ def test_it_stands_behind_the_head() -> None:
 def test_another_approval_goes(old: str) -> None:
     text = f"policy: p\n{old}   # see ticket\nfields: {{a: {{type: string}}}}\n"
     again = with_approval(text, SAID)
-    assert root(again).entries["approved"].to_data() == SAID.model_dump()
+    assert root(again).entries["approved"].to_data() == SAID.model_dump(exclude_defaults=True)
     assert again.startswith("policy: p\napproved: {by: ")
     assert again.endswith("   # see ticket\nfields: {a: {type: string}}\n")
 
@@ -239,3 +241,117 @@ def test_another_approval_goes(old: str) -> None:
 def test_approving_twice_gives_what_once_gave() -> None:
     once = with_approval(TEXTS["plain"], SAID)
     assert with_approval(once, SAID) == once
+
+
+def change(project: Project, name: str, old: str, new: str) -> None:
+    path = project.folder / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def approver(project: Project) -> str | None:
+    approved = load_policy(project.folder).approved
+    return None if approved is None else approved.by
+
+
+def weaken(project: Project) -> None:
+    """Lower the threshold of the pipeline, which leaves the policy as it is."""
+    change(project, "pipeline.yaml", '"below": 3', '"below": 2')
+
+
+def test_a_changed_pipeline_is_not_approved(project: Project) -> None:
+    wants(project, approval="required")
+    approve(project.folder, by="ann", at=AT)
+    project.run()
+    weaken(project)
+    with pytest.raises(RefusedError) as caught:
+        project.run()
+    assert [finding.code for finding in caught.value.findings] == ["R006"]
+    change(project, "pipeline.yaml", '"below": 2', '"below": 3')
+    assert project.run().policy.approved is not None
+
+
+def test_comments_and_layout_of_a_pipeline_may_change(project: Project) -> None:
+    wants(project, approval="required")
+    approve(project.folder, by="ann", at=AT)
+    path = project.folder / "pipeline.yaml"
+    path.write_text(f"# a comment\n{path.read_text()}")
+    assert project.run().policy.approved is not None
+
+
+def test_an_approval_of_the_policy_alone_does_not_cover_a_pipeline(project: Project) -> None:
+    wants(project, approval="required")
+    hidden = project.folder / "pipeline.yaml"
+    text = hidden.read_text()
+    hidden.unlink()
+    approve(project.folder / "policy.yaml", by="ann", at=AT)
+    hidden.write_text(text)
+    with pytest.raises(RefusedError):
+        project.run()
+
+
+def test_one_approval_covers_every_pipeline_of_the_policy(project: Project) -> None:
+    wants(project, approval="required")
+    approve(project.folder, by="ann", at=AT)
+    other = project.folder / "other"
+    other.mkdir()
+    pipeline = (project.folder / "pipeline.yaml").read_text()
+    (other / "pipeline.yaml").write_text(pipeline.replace("policy.yaml", "../policy.yaml"))
+    assert approve(other, by="ann", at=AT).pipelines == ("pipeline.yaml", "other/pipeline.yaml")
+    assert project.run().policy.approved is not None
+    weaken(project)
+    with pytest.raises(RefusedError):
+        project.run()
+
+
+def test_approving_shows_the_graded_difference_to_what_was_approved_last(project: Project) -> None:
+    approve(project.folder, by="ann", at=AT)
+    weaken(project)
+    change(project, "policy.yaml", '"version": 3', '"version": 4')
+    shown = approve(project.folder, by="bob", at=AT, dry_run=True)
+    assert (shown.before, shown.changes.grade) == (3, "loosens")
+    assert ("J038", "loosens") in [(each.code, each.grade) for each in shown.changes.changes]
+    assert approver(project) == "ann"
+    recorded = approve(project.folder, by="bob", at=AT)
+    assert recorded.changes == shown.changes
+    assert approver(project) == "bob"
+
+
+@pytest.mark.parametrize("name", ["policy.yaml", "pipeline.yaml"])
+def test_a_change_needs_a_new_version(name: str, project: Project) -> None:
+    approve(project.folder, by="ann", at=AT)
+    old, new = ('"30d"', '"29d"') if name == "policy.yaml" else ('"below": 3', '"below": 4')
+    change(project, name, old, new)
+    before = (project.folder / "policy.yaml").read_bytes()
+    with pytest.raises(CheckFailed) as caught:
+        approve(project.folder, by="ann", at=AT)
+    assert [finding.code for finding in caught.value.findings] == ["R023"]
+    assert (project.folder / "policy.yaml").read_bytes() == before
+    change(project, "policy.yaml", '"version": 3', '"version": 4')
+    assert approve(project.folder, by="ann", at=AT).before == 3
+
+
+def test_another_approver_of_the_same_content_needs_no_version(project: Project) -> None:
+    approve(project.folder, by="ann", at=AT)
+    assert approve(project.folder, by="bob", at=AT).approved.by == "bob"
+
+
+def test_a_pipeline_with_lint_errors_is_not_approved_unless_they_are_allowed(project: Project) -> None:
+    project.policy({"storage": {"type": "integer", "do": "keep"}})
+    aggregates = {"per_model": AGGREGATES["per_model"] | {"measures": {"highest": {"max": "storage"}}}}
+    project.pipeline(aggregates=aggregates)
+    with pytest.raises(CheckFailed) as caught:
+        approve(project.folder, by="ann", at=AT)
+    assert "L062" in [finding.code for finding in caught.value.findings]
+    assert approve(project.folder, by="ann", at=AT, allow=["L062"]).changed
+
+
+def test_not_approved_is_said_everywhere_alike(project: Project) -> None:
+    wants(project, approval="warn")
+    receipt = project.run()
+    report = create_report(project.out, at=receipt.at, keys=project.keys)
+    (finding,) = [each for each in lint(project.folder) if each.code == "L080"]
+    assert report.facts.policies[0].approved == "no"
+    assert "not approved" in report.summary()
+    assert finding.message.startswith("not approved")

@@ -38,7 +38,7 @@ COMPARED_AS_A_WHOLE = {
     "MemberScopes": {"role", "scopes", "line"},
     "Permission": {"name", "category"},
     "Pointer": {"parts"},
-    "PolicyApproval": {"by", "on", "digest"},
+    "PolicyApproval": {"by", "on", "digest", "pipelines"},
     "RecordsGate": {"collect_if", "feature", "level"},
     "SuppressModel": {"below", "counting"},
     "TenantSet": {"names", "complement"},

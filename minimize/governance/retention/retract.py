@@ -430,7 +430,7 @@ def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retra
         **{name: options.get(name) for name in ("pipeline", "input", "settings", "keys", "ledger")},
     )
     if found.rerun_dates:
-        check_approval(made.pipeline.policy, made.pipeline.folder)
+        check_approval(made.pipeline)
     return call_redacted(lambda: made.execute(found))
 
 

@@ -8,13 +8,14 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
 from minimize.policy.lint import fields, outputs, settings
 from minimize.policy.lint.fields import missing_keys, policies_in_tree, unreadable_source
-from minimize.policy.lint.rules import LINT_RULES, LintRule, LintSetting, LintSubject
+from minimize.policy.lint.rules import ALLOWABLE_CODES, LINT_RULES, LintRule, LintSetting, LintSubject
 from minimize.policy.lint.settings import missing_settings, noncanonical_rows, user_rows_of_tenants
 from minimize.policy.model import Policy
 from minimize.policy.names import field_pointer
 from minimize.policy.pipeline import Pipeline
 
 __all__ = [
+    "ALLOWABLE_CODES",
     "LINT_RULES",
     "LintRule",
     "LintSetting",
@@ -36,6 +37,7 @@ _NEEDS_WHOLE_FILE = frozenset(
 _CHECKS: tuple[Callable[[LintSubject], Iterator[Finding]], ...] = (
     fields.check_kept_values,
     fields.check_remaining_values,
+    fields.check_lossless_steps,
     fields.check_plain_roles,
     fields.check_identifying_values,
     fields.check_reachable_roles,

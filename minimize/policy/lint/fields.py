@@ -68,6 +68,16 @@ def check_remaining_values(subject: LintSubject) -> Iterator[Finding]:
             )
 
 
+def check_lossless_steps(subject: LintSubject) -> Iterator[Finding]:
+    """L086: techniques that change nothing, although plan and report call their results coarser."""
+    for field in subject.fields:
+        steps = (step for step in steps_of(field) if step.is_lossless(field.type) and not step.changes_nothing)
+        for name in dict.fromkeys(step.name for step in steps):
+            message = f"`{name}` with these parameters keeps every {field.type} apart, so nothing is made coarser"
+            hint = "Use a coarser parameter, or write `do: keep`."
+            yield subject.finding("L086", message, field=field, hint=hint)
+
+
 def check_plain_roles(subject: LintSubject) -> Iterator[Finding]:
     """L007: a personal name and a plain role."""
     for field in subject.fields:

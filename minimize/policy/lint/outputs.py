@@ -16,6 +16,7 @@ from minimize.policy.approval import APPROVED_KEY, approval_finding, configured_
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import (
     aggregate_treatments,
+    effective_steps,
     identifying_fields,
     is_raw_in_aggregates,
     keeps_values_distinct,
@@ -29,7 +30,6 @@ from minimize.policy.pipeline import AggregateModel
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.settings.regions import load_regions
 from minimize.stores import Location, is_uri, is_within, parse_output_location
-from minimize.techniques import TechniqueStep
 
 LEAST_SUBJECTS = 10
 LONGEST_AGGREGATE_RETENTION = timedelta(days=400)
@@ -149,11 +149,8 @@ def _aggregates(subject: LintSubject) -> list[tuple[str, AggregateModel]]:
 
 def _is_bounded(field: Field) -> bool:
     """Whether aggregates see the field only clipped or otherwise generalized."""
-    return all(_generalizes(way) for way in aggregate_treatments(field))
-
-
-def _generalizes(chain: tuple[TechniqueStep, ...]) -> bool:
-    return remaining_form(chain) != "everything"
+    ways = (effective_steps(field, way) for way in aggregate_treatments(field))
+    return all(way and remaining_form(way) != "everything" for way in ways)
 
 
 def check_index(subject: LintSubject) -> Iterator[Finding]:
@@ -287,7 +284,7 @@ def check_policy_approval(subject: LintSubject) -> Iterator[Finding]:
     """L080, L081: the policy is not the approved one; an error if `minimize.yaml` requires approval."""
     job = subject.pipeline
     demand = "none" if job is None else configured_approval(job.folder, FaultList())
-    found = approval_finding(subject.policy, demand)
+    found = approval_finding(job or subject.policy, demand)
     if found is not None and job is not None:
         code = "L081" if demand == "required" else "L080"
         yield subject.finding(code, found.message, at=APPROVED_KEY, hint=APPROVE_HINT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Final
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, Severity
@@ -98,11 +99,15 @@ _ROWS = (
         "the policy is not approved in its current form, and `minimize.yaml` requires approval for every run",
     ),
     LintRule("L085", "warning", "a line of `minimize.yaml` turns a protection off"),
+    LintRule("L086", "warning", "a technique changes nothing, because of its parameters or the type of its field"),
 )
 
 LINT_RULES: Mapping[str, LintRule] = MappingProxyType({rule.code: rule for rule in _ROWS})
 """The rules by code, in the order in which the documentation prints them."""
 
+
+ALLOWABLE_CODES: Final = tuple(rule.code for rule in _ROWS if rule.severity == "error" and rule.code != "L081")
+"""The errors that a run can be allowed to have. Only an approval ends L081."""
 
 LintSetting = tuple[str, str, str]
 """Setting, holder and value of a row of the settings."""
