@@ -29,6 +29,7 @@ from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.parquet_encryption import OutputEncryption, RewriteEncryption
 from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.keys.sealing import Subkeys
+from minimize.ledger.clock import ALLOW_TIME_HINT
 from minimize.observability.destinations import NO_OBSERVABILITY
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RESTRICTED, output_and_date
 from minimize.output.publish import OpenOutput, Staging, open_output
@@ -55,7 +56,7 @@ from minimize.receipts.chain import effective_receipts
 from minimize.receipts.shown_counts import seal_counts
 from minimize.runs.erasure_list import erasure_list_digest
 from minimize.runs.execution import ProgressCallback, ProgressCounter
-from minimize.runs.guards import check_change_time, covers_dates, later_time
+from minimize.runs.guards import ALLOW_REMOVAL_HINT, check_change_time, covers_dates, later_time
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.runner import no_progress
@@ -175,6 +176,7 @@ class Rewrite:
                 self.as_of,
                 is_given=self.at_given,
                 is_allowed=self.allow_shrink,
+                hint=ALLOW_REMOVAL_HINT if self.kind in ("expire", "retract") else ALLOW_TIME_HINT,
             )
             if self.as_of is not None:
                 self._check_as_of(self.as_of, chain, {each.date for each in files})

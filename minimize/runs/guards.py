@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -393,6 +393,9 @@ def check_shrink(
     return found
 
 
+ALLOW_REMOVAL_HINT: Final = "Check the clock, or pass --allow-shrink (allow_shrink=True) to remove the data anyway."
+
+
 def check_change_time(
     ledger: Ledger,
     output: Location,
@@ -401,6 +404,7 @@ def check_change_time(
     *,
     is_given: bool = False,
     is_allowed: bool = False,
+    hint: str = ALLOW_TIME_HINT,
 ) -> None:
     """Raises RefusedError (E304) if a change of published files has an implausible time. Every rewrite calls it under its lease.
 
@@ -410,11 +414,12 @@ def check_change_time(
     if is_allowed or is_time_allowed():
         return
     now = datetime.now(UTC)
-    doubt = time_doubt(at or now, chain, reference_clock(ledger, output, now), is_given=is_given)
-    if not doubt and is_given and at is not None and at > now + CLOCK_SKEW and ledger.read(server_time) is None:
+    clock = cache(reference_clock(ledger, output, now))
+    doubt = time_doubt(at or now, chain, clock, is_given=is_given)
+    if not doubt and is_given and at is not None and at > now + CLOCK_SKEW and clock() is None:
         doubt = f"in the future ({time_difference(at, now)})"
     if doubt:
-        raise RefusedError(f"nothing was removed: the time is {doubt}", code=IMPLAUSIBLE_TIME, hint=ALLOW_TIME_HINT)
+        raise RefusedError(f"nothing was removed: the time is {doubt}", code=IMPLAUSIBLE_TIME, hint=hint)
 
 
 TimeDoubt = Callable[[], str]

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 import minimize
 from tests.commands import Command
@@ -161,16 +162,19 @@ def test_the_clock_of_the_database_or_store_is_asked_first(
     project.run()
     for hours, code in ((1, 3), (0, 0)):
         other = AT + timedelta(days=40, hours=hours)
-        monkeypatch.setattr("minimize.governance.rewrite.reference_clock", lambda *_, other=other: lambda: other)
+        monkeypatch.setattr("minimize.runs.guards.reference_clock", lambda *_, other=other: lambda: other)
         assert command("expire", project.out, "--at", MUCH_LATER, "--keys", project.keys, "--yes").code == code
     assert project.rows() == []
 
 
-def test_on_a_night_the_expiry_after_the_run_is_believed(project: Project, command: Command) -> None:
+def test_on_a_night_the_expiry_after_the_run_is_believed(
+    project: Project, command: Command, clock: time_machine.Traveller
+) -> None:
     """The run's receipt tells how late it is, though the last night was weeks ago."""
     project.records(events(60))
     project.run()
     project.records(events(60), day=f"{AT + timedelta(days=40):%Y-%m-%d}")
     words = ("--at", MUCH_LATER, "--keys", project.keys)
+    clock.move_to(AT + timedelta(days=40))
     assert command("run", project.folder, "--pending", "--output", project.out, "--allow-shrink", *words).code == 0
     assert command("expire", project.out, "--yes", *words).code == 0

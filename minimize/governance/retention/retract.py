@@ -50,7 +50,7 @@ from minimize.receipts import Receipt, RunOrigin
 from minimize.results import UNCHANGED, Line
 from minimize.runs.deciding_function import check_same_function, consent_periods
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_change_time
+from minimize.runs.guards import ALLOW_REMOVAL_HINT, check_change_time
 from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, origin_place, origin_settings
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun
@@ -332,6 +332,7 @@ class ResolvedRetraction:
                 self.request.as_of,
                 is_given=self.at_given,
                 is_allowed=self.allow_shrink,
+                hint=ALLOW_REMOVAL_HINT,
             )
 
     @property
