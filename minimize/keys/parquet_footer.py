@@ -172,7 +172,7 @@ CHECKED_FOOTER: Final[StructFields] = {
             METADATA: {
                 CHUNK_TYPE: INT32,
                 CHUNK_VALUES: INT64,
-                STATISTICS: dict.fromkeys(LIMITS, {}),
+                STATISTICS: {limit: {} for limit in LIMITS},
                 SIZE_STATISTICS: {UNENCODED_BYTES: INT64, REPETITION_LEVELS: INT64, DEFINITION_LEVELS: INT64},
             },
             CRYPTO: {},

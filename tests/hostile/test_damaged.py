@@ -115,7 +115,7 @@ def outcome(project: Project, kind: str, number: int) -> str:
 
 
 def work(kind: str, first: int, last: int) -> None:
-    """Prints each number of a batch before its case, and the outcome after it."""
+    """Writes each number of a batch before its case, and the outcome after it."""
     with tempfile.TemporaryDirectory() as folder:
         project = new_project(Path(folder))
         format_, name, _ = FILES[kind]
@@ -128,8 +128,10 @@ def work(kind: str, first: int, last: int) -> None:
         (project.folder / "data" / DAY).mkdir(parents=True)
         for number in range(first, last):
             os.environ["MINIMIZE_LEDGER"] = str(project.folder / f"ledger{number}.db")
-            print(number, end=" ", flush=True)
-            print(outcome(project, kind, number), flush=True)
+            sys.stdout.write(f"{number} ")
+            sys.stdout.flush()
+            sys.stdout.write(f"{outcome(project, kind, number)}\n")
+            sys.stdout.flush()
 
 
 def outcomes(kind: str, first: int, last: int) -> Iterator[tuple[int, str]]:
