@@ -180,7 +180,8 @@ def _length_without_punctuation(hit: str) -> int:
 def _private_keys(text: str) -> Iterator[TextSpan]:
     """From the header to the footer, or over the lines of base64 that follow if the footer is missing.
 
-    Keys in PEM (RFC 7468), SSH2 (RFC 4716) and PuTTY's format, percent-encoded or not. Each of these lines may begin with the prefix of a log.
+    Keys in PEM (RFC 7468), SSH2 (RFC 4716) and PuTTY's format, percent-encoded or not. Each of
+    these lines may begin with the prefix of a log.
     """
     for header in _KEY_HEADER.finditer(text):
         last = header.end() + _LONGEST_KEY

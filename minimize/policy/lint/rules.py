@@ -98,6 +98,7 @@ _ROWS = (
         "the policy is not approved in its current form, and `minimize.yaml` requires approval for every run",
     ),
     LintRule("L085", "warning", "a line of `minimize.yaml` turns a protection off"),
+    LintRule("L095", "error", "small groups are found by counting a field that does not identify a person or a device"),
 )
 
 LINT_RULES: Mapping[str, LintRule] = MappingProxyType({rule.code: rule for rule in _ROWS})
