@@ -215,6 +215,13 @@ def _read_encrypted_columns(footer: bytes) -> EncryptedColumns:
     return EncryptedColumns()
 
 
+def has_encrypted_footer(place: Location | bytes) -> bool:
+    """Whether the footer itself is encrypted, so that not even the names of columns can be read without a key."""
+    with suppress(OSError), io.BytesIO(place) if isinstance(place, bytes) else place.open("rb") as file:
+        return _tail(file)[4:] == b"PARE"
+    return False
+
+
 def check_footer(place: Location | bytes) -> EncryptedColumns:
     """The encrypted columns of a file whose metadata pyarrow can read without ending the process.
 
@@ -324,12 +331,17 @@ def _read_footer(place: Location | bytes) -> bytes:
     return b""
 
 
-def _footer_bytes(file: IO[bytes]) -> bytes:
+def _tail(file: IO[bytes]) -> bytes:
+    """The last eight bytes; none of a shorter file."""
     size = byte_length(file)
-    if size < TAIL_BYTES:
+    file.seek(max(size - TAIL_BYTES, 0))
+    return bytes(file.read(TAIL_BYTES)) if size >= TAIL_BYTES else b""
+
+
+def _footer_bytes(file: IO[bytes]) -> bytes:
+    size, tail = byte_length(file), _tail(file)
+    if not tail:
         return b""
-    file.seek(size - TAIL_BYTES)
-    tail = file.read(TAIL_BYTES)
     length = int.from_bytes(tail[:4], "little")
     if tail[4:] != b"PAR1" or length > size - TAIL_BYTES:
         return b""

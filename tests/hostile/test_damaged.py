@@ -26,7 +26,6 @@ from minimize.errors import MinimizeError
 from tests.project import BEFORE, CHECKOUT, DAY, Project, event, new_project, table
 
 ROWS: Final = 60
-KINDS: Final = ("parquet", "csv", "gzip")
 WRITERS: Final[tuple[dict[str, Any], ...]] = (
     {"compression": "none"},
     {"compression": "snappy", "data_page_version": "2.0", "write_page_checksum": True},
@@ -158,14 +157,27 @@ def faults(kind: str, first: int, last: int) -> list[tuple[int, str]]:
     return [(number, text) for number, text in outcomes(kind, first, last) if text not in allowed]
 
 
-@pytest.mark.parametrize("kind", ["parquet"])
+@pytest.mark.parametrize("kind", FILES)
 def test_a_sample_of_damaged_files_loses_nothing_and_ends_no_process(kind: str) -> None:
-    assert faults(kind, 195, 215) == []
+    assert faults(kind, 199, 205) == []
 
 
 @pytest.mark.nightly
-def test_1500_damaged_parquet_files_lose_nothing_and_end_no_process() -> None:
-    assert faults("parquet", 0, 1500) == []
+@pytest.mark.parametrize(("kind", "count"), [("parquet", 1500), ("csv", 500), ("gzip", 500)])
+def test_many_damaged_files_lose_nothing_and_end_no_process(kind: str, count: int) -> None:
+    assert faults(kind, 0, count) == []
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_an_undamaged_file_is_read_whole(project: Project, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: the files of the other tests are refused for their damage."""
+    format_, name, damage = FILES[kind]
+    monkeypatch.setattr(f"{__name__}.changed", lambda content, *_: content)
+    project.source(format_, f"data/{{date}}/{name}", aggregates=None)
+    (project.folder / "data" / DAY).mkdir(parents=True)
+    content = csv_file() if kind == "csv" else damage(random.Random(1))
+    (project.folder / "data" / DAY / name).write_bytes(content)
+    assert project.run(date=DAY).rows.read == ROWS
 
 
 def without_utf8_name() -> bytes:
@@ -200,6 +212,16 @@ def test_one_damaged_parquet_file_stops_its_own_date_only(project: Project, dama
     assert done.returncode == 1, done.stderr
     assert f"{DAY}/a.parquet is damaged" in done.stdout + done.stderr
     assert len(minimize.files(project.out)) == 1
+
+
+@pytest.mark.parametrize("content", [b"PARE" + bytes(40) + b"\x08\0\0\0PARE"])
+def test_a_file_with_an_encrypted_footer_is_not_called_damaged(project: Project, content: bytes) -> None:
+    project.source("parquet", aggregates=None)
+    path = project.folder / "data" / DAY / "a.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(MinimizeError, match="encrypted"):
+        project.run(date=DAY)
 
 
 def test_a_page_that_does_not_have_its_checksum_is_refused(project: Project) -> None:
