@@ -1,16 +1,20 @@
 """Canonical form of tenants, subjects and other ids: which values are the same id, everywhere in the package.
 
-The form is Unicode NFC without White_Space and format characters (Cf) at both ends; folded: case-folded, then NFC again. Integers
-are written in decimal. An id that is then empty counts as missing. Byte strings are unchanged.
+The form is Unicode NFC without white space and invisible characters at both ends; folded: case-folded, then NFC again. Integers
+are written in decimal. An id that is then empty counts as missing, and so does one of a record or a setting that has a control or
+invisible character inside: it looks like another id, whose opt-outs and erasures would not reach it. Byte strings are unchanged.
 
 Every comparison of ids uses this form: settings, gates, thresholds, duplicates, `top`, pseudonyms, tokens, erasure, consents
-and the subject index. Source: UAX #15 (NFC), UAX #44 (White_Space, General_Category Cf), Unicode 3.13 (case folding).
+and the subject index. Source: UAX #15 (NFC), UAX #44 (White_Space, Default_Ignorable_Code_Point,
+General_Category Cc and Cf), Unicode 3.13 (case folding).
 
 Accounts of people have a stricter form (`canonical_account`), in which no two accounts look the same but for their script.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, overload
@@ -27,7 +31,16 @@ WHITE_SPACE: Final = frozenset(
     "\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )
 """The characters with the Unicode property White_Space, and the separators U+001C to U+001F, as `str.strip` has them."""
+HIDDEN: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
+)
+"""The control characters, those with the property Default_Ignorable_Code_Point (Unicode 15), and the blank Braille pattern."""
+ASCII_TRIMMED: Final = "".join(map(chr, (*range(0x21), 0x7F)))
+"""The ASCII characters that are removed at both ends."""
 _LAST_BLANK: Final = 0x20
+_DELETE: Final = 0x7F
 _LETTERS: Final = 26
 _TEXTS: Final = frozenset({pa.string().id, pa.large_string().id, pa.string_view().id})
 
@@ -88,29 +101,6 @@ def exact_and_folded(value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((canonical_text(value), canonical_text(value, fold=True))))
 
 
-_IGNORABLE: Final = (
-    range(0x00AD, 0x00AE),
-    range(0x034F, 0x0350),
-    range(0x061C, 0x061D),
-    range(0x115F, 0x1161),
-    range(0x17B4, 0x17B6),
-    range(0x180B, 0x1810),
-    range(0x200B, 0x2010),
-    range(0x202A, 0x202F),
-    range(0x2060, 0x2070),
-    range(0x2800, 0x2801),
-    range(0x3164, 0x3165),
-    range(0xFE00, 0xFE10),
-    range(0xFEFF, 0xFF00),
-    range(0xFFA0, 0xFFA1),
-    range(0xFFF0, 0xFFFC),
-    range(0x1BCA0, 0x1BCA4),
-    range(0x1D173, 0x1D17B),
-    range(0xE0000, 0xE1000),
-)
-"""The characters with the Unicode property Default_Ignorable_Code_Point, and the blank Braille pattern."""
-
-
 def canonical_account(text: str) -> str:
     """The canonical form of an account: NFKC, case-folded, trimmed, without control and invisible characters.
 
@@ -129,16 +119,28 @@ def canonical_account(text: str) -> str:
 
 def is_invisible(letter: str) -> bool:
     """Whether a character is a control character, or is not shown."""
-    return category(letter) in ("Cc", "Cf") or any(ord(letter) in each for each in _IGNORABLE)
+    return category(letter) == "Cf" or HIDDEN.match(letter) is not None
 
 
-def is_empty_id(value: object) -> bool:
-    """Whether the canonical form of an id is empty."""
-    return value == b"" or (isinstance(value, str) and not canonical_text(value))
+def is_missing_id(value: object) -> bool:
+    """Whether an id counts as missing: its canonical form is empty, or has a hidden character inside.
+
+    >>> is_missing_id(" \\x00"), is_missing_id("B\\u200b-1"), is_missing_id("B-1")
+    (True, True, False)
+    """
+    return value == b"" or (isinstance(value, str) and not _visible_text(value, fold=False))
 
 
-def canonical_column(values: pa.Array, *, fold: bool = False) -> pa.Array:
+def _visible_text(text: str, *, fold: bool) -> str:
+    """The canonical form, empty if it has a hidden character inside."""
+    found = canonical_text(text, fold=fold)
+    return "" if HIDDEN.search(found) else found
+
+
+def canonical_column(values: pa.Array, *, fold: bool = False, visible: bool = False) -> pa.Array:
     """The canonical form of each id in a column, of the same type; null for an empty one.
+
+    With `visible`, ids with a hidden character inside are null as well.
 
     Takes texts (plain, large, view, or dictionary-encoded) and byte strings; other types are returned unchanged. Clean
     columns are recognized by one pass over their bytes; in other columns, Python converts only the distinct values that need it.
@@ -147,25 +149,26 @@ def canonical_column(values: pa.Array, *, fold: bool = False) -> pa.Array:
     ['a', 'a', None, None]
     """
     if pa.types.is_dictionary(values.type):
-        return _canonical_dictionary(values, fold)
+        return _canonical_dictionary(values, fold, visible)
     if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
         return _nullify_empty(values)
     if values.type.id not in _TEXTS:
         return values
     if pa.types.is_string_view(values.type):
         plain = values.cast(pa.large_string())
-        found = canonical_column(plain, fold=fold)
+        found = canonical_column(plain, fold=fold, visible=visible)
         return values if found is plain else found.cast(values.type)
-    return _fold_case(_canonical_texts(values)) if fold else _canonical_texts(values)
+    texts = _canonical_texts(values, visible)
+    return _fold_case(texts) if fold else texts
 
 
-def _canonical_texts(values: pa.Array) -> pa.Array:
+def _canonical_texts(values: pa.Array, visible: bool) -> pa.Array:
     suspects = _suspect_rows(values)
     if suspects is None or not np.count_nonzero(suspects):
         return values
     with suppress(pa.ArrowException):
         values.validate(full=True)
-        return _replace_suspects(values, suspects, fold=False)
+        return _replace_suspects(values, suspects, _visible_text if visible else canonical_text, fold=False)
     return values  # not UTF-8: the reader of the column refuses it
 
 
@@ -173,23 +176,23 @@ def _fold_case(values: pa.Array) -> pa.Array:
     """The case-folded form of canonical texts."""
     _, content = _offsets_and_bytes(values)
     if content.min(initial=0) < 0:
-        return _replace_suspects(values, np.ones(len(values), np.bool_), fold=True)
+        return _replace_suspects(values, np.ones(len(values), np.bool_), canonical_text, fold=True)
     upper = (content - np.int8(ord("A"))).view(np.uint8) < _LETTERS
     return pc.ascii_lower(values) if upper.any() else values
 
 
-def _replace_suspects(values: pa.Array, suspects: Bools, *, fold: bool) -> pa.Array:
+def _replace_suspects(values: pa.Array, suspects: Bools, form: Callable[..., str], *, fold: bool) -> pa.Array:
     mask = pa.array(suspects)
     words = values.filter(mask).dictionary_encode()
-    forms = [None if word is None else canonical_text(word, fold=fold) or None for word in words.dictionary.to_pylist()]
+    forms = [None if word is None else form(word, fold=fold) or None for word in words.dictionary.to_pylist()]
     if forms == words.dictionary.to_pylist():
         return values
     return pc.replace_with_mask(values, mask, pa.array(forms, values.type).take(words.indices))
 
 
-def _canonical_dictionary(values: pa.DictionaryArray, fold: bool) -> pa.Array:
+def _canonical_dictionary(values: pa.DictionaryArray, fold: bool, visible: bool) -> pa.Array:
     """As `canonical_column`, for the distinct values of a dictionary; entries that became equal are merged."""
-    words = canonical_column(values.dictionary, fold=fold)
+    words = canonical_column(values.dictionary, fold=fold, visible=visible)
     if words is values.dictionary or words.equals(values.dictionary):
         return values
     plain = words.cast(pa.large_string()) if pa.types.is_string_view(words.type) else words
@@ -206,22 +209,25 @@ def _nullify_empty(values: pa.Array) -> pa.Array:
 
 
 def _suspect_rows(values: pa.Array) -> Bools | None:
-    """The rows that may need conversion: empty, not ASCII, or with a byte up to U+0020 at an end; None if no row does.
+    """The rows that may need conversion: empty, not ASCII, blank at an end, or with a control character; None if none does.
 
-    For most columns one minimum over the bytes is enough: every byte is a visible ASCII character.
+    For most columns a minimum and a maximum over the bytes are enough: every byte is a visible ASCII character.
     """
     if values.null_count == len(values):
         return None
     ends, content = _offsets_and_bytes(values)
     lowest = np.minimum.reduce(content, initial=_LAST_BLANK + 1)
+    has_delete = np.maximum.reduce(content, initial=0) == _DELETE
     empty = ends[1:] == ends[:-1]
-    if lowest > _LAST_BLANK and not np.count_nonzero(empty):
+    if lowest > _LAST_BLANK and not has_delete and not np.count_nonzero(empty):
         return None
     suspects = empty
-    if lowest <= _LAST_BLANK:
+    if lowest <= _LAST_BLANK or has_delete:
         last = max(len(content) - 1, 0)
         firsts, lasts = np.clip(ends[:-1] - ends[0], 0, last), np.clip(ends[1:] - ends[0] - 1, 0, last)
         suspects = empty | (content[firsts] <= _LAST_BLANK) | (content[lasts] <= _LAST_BLANK)
+        controls = np.flatnonzero(((content >= 0) & (content < _LAST_BLANK)) | (content == _DELETE))
+        suspects[np.searchsorted(ends - ends[0], controls, side="right") - 1] = True
     if lowest < 0:
         suspects = suspects | ~np.asarray(pc.string_is_ascii(values).fill_null(True))
     if values.null_count:
@@ -241,4 +247,4 @@ def _offsets_and_bytes(values: pa.Array) -> tuple[npt.NDArray[Any], npt.NDArray[
 
 
 def _is_trimmed(letter: str) -> bool:
-    return letter in WHITE_SPACE or category(letter) == "Cf"
+    return letter in WHITE_SPACE or category(letter) == "Cf" or HIDDEN.match(letter) is not None

@@ -12,24 +12,56 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.identifiers import (
+    HIDDEN,
     WHITE_SPACE,
     canonical_account,
     canonical_column,
     canonical_id,
     canonical_text,
-    is_empty_id,
     is_invisible,
+    is_missing_id,
 )
 
 TYPES = (pa.string(), pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string()))
 PADDING = st.text(st.sampled_from(" \t\xa0\u2003\u200b\u200d\ufeff\xad"), max_size=2)
 WORDS = st.one_of(
     st.sampled_from(
-        ["B-1", "b-1", "é", "e\u0301", "É", "straße", "STRASSE", "ǅ", "İ", "ﬀ", "", "a b", "x\x1f", "0", "ſ", "\u212a"]
+        [
+            "B-1",
+            "b-1",
+            "B\0-1",
+            "B\u200b1",
+            "a\x7fb",
+            "é",
+            "e\u0301",
+            "É",
+            "straße",
+            "STRASSE",
+            "ǅ",
+            "İ",
+            "ﬀ",
+            "",
+            "a b",
+            "x\x1f",
+            "0",
+            "ſ",
+            "\u212a",
+        ]
     ),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
 )
 IDS = st.builds(lambda before, word, after: before + word + after, PADDING, WORDS, PADDING)
+
+
+def is_removed(letter: str) -> bool:
+    blank = letter.isspace() or unicodedata.category(letter) in ("Cc", "Cf")
+    return blank or any(low <= ord(letter) <= high for low, high in RANGES)
+
+
+RANGES = (
+    *((code, code) for code in (0x34F, 0x2065, 0x2800, 0x3164, 0xFFA0)),
+    *((0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0xFE00, 0xFE0F), (0xFFF0, 0xFFF8), (0xE0000, 0xE0FFF)),
+)
 
 
 def reference(text: str | None, fold: bool) -> str | None:
@@ -37,9 +69,9 @@ def reference(text: str | None, fold: bool) -> str | None:
     if text is None:
         return None
     text = unicodedata.normalize("NFC", text)
-    while text and (text[0].isspace() or unicodedata.category(text[0]) == "Cf"):
+    while text and is_removed(text[0]):
         text = text[1:]
-    while text and (text[-1].isspace() or unicodedata.category(text[-1]) == "Cf"):
+    while text and is_removed(text[-1]):
         text = text[:-1]
     return (unicodedata.normalize("NFC", text.casefold()) if fold else text) or None
 
@@ -64,7 +96,29 @@ def test_columns_have_the_form_that_the_definition_says(
 @given(IDS, st.booleans())
 def test_a_text_has_the_form_that_the_definition_says(text: str, fold: bool) -> None:
     assert (canonical_text(text, fold=fold) or None) == reference(text, fold)
-    assert is_empty_id(text) == (reference(text, False) is None)
+    canonical = reference(text, False)
+    hidden = canonical is not None and any(
+        is_removed(each)
+        and (not each.isspace() or unicodedata.category(each) == "Cc")
+        and (unicodedata.category(each) != "Cf" or HIDDEN.match(each))
+        for each in canonical
+    )
+    assert is_missing_id(text) == (canonical is None or hidden)
+
+
+@pytest.mark.parametrize(
+    "letter", ["\0", "\x7f", "\x85", *(chr(code) for ends in RANGES for code in ends), "\u200b", "\ufeff"]
+)
+@pytest.mark.parametrize("type_", TYPES)
+def test_an_invisible_character_is_removed_at_the_ends_and_no_id_has_one_inside(
+    letter: str, type_: pa.DataType
+) -> None:
+    column = pa.array([f"{letter}B-1{letter}", f"B{letter}-1", "B-1"], pa.string())
+    column = column.dictionary_encode() if pa.types.is_dictionary(type_) else column.cast(type_)
+    assert canonical_text(f"{letter}B-1{letter}") == "B-1"
+    assert canonical_column(column).to_pylist() == ["B-1", f"B{letter}-1", "B-1"]
+    assert canonical_column(column, visible=True).to_pylist() == ["B-1", None, "B-1"]
+    assert [is_missing_id(each) for each in (f"B{letter}-1", f"B-1{letter}")] == [True, False]
 
 
 @given(st.lists(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1), max_size=5), st.booleans())

@@ -105,7 +105,7 @@ class QuantileTally:
         else:
             found = self._subjects.count(groups, words, exact=not self._terms.generalized)
         valid &= found >= max(self._terms.below, 1)
-        values, closed = self._values.from_words(words[valid])
+        values, closed = self._values.from_words(words[valid], open_bins=self._terms.generalized)
         valid[valid] = closed
         return values.filter(pa.array(closed)).take(pa.array(np.cumsum(valid) - 1, mask=~valid))
 

@@ -124,11 +124,11 @@ class ValueCounts:
         words = to_ordered_words(plain)
         return np.asarray(np.pad(words, ((0, 0), (0, self._width - words.shape[1]))), np.uint64)
 
-    def from_words(self, words: HashWords) -> tuple[pa.Array, Bools]:
-        """The values of words, and which of them are in no open bin."""
+    def from_words(self, words: HashWords, *, open_bins: bool = True) -> tuple[pa.Array, Bools]:
+        """The values of words, and which of them are in no open bin. Without open bins, an infinity is a value."""
         values = from_ordered_words(words, self._kind)
         closed = np.ones(len(values), np.bool_)
-        if pa.types.is_floating(values.type):
+        if open_bins and pa.types.is_floating(values.type):
             closed = ~np.asarray(pc.is_inf(values))
             values = pc.if_else(pa.array(closed), values, pa.scalar(0.0, values.type))
         return values.cast(self.type, safe=False), closed  # the error of a failed cast would contain the value

@@ -37,7 +37,7 @@ from pyarrow.parquet import encryption as arrow
 from minimize.errors import KeyringError
 from minimize.keys.keyring import KEY_DESTROYED
 from minimize.keys.master_keys import FOOTER_KEY, Kms, MasterKey, master_key_name
-from minimize.keys.parquet_footer import EncryptedColumns, read_encrypted_columns
+from minimize.keys.parquet_footer import EncryptedColumns, check_footer
 from minimize.stores import Location, open_parquet_file
 
 UnwrappedKeys = Mapping[tuple[str, str], bytes]
@@ -250,7 +250,7 @@ def open_parquet(
     the file in messages. Raises KeyringError, which names the file, the columns and the key, if a key is missing; OSError and
     errors of pyarrow if it is not a Parquet file.
     """
-    material = read_encrypted_columns(place)
+    material = check_footer(place)
     wanted = material.columns_by_master_key(columns)
     if not wanted:
         return open_parquet_file(place, read_dictionary=read_dictionary)

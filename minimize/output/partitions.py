@@ -1,11 +1,13 @@
 """Partition folders in the Hive convention, and rejection of records whose values are too long for a folder name.
 
-Folders are `key=value`, percent-encoded, nested in the order of the keys. A record with too long a value is rejected
+Folders are `key=value`, nested in the order of the keys. ASCII characters other than letters, digits and `_.-~` are
+percent-encoded; others are not, because Spark and Hive decode byte by byte. A record with too long a value is rejected
 (`too_long`); the others are read.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -25,6 +27,7 @@ from minimize.sources.binding import add_rejects
 from minimize.sources.file_discovery import NULL_PARTITION
 from minimize.sources.files import CheckedSource
 
+_ENCODED: Final = re.compile(r"[\x00-\x7f]")
 MAX_FOLDER_BYTES: Final = 255
 """Maximum length of a folder name in bytes."""
 
@@ -81,7 +84,7 @@ def check_partition_key(name: str, type_: pa.DataType) -> None:
 
 def partition_folder(key: str, value: Any) -> str:
     """The name of the folder of a value."""
-    text = NULL_PARTITION if value is None else quote(_value_text(value), safe="")
+    text = NULL_PARTITION if value is None else _ENCODED.sub(lambda hit: quote(hit[0], safe=""), _value_text(value))
     return f"{key}={text.replace('_', '%5F', 1) if value is not None and text == NULL_PARTITION else text}"
 
 

@@ -48,7 +48,9 @@ _SURE: Final = _compile_table(
         r"(?:access|auth|refresh|api|bearer|push)_?(?:token|key|magic)": "secret",
         r"(?:session|login|oauth|sso|csrf|xsrf)_?token": "secret",
         r"phone|mobile_?number|msisdn|e?mail|upn|user_?principal_?name": "identifier",
-        r"imei|imeisv|meid|imsi|iccid|udid|serial|mac|mac_?addr(?:ess)?|wifi_mac": "identifier",
+        r"imei|imeisv|meid|imsi|iccid|udid|serial|mac|mac_?addr(?:ess)?|wifi_mac|vin": "identifier",
+        r"nif|steuer_?(?:id|nummer)|identifiant": "identifier",
+        r"(?:account|acct|personal|person|kunden|personen|mitarbeiter)_?(?:number|num|no|nr|nummer)": "identifier",
         r"idfa|idfv|identifier_for_(?:vendor|advertising)|[ag]aid|adid|oaid|ssaid|ecid|puid|(?:g|d|fb|msclk)clid": "identifier",
         rf"{_BEARERS}(?:_(?!(?:{_CLASSES})_)[a-z]+)?_?(?:{_REFERENCE})": "identifier",
         r"(?:first|last|full|display|given|family|user|person|device|host|management|sur|nick|screen)_?name": "identifier",
@@ -91,8 +93,8 @@ _REACHES: Final[Mapping[str, re.Pattern[str]]] = {
 """Names of addresses and numbers under which a person can be reached."""
 _COORDINATE: Final = re.compile(r"(?:^|_)(?:lat|latitude|lon|lng|longitude)(?=_|$)")
 _PAIR: Final = re.compile(r"(?:^|_)(?:gps|geo_?location|coordinates)(?=_|$)")
-_ALONE: Final = re.compile(r"(?:id_)?(?:uuid|guid|uid)")
-"""A name that only says that the field is an identifier."""
+_ALONE: Final = re.compile(r"(?:id_)?(?:uuid|guid|uid)|login|mobile|fingerprint|addr")
+"""A name that identifies only if it is the whole name: `login` is an account, `last_login` a time."""
 _PERHAPS: Final = _compile_table(
     {
         r"(?:event|record|correlation|row|message|account|document|insert|impression|request|span|trace|transaction)"

@@ -63,7 +63,10 @@ def check_rows(unchecked: UncheckedSettings) -> SettingsRows:
     raise_faults(list(_column_faults(unchecked)), unchecked.file)
     texts = {name: _text_column(unchecked.table, name) for name in ROW_SCHEMA.names if name not in _TIME_COLUMNS}
     written = {name: texts[name] for name in (*_ID_COLUMNS, *_WORD_COLUMNS)}
-    texts |= {name: canonical_column(words, fold=name in _WORD_COLUMNS) for name, words in written.items()}
+    texts |= {
+        name: canonical_column(words, fold=name in _WORD_COLUMNS, visible=name in _ID_COLUMNS)
+        for name, words in written.items()
+    }
     texts["field"] = canonical_column(texts["field"])
     times = {name: _time_column(unchecked.table[name].combine_chunks()) for name in _TIME_COLUMNS}
     faults = [
@@ -149,10 +152,10 @@ def _blank_subjects(
     unchecked: UncheckedSettings, written: dict[str, pa.Array], texts: dict[str, pa.Array]
 ) -> Iterator[Finding]:
     """Faults for blank subjects. A subject that becomes empty would mean the whole tenant."""
-    hint = "Leave it empty for the whole tenant."
+    hint = "Write it without the character, or leave it empty for the whole tenant."
     blank = pc.and_(pc.not_equal(written["subject"], "").fill_null(False), texts["subject"].is_null())
     for row in _row_numbers(blank):
-        yield unchecked.fault("C003", "the subject is blank", row, hint, "subject")
+        yield unchecked.fault("C003", "the subject is blank or has an invisible character", row, hint, "subject")
 
 
 def _fields_without_subject(unchecked: UncheckedSettings, texts: dict[str, pa.Array]) -> Iterator[Finding]:

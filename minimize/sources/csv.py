@@ -3,8 +3,8 @@
 A position is the record's number from 0. An empty cell is null, quoted or not, for every type. A record with more or fewer
 cells than the header, or with a NUL or bytes that are not UTF-8, is malformed. A cell that cannot be parsed as its declared
 type is `wrong_type` or `bad_time`. Booleans are `true` and `false`; for other types see `types`. Blank lines are skipped,
-also before the header. A last cell with an unclosed quote, or a record too long for a block, ends the reading with an error,
-because the records after it cannot be separated.
+also before the header. A cell whose quote is not closed on its line and that is then followed by text, or by the end of the
+file, ends the reading with an error, as does a record too long for a block: the records cannot be separated.
 
 Arrow passes on a CSV record with a wrong number of cells as text and stops if that is not UTF-8. Therefore each byte that is
 not UTF-8 is replaced by NUL before parsing, and records that contain a NUL are rejected.
@@ -52,6 +52,78 @@ INVALID_BYTE = "\0"
 _UNDECODED = re.compile("[\udc80-\udcff]")
 
 
+QUOTE = ord('"')
+CELL_ENDS = b",\r\n"
+
+
+class QuoteCheck:
+    """Whether a quoted cell took in other lines because its quote is not closed where it should be (RFC 4180, section 2).
+
+    A quote opens a cell only at its beginning; others are text. A quoted cell with a line end may only be followed by a comma, a
+    line end, or blanks before them: other text shows that the quote that closed the cell should open another.
+    """
+
+    def __init__(self) -> None:
+        self._buffered = b""
+        self._before = CELL_ENDS[-1]
+        self._inside = self._spans_lines = self._broken = False
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a cell was closed by a quote that should open another."""
+        return self._broken
+
+    @property
+    def is_unclosed(self) -> bool:
+        """Whether the content until now ends in a quoted cell that took in other lines."""
+        return self._inside and self._spans_lines
+
+    def feed(self, data: bytes) -> None:
+        """Check the next bytes; none end the content."""
+        ended, data = not data, self._buffered + data
+        whole = len(data) if ended else len(data.rstrip(b'" \t\r\n'))
+        self._buffered, data = data[whole:], data[:whole]
+        if not data or self._broken:
+            return
+        if QUOTE in data or self._inside:
+            self._check(data.rstrip(b"\r\n"))
+        self._before = data[-1]
+
+    def _check(self, data: bytes) -> None:
+        """One pass for all cells if every quote opens or closes one as it should; else quote by quote."""
+        content = np.frombuffer(data, np.uint8)
+        places = np.flatnonzero(content == QUOTE)
+        inside = int(self._inside)
+        padded = np.concatenate(([self._before], content, [CELL_ENDS[-1]]))
+        around = np.concatenate((padded[places[inside::2]], padded[places[1 - inside :: 2] + 2]))
+        if not np.isin(around, [*CELL_ENDS, QUOTE]).all():
+            self._check_cells(data)
+            return
+        opened = 0 if not len(places) else int(places[-1])
+        self._spans_lines = b"\n" in data[opened:] or (not len(places) and self._spans_lines)
+        self._inside = bool((inside + len(places)) % 2)
+
+    def _check_cells(self, data: bytes) -> None:
+        at = 0
+        while (place := data.find(b'"', at)) >= 0:
+            if not self._inside:
+                self._inside = (data[place - 1] if place else self._before) in CELL_ENDS
+                self._spans_lines = False
+                at = place + 1
+                continue
+            self._spans_lines |= b"\n" in data[at:place]
+            is_escaped = data[place + 1 : place + 2] == b'"'
+            at = place + 1 + is_escaped
+            if not is_escaped:
+                self._inside = False
+                after = data[at : at + 1 << 10].lstrip(b" \t")[:1]
+                if self._spans_lines and after and after not in CELL_ENDS:
+                    self._broken = True
+                    return
+        if self._inside:
+            self._spans_lines |= b"\n" in data[at:]
+
+
 class Utf8Stream:
     """A stream of the same length whose bytes are always UTF-8. Invalid bytes of the inner stream are replaced."""
 
@@ -59,7 +131,7 @@ class Utf8Stream:
         self._stream = stream
         self._decoder = getincrementaldecoder("utf-8")("surrogateescape")
         self._held = b""
-        self.quotes = 0
+        self.quotes = QuoteCheck()
         self.closed = False
 
     def read(self, size: int = 1 << 20) -> bytes:
@@ -68,7 +140,7 @@ class Utf8Stream:
         while not self._held and not ended:
             data = self._stream.read(size)
             ended = not data
-            self.quotes += data.count(b'"')
+            self.quotes.feed(data)
             self._held = _UNDECODED.sub(INVALID_BYTE, self._decoder.decode(data, final=ended)).encode()
         given, self._held = self._held[:size], self._held[size:]
         return given
@@ -105,10 +177,14 @@ def read_header(part: FilePart) -> tuple[list[str], bool]:
     """The names of a file's columns, and whether anything follows the header. Raises SourceError."""
     with open_stream(part) as stream:
         start = stream.read(HEADER_BYTES).removeprefix(BYTE_ORDER_MARK)
+        quotes = QuoteCheck()
+        quotes.feed(start)
     with suppress(stdlib.Error):
         rows = stdlib.reader(StringIO(start.decode("utf-8", "replace"), newline=""))
         names = next(filter(None, rows), [])
         if not any("\ufffd" in name for name in names):
+            if any("\n" in name for name in names) and (quotes.is_broken or quotes.is_unclosed):
+                raise _unclosed_quote_error(part.name)
             return names, any(map(bool, rows))
     raise SourceError(f"the header of {part.name} cannot be read", hint="Check that the file is CSV in UTF-8.")
 
@@ -132,15 +208,14 @@ class CsvPart(FileBackedPart):
         with open_decompressed(self.file) as stream:
             text = Utf8Stream(stream)
             ragged: list[int] = []
-            first, runs_on = 0, False
+            first = 0
             for batch in replace_errors(
                 _cell_batches(text, self.names, ragged), damaged_file_error(self.name), self.name
             ):
                 places, rejects, first = _number_records(batch.num_rows, first, ragged)
-                runs_on = _last_cell_spans_lines(batch) if batch.num_rows else runs_on
                 yield add_rejects(self._chunk(batch, places), rejects)
-            if text.quotes % 2 and runs_on:
-                raise SourceError(f"a quote in {self.name} is never closed", hint="Check that the file is complete.")
+            if text.quotes.is_broken or text.quotes.is_unclosed:
+                raise _unclosed_quote_error(self.name)
             if ragged:
                 none = self._chunk(_empty_batch(self.names), np.array([], np.int64))
                 yield add_rejects(none, [_ragged_reject(row) for row in ragged])
@@ -169,9 +244,8 @@ def _unchecked_request(request: SourceRequest) -> BoundRequest:
     return BoundRequest(request, pa.schema([]), (), (), ())
 
 
-def _last_cell_spans_lines(batch: pa.RecordBatch) -> bool:
-    """Whether the last cell contains a line end. It may then have absorbed other records."""
-    return b"\n" in (batch.columns[-1][-1].as_py() or b"")
+def _unclosed_quote_error(name: str) -> SourceError:
+    return SourceError(f"a quote in {name} is never closed", hint="Check that the file is complete.")
 
 
 def _cell_batches(stream: Utf8Stream, names: Sequence[str], ragged: list[int]) -> Iterator[pa.RecordBatch]:

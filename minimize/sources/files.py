@@ -298,6 +298,9 @@ def read_error(name: str, error: BaseException) -> ConfigurationError:
     """The error for a file that failed during reading: it is damaged, its store refused, or memory was exhausted."""
     if isinstance(error, MemoryError):
         return OutOfMemoryError.for_location(f"while {name} was read")
+    if isinstance(error, pa.ArrowNotImplementedError):
+        hint = "Write the file without encryption, and without types that Arrow does not have."
+        return SourceError(f"{name} has a type or a feature of its format that cannot be read", hint=hint)
     reason = refusal_reason(error)
     return damaged_file_error(name) if reason is None else store_error(name, reason)
 

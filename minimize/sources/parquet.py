@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
 from minimize.errors import Finding, SourceError
 from minimize.identifiers import canonical_column
-from minimize.keys.parquet_footer import read_encrypted_columns
+from minimize.keys.parquet_footer import EncryptedColumns, check_footer, has_encrypted_footer
 from minimize.sources.base import Chunk, DeclaredField, SourceRequest, UndeclaredCount, bound_undeclared
 from minimize.sources.binding import BoundRequest, bind_request, raise_findings, unify_schemas, validate_chunk
 from minimize.sources.file_discovery import hive_partitions
@@ -173,7 +173,7 @@ def _child_positions(kind: pa.DataType, at: int) -> Iterator[tuple[PointerPart, 
 
 def parquet_source(parts: Sequence[FilePart], request: SourceRequest) -> FileSource:
     """Parquet files as a source. Raises SchemaError with the differences of the first file that does not fit, and SourceError."""
-    _check_unencrypted(parts)
+    _check_footers(parts)
     return _bind_parts(parts, request)
 
 
@@ -195,12 +195,24 @@ def _bind_parts(parts: Sequence[FilePart], request: SourceRequest) -> FileSource
     return FileSource(schema, bound_parts, lambda keys: _bind_parts(parts, request.only(keys)))
 
 
-def _check_unencrypted(parts: Sequence[FilePart]) -> None:
-    """Raises SourceError for encrypted columns. To read one would end the process."""
-    closed = [part.name for part in parts if read_encrypted_columns(part.path).masters]
-    if closed:
-        hint = "Read an encrypted output with its keys: minimize.read(…, keys=…)."
-        raise SourceError(f"{closed[0]} has encrypted columns, but a source cannot have keys", hint=hint)
+def _check_footers(parts: Sequence[FilePart]) -> None:
+    """Raises SourceError for damaged metadata and for encrypted columns. To read either would end the process."""
+    for part in parts:
+        if _encrypted_columns(part).masters:
+            raise _encrypted_file_error(part)
+
+
+def _encrypted_file_error(part: FilePart) -> SourceError:
+    hint = "Read an encrypted output with its keys: minimize.read(…, keys=…)."
+    return SourceError(f"{part.name} has encrypted columns, but a source cannot have keys", hint=hint)
+
+
+def _encrypted_columns(part: FilePart) -> EncryptedColumns:
+    try:
+        return check_footer(part.path)
+    except pa.ArrowInvalid as caught:
+        error = read_error(part.name, caught)
+    raise error
 
 
 def read_footer(part: FilePart) -> ParquetFooter:
@@ -210,7 +222,7 @@ def read_footer(part: FilePart) -> ParquetFooter:
             return ParquetFooter(file.metadata, file.schema_arrow)
     except (pa.ArrowException, OSError) as caught:
         error = read_error(part.name, caught)
-    raise error
+    raise _encrypted_file_error(part) if has_encrypted_footer(part.path) else error
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
-from minimize.identifiers import canonical_column, is_empty_id
+from minimize.identifiers import canonical_column, is_missing_id
 from minimize.sources.base import DeclaredField, PositionUnit, Reject, RejectCode, SourceRequest, UndeclaredCount
 from minimize.sources.forbidden_names import ForbiddenNames, MatchingKey, forbidden_names
 from minimize.sources.projection import (
@@ -127,7 +127,7 @@ def _names_with_values(value: Any, names: ForbiddenNames) -> Iterator[str]:
 
 
 def canonicalize_ids(records: pa.RecordBatch, ids: Collection[Pointer], *, fold: bool = False) -> pa.RecordBatch:
-    """The records with these ids in their canonical form; null if the canonical form is empty."""
+    """The records with these ids in their canonical form; null if one counts as missing."""
     for pointer in ids:
         index = records.schema.get_field_index(pointer.top)
         if index >= 0:
@@ -141,7 +141,7 @@ def canonicalize_ids(records: pa.RecordBatch, ids: Collection[Pointer], *, fold:
 def _canonicalize_below(values: pa.Array, parts: Sequence[PointerPart], *, fold: bool) -> pa.Array:
     """The values with the ids at a path below them in their canonical form; the same array if nothing changed."""
     if not parts:
-        return canonical_column(values, fold=fold)
+        return canonical_column(values, fold=fold, visible=True)
     index = (
         values.type.get_field_index(str(parts[0])) if pa.types.is_struct(values.type) and parts[0] is not STAR else -1
     )
@@ -156,8 +156,8 @@ def _canonicalize_below(values: pa.Array, parts: Sequence[PointerPart], *, fold:
 
 
 def has_blank_id(record: Mapping[str, Any], ids: Collection[Pointer]) -> bool:
-    """Whether a parsed record has an id whose canonical form is empty."""
-    return any(is_empty_id(value_at_path(record, pointer)) for pointer in ids)
+    """Whether a parsed record has an id that counts as missing."""
+    return any(is_missing_id(value_at_path(record, pointer)) for pointer in ids)
 
 
 def value_at_path(record: Mapping[str, Any], pointer: Pointer) -> Any:
@@ -261,7 +261,7 @@ def first_faults(
 ) -> RecordFaults:
     """The first fault of each record: forbidden, then the given faults, then missing.
 
-    Takes also the records with canonical ids: an id whose canonical form is empty is missing.
+    Takes also the records with canonical ids: null ones are missing.
     """
     first: dict[int, tuple[RejectCode, str | None]] = {}
     for fault in _all_faults(records, required, never, faults, records if canonical is None else canonical, ids):

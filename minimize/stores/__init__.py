@@ -9,7 +9,7 @@ digests          digests of data files
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from os import SEEK_END, PathLike, fspath
 from pathlib import Path, PurePosixPath
@@ -81,13 +81,21 @@ def open_parquet_file(
 ) -> pq.ParquetFile:
     """An opened Parquet file. In an object store, the column chunks of a row group are fetched together.
 
-    Takes pyarrow's `FileDecryptionProperties` for encrypted columns (see `minimize.keys.parquet_encryption`).
+    Takes pyarrow's `FileDecryptionProperties` for encrypted columns (see `minimize.keys.parquet_encryption`). Pages that have a
+    checksum are compared with it. Raises OSError and pyarrow's errors for other files than Parquet, also for a column whose name
+    is not UTF-8.
     """
-    how = {"read_dictionary": read_dictionary, "decryption_properties": decryption}
-    if isinstance(place, ObjectPath):
-        return pq.ParquetFile(place.open(), pre_buffer=True, **how)
-    source = pa.BufferReader(place) if isinstance(place, bytes) else place
-    return pq.ParquetFile(source, pre_buffer=False, buffer_size=READ_BUFFER, **how)
+    how = {
+        "read_dictionary": read_dictionary,
+        "decryption_properties": decryption,
+        "page_checksum_verification": True,
+    }
+    with suppress(UnicodeDecodeError):
+        if isinstance(place, ObjectPath):
+            return pq.ParquetFile(place.open(), pre_buffer=True, **how)
+        source = pa.BufferReader(place) if isinstance(place, bytes) else place
+        return pq.ParquetFile(source, pre_buffer=False, buffer_size=READ_BUFFER, **how)
+    raise pa.ArrowInvalid("a name in the file is not UTF-8")
 
 
 def byte_length(file: IO[bytes] | pa.NativeFile) -> int:

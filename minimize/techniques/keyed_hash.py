@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Codes, DistinctValues, combine_columns, distinct_values, to_python
 from minimize.errors import KeyringError
-from minimize.identifiers import WHITE_SPACE, canonical_text
+from minimize.identifiers import ASCII_TRIMMED, canonical_text
 from minimize.techniques.base import Context, KeySource, type_family
 
 if TYPE_CHECKING:
@@ -110,13 +110,10 @@ def canonical_forms(words: pa.Array, *, fold: bool = False) -> list[bytes]:
     texts = words.cast(pa.large_string())
     if not fold and pc.all(pc.string_is_ascii(texts)).as_py() is not False:
         tag, glue = pa.scalar("t", pa.large_string()), pa.scalar("", pa.large_string())
-        forms = pc.binary_join_element_wise(tag, pc.ascii_trim(texts, _ASCII_WHITE_SPACE), glue).fill_null("")
+        forms = pc.binary_join_element_wise(tag, pc.ascii_trim(texts, ASCII_TRIMMED), glue).fill_null("")
         plain: list[bytes] = forms.cast(pa.large_binary()).to_pylist()
         return plain
     return [b"" if word is None else canonical_bytes(word, fold=fold) for word in to_python(texts)]
-
-
-_ASCII_WHITE_SPACE = "".join(sorted(letter for letter in WHITE_SPACE if letter.isascii()))
 
 
 def companion_part(context: Context, key: str) -> ScopePart:

@@ -2,7 +2,8 @@
 
 A pattern is exact if there is a check: Luhn for cards and IMEIs, mod 97 for IBANs, parsing for IP addresses. Patterns do not
 match version numbers, dates, times in milliseconds and error codes. Each takes time in proportion to the text.
-Patterns see a text in which each character carries its combining marks (NFC, and beyond it) and full-width forms are ASCII.
+Patterns see a text in which each character carries its combining marks (NFC, and beyond it), and in which full-width forms, all
+dashes, all digits and all spaces within a line are the ASCII ones.
 """
 
 from __future__ import annotations
@@ -108,6 +109,9 @@ def is_imei(digits: str) -> bool:
 def _card_length(hit: str) -> int:
     """Length of the longest card number that ends with a group of digits. Other numbers may follow."""
     ends = [group.end() for group in re.finditer("[0-9]+", hit)]
+    uatp = _GROUPED_UATP.match(hit)
+    if uatp and is_luhn(_digits(uatp[0])):
+        return uatp.end()
     return next((end for end in reversed(ends) if is_card(_digits(hit[:end]))), 0)
 
 
@@ -174,9 +178,10 @@ def _length_without_punctuation(hit: str) -> int:
 
 
 def _private_keys(text: str) -> Iterator[TextSpan]:
-    """From the header to the footer (RFC 7468), or over the lines of base64 that follow if the footer is missing.
+    """From the header to the footer, or over the lines of base64 that follow if the footer is missing.
 
-    Each of these lines may begin with the prefix of a log.
+    Keys in PEM (RFC 7468), SSH2 (RFC 4716) and PuTTY's format, percent-encoded or not. Each of
+    these lines may begin with the prefix of a log.
     """
     for header in _KEY_HEADER.finditer(text):
         last = header.end() + _LONGEST_KEY
@@ -222,11 +227,14 @@ _ISSUED: Final = re.compile(
     r"|(?:6011|64[4-9][0-9]|65[0-9]{2})[0-9]{12,15}"  # Discover
     r"|(?:62|81)[0-9]{14,17}"  # UnionPay
     r"|220[0-4][0-9]{12,15}"  # Mir
-    r"|(?:5018|5020|5038|5893|6304|6759|676[1-3])[0-9]{8,15}"  # Maestro
+    r"|(?:5018|5020|5038|5893|6304|6759|676[1-3]|6799)[0-9]{8,15}"  # Maestro
+    r"|(?:5019|6362|9792)[0-9]{12}"  # Dankort, Elo, Troy
     r"|(?:1800|2131)[0-9]{11}"  # JCB of 15 digits
     r"|(?:50[68]|60)[0-9]{13,14}(?<=^.{16})"  # Elo, Verve, RuPay
 )
 """Ranges and lengths that card schemes publish (ISO/IEC 7812)."""
+_GROUPED_UATP: Final = re.compile(r"1[0-9]{3}([ -])[0-9]{5}\1[0-9]{6}(?![0-9])")
+"""A UATP card as it is embossed. Without groups, one of ten counters of 15 digits would be taken for a card."""
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _SIGNS = r"!#$%&'*+/=?^`{|}~"
 _LOCAL = rf"[\w.{_SIGNS}-]"
@@ -242,9 +250,14 @@ _HANDSET_CONTEXT = rf"(?i:{_HANDSET})[^0-9\n]{{0,24}}(?:[12]:? )?"
 _ASSIGNED = r"[\"']?\s{0,3}(?:=|:|=>)\s{0,3}[\"']?"
 _LONGEST_KEY: Final = 16_384
 """Characters of a private key; a PEM file of RSA with 8,192 bits has 6,400."""
-_KEY_HEADER: Final = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_KEY_FOOTER: Final = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_KEY_BODY: Final = re.compile(r"(?:(?:\s|\\[nr])*+(?:[A-Za-z0-9+/=]{16,}+|[A-Za-z-]{3,40}: [^\r\n]{0,80}))*+")
+_BLANK: Final = r"(?: |\+|%20)"
+_KEY_NAME: Final = rf"{_BLANK}[A-Z0-9 +%]{{0,60}}PRIVATE{_BLANK}KEY(?:{_BLANK}BLOCK)?{_BLANK}?-{{4,5}}"
+_KEY_HEADER: Final = re.compile(rf"-{{4,5}}{_BLANK}?BEGIN{_KEY_NAME}|PuTTY-User-Key-File-[0-9]:")
+_KEY_FOOTER: Final = re.compile(rf"-{{4,5}}{_BLANK}?END{_KEY_NAME}|Private-(?:MAC|Hash):{_BLANK}?[0-9A-Fa-f]+")
+_KEY_LINE_END: Final = r"(?:\s|\\[nr]|%0[AaDd])"
+_KEY_BODY: Final = re.compile(
+    rf"(?:{_KEY_LINE_END}*+(?:(?:[A-Za-z0-9+/=]|%2[BbFf]|%3[Dd]){{16,}}+|[A-Za-z-]{{3,40}}: [^\r\n]{{0,80}}))*+"
+)
 _LOGGED: Final = r"\s*+(?<=[\r\n])[^\r\n]{0,120}?(?<![A-Za-z0-9+/])"
 _LOGGED_KEY_BODY: Final = re.compile(
     rf"(?:{_LOGGED}[A-Za-z0-9+/]{{40,}}+={{0,2}}(?=[ \t]*(?:[\r\n]|\Z)))++"
@@ -296,7 +309,9 @@ _email = _any_finder(
 
 PATTERNS: Final[Mapping[PatternName, Finder]] = MappingProxyType(
     {
-        "private_key": _if_containing(("private key",), _private_keys),
+        "private_key": _if_containing(
+            ("private key", "private+key", "private%20key", "putty-user-key-file-"), _private_keys
+        ),
         "url": _if_containing(
             ("://", "www."),
             _pattern_finder(
@@ -330,7 +345,7 @@ PATTERNS: Final[Mapping[PatternName, Finder]] = MappingProxyType(
             ),
         ),
         "iban": _pattern_finder(rf"[A-Za-z]{{2}}[0-9]{{2}}(?:[ -]?[A-Za-z0-9]){{11,42}}(?!{_A})", _iban_length),
-        "card": _overlapping_finder(rf"[1-8][0-9]{{3}}(?:[ -]?[0-9]){{9,15}}{_NO_MORE}", _card_length, not_after=".+-"),
+        "card": _overlapping_finder(rf"[1-9][0-9]{{3}}(?:[ -]?[0-9]){{9,15}}{_NO_MORE}", _card_length, not_after=".+-"),
         "imei": _any_finder(
             _pattern_finder(rf"(?=(?:01|35|49|86))[0-9]{{15}}{_NO_MORE}", _imei_length, not_after=".+-"),
             _pattern_finder(rf"[0-9]{{2}}([ -])[0-9]{{6}}\1[0-9]{{6}}\1[0-9]{_NO_MORE}", _imei_length, not_after=".+-"),
@@ -396,7 +411,7 @@ def _normalized(text: str) -> tuple[str, list[int] | None]:
     places = [place for place, char in enumerate(text) if place == 0 or not _is_mark(char)]
     ends = [*places[1:], len(text)]
     chars = [_normalized_character(text[start:end]) for start, end in zip(places, ends, strict=True)]
-    return "".join(chars), [*places, len(text)]
+    return _FULL_STOP.sub(".", "".join(chars)), [*places, len(text)]
 
 
 def _normalized_character(cluster: str) -> str:
@@ -404,16 +419,23 @@ def _normalized_character(cluster: str) -> str:
     char = unicodedata.normalize("NFC", cluster)[0]
     if "\uff01" <= char <= "\uff5e":
         return chr(ord(char) - 0xFEE0)
-    return "-" if char in _DASHES else char
+    kind = unicodedata.category(char)
+    if kind == "Nd":
+        return str(unicodedata.decimal(char))
+    return " " if kind == "Zs" else _LIKE_ASCII.get(char, char)
 
 
 def _is_mark(char: str) -> bool:
     return char >= "\xad" and (unicodedata.category(char) in _MARKS or char in _JAMO)
 
 
-_PLAIN: Final = re.compile(r"[\x00-\xac\xae-\u02ff]*")
+_PLAIN: Final = re.compile(r"[\x00-\x9f\xa1-\xac\xae-\u02ff]*")
 _MARKS: Final = frozenset({"Mn", "Mc", "Me", "Cf"})
-_DASHES: Final = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63")
-"""Hyphens, dashes and the minus sign: typesetting programs write them in place of the plain hyphen."""
+_LIKE_ASCII: Final = MappingProxyType(
+    {**dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63", "-"), "\ufe6b": "@"}
+)
+"""Hyphens, dashes and the minus sign, which typesetting programs write in place of the plain hyphen; and the small `@`."""
+_FULL_STOP: Final = re.compile("(?<=[A-Za-z0-9])[\u3002\uff61](?=[A-Za-z])")
+"""An ideographic full stop between Latin letters: domain names may be written with it (RFC 3490, section 3.1)."""
 _JAMO: Final = frozenset(map(chr, range(0x1161, 0x1200)))
 """Vowels and final consonants of decomposed Korean."""

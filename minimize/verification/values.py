@@ -185,8 +185,17 @@ def _is_valid_text(values: pa.Array) -> bool:
     return False
 
 
+_IGNORABLE: Final = frozenset(
+    map(
+        chr,
+        (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x2065, 0x2800, 0x3164, *range(0xFE00, 0xFE10)),
+    )
+) | frozenset(map(chr, (0xFFA0, *range(0xFFF0, 0xFFF9), *range(0xE0000, 0xE1000))))
+"""The characters that Unicode says to ignore by default and that are no format characters, and the blank Braille pattern."""
+
+
 def _is_padding(letter: str) -> bool:
-    return letter.isspace() or category(letter) == "Cf"
+    return letter.isspace() or category(letter) in ("Cc", "Cf") or letter in _IGNORABLE
 
 
 _SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}

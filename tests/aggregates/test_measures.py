@@ -48,6 +48,12 @@ def test_every_measure_says_what_it_is(word: str) -> None:
     assert "Gives" in (kind.__doc__ or "") or "gives" in (kind.__doc__ or "") or "list of" in (kind.__doc__ or "")
 
 
+def test_a_quantile_of_raw_values_can_be_infinite() -> None:
+    inf = float("inf")
+    assert quantile(0.5, [-inf] * 30 + [1.0] * 10) == -inf
+    assert quantile(0.9, [-inf] * 30 + [1.0] * 10) == 1.0
+
+
 @pytest.mark.parametrize("word", sorted(MEASURES.keys() - {"count", "quantile", "share"}))
 def test_a_measure_may_be_written_as_its_word_and_a_field(word: str) -> None:
     assert measure_from(word, "f") == measure_from(word, {"of": "f"})

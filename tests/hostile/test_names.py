@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.project import AT, Project, new_project
+from tests.project import AT, DAY, Project, event, new_project, table
 
 PEAK: Final = """
 import resource, sys
@@ -87,3 +87,18 @@ def test_a_run_lists_a_thousand_names_at_most_and_counts_the_rest(tmp_path: Path
     assert len(receipt.undeclared) == 1001
     assert receipt.undeclared["/*"] == 100 * 10
     assert {count for name, count in receipt.undeclared.items() if name != "/*"} == {10}
+
+
+@pytest.mark.parametrize("kind", ["ndjson.gz", "parquet"])
+def test_an_id_with_an_invisible_character_is_the_same_id_or_no_id(project: Project, kind: str) -> None:
+    ids = ["d1", "d1\0", "\u3164d1\u2800", "d\0001", "d\u200b1"]
+    records = [event(number, device_id=each, tenant_id="north") for number, each in enumerate(ids)]
+    if kind == "parquet":
+        project.columns(table(records))
+        project.source("parquet", aggregates=None)
+    else:
+        project.records(records)
+        project.pipeline(aggregates=None)
+    receipt = project.run(date=DAY)
+    assert (receipt.rows.written, dict(receipt.quarantine.by_code)) == (3, {"missing_field": 2})
+    assert len({row["device_id"] for row in project.rows()}) == 1

@@ -21,6 +21,22 @@ def test_a_name_gives_a_role_away(name: str, role: str | None) -> None:
     assert certain_role(Pointer.parse(name)) == role
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("login", "accountNumber", "mobile", "vin", "fingerprint", "addr", "personNo"),
+        *("kundennummer", "identifiant", "nif", "steuerId"),
+    ],
+)
+def test_names_of_persons_accounts_and_vehicles_are_identifiers(name: str) -> None:
+    assert certain_role(Pointer.parse(name)) == "identifier"
+
+
+@pytest.mark.parametrize("name", ["login_count", "last_login", "mobile_enabled", "build_fingerprint", "account_type"])
+def test_names_of_their_properties_are_not(name: str) -> None:
+    assert certain_role(Pointer.parse(name)) is None
+
+
 @pytest.mark.parametrize("name", ["battery", "machine", "shipping", "macro", "stage", "tenant_id", "chip", "/ips/*"])
 def test_other_names_give_nothing_away(name: str) -> None:
     assert certain_role(Pointer.parse(name)) is None

@@ -205,7 +205,41 @@ def test_whatever_comes_is_utf_8_and_as_long(data: bytes, size: int) -> None:
     assert len(read(data, size).decode().encode()) == len(data)
 
 
-def test_quotes_are_counted() -> None:
-    stream = Utf8Stream(BytesIO(b'"a","b\n'))
-    assert stream.read(100) == b'"a","b\n'
-    assert stream.quotes == 3
+OPEN_IN_EACH_COLUMN = [",".join('"x' if place == column else "x" for place in range(6)) for column in range(6)]
+
+
+@pytest.mark.parametrize("line", OPEN_IN_EACH_COLUMN)
+@pytest.mark.parametrize("after", [b"b,1,,,,\n", b'b,1,,,,"y"\n', b'"b","1",,,,\n'])
+def test_a_quote_that_is_never_closed_swallows_no_record_whatever_its_column(
+    tmp_path: Path, line: str, after: bytes
+) -> None:
+    with pytest.raises(SourceError, match="never closed"):
+        chunks(tmp_path, HEADER + line.encode() + b"\n" + after * 500)
+
+
+def test_a_quote_within_a_cell_and_a_closed_cell_of_some_lines_are_read(tmp_path: Path) -> None:
+    lines = b'5" disk,1,,,,\n"a\nb",1,,,,""\n"a\n""b""" ,1,,,,\n"c\n",1,,,,"\n"\n'
+    assert sum(chunk.records.num_rows for chunk in chunks(tmp_path, HEADER + lines)) == 4
+
+
+def test_an_unclosed_quote_in_the_header_is_not_an_empty_file(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="never closed"):
+        chunks(tmp_path, b'id,n,x,ok,at,"new\n' + b"a,1,,,,\n" * 5)
+
+
+@pytest.mark.parametrize(
+    ("data", "broken", "unclosed"),
+    [
+        (b'a,"b\nc",d\n', False, False),
+        (b'a,"b\nc"d",e\n', True, False),
+        (b'a,"b\nc,d\n', False, True),
+        (b'a,"b\n', False, False),
+        (b'5",b\n"c""\n",d\n', False, False),
+        (b'"a""b\n""",c\n"d"  ,e\n', False, False),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
+def test_quotes_are_checked_however_the_content_is_cut(data: bytes, broken: bool, unclosed: bool, size: int) -> None:
+    stream = Utf8Stream(BytesIO(data))
+    assert b"".join(iter(lambda: stream.read(size), b"")) == data
+    assert (stream.quotes.is_broken, stream.quotes.is_unclosed) == (broken, unclosed)

@@ -126,6 +126,62 @@ def test_text_outside_of_hits_keeps_its_form(run: Run) -> None:
     assert run(Redact(), [text]) == [text]
 
 
+@pytest.mark.parametrize("space", ["\u00a0", "\u202f", "\u2009", "\u2007", "\u3000"])
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("+33 6 12 34 56 78", "[phone]"),
+        ("+49 30 901820", "[phone]"),
+        ("(212) 555-0147", "[phone]"),
+        ("4111 1111 1111 1111", "[card]"),
+        ("GB82 WEST 1234 5698 7654 32", "[iban]"),
+        ("prix 12 500 €", None),
+    ],
+)
+def test_all_spaces_of_unicode_are_spaces(run: Run, text: str, marked: str | None, space: str) -> None:
+    spaced = text.replace(" ", space)
+    assert run(Redact(), [spaced]) == [marked or spaced]
+
+
+@pytest.mark.parametrize(
+    ("text", "marked"),
+    [
+        ("call +٣٣٦١٢٣٤٥٦٧٨ now", "call [phone] now"),
+        ("ann\ufe6bexample.com", "[email]"),
+        ("ann@example\u3002com", "[email]"),
+        ("1\u30022\u30023\u30024", "1\u30022\u30023\u30024"),
+    ],
+)
+def test_other_digits_and_signs_of_an_address_are_read_as_ascii(run: Run, text: str, marked: str) -> None:
+    assert run(Redact(), [text]) == [marked]
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["5019000000000008", "6799000000000002", "6362000000000009", "9792000000000003", "1000 00000 000009"],
+)
+def test_cards_of_dankort_maestro_elo_troy_and_uatp_are_found_by_their_check_digit(run: Run, number: str) -> None:
+    wrong = number[:-1] + str((int(number[-1]) + 1) % 10)
+    assert run(Redact(patterns=("card",)), [number, wrong]) == ["[card]", wrong]
+
+
+KEY_LINES = "MIIEpAIBAAKCAQEA75Pxd2bqyRN3uvPp" * 4
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        f"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: x\n{KEY_LINES}\n---- END SSH2 ENCRYPTED PRIVATE KEY ----",
+        f"PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none\nPublic-Lines: 1\n{KEY_LINES}\nPrivate-Lines: 1\n{KEY_LINES}\n"
+        "Private-MAC: 0a1b2c",
+        f"-----BEGIN%20RSA%20PRIVATE%20KEY-----%0A{KEY_LINES}%2B%0A-----END%20RSA%20PRIVATE%20KEY-----",
+        f"-----BEGIN+PRIVATE+KEY-----%0A{KEY_LINES}%3D",
+    ],
+)
+def test_private_keys_of_ssh2_and_putty_and_percent_encoded_ones_are_found(run: Run, key: str) -> None:
+    assert run(Redact(patterns=("private_key",)), [f"k={key} end"]) == ["k=[private_key] end"]
+
+
 def test_full_width_and_invisible_characters_hide_nothing(run: Run) -> None:
     assert run(Redact(), ["＋３３６１２３４５６７８", "ann@exam\u200bple.com", "an\u00adn@example.com"]) == [
         "[phone]",

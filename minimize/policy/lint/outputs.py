@@ -85,10 +85,17 @@ def check_group_keys(subject: LintSubject) -> Iterator[Finding]:
 
 
 def check_counted_field(subject: LintSubject) -> Iterator[Finding]:
-    """L067: thresholds that count something other than subjects."""
+    """L067 and L095: thresholds that count something other than subjects. Records are not persons: one person has many."""
     for name, aggregate in _aggregates(subject):
         counting = aggregate.suppress.counting
-        if counting is not None and counting != subject.policy.subject:
+        if counting is None or counting == subject.policy.subject:
+            continue
+        field = subject.policy.fields.get(counting)
+        if counting == subject.policy.record or field is None or field.role != "identifier":
+            message = f"groups are suppressed by counting {counting}, which does not identify a person or a device"
+            hint = "Remove `counting`, or name the field that identifies a person or device, with `role: identifier`."
+            yield subject.pipeline_finding("L095", message, "aggregates", name, "suppress", hint=hint)
+        else:
             message = f"groups are suppressed by counting {counting}, which is not the policy's subject"
             hint = "Count subjects, not rows: remove `counting`, or name the field that identifies a person or device."
             yield subject.pipeline_finding("L067", message, "aggregates", name, "suppress", hint=hint)

@@ -100,6 +100,7 @@ _ROWS = (
     ),
     LintRule("L085", "warning", "a line of `minimize.yaml` turns a protection off"),
     LintRule("L086", "warning", "a technique changes nothing, because of its parameters or the type of its field"),
+    LintRule("L095", "error", "small groups are found by counting a field that does not identify a person or a device"),
 )
 
 LINT_RULES: Mapping[str, LintRule] = MappingProxyType({rule.code: rule for rule in _ROWS})

@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
-from minimize.identifiers import canonical_text, is_empty_id
+from minimize.identifiers import canonical_text, is_missing_id
 from minimize.sources.base import (
     MAX_UNDECLARED_PATHS,
     Chunk,
@@ -80,7 +80,7 @@ def first_fault(record: Mapping[str, Any], request: SourceRequest, root: FieldNo
         if code is not None:
             return JsonFault(code, str(declared.pointer))
     for declared in request.fields:
-        blank = declared.pointer in request.ids and is_empty_id(value_at_path(record, declared.pointer))
+        blank = declared.pointer in request.ids and is_missing_id(value_at_path(record, declared.pointer))
         if declared.required and (blank or value_lacks_path(record, declared.pointer.parts)):
             return JsonFault("missing_field", str(declared.pointer))
     return None

@@ -96,9 +96,19 @@ def test_an_exact_figure_beside_rounded_counts_is_told(
     assert told(pipeline_lint_of(text, FIELDS)) == expected
 
 
-def test_counting_something_else_than_the_subject_is_told(pipeline_lint_of: LintOf) -> None:
-    text = "aggregates:\n" + aggregate("count", "suppress: {below: 10, counting: os}")
-    assert told(pipeline_lint_of(text, FIELDS)) == [("L067", "warning", "a")]
+@pytest.mark.parametrize(
+    ("counting", "expected"),
+    [("owner", ("L067", "warning", "a")), ("os", ("L095", "error", "a")), ("event", ("L095", "error", "a"))],
+)
+def test_counting_something_else_than_the_subject_is_told(
+    pipeline_lint_of: LintOf, counting: str, expected: tuple[str, str, str]
+) -> None:
+    fields = (
+        f"record: event\n{FIELDS.rstrip()}\n  owner: {{type: string, role: identifier, do: drop}}\n"
+        "  event: {type: string, role: identifier, do: drop}\n"
+    )
+    text = "aggregates:\n" + aggregate("count", f"suppress: {{below: 10, counting: {counting}}}")
+    assert told(pipeline_lint_of(text, fields)) == [expected]
 
 
 @pytest.mark.parametrize(("key", "is_told"), [("device", True), ("clipped", False), ("os", False)])
