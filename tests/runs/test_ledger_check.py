@@ -217,7 +217,7 @@ def deleted(project: Project) -> str:
     at = ("--ledger", ledger_of(project), "--keys", project.keys, "--pipeline", project.folder)
     assert command("subject", "delete", "d3", "--tenant", "south", "--yes", *at).code == 0
     [device] = before - {row["device_id"] for row in project.rows()}
-    return device
+    return str(device)
 
 
 def adopt(project: Project, ledger: Path, *options: object) -> int:
