@@ -108,7 +108,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     + [{"key": "other"}],
     "tokenize": [{"key": "k"}, {"key": "k", "per": "tenant"}, {"key": "other"}],
     "mask": [{"keep_last": number} for number in (1, 2, 4, 6)] + [{"keep_first": number} for number in (1, 3, 5)],
-    "round": [{"to": step} for step in (0.1, 0.5, 1, 5, 10, 15, 100, 1000)],
+    "round": [{"to": step} for step in (0.01, 0.1, 0.5, 1, 5, 10, 15, 100, 1000)],
     "bin": [{"width": width} for width in (0.5, 5, 10, 25, 100)]
     + [{"width": 10, "as": form} for form in ("middle", "label")]
     + [{"edges": edges} for edges in ([-50, 1, 10, 50, 90], [-50, 1, 10, 90], [-50, 10], [-50, 90])],
