@@ -265,6 +265,7 @@ _LOG: Final = {
     "W050": "rows of the holder user are for a whole tenant and turn nothing on",
     "W051": "rows of the settings are neither on nor off and count as off",
     "W052": "rows of the settings match no record",
+    "W057": "a library gave warnings while a source was read; their text is not shown",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

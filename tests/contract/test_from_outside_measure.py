@@ -35,7 +35,8 @@ from tests.runs.test_late_aggregates import batch as day_of
 class Dispersion(Measure):
     """The population variance of the values that are not null.
 
-    Takes integers and doubles: a decimal would be rounded before it is squared. Gives a double, from exact sums, rounded once. Null if fewer than `below` subjects contribute a value.
+    Takes integers and doubles: a decimal would be rounded before it is squared. Gives a double, from exact sums, rounded once.
+    Null if fewer than `below` subjects contribute a value.
     """
 
     name: ClassVar[str] = "dispersion"
