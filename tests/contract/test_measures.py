@@ -211,7 +211,7 @@ def false_shown_values(part: Part) -> list[str]:
     """The values that a figure contains are as frequent, or as well supported, as the measure states."""
     found = []
     draw = random.Random(4)
-    values = [round(draw.uniform(0, 1000), 3) for _ in range(20)] + [500.5] * 12 + [200.5] * 3
+    values: Values = [round(draw.uniform(0, 1000), 3) for _ in range(20)] + [500.5] * 12 + [200.5] * 3
     type_: pa.DataType = pa.float64()
     if not takes(part, type_) or part.kind.takes is None:
         values, type_ = [f"w{value}" for value in values], pa.string()

@@ -109,7 +109,7 @@ NAMED = SourceRequest(fields=(declared("id", "string", required=True), declared(
 def lost_chunks(form: Form, folder: Path) -> list[str]:
     """All of 15,000 rows are read, in order, and each has a position of its own."""
     padding = "x" * 1_200
-    rows = [[f"d{number}", number, padding] for number in range(15_000)]
+    rows: list[list[Any]] = [[f"d{number}", number, padding] for number in range(15_000)]
     found = read(open_file(form, folder, NAMED, ["id", "n", "padding"], rows))
     complete = [row["n"] for row in found.rows] == [*range(15_000)]
     return [] if complete and found.read == 15_000 else [f"{found.read} rows read, {len(found.rows)} kept"]
@@ -117,7 +117,7 @@ def lost_chunks(form: Form, folder: Path) -> list[str]:
 
 def hidden_wrong_values(form: Form, folder: Path) -> list[str]:
     """A value of another type is quarantined under its field, or the file does not match. It is never null."""
-    rows = [["d0", 1], ["d1", CANARY], ["d2", 3]]
+    rows: list[list[Any]] = [["d0", 1], ["d1", CANARY], ["d2", 3]]
     typed = form.format.has_types and form.format.read_schema is not None
     given = [[row[0], str(row[1])] for row in rows] if typed else rows
     try:
@@ -149,7 +149,7 @@ ODD = SourceRequest(
 
 def misread_names(form: Form, folder: Path) -> list[str]:
     """Names with `/` and `~` are read, and faults name their pointers."""
-    rows = [["d0", 1, 2], ["d1", None, 2], ["d2", 1, None], ["d3", 5, 6]]
+    rows: list[list[Any]] = [["d0", 1, 2], ["d1", None, 2], ["d2", 1, None], ["d3", 5, 6]]
     found = read(open_file(form, folder, ODD, ["id", "a/b", "c~d"], rows))
     fields = [reject.field for reject in found.rejects]
     wrong = [] if fields == ["/a~1b", "/c~0d"] else [f"missing: {fields}"]
