@@ -1,7 +1,7 @@
 """Puts the documentation's site together: `python docs/build.py` writes it into out/docs/site.
 
-The reference comes from the code: commands from their help, techniques and codes from their tables, files from their JSON
-Schemas, leaflets from the shipped policies, the library from its docstrings. The rest are the pages beside this file.
+The reference comes from the code: commands from their help, techniques, measures and codes from their tables, files from their
+JSON Schemas, leaflets from the shipped policies, the library from its docstrings. The rest are the pages beside this file.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 import click
 from executed import executed
 
+from minimize.aggregates import MEASURES, Measure
 from minimize.cli.main import COMMANDS, group, load_command
 from minimize.codes import CODES
 from minimize.interop import formats_table
@@ -57,6 +58,38 @@ def techniques() -> str:
         text, _, example = (inspect.getdoc(kind) or "").partition("\n>>> ")
         lines += ["", f"## `{name}`", "", text, *(("", "```pycon", f">>> {example}", "```") if example else ())]
     return "\n".join(lines)
+
+
+def measures() -> str:
+    """The table of measures, and each one's own words with what a null means."""
+    rows = [
+        f"| [`{name}`](#{name}) | {_cell(kind.about)} | {'—' if kind.takes is None else kind.takes.names} | {_shown(kind)} |"
+        for name, kind in MEASURES.items()
+    ]
+    head = [
+        "# Measures",
+        "",
+        "What `measures:` of an aggregate can publish about each group. A group with fewer than `below` subjects is not",
+        "published, and a measure is null if fewer than `below` subjects contribute a value to it.",
+        "",
+        "| measure | gives | takes | shows values of the field |",
+        "|---|---|---|---|",
+    ]
+    lines = [*head, *rows]
+    for name, kind in MEASURES.items():
+        lines += ["", f"## `{name}`", "", inspect.getdoc(kind) or ""]
+        if kind.needs_bounds and kind.takes is not None:
+            lines += ["", "One value can determine most of the figure: `clip` the field or generalize it."]
+    return "\n".join(lines)
+
+
+def _shown(kind: type[Measure]) -> str:
+    return {
+        "none": "no",
+        "frequent": "those of at least `below` subjects",
+        "supported": "one, with at least `below` subjects on both sides",
+        "single": "one, possibly one subject's",
+    }[kind.shown_values]
 
 
 def codes() -> str:
@@ -148,6 +181,7 @@ def _cell(text: str) -> str:
 GENERATED: Mapping[str, Callable[[], str]] = {
     "commands.md": commands,
     "techniques.md": techniques,
+    "measures.md": measures,
     "codes.md": codes,
     "files.md": files,
     "exchange-formats.md": exchange_formats,

@@ -274,6 +274,7 @@ _LOG: Final = {
     "W051": "rows of the settings are neither on nor off and count as off",
     "W052": "rows of the settings match no record",
     "W055": "a run into another output than the pipeline's own does not know the erasures of the pipeline's ledger",
+    "W057": "a library gave warnings while a source was read; their text is not shown",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -308,21 +308,27 @@ def read_error(name: str, error: BaseException) -> ConfigurationError:
 def replace_errors(items: Iterator[T], error: SourceError, name: str = "") -> Iterator[T]:
     """The items of an iterator. Its errors are replaced by this one, because their text may contain values.
 
-    Takes the name of the file, too, for refusals of its store.
+    Errors of the configuration, such as a missing package, are raised as they are: the file is not damaged, and they contain
+    no value. Takes also the name of the file, for refusals of its store.
     """
     while True:
         got: list[T] | None = None
         reason: StoreRefusal | None = None
         is_full = False
+        own: ConfigurationError | None = None
         with suppress(Exception):
             try:
                 got = [*islice(items, 1)]
             except MemoryError:  # including Arrow's subclass
                 is_full = True
+            except ConfigurationError as caught:
+                own = None if isinstance(caught, SourceError) else caught
             except (OSError, pa.ArrowException) as caught:
                 reason = refusal_reason(caught)
         if is_full:
             raise OutOfMemoryError.for_location(f"while {name} was read" if name else "while a file was read")
+        if own is not None:
+            raise own
         if got is None:
             raise error if reason is None else store_error(name, reason)
         if not got:

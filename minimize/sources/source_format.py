@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from minimize.sources.base import PositionUnit, Source, SourceRequest
 from minimize.sources.files import FilePart
+from minimize.sources.library_warnings import QuietSource, call_without_warnings, iterate_without_warnings
 
 
 class FileBinding(Protocol):
@@ -41,6 +43,8 @@ class SourceFormat:
     unit          unit of positions: the byte at which a line begins, or the number of the row
     has_types     whether values have types of their own; otherwise every value is text
     text_types    the policy's types, other than `string`, that text is read as
+
+    The functions may use libraries that warn: warnings are hidden and counted here, because their text may contain values.
     """
 
     suffixes: tuple[str, ...]
@@ -52,7 +56,27 @@ class SourceFormat:
     has_types: bool = True
     text_types: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Hide the warnings of all functions, so that no format has to. The class is frozen, hence `object.__setattr__`."""
+        for name in ("bind", "read_rows", "read_schema", "read_records"):
+            work = getattr(self, name)
+            if work is not None and not isinstance(work, partial):
+                object.__setattr__(self, name, partial(_WITHOUT_WARNINGS.get(name, call_without_warnings), work))
+
     @property
     def has_columns(self) -> bool:
         """Whether names are columns of the whole file. Otherwise a name in one record may be a value."""
         return self.read_schema is not None
+
+
+def _bind_quietly(bind: FileBinding, parts: Sequence[FilePart], request: SourceRequest) -> Source:
+    return QuietSource(call_without_warnings(bind, parts, request))
+
+
+def _read_records_quietly(
+    read: Callable[[FilePart, int], Iterator[Mapping[str, Any]]], part: FilePart, most: int
+) -> Iterator[Mapping[str, Any]]:
+    return iterate_without_warnings(read(part, most), part.name)
+
+
+_WITHOUT_WARNINGS: Mapping[str, Callable[..., Any]] = {"bind": _bind_quietly, "read_records": _read_records_quietly}

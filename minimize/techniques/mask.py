@@ -21,7 +21,8 @@ MAX_CHARACTERS = 1_000_000
 class Mask(Technique):
     """A fixed mark and the last (or first) characters, so that the length does not show.
 
-    Takes text, gives text. Null stays null; a value no longer than the kept characters (code points) is the mark alone.
+    Takes text, gives text. Null stays null; a value no longer than the kept characters (code points) is the mark alone, and so
+    is the mark itself. A result that is made from a finer one therefore never shows more than one made from the value.
     Leaves the value guessable: an attacker who knows the candidates finds those with the same ending.
     Source: the last-digits practice of payment receipts (PCI DSS v4.0, requirement 3.4).
 
@@ -57,8 +58,8 @@ class Mask(Technique):
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The mark and the kept characters."""
         text = values.cast(pa.string())
-        long = pc.greater(pc.utf8_length(text), self.keep_last or self.keep_first)
-        return TechniqueResult(pc.if_else(long, self._masked(text), MARK))
+        shows = pc.and_(pc.greater(pc.utf8_length(text), self.keep_last or self.keep_first), pc.not_equal(text, MARK))
+        return TechniqueResult(pc.if_else(shows, self._masked(text), MARK))
 
     def _masked(self, text: pa.Array) -> pa.Array:
         if self.keep_last is not None:

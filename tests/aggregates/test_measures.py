@@ -1,4 +1,4 @@
-"""What each measure takes and gives, and its corners; `test_table.py` holds all of them against a literal reading."""
+"""What each measure takes and gives, and its corners; `tests/contract/test_measures.py` holds each against a definition."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from itertools import pairwise
 from multiprocessing.reduction import ForkingPickler
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.aggregates import MEASURES, measure_from
+from minimize.aggregates import MEASURES, MeasureRefused, measure_from
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
 from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.tally import AggregateTally
@@ -23,6 +24,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.spill import Accumulator, HashedRows, SpillSpace
 from tests.aggregates import test_batch_views_view as view
 from tests.aggregates import test_tally as table
+from tests.contract.test_measures import LITERALS
 from tests.hypothesis_profiles import examples
 
 
@@ -90,24 +92,23 @@ TYPES = {
     "word": pa.string(),
     "rare": pa.int32(),
 }
-OF = {
-    "quantile": ["whole", "unsigned", "single", "double", "money", "wide", "time", "day"],
-    "count_distinct": [*TYPES],
-    "histogram": ["word", "rare"],
-    "share": ["word"],
-    "sum": ["whole", "double", "money"],
-    "mean": ["double", "money"],
-    "min": ["money", "time"],
-    "max": ["double"],
-}
+
+
+def measured_fields() -> Iterator[tuple[str, str, Any]]:
+    """Each measure of a field with every field whose type it takes, and its argument."""
+    for word, kind in MEASURES.items():
+        for field in () if kind.takes is None else TYPES:
+            argument = {"of": field, **LITERALS[word][1]}
+            with suppress(MeasureRefused):
+                measure_from(word, argument).output_type(TYPES[field])
+                yield word, field, argument
 
 
 def everything() -> AggregateDefinition:
     measures = {"n": BoundMeasure(measure_from("count"), None)}
     measures["devices"] = BoundMeasure(measure_from("count_distinct", "device"), pa.string())
-    for word, fields in OF.items():
-        for field in fields:
-            measures[f"{word}_{field}"] = _measured(word, field, _argument(word, field))
+    for word, field, argument in measured_fields():
+        measures[f"{word}_{field}"] = _measured(word, field, argument)
     measures["tail"] = _measured("quantile", "money", {"of": "money", "q": 0.9})
     return AggregateDefinition("all", {"key": GroupKey("key", TYPES["key"])}, measures, 3, Pointer.parse("device"), 5)
 
@@ -116,12 +117,6 @@ def _measured(word: str, field: str, argument: Any) -> BoundMeasure:
     return BoundMeasure(
         measure_from(word, argument), TYPES[field], generalized=field in ("whole", "money", "time", "double")
     )
-
-
-def _argument(word: str, field: str) -> Any:
-    if word == "quantile":
-        return {"of": field, "q": 0.3}
-    return {"of": field, "is": ["w1", "w2"]} if word == "share" else field
 
 
 def data(rows: int, seed: int) -> Batch:
@@ -147,7 +142,7 @@ def data(rows: int, seed: int) -> Batch:
 
 @pytest.mark.slow
 def test_every_measure_over_every_type_gives_the_same_beyond_the_budget() -> None:
-    assert {*OF, "count"} == {*MEASURES}
+    assert {"count", *(word for word, *_ in measured_fields())} == {*MEASURES}
     batches = [data(700, seed) for seed in range(6)]
     within = tallied(everything(), SpillSpace(None), *batches)
     aside = SpillSpace(1)

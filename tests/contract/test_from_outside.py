@@ -39,11 +39,11 @@ from tests.report.telling import field
 
 
 class KeepDigits(Technique):
-    """The first significant digits of a number; the others become zero."""
+    """The first significant digits of a number; the others become zero. A number with few digits stays as it is."""
 
     name: ClassVar[str] = "keep_digits"
     takes: ClassVar[tuple[Family, ...]] = ("integer", "double")
-    leaves: ClassVar[Leaves] = "nothing"
+    leaves: ClassVar[Leaves] = "guessable"
     source: ClassVar[str] = "IEEE 754-2019"
     about: ClassVar[str] = "the first significant digits of a number"
     proposed_for: ClassVar[Mapping[str, str]] = {"speed": "{digits: 2}"}

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.arrow.pointers import Pointer
 from minimize.errors import PolicyError
 from minimize.governance.lifecycle_events import load_events
 from minimize.interop.file_schemas import file_schema
@@ -48,13 +49,14 @@ class TabPart(FileBackedPart):
         for number, name in enumerate(names):
             texts = pa.array([row[number] or None for row in rows], pa.string())
             columns[name], bad = parse_texts(texts, words.get(name, "string"))
-            faults += [FaultMask("wrong_type", f"/{name}", bad)] if bad.any() else []
+            faults += [FaultMask("wrong_type", str(Pointer((name,))), bad)] if bad.any() else []
         yield self.bound.chunk(pa.record_batch(columns), np.arange(len(rows)), faults)
 
 
 def read_lines(part: FilePart) -> list[list[str]]:
     with open_stream(part) as stream:
-        return [line.split("\t") for line in stream.read(1 << 24).decode().splitlines()]
+        content = b"".join(iter(lambda: stream.read(1 << 20), b""))
+    return [line.split("\t") for line in content.decode().splitlines()]
 
 
 def read_schema(part: FilePart) -> pa.Schema:

@@ -16,7 +16,7 @@ import pytest
 
 import minimize
 from minimize.aggregates import MEASURES
-from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms
+from minimize.aggregates.base import NUMBERS, FieldTypes, Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.exact_sums import ExactSums, ExactTotal, GroupSums
 from minimize.aggregates.tally import AggregateTally
 from minimize.arrow.dictionaries import Codes, decode_dictionary
@@ -35,12 +35,13 @@ from tests.runs.test_late_aggregates import batch as day_of
 class Dispersion(Measure):
     """The population variance of the values that are not null.
 
-    Takes numbers. Gives a double, from exact sums, rounded once. Null if fewer than `below` subjects contribute a value.
+    Takes integers and doubles: a decimal would be rounded before it is squared. Gives a double, from exact sums, rounded once.
+    Null if fewer than `below` subjects contribute a value.
     """
 
     name: ClassVar[str] = "dispersion"
     about: ClassVar[str] = "the population variance, rounded once"
-    takes = NUMBERS
+    takes = FieldTypes("integers and doubles", lambda type_: pa.types.is_integer(type_) or pa.types.is_floating(type_))
     result_type = pa.float64()
     shown_values = "none"
     hidden_cells = "together"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from minimize.aggregates import MEASURES
 from minimize.cli.main import COMMANDS
 from minimize.codes import CODES
 from minimize.interop import FORMATS
@@ -29,10 +30,11 @@ def _site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target / "site"
 
 
-def test_every_verb_technique_and_code_is_in_the_reference(site: Path) -> None:
+def test_every_verb_technique_measure_and_code_is_in_the_reference(site: Path) -> None:
     for page, wanted in (
         ("commands", [f"minimize {verb}" for verb in COMMANDS]),
         ("techniques", list(TECHNIQUES)),
+        ("measures", list(MEASURES)),
         ("codes", list(CODES)),
         ("exchange-formats", list(FORMATS)),
         ("files", ["must_be", "purposes", "permits_transmission", "retention"]),

@@ -110,11 +110,17 @@ def _is_quad(hit: str) -> bool:
     return all(int(part) <= 255 and str(int(part)) == part for part in hit.split("."))
 
 
+def _is_ipv6(hit: str) -> bool:
+    return isinstance(_parse_address(hit), ipaddress.IPv6Address)
+
+
+_QUAD_SEARCH: Final = _form_search(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])", _is_quad)
+_IPV6_SEARCH: Final = _form_search(r"(?<![\w:.-])[0-9A-Fa-f]{4}(?::[0-9A-Fa-f]{0,4}){3,7}(?![\w:.-])", _is_ipv6)
 _REDACTED_FORMS: Final[Mapping[str, Callable[[Any], bool]]] = MappingProxyType(
     {
         "email": _form_search(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}"),
         "phone": _form_search(r"(?<![\w+])\+[1-9]\d{9,13}(?!\w)"),
-        "ip": _form_search(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])", _is_quad),
+        "ip": lambda text: _QUAD_SEARCH(text) or _IPV6_SEARCH(text),
         "mac": _form_search(r"(?<![\w:-])[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}(?![\w:-])"),
         "imei": _form_search(r"(?<![\w.-])(?:01|35|49|86)\d{13}(?![\w.-])", _is_luhn),
         "uuid": _form_search(r"(?<![\w-])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![\w-])"),

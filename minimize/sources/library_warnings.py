@@ -1,0 +1,150 @@
+"""Warnings of libraries while a source is read. Their text may contain values, so they are hidden, counted and logged as W057."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final, ParamSpec, TypeVar
+
+import pyarrow as pa
+
+from minimize.results import LogMessage
+from minimize.sources.base import Chunk, SeekablePart, Source, SourcePart
+from minimize.sources.files import WrappingPart
+from minimize.text import count_noun
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class _WarningHook:
+    """Takes the place of `warnings.showwarning` while any thread reads a source. It shows the warnings of all other threads.
+
+    `warnings.catch_warnings` would also catch those of other threads, and two threads would restore each other's state.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._thread = threading.local()
+        self._readers = 0
+        self._show: Callable[..., None] = warnings.showwarning
+
+    def enter(self) -> None:
+        with self._lock:
+            self._readers += 1
+            if warnings.showwarning is not self:
+                self._show, warnings.showwarning = warnings.showwarning, self
+        self._thread.counts = [*getattr(self._thread, "counts", ()), 0]
+
+    def leave(self) -> int:
+        """The number of hidden warnings of this thread since it entered."""
+        with self._lock:
+            self._readers -= 1
+            if not self._readers and warnings.showwarning is self:
+                warnings.showwarning = self._show
+        return int(self._thread.counts.pop())
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> None:
+        if getattr(self._thread, "counts", None):
+            self._thread.counts[-1] += 1
+        else:
+            self._show(*arguments, **keywords)
+
+
+_HOOK: Final = _WarningHook()
+
+
+@dataclass(slots=True)
+class HiddenWarnings:
+    """The number of warnings that were hidden while one file was read."""
+
+    count: int = 0
+
+    @contextmanager
+    def hide(self) -> Iterator[None]:
+        """Hides and counts the warnings of this thread."""
+        _HOOK.enter()
+        try:
+            yield
+        finally:
+            self.count += _HOOK.leave()
+
+    def log(self, name: str) -> None:
+        """Logs the number, if there were any."""
+        if self.count:
+            warned = count_noun(self.count, "warning")
+            LogMessage(
+                "W057", f"{name}: a library gave {warned}, whose text is not shown because it may contain values"
+            ).log()
+
+
+def call_without_warnings(work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
+    """The result of work with a file, whose warnings are hidden."""
+    hidden = HiddenWarnings()
+    try:
+        with hidden.hide():
+            return work(*arguments, **keywords)
+    finally:
+        hidden.log("a source")
+
+
+def iterate_without_warnings(items: Iterator[T], name: str = "a source") -> Iterator[T]:
+    """The items of an iterator, whose warnings are hidden. Warnings of the consumer are not."""
+    hidden = HiddenWarnings()
+    try:
+        while True:
+            with hidden.hide():
+                item = [*islice(items, 1)]
+            if not item:
+                return
+            yield item.pop()
+    finally:
+        hidden.log(name)
+
+
+@dataclass(frozen=True, slots=True)
+class QuietPart(WrappingPart):
+    """A part whose warnings are hidden."""
+
+    def pieces(self) -> Sequence[SourcePart]:
+        """The part's pieces."""
+        return [QuietPart(piece) for piece in self.part.pieces()]
+
+    def read(self) -> Iterator[Chunk]:
+        """The part's chunks."""
+        return iterate_without_warnings(self.part.read(), self.name)
+
+    def read_positions(self, positions: Sequence[int]) -> Iterator[Chunk]:
+        """Chunks with at least the records at these positions."""
+        chunks = self.part.read_positions(positions) if isinstance(self.part, SeekablePart) else self.part.read()
+        return iterate_without_warnings(chunks, self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class QuietSource:
+    """A source whose warnings are hidden."""
+
+    source: Source = field(repr=False)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the source."""
+        return self.source.schema
+
+    @property
+    def parts(self) -> tuple[QuietPart, ...]:
+        """The source's parts, with their warnings hidden."""
+        return tuple(map(QuietPart, self.source.parts))
+
+    @property
+    def is_rereadable(self) -> bool:
+        """Whether the source can be read more than once."""
+        return bool(getattr(self.source, "is_rereadable", True))
+
+    def only(self, keys: Collection[str]) -> QuietSource:
+        """The source restricted to these fields and the required ones."""
+        return QuietSource(self.source.only(keys))
