@@ -10,6 +10,7 @@ An older copy of the whole ledger is consistent. The receipts of outputs name la
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -43,7 +44,7 @@ _LAST_ACT_QUERY: Final = "SELECT * FROM acts ORDER BY id DESC LIMIT 1"
 
 
 class ActProofs:
-    """The last proof of the acts of an open ledger."""
+    """The last proof of the acts of an open ledger. Threads may share it."""
 
     def __init__(self, verifier: Verifier | None = None) -> None:
         self.verifier = verifier
@@ -51,23 +52,30 @@ class ActProofs:
         self._accepted = list[Verifier]()
         """The verifiers that know the signature of the last proof."""
         self._digests = list[str]()
+        self._lock = threading.Lock()
 
     def require(self, connection: Connection, verifier: Verifier | None) -> None:
         """Raises UntrustedActError if the acts are not those of the last audit entry, or no known key signed that entry.
 
         Without a verifier, the signature is not checked.
         """
-        verifier = verifier or self.verifier
+        with self._lock:
+            self._require(connection, verifier or self.verifier)
+
+    def _require(self, connection: Connection, verifier: Verifier | None) -> None:
         end = connection.tuples("SELECT sequence, digest FROM audit ORDER BY sequence DESC LIMIT 1")
         newest = LogHead(*end[0]) if end else EMPTY_LOG
         if self._proven is None or self._proven[0] != newest or time.monotonic() - self._proven[1] > REUSE_S:
             self._proven, self._accepted = None, []
             self._digests = check_acts(connection, verifier)
             self._proven = newest, time.monotonic()
-        elif verifier is not None and not any(verifier is each for each in self._accepted):
+        elif verifier is not None and not self._is_accepted(verifier):
             _recorded_head(connection, verifier)
-        if verifier is not None:
+        if verifier is not None and not self._is_accepted(verifier):
             self._accepted.append(verifier)
+
+    def _is_accepted(self, verifier: Verifier) -> bool:
+        return any(verifier is each for each in self._accepted)
 
     def require_act(self, act: Act) -> None:
         """Raises UntrustedActError if an act is not the one that was proven: it may have been inserted or changed since then."""

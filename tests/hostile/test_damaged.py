@@ -109,8 +109,7 @@ def outcome(project: Project, kind: str, number: int) -> str:
     except MinimizeError as error:
         return error.code
     rows = receipt.rows
-    balance = rows.written + rows.gated + rows.quarantined + rows.suppressed + rows.deduplicated
-    return f"{rows.read} read, {balance} accounted for"
+    return f"{rows.read} read, {sum(rows.by_result.values()) - rows.read} accounted for"
 
 
 def work(kind: str, first: int, last: int) -> None:
