@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -60,8 +60,9 @@ class SourceFormat:
         """Hide the warnings of all functions, so that no format has to. The class is frozen, hence `object.__setattr__`."""
         for name in ("bind", "read_rows", "read_schema", "read_records"):
             work = getattr(self, name)
-            if work is not None and not isinstance(work, partial):
-                object.__setattr__(self, name, partial(_WITHOUT_WARNINGS.get(name, call_without_warnings), work))
+            if work is not None and not hasattr(work, "__wrapped__"):
+                quiet = partial(_WITHOUT_WARNINGS.get(name, call_without_warnings), work)
+                object.__setattr__(self, name, update_wrapper(quiet, work))
 
     @property
     def has_columns(self) -> bool:

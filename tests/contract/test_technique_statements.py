@@ -288,12 +288,15 @@ def false_orders(part: Part, folder: Path, word: str) -> list[str]:
     """What `diff` calls tightening never shows more distinct values (of pseudonyms: never links more rows), and what it
     calls neutral tells the same rows apart."""
     found = []
-    for old, new in permutations([made(part, each, folder) for each in part.variants], 2):
+    columns = ordered_samples(word)
+    steps = [made(part, each, folder) for each in part.variants]
+    applied = [(step, {name: apply(step, values) for name, values in columns.items()}) for step in steps]
+    for (old, old_results), (new, new_results) in permutations(applied, 2):
         grade = chain_grade((old,), (new,))
         if grade == "loosens":
             continue
-        for name, values in ordered_samples(word).items():
-            before, after = apply(old, values), apply(new, values)
+        for name in columns:
+            before, after = old_results[name], new_results[name]
             if before is None or after is None:
                 continue
             if grade == "neutral":
