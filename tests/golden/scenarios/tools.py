@@ -68,11 +68,12 @@ def steps(session: Session) -> None:
 
     session.run("keys new mine.keys --name device --name user --json")
     session.run("keys new mine.keys --name device --json")
-    session.run("keys add mine.keys device --json")
+    session.run("keys add mine.keys device --json")  # the ledger in effect is that of another keyring
+    session.run("keys add mine.keys device --json", MINIMIZE_LEDGER="mine.db")
     session.run("keys list mine.keys --json")
     session.run("keys public mine.keys --json")
-    session.run("keys rotate mine.keys --json")
-    session.run("keys shred mine.keys device/1 --json")
+    session.run("keys rotate mine.keys --json", MINIMIZE_LEDGER="mine.db")
+    session.run("keys shred mine.keys device/1 --json", MINIMIZE_LEDGER="mine.db")
 
     session.replace("pipelines/minimize.yaml", "access: ../out/demo-access.yaml", "access: off")
     session.run(f"serve {PIPELINE} --insecure-loopback --json")
