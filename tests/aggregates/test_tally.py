@@ -164,6 +164,7 @@ def test_values_in_open_bins_take_part_in_a_quantile_by_rank() -> None:
     data = batch(devices(3, model="a"), ranks=ranks)
     table = tallied(
         definition(
+            generalized=("low", "middle", "high"),
             low=("quantile", {"of": "size", "q": 0.1}),
             middle=("quantile", {"of": "size", "q": 0.5}),
             high=("quantile", {"of": "size", "q": 1}),

@@ -31,6 +31,7 @@ POLICY: dict[str, Any] = {
     "version": 1,
     "purposes": ["customer_support"],
     "tenant": "tenant_id",
+    "subject": "user_principal_name",
     "fields": {
         "tenant_id": {"type": "string", "role": "plain", "do": "keep"},
         "user_principal_name": {"type": "string", "role": "identifier", "do": "keep"},
