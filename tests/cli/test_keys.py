@@ -113,7 +113,7 @@ def test_a_missing_key_is_refused_before_the_source_is_opened(project: Project, 
     (file,) = (project.folder / "data").glob("*/*")
     file.unlink()
     os.mkfifo(file)
-    said = command("run", project.folder, *OLD, "--keys", "other.keys", "--json")
+    said = command("run", project.folder, *OLD, "--keys", "other.keys", "--ledger", "ledger.db", "--json")
     assert (said.code, said.error["code"]) == (2, "E204")
     assert "device" in said.error["message"]
     assert not Path("elsewhere").exists()

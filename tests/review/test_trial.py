@@ -17,6 +17,7 @@ from minimize.policy.load import load_pipeline
 from minimize.review import trial
 from minimize.review.trial import LineIndex, Trial, trial_keyring
 from minimize.runs.inputs import load_pipeline_settings
+from tests.project import demonstration
 
 TEXTS = [
     *(b"", b"\n", b"a", b"a\n", b"a\n\n b\r\n\t\nc", b"\xef\xbb\xbfa\nb\n", b"\xef\xbb\xbf\nb"),
@@ -52,8 +53,9 @@ ROOT = Path(__file__).parents[2]
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 
 
-def test_it_finds_what_a_run_counts(tmp_path: Path) -> None:
-    job = load_pipeline(ROOT / "pipelines" / "daily_checkins")
+def test_it_finds_what_a_run_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIMIZE_ACTOR", "operator@example.com")
+    job = load_pipeline(demonstration(tmp_path) / "daily_checkins")
     (sample,) = (ROOT / "sample_data" / "device_telemetry" / "2026-11-24").glob("*.ndjson.gz")
     settings = ROOT / "sample_data" / "device_telemetry" / "settings.csv"
     lines = gzip.decompress(sample.read_bytes()).splitlines(keepends=True)
@@ -67,7 +69,7 @@ def test_it_finds_what_a_run_counts(tmp_path: Path) -> None:
         at=AT,
         input=file,
         settings=settings,
-        output=tmp_path / "out",
+        output=tmp_path / "published",
         ledger=tmp_path / "ledger.db",
         keys=keys,
     )
