@@ -40,7 +40,6 @@ from minimize.registry import load_object
 
 if TYPE_CHECKING:
     from minimize.errors import MinimizeError, VerificationError
-    from minimize.governance.access.overrides import run
     from minimize.governance.sharing import receive, share
     from minimize.keys import Keyring
     from minimize.output.reader import files, read
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from minimize.receipts import Receipt
     from minimize.runs.inspection import lint, plan_for
     from minimize.runs.minimizer import Account, Minimizer, apply, prepare
+    from minimize.runs.runner import run
     from minimize.runs.verify import verify
     from minimize.server import connect, open
 
@@ -97,7 +97,7 @@ _HOMES = {
     "prepare": "minimize.runs.minimizer.prepare",
     "read": "minimize.output.reader.read",
     "receive": "minimize.governance.sharing.receive",
-    "run": "minimize.governance.access.overrides.run",
+    "run": "minimize.runs.run",
     "share": "minimize.governance.sharing.share",
     "verify": "minimize.runs.verify.verify",
 }

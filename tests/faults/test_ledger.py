@@ -24,7 +24,7 @@ from tests.project import Project
 @pytest.fixture(name="ledger")
 def _ledger(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The ledger of a project that ran once, with a short wait for its lock."""
-    monkeypatch.setattr(open_ledger, "__kwdefaults__", {"create": False, "patience": 0.3})
+    monkeypatch.setattr(open_ledger, "__kwdefaults__", {"create": False, "patience": 0.3, "verifier": None})
     project.run()
     return project.out / "ledger.db"
 

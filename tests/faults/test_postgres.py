@@ -34,7 +34,7 @@ def _served(project: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture(name="away")
 def _away(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     """Takes the server away until the block ends; nobody waits for it for long."""
-    monkeypatch.setattr(open_ledger, "__kwdefaults__", {"create": False, "patience": 0.5})
+    monkeypatch.setattr(open_ledger, "__kwdefaults__", {"create": False, "patience": 0.5, "verifier": None})
     gone = list[bool]()
 
     def away() -> None:

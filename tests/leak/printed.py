@@ -46,7 +46,8 @@ def printed_by_process(folder: Path, *words: str) -> bytes:
 
 
 def _variables(folder: Path) -> dict[str, str]:
-    return {"MINIMIZE_KEYS": str(folder / "keys"), "MINIMIZE_LOG_FORMAT": "json"}
+    paths = {"MINIMIZE_KEYS": str(folder / "keys"), "MINIMIZE_LEDGER": str(folder / "ledger.db")}
+    return {**paths, "MINIMIZE_LOG_FORMAT": "json"}
 
 
 @contextmanager

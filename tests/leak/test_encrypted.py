@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import minimize
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, new_keyring
 from minimize.keys.parquet_footer import read_encrypted_columns
+from tests.conftest import ledger_in
 from tests.leak.canary import Canary
 from tests.leak.sweep import found
 
@@ -59,6 +61,12 @@ def canaries() -> list[Canary]:
             Canary("label", f"CANARY-label-{number:04}"),
         ]
     return [*each, *(Canary("phone", f"+1202555014{number:04}7") for number in range(ROWS))]
+
+
+@pytest.fixture(autouse=True)
+def _own_ledger(tmp_path: Path) -> Iterator[None]:
+    """Each test has a keyring of its own."""
+    yield from ledger_in(tmp_path)
 
 
 def record(number: int) -> dict[str, Any]:

@@ -41,7 +41,9 @@ def write_errors(project: Project) -> None:
 def test_a_run_names_all_errors_and_publishes_nothing(project: Project) -> None:
     write_errors(project)
     with pytest.raises(RefusedError) as caught:
-        project.run(allow=(), )
+        project.run(
+            allow=(),
+        )
     assert (caught.value.code, sorted(each.code for each in caught.value.findings)) == ("R022", ERRORS)
     assert sorted({each.code for each in lint(project.folder) if each.severity == "error"}) == ERRORS
     assert not (project.out / "highest").exists()

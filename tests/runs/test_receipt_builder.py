@@ -64,7 +64,7 @@ def test_the_receipt_has_all_its_names_and_no_others(project: Project) -> None:
     assert {frozenset(each) for each in shown["inputs"]} == {frozenset({"path", "digest", "rows"})}
     assert set(shown["rows"]) == ROWS
     assert set(shown["gated_by"]) == {"setting", "condition", "retention", "erased"}
-    counts = {"did", "values", "changed", "gated", "unparsable", "dropped"}
+    counts = {"did", "values", "changed", "gated", "unparsable", "dropped", "outputs"}
     assert {frozenset(each) for each in shown["fields"].values()} == {frozenset(counts)}
     assert set(shown["outputs"]["records"]) == {"category", "rows", "files", "index"}
     assert {frozenset(each) for each in shown["outputs"]["records"]["index"]} == {frozenset({"path", "digest", "of"})}
@@ -134,6 +134,7 @@ def test_a_field_says_what_was_done_to_it(project: Project) -> None:
         "gated": 0,
         "unparsable": 0,
         "dropped": 30,
+        "outputs": ["records"],
     }
 
 

@@ -3,25 +3,25 @@
 With settings of their own, a caller could publish what a tenant turned off, and with another input, records that nobody
 collected. So `run/override` is required if access rules are in force. Its part `run/override_elsewhere` is enough for an output
 that is not the pipeline's own, for example to try a pipeline.
+
+Commands ask for it. `minimize.run` in Python asks nobody, as `minimize.read` does: its caller has the keyring and the process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final
 
-from minimize.errors import LedgerError, redact_errors
+from minimize.errors import LedgerError
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.workspace import Workspace
 from minimize.ledger import find_ledger
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
-from minimize.runs import runner
-from minimize.runs.inputs import LEDGER_SETTINGS, find_pipeline, pipeline_from
+from minimize.runs.inputs import LEDGER_SETTINGS, find_pipeline
 from minimize.runs.regions import bind_region, pipeline_regions
 from minimize.runs.runner import RunOverrides
 from minimize.stores import Location, LocationLike, PathText, is_uri, is_within, parse_output_location
@@ -29,8 +29,6 @@ from minimize.times import utc_now
 
 OVERRIDE: Final = "run/override"
 OVERRIDE_ELSEWHERE: Final = "run/override_elsewhere"
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 def require_override(pipeline: Pipeline | PathText, replaced: RunOverrides) -> None:
@@ -88,22 +86,3 @@ def _ledger_beside_own(job: Pipeline, ledger: PathText | None) -> PathText | Non
     except LedgerError:
         return ledger
     return None
-
-
-def _with_permission(run: Callable[P, R]) -> Callable[P, R]:
-    """A function that runs a pipeline, with the check of `require_override`."""
-
-    @redact_errors
-    @wraps(run)
-    def checked(*args: P.args, **options: P.kwargs) -> R:
-        pipeline: Any = options.get("pipeline", args[0] if args else None)
-        names = ("input", "settings", "output", "keys", "ledger", "region")
-        replaced: dict[str, Any] = {name: options.get(name) for name in names}
-        require_override(pipeline_from(pipeline), RunOverrides(**replaced))
-        return run(*args, **options)
-
-    return checked
-
-
-run: Final = _with_permission(runner.run)
-"""`minimize.run`, for a caller whose account needs the permission to replace what the pipeline names."""
