@@ -32,7 +32,7 @@ from minimize.plan import Plan, bind, request
 from minimize.plan.request import needed_fields
 from minimize.policy.approval import check_approval
 from minimize.policy.identities import all_fields_named, fields_named
-from minimize.policy.load import load_policy
+from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import Erasures, LedgerErasures, find_erasures
@@ -49,7 +49,7 @@ from minimize.techniques.cache import TechniqueCache
 from minimize.times import parse_time
 
 log = logging.getLogger("minimize")
-PathOrPolicy = Policy | PathText
+PathOrPolicy = Policy | Mapping[str, Any] | PathText
 ReadRecords = Callable[[frozenset[str] | None], Iterator[pa.RecordBatch]]
 """Reads the valid records; with only these fields if a set is passed."""
 PathOrKeyring = Keyring | PathText | None
@@ -162,7 +162,7 @@ def apply(
 ) -> Any:
     """Applies a policy to data in memory.
 
-    Takes a policy or its path; pandas, pyarrow, Polars, DuckDB or anything with the Arrow PyCapsule interface; collection
+    Takes a policy, its path, or a mapping with its keys; pandas, pyarrow, Polars, DuckDB or anything with the Arrow PyCapsule interface; collection
     settings (a path, table or data frame; without them every feature is off); a keyring or its path; the time of the run (with a
     time zone; default: now). It also takes the ledger whose erasure list applies (default: MINIMIZE_LEDGER, else the ledger in
     the configuration next to the policy). Without a purpose, fields that list purposes are dropped.
@@ -440,6 +440,9 @@ def require_keys(plan: Plan, keyring: KeySource | None) -> None:
 def _load_policy(policy: PathOrPolicy) -> Policy:
     if isinstance(policy, Policy):
         return policy
+    if isinstance(policy, Mapping):
+        return policy_from_mapping(policy)
     if not isinstance(policy, str | PathLike):
-        raise ConfigurationError(f"a {type(policy).__name__} is not a policy", hint="Pass a Policy or the path of one.")
+        hint = "Pass a Policy, the path of one, or a mapping with its keys."
+        raise ConfigurationError(f"a {type(policy).__name__} is not a policy", hint=hint)
     return load_policy(os.fspath(policy))
