@@ -162,10 +162,11 @@ def apply(
 ) -> Any:
     """Applies a policy to data in memory.
 
-    Takes a policy, its path, or a mapping with its keys; pandas, pyarrow, Polars, DuckDB or anything with the Arrow PyCapsule interface; collection
-    settings (a path, table or data frame; without them every feature is off); a keyring or its path; the time of the run (with a
-    time zone; default: now). It also takes the ledger whose erasure list applies (default: MINIMIZE_LEDGER, else the ledger in
-    the configuration next to the policy). Without a purpose, fields that list purposes are dropped.
+    Takes a policy, its path, or a mapping with its keys; pandas, pyarrow, Polars, DuckDB or anything with the Arrow PyCapsule
+    interface; collection settings (a path, table or data frame; without them every feature is off); a keyring or its path; the
+    time of the run (with a time zone; default: now). It also takes the ledger whose erasure list applies (default:
+    MINIMIZE_LEDGER, else the ledger in the configuration next to the policy). Without a purpose, fields that list purposes are
+    dropped.
 
     Returns data of the type of `data`, with columns in the policy's order and rows in their original order; with `account`, a
     pair of the data and an `Account` of the rows. A stream stays lazy: nothing is read before the caller reads from it. A `top`
