@@ -105,7 +105,7 @@ def _combined_proposal(column: DescribedColumn, evidence: FieldEvidence) -> Prop
     found = propose_for_field(evidence)
     reasons = (*((column.reason,) if column.reason else ()), *found.reasons)
     do = found.do if column.do is None else column.do
-    if column.role in _DROPPED_ROLES:
+    if column.role in _DROPPED_ROLES or found.role == "secret":
         do = DROP
     elif column.role == "identifier" and technique_for("identifier").name not in do:
         do = DROP if column.do is None else treatment_for("identifier", evidence)
