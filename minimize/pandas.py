@@ -27,6 +27,10 @@ class DataFrameAccessor:
         self._frame = frame
 
     def __call__(self, policy: Any, **options: Any) -> pd.DataFrame:
-        """A new data frame as the policy lets it leave. Takes the options of `minimize.apply`, raises what it raises."""
+        """A new data frame as the policy lets it leave. Takes the options of `minimize.apply`, raises what it raises.
+
+        The policy may be a mapping with the keys of a file. If rows are left out, the index of the result is the position of each
+        row in the frame.
+        """
         released: pd.DataFrame = apply(policy, self._frame, **options)
         return released

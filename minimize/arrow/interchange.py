@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -27,9 +27,30 @@ def native_converter(data: Any) -> NativeConverter:
         return _to_table
     if isinstance(data, pa.RecordBatch):
         return _to_batch
-    package = type(data).__module__.split(".")[0].lstrip("_")
+    package = _package_of(data)
     ways: dict[str, NativeConverter] = {"pandas": _to_pandas(data), "polars": _to_polars, "duckdb": _to_duckdb}
     return ways.get(package, _to_table)
+
+
+def _package_of(data: Any) -> str:
+    return type(data).__module__.split(".")[0].lstrip("_")
+
+
+def has_row_labels(data: Any) -> bool:
+    """Whether the rows of `data` have labels: those of pandas have."""
+    return _package_of(data) == "pandas"
+
+
+def label_rows(frame: Any, positions: Sequence[pa.Array]) -> Any:
+    """A data frame of pandas whose rows are labelled with their positions in the data, if rows are missing.
+
+    The caller finds the row of the data with `frame.iloc[released.index]`. The labels of the data are not used, because an
+    index is not declared and can contain personal data.
+    """
+    labels = pa.chunked_array(positions, pa.int64()).to_numpy()
+    if len(labels) and labels[-1] != len(labels) - 1:
+        frame.index = labels
+    return frame
 
 
 def decode_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 
 from minimize.arrow.batch import Batch, BatchCounts
-from minimize.arrow.interchange import decode_batch, native_converter
+from minimize.arrow.interchange import decode_batch, has_row_labels, label_rows, native_converter
 from minimize.consent import ConsentPeriods
 from minimize.engines.base import BoundPlan, Job, derive_row_key
 from minimize.engines.passes import count_passes, run_stages, settle_stages
@@ -247,9 +247,10 @@ class Minimizer:
         """The result for a source, in the type of `data`. With consents, only rows that tenants consented to."""
         tally, job = RowTally(), self.job(parse_time(at, "at") or datetime.now(UTC), consents)
         self._thread.account = Account(tally)
-        return native_converter(data)(
-            self.bound.schema, iterate_redacted(_released_batches(job, source, self.bound, tally))
-        )
+        positions: list[pa.Array] | None = [] if has_row_labels(data) else None
+        batches = iterate_redacted(_released_batches(job, source, self.bound, tally, positions))
+        released = native_converter(data)(self.bound.schema, batches)
+        return released if positions is None else label_rows(released, positions)
 
     def job(self, when: datetime, consents: ConsentPeriods | None = None) -> Job:
         """The job of a call as of a time."""
@@ -314,9 +315,12 @@ class PreparedPolicy:
 
 
 def _released_batches(
-    job: Job, source: MemorySource, bound: PreparedPolicy, tally: RowTally
+    job: Job, source: MemorySource, bound: PreparedPolicy, tally: RowTally, positions: list[pa.Array] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    for _, columns in release_batches(job, source, bound, tally):
+    """The released batches; the positions of their rows in the data are appended to `positions`."""
+    for done, columns in release_batches(job, source, bound, tally, is_numbered=positions is not None):
+        if positions is not None:
+            positions.append(done.raw.column(_POSITION))
         yield columns
     tally.complete = True
     if tally.returned < tally.read:
@@ -324,10 +328,14 @@ def _released_batches(
 
 
 def release_batches(
-    job: Job, source: RereadableSource, bound: PreparedPolicy, tally: RowTally
+    job: Job, source: RereadableSource, bound: PreparedPolicy, tally: RowTally, *, is_numbered: bool = False
 ) -> Iterator[tuple[Batch, pa.RecordBatch]]:
-    """Each batch after the stages, with its releasable part; both have the same rows. Counts all rows."""
-    with _record_reader(job, reject_future(source, job.plan.policy, job.at), bound.also, tally) as records:
+    """Each batch after the stages, with its releasable part; both have the same rows. Counts all rows.
+
+    `is_numbered`: a raw column has the position of each row in the data, which must be rereadable.
+    """
+    checked = reject_future(source, job.plan.policy, job.at)
+    with _record_reader(job, checked, bound.also, tally, is_numbered=is_numbered) as records:
         stages = settle_stages(job, lambda names: [map(Batch, records(names))])
         tally.clear()
         for batch in map(Batch, records(None)):
@@ -337,11 +345,15 @@ def release_batches(
 
 
 @contextmanager
-def _record_reader(job: Job, source: RereadableSource, also: frozenset[str], tally: RowTally) -> Iterator[ReadRecords]:
+def _record_reader(
+    job: Job, source: RereadableSource, also: frozenset[str], tally: RowTally, *, is_numbered: bool
+) -> Iterator[ReadRecords]:
     """A function that reads the valid records as often as the job needs. Data that can be read only once is gated,
     then spilled."""
     if source.is_rereadable or count_passes(job.plan) == 1:
-        yield lambda names: _good_records(source if names is None else source.only(names), tally)
+        yield lambda names: _good_records(
+            source if names is None else source.only(names), tally, is_numbered=is_numbered
+        )
         return
     seen, plan = RowTally(), _without_subject_fields(job.plan, also)
     with spill_records(_gated_batches(job, source, plan, seen), masked_schema(source.schema, plan)) as again:
@@ -364,13 +376,17 @@ def _gated_batches(job: Job, source: Source, plan: Plan, counts: RowTally) -> It
         yield mask_closed_values(batch, plan)
 
 
-def _good_records(source: Source, tally: RowTally) -> Iterator[pa.RecordBatch]:
+_POSITION: Final = ""
+"""The raw column with the position of each row: no field has an empty name."""
+
+
+def _good_records(source: Source, tally: RowTally, *, is_numbered: bool = False) -> Iterator[pa.RecordBatch]:
     for part in source.parts:
         for chunk in part.read():
             tally.read += chunk.read
             if chunk.rejects:
                 tally.left_out.update(reject.code for reject in chunk.rejects)
-            yield chunk.records
+            yield chunk.records.append_column(_POSITION, chunk.positions) if is_numbered else chunk.records
 
 
 def _count_spilled(records: Iterator[pa.RecordBatch], counts: RowTally, tally: RowTally) -> Iterator[pa.RecordBatch]:

@@ -291,7 +291,7 @@ def read_memory(data: Any, named: Collection[str] | None = None) -> MemoryData:
 
 def _conversion_hint(data: Any) -> str:
     """How data that is not a table becomes one."""
-    if isinstance(data, list | tuple) and all(isinstance(record, Mapping) for record in data):
+    if isinstance(data, list | tuple) and data and all(isinstance(record, Mapping) for record in data):
         return "Pass `pyarrow.RecordBatch.from_pylist(records)`; for a prepared policy, with `schema=`."
     if _package_name(data) == "polars" and hasattr(data, "collect"):
         return "Pass `frame.collect()`: a policy is applied to rows, not to a query."

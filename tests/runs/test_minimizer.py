@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -394,7 +395,8 @@ def test_a_mapping_with_the_keys_of_a_policy_is_a_policy() -> None:
 )
 def test_data_that_is_no_table_is_refused_with_the_call_that_makes_one(data: Any, hint: str, keys: Keyring) -> None:
     ready = minimize.prepare(STEADY, SCHEMA, keys=keys)
-    for call in (ready, lambda data: minimize.apply(STEADY, data, keys=keys)):
+    calls: list[Callable[[Any], Any]] = [ready, partial(minimize.apply, STEADY, keys=keys)]
+    for call in calls:
         with pytest.raises(ConfigurationError) as caught:
             call(data)
         assert hint in str(caught.value.hint)
