@@ -280,7 +280,6 @@ def _type_change(field: Field, comparison: DriftComparison) -> DriftChange:
     share = comparison.arrived.refused[field.key] / comparison.arrived.records
     message, edit = f"{_affected_text(field, comparison.arrived)} a type other than the declared one", ""
     if not comparison.arrived.retyped[field.key] and share < RETYPED_SHARE:
-        word = None
         message += f" ({_small_share_text(share)})"
         edit = (
             f"  # {field.key}: keep the type; correct the few other values in the source, or leave them in quarantine"
